@@ -1,0 +1,127 @@
+"""Weights and checkpoints on disk: written whole or not at all, read only when sound and of the right network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor, nn
+
+from common.errors import CheckpointError, OutputError
+
+WEIGHTS_NAME = "model.pt"
+RESUME_NAME = "last_checkpoint.pt"
+TEMPORARY_PREFIX = ".unfinished-"
+
+
+def save(content: Mapping[str, Any], path: Path) -> None:
+    """Write tensors, numbers, strings and dicts of them; the name appears only when all bytes are on disk.
+
+    Raises:
+        OutputError: where the folder cannot be written or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(str(path), "can be written", error.strerror, "free space or choose another output_dir") from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what writers that were killed left behind."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        leftover.unlink()
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU; nothing in it is executed, and every record's checksum is compared.
+
+    Raises:
+        CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code.
+    """
+    path = Path(path)
+    again = "train the bundle, or give the path of weights that it trained"
+    if not path.is_file():
+        raise CheckpointError(str(path), "exists", "no such file", again)
+    try:
+        # torch's reader does not compare the checksums it writes, so a flipped bit would load in silence.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(str(path), "has sound checksums", f"a damaged record {damaged}", "restore a sound copy")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(str(path), "is a whole checkpoint of tensors only", reason, again) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(str(path), "holds a dictionary", type(content).__name__, again)
+    return content
+
+
+def load_weights(network: nn.Module, path: str | Path) -> None:
+    """Load a raw ``state_dict``; every key, shape and value must be right.
+
+    Raises:
+        CheckpointError: where a key is missing or unexpected, a shape differs, or a weight is not finite.
+    """
+    weights = load(path)
+    own = network.state_dict()
+    remedy = "give the weights of this network_def, or the network_def of these weights (was demo.yaml used in training?)"
+    for rule, names in {
+        "has every weight of the network": sorted(own.keys() - weights.keys()),
+        "has no weight the network lacks": sorted(weights.keys() - own.keys()),
+    }.items():
+        if names:
+            raise CheckpointError(str(path), rule, f"{len(names)} not so, first {names[0]}", remedy)
+    for name, value in weights.items():
+        if not isinstance(value, Tensor) or value.shape != own[name].shape:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise CheckpointError(f"{path}: {name}", f"has shape {tuple(own[name].shape)}", found, remedy)
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name}", "is finite", "NaN or infinity", "use an earlier checkpoint")
+    network.load_state_dict(weights)
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file: the name by which reports and headers know the weights."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class WeightsLoader:
+    """Handler that loads weights before the first case; see :func:`load_weights`.
+
+    Args:
+        network: receives the weights.
+        path: of ``model.pt``.
+    """
+
+    def __init__(self, network: nn.Module, path: str) -> None:
+        self.network = network
+        self.path = path
+
+    def attach(self, engine: Engine) -> None:
+        """Load at the start of ``engine``."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load now."""
+        load_weights(self.network, self.path)

@@ -1,0 +1,100 @@
+"""Make a datalist from a folder, and check cases: ``python -m common.data make-datalist`` and ``... check``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.data.checks import check_cases
+from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
+from common.data.layouts import DEFAULT_MASK, LAYOUTS, find_cases
+from common.errors import ConfigError, OutputError, UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0, or 2 where cases have errors or the user made a mistake."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def make_datalist(options: argparse.Namespace) -> int:
+    """Find the cases of a folder, split them by patient and write the datalist."""
+    out = Path(options.out)
+    if out.exists() and not options.overwrite:
+        raise OutputError(str(out), "the output must not exist yet", "a file", "give --overwrite or another --out")
+    lists = split_by_patient(_find(options), options.fractions, options.seed)
+    names = {"source": options.source, "target": options.target, "mask": options.mask}
+    provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions")}
+    write_datalist(lists, out, **provenance, names=names)
+    for key, items in lists.items():
+        print(f"{key}: {len(items)} cases of {len({item['patient'] for item in items})} patients")
+    print(f"written to {out}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check the cases of a datalist or a folder and print what is found."""
+    lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
+    findings = check_cases(
+        lists,
+        source_range=options.source_range,
+        target_range=options.target_range,
+        min_shape=options.min_shape,
+        channels=options.channels,
+        nan_fill=options.nan_fill,
+    )
+    for finding in findings:
+        print(f"{finding.severity}: {finding}")
+    errors = sum(finding.severity == "error" for finding in findings)
+    print(f"{sum(map(len, lists.values()))} cases checked: {errors} errors, {len(findings) - errors} warnings")
+    return 2 if errors else 0
+
+
+def _find(options: argparse.Namespace) -> list[Item]:
+    if options.root is None or options.layout is None:
+        raise ConfigError("check", "give --datalist, or both --root and --layout", "neither", "name the data")
+    names = (options.source, options.target, options.mask)
+    return find_cases(options.root, options.layout, *names, patient_separator=options.patient_separator)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m common.data", description="Make datalists and check cases.")
+    commands = parser.add_subparsers(required=True, metavar="{make-datalist,check}")
+    make = commands.add_parser("make-datalist", help="split the cases of a folder by patient and write a datalist")
+    _add_folder(make, required=True)
+    make.add_argument("--out", required=True, help="the datalist to write (JSON)")
+    make.add_argument("--overwrite", action="store_true", help="replace an existing --out")
+    make.add_argument("--seed", type=int, default=0, help="seed of the split")
+    make.add_argument("--fractions", type=float, nargs=3, default=[0.7, 0.15, 0.15], metavar=("TRAIN", "VAL", "TEST"))
+    make.set_defaults(command=make_datalist)
+    checks = commands.add_parser("check", help="read and judge every case; exit code 2 where there are errors")
+    checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
+    _add_folder(checks, required=False)
+    checks.add_argument("--source_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="window of the images")
+    checks.add_argument("--target_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="window of the labels")
+    checks.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
+    checks.add_argument("--channels", type=int, help="channels an image must have")
+    checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
+    checks.set_defaults(command=check)
+    return parser
+
+
+def _add_folder(parser: argparse.ArgumentParser, required: bool) -> None:
+    parser.add_argument("--root", required=required, help="the folder of the cases")
+    parser.add_argument("--layout", required=required, choices=list(LAYOUTS), help="how the folder is arranged")
+    parser.add_argument("--source", default="mr", help="name of the image's file; channels separated by commas")
+    parser.add_argument("--target", default="ct", help="name of the label's file; empty for none")
+    parser.add_argument("--mask", default=DEFAULT_MASK, help="name of the mask's file; empty for none")
+    parser.add_argument("--patient_separator", help="the patient is the case's name before this text")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

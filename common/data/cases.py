@@ -1,0 +1,140 @@
+"""Which cases a run works on: those of a datalist, those of a folder, or phantoms where nothing was given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import devices
+from common.data.checks import check_cases, require_clean
+from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
+from common.data.layouts import find_cases
+from common.errors import DataError
+
+logger = logging.getLogger(__name__)
+DATALIST_NAME = "datalist.json"
+
+
+def training_cases(
+    dataset_dir: str,
+    demo_data: str,
+    phantoms: Callable[[Path], None],
+    run_dir: str,
+    datalist: str | None = None,
+    source: str = "mr",
+    target: str = "ct",
+    mask: str = "mask",
+    seed: int = 0,
+    check: Mapping[str, Any] | None = None,
+) -> dict[str, list[Item]]:
+    """The items of ``training``, ``validation`` and ``test``, checked, and written to ``run_dir/datalist.json``.
+
+    Args:
+        dataset_dir: holds ``<case>/<name>.nii.gz``; the default of a bundle is ``demo_data``.
+        demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
+        phantoms: writes them.
+        run_dir: receives the datalist, so that a run's split is known.
+        datalist: JSON file in MONAI's decathlon form, instead of ``dataset_dir``.
+        source: file name of the source without suffix; several channels by commas.
+        target: of the target.
+        mask: of the mask.
+        seed: of the split by patient, 70 : 15 : 15.
+        check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
+
+    Raises:
+        DataError: for a folder or file that does not exist, or cases that cannot be used, all named at once.
+    """
+    if devices.rank() == 0:
+        announce(dataset_dir, demo_data, datalist, phantoms)
+    devices.barrier()
+    if datalist is not None:
+        lists = load_datalist(datalist)
+    else:
+        lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)
+    for section in ("training", "validation"):
+        if not lists.get(section):
+            raise DataError(
+                f"section {section}",
+                "has at least one case",
+                {name: len(items) for name, items in lists.items()},
+                "add cases, or write a datalist",
+            )
+    if devices.rank() == 0:
+        if check is not None:
+            require_clean(check_cases(lists, **check))
+        write_datalist(lists, Path(run_dir, DATALIST_NAME), seed=seed)
+    return {section: lists.get(section, []) for section in ("training", "validation", "test")}
+
+
+def inference_cases(
+    dataset_dir: str,
+    demo_data: str,
+    phantoms: Callable[[Path], None],
+    datalist: str | None = None,
+    source: str = "mr",
+    seed: int = 0,
+) -> list[Item]:
+    """The items to synthesise from: no target is needed.
+
+    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, or a folder of cases as in training. Of a datalist the
+    section ``test`` is taken, and of the phantoms the cases that training would leave for the test.
+
+    Raises:
+        DataError: where there is nothing at ``dataset_dir``.
+    """
+    announce(dataset_dir, demo_data, datalist, phantoms)
+    if datalist is not None:
+        items = load_datalist(datalist).get("test", [])
+    elif Path(dataset_dir).is_file():
+        items = _files([Path(dataset_dir)])
+    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith((".nii", ".nii.gz"))):
+        items = _files(files)
+    else:
+        items = find_cases(dataset_dir, "folders", source, None, None)
+        if _same(dataset_dir, demo_data):
+            items = split_by_patient(items, seed=seed)["test"]
+    if not items:
+        raise DataError(datalist or dataset_dir, "has cases to infer (section test)", "none", "give volumes")
+    return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
+
+
+def announce(dataset_dir: str, demo_data: str, datalist: str | None, phantoms: Callable[[Path], None]) -> None:
+    """Say which data are used; generate phantoms where the user gave none and none exist yet."""
+    if datalist is not None:
+        logger.info(f"data: {datalist}")
+        return
+    if not _same(dataset_dir, demo_data):
+        logger.info(f"data: {dataset_dir}")
+        return
+    logger.warning(
+        "data: no --dataset_dir or --datalist was given, so GENERATED PHANTOMS are used (no patient, no scanner). "
+        "For your own: --dataset_dir DIR with DIR/<case>/<name>.nii.gz, or --datalist FILE.json"
+    )
+    if not Path(demo_data).exists():
+        logger.info(f"generating phantoms in {demo_data}")
+        phantoms(Path(demo_data))
+
+
+def require_dir(dataset_dir: str) -> Path:
+    """The folder, if there is one.
+
+    Raises:
+        DataError: if not.
+    """
+    path = Path(dataset_dir)
+    if not path.is_dir():
+        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, "correct the path, or leave it out for phantoms")
+    return path
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
+
+
+def _files(paths: Sequence[Path]) -> list[Item]:
+    names = [path.name.removesuffix(".gz").removesuffix(".nii") for path in paths]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DataError(", ".join(sorted(twice)), "is one file", "both .nii and .nii.gz", "remove one of them")
+    return [{"case": name, "image": str(path)} for name, path in zip(names, paths, strict=True)]

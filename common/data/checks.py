@@ -1,0 +1,148 @@
+"""The check before training starts: every case is read and judged, and the report says what to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+import common.data.volume_checks as volumes
+from common.data.datalist import Item
+from common.data.findings import Finding, VolumeError
+from common.data.volume_checks import HU_MAXIMUM, HU_MINIMUM, Volume
+from common.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
+
+Range = Sequence[float]
+OTHERS = ("label", "mask", "lesion", "nawm")
+"""The keys of a case that lie on the grid of its image."""
+
+
+@dataclass(frozen=True)
+class _Expected:
+    source_ranges: np.ndarray | None
+    target_range: Range | None
+    min_shape: Sequence[int] | None
+    channels: int | None
+    nan_fill: float | None
+
+
+def check_cases(
+    lists: dict[str, list[Item]],
+    *,
+    source_range: Range | Sequence[Range] | None = None,
+    target_range: Range | None = None,
+    min_shape: Sequence[int] | None = None,
+    channels: int | None = None,
+    nan_fill: float | None = None,
+    progress: bool = True,
+) -> list[Finding]:
+    """Read every case of the lists and report what is wrong; one bad case never stops the check.
+
+    Args:
+        lists: as ``load_datalist`` returns them.
+        source_range: the intensity window (low, high) of the images, or one window per channel.
+        target_range: the window of the labels, in their unit; one that spans -200 to 200 is taken as HU.
+        min_shape: the smallest shape accepted, for axes in RAS order.
+        channels: how many channels an image has: that many files, or one 4-D file.
+        nan_fill: replaces NaN and Inf, which are errors otherwise.
+        progress: whether a bar over the cases is shown.
+
+    Raises:
+        ConfigError: a window that is not (low, high), a shape that is not of three axes.
+    """
+    sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
+    for window in (*(() if sources is None else sources), *(() if target_range is None else (target_range,))):
+        if len(window) != 2 or not window[0] < window[1]:
+            raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
+    if min_shape is not None and len(min_shape) != 3:
+        raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
+    expected = _Expected(sources, target_range, min_shape, channels, nan_fill)
+    items = [item for entries in lists.values() for item in entries]
+    bar = tqdm(items, desc="checking", unit="case", disable=not progress)
+    return [finding for item in bar for finding in _check_case(item, expected)]
+
+
+def require_clean(findings: list[Finding]) -> None:
+    """Log the warnings, and refuse to go on where there is any error.
+
+    Raises:
+        DataError: listing every error with case, rule, value and remedy.
+    """
+    for finding in findings:
+        if finding.severity == "warning":
+            logger.warning("%s", finding)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        found = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
+        listed = " | ".join(str(finding) for finding in errors)
+        raise DataError("data check", "every case must pass", found, f"mend or leave out: {listed}")
+
+
+def _check_case(item: Item, expected: _Expected) -> list[Finding]:
+    findings: list[Finding] = []
+    images = _read_images(item, expected, findings)
+    others = {key: _read(item[key], item, None, expected, findings) for key in OTHERS if key in item}
+    label, mask = others.get("label"), others.get("mask")
+    if images:
+        for other in (*images[1:], *(volume for volume in others.values() if volume)):
+            findings += volumes.same_grid(images[0], other)
+        findings += _check_images(images, expected)
+    if label:
+        findings += _check_label(label, expected.target_range)
+    if mask:
+        findings += volumes.marks_something(mask)
+    if images and label and not any(finding.severity == "error" for finding in findings):
+        findings += volumes.registered(images[0], label)
+    return findings
+
+
+def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> list[Volume]:
+    """All channels of the image; none where one cannot be read, since they are judged together."""
+    if isinstance(item["image"], str):
+        volume = _read(item["image"], item, expected.channels, expected, findings)
+        return [volume] if volume else []
+    if expected.channels not in (None, len(item["image"])):
+        rule, found = f"an image has {expected.channels} channels", f"{len(item['image'])} files"
+        findings.append(Finding(item["case"], "image", rule, found, "list one file per channel"))
+    read = [_read(path, item, None, expected, findings) for path in item["image"]]
+    return [volume for volume in read if volume] if all(read) else []
+
+
+def _read(path: str, item: Item, channels: int | None, expected: _Expected, findings: list[Finding]) -> Volume | None:
+    try:
+        volume = volumes.read(path, item["case"], channels, expected.nan_fill)
+    except VolumeError as error:
+        findings.append(error.finding)
+        return None
+    findings += volume.warnings
+    return volume
+
+
+def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding]:
+    channels = [(volume, values) for volume in images for values in volume.values.reshape(-1, *volume.shape)]
+    for volume in images:
+        yield from volumes.not_constant(volume)
+    windows = expected.source_ranges
+    if windows is not None and len(windows) not in (1, len(channels)):
+        rule, found = "there is one source window, or one per channel", f"{len(windows)} for {len(channels)} channels"
+        yield images[0].where(rule, found, "correct the windows")
+    elif windows is not None:
+        for (volume, values), window in zip(channels, np.broadcast_to(windows, (len(channels), 2)), strict=True):
+            yield from volumes.plausible_range(volume, values, window)
+    if expected.min_shape is not None:
+        yield from volumes.large_enough(images[0], expected.min_shape)
+
+
+def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
+    yield from volumes.not_constant(label)
+    if window is None:
+        return
+    if window[0] < HU_MINIMUM and window[1] > HU_MAXIMUM:
+        yield from volumes.plausible_hu(label)
+    else:
+        yield from volumes.plausible_range(label, label.values, window)

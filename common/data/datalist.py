@@ -1,0 +1,200 @@
+"""Datalists: JSON in MONAI's decathlon form, with patient-level splits."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import ConfigError, DataError, OutputError
+
+Item = dict[str, Any]
+
+SPLITS = ("training", "validation", "test")
+POOLS = ("training_A", "training_B")
+"""Unpaired training: source and target scans drawn independently; each item's scan is its ``image``."""
+PATH_KEYS = ("image", "label", "mask", "lesion", "nawm")
+ITEM_KEYS = ("case", "patient", *PATH_KEYS)
+
+
+def load_datalist(path: str | Path) -> dict[str, list[Item]]:
+    """Read and validate a datalist; other top-level keys, such as its provenance, are left out.
+
+    Returns:
+        the lists of ``SPLITS`` and ``POOLS`` that the file holds; paths are absolute, ``patient`` is always set.
+
+    Raises:
+        DataError: not JSON, unknown key, missing ``case``, ``image`` or file, duplicate case, patient in two splits.
+    """
+    path = Path(os.path.abspath(path))
+    lists = {}
+    for key, value in _parse(path).items():
+        if key in (*SPLITS, *POOLS):
+            lists[key] = _items(key, value, path)
+        elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+            rule = f"lists of cases are named {', '.join((*SPLITS, *POOLS))}"
+            raise DataError(path.name, rule, f"'{key}'", _hint(key))
+    if not any(lists.values()):
+        raise DataError(path.name, "a datalist holds at least one case", "none", f"fill {', '.join(SPLITS)}")
+    _check_duplicates(lists, path.name)
+    check_leaks(lists, path.name)
+    return lists
+
+
+def split_by_patient(
+    items: Iterable[Item], fractions: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
+) -> dict[str, list[Item]]:
+    """Split cases by patient; the same seed gives the same split in whatever order the cases come.
+
+    Training, validation and test get one patient each, in this order, as far as patients reach; every further patient
+    goes where most are lacking from the fractions. A fraction of 0 leaves its list empty.
+
+    Raises:
+        ConfigError: fractions that are not three numbers from 0 to 1 with sum 1.
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ConfigError("fractions", "three numbers from 0 to 1 with sum 1", list(fractions), "correct them")
+    patients: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: item["case"]):
+        patients.setdefault(_patient(item), []).append(item)
+    names = sorted(patients)
+    shuffled = iter([names[i] for i in np.random.default_rng(seed).permutation(len(names))])
+    counts = _counts(len(names), fractions)
+    chosen = {key: {next(shuffled) for _ in range(count)} for key, count in zip(SPLITS, counts, strict=True)}
+    return {key: [item for name in names if name in chosen[key] for item in patients[name]] for key in SPLITS}
+
+
+def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance: Any) -> None:
+    """Write lists and provenance (``layout``, ``root``, ``seed``, ``fractions``, ``names``) under a temporary name
+    first; an interrupted write leaves nothing at ``path``. Data under the file's folder are named relative to it.
+
+    Raises:
+        OutputError: a place that cannot be written.
+    """
+    path = Path(os.path.abspath(path))
+    content = provenance | {key: [_with_paths(item, path.parent, _relative) for item in lists[key]] for key in lists}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(str(path), "the datalist must be writable", str(error), "choose another place") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:
+    """Refuse lists in which one patient stands in more than one of training (pools included), validation and test.
+
+    Raises:
+        DataError: naming the patient and both lists.
+    """
+    seen: dict[str, str] = {}
+    for key, items in lists.items():
+        for item in items:
+            patient = _patient(item)
+            other = seen.setdefault(patient, key)
+            if key != other and not (key.startswith("training") and other.startswith("training")):
+                found, remedy = f"patient '{patient}' in {other} and {key}", "split by patient, not by case"
+                raise DataError(name, "a patient belongs to one list only (leak)", found, remedy)
+
+
+def _patient(item: Item) -> str:
+    return item["patient"] if "patient" in item else item["case"]
+
+
+def _counts(patients: int, fractions: Sequence[float]) -> list[int]:
+    counts = [0, 0, 0]
+    first = [i for i in range(3) if fractions[i] > 0]
+    for i in first[:patients]:
+        counts[i] = 1
+    for _ in range(patients - sum(counts)):
+        lacking = [fractions[i] * patients - counts[i] if fractions[i] > 0 else -np.inf for i in range(3)]
+        counts[int(np.argmax(lacking))] += 1
+    return counts
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
+    if not isinstance(content, dict):
+        found = type(content).__name__
+        raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
+    return content
+
+
+def _items(key: str, items: object, path: Path) -> list[Item]:
+    if not isinstance(items, list):
+        remedy = "write [{...}, ...]"
+        raise DataError(f"{path.name}, {key}", "this key holds a list of cases", type(items).__name__, remedy)
+    return [_item(f"{path.name}, {key}[{number}]", item, path.parent) for number, item in enumerate(items)]
+
+
+def _item(place: str, item: object, folder: Path) -> Item:
+    if not isinstance(item, dict):
+        raise DataError(place, "a case is a JSON object", repr(item), 'write {"case": ..., "image": ...}')
+    for key in item:
+        if key not in ITEM_KEYS:
+            raise DataError(place, f"the keys of a case are {', '.join(ITEM_KEYS)}", f"'{key}'", _hint(key, ITEM_KEYS))
+    for key in ("case", "patient"):
+        if not (isinstance(item.get(key, "-"), str) and item.get(key, "-")):
+            raise DataError(place, f"'{key}' is a text that is not empty", repr(item[key]), "name it")
+    for key in ("case", "image"):
+        if key not in item:
+            raise DataError(place, f"every case has '{key}'", f"the keys {sorted(item)}", f"add '{key}'")
+    for key in PATH_KEYS:
+        if key in item:
+            _check_paths(f"{place}, case '{item['case']}'", key, item[key], folder)
+    return {"patient": item["case"]} | _with_paths(item, folder, _absolute)
+
+
+def _check_paths(place: str, key: str, value: object, folder: Path) -> None:
+    paths: list[Any] = value if isinstance(value, list) and key == "image" else [value]
+    if not paths or not all(isinstance(path, str) and path for path in paths):
+        raise DataError(place, f"'{key}' is a path (image: or a list of them)", repr(value), "correct it")
+    for path in paths:
+        if not Path(_absolute(path, folder)).exists():
+            remedy = f"correct the path; relative paths start at {folder}"
+            raise DataError(place, f"the file of '{key}' must exist", f"no file at {path}", remedy)
+
+
+def _check_duplicates(lists: dict[str, list[Item]], name: str) -> None:
+    groups = [[(key, item) for key in SPLITS for item in lists.get(key, [])]]
+    groups += [[(key, item) for item in lists.get(key, [])] for key in POOLS]
+    for group in groups:
+        seen: dict[str, str] = {}
+        for key, item in group:
+            if item["case"] in seen:
+                found = f"case '{item['case']}' in {seen[item['case']]} and again in {key}"
+                raise DataError(name, "every case is listed once", found, "remove or rename one of them")
+            seen[item["case"]] = key
+
+
+def _with_paths(item: Item, folder: Path, change: Any) -> Item:
+    def changed(value: Any) -> Any:
+        return [change(path, folder) for path in value] if isinstance(value, list) else change(value, folder)
+
+    return {key: changed(value) if key in PATH_KEYS else value for key, value in item.items()}
+
+
+def _absolute(path: str | Path, folder: Path) -> str:
+    return os.path.abspath(folder / path)
+
+
+def _relative(path: str | Path, folder: Path) -> str:
+    absolute = Path(os.path.abspath(path))
+    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
+
+
+def _hint(key: str, known: Sequence[str] = (*SPLITS, *POOLS)) -> str:
+    nearest = get_close_matches(key, known, 1, 0.5)
+    return f"did you mean '{nearest[0]}'?" if nearest else "remove or rename it"

@@ -1,0 +1,46 @@
+"""Voxel grids: what an affine says about its volume, and whether two volumes share one grid."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nibabel.orientations import io_orientation
+
+GRID_TOLERANCE_MM = 0.1
+"""Two affines are the same grid when no corner of the volume moves further than this."""
+SHEAR_COSINE = 1e-3
+"""Axes whose cosine is larger than this (0.06 degrees off a right angle) count as sheared."""
+SINGULAR_VOLUME = 1e-6
+"""An affine is singular when its voxel's volume is below this fraction of that of a box with the same edges."""
+
+
+def is_sheared(affine: np.ndarray) -> bool:
+    """Whether the axes of an affine ``(4, 4)`` are not at right angles; left-handed axes are fine."""
+    axes = affine[:3, :3] / voxel_sizes(affine)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > SHEAR_COSINE)
+
+
+def grid_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.ndarray) -> float:
+    """How far apart, in millimetres, two affines put the corner of a volume ``shape`` that they disagree on most."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))], dtype=float)
+    return float(np.linalg.norm(corners @ (first - second).T, axis=1).max())
+
+
+def show_affine(affine: np.ndarray) -> str:
+    """The three informative rows of an affine on one line."""
+    return "[" + "; ".join(" ".join(f"{v:.6g}" for v in row) for row in affine[:3]) + "]"
+
+
+def is_invertible(affine: np.ndarray) -> bool:
+    """Whether an affine ``(4, 4)`` is finite and its axes span a volume."""
+    if not np.isfinite(affine).all():
+        return False
+    return bool(abs(np.linalg.det(affine[:3, :3])) > SINGULAR_VOLUME * voxel_sizes(affine).prod())
+
+
+def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
+    """The shape a volume has after its axes are put in the order left-right, back-front, foot-head."""
+    axes = io_orientation(affine)[:, 0]
+    return tuple(shape[int(i)] for i in np.argsort(axes))

@@ -1,0 +1,133 @@
+"""Folder layouts: which files of a data set belong together, matched by the name of the case."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.data.datalist import Item
+from common.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MASK = "mask"
+"""The one mask name that no case need have; any other was asked for, so that its absence is an error."""
+REGIONS = ("lesion", "nawm")
+"""Region masks that are taken up where a case has them: lesions, normal-appearing white matter."""
+NIFTI = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    case_pattern: str
+    regions: tuple[str, ...]
+    suffixes: tuple[str, ...]
+
+
+LAYOUTS = {
+    "folders": _Layout(r"[^.].*", (), NIFTI),
+    # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
+    "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
+    # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; converted files come first.
+    "synthrad2025": _Layout(r"[12](AB|HN|TH)[A-E]\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
+}
+
+
+def find_cases(
+    root: str | Path,
+    layout: str,
+    source: str = "mr",
+    target: str | None = "ct",
+    mask: str | None = DEFAULT_MASK,
+    *,
+    patient_separator: str | None = None,
+) -> list[Item]:
+    """List the cases under ``root``, sorted by name, with absolute paths.
+
+    Args:
+        root: the folder of the cases, or for SynthRAD also the folder of the region folders.
+        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``), ``synthrad2023`` or ``synthrad2025``.
+        source: the file name of the image without its suffix; several channels are separated by commas.
+        target: the file name of the label; None for inference, where cases have no label.
+        mask: the file name of the mask; None to leave masks out. Where no case has the default, they are left out.
+        patient_separator: the patient is the case's name before the first separator; otherwise the whole name.
+            A file ``patients.csv`` (columns ``case``, ``patient``) in ``root`` overrides both.
+
+    Raises:
+        ConfigError: unknown layout.
+        DataError: no folder, no cases, files that are missing or stored twice, a case that patients.csv lacks.
+    """
+    if layout not in LAYOUTS:
+        raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
+    root, chosen = Path(os.path.abspath(root)), LAYOUTS[layout]
+    folders = _case_folders(root, layout, chosen)
+    channels = [name.strip() for name in source.split(",")]
+    required = [*channels, *([target] if target else [])]
+    if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
+        required.append(mask)
+    elif mask:
+        logger.info("%s: no case has a file '%s', so that the cases have no masks", root.name, mask)
+    _check_complete(root, folders, required, chosen.suffixes)
+    patients = _patients(root, [folder.name for folder in folders], patient_separator)
+    return [_item(folder, patients[folder.name], channels, target, mask, chosen.suffixes) for folder in folders]
+
+
+def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
+    if not root.is_dir():
+        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --root")
+    parents = [root, *(root / region for region in chosen.regions if (root / region).is_dir())]
+    found = [folder for parent in parents for folder in parent.iterdir() if folder.is_dir()]
+    folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
+    if not folders:
+        example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
+        remedy = f"expected folders such as ROOT/{example}: correct --root or --layout"
+        raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
+    return folders
+
+
+def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
+    found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
+    if sum(path.name.endswith(NIFTI) for path in found) > 1:
+        raise DataError(folder.name, f"'{name}' is one file", "both .nii and .nii.gz", "remove one of them")
+    return found[0] if found else None
+
+
+def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes: tuple[str, ...]) -> None:
+    suffix = suffixes[-1] if ".mha" in suffixes else suffixes[0]
+    missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
+    if missing:
+        found = f"{len(missing)} missing: {', '.join(missing)}"
+        remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
+        raise DataError(root.name, f"every case has the files {', '.join(names)}", found, remedy)
+
+
+def _patients(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
+    path = root / "patients.csv"
+    if not path.is_file():
+        return {case: case.split(separator)[0] if separator else case for case in cases}
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"case", "patient"} <= set(rows[0]):
+        found = f"the columns {sorted(rows[0]) if rows else 'of an empty file'}"
+        raise DataError("patients.csv", "its columns are case,patient", found, "correct its first line")
+    listed = {row["case"]: row["patient"] for row in rows if row["patient"]}
+    lacking = [case for case in cases if case not in listed]
+    if lacking:
+        raise DataError("patients.csv", "every case has a patient", f"none for {', '.join(lacking)}", "add them")
+    return {case: listed[case] for case in cases}
+
+
+def _item(
+    folder: Path, patient: str, channels: list[str], target: str | None, mask: str | None, suffixes: tuple[str, ...]
+) -> Item:
+    images = [str(_file(folder, name, suffixes)) for name in channels]
+    item: Item = {"case": folder.name, "patient": patient, "image": images[0] if len(images) == 1 else images}
+    for key, name in {"label": target, "mask": mask, **{region: region for region in REGIONS}}.items():
+        path = _file(folder, name, suffixes) if name else None
+        if path is not None:
+            item[key] = str(path)
+    return item

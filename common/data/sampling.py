@@ -1,0 +1,54 @@
+"""In which order the samples of an epoch come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+
+import torch
+from torch.utils.data import Sampler
+
+from common import devices
+from common.errors import ConfigError
+from common.seeds import derive
+
+
+class EpochSampler(Sampler):
+    """Samples of an epoch in an order that follows from (seed, epoch), each with the epoch's number for the dataset.
+
+    Under torchrun the processes share one order and take turns, so that no sample is seen twice an epoch. Yields pairs
+    ``(epoch, index)``.
+
+    Args:
+        dataset: to sample from, without replacement.
+        seed: of the order.
+        samples_per_epoch: over all processes; None for the whole dataset. More than there are begins again in a new order.
+
+    Raises:
+        ConfigError: for ``samples_per_epoch`` below one a process.
+    """
+
+    def __init__(self, dataset: Sized, seed: int = 0, samples_per_epoch: int | None = None) -> None:
+        self.dataset = dataset
+        self.seed = seed
+        self.samples = len(dataset) if samples_per_epoch is None else samples_per_epoch
+        self.epoch = 1
+        self.skip = 0
+        if len(self) < 1:
+            rule = f"is at least {devices.world_size()}, one a process"
+            raise ConfigError("samples_per_epoch", rule, self.samples, "raise it, or use fewer processes")
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch to draw next, without its first ``skip`` samples of this process (after a resume)."""
+        self.epoch = epoch
+        self.skip = skip
+
+    def __len__(self) -> int:
+        return self.samples // devices.world_size()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        generator = torch.Generator().manual_seed(derive(self.seed, self.epoch))
+        order: list[int] = []
+        while len(order) < self.samples:
+            order += torch.randperm(len(self.dataset), generator=generator).tolist()
+        mine = order[: self.samples][devices.rank() :: devices.world_size()][: len(self)]
+        yield from ((self.epoch, index) for index in mine[self.skip :])

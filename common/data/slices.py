@@ -1,0 +1,92 @@
+"""Training samples of 2-D methods: the slices of cached volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.data import CacheDataset
+from monai.transforms import Compose
+from torch import Tensor
+
+from common.errors import DataError
+from common.inferers import plane_axis, slabs
+from common.seeds import derive
+
+
+class SliceDataset(CacheDataset):
+    """Slices of all cases along one plane, with their neighbours as channels of the image (2.5-D).
+
+    The volumes are loaded and preprocessed once and kept in memory (4 bytes a voxel and image). Slices with less than
+    ``min_foreground`` of the mask are left out: a flat slice teaches nothing and has no variance to normalise by.
+
+    A sample is a function of (``seed``, epoch, index) alone, whichever process or worker draws it: ask with the pair
+    ``(epoch, index)`` that :class:`common.data.sampling.EpochSampler` gives, or with an index for epoch 0.
+
+    Args:
+        data: items with ``image``, ``label`` and ``case``.
+        transform: preprocessing of the volumes, without randomness; must give ``mask``.
+        augmentation: random transforms of a sample's (C, H, W) arrays, source and target together.
+        plane: sagittal, coronal or axial.
+        neighbours: slices a slab for the image, odd. The label is the central slice.
+        min_foreground: least share of a slice inside the mask.
+        seed: of the augmentation.
+        num_workers: threads that fill the cache.
+
+    Raises:
+        DataError: where no slice holds enough foreground.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable,
+        augmentation: Callable | None = None,
+        plane: str = "sagittal",
+        neighbours: int = 1,
+        min_foreground: float = 0.01,
+        seed: int = 0,
+        num_workers: int = 1,
+    ) -> None:
+        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
+        self.axis = plane_axis(plane)
+        self.neighbours = neighbours
+        self.seed = seed
+        self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
+        self.slices = [
+            (number, int(index))
+            for number in range(len(self.data))
+            for index in torch.nonzero(self._foreground(number) >= min_foreground).flatten()
+        ]
+        if not self.slices:
+            raise DataError(
+                "training slices",
+                f"cover at least {min_foreground:.0%} of the mask",
+                f"none of {len(self.data)} cases",
+                "check the masks, or lower min_foreground",
+            )
+
+    def _foreground(self, number: int) -> Tensor:
+        mask = self._volume(number, "mask")[0] > 0
+        return mask.float().mean(dim=[axis for axis in range(3) if axis != self.axis])
+
+    def _volume(self, number: int, key: str) -> Tensor:
+        value = self._cache[number][key]
+        return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        number, place = self.slices[index]
+        centre = range(place, place + 1)
+        sample = {
+            "image": slabs(self._volume(number, "image"), self.axis, self.neighbours, centre)[0],
+            "label": slabs(self._volume(number, "label"), self.axis, 1, centre)[0],
+        }
+        self.augmentation.set_random_state(seed=derive(self.seed, epoch, index) % 2**32)
+        sample = self.augmentation(sample)
+        plain = {k: v.as_tensor() if hasattr(v, "as_tensor") else v for k, v in sample.items()}
+        return {**plain, "case": self._cache[number].get("case", str(number))}

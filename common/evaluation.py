@@ -1,0 +1,239 @@
+"""Evaluation on held-out cases: the model, its trained variants and copying the input, in one table and one report."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import monai
+import nibabel as nib
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.data import decollate_batch, list_data_collate
+from torch import nn
+from tqdm import tqdm
+
+from common import checkpoints
+from common.data.datalist import Item
+from common.data.nifti import read_volume
+from common.errors import DataError
+from common.report import Panel, Report, format_table, summarise, write_report, write_tables
+from common.runs import LOG_NAME, RUN_NAME
+from common.settings import running_config
+from common.transforms import head_mask
+
+logger = logging.getLogger(__name__)
+COPY = "copy_input"
+MODEL = "model"
+
+
+@dataclass
+class Case:
+    """A held-out case on its own grid: source, truth and mask (X, Y, Z), RAS affine."""
+
+    item: Item
+    source: np.ndarray
+    truth: np.ndarray
+    mask: np.ndarray
+    affine: np.ndarray
+
+
+@dataclass
+class Evaluation:
+    """Score every method on the test cases, each on the source's own grid and in the target's unit.
+
+    Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and ``copy_input``, the
+    source's first channel through one line fitted on the training cases inside their masks.
+
+    Args:
+        cases: items by section, as :func:`common.data.cases.training_cases` gives them.
+        network: instance of ``network_def``; weights are loaded into it.
+        preprocessing: of an item, to ``image`` and ``mask``.
+        inferer: (1, C, X, Y, Z) -> (1, C', X, Y, Z).
+        postprocessing: of ``pred``, to the source's grid and the target's unit.
+        device: to compute on.
+        output_dir: holds the runs; receives ``evaluation/``.
+        metrics: functions (pred, truth, mask) -> number or dictionary of numbers.
+        bundle: name and version.
+        unit: of the target.
+        source_unit: of the source.
+        value_range: that the metrics clip to, and what the report shows.
+        window: shown in the report's panels.
+        mask_description: what the mask is.
+        head_threshold: in the target's unit, for cases without a mask file; see ``HeadMaskd``.
+        section: which cases; ``test``.
+        panel_cases: how many cases the report shows pictures of.
+    """
+
+    cases: Mapping[str, Sequence[Item]]
+    network: nn.Module
+    preprocessing: Callable
+    inferer: Callable
+    postprocessing: Callable
+    device: torch.device
+    output_dir: str
+    metrics: Sequence[Callable[..., Any]]
+    bundle: str
+    unit: str
+    source_unit: str
+    value_range: Sequence[float]
+    window: Sequence[float]
+    mask_description: str
+    head_threshold: float
+    section: str = "test"
+    panel_cases: int = 3
+    rows: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def run(self) -> dict[str, Any]:
+        """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
+
+        Raises:
+            DataError: where there are no cases to evaluate, or a prediction lost its grid.
+            CheckpointError: where there is no trained model, or weights do not fit.
+        """
+        items = self.cases[self.section]
+        if not items:
+            raise DataError(f"section {self.section}", "has cases to evaluate", 0, "add cases to it")
+        folder = Path(self.output_dir, "evaluation")
+        methods = self._methods()
+        line = self._fit_line()
+        panels: list[Panel] = []
+        self.rows = []
+        for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
+            case = self._load(item)
+            predictions = {name: self._predict(item, network, case) for name, network in methods.items()}
+            predictions[COPY] = line[0] * case.source + line[1]
+            for method, prediction in predictions.items():
+                self.rows.append({"case": item["case"], "method": method, **self._score(prediction, case)})
+            if number < self.panel_cases:
+                panels += [self._panel(case, method, predictions[method]) for method in methods]
+        summary = summarise(self.rows)
+        write_tables(folder, self.rows, summary)
+        write_report(folder / "report.html", self._report(summary, panels, line))
+        print(f"\n{self.bundle}, {len(items)} held-out cases, {self.unit}, inside the mask: {self.mask_description}")
+        print(format_table(summary))
+        print(f"report: {folder / 'report.html'}")
+        return summary
+
+    def _methods(self) -> dict[str, nn.Module]:
+        """The trained networks by name, ``model`` first."""
+        root = Path(self.output_dir)
+        own = root / "models" / checkpoints.WEIGHTS_NAME
+        checkpoints.load_weights(self.network, own)
+        methods = {MODEL: self.network.to(self.device).eval()}
+        for weights in sorted(root.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}")):
+            run = weights.parents[1]
+            config = json.loads((run / RUN_NAME).read_text())["config"]
+            network = ConfigParser(config).get_parsed_content("network_def")
+            checkpoints.load_weights(network, weights)
+            methods[run.name] = network.to(self.device).eval()
+        return methods
+
+    def _load(self, item: Item) -> Case:
+        first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
+        source, affine = read_volume(first, item["case"])
+        truth, truth_affine = read_volume(item["label"], item["case"])
+        if truth.shape != source.shape or not np.allclose(affine, truth_affine, atol=1e-3):
+            raise DataError(
+                f"{item['case']}: label",
+                f"has the source's grid, shape {source.shape}, affine {affine.tolist()}",
+                f"shape {truth.shape}, affine {truth_affine.tolist()}",
+                "resample it to the source",
+            )
+        return Case(item, source, truth, self._mask(item, truth, affine), affine)
+
+    def _mask(self, item: Item, truth: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        """The case's mask on its own grid: its file, else the head found in the truth."""
+        if "mask" in item:
+            return read_volume(item["mask"], item["case"])[0] > 0
+        axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
+        return head_mask(truth, self.head_threshold, axial, item["case"])
+
+    def _predict(self, item: Item, network: nn.Module, case: Case) -> np.ndarray:
+        data = self.preprocessing({key: item[key] for key in ("case", "image")})
+        batch = list_data_collate([data])
+        with torch.no_grad():
+            batch["pred"] = self.inferer(batch["image"].to(self.device), network).cpu()
+        restored = self.postprocessing(decollate_batch(batch)[0])["pred"]
+        if tuple(restored.shape[1:]) != case.source.shape:
+            raise DataError(
+                f"{item['case']}: prediction",
+                f"has the source's shape {case.source.shape}",
+                tuple(restored.shape[1:]),
+                "check that postprocessing inverts preprocessing",
+            )
+        return np.asarray(restored[0], dtype=np.float64)
+
+    def _fit_line(self) -> tuple[float, float]:
+        """Slope and intercept of target on source over the training cases' masks, by least squares."""
+        moments = np.zeros((2, 2))
+        products = np.zeros(2)
+        for item in tqdm(self.cases["training"], desc="copy_input: fitting the line", unit="case"):
+            case = self._load(item)
+            x, y = case.source[case.mask].astype(float), case.truth[case.mask].astype(float)
+            moments += [[x @ x, x.sum()], [x.sum(), x.size]]
+            products += [x @ y, y.sum()]
+        slope, intercept = np.linalg.lstsq(moments, products)[0]
+        return float(slope), float(intercept)
+
+    def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            scores |= metric(prediction, case.truth, case.mask)
+        return scores
+
+    def _panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
+        to_ras = nib.orientations.io_orientation(case.affine)
+        turn = {
+            name: nib.orientations.apply_orientation(volume, to_ras)
+            for name, volume in {
+                "source": case.source,
+                "synthetic": prediction,
+                "truth": case.truth,
+                "mask": case.mask.astype(np.uint8),
+            }.items()
+        }
+        spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
+        return Panel(
+            case=str(case.item["case"]),
+            method=method,
+            spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
+            source_unit=self.source_unit,
+            unit=self.unit,
+            window=(self.window[0], self.window[1]),
+            **turn,
+        )
+
+    def _report(self, summary: dict, panels: list[Panel], line: tuple[float, float]) -> Report:
+        name, _, version = self.bundle.partition(" ")
+        root = Path(self.output_dir)
+        notes = [
+            f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",
+            f"copy_input: {line[0]:.4g} x source {line[1]:+.4g} {self.unit}, fitted on the training cases inside the mask",
+        ]
+        log = root / LOG_NAME
+        return Report(
+            title=f"{name}: evaluation on held-out cases",
+            bundle=name,
+            version=version,
+            unit=self.unit,
+            value_range=(self.value_range[0], self.value_range[1]),
+            mask_description=self.mask_description,
+            rows=self.rows,
+            summary=summary,
+            panels=panels,
+            log_csv=log if log.is_file() else None,
+            settings=_plain(running_config()),
+            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            notes=notes,
+        )
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among a configuration: values, not components."""
+    return {k: v for k, v in config.items() if not isinstance(v, Mapping) or all(not isinstance(x, dict) for x in v.values())}

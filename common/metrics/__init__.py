@@ -1,0 +1,56 @@
+"""Measures of a synthetic volume against the real one inside a mask, on float64 arrays (X, Y, Z)."""
+
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
+from common.metrics.ignite import MaskedMetric
+from common.metrics.masked import CT_RANGE, mae, mse, psnr
+from common.metrics.ssim import ms_ssim, ssim
+from common.metrics.tissue import bone_dice, tissue_bias, tissue_errors, tissue_mae
+
+__all__ = [
+    "CT_RANGE",
+    "HFEN_SIGMA",
+    "MaskedMetric",
+    "bone_dice",
+    "hfen",
+    "mae",
+    "ms_ssim",
+    "mse",
+    "psnr",
+    "score",
+    "sharpness",
+    "slice_jumps",
+    "ssim",
+    "tissue_bias",
+    "tissue_errors",
+    "tissue_mae",
+]
+
+
+def score(
+    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE
+) -> dict[str, float]:
+    """Return the measures every table shows: mae, mse, psnr, ssim, ms_ssim, hfen and sharpness.
+
+    Args:
+        pred: synthetic volume (X, Y, Z).
+        truth: real volume (X, Y, Z) in the same unit.
+        mask: the voxels to score (X, Y, Z), above 0 inside.
+        value_range: lowest and highest value of the modality, used by psnr, ssim and ms_ssim; HU of CT by default.
+
+    Raises:
+        DataError: shapes differ, a value is not finite or the mask is empty.
+        ConfigError: ``value_range`` is not two finite numbers, the lower one first.
+    """
+    return {
+        "mae": mae(pred, truth, mask),
+        "mse": mse(pred, truth, mask),
+        "psnr": psnr(pred, truth, mask, value_range),
+        "ssim": ssim(pred, truth, mask, value_range),
+        "ms_ssim": ms_ssim(pred, truth, mask, value_range),
+        "hfen": hfen(pred, truth, mask),
+        "sharpness": sharpness(pred, truth, mask),
+    }

@@ -1,0 +1,86 @@
+"""What pixel errors miss: sharpness, high-frequency error and intensity jumps between slices, inside a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.ndimage import gaussian_laplace
+
+from common.errors import ConfigError
+from common.metrics.masked import Mask, Volume, checked_volumes
+
+HFEN_SIGMA = 1.5
+"""Standard deviation in voxels of the Laplacian of Gaussian in ``hfen`` (Ravishankar and Bresler 2011)."""
+
+
+def sharpness(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Mean gradient magnitude of the prediction over that of the truth inside the mask.
+
+    Ideal 1; below it the prediction is blurred, above it texture is invented. Gradients are central differences per
+    voxel; the edge of the mask is treated like the edge of the volume (one-sided difference), so no background counts
+    and a constant offset costs nothing. A truth flat inside the mask gives nan.
+
+    Args and Raises: see :func:`~common.metrics.masked.checked_volumes`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    return _ratio(_gradient_magnitude(pred, inside)[inside].mean(), _gradient_magnitude(truth, inside)[inside].mean())
+
+
+def hfen(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """High-frequency error norm inside the mask: ||LoG(pred) - LoG(truth)|| / ||LoG(truth)||, ideal 0.
+
+    LoG is the Laplacian of Gaussian with ``HFEN_SIGMA`` voxels. It reaches over the edge of the mask, where the
+    prediction is taken to equal the truth, so that no error of the background counts. A truth without high
+    frequencies inside the mask gives nan.
+
+    Args and Raises: see :func:`~common.metrics.masked.checked_volumes`. Source: Ravishankar and Bresler 2011.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    error = gaussian_laplace(np.where(inside, pred - truth, 0.0), HFEN_SIGMA)
+    return _ratio(np.linalg.norm(error[inside]), np.linalg.norm(gaussian_laplace(truth, HFEN_SIGMA)[inside]))
+
+
+def slice_jumps(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, axis: int = 2) -> float:
+    """Intensity jumps from slice to slice of the prediction over those of the truth, along ``axis``.
+
+    A jump is the absolute difference of the mean intensities inside the mask of two neighbouring slices that both have
+    mask; the measure is the ratio of the mean jumps. Ideal 1; a network that works slice by slice gives more. Fewer
+    than two neighbouring slices, or a truth without jumps, gives nan.
+
+    Args and Raises: see :func:`~common.metrics.masked.checked_volumes`; also
+        ConfigError: the volumes have no such ``axis``.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    if not -truth.ndim <= axis < truth.ndim:
+        raise ConfigError("axis", f"must be an axis of {truth.ndim} dimensional volumes", axis, "use 0, 1 or 2")
+    across = tuple(other for other in range(truth.ndim) if other != axis % truth.ndim)
+    voxels = inside.sum(axis=across)
+    pairs = (voxels[1:] > 0) & (voxels[:-1] > 0)
+    if not pairs.any():
+        return float("nan")
+
+    def mean_jump(volume: Volume) -> float:
+        means = np.where(inside, volume, 0.0).sum(axis=across) / np.maximum(voxels, 1)
+        return np.abs(np.diff(means))[pairs].mean()
+
+    return _ratio(mean_jump(pred), mean_jump(truth))
+
+
+def _gradient_magnitude(volume: Volume, inside: Mask) -> Volume:
+    """Length of the gradient per voxel inside the mask, from differences between voxels of the mask alone."""
+    squares = np.zeros_like(volume)
+    for axis in range(volume.ndim):
+        lower = (slice(None),) * axis + (slice(None, -1),)
+        upper = (slice(None),) * axis + (slice(1, None),)
+        pairs = inside[lower] & inside[upper]
+        steps = np.where(pairs, np.diff(volume, axis=axis), 0.0)
+        total, count = np.zeros_like(volume), np.zeros_like(volume)
+        for side in (lower, upper):
+            total[side] += steps
+            count[side] += pairs
+        squares += (total / np.maximum(count, 1)) ** 2
+    return np.sqrt(squares)
+
+
+def _ratio(value: float | np.floating, reference: float | np.floating) -> float:
+    return float(value / reference) if reference > 0 else float("nan")

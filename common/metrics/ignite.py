@@ -1,0 +1,98 @@
+"""The masked measures as metrics of an Ignite or MONAI evaluator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
+from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
+
+from common.errors import ConfigError, DataError
+
+Cases = Sequence[torch.Tensor]
+
+
+class MaskedMetric(Metric):
+    """Mean over the cases, on all ranks, of a measure inside a mask.
+
+    Undefined cases (nan, such as the bone error of a case without bone) are left out of the mean. ``rows`` holds the
+    value of every case this rank has seen since the last reset, nan included.
+
+    The output of MONAI's ``SupervisedEvaluator`` holds image, label and pred; the mask stays in the batch. A copy of it
+    made by the post-processing is new and so goes to the output. In a bundle configuration::
+
+        postprocessing: {_target_: CopyItemsd, keys: mask, names: scored}
+        key_val_metric:
+          mae:
+            _target_: common.metrics.MaskedMetric
+            function: {_target_: common.metrics.mae, _mode_: callable}
+            output_transform: "$monai.handlers.from_engine(['pred', 'label', 'scored'])"
+
+    Args:
+        function: measure of one case ``(pred, truth, mask) -> float`` on arrays (X, Y, Z), such as
+            :func:`common.metrics.mae`.
+        output_transform: turns the engine's output into three sequences of equal length, pred, truth and mask, of
+            channel-first tensors (1, X, Y, Z), as decollated by MONAI's ``SupervisedEvaluator``.
+        device: where sums are exchanged between ranks.
+
+    Raises:
+        ConfigError: ``function`` cannot be called.
+    """
+
+    _state_dict_all_req_keys = ("_sum", "_count")
+
+    def __init__(
+        self,
+        function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+        output_transform: Callable[[Any], Any] = lambda output: output,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if not callable(function):
+            raise ConfigError("function", "must be callable", repr(function), "add `_mode_: callable` to its _target_")
+        self.function = function
+        # Ignite unrolls lists for pairs only; three lists must reach `update` whole.
+        super().__init__(output_transform, device=device, skip_unrolling=True)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all cases."""
+        self.rows: list[float] = []
+        self._sum = 0.0
+        self._count = 0
+
+    @reinit__is_reduced
+    def update(self, output: tuple[Cases, Cases, Cases]) -> None:
+        """Score the cases of one iteration.
+
+        Raises:
+            DataError: a volume has more than one channel, or the measure refuses it.
+        """
+        for case in zip(*output, strict=True):
+            value = float(self.function(*map(_single_channel, case)))
+            self.rows.append(value)
+            if not math.isnan(value):
+                self._sum += value
+                self._count += 1
+
+    @sync_all_reduce("_sum", "_count")
+    def compute(self) -> float:
+        """Return the mean over the cases of all ranks.
+
+        Raises:
+            NotComputableError: no case has a defined value.
+        """
+        if self._count == 0:
+            raise NotComputableError("MaskedMetric must have at least one case with a defined value to be computed.")
+        return self._sum / self._count
+
+
+def _single_channel(volume: torch.Tensor) -> np.ndarray:
+    """Return the array (X, Y, Z) of a tensor (1, X, Y, Z), whatever its device and precision."""
+    if volume.shape[0] != 1:
+        raise DataError("volume", "must have one channel, first", tuple(volume.shape), "select the channel to score")
+    return volume.detach().cpu().double().numpy()[0]

@@ -1,0 +1,82 @@
+"""Errors of a synthetic volume inside a mask: MAE, MSE and PSNR; the background is never averaged in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from common.errors import ConfigError, DataError
+
+Volume = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+CT_RANGE = (-1024.0, 3000.0)
+"""Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
+
+
+def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple[Volume, Volume, Mask]:
+    """Return prediction and truth as float64 and the mask as booleans (true where the given mask is above 0).
+
+    Args:
+        pred: synthetic volume (X, Y, Z).
+        truth: real volume (X, Y, Z) in the same unit.
+        mask: the voxels to score (X, Y, Z), above 0 inside.
+
+    Raises:
+        DataError: shapes differ, a value is not finite (inside or outside the mask), or the mask is empty.
+    """
+    volumes = {"prediction": np.asarray(pred), "truth": np.asarray(truth), "mask": np.asarray(mask)}
+    shape = volumes["truth"].shape
+    for name, volume in volumes.items():
+        if volume.shape != shape:
+            raise DataError(name, f"must have the shape {shape} of the truth", volume.shape, "resample it to that grid")
+        bad = volume.size - np.count_nonzero(np.isfinite(volume))
+        if bad:
+            raise DataError(name, "must be finite everywhere", f"{bad} NaN or infinite voxels", "fill or mend them")
+    inside = volumes["mask"] > 0
+    if not inside.any():
+        raise DataError("mask", "must have a voxel above 0", "an empty mask", "pass the mask of the body or the brain")
+    return volumes["prediction"].astype(np.float64), volumes["truth"].astype(np.float64), inside
+
+
+def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
+    """Return ``value_range`` as two floats.
+
+    Raises:
+        ConfigError: not two finite numbers, the lower one first.
+    """
+    limits = tuple(float(limit) for limit in value_range)
+    if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:
+        raise ConfigError("value_range", "must be two finite numbers, lower first", value_range, "give [low, high]")
+    return limits[0], limits[1]
+
+
+def mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Mean absolute error inside the mask, unclipped, in the unit of the volumes.
+
+    Args and Raises: see :func:`checked_volumes`. Source: SynthRAD2025 image metrics.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    return float(np.abs(pred[inside] - truth[inside]).mean())
+
+
+def mse(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Mean squared error inside the mask, unclipped, in the squared unit of the volumes.
+
+    Args and Raises: see :func:`checked_volumes`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    return float(np.square(pred[inside] - truth[inside]).mean())
+
+
+def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE) -> float:
+    """Peak signal to noise ratio in dB inside the mask: 10 log10(Q^2 / MSE), infinite where the MSE is 0.
+
+    Both volumes are clipped to ``value_range`` first and Q is its width (4024 HU for CT), not the peak of the truth.
+
+    Args and Raises: see :func:`checked_volumes` and :func:`checked_range`. Source: SynthRAD2025 image metrics.
+    """
+    low, high = checked_range(value_range)
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    error = np.square(np.clip(pred[inside], low, high) - np.clip(truth[inside], low, high)).mean()
+    return float("inf") if error == 0 else float(10 * np.log10((high - low) ** 2 / error))

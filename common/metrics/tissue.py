@@ -1,0 +1,76 @@
+"""CT errors by tissue: MAE and bias of air, soft tissue and bone, and the overlap of bone, inside a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from common.errors import ConfigError
+from common.metrics.masked import Volume, checked_volumes
+
+AIR_HU = -200.0
+"""Voxels whose truth lies below this are air."""
+
+BONE_HU = 250.0
+"""Voxels whose truth lies above this are bone; what is neither air nor bone is soft tissue."""
+
+TISSUES = ("air", "soft", "bone")
+
+
+def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
+    """Mean absolute error in HU over one tissue inside the mask; nan where the truth has none of it.
+
+    Args:
+        pred: synthetic CT (X, Y, Z) in HU.
+        truth: real CT (X, Y, Z) in HU; it alone says which tissue a voxel is.
+        mask: the voxels to score (X, Y, Z), above 0 inside.
+        tissue: one of ``TISSUES``.
+
+    Raises:
+        ConfigError: unknown tissue.
+        DataError: see :func:`~common.metrics.masked.checked_volumes`.
+    """
+    return _mean(np.abs(_errors(pred, truth, mask, tissue)))
+
+
+def tissue_bias(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
+    """Mean of prediction minus truth in HU over one tissue; nan where absent. Args and Raises: :func:`tissue_mae`."""
+    return _mean(_errors(pred, truth, mask, tissue))
+
+
+def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """MAE and bias in HU of every tissue: ``mae_air``, ``bias_air``, ``mae_soft``, ...; nan where a tissue is absent.
+
+    Args and Raises: see :func:`tissue_mae`.
+    """
+    measures = {"mae": tissue_mae, "bias": tissue_bias}
+    return {
+        f"{name}_{tissue}": measure(pred, truth, mask, tissue)
+        for tissue in TISSUES
+        for name, measure in measures.items()
+    }
+
+
+def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Dice overlap in [0, 1] of bone (above ``BONE_HU``) in prediction and truth; nan where neither has bone.
+
+    Args and Raises: see :func:`tissue_mae`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    predicted, real = pred[inside] > BONE_HU, truth[inside] > BONE_HU
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else float("nan")
+
+
+def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:
+    """Prediction minus truth in the voxels of one tissue (N,)."""
+    if tissue not in TISSUES:
+        raise ConfigError("tissue", f"must be one of {', '.join(TISSUES)}", tissue, "choose one of them")
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    air, bone = truth < AIR_HU, truth > BONE_HU
+    where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]
+    return pred[where] - truth[where]
+
+
+def _mean(values: Volume) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,18 @@
+"""The report of an evaluation: `metrics.csv`, `summary.json`, a table for the terminal and one HTML page."""
+
+from common.report.contents import ExtraImage, Panel, Report
+from common.report.html import write_report
+from common.report.metric_info import MetricInfo, metric_info
+from common.report.tables import format_table, summarise, write_tables
+
+__all__ = [
+    "ExtraImage",
+    "MetricInfo",
+    "Panel",
+    "Report",
+    "format_table",
+    "metric_info",
+    "summarise",
+    "write_report",
+    "write_tables",
+]

@@ -1,0 +1,120 @@
+"""What a report holds: the numbers of an evaluation, the volumes to show, and where both come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.errors import ConfigError, DataError
+from common.report.metric_info import MetricInfo
+from common.report.tables import Summary
+
+
+@dataclass(frozen=True)
+class ExtraImage:
+    """One more column of a panel, such as the residual r(x) of a residual generator.
+
+    Args:
+        name: the column's heading.
+        values: (X, Y, Z) on the panel's grid.
+        unit: the unit of ``values``.
+        signed: shown on the diverging colour map, symmetric about zero; else in grey over its 0.5-99.5 percentiles.
+    """
+
+    name: str
+    values: np.ndarray
+    unit: str
+    signed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """The volumes of one case and method, all (X, Y, Z) on one grid in RAS orientation.
+
+    Args:
+        case: the case's name.
+        method: the method's name, such as ``model`` or ``copy_input``.
+        source: the image synthesised from (its first channel), in ``source_unit``.
+        synthetic: the synthetic image, in ``unit``.
+        truth: the true image, in ``unit``; None where there is none (unpaired data).
+        mask: non-zero where the metrics are measured; the planes go through its centre.
+        extras: further columns.
+        spacing: voxel size in mm along X, Y, Z.
+        source_unit: unit of ``source``.
+        unit: unit of ``synthetic`` and ``truth``.
+        window: (low, high) shown as black and white, for ``synthetic`` and ``truth``.
+        source_window: the same for ``source``; None takes its 0.5-99.5 percentiles.
+
+    Raises:
+        DataError: a volume that is not 3-D or not of the shape of ``synthetic``.
+        ConfigError: a window that is empty, or a spacing that is not positive.
+    """
+
+    case: str
+    method: str
+    source: np.ndarray
+    synthetic: np.ndarray
+    truth: np.ndarray | None
+    spacing: tuple[float, float, float]
+    source_unit: str
+    unit: str
+    window: tuple[float, float]
+    mask: np.ndarray | None = None
+    extras: Sequence[ExtraImage] = ()
+    source_window: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        volumes = {"synthetic": self.synthetic, "source": self.source, "truth": self.truth, "mask": self.mask}
+        volumes |= {extra.name: extra.values for extra in self.extras}
+        for name, volume in volumes.items():
+            if volume is not None and (volume.ndim != 3 or volume.shape != self.synthetic.shape):
+                rule = f"{name} must be 3-D and of the shape of synthetic {tuple(self.synthetic.shape)}"
+                raise DataError(f"panel of {self.case}", rule, tuple(volume.shape), "bring it to the source's grid")
+        for window in filter(None, (self.window, self.source_window)):
+            if not window[0] < window[1]:
+                raise ConfigError(f"panel of {self.case}", "window must be (low, high)", window, "give low < high")
+        if len(self.spacing) != 3 or not min(self.spacing) > 0:
+            raise ConfigError(f"panel of {self.case}", "spacing must be 3 sizes in mm > 0", self.spacing, "correct it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that the page shows.
+
+    Args:
+        title: the page's heading.
+        bundle: the bundle's name.
+        version: the bundle's version.
+        unit: unit of the target, such as ``HU``.
+        value_range: (low, high) in ``unit`` that the metrics with a range (PSNR, SSIM) clip to.
+        mask_description: where the metrics are measured, such as ``head, from the CT``.
+        rows: one mapping per case and method, ``{"case", "method", <metric>: value, ...}``.
+        summary: ``summarise(rows)``.
+        panels: the volumes to show, at most one per case and method.
+        log_csv: training log, one row per epoch with an ``epoch`` column, named losses and validation metrics.
+        settings: the settings of the run; nested mappings are shown with dotted names.
+        versions: versions of the software.
+        notes: sentences shown at the top, such as the weights' hash or that the data are phantoms.
+        metrics: direction and unit of metrics that ``metric_info`` does not know, by name.
+        reference: the method that the others are tested against.
+    """
+
+    title: str
+    bundle: str
+    version: str
+    unit: str
+    value_range: tuple[float, float]
+    mask_description: str
+    rows: Sequence[Mapping[str, Any]]
+    summary: Summary
+    panels: Sequence[Panel] = ()
+    log_csv: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    metrics: Mapping[str, MetricInfo] = field(default_factory=dict)
+    reference: str = "model"

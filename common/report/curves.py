@@ -1,0 +1,73 @@
+"""Training curves: one small picture for each loss and validation metric of the log."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from common.errors import DataError
+from common.report.metric_info import MetricInfo, metric_info
+from common.report.panels import STYLE, picture
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One column of the log: its name, epochs (N,) and finite values (N,), and the best epoch where there is one."""
+
+    name: str
+    epochs: np.ndarray
+    values: np.ndarray
+    best: int | None
+
+
+def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) -> list[Curve]:
+    """The numeric columns of a log with one row per epoch, in order; epochs without a value are left out.
+
+    The best epoch is named for columns that are a known metric, such as ``val_mae``.
+
+    Raises:
+        DataError: the log cannot be read or has no column ``epoch``.
+    """
+    try:
+        frame = pd.read_csv(log_csv)
+    except (OSError, ValueError) as error:
+        raise DataError(f"training log {log_csv}", "it must be a CSV file", error, "train first") from error
+    if "epoch" not in frame.columns:
+        raise DataError(f"training log {log_csv}", "needs a column epoch", list(frame.columns), "add it")
+    epochs, curves = frame.pop("epoch").to_numpy(), []
+    for name in frame.columns:
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)
+        kept = np.isfinite(values)
+        if kept.any():
+            info = metric_info(str(name).replace("/", "_"), metrics)
+            best = int(epochs[kept][np.argmin(info.badness(values[kept]))])
+            curves.append(Curve(str(name), epochs[kept], values[kept], None if info.direction == "unknown" else best))
+    return curves
+
+
+def curve_png(curve: Curve) -> bytes:
+    """The curve as a small PNG; its best epoch is marked."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.6, 2.1), facecolor="white", layout="constrained")
+        axes = figure.add_subplot()
+        marker = "o" if len(curve.epochs) < 3 else None
+        axes.plot(curve.epochs, curve.values, color="#1f5a8a", linewidth=1.6, marker=marker, markersize=4)
+        if curve.best is not None:
+            value = curve.values[curve.epochs == curve.best][0]
+            axes.plot([curve.best], [value], "o", color="#b5521b", markersize=6)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.92")
+        stream = io.BytesIO()
+        picture(figure, 110).save(stream, "PNG", optimize=True)
+        return stream.getvalue()

@@ -1,0 +1,71 @@
+"""Which way a metric improves and what it is measured in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Direction = Literal["lower", "higher", "ideal", "unknown"]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How to read a metric.
+
+    Args:
+        direction: ``lower`` or ``higher`` is better, ``ideal``: the nearer to ``ideal`` the better, or ``unknown``.
+        unit: its unit; ``{unit}`` stands for the unit of the target. Empty for a ratio.
+        ideal: the best value where ``direction`` is ``ideal``.
+    """
+
+    direction: Direction
+    unit: str = ""
+    ideal: float = 0.0
+
+    @property
+    def arrow(self) -> str:
+        """The sign beside the metric's name: ↓, ↑, → 1 or nothing."""
+        return {"lower": "↓", "higher": "↑", "ideal": f"→ {self.ideal:g}", "unknown": ""}[self.direction]
+
+    @property
+    def meaning(self) -> str:
+        """The arrow in words."""
+        words = {"lower": "lower is better", "higher": "higher is better", "unknown": "no better direction"}
+        return words.get(self.direction, f"best at {self.ideal:g}")
+
+    def badness(self, values: np.ndarray) -> np.ndarray:
+        """Values of any shape as a cost, less is better: themselves, negated, or the distance to the ideal."""
+        if self.direction == "ideal":
+            return np.abs(values - self.ideal)
+        return -values if self.direction == "higher" else values
+
+
+KNOWN = {
+    "mae": MetricInfo("lower", "{unit}"),
+    "mse": MetricInfo("lower", "{unit}²"),
+    "rmse": MetricInfo("lower", "{unit}"),
+    "bias": MetricInfo("ideal", "{unit}", 0.0),
+    "psnr": MetricInfo("higher", "dB"),
+    "ssim": MetricInfo("higher"),
+    "ms_ssim": MetricInfo("higher"),
+    "dice": MetricInfo("higher"),
+    "hfen": MetricInfo("lower"),
+    "sharpness": MetricInfo("ideal", "", 1.0),
+    "slice_jumps": MetricInfo("ideal", "", 1.0),
+}
+
+
+def metric_info(name: str, own: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
+    """How to read the metric ``name``: from ``own`` or the known ones, by all its words or fewer.
+
+    The longest known beginning decides, else the longest known end: ``mae_bone`` reads as ``mae``, ``val_ms_ssim`` as
+    ``ms_ssim``. A metric that is not known has direction ``unknown``: it is shown, and no value of it is called best.
+    """
+    table = {**KNOWN, **(own or {})}
+    words = name.split("_")
+    pieces = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+    pieces += ["_".join(words[start:]) for start in range(1, len(words))]
+    return next((table[piece] for piece in pieces if piece in table), MetricInfo("unknown"))

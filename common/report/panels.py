@@ -1,0 +1,176 @@
+"""One figure per case and method: three planes by source, synthetic, truth and signed difference."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
+from PIL import Image
+from scipy.cluster.vq import vq
+
+from common.report.contents import Panel
+from common.report.planes import (
+    EDGES,
+    PLANES,
+    difference_limit,
+    difference_planes,
+    plane_centre,
+    plane_sizes,
+    symmetric_limit,
+    three_planes,
+)
+
+MAX_BYTES = 250_000
+STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False, "axes.titlesize": 12}
+DIFFERENCE = "Synthetic − truth"
+DIVERGING = "RdBu_r"
+COLUMN, LEFT, TOP, BOTTOM, GAP = 2.7, 0.35, 0.35, 0.75, 0.06
+"""Inches: width of a column, and the room for row names, headings, colour bars and between images."""
+TALLEST = 11.0
+"""Inches that the three rows may take together."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the figure: its heading, three planes, colour range, colour map and unit."""
+
+    title: str
+    planes: Sequence[np.ndarray]
+    low: float
+    high: float
+    colours: str
+    unit: str
+
+
+def columns(panel: Panel, limit: float | None = None) -> list[Column]:
+    """The columns of a panel: source, synthetic, truth, synthetic - truth (the last two where a truth is), extras.
+
+    Args:
+        panel: the volumes.
+        limit: the difference is shown over [-limit, limit]; None takes ``difference_limit(panel)``.
+    """
+    centre = plane_centre(panel)
+    source = three_planes(panel.source, centre)
+    shown = [
+        Column("Source", source, *(panel.source_window or _percentiles(source)), "gray", panel.source_unit),
+        Column("Synthetic", three_planes(panel.synthetic, centre), *panel.window, "gray", panel.unit),
+    ]
+    if panel.truth is not None:
+        shown.append(Column("Truth", three_planes(panel.truth, centre), *panel.window, "gray", panel.unit))
+        bound = difference_limit(panel) if limit is None else limit
+        difference = difference_planes(panel)
+        shown.append(Column(DIFFERENCE, difference, -bound, bound, DIVERGING, panel.unit))
+    for extra in panel.extras:
+        planes = three_planes(extra.values, centre)
+        bound = symmetric_limit(planes)
+        low, high = (-bound, bound) if extra.signed else _percentiles(planes)
+        shown.append(Column(extra.name, planes, low, high, DIVERGING if extra.signed else "gray", extra.unit))
+    return shown
+
+
+def _percentiles(planes: Sequence[np.ndarray]) -> tuple[float, float]:
+    values = np.concatenate([plane.ravel() for plane in planes])
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, [0.5, 99.5]) if values.size else (0.0, 1.0)
+    return float(low), float(high) if high > low else float(low) + 1.0
+
+
+def panel_png(panel: Panel, limit: float | None = None) -> bytes:
+    """The panel as a PNG of at most 250 kB, drawn coarser where it would be larger; ``limit`` as in ``columns``."""
+    png = b""
+    with matplotlib.rc_context(STYLE):
+        figure = _draw(panel, columns(panel, limit))
+        for dpi in (115, 95, 80, 65, 50):
+            stream = io.BytesIO()
+            with_palette(picture(figure, dpi)).save(stream, "PNG", optimize=True)
+            png = stream.getvalue()
+            if len(png) <= MAX_BYTES:
+                break
+    return png
+
+
+def picture(figure: Figure, dpi: float) -> Image.Image:
+    """A figure as RGB picture of ``dpi`` dots an inch."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def with_palette(image: Image.Image) -> Image.Image:
+    """An RGB picture in 128 greys and 128 colours of the diverging map, all that a panel is drawn with.
+
+    A third of full colour's size; unlike Pillow's own nearest colour the choice is exact, so that white stays white.
+    """
+    greys = np.repeat(np.linspace(0, 255, 128)[:, None], 3, axis=1)
+    colours = 255 * matplotlib.colormaps[DIVERGING](np.linspace(0, 1, 128))[:, :3]
+    palette = np.concatenate([greys, colours]).round()
+    red, green, blue = np.moveaxis(np.asarray(image).astype(np.int32), -1, 0)
+    packed, places = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
+    unpacked = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1)
+    nearest = vq(unpacked.astype(float), palette)[0].astype(np.uint8)
+    indexed = Image.fromarray(nearest[places].reshape(red.shape), mode="L")
+    indexed.putpalette(palette.astype(np.uint8).tobytes())
+    return indexed
+
+
+def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
+    sizes = plane_sizes(panel)
+    scale = min(COLUMN / max(width for _, width in sizes), TALLEST / sum(height for height, _ in sizes))
+    heights = [max(height * scale, 0.75) for height, _ in sizes]  # a thin slab still needs room for its row's name
+    width = LEFT + len(shown) * (COLUMN + GAP)
+    height = TOP + sum(heights) + 2 * GAP + BOTTOM
+    figure = Figure(figsize=(width, height), facecolor="white")
+    mask = None if panel.mask is None else three_planes(panel.mask, plane_centre(panel))
+    for at, column in enumerate(shown):
+        left, top, image = LEFT + at * (COLUMN + GAP), height - TOP, None
+        for row, name in enumerate(PLANES):
+            top -= heights[row] + GAP * (row > 0)
+            axes = figure.add_axes((left / width, top / height, COLUMN / width, heights[row] / height))
+            image = _show(axes, column, row, panel.spacing)
+            if at == 0:
+                _name_edges(axes, name)
+                middle = (top + heights[row] / 2) / height
+                figure.text(0.16 / width, middle, name, rotation=90, ha="center", va="center")
+            if column.title == DIFFERENCE and mask is not None and np.any(mask[row]):
+                axes.contour(mask[row] != 0, levels=[0.5], colors="0.35", linewidths=0.7)
+        figure.text((left + COLUMN / 2) / width, (height - TOP + 0.1) / height, column.title, ha="center", size=12)
+        if image is not None:
+            _colour_bar(figure, image, column.unit, ((left + 0.25) / width, 0.52 / height), (width, height))
+    return figure
+
+
+def _show(axes: Axes, column: Column, row: int, spacing: tuple[float, float, float]) -> AxesImage:
+    x, y, z = spacing
+    aspect = (y / x, z / x, z / y)[row]
+    axes.set_axis_off()
+    return axes.imshow(column.planes[row], cmap=column.colours, aspect=aspect, vmin=column.low, vmax=column.high)
+
+
+def _name_edges(axes: Axes, plane: str) -> None:
+    places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03))
+    for letter, (x, y), across, up in zip(
+        EDGES[plane], places, ("left", "right", "center", "center"), ("center", "center", "top", "bottom"), strict=True
+    ):
+        text = axes.text(x, y, letter, transform=axes.transAxes, ha=across, va=up, color="white", size=10)
+        text.set_path_effects([withStroke(linewidth=2, foreground="black")])
+
+
+def _colour_bar(
+    figure: Figure, image: AxesImage, unit: str, corner: tuple[float, float], size: tuple[float, float]
+) -> None:
+    axes = figure.add_axes((*corner, (COLUMN - 0.5) / size[0], 0.12 / size[1]))
+    bar = figure.colorbar(image, cax=axes, orientation="horizontal", extend="both")
+    bar.outline.set(edgecolor="0.6", linewidth=0.6)  # type: ignore[operator]
+    bar.locator = matplotlib.ticker.MaxNLocator(4)
+    bar.ax.tick_params(labelsize=10, length=2)
+    bar.set_label(unit, size=10, labelpad=1)

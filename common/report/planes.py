@@ -1,0 +1,67 @@
+"""Axial, coronal and sagittal planes of a RAS volume, and how the difference between two is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import center_of_mass
+
+from common.report.contents import Panel
+
+PLANES = ("Axial", "Coronal", "Sagittal")
+EDGES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
+"""What lies at the left, right, top and bottom of each plane: the patient's left is on the right (radiological)."""
+
+
+def plane_centre(panel: Panel) -> tuple[int, int, int]:
+    """Voxel index of the mask's centre of mass; of the volume's middle where the mask is absent or empty."""
+    if panel.mask is None or not np.any(panel.mask):
+        x, y, z = (size // 2 for size in panel.synthetic.shape)
+        return x, y, z
+    x, y, z = (round(float(at)) for at in center_of_mass(np.asarray(panel.mask) != 0))
+    return x, y, z
+
+
+def three_planes(volume: np.ndarray, centre: tuple[int, int, int]) -> list[np.ndarray]:
+    """Axial (Y, X), coronal (Z, X) and sagittal (Z, Y) planes of a RAS volume (X, Y, Z) through ``centre``.
+
+    The first row is the top of the picture. Radiological convention: axial and coronal have the patient's left on the
+    right, the axial plane has anterior up, the others superior up, the sagittal plane has anterior on the left.
+    """
+    x, y, z = centre
+    axial, coronal, sagittal = volume[::-1, ::-1, z], volume[::-1, y, ::-1], volume[x, ::-1, ::-1]
+    return [np.asarray(plane).T for plane in (axial, coronal, sagittal)]
+
+
+def plane_sizes(panel: Panel) -> list[tuple[float, float]]:
+    """(height, width) of the three planes in mm."""
+    x, y, z = (size * step for size, step in zip(panel.synthetic.shape, panel.spacing, strict=True))
+    return [(y, x), (z, x), (z, y)]
+
+
+def difference_planes(panel: Panel) -> list[np.ndarray]:
+    """Synthetic - truth on the three planes, in the panel's unit, float64; empty without a truth."""
+    if panel.truth is None:
+        return []
+    centre = plane_centre(panel)
+    pairs = zip(three_planes(panel.synthetic, centre), three_planes(panel.truth, centre), strict=True)
+    return [synthetic.astype(np.float64) - truth for synthetic, truth in pairs]
+
+
+def symmetric_limit(planes: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None) -> float:
+    """The limit v of a colour range [-v, v]: the 99th percentile of |values| in the masks, so that no outlier rules it.
+
+    Where the masks are empty or the percentile is 0 it is the largest |value|, and 1.0 where all are zero.
+    """
+    values = np.abs(np.concatenate([plane.ravel() for plane in planes]))
+    inside = np.concatenate([mask.ravel() for mask in masks]) != 0 if masks else np.ones(values.size, dtype=bool)
+    finite = np.isfinite(values)
+    limit = float(np.percentile(values[finite & inside], 99)) if np.any(finite & inside) else 0.0
+    return limit or float(values[finite].max(initial=0.0)) or 1.0
+
+
+def difference_limit(panel: Panel) -> float:
+    """``symmetric_limit`` of the panel's difference inside its mask, in its unit."""
+    masks = None if panel.mask is None else three_planes(panel.mask, plane_centre(panel))
+    return symmetric_limit(difference_planes(panel), masks)

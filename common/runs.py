@@ -1,0 +1,242 @@
+"""A training run on disk: its folder, its lock, its log, its best model, its last checkpoint, and how it goes on."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Events
+from ignite.handlers import ProgressBar
+from monai.engines import Evaluator
+from monai.handlers import TensorBoardStatsHandler, from_engine
+from monai.utils import CommonKeys
+
+from common import checkpoints, devices
+from common.engines import GanTrainer
+from common.errors import CheckpointError, ConfigError, OutputError
+from common.settings import running_config
+
+logger = logging.getLogger(__name__)
+LOG_NAME = "log.csv"
+RUN_NAME = "run.json"
+
+
+def run_dir(output_dir: str, variant: str = "") -> str:
+    """Where a run lives: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method."""
+    return str(Path(output_dir, "variants", variant) if variant else Path(output_dir))
+
+
+class RunFolder:
+    """Handler of the trainer that keeps the run on disk; attach it after the validation.
+
+    Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
+    ``models/last_checkpoint.pt`` (after each epoch, and in its midst on SIGTERM or SIGINT), ``log.csv`` (a row an epoch)
+    and ``run.json`` (the configuration and versions). A new run moves the one it finds to ``models/previous``.
+
+    Args:
+        run_dir: see :func:`run_dir`.
+        validator: its key metric decides what is best (``metric_cmp_fn``).
+        resume: go on with the run in ``run_dir`` rather than start anew.
+    """
+
+    def __init__(self, run_dir: str, validator: Evaluator, resume: bool = False) -> None:
+        self.root = Path(run_dir)
+        self.models = self.root / "models"
+        self.validator = validator
+        self.resume = resume
+        self.signal: int | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._lock: Any = None
+        self._old_handlers: dict[int, Any] = {}
+
+    def attach(self, engine: GanTrainer) -> None:
+        """Follow ``engine`` from its start to its end."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.leave_if_asked)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
+        engine.add_event_handler(Events.COMPLETED, self.release)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
+
+    # ---- start --------------------------------------------------------------------------------------------------
+
+    def start(self, engine: GanTrainer) -> None:
+        """Lock the folder, move or resume what it holds, and catch the signals that end a job."""
+        last = self.models / checkpoints.RESUME_NAME
+        if self.resume and not last.is_file():
+            raise CheckpointError(str(last), "exists, to resume from it", "no such file", "start anew with --resume false")
+        if devices.rank() == 0:
+            self._acquire_lock()
+            checkpoints.remove_unfinished(self.models)
+            if not self.resume:
+                self._set_previous_aside()
+            self._write_settings()
+        devices.barrier()
+        if self.resume:
+            self._restore(engine, last)
+        self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
+        self._catch_signals()
+
+    def _acquire_lock(self) -> None:
+        try:
+            self.models.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.models / ".lock", "a+")  # noqa: SIM115 - held until the run ends
+        except OSError as error:
+            raise OutputError(str(self.models), "can be written", error.strerror, "choose another output_dir") from error
+        try:  # the system drops this lock with the process, however it dies
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "another process"
+            self._lock.close()
+            raise ConfigError(
+                str(self.root), "is used by one run at a time", f"a run by {owner}", "wait for it, or give another output_dir"
+            ) from error
+        self._lock.seek(0)
+        if left := self._lock.read().strip():
+            logger.warning(f"{self.root} was locked by {left}, which ended without releasing it: taken over")
+        self._lock.truncate(0)
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        self._lock.flush()
+
+    def _set_previous_aside(self) -> None:
+        """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``."""
+        held = [path for path in self.models.iterdir() if path.name != ".lock"]
+        held += [path for path in (self.root / LOG_NAME, self.root / RUN_NAME) if path.exists()]
+        if not any(path.name.endswith(".pt") for path in held):
+            return
+        incoming = self.models / ".previous"
+        incoming.mkdir(exist_ok=True)
+        for path in held:
+            if path != incoming:
+                shutil.move(str(path), incoming / path.name)
+        incoming.rename(self.models / "previous")
+        logger.warning(f"{self.root} held a run: moved to {self.models / 'previous'} (--resume true goes on with a run)")
+
+    def _write_settings(self) -> None:
+        import monai
+        import torch
+
+        about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
+        (self.root / RUN_NAME).write_text(json.dumps(about, indent=2, default=str))
+
+    def _restore(self, engine: GanTrainer, last: Path) -> None:
+        saved = checkpoints.load(last)
+        engine.load_saved_state(saved["trainer"])
+        self.validator.state.best_metric = saved["best_metric"]
+        self.validator.state.best_metric_epoch = saved["best_metric_epoch"]
+        self._rows = [json.loads(row) for row in saved["log"]]
+        logger.info(f"resumed {last} after epoch {engine.state.epoch}, step {engine.state.iteration}")
+
+    # ---- while training -----------------------------------------------------------------------------------------
+
+    def complete_epoch(self, engine: GanTrainer) -> None:
+        """Log the epoch and save the checkpoint, then leave if a signal asked for it."""
+        row = {"epoch": engine.state.epoch, **engine.state.metrics}
+        if self.validator.state.metrics and self.validator.state.epoch == engine.state.epoch:
+            row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
+        self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
+        if devices.rank() == 0:
+            self._write_log()
+            self._save(engine)
+        self._leave(engine)
+
+    def keep_best(self, validator: Evaluator, engine: GanTrainer) -> None:
+        """After a validation: write ``model.pt`` if it was the best so far."""
+        state = validator.state
+        if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
+            weights = {name: value.detach().cpu() for name, value in engine.method.deployed.state_dict().items()}
+            checkpoints.save(weights, self.models / checkpoints.WEIGHTS_NAME)
+            logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
+
+    def leave_if_asked(self, engine: GanTrainer) -> None:
+        """In the midst of an epoch, save and leave when a signal asked for it; at its end the epoch is completed first."""
+        done = engine.state.iteration % engine.state.epoch_length
+        if self.signal is not None and done and done % engine.accumulation_steps == 0:
+            engine.require_finite()
+            if devices.rank() == 0:
+                self._save(engine)
+            self._leave(engine)
+
+    def _leave(self, engine: GanTrainer) -> None:
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true goes on from there")
+            self.release(engine)
+            raise SystemExit(128 + self.signal)
+
+    def _save(self, engine: GanTrainer) -> None:
+        state = self.validator.state
+        content = {
+            "trainer": engine.state_to_save(),
+            "best_metric": float(state.best_metric),
+            "best_metric_epoch": state.best_metric_epoch,
+            "log": [json.dumps(row) for row in self._rows],
+        }
+        checkpoints.save(content, self.models / checkpoints.RESUME_NAME)
+
+    def _write_log(self) -> None:
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        unfinished = self.root / f"{checkpoints.TEMPORARY_PREFIX}{LOG_NAME}"
+        with open(unfinished, "w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        os.replace(unfinished, self.root / LOG_NAME)
+
+    # ---- end ----------------------------------------------------------------------------------------------------
+
+    def _catch_signals(self) -> None:
+        def note(number: int, frame: Any) -> None:
+            self.signal = number
+            signal.signal(number, self._old_handlers[number])  # a second one ends the process at once
+
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._old_handlers[number] = signal.signal(number, note)
+        except ValueError:  # not the main thread: a server that trains in a thread keeps its own handlers
+            self._old_handlers = {}
+
+    def release(self, engine: GanTrainer) -> None:
+        """Give signals and lock back."""
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)
+        self._old_handlers = {}
+        if self._lock is not None:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
+
+    def fail(self, engine: GanTrainer, error: BaseException) -> None:
+        """Release and let the error go on."""
+        self.release(engine)
+        raise error
+
+
+class Progress:
+    """Handler that shows a progress bar over each epoch and, where asked, writes TensorBoard events.
+
+    Args:
+        run_dir: receives ``events/`` for TensorBoard.
+        tensorboard: whether to write them (losses a step, validation metrics an epoch).
+    """
+
+    def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
+        self.run_dir = run_dir
+        self.tensorboard = tensorboard
+
+    def attach(self, engine: GanTrainer) -> None:
+        """Follow ``engine``, on the first process only."""
+        if devices.rank() == 0:
+            ProgressBar(desc="epoch", persist=False).attach(engine)
+            if self.tensorboard:
+                loss = from_engine(CommonKeys.LOSS, first=False)
+                TensorBoardStatsHandler(log_dir=str(Path(self.run_dir, "events")), output_transform=loss).attach(engine)

@@ -1,0 +1,29 @@
+"""Learning-rate schedules, stepped once an epoch."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class ConstantThenLinear(LRScheduler):
+    """Constant for some epochs, then linear to zero (Isola et al. 2017; Zhu et al. 2017: 100 + 100 epochs).
+
+    Epoch ``constant_epochs + decay_epochs + 1`` would have rate zero; the last one trained is the step before.
+
+    Args:
+        optimizer: whose rates are set.
+        constant_epochs: epochs at the full rate.
+        decay_epochs: epochs over which the rate falls; 0 keeps it constant for ever.
+    """
+
+    def __init__(self, optimizer: Optimizer, constant_epochs: int, decay_epochs: int) -> None:
+        self.constant_epochs = constant_epochs
+        self.decay_epochs = decay_epochs
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The rates of the coming epoch, one a parameter group."""
+        over = max(0, self.last_epoch - self.constant_epochs)
+        factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0
+        return [base * factor for base in self.base_lrs]

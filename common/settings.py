@@ -1,0 +1,146 @@
+"""The settings of a run: what is checked before anything costs time, and how a user's mistake ends the command."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+
+from common.errors import ConfigError, UserError
+
+POSITIVE = ("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate", "inference_batch", "threads")
+NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
+
+
+def prepare(bundle_root: str, seed: int, threads: int | None = None) -> None:
+    """First step of every command: check the settings, seed the initial weights, arrange the exit code of mistakes.
+
+    Args:
+        bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
+        seed: from which the initial weights follow.
+        threads: CPU threads for PyTorch, None for its own choice.
+
+    Raises:
+        ConfigError: for a setting that is unknown, of another type than its default, or out of range.
+    """
+    if _is_command():
+        sys.excepthook = _end_command
+    check(running_config(), _shipped_configs(Path(bundle_root, "configs")))
+    torch.manual_seed(seed)
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def running_config() -> dict[str, Any]:
+    """The merged configuration, overrides included, of the parser that is building the caller; empty outside one.
+
+    MONAI hands components no view of the whole configuration and accepts a mistyped override in silence, so the parser is
+    looked up on the call stack.
+    """
+    frame = inspect.currentframe()
+    found = None
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        found = owner if isinstance(owner, ConfigParser) else found
+        frame = frame.f_back
+    config = found.get() if found is not None else {}
+    return {key: value for key, value in config.items() if key != ConfigParser.meta_key}
+
+
+def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
+    """Compare a configuration with the shipped defaults.
+
+    Args:
+        config: top-level keys and raw values.
+        shipped: every top-level key of the bundle's files, with the values it has there.
+
+    Raises:
+        ConfigError: for the first setting that is unknown, of another type than its default, or out of range.
+    """
+    text = str(list(config.values()))
+    tracking = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
+    for key, value in config.items():
+        if key not in shipped and key not in tracking and not re.search(rf"[@%]{re.escape(key)}\b", text):
+            nearest = difflib.get_close_matches(key, shipped, n=1)
+            remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
+            raise ConfigError(f"--{key}", "is a setting of this bundle", f"an unknown name (value {value!r})", remedy)
+        _check_type(key, value, shipped.get(key, []))
+        for name, number in _numbers(key, value):
+            _check_range(name, number)
+
+
+def _check_type(key: str, value: Any, defaults: list[Any]) -> None:
+    plain = [default for default in defaults if not _is_reference(default) and default is not None]
+    optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
+    if not plain or value is None and optional or _is_reference(value):
+        return
+    if not any(_same_type(value, default) for default in plain):
+        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see the bundle's train.yaml"
+        kind = type(plain[0]).__name__
+        raise ConfigError(f"--{key}", f"is of type {kind}, such as {plain[0]!r}", f"{value!r} ({type(value).__name__})", hint)
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple)
+    return isinstance(value, type(default))
+
+
+def _check_range(name: str, number: float) -> None:
+    top = name.split("::")[0]
+    if top in POSITIVE and number <= 0:
+        raise ConfigError(f"--{name}", "is above zero", number, "give a positive number")
+    if top in NOT_NEGATIVE and number < 0:
+        raise ConfigError(f"--{name}", "is not negative", number, "give zero or a positive number")
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _numbers(f"{name}::{key}", part)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield name, value
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, str) and value[:1] in ("$", "@", "%")
+
+
+def _shipped_configs(folder: Path) -> dict[str, list[Any]]:
+    shipped: dict[str, list[Any]] = {}
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]):
+        if path.stem != "metadata":
+            for key, value in ConfigParser.load_config_file(path).items():
+                shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
+    return shipped
+
+
+def _is_command() -> bool:
+    """Whether this process is ``python -m monai.bundle ...`` rather than a program that uses the bundle."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name.startswith("monai.bundle")
+
+
+def _end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print a mistake of the user as one line and leave with its exit code; anything else as Python would."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    sys.stdout.flush()
+    print(f"error: {cause}", file=sys.stderr, flush=True)
+    raise SystemExit(cause.exit_code)

@@ -1,0 +1,96 @@
+"""The commands: a datalist made and checked, exit codes, and one last line on stderr for a mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.data.__main__ import main
+from common.data.datalist import load_datalist
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for patient in range(4):
+        for visit in (1, 2):
+            folder = tmp_path / "data" / f"s{patient}_v{visit}"
+            folder.mkdir(parents=True)
+            for name in ("mr", "ct"):
+                values = rng.uniform(-1000, 1000, size=(6, 7, 8)).astype(np.float32)
+                nib.save(nib.Nifti1Image(values, np.eye(4)), folder / f"{name}.nii.gz")
+    return tmp_path / "data"
+
+
+def make(root: Path, *more: str) -> list[str]:
+    out = str(root / "datalist.json")
+    return ["make-datalist", "--root", str(root), "--layout", "folders", "--out", out, *more]
+
+
+def test_make_then_check(root: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(make(root, "--patient_separator", "_", "--fractions", "0.5", "0.25", "0.25")) == 0
+    printed = capsys.readouterr().out
+    assert "training: 4 cases of 2 patients\nvalidation: 2 cases of 1 patients\ntest: 2 cases of 1 pat" in printed
+    lists = load_datalist(root / "datalist.json")
+    assert sorted(item["patient"] for item in lists["training"] + lists["test"] + lists["validation"]) == sorted(
+        ["s0", "s1", "s2", "s3"] * 2
+    )
+    content = json.loads((root / "datalist.json").read_text())
+    assert content["names"] == {"source": "mr", "target": "ct", "mask": "mask"}
+    assert (content["layout"], content["root"], content["seed"]) == ("folders", str(root), 0)
+    assert content["fractions"] == [0.5, 0.25, 0.25]
+    assert not Path(content["training"][0]["image"]).is_absolute()
+    assert main(["check", "--datalist", str(root / "datalist.json"), "--target_range", "-600", "1400"]) == 0
+    assert capsys.readouterr().out.endswith("8 cases checked: 0 errors, 0 warnings\n")
+
+
+def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(make(root)) == 0
+    before = (root / "datalist.json").read_bytes()
+    assert main(make(root, "--seed", "1")) == 2
+    assert "must not exist yet, but got a file; give --overwrite or another --out" in capsys.readouterr().err
+    assert (root / "datalist.json").read_bytes() == before
+    assert main(make(root, "--seed", "1", "--overwrite")) == 0
+    assert json.loads((root / "datalist.json").read_text())["seed"] == 1
+
+
+def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = ["check", "--root", str(root), "--layout", "folders"]
+    assert main([*folder, "--source_range", "0", "100"]) == 0
+    assert capsys.readouterr().out.endswith("8 cases checked: 0 errors, 8 warnings\n")
+    (root / "s1_v2" / "ct.nii.gz").write_bytes(b"<html>")
+    assert main(folder) == 2
+    printed = capsys.readouterr().out
+    assert "error: s1_v2 (ct.nii.gz): the content must be what the extension says, but got a web page" in printed
+    assert printed.endswith("8 cases checked: 1 errors, 0 warnings\n")
+
+
+def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
+    (root / "s1_v2" / "ct.nii.gz").unlink()
+    command = [sys.executable, "-m", "common.data", *make(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: data: every case has the files mr, ct, but got 1 missing: s1_v2/ct.nii.gz; complete")
+    assert "Traceback" not in done.stderr
+    assert not (root / "datalist.json").exists()
+
+
+def test_neither_datalist_nor_folder(capsys: pytest.CaptureFixture) -> None:
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err == (
+        "error: check: give --datalist, or both --root and --layout, but got neither; name the data\n"
+    )
+
+
+def test_an_unknown_option_ends_with_2(root: Path, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(make(root, "--sead", "1"))
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --sead 1" in capsys.readouterr().err

@@ -1,0 +1,201 @@
+"""Datalists: the schema, patients in one list only, splits, and paths that move with the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from common.data.datalist import Item, check_leaks, load_datalist, split_by_patient, write_datalist
+from common.errors import ConfigError, DataError, OutputError
+
+
+def case(folder: Path, name: str, **more: object) -> Item:
+    """A case whose files exist (empty: a datalist is not concerned with their content)."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for file in ("mr.nii.gz", "ct.nii.gz"):
+        (folder / name / file).touch()
+    return {"case": name, "image": f"{name}/mr.nii.gz", "label": f"{name}/ct.nii.gz", **more}
+
+
+def written(folder: Path, content: object) -> Path:
+    path = folder / "datalist.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def patients(count: int, cases: int = 1) -> list[Item]:
+    return [{"case": f"p{p:02d}_{c}", "patient": f"p{p:02d}", "image": "x"} for p in range(count) for c in range(cases)]
+
+
+def test_paths_become_absolute_and_the_patient_is_always_set(tmp_path: Path) -> None:
+    absolute = str(tmp_path / "b" / "mr.nii.gz")
+    first, second = case(tmp_path, "a", patient="P1"), case(tmp_path, "b") | {"image": [absolute, "a/mr.nii.gz"]}
+    lists = load_datalist(written(tmp_path, {"seed": 3, "training": [first], "test": [second]}))
+    assert list(lists) == ["training", "test"]
+    assert lists["training"][0]["image"] == str(tmp_path / "a" / "mr.nii.gz")
+    assert lists["training"][0]["patient"] == "P1"
+    assert lists["test"][0]["image"] == [absolute, str(tmp_path / "a" / "mr.nii.gz")]
+    assert lists["test"][0]["patient"] == "b"
+
+
+def test_a_label_may_be_absent(tmp_path: Path) -> None:
+    item = case(tmp_path, "a")
+    del item["label"]
+    assert "label" not in load_datalist(written(tmp_path, {"test": [item]}))["test"][0]
+
+
+def without(item: Item, key: str) -> Item:
+    return {k: v for k, v in item.items() if k != key}
+
+
+FAULTS = {
+    "not JSON": (lambda p: "{training: }", "a datalist is a readable JSON file"),
+    "not an object": (lambda p: [], "a datalist is a JSON object, but got list"),
+    "no cases": (lambda p: {"training": []}, "holds at least one case, but got none; fill training, validation, test"),
+    "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "got 'trainning'; did you mean 'training'?"),
+    "list of the wrong type": (lambda p: {"training": {"a": 1}}, "training: this key holds a list of cases, but got"),
+    "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\]: a case is a JSON object, but"),
+    "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*got 'lable'; did you mean 'label'"),
+    "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "got 'zzz'; remove or rename it"),
+    "no case": (lambda p: {"training": [without(case(p, "a"), "case")]}, r"training\[0\]: every case has 'case'"),
+    "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\]: every case has 'image'.*add"),
+    "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is a text.*got 7"),
+    "empty patient": (lambda p: {"training": [case(p, "a", patient="")]}, "'patient' is a text.*got ''"),
+    "missing file": (
+        lambda p: {"training": [case(p, "a"), case(p, "b") | {"label": "b/pet.nii.gz"}]},
+        r"training\[1\], case 'b': the file of 'label' must exist, but got no file at b/pet.nii.gz; .*start at",
+    ),
+    "missing channel": (lambda p: {"training": [case(p, "a") | {"image": ["a/mr.nii.gz", "no"]}]}, "no file at no;"),
+    "no channels": (lambda p: {"training": [case(p, "a") | {"image": []}]}, "case 'a': 'image' is a path"),
+    "list of labels": (lambda p: {"training": [case(p, "a") | {"label": ["a/ct.nii.gz"]}]}, "'label' is a path"),
+    "case twice": (
+        lambda p: {"training": [case(p, "a"), case(p, "a")]},
+        "every case is listed once, but got case 'a' in training and again in training",
+    ),
+    "case in two lists": (
+        lambda p: {"training": [case(p, "a", patient="1")], "test": [case(p, "a", patient="2")]},
+        "case 'a' in training and again in test",
+    ),
+    "leak into validation": (
+        lambda p: {"training": [case(p, "a", patient="P1")], "validation": [case(p, "b", patient="P1")]},
+        r"one list only \(leak\), but got patient 'P1' in training and validation; split by patient",
+    ),
+    "leak from a pool into test": (
+        lambda p: {"training_B": [case(p, "a", patient="P1")], "test": [case(p, "b", patient="P1")]},
+        "patient 'P1' in training_B and test",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_of_a_datalist(name: str, tmp_path: Path) -> None:
+    build, message = FAULTS[name]
+    with pytest.raises(DataError, match=message):
+        load_datalist(written(tmp_path, build(tmp_path)))
+
+
+def test_a_missing_datalist(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none.json: a datalist is a readable JSON file.*No such file"):
+        load_datalist(tmp_path / "none.json")
+
+
+def test_unpaired_pools_may_share_patients_and_cases(tmp_path: Path) -> None:
+    item = without(case(tmp_path, "a"), "label")
+    lists = load_datalist(written(tmp_path, {"training_A": [item], "training_B": [item]}))
+    assert [items[0]["case"] for items in lists.values()] == ["a", "a"]
+    with pytest.raises(DataError, match="case 'a' in training_B and again in training_B"):
+        load_datalist(written(tmp_path, {"training_B": [item, item]}))
+
+
+@pytest.mark.parametrize(
+    ("count", "fractions", "expected"),
+    [
+        (1, (0.7, 0.15, 0.15), [1, 0, 0]),
+        (2, (0.7, 0.15, 0.15), [1, 1, 0]),
+        (3, (0.7, 0.15, 0.15), [1, 1, 1]),
+        (4, (0.98, 0.01, 0.01), [2, 1, 1]),
+        (10, (0.7, 0.15, 0.15), [7, 2, 1]),
+        (20, (0.7, 0.15, 0.15), [14, 3, 3]),
+        (180, (0.7, 0.15, 0.15), [126, 27, 27]),
+        (10, (0.8, 0.2, 0.0), [8, 2, 0]),
+        (5, (0.0, 0.0, 1.0), [0, 0, 5]),
+        (0, (0.7, 0.15, 0.15), [0, 0, 0]),
+    ],
+)
+def test_numbers_of_patients(count: int, fractions: tuple[float, ...], expected: list[int]) -> None:
+    lists = split_by_patient(patients(count), fractions)
+    assert list(lists) == ["training", "validation", "test"]
+    assert [len(items) for items in lists.values()] == expected
+
+
+def test_a_split_keeps_patients_together_and_loses_nothing() -> None:
+    items = patients(9, cases=3)
+    lists = split_by_patient(items, seed=5)
+    check_leaks(lists)
+    assert sorted(i["case"] for key in lists for i in lists[key]) == sorted(i["case"] for i in items)
+    assert all(len(part) % 3 == 0 for part in lists.values())
+
+
+def test_a_split_depends_on_the_seed_and_not_on_the_order() -> None:
+    items = patients(12, cases=2)
+    expected = split_by_patient(items, seed=1)
+    for trial in range(5):
+        shuffled = random.Random(trial).sample(items, len(items))
+        assert split_by_patient(shuffled, seed=1) == expected
+    assert split_by_patient(items, seed=2) != expected
+
+
+def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
+    items = patients(8)
+    more = [*items, {"case": "p03_new", "patient": "p03", "image": "x"}]
+
+    def place(lists: dict[str, list[Item]]) -> dict[str, str]:
+        return {item["patient"]: key for key in lists for item in lists[key]}
+
+    assert place(split_by_patient(items)) == place(split_by_patient(more))
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1)])
+def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(ConfigError, match="fractions: three numbers from 0 to 1 with sum 1, but got"):
+        split_by_patient(patients(3), fractions)
+
+
+def test_a_written_datalist_moves_with_its_folder(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    outside = tmp_path / "outside" / "mask.nii.gz"
+    outside.parent.mkdir()
+    outside.touch()
+    item = case(here, "a", patient="P1") | {"mask": str(outside)}
+    item |= {"image": [str(here / "a/mr.nii.gz"), str(here / "a/ct.nii.gz")], "label": str(here / "a/ct.nii.gz")}
+    write_datalist({"training": [item]}, here / "datalist.json", seed=4, layout="folders")
+    content = json.loads((here / "datalist.json").read_text())
+    assert (content["seed"], content["layout"]) == (4, "folders")
+    assert content["training"][0]["image"] == ["a/mr.nii.gz", "a/ct.nii.gz"]
+    assert content["training"][0]["mask"] == str(outside)
+    assert load_datalist(here / "datalist.json") == {"training": [item]}
+    there = here.rename(tmp_path / "there")
+    assert load_datalist(there / "datalist.json")["training"][0]["label"] == str(there / "a" / "ct.nii.gz")
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OutputError, match="must be writable, but got .*No space left on device"):
+        write_datalist({"training": []}, path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["datalist.json"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    path = written(tmp_path, "a file, not a folder")
+    with pytest.raises(OutputError, match="the datalist must be writable.*choose another place"):
+        write_datalist({"training": []}, path / "datalist.json")

@@ -1,0 +1,136 @@
+"""Masked measures as metrics of an evaluator: means over cases, iterations and ranks."""
+
+import math
+
+import ignite.distributed as idist
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine
+from ignite.exceptions import NotComputableError
+from monai.bundle import ConfigParser
+from monai.data import DataLoader, Dataset
+from monai.engines import SupervisedEvaluator
+from monai.handlers import from_engine
+
+from common.errors import ConfigError, DataError
+from common.metrics import MaskedMetric, bone_dice, mae, psnr
+
+FROM_OUTPUT = from_engine(["pred", "label", "mask"])
+
+
+def _case(error, label=0.0):
+    """A case (1, 2, 2, 2) with ``error`` in the six voxels of the mask and 9999 outside."""
+    truth = torch.full((1, 2, 2, 2), label)
+    mask = torch.ones(1, 2, 2, 2)
+    mask[0, 0, 0] = 0
+    return {"pred": torch.where(mask > 0, truth + error, 9999.0), "label": truth, "mask": mask}
+
+
+def _evaluate(metric, iterations):
+    engine = Engine(lambda _, batch: batch)
+    metric.attach(engine, "metric")
+    return engine.run(iterations).metrics["metric"]
+
+
+def test_mean_over_cases_of_uneven_iterations():
+    metric = MaskedMetric(mae, FROM_OUTPUT)
+    value = _evaluate(metric, [[_case(1.0), _case(-2.0)], [_case(6.0)]])
+    assert value == pytest.approx((1 + 2 + 6) / 3)
+    assert metric.rows == [1.0, 2.0, 6.0]
+
+
+def test_every_run_starts_afresh():
+    metric = MaskedMetric(mae, FROM_OUTPUT)
+    _evaluate(metric, [[_case(1.0)]])
+    assert _evaluate(metric, [[_case(4.0)]]) == 4.0
+    assert metric.rows == [4.0]
+
+
+def test_mean_of_decibels_is_not_the_decibel_of_the_mean():
+    value = _evaluate(MaskedMetric(psnr, FROM_OUTPUT), [[_case(40.24), _case(402.4)]])
+    assert value == pytest.approx((40 + 20) / 2, rel=1e-6)
+
+
+def test_undefined_cases_are_left_out_of_the_mean():
+    metric = MaskedMetric(bone_dice, FROM_OUTPUT)
+    assert _evaluate(metric, [[_case(0.0), _case(-900.0, label=1000.0), _case(0.0, label=1000.0)]]) == 0.5
+    assert math.isnan(metric.rows[0])
+    assert metric.rows[1:] == [0.0, 1.0]
+
+
+def test_no_defined_case_cannot_be_computed():
+    with pytest.raises(NotComputableError, match="at least one case with a defined value"):
+        _evaluate(MaskedMetric(bone_dice, FROM_OUTPUT), [[_case(0.0)]])
+
+
+def test_half_precision_is_scored_in_double():
+    case = {key: value.to(torch.bfloat16) for key, value in _case(1.0, label=256.0).items()}
+    # bfloat16 has 8 significant bits: 257 is stored as 256.
+    assert _evaluate(MaskedMetric(mae, FROM_OUTPUT), [[case, _case(3.0)]]) == 1.5
+
+
+def _configured(function):
+    return {
+        "_target_": "common.metrics.MaskedMetric",
+        "function": {"_mode_": "callable", **function},
+        "output_transform": "$monai.handlers.from_engine(['pred', 'label', 'scored'])",
+    }
+
+
+def test_bundle_configuration_scores_a_monai_evaluator():
+    configuration = {
+        "imports": ["$import monai"],
+        "postprocessing": {"_target_": "CopyItemsd", "keys": "mask", "names": "scored"},
+        "mae": _configured({"_target_": "common.metrics.mae"}),
+        "ssim": _configured({"_target_": "common.metrics.ssim", "value_range": [0.0, 1.0]}),
+    }
+    parser = ConfigParser(configuration)
+    # Two constant volumes (8, 8, 8): the network doubles 0.25 and 0.1, the labels are 0.25 and 0.4.
+    shape = (1, 8, 8, 8)
+    data = [
+        {"image": torch.full(shape, image), "label": torch.full(shape, label), "mask": torch.ones(shape)}
+        for image, label in ((0.25, 0.25), (0.1, 0.4))
+    ]
+    network = torch.nn.Conv3d(1, 1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 2.0)
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=DataLoader(Dataset(data), batch_size=2),
+        network=network,
+        postprocessing=parser.get_parsed_content("postprocessing"),
+        key_val_metric={"mae": parser.get_parsed_content("mae")},
+        additional_metrics={"ssim": parser.get_parsed_content("ssim")},
+        metric_cmp_fn=lambda current, best: current < best,
+    )
+    evaluator.run()
+    c1 = 0.01**2
+    luminances = [(2 * p * t + c1) / (p**2 + t**2 + c1) for p, t in ((0.5, 0.25), (0.2, 0.4))]
+    assert evaluator.state.metrics["mae"] == pytest.approx((0.25 + 0.2) / 2, rel=1e-6)
+    assert evaluator.state.metrics["ssim"] == pytest.approx(np.mean(luminances), rel=1e-6)
+
+
+def test_several_channels_are_refused():
+    case = {key: value.expand(2, 2, 2, 2) for key, value in _case(1.0).items()}
+    with pytest.raises(DataError, match=r"volume: must have one channel, first, but got \(2, 2, 2, 2\)"):
+        MaskedMetric(mae).update(FROM_OUTPUT([case]))
+
+
+def test_a_name_is_no_function():
+    with pytest.raises(ConfigError, match="function: must be callable, but got 'common.metrics.mae'; add `_mode_"):
+        MaskedMetric("common.metrics.mae")  # type: ignore[arg-type]
+
+
+def _score_on_one_rank(rank, folder):
+    # Rank 0 sees two cases and rank 1 one, so that a mean of rank means would differ.
+    iterations = [[[_case(1.0)], [_case(2.0)]], [[_case(9.0)]]][rank]
+    metric = MaskedMetric(mae, FROM_OUTPUT)
+    value = _evaluate(metric, iterations)
+    (folder / f"rank_{rank}.txt").write_text(f"{value} {len(metric.rows)}")
+
+
+@pytest.mark.slow
+def test_ranks_share_their_sums(tmp_path):
+    idist.spawn("gloo", _score_on_one_rank, args=(tmp_path,), nproc_per_node=2)
+    assert (tmp_path / "rank_0.txt").read_text() == "4.0 2"
+    assert (tmp_path / "rank_1.txt").read_text() == "4.0 1"

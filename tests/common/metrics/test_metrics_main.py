@@ -1,0 +1,169 @@
+"""The command that scores three files: its JSON, and one line for every mistake."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.metrics.__main__ import main
+
+AFFINE = np.array([[-1.0, 0, 0, 90], [0, 1.2, 0, -126], [0, 0, 2.5, -72], [0, 0, 0, 1]])
+NAMES = ("pred", "truth", "mask")
+
+
+def _save(path, volume, affine=AFFINE):
+    nib.save(nib.Nifti1Image(volume, affine), path)
+    return path
+
+
+def _arguments(paths):
+    return ["score", *(word for name in NAMES for word in (f"--{name}", str(paths[name])))]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three files (4, 4, 4): the prediction is 40.24 too high inside the mask and 500 outside."""
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[1:3] = 1
+    truth = np.zeros((4, 4, 4), np.float32)
+    pred = np.where(mask, 40.24, 500).astype(np.float32)
+    return {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, (pred, truth, mask), strict=True)}
+
+
+def _refusal(capsys, arguments):
+    """Run the command, which must end with 2, print no result and give its reason on one line."""
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.mark.slow
+def test_phantom_written_as_float32_scores_as_published(small_phantom, tmp_path):
+    paths = {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, small_phantom, strict=True)}
+    command = [sys.executable, "-m", "common.metrics", *_arguments(paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    reference = {"mae": 40.784035406, "psnr": 36.834683615, "ssim": 0.992624388, "ms_ssim": 0.997950804}
+    assert {name: result[name] for name in reference} == pytest.approx(reference, rel=1e-6)
+    assert result["mask_voxels"] == 64_680
+
+
+def test_one_json_object_names_range_mask_and_unit(files, capsys):
+    assert main(_arguments(files)) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result.pop("mae") == pytest.approx(40.24, rel=1e-6)
+    assert result.pop("mse") == pytest.approx(40.24**2, rel=1e-6)
+    assert result.pop("psnr") == pytest.approx(40.0, rel=1e-6)
+    assert 0 < result.pop("ms_ssim") < 1
+    # Sides of 4 hold no window of 7, and a flat truth has no detail to compare with.
+    assert result == {
+        "ssim": None,
+        "hfen": None,
+        "sharpness": None,
+        "value_range": [-1024.0, 3000.0],
+        "mask_voxels": 32,
+        "unit": "HU",
+        "hfen_sigma_voxels": 1.5,
+    }
+
+
+def test_other_ranges_carry_no_unit(files, capsys):
+    assert main([*_arguments(files), "--value_range", "-2", "400.4"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["psnr"] == pytest.approx(20.0, rel=1e-6)
+    assert result["value_range"] == [-2.0, 400.4]
+    assert result["unit"] == "as stored"
+
+
+def test_identical_volumes_have_no_finite_psnr(files, capsys):
+    assert main(_arguments({**files, "pred": files["truth"]})) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["mae"], result["psnr"]) == (0.0, None)
+
+
+def test_scaled_integers_are_scored_in_their_unit(files, tmp_path, capsys):
+    image = nib.Nifti1Image(np.full((4, 4, 4), 1074, np.int16), AFFINE)
+    image.header.set_slope_inter(1.0, -1024.0)
+    nib.save(image, tmp_path / "scaled.nii")
+    assert main(_arguments({**files, "pred": tmp_path / "scaled.nii"})) == 0
+    assert json.loads(capsys.readouterr().out)["mae"] == 50.0
+
+
+@pytest.mark.parametrize("name", ["pred", "mask"])
+def test_other_shape_is_refused(files, tmp_path, capsys, name):
+    path = _save(tmp_path / "cropped.nii.gz", np.ones((4, 4, 3), np.float32))
+    message = _refusal(capsys, _arguments({**files, name: path}))
+    assert "cropped.nii.gz: must have the shape (4, 4, 4) of the truth, but got (4, 4, 3)" in message
+
+
+@pytest.mark.parametrize("name", ["pred", "mask"])
+def test_other_affine_is_refused(files, tmp_path, capsys, name):
+    shifted = AFFINE.copy()
+    shifted[2, 3] += 0.01
+    path = _save(tmp_path / "shifted.nii.gz", np.ones((4, 4, 4), np.float32), shifted)
+    message = _refusal(capsys, _arguments({**files, name: path}))
+    assert "shifted.nii.gz: must lie within 0.001 mm of the truth by its affine, but got 0.01 mm" in message
+
+
+def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
+    for excess, code in ((1e-4, 0), (1e-3, 2)):
+        # The far corner lies three voxels away: 0.3 and 3 micrometres.
+        scaled = AFFINE.copy()
+        scaled[0, 0] -= excess
+        path = _save(tmp_path / "scaled.nii.gz", np.ones((4, 4, 4), np.float32), scaled)
+        assert main(_arguments({**files, "pred": path})) == code
+    assert "but got 0.003 mm" in capsys.readouterr().err
+
+
+def test_missing_file_is_refused(files, tmp_path, capsys):
+    message = _refusal(capsys, _arguments({**files, "truth": tmp_path / "absent.nii.gz"}))
+    assert "absent.nii.gz: must be a readable volume, but got No such file" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", gzip.compress(b"not an image" * 99)])
+def test_file_of_another_kind_is_refused(files, capsys, content):
+    files["pred"].write_bytes(content)
+    assert "pred.nii.gz: must be a readable volume, but got" in _refusal(capsys, _arguments(files))
+
+
+def test_truncated_file_is_refused(files, tmp_path, capsys):
+    noise = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float32)
+    path = _save(tmp_path / "cut.nii.gz", noise)
+    path.write_bytes(path.read_bytes()[:60_000])
+    message = _refusal(capsys, _arguments(dict.fromkeys(NAMES, path)))
+    assert "cut.nii.gz: must be a whole file, but got" in message
+
+
+def test_more_than_three_dimensions_are_refused(files, tmp_path, capsys):
+    path = _save(tmp_path / "series.nii.gz", np.ones((4, 4, 4, 2), np.float32))
+    message = _refusal(capsys, _arguments({**files, "truth": path}))
+    assert "series.nii.gz: must be a volume of three dimensions (X, Y, Z), but got (4, 4, 4, 2)" in message
+
+
+def test_complex_values_are_refused(files, tmp_path, capsys):
+    path = _save(tmp_path / "complex.nii.gz", np.ones((4, 4, 4), np.complex64))
+    message = _refusal(capsys, _arguments({**files, "pred": path}))
+    assert "complex.nii.gz: must hold one real number a voxel, but got type complex64" in message
+
+
+def test_values_that_are_not_finite_are_refused(files, tmp_path, capsys):
+    path = _save(tmp_path / "nan.nii.gz", np.full((4, 4, 4), np.nan, np.float32))
+    message = _refusal(capsys, _arguments({**files, "pred": path}))
+    assert "prediction: must be finite everywhere, but got 64 NaN or infinite voxels" in message
+
+
+def test_reversed_range_is_refused(files, capsys):
+    message = _refusal(capsys, [*_arguments(files), "--value_range", "3000", "-1024"])
+    assert "value_range: must be two finite numbers, lower first, but got (3000.0, -1024.0)" in message
+
+
+def test_the_mask_is_required(files, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(_arguments(files)[:-2])
+    assert "the following arguments are required: --mask" in capsys.readouterr().err

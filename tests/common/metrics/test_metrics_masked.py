@@ -1,0 +1,74 @@
+"""MAE, MSE and PSNR inside a mask: hand arithmetic, the published phantom, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, DataError
+from common.metrics.masked import checked_range, mae, mse, psnr
+
+TRUTH = np.array([0.0, 10.0, 20.0, 30.0]).reshape(2, 2, 1)
+PRED = np.array([1.0, 8.0, 20.0, 1000.0]).reshape(2, 2, 1)
+MASK = np.array([1, 1, 1, 0]).reshape(2, 2, 1)
+
+
+def test_errors_by_hand_leave_the_background_out():
+    assert mae(PRED, TRUTH, MASK) == 1.0
+    assert mse(PRED, TRUTH, MASK) == pytest.approx((1 + 4 + 0) / 3)
+    assert mae(PRED, TRUTH, np.ones_like(MASK)) == (1 + 2 + 0 + 970) / 4
+
+
+def test_mae_of_unsigned_integers_does_not_wrap():
+    pred, truth = np.zeros((2, 1, 1), np.uint16), np.full((2, 1, 1), 10, np.uint16)
+    assert mae(pred, truth, np.ones((2, 1, 1))) == 10.0
+
+
+@pytest.mark.parametrize(("error", "value_range", "decibels"), [(40.24, (-1024, 3000), 40.0), (0.1, (0, 1), 20.0)])
+def test_psnr_takes_the_width_of_the_range_as_peak(error, value_range, decibels):
+    truth = np.full((3, 3, 3), 0.5)
+    assert psnr(truth + error, truth, np.ones((3, 3, 3)), value_range) == pytest.approx(decibels, rel=1e-12)
+
+
+def test_psnr_clips_what_mae_does_not():
+    truth = np.array([3000.0, -1024.0]).reshape(2, 1, 1)
+    pred = np.array([5000.0, -2024.0]).reshape(2, 1, 1)
+    mask = np.ones((2, 1, 1))
+    assert psnr(pred, truth, mask) == math.inf
+    assert mae(pred, truth, mask) == 1500.0
+
+
+def test_reference_digits_of_the_small_phantom(small_phantom):
+    assert small_phantom[2].sum() == 64_680
+    assert mae(*small_phantom) == pytest.approx(40.784035406, rel=1e-9)
+    assert psnr(*small_phantom) == pytest.approx(36.834683615, rel=1e-9)
+
+
+def test_reference_digits_of_the_large_phantom(large_phantom):
+    assert mae(*large_phantom) == pytest.approx(40.757125761, rel=1e-9)
+    assert psnr(*large_phantom) == pytest.approx(36.838183040, rel=1e-9)
+
+
+def test_other_shape_is_refused():
+    with pytest.raises(DataError, match=r"prediction: must have the shape \(2, 2, 1\) of the truth, but got \(2, 1, 2"):
+        mae(PRED.reshape(2, 1, 2), TRUTH, MASK)
+
+
+def test_empty_mask_is_refused():
+    with pytest.raises(DataError, match="mask: must have a voxel above 0, but got an empty mask; pass the mask"):
+        psnr(PRED, TRUTH, MASK * 0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize(("position", "name"), [(0, "prediction"), (1, "truth"), (2, "mask")])
+def test_values_that_are_not_finite_are_refused(position, name, bad):
+    case = [PRED.copy(), TRUTH.copy(), MASK.astype(float)]
+    case[position][1, 1, 0] = bad
+    with pytest.raises(DataError, match=f"{name}: must be finite everywhere, but got 1 NaN or infinite voxels"):
+        mae(*case)
+
+
+@pytest.mark.parametrize("value_range", [(1, 1), (3000, -1024), (0, math.inf), (0, math.nan), (0, 1, 2)])
+def test_ranges_without_width_are_refused(value_range):
+    with pytest.raises(ConfigError, match="value_range: must be two finite numbers, lower first, but got"):
+        checked_range(value_range)

@@ -1,0 +1,52 @@
+"""The set of measures every table shows: identity, the phantom, and the background that never counts."""
+
+import math
+
+import numpy as np
+import pytest
+
+from common import metrics
+from common.metrics import score
+
+KEYS = ["mae", "mse", "psnr", "ssim", "ms_ssim", "hfen", "sharpness"]
+REFERENCE = {"mae": 40.784035406, "psnr": 36.834683615, "ssim": 0.992624388, "ms_ssim": 0.997950804}
+
+
+def test_score_of_the_phantom(small_phantom):
+    measures = score(*small_phantom)
+    assert list(measures) == KEYS
+    assert {name: measures[name] for name in REFERENCE} == pytest.approx(REFERENCE, rel=1e-6)
+
+
+def test_score_of_the_truth_itself(small_phantom):
+    _, truth, mask = small_phantom
+    measures = score(truth, truth, mask)
+    assert measures.pop("psnr") == math.inf
+    expected = {"mae": 0, "mse": 0, "ssim": 1, "ms_ssim": 1, "hfen": 0, "sharpness": 1}
+    assert measures == pytest.approx(expected, abs=1e-12)
+
+
+def test_value_range_reaches_psnr_and_both_similarities(small_phantom):
+    pred, truth, mask = small_phantom
+    narrow, wide = score(pred, truth, mask, (-200.0, 300.0)), score(pred, truth, mask)
+    assert {name for name in KEYS if narrow[name] != wide[name]} == {"psnr", "ssim", "ms_ssim"}
+
+
+def test_similarities_are_the_same_in_any_unit(small_phantom):
+    pred, truth, mask = small_phantom
+    scaled = score(pred / 1000.0 + 1, truth / 1000.0 + 1, mask, (-0.024, 4.0))
+    for name, value in score(pred, truth, mask).items():
+        factor = {"mae": 1e-3, "mse": 1e-6}.get(name, 1.0)
+        # A sampled LoG kernel does not sum to exactly 0, so that HFEN feels an offset a little.
+        assert scaled[name] == pytest.approx(factor * value, rel=1e-3 if name == "hfen" else 1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "name", ["mae", "mse", "psnr", "ssim", "ms_ssim", "hfen", "sharpness", "slice_jumps", "tissue_errors", "bone_dice"]
+)
+def test_errors_of_the_background_never_count(small_phantom, name, seed):
+    pred, truth, mask = small_phantom
+    noise = np.random.default_rng(seed).uniform(-5000, 5000, pred.shape)
+    measure = getattr(metrics, name)
+    assert measure(np.where(mask, pred, noise), truth, mask) == measure(pred, truth, mask)

@@ -1,0 +1,50 @@
+"""CT errors by tissue and the overlap of bone, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from common.metrics.tissue import bone_dice, tissue_bias, tissue_errors, tissue_mae
+
+# Two voxels of air, four of soft tissue (both thresholds belong to it), three of bone; the last one is background.
+TRUTH = np.array([-1000, -201, -200, 0, 50, 250, 251, 900, 1200, 2000], float).reshape(1, 10, 1)
+PRED = np.array([-990, -231, -180, 0, 30, 254, 250, 800, 1201, -1000], float).reshape(1, 10, 1)
+MASK = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 0]).reshape(1, 10, 1)
+
+
+def test_errors_of_each_tissue_by_hand():
+    assert tissue_errors(PRED, TRUTH, MASK) == {
+        "mae_air": (10 + 30) / 2,
+        "bias_air": (10 - 30) / 2,
+        "mae_soft": (20 + 0 + 20 + 4) / 4,
+        "bias_soft": (20 + 0 - 20 + 4) / 4,
+        "mae_bone": (1 + 100 + 1) / 3,
+        "bias_bone": (-1 - 100 + 1) / 3,
+    }
+
+
+def test_a_tissue_the_truth_lacks_is_undefined():
+    truth = np.full((2, 2, 2), 40.0)
+    mask = np.ones((2, 2, 2))
+    assert math.isnan(tissue_mae(truth + 500, truth, mask, "bone"))
+    assert math.isnan(tissue_bias(truth, truth, mask, "air"))
+    assert tissue_bias(truth + 500, truth, mask, "soft") == 500
+
+
+def test_dice_of_bone_by_hand():
+    # Bone of the prediction: 254, 800, 1201; of the truth: 251, 900, 1200; both: the last two.
+    assert bone_dice(PRED, TRUTH, MASK) == pytest.approx(2 * 2 / (3 + 3))
+
+
+def test_dice_of_bone_at_its_ends():
+    soft, bone, mask = np.zeros((2, 1, 1)), np.full((2, 1, 1), 800.0), np.ones((2, 1, 1))
+    assert bone_dice(bone, bone, mask) == 1.0
+    assert bone_dice(soft, bone, mask) == 0.0
+    assert math.isnan(bone_dice(soft, soft, mask))
+
+
+def test_unknown_tissue_is_refused():
+    with pytest.raises(ConfigError, match="tissue: must be one of air, soft, bone, but got fat"):
+        tissue_mae(PRED, TRUTH, MASK, "fat")

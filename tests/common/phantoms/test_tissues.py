@@ -1,0 +1,31 @@
+import math
+
+import pytest
+
+from common.phantoms.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spoiled_gradient_echo
+
+
+def test_spoiled_gradient_echo_by_hand():
+    # At 90 degrees the steady state is saturation recovery: TR = T1 ln 2 leaves one half, TE = T2* ln 4 one quarter.
+    tissue = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.0)
+    signal = spoiled_gradient_echo(tissue, tr=1000 * math.log(2), te=50 * math.log(4), flip_degrees=90)
+    assert signal == pytest.approx(0.8 * 0.5 * 0.25)
+
+
+def test_spoiled_gradient_echo_peaks_at_the_ernst_angle():
+    tissue = RELAXATION["white"]
+    ernst = math.degrees(math.acos(math.exp(-18 / tissue.t1)))
+    best, below, above = (spoiled_gradient_echo(tissue, 18, 10, ernst + turn) for turn in (0, -3, 3))
+    assert best > below
+    assert best > above
+
+
+def test_every_tissue_stands_in_every_table():
+    assert set(HOUNSFIELD) == set(RELAXATION) == set(TISSUES)
+
+
+def test_t1_contrast_orders_the_tissues():
+    signal = {name: spoiled_gradient_echo(RELAXATION[name], 18, 10, 30) for name in TISSUES}
+    assert signal["fat"] > signal["white"] > signal["lesion"] > signal["grey"] > signal["csf"] > signal["skull"]
+    assert signal["skull"] < 1e-3 * signal["white"]
+    assert signal["sinus"] == signal["background"] == 0

@@ -1,0 +1,107 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from common.errors import DataError, OutputError
+from common.report.tables import format_table, moments, number, summarise, write_tables
+
+NAN = float("nan")
+ROWS = [
+    {"case": "a", "method": "model", "mae": 1.0, "psnr": 30.0},
+    {"case": "a", "method": "copy_input", "mae": 10.0},
+    {"case": "b", "method": "model", "mae": 2.0, "psnr": NAN},
+    {"case": "b", "method": "copy_input", "mae": NAN},
+    {"case": "c", "method": "model", "mae": 6.0, "psnr": float("inf")},
+]
+
+
+def test_summary_by_hand():
+    summary = summarise(ROWS)
+    # mae of model: mean 9 / 3 = 3, squares 4 + 1 + 9 = 14, std sqrt(14 / 2) = sqrt 7
+    assert summary["model"]["mae"] == pytest.approx({"mean": 3.0, "std": math.sqrt(7), "n": 3})
+    assert summary["model"]["psnr"] == {"mean": 30.0, "std": 0.0, "n": 1}
+    assert summary["copy_input"] == {"mae": {"mean": 10.0, "std": 0.0, "n": 1}}
+    assert list(summary) == ["model", "copy_input"]
+
+
+def test_moments_of_nothing_are_nan_with_n_zero():
+    nothing = moments(pd.Series([NAN, NAN]).to_numpy())
+    assert nothing["n"] == 0
+    assert math.isnan(nothing["mean"])
+    assert math.isnan(nothing["std"])
+
+
+def test_files_hold_the_rows_and_the_summary(tmp_path):
+    write_tables(tmp_path / "evaluation", ROWS, summarise(ROWS))
+    lines = (tmp_path / "evaluation" / "metrics.csv").read_text().splitlines()
+    assert lines[:3] == ["case,method,mae,psnr", "a,model,1.0,30.0", "a,copy_input,10.0,nan"]
+    assert len(lines) == 6
+    summary = json.loads((tmp_path / "evaluation" / "summary.json").read_text())
+    assert summary["copy_input"]["mae"] == {"mean": 10.0, "std": 0.0, "n": 1}
+    assert sorted(file.name for file in (tmp_path / "evaluation").iterdir()) == ["metrics.csv", "summary.json"]
+
+
+def test_csv_keeps_all_digits_and_quotes_names(tmp_path):
+    row = {"case": 'x, "1"', "method": "model", "mae": 1 / 3}
+    write_tables(tmp_path, [row], summarise([row]))
+    frame = pd.read_csv(tmp_path / "metrics.csv", float_precision="round_trip")
+    assert frame.to_dict("records") == [row]
+
+
+def test_json_has_null_for_a_mean_of_nothing(tmp_path):
+    rows = [{"case": "a", "method": "model", "mae": NAN}]
+    write_tables(tmp_path, rows, summarise(rows))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary == {"model": {"mae": {"mean": None, "std": None, "n": 0}}}
+
+
+def test_failed_write_leaves_the_old_file(tmp_path):
+    (tmp_path / "metrics.csv").mkdir()
+    with pytest.raises(OutputError, match=r"metrics\.csv: it must be writable"):
+        write_tables(tmp_path, ROWS, summarise(ROWS))
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "at least one row"),
+        ([{"case": "a", "mae": 1.0}], "each row needs case and method"),
+        ([ROWS[0], ROWS[0]], "case a: it must have one row a method, but got two of model"),
+        ([{"case": "a", "method": "model", "mae": "good"}], "metric mae: each value must be a number"),
+    ],
+)
+def test_unusable_rows_are_named(rows, message):
+    with pytest.raises(DataError, match=message):
+        summarise(rows)
+
+
+def test_terminal_table():
+    assert format_table(summarise(ROWS)).splitlines() == [
+        "method        n    mae   psnr",
+        "model       1-3  3.000  30.00",
+        "copy_input    1  10.00      –",
+    ]
+
+
+def test_terminal_table_breaks_into_blocks_of_100_characters():
+    rows = [{"case": "a", "method": "model", **{f"a_metric_called_{letter}": 0.5 for letter in "bcdefghi"}}]
+    first, second = format_table(summarise(rows)).split("\n\n")
+    assert max(len(line) for line in f"{first}\n{second}".splitlines()) <= 100
+    # 5 + 2 + 1 wide with the gaps 2, then 17 + 2 a metric: 4 fit in 100
+    assert first.split()[:6] == ["method", "n", *(f"a_metric_called_{letter}" for letter in "bcde")]
+    assert second.split()[:5] == ["method", *(f"a_metric_called_{letter}" for letter in "fghi")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(40.784, "40.78"), (0.99262, "0.9926"), (1234.56, "1235"), (-0.05, "-0.05000"), (0.0, "0"), (2.5e-7, "2.500e-07")],
+)
+def test_numbers_have_four_digits(value, text):
+    assert number(value) == text
+
+
+def test_number_takes_its_digits_from_the_scale():
+    assert number(0.123456, scale=40.0) == "0.12"
