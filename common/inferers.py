@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
+from monai.utils import convert_to_dst_type
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -100,7 +101,9 @@ class PlaneInferer(Inferer):
             raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
         volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         with torch.no_grad():
-            return torch.stack([self._volume(volume, network) for volume in volumes])
+            outputs = torch.stack([self._volume(volume, network) for volume in volumes])
+        # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
+        return convert_to_dst_type(outputs, inputs)[0]
 
     def _volume(self, volume: Tensor, network: Callable[..., Tensor]) -> Tensor:
         count = volume.shape[self.axis + 1]

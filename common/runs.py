@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ignite.engine import Events
-from ignite.handlers import ProgressBar
 from monai.engines import Evaluator
 from monai.handlers import TensorBoardStatsHandler, from_engine
 from monai.utils import CommonKeys
+from tqdm import tqdm
 
 from common import checkpoints, devices
 from common.engines import GanTrainer
@@ -226,17 +226,26 @@ class Progress:
 
     Args:
         run_dir: receives ``events/`` for TensorBoard.
-        tensorboard: whether to write them (losses a step, validation metrics an epoch).
+        tensorboard: whether to write them (loss a step, metrics an epoch).
     """
 
     def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
         self.run_dir = run_dir
         self.tensorboard = tensorboard
+        self._bar = tqdm(disable=True)
 
     def attach(self, engine: GanTrainer) -> None:
         """Follow ``engine``, on the first process only."""
         if devices.rank() == 0:
-            ProgressBar(desc="epoch", persist=False).attach(engine)
+            engine.add_event_handler(Events.EPOCH_STARTED, self._open)
+            engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
+            engine.add_event_handler(Events.EPOCH_COMPLETED | Events.EXCEPTION_RAISED, lambda: self._bar.close())
             if self.tensorboard:
-                loss = from_engine(CommonKeys.LOSS, first=False)
+                loss = from_engine(CommonKeys.LOSS)
                 TensorBoardStatsHandler(log_dir=str(Path(self.run_dir, "events")), output_transform=loss).attach(engine)
+
+    def _open(self, engine: GanTrainer) -> None:
+        state = engine.state
+        done = state.iteration - (state.epoch - 1) * state.epoch_length
+        title = f"epoch {state.epoch}/{state.max_epochs}"
+        self._bar = tqdm(total=state.epoch_length, initial=done, desc=title, unit="step", leave=False, mininterval=1)

@@ -48,14 +48,14 @@ def found(item: dict[str, Any], **options: Any) -> list[Finding]:
 
 def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
     item = case(tmp_path)
-    options = {"source_range": (0, 2000), "target_range": (-600, 1400), "min_shape": (24, 26, 28), "channels": 1}
+    options: dict[str, Any] = {"source_range": (0, 2e3), "target_range": (-600, 1e3), "min_shape": SHAPE, "channels": 1}
     assert found(item, **options) == []
     del item["label"], item["mask"]
     assert found(item, **options) == []
 
 
 MR = texture() * 2000
-CASES = {
+CASES: dict[str, tuple[dict, dict, str, str]] = {
     "nan": ({"image": (np.where(MR < 100, np.nan, MR), AFFINE)}, {}, "error", "image.nii.gz.*voxels must be finite"),
     "constant image": ({"image": (MR * 0 + 3, AFFINE)}, {}, "error", "image.nii.gz.*not be constant, but got 3 every"),
     "constant label": ({"label": (MR * 0, AFFINE)}, {}, "error", "label.nii.gz.*must not be constant, but got 0"),

@@ -16,7 +16,7 @@ import pytest
 from common.data.findings import VolumeError
 from common.data.nifti import is_constant, read_header, read_volume
 
-DTYPE, BITPIX, PIXDIM, VOX_OFFSET, SLOPE, INTER = 70, 72, 76, 108, 112, 116  # byte offsets in a NIfTI-1 header
+DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
 
 
@@ -94,7 +94,10 @@ FAULTS = {
         "must be real numbers, but got datatype 128",
     ),
     "complex": (lambda p: save(p / "mr.nii", ramp().astype(np.complex64)), "must be real numbers, but got complex"),
-    "unknown datatype": (lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)), "header must be valid, but got datatype 999, vox_offset 352"),
+    "unknown datatype": (
+        lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)),
+        "header must be valid, but got datatype 999, vox_offset 352",
+    ),
     "beyond float32": (
         lambda p: save(p / "mr.nii", np.where(ramp() == 5, -1e300, ramp().astype(np.float64))),
         r"must fit float32, but got 1e\+300; rescale",
@@ -126,7 +129,7 @@ FAULTS = {
         "the scaling must be finite",
     ),
     "voxels inside the header": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)), "at byte 352 or later.*got"),
-    "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "header must be valid.*vox_offset nan"),
+    "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "must be valid.*vox_offset nan"),
     "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), "but got a file of 832"),
     "missing": (lambda p: p / "mr.nii", "the file must exist, but got no file at"),
     "directory": (lambda p: p, "a volume is a file|a volume is a .nii"),
