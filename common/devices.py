@@ -80,3 +80,9 @@ def broadcast(tensors: Iterable[torch.Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor.detach(), src=0)
+
+
+def leave() -> None:
+    """Leave the process group, the last step of a distributed command."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

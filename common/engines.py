@@ -134,9 +134,13 @@ class GanTrainer(SupervisedTrainer):
         generator_losses, total = self._update_generators(batch, fakes, last)
         losses |= generator_losses
         self._record(losses, total)
-        output = {CommonKeys.IMAGE: batch["image"], CommonKeys.LABEL: batch.get("label")}
-        output |= {CommonKeys.PRED: fakes["pred"].detach(), CommonKeys.LOSS: total.detach(), **losses}
-        self.state.output = output
+        self.state.output = {
+            CommonKeys.IMAGE: batch["image"],
+            CommonKeys.LABEL: batch.get("label"),
+            CommonKeys.PRED: fakes["pred"].detach(),
+            CommonKeys.LOSS: total.detach(),
+            **losses,
+        }
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return self.state.output
 
@@ -224,10 +228,10 @@ class GanTrainer(SupervisedTrainer):
             self._sums[name] = self._sums.get(name, torch.zeros_like(loss)) + loss
 
     def _start_epoch(self) -> None:
-        sampler = getattr(self.data_loader, "sampler", None)
+        sampler: Any = getattr(self.data_loader, "sampler", None)
         done = self.state.iteration - (self.state.epoch - 1) * self.state.epoch_length
         if hasattr(sampler, "set_epoch"):
-            sampler.set_epoch(self.state.epoch, skip=done * (self.data_loader.batch_size or 1))
+            sampler.set_epoch(self.state.epoch, skip=done * getattr(self.data_loader, "batch_size", 1))
 
     def _complete_epoch(self) -> None:
         self.require_finite()

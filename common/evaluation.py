@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from common import checkpoints
 from common.data.datalist import Item
+from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.nifti import read_volume
-from common.errors import DataError
+from common.errors import CheckpointError, DataError
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
 from common.runs import LOG_NAME, RUN_NAME
 from common.settings import running_config
@@ -58,7 +59,7 @@ class Evaluation:
         postprocessing: of ``pred``, to the source's grid and the target's unit.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
-        metrics: functions (pred, truth, mask) -> number or dictionary of numbers.
+        metrics: functions (pred, truth, mask) -> dictionary of numbers.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
@@ -128,6 +129,9 @@ class Evaluation:
         methods = {MODEL: self.network.to(self.device).eval()}
         for weights in sorted(root.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}")):
             run = weights.parents[1]
+            if not (run / RUN_NAME).is_file():
+                remedy = "restore it, or remove the variant's folder"
+                raise CheckpointError(str(run / RUN_NAME), "names the network of the weights", "no such file", remedy)
             config = json.loads((run / RUN_NAME).read_text())["config"]
             network = ConfigParser(config).get_parsed_content("network_def")
             checkpoints.load_weights(network, weights)
@@ -137,20 +141,13 @@ class Evaluation:
     def _load(self, item: Item) -> Case:
         first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
         source, affine = read_volume(first, item["case"])
-        truth, truth_affine = read_volume(item["label"], item["case"])
-        if truth.shape != source.shape or not np.allclose(affine, truth_affine, atol=1e-3):
-            raise DataError(
-                f"{item['case']}: label",
-                f"has the source's grid, shape {source.shape}, affine {affine.tolist()}",
-                f"shape {truth.shape}, affine {truth_affine.tolist()}",
-                "resample it to the source",
-            )
+        truth = _on_grid(item, "label", source.shape, affine)
         return Case(item, source, truth, self._mask(item, truth, affine), affine)
 
     def _mask(self, item: Item, truth: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """The case's mask on its own grid: its file, else the head found in the truth."""
         if "mask" in item:
-            return read_volume(item["mask"], item["case"])[0] > 0
+            return _on_grid(item, "mask", truth.shape, affine) > 0
         axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
         return head_mask(truth, self.head_threshold, axial, item["case"])
 
@@ -160,13 +157,9 @@ class Evaluation:
         with torch.no_grad():
             batch["pred"] = self.inferer(batch["image"].to(self.device), network).cpu()
         restored = self.postprocessing(decollate_batch(batch)[0])["pred"]
-        if tuple(restored.shape[1:]) != case.source.shape:
-            raise DataError(
-                f"{item['case']}: prediction",
-                f"has the source's shape {case.source.shape}",
-                tuple(restored.shape[1:]),
-                "check that postprocessing inverts preprocessing",
-            )
+        own = getattr(restored, "affine", data["image"].affine)  # that of the network's input if it has none
+        remedy = "check that postprocessing inverts preprocessing"
+        _require_grid(f"{item['case']}: prediction", restored.shape[1:], own, case.source.shape, case.affine, remedy)
         return np.asarray(restored[0], dtype=np.float64)
 
     def _fit_line(self) -> tuple[float, float]:
@@ -214,7 +207,7 @@ class Evaluation:
         root = Path(self.output_dir)
         notes = [
             f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",
-            f"copy_input: {line[0]:.4g} x source {line[1]:+.4g} {self.unit}, fitted on the training cases inside the mask",
+            f"copy_input: {line[0]:.4g} x source {line[1]:+.4g} {self.unit}, fitted on the training cases in the mask",
         ]
         log = root / LOG_NAME
         return Report(
@@ -234,6 +227,26 @@ class Evaluation:
         )
 
 
+def _on_grid(item: Item, key: str, shape: Sequence[int], affine: np.ndarray) -> np.ndarray:
+    """A volume of a case, which must lie on the grid of its source."""
+    volume, own = read_volume(item[key], item["case"])
+    _require_grid(f"{item['case']}: {key}", volume.shape, own, shape, affine, "resample it to the source")
+    return volume
+
+
+def _require_grid(
+    name: str, shape: Sequence[int], own: Any, wanted: Sequence[int], affine: np.ndarray, remedy: str
+) -> None:
+    own = np.asarray(own)
+    if tuple(shape) != tuple(wanted) or grid_distance_mm(tuple(wanted), own, affine) > GRID_TOLERANCE_MM:
+        rule = f"has the source's grid, shape {tuple(wanted)}, affine {show_affine(affine)}"
+        raise DataError(name, rule, f"shape {tuple(shape)}, affine {show_affine(own)}", remedy)
+
+
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among a configuration: values, not components."""
-    return {k: v for k, v in config.items() if not isinstance(v, Mapping) or all(not isinstance(x, dict) for x in v.values())}
+    return {
+        key: value
+        for key, value in config.items()
+        if not isinstance(value, Mapping) or all(not isinstance(part, dict) for part in value.values())
+    }

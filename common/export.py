@@ -1,4 +1,4 @@
-"""Synthetic volumes on disk: on the source's grid, in the target's unit, whole or not at all, and marked as synthetic."""
+"""Synthetic volumes on disk: on the source's grid, in the target's unit, whole or not at all, marked as synthetic."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ import nibabel as nib
 import numpy as np
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
+from monai.utils import MetaKeys
 
 from common import checkpoints
+from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.errors import OutputError
 
 logger = logging.getLogger(__name__)
 DESCRIPTION_LENGTH = 79
 """Characters that the ``descrip`` field of a NIfTI-1 header holds."""
+GRID_FIELDS = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
+"""What a header takes from its source, bit for bit; display window, intent and extensions stay the source's own."""
 
 
 def to_stored(values: np.ndarray, dtype: str, case: str) -> np.ndarray:
@@ -37,14 +44,14 @@ def to_stored(values: np.ndarray, dtype: str, case: str) -> np.ndarray:
     if not np.issubdtype(np.dtype(dtype), np.integer):
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    rounded = np.rint(values)
+    rounded = np.rint(values.astype(np.float64))  # float32 would round the limits of int32 beyond them
     if outside := int(((rounded < limits.min) | (rounded > limits.max)).sum()):
         logger.warning(f"{case}: {outside} voxels clipped to {dtype}, [{limits.min}, {limits.max}]")
     return np.clip(rounded, limits.min, limits.max).astype(dtype)
 
 
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
-    """Write a volume on the grid of its source file: same shape, affine, sform and qform.
+    """Write a volume on the grid of its source file: same shape, sform, qform, codes and voxel sizes, to the bit.
 
     Args:
         source: NIfTI file whose grid it is.
@@ -56,27 +63,20 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     Raises:
         OutputError: where the shape is not the source's, a value is not finite, or the folder cannot be written.
     """
-    header = nib.load(source).header.copy()
-    affine = nib.load(source).affine
-    shape = header.get_data_shape()[:3]
+    origin = nib.load(source)
+    shape = origin.shape[:3]
     if values.shape != shape:
         raise OutputError(
             f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a fault"
         )
     stored = to_stored(values, dtype, path.name)
-    image = nib.Nifti1Image(stored, affine, header, dtype=np.dtype(dtype))
-    image.set_sform(*_form(header.get_sform(coded=True), affine))
-    image.set_qform(*_form(header.get_qform(coded=True), affine))
-    image.header.set_xyzt_units("mm")
+    header = nib.Nifti1Header()
+    for name in GRID_FIELDS:
+        header[name] = origin.header[name]
+    image = nib.Nifti1Image(stored, origin.affine, header, dtype=np.dtype(dtype))
     image.header.set_slope_inter(1, 0)
     image.header["descrip"] = description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
     _write_whole(path, lambda temporary: nib.save(image, temporary))
-
-
-def _form(coded: tuple, affine: np.ndarray) -> tuple[np.ndarray, int]:
-    """A form of the source as it was, or the affine in use where the source left it out."""
-    form, code = coded
-    return (affine, 1) if form is None or code == 0 else (form, int(code))
 
 
 def _write_whole(path: Path, write: Any) -> None:
@@ -93,7 +93,8 @@ def _write_whole(path: Path, write: Any) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(str(path), "can be written", error.strerror, "free space or choose another output_dir") from error
+        remedy = "free space or choose another output_dir"
+        raise OutputError(str(path), "can be written", error.strerror or error, remedy) from error
 
 
 class NiftiExporter:
@@ -139,19 +140,28 @@ class NiftiExporter:
         """Refuse early, before anything is computed, what could not be written later.
 
         Raises:
-            OutputError: where an output exists and ``overwrite`` is off, or is an input.
+            OutputError: for an output that exists without ``overwrite`` or is an input, or an unwritable folder.
         """
         for item in cases:
             path = self.path(str(item["case"]))
             inputs = item["image"] if isinstance(item["image"], list | tuple) else [item["image"]]
             if any(Path(source).resolve() == path.resolve() for source in inputs):
-                raise OutputError(str(path), "is not an input of the same run", "the source itself", "change output_dir")
-            if path.exists() and not self.overwrite:
-                raise OutputError(str(path), "does not exist yet", "a file", "give --overwrite true or another output_dir")
+                raise OutputError(str(path), "is not an input of the same run", "the source", "change output_dir")
+            for output in (path, _sidecar(path)):
+                if output.exists() and not self.overwrite:
+                    remedy = "give --overwrite true or another output_dir"
+                    raise OutputError(str(output), "does not exist yet", "a file", remedy)
+        try:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.output_dir).close()
+        except OSError as error:
+            value, remedy = error.strerror or error, "choose another output_dir"
+            raise OutputError(str(self.output_dir), "is a writable folder", value, remedy) from error
 
     def __call__(self, engine: Engine) -> None:
         """Write the cases of the engine's batch."""
         for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+            _require_grid(item, output["pred"])
             self.write(item, np.asarray(output["pred"][0]))
 
     def write(self, item: Mapping[str, Any], values: np.ndarray) -> Path:
@@ -167,6 +177,23 @@ class NiftiExporter:
             "Source": source.name,
             "Unit": self.unit,
         }
-        sidecar = path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-        _write_whole(sidecar, lambda temporary: Path(temporary).write_text(json.dumps(about, indent=2)))
+        _write_whole(_sidecar(path), lambda temporary: Path(temporary).write_text(json.dumps(about, indent=2)))
         return path
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+
+
+def _require_grid(item: Mapping[str, Any], pred: Any) -> None:
+    """Refuse a prediction that postprocessing did not bring back: its shape alone would not betray a flipped axis.
+
+    Raises:
+        OutputError: where its affine, that of the network's input if it has none, is not the source file's.
+    """
+    own = np.asarray(getattr(pred, "affine", item["image"].affine))
+    source = np.asarray(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])
+    if grid_distance_mm(tuple(pred.shape[1:]), own, source) > GRID_TOLERANCE_MM:
+        rule = f"has the source's affine {show_affine(source)}"
+        remedy = "let postprocessing begin with Invertd of the preprocessing"
+        raise OutputError(f"{item['case']}: synthetic volume", rule, show_affine(own), remedy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from monai.data import Dataset
@@ -13,6 +12,7 @@ from monai.engines import SupervisedEvaluator
 
 from common.errors import CasesFailed, UserError
 from common.export import NiftiExporter
+from common.report.atomic import write_text
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
@@ -61,8 +61,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.outcomes = []
         super().run(global_epoch)
         manifest = self.exporter.output_dir / MANIFEST_NAME
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(json.dumps(self.outcomes, indent=2))
+        write_text(manifest, json.dumps(self.outcomes, indent=2))
         failed = [outcome["case"] for outcome in self.outcomes if outcome["status"] == "failed"]
         logger.info(f"{len(self.outcomes) - len(failed)} of {len(self.outcomes)} cases written to {manifest.parent}")
         if failed:

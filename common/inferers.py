@@ -103,7 +103,7 @@ class PlaneInferer(Inferer):
         with torch.no_grad():
             outputs = torch.stack([self._volume(volume, network) for volume in volumes])
         # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
-        return convert_to_dst_type(outputs, inputs)[0]
+        return convert_to_dst_type(outputs, inputs, dtype=torch.float32)[0]
 
     def _volume(self, volume: Tensor, network: Callable[..., Tensor]) -> Tensor:
         count = volume.shape[self.axis + 1]

@@ -239,7 +239,7 @@ class Progress:
         if devices.rank() == 0:
             engine.add_event_handler(Events.EPOCH_STARTED, self._open)
             engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
-            engine.add_event_handler(Events.EPOCH_COMPLETED | Events.EXCEPTION_RAISED, lambda: self._bar.close())
+            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self._bar.close())
             if self.tensorboard:
                 loss = from_engine(CommonKeys.LOSS)
                 TensorBoardStatsHandler(log_dir=str(Path(self.run_dir, "events")), output_transform=loss).attach(engine)

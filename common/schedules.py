@@ -22,7 +22,7 @@ class ConstantThenLinear(LRScheduler):
         self.decay_epochs = decay_epochs
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list:
         """The rates of the coming epoch, one a parameter group."""
         over = max(0, self.last_epoch - self.constant_epochs)
         factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,9 +15,13 @@ import torch
 from monai.bundle import ConfigParser
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
+from common import devices
 from common.errors import ConfigError, UserError
 
-POSITIVE = ("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate", "inference_batch", "threads")
+POSITIVE = (
+    *("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"),
+    *("inference_batch", "threads"),
+)
 NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
 
 
@@ -34,6 +39,8 @@ def prepare(bundle_root: str, seed: int, threads: int | None = None) -> None:
     if _is_command():
         sys.excepthook = _end_command
     check(running_config(), _shipped_configs(Path(bundle_root, "configs")))
+    if devices.rank() > 0:
+        logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
     torch.manual_seed(seed)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -42,8 +49,8 @@ def prepare(bundle_root: str, seed: int, threads: int | None = None) -> None:
 def running_config() -> dict[str, Any]:
     """The merged configuration, overrides included, of the parser that is building the caller; empty outside one.
 
-    MONAI hands components no view of the whole configuration and accepts a mistyped override in silence, so the parser is
-    looked up on the call stack.
+    MONAI hands components no view of the whole configuration and accepts a mistyped override in silence, so the parser
+    is looked up on the call stack.
     """
     frame = inspect.currentframe()
     found = None
@@ -83,9 +90,9 @@ def _check_type(key: str, value: Any, defaults: list[Any]) -> None:
     if not plain or value is None and optional or _is_reference(value):
         return
     if not any(_same_type(value, default) for default in plain):
-        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see the bundle's train.yaml"
-        kind = type(plain[0]).__name__
-        raise ConfigError(f"--{key}", f"is of type {kind}, such as {plain[0]!r}", f"{value!r} ({type(value).__name__})", hint)
+        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see train.yaml"
+        rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
+        raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
 
 
 def _same_type(value: Any, default: Any) -> bool:
@@ -100,9 +107,9 @@ def _same_type(value: Any, default: Any) -> bool:
 
 def _check_range(name: str, number: float) -> None:
     top = name.split("::")[0]
-    if top in POSITIVE and number <= 0:
+    if top in POSITIVE and not number > 0:
         raise ConfigError(f"--{name}", "is above zero", number, "give a positive number")
-    if top in NOT_NEGATIVE and number < 0:
+    if top in NOT_NEGATIVE and not number >= 0:
         raise ConfigError(f"--{name}", "is not negative", number, "give zero or a positive number")
 
 

@@ -16,6 +16,7 @@ from monai.transforms.utils import get_largest_connected_component_mask
 from monai.utils import MetaKeys, SpaceKeys, convert_to_dst_type, convert_to_tensor
 from scipy import ndimage
 
+from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm
 from common.data.nifti import read_volume
 from common.errors import ConfigError, DataError
 
@@ -51,7 +52,8 @@ class LoadVolumed(MapTransform):
     def _load(self, paths: Sequence[str], case: str) -> MetaTensor:
         channels, affines = zip(*[read_volume(path, case, nan_fill=self.nan_fill) for path in paths], strict=True)
         for path, channel, affine in zip(paths, channels, affines, strict=True):
-            if channel.shape != channels[0].shape or not np.allclose(affine, affines[0], atol=1e-3):
+            same = channel.shape == channels[0].shape
+            if not same or grid_distance_mm(channel.shape, affine, affines[0]) > GRID_TOLERANCE_MM:
                 raise DataError(
                     f"{case}: {path}",
                     f"has the grid of the first channel, shape {channels[0].shape}, affine {affines[0].tolist()}",
@@ -128,7 +130,8 @@ class ScaleWindowd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        given = [name for name, value in (("window", window), ("percentiles", percentiles), ("zscore", zscore)) if value]
+        choices = {"window": window, "percentiles": percentiles, "zscore": zscore}
+        given = [name for name, value in choices.items() if value]
         if len(given) != 1:
             rule = "is given by exactly one of window, percentiles, zscore"
             raise ConfigError(f"intensity of {self.keys}", rule, given or "none", "set one, the others null")
@@ -146,7 +149,8 @@ class ScaleWindowd(MapTransform):
         for key in self.key_iterator(scaled):
             plain = convert_to_tensor(scaled[key], track_meta=False)
             channels = torch.stack([self._scale(channel) for channel in plain])
-            scaled[key] = convert_to_dst_type(channels, scaled[key])[0]
+            # without the dtype, an image of integers would be cut to -1, 0 and 1
+            scaled[key] = convert_to_dst_type(channels, scaled[key], dtype=torch.float32)[0]
         return scaled
 
     def _scale(self, channel: torch.Tensor) -> torch.Tensor:
@@ -155,10 +159,11 @@ class ScaleWindowd(MapTransform):
         else:
             values = channel.numpy()
             foreground = values[values > values.min()]
-            if foreground.size == 0:  # a constant image has no range: it becomes background, not NaN
+            # without a range, as in a constant image, everything becomes background rather than NaN or huge
+            if foreground.size == 0 or self.zscore and foreground.min() == foreground.max():
                 return torch.zeros_like(channel) if self.zscore else torch.full_like(channel, -1.0)
             if self.zscore:
-                return (channel - float(foreground.mean())) / max(float(foreground.std()), 1e-6)
+                return (channel - float(foreground.mean())) / float(foreground.std())
             low, high = np.percentile(foreground, self.percentiles)
             high = max(high, low + 1e-6)
         result = (channel - float(low)) / float(high - low) * 2 - 1

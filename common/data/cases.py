@@ -15,6 +15,7 @@ from common.errors import DataError
 
 logger = logging.getLogger(__name__)
 DATALIST_NAME = "datalist.json"
+NIFTI = (".nii", ".nii.gz")
 
 
 def training_cases(
@@ -78,8 +79,8 @@ def inference_cases(
 ) -> list[Item]:
     """The items to synthesise from: no target is needed.
 
-    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, or a folder of cases as in training. Of a datalist the
-    section ``test`` is taken, and of the phantoms the cases that training would leave for the test.
+    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, or a folder of cases as in training. Of a datalist
+    the section ``test`` is taken, and of the phantoms the cases that training would leave for the test.
 
     Raises:
         DataError: where there is nothing at ``dataset_dir``.
@@ -89,7 +90,7 @@ def inference_cases(
         items = load_datalist(datalist).get("test", [])
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
-    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith((".nii", ".nii.gz"))):
+    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith(NIFTI)):
         items = _files(files)
     else:
         items = find_cases(dataset_dir, "folders", source, None, None)
@@ -125,7 +126,8 @@ def require_dir(dataset_dir: str) -> Path:
     """
     path = Path(dataset_dir)
     if not path.is_dir():
-        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, "correct the path, or leave it out for phantoms")
+        remedy = "correct the path, or leave it out for phantoms"
+        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
     return path
 
 

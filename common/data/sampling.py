@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Sampler
 
 from common import devices
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.seeds import derive
 
 
@@ -21,9 +21,10 @@ class EpochSampler(Sampler):
     Args:
         dataset: to sample from, without replacement.
         seed: of the order.
-        samples_per_epoch: over all processes; None for the whole dataset. More than there are begins again in a new order.
+        samples_per_epoch: over all processes; None for the whole dataset; more begins again in a new order.
 
     Raises:
+        DataError: for an empty dataset.
         ConfigError: for ``samples_per_epoch`` below one a process.
     """
 
@@ -33,6 +34,8 @@ class EpochSampler(Sampler):
         self.samples = len(dataset) if samples_per_epoch is None else samples_per_epoch
         self.epoch = 1
         self.skip = 0
+        if len(dataset) == 0:
+            raise DataError("training samples", "are at least one", "an empty dataset", "check cases and masks")
         if len(self) < 1:
             rule = f"is at least {devices.world_size()}, one a process"
             raise ConfigError("samples_per_epoch", rule, self.samples, "raise it, or use fewer processes")

@@ -8,13 +8,14 @@ from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, mae, mse, psnr
 from common.metrics.ssim import ms_ssim, ssim
-from common.metrics.tissue import bone_dice, tissue_bias, tissue_errors, tissue_mae
+from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
 
 __all__ = [
     "CT_RANGE",
     "HFEN_SIGMA",
     "MaskedMetric",
     "bone_dice",
+    "ct_scores",
     "hfen",
     "mae",
     "ms_ssim",

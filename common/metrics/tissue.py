@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import ConfigError
+from common.metrics.detail import slice_jumps
 from common.metrics.masked import Volume, checked_volumes
 
 AIR_HU = -200.0
@@ -60,6 +61,18 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     predicted, real = pred[inside] > BONE_HU, truth[inside] > BONE_HU
     total = predicted.sum() + real.sum()
     return float(2 * (predicted & real).sum() / total) if total else float("nan")
+
+
+def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """What a table of synthetic CT shows besides the general measures, in HU: errors by tissue, bone, slice jumps.
+
+    ``slice_jumps`` is the largest of the three axes: a network that works slice by slice flickers along one of them.
+
+    Args and Raises: see :func:`tissue_mae`.
+    """
+    jumps = [slice_jumps(pred, truth, mask, axis) for axis in range(3)]
+    bone = {"bone_dice": bone_dice(pred, truth, mask)}
+    return {**tissue_errors(pred, truth, mask), **bone, "slice_jumps": float(np.nanmax([*jumps, 0.0]))}
 
 
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:

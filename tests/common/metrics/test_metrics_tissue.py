@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.metrics.tissue import bone_dice, tissue_bias, tissue_errors, tissue_mae
+from common.metrics.detail import slice_jumps
+from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
 
 # Two voxels of air, four of soft tissue (both thresholds belong to it), three of bone; the last one is background.
 TRUTH = np.array([-1000, -201, -200, 0, 50, 250, 251, 900, 1200, 2000], float).reshape(1, 10, 1)
@@ -48,3 +49,13 @@ def test_dice_of_bone_at_its_ends():
 def test_unknown_tissue_is_refused():
     with pytest.raises(ConfigError, match="tissue: must be one of air, soft, bone, but got fat"):
         tissue_mae(PRED, TRUTH, MASK, "fat")
+
+
+def test_ct_scores_holds_the_worst_axis_of_the_slice_jumps():
+    rng = np.random.default_rng(3)
+    truth = rng.normal(40, 20, (6, 7, 8))
+    pred = truth + np.array([0, 90, 0, 90, 0, 90, 0, 90])  # flickers along the last axis alone
+    scores = ct_scores(pred, truth, np.ones(truth.shape))
+    assert scores["slice_jumps"] == pytest.approx(slice_jumps(pred, truth, np.ones(truth.shape), axis=2))
+    assert scores["slice_jumps"] > 5
+    assert scores["bias_soft"] == pytest.approx(45)

@@ -1,0 +1,258 @@
+"""Files are written whole or not at all, and unsound ones are refused, each with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine
+from torch import nn
+
+from common import checkpoints
+from common.errors import CheckpointError, OutputError
+
+
+def _network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """The sound weights of :func:`_network`."""
+    path = tmp_path / "model.pt"
+    checkpoints.save(_network().state_dict(), path)
+    return path
+
+
+def _altered(path: Path, **changes: Any) -> Path:
+    content = torch.load(path, weights_only=True) | changes
+    checkpoints.save({name: value for name, value in content.items() if value is not None}, path)
+    return path
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "folder" / "last.pt"
+    checkpoints.save({"a": torch.tensor([1.5, -2.0]), "b": {"c": "text", "d": 7, "e": None, "f": [1, 2]}}, path)
+    loaded = checkpoints.load(path)
+    assert loaded["a"].tolist() == [1.5, -2.0]
+    assert loaded["b"] == {"c": "text", "d": 7, "e": None, "f": [1, 2]}
+    assert [each.name for each in path.parent.iterdir()] == ["last.pt"]
+
+
+def test_a_failure_while_writing_leaves_the_old_file(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = weights.read_bytes()
+
+    def fail(content: Any, file: Any) -> None:
+        file.write(b"half a checkpoint")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OutputError, match=r"model\.pt: can be written, but got No space left on device; free space"):
+        checkpoints.save({}, weights)
+    assert weights.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_a_full_disk_is_an_output_error(weights: Path, tmp_path: Path) -> None:
+    before = weights.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a real short write, deep inside torch's writer
+    try:
+        with pytest.raises(OutputError, match=r"model\.pt: can be written, but got .*; free space"):
+            checkpoints.save({"large": torch.zeros(100_000)}, weights)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert weights.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_an_interrupt_while_writing_leaves_no_temporary(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = weights.read_bytes()
+
+    def interrupt(content: Any, file: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save({}, weights)
+    assert weights.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file/models/model\.pt: can be written, but got Not a directory"):
+        checkpoints.save({}, tmp_path / "file" / "models" / "model.pt")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match=r"model\.pt: can be written, but got Permission denied"):
+            checkpoints.save({}, tmp_path / "model.pt")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_only_leftovers_of_killed_writers_are_removed(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / f"{checkpoints.TEMPORARY_PREFIX}abc").write_bytes(b"half")
+    checkpoints.remove_unfinished(tmp_path)
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+def test_sound_weights_are_loaded(weights: Path) -> None:
+    network = _network()
+    for parameter in network.parameters():
+        nn.init.zeros_(parameter)
+    checkpoints.load_weights(network, weights)
+    for name, value in _network().state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_the_handler_loads_at_the_start(weights: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    seen = []
+    engine = Engine(lambda engine, batch: seen.append(network[0].weight.detach().clone()))  # type: ignore[arg-type]
+    checkpoints.WeightsLoader(network, str(weights)).attach(engine)
+    engine.run([0])
+    assert torch.equal(seen[0], _network()[0].weight)
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no\.pt: exists, but got no such file; train the bundle"):
+        checkpoints.load(tmp_path / "no.pt")
+    with pytest.raises(CheckpointError, match="exists, but got no such file"):
+        checkpoints.load(tmp_path)  # a folder is no checkpoint either
+
+
+def test_empty(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(CheckpointError, match=r"model\.pt: is a whole checkpoint of tensors only, but got File is not"):
+        checkpoints.load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated(weights: Path, share: float) -> None:
+    content = weights.read_bytes()
+    weights.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(CheckpointError, match=r"model\.pt: is a whole checkpoint of tensors only"):
+        checkpoints.load(weights)
+
+
+def test_a_flipped_bit_in_a_tensor_is_found(weights: Path) -> None:
+    content = bytearray(weights.read_bytes())
+    place = content.index(_network()[0].weight.detach().numpy().tobytes())
+    content[place + 2] ^= 0b100
+    weights.write_bytes(bytes(content))
+    # torch itself would load it without a word, which is why the checksums are compared
+    silent = torch.load(weights, weights_only=True)["0.weight"]
+    assert not torch.equal(silent, _network()[0].weight)
+    with pytest.raises(CheckpointError, match=r"has sound checksums, but got a damaged record .*data/\d"):
+        checkpoints.load(weights)
+
+
+class _Hostile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_code_is_not_executed(tmp_path: Path) -> None:
+    proof = tmp_path / "executed"
+    torch.save({"weight": torch.zeros(1), "payload": _Hostile(proof)}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match="is a whole checkpoint of tensors only"):
+        checkpoints.load(tmp_path / "model.pt")
+    (tmp_path / "raw.pt").write_bytes(pickle.dumps({"payload": _Hostile(proof)}))
+    with pytest.raises(CheckpointError, match="is a whole checkpoint of tensors only"):
+        checkpoints.load(tmp_path / "raw.pt")
+    assert not proof.exists()
+    torch.load(tmp_path / "model.pt", weights_only=False)
+    assert proof.exists(), "the file was not hostile after all"
+
+
+def test_another_kind_of_content(tmp_path: Path) -> None:
+    torch.save([torch.zeros(1)], tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"model\.pt: holds a dictionary, but got list"):
+        checkpoints.load(tmp_path / "model.pt")
+
+
+def test_tensors_saved_on_an_accelerator_come_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.pt"
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+    checkpoints.save({"weight": torch.tensor([3.0, 4.0])}, path)
+    monkeypatch.undo()
+    assert checkpoints.load(path)["weight"].tolist() == [3.0, 4.0]
+    assert checkpoints.load(path)["weight"].device.type == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA device"):
+            torch.load(path, weights_only=True)
+
+
+# ---- weights of another network -----------------------------------------------------------------------------------
+
+
+def _refused(path: Path, match: str) -> None:
+    network = _network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(CheckpointError, match=match):
+        checkpoints.load_weights(network, path)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items()), "partly loaded"
+
+
+def test_missing_keys(weights: Path) -> None:
+    path = _altered(weights, **{"0.bias": None, "1.weight": None})
+    _refused(path, r"model\.pt: has every weight of the network, but got 2 not so, first 0\.bias; give the weights")
+
+
+def test_extra_keys(weights: Path) -> None:
+    path = _altered(weights, **{"7.weight": torch.zeros(2)})
+    _refused(path, r"model\.pt: has no weight the network lacks, but got 1 not so, first 7\.weight")
+
+
+def test_a_training_checkpoint_is_not_weights(tmp_path: Path) -> None:
+    checkpoints.save({"trainer": {"networks": _network().state_dict()}, "best_metric": 1.0}, tmp_path / "last.pt")
+    _refused(tmp_path / "last.pt", r"has every weight of the network, but got 7 not so, first 0\.bias")
+
+
+def test_wrong_shapes(weights: Path) -> None:
+    path = _altered(weights, **{"0.weight": torch.zeros(2, 1, 5, 5)})
+    _refused(path, r"model\.pt: 0\.weight: has shape \(2, 1, 3, 3\), but got \(2, 1, 5, 5\)")
+
+
+def test_a_value_that_is_no_tensor(weights: Path) -> None:
+    _refused(_altered(weights, **{"0.weight": "text"}), r"0\.weight: has shape \(2, 1, 3, 3\), but got str")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["0.bias", "1.running_var"])
+def test_not_finite(weights: Path, name: str, value: float) -> None:
+    path = _altered(weights, **{name: torch.tensor([1.0, value])})
+    _refused(path, rf"model\.pt: {name}: is finite, but got NaN or infinity; use an earlier checkpoint")
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert checkpoints.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    content = bytes(range(256)) * 5000
+    (tmp_path / "long").write_bytes(content)
+    assert checkpoints.sha256(str(tmp_path / "long")) == hashlib.sha256(content).hexdigest()

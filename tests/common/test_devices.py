@@ -1,0 +1,106 @@
+"""Which cases fall to which process, and what two real processes agree on."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from common import devices
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, rank: int, world: int) -> None:
+    monkeypatch.setattr(devices, "rank", lambda: rank)
+    monkeypatch.setattr(devices, "world_size", lambda: world)
+
+
+def test_alone_everything_is_ones_own() -> None:
+    assert (devices.rank(), devices.world_size()) == (0, 1)
+    assert devices.shard(["a", "b", "c"]) == ["a", "b", "c"]
+    values = torch.tensor([1.0, 2.0])
+    devices.average([values])
+    devices.broadcast([values])
+    assert values.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("rank", "mine"), [(0, [0, 3, 6]), (1, [1, 4]), (2, [2, 5])])
+def test_seven_cases_over_three_processes(monkeypatch: pytest.MonkeyPatch, rank: int, mine: list[int]) -> None:
+    _pretend(monkeypatch, rank, 3)
+    assert devices.shard(range(7)) == mine
+
+
+def test_as_many_cases_as_processes_gives_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend(monkeypatch, 1, 2)
+    assert devices.shard(["a", "b"]) == ["b"]
+
+
+def test_with_too_few_cases_each_process_takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend(monkeypatch, 2, 3)
+    assert devices.shard(["a", "b"]) == ["a", "b"]
+
+
+def test_outside_torchrun_the_distributed_device_is_the_single_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert devices.distributed_device() == devices.single_device()
+    assert devices.world_size() == 1
+
+
+PROCESS = """
+import json, torch
+from common import devices
+assert devices.distributed_device().type == "cpu"
+rank = devices.rank()
+single = torch.tensor([[1.0 + 2 * rank, 10.0], [0.0, -4.0 * rank]])
+scalar = torch.tensor(float(rank), dtype=torch.float64)
+counts = torch.tensor([rank, rank])
+parameter = torch.nn.Parameter(torch.full((3,), 6.0 * rank))
+column = torch.arange(6.0).reshape(2, 3).add(rank).t()
+devices.average([single, scalar, counts, parameter, column])
+start = torch.nn.Parameter(torch.full((2,), 5.0 + rank))
+steps = torch.tensor(7 + rank)
+devices.broadcast([start, steps])
+devices.barrier()
+print(json.dumps({
+    "rank": rank, "world": devices.world_size(), "single": single.tolist(), "scalar": float(scalar),
+    "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
+    "steps": int(steps), "shard": devices.shard("abcde"),
+}))
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_average_and_broadcast() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    hidden = {"CUDA_VISIBLE_DEVICES": ""}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS],
+            env=os.environ | shared | hidden | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        found = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    for rank, seen in enumerate(found):
+        assert (seen["rank"], seen["world"]) == (rank, 2)
+        assert seen["single"] == [[2.0, 10.0], [0.0, -2.0]]
+        assert seen["scalar"] == 0.5
+        assert seen["counts"] == [rank, rank], "whole numbers are not averaged"
+        assert seen["parameter"] == [3.0, 3.0, 3.0]
+        assert seen["column"] == [[0.5, 3.5], [1.5, 4.5], [2.5, 5.5]]
+        assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
+    assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]

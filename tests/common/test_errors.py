@@ -1,0 +1,63 @@
+"""Errors say name, rule, value and remedy on one line and survive pickling and worker processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from common import errors
+
+KINDS = [
+    errors.UserError,
+    errors.ConfigError,
+    errors.DataError,
+    errors.CheckpointError,
+    errors.OutputError,
+    errors.TrainingError,
+]
+
+
+def test_message_has_the_four_parts_in_order() -> None:
+    error = errors.DataError("case_07", "has shape (9, 9)", (8, 9), "pad it")
+    assert str(error) == "case_07: has shape (9, 9), but got (8, 9); pad it"
+
+
+def test_message_is_one_line() -> None:
+    error = errors.DataError("case\n07", "is a\tvolume", "text\nover  lines", "mend\r\nit")
+    assert str(error) == "case 07: is a volume, but got text over lines; mend it"
+
+
+def test_a_value_of_none_is_still_reported() -> None:
+    assert str(errors.ConfigError("source_range", "is a pair", None, "give two numbers")) == (
+        "source_range: is a pair, but got None; give two numbers"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exit_codes_tell_a_mistake_from_failed_cases(kind: type[errors.UserError]) -> None:
+    assert kind("a", "b", "c", "d").exit_code == 2
+    assert errors.CasesFailed("a", "b", "c", "d").exit_code == 1
+    assert issubclass(kind, ValueError)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, errors.CasesFailed])
+def test_pickling_keeps_type_and_message(kind: type[errors.UserError]) -> None:
+    error = kind("case_1", "is finite", "NaN", "restore it")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == "case_1: is finite, but got NaN; restore it"
+
+
+class _Broken(Dataset):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> None:
+        raise errors.DataError("case_1", "is finite", "NaN", "restore it")
+
+
+def test_a_worker_process_hands_the_error_on() -> None:
+    with pytest.raises(errors.DataError, match=r"case_1: is finite, but got NaN; restore it"):
+        next(iter(DataLoader(_Broken(), num_workers=1)))
