@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -39,8 +40,13 @@ def save(content: Mapping[str, Any], path: Path) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise OutputError(str(path), "can be written", error.strerror, "free space or choose another output_dir") from error
+    except (OSError, RuntimeError) as error:
+        # torch's writer hides the system's error (a full disk) behind one of its own
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        remedy = "free space or choose another output_dir"
+        raise OutputError(str(path), "can be written", cause.strerror, remedy) from error
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -69,7 +75,9 @@ def load(path: str | Path) -> dict[str, Any]:
     except CheckpointError:
         raise
     except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # torch's own message on foreign objects begins with how to load them nevertheless
+        foreign = "an object that is none" if isinstance(error, pickle.UnpicklingError) else None
+        reason = foreign or (str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise CheckpointError(str(path), "is a whole checkpoint of tensors only", reason, again) from error
     if not isinstance(content, dict):
         raise CheckpointError(str(path), "holds a dictionary", type(content).__name__, again)

@@ -129,7 +129,7 @@ class GanTrainer(SupervisedTrainer):
         with self.autocast:
             fakes = self.method.generate(batch)
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
-        last = self._completes_an_update()
+        _, last = self._window()
         losses = self._update_discriminators(batch, fakes, last)
         generator_losses, total = self._update_generators(batch, fakes, last)
         losses |= generator_losses
@@ -150,9 +150,12 @@ class GanTrainer(SupervisedTrainer):
         plain = {key: value.as_tensor() if hasattr(value, "as_tensor") else value for key, value in tensors.items()}
         return {key: value.to(self.state.device, non_blocking=True) for key, value in plain.items()}
 
-    def _completes_an_update(self) -> bool:
-        in_epoch = (self.state.iteration - 1) % self.state.epoch_length + 1
-        return in_epoch % self.accumulation_steps == 0 or in_epoch == self.state.epoch_length
+    def _window(self) -> tuple[int, bool]:
+        """Batches that the coming update sums, fewer at the end of an epoch, and whether this is the last of them."""
+        now = (self.state.iteration - 1) % self.state.epoch_length
+        first = now - now % self.accumulation_steps
+        size = min(self.accumulation_steps, self.state.epoch_length - first)
+        return size, now == first + size - 1
 
     def _update_discriminators(self, batch: dict, fakes: Mapping[str, Tensor], last: bool) -> dict[str, Tensor]:
         with self.autocast:
@@ -182,14 +185,17 @@ class GanTrainer(SupervisedTrainer):
         return {name: loss.detach() for name, loss in losses.items()}, total
 
     def _backward(self, loss: Tensor) -> None:
-        self.grad_scaler.scale(loss / self.accumulation_steps).backward()
+        size, _ = self._window()
+        self.grad_scaler.scale(loss / size).backward()
 
     def _step(self, name: str, networks: nn.Module) -> None:
         optimizer = self.optimizers[name]
         gradients = [p.grad for p in networks.parameters() if p.grad is not None]
         devices.average(gradients)
         self.grad_scaler.unscale_(optimizer)
-        if self.state.device.type != "cpu":  # after a bad loss nothing moves any more; the run ends at the next look
+        if not self.grad_scaler.is_enabled():  # a scaler skips the step itself when gradients overflow
+            self._watch(nn.utils.get_total_norm(gradients))
+        if self.state.device.type != "cpu":  # zeros keep the weights finite until the next look ends the run
             for gradient in gradients:
                 gradient.masked_fill_(self._first_bad_step >= 0, 0.0)
         if self.clip_norm is not None:
@@ -200,14 +206,14 @@ class GanTrainer(SupervisedTrainer):
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
     def _watch(self, total: Tensor) -> None:
-        """Note the first non-finite loss on the device, before its gradient can reach the weights."""
+        """Note the first non-finite loss or gradient norm on the device, before it can reach the weights."""
         bad = ~torch.isfinite(total.detach()) & (self._first_bad_step < 0)
         self._first_bad_step = torch.where(bad, self.state.iteration, self._first_bad_step)
         if self.state.device.type == "cpu" or self.state.iteration % FINITE_CHECK_INTERVAL == 0:
             self.require_finite()
 
     def require_finite(self) -> None:
-        """Raise if a loss was not finite.
+        """Raise if a loss or gradient was not finite.
 
         Raises:
             TrainingError: names the step and the cases of its batch; no checkpoint was written since.
@@ -216,7 +222,7 @@ class GanTrainer(SupervisedTrainer):
         if step >= 0:
             raise TrainingError(
                 f"step {step}, case {self._recent_cases.get(step)}",
-                "losses are finite",
+                "losses and gradients are finite",
                 "NaN or infinity",
                 "the last good checkpoint is kept: check that case, or lower learning_rate, or use precision fp32, "
                 "then --resume true",
@@ -224,8 +230,9 @@ class GanTrainer(SupervisedTrainer):
         self._recent_cases = {self.state.iteration: self._recent_cases.get(self.state.iteration)}
 
     def _record(self, losses: Mapping[str, Tensor], total: Tensor) -> None:
-        for name, loss in {**losses, CommonKeys.LOSS: total.detach()}.items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(loss)) + loss
+        # plain names, since a checkpoint holds no enumerations; 32 bits, since sums of bfloat16 stop growing
+        for name, loss in {**losses, CommonKeys.LOSS.value: total.detach()}.items():
+            self._sums[name] = self._sums.get(name, 0) + loss.float()
 
     def _start_epoch(self) -> None:
         sampler: Any = getattr(self.data_loader, "sampler", None)
@@ -235,7 +242,8 @@ class GanTrainer(SupervisedTrainer):
 
     def _complete_epoch(self) -> None:
         self.require_finite()
-        devices.average(self.method.buffers())  # each process gathered its own batch statistics
+        averaged = self.ema.module.buffers() if self.ema is not None else ()
+        devices.average([*self.method.buffers(), *averaged])  # each process gathered its own batch statistics
         devices.average(self._sums.values())
         self.state.metrics |= {name: float(total) / self.state.epoch_length for name, total in self._sums.items()}
         self.state.metrics["learning_rate"] = self.optimizers["generators"].param_groups[0]["lr"]
@@ -276,7 +284,8 @@ class GanTrainer(SupervisedTrainer):
         """Go on from :meth:`state_to_save`, in the middle of an epoch too.
 
         Raises:
-            ConfigError: where the epoch has another length, or the moving average was switched on or off.
+            ConfigError: where the epoch has another length, the moving average was switched on or off, or the networks
+                are others.
         """
         if saved["epoch_length"] != self.state.epoch_length:
             raise ConfigError(
@@ -292,7 +301,15 @@ class GanTrainer(SupervisedTrainer):
                 "on" if self.ema else "off",
                 "set it as it was, or start anew with --resume false",
             )
-        self.method.load_state_dict(saved["networks"])
+        try:
+            self.method.load_state_dict(saved["networks"])
+        except RuntimeError as error:
+            raise ConfigError(
+                "resume",
+                "the networks are those of the run to resume",
+                "other names or shapes of weights",
+                "use its settings, or start anew with --resume false",
+            ) from error
         if self.ema is not None:
             self.ema.load_state_dict(saved["ema"])
         for name, optimizer in self.optimizers.items():

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
-from monai.utils import MetaKeys
+from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
 from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
@@ -63,7 +63,7 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     Raises:
         OutputError: where the shape is not the source's, a value is not finite, or the folder cannot be written.
     """
-    origin = nib.load(source)
+    origin: Any = nib.load(source)
     shape = origin.shape[:3]
     if values.shape != shape:
         raise OutputError(
@@ -160,9 +160,10 @@ class NiftiExporter:
 
     def __call__(self, engine: Engine) -> None:
         """Write the cases of the engine's batch."""
-        for item, output in zip(engine.state.batch, engine.state.output, strict=True):
+        batch: Any = engine.state.batch
+        for item, output in zip(batch, engine.state.output, strict=True):  # type: ignore[call-overload]
             _require_grid(item, output["pred"])
-            self.write(item, np.asarray(output["pred"][0]))
+            self.write(item, convert_to_numpy(output["pred"][0]))  # from whatever device
 
     def write(self, item: Mapping[str, Any], values: np.ndarray) -> Path:
         """Write one volume (X, Y, Z) in the unit and what is known of it."""
@@ -191,8 +192,8 @@ def _require_grid(item: Mapping[str, Any], pred: Any) -> None:
     Raises:
         OutputError: where its affine, that of the network's input if it has none, is not the source file's.
     """
-    own = np.asarray(getattr(pred, "affine", item["image"].affine))
-    source = np.asarray(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])
+    own = convert_to_numpy(getattr(pred, "affine", item["image"].affine))
+    source = convert_to_numpy(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])
     if grid_distance_mm(tuple(pred.shape[1:]), own, source) > GRID_TOLERANCE_MM:
         rule = f"has the source's affine {show_affine(source)}"
         remedy = "let postprocessing begin with Invertd of the preprocessing"

@@ -55,9 +55,10 @@ class CaseEvaluator(SupervisedEvaluator):
         self.outcomes: list[dict[str, str]] = []
         exporter.attach(self)
 
-    def run(self, global_epoch: int = 1) -> None:
+    def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Infer all cases and write the manifest beside the outputs."""
-        self.exporter.require_free(self.data_loader.dataset.data)
+        loader: Any = self.data_loader
+        self.exporter.require_free(loader.dataset.data)
         self.outcomes = []
         super().run(global_epoch)
         manifest = self.exporter.output_dir / MANIFEST_NAME
@@ -74,7 +75,7 @@ class CaseEvaluator(SupervisedEvaluator):
         output: Any = {}
         if reason is None:
             try:
-                output = super()._iteration(engine, batchdata)
+                output = super()._iteration(engine, batchdata)  # type: ignore[arg-type]
                 self.outcomes.append({"case": case, "status": "done", "file": self.exporter.path(case).name})
             except Exception as error:  # one bad case never stops a batch
                 reason = _reason(error)

@@ -28,6 +28,17 @@ def plane_axis(plane: str) -> int:
     return PLANES[plane]
 
 
+def odd_neighbours(neighbours: int) -> int:
+    """The number of slices a slab, which has a central one.
+
+    Raises:
+        ConfigError: for a number that is even or not positive.
+    """
+    if neighbours < 1 or neighbours % 2 == 0:
+        raise ConfigError("neighbours", "is odd and positive", neighbours, "give 1, 3, 5, ...")
+    return neighbours
+
+
 def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
     """Slices with their neighbours as channels; beyond the ends the outermost slice repeats.
 
@@ -41,8 +52,6 @@ def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
         (len(centres), C * neighbours, H, W); channel ``c * neighbours + k`` is channel c of slice
         ``centre + k - neighbours // 2``.
     """
-    if neighbours < 1 or neighbours % 2 == 0:
-        raise ConfigError("neighbours", "is odd and positive", neighbours, "give 1, 3, 5, ...")
     slices = volume.movedim(axis + 1, 0)
     offsets = torch.arange(neighbours, device=volume.device) - neighbours // 2
     wanted = torch.tensor(list(centres), device=volume.device)[:, None] + offsets
@@ -78,11 +87,11 @@ class PlaneInferer(Inferer):
         overlap: float = 0.25,
         blending: str = "constant",
         cval: float = -1.0,
-        progress: bool = False,
+        progress: bool = True,
     ) -> None:
         super().__init__()
         self.axis = plane_axis(plane)
-        self.neighbours = neighbours
+        self.neighbours = odd_neighbours(neighbours)
         self.batch_size = batch_size
         self.multiple_of = multiple_of
         self.roi_size = tuple(roi_size) if roi_size is not None else None

@@ -6,6 +6,7 @@ import csv
 import fcntl
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -88,32 +89,33 @@ class RunFolder:
     def _acquire_lock(self) -> None:
         try:
             self.models.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.models / ".lock", "a+")  # noqa: SIM115 - held until the run ends
+            lock = open(self.models / ".lock", "a+")  # noqa: SIM115 - held until the run ends
         except OSError as error:
             raise OutputError(str(self.models), "can be written", error.strerror, "choose another output_dir") from error
         try:  # the system drops this lock with the process, however it dies
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "another process"
-            self._lock.close()
+            lock.seek(0)
+            owner = lock.read().strip() or "another process"
+            lock.close()
             raise ConfigError(
                 str(self.root), "is used by one run at a time", f"a run by {owner}", "wait for it, or give another output_dir"
             ) from error
-        self._lock.seek(0)
-        if left := self._lock.read().strip():
+        self._lock = lock
+        lock.seek(0)
+        if left := lock.read().strip():
             logger.warning(f"{self.root} was locked by {left}, which ended without releasing it: taken over")
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        self._lock.flush()
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        lock.flush()
 
     def _set_previous_aside(self) -> None:
         """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``."""
         held = [path for path in self.models.iterdir() if path.name != ".lock"]
         held += [path for path in (self.root / LOG_NAME, self.root / RUN_NAME) if path.exists()]
-        if not any(path.name.endswith(".pt") for path in held):
+        incoming = self.models / ".previous"  # exists where an earlier move was cut short
+        if not incoming.exists() and not any(path.name.endswith(".pt") for path in held):
             return
-        incoming = self.models / ".previous"
         incoming.mkdir(exist_ok=True)
         for path in held:
             if path != incoming:
@@ -130,6 +132,9 @@ class RunFolder:
 
     def _restore(self, engine: GanTrainer, last: Path) -> None:
         saved = checkpoints.load(last)
+        if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
+            found = f"a file without {', '.join(missing)}"
+            raise CheckpointError(str(last), "is the checkpoint of a run", found, "start anew with --resume false")
         engine.load_saved_state(saved["trainer"])
         self.validator.state.best_metric = saved["best_metric"]
         self.validator.state.best_metric_epoch = saved["best_metric_epoch"]
@@ -152,6 +157,8 @@ class RunFolder:
     def keep_best(self, validator: Evaluator, engine: GanTrainer) -> None:
         """After a validation: write ``model.pt`` if it was the best so far."""
         state = validator.state
+        if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
+            state.best_metric_epoch = -1
         if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
             weights = {name: value.detach().cpu() for name, value in engine.method.deployed.state_dict().items()}
             checkpoints.save(weights, self.models / checkpoints.WEIGHTS_NAME)

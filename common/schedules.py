@@ -24,6 +24,6 @@ class ConstantThenLinear(LRScheduler):
 
     def get_lr(self) -> list:
         """The rates of the coming epoch, one a parameter group."""
-        over = max(0, self.last_epoch - self.constant_epochs)
+        over = max(0, self.last_epoch + 1 - self.constant_epochs)
         factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0
         return [base * factor for base in self.base_lrs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+from monai.utils import ensure_tuple
 
 from common import devices
 from common.errors import ConfigError, UserError
@@ -23,27 +25,29 @@ POSITIVE = (
     *("inference_batch", "threads"),
 )
 NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
+WORDS = {"true": True, "false": False, "null": None}
+"""MONAI's command line reads options as Python does, and hands these on as texts."""
 
 
-def prepare(bundle_root: str, seed: int, threads: int | None = None) -> None:
+def prepare(bundle_root: str, seed: int) -> None:
     """First step of every command: check the settings, seed the initial weights, arrange the exit code of mistakes.
 
     Args:
         bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
         seed: from which the initial weights follow.
-        threads: CPU threads for PyTorch, None for its own choice.
 
     Raises:
         ConfigError: for a setting that is unknown, of another type than its default, or out of range.
     """
     if _is_command():
         sys.excepthook = _end_command
-    check(running_config(), _shipped_configs(Path(bundle_root, "configs")))
+    _refuse_duplicates()
+    shipped = _shipped_configs(Path(bundle_root, "configs"))
+    _read_words(shipped)
+    check(running_config(), shipped)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
     torch.manual_seed(seed)
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 def running_config() -> dict[str, Any]:
@@ -52,14 +56,48 @@ def running_config() -> dict[str, Any]:
     MONAI hands components no view of the whole configuration and accepts a mistyped override in silence, so the parser
     is looked up on the call stack.
     """
+    parser = _running_parser()
+    config = parser.get() if parser is not None else {}
+    return {key: value for key, value in config.items() if key != ConfigParser.meta_key}
+
+
+def _running_parser() -> ConfigParser | None:
     frame = inspect.currentframe()
     found = None
     while frame is not None:
         owner = frame.f_locals.get("self")
         found = owner if isinstance(owner, ConfigParser) else found
         frame = frame.f_back
-    config = found.get() if found is not None else {}
-    return {key: value for key, value in config.items() if key != ConfigParser.meta_key}
+    return found
+
+
+def _read_words(shipped: Mapping[str, list[Any]]) -> None:
+    """Take ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
+    parser: Any = _running_parser()
+    if parser is None:
+        return
+    for key, value in parser.config.items():
+        text = any(isinstance(default, str) and not _is_reference(default) for default in shipped.get(key, []))
+        if isinstance(value, str) and value in WORDS and not text:
+            parser.config[key] = WORDS[value]
+            parser.ref_resolver.items[key].update_config(WORDS[value])  # no component has taken it yet
+
+
+def _refuse_duplicates() -> None:
+    """Read the command's config files again, strictly: MONAI lets the last of two equal keys win with a mere warning.
+
+    Raises:
+        ConfigError: names the file and the key.
+    """
+    os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
+    frame = inspect.currentframe()
+    while frame is not None and not (frame.f_code.co_name == "run" and "config_file" in frame.f_locals):
+        frame = frame.f_back
+    for path in ensure_tuple(frame.f_locals["config_file"] if frame is not None else ()):
+        try:
+            ConfigParser.load_config_file(path)
+        except ValueError as error:
+            raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
@@ -73,7 +111,7 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         ConfigError: for the first setting that is unknown, of another type than its default, or out of range.
     """
     text = str(list(config.values()))
-    tracking = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
+    tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
     for key, value in config.items():
         if key not in shipped and key not in tracking and not re.search(rf"[@%]{re.escape(key)}\b", text):
             nearest = difflib.get_close_matches(key, shipped, n=1)

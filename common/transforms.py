@@ -164,7 +164,7 @@ class ScaleWindowd(MapTransform):
                 return torch.zeros_like(channel) if self.zscore else torch.full_like(channel, -1.0)
             if self.zscore:
                 return (channel - float(foreground.mean())) / float(foreground.std())
-            low, high = np.percentile(foreground, self.percentiles)
+            low, high = np.percentile(foreground, self.percentiles)  # type: ignore[arg-type]
             high = max(high, low + 1e-6)
         result = (channel - float(low)) / float(high - low) * 2 - 1
         return result.clamp(-1, 1) if self.clip else result

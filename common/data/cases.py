@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ def training_cases(
     mask: str = "mask",
     seed: int = 0,
     check: Mapping[str, Any] | None = None,
+    keep_split: bool = False,
 ) -> dict[str, list[Item]]:
     """The items of ``training``, ``validation`` and ``test``, checked, and written to ``run_dir/datalist.json``.
 
@@ -43,6 +46,8 @@ def training_cases(
         mask: of the mask.
         seed: of the split by patient, 70 : 15 : 15.
         check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
+        keep_split: take the split that ``run_dir`` has for the same data, and write none: a case that came later must
+            not move a training case to the test.
 
     Raises:
         DataError: for a folder or file that does not exist, or cases that cannot be used, all named at once.
@@ -50,8 +55,10 @@ def training_cases(
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()
-    if datalist is not None:
-        lists = load_datalist(datalist)
+    kept = Path(run_dir, DATALIST_NAME)
+    keep_split = keep_split and datalist is None and _root_of(kept) == os.path.abspath(dataset_dir)
+    if datalist is not None or keep_split:
+        lists = load_datalist(datalist or kept)
     else:
         lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)
     for section in ("training", "validation"):
@@ -65,7 +72,8 @@ def training_cases(
     if devices.rank() == 0:
         if check is not None:
             require_clean(check_cases(lists, **check))
-        write_datalist(lists, Path(run_dir, DATALIST_NAME), seed=seed)
+        if not keep_split:
+            write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
     return {section: lists.get(section, []) for section in ("training", "validation", "test")}
 
 
@@ -129,6 +137,10 @@ def require_dir(dataset_dir: str) -> Path:
         remedy = "correct the path, or leave it out for phantoms"
         raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
     return path
+
+
+def _root_of(datalist: Path) -> str | None:
+    return json.loads(datalist.read_text()).get("root") if datalist.is_file() else None
 
 
 def _same(one: str, other: str) -> bool:

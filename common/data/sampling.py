@@ -36,7 +36,7 @@ class EpochSampler(Sampler):
         self.skip = 0
         if len(dataset) == 0:
             raise DataError("training samples", "are at least one", "an empty dataset", "check cases and masks")
-        if len(self) < 1:
+        if self.samples < devices.world_size():
             rule = f"is at least {devices.world_size()}, one a process"
             raise ConfigError("samples_per_epoch", rule, self.samples, "raise it, or use fewer processes")
 

@@ -10,8 +10,8 @@ from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch import Tensor
 
-from common.errors import DataError
-from common.inferers import plane_axis, slabs
+from common.errors import ConfigError, DataError
+from common.inferers import odd_neighbours, plane_axis, slabs
 from common.seeds import derive
 
 
@@ -36,6 +36,8 @@ class SliceDataset(CacheDataset):
 
     Raises:
         DataError: where no slice holds enough foreground.
+        ConfigError: for a wrong plane or number of neighbours, or where preprocessing gives no image, label or mask, or
+            draws at random, which cannot be cached.
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class SliceDataset(CacheDataset):
         seed: int = 0,
         num_workers: int = 1,
     ) -> None:
-        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
         self.axis = plane_axis(plane)
-        self.neighbours = neighbours
+        self.neighbours = odd_neighbours(neighbours)
+        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
         self.seed = seed
+        self._require_arrays()
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
         self.slices = [
             (number, int(index))
@@ -66,6 +69,14 @@ class SliceDataset(CacheDataset):
                 f"none of {len(self.data)} cases",
                 "check the masks, or lower min_foreground",
             )
+
+    def _require_arrays(self) -> None:
+        for number, item in enumerate(self._cache):
+            if missing := {"image", "label", "mask"} - item.keys():
+                rule = "gives image, label and mask through MONAI transforms without randomness"
+                value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
+                remedy = "add HeadMaskd or mask files; move chance to augmentation"
+                raise ConfigError("preprocessing", rule, value, remedy)
 
     def _foreground(self, number: int) -> Tensor:
         mask = self._volume(number, "mask")[0] > 0

@@ -20,7 +20,7 @@ def volume(shape: tuple[int, ...] = ODD, channels: int = 1, batch: int = 1) -> t
 
 def row(values: list[float]) -> torch.Tensor:
     """A volume (1, 1, N, 1, 1) whose sagittal slices are single voxels."""
-    return torch.tensor(values).reshape(1, 1, -1, 1, 1)
+    return torch.tensor(values, dtype=torch.float32).reshape(1, 1, -1, 1, 1)
 
 
 class Recorder:
@@ -44,7 +44,7 @@ def test_identity_returns_the_volume(plane, batch_size, blending, roi_size):
     outputs = inferer(inputs, torch.clone)  # MONAI weighs windows in place, which must not reach the input
     assert outputs.shape == inputs.shape
     # whole slices pass untouched; weighted windows are divided by the sum of their weights
-    torch.testing.assert_close(outputs, inputs, rtol=0, atol=0 if roi_size is None else 1e-6)
+    torch.testing.assert_close(outputs, inputs, rtol=0, atol=0 if roi_size is None else 1e-5)
 
 
 def test_overlapping_windows_written_out():
@@ -89,9 +89,9 @@ def test_a_central_slice_network_sees_its_neighbours():
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_whole_slabs_are_averaged_by_hand(batch_size):
-    # The network adds 30, 0, -15 to the slab's slices below, at and above its centre. Slice 0 is predicted as the centre
-    # of slab 0 and as the lower neighbour of slab 1; slice 4 as the centre of slab 4 and the upper neighbour of slab 3;
-    # the others by all three. Repeated slices beyond the ends are not averaged in.
+    # The network adds 30, 0, -15 to the slab's slices below, at and above its centre. Slice 0 is predicted as the
+    # centre of slab 0 and the lower neighbour of slab 1; slice 4 as the centre of slab 4 and the upper neighbour of
+    # slab 3; the others by all three. Repeated slices beyond the ends are not averaged in.
     shift = torch.tensor([30.0, 0, -15]).reshape(1, 3, 1, 1)
     outputs = PlaneInferer("sagittal", 3, batch_size, 1)(row([0, 1, 2, 3, 4]), lambda slab: slab + shift)
     np.testing.assert_allclose(outputs.flatten(), [0 + 15, 1 + 5, 2 + 5, 3 + 5, 4 - 7.5], atol=1e-6)
@@ -171,7 +171,7 @@ def test_wrong_plane():
 @pytest.mark.parametrize("neighbours", [0, 2, -1])
 def test_even_neighbours(neighbours):
     with pytest.raises(ConfigError, match=f"neighbours: is odd and positive, but got {neighbours}"):
-        PlaneInferer("axial", neighbours)(volume((4, 4, 4)), lambda slices: slices)
+        PlaneInferer("axial", neighbours)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (1, 4, 4, 4), (1, 1, 4, 4, 4, 1)])

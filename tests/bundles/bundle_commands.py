@@ -1,0 +1,128 @@
+"""The bundles that stand in the repository, and their commands as a user types them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from common.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size": 2}
+"""Settings beside those of the demo overlay that end a training within two seconds."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's folder, in the repository or in a copy of it."""
+
+    name: str
+    root: Path = ROOT
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "bundles" / self.name
+
+    @property
+    def configs(self) -> Path:
+        return self.folder / "configs"
+
+    @property
+    def overlays(self) -> list[Path]:
+        return [path for path in sorted(self.configs.glob("*.yaml")) if path.stem not in ("train", "inference")]
+
+    @property
+    def variants(self) -> dict[str, Path]:
+        """Overlays that train a variant of the method, by the name that they give it."""
+        named = {self.own(path.stem).get("variant"): path for path in self.overlays}
+        return {name: path for name, path in named.items() if name}
+
+    def files(self, *configs: str) -> list[str]:
+        return [str(self.configs / f"{name}.yaml") for name in configs]
+
+    def own(self, config: str) -> dict[str, Any]:
+        """One file as it stands; an overlay may name a leaf as ``a::b``."""
+        return ConfigParser.load_config_file(self.configs / f"{config}.yaml")
+
+    def raw(self, *configs: str) -> dict[str, Any]:
+        """The merged files as MONAI merges them, before anything is resolved."""
+        parser = ConfigParser()
+        parser.read_config(self.files(*configs))
+        return {key: value for key, value in parser.get().items() if key != ConfigParser.meta_key}
+
+    def parser(self, *configs: str, **settings: Any) -> ConfigParser:
+        """The configuration in this process, with settings overridden as on the command line (``a::b`` for a leaf)."""
+        parser = ConfigParser()
+        parser.read_config(self.files(*configs))
+        parser.update(settings)
+        return parser
+
+    def arguments(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
+        """``-m monai.bundle run ...``; configs by their stem, or by a path."""
+        files = [name if name.endswith(".yaml") else str(self.configs / f"{name}.yaml") for name in configs]
+        listed = files[0] if len(files) == 1 else "[" + ",".join(f"'{file}'" for file in files) + "]"
+        words = ["-m", "monai.bundle", "run", *([run_id] if run_id else []), "--config_file", listed]
+        return words + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+
+    def run(
+        self, run_id: str | None, configs: Sequence[str], cwd: Path = ROOT, **settings: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end and return exit code, stdout and stderr."""
+        words = [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
+        return subprocess.run(words, cwd=cwd, env=self.environment(), capture_output=True, text=True, timeout=600)
+
+    def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> subprocess.Popen[bytes]:
+        """Start and return at once; everything it prints goes to ``log``."""
+        words = [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
+        with open(log, "wb") as file:
+            return subprocess.Popen(words, cwd=ROOT, env=self.environment(), stdout=file, stderr=subprocess.STDOUT)
+
+    def environment(self) -> dict[str, str]:
+        """On the CPU, where equality of bits is promised; a copy of the repository uses its own packages."""
+        own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        if self.root != ROOT:
+            own["PYTHONPATH"] = os.pathsep.join([str(self.root), str(self.folder)])
+        return {**os.environ, **own}
+
+
+def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """The finished command, if it ended well; otherwise what it said last."""
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def last_line(text: str) -> str:
+    """The last line of stderr that is not blank; progress bars return to the start of their line."""
+    return [line for line in text.replace("\r", "\n").splitlines() if line.strip()][-1]
+
+
+def mistake(error: BaseException) -> UserError:
+    """The user's mistake in a chain of errors, which MONAI wraps while it instantiates."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__ or cause.__context__
+    assert cause is not None, f"no mistake of the user in {error!r}"
+    return cause
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder with its bytes; caches of Python itself left out."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a configuration that are numbers, flags or texts, neither references nor components."""
+    return {
+        key: value
+        for key, value in config.items()
+        if isinstance(value, int | float | str) and str(value)[:1] not in ("$", "@", "%", "")
+    }

@@ -1,0 +1,63 @@
+"""What the tests of all bundles share: the bundles themselves, tiny data, and one demo run of each."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bundle_commands import BUNDLES, Bundle, ok
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """The demo of a bundle and a variant of it, trained, evaluated and inferred by the commands of a user."""
+
+    bundle: Bundle
+    output_dir: Path
+    data: Path
+    variants: list[str]
+    done: dict[str, subprocess.CompletedProcess[str]]
+
+    @property
+    def weights(self) -> Path:
+        return self.output_dir / "models" / "model.pt"
+
+
+@pytest.fixture(scope="session", params=BUNDLES)
+def bundle(request) -> Bundle:
+    return Bundle(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_data(bundle, tmp_path_factory) -> Path:
+    """Four phantoms of the bundle at 5 mm: two to train on, one to validate and one to test."""
+    root = tmp_path_factory.mktemp(bundle.name) / "tiny"
+    settings = {"phantoms::cases": 4, "phantoms::spacing": 5}
+    bundle.parser("train", **settings).get_parsed_content("phantoms")(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
+    """The folder of a training of two steps, for tests that need a whole run but no good one."""
+    folder = tmp_path_factory.mktemp(f"{bundle.name}_tiny_run")
+    settings = {"dataset_dir": tiny_data, "output_dir": folder, "samples_per_epoch": 4}
+    ok(bundle.run("training", ["train", "demo"], max_epochs=1, val_interval=1, batch_size=2, **settings))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_run(bundle, tmp_path_factory) -> DemoRun:
+    """The demo in a folder of its own, which tests may read but not change."""
+    folder = tmp_path_factory.mktemp(f"{bundle.name}_demo")
+    places = {"output_dir": folder / "out", "demo_data": folder / "data"}
+    variants = [name for name in bundle.variants if name == "no_adversarial"]
+    done = {"training": ok(bundle.run("training", ["train", "demo"], **places))}
+    for name in variants:
+        overlay = str(bundle.variants[name])
+        done[name] = ok(bundle.run("training", ["train", "demo", overlay], max_epochs=1, val_interval=1, **places))
+    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **places))
+    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **places))
+    return DemoRun(bundle, folder / "out", folder / "data", variants, done)

@@ -1,0 +1,264 @@
+"""The commands of every bundle, run as a user runs them: what they write, where, and that it is right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import zlib
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from bundle_commands import ROOT, TINY, Bundle, last_line, ok, snapshot
+from monai.bundle import ConfigParser
+
+pytestmark = pytest.mark.slow
+
+MARGIN = 0.8
+"""The demo's mean absolute error is at most this part of copying the input's."""
+RUN_FILES = {"datalist.json", "log.csv", "run.json", "models/.lock", "models/last_checkpoint.pt", "models/model.pt"}
+TINY_PHANTOMS = {"phantoms::cases": 4, "phantoms::spacing": 5}
+
+
+def voxels(path):
+    return np.asarray(nib.load(path).dataobj)
+
+
+@pytest.fixture(scope="module")
+def copy(bundle, tmp_path_factory):
+    """The bundle in a copy of the repository that holds nothing else, so that every stray file shows."""
+    root = tmp_path_factory.mktemp("repository")
+    clean = shutil.ignore_patterns("__pycache__", *(["demo_data", "models", "evaluation", "variants", "predictions"]))
+    for folder in ("common", f"bundles/{bundle.name}"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=clean)
+    for stray in RUN_FILES:
+        (root / "bundles" / bundle.name / stray).unlink(missing_ok=True)
+    return Bundle(bundle.name, root)
+
+
+@pytest.fixture(scope="module")
+def small(bundle):
+    """The demo's settings as options on the command line, and fewer steps: train.yaml stands alone."""
+    return {**bundle.own("demo"), **TINY}
+
+
+@pytest.fixture(scope="module")
+def export(bundle):
+    return bundle.parser("inference")["exporter"]
+
+
+# ---- where it can be started, and where it writes -------------------------------------------------------------------
+
+
+def test_training_from_the_repository_needs_one_file_and_no_data(copy, small):
+    before = snapshot(copy.root)
+    config = f"bundles/{copy.name}/configs/train.yaml"
+    done = ok(copy.run("training", [config], cwd=copy.root, tensorboard="true", **TINY_PHANTOMS, **small))
+    after = snapshot(copy.root)
+    inside = f"bundles/{copy.name}/"
+    created = {name.removeprefix(inside) for name in after.keys() - before.keys()}
+    written = {name for name in created if not name.startswith(("demo_data/", "events/"))}
+    assert {name: after[name] for name in before} == before
+    assert written == RUN_FILES
+    assert sum(name.startswith("demo_data/phantom_") for name in created) >= 8
+    assert [name for name in created if name.startswith("events/events.out.tfevents")]
+    ours = [line for line in done.stdout.splitlines() if re.match(r"\d\d:\d\d:\d\d [A-Z]+ common", line)]
+    assert re.search(r"GENERATED PHANTOMS .*For your own: --dataset_dir DIR with DIR/<case>/<name>\.nii\.gz", ours[0])
+    assert f"generating phantoms in {copy.folder / 'demo_data'}" in ours[1]
+
+
+@pytest.mark.parametrize("place", ["inside the bundle", "elsewhere"])
+def test_the_default_run_trains_and_writes_to_output_dir_alone(copy, small, tiny_data, tmp_path, place):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    cwd, config = {
+        "inside the bundle": (copy.folder, "configs/train.yaml"),
+        "elsewhere": (elsewhere, str(copy.configs / "train.yaml")),
+    }[place]
+    before, data = snapshot(copy.root), snapshot(tiny_data)
+    ok(copy.run(None, [config], cwd=cwd, dataset_dir=tiny_data, output_dir=tmp_path / "out", **small))
+    assert snapshot(copy.root) == before
+    assert snapshot(tiny_data) == data
+    assert snapshot(elsewhere) == {}
+    assert snapshot(tmp_path / "out").keys() == RUN_FILES
+    assert len(pd.read_csv(tmp_path / "out" / "log.csv")) == 1
+
+
+def test_label_finds_the_deployed_weights_by_their_short_name(demo_run):
+    names = sorted((path.name for path in demo_run.weights.parent.glob("*.pt")), key=len)
+    assert names == ["model.pt", "last_checkpoint.pt"]
+
+
+# ---- evaluation -----------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_has_a_row_for_each_case_and_method(demo_run):
+    rows = pd.read_csv(demo_run.output_dir / "evaluation" / "metrics.csv")
+    split = json.loads((demo_run.output_dir / "datalist.json").read_text())
+    methods = {"model", "copy_input", *demo_run.variants}
+    expected = {(item["case"], method) for item in split["test"] for method in methods}
+    assert set(zip(rows["case"], rows["method"], strict=True)) == expected
+    assert len(rows) == len(split["test"]) * len(methods)
+    assert len(split["test"]) >= 2
+
+
+def test_summary_is_mean_and_deviation_of_the_rows(demo_run):
+    rows = pd.read_csv(demo_run.output_dir / "evaluation" / "metrics.csv")
+    summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
+    assert summary.keys() == {"model", "copy_input", *demo_run.variants}
+    for method, metrics in summary.items():
+        own = rows[rows["method"] == method].drop(columns=["case", "method"])
+        assert set(own.columns) == metrics.keys()
+        assert {name: values["n"] for name, values in metrics.items()} == own.count().to_dict()
+        assert {name: values["mean"] for name, values in metrics.items()} == pytest.approx(own.mean().to_dict())
+        assert {name: values["std"] for name, values in metrics.items()} == pytest.approx(own.std(ddof=1).to_dict())
+
+
+def test_the_demo_learns(demo_run):
+    summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
+    assert summary["model"]["mae"]["mean"] <= MARGIN * summary["copy_input"]["mae"]["mean"]
+
+
+def test_variants_stay_out_of_the_main_model(demo_run):
+    log = pd.read_csv(demo_run.output_dir / "log.csv")
+    assert len(log) == demo_run.bundle.raw("train", "demo")["max_epochs"]
+    for name in demo_run.variants:
+        folder = demo_run.output_dir / "variants" / name
+        assert snapshot(folder).keys() == RUN_FILES
+        assert len(pd.read_csv(folder / "log.csv")) == 1
+        assert (folder / "models" / "model.pt").read_bytes() != demo_run.weights.read_bytes()
+
+
+def test_report_needs_no_other_file(demo_run):
+    page = (demo_run.output_dir / "evaluation" / "report.html").read_text()
+    assert re.findall(r"<(?:script[^>]*src|link|iframe)|@import|url\((?!data:)", page) == []
+    assert set(re.findall(r'(?:src|href)="([^"]{5})', page)) <= {"data:", *re.findall(r'href="(#[^"]{4})', page)}
+    assert page.count('src="data:image/') >= 2
+    for name in ("model", "copy_input", *demo_run.variants):
+        assert name in page
+
+
+def test_predictions_have_the_error_that_the_evaluation_reports(demo_run, export):
+    rows = pd.read_csv(demo_run.output_dir / "evaluation" / "metrics.csv")
+    reported = rows[rows["method"] == "model"].set_index("case")["mae"]
+    split = json.loads((demo_run.output_dir / "datalist.json").read_text())
+    for item in split["test"]:
+        path = demo_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz"
+        synthetic, inside = voxels(path).astype(float), voxels(item["mask"]) > 0
+        measured = np.abs(synthetic - voxels(item["label"]))[inside].mean()
+        assert measured == pytest.approx(reported[item["case"]], rel=0.02), "rounding to integers alone lies between"
+
+
+# ---- inference ------------------------------------------------------------------------------------------------------
+
+
+def test_predictions_lie_on_the_grid_of_their_source(demo_run, export):
+    split = json.loads((demo_run.output_dir / "datalist.json").read_text())
+    settings = demo_run.bundle.raw("inference")
+    low, high = settings["target_window"]
+    for item in split["test"]:
+        source = nib.load(item["image"])
+        made = nib.load(demo_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")
+        assert made.shape == source.shape
+        assert np.array_equal(made.affine, source.affine)
+        assert made.header.get_zooms() == source.header.get_zooms()
+        assert made.get_data_dtype() == np.dtype(settings["output_dtype"])
+        assert bytes(made.header["descrip"]).startswith(b"SYNTHETIC")
+        values, truth = voxels(made.get_filename()), voxels(item["label"])
+        assert low <= values.min() < low + 0.2 * (high - low)
+        assert high - 0.5 * (high - low) < values.max() <= high
+        assert np.corrcoef(values.ravel(), truth.ravel())[0, 1] > 0.8
+
+
+def test_each_prediction_says_what_made_it(demo_run, export):
+    sidecars = sorted((demo_run.output_dir / "predictions").glob(f"*_{export['suffix']}.json"))
+    manifest = json.loads((demo_run.output_dir / "predictions" / "manifest.json").read_text())
+    for path in sidecars:
+        about = json.loads(path.read_text())
+        assert about["SyntheticData"] is about["NotForClinicalUse"] is True
+        assert about["WeightsSha256"] == hashlib.sha256(demo_run.weights.read_bytes()).hexdigest()
+    assert [entry["file"] for entry in manifest] == [path.with_suffix(".nii.gz").name for path in sidecars]
+    assert {entry["status"] for entry in manifest} == {"done"}
+
+
+def test_bad_files_fail_alone_and_orientation_does_not_matter(demo_run, export, tmp_path):
+    """One run over a source stored in three other orientations, and over two files that are no volumes."""
+    item = json.loads((demo_run.output_dir / "datalist.json").read_text())["test"][0]
+    source = nib.load(item["image"])
+    angle = np.deg2rad(20)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    stored = {
+        "a_lps": source.as_reoriented(nib.orientations.axcodes2ornt("LPS")),
+        "b_permuted": source.as_reoriented(nib.io_orientation(source.affine)[[1, 2, 0]] * [1, -1]),
+        "d_oblique": nib.Nifti1Image(voxels(item["image"]), turn @ source.affine),
+    }
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name, image in stored.items():
+        nib.save(image, folder / f"{name}.nii.gz")
+    whole = (folder / "a_lps.nii.gz").read_bytes()
+    (folder / "c_cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "e_page.nii.gz").write_bytes(b"<html>not found</html>")
+
+    bundle, out = demo_run.bundle, tmp_path / "out"
+    done = bundle.run(
+        "inference", ["inference", "demo"], dataset_dir=folder, weights=demo_run.weights, predictions_dir=out
+    )
+    assert done.returncode == 1
+    said = last_line(done.stderr)
+    assert re.match(r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json", said)
+    manifest = {entry["case"]: entry for entry in json.loads((out / "manifest.json").read_text())}
+    assert {name: entry["status"] for name, entry in manifest.items()} == {
+        "a_lps": "done", "b_permuted": "done", "c_cut": "failed", "d_oblique": "done", "e_page": "failed",
+    }  # fmt: skip
+    assert "c_cut" in manifest["c_cut"]["reason"]
+    assert len(list(out.iterdir())) == 3 * 2 + 1, "three volumes, their JSON files and the manifest, nothing half done"
+
+    expected = voxels(demo_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")
+    for name, image in stored.items():
+        made = nib.load(out / f"{name}_{export['suffix']}.nii.gz")
+        assert made.shape == image.shape
+        assert made.affine == pytest.approx(image.affine, abs=1e-4)
+        back = made if name == "d_oblique" else made.as_reoriented(
+            nib.orientations.ornt_transform(nib.io_orientation(made.affine), nib.io_orientation(source.affine))
+        )  # fmt: skip
+        assert np.array_equal(np.asarray(back.dataobj), expected), name
+
+
+def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(demo_run, export, tmp_path):
+    bundle = demo_run.bundle
+    shutil.copytree(demo_run.output_dir / "predictions", tmp_path / "predictions")
+    places = {"demo_data": demo_run.data, "weights": demo_run.weights, "predictions_dir": tmp_path / "predictions"}
+    before = snapshot(tmp_path)
+    refused = bundle.run("inference", ["inference", "demo"], **places)
+    assert refused.returncode == 2
+    rule = rf"_{export['suffix']}\.nii\.gz: does not exist yet, but got a file; give --overwrite true"
+    assert re.search(rule, last_line(refused.stderr))
+    assert snapshot(tmp_path) == before
+
+    for name in before:
+        if name.endswith(".nii.gz"):
+            nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / name)
+    ok(bundle.run("inference", ["inference", "demo"], overwrite="true", **places))
+    after = snapshot(tmp_path)
+    assert {name: _unpacked(name, data) for name, data in after.items()} == {
+        name: _unpacked(name, data) for name, data in before.items()
+    }
+
+
+def _unpacked(name, data):
+    """The bytes that a gzip file holds: its own header has the time."""
+    return zlib.decompress(data, wbits=31) if name.endswith(".gz") else data
+
+
+def test_the_run_says_what_it_was_made_with(demo_run):
+    about = json.loads((demo_run.output_dir / "run.json").read_text())
+    network = ConfigParser(about["config"]).get_parsed_content("network_def")
+    own = demo_run.bundle.parser("train", "demo").get_parsed_content("network_def")
+    assert about["versions"].keys() >= {"monai", "torch"}
+    assert about["config"]["output_dir"] == str(demo_run.output_dir)
+    assert [tuple(value.shape) for value in network.parameters()] == [tuple(value.shape) for value in own.parameters()]

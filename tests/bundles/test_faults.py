@@ -1,0 +1,287 @@
+"""What a user can get wrong, on every bundle: each mistake ends with its exit code and a line that says what to do."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import re
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_commands import last_line, mistake, plain_settings
+
+from common import checkpoints
+
+LINE = re.compile(r"error: .+: .+, but got .+; .+")
+"""Name, rule, value and remedy, on the last line of stderr."""
+
+
+def refused(done, pattern):
+    """The command ended as one that the user can mend: exit code 2, and the last line says how."""
+    line = last_line(done.stderr)
+    assert LINE.fullmatch(line), done.stderr[-2000:]
+    assert re.search(pattern, line), line
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
+def complaint(parser, name):
+    """What is said of a mistake when a part of the configuration is built in this process."""
+    with pytest.raises(Exception, match=".") as caught:
+        parser.get_parsed_content(name)
+    return str(mistake(caught.value))
+
+
+@pytest.fixture
+def data(tiny_data, tmp_path):
+    """A copy of the tiny data, to spoil."""
+    return shutil.copytree(tiny_data, tmp_path / "data")
+
+
+@pytest.fixture
+def files(bundle, data):
+    """Source and target of the first case, each one file."""
+    settings = bundle.raw("train")
+    first = sorted(path for path in data.iterdir() if path.is_dir())[0]
+    return first / f"{settings['source'].split(',')[0]}.nii.gz", first / f"{settings['target']}.nii.gz"
+
+
+def cases(bundle, data, tmp_path, **settings):
+    places = {"dataset_dir": str(data), "output_dir": str(tmp_path / "out")}
+    return complaint(bundle.parser("train", "demo", **places, **settings), "cases")
+
+
+def change(path, edit):
+    image = nib.load(path)
+    values, affine = edit(np.asarray(image.dataobj).astype(np.float32), image.affine)
+    nib.save(nib.Nifti1Image(values, affine), path)
+
+
+# ---- settings -------------------------------------------------------------------------------------------------------
+
+
+def test_each_setting_misspelt_is_named_rightly(bundle):
+    settings = bundle.raw("train")
+    long = [name for name in plain_settings(settings) if len(name) > 5]
+    assert len(long) > 10
+    for name in long:
+        typo = name[:-2] + name[-1]
+        said = complaint(bundle.parser("train", "demo", **{typo: settings[name]}), "prepare")
+        assert said.startswith(f"--{typo}: is a setting of this bundle, but got an unknown name"), said
+        assert said.endswith(f"did you mean --{name}?"), said
+
+
+def test_each_number_given_as_a_word_is_refused(bundle):
+    numbers = {name: value for name, value in plain_settings(bundle.raw("train")).items() if not isinstance(value, str)}
+    assert len(numbers) > 10
+    for name, value in numbers.items():
+        said = complaint(bundle.parser("train", "demo", **{name: "many"}), "prepare")
+        assert said.startswith(f"--{name}: is of type {type(value).__name__}, such as "), said
+        assert "but got 'many' (str)" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("max_epochs", -1, "is above zero"),
+        ("max_epochs", 0, "is above zero"),
+        ("batch_size", -4, "is above zero"),
+        ("val_interval", 0, "is above zero"),
+        ("learning_rate", -0.1, "is above zero"),
+        ("num_workers", -1, "is not negative"),
+        ("seed", -1, "is not negative"),
+        ("loss_weights::l1", -1, "is not negative"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(bundle, setting, value, rule):
+    said = complaint(bundle.parser("train", "demo", **{setting: value}), "prepare")
+    assert said.startswith(f"--{setting}: {rule}, but got {value}; ")
+
+
+@pytest.mark.slow
+def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
+    done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", max_epohcs=7)
+    refused(done, r"^error: --max_epohcs: is a setting of this bundle, but got .*7.*; did you mean --max_epochs\?$")
+    assert not (tmp_path / "out").exists()
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
+    done = bundle.run("training", ["train", "demo"], dataset_dir=tmp_path / "gone", output_dir=tmp_path / "out")
+    refused(done, rf"^error: --dataset_dir: is an existing folder, but got {tmp_path}/gone; correct the path")
+    assert not (tmp_path / "gone").exists(), "nothing is invented where the user's data should be"
+
+
+def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
+    items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("cases")
+    (train, *_), (other, *_), (test, *_) = items["training"], items["validation"], items["test"]
+    leak = {"training": [{**train, "patient": "P7"}], "validation": [{**other, "patient": "P7"}], "test": [test]}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(leak))
+    said = cases(bundle, data, tmp_path, datalist=str(path))
+    assert said == (
+        "mine.json: a patient belongs to one list only (leak), but got patient 'P7' in training and validation; "
+        "split by patient, not by case"
+    )
+
+
+def test_a_datalist_with_a_typo_names_the_key(bundle, data, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"training": [{"case": "a", "imgae": "x.nii.gz"}]}))
+    said = cases(bundle, data, tmp_path, datalist=str(path))
+    assert "mine.json, training[0]" in said
+    assert said.endswith("'imgae'; did you mean 'image'?")
+
+
+def test_a_pair_on_two_grids_shows_both(bundle, data, files, tmp_path):
+    source, target = files
+    change(target, lambda values, affine: (values[:-3], affine))
+    shape = nib.load(source).shape
+    said = cases(bundle, data, tmp_path)
+    assert source.parent.name in said
+    assert target.name in said
+    assert f"{(shape[0] - 3, *shape[1:])} " in said
+    assert f"beside {shape} " in said
+
+
+def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, tmp_path):
+    def move(values, affine):
+        affine[0, 3] += 4
+        return values, affine
+
+    change(files[1], move)
+    said = cases(bundle, data, tmp_path)
+    assert "1 errors in 1 cases" in said
+    assert "the grid must be the image's" in said
+
+
+@pytest.mark.slow
+def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
+    def spoil(values, affine):
+        values[1, 2, 3] = np.nan
+        return values, affine
+
+    change(files[0], spoil)
+    done = bundle.run("training", ["train", "demo"], dataset_dir=data, output_dir=tmp_path / "out")
+    refused(done, rf"{files[0].parent.name}.*{files[0].name}.*1.*(NaN|not finite)")
+
+
+def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
+    source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
+    first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
+    whole = (first / source).read_bytes()
+    (first / source).write_bytes(whole[: len(whole) // 2])
+    (second / source).write_bytes(b"")
+    said = cases(bundle, data, tmp_path)
+    assert said.startswith("data check: every case must pass, but got 2 errors in 2 cases; mend or leave out: ")
+    assert first.name in said
+    assert second.name in said
+
+
+# ---- weights --------------------------------------------------------------------------------------------------------
+
+
+def spoilt(how, whole):
+    """The bytes of a checkpoint after a fault of the disk, the network or the user."""
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    return {"missing": None, "truncated": whole[: len(whole) // 2], "empty": b"", "flipped": bytes(flipped)}[how]
+
+
+@pytest.mark.parametrize(
+    ("how", "rule"),
+    [
+        ("missing", "exists, but got no such file"),
+        ("truncated", "is a whole checkpoint of tensors only"),
+        ("empty", "is a whole checkpoint of tensors only"),
+        ("flipped", "has sound checksums, but got a damaged record"),
+    ],
+)
+@pytest.mark.slow
+def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how, rule):
+    content, path = spoilt(how, (tiny_run / "models" / "model.pt").read_bytes()), tmp_path / "model.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Exception, match=".") as caught:
+        infer(bundle, tiny_data, tmp_path, path)
+    said = str(mistake(caught.value))
+    assert said.startswith(f"{path}: {rule}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_weights_of_another_size_are_refused(bundle, tiny_run, tiny_data, tmp_path):
+    width = bundle.own("demo")["width"] * 2
+    with pytest.raises(Exception, match=".") as caught:
+        infer(bundle, tiny_data, tmp_path, tiny_run / "models" / "model.pt", width=width)
+    said = str(mistake(caught.value))
+    assert re.search(r"model\.pt: .+: has shape \(.+\), but got \(.+\); give the weights of", said)
+
+
+def infer(bundle, data, tmp_path, weights, **settings):
+    places = {"dataset_dir": str(data), "output_dir": str(tmp_path / "out"), "weights": str(weights)}
+    settings = {"device": torch.device("cpu"), **places, **settings}
+    bundle.parser("inference", "demo", **settings).get_parsed_content("evaluator").run()
+
+
+@pytest.mark.slow
+def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path):
+    done = bundle.run("inference", ["inference", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
+    refused(done, rf"^error: {tmp_path}/out/models/model\.pt: exists, but got no such file; train the bundle")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_run, tiny_data):
+    done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=tiny_run)
+    refused(done, r"model\.pt: has every weight of the network, but got .*; .*\(was demo\.yaml used in training\?\)")
+
+
+# ---- the run --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle, tiny_data, tmp_path):
+    """An epoch of one step at an absurd learning rate leaves huge but finite weights; the second step overflows."""
+    settings = {"max_epochs": 3, "samples_per_epoch": 2, "batch_size": 2, "val_interval": 9, "learning_rate": 1e30}
+    done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", **settings)
+    names = "|".join(path.name for path in tiny_data.iterdir() if path.is_dir())
+    rule = "losses.* are finite, but got NaN or infinity; the last good checkpoint is kept"
+    refused(done, rf"^error: step 2, case \[.*({names}).*\]: {rule}")
+    saved = checkpoints.load(tmp_path / "out" / "models" / "last_checkpoint.pt")
+    assert saved["trainer"]["iteration"] == 1
+    assert all(value.isfinite().all() for value in saved["trainer"]["networks"].values())
+
+
+@pytest.mark.slow
+def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
+    refused(done, rf"^error: {tmp_path}/out.*writable|can be written")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.slow
+def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
+    lock = tmp_path / "out" / "models" / ".lock"
+    lock.parent.mkdir(parents=True)
+    with open(lock, "w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        held.write("process 4711 on elsewhere")
+        held.flush()
+        done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
+    rule = "is used by one run at a time, but got a run by process 4711 on elsewhere; wait for it"
+    refused(done, rf"^error: {tmp_path}/out: {rule}")
+    assert [path.name for path in lock.parent.iterdir()] == [".lock"]
+
+
+@pytest.mark.slow
+def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tmp_path):
+    done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", resume="true")
+    refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start anew with --resume false$")

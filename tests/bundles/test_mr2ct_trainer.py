@@ -1,0 +1,139 @@
+"""The losses of pix2pix on networks of one weight, by hand."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from mr2ct_pix2pix.networks import PatchDiscriminator, UNetGenerator
+from mr2ct_pix2pix.trainer import Pix2Pix
+from torch import Tensor, nn
+
+from common.engines import GanTrainer
+from common.errors import ConfigError
+from common.losses import AdversarialLoss, weighted_sum
+
+
+class _Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x
+
+
+class _Pair(nn.Module):
+    """``a * source + b * target`` for (B, 2, H, W): tells the two apart and shows their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.tensor([10.0, 1.0]))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.detach())
+        return (x * self.factors[:, None, None]).sum(1, keepdim=True)
+
+
+def _method(kind: str = "least_squares", **weights: float) -> Pix2Pix:
+    return Pix2Pix(_Scale(), _Pair(), weights or {"adversarial": 1, "l1": 100}, AdversarialLoss(kind))
+
+
+def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+BATCH = {"image": torch.full((1, 1, 2, 2), 0.2), "label": torch.full((1, 1, 2, 2), 0.9)}
+
+
+def test_losses_by_hand() -> None:
+    method = _method()
+    fakes = method.generate(BATCH)
+    assert fakes["pred"].detach().unique().tolist() == pytest.approx([0.1])
+    # D: real 10 * 0.2 + 0.9 = 2.9, fake 2 + 0.1 = 2.1; 0.5 [(2.9 - 1)^2 + 2.1^2] = 0.5 (3.61 + 4.41)
+    found = method.discriminator_losses(BATCH, fakes)
+    assert _numbers(found) == pytest.approx({"discriminator": 4.01})
+    # G: (2.1 - 1)^2 = 1.21; |0.1 - 0.9| = 0.8; the sum 1.21 + 100 * 0.8
+    found = method.generator_losses(BATCH, fakes)
+    assert _numbers(found) == pytest.approx({"adversarial": 1.21, "l1": 0.8})
+    assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(81.21)
+
+
+def test_cross_entropy_is_the_default_of_the_paper() -> None:
+    # log(1 + e^-2.9) + log(1 + e^2.1), halved; log(1 + e^-2.1)
+    method = _method("bce")
+    fakes = method.generate(BATCH)
+    discriminator = method.discriminator_losses(BATCH, fakes)["discriminator"]
+    generator = method.generator_losses(BATCH, fakes)["adversarial"]
+    assert float(discriminator.detach()) == pytest.approx((math.log1p(math.exp(-2.9)) + math.log1p(math.exp(2.1))) / 2)
+    assert float(generator.detach()) == pytest.approx(math.log1p(math.exp(-2.1)))
+
+
+def test_the_discriminator_always_sees_the_source_first() -> None:
+    method = _method()
+    fakes = method.generate(BATCH)
+    method.discriminator_losses(BATCH, fakes)
+    method.generator_losses(BATCH, fakes)
+    seen = method.discriminators["discriminator"].seen
+    pairs = [[round(float(channel.mean()), 6) for channel in stacked[0]] for stacked in seen]
+    assert pairs == [[0.2, 0.9], [0.2, 0.1], [0.2, 0.1]]
+
+
+def test_several_slices_of_the_source_stand_beside_one_of_the_target() -> None:
+    generator, discriminator = UNetGenerator(3, 1, depth=2, width=2), PatchDiscriminator(4, width=2, layers=1)
+    method = Pix2Pix(generator, discriminator, {"adversarial": 1, "l1": 100}, AdversarialLoss())
+    batch = {"image": torch.rand(2, 3, 16, 16), "label": torch.rand(2, 1, 16, 16)}
+    fakes = method.generate(batch)
+    assert fakes["pred"].shape == (2, 1, 16, 16)
+    assert set(method.discriminator_losses(batch, fakes)) == {"discriminator"}
+    assert set(method.generator_losses(batch, fakes)) == {"adversarial", "l1"}
+
+
+def test_without_adversary_the_discriminator_is_not_asked() -> None:
+    method = _method(adversarial=0, l1=100)
+    fakes = method.generate(BATCH)
+    assert method.discriminator_losses(BATCH, fakes) == {}
+    assert set(method.generator_losses(BATCH, fakes)) == {"l1"}
+    assert method.discriminators["discriminator"].seen == []
+
+
+def test_a_mistyped_weight_does_not_switch_the_adversary_off_in_silence() -> None:
+    method = _method(adverserial=1, l1=100)
+    losses = method.generator_losses(BATCH, method.generate(BATCH))
+    with pytest.raises(ConfigError, match="loss_weights::adverserial: every weight has a loss"):
+        weighted_sum(losses, method.loss_weights)
+
+
+def test_the_generator_is_what_is_deployed() -> None:
+    method = _method()
+    assert method.deployed is method.generators["generator"]
+
+
+def test_one_step_by_hand() -> None:
+    # D first: 0.5 [(R - 1)^2 + F^2] with R = 2.9 and F = 2.1
+    # d/da = (1.9 + 2.1) 0.2 = 0.8, d/db = 1.9 * 0.9 + 2.1 * 0.1 = 1.92
+    # rate 0.1: a = 9.92, b = 0.808; F' = 1.984 + 0.0808 = 2.0648
+    # G: 2 (F' - 1) b 0.2 = 0.34414336, and 100 (-0.2) = -20; g = 0.5 + 0.1 (20 - 0.34414336)
+    method = _method()
+
+    GanTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
+    factors = method.discriminators["discriminator"].factors
+    assert factors.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
+    assert method.generators["generator"].weight.item() == pytest.approx(2.465585664, rel=1e-5)
+
+
+def test_inverted_images_are_learnt() -> None:
+    torch.manual_seed(0)
+    generator = UNetGenerator(depth=2, width=16, dropout=0)
+    method = Pix2Pix(generator, PatchDiscriminator(2, 8, 1), {"adversarial": 1, "l1": 100}, AdversarialLoss())
+    images = torch.rand(8, 4, 1, 16, 16) * 2 - 1
+    batches = [{"image": image, "label": -0.8 * image} for image in images]
+    trainer = GanTrainer(
+        torch.device("cpu"), 50, batches, method, partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
+    )
+    trainer.run()
+    # doing nothing costs 0.4 on average, copying the input 0.9
+    assert trainer.state.metrics["l1"] < 0.12

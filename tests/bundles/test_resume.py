@@ -1,0 +1,136 @@
+"""A run that was killed and resumed equals one that was not, bit for bit; a new run never writes over an old one."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import time
+
+import pytest
+import torch
+from bundle_commands import ok, snapshot
+
+from common import checkpoints
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {
+    "max_epochs": 3, "constant_epochs": 1, "decay_epochs": 1, "val_interval": 1, "batch_size": 2,
+    "samples_per_epoch": 40, "accumulation_steps": 2, "ema_decay": 0.9,
+}  # fmt: skip
+"""Everything that has a memory: optimisers, schedule, moving average, accumulated gradients, best validation."""
+EPOCH_LENGTH = SETTINGS["samples_per_epoch"] // SETTINGS["batch_size"]
+DEADLINE = 120
+
+
+def equal(one, other, name=""):
+    """Whether two nested checkpoints hold the same keys and the same bits."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), name
+        for key in one:
+            equal(one[key], other[key], f"{name}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), name
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            equal(a, b, f"{name}.{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), name
+    else:
+        assert one == other, name
+
+
+def same_run(one, other):
+    """Weights, everything to resume from, and the log are equal."""
+    for name in ("model.pt", "last_checkpoint.pt"):
+        equal(checkpoints.load(one / "models" / name), checkpoints.load(other / "models" / name), name)
+    assert (one / "log.csv").read_bytes() == (other / "log.csv").read_bytes()
+
+
+def settings(data, folder, **others):
+    return {"dataset_dir": data, "output_dir": folder, **SETTINGS, **others}
+
+
+def wait_for_epoch(process, folder, epoch):
+    """Return when the checkpoint of an epoch is there."""
+    end = time.monotonic() + DEADLINE
+    log = folder / "log.csv"
+    while not log.is_file() or len(log.read_text().splitlines()) <= epoch:
+        assert process.poll() is None, "the run ended before it was to be killed"
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(bundle, tiny_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder)))
+    assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == 3 * EPOCH_LENGTH
+    return folder
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(bundle, tiny_data, uninterrupted, tmp_path, moment):
+    draw = random.Random(moment)
+    folder = tmp_path / "run"
+    process = bundle.start("training", ["train", "demo"], tmp_path / "log", **settings(tiny_data, folder))
+    try:
+        wait_for_epoch(process, folder, epoch=1 + moment % 2)
+        time.sleep(draw.uniform(0, 0.5))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    kept = checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"]
+    assert kept % EPOCH_LENGTH == 0
+    assert 0 < kept < 3 * EPOCH_LENGTH
+
+    done = ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder, resume="true")))
+    assert f"was locked by process {process.pid} on " in done.stdout
+    assert "taken over" in done.stdout
+    assert f"after epoch {kept // EPOCH_LENGTH}, step {kept}" in done.stdout
+    same_run(folder, uninterrupted)
+    assert [path.name for path in folder.rglob(f"{checkpoints.TEMPORARY_PREFIX}*")] == []
+
+
+def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, tiny_data, uninterrupted, tmp_path):
+    """With two workers that load the data, which must change nothing either."""
+    folder = tmp_path / "run"
+    own = settings(tiny_data, folder, num_workers=2)
+    process = bundle.start("training", ["train", "demo"], tmp_path / "log", **own)
+    try:
+        wait_for_epoch(process, folder, epoch=1)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        process.wait(DEADLINE)
+    finally:
+        process.kill()
+    said = (tmp_path / "log").read_text()
+    assert process.returncode == 128 + signal.SIGTERM, said[-2000:]
+    kept = checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"]
+    assert f"SIGTERM: saved at step {kept}; --resume true goes on from there" in said
+    assert EPOCH_LENGTH <= kept < 3 * EPOCH_LENGTH
+    assert kept % EPOCH_LENGTH, "in the midst of an epoch"
+    assert "Traceback" not in said
+
+    done = ok(bundle.run("training", ["train", "demo"], **(own | {"resume": "true"})))
+    assert "taken over" not in done.stdout, "a run that could still speak released its folder"
+    same_run(folder, uninterrupted)
+
+
+def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, tmp_path):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    short = {"samples_per_epoch": 4, "max_epochs": 1, "seed": 1, "ema_decay": "$None", "accumulation_steps": 1}
+    before = {name: data for name, data in snapshot(folder).items() if name.split("/")[-1] in OLD}
+    done = ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder, **short)))
+    assert f"{folder} held a run: moved to {folder / 'models' / 'previous'}" in done.stdout
+    moved = snapshot(folder / "models" / "previous")
+    assert moved == {name.split("/")[-1]: data for name, data in before.items()}
+    assert moved.keys() == OLD
+    new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
+    assert new.keys() == old.keys()
+    assert any(not torch.equal(new[name], old[name]) for name in new)
+
+
+OLD = {"model.pt", "last_checkpoint.pt", "log.csv", "run.json"}
+"""What of a run is set aside."""

@@ -1,0 +1,232 @@
+"""Which cases a run works on, and that invented data never stand in for missing data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.data.cases import inference_cases, training_cases
+from common.errors import DataError
+from common.phantoms import write_mr2ct
+
+NAMES = ("mr", "ct", "mask")
+
+
+def volumes(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
+    """Three files of a case on one grid."""
+    folder.mkdir(parents=True)
+    values = np.arange(64, dtype=np.float32).reshape(4, 4, 4)
+    for name in names:
+        voxels = (values > 20).astype(np.uint8) if name == "mask" else values
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / f"{name}.nii.gz")
+    return folder
+
+
+def write_cases(root: Path, count: int = 10) -> None:
+    for number in range(count):
+        volumes(root / f"case_{number:02d}")
+
+
+def forbidden(root: Path) -> None:
+    raise AssertionError(f"phantoms were generated in {root}")
+
+
+@pytest.fixture
+def call(tmp_path):
+    """``training_cases`` with folders of this test."""
+    places = {"demo_data": str(tmp_path / "demo"), "run_dir": str(tmp_path / "run"), "phantoms": forbidden}
+    return lambda **given: training_cases(**{**places, **given})
+
+
+def names(items: list[dict]) -> list[str]:
+    return [item["case"] for item in items]
+
+
+class TestTraining:
+    def test_split_of_a_folder_is_complete_and_written(self, tmp_path, call):
+        write_cases(tmp_path / "data")
+        lists = call(dataset_dir=str(tmp_path / "data"))
+        # one patient each first; of 10 the fractions then lack 6, 0.5, 0.5, so that training fills up before the others
+        assert {section: len(items) for section, items in lists.items()} == {"training": 7, "validation": 2, "test": 1}
+        assert sorted(sum((names(items) for items in lists.values()), [])) == [f"case_{n:02d}" for n in range(10)]
+        item = lists["training"][0]
+        assert Path(item["image"]) == tmp_path / "data" / item["case"] / "mr.nii.gz"
+        assert Path(item["label"]) == tmp_path / "data" / item["case"] / "ct.nii.gz"
+        assert Path(item["mask"]) == tmp_path / "data" / item["case"] / "mask.nii.gz"
+        written = json.loads((tmp_path / "run" / "datalist.json").read_text())
+        assert {section: names(written[section]) for section in lists} == {s: names(lists[s]) for s in lists}
+        assert written["seed"] == 0
+
+    def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
+        write_cases(tmp_path / "data")
+        lists = call(dataset_dir=str(tmp_path / "data"), seed=3)
+        again = call(dataset_dir=str(tmp_path / "unused"), datalist=str(tmp_path / "run" / "datalist.json"))
+        assert again == lists
+        assert call(dataset_dir=str(tmp_path / "data"), seed=4) != lists
+
+    def test_a_kept_split_does_not_move_cases(self, tmp_path, call):
+        write_cases(tmp_path / "data")
+        lists = call(dataset_dir=str(tmp_path / "data"))
+        for number in range(10, 16):
+            volumes(tmp_path / "data" / f"case_{number:02d}")
+        written = (tmp_path / "run" / "datalist.json").read_text()
+        assert call(dataset_dir=str(tmp_path / "data"), keep_split=True) == lists
+        assert (tmp_path / "run" / "datalist.json").read_text() == written
+        assert sum(map(len, call(dataset_dir=str(tmp_path / "data")).values())) == 16
+
+    def test_a_kept_split_is_of_the_same_data_only(self, tmp_path, call):
+        write_cases(tmp_path / "data")
+        write_cases(tmp_path / "other", 5)
+        call(dataset_dir=str(tmp_path / "data"))
+        assert sum(map(len, call(dataset_dir=str(tmp_path / "other"), keep_split=True).values())) == 5
+
+    def test_names_and_channels(self, tmp_path, call):
+        for number in range(3):
+            volumes(tmp_path / "data" / f"case_{number}", ("t1", "t2", "pet"))
+        lists = call(dataset_dir=str(tmp_path / "data"), source="t1, t2", target="pet")
+        item = lists["training"][0]
+        assert [Path(path).name for path in item["image"]] == ["t1.nii.gz", "t2.nii.gz"]
+        assert Path(item["label"]).name == "pet.nii.gz"
+        assert "mask" not in item
+
+    @pytest.mark.parametrize("demo_exists", [False, True])
+    def test_a_given_folder_that_does_not_exist_is_an_error(self, tmp_path, call, demo_exists):
+        if demo_exists:
+            write_cases(tmp_path / "demo", 3)
+        with pytest.raises(DataError, match=r"--dataset_dir: is an existing folder, but got .*data; correct the path"):
+            call(dataset_dir=str(tmp_path / "data"))
+        assert not (tmp_path / "run").exists()
+
+    def test_phantoms_for_the_default_folder_alone_and_announced(self, tmp_path, call, caplog):
+        generated = []
+
+        def phantoms(root: Path) -> None:
+            generated.append(root)
+            write_cases(root, 4)
+
+        with caplog.at_level(logging.INFO):
+            lists = call(dataset_dir=f"{tmp_path}/./demo", phantoms=phantoms)
+        assert generated == [tmp_path / "demo"]
+        assert sum(map(len, lists.values())) == 4
+        first = caplog.records[0]
+        assert first.levelno == logging.WARNING
+        assert "GENERATED PHANTOMS are used (no patient, no scanner)" in first.message
+        assert "--dataset_dir DIR" in first.message
+        assert f"generating phantoms in {tmp_path / 'demo'}" in caplog.text
+        call(dataset_dir=str(tmp_path / "demo"))  # they are there: none are generated again
+        assert generated == [tmp_path / "demo"]
+
+    def test_own_data_are_announced_too(self, tmp_path, call, caplog):
+        write_cases(tmp_path / "data", 3)
+        with caplog.at_level(logging.INFO):
+            call(dataset_dir=str(tmp_path / "data"))
+        assert f"data: {tmp_path / 'data'}" in caplog.text
+        assert "PHANTOMS" not in caplog.text
+
+    def test_a_datalist_wins_over_the_folder(self, tmp_path, call):
+        write_cases(tmp_path / "data", 4)
+        place = lambda n: {"case": n, "image": f"data/{n}/mr.nii.gz", "label": f"data/{n}/ct.nii.gz"}  # noqa: E731
+        content = {"training": [place("case_03")], "validation": [place("case_01")]}
+        (tmp_path / "list.json").write_text(json.dumps(content))
+        lists = call(dataset_dir=str(tmp_path / "demo"), datalist=str(tmp_path / "list.json"))
+        assert {section: names(items) for section, items in lists.items()} == {
+            "training": ["case_03"],
+            "validation": ["case_01"],
+            "test": [],
+        }
+
+    def test_one_patient_on_both_sides_of_a_datalist(self, tmp_path, call):
+        write_cases(tmp_path / "data", 2)
+        place = lambda n: {"case": n, "patient": "p7", "image": f"data/{n}/mr.nii.gz"}  # noqa: E731
+        content = {"training": [place("case_00")], "validation": [place("case_01")]}
+        (tmp_path / "list.json").write_text(json.dumps(content))
+        with pytest.raises(DataError, match=r"\(leak\), but got patient 'p7' in training and validation"):
+            call(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
+
+    def test_no_validation_cases(self, tmp_path, call):
+        write_cases(tmp_path / "data", 1)
+        with pytest.raises(DataError, match="section validation: has at least one case, but got .*'validation': 0"):
+            call(dataset_dir=str(tmp_path / "data"))
+
+    def test_a_bad_case_is_named_before_anything_is_written(self, tmp_path, call):
+        write_cases(tmp_path / "data", 4)
+        (tmp_path / "data" / "case_02" / "ct.nii.gz").write_bytes(b"")
+        with pytest.raises(DataError, match="case_02.*must not be empty"):
+            call(dataset_dir=str(tmp_path / "data"), check={"progress": False})
+        assert not (tmp_path / "run" / "datalist.json").exists()
+
+
+@pytest.fixture
+def infer(tmp_path):
+    places = {"demo_data": str(tmp_path / "demo"), "phantoms": forbidden}
+    return lambda **given: inference_cases(**{**places, **given})
+
+
+class TestInference:
+    def test_a_single_file(self, tmp_path, infer):
+        path = volumes(tmp_path / "data") / "mr.nii.gz"
+        assert infer(dataset_dir=str(path)) == [{"case": "mr", "image": str(path)}]
+
+    def test_a_flat_folder(self, tmp_path, infer):
+        folder = volumes(tmp_path / "data", ("b", "a.v2"))
+        (folder / "notes.txt").touch()
+        items = infer(dataset_dir=str(folder))
+        assert items == [
+            {"case": "a.v2", "image": str(folder / "a.v2.nii.gz")},
+            {"case": "b", "image": str(folder / "b.nii.gz")},
+        ]
+
+    def test_one_name_twice(self, tmp_path, infer):
+        folder = volumes(tmp_path / "data", ("a",))
+        (folder / "a.nii").touch()
+        with pytest.raises(DataError, match="a: is one file, but got both .nii and .nii.gz"):
+            infer(dataset_dir=str(folder))
+
+    def test_case_folders_without_targets_are_all_taken(self, tmp_path, infer):
+        for number in range(3):
+            volumes(tmp_path / "data" / f"case_{number}", ("t1",))
+        items = infer(dataset_dir=str(tmp_path / "data"), source="t1")
+        assert names(items) == ["case_0", "case_1", "case_2"]
+        assert all(Path(item["image"]).name == "t1.nii.gz" for item in items)
+
+    def test_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
+        write_cases(tmp_path / "data", 2)
+        assert all(item.keys() == {"case", "patient", "image"} for item in infer(dataset_dir=str(tmp_path / "data")))
+
+    def test_of_a_datalist_the_test_section(self, tmp_path, infer):
+        write_cases(tmp_path / "data", 3)
+        place = lambda n: {"case": n, "image": f"data/{n}/mr.nii.gz"}  # noqa: E731
+        content = {"training": [place("case_00")], "validation": [place("case_01")], "test": [place("case_02")]}
+        (tmp_path / "list.json").write_text(json.dumps(content))
+        assert names(infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))) == ["case_02"]
+        (tmp_path / "list.json").write_text(json.dumps({**content, "test": []}))
+        with pytest.raises(DataError, match=r"list.json: has cases to infer \(section test\), but got none"):
+            infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
+
+    def test_nothing_there(self, tmp_path, infer):
+        with pytest.raises(DataError, match="--dataset_dir: is an existing folder"):
+            infer(dataset_dir=str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def phantom_root(tmp_path_factory):
+    """Where real phantoms, coarse ones, appear on first use."""
+    return tmp_path_factory.mktemp("phantoms") / "demo"
+
+
+def test_phantoms_of_inference_are_those_that_training_leaves_for_the_test(phantom_root, tmp_path):
+    phantoms = partial(write_mr2ct, cases=4, spacing=6.0, seed=0)
+    places = {"dataset_dir": str(phantom_root), "demo_data": str(phantom_root), "phantoms": phantoms}
+    lists = training_cases(**places, run_dir=str(tmp_path), check={"progress": False})
+    assert {section: len(items) for section, items in lists.items()} == {"training": 2, "validation": 1, "test": 1}
+    inferred = inference_cases(**places)
+    assert [item["image"] for item in inferred] == [item["image"] for item in lists["test"]]
+    ct = nib.load(lists["training"][0]["label"])
+    np.testing.assert_allclose(ct.header.get_zooms(), 6)
+    assert ct.get_fdata()[0, 0, 0] == pytest.approx(-1000, abs=100)  # air, in HU

@@ -1,0 +1,249 @@
+"""Evaluation from end to end with a network of one weight, whose scores follow from arithmetic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.transforms import Compose, Invertd, Orientationd
+
+from common import checkpoints
+from common.errors import CheckpointError, DataError
+from common.evaluation import Evaluation
+from common.inferers import PlaneInferer
+from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
+
+SHAPE = (12, 14, 13)
+RAS = np.array([[2.0, 0, 0, -11], [0, 2, 0, -13], [0, 0, 2.5, -20], [0, 0, 0, 1]])
+
+
+class Scale(torch.nn.Module):
+    """One weight."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(weight))
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        return self.weight * slices
+
+
+class Shift(torch.nn.Module):
+    """Another network, of another weight's name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = torch.nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        return slices + self.shift
+
+
+def head(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Source in [0, 100], target in [-1000, 1000] with a different law a case, and a mask."""
+    rng = np.random.default_rng(seed)
+    source = rng.uniform(0, 100, SHAPE)
+    target = np.clip(8 * source - 300 + 10 * seed + rng.normal(0, 60, SHAPE), -1000, 1000)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2:-2, 2:-2, 1:-1] = 1
+    return source.astype(np.float32), target.astype(np.float32), mask
+
+
+def write(folder: Path, case: str, seed: int, axcodes: str = "RAS", mask: bool = True) -> dict[str, str]:
+    """A case on disk with its axes in the given order."""
+    item = {"case": case, "patient": case}
+    (folder / case).mkdir(parents=True)
+    turn = nib.orientations.axcodes2ornt(axcodes)
+    for key, volume in zip(("image", "label", "mask"), head(seed), strict=True):
+        if key != "mask" or mask:
+            item[key] = str(folder / case / f"{key}.nii.gz")
+            nib.save(nib.Nifti1Image(volume, RAS).as_reoriented(_from_ras(turn)), item[key])
+    return item
+
+
+def _from_ras(turn: np.ndarray) -> np.ndarray:
+    return nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), turn)
+
+
+def masked_mae(pred: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    return {"mae": float(np.abs(pred - truth)[mask > 0].mean())}
+
+
+def mean_error(pred: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    return {"me": float((pred - truth)[mask > 0].mean())}
+
+
+def evaluation(folder: Path, cases: dict, network: torch.nn.Module | None = None, **settings) -> Evaluation:
+    preprocessing = Compose(
+        [
+            LoadVolumed("image"),
+            Orientationd("image", axcodes="RAS", labels=None),
+            WorkingSpacingd("image", spacing=None),
+            ScaleWindowd("image", window=[0, 100]),
+        ]
+    )
+    undo = [
+        Invertd("pred", preprocessing, orig_keys="image", nearest_interp=False),
+        ToUnitd("pred", window=[-1000, 1000]),
+    ]
+    defaults = {
+        "cases": cases,
+        "network": network or Scale(1.0),
+        "preprocessing": preprocessing,
+        "inferer": PlaneInferer("sagittal", multiple_of=2),
+        "postprocessing": Compose(undo),
+        "device": torch.device("cpu"),
+        "output_dir": str(folder / "run"),
+        "metrics": [masked_mae, mean_error],
+        "bundle": "mr2ct 1.2.3",
+        "unit": "HU",
+        "source_unit": "a.u.",
+        "value_range": [-1000, 1000],
+        "window": [-1000, 1000],
+        "mask_description": "the head",
+        "head_threshold": -990.0,
+        "panel_cases": 0,
+    }
+    return Evaluation(**{**defaults, **settings})
+
+
+@pytest.fixture
+def cases(tmp_path):
+    return {
+        "training": [write(tmp_path, "train_1", 1), write(tmp_path, "train_2", 2, "LPI")],
+        "validation": [write(tmp_path, "validation_1", 3)],
+        "test": [write(tmp_path, "test_1", 4), write(tmp_path, "test_2", 5, "PSR")],
+    }
+
+
+def save_model(folder: Path, network: torch.nn.Module) -> None:
+    checkpoints.save(network.state_dict(), folder / "models" / "model.pt")
+
+
+def table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "run" / "evaluation" / "metrics.csv").set_index(["case", "method"])
+
+
+def test_rows_and_summary_by_arithmetic(tmp_path, cases, capsys):
+    save_model(tmp_path / "run", Scale(0.5))
+    summary = evaluation(tmp_path, cases).run()
+    rows = table(tmp_path)
+    # [0, 100] -> [-1, 1], halved, [-1, 1] -> [-1000, 1000]: v -> 10 v - 500
+    expected = {}
+    for case, seed in (("test_1", 4), ("test_2", 5)):
+        source, target, mask = head(seed)
+        expected[case] = masked_mae(10.0 * source - 500, target, mask)["mae"]
+        assert rows.loc[(case, "model"), "mae"] == pytest.approx(expected[case], abs=1e-3)
+    assert set(rows.index) == {(case, method) for case in expected for method in ("model", "copy_input")}
+    assert summary["model"]["mae"]["mean"] == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
+    assert summary["model"]["mae"]["n"] == 2
+    written = json.loads((tmp_path / "run" / "evaluation" / "summary.json").read_text())
+    assert written["model"]["mae"]["mean"] == pytest.approx(summary["model"]["mae"]["mean"])
+    assert (tmp_path / "run" / "evaluation" / "report.html").is_file()
+    assert "mr2ct 1.2.3, 2 held-out cases, HU, inside the mask: the head" in capsys.readouterr().out
+
+
+def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    evaluation(tmp_path, cases).run()
+    pairs = [(source[mask > 0], target[mask > 0]) for source, target, mask in (head(1), head(2))]
+    x, y = (np.concatenate(part).astype(float) for part in zip(*pairs, strict=True))
+    slope, intercept = np.polyfit(x, y, 1)
+    for case, seed in (("test_1", 4), ("test_2", 5)):
+        source, target, mask = head(seed)
+        expected = masked_mae(slope * source + intercept, target, mask)["mae"]
+        assert table(tmp_path).loc[(case, "copy_input"), "mae"] == pytest.approx(expected, rel=1e-6)
+    assert evaluation(tmp_path, cases)._fit_line() == pytest.approx((slope, intercept), rel=1e-8)
+
+
+def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    variant = Shift()
+    variant.shift.data.fill_(0.25)  # 0.25 of half the target's window: 250 HU
+    save_model(tmp_path / "run" / "variants" / "no_adversarial", variant)
+    run = tmp_path / "run" / "variants" / "no_adversarial" / "run.json"
+    run.write_text(json.dumps({"config": {"network_def": {"_target_": f"{__name__}.Shift"}, "unrelated": "@absent"}}))
+    evaluation(tmp_path, cases).run()
+    rows = table(tmp_path)
+    assert {method for _, method in rows.index} == {"model", "no_adversarial", "copy_input"}
+    for case in ("test_1", "test_2"):
+        difference = rows.loc[(case, "no_adversarial"), "me"] - rows.loc[(case, "model"), "me"]
+        assert difference == pytest.approx(250, abs=1e-3)
+
+
+def test_orientation_on_disk_does_not_change_a_score(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(0.5))
+    cases["test"] = [write(tmp_path, f"as_{axes}", 7, axes) for axes in ("RAS", "LPS", "PIR")]
+    evaluation(tmp_path, cases).run()
+    for method in ("model", "copy_input"):
+        scores = table(tmp_path).xs(method, level="method")["mae"]
+        assert scores["as_LPS"] == pytest.approx(scores["as_RAS"], rel=1e-6)
+        assert scores["as_PIR"] == pytest.approx(scores["as_RAS"], rel=1e-6)
+
+
+def test_without_a_mask_the_head_is_found_in_any_orientation(tmp_path, cases):
+    # A cavity along z, open at both ends, is closed in axial slices alone: it must be filled whichever axis is axial.
+    sizes = []
+    for number, axes in enumerate(("RAS", "PIR")):
+        item = write(tmp_path, f"bare_{number}", 1, axes, mask=False)
+        target = np.full(SHAPE, -1000, np.float32)
+        target[2:10, 2:10] = 40
+        target[5:7, 5:7] = -1000
+        image = nib.Nifti1Image(target, RAS).as_reoriented(_from_ras(nib.orientations.axcodes2ornt(axes)))
+        nib.save(image, item["label"])
+        sizes.append(evaluation(tmp_path, cases)._load(item).mask.sum())
+    assert sizes == [8 * 8 * 13] * 2
+
+
+def test_missing_model(tmp_path, cases):
+    with pytest.raises(CheckpointError, match="model.pt: exists, but got no such file; train the bundle"):
+        evaluation(tmp_path, cases).run()
+    assert not (tmp_path / "run" / "evaluation").exists()
+
+
+def test_variant_without_its_settings(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
+    with pytest.raises(CheckpointError, match="lost/run.json: names the network of the weights, but got no such file"):
+        evaluation(tmp_path, cases).run()
+
+
+@pytest.mark.parametrize("key", ["label", "mask"])
+@pytest.mark.parametrize("shift", [0.2, 0.05])
+def test_another_grid_than_the_source(tmp_path, cases, key, shift):
+    save_model(tmp_path / "run", Scale(1.0))
+    path = cases["test"][0][key]
+    image = nib.load(path)
+    moved = image.affine.copy()
+    moved[1, 3] += shift
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), moved), path)
+    if shift > 0.1:  # the tolerance of the data check, in mm
+        with pytest.raises(DataError, match=rf"test_1: {key}: has the source's grid, shape \(12, 14, 13\)"):
+            evaluation(tmp_path, cases).run()
+    else:
+        assert evaluation(tmp_path, cases)._load(cases["test"][0]).truth.shape == SHAPE
+
+
+def test_another_shape_than_the_source(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    nib.save(nib.Nifti1Image(np.ones((12, 14, 12), np.float32), RAS), cases["test"][0]["mask"])
+    with pytest.raises(DataError, match=r"test_1: mask: .* but got shape \(12, 14, 12\)"):
+        evaluation(tmp_path, cases).run()
+
+
+def test_a_prediction_that_was_not_inverted(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    cases["test"] = [write(tmp_path, "flipped", 4, "LPS")]  # the same shape as in RAS
+    forgetful = Compose([ToUnitd("pred", window=[-1000, 1000])])
+    with pytest.raises(DataError, match="flipped: prediction: has the source's grid"):
+        evaluation(tmp_path, cases, postprocessing=forgetful).run()
+
+
+def test_no_cases(tmp_path, cases):
+    with pytest.raises(DataError, match="section test: has cases to evaluate, but got 0"):
+        evaluation(tmp_path, {**cases, "test": []}).run()

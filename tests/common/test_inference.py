@@ -1,0 +1,177 @@
+"""A batch of cases: the good ones are written, the bad ones are listed, and nothing is computed in vain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import DataLoader
+from monai.transforms import Compose, Invertd, Orientationd
+
+from common import checkpoints, devices
+from common.checkpoints import WeightsLoader
+from common.errors import CasesFailed, CheckpointError, DataError, OutputError
+from common.export import NiftiExporter
+from common.inference import CaseDataset, CaseEvaluator
+from common.inferers import PlaneInferer
+from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
+
+SHAPE = (4, 5, 6)
+PERMUTED = np.array([[0, -2.0, 0, 90], [0, 0, 1.5, -80], [-3.0, 0, 0, 70], [0, 0, 0, 1]])
+
+
+class Scale(torch.nn.Module):
+    """One weight."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(weight))
+        self.calls = 0
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.weight * slices
+
+
+def values(number: int) -> np.ndarray:
+    return np.random.default_rng(number).uniform(0, 100, SHAPE).astype(np.float32)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Three cases; a test spoils the second."""
+    items = []
+    for number in range(3):
+        path = tmp_path / f"case_{number}.nii.gz"
+        nib.save(nib.Nifti1Image(values(number), PERMUTED), path)
+        items.append({"case": f"case_{number}", "image": str(path)})
+    return items
+
+
+@pytest.fixture
+def network(tmp_path):
+    network = Scale(0.5)
+    checkpoints.save(network.state_dict(), tmp_path / "model.pt")
+    return network
+
+
+def build(
+    folder: Path, cases: list, network: torch.nn.Module, inferer=None, num_workers: int = 0, device: str = "cpu"
+) -> CaseEvaluator:
+    preprocessing = Compose(
+        [
+            LoadVolumed("image"),
+            Orientationd("image", axcodes="RAS", labels=None),
+            ScaleWindowd("image", window=[0, 100]),
+        ]
+    )
+    undo = [
+        Invertd("pred", preprocessing, orig_keys="image", nearest_interp=False),
+        ToUnitd("pred", window=[-1000, 1000]),
+    ]
+    dataset = CaseDataset(cases, preprocessing)
+    return CaseEvaluator(
+        NiftiExporter(str(folder / "out"), "ct", "HU", "bundle 1", str(folder / "model.pt")),
+        device=torch.device(device),
+        val_data_loader=DataLoader(dataset, batch_size=1, num_workers=num_workers),
+        network=network,
+        inferer=inferer or PlaneInferer("axial", multiple_of=1),
+        postprocessing=Compose(undo),
+        val_handlers=[WeightsLoader(network, str(folder / "model.pt"))],
+    )
+
+
+@pytest.mark.parametrize("device", sorted({"cpu", devices.single_device().type}))
+def test_values_and_grid_by_hand(tmp_path, cases, network, device):
+    # [0, 100] -> [-1, 1], halved, [-1, 1] -> [-1000, 1000]: v -> 10 v - 500
+    build(tmp_path, cases, network.to(device), device=device).run()
+    for number in range(3):
+        image = nib.load(tmp_path / "out" / f"case_{number}_ct.nii.gz")
+        np.testing.assert_allclose(image.get_fdata(), 10 * values(number) - 500, atol=0.51)
+        np.testing.assert_array_equal(image.affine, PERMUTED)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == [
+        {"case": f"case_{number}", "status": "done", "file": f"case_{number}_ct.nii.gz"} for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, num_workers):
+    Path(cases[1]["image"]).write_bytes(b"<html>log in first</html>")
+    with pytest.raises(CasesFailed, match="every case succeeds, but got 1 failed: case_1; see .*manifest.json"):
+        build(tmp_path, cases, network, num_workers=num_workers).run()
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
+    assert written == ["case_0_ct.nii.gz", "case_2_ct.nii.gz"]
+    outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [outcome["status"] for outcome in outcomes] == ["done", "failed", "done"]
+    assert "a web page (HTML or XML)" in outcomes[1]["reason"]
+    assert "case_1" in outcomes[1]["reason"]
+
+
+def test_exit_code_of_failed_cases():
+    assert CasesFailed("inference", "every case succeeds", 1, "look").exit_code == 1
+
+
+def test_nan_of_the_network_fails_its_case_alone(tmp_path, cases, network):
+    calls = iter([1.0, float("nan"), 1.0])
+    plain = PlaneInferer("axial", multiple_of=1)
+    with pytest.raises(CasesFailed, match="1 failed: case_1"):
+        build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
+    outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert outcomes[1]["status"] == "failed"
+    assert "is finite, but got 120 voxels of NaN or infinity" in outcomes[1]["reason"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [*(f"case_{n}_ct.{kind}" for n in (0, 2) for kind in ("json", "nii.gz")), "manifest.json"]
+
+
+def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
+    def broken(inputs, model):
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(CasesFailed, match="3 failed: case_0, case_1, case_2"):
+        build(tmp_path, cases, network, broken).run()
+    assert "RuntimeError: out of memory" in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case_2_ct.nii.gz").write_bytes(b"earlier")
+    with pytest.raises(OutputError, match="case_2_ct.nii.gz: does not exist yet"):
+        build(tmp_path, cases, network).run()
+    assert network.calls == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_2_ct.nii.gz"]
+    assert (tmp_path / "out" / "case_2_ct.nii.gz").read_bytes() == b"earlier"
+
+
+def test_nothing_is_computed_for_an_unwritable_folder(tmp_path, cases, network):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="out: is a writable folder"):
+        build(tmp_path, cases, network).run()
+    assert network.calls == 0
+
+
+def test_missing_weights_are_not_the_cases_fault(tmp_path, cases, network):
+    (tmp_path / "model.pt").unlink()
+    with pytest.raises(CheckpointError, match="model.pt: exists, but got no such file"):
+        build(tmp_path, cases, network).run()
+    assert network.calls == 0
+
+
+def test_a_second_run_lists_its_own_outcomes(tmp_path, cases, network):
+    evaluator = build(tmp_path, cases, network)
+    evaluator.run()
+    evaluator.exporter.overwrite = True
+    evaluator.run()
+    assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())) == 3
+
+
+def test_dataset_keeps_the_reason_and_names_unnamed_cases():
+    def refuse(item):
+        raise RuntimeError("applying transform") from DataError("case", "is sound", "a fault", "mend it")
+
+    dataset = CaseDataset([{"image": "a"}, {"image": "b", "case": "named"}], refuse)
+    assert dataset[0] == {"case": "0", "failure": "case: is sound, but got a fault; mend it"}
+    assert dataset[1]["case"] == "named"

@@ -1,0 +1,240 @@
+"""Settings are checked before anything costs time, and a mistake ends a command with one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from common.errors import ConfigError
+from common.settings import check, prepare, running_config
+
+SHIPPED = {
+    "max_epochs": [200, 6],
+    "constant_epochs": [100],
+    "batch_size": [1],
+    "learning_rate": [2.0e-4],
+    "resume": [False],
+    "plane": ["sagittal"],
+    "source_window": [[0, 3500]],
+    "spacing": [None],
+    "loss_weights": [{"adversarial": 1, "l1": 100}],
+    "dataset_dir": ["@demo_data"],
+    "network_def": [{"_target_": "Net"}],
+    "train": [{"trainer": {}}],
+}
+
+
+def refused(config: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(config, SHIPPED)
+
+
+class TestNames:
+    @pytest.mark.parametrize(("typo", "meant"), [("max_epoch", "max_epochs"), ("batchsize", "batch_size")])
+    def test_nearest_match(self, typo, meant):
+        refused({typo: 3}, rf"^--{typo}: is a setting of this bundle, but got .*value 3\); did you mean --{meant}\?$")
+
+    def test_nothing_near_lists_all(self):
+        refused({"zzz": 3}, "the settings are batch_size, constant_epochs, dataset_dir")
+
+    @pytest.mark.parametrize("use", ["@mine", "$@mine + 1", "%mine", "$@mine::part", {"deep": ["@mine"]}])
+    def test_names_that_an_overlay_uses_itself(self, use):
+        check({"mine": 3, "network_def": {"_target_": "Net", "width": use}}, SHIPPED)
+
+    def test_a_longer_name_is_no_use(self):
+        refused({"max_epoch": 3, "plane": "@max_epochs"}, "--max_epoch: is a setting")
+
+    @pytest.mark.parametrize("key", ["tracking_uri", "experiment_name", "run_name", "save_execute_config"])
+    def test_tracking(self, key):
+        check({key: "x"}, SHIPPED)
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("key", "value", "kind"),
+        [
+            ("max_epochs", "ten", "int"),
+            ("max_epochs", 1.5, "int"),
+            ("max_epochs", True, "int"),
+            ("max_epochs", None, "int"),
+            ("max_epochs", [1], "int"),
+            ("learning_rate", True, "float"),
+            ("resume", 1, "bool"),
+            ("resume", "true", "bool"),
+            ("plane", 3, "str"),
+            ("source_window", 3500, "list"),
+            ("source_window", "0,3500", "list"),
+            ("loss_weights", [1, 100], "dict"),
+        ],
+    )
+    def test_another_type_than_the_default(self, key, value, kind):
+        refused({key: value}, f"--{key}: is of type {kind}, such as")
+
+    def test_yaml_s_number_that_is_a_text(self):
+        message = r"type float, such as 0.0002, but got '1e-4' \(str\); write 1.0e-4, not 1e-4, for a number in YAML"
+        refused({"learning_rate": "1e-4"}, message)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("learning_rate", 1),
+            ("source_window", None),
+            ("source_window", (0, 1)),
+            ("loss_weights", None),
+            ("spacing", [1, 1, 1]),
+            ("max_epochs", "$2 * 3"),
+            ("max_epochs", "@batch_size"),
+            ("plane", "%other.yaml::plane"),
+            ("dataset_dir", "/data"),
+        ],
+    )
+    def test_accepted(self, key, value):
+        check({key: value}, SHIPPED)
+
+
+class TestRanges:
+    @pytest.mark.parametrize("value", [0, -3])
+    def test_epochs(self, value):
+        refused({"max_epochs": value}, f"--max_epochs: is above zero, but got {value}; give a positive number")
+
+    @pytest.mark.parametrize("value", [0.0, -1.0e-4, float("nan")])
+    def test_learning_rate(self, value):
+        refused({"learning_rate": value}, "--learning_rate: is above zero, but got")
+
+    @pytest.mark.parametrize("value", [-1, float("nan")])
+    def test_loss_weight(self, value):
+        message = f"--loss_weights::l1: is not negative, but got {value}; give zero or a positive number"
+        refused({"loss_weights": {"adversarial": 0, "l1": value}}, message)
+
+    def test_zero_where_it_means_something(self):
+        check({"constant_epochs": 0, "loss_weights": {"adversarial": 0, "l1": 1}}, SHIPPED)
+        refused({"constant_epochs": -1}, "--constant_epochs: is not negative, but got -1")
+
+
+def probe() -> dict:
+    """Called by a parser in the tests below."""
+    return running_config()
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A folder with configs as a bundle has them."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "train.yaml").write_text(
+        f"""
+bundle_root: {tmp_path}
+seed: 0
+max_epochs: 5
+dataset_dir: null
+prepare: {{_target_: common.settings.prepare, bundle_root: "@bundle_root", seed: "@seed"}}
+data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
+fault: "$1 / 0"
+run: ["@prepare"]
+with_data: ["@prepare", "@data"]
+with_fault: ["@prepare", "@fault"]
+"""
+    )
+    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\n")
+    (tmp_path / "configs" / "metadata.json").write_text('{"version": "0"}')
+    return tmp_path
+
+
+class TestRunningConfig:
+    def test_empty_outside_a_parser(self):
+        assert running_config() == {}
+
+    def test_overrides_are_seen_without_metadata(self):
+        parser = ConfigParser({"a": 1, "b": 2, "probe": {"_target_": f"{__name__}.probe"}, "_meta_": {"version": "1"}})
+        parser["a"] = 7
+        seen = parser.get_parsed_content("probe")
+        assert (seen["a"], seen["b"], seen.keys()) == (7, 2, {"a", "b", "probe"})
+
+    def test_the_outermost_parser_counts(self):
+        inner = f"$__import__('monai').bundle.ConfigParser({{'p': {{'_target_': '{__name__}.probe'}}}})"
+        parser = ConfigParser({"who": "outer", "probe": f"{inner}.get_parsed_content('p')"})
+        assert parser.get_parsed_content("probe")["who"] == "outer"
+
+
+class TestPrepare:
+    def parsed(self, bundle: Path, **overrides) -> ConfigParser:
+        parser = ConfigParser()
+        parser.read_config(bundle / "configs" / "train.yaml")
+        parser.update(overrides)
+        return parser
+
+    def test_known_are_the_keys_of_all_files_but_the_metadata(self, bundle):
+        self.parsed(bundle, extra=2, train={}).get_parsed_content("prepare")
+        with pytest.raises(RuntimeError) as wrapped:
+            self.parsed(bundle, version="1").get_parsed_content("prepare")
+        assert isinstance(wrapped.value.__cause__, ConfigError)
+
+    def test_seeds_the_initial_weights(self, bundle):
+        self.parsed(bundle, seed=5).get_parsed_content("prepare")
+        drawn = torch.rand(3)
+        torch.manual_seed(5)
+        torch.testing.assert_close(drawn, torch.rand(3), rtol=0, atol=0)
+
+    def test_a_library_keeps_its_own_excepthook(self, bundle):
+        before = sys.excepthook
+        prepare(str(bundle), 0)
+        assert sys.excepthook is before
+
+
+class TestDuplicates:
+    def started(self, config_file) -> None:
+        def run(config_file) -> None:  # as MONAI's command of this name
+            prepare(str(Path(config_file[0] if isinstance(config_file, list) else config_file).parents[1]), 0)
+
+        run(config_file)
+
+    @pytest.mark.parametrize("as_list", [False, True])
+    def test_a_key_given_twice(self, bundle, monkeypatch, as_list):
+        monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
+        path = bundle / "configs" / "train.yaml"
+        self.started([str(path)] if as_list else str(path))
+        path.write_text(path.read_text() + "max_epochs: 6\n")
+        with pytest.raises(ConfigError, match="train.yaml: names every setting once, but got .*max_epochs"):
+            self.started([str(path)] if as_list else str(path))
+
+    def test_a_command_without_config_file(self, bundle, monkeypatch):
+        monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
+
+        def run(config_file=None) -> None:  # the name of the file is in an --args_file
+            prepare(str(bundle), 3)
+
+        run()
+        assert torch.initial_seed() == 3
+
+
+def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
+    config = str(bundle / "configs" / "train.yaml")
+    line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
+    return subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=bundle)
+
+
+@pytest.mark.slow
+class TestCommand:
+    def test_a_wrong_setting_ends_with_exit_code_2_and_one_line(self, bundle):
+        result = command(bundle, "--max_epochs", "ten")
+        assert result.returncode == 2
+        last = result.stderr.rstrip().splitlines()[-1]
+        assert last.startswith("error: --max_epochs: is of type int, such as 5, but got 'ten' (str); ")
+        assert "Traceback" not in result.stderr
+
+    def test_so_does_a_mistake_met_later(self, bundle):
+        result = command(bundle, "with_data", "--dataset_dir", "/nowhere")
+        assert result.returncode == 2
+        last = result.stderr.rstrip().splitlines()[-1]
+        assert last.startswith("error: --dataset_dir: is an existing folder, but got /nowhere; correct the path")
+        assert "Traceback" not in result.stderr
+
+    def test_any_other_error_keeps_its_traceback(self, bundle):
+        result = command(bundle, "with_fault")
+        assert result.returncode == 1
+        assert "Traceback (most recent call last)" in result.stderr
+        assert "ZeroDivisionError: division by zero" in result.stderr
