@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+
+def _last_line(message: str) -> str:
+    """The message alone, where PyTorch hands it on from a worker process at the end of that one's stack trace."""
+    if "Traceback" not in message:
+        return message
+    return re.sub(r"^common\.[\w.]+: ", "", message.strip().splitlines()[-1])
+
 
 class UserError(ValueError):
     """A mistake the user can mend; a command that meets one ends with ``exit_code`` and this line on stderr.
@@ -18,7 +27,7 @@ class UserError(ValueError):
     exit_code = 2
 
     def __init__(self, name: str, rule: str | None = None, value: object = None, remedy: str | None = None) -> None:
-        message = name if rule is None else f"{name}: {rule}, but got {value}; {remedy}"
+        message = _last_line(name) if rule is None else f"{name}: {rule}, but got {value}; {remedy}"
         super().__init__(" ".join(message.split()))
 
 

@@ -31,6 +31,8 @@ from common.transforms import head_mask
 logger = logging.getLogger(__name__)
 COPY = "copy_input"
 MODEL = "model"
+RESTORE = "restore"
+"""The setting of ``evaluate.yaml`` that holds the postprocessing, built anew for each variant's preprocessing."""
 
 
 @dataclass
@@ -42,6 +44,16 @@ class Case:
     truth: np.ndarray
     mask: np.ndarray
     affine: np.ndarray
+
+
+@dataclass
+class Method:
+    """What synthesises: a network with the steps before and after it."""
+
+    network: nn.Module
+    preprocessing: Callable
+    inferer: Callable
+    postprocessing: Callable
 
 
 @dataclass
@@ -107,7 +119,7 @@ class Evaluation:
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
             case = self._load(item)
-            predictions = {name: self._predict(item, network, case) for name, network in methods.items()}
+            predictions = {name: self._predict(method, case) for name, method in methods.items()}
             predictions[COPY] = line[0] * case.source + line[1]
             for method, prediction in predictions.items():
                 self.rows.append({"case": item["case"], "method": method, **self._score(prediction, case)})
@@ -121,22 +133,29 @@ class Evaluation:
         print(f"report: {folder / 'report.html'}")
         return summary
 
-    def _methods(self) -> dict[str, nn.Module]:
+    def _methods(self) -> dict[str, Method]:
         """The trained networks by name, ``model`` first."""
         root = Path(self.output_dir)
-        own = root / "models" / checkpoints.WEIGHTS_NAME
-        checkpoints.load_weights(self.network, own)
-        methods = {MODEL: self.network.to(self.device).eval()}
+        methods = {MODEL: Method(self.network, self.preprocessing, self.inferer, self.postprocessing)}
+        self._load_weights(methods[MODEL], root / "models" / checkpoints.WEIGHTS_NAME)
         for weights in sorted(root.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}")):
             run = weights.parents[1]
             if not (run / RUN_NAME).is_file():
                 remedy = "restore it, or remove the variant's folder"
                 raise CheckpointError(str(run / RUN_NAME), "names the network of the weights", "no such file", remedy)
-            config = json.loads((run / RUN_NAME).read_text())["config"]
-            network = ConfigParser(config).get_parsed_content("network_def")
-            checkpoints.load_weights(network, weights)
-            methods[run.name] = network.to(self.device).eval()
+            methods[run.name] = self._variant(json.loads((run / RUN_NAME).read_text())["config"])
+            self._load_weights(methods[run.name], weights)
         return methods
+
+    def _variant(self, config: dict[str, Any]) -> Method:
+        """A variant as it was trained: its own network, preprocessing and stitching."""
+        parser = ConfigParser({RESTORE: running_config().get(RESTORE), **config})
+        parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
+        return Method(*[parser.get_parsed_content(part) for part in parts])
+
+    def _load_weights(self, method: Method, path: Path) -> None:
+        checkpoints.load_weights(method.network, path)
+        method.network.to(self.device).eval()
 
     def _load(self, item: Item) -> Case:
         first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
@@ -151,12 +170,13 @@ class Evaluation:
         axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
         return head_mask(truth, self.head_threshold, axial, item["case"])
 
-    def _predict(self, item: Item, network: nn.Module, case: Case) -> np.ndarray:
-        data = self.preprocessing({key: item[key] for key in ("case", "image")})
+    def _predict(self, method: Method, case: Case) -> np.ndarray:
+        item = case.item
+        data = method.preprocessing({key: item[key] for key in ("case", "image")})
         batch = list_data_collate([data])
         with torch.no_grad():
-            batch["pred"] = self.inferer(batch["image"].to(self.device), network).cpu()
-        restored = self.postprocessing(decollate_batch(batch)[0])["pred"]
+            batch["pred"] = method.inferer(batch["image"].to(self.device), method.network).cpu()
+        restored = method.postprocessing(decollate_batch(batch)[0])["pred"]
         own = getattr(restored, "affine", data["image"].affine)  # that of the network's input if it has none
         remedy = "check that postprocessing inverts preprocessing"
         _require_grid(f"{item['case']}: prediction", restored.shape[1:], own, case.source.shape, case.affine, remedy)

@@ -161,13 +161,30 @@ def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
     assert evaluation(tmp_path, cases)._fit_line() == pytest.approx((slope, intercept), rel=1e-8)
 
 
+def variant_config() -> dict:
+    """A run's configuration with another network, plane and working spacing than the model's."""
+    load = {"_target_": "common.transforms.LoadVolumed", "keys": "image"}
+    turn = {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS", "labels": None}
+    resample = {"_target_": "common.transforms.WorkingSpacingd", "keys": "image", "spacing": None}
+    scale = {"_target_": "common.transforms.ScaleWindowd", "keys": "image", "window": [0, 100]}
+    undo = {"_target_": "Invertd", "keys": "pred", "orig_keys": "image", "transform": "@preprocessing"}
+    unit = {"_target_": "common.transforms.ToUnitd", "keys": "pred", "window": [-1000, 1000]}
+    return {
+        "network_def": {"_target_": f"{__name__}.Shift"},
+        "preprocessing": {"_target_": "Compose", "transforms": [load, turn, resample, scale]},
+        "validate": {"inferer": {"_target_": "common.inferers.PlaneInferer", "plane": "axial", "multiple_of": 4}},
+        "restore": {"_target_": "Compose", "transforms": [{**undo, "nearest_interp": False}, unit]},
+        "unrelated": "@absent",
+    }
+
+
 def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     variant = Shift()
     variant.shift.data.fill_(0.25)  # 0.25 of half the target's window: 250 HU
     save_model(tmp_path / "run" / "variants" / "no_adversarial", variant)
     run = tmp_path / "run" / "variants" / "no_adversarial" / "run.json"
-    run.write_text(json.dumps({"config": {"network_def": {"_target_": f"{__name__}.Shift"}, "unrelated": "@absent"}}))
+    run.write_text(json.dumps({"config": variant_config()}))
     evaluation(tmp_path, cases).run()
     rows = table(tmp_path)
     assert {method for _, method in rows.index} == {"model", "no_adversarial", "copy_input"}
