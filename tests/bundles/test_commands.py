@@ -134,8 +134,8 @@ def test_variants_stay_out_of_the_main_model(demo_run):
 
 def test_report_needs_no_other_file(demo_run):
     page = (demo_run.output_dir / "evaluation" / "report.html").read_text()
-    assert re.findall(r"<(?:script[^>]*src|link|iframe)|@import|url\((?!data:)", page) == []
-    assert set(re.findall(r'(?:src|href)="([^"]{5})', page)) <= {"data:", *re.findall(r'href="(#[^"]{4})', page)}
+    fetched = re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page)
+    assert fetched == []
     assert page.count('src="data:image/') >= 2
     for name in ("model", "copy_input", *demo_run.variants):
         assert name in page
@@ -209,8 +209,8 @@ def test_bad_files_fail_alone_and_orientation_does_not_matter(demo_run, export, 
         "inference", ["inference", "demo"], dataset_dir=folder, weights=demo_run.weights, predictions_dir=out
     )
     assert done.returncode == 1
-    said = last_line(done.stderr)
-    assert re.match(r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json", said)
+    rule = r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json"
+    assert re.match(rule, last_line(done.stderr))
     manifest = {entry["case"]: entry for entry in json.loads((out / "manifest.json").read_text())}
     assert {name: entry["status"] for name, entry in manifest.items()} == {
         "a_lps": "done", "b_permuted": "done", "c_cut": "failed", "d_oblique": "done", "e_page": "failed",

@@ -83,6 +83,16 @@ def test_each_number_given_as_a_word_is_refused(bundle):
         assert "but got 'many' (str)" in said
 
 
+def test_flags_are_given_in_the_words_of_yaml(bundle):
+    parser = bundle.parser("train", "demo", resume="true", tensorboard="false", samples_per_epoch="null")
+    parser.get_parsed_content("prepare")
+    read = [parser.get_parsed_content(name) for name in ("resume", "tensorboard", "samples_per_epoch")]
+    assert [type(value) for value in read] == [bool, bool, type(None)]
+    assert read[:2] == [True, False]
+    said = complaint(bundle.parser("train", "demo", resume="yes"), "prepare")
+    assert said.startswith("--resume: is of type bool, such as False, but got 'yes' (str); ")
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "rule"),
     [
