@@ -243,7 +243,8 @@ class GanTrainer(SupervisedTrainer):
     def _complete_epoch(self) -> None:
         self.require_finite()
         averaged = self.ema.module.buffers() if self.ema is not None else ()
-        devices.average([*self.method.buffers(), *averaged])  # each process gathered its own batch statistics
+        own = (*self.method.generators.buffers(), *self.method.discriminators.buffers())
+        devices.average([*own, *averaged])  # each process gathered its own batch statistics
         devices.average(self._sums.values())
         self.state.metrics |= {name: float(total) / self.state.epoch_length for name, total in self._sums.items()}
         self.state.metrics["learning_rate"] = self.optimizers["generators"].param_groups[0]["lr"]
@@ -284,8 +285,8 @@ class GanTrainer(SupervisedTrainer):
         """Go on from :meth:`state_to_save`, in the middle of an epoch too.
 
         Raises:
-            ConfigError: where the epoch has another length, the moving average was switched on or off, or the networks
-                are others.
+            ConfigError: where the epoch has another length, the seed is another, the moving average or the schedule was
+                switched on or off, or the networks are others.
         """
         if saved["epoch_length"] != self.state.epoch_length:
             raise ConfigError(
@@ -294,13 +295,12 @@ class GanTrainer(SupervisedTrainer):
                 self.state.epoch_length,
                 "use its data, batch_size and number of processes, or start anew with --resume false",
             )
-        if (saved["ema"] is None) != (self.ema is None):
-            raise ConfigError(
-                "ema_decay",
-                "is on or off as in the run to resume",
-                "on" if self.ema else "off",
-                "set it as it was, or start anew with --resume false",
-            )
+        now = {"seed": self.seed, "ema_decay": self.ema is not None, "schedule": len(self.schedulers)}
+        then = {"seed": saved["seed"], "ema_decay": saved["ema"] is not None, "schedule": len(saved["schedulers"])}
+        for name, value in now.items():
+            if value != then[name]:
+                remedy = "set it as it was, or start anew with --resume false"
+                raise ConfigError(name, f"is {then[name]} as in the run to resume", value, remedy)
         try:
             self.method.load_state_dict(saved["networks"])
         except RuntimeError as error:
@@ -323,7 +323,18 @@ class GanTrainer(SupervisedTrainer):
 
 
 class Validation(ValidationHandler):
-    """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on)."""
+    """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on).
+
+    Validates after every ``interval`` epochs, and after the last, so that each run ends with a ``model.pt``.
+    """
+
+    def attach(self, engine: GanTrainer) -> None:  # type: ignore[override]
+        """Follow ``engine``."""
+
+        def due(engine: GanTrainer, epoch: int) -> bool:
+            return epoch % self.interval == 0 or epoch == engine.state.max_epochs
+
+        engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
 
     def __call__(self, engine: GanTrainer) -> None:  # type: ignore[override]
         """Validate now."""

@@ -187,5 +187,5 @@ def _end_command(kind: type[BaseException], error: BaseException, trace: Any) ->
         sys.__excepthook__(kind, error, trace)
         return
     sys.stdout.flush()
-    print(f"error: {cause}", file=sys.stderr, flush=True)
+    print(f"\nerror: {cause}", file=sys.stderr, flush=True)  # a progress bar may stand unfinished on the line
     raise SystemExit(cause.exit_code)

@@ -77,7 +77,8 @@ class Bundle:
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end and return exit code, stdout and stderr."""
         words = [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
-        return subprocess.run(words, cwd=cwd, env=self.environment(), capture_output=True, text=True, timeout=600)
+        done = subprocess.run(words, cwd=cwd, env=self.environment(), capture_output=True, timeout=600)
+        return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> subprocess.Popen[bytes]:
         """Start and return at once; everything it prints goes to ``log``."""
@@ -100,8 +101,8 @@ def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[st
 
 
 def last_line(text: str) -> str:
-    """The last line of stderr that is not blank; progress bars return to the start of their line."""
-    return [line for line in text.replace("\r", "\n").splitlines() if line.strip()][-1]
+    """The last line that is not blank; a progress bar that returns to the start of its line is still on it."""
+    return text.rstrip().split("\n")[-1]
 
 
 def mistake(error: BaseException) -> UserError:

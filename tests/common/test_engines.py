@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
-from monai.engines import SupervisedTrainer
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from common import checkpoints
 from common.data.sampling import EpochSampler
-from common.engines import GanTrainer
+from common.engines import GanTrainer, Validation
 from common.errors import ConfigError, TrainingError
 from common.losses import AdversarialLoss, l1
 from common.methods import Batch, GanMethod, Losses
@@ -568,8 +568,8 @@ def test_the_comparison_would_notice_lost_randomness(uninterrupted: tuple[dict, 
     trainer.run()
     saved = trainer.state_to_save()
     other = _resumable(4, seed=0)
-    other.seed = 8  # other dropout
     other.load_saved_state(saved)
+    other.seed = 8  # other dropout
     other.run()
     with pytest.raises(AssertionError):
         assert_same(other.state_to_save()["networks"], uninterrupted[0]["networks"])
@@ -589,10 +589,10 @@ def test_an_epoch_of_another_length_is_refused() -> None:
         _resumable(1, seed=0).load_saved_state(saved)
 
 
-@pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "off"), (None, 0.9, "on")])
+@pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "False"), (None, 0.9, "True")])
 def test_switching_the_moving_average_is_refused(before: float | None, now: float | None, found: str) -> None:
     saved = _resumable(1, seed=0, ema_decay=before).state_to_save()
-    with pytest.raises(ConfigError, match=f"ema_decay: is on or off as in the run to resume, but got {found}; set it"):
+    with pytest.raises(ConfigError, match=f"ema_decay: is .* as in the run to resume, but got {found}; set it"):
         _resumable(1, seed=0, ema_decay=now).load_saved_state(saved)
 
 
@@ -600,7 +600,8 @@ def test_networks_of_another_size_are_refused() -> None:
     saved = _resumable(1, seed=0).state_to_save()
     method = Toy(*_convolutions(), kind="bce", adversarial=1, l1=10)
     images = torch.rand(2 * EPOCH, 1, 8, 8)
-    other = GanTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, ema_decay=0.9)
+    schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
+    other = GanTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
     with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume, but got .*; use its"):
         other.load_saved_state(saved)
 
@@ -659,3 +660,17 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
         torch.testing.assert_close(found["networks"], dict(method.state_dict()), rtol=1e-5, atol=1e-6)
         assert found["metrics"] == pytest.approx(alone.state.metrics, rel=1e-5)
     assert_same(both[0]["statistics"], both[1]["statistics"], "batch statistics of the deployed average")
+
+
+def test_another_seed_is_refused_on_resume() -> None:
+    saved = _resumable(1, seed=0).state_to_save() | {"seed": 8}
+    with pytest.raises(ConfigError, match="seed: is 8 as in the run to resume, but got 7; set it as it was"):
+        _resumable(1, seed=0).load_saved_state(saved)
+
+
+def test_validation_comes_after_the_last_epoch_too() -> None:
+    validated: list[int] = []
+    evaluator = SupervisedEvaluator(CPU, [{"image": torch.zeros(1, 1, 8, 8)}], nn.Identity())
+    evaluator.add_event_handler(Events.COMPLETED, lambda engine: validated.append(engine.state.epoch))
+    _resumable(5, seed=0, handlers=[Validation(interval=2, validator=evaluator)]).run()
+    assert validated == [2, 4, 5]

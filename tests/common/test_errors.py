@@ -61,3 +61,10 @@ class _Broken(Dataset):
 def test_a_worker_process_hands_the_error_on() -> None:
     with pytest.raises(errors.DataError, match=r"case_1: is finite, but got NaN; restore it"):
         next(iter(DataLoader(_Broken(), num_workers=1)))
+
+
+def test_a_message_from_a_worker_process_loses_its_stack_trace():
+    trace = 'Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File "x.py"\n'
+    assert str(errors.DataError(trace + "common.errors.DataError: case_1: is finite, but got NaN; mend it")) == (
+        "case_1: is finite, but got NaN; mend it"
+    )

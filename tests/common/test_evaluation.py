@@ -162,7 +162,7 @@ def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
 
 
 def variant_config() -> dict:
-    """A run's configuration with another network, plane and working spacing than the model's."""
+    """A run's configuration with another network and plane than the model's."""
     load = {"_target_": "common.transforms.LoadVolumed", "keys": "image"}
     turn = {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS", "labels": None}
     resample = {"_target_": "common.transforms.WorkingSpacingd", "keys": "image", "spacing": None}

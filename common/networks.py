@@ -1,0 +1,111 @@
+"""The 2-D networks that several methods use: the U-Net generator and the patch discriminator of Isola et al. 2017."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.initialise import normal_
+
+
+class UNetGenerator(nn.Module):
+    """U-Net with 4x4 kernels at stride 2 and a skip at every level (Isola et al. 2017, appendix 6.1.1).
+
+    ``depth=8, width=64`` is ``unet_256``, 54.4 M parameters: 64-128-256-512x5 features. Input (B, C, H, W) in [-1, 1]
+    with sides divisible by ``2 ** depth``; output (B, C', H, W) in [-1, 1].
+
+    Args:
+        in_channels: of the source; slices a slab times channels.
+        out_channels: of the target.
+        depth: halvings of the resolution.
+        width: features of the outermost level, at most eight times as many inside.
+        dropout: probability in the (up to three) inner blocks that the published network has it in.
+        upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which leaves
+            no checkerboard (Odena et al. 2016).
+        bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.
+
+    Raises:
+        ConfigError: for another ``upsampling``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        depth: int = 8,
+        width: int = 64,
+        dropout: float = 0.5,
+        upsampling: str = "transposed",
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        if upsampling not in ("transposed", "resize"):
+            raise ConfigError("upsampling", "is transposed or resize", repr(upsampling), "choose one of them")
+        features = [min(width * 2**level, width * 8) for level in range(depth)]
+        self.encoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for level, count in enumerate(features):
+            outer, inner = level == 0, level == depth - 1
+            above = in_channels if outer else features[level - 1]
+            self.encoder.append(_down(above, count, activate=not outer, normalise=not (outer or inner)))
+            below = count if inner else count * 2
+            produced = out_channels if outer else features[level - 1]
+            block = [nn.ReLU(), *_up(below, produced, upsampling, bias=outer)]
+            if not outer:
+                block.append(nn.BatchNorm2d(produced))
+            if level > 3 and not inner:
+                block.append(nn.Dropout(dropout))
+            if outer and bounded:
+                block.append(nn.Tanh())
+            self.decoder.append(nn.Sequential(*block))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Synthesise the target slice."""
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        for level in reversed(range(len(skips))):
+            x = self.decoder[level](x if level == len(skips) - 1 else torch.cat([skips[level], x], dim=1))
+        return x
+
+
+def _down(above: int, count: int, activate: bool, normalise: bool) -> nn.Sequential:
+    block: list[nn.Module] = [nn.LeakyReLU(0.2)] if activate else []
+    block.append(nn.Conv2d(above, count, 4, 2, 1, bias=False))
+    return nn.Sequential(*block, nn.BatchNorm2d(count)) if normalise else nn.Sequential(*block)
+
+
+def _up(below: int, produced: int, upsampling: str, bias: bool) -> list[nn.Module]:
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(below, produced, 4, 2, 1, bias=bias)]
+    return [nn.Upsample(scale_factor=2), nn.Conv2d(below, produced, 3, 1, 1, bias=bias)]
+
+
+class PatchDiscriminator(nn.Module):
+    """Judges overlapping patches, 70x70 with three layers (Isola et al. 2017, appendix 6.1.2): C64-C128-C256-C512-1.
+
+    Input (B, C, H, W), source and target stacked; output (B, 1, H', W') logits.
+
+    Args:
+        in_channels: of source and target together.
+        width: features of the first layer.
+        layers: with stride 2; a last layer and the output follow at stride 1.
+    """
+
+    def __init__(self, in_channels: int = 2, width: int = 64, layers: int = 3) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        count = width
+        for layer in range(1, layers + 1):
+            before, count = count, min(width * 2**layer, width * 8)
+            blocks += [nn.Conv2d(before, count, 4, 2 if layer < layers else 1, 1, bias=False), nn.BatchNorm2d(count)]
+            blocks.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*blocks, nn.Conv2d(count, 1, 4, 1, 1))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every patch being real."""
+        return self.layers(x)
