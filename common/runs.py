@@ -150,6 +150,8 @@ class RunFolder:
             row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
         self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
         if devices.rank() == 0:
+            if not self._validates():
+                self._save_weights(engine)
             self._write_log()
             self._save(engine)
         self._leave(engine)
@@ -160,9 +162,17 @@ class RunFolder:
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
             state.best_metric_epoch = -1
         if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
-            weights = {name: value.detach().cpu() for name, value in engine.method.deployed.state_dict().items()}
-            checkpoints.save(weights, self.models / checkpoints.WEIGHTS_NAME)
+            self._save_weights(engine)
             logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
+
+    def _validates(self) -> bool:
+        """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
+        return bool(len(self.validator.data_loader))  # type: ignore[arg-type]
+
+    def _save_weights(self, engine: GanTrainer) -> None:
+        with engine.deployed_weights() as network:
+            weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+        checkpoints.save(weights, self.models / checkpoints.WEIGHTS_NAME)
 
     def leave_if_asked(self, engine: GanTrainer) -> None:
         """In the midst of an epoch, save and leave when a signal asked for it; at its end the epoch is completed first."""

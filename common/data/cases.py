@@ -11,7 +11,7 @@ from typing import Any
 
 from common import devices
 from common.data.checks import check_cases, require_clean
-from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
+from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, write_datalist
 from common.data.layouts import find_cases
 from common.errors import DataError
 
@@ -32,11 +32,17 @@ def training_cases(
     seed: int = 0,
     check: Mapping[str, Any] | None = None,
     keep_split: bool = False,
+    target_dir: str | None = None,
 ) -> dict[str, list[Item]]:
-    """The items of ``training``, ``validation`` and ``test``, checked, and written to ``run_dir/datalist.json``.
+    """The items of every section, checked, and written to ``run_dir/datalist.json``.
+
+    Sections are ``training`` (pairs, empty where the data have none), ``training_A`` and ``training_B`` (pools drawn
+    without pairing; those of the datalist, else sources and targets of ``training``), ``validation`` and ``test``. An
+    item of pool B has its scan under ``label``.
 
     Args:
-        dataset_dir: holds ``<case>/<name>.nii.gz``; the default of a bundle is ``demo_data``.
+        dataset_dir: holds ``<case>/<name>.nii.gz``, or a ``datalist.json`` about its files; the default of a bundle is
+            ``demo_data``.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
         run_dir: receives the datalist, so that a run's split is known.
@@ -48,33 +54,41 @@ def training_cases(
         check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
         keep_split: take the split that ``run_dir`` has for the same data, and write none: a case that came later must
             not move a training case to the test.
+        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets. There
+            are no pairs then, so neither validation nor test.
 
     Raises:
-        DataError: for a folder or file that does not exist, or cases that cannot be used, all named at once.
+        DataError: for a folder or file that does not exist, an empty pool, or cases that cannot be used, all named at
+            once.
     """
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()
     kept = Path(run_dir, DATALIST_NAME)
     keep_split = keep_split and datalist is None and _root_of(kept) == os.path.abspath(dataset_dir)
-    if datalist is not None or keep_split:
-        lists = load_datalist(datalist or kept)
+    listed = datalist or (str(kept) if keep_split else _listed_in(dataset_dir))
+    if listed is not None:
+        lists = load_datalist(listed)
+    elif target_dir is not None:
+        pools = (find_cases(require_dir(dataset_dir), "folders", source, None, mask),
+                 find_cases(require_dir(target_dir), "folders", target, None, mask))
+        lists = dict(zip(POOLS, pools, strict=True))
     else:
         lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)
-    for section in ("training", "validation"):
-        if not lists.get(section):
-            raise DataError(
-                f"section {section}",
-                "has at least one case",
-                {name: len(items) for name, items in lists.items()},
-                "add cases, or write a datalist",
-            )
+    lists = {section: lists.get(section, []) for section in (*SPLITS, *POOLS)}
+    paired = not any(lists[pool] for pool in POOLS)
+    for section in ("training", "validation") if paired else POOLS:
+        if not lists[section]:
+            counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
+            raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
+    checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
     if devices.rank() == 0:
         if check is not None:
-            require_clean(check_cases(lists, **check))
+            require_clean(check_cases(checked, **check))
         if not keep_split:
-            write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
-    return {section: lists.get(section, []) for section in ("training", "validation", "test")}
+            filled = {section: items for section, items in lists.items() if items}
+            write_datalist(filled, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
+    return {**checked, **(dict.fromkeys(POOLS, checked["training"]) if paired else {})}
 
 
 def inference_cases(
@@ -94,8 +108,8 @@ def inference_cases(
         DataError: where there is nothing at ``dataset_dir``.
     """
     announce(dataset_dir, demo_data, datalist, phantoms)
-    if datalist is not None:
-        items = load_datalist(datalist).get("test", [])
+    if listed := datalist or _listed_in(dataset_dir):
+        items = load_datalist(listed).get("test", [])
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
     elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith(NIFTI)):
@@ -107,6 +121,11 @@ def inference_cases(
     if not items:
         raise DataError(datalist or dataset_dir, "has cases to infer (section test)", "none", "give volumes")
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
+
+
+def validation_cases(items: Sequence[Item]) -> list[Item]:
+    """This process's part of the items that have a target to be compared with."""
+    return devices.shard([item for item in items if "label" in item])
 
 
 def announce(dataset_dir: str, demo_data: str, datalist: str | None, phantoms: Callable[[Path], None]) -> None:
@@ -141,6 +160,16 @@ def require_dir(dataset_dir: str) -> Path:
 
 def _root_of(datalist: Path) -> str | None:
     return json.loads(datalist.read_text()).get("root") if datalist.is_file() else None
+
+
+def _listed_in(dataset_dir: str) -> str | None:
+    path = Path(dataset_dir, DATALIST_NAME)
+    return str(path) if path.is_file() else None
+
+
+def _as_target(item: Item) -> Item:
+    """An item of pool B, whose scan is a target, whatever the datalist calls it."""
+    return {"label" if key == "image" else key: value for key, value in item.items()}
 
 
 def _same(one: str, other: str) -> bool:

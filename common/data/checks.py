@@ -103,6 +103,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
 
 def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> list[Volume]:
     """All channels of the image; none where one cannot be read, since they are judged together."""
+    if "image" not in item:  # a target of an unpaired pool
+        return []
     if isinstance(item["image"], str):
         volume = _read(item["image"], item, expected.channels, expected, findings)
         return [volume] if volume else []
@@ -133,16 +135,20 @@ def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding
         yield images[0].where(rule, found, "correct the windows")
     elif windows is not None:
         for (volume, values), window in zip(channels, np.broadcast_to(windows, (len(channels), 2)), strict=True):
-            yield from volumes.plausible_range(volume, values, window)
+            yield from _plausible(volume, values, window)
     if expected.min_shape is not None:
         yield from volumes.large_enough(images[0], expected.min_shape)
 
 
 def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
     yield from volumes.not_constant(label)
-    if window is None:
-        return
-    if window[0] < HU_MINIMUM and window[1] > HU_MAXIMUM:
-        yield from volumes.plausible_hu(label)
+    if window is not None:
+        yield from _plausible(label, label.values, window)
+
+
+def _plausible(volume: Volume, values: np.ndarray, window: Sequence[float]) -> Iterator[Finding]:
+    """A window across water and bone is one of HU, which have a known scale; others give the magnitude alone."""
+    if window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM:
+        yield from volumes.plausible_hu(volume)
     else:
-        yield from volumes.plausible_range(label, label.values, window)
+        yield from volumes.plausible_range(volume, values, window)

@@ -18,7 +18,7 @@ Item = dict[str, Any]
 SPLITS = ("training", "validation", "test")
 POOLS = ("training_A", "training_B")
 """Unpaired training: source and target scans drawn independently; each item's scan is its ``image``."""
-PATH_KEYS = ("image", "label", "mask", "lesion", "nawm")
+PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
 ITEM_KEYS = ("case", "patient", *PATH_KEYS)
 
 

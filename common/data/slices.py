@@ -9,6 +9,7 @@ import torch
 from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from common.errors import ConfigError, DataError
 from common.inferers import odd_neighbours, plane_axis, slabs
@@ -33,6 +34,7 @@ class SliceDataset(CacheDataset):
         min_foreground: least share of a slice inside the mask.
         seed: of the augmentation.
         num_workers: threads that fill the cache.
+        keys: of ``image`` and ``label``, those that a sample holds.
 
     Raises:
         DataError: where no slice holds enough foreground.
@@ -50,7 +52,9 @@ class SliceDataset(CacheDataset):
         min_foreground: float = 0.01,
         seed: int = 0,
         num_workers: int = 1,
+        keys: Sequence[str] = ("image", "label"),
     ) -> None:
+        self.keys = tuple(keys)
         self.axis = plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
         super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
@@ -72,8 +76,8 @@ class SliceDataset(CacheDataset):
 
     def _require_arrays(self) -> None:
         for number, item in enumerate(self._cache):
-            if missing := {"image", "label", "mask"} - item.keys():
-                rule = "gives image, label and mask through MONAI transforms without randomness"
+            if missing := {*self.keys, "mask"} - item.keys():
+                rule = f"gives {', '.join(self.keys)} and mask through MONAI transforms without randomness"
                 value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
                 remedy = "add HeadMaskd or mask files; move chance to augmentation"
                 raise ConfigError("preprocessing", rule, value, remedy)
@@ -94,10 +98,51 @@ class SliceDataset(CacheDataset):
         number, place = self.slices[index]
         centre = range(place, place + 1)
         sample = {
-            "image": slabs(self._volume(number, "image"), self.axis, self.neighbours, centre)[0],
-            "label": slabs(self._volume(number, "label"), self.axis, 1, centre)[0],
+            key: slabs(self._volume(number, key), self.axis, self.neighbours if key == "image" else 1, centre)[0]
+            for key in self.keys
         }
         self.augmentation.set_random_state(seed=derive(self.seed, epoch, index) % 2**32)
         sample = self.augmentation(sample)
         plain = {k: v.as_tensor() if hasattr(v, "as_tensor") else v for k, v in sample.items()}
         return {**plain, "case": self._cache[number].get("case", str(number))}
+
+
+class UnpairedSliceDataset(Dataset):
+    """Slices of two pools of cases that nothing pairs: ``image`` from pool A, ``label`` from pool B.
+
+    An epoch visits every slice of pool A once; the slice of pool B beside it is drawn anew each epoch from all of its
+    slices. Like in :class:`SliceDataset`, a sample follows from (``seed``, epoch, index) alone, and A and B are cropped
+    independently.
+
+    Args:
+        data: pool A, items with ``image`` and ``case``.
+        target_data: pool B, items with ``label`` and ``case``.
+        transform: preprocessing of both, with ``allow_missing_keys``.
+        augmentation: random transforms, with ``allow_missing_keys``.
+        seed: of drawing and augmentation.
+        **slicing: further arguments of :class:`SliceDataset` for both pools.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        target_data: Sequence[dict[str, Any]],
+        transform: Callable,
+        augmentation: Callable | None = None,
+        seed: int = 0,
+        **slicing: Any,
+    ) -> None:
+        sources = [{key: value for key, value in item.items() if key != "label"} for item in data]
+        targets = [{key: value for key, value in item.items() if key != "image"} for item in target_data]
+        self.seed = seed
+        self.sources = SliceDataset(sources, transform, augmentation, seed=seed, keys=["image"], **slicing)
+        self.targets = SliceDataset(targets, transform, augmentation, seed=seed + 1, keys=["label"], **slicing)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        source = self.sources[epoch, index]
+        target = self.targets[epoch, derive(self.seed, epoch, index) % len(self.targets)]
+        return {**source, "label": target["label"], "case": f"{source['case']}, {target['case']}"}

@@ -11,7 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.cases import inference_cases, training_cases
+from common.data.cases import inference_cases, training_cases, validation_cases
+from common.data.datalist import SPLITS
 from common.errors import DataError
 from common.phantoms import write_mr2ct
 
@@ -44,6 +45,10 @@ def call(tmp_path):
     return lambda **given: training_cases(**{**places, **given})
 
 
+def sizes(lists: dict[str, list[dict]]) -> dict[str, int]:
+    return {section: len(lists[section]) for section in SPLITS}
+
+
 def names(items: list[dict]) -> list[str]:
     return [item["case"] for item in items]
 
@@ -53,14 +58,14 @@ class TestTraining:
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"))
         # one patient each first; of 10 the fractions then lack 6, 0.5, 0.5, so that training fills up before the others
-        assert {section: len(items) for section, items in lists.items()} == {"training": 7, "validation": 2, "test": 1}
-        assert sorted(sum((names(items) for items in lists.values()), [])) == [f"case_{n:02d}" for n in range(10)]
+        assert sizes(lists) == {"training": 7, "validation": 2, "test": 1}
+        assert sorted(sum((names(lists[section]) for section in SPLITS), [])) == [f"case_{n:02d}" for n in range(10)]
         item = lists["training"][0]
         assert Path(item["image"]) == tmp_path / "data" / item["case"] / "mr.nii.gz"
         assert Path(item["label"]) == tmp_path / "data" / item["case"] / "ct.nii.gz"
         assert Path(item["mask"]) == tmp_path / "data" / item["case"] / "mask.nii.gz"
         written = json.loads((tmp_path / "run" / "datalist.json").read_text())
-        assert {section: names(written[section]) for section in lists} == {s: names(lists[s]) for s in lists}
+        assert {section: names(written[section]) for section in SPLITS} == {s: names(lists[s]) for s in SPLITS}
         assert written["seed"] == 0
 
     def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
@@ -78,13 +83,13 @@ class TestTraining:
         written = (tmp_path / "run" / "datalist.json").read_text()
         assert call(dataset_dir=str(tmp_path / "data"), keep_split=True) == lists
         assert (tmp_path / "run" / "datalist.json").read_text() == written
-        assert sum(map(len, call(dataset_dir=str(tmp_path / "data")).values())) == 16
+        assert sum(sizes(call(dataset_dir=str(tmp_path / "data"))).values()) == 16
 
     def test_a_kept_split_is_of_the_same_data_only(self, tmp_path, call):
         write_cases(tmp_path / "data")
         write_cases(tmp_path / "other", 5)
         call(dataset_dir=str(tmp_path / "data"))
-        assert sum(map(len, call(dataset_dir=str(tmp_path / "other"), keep_split=True).values())) == 5
+        assert sum(sizes(call(dataset_dir=str(tmp_path / "other"), keep_split=True)).values()) == 5
 
     def test_names_and_channels(self, tmp_path, call):
         for number in range(3):
@@ -113,7 +118,7 @@ class TestTraining:
         with caplog.at_level(logging.INFO):
             lists = call(dataset_dir=f"{tmp_path}/./demo", phantoms=phantoms)
         assert generated == [tmp_path / "demo"]
-        assert sum(map(len, lists.values())) == 4
+        assert sum(sizes(lists).values()) == 4
         first = caplog.records[0]
         assert first.levelno == logging.WARNING
         assert "GENERATED PHANTOMS are used (no patient, no scanner)" in first.message
@@ -135,7 +140,7 @@ class TestTraining:
         content = {"training": [place("case_03")], "validation": [place("case_01")]}
         (tmp_path / "list.json").write_text(json.dumps(content))
         lists = call(dataset_dir=str(tmp_path / "demo"), datalist=str(tmp_path / "list.json"))
-        assert {section: names(items) for section, items in lists.items()} == {
+        assert {section: names(items) for section, items in lists.items() if section in SPLITS} == {
             "training": ["case_03"],
             "validation": ["case_01"],
             "test": [],
@@ -151,7 +156,7 @@ class TestTraining:
 
     def test_no_validation_cases(self, tmp_path, call):
         write_cases(tmp_path / "data", 1)
-        with pytest.raises(DataError, match="section validation: has at least one case, but got .*'validation': 0"):
+        with pytest.raises(DataError, match="section validation: has at least one case, but got .*validation 0"):
             call(dataset_dir=str(tmp_path / "data"))
 
     def test_a_bad_case_is_named_before_anything_is_written(self, tmp_path, call):
@@ -224,9 +229,72 @@ def test_phantoms_of_inference_are_those_that_training_leaves_for_the_test(phant
     phantoms = partial(write_mr2ct, cases=4, spacing=6.0, seed=0)
     places = {"dataset_dir": str(phantom_root), "demo_data": str(phantom_root), "phantoms": phantoms}
     lists = training_cases(**places, run_dir=str(tmp_path), check={"progress": False})
-    assert {section: len(items) for section, items in lists.items()} == {"training": 2, "validation": 1, "test": 1}
+    assert sizes(lists) == {"training": 2, "validation": 1, "test": 1}
     inferred = inference_cases(**places)
     assert [item["image"] for item in inferred] == [item["image"] for item in lists["test"]]
     ct = nib.load(lists["training"][0]["label"])
     np.testing.assert_allclose(ct.header.get_zooms(), 6)
     assert ct.get_fdata()[0, 0, 0] == pytest.approx(-1000, abs=100)  # air, in HU
+
+
+def pool(folder, name, cases, value):
+    for case in cases:
+        (folder / case).mkdir(parents=True)
+        volume = np.full((6, 6, 6), value, np.float32)
+        volume[0] = -1000
+        volume[1] = 1000
+        nib.save(nib.Nifti1Image(volume, np.eye(4)), folder / case / f"{name}.nii.gz")
+    return str(folder)
+
+
+def test_two_folders_are_two_pools_without_pairs(tmp_path):
+    sources, targets = pool(tmp_path / "a", "cect", ["x", "y"], 300), pool(tmp_path / "b", "ct", ["z"], 40)
+    lists = training_cases(
+        sources, "", forbidden, str(tmp_path / "run"), source="cect", target="ct", target_dir=targets, check={}
+    )
+    assert [item["case"] for item in lists["training_A"]] == ["x", "y"]
+    assert [(item["case"], Path(item["label"]).name) for item in lists["training_B"]] == [("z", "ct.nii.gz")]
+    assert "image" not in lists["training_B"][0]
+    assert lists["training"] == lists["validation"] == lists["test"] == []
+
+
+def test_pairs_give_both_pools_from_their_training_cases(tmp_path):
+    root = tmp_path / "data"
+    for name in ("mr", "ct"):
+        for case in ("a", "b", "c"):
+            (root / case).mkdir(parents=True, exist_ok=True)
+            volume = np.random.default_rng(ord(case)).normal(size=(6, 6, 6)).astype(np.float32)
+            nib.save(nib.Nifti1Image(volume, np.eye(4)), root / case / f"{name}.nii.gz")
+    lists = training_cases(str(root), "", forbidden, str(tmp_path / "run"))
+    assert lists["training_A"] == lists["training_B"] == lists["training"]
+    assert len(lists["training"]) == 1
+
+
+def test_an_empty_pool_is_named(tmp_path):
+    sources = pool(tmp_path / "a", "cect", ["x"], 300)
+    path = tmp_path / "a" / "datalist.json"
+    path.write_text(json.dumps({"training_A": [{"case": "x", "image": "x/cect.nii.gz"}]}))
+    with pytest.raises(DataError, match="section training_B: has at least one case, but got .*training_A 1, training_B 0"):
+        training_cases(sources, "", forbidden, str(tmp_path / "run"))
+
+
+def test_a_pool_of_another_modality_is_refused(tmp_path):
+    sources = pool(tmp_path / "a", "cect", ["x"], 300)
+    mr = tmp_path / "b" / "m" / "ct.nii.gz"
+    mr.parent.mkdir(parents=True)
+    nib.save(nib.Nifti1Image(np.linspace(0, 3000, 216, dtype=np.float32).reshape(6, 6, 6), np.eye(4)), mr)
+    windows = {"source_range": [-200, 600], "target_range": [-200, 600]}
+    with pytest.raises(DataError, match="m .ct.nii.gz.: a CT in HU reaches below -200 and above 200, but got 0 to 3000"):
+        training_cases(
+            sources, "", forbidden, str(tmp_path / "run"), source="cect", target_dir=str(tmp_path / "b"), check=windows
+        )
+
+
+def test_a_folder_with_a_datalist_is_read_through_it(tmp_path):
+    sources = pool(tmp_path / "a", "cect", ["x", "y"], 300)
+    Path(sources, "datalist.json").write_text(json.dumps({"test": [{"case": "only", "image": "y/cect.nii.gz"}]}))
+    assert [item["case"] for item in inference_cases(sources, "", forbidden)] == ["only"]
+
+
+def test_validation_keeps_what_has_a_target():
+    assert validation_cases([{"case": "a", "label": "l"}, {"case": "b"}]) == [{"case": "a", "label": "l"}]
