@@ -54,9 +54,14 @@ class AdversarialLoss(nn.Module):
         """The discriminator's loss, a scalar, from its outputs on real and on synthetic images."""
         return self.discriminator_factor * (self._distance(real, True) + self._distance(fake, False))
 
-    def generator(self, fake: Tensor) -> Tensor:
-        """The generator's loss, a scalar, from the discriminator's outputs on synthetic images."""
-        return -fake.mean() if self.kind == "hinge" else self._distance(fake, True)
+    def generator(self, fake: Tensor, wanted: bool = True) -> Tensor:
+        """The generator's loss, a scalar, from the discriminator's outputs on synthetic images.
+
+        ``wanted`` is the verdict the generator seeks: real, or (where two generators compete) synthetic.
+        """
+        if self.kind == "hinge":
+            return -fake.mean() if wanted else fake.mean()
+        return self._distance(fake, wanted)
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:

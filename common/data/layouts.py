@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MASK = "mask"
 """The one mask name that no case need have; any other was asked for, so that its absence is an error."""
-REGIONS = ("lesion", "nawm")
-"""Region masks that are taken up where a case has them: lesions, normal-appearing white matter."""
+REGIONS = ("lesion", "nawm", "vessel")
+"""Region masks that are taken up where a case has them: lesions, normal-appearing white matter, enhanced vessels."""
 NIFTI = (".nii.gz", ".nii")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
+from common.metrics.enhancement import enhancement_scores
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, mae, mse, psnr
 from common.metrics.ssim import ms_ssim, ssim
@@ -16,6 +17,7 @@ __all__ = [
     "MaskedMetric",
     "bone_dice",
     "ct_scores",
+    "enhancement_scores",
     "hfen",
     "mae",
     "ms_ssim",

@@ -15,6 +15,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 from common import checkpoints
 from common.errors import CheckpointError, DataError
 from common.evaluation import Evaluation
+from common.evaluation.cases import load_case
 from common.inferers import PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
 
@@ -158,7 +159,7 @@ def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
         source, target, mask = head(seed)
         expected = masked_mae(slope * source + intercept, target, mask)["mae"]
         assert table(tmp_path).loc[(case, "copy_input"), "mae"] == pytest.approx(expected, rel=1e-6)
-    assert evaluation(tmp_path, cases)._fit_line() == pytest.approx((slope, intercept), rel=1e-8)
+    assert evaluation(tmp_path, cases)._line() == pytest.approx((slope, intercept), rel=1e-8)
 
 
 def variant_config() -> dict:
@@ -213,7 +214,7 @@ def test_without_a_mask_the_head_is_found_in_any_orientation(tmp_path, cases):
         target[5:7, 5:7] = -1000
         image = nib.Nifti1Image(target, RAS).as_reoriented(_from_ras(nib.orientations.axcodes2ornt(axes)))
         nib.save(image, item["label"])
-        sizes.append(evaluation(tmp_path, cases)._load(item).mask.sum())
+        sizes.append(load_case(item, -990.0).mask.sum())
     assert sizes == [8 * 8 * 13] * 2
 
 
@@ -243,7 +244,7 @@ def test_another_grid_than_the_source(tmp_path, cases, key, shift):
         with pytest.raises(DataError, match=rf"test_1: {key}: has the source's grid, shape \(12, 14, 13\)"):
             evaluation(tmp_path, cases).run()
     else:
-        assert evaluation(tmp_path, cases)._load(cases["test"][0]).truth.shape == SHAPE
+        assert load_case(cases["test"][0], -990.0).truth.shape == SHAPE
 
 
 def test_another_shape_than_the_source(tmp_path, cases):
@@ -264,3 +265,18 @@ def test_a_prediction_that_was_not_inverted(tmp_path, cases):
 def test_no_cases(tmp_path, cases):
     with pytest.raises(DataError, match="section test: has cases to evaluate, but got 0"):
         evaluation(tmp_path, {**cases, "test": []}).run()
+
+
+def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    del cases["test"][0]["label"]
+
+    def copied(pred, source):
+        return {"copied": float(np.abs(pred - source).mean())}
+
+    evaluation(tmp_path, cases, metrics=[masked_mae, copied], fit_copy=False).run()
+    rows = table(tmp_path)
+    assert np.isnan(rows.loc[("test_1", "copy_input"), "mae"])
+    source, target, mask = head(5)
+    assert rows.loc[("test_2", "copy_input"), "mae"] == pytest.approx(masked_mae(source, target, mask)["mae"], rel=1e-6)
+    assert list(rows.xs("copy_input", level="method")["copied"]) == [0, 0]

@@ -1,0 +1,91 @@
+"""A held-out case on its own grid, as it is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from common.data.datalist import Item
+from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.data.layouts import REGIONS
+from common.data.nifti import read_volume
+from common.errors import DataError
+from common.transforms import head_mask
+
+@dataclass
+class Case:
+    """Source, truth (None where there is none), mask and regions (X, Y, Z), and the RAS affine of them all."""
+
+    item: Item
+    source: np.ndarray
+    truth: np.ndarray | None
+    mask: np.ndarray
+    regions: dict[str, np.ndarray]
+    affine: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return str(self.item["case"])
+
+    def volumes(self) -> dict[str, np.ndarray]:
+        """What the case has, by the names of the metrics' arguments."""
+        known = {"source": self.source, "truth": self.truth, "mask": self.mask, **self.regions}
+        return {name: volume for name, volume in known.items() if volume is not None}
+
+
+def load_case(item: Item, head_threshold: float) -> Case:
+    """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
+
+    Raises:
+        DataError: where a volume cannot be used or lies on another grid than the source.
+    """
+    first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
+    source, affine = read_volume(first, item["case"])
+    there = {key: _on_grid(item, key, source.shape, affine) for key in ("label", "mask", *REGIONS) if key in item}
+    truth = there.get("label")
+    if "mask" in there:
+        mask = there["mask"] > 0
+    else:
+        axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
+        mask = head_mask(source if truth is None else truth, head_threshold, axial, item["case"])
+    regions = {key: there[key] > 0 for key in REGIONS if key in there}
+    return Case(item, source, truth, mask, regions, affine)
+
+
+def fitted_line(cases: Iterable[Case]) -> tuple[float, float]:
+    """Slope and intercept of target on source over the cases' masks, by least squares."""
+    moments = np.zeros((2, 2))
+    products = np.zeros(2)
+    for case in cases:
+        if case.truth is not None:
+            x, y = case.source[case.mask].astype(float), case.truth[case.mask].astype(float)
+            moments += [[x @ x, x.sum()], [x.sum(), x.size]]
+            products += [x @ y, y.sum()]
+    slope, intercept = np.linalg.lstsq(moments, products)[0]
+    return float(slope), float(intercept)
+
+
+def require_grid(
+    name: str, shape: Sequence[int], own: Any, wanted: Sequence[int], affine: np.ndarray, remedy: str
+) -> None:
+    """Refuse a volume on another grid than it should have.
+
+    Raises:
+        DataError: showing both shapes and affines.
+    """
+    own = np.asarray(own)
+    if tuple(shape) != tuple(wanted) or grid_distance_mm(tuple(wanted), own, affine) > GRID_TOLERANCE_MM:
+        rule = f"has the source's grid, shape {tuple(wanted)}, affine {show_affine(affine)}"
+        raise DataError(name, rule, f"shape {tuple(shape)}, affine {show_affine(own)}", remedy)
+
+
+def _on_grid(item: Item, key: str, shape: Sequence[int], affine: np.ndarray) -> np.ndarray:
+    """A volume of a case, which must lie on the grid of its source."""
+    volume, own = read_volume(item[key], item["case"])
+    require_grid(f"{item['case']}: {key}", volume.shape, own, shape, affine, "resample it to the source")
+    return volume

@@ -1,0 +1,76 @@
+"""What synthesises: the trained model and its variants, each with the steps it was trained with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.data import decollate_batch, list_data_collate
+from torch import nn
+
+from common import checkpoints
+from common.errors import CheckpointError
+from common.evaluation.cases import Case, require_grid
+from common.runs import RUN_NAME
+from common.settings import running_config
+
+RESTORE = "restore"
+"""The setting of ``evaluate.yaml`` that holds the postprocessing, built anew for each variant's preprocessing."""
+
+
+@dataclass
+class Method:
+    """A network with the steps before and after it; ``postprocessing`` restores grid and unit."""
+
+    network: nn.Module
+    preprocessing: Callable
+    inferer: Callable
+    postprocessing: Callable
+
+    def load(self, weights: Path, device: torch.device) -> None:
+        """Load weights strictly, move to the device, switch to inference."""
+        checkpoints.load_weights(self.network, weights)
+        self.network.to(device).eval()
+
+    def predict(self, case: Case, device: torch.device) -> np.ndarray:
+        """The synthetic volume (X, Y, Z) on the case's grid, in the target's unit; the truth is not shown to it.
+
+        Raises:
+            DataError: where the prediction lost the source's grid.
+        """
+        data = self.preprocessing({key: case.item[key] for key in ("case", "image")})
+        batch = list_data_collate([data])
+        with torch.no_grad():
+            batch["pred"] = self.inferer(batch["image"].to(device), self.network).cpu()
+        restored = self.postprocessing(decollate_batch(batch)[0])["pred"]
+        own = getattr(restored, "affine", data["image"].affine)  # that of the network's input if it has none
+        remedy = "check that postprocessing inverts preprocessing"
+        require_grid(f"{case.name}: prediction", restored.shape[1:], own, case.source.shape, case.affine, remedy)
+        return np.asarray(restored[0], dtype=np.float64)
+
+
+def variants(output_dir: Path) -> dict[str, Path]:
+    """The weights of every trained variant under ``variants/``, by its name."""
+    return {path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))}
+
+
+def variant(weights: Path) -> Method:
+    """A variant as it was trained: its own network, preprocessing and stitching.
+
+    Raises:
+        CheckpointError: where its settings are not beside it.
+    """
+    run = weights.parents[1] / RUN_NAME
+    if not run.is_file():
+        remedy = "restore it, or remove the variant's folder"
+        raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
+    config: dict[str, Any] = json.loads(run.read_text())["config"]
+    parser = ConfigParser({RESTORE: running_config().get(RESTORE), **config})
+    parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
+    return Method(*[parser.get_parsed_content(part) for part in parts])
