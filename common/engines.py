@@ -43,7 +43,7 @@ class GanTrainer(SupervisedTrainer):
     through all parameters for each forward, while a discriminator runs three times a step and is frozen in one of them.
 
     Args:
-        device: where the networks are.
+        device: where the networks go.
         max_epochs: epochs in all, those before a resume included.
         train_data_loader: gives batches with ``image``, ``label`` and ``case``; its sampler may have ``set_epoch``.
         method: the networks and losses.
@@ -82,6 +82,7 @@ class GanTrainer(SupervisedTrainer):
     ) -> None:
         if precision not in PRECISIONS:
             raise ConfigError("precision", f"is one of {', '.join(PRECISIONS)}", repr(precision), "choose one of them")
+        method.to(device)
         optimizers = {"generators": optimizer(method.generators.parameters())}
         if len(method.discriminators):
             optimizers["discriminators"] = optimizer(method.discriminators.parameters())

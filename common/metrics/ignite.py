@@ -11,10 +11,13 @@ import torch
 from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
+from monai.handlers import from_engine
 
 from common.errors import ConfigError, DataError
 
 Cases = Sequence[torch.Tensor]
+SCORED = from_engine(["pred", "label", "scored"])
+"""The mask stays in an evaluator's batch; ``CopyItemsd`` in the postprocessing makes the copy ``scored`` in the output."""
 
 
 class MaskedMetric(Metric):
@@ -23,15 +26,10 @@ class MaskedMetric(Metric):
     Undefined cases (nan, such as the bone error of a case without bone) are left out of the mean. ``rows`` holds the
     value of every case this rank has seen since the last reset, nan included.
 
-    The output of MONAI's ``SupervisedEvaluator`` holds image, label and pred; the mask stays in the batch. A copy of it
-    made by the post-processing is new and so goes to the output. In a bundle configuration::
+    In a bundle configuration::
 
         postprocessing: {_target_: CopyItemsd, keys: mask, names: scored}
-        key_val_metric:
-          mae:
-            _target_: common.metrics.MaskedMetric
-            function: {_target_: common.metrics.mae, _mode_: callable}
-            output_transform: "$monai.handlers.from_engine(['pred', 'label', 'scored'])"
+        key_val_metric: {mae: {_target_: common.metrics.MaskedMetric, function: "@a callable such as common.metrics.mae"}}
 
     Args:
         function: measure of one case ``(pred, truth, mask) -> float`` on arrays (X, Y, Z), such as
@@ -49,7 +47,7 @@ class MaskedMetric(Metric):
     def __init__(
         self,
         function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
-        output_transform: Callable[[Any], Any] = lambda output: output,
+        output_transform: Callable[[Any], Any] = SCORED,
         device: str | torch.device = "cpu",
     ) -> None:
         if not callable(function):
