@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
-from common.phantoms.grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, to_voxels
+from common.phantoms.grid import Motion, Triple, Volume, grid, smooth_noise, to_voxels
 from common.phantoms.template import (
     GRID_MM,
     GRID_ORIGIN,
     GRID_SHAPE,
+    TEMPORALIS_MM,
     WALL_MM,
     Template,
     brain_maps,
@@ -22,16 +22,9 @@ from common.phantoms.template import (
     template,
 )
 from common.phantoms.tissues import TISSUES
+from common.phantoms.vessels import fill, vessel_lines
+from common.phantoms.warp import template_points, to_head
 
-ROTATION_DEGREES = 5.0
-TRANSLATION_MM = 2.0
-SCALE_RANGE = (0.88, 0.98)
-"""Per axis; below 1 because the ICBM152 average is larger than most brains."""
-
-WARPS_MM = ((30.0, 2.5), (12.0, 1.0))
-"""Elastic warps as (smoothness, standard deviation along each axis): the course of lobes, then of gyri."""
-
-VENTRICLE_WIDENING_MM = 3.0
 MAX_LESIONS = 18
 LESION_RADIUS_MM = (2.0, 6.0)
 
@@ -49,7 +42,9 @@ THICKNESS_MM: Table = {
 """Mean and standard deviation over the head. Skull in all: 7.0 mm, the mean of the parietal bone on CT of 100 adults
 (frontal and occipital 8.0, temporal 4.7). The others are [chosen] to look like scans of heads."""
 
-TEMPORALIS_MM = 7.0
+VESSEL_COVER_MM = 1.0
+"""No vessel comes nearer to the air around the head."""
+
 NECK_BLEND_MM = 12.0
 UNBLURRED_MM = 1.2
 """Below this spacing the 1 mm maps need no blur before sampling."""
@@ -63,11 +58,15 @@ class Anatomy:
         fractions: for every name in ``TISSUES`` a map (X, Y, Z), float32 in [0, 1]; they sum to 1 in every voxel.
         affine: voxel indices to RAS mm, (4, 4).
         spacing: isotropic, in mm.
+        veins: how much of the vessels in a voxel is venous, (X, Y, Z) in [0, 1], or one number for all.
+        motion: how the head lies in its field of view.
     """
 
     fractions: dict[str, Volume]
     affine: NDArray[np.float64]
     spacing: float
+    veins: Volume | float = 0.0
+    motion: Motion = Motion()
 
     @property
     def head(self) -> NDArray[np.bool_]:
@@ -75,48 +74,44 @@ class Anatomy:
         return self.fractions["background"] < 0.5
 
 
-def head_anatomy(seed: int, spacing: float, offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Anatomy:
+def head_anatomy(
+    seed: int,
+    spacing: float,
+    offset_mm: Triple = (0.0, 0.0, 0.0),
+    turn_degrees: Triple = (0.0, 0.0, 0.0),
+) -> Anatomy:
     """Build the head of a seed: the same bits for the same arguments, the same head at every spacing.
 
     Args:
         seed: of everything random in the head.
         spacing: isotropic, in mm; 2.5 gives 80 x 96 x 80 voxels.
         offset_mm: moves the head right, anterior, superior in its field of view, at most 20 mm each way.
+        turn_degrees: turns the head first, about the middle of the field of view; a rotation vector.
 
     Raises:
         ConfigError: the spacing is outside 0.5 to 8 mm.
     """
     rng = np.random.default_rng(seed)
+    (vessel_rng,) = rng.spawn(1)
     shape, affine = grid(spacing)
     parts = template()
+    motion = Motion(offset_mm, turn_degrees)
 
     def voxels(nodes: Volume) -> Volume:
-        return to_voxels(nodes, shape, spacing, offset_mm)
+        return to_voxels(nodes, shape, spacing, *motion)
 
-    points = np.stack([voxels(axis) for axis in _template_points(rng, parts)])
+    sources = template_points(rng, parts)
+    points = np.stack([voxels(axis) for axis in sources])
     lesions = sample(_lesion_map(rng, parts), points)
     thickness = {
         name: voxels(np.float32(mean) + np.float32(spread) * smooth_noise(rng, 25.0))
         for name, (mean, spread) in THICKNESS_MM.items()
     }
     surfaces = _surfaces(parts, points, thickness)
-    return Anatomy(_composite(_layers(parts, points, surfaces, lesions, spacing), shape), affine, spacing)
-
-
-def _template_points(rng: np.random.Generator, parts: Template) -> NDArray[np.float32]:
-    """Where in the template each node of this head comes from, in mm (3, *NODE_SHAPE)."""
-    centre = np.array(CENTRE_MM).reshape(3, 1, 1, 1)
-    rotation = Rotation.from_euler("xyz", rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, 3), degrees=True)
-    scale = rng.uniform(*SCALE_RANGE, 3)
-    move = rng.uniform(-TRANSLATION_MM, TRANSLATION_MM, (3, 1, 1, 1))
-    widening = rng.uniform(0, VENTRICLE_WIDENING_MM)
-    local = node_points() - centre - move
-    points = np.einsum("ij,jxyz->ixyz", rotation.as_matrix().T / scale[:, None], local) + centre
-    for smoothness, amplitude in WARPS_MM:
-        points += amplitude * np.stack([smooth_noise(rng, smoothness) for _ in range(3)])
-    points = points.astype(np.float32)
-    # Reading nearer to the ventricles than one stands makes them larger and presses what is around them outwards.
-    return points + np.float32(widening) * np.stack([sample(axis, points) for axis in parts.to_ventricles])
+    lines = vessel_lines(vessel_rng)
+    vessels, veins = fill(replace(lines, points=motion.apply(to_head(sources, lines.points))), shape, affine)
+    fractions = _composite(_layers(parts, points, surfaces, lesions, vessels, spacing), shape)
+    return Anatomy(fractions, affine, spacing, veins, motion)
 
 
 def _lesion_map(rng: np.random.Generator, parts: Template) -> Volume:
@@ -150,9 +145,14 @@ def _surfaces(parts: Template, points: NDArray[np.float32], thickness: dict[str,
 
 
 def _layers(
-    parts: Template, points: NDArray[np.float32], surfaces: dict[str, Volume], lesions: Volume, spacing: float
+    parts: Template,
+    points: NDArray[np.float32],
+    surfaces: dict[str, Volume],
+    lesions: Volume,
+    vessels: Volume,
+    spacing: float,
 ) -> Iterator[tuple[str, Volume]]:
-    """The head from the brain outwards: what fills a share of each voxel, and lies over everything after it."""
+    """The vessels, then the head from the brain outwards: each fills a share of a voxel, and lies over all after it."""
 
     def inside(distance: Volume) -> Volume:
         """Share of a voxel on the inner side of a surface at this signed distance in mm."""
@@ -165,6 +165,7 @@ def _layers(
     cranial = inside(surfaces["csf"])
     grey_map, white_map, affine = brain_maps(round(0.35 * spacing, 3) if spacing > UNBLURRED_MM else 0.0)
     grey, white = (sample_brain(part, affine, points) * cranial for part in (grey_map, white_map))
+    yield "vessel", vessels * inside(surfaces["skin"] + np.float32(VESSEL_COVER_MM))
     yield "brain", np.stack([lesions * white, (1 - lesions) * white, grey])
     yield "csf", cranial
     yield "dura", inside(surfaces["dura"])
@@ -194,8 +195,8 @@ def _composite(layers: Iterable[tuple[str, Volume]], shape: tuple[int, ...]) -> 
     left = np.ones(shape, np.float32)
     for name, share in layers:
         if name == "brain":
-            fractions["lesion"], fractions["white"], fractions["grey"] = share
-            left = np.clip(1 - share.sum(axis=0), 0, 1)
+            fractions["lesion"], fractions["white"], fractions["grey"] = left * share
+            left *= np.clip(1 - share.sum(axis=0), 0, 1)
             continue
         fractions[name] += left * share
         left *= 1 - share

@@ -5,9 +5,12 @@ Fields are drawn on nodes fixed in mm and interpolated: quick, and a seed gives 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from common.errors import ConfigError
 
@@ -27,6 +30,30 @@ NODE_MARGIN_MM = 20.0
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.5, 8.0
 NODE_SHAPE = tuple(int((extent + 2 * NODE_MARGIN_MM) / NODE_MM) + 1 for extent in EXTENT_MM)
+
+Triple = tuple[float, float, float]
+
+
+class Motion(NamedTuple):
+    """How a head lies in the field of view: turned about ``CENTRE_MM``, then moved.
+
+    Attributes:
+        move_mm: right, anterior, superior.
+        turn_degrees: rotation vector, the axis with the angle as its length.
+    """
+
+    move_mm: Triple = (0.0, 0.0, 0.0)
+    turn_degrees: Triple = (0.0, 0.0, 0.0)
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """The turn as a matrix (3, 3)."""
+        return Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
+
+    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where points (N, 3) of the resting head in world mm come to lie."""
+        moved = points + self.move_mm
+        return (points - CENTRE_MM) @ self.matrix.T + CENTRE_MM + self.move_mm if any(self.turn_degrees) else moved
 
 
 def grid(spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
@@ -57,12 +84,16 @@ def smooth_noise(rng: np.random.Generator, sigma_mm: float) -> Volume:
 
 
 def to_voxels(
-    nodes: Volume, shape: tuple[int, ...], spacing: float, move_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    nodes: Volume,
+    shape: tuple[int, ...],
+    spacing: float,
+    move_mm: Triple = (0.0, 0.0, 0.0),
+    turn_degrees: Triple = (0.0, 0.0, 0.0),
 ) -> Volume:
-    """Interpolate a field from the nodes to ``shape`` voxels (X, Y, Z) around the middle of the field of view."""
-    step = spacing / NODE_MM
-    offset = [
-        (n - 1) / 2 - step * (size - 1) / 2 - move / NODE_MM
-        for n, size, move in zip(NODE_SHAPE, shape, move_mm, strict=True)
-    ]
-    return ndimage.affine_transform(nodes, [step] * 3, offset, shape, np.float32, order=1, mode="nearest")
+    """Interpolate a field, moved with the head, from the nodes to ``shape`` voxels (X, Y, Z) around the same middle."""
+    back = Motion(move_mm, turn_degrees).matrix.T if any(turn_degrees) else np.eye(3)
+    step = spacing / NODE_MM * back
+    offset = (np.array(NODE_SHAPE) - 1) / 2 - step @ (np.array(shape) - 1) / 2 - back @ move_mm / NODE_MM
+    # A vector of scales is several times quicker than the same as a matrix.
+    scales = step if any(turn_degrees) else step.diagonal()
+    return ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")

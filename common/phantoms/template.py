@@ -57,6 +57,7 @@ FACIAL_BONES: Sequence[Ellipsoid] = (
 ORBITS: Sequence[Ellipsoid] = (((31, 54, -36), (18, 27, 18)),)
 EYES: Sequence[Ellipsoid] = (((31, 65, -36), (12, 12, 12)),)
 TEMPORALIS: Sequence[Ellipsoid] = (((66, 8, -12), (18, 38, 36)),)
+TEMPORALIS_MM = 7.0
 LATERAL_VENTRICLES: Sequence[Ellipsoid] = (((14, -8, 12), (20, 50, 28)),)
 WALL_MM = 1.8
 """Thickness of the bone around orbits and cavities."""
@@ -74,7 +75,7 @@ class Template:
     orbits: Volume
     eyes: Volume
     temporalis: Volume
-    """How much of the temporal muscle lies here, 0 to 1."""
+    """How much of the temporal muscle's ``TEMPORALIS_MM`` lies here, 0 to 1."""
     to_ventricles: NDArray[np.float32]
     """(3, 77, 90, 84): the direction into the lateral ventricles, at most of length 1, zero far away."""
     lesion_sites: NDArray[np.float32]

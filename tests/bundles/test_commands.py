@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import zlib
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -25,6 +26,11 @@ TINY_PHANTOMS = {"phantoms::cases": 4, "phantoms::spacing": 5}
 
 def voxels(path):
     return np.asarray(nib.load(path).dataobj)
+
+
+def channels(item):
+    """The files of a case's image: one, or one a channel."""
+    return item["image"] if isinstance(item["image"], list) else [item["image"]]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +140,7 @@ def test_variants_stay_out_of_the_main_model(demo_run):
 
 def test_report_needs_no_other_file(demo_run):
     page = (demo_run.output_dir / "evaluation" / "report.html").read_text()
-    fetched = re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page)
+    fetched = re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page)
     assert fetched == []
     assert page.count('src="data:image/') >= 2
     for name in ("model", "copy_input", *demo_run.variants):
@@ -160,7 +166,7 @@ def test_predictions_lie_on_the_grid_of_their_source(demo_run, export):
     settings = demo_run.bundle.raw("inference")
     low, high = settings["target_window"]
     for item in split["test"]:
-        source = nib.load(item["image"])
+        source = nib.load(channels(item)[0])
         made = nib.load(demo_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")
         assert made.shape == source.shape
         assert np.array_equal(made.affine, source.affine)
@@ -185,48 +191,46 @@ def test_each_prediction_says_what_made_it(demo_run, export):
 
 
 def test_bad_files_fail_alone_and_orientation_does_not_matter(demo_run, export, tmp_path):
-    """One run over a source stored in three other orientations, and over two files that are no volumes."""
+    """One run over a case stored in three other orientations, and over two whose files are no volumes."""
     item = json.loads((demo_run.output_dir / "datalist.json").read_text())["test"][0]
-    source = nib.load(item["image"])
+    source = nib.load(channels(item)[0])
     angle = np.deg2rad(20)
     turn = np.eye(4)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     stored = {
-        "a_lps": source.as_reoriented(nib.orientations.axcodes2ornt("LPS")),
-        "b_permuted": source.as_reoriented(nib.io_orientation(source.affine)[[1, 2, 0]] * [1, -1]),
-        "d_oblique": nib.Nifti1Image(voxels(item["image"]), turn @ source.affine),
+        "a_flipped": lambda image: image.as_reoriented(nib.orientations.axcodes2ornt("LPS")),
+        "b_permuted": lambda image: image.as_reoriented(nib.io_orientation(image.affine)[[1, 2, 0]] * [1, -1]),
+        "d_oblique": lambda image: nib.Nifti1Image(np.asarray(image.dataobj), turn @ image.affine),
     }
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    for name, image in stored.items():
-        nib.save(image, folder / f"{name}.nii.gz")
-    whole = (folder / "a_lps.nii.gz").read_bytes()
-    (folder / "c_cut.nii.gz").write_bytes(whole[: len(whole) // 2])
-    (folder / "e_page.nii.gz").write_bytes(b"<html>not found</html>")
+    for case, store in {**stored, "c_cut": stored["a_flipped"], "e_page": stored["a_flipped"]}.items():
+        folder = tmp_path / "sources" / case
+        folder.mkdir(parents=True)
+        for path in channels(item):
+            nib.save(store(nib.load(path)), folder / Path(path).name)
+    cut, page = (tmp_path / "sources" / case / Path(channels(item)[0]).name for case in ("c_cut", "e_page"))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    page.write_bytes(b"<html>not found</html>")
 
     bundle, out = demo_run.bundle, tmp_path / "out"
-    done = bundle.run(
-        "inference", ["inference", "demo"], dataset_dir=folder, weights=demo_run.weights, predictions_dir=out
-    )
+    places = {"dataset_dir": tmp_path / "sources", "weights": demo_run.weights, "predictions_dir": out}
+    done = bundle.run("inference", ["inference", "demo"], **places)
     assert done.returncode == 1
     rule = r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json"
     assert re.match(rule, last_line(done.stderr))
     manifest = {entry["case"]: entry for entry in json.loads((out / "manifest.json").read_text())}
     assert {name: entry["status"] for name, entry in manifest.items()} == {
-        "a_lps": "done", "b_permuted": "done", "c_cut": "failed", "d_oblique": "done", "e_page": "failed",
+        "a_flipped": "done", "b_permuted": "done", "c_cut": "failed", "d_oblique": "done", "e_page": "failed",
     }  # fmt: skip
     assert "c_cut" in manifest["c_cut"]["reason"]
     assert len(list(out.iterdir())) == 3 * 2 + 1, "three volumes, their JSON files and the manifest, nothing half done"
 
     expected = voxels(demo_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")
-    for name, image in stored.items():
-        made = nib.load(out / f"{name}_{export['suffix']}.nii.gz")
-        assert made.shape == image.shape
-        assert made.affine == pytest.approx(image.affine, abs=1e-4)
-        back = made if name == "d_oblique" else made.as_reoriented(
-            nib.orientations.ornt_transform(nib.io_orientation(made.affine), nib.io_orientation(source.affine))
-        )  # fmt: skip
-        assert np.array_equal(np.asarray(back.dataobj), expected), name
+    for case, store in stored.items():
+        made = nib.load(out / f"{case}_{export['suffix']}.nii.gz")
+        assert made.shape == store(source).shape
+        assert made.affine == pytest.approx(store(source).affine, abs=1e-4)
+        back = nib.orientations.ornt_transform(nib.io_orientation(made.affine), nib.io_orientation(source.affine))
+        assert np.array_equal(np.asarray(made.as_reoriented(back).dataobj), expected), case
 
 
 def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(demo_run, export, tmp_path):

@@ -115,9 +115,10 @@ def test_train_and_inference_agree_on_what_stands_in_both(bundle):
 
 
 def test_shared_keys_have_one_order_everywhere():
-    everything = [Bundle(name).raw(config) for name in BUNDLES for config in ("train", "inference")]
-    sections = everything + [config[key] for config in everything for key in ("train", "validate") if key in config]
-    for one, other in combinations(sections, 2):
+    whole = [Bundle(name).raw(config) for name in BUNDLES for config in ("train", "inference")]
+    sections = [config[key] for config in whole for key in ("train", "validate") if key in config]
+    assert len(sections) == 2 * len(BUNDLES)
+    for one, other in [*combinations(whole, 2), *combinations(sections, 2)]:
         assert [key for key in one if key in other] == [key for key in other if key in one]
 
 

@@ -48,6 +48,14 @@ def test_a_label_may_be_absent(tmp_path: Path) -> None:
     assert "label" not in load_datalist(written(tmp_path, {"test": [item]}))["test"][0]
 
 
+def test_a_vessel_mask_is_a_path_like_the_others(tmp_path: Path) -> None:
+    (tmp_path / "vessel.nii.gz").touch()
+    item = case(tmp_path, "a", vessel="vessel.nii.gz")
+    assert load_datalist(written(tmp_path, {"test": [item]}))["test"][0]["vessel"] == str(tmp_path / "vessel.nii.gz")
+    with pytest.raises(DataError, match="the file of 'vessel' must exist, but got no file at none.nii.gz"):
+        load_datalist(written(tmp_path, {"test": [item | {"vessel": "none.nii.gz"}]}))
+
+
 def without(item: Item, key: str) -> Item:
     return {k: v for k, v in item.items() if k != key}
 

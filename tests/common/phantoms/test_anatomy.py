@@ -4,6 +4,7 @@ from scipy import ndimage
 
 from common.errors import ConfigError
 from common.phantoms import head_anatomy
+from common.phantoms.grid import Motion
 from common.phantoms.tissues import TISSUES
 
 
@@ -89,6 +90,23 @@ def test_offset_moves_the_head_by_whole_voxels(head):
     for name in TISSUES:
         expected = np.roll(head.fractions[name], (2, -1), axis=(0, 1))
         np.testing.assert_allclose(moved.fractions[name][inner], expected[inner], atol=1e-3)
+
+
+def test_a_turn_takes_brain_and_vessels_along():
+    motion = Motion((3.0, -2.0, 1.0), (2.0, -1.0, 3.0))
+    still, moved = head_anatomy(3, 4.0), head_anatomy(3, 4.0, *motion)
+    for name in ("white", "vessel"):
+        # The neck leaves the field of view, so that only what lies above it is compared, at the place it came from.
+        world = np.argwhere(moved.head) * 4.0 + moved.affine[:3, 3]
+        rest = (world - motion.apply(np.zeros((1, 3)))) @ motion.matrix
+        above = rest[:, 2] > -20
+        read, there = (
+            ndimage.map_coordinates(anatomy.fractions[name], ((points - moved.affine[:3, 3]) / 4.0).T, order=1)[above]
+            for anatomy, points in ((still, rest), (moved, world))
+        )
+        unmoved = still.fractions[name][moved.head][above]
+        assert np.corrcoef(read, there)[0, 1] > 0.85
+        assert np.corrcoef(read, there)[0, 1] > np.corrcoef(unmoved, there)[0, 1] + 0.1
 
 
 def test_bad_spacing_names_the_rule():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.phantoms.grid import CENTRE_MM, NODE_MM, NODE_SHAPE, grid, node_points, smooth_noise, to_voxels
+from common.phantoms.grid import CENTRE_MM, NODE_MM, NODE_SHAPE, Motion, grid, node_points, smooth_noise, to_voxels
 
 
 @pytest.mark.parametrize(("spacing", "shape"), [(2.5, (80, 96, 80)), (2.0, (100, 120, 100)), (1.0, (200, 240, 200))])
@@ -30,6 +30,20 @@ def test_interpolation_from_nodes_keeps_world_coordinates():
 def test_a_move_to_the_right_reads_from_the_left():
     coordinate = to_voxels(node_points()[0], (5, 5, 5), 2.0, move_mm=(3.0, 0.0, 0.0))
     np.testing.assert_allclose(coordinate[:, 0, 0], [-7, -5, -3, -1, 1], atol=1e-4)
+
+
+def test_a_turned_field_is_read_where_the_motion_came_from():
+    shape, affine = grid(8.0)
+    motion = Motion((3.0, -2.0, 1.0), (0.0, 0.0, 10.0))
+    source = np.stack([to_voxels(axis, shape, 8.0, *motion) for axis in node_points()], axis=-1).reshape(-1, 3)
+    world = np.indices(shape).reshape(3, -1).T * 8.0 + affine[:3, 3]
+    inside = np.all(np.abs(world - CENTRE_MM) < 70, axis=1)
+    np.testing.assert_allclose(motion.apply(source)[inside], world[inside], atol=1e-3)
+
+
+def test_a_turn_of_90_degrees_about_the_superior_axis_takes_right_to_anterior():
+    turned = Motion((0.0, 0.0, 5.0), (0.0, 0.0, 90.0)).apply(np.array(CENTRE_MM)[None] + [[10.0, 0.0, 0.0]])
+    np.testing.assert_allclose(turned[0] - CENTRE_MM, [0, 10, 5], atol=1e-9)
 
 
 def test_smooth_noise_is_standardised_and_smooth():

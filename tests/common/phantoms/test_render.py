@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.phantoms import Anatomy, render_ct, render_t1
+from common.phantoms import Anatomy, head_anatomy, render_cect, render_ct, render_ct_pair, render_t1
+from common.phantoms.render import ARTERY_HU, PERFUSED_HU, VEIN_SHARE
 from common.phantoms.tissues import HOUNSFIELD, TISSUES
 
 
@@ -111,3 +112,64 @@ def test_renderings_are_pure_functions_of_their_generator(head, mr, ct):
     np.testing.assert_array_equal(mr, render_t1(head, np.random.default_rng(1)))
     np.testing.assert_array_equal(ct, render_ct(head, np.random.default_rng(2)))
     assert np.abs(mr - render_t1(head, np.random.default_rng(9))).mean() > 10
+
+
+@pytest.fixture(scope="module")
+def enhancement(head) -> np.ndarray:
+    """What contrast medium adds to the CT, free of noise."""
+    cect, plain = render_ct_pair(head, np.random.default_rng(2), same_noise=True)
+    return cect - plain
+
+
+def test_a_pair_holds_what_each_renderer_gives_alone(head, ct):
+    cect, plain = render_ct_pair(head, np.random.default_rng(2))
+    np.testing.assert_array_equal(plain, ct)
+    np.testing.assert_array_equal(cect, render_cect(head, np.random.default_rng(2)))
+    assert cect.dtype == plain.dtype == np.float32
+    assert cect.shape == plain.shape == head.head.shape
+
+
+@pytest.mark.parametrize("veins", [0.0, 1.0])
+def test_iodine_lifts_blood_within_the_stated_range(slabs, veins):
+    added = []
+    for seed in range(8):
+        blood = Anatomy(slabs.fractions, slabs.affine, slabs.spacing, veins)
+        cect, plain = render_ct_pair(blood, np.random.default_rng(seed), same_noise=True)
+        added.append(slab(cect - plain, "vessel").mean())
+    low, high = np.array(ARTERY_HU) * (VEIN_SHARE if veins else (1, 1))
+    assert low - 0.1 < min(added)
+    assert max(added) < high + 0.1
+    assert np.ptp(added) > 0.25 * (high - low)
+
+
+def test_tissue_takes_up_little_and_bone_and_air_nothing(slabs):
+    cect, plain = render_ct_pair(slabs, np.random.default_rng(0), same_noise=True)
+    for name in set(TISSUES) - {"vessel"}:
+        low, high = PERFUSED_HU.get(name, (0.0, 0.0))
+        assert low - 0.01 <= slab(cect - plain, name).mean() <= high + 0.01
+
+
+def test_vessels_of_a_head_are_enhanced_and_little_else_is(head, enhancement):
+    vessel = head.fractions["vessel"]
+    arteries, veins = (enhancement[(vessel > 0.9) & mask] for mask in (head.veins < 0.1, head.veins > 0.9))
+    assert 0.8 * ARTERY_HU[0] < np.median(arteries) < ARTERY_HU[1]
+    assert 0.4 < np.median(veins) / np.median(arteries) < 1
+    assert 3 < enhancement[head.fractions["grey"] > 0.95].mean() < 8
+    assert 0.5 < enhancement[head.fractions["white"] > 0.95].mean() < 4
+    assert 1 < enhancement[head.head & (vessel < 0.01)].mean() < 4
+    bone = head.fractions["skull"] + head.fractions["marrow"] > 0.9999
+    assert bone.sum() > 1000
+    assert np.abs(enhancement[bone]).max() < 0.05
+
+
+def test_noise_of_a_pair_is_independent_unless_it_is_asked_to_be_the_same(head, enhancement):
+    cect, plain = render_ct_pair(head, np.random.default_rng(2), noise_hu=10.0)
+    noise = (cect - plain - enhancement)[head.fractions["muscle"] > 0.99]
+    assert noise.std() == pytest.approx(10 * np.sqrt(2), rel=0.05)
+
+
+def test_a_moved_head_keeps_its_hounsfield_values_and_its_bone(head):
+    moved = head_anatomy(3, 2.5, (5.0, 0.0, 0.0))
+    _, still = render_ct_pair(head, np.random.default_rng(0), noise_hu=0.0)
+    _, shifted = render_ct_pair(head, np.random.default_rng(0), noise_hu=0.0, plain=moved)
+    np.testing.assert_allclose(shifted[6:-6], np.roll(still, 2, axis=0)[6:-6], atol=2.0)
