@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from common.image_pool import ImagePool
@@ -14,9 +15,9 @@ from common.methods import Batch, GanMethod, Losses
 class CycleGan(GanMethod):
     """Two generators that undo each other, and a discriminator for each kind (Zhu et al. 2017, eq. 3).
 
-    A is the source (``image``), B the target (``label``); nothing pairs them. Named losses of the generators:
-    ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``cycle`` = E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2),
-    ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2). Each is computed only if it has a weight.
+    A is the source (``image``), B the target (``label``); nothing pairs them. Named losses of the generators, each
+    computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``cycle`` =
+    E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2), ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2).
 
     Args:
         generator_ab: A -> B, the deployed one; (B, C, H, W[, D]) in and out, one shape.
@@ -44,6 +45,10 @@ class CycleGan(GanMethod):
         self.adversarial_loss = adversarial_loss
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
+    def kept(self) -> dict[str, nn.Module]:
+        """Both directions: ``model_backward`` translates B to A."""
+        return {**super().kept(), "model_backward": self.generators["generator_ba"]}
+
     def to_a(self, image: Tensor) -> Tensor:
         """An image of kind B as one of kind A."""
         return self.generators["generator_ba"](image)
@@ -55,6 +60,10 @@ class CycleGan(GanMethod):
     def judge(self, kind: str, image: Tensor) -> Tensor:
         """Logits of an image being a real one of kind ``a`` or ``b``."""
         return self.discriminators[f"discriminator_{kind}"](image)
+
+    def seen(self, image: Tensor, source: Tensor) -> Tensor:
+        """What a discriminator sees of an image that was made from ``source`` (itself, for a real one)."""
+        return image
 
     def generate(self, batch: Batch) -> Losses:
         """Both translations, the way back of each, and what each generator makes of its own kind."""
@@ -69,8 +78,9 @@ class CycleGan(GanMethod):
         """Each discriminator on real images of its kind and on synthetic ones from its pool."""
         if not self.uses("adversarial"):
             return {}
-        pooled = {"a": self.pools["a"](fakes["fake_a"]), "b": self.pools["b"](fakes["pred"])}
-        real = {"a": batch["image"], "b": batch["label"]}
+        a, b = batch["image"], batch["label"]
+        pooled = {"a": self.pools["a"](self.seen(fakes["fake_a"], b)), "b": self.pools["b"](self.seen(fakes["pred"], a))}
+        real = {"a": self.seen(a, a), "b": self.seen(b, b)}
         return {
             f"discriminator_{kind}": self.adversarial_loss.discriminator(
                 self.judge(kind, real[kind]), self.judge(kind, pooled[kind])
@@ -82,8 +92,9 @@ class CycleGan(GanMethod):
         """Deceive both discriminators, undo each other, leave one's own target kind alone."""
         losses = {}
         if self.uses("adversarial"):
-            judged = (self.judge("b", fakes["pred"]), self.judge("a", fakes["fake_a"]))
-            losses["adversarial"] = sum(self.adversarial_loss.generator(outputs) for outputs in judged)
+            made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}
+            judged = (self.judge(kind, image) for kind, image in made.items())
+            losses["adversarial"] = torch.stack([self.adversarial_loss.generator(each) for each in judged]).sum()
         for name in ("cycle", "identity"):
             if self.uses(name):
                 losses[name] = l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])

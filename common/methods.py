@@ -39,6 +39,10 @@ class GanMethod(nn.Module):
         """The one network that inference uses."""
         return next(iter(self.generators.values()))
 
+    def kept(self) -> dict[str, nn.Module]:
+        """Networks whose weights are saved at the best validation, by file name; ``model`` is the deployed one."""
+        return {"model": self.deployed}
+
     def uses(self, loss: str) -> bool:
         """Whether a loss has a weight other than zero."""
         return bool(self.loss_weights.get(loss))

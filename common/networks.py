@@ -44,7 +44,7 @@ class UNetGenerator(nn.Module):
             raise ConfigError("upsampling", "is transposed or resize", repr(upsampling), "choose one of them")
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
-        self.decoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()  # innermost first
         for level, count in enumerate(features):
             outer, inner = level == 0, level == depth - 1
             above = in_channels if outer else features[level - 1]
@@ -58,17 +58,17 @@ class UNetGenerator(nn.Module):
                 block.append(nn.Dropout(dropout))
             if outer and bounded:
                 block.append(nn.Tanh())
-            self.decoder.append(nn.Sequential(*block))
+            self.decoder.insert(0, nn.Sequential(*block))
         normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Synthesise the target slice."""
-        skips = []
+        skips: list[Tensor] = []
         for block in self.encoder:
             x = block(x)
             skips.append(x)
-        for level in reversed(range(len(skips))):
-            x = self.decoder[level](x if level == len(skips) - 1 else torch.cat([skips[level], x], dim=1))
+        for done, block in enumerate(self.decoder):
+            x = block(x if done == 0 else torch.cat([skips[-1 - done], x], dim=1))
         return x
 
 

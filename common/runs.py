@@ -170,9 +170,10 @@ class RunFolder:
         return bool(len(self.validator.data_loader))  # type: ignore[arg-type]
 
     def _save_weights(self, engine: GanTrainer) -> None:
-        with engine.deployed_weights() as network:
-            weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-        checkpoints.save(weights, self.models / checkpoints.WEIGHTS_NAME)
+        with engine.deployed_weights():
+            for name, network in engine.method.kept().items():
+                weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+                checkpoints.save(weights, self.models / f"{name}.pt")
 
     def leave_if_asked(self, engine: GanTrainer) -> None:
         """In the midst of an epoch, save and leave when a signal asked for it; at its end the epoch is completed first."""

@@ -12,13 +12,14 @@ from tqdm import tqdm
 import common.data.volume_checks as volumes
 from common.data.datalist import Item
 from common.data.findings import Finding, VolumeError
+from common.data.layouts import REGIONS
 from common.data.volume_checks import HU_MAXIMUM, HU_MINIMUM, Volume
 from common.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
 Range = Sequence[float]
-OTHERS = ("label", "mask", "lesion", "nawm")
+OTHERS = ("label", "mask", *REGIONS)
 """The keys of a case that lie on the grid of its image."""
 
 

@@ -64,8 +64,8 @@ def test_each_level_halves_and_its_skip_joins_where_sizes_meet() -> None:
     def note(name: str) -> Callable:
         return lambda module, given, made: shapes.update({name: (*given[0].shape[1:], *made.shape[1:])})
 
-    for side in ("encoder", "decoder"):
-        for level, block in enumerate(getattr(network, side)):
+    for side, blocks in (("encoder", network.encoder), ("decoder", reversed(network.decoder))):
+        for level, block in enumerate(blocks):
             block.register_forward_hook(note(f"{side}{level}"))
     network(torch.rand(2, 1, 32, 64))
     assert shapes == {
@@ -89,13 +89,14 @@ def test_every_skip_carries_its_own_level() -> None:
     image = torch.rand(1, 1, 16, 16)
     with torch.no_grad():
         for level in range(3):
-            for parameter in network.decoder[level + 1].parameters():
+            by_level = list(reversed(network.decoder))
+            for parameter in by_level[level + 1].parameters():
                 parameter.zero_()
             skip = network.encoder[0](image)
             for block in network.encoder[1 : level + 1]:
                 skip = block(skip)
             x = torch.cat([skip, torch.zeros_like(skip)], dim=1)
-            for block, above in zip(reversed(network.decoder[: level + 1]), range(level, -1, -1), strict=True):
+            for block, above in zip(reversed(by_level[: level + 1]), range(level, -1, -1), strict=True):
                 x = block(x)
                 if above:
                     outer = image
@@ -108,7 +109,7 @@ def test_every_skip_carries_its_own_level() -> None:
 
 def test_dropout_is_in_three_inner_blocks_of_unet_256_and_in_none_of_depth_five() -> None:
     def levels(depth: int) -> list[int]:
-        decoder = UNetGenerator(depth=depth, width=1, dropout=0.25).decoder
+        decoder = reversed(UNetGenerator(depth=depth, width=1, dropout=0.25).decoder)
         return [n for n, block in enumerate(decoder) if any(getattr(part, "p", None) == 0.25 for part in block)]
 
     assert levels(8) == [4, 5, 6]
@@ -187,3 +188,12 @@ def test_weights_start_at_a_spread_of_0_02(network: nn.Module) -> None:
     biases = [p.detach() for name, p in network.named_parameters() if name.endswith("bias")]
     assert len(biases) > 3
     assert torch.count_nonzero(torch.cat(biases)) == 0
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_a_scripted_unet_gives_the_same_image(upsampling: str) -> None:
+    torch.manual_seed(0)
+    network = UNetGenerator(1, 1, depth=4, width=4, upsampling=upsampling).eval()
+    image = torch.rand(2, 1, 16, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.script(network)(image), network(image), rtol=0, atol=1e-6)

@@ -1,0 +1,27 @@
+"""Which of the two generators inference uses, and what it reads and writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.errors import ConfigError
+
+
+def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, str]:
+    """``weights`` (a path), ``source`` (a file name without suffix) and ``suffix`` of the output, of a direction.
+
+    Args:
+        name: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
+        run_dir: of the training.
+        source: file name of contrast-enhanced CT, without suffix.
+        target: of unenhanced CT.
+
+    Raises:
+        ConfigError: for another name.
+    """
+    if name == "cect2ct":
+        return {"weights": str(Path(run_dir, "models", "model.pt")), "source": source, "suffix": "synthetic_ct"}
+    if name == "ct2cect":
+        backward = Path(run_dir, "models", "model_backward.pt")
+        return {"weights": str(backward), "source": target, "suffix": "synthetic_cect"}
+    raise ConfigError("direction", "is cect2ct or ct2cect", repr(name), "choose one of them")
