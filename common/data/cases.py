@@ -77,7 +77,9 @@ def training_cases(
         lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)
     lists = {section: lists.get(section, []) for section in (*SPLITS, *POOLS)}
     paired = not any(lists[pool] for pool in POOLS)
-    for section in ("training", "validation") if paired else POOLS:
+    if not any("label" in item for item in lists["validation"]):
+        logger.warning("data: no validation cases, so that the last epoch is kept rather than the best")
+    for section in ("training",) if paired else POOLS:
         if not lists[section]:
             counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
             raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")

@@ -115,7 +115,7 @@ class UnpairedSliceDataset(Dataset):
     independently.
 
     Args:
-        data: pool A, items with ``image`` and ``case``.
+        data: pool A, items with ``image`` and ``case``; a ``label`` serves preprocessing alone (the mask).
         target_data: pool B, items with ``label`` and ``case``.
         transform: preprocessing of both, with ``allow_missing_keys``.
         augmentation: random transforms, with ``allow_missing_keys``.
@@ -132,11 +132,9 @@ class UnpairedSliceDataset(Dataset):
         seed: int = 0,
         **slicing: Any,
     ) -> None:
-        sources = [{key: value for key, value in item.items() if key != "label"} for item in data]
-        targets = [{key: value for key, value in item.items() if key != "image"} for item in target_data]
         self.seed = seed
-        self.sources = SliceDataset(sources, transform, augmentation, seed=seed, keys=["image"], **slicing)
-        self.targets = SliceDataset(targets, transform, augmentation, seed=seed + 1, keys=["label"], **slicing)
+        self.sources = SliceDataset(data, transform, augmentation, seed=seed, keys=["image"], **slicing)
+        self.targets = SliceDataset(target_data, transform, augmentation, seed=seed + 1, keys=["label"], **slicing)
 
     def __len__(self) -> int:
         return len(self.sources)

@@ -154,10 +154,11 @@ class TestTraining:
         with pytest.raises(DataError, match=r"\(leak\), but got patient 'p7' in training and validation"):
             call(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
 
-    def test_no_validation_cases(self, tmp_path, call):
+    def test_no_validation_cases(self, tmp_path, call, caplog):
         write_cases(tmp_path / "data", 1)
-        with pytest.raises(DataError, match="section validation: has at least one case, but got .*validation 0"):
-            call(dataset_dir=str(tmp_path / "data"))
+        with caplog.at_level(logging.WARNING):
+            assert sizes(call(dataset_dir=str(tmp_path / "data"))) == {"training": 1, "validation": 0, "test": 0}
+        assert "no validation cases, so that the last epoch is kept rather than the best" in caplog.text
 
     def test_a_bad_case_is_named_before_anything_is_written(self, tmp_path, call):
         write_cases(tmp_path / "data", 4)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader, MetaTensor
-from monai.transforms import Compose, Lambda, RandFlipd, RandSpatialCropd
+from monai.transforms import Compose, Identityd, Lambda, RandFlipd, RandSpatialCropd
 
 from common.data.sampling import EpochSampler
-from common.data.slices import SliceDataset
+from common.data.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError, DataError
 
 SHAPE = (5, 6, 7)
@@ -145,3 +146,42 @@ def test_wrong_settings_are_refused_before_the_volumes_are_read():
         unread(plane="oblique")
     with pytest.raises(ConfigError, match="neighbours: is odd and positive, but got 2"):
         unread(neighbours=2)
+
+
+class TestUnpaired:
+    """Pool A counts 0, 1, ... along the slices of each case; pool B 100, 101, ..."""
+
+    @staticmethod
+    def pools(**settings):
+        def item(case, key, first, count):
+            planes = torch.arange(first, first + count, dtype=torch.float32)
+            volume = planes.reshape(1, -1, 1, 1).expand(1, -1, 4, 4)
+            return {"case": case, key: volume, "mask": torch.ones(1, count, 4, 4)}
+
+        a = [item("a0", "image", 0, 3), item("a1", "image", 10, 2)]
+        b = [item("b0", "label", 100, 4), item("b1", "label", 200, 4)]
+        return UnpairedSliceDataset(a, b, Identityd(["mask"]), **settings)
+
+    def test_an_epoch_visits_each_slice_of_pool_a_once(self):
+        dataset = self.pools()
+        assert len(dataset) == 5
+        assert [dataset[1, n]["image"][0, 0, 0].item() for n in range(5)] == [0, 1, 2, 10, 11]
+
+    def test_slices_of_pool_b_are_drawn_evenly_and_anew_each_epoch(self):
+        dataset = self.pools(seed=3)
+        drawn = [[dataset[epoch, n]["label"][0, 0, 0].item() for n in range(5)] for epoch in range(400)]
+        assert drawn[1] != drawn[2]
+        values, counts = np.unique(np.array(drawn), return_counts=True)
+        assert values.tolist() == [100, 101, 102, 103, 200, 201, 202, 203]
+        assert counts / 2000 == pytest.approx([1 / 8] * 8, abs=0.03)
+
+    def test_a_sample_follows_from_seed_epoch_and_index(self):
+        one, other = self.pools(seed=3), self.pools(seed=3)
+        assert one[4, 2]["label"].equal(other[4, 2]["label"])
+        assert one[4, 2]["case"] == other[4, 2]["case"]
+        assert one[4, 2]["case"].startswith("a0, b")
+
+    def test_each_pool_has_its_own_cases_only(self):
+        sample = self.pools()[0, 3]
+        assert sorted(sample) == ["case", "image", "label"]
+        assert sample["image"].max() < 100 <= sample["label"].min()

@@ -1,0 +1,127 @@
+"""The residual generator: the identity at the start, and for ever outside the training window."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cect2ct_rescyclegan.networks import PatchDiscriminator, ResidualGenerator
+from torch import Tensor, nn
+
+BOUNDARIES = [-1.0, 1.0]
+BEYOND = [-3.0, -1.0000001, 1.0000001, 40.0]
+
+
+def generator(moved: bool = False, **settings: str) -> ResidualGenerator:
+    """Depth 3, width 4; ``moved``: with weights as after some training."""
+    torch.manual_seed(0)
+    network = ResidualGenerator(3, 4, **settings)
+    if moved:
+        for weight in network.parameters():
+            nn.init.normal_(weight, 0.0, 0.5)
+    return network
+
+
+def last(network: ResidualGenerator) -> nn.Module:
+    return network.unet.decoder[-1][-1]  # type: ignore[index, return-value]
+
+
+def images(seed: int = 1) -> Tensor:
+    """Two slices, about a third of whose values lie outside [-1, 1], with some at and next to the limits."""
+    x = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(seed))
+    x[0, 0, 0, :6] = torch.tensor(BOUNDARIES + BEYOND)
+    return x
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_it_starts_as_the_identity_to_the_bit(upsampling: str, training: bool) -> None:
+    network = generator(upsampling=upsampling).train(training)
+    for scale in (0.1, 1.0, 1000.0):
+        assert torch.equal(network(scale * images()), scale * images())
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_a_trained_one_changes_all_values_inside_the_window_and_none_outside(upsampling: str) -> None:
+    x = images()
+    inside = (x >= -1) & (x <= 1)
+    assert 0.2 < inside.float().mean() < 0.8
+    y = generator(moved=True, upsampling=upsampling)(x)
+    assert torch.equal(y != x, inside)
+    # unbounded: the residual is not that of a tanh
+    assert (y - x).abs().max() > 1
+
+
+def test_how_far_a_value_lies_outside_changes_nothing_inside() -> None:
+    network, x = generator(moved=True).eval(), images()
+    brighter = torch.where(x > 1, x + 30, x)
+    assert not torch.equal(brighter, x)
+    inside = x.abs() <= 1
+    assert torch.equal(network(brighter)[inside], network(x)[inside])
+
+
+def test_the_residual_is_the_unets() -> None:
+    network = generator(moved=True).eval()
+    x = images().clamp(-1, 1)
+    assert torch.equal(network(x), x + network.unet(x))
+
+
+def test_at_the_start_a_gradient_reaches_the_last_convolution_alone() -> None:
+    network, x = generator(), images()
+    network(x).sum().backward()
+    # every value inside the window takes the bias once
+    assert last(network).bias.grad.item() == pytest.approx(((x >= -1) & (x <= 1)).sum().item())  # type: ignore[union-attr]
+    assert last(network).weight.grad.abs().sum() > 0.1  # type: ignore[union-attr, operator]
+    others = [p for name, p in network.named_parameters() if not name.startswith("unet.decoder.2.")]
+    assert len(others) == len(list(network.parameters())) - 2
+    assert all(p.grad is not None and not p.grad.any() for p in others)
+
+
+def test_after_one_update_the_gradient_reaches_every_weight() -> None:
+    network = generator()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (network(images()) ** 2).mean().backward()
+        optimizer.step()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("value", [-3.0, -1.0, 0.0])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_flat_slice_gives_finite_values_and_gradients(value: float, training: bool) -> None:
+    network = generator(moved=True).train(training)
+    x = torch.full((1, 1, 16, 16), value, requires_grad=True)
+    y = network(x)
+    y.square().sum().backward()
+    assert torch.isfinite(y).all()
+    assert torch.isfinite(x.grad).all()  # type: ignore[arg-type]
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    if value == -3:
+        assert torch.equal(y, x)
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_torchscript_gives_the_same(upsampling: str) -> None:
+    network = generator(moved=True, upsampling=upsampling).eval()
+    scripted = torch.jit.script(network)
+    with torch.no_grad():
+        for x in (images(), 3 * images(2)):
+            torch.testing.assert_close(scripted(x), network(x), rtol=1e-6, atol=1e-6)
+            assert torch.equal(scripted(x)[x.abs() > 1], x[x.abs() > 1])
+
+
+def test_half_precision_leaves_what_lies_outside_untouched() -> None:
+    network, x = generator(moved=True), images() + 1e-4
+    with torch.autocast("cpu", torch.bfloat16):
+        y = network(x)
+    assert y.dtype == torch.float32
+    assert torch.equal(y != x, x.abs() <= 1)
+
+
+def test_three_layers_of_a_discriminator_see_70_by_70_pixels() -> None:
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(2, 4, 3).eval()
+    x = torch.zeros(1, 2, 128, 128, requires_grad=True)
+    judge(x)[0, 0, 7, 7].backward()
+    rows = torch.nonzero(x.grad.abs().sum((0, 1, 3))).flatten()  # type: ignore[union-attr]
+    assert rows[-1] - rows[0] + 1 == 70
