@@ -6,6 +6,8 @@ a = 0.2, b = 0.3; G_AB(x) = 0.5 x, G_BA(x) = 3 x; D_A(x) = 3 x, D_B(x) = 4 x, le
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -32,14 +34,15 @@ class Scale(nn.Module):
         return self.weight * x
 
 
-def cyclegan(pool_size: int = 0, **weights: float) -> CycleGan:
+def cyclegan(weights: Mapping[str, float] = ALL, pool_size: int = 0) -> CycleGan:
     networks = {
         "generator_ab": Scale(0.5),
         "generator_ba": Scale(3.0),
         "discriminator_a": Scale(3.0),
         "discriminator_b": Scale(4.0),
     }
-    return CycleGan(**networks, loss_weights=weights, adversarial_loss=AdversarialLoss("least_squares"), pool_size=pool_size)
+    loss = AdversarialLoss("least_squares")
+    return CycleGan(**networks, loss_weights=weights, adversarial_loss=loss, pool_size=pool_size)
 
 
 def batch(a: float = A, b: float = B, shape: tuple[int, ...] = SHAPES[0]) -> dict[str, Tensor]:
@@ -66,7 +69,7 @@ def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["a slice", "a batch of volumes"])
 def test_what_is_generated(shape: tuple[int, ...]) -> None:
-    fakes = cyclegan(**ALL).generate(batch(shape=shape))
+    fakes = cyclegan().generate(batch(shape=shape))
     expected = {"pred": 0.1, "fake_a": 0.9, "cycle_a": 0.3, "cycle_b": 0.45, "identity_a": 0.6, "identity_b": 0.15}
     assert {fake.shape for fake in fakes.values()} == {shape}
     assert {name: fake.mean().item() for name, fake in fakes.items()} == pytest.approx(expected)
@@ -74,14 +77,14 @@ def test_what_is_generated(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["a slice", "a batch of volumes"])
 def test_losses_of_the_generators_by_hand(shape: tuple[int, ...]) -> None:
-    method, given = cyclegan(**ALL), batch(shape=shape)
+    method, given = cyclegan(), batch(shape=shape)
     found = method.generator_losses(given, method.generate(given))
     # (4 * 0.1 - 1)^2 + (3 * 0.9 - 1)^2 = 0.36 + 2.89; |0.3 - 0.2| + |0.45 - 0.3|; |0.6 - 0.2| + |0.15 - 0.3|
     assert numbers(found) == pytest.approx({"adversarial": 3.25, "cycle": 0.25, "identity": 0.55})
 
 
 def test_losses_of_the_discriminators_by_hand() -> None:
-    method = cyclegan(**ALL)
+    method = cyclegan()
     found = method.discriminator_losses(batch(), method.generate(batch()))
     # D_A sees a and G_BA(b): 0.5 [(0.6 - 1)^2 + 2.7^2]
     # D_B sees b and G_AB(a): 0.5 [(1.2 - 1)^2 + 0.4^2]
@@ -100,7 +103,7 @@ def test_losses_of_the_discriminators_by_hand() -> None:
     ],
 )
 def test_gradients_of_each_loss_reach_the_generators_alone(name: str, expected: dict[str, float]) -> None:
-    method = cyclegan(**{name: 1.0})
+    method = cyclegan({name: 1.0})
     fakes = method.generate(batch())
     with method.frozen_discriminators():
         losses = method.generator_losses(batch(), fakes)
@@ -114,7 +117,7 @@ def test_gradients_of_each_loss_reach_the_generators_alone(name: str, expected: 
     [("pred", ["generator_ab"]), ("fake_a", ["generator_ba"])],
 )
 def test_the_adversarial_term_of_a_direction_moves_its_own_generator(direction: str, reached: list[str]) -> None:
-    method = cyclegan(adversarial=1)
+    method = cyclegan({"adversarial": 1})
     fakes = method.generate(batch())
     other = {name: fake if name == direction else fake.detach() for name, fake in fakes.items()}
     with method.frozen_discriminators():
@@ -129,7 +132,7 @@ def test_the_adversarial_term_of_a_direction_moves_its_own_generator(direction: 
 )
 @pytest.mark.parametrize("pool_size", [0, 2])
 def test_a_discriminators_loss_reaches_it_alone(name: str, expected: float, pool_size: int) -> None:
-    method = cyclegan(pool_size, **ALL)
+    method = cyclegan(pool_size=pool_size)
     # the fakes still carry their graph: what keeps the generators out is the pool
     method.discriminator_losses(batch(), method.generate(batch()))[name].backward()
     assert gradients(method) == pytest.approx({name: expected})
@@ -148,7 +151,7 @@ def test_a_discriminators_loss_reaches_it_alone(name: str, expected: float, pool
     ],
 )
 def test_weight_zero_computes_nothing(weights: dict[str, float], generated: int, judged: int) -> None:
-    method = cyclegan(**weights)
+    method = cyclegan(weights)
     fakes = method.generate(batch())
     judging = method.discriminator_losses(batch(), fakes)
     losses = method.generator_losses(batch(), fakes)
@@ -164,7 +167,7 @@ def test_weight_zero_computes_nothing(weights: dict[str, float], generated: int,
 
 def test_a_full_pool_shows_each_discriminator_earlier_images_of_its_own_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.zeros(*size))  # below 1/2: always exchanged
-    method = cyclegan(1, **ALL)
+    method = cyclegan(pool_size=1)
     for a, b in [(A, B), (0.6, 0.7)]:
         losses = method.discriminator_losses(batch(a, b), method.generate(batch(a, b)))
     judged = {name: [x.mean().item() for x in networks_of(method)[name].given] for name in method.discriminators}
@@ -176,7 +179,7 @@ def test_a_full_pool_shows_each_discriminator_earlier_images_of_its_own_kind(mon
 
 def test_the_generators_face_what_they_made_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "rand", lambda *size, **options: torch.zeros(*size))
-    method = cyclegan(1, **ALL)
+    method = cyclegan(pool_size=1)
     method.discriminator_losses(batch(), method.generate(batch()))
     given = batch(0.6, 0.7)
     fakes = method.generate(given)
@@ -186,7 +189,7 @@ def test_the_generators_face_what_they_made_now(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_both_directions_are_kept_and_a_to_b_is_deployed() -> None:
-    method = cyclegan(**ALL)
+    method = cyclegan()
     kept = method.kept()
     assert list(kept) == ["model", "model_backward"]
     assert kept["model"] is method.deployed is method.generators["generator_ab"]
@@ -194,7 +197,7 @@ def test_both_directions_are_kept_and_a_to_b_is_deployed() -> None:
 
 
 def test_a_step_of_the_trainer_by_hand() -> None:
-    method = cyclegan(**ALL)
+    method = cyclegan()
     data = [{**batch(), "case": "a, b"}]
     trainer = GanTrainer(torch.device("cpu"), 1, data, method, lambda weights: torch.optim.SGD(weights, lr=0.01))
     trainer.run()
