@@ -70,7 +70,9 @@ def load(path: str | Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
-            raise CheckpointError(str(path), "has sound checksums", f"a damaged record {damaged}", "restore a sound copy")
+            raise CheckpointError(
+                str(path), "has sound checksums", f"a damaged record {damaged}", "restore a sound copy"
+            )
         content = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
@@ -92,7 +94,9 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     """
     weights = load(path)
     own = network.state_dict()
-    remedy = "give the weights of this network_def, or the network_def of these weights (was demo.yaml used in training?)"
+    remedy = (
+        "give the weights of this network_def, or the network_def of these weights (was demo.yaml used in training?)"
+    )
     for rule, names in {
         "has every weight of the network": sorted(own.keys() - weights.keys()),
         "has no weight the network lacks": sorted(weights.keys() - own.keys()),

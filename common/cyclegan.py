@@ -79,7 +79,10 @@ class CycleGan(GanMethod):
         if not self.uses("adversarial"):
             return {}
         a, b = batch["image"], batch["label"]
-        pooled = {"a": self.pools["a"](self.seen(fakes["fake_a"], b)), "b": self.pools["b"](self.seen(fakes["pred"], a))}
+        pooled = {
+            "a": self.pools["a"](self.seen(fakes["fake_a"], b)),
+            "b": self.pools["b"](self.seen(fakes["pred"], a)),
+        }
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
         return {
             f"discriminator_{kind}": self.adversarial_loss.discriminator(

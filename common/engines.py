@@ -257,7 +257,7 @@ class GanTrainer(SupervisedTrainer):
 
     @contextmanager
     def deployed_weights(self):
-        """Within, the deployed network has the weights it would be deployed with: its moving average where that is on."""
+        """Within, the deployed network has the weights of deployment: its moving average where that is on."""
         if self.ema is None:
             yield self.method.deployed
             return
@@ -341,4 +341,3 @@ class Validation(ValidationHandler):
         """Validate now."""
         with engine.deployed_weights():
             super().__call__(engine)
-

@@ -51,7 +51,7 @@ class TrainingError(UserError):
     """Training that cannot go on, such as a loss that is not finite."""
 
 
-class CasesFailed(UserError):
+class CasesFailedError(UserError):
     """Some cases of a batch failed; the others are done and the manifest lists the failures."""
 
     exit_code = 1

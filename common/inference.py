@@ -10,7 +10,7 @@ from typing import Any
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 
-from common.errors import CasesFailed, UserError
+from common.errors import CasesFailedError, UserError
 from common.export import NiftiExporter
 from common.report.atomic import write_text
 
@@ -46,7 +46,8 @@ class CaseEvaluator(SupervisedEvaluator):
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
-        CasesFailed: from :meth:`run`, after all cases, naming those that failed; ``manifest.json`` has the reasons.
+        CasesFailedError: from :meth:`run`, after all cases, naming those that failed; ``manifest.json`` has the
+            reasons.
     """
 
     def __init__(self, exporter: NiftiExporter, **evaluator: Any) -> None:
@@ -67,7 +68,7 @@ class CaseEvaluator(SupervisedEvaluator):
         logger.info(f"{len(self.outcomes) - len(failed)} of {len(self.outcomes)} cases written to {manifest.parent}")
         if failed:
             value = f"{len(failed)} failed: {', '.join(failed)}"
-            raise CasesFailed("inference", "every case succeeds", value, f"see {manifest} for the reasons")
+            raise CasesFailedError("inference", "every case succeeds", value, f"see {manifest} for the reasons")
 
     def _iteration(self, engine: CaseEvaluator, batchdata: Mapping[str, Any]) -> Any:  # type: ignore[override]
         case = str(batchdata["case"][0])

@@ -17,13 +17,9 @@ from common.errors import ConfigError
 class AdversarialLoss(nn.Module):
     """What discriminator and generator pay for the discriminator's outputs.
 
-    ======================  ===========================================  ============================  =========================
-    kind                    discriminator                                generator                     source
-    ======================  ===========================================  ============================  =========================
-    ``bce``                 BCE(D(y), 1) + BCE(D(G(x)), 0) on logits     BCE(D(G(x)), 1)               Goodfellow et al. 2014
-    ``least_squares``       E (D(y) - 1)^2 + E D(G(x))^2                 E (D(G(x)) - 1)^2             Mao et al. 2017, eq. 2
-    ``hinge``               E max(0, 1 - D(y)) + E max(0, 1 + D(G(x)))   - E D(G(x))                   Lim and Ye 2017
-    ======================  ===========================================  ============================  =========================
+    - ``bce``: BCE(D(y), 1) + BCE(D(G(x)), 0) on logits; the generator pays BCE(D(G(x)), 1) (Goodfellow et al. 2014).
+    - ``least_squares``: E (D(y) - 1)^2 + E D(G(x))^2; the generator E (D(G(x)) - 1)^2 (Mao et al. 2017, eq. 2).
+    - ``hinge``: E max(0, 1 - D(y)) + E max(0, 1 + D(G(x))); the generator - E D(G(x)) (Lim and Ye 2017).
 
     Args:
         kind: one of the three above. No kind applies an activation first: the outputs are logits of any shape.
@@ -39,7 +35,9 @@ class AdversarialLoss(nn.Module):
     def __init__(self, kind: str = "bce", discriminator_factor: float = 0.5) -> None:
         super().__init__()
         if kind not in self.kinds:
-            raise ConfigError("adversarial loss", f"is one of {', '.join(self.kinds)}", repr(kind), "choose one of them")
+            raise ConfigError(
+                "adversarial loss", f"is one of {', '.join(self.kinds)}", repr(kind), "choose one of them"
+            )
         self.kind = kind
         self.discriminator_factor = discriminator_factor
 
@@ -88,6 +86,9 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
     for name, weight in weights.items():
         if weight and name not in losses:
             raise ConfigError(
-                f"loss_weights::{name}", f"every weight has a loss, one of {sorted(losses)}", weight, "remove or rename it"
+                f"loss_weights::{name}",
+                f"every weight has a loss, one of {sorted(losses)}",
+                weight,
+                "remove or rename it",
             )
     return sum((weights[name] * loss for name, loss in losses.items()), start=torch.zeros(()))

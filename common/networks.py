@@ -21,8 +21,8 @@ class UNetGenerator(nn.Module):
         depth: halvings of the resolution.
         width: features of the outermost level, at most eight times as many inside.
         dropout: probability in the (up to three) inner blocks that the published network has it in.
-        upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which leaves
-            no checkerboard (Odena et al. 2016).
+        upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which
+            leaves no checkerboard (Odena et al. 2016).
         bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.
 
     Raises:

@@ -40,8 +40,8 @@ class RunFolder:
     """Handler of the trainer that keeps the run on disk; attach it after the validation.
 
     Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
-    ``models/last_checkpoint.pt`` (after each epoch, and in its midst on SIGTERM or SIGINT), ``log.csv`` (a row an epoch)
-    and ``run.json`` (the configuration and versions). A new run moves the one it finds to ``models/previous``.
+    ``models/last_checkpoint.pt`` (after each epoch, and in its midst on SIGTERM or SIGINT), ``log.csv`` (a row an
+    epoch) and ``run.json`` (the configuration and versions). A new run moves the one it finds to ``models/previous``.
 
     Args:
         run_dir: see :func:`run_dir`.
@@ -73,7 +73,9 @@ class RunFolder:
         """Lock the folder, move or resume what it holds, and catch the signals that end a job."""
         last = self.models / checkpoints.RESUME_NAME
         if self.resume and not last.is_file():
-            raise CheckpointError(str(last), "exists, to resume from it", "no such file", "start anew with --resume false")
+            raise CheckpointError(
+                str(last), "exists, to resume from it", "no such file", "start anew with --resume false"
+            )
         if devices.rank() == 0:
             self._acquire_lock()
             checkpoints.remove_unfinished(self.models)
@@ -91,7 +93,9 @@ class RunFolder:
             self.models.mkdir(parents=True, exist_ok=True)
             lock = open(self.models / ".lock", "a+")  # noqa: SIM115 - held until the run ends
         except OSError as error:
-            raise OutputError(str(self.models), "can be written", error.strerror, "choose another output_dir") from error
+            raise OutputError(
+                str(self.models), "can be written", error.strerror, "choose another output_dir"
+            ) from error
         try:  # the system drops this lock with the process, however it dies
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -99,7 +103,10 @@ class RunFolder:
             owner = lock.read().strip() or "another process"
             lock.close()
             raise ConfigError(
-                str(self.root), "is used by one run at a time", f"a run by {owner}", "wait for it, or give another output_dir"
+                str(self.root),
+                "is used by one run at a time",
+                f"a run by {owner}",
+                "wait for it, or give another output_dir",
             ) from error
         self._lock = lock
         lock.seek(0)
@@ -121,7 +128,9 @@ class RunFolder:
             if path != incoming:
                 shutil.move(str(path), incoming / path.name)
         incoming.rename(self.models / "previous")
-        logger.warning(f"{self.root} held a run: moved to {self.models / 'previous'} (--resume true goes on with a run)")
+        logger.warning(
+            f"{self.root} held a run: moved to {self.models / 'previous'} (--resume true goes on with a run)"
+        )
 
     def _write_settings(self) -> None:
         import monai
@@ -176,7 +185,7 @@ class RunFolder:
                 checkpoints.save(weights, self.models / f"{name}.pt")
 
     def leave_if_asked(self, engine: GanTrainer) -> None:
-        """In the midst of an epoch, save and leave when a signal asked for it; at its end the epoch is completed first."""
+        """In the midst of an epoch, save and leave when a signal asked for it; at its end it is completed first."""
         done = engine.state.iteration % engine.state.epoch_length
         if self.signal is not None and done and done % engine.accumulation_steps == 0:
             engine.require_finite()

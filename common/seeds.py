@@ -6,7 +6,7 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def derive(*numbers: int) -> int:
-    """One 63-bit seed from several numbers; neighbouring inputs give unrelated seeds (splitmix64, Steele et al. 2014)."""
+    """One 63-bit seed from several; neighbouring inputs give unrelated seeds (splitmix64, Steele et al. 2014)."""
     mixed = 0
     for number in numbers:
         mixed = (mixed + number + 0x9E3779B97F4A7C15) & _MASK

@@ -37,12 +37,16 @@ def run(run_id, configs, **settings):
 
 
 def item(patient):
-    return {"case": patient, "image": str(SCANS / patient / "t1.nii.gz"), "label": str(SCANS / patient / "flair.nii.gz")}
+    return {
+        "case": patient,
+        "image": str(SCANS / patient / "t1.nii.gz"),
+        "label": str(SCANS / patient / "flair.nii.gz"),
+    }
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Trained on two patients by the bundle's own commands, nothing chosen by the third; evaluated and inferred on it."""
+    """Trained on two patients by the bundle's own commands, nothing chosen by the third; evaluated on it."""
     root = tmp_path_factory.mktemp("real")
     lists = {"training": [item(patient) for patient in TRAINING], "test": [item(HELD_OUT)]}
     (root / "datalist.json").write_text(json.dumps(lists))

@@ -54,8 +54,8 @@ def training_cases(
         check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
         keep_split: take the split that ``run_dir`` has for the same data, and write none: a case that came later must
             not move a training case to the test.
-        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets. There
-            are no pairs then, so neither validation nor test.
+        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets.
+            There are no pairs then, so neither validation nor test.
 
     Raises:
         DataError: for a folder or file that does not exist, an empty pool, or cases that cannot be used, all named at
@@ -70,8 +70,10 @@ def training_cases(
     if listed is not None:
         lists = load_datalist(listed)
     elif target_dir is not None:
-        pools = (find_cases(require_dir(dataset_dir), "folders", source, None, mask),
-                 find_cases(require_dir(target_dir), "folders", target, None, mask))
+        pools = (
+            find_cases(require_dir(dataset_dir), "folders", source, None, mask),
+            find_cases(require_dir(target_dir), "folders", target, None, mask),
+        )
         lists = dict(zip(POOLS, pools, strict=True))
     else:
         lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)

@@ -16,6 +16,7 @@ from common.data.nifti import read_volume
 from common.errors import DataError
 from common.transforms import head_mask
 
+
 @dataclass
 class Case:
     """Source, truth (None where there is none), mask and regions (X, Y, Z), and the RAS affine of them all."""

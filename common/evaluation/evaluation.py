@@ -45,8 +45,8 @@ class Evaluation:
         postprocessing: of ``pred``, to the source's grid and the target's unit.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
-        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), by these names
-            -> dictionary of numbers. One whose required arguments a case lacks is left out for it.
+        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), by these
+            names -> dictionary of numbers. One whose required arguments a case lacks is left out for it.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.

@@ -57,7 +57,9 @@ class Method:
 
 def variants(output_dir: Path) -> dict[str, Path]:
     """The weights of every trained variant under ``variants/``, by its name."""
-    return {path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))}
+    return {
+        path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
+    }
 
 
 def variant(weights: Path) -> Method:

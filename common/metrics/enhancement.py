@@ -17,14 +17,14 @@ def enhancement_scores(
 ) -> dict[str, float]:
     """Scores of a synthetic unenhanced CT in HU; those whose mask or truth is not given are left out.
 
-    - ``residual_outside``: mean |prediction - source| inside the mask and outside the vessels; ideal 0 but for the source's
-      own noise and parenchymal enhancement.
+    - ``residual_outside``: mean |prediction - source| inside the mask and outside the vessels; ideal 0 but for the
+      source's own noise and parenchymal enhancement.
     - ``vessel_removed``: mean source - prediction inside the vessels, the enhancement taken away.
     - ``vessel_mae``: mean |prediction - truth| inside the vessels.
     - ``vessel_excess``: share of the true enhancement that is left there, mean (prediction - truth) / mean (source -
       truth); copying the source gives 1, ideal 0.
-    - ``bias_outside``, ``bias_bone``, ``bias_parenchyma``, ``bias_air``: mean prediction - truth outside the vessels, and in
-      the tissues of the truth there (bone > 250 HU, parenchyma 0 to 80 HU, air < -200 HU).
+    - ``bias_outside``, ``bias_bone``, ``bias_parenchyma``, ``bias_air``: mean prediction - truth outside the vessels,
+      and in the tissues of the truth there (bone > 250 HU, parenchyma 0 to 80 HU, air < -200 HU).
 
     Args:
         pred: synthetic CT (X, Y, Z) in HU.

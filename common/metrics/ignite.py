@@ -17,7 +17,7 @@ from common.errors import ConfigError, DataError
 
 Cases = Sequence[torch.Tensor]
 SCORED = from_engine(["pred", "label", "scored"])
-"""The mask stays in an evaluator's batch; ``CopyItemsd`` in the postprocessing makes the copy ``scored`` in the output."""
+"""The mask stays in an evaluator's batch; ``CopyItemsd`` in postprocessing puts the copy ``scored`` in the output."""
 
 
 class MaskedMetric(Metric):
@@ -29,7 +29,7 @@ class MaskedMetric(Metric):
     In a bundle configuration::
 
         postprocessing: {_target_: CopyItemsd, keys: mask, names: scored}
-        key_val_metric: {mae: {_target_: common.metrics.MaskedMetric, function: "@a callable such as common.metrics.mae"}}
+        key_val_metric: {mae: {_target_: common.metrics.MaskedMetric, function: "@a callable such as metrics.mae"}}
 
     Args:
         function: measure of one case ``(pred, truth, mask) -> float`` on arrays (X, Y, Z), such as

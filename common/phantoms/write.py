@@ -27,7 +27,7 @@ ICBM_LICENCE = (
     "University. Permission to use, copy, modify, and distribute this software and its documentation for any purpose "
     "and without fee is hereby granted, provided that the above copyright notice appear in all copies. The authors and "
     "McGill University make no representations about the suitability of this software for any purpose. It is provided "
-    "\"as is\" without express or implied warranty."
+    '"as is" without express or implied warranty.'
 )
 """The notice that copies of the atlas must carry."""
 

@@ -38,11 +38,11 @@ def test_a_value_of_none_is_still_reported() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_exit_codes_tell_a_mistake_from_failed_cases(kind: type[errors.UserError]) -> None:
     assert kind("a", "b", "c", "d").exit_code == 2
-    assert errors.CasesFailed("a", "b", "c", "d").exit_code == 1
+    assert errors.CasesFailedError("a", "b", "c", "d").exit_code == 1
     assert issubclass(kind, ValueError)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, errors.CasesFailed])
+@pytest.mark.parametrize("kind", [*KINDS, errors.CasesFailedError])
 def test_pickling_keeps_type_and_message(kind: type[errors.UserError]) -> None:
     error = kind("case_1", "is finite", "NaN", "restore it")
     copy = pickle.loads(pickle.dumps(error))
@@ -64,7 +64,9 @@ def test_a_worker_process_hands_the_error_on() -> None:
 
 
 def test_a_message_from_a_worker_process_loses_its_stack_trace():
-    trace = 'Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File "x.py"\n'
+    trace = (
+        'Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File "x.py"\n'
+    )
     assert str(errors.DataError(trace + "common.errors.DataError: case_1: is finite, but got NaN; mend it")) == (
         "case_1: is finite, but got NaN; mend it"
     )

@@ -79,7 +79,9 @@ def test_an_unused_pool_is_restored_unused():
 def test_images_of_another_size_are_refused():
     pool = ImagePool(2)
     pool(torch.zeros(1, 1, 4, 4))
-    with pytest.raises(ConfigError, match=r"crop_size: images keep the shape \(1, 4, 4\) of the pool, but got \(1, 8, 8\)"):
+    with pytest.raises(
+        ConfigError, match=r"crop_size: images keep the shape \(1, 4, 4\) of the pool, but got \(1, 8, 8\)"
+    ):
         pool(torch.zeros(1, 1, 8, 8))
 
 

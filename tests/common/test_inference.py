@@ -14,7 +14,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 
 from common import checkpoints, devices
 from common.checkpoints import WeightsLoader
-from common.errors import CasesFailed, CheckpointError, DataError, OutputError
+from common.errors import CasesFailedError, CheckpointError, DataError, OutputError
 from common.export import NiftiExporter
 from common.inference import CaseDataset, CaseEvaluator
 from common.inferers import PlaneInferer
@@ -101,7 +101,7 @@ def test_values_and_grid_by_hand(tmp_path, cases, network, device):
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, num_workers):
     Path(cases[1]["image"]).write_bytes(b"<html>log in first</html>")
-    with pytest.raises(CasesFailed, match="every case succeeds, but got 1 failed: case_1; see .*manifest.json"):
+    with pytest.raises(CasesFailedError, match="every case succeeds, but got 1 failed: case_1; see .*manifest.json"):
         build(tmp_path, cases, network, num_workers=num_workers).run()
     written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
     assert written == ["case_0_ct.nii.gz", "case_2_ct.nii.gz"]
@@ -112,13 +112,13 @@ def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, n
 
 
 def test_exit_code_of_failed_cases():
-    assert CasesFailed("inference", "every case succeeds", 1, "look").exit_code == 1
+    assert CasesFailedError("inference", "every case succeeds", 1, "look").exit_code == 1
 
 
 def test_nan_of_the_network_fails_its_case_alone(tmp_path, cases, network):
     calls = iter([1.0, float("nan"), 1.0])
     plain = PlaneInferer("axial", multiple_of=1)
-    with pytest.raises(CasesFailed, match="1 failed: case_1"):
+    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
     outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert outcomes[1]["status"] == "failed"
@@ -131,7 +131,7 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
     def broken(inputs, model):
         raise RuntimeError("out of memory")
 
-    with pytest.raises(CasesFailed, match="3 failed: case_0, case_1, case_2"):
+    with pytest.raises(CasesFailedError, match="3 failed: case_0, case_1, case_2"):
         build(tmp_path, cases, network, broken).run()
     assert "RuntimeError: out of memory" in (tmp_path / "out" / "manifest.json").read_text()
 

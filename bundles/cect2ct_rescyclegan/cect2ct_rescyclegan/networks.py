@@ -26,9 +26,9 @@ class ResidualGenerator(nn.Module):
     def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:
         super().__init__()
         self.unet = UNetGenerator(1, 1, depth, width, dropout=0.0, upsampling=upsampling, bounded=False)
-        last = self.unet.decoder[-1][-1]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        *_, last = self.unet.decoder[-1].children()
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """The synthetic image on the input's scale."""

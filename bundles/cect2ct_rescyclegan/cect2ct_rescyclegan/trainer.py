@@ -19,8 +19,8 @@ from common.methods import Batch, Losses
 
 PAIR_MODES = ("registered", "cross", "off")
 JITTER = 3
-"""Pixels by which synthetic pairs are shifted in mode ``registered``: true pairs are never registered perfectly, and the
-discriminator must not tell them by that."""
+"""Pixels by which synthetic pairs are shifted in mode ``registered``: true pairs are never registered perfectly, and
+the discriminator must not tell them by that."""
 
 
 def pair_mode(mode: str, cases: Mapping[str, Sequence[Any]]) -> str:
@@ -54,7 +54,7 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
 
 
 class ResCycleGan(CycleGan):
-    """CycleGAN with a discriminator of pairs: A = CECT, B = CT (see the model card for the source and what it leaves open).
+    """CycleGAN with a discriminator of pairs: A = CECT, B = CT (the model card says what the source leaves open).
 
     Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`common.cyclegan.CycleGan`, and ``pair`` =
     L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
@@ -64,8 +64,8 @@ class ResCycleGan(CycleGan):
     - ``cross``: D_C tells (a, G_AB(a)), as real, from (G_BA(b), b); the generators want the opposite.
     - ``off``: no third discriminator.
 
-    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1. Bone
-    would otherwise outshine the vessels that they are to judge.
+    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1.
+    Bone would otherwise outshine the vessels that they are to judge.
 
     Args:
         discriminator_pair: judges pairs, (B, 2, H, W) -> logits.
@@ -114,7 +114,9 @@ class ResCycleGan(CycleGan):
             if self.pair_mode == "cross":
                 losses["discriminator_pair"] = loss(judged_ab, judged_ba)
             else:
-                real = self.judge("pair", torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1))
+                real = self.judge(
+                    "pair", torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1)
+                )
                 losses["discriminator_pair"] = (loss(real, judged_ab) + loss(real, judged_ba)) / 2
         return losses
 
@@ -124,7 +126,10 @@ class ResCycleGan(CycleGan):
         if self.uses("pair"):
             judged_ab, judged_ba = (self.judge("pair", pair) for pair in self._synthetic_pairs(batch, fakes))
             if self.pair_mode == "cross":
-                terms = self.adversarial_loss.generator(judged_ab, wanted=False), self.adversarial_loss.generator(judged_ba)
+                terms = (
+                    self.adversarial_loss.generator(judged_ab, wanted=False),
+                    self.adversarial_loss.generator(judged_ba),
+                )
             else:
                 terms = self.adversarial_loss.generator(judged_ab), self.adversarial_loss.generator(judged_ba)
             losses["pair"] = torch.stack(terms).mean()
@@ -132,7 +137,7 @@ class ResCycleGan(CycleGan):
 
 
 def _shifted(image: Tensor) -> Tensor:
-    """A batch moved by up to ``JITTER`` pixels each way, edges repeated; the shift is drawn without leaving the device."""
+    """A batch moved by up to ``JITTER`` pixels each way, edges repeated; the shift is drawn on the device."""
     height, width = image.shape[-2:]
     rows, columns = (torch.randint(2 * JITTER + 1, (), device=image.device) for _ in range(2))
     padded = F.pad(image, (JITTER,) * 4, mode="replicate")

@@ -275,7 +275,9 @@ def test_an_empty_pool_is_named(tmp_path):
     sources = pool(tmp_path / "a", "cect", ["x"], 300)
     path = tmp_path / "a" / "datalist.json"
     path.write_text(json.dumps({"training_A": [{"case": "x", "image": "x/cect.nii.gz"}]}))
-    with pytest.raises(DataError, match="section training_B: has at least one case, but got .*training_A 1, training_B 0"):
+    with pytest.raises(
+        DataError, match="section training_B: has at least one case, but got .*training_A 1, training_B 0"
+    ):
         training_cases(sources, "", forbidden, str(tmp_path / "run"))
 
 
@@ -285,7 +287,9 @@ def test_a_pool_of_another_modality_is_refused(tmp_path):
     mr.parent.mkdir(parents=True)
     nib.save(nib.Nifti1Image(np.linspace(0, 3000, 216, dtype=np.float32).reshape(6, 6, 6), np.eye(4)), mr)
     windows = {"source_range": [-200, 600], "target_range": [-200, 600]}
-    with pytest.raises(DataError, match="m .ct.nii.gz.: a CT in HU reaches below -200 and above 200, but got 0 to 3000"):
+    with pytest.raises(
+        DataError, match="m .ct.nii.gz.: a CT in HU reaches below -200 and above 200, but got 0 to 3000"
+    ):
         training_cases(
             sources, "", forbidden, str(tmp_path / "run"), source="cect", target_dir=str(tmp_path / "b"), check=windows
         )
