@@ -94,6 +94,12 @@ class Bundle:
         return {**os.environ, **own}
 
 
+def run_files(bundle: Bundle) -> set[str]:
+    """What a training writes into its folder; a method with a way back keeps that generator too."""
+    own = {"datalist.json", "log.csv", "run.json", "models/.lock", "models/last_checkpoint.pt", "models/model.pt"}
+    return own | ({"models/model_backward.pt"} if "backward_def" in bundle.own("train") else set())
+
+
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
     """The finished command, if it ended well; otherwise what it said last."""
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"

@@ -198,6 +198,26 @@ def test_what_lies_outside_the_window_of_the_source_counts_as_minus_one() -> Non
     assert torch.equal(method.seen(source, source), torch.tensor([-1, -1, 0.5, 1, -1, 0.2, 0.2]))
 
 
+@pytest.mark.parametrize("mode", ["registered", "cross"])
+def test_each_image_is_hidden_where_its_own_source_lies_outside(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "_shifted", lambda image: image)
+    method = by_hand(mode)
+    # bone in the first pixel of a, in the second of b; G_AB halves, G_BA triples, both could bring it into the window
+    given = {"image": torch.tensor([[[[1.6, A]]]]), "label": torch.tensor([[[[B, -1.2]]]])}
+    fakes = method.generate(given)
+    method.discriminator_losses(given, fakes)
+    method.generator_losses(given, fakes)
+
+    def seen(kind: str) -> list[list[float]]:
+        given = method.discriminators[f"discriminator_{kind}"].given
+        return sorted([round(value, 6) for value in x.flatten().tolist()] for x in given)  # type: ignore[union-attr]
+
+    assert seen("a") == [[-1, 0.2], [0.9, -1], [0.9, -1]]
+    assert seen("b") == [[-1, 0.1], [-1, 0.1], [0.3, -1]]
+    pairs = [[-1, 0.2, -1, 0.1]] * 2 + [[0.9, -1, 0.3, -1]] * 2
+    assert seen("pair") == sorted(pairs + ([[-1, 0.2, 0.3, -1]] if mode == "registered" else []))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_bone_and_air_change_no_verdict(mode: str) -> None:
     """Values beyond the window are multiplied by another factor; every loss stays, to the bit."""

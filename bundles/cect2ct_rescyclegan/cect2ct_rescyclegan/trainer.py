@@ -45,11 +45,11 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
     Args:
         mode: of :func:`pair_mode`.
         cases: items by section.
-        data: pool A, or the pairs; the section that MONAI's tools may replace.
+        data: the pairs in mode ``registered``, else pool A.
         **slicing: arguments of :class:`common.data.slices.SliceDataset`.
     """
     if mode == "registered":
-        return SliceDataset(cases["training"], **slicing)
+        return SliceDataset(data, **slicing)
     return UnpairedSliceDataset(data, cases["training_B"], **slicing)
 
 
