@@ -36,6 +36,7 @@ def save(content: Mapping[str, Any], path: Path) -> None:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # a temporary file is its owner's alone
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -18,10 +18,8 @@ from monai.bundle import ConfigParser
 
 pytestmark = pytest.mark.slow
 
-MARGIN = 0.8
-"""The demo's error is at most this part of copying the input's ..."""
-ERROR = {"cect2ct_rescyclegan": "vessel_mae"}
-"""... by the mean absolute error, or by what the method is meant to change."""
+LEARNS = {"cect2ct_rescyclegan": ("vessel_mae", 0.9)}
+"""By which error the demo beats copying the input, and by what part of it; otherwise by the mean absolute error."""
 KEEPS_OUTSIDE = {"cect2ct_rescyclegan"}
 """Bundles that copy what lies outside the target's window; the others stay inside it."""
 TINY_PHANTOMS = {"phantoms::cases": 4, "phantoms::spacing": 5}
@@ -129,8 +127,10 @@ def test_summary_is_mean_and_deviation_of_the_rows(demo_run):
 
 def test_the_demo_learns(demo_run):
     summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
-    error = ERROR.get(demo_run.bundle.name, "mae")
-    assert summary["model"][error]["mean"] <= MARGIN * summary["copy_input"][error]["mean"]
+    error, part = LEARNS.get(demo_run.bundle.name, ("mae", 0.8))
+    assert summary["model"][error]["mean"] <= part * summary["copy_input"][error]["mean"]
+    if "bias_outside" in summary["model"]:
+        assert abs(summary["model"]["bias_outside"]["mean"]) < 5
 
 
 def test_variants_stay_out_of_the_main_model(demo_run):
