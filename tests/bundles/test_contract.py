@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_commands import BUNDLES, ROOT, TINY, Bundle, plain_settings
+from bundle_commands import BUNDLES, ROOT, TINY, Bundle
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.networks import convert_to_torchscript
 
