@@ -28,6 +28,8 @@ from common.settings import running_config
 logger = logging.getLogger(__name__)
 COPY = "copy_input"
 MODEL = "model"
+VARIANT_PANELS = 3
+"""Cases of which the report shows what the variants made, beside the model."""
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Evaluation:
         fit_copy: whether ``copy_input`` is fitted (units differ) or the source as it is.
         show_residual: whether panels show the prediction minus the source too.
         section: which cases; ``test``.
-        panel_cases: how many cases the report shows pictures of.
+        panel_cases: how many cases the report shows pictures of, of the first few the variants' too; None: all.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -78,7 +80,7 @@ class Evaluation:
     fit_copy: bool = True
     show_residual: bool = False
     section: str = "test"
-    panel_cases: int = 3
+    panel_cases: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -102,8 +104,9 @@ class Evaluation:
             predictions[COPY] = slope * case.source + intercept
             for name, prediction in predictions.items():
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
-            if number < self.panel_cases:
-                panels += [self._panel(case, name, predictions[name]) for name in methods]
+            if self.panel_cases is None or number < self.panel_cases:
+                shown = list(methods) if number < VARIANT_PANELS else [MODEL]
+                panels += [self._panel(case, name, predictions[name]) for name in shown]
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
         write_report(folder / "report.html", self._report(summary, panels, slope, intercept))
