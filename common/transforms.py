@@ -12,7 +12,6 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Spacingd
-from monai.transforms.utils import get_largest_connected_component_mask
 from monai.utils import MetaKeys, SpaceKeys, convert_to_dst_type, convert_to_tensor
 from scipy import ndimage
 
@@ -244,6 +243,7 @@ def head_mask(target: np.ndarray, threshold: float, axial: int, case: str) -> np
             f"a maximum of {float(target.max())}",
             "correct head_threshold, or give a mask",
         )
-    head = np.asarray(get_largest_connected_component_mask(torch.from_numpy(above)[None])[0]).astype(bool)
+    regions, _ = ndimage.label(above)
+    head = regions == np.bincount(regions[above]).argmax()
     slices = [ndimage.binary_fill_holes(part) for part in np.moveaxis(head, axial, 0)]
     return np.moveaxis(np.stack(slices), 0, axial)

@@ -39,13 +39,18 @@ def pair_mode(mode: str, cases: Mapping[str, Sequence[Any]]) -> str:
     return mode
 
 
+def sources(mode: str, cases: Mapping[str, Sequence[dict]]) -> Sequence[dict]:
+    """The cases whose CECT is trained on: the pairs in mode ``registered``, else pool A."""
+    return cases["training" if mode == "registered" else "training_A"]
+
+
 def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict], **slicing: Any) -> Dataset:
     """Training slices: of pairs in mode ``registered``, else of two pools drawn independently.
 
     Args:
         mode: of :func:`pair_mode`.
         cases: items by section.
-        data: the pairs in mode ``registered``, else pool A.
+        data: of :func:`sources`.
         **slicing: arguments of :class:`common.data.slices.SliceDataset`.
     """
     if mode == "registered":
