@@ -43,10 +43,10 @@ def data(tiny_data, tmp_path):
 
 @pytest.fixture
 def files(bundle, data):
-    """Source and target of the first case, each one file."""
+    """Source and target of the last case, each one file; where training is unpaired, it is one of the pairs to test on."""
     settings = bundle.raw("train")
-    first = sorted(path for path in data.iterdir() if path.is_dir())[0]
-    return first / f"{settings['source'].split(',')[0]}.nii.gz", first / f"{settings['target']}.nii.gz"
+    last = sorted(path for path in data.iterdir() if path.is_dir())[-1]
+    return last / f"{settings['source'].split(',')[0]}.nii.gz", last / f"{settings['target']}.nii.gz"
 
 
 def cases(bundle, data, tmp_path, **settings):
@@ -130,7 +130,7 @@ def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
 
 def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
     items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("cases")
-    (train, *_), (other, *_), (test, *_) = items["training"], items["validation"], items["test"]
+    (train, *_), (other, *_), (test, *_) = items["training_A"], items["validation"], items["test"]
     leak = {"training": [{**train, "patient": "P7"}], "validation": [{**other, "patient": "P7"}], "test": [test]}
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(leak))
