@@ -43,7 +43,7 @@ def data(tiny_data, tmp_path):
 
 @pytest.fixture
 def files(bundle, data):
-    """Source and target of the last case, each one file; where training is unpaired, it is one of the pairs to test on."""
+    """Source and target of the last case, each one file: a pair even where training is unpaired."""
     settings = bundle.raw("train")
     last = sorted(path for path in data.iterdir() if path.is_dir())[-1]
     return last / f"{settings['source'].split(',')[0]}.nii.gz", last / f"{settings['target']}.nii.gz"
