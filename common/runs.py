@@ -24,6 +24,7 @@ from tqdm import tqdm
 from common import checkpoints, devices
 from common.engines import GanTrainer
 from common.errors import CheckpointError, ConfigError, OutputError
+from common.report.atomic import write_text
 from common.settings import running_config
 
 logger = logging.getLogger(__name__)
@@ -81,10 +82,11 @@ class RunFolder:
             checkpoints.remove_unfinished(self.models)
             if not self.resume:
                 self._set_previous_aside()
-            self._write_settings()
         devices.barrier()
         if self.resume:
             self._restore(engine, last)
+        if devices.rank() == 0:
+            self._write_settings()
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self._catch_signals()
 
@@ -119,7 +121,7 @@ class RunFolder:
     def _set_previous_aside(self) -> None:
         """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``."""
         held = [path for path in self.models.iterdir() if path.name != ".lock"]
-        held += [path for path in (self.root / LOG_NAME, self.root / RUN_NAME) if path.exists()]
+        held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]
         incoming = self.models / ".previous"  # exists where an earlier move was cut short
         if not incoming.exists() and not any(path.name.endswith(".pt") for path in held):
             return
@@ -137,7 +139,7 @@ class RunFolder:
         import torch
 
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
-        (self.root / RUN_NAME).write_text(json.dumps(about, indent=2, default=str))
+        write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
 
     def _restore(self, engine: GanTrainer, last: Path) -> None:
         saved = checkpoints.load(last)

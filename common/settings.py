@@ -22,7 +22,7 @@ from common.errors import ConfigError, UserError
 
 POSITIVE = (
     *("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"),
-    *("inference_batch", "threads"),
+    *("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"),
 )
 NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
 WORDS = {"true": True, "false": False, "null": None}
@@ -76,11 +76,21 @@ def _read_words(shipped: Mapping[str, list[Any]]) -> None:
     parser: Any = _running_parser()
     if parser is None:
         return
-    for key, value in parser.config.items():
-        text = any(isinstance(default, str) and not _is_reference(default) for default in shipped.get(key, []))
-        if isinstance(value, str) and value in WORDS and not text:
-            parser.config[key] = WORDS[value]
-            parser.ref_resolver.items[key].update_config(WORDS[value])  # no component has taken it yet
+    for place, holder, key in list(_words(parser.config)):
+        text = any(isinstance(default, str) and not _is_reference(default) for default in shipped.get(place, []))
+        if not text:
+            holder[key] = WORDS[holder[key]]
+            parser.ref_resolver.items[place].update_config(holder[key])  # no component has taken it yet
+
+
+def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every setting whose value is one of ``WORDS``: its id, and where it stands."""
+    for key, value in config.items():
+        here = f"{place}::{key}" if place else key
+        if isinstance(value, dict) and key != ConfigParser.meta_key:
+            yield from _words(value, here)
+        elif isinstance(value, str) and value in WORDS:
+            yield here, config, key
 
 
 def _refuse_duplicates() -> None:

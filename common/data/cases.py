@@ -52,8 +52,8 @@ def training_cases(
         mask: of the mask.
         seed: of the split by patient, 70 : 15 : 15.
         check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
-        keep_split: take the split that ``run_dir`` has for the same data, and write none: a case that came later must
-            not move a training case to the test.
+        keep_split: for evaluation and resume: take the split that ``run_dir`` has for the same data, and write none: a
+            case that came later must not move a training case to the test.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets.
             There are no pairs then, so neither validation nor test.
 
@@ -65,6 +65,7 @@ def training_cases(
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()
     kept = Path(run_dir, DATALIST_NAME)
+    new_run = not keep_split
     keep_split = keep_split and datalist is None and _root_of(kept) == os.path.abspath(dataset_dir)
     listed = datalist or (str(kept) if keep_split else _listed_in(dataset_dir))
     if listed is not None:
@@ -89,7 +90,7 @@ def training_cases(
     if devices.rank() == 0:
         if check is not None:
             require_clean(check_cases(checked, **check))
-        if not keep_split:
+        if new_run:
             filled = {section: items for section, items in lists.items() if items}
             write_datalist(filled, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
     return {**checked, **(dict.fromkeys(POOLS, checked["training"]) if paired else {})}
@@ -102,18 +103,21 @@ def inference_cases(
     datalist: str | None = None,
     source: str = "mr",
     seed: int = 0,
+    key: str = "image",
 ) -> list[Item]:
     """The items to synthesise from: no target is needed.
 
     ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, or a folder of cases as in training. Of a datalist
     the section ``test`` is taken, and of the phantoms the cases that training would leave for the test.
 
+    ``key`` is the item of a datalist that holds the scans: ``label`` for a generator that works the other way.
+
     Raises:
-        DataError: where there is nothing at ``dataset_dir``.
+        DataError: where there is nothing at ``dataset_dir``, or a case of the datalist has no such scan.
     """
     announce(dataset_dir, demo_data, datalist, phantoms)
     if listed := datalist or _listed_in(dataset_dir):
-        items = load_datalist(listed).get("test", [])
+        items = [_taken(item, key) for item in load_datalist(listed).get("test", [])]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
     elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith(NIFTI)):
@@ -169,6 +173,13 @@ def _root_of(datalist: Path) -> str | None:
 def _listed_in(dataset_dir: str) -> str | None:
     path = Path(dataset_dir, DATALIST_NAME)
     return str(path) if path.is_file() else None
+
+
+def _taken(item: Item, key: str) -> Item:
+    """An item with the scan under ``key`` as its image."""
+    if key not in item:
+        raise DataError(f"{item['case']}", f"has the scan to translate under {key}", sorted(item), "add it")
+    return {**item, "image": item[key]}
 
 
 def _as_target(item: Item) -> Item:

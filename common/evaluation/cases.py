@@ -39,15 +39,17 @@ class Case:
         return {name: volume for name, volume in known.items() if volume is not None}
 
 
-def load_case(item: Item, head_threshold: float) -> Case:
+def load_case(item: Item, head_threshold: float, nan_fill: float | None = None) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
 
     Raises:
         DataError: where a volume cannot be used or lies on another grid than the source.
     """
     first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
-    source, affine = read_volume(first, item["case"])
-    there = {key: _on_grid(item, key, source.shape, affine) for key in ("label", "mask", *REGIONS) if key in item}
+    source, affine = read_volume(first, item["case"], nan_fill)
+    there = {
+        key: _on_grid(item, key, source.shape, affine, nan_fill) for key in ("label", "mask", *REGIONS) if key in item
+    }
     truth = there.get("label")
     if "mask" in there:
         mask = there["mask"] > 0
@@ -85,8 +87,10 @@ def require_grid(
         raise DataError(name, rule, f"shape {tuple(shape)}, affine {show_affine(own)}", remedy)
 
 
-def _on_grid(item: Item, key: str, shape: Sequence[int], affine: np.ndarray) -> np.ndarray:
+def _on_grid(
+    item: Item, key: str, shape: Sequence[int], affine: np.ndarray, nan_fill: float | None = None
+) -> np.ndarray:
     """A volume of a case, which must lie on the grid of its source."""
-    volume, own = read_volume(item[key], item["case"])
+    volume, own = read_volume(item[key], item["case"], nan_fill)
     require_grid(f"{item['case']}: {key}", volume.shape, own, shape, affine, "resample it to the source")
     return volume

@@ -59,7 +59,9 @@ class Evaluation:
         fit_copy: whether ``copy_input`` is fitted (units differ) or the source as it is.
         show_residual: whether panels show the prediction minus the source too.
         section: which cases; ``test``.
-        panel_cases: how many cases the report shows pictures of, of the first few the variants' too; None: all.
+        panel_cases: how many cases the report shows pictures of, of the first few the variants' too. Their volumes are
+            held in memory until it is written.
+        nan_fill: replaces voxels that are not finite, as in training.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -80,7 +82,8 @@ class Evaluation:
     fit_copy: bool = True
     show_residual: bool = False
     section: str = "test"
-    panel_cases: int | None = None
+    panel_cases: int = 12
+    nan_fill: float | None = None
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -99,12 +102,12 @@ class Evaluation:
         panels: list[Panel] = []
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
-            case = load_case(item, self.head_threshold)
+            case = load_case(item, self.head_threshold, self.nan_fill)
             predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
             predictions[COPY] = slope * case.source + intercept
             for name, prediction in predictions.items():
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
-            if self.panel_cases is None or number < self.panel_cases:
+            if number < self.panel_cases:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
                 panels += [self._panel(case, name, predictions[name]) for name in shown]
         summary = summarise(self.rows)
@@ -126,10 +129,11 @@ class Evaluation:
         return methods
 
     def _line(self) -> tuple[float, float]:
-        if not self.fit_copy:
+        pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]
+        if not self.fit_copy or not pairs:
             return 1.0, 0.0
-        bar = tqdm(self.cases["training"], desc="copy_input: fitting the line", unit="case")
-        return fitted_line(load_case(item, self.head_threshold) for item in bar)
+        bar = tqdm(self.cases["training"] or pairs, desc="copy_input: fitting the line", unit="case")
+        return fitted_line(load_case(item, self.head_threshold, self.nan_fill) for item in bar)
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
         volumes = {"pred": prediction, **case.volumes()}
@@ -148,6 +152,7 @@ class Evaluation:
 
         spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
         residual = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)]
+        prediction = prediction.astype(np.float32)
         return Panel(
             case=case.name,
             method=method,

@@ -61,7 +61,8 @@ def test_both_processes_end_with_the_same_weights(pair):
     assert first["world"] == second["world"] == 2
     assert first["networks"].keys() == second["networks"].keys()
     for name, value in first["networks"].items():
-        assert torch.equal(value, second["networks"][name]), name
+        if name.startswith(("generators.", "discriminators.")):  # a pool holds what its own process made
+            assert torch.equal(value, second["networks"][name]), name
 
 
 def test_each_process_sees_its_own_half(pair):
@@ -95,5 +96,5 @@ def test_one_process_infers_with_the_weights_of_two(bundle, pair, tiny_data, tmp
     where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}
     ok(bundle.run("inference", ["inference", "demo"], **where))
     made = sorted((tmp_path / "made").glob("*.nii.gz"))
-    assert len(made) == len([path for path in tiny_data.iterdir() if path.is_dir()])
+    assert len(made) == len(bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("cases"))
     assert nib.load(made[0]).shape == nib.load(next(tiny_data.glob("*/*.nii.gz"))).shape

@@ -238,3 +238,21 @@ class TestCommand:
         assert result.returncode == 1
         assert "Traceback (most recent call last)" in result.stderr
         assert "ZeroDivisionError: division by zero" in result.stderr
+
+
+def test_words_of_the_command_line_are_read_at_any_depth(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "train.yaml").write_text("name: a text\nresume: false\nall: null\nfirst: null\n")
+    parser = ConfigParser(
+        {
+            "name": "true",
+            "resume": "true",
+            "exporter": {"_target_": "builtins.dict", "overwrite": "false", "dtype": "int16"},
+            "first": {"_target_": "common.settings.prepare", "bundle_root": str(tmp_path), "seed": 0},
+            "all": ["@first", "@exporter", "@resume", "@name"],
+        }
+    )
+    _, exporter, resume, name = parser.get_parsed_content("all")
+    assert exporter == {"overwrite": False, "dtype": "int16"}
+    assert resume is True
+    assert name == "true"

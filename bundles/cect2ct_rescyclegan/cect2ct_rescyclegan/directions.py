@@ -8,7 +8,8 @@ from common.errors import ConfigError
 
 
 def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, str]:
-    """``weights`` (a path), ``source`` (a file name without suffix) and ``suffix`` of the output, of a direction.
+    """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
+    datalist) and ``suffix`` of the output.
 
     Args:
         name: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
@@ -20,8 +21,13 @@ def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, st
         ConfigError: for another name.
     """
     if name == "cect2ct":
-        return {"weights": str(Path(run_dir, "models", "model.pt")), "source": source, "suffix": "synthetic_ct"}
+        return {
+            "weights": str(Path(run_dir, "models", "model.pt")),
+            "source": source,
+            "key": "image",
+            "suffix": "synthetic_ct",
+        }
     if name == "ct2cect":
         backward = Path(run_dir, "models", "model_backward.pt")
-        return {"weights": str(backward), "source": target, "suffix": "synthetic_cect"}
+        return {"weights": str(backward), "source": target, "key": "label", "suffix": "synthetic_cect"}
     raise ConfigError("direction", "is cect2ct or ct2cect", repr(name), "choose one of them")

@@ -303,3 +303,25 @@ def test_a_folder_with_a_datalist_is_read_through_it(tmp_path):
 
 def test_validation_keeps_what_has_a_target():
     assert validation_cases([{"case": "a", "label": "l"}, {"case": "b"}]) == [{"case": "a", "label": "l"}]
+
+
+def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path):
+    pool(tmp_path / "a", "cect", ["x"], 300)
+    pool(tmp_path / "a2", "ct", ["x"], 40)
+    item = {"case": "x", "image": "a/x/cect.nii.gz", "label": "a2/x/ct.nii.gz"}
+    (tmp_path / "datalist.json").write_text(json.dumps({"test": [item]}))
+    [found] = inference_cases(str(tmp_path), "", forbidden, key="label")
+    assert found["image"] == str(tmp_path / "a2" / "x" / "ct.nii.gz")
+    del item["label"]
+    (tmp_path / "datalist.json").write_text(json.dumps({"test": [item]}))
+    with pytest.raises(DataError, match="x: has the scan to translate under label, but got"):
+        inference_cases(str(tmp_path), "", forbidden, key="label")
+
+
+def test_evaluating_other_data_leaves_the_split_of_the_run_alone(tmp_path, call):
+    write_cases(tmp_path / "data", 5)
+    call(dataset_dir=str(tmp_path / "data"))
+    before = (tmp_path / "run" / "datalist.json").read_bytes()
+    write_cases(tmp_path / "other", 4)
+    call(dataset_dir=str(tmp_path / "other"), keep_split=True)
+    assert (tmp_path / "run" / "datalist.json").read_bytes() == before
