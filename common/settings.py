@@ -130,6 +130,17 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         _check_type(key, value, shipped.get(key, []))
         for name, number in _numbers(key, value):
             _check_range(name, number)
+    _check_sizes(config)
+
+
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """A crop must halve as often as the network does, and fit into the padded slice."""
+    crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
+    if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
+        rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change crop_size or depth"
+        raise ConfigError("--crop_size", rule, crop, remedy)
+    if isinstance(crop, int) and isinstance(padded, int) and padded < crop:
+        raise ConfigError("--pad_size", f"is at least crop_size, {crop}", padded, "raise it or lower crop_size")
 
 
 def _check_type(key: str, value: Any, defaults: list[Any]) -> None:

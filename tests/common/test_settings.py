@@ -256,3 +256,15 @@ def test_words_of_the_command_line_are_read_at_any_depth(tmp_path):
     assert exporter == {"overwrite": False, "dtype": "int16"}
     assert resume is True
     assert name == "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"crop_size": 200, "depth": 8}, "--crop_size: is a multiple of 256, since depth is 8, but got 200; change"),
+        ({"crop_size": 96, "pad_size": 90, "depth": 5}, "--pad_size: is at least crop_size, 96, but got 90; raise it"),
+    ],
+)
+def test_sizes_that_do_not_fit_each_other(given, said):
+    with pytest.raises(ConfigError, match=said):
+        check(given, {key: [value] for key, value in given.items()})
