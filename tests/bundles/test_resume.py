@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from bundle_commands import ok, snapshot
+from bundle_commands import ok, run_files, snapshot
 
 from common import checkpoints
 
@@ -121,16 +121,14 @@ def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, tiny_data, unint
 def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, tmp_path):
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     short = {"samples_per_epoch": 4, "max_epochs": 1, "seed": 1, "ema_decay": "$None", "accumulation_steps": 1}
-    before = {name: data for name, data in snapshot(folder).items() if name.split("/")[-1] in OLD}
+    kept = {name.split("/")[-1] for name in run_files(bundle)} - {".lock", "datalist.json"}
+    before = {name: data for name, data in snapshot(folder).items() if name.split("/")[-1] in kept}
     done = ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder, **short)))
     assert f"{folder} held a run: moved to {folder / 'models' / 'previous'}" in done.stdout
     moved = snapshot(folder / "models" / "previous")
     assert moved == {name.split("/")[-1]: data for name, data in before.items()}
-    assert moved.keys() == OLD
+    assert moved.keys() == kept
     new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
     assert new.keys() == old.keys()
     assert any(not torch.equal(new[name], old[name]) for name in new)
 
-
-OLD = {"model.pt", "last_checkpoint.pt", "log.csv", "run.json"}
-"""What of a run is set aside."""
