@@ -37,7 +37,8 @@ class GanTrainer(SupervisedTrainer):
     each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.
 
     Every step draws its random numbers from (seed, step, process), and the sampler its order and augmentation from
-    (seed, epoch), so that an interrupted and resumed run repeats an uninterrupted one.
+    (seed, epoch), so that an interrupted and resumed run of one process repeats an uninterrupted one. Of several
+    processes, checkpoints hold the first one's image pools and, in the midst of an epoch, batch statistics.
 
     Gradients are averaged over processes here, not by DistributedDataParallel: its reducer expects one backward pass
     through all parameters for each forward, while a discriminator runs three times a step and is frozen in one of them.

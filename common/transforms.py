@@ -193,10 +193,10 @@ class ToUnitd(MapTransform):
 class HeadMaskd(MapTransform):
     """Give every case a mask: the one it has, else the head found in its CT.
 
-    See :func:`head_mask`; sinuses and mouth belong to it. Without a target nothing is added: inference needs no mask.
+    See :func:`head_mask`; sinuses and mouth belong to it. Without any of the keys nothing is added.
 
     Args:
-        keys: the target, one key, (1, X, Y, Z) in its unit, oriented RAS.
+        keys: CT volumes, (1, X, Y, Z) in their unit, oriented RAS; the last one present gives the mask.
         threshold: in the target's unit; air lies below it.
         mask_key: where the mask is or goes, (1, X, Y, Z), 0 or 1.
 

@@ -47,7 +47,7 @@ def training_cases(
         phantoms: writes them.
         run_dir: receives the datalist, so that a run's split is known.
         datalist: JSON file in MONAI's decathlon form, instead of ``dataset_dir``.
-        source: file name of the source without suffix; several channels by commas.
+        source: file name of the source without suffix; several channels by commas (``in_channels`` to match).
         target: of the target.
         mask: of the mask.
         seed: of the split by patient, 70 : 15 : 15.
