@@ -62,11 +62,98 @@ class AdversarialLoss(nn.Module):
         return self._distance(fake, wanted)
 
 
-def l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of two images of one shape, the unit being theirs."""
+def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Absolute difference of two images (B, C, H, W[, D]), the unit being theirs.
+
+    Args:
+        prediction: synthetic images.
+        target: real images of the same shape.
+        reduction: ``mean`` over all elements, or ``sum`` over those of a sample (voxels times channels) and mean over
+            the batch: the mean times the elements of one sample.
+
+    Raises:
+        ConfigError: for another ``reduction``.
+    """
+    _require_same_shape(prediction, target)
+    return _reduced(F.l1_loss(prediction, target), target, reduction)
+
+
+def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "sum") -> Tensor:
+    """Gradient difference loss of two images (B, C, H, W[, D]): the sum over the spatial axes of
+    || |grad Y| - |grad G(X)| ||^2, of the magnitudes of the differences of neighbours along each axis.
+
+    Source: Mathieu et al. 2016, eq. 6 with alpha = 2; Nie et al. 2017, in 3-D. No difference reaches beyond the
+    border, where zero padding would count the image's edge as one.
+
+    Args:
+        prediction: synthetic images.
+        target: real images of the same shape.
+        reduction: ``sum`` over voxels and channels, mean over the batch, as in the public code of Nie et al.; ``mean``
+            divides that by the elements of one sample (voxels times channels), as :func:`l1` does.
+
+    Raises:
+        ConfigError: for another ``reduction``.
+    """
+    _require_same_shape(prediction, target)
+    ours, theirs = _at_least_float32(prediction), _at_least_float32(target)
+    axes = range(2, target.ndim)
+    terms = [(theirs.diff(dim=axis).abs() - ours.diff(dim=axis).abs()).square().sum() for axis in axes]
+    return _reduced(torch.stack(terms).sum() / target.numel(), target, reduction)
+
+
+def region_weighted_l1(
+    prediction: Tensor, target: Tensor, lesion: Tensor, nawm: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Mean absolute difference of each region, summed over the regions, averaged over the batch (Wei et al. 2018).
+
+    The regions are lesion, normal-appearing white matter and other, all that is neither; a voxel of both is lesion. A
+    small lesion so weighs as much as all the rest. A region without a voxel in a sample contributes nothing to it.
+
+    The published sum stands behind 1 / (N M). M, the subjects, is the batch here. 1 / N is left out: each region's mean
+    divides by its own voxels already, and a further constant would only rescale the weight of this loss. Without it,
+    the loss of a sample has the size of :func:`l1` times the regions present, so that weights are comparable.
+
+    Args:
+        prediction: synthetic images (B, C, H, W[, D]).
+        target: real images of the same shape.
+        lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
+        nawm: likewise.
+        mask: likewise, where given: what lies outside belongs to no region, such as the air around a brain.
+    """
+    _require_same_shape(prediction, target)
+    wanted = (len(target), 1, *target.shape[2:])
+    for name, region in {"lesion": lesion, "nawm": nawm, "mask": mask}.items():
+        if region is not None and region.shape != wanted:
+            raise ValueError(f"{name} has the shape {tuple(region.shape)} where the images need {wanted}")
+    inside = torch.ones_like(lesion, dtype=torch.bool) if mask is None else mask > 0
+    in_lesion = lesion > 0
+    in_nawm = (nawm > 0) & ~in_lesion
+    error = (_at_least_float32(prediction) - _at_least_float32(target)).abs()
+    regions = (in_lesion, in_nawm, ~(in_lesion | in_nawm))
+    return torch.stack([_mean_inside(error, region & inside) for region in regions]).sum(dim=0).mean()
+
+
+def _mean_inside(error: Tensor, region: Tensor) -> Tensor:
+    """Mean of (B, C, ...) over the voxels of a region (B, 1, ...) in each sample, (B,); 0 where it has none."""
+    count = region.flatten(1).sum(dim=1) * error.shape[1]
+    return (error * region).flatten(1).sum(dim=1) / count.clamp(min=1)
+
+
+def _require_same_shape(prediction: Tensor, target: Tensor) -> None:
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
-    return F.l1_loss(prediction, target)
+
+
+def _at_least_float32(image: Tensor) -> Tensor:
+    """Half precision ends at 65504, which a sum over a patch passes."""
+    return image.to(torch.promote_types(image.dtype, torch.float32))
+
+
+def _reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """A mean over all elements as it is, or times the elements of one sample: the sum of a sample."""
+    if reduction not in ("mean", "sum"):
+        raise ConfigError("reduction", "is mean or sum", repr(reduction), "choose one of them")
+    return mean if reduction == "mean" else mean * target[0].numel()
 
 
 def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from common.data.checks import check_cases
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
-from common.data.layouts import DEFAULT_MASK, LAYOUTS, find_cases
+from common.data.layouts import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
+from common.data.roi_command import ROIS, add_roi_options, check_listed_patches, make_roi_datalist
 from common.errors import ConfigError, OutputError, UserError
 
 
@@ -30,9 +31,12 @@ def make_datalist(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.exists() and not options.overwrite:
         raise OutputError(str(out), "the output must not exist yet", "a file", "give --overwrite or another --out")
-    lists = split_by_patient(_find(options), options.fractions, options.seed)
-    names = {"source": options.source, "target": options.target, "mask": options.mask}
-    provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions")}
+    if options.layout == ROIS:
+        return make_roi_datalist(options)
+    lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
+    names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
+    sizes = "fractions" if options.counts is None else "counts"
+    provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", sizes)}
     write_datalist(lists, out, **provenance, names=names)
     for key, items in lists.items():
         print(f"{key}: {len(items)} cases of {len({item['patient'] for item in items})} patients")
@@ -43,7 +47,7 @@ def make_datalist(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print what is found."""
     lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
-    findings = check_cases(
+    findings = check_listed_patches(lists) or check_cases(
         lists,
         source_range=options.source_range,
         target_range=options.target_range,
@@ -61,25 +65,41 @@ def check(options: argparse.Namespace) -> int:
 def _find(options: argparse.Namespace) -> list[Item]:
     if options.root is None or options.layout is None:
         raise ConfigError("check", "give --datalist, or both --root and --layout", "neither", "name the data")
-    names = (options.source, options.target, options.mask)
-    return find_cases(options.root, options.layout, *names, patient_separator=options.patient_separator)
+    return find_cases(options.root, options.layout, *_names(options), patient_separator=options.patient_separator)
+
+
+def _names(options: argparse.Namespace) -> tuple[str, str, str]:
+    """Names of source, target and mask: as given, else those of the layout."""
+    source, target = DEFAULT_NAMES[options.layout]
+    return (
+        source if options.source is None else options.source,
+        target if options.target is None else options.target,
+        options.mask,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.data", description="Make datalists and check cases.")
     commands = parser.add_subparsers(required=True, metavar="{make-datalist,check}")
     make = commands.add_parser("make-datalist", help="split the cases of a folder by patient and write a datalist")
-    _add_folder(make, required=True)
+    _add_folder(make, required=True, layouts=(*LAYOUTS, ROIS))
+    add_roi_options(make)
     make.add_argument("--out", required=True, help="the datalist to write (JSON)")
     make.add_argument("--overwrite", action="store_true", help="replace an existing --out")
     make.add_argument("--seed", type=int, default=0, help="seed of the split")
-    make.add_argument("--fractions", type=float, nargs=3, default=[0.7, 0.15, 0.15], metavar=("TRAIN", "VAL", "TEST"))
+    sizes = make.add_mutually_exclusive_group()
+    three = ("TRAIN", "VAL", "TEST")
+    fractions = [0.7, 0.15, 0.15]
+    sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
+    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are left out")
     make.set_defaults(command=make_datalist)
     checks = commands.add_parser("check", help="read and judge every case; exit code 2 where there are errors")
     checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
     _add_folder(checks, required=False)
-    checks.add_argument("--source_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="window of the images")
-    checks.add_argument("--target_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="window of the labels")
+    window = ("LOW", "HIGH")
+    several = "window of the images; given again for each further channel, in their order"
+    checks.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
+    checks.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
     checks.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
     checks.add_argument("--channels", type=int, help="channels an image must have")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
@@ -87,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_folder(parser: argparse.ArgumentParser, required: bool) -> None:
+def _add_folder(parser: argparse.ArgumentParser, required: bool, layouts: Sequence[str] = LAYOUTS) -> None:
     parser.add_argument("--root", required=required, help="the folder of the cases")
-    parser.add_argument("--layout", required=required, choices=list(LAYOUTS), help="how the folder is arranged")
-    parser.add_argument("--source", default="mr", help="name of the image's file; channels separated by commas")
-    parser.add_argument("--target", default="ct", help="name of the label's file; empty for none")
+    parser.add_argument("--layout", required=required, choices=list(layouts), help="how the folder is arranged")
+    parser.add_argument("--source", help="name of the image's file (mr; PD in ixi); channels separated by commas")
+    parser.add_argument("--target", help="name of the label's file (ct; T2 in ixi); empty for none")
     parser.add_argument("--mask", default=DEFAULT_MASK, help="name of the mask's file; empty for none")
     parser.add_argument("--patient_separator", help="the patient is the case's name before this text")
 

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 import common.data.volume_checks as volumes
+from common.data.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from common.data.datalist import Item
 from common.data.findings import Finding, VolumeError
 from common.data.layouts import REGIONS
@@ -30,6 +31,7 @@ class _Expected:
     min_shape: Sequence[int] | None
     channels: int | None
     nan_fill: float | None
+    resample: bool
 
 
 def check_cases(
@@ -40,17 +42,21 @@ def check_cases(
     min_shape: Sequence[int] | None = None,
     channels: int | None = None,
     nan_fill: float | None = None,
+    resample: bool = False,
     progress: bool = True,
 ) -> list[Finding]:
     """Read every case of the lists and report what is wrong; one bad case never stops the check.
 
     Args:
         lists: as ``load_datalist`` returns them.
-        source_range: the intensity window (low, high) of the images, or one window per channel.
+        source_range: the intensity window (low, high) of the images, or one window per channel, which also finds
+            channels in the wrong order where their windows differ.
         target_range: the window of the labels, in their unit; one that spans -200 to 200 is taken as HU.
         min_shape: the smallest shape accepted, for axes in RAS order.
         channels: how many channels an image has: that many files, or one 4-D file.
         nan_fill: replaces NaN and Inf, which are errors otherwise.
+        resample: volumes on another grid than the image will be resampled to it, so that they are warnings; those that
+            cover less than half of it are errors still.
         progress: whether a bar over the cases is shown.
 
     Raises:
@@ -62,7 +68,7 @@ def check_cases(
             raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
-    expected = _Expected(sources, target_range, min_shape, channels, nan_fill)
+    expected = _Expected(sources, target_range, min_shape, channels, nan_fill, resample)
     items = [item for entries in lists.values() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress)
     return [finding for item in bar for finding in _check_case(item, expected)]
@@ -91,12 +97,14 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     label, mask = others.get("label"), others.get("mask")
     if images:
         for other in (*images[1:], *(volume for volume in others.values() if volume)):
-            findings += volumes.same_grid(images[0], other)
+            findings += volumes.same_grid(images[0], other, expected.resample)
         findings += _check_images(images, expected)
     if label:
         findings += _check_label(label, expected.target_range)
     if mask:
         findings += volumes.marks_something(mask)
+    if mask and (lesion := others.get("lesion")):
+        findings += volumes.lesion_inside(lesion, mask)
     if images and label and not any(finding.severity == "error" for finding in findings):
         findings += volumes.registered(images[0], label)
     return findings
@@ -106,13 +114,14 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
     """All channels of the image; none where one cannot be read, since they are judged together."""
     if "image" not in item:  # a target of an unpaired pool
         return []
-    if isinstance(item["image"], str):
-        volume = _read(item["image"], item, expected.channels, expected, findings)
+    paths = [item["image"]] if isinstance(item["image"], str) else item["image"]
+    if len(paths) == 1:
+        volume = _read(paths[0], item, expected.channels, expected, findings)
         return [volume] if volume else []
-    if expected.channels not in (None, len(item["image"])):
-        rule, found = f"an image has {expected.channels} channels", f"{len(item['image'])} files"
+    if expected.channels not in (None, len(paths)):
+        rule, found = f"an image has {expected.channels} channels", f"{len(paths)} files"
         findings.append(Finding(item["case"], "image", rule, found, "list one file per channel"))
-    read = [_read(path, item, None, expected, findings) for path in item["image"]]
+    read = [_read(path, item, None, expected, findings) for path in paths]
     return [volume for volume in read if volume] if all(read) else []
 
 
@@ -127,29 +136,39 @@ def _read(path: str, item: Item, channels: int | None, expected: _Expected, find
 
 
 def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding]:
-    channels = [(volume, values) for volume in images for values in volume.values.reshape(-1, *volume.shape)]
     for volume in images:
         yield from volumes.not_constant(volume)
-    windows = expected.source_ranges
-    if windows is not None and len(windows) not in (1, len(channels)):
-        rule, found = "there is one source window, or one per channel", f"{len(windows)} for {len(channels)} channels"
-        yield images[0].where(rule, found, "correct the windows")
-    elif windows is not None:
-        for (volume, values), window in zip(channels, np.broadcast_to(windows, (len(channels), 2)), strict=True):
-            yield from _plausible(volume, values, window)
+    if expected.source_ranges is not None:
+        yield from _check_channels(images, expected.source_ranges)
     if expected.min_shape is not None:
         yield from volumes.large_enough(images[0], expected.min_shape)
+
+
+def _check_channels(images: list[Volume], windows: np.ndarray) -> Iterator[Finding]:
+    """Each channel against its window, and where there is one per channel, their order."""
+    channels = channel_ranges(images)
+    if len(windows) not in (1, len(channels)):
+        rule, found = "there is one source window, or one per channel", f"{len(windows)} for {len(channels)} channels"
+        yield images[0].where(rule, found, "correct the windows")
+        return
+    windows = np.broadcast_to(windows, (len(channels), 2))
+    if swapped := list(in_order(channels, windows)):
+        yield from swapped
+        return
+    for channel, window in zip(channels, windows, strict=True):
+        yield from _plausible(channel, window)
 
 
 def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
     yield from volumes.not_constant(label)
     if window is not None:
-        yield from _plausible(label, label.values, window)
+        (channel,) = channel_ranges([label])
+        yield from _plausible(channel, window)
 
 
-def _plausible(volume: Volume, values: np.ndarray, window: Sequence[float]) -> Iterator[Finding]:
+def _plausible(channel: ChannelRange, window: Sequence[float]) -> Iterator[Finding]:
     """A window across water and bone is one of HU, which have a known scale; others give the magnitude alone."""
     if window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM:
-        yield from volumes.plausible_hu(volume)
+        yield from volumes.plausible_hu(channel.volume)
     else:
-        yield from volumes.plausible_range(volume, values, window)
+        yield from plausible_range(channel, window)

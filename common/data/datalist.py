@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -11,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import ConfigError, DataError, OutputError
+from common.data.split_sizes import require_counts, sizes_by_fraction
+from common.errors import DataError, OutputError
+
+logger = logging.getLogger(__name__)
 
 Item = dict[str, Any]
 
@@ -19,7 +23,7 @@ SPLITS = ("training", "validation", "test")
 POOLS = ("training_A", "training_B")
 """Unpaired training: source and target scans drawn independently; each item's scan is its ``image``."""
 PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
-ITEM_KEYS = ("case", "patient", *PATH_KEYS)
+ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 
 
 def load_datalist(path: str | Path) -> dict[str, list[Item]]:
@@ -47,25 +51,33 @@ def load_datalist(path: str | Path) -> dict[str, list[Item]]:
 
 
 def split_by_patient(
-    items: Iterable[Item], fractions: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
+    items: Iterable[Item],
+    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    counts: Sequence[int] | None = None,
 ) -> dict[str, list[Item]]:
     """Split cases by patient; the same seed gives the same split in whatever order the cases come.
 
-    Training, validation and test get one patient each, in this order, as far as patients reach; every further patient
-    goes where most are lacking from the fractions. A fraction of 0 leaves its list empty.
+    Args:
+        items: cases with ``case`` and, where it is another, ``patient``.
+        fractions: of training, validation and test; see :func:`common.data.split_sizes.sizes_by_fraction`.
+        seed: of the order in which patients are drawn.
+        counts: patients of training, validation and test instead of fractions; further patients are left out, and a
+            warning says how many.
 
     Raises:
-        ConfigError: fractions that are not three numbers from 0 to 1 with sum 1.
+        ConfigError: fractions or counts that cannot be.
+        DataError: fewer patients than the counts need.
     """
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ConfigError("fractions", "three numbers from 0 to 1 with sum 1", list(fractions), "correct them")
     patients: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda item: item["case"]):
         patients.setdefault(_patient(item), []).append(item)
     names = sorted(patients)
+    sizes = require_counts(len(names), counts) if counts is not None else sizes_by_fraction(len(names), fractions)
+    if left_out := len(names) - sum(sizes):
+        logger.warning("split: %d of %d patients are left out by counts %s", left_out, len(names), sizes)
     shuffled = iter([names[i] for i in np.random.default_rng(seed).permutation(len(names))])
-    counts = _counts(len(names), fractions)
-    chosen = {key: {next(shuffled) for _ in range(count)} for key, count in zip(SPLITS, counts, strict=True)}
+    chosen = {key: {next(shuffled) for _ in range(size)} for key, size in zip(SPLITS, sizes, strict=True)}
     return {key: [item for name in names if name in chosen[key] for item in patients[name]] for key in SPLITS}
 
 
@@ -110,17 +122,6 @@ def _patient(item: Item) -> str:
     return item["patient"] if "patient" in item else item["case"]
 
 
-def _counts(patients: int, fractions: Sequence[float]) -> list[int]:
-    counts = [0, 0, 0]
-    first = [i for i in range(3) if fractions[i] > 0]
-    for i in first[:patients]:
-        counts[i] = 1
-    for _ in range(patients - sum(counts)):
-        lacking = [fractions[i] * patients - counts[i] if fractions[i] > 0 else -np.inf for i in range(3)]
-        counts[int(np.argmax(lacking))] += 1
-    return counts
-
-
 def _parse(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -145,7 +146,7 @@ def _item(place: str, item: object, folder: Path) -> Item:
     for key in item:
         if key not in ITEM_KEYS:
             raise DataError(place, f"the keys of a case are {', '.join(ITEM_KEYS)}", f"'{key}'", _hint(key, ITEM_KEYS))
-    for key in ("case", "patient"):
+    for key in ("case", "patient", "class"):
         if not (isinstance(item.get(key, "-"), str) and item.get(key, "-")):
             raise DataError(place, f"'{key}' is a text that is not empty", repr(item[key]), "name it")
     for key in ("case", "image"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.data.datalist import Item
+from common.data.ixi import modality_folder, subject_files
 from common.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -28,13 +29,17 @@ class _Layout:
     suffixes: tuple[str, ...]
 
 
-LAYOUTS = {
+CASE_FOLDERS = {
     "folders": _Layout(r"[^.].*", (), NIFTI),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; converted files come first.
     "synthrad2025": _Layout(r"[12](AB|HN|TH)[A-E]\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
 }
+IXI = "ixi"
+LAYOUTS = (*CASE_FOLDERS, IXI)
+DEFAULT_NAMES = {**dict.fromkeys(CASE_FOLDERS, ("mr", "ct")), IXI: ("PD", "T2")}
+"""Source and target of each layout where the user names none."""
 
 
 def find_cases(
@@ -49,8 +54,10 @@ def find_cases(
     """List the cases under ``root``, sorted by name, with absolute paths.
 
     Args:
-        root: the folder of the cases, or for SynthRAD also the folder of the region folders.
-        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``), ``synthrad2023`` or ``synthrad2025``.
+        root: the folder of the cases, for SynthRAD also the folder of the region folders, for IXI that of ``IXI-PD``
+            and the other modalities.
+        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``), ``synthrad2023``, ``synthrad2025`` or ``ixi``
+            (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
         source: the file name of the image without its suffix; several channels are separated by commas.
         target: the file name of the label; None for inference, where cases have no label.
         mask: the file name of the mask; None to leave masks out. Where no case has the default, they are left out.
@@ -59,26 +66,40 @@ def find_cases(
 
     Raises:
         ConfigError: unknown layout.
-        DataError: no folder, no cases, files that are missing or stored twice, a case that patients.csv lacks.
+        DataError: no folder, no cases, files that are missing (of IXI, subjects without all files are left out with a
+            warning) or stored twice, a case that patients.csv lacks.
     """
     if layout not in LAYOUTS:
         raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
-    root, chosen = Path(os.path.abspath(root)), LAYOUTS[layout]
+    root = Path(os.path.abspath(root))
+    if not root.is_dir():
+        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --root")
+    names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
+    files = _ixi_files(root, names, mask) if layout == IXI else _folder_files(root, layout, names, mask)
+    patients = patients_of(root, list(files), patient_separator)
+    channels = names[: len(names) - bool(target)]
+    return [_item(case, patients[case], found, channels, target, mask) for case, found in files.items()]
+
+
+def _ixi_files(root: Path, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+    wanted = mask and (mask != DEFAULT_MASK or modality_folder(root, mask).is_dir())
+    return subject_files(root, [*names, *([mask] if mask and wanted else [])])
+
+
+def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+    """The files of each case by their names: the required ones, and regions where a case has them."""
+    chosen = CASE_FOLDERS[layout]
     folders = _case_folders(root, layout, chosen)
-    channels = [name.strip() for name in source.split(",")]
-    required = [*channels, *([target] if target else [])]
     if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
-        required.append(mask)
+        names = [*names, mask]
     elif mask:
         logger.info("%s: no case has a file '%s', so that the cases have no masks", root.name, mask)
-    _check_complete(root, folders, required, chosen.suffixes)
-    patients = _patients(root, [folder.name for folder in folders], patient_separator)
-    return [_item(folder, patients[folder.name], channels, target, mask, chosen.suffixes) for folder in folders]
+    _check_complete(root, folders, names, chosen.suffixes)
+    found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *REGIONS)} for f in folders}
+    return {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
 
 
 def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
-    if not root.is_dir():
-        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --root")
     parents = [root, *(root / region for region in chosen.regions if (root / region).is_dir())]
     found = [folder for parent in parents for folder in parent.iterdir() if folder.is_dir()]
     folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
@@ -105,7 +126,17 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
         raise DataError(root.name, f"every case has the files {', '.join(names)}", found, remedy)
 
 
-def _patients(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
+def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
+    """The patient of each case: after ``ROOT/patients.csv``, else the case's name before the separator, or the name.
+
+    Raises:
+        DataError: where patients.csv lacks its columns or a case.
+    """
+    """The patient of each case: of ``ROOT/patients.csv``, else the case's name as far as the separator.
+
+    Raises:
+        DataError: a table without the columns ``case`` and ``patient``, or a case that it lacks.
+    """
     path = root / "patients.csv"
     if not path.is_file():
         return {case: case.split(separator)[0] if separator else case for case in cases}
@@ -122,12 +153,9 @@ def _patients(root: Path, cases: list[str], separator: str | None) -> dict[str, 
 
 
 def _item(
-    folder: Path, patient: str, channels: list[str], target: str | None, mask: str | None, suffixes: tuple[str, ...]
+    case: str, patient: str, files: dict[str, Path], channels: list[str], target: str | None, mask: str | None
 ) -> Item:
-    images = [str(_file(folder, name, suffixes)) for name in channels]
-    item: Item = {"case": folder.name, "patient": patient, "image": images[0] if len(images) == 1 else images}
-    for key, name in {"label": target, "mask": mask, **{region: region for region in REGIONS}}.items():
-        path = _file(folder, name, suffixes) if name else None
-        if path is not None:
-            item[key] = str(path)
-    return item
+    images = [str(files[name]) for name in channels]
+    item: Item = {"case": case, "patient": patient, "image": images[0] if len(images) == 1 else images}
+    named = {"label": target, "mask": mask, **{region: region for region in REGIONS}}
+    return item | {key: str(files[name]) for key, name in named.items() if name in files}

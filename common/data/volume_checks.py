@@ -14,11 +14,12 @@ from common.data.findings import Finding, VolumeError, Where
 from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, ras_shape, show_affine
 from common.data.misregistration import suspicious_shift
 from common.data.nifti import is_constant, read_header, read_values
+from common.data.overlap import LEAST_COVERED, covered
 
 HU_MINIMUM, HU_MAXIMUM = -200, 200
 """A CT in HU holds air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
-NARROW, WIDE = 0.2, 5.0
-"""A volume's span (0.5 to 99.5 percentile) below or above these multiples of the stated window is worth a look."""
+OUTSIDE_SHARE = 0.05
+"""Share of a lesion outside the brain's mask above which one of the two lies elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,21 @@ def read(path: str, case: str, channels: int | None = None, nan_fill: float | No
     return Volume(where, read_values(header, nan_fill), header.affine, header.warnings)
 
 
-def same_grid(image: Volume, other: Volume) -> Iterator[Finding]:
-    """Shape and affine of both must agree, so that a voxel is the same place in each."""
-    if image.shape == other.shape and grid_distance_mm(image.shape, image.affine, other.affine) <= GRID_TOLERANCE_MM:
+def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
+    """Shape and affine of both must agree, so that a voxel is the same place in each, or be made to by resampling."""
+    if _on_one_grid(image, other):
         return
     found = f"{other.shape} {show_affine(other.affine)} beside {image.shape} {show_affine(image.affine)}"
     rule = f"the grid must be the image's within {GRID_TOLERANCE_MM} mm (shape, affine)"
-    yield other.where(rule, found, "resample it to the image's grid")
+    if not resample:
+        yield other.where(rule, found, "resample it to the image's grid")
+        return
+    share = covered(image.shape, image.affine, other.shape, other.affine).mean()
+    if share < LEAST_COVERED:
+        rule = f"a volume to be resampled covers at least {LEAST_COVERED:.0%} of the image's voxels"
+        yield other.where(rule, f"{share:.0%}: {found}", "correct its affine, or leave the case out")
+    else:
+        yield other.where(rule, found, "it will be resampled to the image's grid", "warning")
 
 
 def not_constant(volume: Volume) -> Iterator[Finding]:
@@ -71,23 +80,22 @@ def marks_something(mask: Volume) -> Iterator[Finding]:
         yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or leave it out")
 
 
+def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
+    """Of the lesion's voxels at most ``OUTSIDE_SHARE`` lie outside the mask; on other grids nothing is said."""
+    if not _on_one_grid(lesion, mask) or not (lesion.values > 0).any():
+        return
+    outside = float((mask.values[lesion.values > 0] <= 0).mean())
+    if outside > OUTSIDE_SHARE:
+        rule = f"a lesion lies inside the mask, but for {OUTSIDE_SHARE:.0%} of its voxels"
+        yield lesion.where(rule, f"{outside:.0%} outside", "look at lesion and mask, and correct one of them")
+
+
 def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
     """The volume, its axes in RAS order, holds at least ``min_shape`` voxels."""
     shape = ras_shape(volume.shape, volume.affine)
     if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
         rule = f"a volume holds at least {tuple(min_shape)} voxels (axes in RAS order)"
         yield volume.where(rule, f"{shape}", "pad it or lower the patch size")
-
-
-def plausible_range(volume: Volume, values: np.ndarray, window: Sequence[float]) -> Iterator[Finding]:
-    """The values of a volume, or of one of its channels, are of the magnitude of the stated window."""
-    low, high = (float(p) for p in np.percentile(values, (0.5, 99.5)))
-    width = window[1] - window[0]
-    apart = high < window[0] or low > window[1]
-    if apart or not NARROW * width <= high - low <= WIDE * width:
-        rule = f"values should be of the magnitude of the window [{window[0]:g}, {window[1]:g}]"
-        found = f"{low:g} to {high:g} (0.5 to 99.5 percentile)"
-        yield volume.where(rule, found, "state another window, or use percentiles or z-scores", "warning")
 
 
 def plausible_hu(label: Volume) -> Iterator[Finding]:
@@ -100,7 +108,9 @@ def plausible_hu(label: Volume) -> Iterator[Finding]:
 
 
 def registered(image: Volume, label: Volume) -> Iterator[Finding]:
-    """No trial shift of the image raises the pair's mutual information."""
+    """No trial shift of the image raises the pair's mutual information; on other grids nothing is said."""
+    if not _on_one_grid(image, label):
+        return
     source = image.values[0] if image.values.ndim == 4 else image.values
     shift = suspicious_shift(source, label.values)
     if shift is not None:
@@ -109,6 +119,10 @@ def registered(image: Volume, label: Volume) -> Iterator[Finding]:
             f" {shift.voxels:+d} voxels along its axis {shift.axis}"
         )
         yield label.where("image and label should be registered", found, "look at the pair and register it", "warning")
+
+
+def _on_one_grid(one: Volume, other: Volume) -> bool:
+    return one.shape == other.shape and grid_distance_mm(one.shape, one.affine, other.affine) <= GRID_TOLERANCE_MM
 
 
 def _read_mha(path: str, where: Where, nan_fill: float | None) -> Volume:

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.enhancement import enhancement_scores
 from common.metrics.ignite import MaskedMetric
-from common.metrics.masked import CT_RANGE, mae, mse, psnr
+from common.metrics.masked import CT_RANGE, mae, mse, psnr, psnr_nie
+from common.metrics.regions import region_scores
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
 
@@ -22,7 +23,10 @@ __all__ = [
     "mae",
     "ms_ssim",
     "mse",
+    "nie_scores",
     "psnr",
+    "psnr_nie",
+    "region_scores",
     "score",
     "sharpness",
     "slice_jumps",
@@ -31,6 +35,11 @@ __all__ = [
     "tissue_errors",
     "tissue_mae",
 ]
+
+
+def nie_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """Return ``psnr_nie``, the PSNR of Nie et al. 2017; see :func:`common.metrics.masked.psnr_nie`."""
+    return {"psnr_nie": psnr_nie(pred, truth, mask)}
 
 
 def score(

@@ -1,4 +1,4 @@
-"""Errors of a synthetic volume inside a mask: MAE, MSE and PSNR; the background is never averaged in."""
+"""Errors of a synthetic volume inside a mask: MAE, MSE and two kinds of PSNR; the background is never averaged in."""
 
 from __future__ import annotations
 
@@ -80,3 +80,21 @@ def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[
     pred, truth, inside = checked_volumes(pred, truth, mask)
     error = np.square(np.clip(pred[inside], low, high) - np.clip(truth[inside], low, high)).mean()
     return float("inf") if error == 0 else float(10 * np.log10((high - low) ** 2 / error))
+
+
+def psnr_nie(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Peak signal to noise ratio of Nie et al. 2017 in dB inside the mask: 20 log10(peak / RMSE), infinite where the
+    RMSE is 0; the peak is the larger maximum of prediction and truth inside the mask.
+
+    Nothing is clipped, and no range is asked: the peak is a value of the data, so that the number depends on where
+    their zero lies. It compares runs on data of one normalisation (published: z-scores, [0, 1] or HU shifted to start
+    at 0), never with :func:`psnr`. A peak that is not above 0 gives nan.
+
+    Args and Raises: see :func:`checked_volumes`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    peak = max(pred[inside].max(), truth[inside].max())
+    if peak <= 0:
+        return float("nan")
+    error = np.sqrt(np.square(pred[inside] - truth[inside]).mean())
+    return float("inf") if error == 0 else float(20 * np.log10(peak / error))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, l1, weighted_sum
+from common.losses import AdversarialLoss, gradient_difference, l1, region_weighted_l1, weighted_sum
 
 REAL, FAKE = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
 
@@ -79,6 +79,129 @@ def test_l1_is_the_mean_over_all_elements() -> None:
 def test_l1_does_not_broadcast() -> None:
     with pytest.raises(ValueError, match=r"prediction \(2, 1, 4, 4\) and target \(2, 4, 4\) differ in shape"):
         l1(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4))
+
+
+def test_a_sum_is_the_mean_times_the_elements_of_a_sample() -> None:
+    torch.manual_seed(0)
+    prediction, target = torch.randn(2, 2, 3, 4, 5), torch.randn(2, 2, 3, 4, 5)
+    by_hand = sum(float((p - t).abs().sum()) for p, t in zip(prediction, target, strict=True)) / 2
+    assert float(l1(prediction, target, "sum")) == pytest.approx(by_hand, rel=1e-6)
+    for loss in (l1, gradient_difference):
+        assert float(loss(prediction, target, "sum")) == pytest.approx(120 * float(loss(prediction, target, "mean")))
+        with pytest.raises(ConfigError, match="reduction: is mean or sum, but got 'none'; choose one of them"):
+            loss(prediction, target, "none")
+
+
+@pytest.mark.parametrize("loss", [l1, gradient_difference])
+def test_a_rescaled_weight_gives_either_reduction_the_same_gradient(loss) -> None:
+    torch.manual_seed(1)
+    target = torch.randn(3, 1, 4, 5, 6)
+    gradients: list[torch.Tensor | None] = []
+    for reduction, weight in (("sum", 0.5), ("mean", 0.5 * 4 * 5 * 6)):
+        prediction = torch.randn(3, 1, 4, 5, 6, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        weighted_sum({"a": loss(prediction, target, reduction)}, {"a": weight}).backward()
+        gradients.append(prediction.grad)
+    assert isinstance(gradients[0], torch.Tensor)
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_gradient_difference_by_hand_in_3d() -> None:
+    # the target rises by 1, 2 along x, by 3, 0 along y and stays along z; the prediction falls by 4 once, at x = 1 -> 2
+    x, y = torch.tensor([0.0, 1, 3]), torch.tensor([0.0, 3, 3])
+    target = (x[:, None, None] + y[None, :, None]).expand(1, 1, 3, 3, 3)
+    prediction = torch.tensor([0.0, 0, -4])[:, None, None].expand(1, 1, 3, 3, 3)
+    # x, at 9 places each: (|1| - 0)^2 = 1 and (|2| - |-4|)^2 = 4; y, at 9 places each: 3^2 = 9 and 0; z: 0
+    assert float(gradient_difference(prediction, target)) == pytest.approx(9 * (1 + 4) + 9 * 9)
+    assert float(gradient_difference(prediction, target, "mean")) == pytest.approx(126 / 27)
+
+
+def test_gradient_difference_in_2d_sees_size_not_sign_nor_level() -> None:
+    # 4 rows alike, falling or rising by 1, 2, 3: the magnitudes are the same
+    rows = torch.tensor([0.0, 1, 3, 6]).expand(1, 1, 4, 4)
+    assert float(gradient_difference(100 - rows, rows)) == 0
+    # twice as steep: 4 rows of (1 - 2)^2 + (2 - 4)^2 + (3 - 6)^2; two samples, of which one is right: half of it
+    assert float(gradient_difference(2 * rows, rows)) == 4 * (1 + 4 + 9)
+    assert float(gradient_difference(torch.cat([2 * rows, rows]), torch.cat([rows, rows]))) == 28
+
+
+def test_gradient_difference_outgrows_half_precision() -> None:
+    steps = 100.0 * (torch.arange(32) % 2).expand(1, 1, 32, 32).half()
+    assert float(gradient_difference(torch.zeros_like(steps), steps)) == 32 * 31 * 100.0**2
+    with pytest.raises(ValueError, match=r"prediction \(1, 32, 32\) and target \(1, 1, 32, 32\) differ in shape"):
+        gradient_difference(steps[0], steps)
+
+
+class TestRegionWeightedL1:
+    """Errors 1 to 8 in a 2x2x2: voxels 0 and 1 lesion, 2 to 4 NAWM, 5 to 7 neither."""
+
+    errors = torch.arange(1.0, 9).reshape(1, 1, 2, 2, 2)
+    zeros = torch.zeros_like(errors)
+
+    @staticmethod
+    def region(*voxels: int) -> torch.Tensor:
+        marked = torch.zeros(8)
+        marked[list(voxels)] = 1
+        return marked.reshape(1, 1, 2, 2, 2)
+
+    @property
+    def lesion(self) -> torch.Tensor:
+        return self.region(0, 1)
+
+    @property
+    def nawm(self) -> torch.Tensor:
+        return self.region(2, 3, 4)
+
+    def test_all_three_regions(self) -> None:
+        expected = (1 + 2) / 2 + (3 + 4 + 5) / 3 + (6 + 7 + 8) / 3
+        assert float(region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm)) == expected
+        assert float(region_weighted_l1(-self.errors, self.zeros, self.lesion > 0, self.nawm > 0)) == expected
+
+    def test_an_empty_region_contributes_nothing(self) -> None:
+        without_lesion = region_weighted_l1(self.errors, self.zeros, self.region(), self.nawm)
+        assert float(without_lesion) == pytest.approx(4 + (1 + 2 + 6 + 7 + 8) / 5)
+        assert float(region_weighted_l1(self.errors, self.zeros, self.region(), self.region())) == 36 / 8
+        assert float(region_weighted_l1(self.errors, self.zeros, self.region(*range(8)), self.nawm)) == 36 / 8
+
+    def test_a_voxel_of_both_is_lesion(self) -> None:
+        both = region_weighted_l1(self.errors, self.zeros, self.lesion, self.region(1, 2, 3, 4))
+        assert float(both) == 1.5 + 4 + 7
+
+    def test_what_lies_outside_the_mask_belongs_to_no_region(self) -> None:
+        masked = region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, self.region(1, 2, 3, 7))
+        assert float(masked) == 2 + (3 + 4) / 2 + 8
+        assert float(region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, self.region())) == 0
+
+    def test_the_batch_is_averaged_sample_by_sample(self) -> None:
+        lesion, nawm = torch.cat([self.lesion, self.region()]), torch.cat([self.nawm, self.region()])
+        batch = region_weighted_l1(torch.cat([self.errors] * 2), torch.cat([self.zeros] * 2), lesion, nawm)
+        assert float(batch) == (12.5 + 4.5) / 2
+
+    def test_channels_are_averaged(self) -> None:
+        errors = torch.cat([self.errors, 3 * self.errors], dim=1)
+        assert float(region_weighted_l1(errors, 0 * errors, self.lesion, self.nawm)) == 2 * 12.5
+
+    def test_the_gradient_of_each_voxel_is_one_over_its_region(self) -> None:
+        prediction = self.errors.clone().requires_grad_()
+        region_weighted_l1(prediction, self.zeros, self.lesion, self.nawm).backward()
+        assert prediction.grad is not None
+        assert prediction.grad.flatten().tolist() == pytest.approx([1 / 2] * 2 + [1 / 3] * 6)
+
+    def test_empty_regions_give_no_nan_in_the_gradient(self) -> None:
+        prediction = self.zeros.clone().requires_grad_()
+        loss = region_weighted_l1(prediction, self.errors, self.region(), self.region(), self.region(6, 7))
+        loss.backward()
+        assert prediction.grad is not None
+        assert prediction.grad.flatten().tolist() == [0] * 6 + [-1 / 2] * 2
+
+    def test_no_value_is_read_back_from_the_device(self) -> None:
+        # a tensor on "meta" has a shape and no values: reading one back, or a shape that depends on one, raises
+        image, region = self.errors.to("meta"), self.lesion.to("meta")
+        assert region_weighted_l1(image, image, region, region, region).shape == ()
+
+    def test_regions_of_another_shape_are_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"nawm has the shape \(2, 2, 2\) where the images need \(1, 1, 2, 2, 2\)"):
+            region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm[0, 0])
 
 
 def test_weighted_sum_by_hand() -> None:

@@ -15,6 +15,7 @@ from common.data.cases import inference_cases, training_cases, validation_cases
 from common.data.datalist import SPLITS
 from common.errors import DataError
 from common.phantoms import write_mr2ct
+from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")
 
@@ -27,6 +28,19 @@ def volumes(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
         voxels = (values > 20).astype(np.uint8) if name == "mask" else values
         nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / f"{name}.nii.gz")
     return folder
+
+
+def maps(folder: Path) -> None:
+    """Maps on one grid, as one file and as one each, and a PET of half the resolution."""
+    folder.mkdir(parents=True)
+    values = np.random.default_rng(0).random((6, 6, 6, 2), dtype=np.float32)
+    for name, voxels, spacing in (
+        ("maps", values, 1),
+        ("fa", values[..., 0], 1),
+        ("rd", values[..., 1], 1),
+        ("pet", values[::2, ::2, ::2, 0], 2),
+    ):
+        nib.save(nib.Nifti1Image(voxels, np.diag([spacing, spacing, spacing, 1])), folder / f"{name}.nii.gz")
 
 
 def write_cases(root: Path, count: int = 10) -> None:
@@ -99,6 +113,21 @@ class TestTraining:
         assert [Path(path).name for path in item["image"]] == ["t1.nii.gz", "t2.nii.gz"]
         assert Path(item["label"]).name == "pet.nii.gz"
         assert "mask" not in item
+
+    def test_channels_are_checked_as_files_or_as_one_file(self, tmp_path, call, caplog):
+        for number in range(3):
+            maps(tmp_path / "data" / f"case_{number}")
+        check = {"channels": 2, "resample": True, "progress": False}
+        places = {"dataset_dir": str(tmp_path / "data"), "target": "pet"}
+        one = call(**places, source="maps", check=check)["training"][0]["image"]
+        assert Path(one).name == "maps.nii.gz"
+        several = call(**places, source="fa,rd", check=check)["training"][0]["image"]
+        assert [Path(path).name for path in several] == ["fa.nii.gz", "rd.nii.gz"]
+        assert caplog.text.count("it will be resampled to the image's grid") == 6  # the PET of three cases, twice
+        with pytest.raises(DataError, match="pet.nii.gz.*the grid must be the image's .*; resample it to the image's"):
+            call(**places, source="maps", check={**check, "resample": False})
+        with pytest.raises(DataError, match="an image has 3 channels, but got 2 files"):
+            call(**places, source="fa,rd", check={**check, "channels": 3})
 
     @pytest.mark.parametrize("demo_exists", [False, True])
     def test_a_given_folder_that_does_not_exist_is_an_error(self, tmp_path, call, demo_exists):
@@ -200,6 +229,14 @@ class TestInference:
         items = infer(dataset_dir=str(tmp_path / "data"), source="t1")
         assert names(items) == ["case_0", "case_1", "case_2"]
         assert all(Path(item["image"]).name == "t1.nii.gz" for item in items)
+
+    @pytest.mark.parametrize("source", ["maps", "fa,rd"])
+    def test_channels_are_loaded_from_files_or_from_one_file(self, tmp_path, infer, source):
+        maps(tmp_path / "data" / "case_0")
+        (item,) = infer(dataset_dir=str(tmp_path / "data"), source=source)
+        expected = np.random.default_rng(0).random((6, 6, 6, 2), dtype=np.float32)
+        image = LoadVolumed("image", channels=2, resample=True)(item)["image"]
+        np.testing.assert_array_equal(image.array, np.moveaxis(expected, 3, 0))
 
     def test_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
         write_cases(tmp_path / "data", 2)

@@ -72,6 +72,7 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         r"mask.nii.gz.*\(24, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] beside .*0 0 2 0\]",
     ),
     "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid must be the image's"),
+    "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid must be the image's"),
     "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
     "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
     "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"at least \(24, 32, 28\).*\(24, 26, 28\); pad it or"),
@@ -122,6 +123,41 @@ def test_a_shifted_affine_within_tolerance_is_the_same_grid(tmp_path: Path) -> N
     assert len(found(case(tmp_path / "far", mask=(MR > 500, far)))) == 1
 
 
+@pytest.mark.parametrize("name", ["shape", "affine", "lesion's grid", "NAWM's grid"])
+def test_another_grid_is_a_warning_where_it_will_be_resampled(name: str, tmp_path: Path) -> None:
+    replaced, _, _, message = CASES[name]
+    (finding,) = found(case(tmp_path, **replaced), resample=True)
+    assert finding.severity == "warning"
+    assert re.search(message.removesuffix(".*resample"), str(finding))
+    assert str(finding).endswith("; it will be resampled to the image's grid")
+
+
+def test_volumes_on_two_grids_are_not_compared_voxel_by_voxel(tmp_path: Path) -> None:
+    """Label and lesion in an order of voxels of their own, though of the same shape: in place, not misregistered."""
+    flipped = AFFINE @ np.array([[1, 0, 0, 0], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    replaced = {"label": ((1000 - MR)[:, ::-1], flipped), "lesion": (lesion(95, 5)[:, ::-1], flipped)}
+    findings = found(case(tmp_path, **replaced), resample=True)
+    assert [(f.severity, f.file, f.rule[:8]) for f in findings] == [
+        ("warning", "label.nii.gz", "the grid"),
+        ("warning", "lesion.nii.gz", "the grid"),
+    ]
+
+
+def test_less_than_half_of_the_image_cannot_be_resampled(tmp_path: Path) -> None:
+    """26 voxels along y: shifted by 13 a mask covers half of the image, by 14 the share 12 / 26."""
+    shifted = AFFINE.copy()
+    shifted[1, 3] = 13
+    assert [f.severity for f in found(case(tmp_path, mask=(MR > 500, shifted)), resample=True)] == ["warning"]
+    shifted[1, 3] = 14
+    (finding,) = found(case(tmp_path, mask=(MR > 500, shifted)), resample=True)
+    assert finding.severity == "error"
+    assert re.search(
+        r"c1 \(mask.nii.gz\): a volume to be resampled covers at least 50% of the image's voxels, but got 46%: "
+        r"\(24, 26, 28\) \[1 0 0 0; 0 1 0 14; 0 0 2 0\] beside .*; correct its affine, or leave the case out",
+        str(finding),
+    )
+
+
 def test_the_smallest_shape_is_judged_in_ras_order(tmp_path: Path) -> None:
     swapped = AFFINE[[2, 1, 0, 3]]  # the file's first axis runs foot to head
     item = case(tmp_path, image=(MR, swapped), label=(1000 - MR, swapped), mask=(MR > 500, swapped))
@@ -143,9 +179,75 @@ def test_several_channels(tmp_path: Path) -> None:
     assert ["the grid must be" in str(f) for f in found(item)] == [True]
 
 
+MAPS = {"mtr": (60, (0, 100)), "fa": (0.9, (0, 1)), "rd": (2.5, (0, 3)), "ad": (3, (0, 4))}
+"""The magnitude of each map, and its window: MTR in percent, diffusivities in 10^-3 mm^2/s."""
+
+
+def maps(folder: Path, *names: str, **factors: float) -> dict[str, Any]:
+    scaled = {name: texture() * MAPS[name][0] * factors.get(name, 1) for name in names}
+    files = [save(folder / f"{name}.nii.gz", values) for name, values in scaled.items()]
+    return case(folder) | {"image": files}
+
+
+WINDOWS = [window for _, window in MAPS.values()]
+
+
+def test_a_wrong_order_of_channels_is_found(tmp_path: Path) -> None:
+    assert found(maps(tmp_path / "right", "mtr", "fa", "rd", "ad"), source_range=WINDOWS) == []
+    for first, second in (("mtr", "fa"), ("fa", "rd"), ("mtr", "ad")):
+        names = [{first: second, second: first}.get(name, name) for name in MAPS]
+        findings = found(maps(tmp_path / first / second, *names), source_range=WINDOWS)
+        assert [finding.severity for finding in findings] == ["error", "error"]
+        assert {finding.file for finding in findings} == {f"{first}.nii.gz", f"{second}.nii.gz"}
+    # the last: AD stands first, where MTR is wanted
+    assert re.search(
+        r"^c1 \(ad.nii.gz\): channels are in the order of their windows, this one's is \[0, 100\], but got .* in "
+        r"channel 1, which fits \[0, 4\] better; list the channels in the order",
+        str(findings[0]),
+    )
+
+
+def test_like_windows_cannot_be_told_apart(tmp_path: Path) -> None:
+    assert found(maps(tmp_path, "mtr", "fa", "ad", "rd"), source_range=WINDOWS) == []
+
+
+def test_a_channel_of_another_unit_is_named_with_its_number(tmp_path: Path) -> None:
+    (finding,) = found(maps(tmp_path, "mtr", "fa", "rd", "ad", fa=1000), source_range=WINDOWS)
+    assert (finding.severity, finding.file, finding.case) == ("warning", "fa.nii.gz", "c1")
+    assert re.search(r"magnitude of the window \[0, 1\], but got .* in channel 2; state another", str(finding))
+
+
+def test_a_channel_that_is_absent_is_named(tmp_path: Path) -> None:
+    item = maps(tmp_path, "mtr", "fa", "rd", "ad")
+    Path(item["image"][2]).unlink()
+    (finding,) = found(item, source_range=WINDOWS, channels=4)
+    assert (finding.severity, finding.file, finding.case) == ("error", "rd.nii.gz", "c1")
+
+
+def lesion(inside: int, outside: int) -> np.ndarray:
+    """So many voxels inside and outside the mask of a case, MR > 500."""
+    marked = np.zeros(SHAPE)
+    marked[tuple(axis[:inside] for axis in np.nonzero(MR > 500))] = 1
+    marked[tuple(axis[:outside] for axis in np.nonzero(MR <= 500))] = 1
+    return marked
+
+
+def test_a_lesion_lies_inside_the_mask_but_for_a_twentieth(tmp_path: Path) -> None:
+    assert found(case(tmp_path / "a", lesion=(lesion(95, 5), AFFINE))) == []
+    assert found(case(tmp_path / "b", lesion=(lesion(0, 0), AFFINE))) == []
+    (finding,) = found(case(tmp_path / "c", lesion=(lesion(94, 6), AFFINE)))
+    expected = "c1 (lesion.nii.gz): a lesion lies inside the mask, but for 5% of its voxels, but got 6% outside; look"
+    assert str(finding).startswith(expected)
+    assert finding.severity == "error"
+    without = case(tmp_path / "d", lesion=(lesion(0, 6), AFFINE))
+    del without["mask"]
+    assert found(without) == []
+
+
 def test_a_file_of_several_channels(tmp_path: Path) -> None:
     item = case(tmp_path, image=(np.stack([MR, MR * 0 + 7], axis=-1), AFFINE))
     assert found(item, channels=2) == []
+    assert found(item | {"image": [item["image"]]}, channels=2) == []
     assert ["must have length 1, but got 2" in str(f) for f in found(item)] == [True]
 
 

@@ -50,6 +50,32 @@ def test_make_then_check(root: Path, capsys: pytest.CaptureFixture) -> None:
     assert capsys.readouterr().out.endswith("8 cases checked: 0 errors, 0 warnings\n")
 
 
+def test_counts_instead_of_fractions(root: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(make(root, "--patient_separator", "_", "--counts", "1", "1", "1")) == 0
+    assert "training: 2 cases of 1 patients\nvalidation: 2 cases of 1 pat" in capsys.readouterr().out
+    content = json.loads((root / "datalist.json").read_text())
+    assert content["counts"] == [1, 1, 1]
+    assert "fractions" not in content
+    assert main(make(root, "--patient_separator", "_", "--counts", "60", "3", "26", "--overwrite")) == 2
+    assert "60 + 3 + 26 = 89 patients for training, validation and test, but got 4 patients" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(make(root, "--counts", "1", "1", "1", "--fractions", "0.5", "0.25", "0.25"))
+
+
+def test_the_layout_says_what_source_and_target_are_called(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("PD", "T2"):
+        folder = tmp_path / f"IXI-{name}"
+        folder.mkdir()
+        for number in range(3):
+            (folder / f"IXI{number:03d}-HH-{number}-{name}.nii.gz").touch()
+    out = tmp_path / "datalist.json"
+    arguments = ["make-datalist", "--root", str(tmp_path), "--layout", "ixi", "--out", str(out), "--counts", "1", "1"]
+    assert main([*arguments, "1"]) == 0
+    content = json.loads(out.read_text())
+    assert content["names"] == {"source": "PD", "target": "T2", "mask": "mask"}
+    assert content["test"][0]["label"].startswith("IXI-T2/IXI00")
+
+
 def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(make(root)) == 0
     before = (root / "datalist.json").read_bytes()
@@ -69,6 +95,14 @@ def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pyt
     printed = capsys.readouterr().out
     assert "error: s1_v2 (ct.nii.gz): the content must be what the extension says, but got a web page" in printed
     assert printed.endswith("8 cases checked: 1 errors, 0 warnings\n")
+
+
+def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) -> None:
+    arguments = ["check", "--root", str(root), "--layout", "folders", "--source", "mr,ct", "--target", ""]
+    windows = ["--source_range", "-1000", "1000", "--source_range", "-500", "500"]
+    assert main([*arguments, *windows]) == 0
+    assert main([*arguments, *windows, "--source_range", "0", "1"]) == 2
+    assert "one source window, or one per channel, but got 3 for 2 channels" in capsys.readouterr().out
 
 
 def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 from pathlib import Path
@@ -171,6 +172,19 @@ def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
 def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="fractions: three numbers from 0 to 1 with sum 1, but got"):
         split_by_patient(patients(3), fractions)
+
+
+def test_counts_of_patients_and_the_rest_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    items = patients(10, cases=2)
+    with caplog.at_level(logging.WARNING):
+        lists = split_by_patient(items, seed=3, counts=(4, 1, 3))
+    assert [len(part) for part in lists.values()] == [8, 2, 6]
+    assert [len({item["patient"] for item in part}) for part in lists.values()] == [4, 1, 3]
+    check_leaks(lists)
+    assert "2 of 10 patients are left out by counts [4, 1, 3]" in caplog.text
+    assert split_by_patient(items[::-1], seed=3, counts=(4, 1, 3)) == lists
+    with pytest.raises(DataError, match=r"4 \+ 1 \+ 6 = 11 patients for training, .*but got 10 patients"):
+        split_by_patient(items, counts=(4, 1, 6))
 
 
 def test_a_written_datalist_moves_with_its_folder(tmp_path: Path) -> None:

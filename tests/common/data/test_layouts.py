@@ -42,6 +42,11 @@ def test_channels_regions_and_inference(tmp_path: Path) -> None:
     assert (set(first), set(second)) == ({"case", "patient", "image", "lesion"}, {"case", "patient", "image", "nawm"})
     with pytest.raises(DataError, match="2 missing: a/pib.nii.gz, b/pib.nii.gz"):
         find_cases(tmp_path, "folders", source="mtr,fa", target="pib")
+    with pytest.raises(DataError, match="has the files mtr, fa, rd, but got 2 missing: a/rd.nii.gz, b/rd.nii.gz"):
+        find_cases(tmp_path, "folders", source="mtr,fa,rd", target=None)
+    (tmp_path / "b/fa.nii.gz").unlink()
+    with pytest.raises(DataError, match="but got 1 missing: b/fa.nii.gz; complete"):
+        find_cases(tmp_path, "folders", source="mtr,fa", target=None)
 
 
 def test_masks_are_all_or_none(tmp_path: Path) -> None:
@@ -105,7 +110,7 @@ def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> N
 
 
 def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="layout: one of folders, synthrad2023, synthrad2025, but got 'bids'"):
+    with pytest.raises(ConfigError, match="layout: one of folders, synthrad2023, synthrad2025, ixi, but got 'bids'"):
         find_cases(tmp_path, "bids")
     with pytest.raises(DataError, match="nowhere: the data are in an existing folder, but got none"):
         find_cases(tmp_path / "nowhere", "folders")

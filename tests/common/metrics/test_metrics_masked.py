@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.metrics.masked import checked_range, mae, mse, psnr
+from common.metrics.masked import checked_range, mae, mse, psnr, psnr_nie
 
 TRUTH = np.array([0.0, 10.0, 20.0, 30.0]).reshape(2, 2, 1)
 PRED = np.array([1.0, 8.0, 20.0, 1000.0]).reshape(2, 2, 1)
@@ -36,6 +36,23 @@ def test_psnr_clips_what_mae_does_not():
     mask = np.ones((2, 1, 1))
     assert psnr(pred, truth, mask) == math.inf
     assert mae(pred, truth, mask) == 1500.0
+
+
+def test_psnr_of_nie_by_hand():
+    # inside the mask the maxima are 20 and 20, the squared errors 1, 4 and 0: 20 log10(20 / sqrt(5 / 3))
+    assert psnr_nie(PRED, TRUTH, MASK) == pytest.approx(10 * math.log10(400 / (5 / 3)), rel=1e-12)
+    # with the voxel outside, the prediction's 1000 is the peak; errors 1, 4, 0 and 970^2
+    everywhere = np.ones_like(MASK)
+    assert psnr_nie(PRED, TRUTH, everywhere) == pytest.approx(10 * math.log10(1e6 / ((5 + 970**2) / 4)), rel=1e-12)
+    # the larger maximum, whichever volume has it: a truth 10 above the prediction
+    assert psnr_nie(TRUTH - 10, TRUTH, everywhere) == pytest.approx(20 * math.log10(30 / 10), rel=1e-12)
+
+
+def test_psnr_of_nie_feels_where_zero_lies_but_not_the_unit():
+    assert psnr_nie(7 * PRED, 7 * TRUTH, MASK) == pytest.approx(psnr_nie(PRED, TRUTH, MASK), rel=1e-12)
+    assert psnr_nie(PRED + 1000, TRUTH + 1000, MASK) > psnr_nie(PRED, TRUTH, MASK) + 30
+    assert math.isnan(psnr_nie(PRED - 20, TRUTH - 20, MASK))  # a peak of 0 has no logarithm
+    assert psnr_nie(TRUTH, TRUTH, MASK) == math.inf
 
 
 def test_reference_digits_of_the_small_phantom(small_phantom):

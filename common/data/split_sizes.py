@@ -1,0 +1,45 @@
+"""How many patients each of training, validation and test gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.errors import ConfigError, DataError
+
+
+def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:
+    """Numbers with the given ratio and the patients as sum.
+
+    Each list whose fraction is not 0 gets one patient, in order, as far as patients reach; every further patient goes
+    where most are lacking from the fractions.
+
+    Raises:
+        ConfigError: fractions that are not three numbers from 0 to 1 with sum 1.
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ConfigError("fractions", "three numbers from 0 to 1 with sum 1", list(fractions), "correct them")
+    sizes = [0, 0, 0]
+    for i in [i for i in range(3) if fractions[i] > 0][:patients]:
+        sizes[i] = 1
+    for _ in range(patients - sum(sizes)):
+        lacking = [fractions[i] * patients - sizes[i] if fractions[i] > 0 else -np.inf for i in range(3)]
+        sizes[int(np.argmax(lacking))] += 1
+    return sizes
+
+
+def require_counts(patients: int, counts: Sequence[int]) -> list[int]:
+    """The counts themselves, where there are patients enough.
+
+    Raises:
+        ConfigError: counts that are not three whole numbers from 0 with a sum above 0.
+        DataError: fewer patients than the counts need.
+    """
+    if len(counts) != 3 or any(count != int(count) or count < 0 for count in counts) or sum(counts) == 0:
+        rule = "three whole numbers from 0, not all 0"
+        raise ConfigError("counts", rule, list(counts), "give patients for training, validation and test")
+    if patients < sum(counts):
+        rule = f"{' + '.join(map(str, counts))} = {sum(counts)} patients for training, validation and test"
+        raise DataError("split", rule, f"{patients} patients", "lower the counts, give fractions, or add patients")
+    return [int(count) for count in counts]
