@@ -1,4 +1,4 @@
-"""What a scanner would show of an anatomy: CT in Hounsfield units, T1-weighted MR as a magnitude image.
+"""What a CT scanner would show of an anatomy, in Hounsfield units; ``render_mr.py`` is the same for MR.
 
 Each renderer is a table (``tissues.py``), an equation, partial volume, blur and noise; other contrasts are further such
 functions.
@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from common.phantoms.anatomy import Anatomy
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spoiled_gradient_echo
+from common.phantoms.tissues import HOUNSFIELD, TISSUES
 
 CT_RANGE_HU = (-1024.0, 3071.0)
 """What twelve bits hold, as scanners store it."""
@@ -32,13 +32,6 @@ PERFUSED_HU = {"grey": (3.5, 6.5), "white": (1.0, 3.0), "dura": (10.0, 30.0)}
 """[chosen] what iodine adds to tissue. Grey holds twice the blood of white matter (5.4 and 2.6 ml in 100 g, Li et al.
 2021), of which the capillaries and venules have filled in part. The dura has no barrier. Choroid plexus, mucosa and
 muscle are left as they are."""
-
-T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES = 18.0, 10.0, 30.0
-"""The T1-weighted spoiled gradient echo of BrainWeb (Kwan et al. 1999)."""
-
-T1_WHITE = 2000.0
-T1_GAIN_SPREAD = 0.15
-MR_BLUR_MM = 0.45
 
 
 def render_ct(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0) -> Volume:
@@ -86,13 +79,13 @@ def render_ct_pair(
 
 def _ct_person(rng: np.random.Generator) -> tuple[dict[str, float], Volume]:
     """What all CT of one person share: HU of the tissues, and the relative density of the bone on the nodes."""
-    values = {name: HOUNSFIELD[name].mean + HOUNSFIELD[name].spread * _person(rng) for name in TISSUES}
+    values = {name: HOUNSFIELD[name].mean + HOUNSFIELD[name].spread * deviation(rng) for name in TISSUES}
     return values, np.float32(BONE_TEXTURE) * smooth_noise(rng, 12.0)
 
 
 def _ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> Volume:
     """CT without noise in HU."""
-    image = _mix(anatomy, values)
+    image = mix(anatomy, values)
     texture = to_voxels(density, image.shape, anatomy.spacing, *anatomy.motion)
     for name in ("skull", "marrow"):
         image += np.float32(values[name]) * anatomy.fractions[name] * texture
@@ -115,27 +108,7 @@ def _ct_noise(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float) -> Vo
     return np.float32(noise_hu / noise.std()) * noise
 
 
-def render_t1(anatomy: Anatomy, rng: np.random.Generator, noise: float = 0.02, bias: float = 0.1) -> Volume:
-    """T1-weighted MR of an anatomy, (X, Y, Z) float32 white matter near 2000, fat up to about 4000.
-
-    Args:
-        anatomy: what to render.
-        rng: draws the tissues' spread, the gain (within 15%), the bias field and the noise.
-        noise: standard deviation of each of the two channels of the Rician noise, relative to white matter.
-        bias: standard deviation of the logarithm of the smooth receive field, which is cut off at twice that.
-    """
-    signals = {name: _t1_signal(RELAXATION[name], rng) for name in TISSUES}
-    white = T1_WHITE * rng.uniform(1 - T1_GAIN_SPREAD, 1 + T1_GAIN_SPREAD)
-    image = _mix(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
-    shape = image.shape
-    image = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
-    image *= np.exp(np.float32(bias) * to_voxels(smooth_noise(rng, 45.0), shape, anatomy.spacing))
-    sigma = np.float32(noise * white)
-    real, imaginary = (sigma * rng.standard_normal(shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary)
-
-
-def _mix(anatomy: Anatomy, values: dict[str, float]) -> Volume:
+def mix(anatomy: Anatomy, values: dict[str, float]) -> Volume:
     """Partial volume: the tissues' values weighted by their fractions."""
     image = np.zeros_like(anatomy.fractions["background"])
     for name, fraction in anatomy.fractions.items():
@@ -143,13 +116,6 @@ def _mix(anatomy: Anatomy, values: dict[str, float]) -> Volume:
     return image
 
 
-def _person(rng: np.random.Generator) -> float:
+def deviation(rng: np.random.Generator) -> float:
     """How far a case lies from the table's mean, in spreads; nobody lies beyond two."""
     return float(np.clip(rng.standard_normal(), -2, 2))
-
-
-def _t1_signal(tissue: Relaxation, rng: np.random.Generator) -> float:
-    """The tissue's signal in this case: T1 and density each drawn around the table's values."""
-    t1 = tissue.t1 * (1 + tissue.spread * _person(rng))
-    density = tissue.density * (1 + tissue.spread / 2 * _person(rng))
-    return spoiled_gradient_echo(tissue._replace(t1=t1, density=density), T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES)

@@ -98,3 +98,11 @@ def spoiled_gradient_echo(tissue: Relaxation, tr: float, te: float, flip_degrees
     e1 = math.exp(-tr / tissue.t1)
     flip = math.radians(flip_degrees)
     return tissue.density * math.sin(flip) * (1 - e1) / (1 - math.cos(flip) * e1) * math.exp(-te / tissue.t2_star)
+
+
+def spin_echo(tissue: Relaxation, tr: float, te: float) -> float:
+    """Signal of a spin echo, times in ms and TE much shorter than TR, relative to fully relaxed water.
+
+    ``density (1 - exp(-TR / T1)) exp(-TE / T2)`` (Haacke et al. 1999, Magnetic Resonance Imaging, ch. 8).
+    """
+    return tissue.density * -math.expm1(-tr / tissue.t1) * math.exp(-te / tissue.t2)

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from common.errors import ConfigError, OutputError
 from common.phantoms.anatomy import head_anatomy
 from common.phantoms.grid import Triple, grid
-from common.phantoms.render import render_ct, render_t1
+from common.phantoms.render import render_ct
+from common.phantoms.render_mr import render_t1
 
 DESCRIPTION = "SYNTHETIC phantom, not a patient"
 

@@ -8,32 +8,12 @@ from common.phantoms.tissues import HOUNSFIELD, TISSUES
 
 
 @pytest.fixture(scope="module")
-def slabs() -> Anatomy:
-    """Every tissue pure in a slab of 12 voxels, in the order of ``TISSUES``."""
-    shape = (12 * len(TISSUES), 24, 24)
-    fractions = {name: np.zeros(shape, np.float32) for name in TISSUES}
-    for index, name in enumerate(TISSUES):
-        fractions[name][12 * index : 12 * (index + 1)] = 1
-    return Anatomy(fractions, np.eye(4), 1.0)
-
-
-def slab(image: np.ndarray, name: str) -> np.ndarray:
-    start = 12 * TISSUES.index(name)
-    return image[start + 3 : start + 9, 3:-3, 3:-3]
-
-
-@pytest.fixture(scope="module")
-def mr(head) -> np.ndarray:
-    return render_t1(head, np.random.default_rng(1))
-
-
-@pytest.fixture(scope="module")
 def ct(head) -> np.ndarray:
     return render_ct(head, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("name", TISSUES)
-def test_pure_tissue_has_the_hounsfield_value_of_its_table(slabs, name):
+def test_pure_tissue_has_the_hounsfield_value_of_its_table(slabs, slab, name):
     values = [slab(render_ct(slabs, np.random.default_rng(seed)), name).mean() for seed in range(8)]
     mean, spread = HOUNSFIELD[name]
     texture = 0.12 * mean if name in ("skull", "marrow") else 0  # two standard deviations of the density within a skull
@@ -41,7 +21,7 @@ def test_pure_tissue_has_the_hounsfield_value_of_its_table(slabs, name):
     assert np.std(values) == pytest.approx(spread, rel=1.0, abs=1)
 
 
-def test_ct_noise_has_the_standard_deviation_asked_for(slabs):
+def test_ct_noise_has_the_standard_deviation_asked_for(slabs, slab):
     quiet, noisy = (slab(render_ct(slabs, np.random.default_rng(0), noise_hu=level), "white") for level in (0, 20))
     assert quiet.std() < 0.01
     assert noisy.std() == pytest.approx(20, rel=0.1)
@@ -64,43 +44,6 @@ def test_bone_is_a_closed_ring_on_an_axial_slice(head, ct):
     assert brain.sum() > 100
     assert regions[0, 0] > 0
     assert regions[0, 0] not in regions[brain]
-
-
-def test_mr_orders_tissues_and_leaves_bone_and_air_dark(slabs):
-    image = render_t1(slabs, np.random.default_rng(5))
-    mean = {name: slab(image, name).mean() for name in TISSUES}
-    assert mean["fat"] > mean["white"] > mean["grey"] > mean["csf"] > mean["skull"]
-    assert mean["skull"] < 0.05 * mean["white"]
-    assert mean["background"] < 0.05 * mean["white"]
-
-
-def test_mr_background_is_rayleigh_and_its_gain_within_15_percent(slabs):
-    whites = []
-    for seed in range(12):
-        image = render_t1(slabs, np.random.default_rng(seed), noise=0.03, bias=0.0)
-        white, air = slab(image, "white").mean(), slab(image, "sinus")
-        assert air.mean() / air.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.05)
-        assert air.mean() / white == pytest.approx(0.03 * np.sqrt(np.pi / 2), rel=0.05)
-        whites.append(white)
-    assert 1700 * 0.99 < min(whites) < 1900
-    assert 2100 < max(whites) < 2300 * 1.01
-
-
-def test_mr_of_a_head_is_in_the_stated_range(head, mr):
-    white, grey = (mr[ndimage.binary_erosion(head.fractions[name] > 0.9)].mean() for name in ("white", "grey"))
-    assert 1400 < white < 2700
-    assert grey < 0.9 * white
-    assert mr[head.fractions["skull"] > 0.9].mean() < 0.3 * white
-    assert mr[head.fractions["sinus"] > 0.95].mean() < 0.15 * white
-    assert mr.min() >= 0
-    assert np.percentile(mr, 99.9) < 5000
-
-
-def test_bias_field_is_smooth_and_multiplies(slabs):
-    flat, biased = (render_t1(slabs, np.random.default_rng(0), noise=0.0, bias=bias) for bias in (0.0, 0.2))
-    ratio = np.log(slab(biased, "white") / slab(flat, "white"))
-    assert 0 < np.abs(ratio).max() <= 0.4 + 1e-5
-    assert np.abs(np.diff(ratio, axis=1)).max() < 0.2 * 1.5 / 45
 
 
 def test_a_line_from_mr_to_ct_explains_little(head, mr, ct):
@@ -130,7 +73,7 @@ def test_a_pair_holds_what_each_renderer_gives_alone(head, ct):
 
 
 @pytest.mark.parametrize("veins", [0.0, 1.0])
-def test_iodine_lifts_blood_within_the_stated_range(slabs, veins):
+def test_iodine_lifts_blood_within_the_stated_range(slabs, slab, veins):
     added = []
     for seed in range(8):
         blood = Anatomy(slabs.fractions, slabs.affine, slabs.spacing, veins)
@@ -142,7 +85,7 @@ def test_iodine_lifts_blood_within_the_stated_range(slabs, veins):
     assert np.ptp(added) > 0.25 * (high - low)
 
 
-def test_tissue_takes_up_little_and_bone_and_air_nothing(slabs):
+def test_tissue_takes_up_little_and_bone_and_air_nothing(slabs, slab):
     cect, plain = render_ct_pair(slabs, np.random.default_rng(0), same_noise=True)
     for name in set(TISSUES) - {"vessel"}:
         low, high = PERFUSED_HU.get(name, (0.0, 0.0))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from common.phantoms.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spoiled_gradient_echo
+from common.phantoms.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spin_echo, spoiled_gradient_echo
 
 
 def test_spoiled_gradient_echo_by_hand():
@@ -18,6 +18,12 @@ def test_spoiled_gradient_echo_peaks_at_the_ernst_angle():
     best, below, above = (spoiled_gradient_echo(tissue, 18, 10, ernst + turn) for turn in (0, -3, 3))
     assert best > below
     assert best > above
+
+
+def test_spin_echo_by_hand():
+    # TR = T1 ln 4 leaves three quarters, TE = T2 ln 2 one half.
+    tissue = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.0)
+    assert spin_echo(tissue, tr=1000 * math.log(4), te=100 * math.log(2)) == pytest.approx(0.8 * 0.75 * 0.5)
 
 
 def test_every_tissue_stands_in_every_table():

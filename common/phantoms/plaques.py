@@ -1,0 +1,134 @@
+"""Plaques of multiple sclerosis: where they lie, how far they reach, and how damaged the tissue in each of them is.
+
+Most lie near the lateral ventricles and stretch away from them (Dawson's fingers), the others anywhere in white matter.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.phantoms.grid import Volume, smooth_noise, to_voxels
+from common.phantoms.template import (
+    GRID_MM,
+    GRID_ORIGIN,
+    GRID_SHAPE,
+    brain_maps,
+    sample,
+    sample_brain,
+    template,
+)
+from common.phantoms.warp import to_head
+
+PLAQUES = (10, 40)
+"""[chosen] how many a patient has; with the radii below 2 to 30 ml in all."""
+
+PERIVENTRICULAR_SHARE = 0.7
+"""[chosen]"""
+
+RADIUS_MM = (1.8, 9.0)
+RADIUS_MEDIAN_MM, RADIUS_LOG_SPREAD = 3.2, 0.45
+"""[chosen] radii are drawn log-normally and cut off: many small plaques, few large ones."""
+
+ELONGATION = (1.2, 2.2)
+RAGGEDNESS = 0.25
+"""[chosen] standard deviation of the rim's distance from an ellipsoid, in radii."""
+
+DEMYELINATION = (0.2, 1.0)
+"""Share of myelin lost in the middle of a plaque: from remyelinated shadow plaques to bare axons."""
+
+RIM_SHARE = 0.6
+"""[chosen] how much of it is lost at the rim: binding of PIB falls from rim to middle (Bodini et al. 2016)."""
+
+WATER = (0.1, 1.0)
+"""How much of a plaque's tissue oedema and loss of axons have replaced by water, on a scale whose 1 is the most seen;
+drawn apart from the demyelination, since inflammation, demyelination and axonal loss differ between plaques."""
+
+DEEP_SITES_ABOVE_MM = -35.0
+
+
+class Plaques(NamedTuple):
+    """Maps (X, Y, Z) in [0, 1]; ``demyelination`` and ``water`` count where ``extent`` is above 0."""
+
+    extent: Volume
+    demyelination: Volume
+    water: Volume
+
+
+def plaques(
+    rng: np.random.Generator,
+    sources: NDArray[np.float32],
+    shape: tuple[int, int, int],
+    affine: NDArray[np.float64],
+) -> Plaques:
+    """The plaques of one patient; the same at every spacing.
+
+    Args:
+        rng: draws them.
+        sources: where in the template each node of the head comes from, mm (3, *NODE_SHAPE).
+        shape: of the maps.
+        affine: voxel indices to world mm, without rotation.
+    """
+    spacing = float(affine[0, 0])
+    ragged = to_voxels(smooth_noise(rng, 6.0), shape, spacing)
+    count = int(rng.integers(PLAQUES[0], PLAQUES[1] + 1))
+    near = int(rng.binomial(count, PERIVENTRICULAR_SHARE))
+    sites = np.concatenate([rng.choice(template().lesion_sites, near), rng.choice(_deep_sites(), count - near)])
+    directions = _away_from_ventricles(rng, sites)
+    maps = Plaques(*(np.zeros(shape, np.float32) for _ in Plaques._fields))
+    for centre, direction in zip(to_head(sources, sites.astype(float)), directions, strict=True):
+        radius = np.clip(RADIUS_MEDIAN_MM * np.exp(RADIUS_LOG_SPREAD * rng.standard_normal()), *RADIUS_MM)
+        long = radius * rng.uniform(*ELONGATION)
+        reach = long * (1 + 2 * RAGGEDNESS) + spacing
+        index = (centre - affine[:3, 3]) / spacing
+        corner = np.maximum(np.floor(index - reach / spacing).astype(int), 0)
+        box = tuple(slice(low, low + int(2 * reach / spacing) + 2) for low in corner)
+        depth = _depth(maps.extent[box].shape, spacing * (corner - index), spacing, direction, (radius, long))
+        depth += np.float32(RAGGEDNESS * radius) * ragged[box]
+        lost, water = rng.uniform(*DEMYELINATION), rng.uniform(*WATER)
+        _lay(Plaques(*(volume[box] for volume in maps)), depth, spacing, float(radius), lost, water)
+    return maps
+
+
+@functools.cache
+def _deep_sites() -> NDArray[np.float32]:
+    """Template mm inside white matter anywhere above the brain stem, (N, 3)."""
+    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    _, white, affine = brain_maps(0.0)
+    return points[:, (sample_brain(white, affine, points) > 0.85) & (points[2] > DEEP_SITES_ABOVE_MM)].T
+
+
+def _away_from_ventricles(rng: np.random.Generator, sites: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Unit vectors along the plaques (N, 3): from the ventricles where these are near, else random."""
+    pull = np.stack([sample(axis, sites.T) for axis in template().to_ventricles], axis=1)
+    direction = 10.0 * pull + rng.standard_normal(sites.shape)
+    return direction / np.linalg.norm(direction, axis=1, keepdims=True)
+
+
+def _depth(
+    shape: tuple[int, ...],
+    start: NDArray[np.float64],
+    spacing: float,
+    direction: NDArray[np.float64],
+    radii: tuple[float, float],
+) -> Volume:
+    """Depth in mm, to first order, inside an ellipsoid at the origin that is longer along one direction."""
+    radius, long = radii
+    points = spacing * np.indices(shape, np.float32) + start.reshape(3, 1, 1, 1).astype(np.float32)
+    along = np.tensordot(direction.astype(np.float32), points, axes=1)
+    across = np.sum(points**2, axis=0) - along**2
+    return np.float32(radius) * (1 - np.sqrt(np.maximum(across, 0) / radius**2 + along**2 / long**2)).astype(np.float32)
+
+
+def _lay(maps: Plaques, depth: Volume, spacing: float, radius: float, lost: float, water: float) -> None:
+    """Add a plaque to the maps of its surroundings; where two meet, the one reaching further in prevails."""
+    extent = np.clip(0.5 + depth / np.float32(spacing), 0, 1)
+    here = extent > maps.extent
+    middle = np.clip(depth / np.float32(radius), 0, 1)
+    maps.extent[here] = extent[here]
+    maps.demyelination[here] = (np.float32(lost) * (RIM_SHARE + (1 - RIM_SHARE) * middle))[here]
+    maps.water[here] = np.float32(water)

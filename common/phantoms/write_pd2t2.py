@@ -1,0 +1,47 @@
+"""PD- and T2-weighted MR of random heads as files: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from common.phantoms.anatomy import head_anatomy
+from common.phantoms.grid import grid
+from common.phantoms.render_mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
+from common.phantoms.write import case_name, case_seed, check_at_least, new_folder, save, write_about
+
+
+def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
+    """Write exact pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json`` about them.
+
+    The files appear under ``root`` all at once when the last is done; an interruption leaves nothing there.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many heads, each its own patient, named ``phantom_000`` and on.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends on ``(seed, i)`` alone.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    root = Path(root)
+    grid(spacing)
+    check_at_least("cases", cases, 1)
+    check_at_least("seed", seed, 0)
+    with new_folder(root) as partial:
+        for index in tqdm(range(cases), desc="phantoms", unit="case"):
+            _write_case(partial / case_name(index), case_seed(seed, index), spacing)
+        write_about(partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS})
+
+
+def _write_case(folder: Path, seed: int, spacing: float) -> None:
+    folder.mkdir()
+    anatomy = head_anatomy(seed, spacing)
+    pd, t2 = render_pd_t2(anatomy, np.random.default_rng((seed, 1)))
+    save(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)
+    save(folder / "t2.nii.gz", np.rint(t2).astype(np.int16), anatomy.affine)
+    save(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
