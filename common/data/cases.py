@@ -66,8 +66,8 @@ def training_cases(
     devices.barrier()
     kept = Path(run_dir, DATALIST_NAME)
     new_run = not keep_split
-    keep_split = keep_split and datalist is None and _root_of(kept) == os.path.abspath(dataset_dir)
-    listed = datalist or (str(kept) if keep_split else _listed_in(dataset_dir))
+    keep_split = keep_split and datalist is None and root_of(kept) == os.path.abspath(dataset_dir)
+    listed = datalist or (str(kept) if keep_split else listed_in(dataset_dir))
     if listed is not None:
         lists = load_datalist(listed)
     elif target_dir is not None:
@@ -116,7 +116,7 @@ def inference_cases(
         DataError: where there is nothing at ``dataset_dir``, or a case of the datalist has no such scan.
     """
     announce(dataset_dir, demo_data, datalist, phantoms)
-    if listed := datalist or _listed_in(dataset_dir):
+    if listed := datalist or listed_in(dataset_dir):
         items = [_taken(item, key) for item in load_datalist(listed).get("test", [])]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
@@ -136,7 +136,13 @@ def validation_cases(items: Sequence[Item]) -> list[Item]:
     return devices.shard([item for item in items if "label" in item])
 
 
-def announce(dataset_dir: str, demo_data: str, datalist: str | None, phantoms: Callable[[Path], None]) -> None:
+def announce(
+    dataset_dir: str,
+    demo_data: str,
+    datalist: str | None,
+    phantoms: Callable[[Path], None],
+    layout: str = "DIR/<case>/<name>.nii.gz",
+) -> None:
     """Say which data are used; generate phantoms where the user gave none and none exist yet."""
     if datalist is not None:
         logger.info(f"data: {datalist}")
@@ -146,7 +152,7 @@ def announce(dataset_dir: str, demo_data: str, datalist: str | None, phantoms: C
         return
     logger.warning(
         "data: no --dataset_dir or --datalist was given, so GENERATED PHANTOMS are used (no patient, no scanner). "
-        "For your own: --dataset_dir DIR with DIR/<case>/<name>.nii.gz, or --datalist FILE.json"
+        f"For your own: --dataset_dir DIR with {layout}, or --datalist FILE.json"
     )
     if not Path(demo_data).exists():
         logger.info(f"generating phantoms in {demo_data}")
@@ -166,11 +172,13 @@ def require_dir(dataset_dir: str) -> Path:
     return path
 
 
-def _root_of(datalist: Path) -> str | None:
+def root_of(datalist: Path) -> str | None:
+    """The folder that a run's datalist says its cases came from; None where there is no such file."""
     return json.loads(datalist.read_text()).get("root") if datalist.is_file() else None
 
 
-def _listed_in(dataset_dir: str) -> str | None:
+def listed_in(dataset_dir: str) -> str | None:
+    """The datalist that a data folder holds, if it holds one."""
     path = Path(dataset_dir, DATALIST_NAME)
     return str(path) if path.is_file() else None
 

@@ -1,0 +1,114 @@
+"""Intensities by modality: windows, percentiles and z-scores to the network's range, and back to a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import convert_to_dst_type, convert_to_tensor
+
+from common.errors import ConfigError
+
+
+class ScaleWindowd(MapTransform):
+    """Map intensities to [-1, 1], by a fixed window or by a range found in each image; inverted by :class:`ToUnitd`.
+
+    Args:
+        keys: items (C, ...), each channel on its own.
+        window: ``[low, high]`` in the image's unit: a fixed window, the same for every case; or a list of them, one a
+            channel.
+        percentiles: ``[low, high]`` in percent instead: the window is where these lie among the voxels above the
+            image's minimum, so that one setting serves several scanners. For sources; a target needs a fixed window to
+            be restored at export.
+        zscore: instead: mean 0 and standard deviation 1 over the same voxels, not clipped.
+        clip: whether values outside the window are clipped.
+        allow_missing_keys: skip absent keys.
+
+    Raises:
+        ConfigError: unless exactly one of the three is given and a window's low lies below its high; for an image with
+            another number of channels than there are windows.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        window: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        percentiles: Sequence[float] | None = None,
+        zscore: bool = False,
+        clip: bool = True,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        choices = {"window": window, "percentiles": percentiles, "zscore": zscore}
+        given = [name for name, value in choices.items() if value]
+        if len(given) != 1:
+            rule = "is given by exactly one of window, percentiles, zscore"
+            raise ConfigError(f"intensity of {self.keys}", rule, given or "none", "set one, the others null")
+        for low, high in [] if zscore else np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
+            if low >= high:
+                raise ConfigError(f"intensity of {self.keys}", "has low < high", [low, high], "swap or correct them")
+        self.window = window
+        self.percentiles = percentiles
+        self.zscore = zscore
+        self.clip = clip
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Scale the images."""
+        scaled = dict(data)
+        for key in self.key_iterator(scaled):
+            plain = convert_to_tensor(scaled[key], track_meta=False)
+            windows = self._windows(str(key), len(plain))
+            channels = torch.stack([self._scale(channel, w) for channel, w in zip(plain, windows, strict=True)])
+            # without the dtype, an image of integers would be cut to -1, 0 and 1
+            scaled[key] = convert_to_dst_type(channels, scaled[key], dtype=torch.float32)[0]
+        return scaled
+
+    def _windows(self, key: str, channels: int) -> Sequence[Any]:
+        """The fixed window of each channel; None of each without one."""
+        if self.window is None or np.ndim(self.window) == 1:
+            return [self.window] * channels
+        if len(self.window) != channels:
+            rule, found = "has one window, or one per channel", f"{len(self.window)} for {channels} channels"
+            raise ConfigError(f"intensity of {key}", rule, found, "correct the windows or the channels")
+        return self.window
+
+    def _scale(self, channel: torch.Tensor, window: Sequence[float] | None) -> torch.Tensor:
+        if window is not None:
+            low, high = window
+        else:
+            values = channel.numpy()
+            foreground = values[values > values.min()]
+            # without a range, as in a constant image, everything becomes background rather than NaN or huge
+            if foreground.size == 0 or self.zscore and foreground.min() == foreground.max():
+                return torch.zeros_like(channel) if self.zscore else torch.full_like(channel, -1.0)
+            if self.zscore:
+                return (channel - float(foreground.mean())) / float(foreground.std())
+            low, high = np.percentile(foreground, self.percentiles)  # type: ignore[arg-type]
+            high = max(high, low + 1e-6)
+        result = (channel - float(low)) / float(high - low) * 2 - 1
+        return result.clamp(-1, 1) if self.clip else result
+
+
+class ToUnitd(MapTransform):
+    """Map [-1, 1] back to a unit through its fixed window: the inverse of :class:`ScaleWindowd`.
+
+    Args:
+        keys: items to map.
+        window: ``[low, high]`` in the unit.
+        allow_missing_keys: skip absent keys.
+    """
+
+    def __init__(self, keys: KeysCollection, window: Sequence[float], allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.low, self.high = window
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Restore the unit."""
+        restored = dict(data)
+        for key in self.key_iterator(restored):
+            restored[key] = (restored[key] + 1) / 2 * (self.high - self.low) + self.low
+        return restored

@@ -1,0 +1,166 @@
+"""Volumes from files: loading with every check, and the working spacing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Spacingd, SpatialResample
+from monai.utils import MetaKeys, SpaceKeys
+
+from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.data.layouts import REGIONS
+from common.data.nifti import read_volume
+from common.data.overlap import LEAST_COVERED, covered
+from common.errors import DataError
+
+logger = logging.getLogger(__name__)
+Scan = tuple[np.ndarray, np.ndarray]
+"""Values (X, Y, Z), or (C, X, Y, Z), and their affine (4, 4)."""
+MASKS = ("mask", *REGIONS)
+"""Keys whose values are not to be mixed."""
+
+
+class LoadVolumed(MapTransform):
+    """Load volumes with every check of :mod:`common.data.nifti` before their voxels are believed.
+
+    A path gives (1, X, Y, Z), a list of paths one channel each, all on one grid. The affine is RAS, in mm.
+
+    Args:
+        keys: items that hold a path or a list of paths.
+        nan_fill: replace non-finite voxels by this instead of refusing the case.
+        channels: of an ``image`` that is one file: the length of its fourth dimension, which gives (C, X, Y, Z).
+        resample: bring volumes on another grid onto that of the first channel of the first key present, with a
+            warning: ``mask`` and regions by the nearest voxel, others linearly. Outside its own field of view a mask is
+            0 and another volume has its minimum, which is background. False: channels on several grids are refused.
+        allow_missing_keys: skip absent keys.
+
+    Raises:
+        DataError: names the case and the file; also where a volume covers less than half of the grid it should get.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        nan_fill: float | None = None,
+        channels: int | None = None,
+        resample: bool = False,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.nan_fill = nan_fill
+        self.channels = channels
+        self.resample = resample
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace paths by volumes."""
+        loaded = dict(data)
+        first: Scan | None = None
+        for key in self.key_iterator(loaded):
+            paths = [str(path) for path in (data[key] if isinstance(data[key], list | tuple) else [data[key]])]
+            case = str(data.get("case", Path(paths[0]).name))
+            scans = self._read(str(key), paths, case)
+            first = first or scans[0]
+            if self.resample:
+                named = zip(paths, scans, strict=True)
+                scans = [_onto_grid(scan, first, str(key), f"{case}: {path}") for path, scan in named]
+            loaded[key] = _stacked(scans, paths, case)
+        return loaded
+
+    def _read(self, key: str, paths: Sequence[str], case: str) -> list[Scan]:
+        channels = self.channels if key == "image" and len(paths) == 1 else None
+        return [read_volume(path, case, self.nan_fill, channels) for path in paths]
+
+
+def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTensor:
+    """Volumes of one grid as channels."""
+    shape, affine = scans[0][0].shape[-3:], scans[0][1]
+    for path, (volume, own) in zip(paths, scans, strict=True):
+        if not _same_grid((volume, own), scans[0]):
+            raise DataError(
+                f"{case}: {path}",
+                f"has the grid of the first channel, shape {shape}, affine {affine.tolist()}",
+                f"shape {volume.shape[-3:]}, affine {own.tolist()}",
+                "resample the channels to one grid",
+            )
+    channels = np.concatenate([_channels(values) for values, _ in scans])
+    stacked = MetaTensor(torch.from_numpy(channels), affine=torch.from_numpy(affine))
+    stacked.meta[MetaKeys.ORIGINAL_AFFINE] = affine
+    stacked.meta[MetaKeys.SPATIAL_SHAPE] = shape
+    stacked.meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
+    stacked.meta[MetaKeys.SPACE] = SpaceKeys.RAS
+    stacked.meta["filename_or_obj"] = paths[0]
+    return stacked
+
+
+def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
+    """The scan on the grid of the first; as it is where it lies there already."""
+    if _same_grid(scan, first):
+        return scan
+    values, affine = _channels(scan[0]), scan[1]
+    shape, wanted = first[0].shape[-3:], first[1]
+    inside = covered(shape, wanted, values.shape[-3:], affine)
+    if inside.mean() < LEAST_COVERED:
+        rule = f"covers at least {LEAST_COVERED:.0%} of the grid it is resampled to, shape {shape}, affine"
+        found = f"{inside.mean():.0%} by shape {values.shape[-3:]}, affine {show_affine(affine)}"
+        raise DataError(name, f"{rule} {show_affine(wanted)}", found, "correct its affine, or leave the case out")
+    is_mask = key in MASKS
+    logger.warning(
+        f"{name}: resampled ({'nearest' if is_mask else 'linear'}) from shape {values.shape[-3:]}, affine"
+        f" {show_affine(affine)} to shape {shape}, affine {show_affine(wanted)}"
+    )
+    own = MetaTensor(torch.from_numpy(values), affine=torch.from_numpy(affine))
+    resample = SpatialResample(mode="nearest" if is_mask else "bilinear", padding_mode="border")
+    placed = resample(own, torch.from_numpy(wanted), shape).numpy()
+    background = 0 if is_mask else values.min(axis=(1, 2, 3), keepdims=True)
+    return np.where(inside, placed, background).astype(np.float32), wanted
+
+
+def _same_grid(one: Scan, other: Scan) -> bool:
+    shape = one[0].shape[-3:]
+    return shape == other[0].shape[-3:] and grid_distance_mm(shape, one[1], other[1]) <= GRID_TOLERANCE_MM
+
+
+def _channels(values: np.ndarray) -> np.ndarray:
+    """Values with an axis of channels, which only files of several have."""
+    return values if values.ndim == 4 else values[None]
+
+
+class WorkingSpacingd(Spacingd):
+    """Resample to a working spacing, or leave the grid alone; undone by ``Invertd`` like MONAI's ``Spacingd``.
+
+    Args:
+        keys: items (C, X, Y, Z).
+        spacing: in mm along the three axes; None keeps each case's own.
+        mode: of interpolation, one for all keys or one a key.
+        allow_missing_keys: skip absent keys.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        spacing: Sequence[float] | None = None,
+        mode: str | Sequence[str] = "bilinear",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        self.keeps = spacing is None
+        super().__init__(keys, spacing or (1.0, 1.0, 1.0), mode=mode, allow_missing_keys=allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
+        """Resample the volumes."""
+        if self.keeps:
+            return dict(data)
+        # Spacingd takes every key that begins with "image_" for meta data; servers add such keys with paths
+        others = {key: value for key, value in data.items() if key not in self.keys}
+        volumes = super().__call__({key: data[key] for key in self.keys if key in data}, lazy)
+        return {**others, **volumes}
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return to the grid before."""
+        return dict(data) if self.keeps else super().inverse(data)

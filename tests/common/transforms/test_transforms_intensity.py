@@ -1,0 +1,107 @@
+"""Windows, percentiles and z-scores, and the way back to a unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from common.errors import ConfigError
+from common.transforms import ScaleWindowd, ToUnitd
+
+
+def channel(*values: float) -> torch.Tensor:
+    return torch.tensor(values).reshape(1, -1, 1, 1)
+
+
+def scaled(image: torch.Tensor, **settings) -> torch.Tensor:
+    return ScaleWindowd("image", **settings)({"image": image})["image"]
+
+
+class TestScaleWindow:
+    def test_window_by_hand(self):
+        # [-600, 1400] is 2000 wide: (v + 600) / 2000 * 2 - 1
+        image = channel(-600, 1400, 400, -100)
+        assert scaled(image, window=[-600, 1400]).flatten().tolist() == pytest.approx([-1, 1, 0, -0.5])
+
+    def test_clipping(self):
+        image = channel(-1600, 2400)
+        assert scaled(image, window=[-600, 1400]).flatten().tolist() == [-1, 1]
+        assert scaled(image, window=[-600, 1400], clip=False).flatten().tolist() == pytest.approx([-2, 2])
+
+    def test_percentiles_ignore_the_background_and_follow_each_image(self):
+        # foreground 1 ... 101 has percentiles 10 -> 11 and 90 -> 91 whatever the number of zeros; twice as bright, same
+        image = channel(*[0.0] * 500, *np.arange(1.0, 102))
+        result = scaled(image, percentiles=[10, 90])
+        assert result[0, 0, 0, 0] == -1
+        assert result.flatten()[500 + 10] == pytest.approx(-1)
+        assert result.flatten()[500 + 50] == pytest.approx(0, abs=1e-6)
+        assert result.flatten()[500 + 90] == pytest.approx(1)
+        torch.testing.assert_close(scaled(2 * image, percentiles=[10, 90]), result)
+
+    def test_zscore_by_hand(self):
+        # foreground 2, 4, 6: mean 4, standard deviation sqrt(8 / 3)
+        deviation = np.sqrt(8 / 3)
+        expected = [-4 / deviation, -2 / deviation, 0, 2 / deviation]
+        assert scaled(channel(0, 2, 4, 6), zscore=True).flatten().tolist() == pytest.approx(expected)
+
+    def test_each_channel_on_its_own(self):
+        image = torch.cat([channel(0, 1, 2, 3), channel(0, 100, 200, 300)])
+        for settings in ({"percentiles": [0, 100]}, {"zscore": True}):
+            result = scaled(image, **settings)
+            torch.testing.assert_close(result[0], result[1])
+
+    def test_a_window_for_each_channel(self):
+        image = torch.cat([channel(0, 50, 100), channel(0, 0.5, 1)])
+        result = scaled(image, window=[[0, 100], [0, 2]])
+        assert result.reshape(2, 3).tolist() == [[-1, 0, 1], [-1, -0.5, 0]]
+        torch.testing.assert_close(scaled(image[:1], window=[[0, 100]]), result[:1])
+        assert scaled(image, window=[0, 100])[1].flatten().tolist() == pytest.approx([-1, -0.99, -0.98])
+
+    def test_as_many_windows_as_channels(self):
+        message = "intensity of image: has one window, or one per channel, but got 2 for 3 channels; correct"
+        with pytest.raises(ConfigError, match=message):
+            scaled(torch.zeros(3, 2, 2, 2), window=[[0, 100], [0, 2]])
+        with pytest.raises(ConfigError, match=r"has low < high, but got \[2, 0\]"):
+            scaled(torch.zeros(2, 2, 2, 2), window=[[0, 100], [2, 0]])
+
+    @pytest.mark.parametrize(("settings", "value"), [({"percentiles": [1, 99]}, -1), ({"zscore": True}, 0)])
+    @pytest.mark.parametrize("level", [0.0, 7.0])
+    def test_constant_image_becomes_background(self, settings, value, level):
+        assert (scaled(torch.full((1, 3, 3, 3), level), **settings) == value).all()
+
+    @pytest.mark.parametrize("settings", [{"percentiles": [1, 99]}, {"zscore": True}])
+    def test_two_valued_image_stays_in_range(self, settings):
+        # its foreground has no spread to divide by
+        assert scaled(channel(0, 5, 5, 5), **settings).abs().max() <= 1
+
+    def test_integers_are_not_truncated(self):
+        image = MetaTensor(torch.tensor([0, 1, 2, 4], dtype=torch.int16).reshape(1, 4, 1, 1), affine=torch.eye(4) * 2)
+        result = scaled(image, window=[0, 4])
+        assert result.dtype == torch.float32
+        assert result.flatten().tolist() == pytest.approx([-1, -0.5, 0, 1])
+        assert result.affine[0, 0] == 2
+
+    def test_inverted_by_to_unit(self):
+        image = channel(-600, -1.5, 1234.25, 1400)
+        window = [-600, 1400]
+        restored = ToUnitd("image", window=window)({"image": scaled(image, window=window)})["image"]
+        torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("settings", "found"),
+        [
+            ({}, "none"),
+            ({"window": [0, 1], "zscore": True}, r"\['window', 'zscore'\]"),
+            ({"window": [0, 1], "percentiles": [1, 99]}, r"\['window', 'percentiles'\]"),
+        ],
+    )
+    def test_exactly_one_rule(self, settings, found):
+        with pytest.raises(ConfigError, match=f"exactly one of window, percentiles, zscore, but got {found}"):
+            ScaleWindowd("image", **settings)
+
+    @pytest.mark.parametrize("pair", [[5, 5], [1400, -600]])
+    def test_low_below_high(self, pair):
+        with pytest.raises(ConfigError, match=rf"has low < high, but got \[{pair[0]}, {pair[1]}\]"):
+            ScaleWindowd("image", window=pair)

@@ -1,0 +1,112 @@
+"""The working spacing, and that it is undone."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+from monai.transforms import Compose, Invertd, Orientationd
+from scipy import ndimage
+
+from common.transforms import WorkingSpacingd
+
+SHEARED = np.array([[2.0, 0.5, 0, -9], [0, 2.0, 0, -12], [0, 0.3, 2.5, 7], [0, 0, 0, 1]])
+OBLIQUE = np.array([[-1.8, 0.4, 0, 30], [0.36, 2.0, 0, -20], [0, 0, 2.5, -11], [0, 0, 0, 1]])
+
+
+def smooth(shape: tuple[int, int, int]) -> np.ndarray:
+    values = np.random.default_rng(0).normal(size=shape)
+    return (100 * ndimage.gaussian_filter(values, 2.5, mode="nearest")).astype(np.float32)
+
+
+def through(image: MetaTensor, *steps) -> tuple[MetaTensor, MetaTensor]:
+    """What the network would see, and that after the inversion."""
+    preprocessing = Compose([Orientationd("image", axcodes="RAS", labels=None), *steps])
+    batch = list_data_collate([preprocessing({"image": image.clone()})])
+    batch["pred"] = batch["image"].clone()
+    item = decollate_batch(batch)[0]
+    return item["image"], Invertd("pred", preprocessing, orig_keys="image", nearest_interp=False)(item)["pred"]
+
+
+def test_null_leaves_the_object_alone():
+    image = MetaTensor(torch.ones(1, 3, 4, 5))
+    step = WorkingSpacingd(["image", "label"], spacing=None)
+    assert step({"image": image})["image"] is image
+    assert step.inverse({"image": image})["image"] is image
+    assert image.applied_operations == []
+
+
+def test_resamples_to_the_spacing():
+    # a ramp of 3 per voxel of 2 mm is 1.5 per voxel of 1 mm; 11 voxels span 20 mm, so 21 of 1 mm
+    ramp = 3 * torch.arange(11.0).reshape(1, 11, 1, 1).expand(1, 11, 4, 4)
+    image = MetaTensor(ramp.clone(), affine=torch.diag(torch.tensor([2.0, 1, 1, 1])))
+    result = WorkingSpacingd("image", spacing=[1.0, 1.0, 1.0])({"image": image})["image"]
+    assert result.shape == (1, 21, 4, 4)
+    np.testing.assert_allclose(result[0, :, 0, 0], 1.5 * np.arange(21), atol=1e-4)
+    np.testing.assert_allclose(np.diag(result.affine), [1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("affine", [np.diag([2.0, 2, 3, 1]), np.diag([-2.0, 2, 3, 1]), OBLIQUE, SHEARED])
+def test_inversion_restores_grid_and_values(affine):
+    own = MetaTensor(torch.from_numpy(smooth((20, 22, 18)))[None], affine=torch.from_numpy(affine))
+    seen, restored = through(own, WorkingSpacingd("image", spacing=[1.5, 1.5, 1.5]))
+    np.testing.assert_allclose(nib.affines.voxel_sizes(seen.affine.numpy()), 1.5, atol=1e-6)
+    assert restored.shape == own.shape
+    np.testing.assert_allclose(restored.affine, affine, atol=1e-6)
+    inner = (0, *[slice(4, -4)] * 3)
+    error = np.abs(restored.array[inner] - own.array[inner])
+    assert error.max() < 0.1 * np.ptp(own.array)
+    assert error.mean() < 0.01 * np.ptp(own.array)
+
+
+@pytest.mark.parametrize("affine", [SHEARED, SHEARED @ np.diag([-1.0, 1, 1, 1]), OBLIQUE])
+def test_without_spacing_any_grid_comes_back_to_the_bit(affine):
+    own = MetaTensor(torch.from_numpy(smooth((5, 6, 7)))[None], affine=torch.from_numpy(affine))
+    _, restored = through(own, WorkingSpacingd("image", spacing=None))
+    np.testing.assert_array_equal(restored.array, own.array)
+    np.testing.assert_allclose(restored.affine, affine, rtol=0, atol=1e-12)
+
+
+def test_a_sheared_grid_is_resampled_to_the_right_places():
+    # A function linear in world coordinates has on any grid the value of its place.
+    slope = np.array([3.0, -2, 1.5, 40])
+    index = np.stack([*np.indices((12, 12, 12)), np.ones((12, 12, 12))], -1)
+    own = MetaTensor(torch.from_numpy((index @ SHEARED.T @ slope).astype(np.float32))[None], affine=SHEARED)
+    seen, _ = through(own, WorkingSpacingd("image", spacing=[2.0, 2.0, 2.0]))
+    places = np.stack([*np.indices(seen.shape[1:]), np.ones(seen.shape[1:])], -1) @ seen.affine.numpy().T
+    voxels = places @ np.linalg.inv(SHEARED).T
+    inside = ((voxels[..., :3] >= 0) & (voxels[..., :3] <= 11)).all(-1)
+    assert inside.sum() > 500
+    np.testing.assert_allclose(seen.array[0][inside], (places @ slope)[inside], atol=0.01)
+
+
+def test_every_corner_of_a_sheared_grid_is_covered():
+    own = MetaTensor(torch.ones(1, 12, 12, 12), affine=SHEARED)
+    seen, _ = through(own, WorkingSpacingd("image", spacing=[2.0, 2.0, 2.0]))
+    corners = np.array([[i, j, k, 1] for i in (0, 11) for j in (0, 11) for k in (0, 11)]) @ SHEARED.T
+    voxels = (corners @ np.linalg.inv(seen.affine.numpy()).T)[:, :3]
+    assert (voxels > -0.51).all()
+    assert (voxels < np.array(seen.shape[1:]) - 0.49).all()
+
+
+def test_a_mode_belongs_to_its_key_whichever_others_are_missing():
+    mask = torch.zeros(1, 9, 9, 9)
+    mask[0, 4, 4, 4] = 1
+    step = WorkingSpacingd(
+        ["image", "label", "mask"], [0.75] * 3, mode=["bilinear", "bilinear", "nearest"], allow_missing_keys=True
+    )
+    item = step({"image": MetaTensor(mask.clone()), "mask": MetaTensor(mask.clone())})
+    assert set(item["mask"].unique().tolist()) == {0, 1}
+    assert 0 < item["image"].max() <= 1
+    assert len(item["image"].unique()) > 2
+
+
+def test_foreign_keys_do_not_matter():
+    image = MetaTensor(torch.ones(1, 4, 4, 4), affine=torch.diag(torch.tensor([2.0, 2, 2, 1])))
+    item = {"image": image, "image_path": "/data/a.nii.gz", "case": "a"}
+    result = WorkingSpacingd(["image", "label"], spacing=[1.0, 1, 1], allow_missing_keys=True)(item)
+    assert result["image"].shape == (1, 7, 7, 7)
+    assert result["image_path"] == "/data/a.nii.gz"
+    assert result.keys() == item.keys()

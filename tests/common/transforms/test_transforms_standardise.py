@@ -1,0 +1,152 @@
+"""Z-scores inside the head of the source, and the scale by which the target comes back."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+from torch import nn
+
+from common.data.patches import PatchDataset
+from common.errors import DataError
+from common.transforms import RestoreTargetd, StandardiseHeadd, TargetScale
+
+DEVIATION = (20 / 3) ** 0.5
+"""Of four values 2 apart: squares 9 + 1 + 1 + 9 over n - 1 = 3."""
+
+
+def volume(*values: float) -> torch.Tensor:
+    """(1, 8, 3, 1): the values along the middle row, 0 beside it."""
+    voxels = torch.zeros(1, 8, 3, 1)
+    voxels[0, :, 1, 0] = torch.tensor(values)
+    return voxels
+
+
+def middle(voxels: torch.Tensor, channel: int = 0) -> list[float]:
+    return voxels[channel, :, 1, 0].tolist()
+
+
+# the source's mean is 55 / 24 = 2.3: its head is 10 to 16, and 3 is apart from it
+SOURCE = volume(0, 0, 10, 12, 14, 16, 0, 3)
+TARGET = volume(90, 0, 1, 3, 5, 7, 0, -2)
+
+
+def standardised(**items: Any) -> dict:
+    return StandardiseHeadd(["image", "label"], allow_missing_keys=True)({"case": "c3", **items})
+
+
+def test_z_scores_by_hand():
+    item = standardised(image=SOURCE)
+    expected = [(value - 13) / DEVIATION for value in (0, 0, 10, 12, 14, 16, 0, 3)]
+    assert middle(item["image"]) == pytest.approx(expected)
+    assert item["image"].dtype == torch.float32
+    assert item["image_scale"].tolist() == pytest.approx([13, DEVIATION])
+    assert item["image"][0, :, 0, 0].tolist() == pytest.approx([-13 / DEVIATION] * 8)
+
+
+def test_the_target_is_standardised_over_the_head_of_the_source():
+    item = standardised(image=SOURCE, label=TARGET)
+    # 1, 3, 5, 7: the bright voxel outside the source's head does not count
+    expected = [(value - 4) / DEVIATION for value in (90, 0, 1, 3, 5, 7, 0, -2)]
+    assert middle(item["label"]) == pytest.approx(expected)
+    assert item["label_scale"].tolist() == pytest.approx([4, DEVIATION])
+    torch.testing.assert_close(item["image"], standardised(image=SOURCE)["image"], rtol=0, atol=0)
+
+
+def test_each_channel_over_the_head_of_the_first():
+    second = volume(0, 500, 100, 120, 140, 160, 0, 0)
+    item = standardised(image=torch.cat([SOURCE, second]))
+    expected = [(value - 130) / (10 * DEVIATION) for value in (0, 500, 100, 120, 140, 160, 0, 0)]
+    assert middle(item["image"], 1) == pytest.approx(expected)
+    assert item["image_scale"].tolist() == pytest.approx([13, DEVIATION])
+
+
+def test_cavities_of_an_axial_slice_belong_to_the_head():
+    # a ring of 8 around a dark voxel: values 4 x 9, 4 x 11 and 0 have mean 80 / 9
+    source = torch.zeros(1, 5, 5, 1)
+    source[0, 1:4, 1:4, 0] = torch.tensor([[9.0, 11, 9], [11, 0, 11], [9, 11, 9]])
+    assert standardised(image=source)["image_scale"][0] == pytest.approx(80 / 9)
+
+
+def test_the_head_becomes_the_mask_where_there_is_none():
+    affine = torch.diag(torch.tensor([2.0, 2, 3, 1]))
+    item = standardised(image=MetaTensor(SOURCE, affine=affine))
+    torch.testing.assert_close(item["mask"].as_tensor(), volume(0, 0, 1, 1, 1, 1, 0, 0), rtol=0, atol=0)
+    assert item["mask"].affine.diag().tolist() == [2, 2, 3, 1]
+
+
+def test_a_mask_that_is_there_is_kept_as_0_and_1_and_does_not_scale():
+    item = standardised(image=SOURCE, mask=volume(0, 7, 0.5, 0, -1, 0, 0, 1))
+    assert middle(item["mask"]) == [0, 1, 1, 0, 0, 0, 0, 1]
+    assert item["image_scale"].tolist() == pytest.approx([13, DEVIATION])
+
+
+def test_a_target_that_is_flat_inside_the_head_is_refused():
+    message = "c3: label: varies inside the head, to be standardised, but got 5 everywhere; check the file"
+    with pytest.raises(DataError, match=message):
+        standardised(image=SOURCE, label=volume(0, 9, 5, 5, 5, 5, 0, 0))
+
+
+def test_a_source_without_a_head_is_refused():
+    with pytest.raises(DataError, match="c3: target: has voxels above the head's threshold 4.0, but got a maximum of"):
+        standardised(image=torch.full((1, 4, 4, 4), 4.0))
+
+
+class Scaled(nn.Module):
+    """A network that keeps the scale of its targets."""
+
+    def __init__(self, *scale: float) -> None:
+        super().__init__()
+        self.register_buffer("target_scale", torch.tensor(scale, dtype=torch.float32))
+
+
+def test_the_target_comes_back_by_its_scale():
+    item = standardised(image=SOURCE, label=TARGET)
+    restored = RestoreTargetd("label", Scaled(*item["label_scale"].tolist()))(item)["label"]
+    torch.testing.assert_close(restored, TARGET, rtol=1e-6, atol=1e-5)
+    # the network's scale, not the case's: 2 deviations of 30 above 100
+    assert RestoreTargetd("pred", Scaled(100, 30))({"pred": torch.tensor([2.0])})["pred"].tolist() == [160]
+
+
+def test_a_scale_loaded_after_the_transform_was_made_is_the_one_used():
+    network = Scaled(0, 1)
+    restore = RestoreTargetd("pred", network)
+    network.load_state_dict({"target_scale": torch.tensor([5.0, 2.0])})
+    assert restore({"pred": torch.tensor([1.5])})["pred"].tolist() == [8]
+
+
+def run(dataset: Any, network: Scaled, completed: int = 0) -> list[list[float]]:
+    """The network's scale in each step of epochs of one step up to the third."""
+    seen: list[list[float]] = []
+    engine = Engine(lambda _, batch: seen.append(network.target_scale.tolist()))
+    TargetScale(dataset, network).attach(engine)
+    # a later change of the cases' scales must not reach the network
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: dataset.scales.update(late=torch.tensor([1e3, 1e3])))
+    if completed:
+        engine.load_state_dict({"epoch": completed, "max_epochs": 3, "epoch_length": 1})
+    engine.run([0], max_epochs=3, epoch_length=1)
+    return seen
+
+
+def test_a_new_run_takes_the_mean_scale_of_its_cases_before_the_first_step():
+    dataset = SimpleNamespace(scales={"a": torch.tensor([100.0, 10.0]), "b": torch.tensor([200.0, 30.0])})
+    assert run(dataset, Scaled(0, 1)) == [[150, 20]] * 3
+
+
+@pytest.mark.parametrize("completed", [1, 2])
+def test_a_resumed_run_keeps_the_scale_of_its_weights(completed):
+    dataset = SimpleNamespace(scales={"a": torch.tensor([100.0, 10.0])})
+    assert run(dataset, Scaled(7, 2), completed) == [[7, 2]] * (3 - completed)
+
+
+def test_the_scales_are_those_that_the_data_set_of_patches_collects():
+    data = [{"case": "a", "image": SOURCE, "label": TARGET}, {"case": "b", "image": SOURCE, "label": 3 * TARGET + 8}]
+    dataset = PatchDataset(data, StandardiseHeadd(["image", "label"]), patch_size=(2, 2, 1), foreground_share=0)
+    network = Scaled(0, 1)
+    TargetScale(dataset, network)(Engine(lambda *_: None))
+    # means 4 and 20, deviations d and 3 d
+    assert network.target_scale.tolist() == pytest.approx([12, 2 * DEVIATION])
