@@ -19,15 +19,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common import devices
-from common.errors import ConfigError, TrainingError
+from common.errors import ConfigError
+from common.finite import FiniteWatch
 from common.losses import weighted_sum
 from common.methods import GanMethod
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-FINITE_CHECK_INTERVAL = 50
-"""Steps between two looks at the device's record of the first non-finite loss; on a CPU every step is looked at."""
 
 
 class GanTrainer(SupervisedTrainer):
@@ -113,8 +112,7 @@ class GanTrainer(SupervisedTrainer):
         if ema_decay is not None:
             self.ema = AveragedModel(method.deployed, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self._sums: dict[str, Tensor] = {}
-        self._first_bad_step = torch.full((), -1, dtype=torch.long, device=self.state.device)
-        self._recent_cases: dict[int, Any] = {}
+        self.finite = FiniteWatch(self.state.device)
         devices.broadcast([*method.parameters(), *method.buffers()])
         self.add_event_handler(Events.EPOCH_STARTED, GanTrainer._start_epoch)
         self.add_event_handler(Events.EPOCH_COMPLETED, GanTrainer._complete_epoch)
@@ -125,7 +123,7 @@ class GanTrainer(SupervisedTrainer):
     def _iteration(self, engine: GanTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
         step = self.state.iteration
         torch.manual_seed(derive(self.seed, step, devices.rank()))
-        self._recent_cases[step] = batchdata.get("case", "a batch without case names")
+        self.finite.begin(step, batchdata.get("case", "a batch without case names"))
         batch = self._to_device(batchdata)
         self.method.train()
         with self.autocast:
@@ -164,7 +162,7 @@ class GanTrainer(SupervisedTrainer):
             losses = self.method.discriminator_losses(batch, {key: fake.detach() for key, fake in fakes.items()})
             total = sum(losses.values(), start=torch.zeros((), device=self.state.device))
         if losses:
-            self._watch(total)
+            self.finite.note(total)
             self._backward(total)
             if last:
                 self._step("discriminators", self.method.discriminators)
@@ -175,7 +173,7 @@ class GanTrainer(SupervisedTrainer):
             with self.autocast:
                 losses = self.method.generator_losses(batch, fakes)
                 total = weighted_sum(losses, self.method.loss_weights)
-            self._watch(total)
+            self.finite.note(total)
             self.fire_event(IterationEvents.LOSS_COMPLETED)
             self._backward(total)
             self.fire_event(IterationEvents.BACKWARD_COMPLETED)
@@ -196,40 +194,14 @@ class GanTrainer(SupervisedTrainer):
         devices.average(gradients)
         self.grad_scaler.unscale_(optimizer)
         if not self.grad_scaler.is_enabled():  # a scaler skips the step itself when gradients overflow
-            self._watch(nn.utils.get_total_norm(gradients))
-        if self.state.device.type != "cpu":  # zeros keep the weights finite until the next look ends the run
-            for gradient in gradients:
-                gradient.masked_fill_(self._first_bad_step >= 0, 0.0)
+            self.finite.note(nn.utils.get_total_norm(gradients))
+        self.finite.disarm(gradients)
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(networks.parameters(), self.clip_norm)
         self.grad_scaler.step(optimizer)
         optimizer.zero_grad(set_to_none=True)
 
     # ---- bookkeeping --------------------------------------------------------------------------------------------
-
-    def _watch(self, total: Tensor) -> None:
-        """Note the first non-finite loss or gradient norm on the device, before it can reach the weights."""
-        bad = ~torch.isfinite(total.detach()) & (self._first_bad_step < 0)
-        self._first_bad_step = torch.where(bad, self.state.iteration, self._first_bad_step)
-        if self.state.device.type == "cpu" or self.state.iteration % FINITE_CHECK_INTERVAL == 0:
-            self.require_finite()
-
-    def require_finite(self) -> None:
-        """Raise if a loss or gradient was not finite.
-
-        Raises:
-            TrainingError: names the step and the cases of its batch; no checkpoint was written since.
-        """
-        step = int(self._first_bad_step)
-        if step >= 0:
-            raise TrainingError(
-                f"step {step}, case {self._recent_cases.get(step)}",
-                "losses and gradients are finite",
-                "NaN or infinity",
-                "the last good checkpoint is kept: check that case, or lower learning_rate, or use precision fp32, "
-                "then --resume true",
-            )
-        self._recent_cases = {self.state.iteration: self._recent_cases.get(self.state.iteration)}
 
     def _record(self, losses: Mapping[str, Tensor], total: Tensor) -> None:
         # plain names, since a checkpoint holds no enumerations; 32 bits, since sums of bfloat16 stop growing
@@ -243,7 +215,7 @@ class GanTrainer(SupervisedTrainer):
             sampler.set_epoch(self.state.epoch, skip=done * getattr(self.data_loader, "batch_size", 1))
 
     def _complete_epoch(self) -> None:
-        self.require_finite()
+        self.finite.require()
         averaged = self.ema.module.buffers() if self.ema is not None else ()
         own = (*self.method.generators.buffers(), *self.method.discriminators.buffers())
         devices.average([*own, *averaged])  # each process gathered its own batch statistics
@@ -268,6 +240,12 @@ class GanTrainer(SupervisedTrainer):
             yield self.method.deployed
         finally:
             self.method.deployed.load_state_dict(own)
+
+    def load_deployed(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the deployed network and its moving average these weights, as a stage does that builds on an earlier."""
+        self.method.deployed.load_state_dict(weights)
+        if self.ema is not None:
+            self.ema.module.load_state_dict(weights)
 
     def state_to_save(self) -> dict[str, Any]:
         """Everything that a resumed run needs: tensors, numbers and strings only."""

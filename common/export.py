@@ -76,10 +76,15 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     image = nib.Nifti1Image(stored, origin.affine, header, dtype=np.dtype(dtype))
     image.header.set_slope_inter(1, 0)
     image.header["descrip"] = description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
-    _write_whole(path, lambda temporary: nib.save(image, temporary))
+    write_whole(path, lambda temporary: nib.save(image, temporary))
 
 
-def _write_whole(path: Path, write: Any) -> None:
+def write_whole(path: Path, write: Any) -> None:
+    """Let ``write`` fill a temporary file that becomes ``path`` when it is whole.
+
+    Raises:
+        OutputError: where the folder cannot be written or the disk is full.
+    """
     suffix = "".join(path.suffixes[-2:])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +183,7 @@ class NiftiExporter:
             "Source": source.name,
             "Unit": self.unit,
         }
-        _write_whole(_sidecar(path), lambda temporary: Path(temporary).write_text(json.dumps(about, indent=2)))
+        write_whole(_sidecar(path), lambda temporary: Path(temporary).write_text(json.dumps(about, indent=2)))
         return path
 
 

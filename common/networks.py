@@ -1,8 +1,9 @@
-"""The 2-D networks that several methods use: the U-Net generator and the patch discriminator of Isola et al. 2017."""
+"""The networks that several methods use: the U-Net generator and the patch discriminator of Isola et al. 2017."""
 
 from __future__ import annotations
 
 import torch
+from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
 from common.errors import ConfigError
@@ -87,23 +88,25 @@ def _up(below: int, produced: int, upsampling: str, bias: bool) -> list[nn.Modul
 class PatchDiscriminator(nn.Module):
     """Judges overlapping patches, 70x70 with three layers (Isola et al. 2017, appendix 6.1.2): C64-C128-C256-C512-1.
 
-    Input (B, C, H, W), source and target stacked; output (B, 1, H', W') logits.
+    Input (B, C, H, W[, D]), source and target stacked; output (B, 1, H', W'[, D']) logits.
 
     Args:
         in_channels: of source and target together.
         width: features of the first layer.
         layers: with stride 2; a last layer and the output follow at stride 1.
+        spatial_dims: 2 or 3.
     """
 
-    def __init__(self, in_channels: int = 2, width: int = 64, layers: int = 3) -> None:
+    def __init__(self, in_channels: int = 2, width: int = 64, layers: int = 3, spatial_dims: int = 2) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        conv, norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
+        blocks: list[nn.Module] = [conv(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         count = width
         for layer in range(1, layers + 1):
             before, count = count, min(width * 2**layer, width * 8)
-            blocks += [nn.Conv2d(before, count, 4, 2 if layer < layers else 1, 1, bias=False), nn.BatchNorm2d(count)]
+            blocks += [conv(before, count, 4, 2 if layer < layers else 1, 1, bias=False), norm(count)]
             blocks.append(nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*blocks, nn.Conv2d(count, 1, 4, 1, 1))
+        self.layers = nn.Sequential(*blocks, conv(count, 1, 4, 1, 1))
         normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,15 +15,20 @@ class ConstantThenLinear(LRScheduler):
         optimizer: whose rates are set.
         constant_epochs: epochs at the full rate.
         decay_epochs: epochs over which the rate falls; 0 keeps it constant for ever.
+        stage_epochs: begin anew after so many, for methods that train in stages; None: never.
     """
 
-    def __init__(self, optimizer: Optimizer, constant_epochs: int, decay_epochs: int) -> None:
+    def __init__(
+        self, optimizer: Optimizer, constant_epochs: int, decay_epochs: int, stage_epochs: int | None = None
+    ) -> None:
         self.constant_epochs = constant_epochs
         self.decay_epochs = decay_epochs
+        self.stage_epochs = stage_epochs
         super().__init__(optimizer)
 
     def get_lr(self) -> list:
         """The rates of the coming epoch, one a parameter group."""
-        over = max(0, self.last_epoch + 1 - self.constant_epochs)
+        epoch = self.last_epoch % self.stage_epochs if self.stage_epochs else self.last_epoch
+        over = max(0, epoch + 1 - self.constant_epochs)
         factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0
         return [base * factor for base in self.base_lrs]

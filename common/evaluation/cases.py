@@ -8,13 +8,14 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import torch
 
 from common.data.datalist import Item
 from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.layouts import REGIONS
 from common.data.nifti import read_volume
 from common.errors import DataError
-from common.transforms import head_mask
+from common.transforms import head_mask, scale
 
 
 @dataclass
@@ -39,8 +40,13 @@ class Case:
         return {name: volume for name, volume in known.items() if volume is not None}
 
 
-def load_case(item: Item, head_threshold: float, nan_fill: float | None = None) -> Case:
+def load_case(
+    item: Item, head_threshold: float | None, nan_fill: float | None = None, standardise: bool = False
+) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
+
+    With ``standardise`` source and truth become z-scores inside the head found in the source, as in training (see
+    :class:`common.transforms.StandardiseHeadd`).
 
     Raises:
         DataError: where a volume cannot be used or lies on another grid than the source.
@@ -51,13 +57,23 @@ def load_case(item: Item, head_threshold: float, nan_fill: float | None = None) 
         key: _on_grid(item, key, source.shape, affine, nan_fill) for key in ("label", "mask", *REGIONS) if key in item
     }
     truth = there.get("label")
+    axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
+    if standardise:
+        head = head_mask(source, None, axial, item["case"])
+        source, truth = (None if each is None else _z_scores(each, head, item["case"]) for each in (source, truth))
     if "mask" in there:
         mask = there["mask"] > 0
+    elif standardise:
+        mask = head
     else:
-        axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
         mask = head_mask(source if truth is None else truth, head_threshold, axial, item["case"])
     regions = {key: there[key] > 0 for key in REGIONS if key in there}
     return Case(item, source, truth, mask, regions, affine)
+
+
+def _z_scores(volume: np.ndarray, head: np.ndarray, case: str) -> np.ndarray:
+    mean, deviation = scale(torch.from_numpy(volume[head]), case)
+    return (volume - mean) / deviation
 
 
 def fitted_line(cases: Iterable[Case]) -> tuple[float, float]:

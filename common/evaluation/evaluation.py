@@ -55,13 +55,14 @@ class Evaluation:
         value_range: that the metrics clip to.
         window: shown in the report's panels.
         mask_description: what the mask is.
-        head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
+        head_threshold: for cases without a mask file (None: the volume's mean); see :func:`common.transforms.head_mask`.
         fit_copy: whether ``copy_input`` is fitted (units differ) or the source as it is.
         show_residual: whether panels show the prediction minus the source too.
         section: which cases; ``test``.
         panel_cases: how many cases the report shows pictures of, of the first few the variants' too. Their volumes are
             held in memory until it is written.
         nan_fill: replaces voxels that are not finite, as in training.
+        standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -78,12 +79,13 @@ class Evaluation:
     value_range: Sequence[float]
     window: Sequence[float]
     mask_description: str
-    head_threshold: float
+    head_threshold: float | None = None
     fit_copy: bool = True
     show_residual: bool = False
     section: str = "test"
     panel_cases: int = 12
     nan_fill: float | None = None
+    standardise: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Evaluation:
         panels: list[Panel] = []
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
-            case = load_case(item, self.head_threshold, self.nan_fill)
+            case = self._load(item)
             predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
             predictions[COPY] = slope * case.source + intercept
             for name, prediction in predictions.items():
@@ -133,7 +135,10 @@ class Evaluation:
         if not self.fit_copy or not pairs:
             return 1.0, 0.0
         bar = tqdm(self.cases["training"] or pairs, desc="copy_input: fitting the line", unit="case")
-        return fitted_line(load_case(item, self.head_threshold, self.nan_fill) for item in bar)
+        return fitted_line(map(self._load, bar))
+
+    def _load(self, item: Item) -> Case:
+        return load_case(item, self.head_threshold, self.nan_fill, self.standardise)
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
         volumes = {"pred": prediction, **case.volumes()}

@@ -9,6 +9,8 @@ from common.report.metric_info import MetricInfo, metric_info
     [
         ("mae", "lower"), ("mae_bone", "lower"), ("bone_dice", "higher"), ("val_ms_ssim", "higher"),
         ("bias_soft", "ideal"), ("slice_jumps", "ideal"), ("contrast", "unknown"), ("generator_l1", "unknown"),
+        ("mse", "lower"), ("psnr_nie", "higher"), ("lesion_error", "lower"), ("nawm_error", "lower"),
+        ("control_wm_error", "lower"), ("demyelination_dice", "higher"), ("lesion_contrast_truth", "unknown"),
     ],
 )  # fmt: skip
 def test_direction_by_name(name, direction):
@@ -19,6 +21,22 @@ def test_own_direction_comes_first():
     own = {"contrast": MetricInfo("ideal", "", 0.8)}
     assert metric_info("lesion_contrast", own).arrow == "→ 0.8"
     assert metric_info("mae", {"mae": MetricInfo("higher")}).direction == "higher"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("mse", "{unit}²"), ("psnr_nie", "dB"), ("nawm_error", "{unit}"), ("lesion_contrast", ""), ("bone_dice", "")],
+)
+def test_unit_by_name(name, unit):
+    assert metric_info(name).unit == unit
+
+
+def test_meaning_explains_what_the_name_does_not():
+    expected = "mean absolute difference in the white matter of cases without lesions; lower is better"
+    assert metric_info("control_wm_error").meaning == expected
+    assert metric_info("lesion_contrast").meaning.endswith("; best as in the truth; no better direction")
+    assert metric_info("mae").meaning == "lower is better"
+    assert MetricInfo("ideal", "", 1.0, "a ratio").meaning == "a ratio; best at 1"
 
 
 def test_badness_falls_as_the_metric_improves():

@@ -1,0 +1,63 @@
+"""A watch for losses and gradients that are not finite, without a wait for the device at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import TrainingError
+
+INTERVAL = 50
+"""Steps between two looks at the device's record of the first non-finite loss; on a CPU every step is looked at."""
+
+
+class FiniteWatch:
+    """Notes on the device the first step whose loss or gradient was not finite, and keeps it from the weights.
+
+    Args:
+        device: of the losses.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.step = 0
+        self._first_bad = torch.full((), -1, dtype=torch.long, device=device)
+        self._cases: dict[int, Any] = {}
+
+    def begin(self, step: int, cases: Any) -> None:
+        """Name the step that begins and the cases of its batch."""
+        self.step = step
+        self._cases[step] = cases
+
+    def note(self, value: Tensor) -> None:
+        """Note this step if the value is not finite, before it can reach the weights."""
+        bad = ~torch.isfinite(value.detach()) & (self._first_bad < 0)
+        self._first_bad = torch.where(bad, self.step, self._first_bad)
+        if self.device.type == "cpu" or self.step % INTERVAL == 0:
+            self.require()
+
+    def disarm(self, gradients: Iterable[Tensor]) -> None:
+        """After a bad step zeros keep the weights finite until the next look ends the run."""
+        if self.device.type != "cpu":
+            for gradient in gradients:
+                gradient.masked_fill_(self._first_bad >= 0, 0.0)
+
+    def require(self) -> None:
+        """Raise if a loss or gradient was not finite.
+
+        Raises:
+            TrainingError: names the step and the cases of its batch; no checkpoint was written since.
+        """
+        bad = int(self._first_bad)
+        if bad >= 0:
+            raise TrainingError(
+                f"step {bad}, case {self._cases.get(bad)}",
+                "losses and gradients are finite",
+                "NaN or infinity",
+                "the last good checkpoint is kept: check that case, or lower learning_rate, or use precision fp32, "
+                "then --resume true",
+            )
+        self._cases = {self.step: self._cases.get(self.step)}

@@ -1,0 +1,33 @@
+"""Whole volumes through a cascade, each stage stitched before the next one sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from torch import Tensor
+
+
+class CascadeInferer(Inferer):
+    """Stitches the stages of a :class:`common.cascade.Cascade` one after the other.
+
+    A stage sees, beside the source, the whole image that the one before made: at the edge of a patch its context comes
+    from the neighbouring patches too, which a cascade applied patch by patch cannot have.
+
+    Args:
+        inferer: stitches one network over one volume.
+    """
+
+    def __init__(self, inferer: Inferer) -> None:
+        super().__init__()
+        self.inferer = inferer
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) by the stages in use."""
+        stages: Any = network.stages  # type: ignore[attr-defined]
+        output = self.inferer(inputs, stages[0], *args, **kwargs)
+        for stage in list(stages)[1 : int(network.in_use)]:  # type: ignore[attr-defined]
+            output = self.inferer(torch.cat([inputs, output], dim=1), stage, *args, **kwargs)
+        return output

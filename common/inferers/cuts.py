@@ -1,0 +1,104 @@
+"""Where windows lie on a volume that a network cannot, or is not to, see at once."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+from monai.data.utils import dense_patch_slices
+from torch import Tensor
+
+from common.errors import ConfigError
+
+
+class Cut(NamedTuple):
+    """Windows over one volume, in voxels.
+
+    Args:
+        size: of the volume after padding.
+        roi: of a window.
+        stride: between windows; a last one that would overhang is moved back inside.
+    """
+
+    size: tuple[int, ...]
+    roi: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def windows(self) -> list[tuple[slice, ...]]:
+        """All windows, the last axis fastest, in voxels of the padded volume."""
+        return dense_patch_slices(*self)
+
+
+def core(window: tuple[slice, ...], size: tuple[int, ...], halo: int) -> tuple[slice, ...]:
+    """The part of a window that sees all around itself as one pass over the volume would: its halo only at the border.
+
+    Args:
+        window: in voxels of the volume.
+        size: of the volume.
+        halo: voxels at a window's side that do not see their whole receptive field.
+    """
+    return tuple(
+        slice(side.start + halo if side.start > 0 else 0, side.stop - halo if side.stop < n else n)
+        for side, n in zip(window, size, strict=True)
+    )
+
+
+def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of: int = 1) -> Cut:
+    """Equal windows of at most ``max_voxels`` that overlap by two halos, with the fewest voxels to compute.
+
+    Args:
+        shape: of the volume.
+        halo: voxels at a window's side that do not see their whole receptive field.
+        max_voxels: of a window.
+        multiple_of: padded volume, windows and strides are multiples of it.
+
+    Raises:
+        ConfigError: where windows of that size are all halo.
+    """
+
+    def rounded(length: float) -> int:
+        return math.ceil(length / multiple_of) * multiple_of
+
+    size, halo = tuple(rounded(n) for n in shape), rounded(halo)
+    options = []
+    for n in size:
+        rois = {rounded((n + 2 * halo * (count - 1)) / count) for count in range(1, n + 1)}
+        options.append([roi for roi in rois if roi == n or 2 * halo < roi < n])
+    cuts = [
+        Cut(size, roi, tuple(r if r == n else r - 2 * halo for r, n in zip(roi, size, strict=True)))
+        for roi in itertools.product(*options)
+        if math.prod(roi) <= max_voxels
+    ]
+    if not cuts:
+        rule = f"holds a window wider than the receptive field in a volume of {shape}"
+        raise ConfigError("max_voxels", rule, max_voxels, "raise it or use mode faithful")
+    return min(cuts, key=lambda cut: (_windows_count(cut) * math.prod(cut.roi), _windows_count(cut)))
+
+
+def _windows_count(cut: Cut) -> int:
+    return math.prod(math.ceil((n - r) / s) + 1 for n, r, s in zip(*cut, strict=True))
+
+
+def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Tensor, tuple[slice, ...]]:
+    """Pad volumes (B, C, X, Y, Z) evenly on both sides.
+
+    Args:
+        volumes: of any type.
+        size: after padding, at least that of the volumes.
+        cval: what lies outside; None for each channel's minimum in its volume.
+
+    Returns:
+        the volumes as float32, and where the originals lie in them.
+    """
+    shape = volumes.shape[2:]
+    inside = tuple(slice((s - n) // 2, (s - n) // 2 + n) for n, s in zip(shape, size, strict=True))
+    if size == tuple(shape):
+        return volumes.float(), inside
+    background = volumes.amin((2, 3, 4), keepdim=True).float()
+    if cval is not None:
+        background.fill_(cval)
+    padded = background.expand(-1, -1, *size).clone(memory_format=torch.contiguous_format)
+    padded[(..., *inside)] = volumes  # type: ignore[index]
+    return padded, inside

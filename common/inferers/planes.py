@@ -1,0 +1,148 @@
+"""Stitching of slices: a 2-D network over all slices of a volume, or over windows inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from monai.inferers import Inferer, sliding_window_inference
+from monai.utils import convert_to_dst_type
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from common.errors import ConfigError, DataError
+
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+"""Axis normal to each plane in a volume oriented right-anterior-superior."""
+
+
+def plane_axis(plane: str) -> int:
+    """The spatial axis of an RAS volume along which the slices of a plane follow each other.
+
+    Raises:
+        ConfigError: for another name than sagittal, coronal, axial.
+    """
+    if plane not in PLANES:
+        raise ConfigError("plane", f"is one of {', '.join(PLANES)}", repr(plane), "choose one of them")
+    return PLANES[plane]
+
+
+def odd_neighbours(neighbours: int) -> int:
+    """The number of slices a slab, which has a central one.
+
+    Raises:
+        ConfigError: for a number that is even or not positive.
+    """
+    if neighbours < 1 or neighbours % 2 == 0:
+        raise ConfigError("neighbours", "is odd and positive", neighbours, "give 1, 3, 5, ...")
+    return neighbours
+
+
+def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
+    """Slices with their neighbours as channels; beyond the ends the outermost slice repeats.
+
+    Args:
+        volume: (C, X, Y, Z).
+        axis: spatial axis of the slices, 0 to 2.
+        neighbours: slices a slab, odd; 1 is the slice alone.
+        centres: the central slices wanted.
+
+    Returns:
+        (len(centres), C * neighbours, H, W); channel ``c * neighbours + k`` is channel c of slice
+        ``centre + k - neighbours // 2``.
+    """
+    slices = volume.movedim(axis + 1, 0)
+    offsets = torch.arange(neighbours, device=volume.device) - neighbours // 2
+    wanted = torch.tensor(list(centres), device=volume.device)[:, None] + offsets
+    return slices[wanted.clamp(0, len(slices) - 1)].transpose(1, 2).flatten(1, 2)
+
+
+class PlaneInferer(Inferer):
+    """A 2-D network over all slices of a volume, batched, with the memory of one batch of slices.
+
+    Each slice is seen whole, padded to what the network's depth asks, or through overlapping windows inside the plane.
+    A network that returns as many channels as the slab has slices predicts the whole slab, and the overlapping
+    predictions of each slice are averaged; otherwise its output is the central slice.
+
+    Args:
+        plane: sagittal, coronal or axial; the volume must be oriented RAS.
+        neighbours: slices a slab (2.5-D), odd.
+        batch_size: slices at a time on the device of the network.
+        multiple_of: a whole slice is padded to multiples of this, 2 ** depth for a U-Net.
+        roi_size: window inside the plane instead of whole slices, a multiple of ``multiple_of``.
+        overlap: of neighbouring windows, a fraction of ``roi_size``.
+        blending: of windows: ``constant`` averages, ``gaussian`` weighs centres more.
+        cval: what lies outside a volume, in the network's intensity range.
+        progress: whether to show a bar.
+    """
+
+    def __init__(
+        self,
+        plane: str = "sagittal",
+        neighbours: int = 1,
+        batch_size: int = 16,
+        multiple_of: int = 256,
+        roi_size: tuple[int, int] | None = None,
+        overlap: float = 0.25,
+        blending: str = "constant",
+        cval: float = -1.0,
+        progress: bool = True,
+    ) -> None:
+        super().__init__()
+        self.axis = plane_axis(plane)
+        self.neighbours = odd_neighbours(neighbours)
+        self.batch_size = batch_size
+        self.multiple_of = multiple_of
+        self.roi_size = tuple(roi_size) if roi_size is not None else None
+        self.overlap = overlap
+        self.blending = blending
+        self.cval = cval
+        self.progress = progress
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z), float32, on the device of ``inputs``.
+
+        Raises:
+            DataError: for an input that is not a batch of volumes.
+        """
+        if inputs.ndim != 5:
+            raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
+        volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
+        with torch.no_grad():
+            outputs = torch.stack([self._volume(volume, network) for volume in volumes])
+        # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
+        return convert_to_dst_type(outputs, inputs, dtype=torch.float32)[0]
+
+    def _volume(self, volume: Tensor, network: Callable[..., Tensor]) -> Tensor:
+        count = volume.shape[self.axis + 1]
+        total: Tensor | None = None
+        for centres, outputs in self._batches(volume, network, count):
+            slab = outputs.shape[1] if outputs.shape[1] == self.neighbours else 1
+            channels = outputs.shape[1] // slab
+            if total is None:
+                total = outputs.new_zeros((count, channels, *outputs.shape[2:]), dtype=torch.float32)
+                hits = outputs.new_zeros((count, 1, 1, 1), dtype=torch.float32)
+            for k in range(slab):
+                places = torch.tensor(list(centres), device=outputs.device) + k - slab // 2
+                inside = (places >= 0) & (places < count)
+                part = outputs.unflatten(1, (channels, slab))[:, :, k].float()
+                total.index_add_(0, places[inside], part[inside])
+                hits.index_add_(0, places[inside], torch.ones_like(hits[: int(inside.sum())]))
+        assert total is not None
+        return (total / hits).movedim(0, self.axis + 1)
+
+    def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
+        starts = range(0, count, self.batch_size)
+        for start in tqdm(starts, desc="slices", leave=False, disable=not self.progress):
+            centres = range(start, min(start + self.batch_size, count))
+            yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network)
+
+    def _plane(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
+        if self.roi_size is not None:
+            return sliding_window_inference(  # type: ignore[return-value]
+                slices, self.roi_size, self.batch_size, network, self.overlap, self.blending, cval=self.cval
+            )
+        height, width = slices.shape[2:]
+        padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
+        return network(F.pad(slices, padding, value=self.cval))[..., :height, :width]
