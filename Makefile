@@ -6,11 +6,20 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
-.PHONY: demo test lint types clean
+BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
+
+.PHONY: demo ablation bench test lint types clean
 
 demo: $(READY)
-	@test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
+	@$(BUNDLE_IS_THERE)
 	@$(PY) tools/demo.py $(BUNDLE)
+
+ablation: $(READY)
+	@$(BUNDLE_IS_THERE)
+	@$(PY) tools/ablation.py $(BUNDLE) $(OPTIONS)
+
+bench: $(READY)
+	@$(PY) tools/bench/stitching.py
 
 test: $(READY)
 	$(PY) -m pytest

@@ -17,20 +17,28 @@ def command(bundle: str, run_id: str, configs: list[str], *options: str) -> list
     return [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", run_id, "--config_file", listed, *options]
 
 
+def run_all(steps: list[list[str]]) -> int:
+    """Run commands in the repository, showing each; stop at the first that fails and return its exit code."""
+    for step in steps:
+        print(f"\n$ python {' '.join(step[1:])}", flush=True)
+        if code := subprocess.run(step, cwd=ROOT, check=False).returncode:
+            return code
+    return 0
+
+
 def main(bundle: str) -> int:
-    """Run the three steps, showing each command; stop at the first that fails."""
+    """Train, infer, evaluate; run the study of a bundle that has one."""
     start = time.monotonic()
     steps = [
         command(bundle, "training", ["train", "demo"]),
         command(bundle, "inference", ["inference", "demo"], "--overwrite", "true"),
         command(bundle, "evaluating", ["train", "demo", "evaluate"]),
     ]
-    for step in steps:
-        print(f"\n$ python {' '.join(step[1:])}", flush=True)
-        code = subprocess.run(step, cwd=ROOT, check=False).returncode
-        if code:
-            return code
-    print(f"synthetic volumes: {ROOT / 'bundles' / bundle / 'predictions'}")
+    if Path(ROOT, "bundles", bundle, "configs", "study.yaml").is_file():
+        steps.append(command(bundle, "study", ["study", "demo", "study_demo"]))
+    if code := run_all(steps):
+        return code
+    print(f"synthetic images: {ROOT / 'bundles' / bundle / 'predictions'}")
     print(f"demo of {bundle}: {time.monotonic() - start:.0f} s")
     return 0
 

@@ -1,0 +1,52 @@
+"""Sketcher and Refiner as one network, the voxel-wise network they are compared with, and their discriminator."""
+
+from __future__ import annotations
+
+from monai.networks.nets import BasicUNet
+from torch import nn
+
+from common.cascade import Cascade
+from common.errors import ConfigError
+from common.initialise import normal_
+from common.networks import PatchDiscriminator
+
+__all__ = ["PatchDiscriminator", "SketcherRefiner", "VoxelNetwork"]
+
+ACTIVATION = ("LeakyReLU", {"negative_slope": 0.2, "inplace": True})
+
+
+class SketcherRefiner(Cascade):
+    """A 3-D U-Net that sketches the PET from the MR, and one that refines it from MR and sketch (Wei et al. 2019).
+
+    Input (B, C, X, Y, Z) of MR maps, output (B, 1, X, Y, Z) PET, both with their windows scaled to [-1, 1]; any size of
+    at least 16 voxels a side. Each U-Net halves the resolution four times.
+
+    Args:
+        stages: 2, or 1 for the Sketcher alone.
+        in_channels: MR maps.
+        width: features at full resolution; 2, 4 and 8 times as many below.
+
+    Raises:
+        ConfigError: for another number of stages.
+    """
+
+    def __init__(self, stages: int = 2, in_channels: int = 4, width: int = 32) -> None:
+        if stages not in (1, 2):
+            raise ConfigError("stages", "is 1 (Sketcher) or 2 (Sketcher and Refiner)", stages, "choose one of them")
+        features = (width, width, 2 * width, 4 * width, 8 * width, width)
+        super().__init__(
+            [BasicUNet(3, in_channels + k, 1, features, act=ACTIVATION, norm="batch") for k in range(stages)]
+        )
+        normal_(self)
+
+
+class VoxelNetwork(Cascade):
+    """Two fully connected layers on the maps of one voxel, the baseline of Wei et al. 2018.
+
+    Args:
+        in_channels: MR maps.
+        hidden: units of the hidden layer.
+    """
+
+    def __init__(self, in_channels: int = 4, hidden: int = 64) -> None:
+        super().__init__([nn.Sequential(nn.Conv3d(in_channels, hidden, 1), nn.ReLU(), nn.Conv3d(hidden, 1, 1))])

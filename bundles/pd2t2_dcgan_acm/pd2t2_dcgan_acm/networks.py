@@ -1,0 +1,118 @@
+"""The dilated generator, its auto-context cascade and the discriminator of patches, at their published sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from common.cascade import Cascade
+from common.errors import ConfigError
+from common.initialise import normal_
+from common.polyphase import PolyphaseConv3d
+
+KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
+"""Of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""
+DILATIONS = (1, 2, 2, 2, 2, 2, 2, 2, 1)
+FILTERS = (1, 1, 1, 2, 2, 2, 1, 1)
+"""Filters of all but the last convolution, in units of the width."""
+
+
+class DilatedGenerator(nn.Module):
+    """Nine 3-D convolutions, seven of them dilated, without any pooling (Nie et al. 2018, section III-A).
+
+    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), both z-scores; any size. 3.64 M parameters at width 32.
+
+    Args:
+        in_channels: the source, and from the second stage of a cascade on the output of the one before.
+        width: filters of the first convolution.
+        residual: whether the source, the first channel, is added to the output (ResGAN).
+    """
+
+    def __init__(self, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
+        super().__init__()
+        self.residual = residual
+        blocks: list[nn.Module] = []
+        count = in_channels
+        for kernel, dilation, factor in zip(KERNELS[:-1], DILATIONS[:-1], FILTERS, strict=True):
+            padding = kernel // 2 * dilation
+            produced = width * factor
+            blocks.append(PolyphaseConv3d(count, produced, kernel, padding=padding, dilation=dilation, bias=False))
+            blocks += [nn.BatchNorm3d(produced), nn.LeakyReLU(0.2)]
+            count = produced
+        self.layers = nn.Sequential(*blocks, nn.Conv3d(count, 1, KERNELS[-1], padding=KERNELS[-1] // 2))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The synthetic target."""
+        y = self.layers(x)
+        return y + x[:, :1] if self.residual else y
+
+
+class AutoContext(Cascade):
+    """Generators in a row, each seeing the source beside the output of the one before (Nie et al. 2018, section III-C).
+
+    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), z-scores. One stage is the generator alone. ``target_scale`` (mean and
+    standard deviation of the training targets) travels with the weights, to export in the target's unit.
+
+    Args:
+        stages: how many generators.
+        in_channels: of the source.
+        width: see :class:`DilatedGenerator`.
+        residual: likewise.
+
+    Raises:
+        ConfigError: for less than one stage.
+    """
+
+    def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
+        if stages < 1:
+            raise ConfigError("stages", "is at least one", stages, "give the number of generators")
+        super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)])
+        self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
+
+
+class PatchClassifier(nn.Module):
+    """One verdict a patch: four convolutions and three fully connected layers (Nie et al. 2018, section III-A).
+
+    Input (B, C, X, Y, Z) of the size of a training patch, output (B, 1) logits.
+
+    Args:
+        in_channels: of the source; a later stage sees its context too.
+        conditional: whether the source is seen beside the target.
+        width: filters of the first convolution.
+        patch_size: sides of a patch, multiples of eight.
+
+    Raises:
+        ConfigError: for another patch size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        conditional: bool = True,
+        width: int = 32,
+        patch_size: Sequence[int] = (32, 32, 32),
+    ) -> None:
+        super().__init__()
+        if any(side < 8 or side % 8 for side in patch_size):
+            rule = "has sides that are multiples of 8, since the discriminator halves them three times"
+            raise ConfigError("patch_size", rule, list(patch_size), "give for example [32, 32, 32]")
+        blocks: list[nn.Module] = []
+        count = in_channels + 1 if conditional else 1
+        for level in range(4):
+            produced = width * 2**level
+            blocks += [nn.Conv3d(count, produced, 3, padding=1, bias=False), nn.BatchNorm3d(produced)]
+            blocks.append(nn.LeakyReLU(0.2))
+            if level < 3:
+                blocks.append(nn.MaxPool3d(2))
+            count = produced
+        voxels = int(torch.tensor([side // 8 for side in patch_size]).prod())
+        dense = [nn.Linear(count * voxels, width * 16), nn.LeakyReLU(0.2), nn.Linear(width * 16, width * 4)]
+        self.layers = nn.Sequential(*blocks, nn.Flatten(), *dense, nn.LeakyReLU(0.2), nn.Linear(width * 4, 1))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of each patch being true."""
+        return self.layers(x)

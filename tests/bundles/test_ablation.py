@@ -1,0 +1,73 @@
+"""The published variants side by side: which ones ``make ablation`` trains, and that it prints them as one table."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from bundle_commands import ROOT, Bundle, ok
+
+PUBLISHED = {
+    "mri2pet_sketcher_refiner": {
+        "no_adversarial": 2, "sketcher": 1, "sketcher_weighted": 1, "unet": 1, "unet_weighted": 1, "voxel_mlp": 1,
+    },
+    "pd2t2_dcgan_acm": {"adv": 1, "adv_gdl": 1, "no_adversarial": 2, "resgan": 1},
+}  # fmt: skip
+"""The variants of each bundle beside its default, with the stages that each one trains."""
+SHORT = {
+    "phantoms::cases": 4, "phantoms::spacing": 5, "samples_per_epoch": 4, "batch_size": 2, "patch_size": [16, 16, 16],
+}  # fmt: skip
+
+
+@pytest.fixture
+def variants_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    return importlib.import_module("ablation").variants_of
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_rows_are_trained(variants_of: Callable[[str], list[str]], name: str) -> None:
+    assert variants_of(name) == sorted(PUBLISHED[name])
+
+
+def test_the_default_is_not_trained_twice(variants_of: Callable[[str], list[str]]) -> None:
+    assert "resgan_acm" in Bundle("pd2t2_dcgan_acm").variants
+    assert "resgan_acm" not in variants_of("pd2t2_dcgan_acm")
+
+
+def test_other_overlays_are_no_variants(variants_of: Callable[[str], list[str]]) -> None:
+    found = {name: variants_of(name) for name in ("mr2ct_pix2pix", "cect2ct_rescyclegan")}
+    assert all("no_adversarial" in names for names in found.values())
+    others = {"demo", "evaluate", "inference", "multi_gpu_train", "train"}
+    assert not others.intersection(*found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_one_command_trains_all_and_prints_one_table(name: str, tmp_path) -> None:
+    """One epoch a stage of two steps, on four small phantoms; a row and a column's name for every variant."""
+    bundle, variants = Bundle(name), PUBLISHED[name]
+    places = {"output_dir": tmp_path / "out", "demo_data": tmp_path / "data"}
+    words = [str(word) for key, value in {**SHORT, **places}.items() for word in (f"--{key}", value)]
+    command = [sys.executable, "tools/ablation.py", name, "--short", *words]
+    done = ok(
+        subprocess.run(command, cwd=ROOT, env=bundle.environment(), capture_output=True, text=True, timeout=800)
+    )
+
+    summary = json.loads((tmp_path / "out" / "evaluation" / "summary.json").read_text())
+    assert summary.keys() == {"model", "copy_input", *variants}
+    errors = [round(scores["mae"]["mean"], 9) for scores in summary.values()]
+    assert len(set(errors)) == len(errors), "each row is of another network"
+    for variant, stages in {**variants, "": bundle.stages}.items():
+        folder = tmp_path / "out" / "variants" / variant if variant else tmp_path / "out"
+        assert pd.read_csv(folder / "log.csv")["stage"].tolist() == list(range(1, stages + 1)), variant
+    table = done.stdout[done.stdout.index("held-out cases") :]
+    for row in summary:
+        assert re.search(rf"^\W*{row}\b.*\d", table, re.MULTILINE), row
+    assert re.search(rf"^ablation of {name}, {len(variants) + 1} trainings: \d+ s$", done.stdout, re.MULTILINE)

@@ -1,0 +1,116 @@
+"""Sketcher and Refiner as one network, and the network that looks at one voxel alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mri2pet_sketcher_refiner.networks import PatchDiscriminator, SketcherRefiner, VoxelNetwork
+from torch import nn
+
+from common.errors import ConfigError
+
+
+def maps(*sides: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(1, 4, *sides, generator=torch.Generator().manual_seed(seed))
+
+
+def convolutions(network: nn.Module) -> list[nn.Conv3d]:
+    return [part for part in network.modules() if isinstance(part, nn.Conv3d)]
+
+
+# ---- sketcher and refiner -------------------------------------------------------------------------------------------
+
+
+def test_the_refiner_sees_all_maps_and_the_sketch() -> None:
+    torch.manual_seed(0)
+    network = SketcherRefiner(width=2).eval()
+    assert [convolutions(stage)[0].in_channels for stage in network.stages] == [4, 5]
+    x = maps(16, 16, 16)
+    sketch = network.stages[0](x)
+    assert torch.equal(network(x), network.stages[1](torch.cat([x, sketch], dim=1)))
+    network.in_use.fill_(1)
+    assert torch.equal(network(x), sketch)
+
+
+def test_the_u_net_halves_four_times_and_widens_as_it_says() -> None:
+    network = SketcherRefiner(stages=1)
+    kinds = [type(part) for part in network.modules()]
+    assert kinds.count(nn.MaxPool3d) == kinds.count(nn.ConvTranspose3d) == 4
+    deepest = max(conv.out_channels for conv in convolutions(network))
+    assert convolutions(network)[0].out_channels == 32
+    assert deepest == 8 * 32
+    assert not [kind for kind in kinds if kind is nn.Tanh or "InstanceNorm" in kind.__name__]
+    assert {part.p for part in network.modules() if isinstance(part, nn.Dropout)} <= {0.0}
+
+
+@pytest.mark.parametrize("sides", [(16, 16, 16), (17, 19, 33)])
+def test_volumes_keep_their_size(sides: tuple[int, int, int]) -> None:
+    with torch.no_grad():
+        assert SketcherRefiner(width=1).eval()(maps(*sides)).shape == (1, 1, *sides)
+
+
+@pytest.mark.parametrize("stages", [0, 3])
+def test_another_number_of_stages_is_refused(stages: int) -> None:
+    rule = rf"stages: is 1 \(Sketcher\) or 2 \(Sketcher and Refiner\), but got {stages}; choose one of them"
+    with pytest.raises(ConfigError, match=rule):
+        SketcherRefiner(stages)
+
+
+# ---- one voxel alone ------------------------------------------------------------------------------------------------
+
+
+def test_two_layers_by_hand() -> None:
+    network = VoxelNetwork(in_channels=2, hidden=2)
+    first, second = convolutions(network)
+    # hidden: relu(x0 - x1 + 1) and relu(x1); output: 2 h0 + 3 h1 - 5
+    first.weight.data = torch.tensor([[1.0, -1.0], [0.0, 1.0]])[:, :, None, None, None]
+    first.bias.data = torch.tensor([1.0, 0.0])  # type: ignore[union-attr]
+    second.weight.data = torch.tensor([[2.0, 3.0]])[:, :, None, None, None]
+    second.bias.data = torch.tensor([-5.0])  # type: ignore[union-attr]
+    x = torch.tensor([[[[[0.5, 0.5]]], [[[2.0, -1.0]]]]])
+    # (0.5, 2): relu(-0.5) = 0, relu(2) = 2, 6 - 5 = 1; (0.5, -1): relu(2.5), 0, 5 - 5 = 0
+    assert network(x).flatten().tolist() == [1.0, 0.0]
+
+
+def test_a_voxel_has_no_neighbours() -> None:
+    torch.manual_seed(0)
+    network = VoxelNetwork().eval()
+    x = maps(5, 6, 7)
+    changed = x.clone()
+    changed[0, 2, 3, 1, 4] += 1
+    difference = (network(changed) != network(x))[0, 0].nonzero()
+    assert difference.tolist() == [[3, 1, 4]]
+
+
+def test_voxels_may_be_moved_about() -> None:
+    torch.manual_seed(0)
+    network, x = VoxelNetwork().eval(), maps(5, 6, 7)
+    order = torch.randperm(5 * 6 * 7)
+    shuffled = x.flatten(2)[..., order].reshape(x.shape)
+    expected = network(x).flatten(2)[..., order].reshape(1, 1, 5, 6, 7)
+    torch.testing.assert_close(network(shuffled), expected)
+
+
+def test_published_size_of_the_voxel_network() -> None:
+    # 4 maps to 64 units to 1, with biases
+    assert sum(weight.numel() for weight in VoxelNetwork().parameters()) == 4 * 64 + 64 + 64 + 1
+
+
+def test_the_u_net_does_have_neighbours() -> None:
+    torch.manual_seed(0)
+    network, x = SketcherRefiner(stages=1, width=2).eval(), maps(16, 16, 16)
+    changed = x.clone()
+    changed[0, 2, 8, 8, 8] += 10
+    with torch.no_grad():
+        assert (network(changed) != network(x)).sum() > 1000
+
+
+# ---- the discriminator ----------------------------------------------------------------------------------------------
+
+
+def test_the_discriminator_judges_overlapping_patches_in_3d() -> None:
+    network = PatchDiscriminator(5, width=2, layers=2, spatial_dims=3).eval()
+    assert {type(part) for part in network.modules()} >= {nn.Conv3d, nn.BatchNorm3d}
+    with torch.no_grad():
+        # halved twice, then two kernels of 4 with a rim of 1: 32, 16, 8, 7, 6
+        assert network(torch.randn(1, 5, 32, 32, 32)).shape == (1, 1, 6, 6, 6)

@@ -1,0 +1,294 @@
+"""The losses of the GAN on patches by hand, its stages, and what each variant of the bundle trains."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from bundle_commands import Bundle
+from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
+from pd2t2_dcgan_acm.trainer import AutoContextGan, PatchGan
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.losses import AdversarialLoss, weighted_sum
+
+BUNDLE = Bundle("pd2t2_dcgan_acm")
+PUBLISHED = {"adversarial": 0.5, "l1": 1, "gdl": 1}
+SIDES = (8, 8, 8)
+
+
+class _Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x
+
+
+class _Mean(nn.Module):
+    """One logit a patch, (B, 1): the mean of ten times each channel but the last, and of the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(10.0))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.detach())
+        return (self.factor * x[:, :-1].sum(1) + x[:, -1]).mean(dim=(1, 2, 3))[:, None]
+
+
+def by_hand(
+    kind: str = "least_squares", conditional: bool = True, reduction: str = "sum", **weights: float
+) -> PatchGan:
+    return PatchGan(
+        (2, 2, 2),
+        reduction,
+        weights or PUBLISHED,
+        generator=_Scale(),
+        discriminator=_Mean(),
+        adversarial_loss=AdversarialLoss(kind, discriminator_factor=1),
+        conditional=conditional,
+    )
+
+
+def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+STEP = torch.tensor([0.0, 1.0]).expand(1, 1, 2, 2, 2)
+"""An edge between the two halves of a patch of eight voxels."""
+BATCH = {"image": torch.full((1, 1, 2, 2, 2), 0.2), "label": STEP}
+
+# ---- the losses -----------------------------------------------------------------------------------------------------
+
+
+def test_losses_by_hand() -> None:
+    method = by_hand()
+    fakes = method.generate(BATCH)
+    assert fakes["pred"].detach().unique().tolist() == pytest.approx([0.1])
+    # D: real 10 * 0.2 + 0.5 = 2.5, fake 2 + 0.1 = 2.1; (2.5 - 1)^2 + 2.1^2
+    assert numbers(method.discriminator_losses(BATCH, fakes)) == pytest.approx({"discriminator": 2.25 + 4.41})
+    # G: (2.1 - 1)^2; 4 |0.1 - 0| + 4 |0.1 - 1| = 4; four pairs across the edge, where the prediction is flat: 4 * 1^2
+    found = method.generator_losses(BATCH, fakes)
+    assert numbers(found) == pytest.approx({"adversarial": 1.21, "l1": 4.0, "gdl": 4.0})
+    assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(0.5 * 1.21 + 4 + 4)
+
+
+def test_cross_entropy_with_published_weights() -> None:
+    method = by_hand("bce")
+    fakes = method.generate(BATCH)
+    # -log sigmoid(2.5) - log(1 - sigmoid(2.1)), not halved; -log sigmoid(2.1)
+    expected = math.log1p(math.exp(-2.5)) + math.log1p(math.exp(2.1))
+    assert numbers(method.discriminator_losses(BATCH, fakes)) == pytest.approx({"discriminator": expected})
+    found = numbers(method.generator_losses(BATCH, fakes))
+    assert found["adversarial"] == pytest.approx(math.log1p(math.exp(-2.1)))
+
+
+def test_sums_are_of_a_patch_and_averaged_over_the_batch() -> None:
+    twice = {key: torch.cat([volume, volume]) for key, volume in BATCH.items()}
+    one, two = (by_hand().generator_losses(batch, by_hand().generate(batch)) for batch in (BATCH, twice))
+    assert numbers(two) == pytest.approx(numbers(one))
+    other = {"image": BATCH["image"], "label": torch.full((1, 1, 2, 2, 2), 0.1)}
+    both = {key: torch.cat([BATCH[key], other[key]]) for key in BATCH}
+    assert numbers(by_hand().generator_losses(both, by_hand().generate(both)))["l1"] == pytest.approx((4 + 0) / 2)
+
+
+def test_mean_reduction_logs_means_and_weighs_them_by_the_voxels() -> None:
+    method = by_hand(reduction="mean")
+    found = numbers(method.generator_losses(BATCH, method.generate(BATCH)))
+    assert found == pytest.approx({"adversarial": 1.21, "l1": 0.5, "gdl": 0.5})
+    assert method.loss_weights == {"adversarial": 0.5, "l1": 8, "gdl": 8}
+
+
+@pytest.mark.parametrize("reduction", ["none", "SUM"])
+def test_another_reduction_is_refused(reduction: str) -> None:
+    with pytest.raises(ConfigError, match=rf"reduction: is sum or mean, but got '{reduction}'; choose one of them"):
+        by_hand(reduction=reduction)
+
+
+def test_sum_and_mean_give_the_same_gradients_and_the_same_total() -> None:
+    torch.manual_seed(0)
+    generator, judge = DilatedGenerator(width=2), PatchClassifier(width=2, patch_size=SIDES)
+    batch = patches()
+    gradients, totals = [], []
+    for reduction in ("sum", "mean"):
+        parts = {"generator": copy.deepcopy(generator), "discriminator": copy.deepcopy(judge)}
+        method = PatchGan(SIDES, reduction, PUBLISHED, adversarial_loss=AdversarialLoss(), **parts)
+        total = weighted_sum(method.generator_losses(batch, method.generate(batch)), method.loss_weights)
+        total.backward()
+        totals.append(total.item())
+        gradients.append([weight.grad for weight in method.parameters()])
+    assert totals[0] == pytest.approx(totals[1], rel=1e-5)
+    largest = 0.0
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        largest = max(largest, float(one.abs().max()))
+    assert largest > 1, "sums over a patch push hard"
+
+
+@pytest.mark.parametrize(
+    ("conditional", "expected"), [(True, [[0.2, 0.5], [0.2, 0.1], [0.2, 0.1]]), (False, [[0.5], [0.1], [0.1]])]
+)
+def test_what_the_discriminator_sees(conditional: bool, expected: list) -> None:
+    method = by_hand(conditional=conditional)
+    fakes = method.generate(BATCH)
+    method.discriminator_losses(BATCH, fakes)
+    method.generator_losses(BATCH, fakes)
+    seen = method.discriminators["discriminator"].seen
+    assert [[round(float(c.mean()), 6) for c in stacked[0]] for stacked in seen] == expected  # type: ignore[union-attr]
+
+
+def test_without_adversary_the_discriminator_is_not_asked() -> None:
+    method = by_hand(adversarial=0, l1=1, gdl=1)
+    fakes = method.generate(BATCH)
+    assert method.discriminator_losses(BATCH, fakes) == {}
+    assert set(method.generator_losses(BATCH, fakes)) == {"l1", "gdl"}
+    assert method.discriminators["discriminator"].seen == []
+
+
+# ---- which network each loss moves ----------------------------------------------------------------------------------
+
+
+def staged(stages: int = 2, conditional: bool = True) -> AutoContextGan:
+    torch.manual_seed(0)
+    judge = PatchClassifier(conditional=conditional, width=2, patch_size=SIDES)
+    network = AutoContext(stages, width=2)
+    return AutoContextGan(network, judge, PUBLISHED, AdversarialLoss(), conditional, patch_size=SIDES)
+
+
+def patches(seed: int = 1) -> dict[str, Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    return {key: torch.randn(2, 1, *SIDES, generator=chance) for key in ("image", "label", "context")}
+
+
+def moved(method: AutoContextGan, loss: Tensor) -> set[str]:
+    """Networks that a loss has a gradient for, such as ``stages.0`` and ``stage_1``; all their weights or none."""
+    method.zero_grad(set_to_none=True)
+    loss.backward()
+    parts = {f"stages.{k}": stage for k, stage in enumerate(method.cascade.stages)}
+    parts |= dict(method.discriminators.items())
+    found = set()
+    for name, part in parts.items():
+        gradients = [weight.grad is not None and bool(weight.grad.any()) for weight in part.parameters()]
+        assert all(gradients) or not any(gradients), name
+        found |= {name} if gradients[0] else set()
+    return found
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("name", ["adversarial", "l1", "gdl"])
+def test_each_loss_of_the_generator_moves_its_stage_alone(stage: int, name: str) -> None:
+    method = staged(3)
+    method.enter(stage)
+    with method.frozen_discriminators():
+        loss = method.generator_losses(patches(), method.generate(patches()))[name]
+        assert moved(method, loss) == {f"stages.{stage}"}
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_the_discriminator_of_a_stage_is_its_own(stage: int) -> None:
+    method = staged(3)
+    method.enter(stage)
+    fakes = {key: fake.detach() for key, fake in method.generate(patches()).items()}
+    losses = method.discriminator_losses(patches(), fakes)
+    assert moved(method, losses["discriminator"]) == {f"stage_{stage + 1}"}
+
+
+def test_discriminators_begin_alike_and_share_nothing() -> None:
+    first, second = (list(judge.parameters()) for judge in staged().discriminators.values())
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert not {weight.data_ptr() for weight in first} & {weight.data_ptr() for weight in second}
+
+
+@pytest.mark.parametrize(("conditional", "channels"), [(True, 2), (False, 1)])
+def test_the_second_stage_s_discriminator_is_not_shown_the_context(conditional: bool, channels: int) -> None:
+    method = staged(conditional=conditional)
+    method.enter(1)
+    judge = _Mean()
+    method.methods[1].discriminators["discriminator"] = judge
+    batch = patches()
+    fakes = method.generate(batch)
+    method.discriminator_losses(batch, fakes)
+    source = [batch["image"]] if conditional else []
+    assert torch.equal(judge.seen[0], torch.cat([*source, batch["label"]], dim=1))
+    assert torch.equal(judge.seen[1], torch.cat([*source, fakes["pred"].detach()], dim=1))
+    assert judge.seen[0].shape[1] == channels
+
+
+def test_the_second_stage_is_given_the_context() -> None:
+    method = staged()
+    method.enter(1)
+    batch = patches()
+    made = method.generate(batch)["pred"]
+    assert torch.equal(made, method.cascade.stages[1](torch.cat([batch["image"], batch["context"]], dim=1)))
+    other = method.generate({**batch, "context": batch["context"] + 1})["pred"]
+    assert not torch.equal(made, other)
+
+
+# ---- the variants ---------------------------------------------------------------------------------------------------
+
+
+def method_of(*configs: str, **settings: Any) -> AutoContextGan:
+    return BUNDLE.parser(*configs, device=torch.device("cpu"), **settings).get_parsed_content("method")
+
+
+@pytest.mark.parametrize(
+    ("variant", "stages", "residual", "weights"),
+    [
+        ([], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
+        (["adv"], 1, False, {"adversarial": 0.5, "l1": 1, "gdl": 0}),
+        (["adv_gdl"], 1, False, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
+        (["resgan"], 1, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
+        (["resgan_acm"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
+        (["no_adversarial"], 2, True, {"adversarial": 0, "l1": 1, "gdl": 1}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) and value else None,
+)
+def test_each_variant_is_the_method_it_names(
+    variant: list[str], stages: int, residual: bool, weights: dict[str, float]
+) -> None:
+    method = method_of("train", "demo", *variant, width=1, patch_size=list(SIDES))
+    assert [stage.residual for stage in method.cascade.stages] == [residual] * stages
+    for stage in range(stages):
+        method.enter(stage)
+        assert method.loss_weights == weights
+        fakes = method.generate(patches())
+        used = {name for name, weight in weights.items() if weight}
+        judged = {"discriminator"} if weights["adversarial"] else set()
+        assert set(method.generator_losses(patches(), fakes)) == used
+        assert set(method.discriminator_losses(patches(), fakes)) == judged
+
+
+def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
+    names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
+    assert {name for name, variant in names.items() if variant} == {
+        "adv", "adv_gdl", "no_adversarial", "resgan", "resgan_acm",
+    }  # fmt: skip
+    assert BUNDLE.raw("train")["variant"] == ""
+    assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm"}, "the default under a name of its own"
+
+
+def test_published_settings() -> None:
+    method = method_of("train")
+    assert sum(weight.numel() for weight in method.cascade.stages[0].parameters()) == 3_638_593
+    assert method.methods[0].reduction == "sum"  # type: ignore[attr-defined]
+    assert method.methods[0].adversarial_loss.discriminator_factor == 1  # type: ignore[attr-defined]
+    settings = BUNDLE.raw("train")
+    assert settings["patch_size"] == [32, 32, 32]
+    assert settings["learning_rate"] == 1e-4
+    assert settings["patches_per_case"] == 196
+
+
+def test_the_switches_of_the_configuration_reach_the_method() -> None:
+    method = method_of("train", "demo", conditional=False, reduction="mean", stages=3)
+    assert len(method.methods) == len(method.cascade.stages) == 3
+    voxels = math.prod(BUNDLE.own("demo")["patch_size"])
+    assert method.loss_weights == {"adversarial": 0.5, "l1": voxels, "gdl": voxels}
+    first = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
+    assert first.in_channels == 1

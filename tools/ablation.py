@@ -1,0 +1,36 @@
+"""The published variants of a bundle side by side: train each at demo size on phantoms, then print them as one table."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from demo import ROOT, command, run_all
+from monai.bundle import ConfigParser
+
+SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")
+
+
+def variants_of(bundle: str) -> list[str]:
+    """Overlays that train a variant of the method; one that names the default itself is not trained twice."""
+    overlays = {path.stem: ConfigParser.load_config_file(path) for path in (ROOT / "bundles" / bundle).glob("*/*.yaml")}
+    return sorted(name for name, settings in overlays.items() if settings.get("variant") and len(settings) > 1)
+
+
+def main(bundle: str, *options: str) -> int:
+    """Train the bundle and every variant of it, then evaluate them together.
+
+    ``--short`` stands for one epoch of each, to show that all of them run; other options go to every command.
+    """
+    start = time.monotonic()
+    given = [word for option in options for word in (SHORT if option == "--short" else (option,))]
+    trained = [["train", "demo"], *(["train", "demo", variant] for variant in variants_of(bundle))]
+    steps = [command(bundle, "training", configs, *given) for configs in trained]
+    code = run_all([*steps, command(bundle, "evaluating", ["train", "demo", "evaluate"], *given)])
+    if not code:
+        print(f"ablation of {bundle}, {len(trained)} trainings: {time.monotonic() - start:.0f} s")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
