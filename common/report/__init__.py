@@ -1,6 +1,6 @@
 """The report of an evaluation: `metrics.csv`, `summary.json`, a table for the terminal and one HTML page."""
 
-from common.report.contents import ExtraImage, Panel, Report
+from common.report.contents import ExtraImage, Panel, Picture, Report
 from common.report.html import write_report
 from common.report.metric_info import MetricInfo, metric_info
 from common.report.tables import format_table, summarise, write_tables
@@ -9,6 +9,7 @@ __all__ = [
     "ExtraImage",
     "MetricInfo",
     "Panel",
+    "Picture",
     "Report",
     "format_table",
     "metric_info",

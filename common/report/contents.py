@@ -81,6 +81,15 @@ class Panel:
             raise ConfigError(f"panel of {self.case}", "spacing must be 3 sizes in mm > 0", self.spacing, "correct it")
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A figure of its own: heading, PNG file and caption."""
+
+    title: str
+    png: bytes
+    caption: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """All that the page shows.
@@ -95,6 +104,7 @@ class Report:
         rows: one mapping per case and method, ``{"case", "method", <metric>: value, ...}``.
         summary: ``summarise(rows)``.
         panels: the volumes to show, at most one per case and method.
+        pictures: further figures, shown after the summary.
         log_csv: training log, one row per epoch with an ``epoch`` column, named losses and validation metrics.
         settings: the settings of the run; nested mappings are shown with dotted names.
         versions: versions of the software.
@@ -112,6 +122,7 @@ class Report:
     rows: Sequence[Mapping[str, Any]]
     summary: Summary
     panels: Sequence[Panel] = ()
+    pictures: Sequence[Picture] = ()
     log_csv: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

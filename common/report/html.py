@@ -63,6 +63,7 @@ def write_report(path: Path, report: Report) -> None:
         cases=per_case(report),
         comparisons=comparison_rows(report),
         figures=figures(report),
+        pictures=[{"about": picture, "png": _embedded(picture.png)} for picture in report.pictures],
         curves=[
             {"name": curve.name, "best": curve.best, "epochs": len(curve.epochs), "png": _embedded(curve_png(curve))}
             for curve in (read_curves(Path(report.log_csv), report.metrics) if report.log_csv else [])

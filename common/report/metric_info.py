@@ -19,11 +19,13 @@ class MetricInfo:
         direction: ``lower`` or ``higher`` is better, ``ideal``: the nearer to ``ideal`` the better, or ``unknown``.
         unit: its unit; ``{unit}`` stands for the unit of the target. Empty for a ratio.
         ideal: the best value where ``direction`` is ``ideal``.
+        explanation: what it measures, where the name does not say.
     """
 
     direction: Direction
     unit: str = ""
     ideal: float = 0.0
+    explanation: str = ""
 
     @property
     def arrow(self) -> str:
@@ -32,9 +34,10 @@ class MetricInfo:
 
     @property
     def meaning(self) -> str:
-        """The arrow in words."""
+        """The explanation, if any, and the arrow in words."""
         words = {"lower": "lower is better", "higher": "higher is better", "unknown": "no better direction"}
-        return words.get(self.direction, f"best at {self.ideal:g}")
+        arrow = words.get(self.direction, f"best at {self.ideal:g}")
+        return f"{self.explanation}; {arrow}" if self.explanation else arrow
 
     def badness(self, values: np.ndarray) -> np.ndarray:
         """Values of any shape as a cost, less is better: themselves, negated, or the distance to the ideal."""
@@ -52,23 +55,48 @@ KNOWN = {
     "vessel_removed": MetricInfo("unknown", "{unit}"),
     "vessel_excess": MetricInfo("ideal", "", 0.0),
     "psnr": MetricInfo("higher", "dB"),
+    "psnr_nie": MetricInfo(
+        "higher", "dB", explanation="20 log10(peak / RMSE), the peak being the larger maximum of prediction and truth"
+    ),
     "ssim": MetricInfo("higher"),
     "ms_ssim": MetricInfo("higher"),
     "dice": MetricInfo("higher"),
     "hfen": MetricInfo("lower"),
     "sharpness": MetricInfo("ideal", "", 1.0),
     "slice_jumps": MetricInfo("ideal", "", 1.0),
+    "kid": MetricInfo("lower"),
+    "diversity": MetricInfo("ideal", "", 1.0),
+    "copied": MetricInfo("lower"),
+    "class_consistency": MetricInfo("higher"),
+    "sensitivity": MetricInfo("higher"),
+    "specificity": MetricInfo("higher"),
+    "balanced_accuracy": MetricInfo("higher"),
+    "lesion_error": MetricInfo("lower", "{unit}", explanation="mean absolute difference in the lesions"),
+    "nawm_error": MetricInfo(
+        "lower", "{unit}", explanation="mean absolute difference in the normal-appearing white matter of patients"
+    ),
+    "control_wm_error": MetricInfo(
+        "lower", "{unit}", explanation="mean absolute difference in the white matter of cases without lesions"
+    ),
+    "lesion_contrast": MetricInfo(
+        "unknown", explanation="mean of the lesions over that of normal-appearing white matter; best as in the truth"
+    ),
+    "lesion_contrast_truth": MetricInfo("unknown", explanation="what lesion_contrast is in the truth"),
+    "demyelination_dice": MetricInfo(
+        "higher", explanation="overlap of the demyelinated voxels, below one threshold in prediction and truth"
+    ),
 }
 
 
 def metric_info(name: str, own: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
-    """How to read the metric ``name``: from ``own`` or the known ones, by all its words or fewer.
+    """How to read the metric ``name``: from ``own``, else from the known ones, by all its words or fewer.
 
-    The longest known beginning decides, else the longest known end: ``mae_bone`` reads as ``mae``, ``val_ms_ssim`` as
-    ``ms_ssim``. A metric that is not known has direction ``unknown``: it is shown, and no value of it is called best.
+    In each, the longest known beginning decides, else the longest known end: ``mae_bone`` reads as ``mae``,
+    ``val_ms_ssim`` as ``ms_ssim``. A metric that is not known has direction ``unknown``: it is shown, and no value of
+    it is called best.
     """
-    table = {**KNOWN, **(own or {})}
     words = name.split("_")
     pieces = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
     pieces += ["_".join(words[start:]) for start in range(1, len(words))]
-    return next((table[piece] for piece in pieces if piece in table), MetricInfo("unknown"))
+    found = (table[piece] for table in (own or {}, KNOWN) for piece in pieces if piece in table)
+    return next(found, MetricInfo("unknown"))

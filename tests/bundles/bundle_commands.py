@@ -16,6 +16,11 @@ from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+WHOLE = ("train", "inference", "study")
+"""Configs that are each complete in one file; a study is a task of bundles that have one. The others are overlays."""
+UNCONDITIONAL = {"lesion_dcgan_aug"}
+"""Bundles that synthesise from a latent vector and a class. They have no source volume, hence no pairs, no copied input
+and no grid to keep: tests marked ``translation`` are not for them, their own test files say what holds instead."""
 TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size": 2}
 """Settings beside those of the demo overlay that end a training within two seconds."""
 
@@ -37,13 +42,28 @@ class Bundle:
 
     @property
     def overlays(self) -> list[Path]:
-        return [path for path in sorted(self.configs.glob("*.yaml")) if path.stem not in ("train", "inference")]
+        return [path for path in sorted(self.configs.glob("*.yaml")) if path.stem not in WHOLE]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether there is a source to synthesise from."""
+        return self.name not in UNCONDITIONAL
 
     @property
     def variants(self) -> dict[str, Path]:
         """Overlays that train a variant of the method, by the name that they give it."""
         named = {self.own(path.stem).get("variant"): path for path in self.overlays}
         return {name: path for name, path in named.items() if name}
+
+    @property
+    def stages(self) -> int:
+        """How many times ``max_epochs`` a training of the demo has: stages of a cascade follow each other."""
+        return self.raw("train", "demo").get("stages", 1)
+
+    @property
+    def small_patches(self) -> dict[str, Any]:
+        """The setting that makes the steps of a method on 3-D patches short; none for the others."""
+        return {"patch_size": [16, 16, 16]} if isinstance(self.raw("train").get("patch_size"), list) else {}
 
     def files(self, *configs: str) -> list[str]:
         return [str(self.configs / f"{name}.yaml") for name in configs]
@@ -97,7 +117,8 @@ class Bundle:
 def run_files(bundle: Bundle) -> set[str]:
     """What a training writes into its folder; a method with a way back keeps that generator too."""
     own = {"datalist.json", "log.csv", "run.json", "models/.lock", "models/last_checkpoint.pt", "models/model.pt"}
-    return own | ({"models/model_backward.pt"} if "backward_def" in bundle.own("train") else set())
+    more = {"models/model_backward.pt"} if "backward_def" in bundle.own("train") else set()
+    return own | more | (set() if bundle.conditional else {"models/samples.pt"})
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

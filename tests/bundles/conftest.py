@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from bundle_commands import BUNDLES, Bundle, ok
+from bundle_commands import BUNDLES, UNCONDITIONAL, Bundle, ok
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of what only a translation from a source has are not collected for bundles without one."""
+
+    def asked(item) -> bool:
+        own = getattr(item, "callspec", None)
+        unconditional = own is not None and own.params.get("bundle") in UNCONDITIONAL
+        return not (unconditional and item.get_closest_marker("translation"))
+
+    config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
+    items[:] = [item for item in items if asked(item)]
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ def tiny_data(bundle, tmp_path_factory) -> Path:
 def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
     """The folder of a training of two steps, for tests that need a whole run but no good one."""
     folder = tmp_path_factory.mktemp(f"{bundle.name}_tiny_run")
-    settings = {"dataset_dir": tiny_data, "output_dir": folder, "samples_per_epoch": 4}
+    settings = {"dataset_dir": tiny_data, "output_dir": folder, "samples_per_epoch": 4, **bundle.small_patches}
     ok(bundle.run("training", ["train", "demo"], max_epochs=1, val_interval=1, batch_size=2, **settings))
     return folder
 
@@ -53,7 +65,7 @@ def demo_run(bundle, tmp_path_factory) -> DemoRun:
     """The demo in a folder of its own, which tests may read but not change."""
     folder = tmp_path_factory.mktemp(f"{bundle.name}_demo")
     places = {"output_dir": folder / "out", "demo_data": folder / "data"}
-    variants = [name for name in bundle.variants if name == "no_adversarial"]
+    variants = [name for name in bundle.variants if name in ("no_adversarial", "acgan")]
     done = {"training": ok(bundle.run("training", ["train", "demo"], **places))}
     for name in variants:
         overlay = str(bundle.variants[name])

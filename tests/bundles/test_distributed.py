@@ -47,7 +47,7 @@ def pair(bundle, tiny_data, tmp_path_factory):
     (folder / "witness.py").write_text(WITNESS)
     overlay = folder / "witness.yaml"
     overlay.write_text(f'+train::handlers: [{{_target_: witness.Witness, folder: "{folder}"}}]\n')
-    settings = {"dataset_dir": tiny_data, "output_dir": folder / "out", **SETTINGS}
+    settings = {"dataset_dir": tiny_data, "output_dir": folder / "out", **SETTINGS, **bundle.small_patches}
     arguments = bundle.arguments("training", ["train", "demo", "multi_gpu_train", str(overlay)], settings)
     launch = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
@@ -65,21 +65,23 @@ def test_both_processes_end_with_the_same_weights(pair):
             assert torch.equal(value, second["networks"][name]), name
 
 
-def test_each_process_sees_its_own_half(pair):
+def test_each_process_sees_its_own_half(bundle, pair):
     _, (first, second) = pair
-    steps = SETTINGS["max_epochs"] * SETTINGS["samples_per_epoch"] // 2 // SETTINGS["batch_size"]
+    epochs = bundle.stages * SETTINGS["max_epochs"]
+    steps = epochs * SETTINGS["samples_per_epoch"] // 2 // SETTINGS["batch_size"]
     assert len(first["losses"]) == len(second["losses"]) == steps
     assert all(a != b for a, b in zip(first["losses"], second["losses"], strict=True))
 
 
-def test_the_log_has_the_mean_of_both(pair):
+def test_the_log_has_the_mean_of_both(bundle, pair):
     out, held = pair
     log = pd.read_csv(out / "log.csv")
-    steps = len(held[0]["losses"]) // SETTINGS["max_epochs"]
+    epochs = bundle.stages * SETTINGS["max_epochs"]
+    steps = len(held[0]["losses"]) // epochs
     for epoch, logged in enumerate(log["loss"]):
         own = [loss for rank in held for loss in rank["losses"][epoch * steps : (epoch + 1) * steps]]
         assert logged == pytest.approx(sum(own) / len(own), rel=1e-5)
-    assert log["epoch"].tolist() == [1, 2]
+    assert log["epoch"].tolist() == list(range(1, epochs + 1))
 
 
 def test_checkpoints_are_those_of_a_single_process(bundle, pair):
@@ -91,6 +93,7 @@ def test_checkpoints_are_those_of_a_single_process(bundle, pair):
     checkpoints.load_weights(own, out / "models" / "model.pt")
 
 
+@pytest.mark.translation
 def test_one_process_infers_with_the_weights_of_two(bundle, pair, tiny_data, tmp_path):
     out, _ = pair
     where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}

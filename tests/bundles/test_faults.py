@@ -28,6 +28,13 @@ def refused(done, pattern):
     assert done.returncode == 2
 
 
+def numbers(name, value):
+    """Every number of a nested setting, by the name that an option gives it."""
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [found for key, part in value.items() for found in numbers(f"{name}::{key}", part)]
+
+
 def complaint(parser, name):
     """What is said of a mistake when a part of the configuration is built in this process."""
     with pytest.raises(Exception, match=".") as caught:
@@ -128,6 +135,7 @@ def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
     assert not (tmp_path / "gone").exists(), "nothing is invented where the user's data should be"
 
 
+@pytest.mark.translation
 def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
     items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("cases")
     (train, *_), (other, *_), (test, *_) = items["training_A"], items["validation"], items["test"]
@@ -149,6 +157,7 @@ def test_a_datalist_with_a_typo_names_the_key(bundle, data, tmp_path):
     assert said.endswith("'imgae'; did you mean 'image'?")
 
 
+@pytest.mark.translation
 def test_a_pair_on_two_grids_shows_both(bundle, data, files, tmp_path):
     source, target = files
     change(target, lambda values, affine: (values[:-3], affine))
@@ -160,6 +169,7 @@ def test_a_pair_on_two_grids_shows_both(bundle, data, files, tmp_path):
     assert f"beside {shape} " in said
 
 
+@pytest.mark.translation
 def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, tmp_path):
     def move(values, affine):
         affine[0, 3] += 4
@@ -171,6 +181,7 @@ def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, 
     assert "the grid must be the image's" in said
 
 
+@pytest.mark.translation
 @pytest.mark.slow
 def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
     def spoil(values, affine):
@@ -182,6 +193,7 @@ def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_pat
     refused(done, rf"{files[0].parent.name}.*{files[0].name}.*1.*(NaN|not finite)")
 
 
+@pytest.mark.translation
 def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
     source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
     first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
@@ -250,7 +262,7 @@ def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path
 @pytest.mark.slow
 def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_run, tiny_data):
     done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=tiny_run)
-    refused(done, r"model\.pt: has every weight of the network, but got .*; .*\(was demo\.yaml used in training\?\)")
+    refused(done, r"model\.pt.*: has (every weight of the network|shape .+), but got .*; .*\(was demo\.yaml used in training\?\)")
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------
@@ -258,21 +270,23 @@ def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_r
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle, tiny_run, tiny_data, tmp_path):
-    """A run of two steps goes on with a weight of a loss that no 32-bit number holds."""
+    """A run of two steps a stage goes on with a weight of a loss that no 32-bit number holds."""
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     before = snapshot(folder / "models")
-    weight = next(name for name, value in bundle.raw("train")["loss_weights"].items() if value)
-    settings = {"samples_per_epoch": 4, "batch_size": 2, "max_epochs": 3, f"loss_weights::{weight}": 1e39}
+    steps = 2 * bundle.stages
+    weights = [name for name, value in numbers("loss_weights", bundle.raw("train")["loss_weights"]) if value]
+    settings = {"samples_per_epoch": 4, "batch_size": 2, "max_epochs": 2, weights[-1]: 1e39}
+    settings |= bundle.small_patches
     places = {"dataset_dir": tiny_data, "output_dir": folder}
     done = bundle.run("training", ["train", "demo"], resume="true", **places, **settings)
     names = "|".join(path.name for path in tiny_data.iterdir() if path.is_dir())
     rule = "losses.* are finite, but got NaN or infinity; the last good checkpoint is kept"
-    refused(done, rf"^error: step 3, case \[.*({names}).*\]: {rule}")
+    refused(done, rf"^error: step {steps + 1}, case \[.*({names}).*\]: {rule}")
     after = snapshot(folder / "models")
     assert {name: data for name, data in after.items() if name.endswith(".pt")} == {
         name: data for name, data in before.items() if name.endswith(".pt")
     }
-    assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == 2
+    assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == steps
 
 
 @pytest.mark.slow

@@ -19,7 +19,9 @@ SETTINGS = {
     "max_epochs": 3, "constant_epochs": 1, "decay_epochs": 1, "val_interval": 1, "batch_size": 2,
     "samples_per_epoch": 40, "accumulation_steps": 2, "ema_decay": 0.9,
 }  # fmt: skip
-"""Everything that has a memory: optimisers, schedule, moving average, accumulated gradients, best validation."""
+"""Everything that has a memory: optimisers, schedule, moving average, accumulated gradients, best validation.
+
+A cascade takes these epochs for each of its stages."""
 EPOCH_LENGTH = SETTINGS["samples_per_epoch"] // SETTINGS["batch_size"]
 DEADLINE = 120
 
@@ -47,8 +49,8 @@ def same_run(one, other):
     assert (one / "log.csv").read_bytes() == (other / "log.csv").read_bytes()
 
 
-def settings(data, folder, **others):
-    return {"dataset_dir": data, "output_dir": folder, **SETTINGS, **others}
+def settings(bundle, data, folder, **others):
+    return {"dataset_dir": data, "output_dir": folder, **SETTINGS, **bundle.small_patches, **others}
 
 
 def wait_for_epoch(process, folder, epoch):
@@ -62,20 +64,29 @@ def wait_for_epoch(process, folder, epoch):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(bundle, tiny_data, tmp_path_factory):
+def epochs(bundle):
+    """Of a whole run."""
+    return bundle.stages * SETTINGS["max_epochs"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(bundle, epochs, tiny_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder)))
-    assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == 3 * EPOCH_LENGTH
+    ok(bundle.run("training", ["train", "demo"], **settings(bundle, tiny_data, folder)))
+    assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == epochs * EPOCH_LENGTH
     return folder
 
 
 @pytest.mark.parametrize("moment", range(3))
-def test_killed_at_any_moment_and_resumed_equals_uninterrupted(bundle, tiny_data, uninterrupted, tmp_path, moment):
+def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
+    bundle, epochs, tiny_data, uninterrupted, tmp_path, moment
+):
+    """After epochs 1, 1 and 2 of 3; of two stages after 1, 3 and 5 of 6: in the first, at the change, in the second."""
     draw = random.Random(moment)
     folder = tmp_path / "run"
-    process = bundle.start("training", ["train", "demo"], tmp_path / "log", **settings(tiny_data, folder))
+    process = bundle.start("training", ["train", "demo"], tmp_path / "log", **settings(bundle, tiny_data, folder))
     try:
-        wait_for_epoch(process, folder, epoch=1 + moment % 2)
+        wait_for_epoch(process, folder, epoch=1 + moment * (epochs - 2) // 2)
         time.sleep(draw.uniform(0, 0.5))
     finally:
         process.send_signal(signal.SIGKILL)
@@ -83,9 +94,9 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(bundle, tiny_data
     assert process.returncode == -signal.SIGKILL
     kept = checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"]
     assert kept % EPOCH_LENGTH == 0
-    assert 0 < kept < 3 * EPOCH_LENGTH
+    assert 0 < kept < epochs * EPOCH_LENGTH
 
-    done = ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder, resume="true")))
+    done = ok(bundle.run("training", ["train", "demo"], **settings(bundle, tiny_data, folder, resume="true")))
     assert f"was locked by process {process.pid} on " in done.stdout
     assert "taken over" in done.stdout
     assert f"after epoch {kept // EPOCH_LENGTH}, step {kept}" in done.stdout
@@ -93,13 +104,13 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(bundle, tiny_data
     assert [path.name for path in folder.rglob(f"{checkpoints.TEMPORARY_PREFIX}*")] == []
 
 
-def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, tiny_data, uninterrupted, tmp_path):
-    """With two workers that load the data, which must change nothing either."""
+def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, epochs, tiny_data, uninterrupted, tmp_path):
+    """In the last stage; with two workers that load the data, which must change nothing either."""
     folder = tmp_path / "run"
-    own = settings(tiny_data, folder, num_workers=2)
+    own = settings(bundle, tiny_data, folder, num_workers=2)
     process = bundle.start("training", ["train", "demo"], tmp_path / "log", **own)
     try:
-        wait_for_epoch(process, folder, epoch=1)
+        wait_for_epoch(process, folder, epoch=epochs - 2)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         process.wait(DEADLINE)
@@ -109,7 +120,7 @@ def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, tiny_data, unint
     assert process.returncode == 128 + signal.SIGTERM, said[-2000:]
     kept = checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"]
     assert f"SIGTERM: saved at step {kept}; --resume true goes on from there" in said
-    assert EPOCH_LENGTH <= kept < 3 * EPOCH_LENGTH
+    assert (epochs - 2) * EPOCH_LENGTH <= kept < epochs * EPOCH_LENGTH
     assert kept % EPOCH_LENGTH, "in the midst of an epoch"
     assert "Traceback" not in said
 
@@ -123,7 +134,7 @@ def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, t
     short = {"samples_per_epoch": 4, "max_epochs": 1, "seed": 1, "ema_decay": "$None", "accumulation_steps": 1}
     kept = {name.split("/")[-1] for name in run_files(bundle)} - {".lock", "datalist.json"}
     before = {name: data for name, data in snapshot(folder).items() if name.split("/")[-1] in kept}
-    done = ok(bundle.run("training", ["train", "demo"], **settings(tiny_data, folder, **short)))
+    done = ok(bundle.run("training", ["train", "demo"], **settings(bundle, tiny_data, folder, **short)))
     assert f"{folder} held a run: moved to {folder / 'models' / 'previous'}" in done.stdout
     moved = snapshot(folder / "models" / "previous")
     assert moved == {name.split("/")[-1]: data for name, data in before.items()}

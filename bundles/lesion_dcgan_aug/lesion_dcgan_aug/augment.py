@@ -1,0 +1,49 @@
+"""Classic augmentation of patches: rotation, flip, translation and scale (Frid-Adar et al. 2018, section 2.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class ClassicAugmentation:
+    """Random rotation, flip, translation and scale in one bilinear interpolation; beyond the patch it is mirrored.
+
+    Args:
+        rotation: largest angle in degrees, both ways.
+        flip: whether to mirror half of the patches.
+        translation: largest shift along each axis, as a part of the side.
+        scale: smallest and largest factor on the lesion's size.
+    """
+
+    def __init__(
+        self,
+        rotation: float = 180.0,
+        flip: bool = True,
+        translation: float = 0.06,
+        scale: tuple[float, float] = (0.85, 1.15),
+    ) -> None:
+        self.rotation = rotation
+        self.flip = flip
+        self.translation = translation
+        self.scale = scale
+
+    def matrices(self, count: int, generator: torch.Generator) -> Tensor:
+        """Maps (count, 2, 3) from places in the new patch to places in the old, both in [-1, 1]."""
+        draw = torch.rand(count, 5, generator=generator)
+        angle = (draw[:, 0] * 2 - 1) * math.radians(self.rotation)
+        low, high = self.scale
+        factor = 1 / (low + (high - low) * draw[:, 1])
+        mirror = torch.where((draw[:, 2] < 0.5) & self.flip, -1.0, 1.0)
+        shift = (draw[:, 3:] * 2 - 1) * 2 * self.translation
+        cos, sin = angle.cos() * factor, angle.sin() * factor
+        first, second = torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)
+        return torch.stack([first, second], 1)
+
+    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+        """(N, 1, H, W) -> the same shape, each patch moved in its own way."""
+        grid = F.affine_grid(self.matrices(len(patches), generator), list(patches.shape), align_corners=False)
+        return F.grid_sample(patches, grid, padding_mode="reflection", align_corners=False)

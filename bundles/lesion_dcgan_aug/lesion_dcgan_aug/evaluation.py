@@ -1,0 +1,248 @@
+"""How good samples are: near real patches as a set, varied, not copied, and of the class they were asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from common import checkpoints
+from common.data.class_patches import Augmentation
+from common.data.datalist import Item
+from common.errors import CheckpointError, DataError
+from common.evaluation.methods import variants
+from common.metrics.features import RandomFeatures
+from common.metrics.kid import kid
+from common.metrics.sample_quality import (
+    Nearest,
+    collapse_verdict,
+    copied,
+    diversity,
+    memorisation_verdict,
+    nearest_training,
+)
+from common.report import Report, format_table, summarise, write_report, write_tables
+from common.runs import LOG_NAME, RUN_NAME
+from common.seeds import derive
+from common.settings import running_config
+from lesion_dcgan_aug.classifier import LesionClassifier, train_classifier
+from lesion_dcgan_aug.latent import Latent
+from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
+from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
+
+logger = logging.getLogger(__name__)
+MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
+REPEATS = 10
+"""Draws of n samples over which a KID is averaged."""
+HOW = (
+    "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features of "
+    "a fixed random convolutional network; kid_classifier: on the last hidden layer of a classifier trained on the "
+    "training patients; both means over 10 draws. real_floor: real training patches in place of samples; noise: "
+    "Gaussian noise with the class's mean and deviation."
+)
+
+
+@dataclass
+class Real:
+    """Real patches (N, 1, H, W) of one class: those trained on and those held out."""
+
+    training: Tensor
+    test: Tensor
+
+
+@dataclass
+class SampleEvaluation:
+    """Score samples of every trained model, real patches and noise, class by class, against held-out patients.
+
+    Methods: ``model``, every variant under ``variants/`` by its name, ``real_floor`` and ``noise``.
+
+    Args:
+        cases: items by section.
+        classes: names in order.
+        network: instance of ``network_def``; weights are loaded into it.
+        latent: the distribution of its inputs.
+        preprocessing: of an item, to ``image`` in [-1, 1].
+        augmentation: for the classifier's training.
+        classifier: arguments of :func:`lesion_dcgan_aug.classifier.train_classifier`.
+        classifier_patches: augmented patches of each class that it is trained on besides the real ones.
+        device: to compute on.
+        output_dir: holds the runs; receives ``evaluation/``.
+        bundle: name and version.
+        window: (low, high) in HU that [-1, 1] stands for.
+        samples: of each class, for diversity, copies and class.
+        seed: of samples, draws and classifier.
+    """
+
+    cases: Mapping[str, Sequence[Item]]
+    classes: Sequence[str]
+    network: nn.Module
+    latent: Latent
+    preprocessing: Callable
+    augmentation: Augmentation
+    classifier: Mapping[str, Any]
+    classifier_patches: int
+    device: torch.device
+    output_dir: str
+    bundle: str
+    window: Sequence[float]
+    samples: int = 200
+    seed: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list, init=False)
+
+    def run(self) -> dict[str, Any]:
+        """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
+
+        Raises:
+            DataError: where no test patches are there.
+            CheckpointError: where there is no trained model, or weights do not fit.
+        """
+        if not self.cases["test"]:
+            raise DataError("section test", "has patches to compare samples with", 0, "add patients to it")
+        folder = Path(self.output_dir, "evaluation")
+        networks = self._networks()
+        real = {name: self._real(name) for name in self.classes}
+        judge = self._judge()
+        everything = torch.cat([own.training for own in real.values()])
+        features = {"kid": RandomFeatures(), "kid_classifier": _hidden(judge, everything)}
+        self.rows, self.verdicts, pictures = [], [], []
+        for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
+            held_out = nearest_training(real[name].test, real[name].training)
+            sets = {
+                method: synthesise(network, self.latent, k, self.samples, derive(self.seed, 7), self.device)
+                for method, network in networks.items()
+            }
+            for method, made in {**sets, FLOOR: real[name].training, NOISE: self._noise(real[name], k)}.items():
+                found = None if method == FLOOR else nearest_training(made, real[name].training)
+                self.rows.append({"case": name, "method": method,
+                                  **self._scores(made, real[name], k, features, judge, found, held_out)})  # fmt: skip
+                if method in networks:
+                    self._judge_in_words(name, method, len(real[name].test))
+                if method == MODEL and found is not None:
+                    pictures.append(class_picture(name, made, real[name].test, real[name].training, found))
+        summary = summarise(self.rows)
+        write_tables(folder, self.rows, summary)
+        pictures += epoch_pictures(Path(self.output_dir), self.classes)
+        write_report(folder / "report.html", self._report(summary, pictures, len(real)))
+        counts = ", ".join(f"{name} {len(own.test)}" for name, own in real.items())
+        print(f"\n{self.bundle}, held-out real patches: {counts}; means over the classes")
+        print(format_table(summary))
+        print("\n".join(self.verdicts))
+        print(f"report: {folder / 'report.html'}")
+        return summary
+
+    def _networks(self) -> dict[str, nn.Module]:
+        """The trained networks by name, ``model`` first; a variant's as its own run says."""
+        root = Path(self.output_dir)
+        found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
+        for name, weights in variants(root).items():
+            run = weights.parents[1] / RUN_NAME
+            if not run.is_file():
+                remedy = "restore it, or remove the variant's folder"
+                raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
+            config = json.loads(run.read_text())["config"]
+            found[name] = (ConfigParser(config).get_parsed_content("network_def"), weights)
+        for network, weights in found.values():
+            checkpoints.load_weights(network, weights)
+        return {name: network for name, (network, _) in found.items()}
+
+    def _real(self, name: str) -> Real:
+        own = {key: [item for item in self.cases[key] if item["class"] == name] for key in ("training", "test")}
+        return Real(*(load_patches(own[key], self.preprocessing) for key in ("training", "test")))
+
+    def _judge(self) -> LesionClassifier:
+        """A classifier of real patches: the training patients', with classic augmentation."""
+        items = self.cases["training"]
+        patches, labels = load_patches(items, self.preprocessing), labels_of(items, self.classes)
+        generator = torch.Generator().manual_seed(derive(self.seed, 8))
+        chosen = torch.cat([
+            torch.nonzero(labels == k).flatten()[torch.randint(int((labels == k).sum()), (self.classifier_patches,),
+                                                               generator=generator)]
+            for k in range(len(self.classes))
+        ])  # fmt: skip
+        augmented = [self.augmentation(part, generator) for part in patches[chosen].split(256)]
+        both = torch.cat([patches, *augmented]).to(self.device)
+        wanted = torch.cat([labels, labels[chosen]]).to(self.device)
+        logger.info(f"training the classifier that names samples' classes on {len(both)} patches")
+        return train_classifier(both, wanted, len(self.classes), seed=derive(self.seed, 9), **self.classifier).cpu()
+
+    def _noise(self, real: Real, k: int) -> Tensor:
+        generator = torch.Generator().manual_seed(derive(self.seed, k, 10))
+        drawn = torch.randn(self.samples, *real.training.shape[1:], generator=generator)
+        return (real.training.mean() + real.training.std() * drawn).clamp(-1, 1)
+
+    def _scores(
+        self, made: Tensor, real: Real, k: int, features: Mapping[str, Callable], judge: LesionClassifier,
+        found: Nearest | None, held_out: Nearest,
+    ) -> dict[str, float]:  # fmt: skip
+        scores = {name: self._kid(made, real.test, extract, k) for name, extract in features.items()}
+        extract = features["kid"]
+        scores["diversity"] = diversity(extract(made), extract(real.test))
+        if found is not None:
+            scores["copied"] = float(copied(found, held_out).double().mean())
+        judged = real.test if found is None else made  # of real patches, those that the classifier has not seen
+        scores["class_consistency"] = float((judge.predict(judged) == k).double().mean())
+        return scores
+
+    def _kid(self, made: Tensor, test: Tensor, extract: Callable, k: int) -> float:
+        """Mean over draws of as many as there are test patches, or of all on both sides where fewer were made."""
+        generator = torch.Generator().manual_seed(derive(self.seed, k, 11))
+        n = min(len(made), len(test))
+        draws = []
+        for _ in range(REPEATS):
+            one, other = (part[torch.randperm(len(part), generator=generator)[:n]] for part in (made, test))
+            draws.append(kid(extract(one), extract(other)))
+        return float(np.mean(draws))
+
+    def _judge_in_words(self, name: str, method: str, held_out: int) -> None:
+        row = self.rows[-1]
+        words = f"{memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
+        self.verdicts.append(f"{method}, {name}: {words}")
+        if "MODE COLLAPSE" in words or "COPIES" in words:
+            logger.warning(self.verdicts[-1])
+
+    def _report(self, summary: Mapping, pictures: list, classes: int) -> Report:
+        name, _, version = self.bundle.partition(" ")
+        root = Path(self.output_dir)
+        log = root / LOG_NAME
+        return Report(
+            title=f"{name}: quality of samples, class by class",
+            bundle=name,
+            version=version,
+            unit="HU",
+            value_range=(float(self.window[0]), float(self.window[1])),
+            mask_description=f"whole patches; a case is one of {classes} classes",
+            rows=self.rows,
+            summary=summary,
+            pictures=pictures,
+            log_csv=log if log.is_file() else None,
+            settings={key: value for key, value in running_config().items() if not isinstance(value, dict)},
+            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            notes=[
+                f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",
+                HOW,
+                *self.verdicts,
+            ],
+        )
+
+
+def _hidden(judge: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
+    """The classifier's last hidden layer, standardised by the training patches."""
+
+    @torch.no_grad()
+    def extract(patches: Tensor) -> Tensor:
+        return (judge.eval().features(patches) - centre) / spread
+
+    centre, spread = torch.zeros(()), torch.ones(())
+    known = extract(training)
+    centre, spread = known.mean(0), known.std().clamp_min(1e-6)
+    return extract

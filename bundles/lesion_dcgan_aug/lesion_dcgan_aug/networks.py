@@ -1,0 +1,131 @@
+"""The networks of Frid-Adar et al. 2018 at their published size by default (DCGAN, Radford et al. 2016; ACGAN).
+
+``width`` is the discriminator's first layer; the published 64 gives generators of 1024-512-256-128-1 features and
+discriminators of 64-128-256-512.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from common.initialise import normal_
+
+SMALLEST = 4
+"""Pixels a side where the generator begins; each of its four layers doubles them, to 64."""
+
+
+class DcganGenerator(nn.Module):
+    """FC to 4 x 4, then four transposed 5x5 convolutions at stride 2; BatchNorm and ReLU, tanh at the end.
+
+    Args:
+        inputs: length of the vectors (B, inputs) it synthesises from, (B, 1, 64, 64) in [-1, 1].
+        width: see above.
+    """
+
+    def __init__(self, inputs: int = 100, width: int = 64) -> None:
+        super().__init__()
+        features = [16 * width, 8 * width, 4 * width, 2 * width]
+        self.project = nn.Linear(inputs, features[0] * SMALLEST**2, bias=False)
+        layers: list[nn.Module] = [nn.Unflatten(1, (features[0], SMALLEST, SMALLEST))]
+        for count, following in zip(features, [*features[1:], 1], strict=True):
+            up = nn.ConvTranspose2d(count, following, 5, 2, 2, output_padding=1, bias=following == 1)
+            layers += [nn.BatchNorm2d(count), nn.ReLU(), up]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Synthesise patches."""
+        return self.layers(self.project(x))
+
+
+class ClassGenerators(nn.Module):
+    """A generator for each class; an input's one-hot class, behind its latent vector, chooses among them.
+
+    Args:
+        classes: K.
+        latent_dim: of z.
+        width: of each generator.
+    """
+
+    def __init__(self, classes: int = 3, latent_dim: int = 100, width: int = 64) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.generators = nn.ModuleList(DcganGenerator(latent_dim, width) for _ in range(classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run and the class selects, so that shapes are static."""
+        z, chosen = x[:, : self.latent_dim], x[:, self.latent_dim :]
+        pred = torch.zeros(1, device=x.device)
+        for k, generator in enumerate(self.generators):
+            pred = pred + chosen[:, k].reshape(-1, 1, 1, 1) * generator(z)
+        return pred
+
+    @torch.jit.unused
+    def per_class(self, z: Tensor) -> Tensor:
+        """Every class its own batch, as in training: (B, K, latent_dim) -> (B, K, 64, 64)."""
+        return torch.cat([generator(z[:, k]) for k, generator in enumerate(self.generators)], dim=1)
+
+
+class ConditionalGenerator(nn.Module):
+    """One generator that is told the class (ACGAN, Odena et al. 2017); in and out as :class:`ClassGenerators`."""
+
+    def __init__(self, classes: int = 3, latent_dim: int = 100, width: int = 64) -> None:
+        super().__init__()
+        self.classes = classes
+        self.generator = DcganGenerator(latent_dim + classes, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, latent_dim + K) -> (B, 1, 64, 64)."""
+        return self.generator(x)
+
+    @torch.jit.unused
+    def per_class(self, z: Tensor) -> Tensor:
+        """All classes in one batch: (B, K, latent_dim) -> (B, K, 64, 64)."""
+        classes = torch.eye(self.classes, device=z.device, dtype=z.dtype).expand(len(z), -1, -1)
+        return self.generator(torch.cat([z, classes], dim=2).flatten(0, 1)).reshape(len(z), self.classes, 64, 64)
+
+
+class DcganDiscriminator(nn.Module):
+    """Four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm in all but the first and last layer.
+
+    Args:
+        outputs: logits of a patch (B, 1, 64, 64): (B, outputs).
+        width: features of the first layer.
+        dropout: after each convolution; 0.5 in the published ACGAN, 0 in the DCGAN.
+    """
+
+    def __init__(self, outputs: int = 1, width: int = 64, dropout: float = 0.0) -> None:
+        super().__init__()
+        features = [1, width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for above, count in zip(features, features[1:], strict=False):
+            first = above == 1
+            layers.append(nn.Conv2d(above, count, 5, 2, 2, bias=first))
+            layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, outputs))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits: first of being real, then (ACGAN) of each class."""
+        return self.layers(x)
+
+
+class ClassDiscriminators(nn.Module):
+    """A discriminator for each class: (B, K, 64, 64), channel k judged by the k-th -> logits (B, K).
+
+    Args:
+        classes: K.
+        width: of each.
+    """
+
+    def __init__(self, classes: int = 3, width: int = 64) -> None:
+        super().__init__()
+        self.discriminators = nn.ModuleList(DcganDiscriminator(1, width) for _ in range(classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of being real."""
+        parts = [judge(x[:, k : k + 1]) for k, judge in enumerate(self.discriminators)]
+        return torch.cat(parts, dim=1)

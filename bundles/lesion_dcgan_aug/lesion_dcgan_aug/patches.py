@@ -1,0 +1,40 @@
+"""Sets of patches in memory: real ones by class, and those that a generator makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from common.data.datalist import Item
+from common.errors import DataError
+from lesion_dcgan_aug.latent import Latent, sample_seed
+
+BATCH = 64
+
+
+def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
+    """Preprocessed patches (N, 1, H, W) in [-1, 1].
+
+    Raises:
+        DataError: where there are none.
+    """
+    if not items:
+        raise DataError("patches", "are at least one", "none", "add cases to the section")
+    images = [preprocessing(dict(item))["image"] for item in items]
+    return torch.stack([image.as_tensor() if hasattr(image, "as_tensor") else image for image in images]).float()
+
+
+def labels_of(items: Sequence[Item], classes: Sequence[str]) -> Tensor:
+    """The class of each item as a number, (N,)."""
+    return torch.tensor([list(classes).index(item["class"]) for item in items])
+
+
+@torch.no_grad()
+def synthesise(network: nn.Module, latent: Latent, label: int, count: int, seed: int, device: torch.device) -> Tensor:
+    """``count`` patches (count, 1, H, W) of a class on the CPU, from seeds that follow from ``seed``."""
+    network.to(device).eval()
+    z = latent.seeded([sample_seed(seed, label, number) for number in range(count)])
+    inputs = latent.labelled(z, label)
+    return torch.cat([network(part.to(device)).cpu() for part in inputs.split(BATCH)])

@@ -1,0 +1,64 @@
+"""What the generators made of the same latent vectors at every validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import Evaluator
+from torch import Tensor
+
+from common import checkpoints, devices
+from common.engines import GanTrainer
+from lesion_dcgan_aug.latent import Latent, sample_seed
+
+NAME = "samples.pt"
+PER_CLASS = 10
+
+
+class SampleLog:
+    """Handler of the trainer that keeps ``models/samples.pt``: a few patches of each class at each validation.
+
+    The file holds ``epochs`` (E,) and ``samples`` (E, K, N, H, W) in 8 bits over [-1, 1]. Attach it after the run's
+    folder, which moves an earlier run's file away.
+
+    Args:
+        run_dir: of the run.
+        validator: after whose runs samples are drawn, with the weights that would be deployed.
+        latent: the distribution.
+        seed: of the vectors, the same at every epoch.
+    """
+
+    def __init__(self, run_dir: str, validator: Evaluator, latent: Latent, seed: int = 0) -> None:
+        self.path = Path(run_dir, "models", NAME)
+        self.validator = validator
+        seeds = [[sample_seed(seed + 1, k, n) for n in range(PER_CLASS)] for k in range(latent.classes)]
+        self.inputs = torch.stack([latent.labelled(latent.seeded(own), k) for k, own in enumerate(seeds)])
+        self._epochs: list[int] = []
+        self._samples: list[Tensor] = []
+
+    def attach(self, engine: GanTrainer) -> None:
+        """Follow ``engine``, on the first process only."""
+        if devices.rank() == 0:
+            engine.add_event_handler(Events.STARTED, self.start)
+
+    def start(self, engine: GanTrainer) -> None:
+        """Take up what a resumed run has kept."""
+        if engine.state.epoch and self.path.is_file():
+            kept: Any = checkpoints.load(self.path)
+            pairs = zip(kept["epochs"].tolist(), kept["samples"], strict=True)
+            earlier = [(epoch, made) for epoch, made in pairs if epoch <= engine.state.epoch]
+            self._epochs, self._samples = [epoch for epoch, _ in earlier], [made for _, made in earlier]
+        self.validator.add_event_handler(Events.COMPLETED, self.keep, engine)
+
+    @torch.no_grad()
+    def keep(self, validator: Evaluator, engine: GanTrainer) -> None:
+        """Draw and write."""
+        network = engine.method.deployed.eval()
+        made = network(self.inputs.flatten(0, 1).to(engine.state.device)).cpu()
+        grey = ((made[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        self._epochs.append(engine.state.epoch)
+        self._samples.append(grey.reshape(*self.inputs.shape[:2], *grey.shape[1:]))
+        checkpoints.save({"epochs": torch.tensor(self._epochs), "samples": torch.stack(self._samples)}, self.path)

@@ -1,0 +1,190 @@
+"""Synthetic patches on disk: stacks in HU with labels and seeds, and pictures; each file says that it is synthetic."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+from monai.utils import convert_to_numpy
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from common import checkpoints
+from common.errors import ConfigError, OutputError
+from common.export import DESCRIPTION_LENGTH, to_stored, write_whole
+from common.inference import MANIFEST_NAME
+from common.report.atomic import write_text
+
+logger = logging.getLogger(__name__)
+FORMATS = ("png", "npz", "nifti")
+GRID_SAMPLES = 400
+"""Patches that a picture shows at most; the stacks hold all."""
+
+
+class SampleExporter:
+    """Handler that gathers the samples of a run and writes them at its end, class by class.
+
+    ``<class>_synthetic.png`` is a grid in 8 bits over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with a
+    JSON file beside it that has the seeds; ``synthetic.npz`` holds ``images`` (N, H, W) in the unit, ``labels`` (N,),
+    ``seeds`` (N,), ``classes``, ``unit`` and ``description`` of all classes. ``manifest.json`` lists the files.
+
+    Args:
+        output_dir: for the files.
+        data: the requests; see :func:`lesion_dcgan_aug.latent.requests`.
+        classes: names in order.
+        window: (low, high) in the unit, black and white of the pictures.
+        unit: of the values.
+        bundle: name and version.
+        weights: file whose hash is written down.
+        format: ``png``, ``npz``, ``nifti``, or ``all``.
+        dtype: stored type.
+        overwrite: replace files that exist.
+
+    Raises:
+        ConfigError: for another format.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        data: Sequence[Mapping[str, Any]],
+        classes: Sequence[str],
+        window: Sequence[float],
+        unit: str,
+        bundle: str,
+        weights: str,
+        format: str = "all",
+        dtype: str = "int16",
+        overwrite: bool = False,
+    ) -> None:
+        if format not in (*FORMATS, "all"):
+            raise ConfigError("--format", f"is one of {', '.join(FORMATS)}, all", repr(format), "choose one of them")
+        self.output_dir = Path(output_dir)
+        self.data = data
+        self.classes = list(classes)
+        self.window = window
+        self.unit = unit
+        self.bundle = bundle
+        self.weights = Path(weights)
+        self.formats = FORMATS if format == "all" else (format,)
+        self.dtype = dtype
+        self.overwrite = overwrite
+        self._made: list[np.ndarray] = []
+
+    @property
+    def description(self) -> str:
+        """What every file says of itself."""
+        return f"SYNTHETIC {self.bundle}, not for clinical use"
+
+    def attach(self, engine: Engine) -> None:
+        """Gather after the postprocessing of each batch; write at the end."""
+        engine.add_event_handler(Events.STARTED, self.require_free)
+        engine.add_event_handler(IterationEvents.MODEL_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self.write)
+
+    def files(self) -> list[Path]:
+        """All files of the run but the manifest."""
+        per_class = [f"{name}_synthetic{end}" for name in self.classes for end in self._ends()]
+        return [self.output_dir / name for name in (*per_class, *(["synthetic.npz"] if "npz" in self.formats else []))]
+
+    def _ends(self) -> list[str]:
+        ends = {"png": [".png"], "nifti": [".nii.gz", ".json"]}
+        return [end for name in self.formats for end in ends.get(name, [])]
+
+    def require_free(self, engine: Engine) -> None:
+        """Refuse before anything is computed to replace what is there.
+
+        Raises:
+            OutputError: for a file that exists without ``overwrite``.
+        """
+        self._made = []
+        for path in self.files():
+            if path.exists() and not self.overwrite:
+                remedy = "give --overwrite true or another predictions_dir"
+                raise OutputError(str(path), "does not exist yet", "a file", remedy)
+
+    def __call__(self, engine: Engine) -> None:
+        """Keep the samples of the engine's batch, (1, H, W) each, as they are stored."""
+        output: Any = engine.state.output
+        for item in output:
+            number = len(self._made)
+            values = convert_to_numpy(item["pred"])[0]
+            self._made.append(to_stored(values, self.dtype, str(self.data[number]["case"])))
+
+    def write(self, engine: Engine) -> None:
+        """Write all files; each appears only when it is whole."""
+        images = np.stack(self._made)
+        labels = np.array([item["label"] for item in self.data])
+        seeds = np.array([item["seed"] for item in self.data])
+        for k, name in enumerate(self.classes):
+            own = labels == k
+            path = self.output_dir / f"{name}_synthetic"
+            if "png" in self.formats:
+                self._write_png(path.with_suffix(".png"), images[own][:GRID_SAMPLES])
+            if "nifti" in self.formats:
+                self._write_nifti(path, name, images[own], seeds[own])
+        if "npz" in self.formats:
+            arrays = {"images": images, "labels": labels, "seeds": seeds, "classes": np.array(self.classes)}
+            about = {"unit": np.array(self.unit), "description": np.array(self.description)}
+            write_whole(self.output_dir / "synthetic.npz", _into(lambda file: np.savez_compressed(file, **arrays, **about)))
+        listed = [{"file": path.name, "samples": len(images) // len(self.classes)} for path in self.files()]
+        write_text(self.output_dir / MANIFEST_NAME, json.dumps(listed, indent=2) + "\n")
+        logger.info(f"{len(images)} synthetic patches written to {self.output_dir}")
+
+    def _write_png(self, path: Path, images: np.ndarray) -> None:
+        text = PngInfo()
+        text.add_text("Description", self.description)
+        picture = Image.fromarray(to_grey(tiled(images), self.window))
+        write_whole(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=text))
+
+    def _write_nifti(self, path: Path, name: str, images: np.ndarray, seeds: np.ndarray) -> None:
+        stack = nib.Nifti1Image(np.moveaxis(images, 0, 2), np.eye(4))
+        stack.header["descrip"] = self.description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
+        write_whole(path.with_suffix(".nii.gz"), lambda temporary: nib.save(stack, temporary))
+        about = {
+            "SyntheticData": True,
+            "NotForClinicalUse": True,
+            "Bundle": self.bundle,
+            "WeightsSha256": checkpoints.sha256(self.weights),
+            "Class": name,
+            "Unit": self.unit,
+            "Window": list(self.window),
+            "Seeds": [int(seed) for seed in seeds],
+        }
+        write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+
+
+def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Images (N, H, W) side by side in rows, with a line between them at their least value; x runs right, y down."""
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[2] + 1, images.shape[1] + 1
+    canvas = np.full((rows * height - 1, columns * width - 1), images.min(), images.dtype)
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        canvas[row * height : (row + 1) * height - 1, column * width : (column + 1) * width - 1] = image.T[::-1]
+    return canvas
+
+
+def to_grey(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
+    """Values in a unit as 8 bits over a window."""
+    low, high = window
+    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+
+
+def _into(write: Callable[[Any], None]) -> Callable[[str], None]:
+    """numpy adds a suffix to names, but not to open files."""
+
+    def to_path(path: str) -> None:
+        with open(path, "wb") as file:
+            write(file)
+
+    return to_path

@@ -1,0 +1,70 @@
+"""Training samples of methods that learn every class of patches side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.data import CacheDataset
+from torch import Tensor
+
+from common.errors import DataError
+from common.seeds import derive
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+"""(N, 1, H, W) in [-1, 1] and a source of chance -> the same shape."""
+
+
+class ClassPatches(CacheDataset):
+    """A sample holds one patch of every class, so that a batch of B samples holds B patches of each.
+
+    ``image`` is (K, H, W), channel k a patch of class k. The largest class is visited once an epoch; of the others
+    patches are drawn anew each epoch. A sample is a function of (``seed``, epoch, index) alone.
+
+    Args:
+        data: items with ``image``, ``class`` and ``case``.
+        transform: preprocessing to (1, H, W), without randomness.
+        classes: in the order of channels.
+        augmentation: applied to the patches of a sample, each drawn for itself.
+        seed: of drawing and augmentation.
+
+    Raises:
+        DataError: where a class has no patch.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable,
+        classes: Sequence[str],
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(data, transform, progress=False, copy_cache=False)
+        self.augmentation = augmentation
+        self.seed = seed
+        self.members = [[i for i, item in enumerate(data) if item["class"] == name] for name in classes]
+        for name, members in zip(classes, self.members, strict=True):
+            if not members:
+                raise DataError(f"class {name}", "has patches to train on", "none", "add some, or change --classes")
+
+    def __len__(self) -> int:
+        return max(map(len, self.members))
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        largest = len(self)
+        chosen = [
+            members[index if len(members) == largest else derive(self.seed, epoch, index, k) % len(members)]
+            for k, members in enumerate(self.members)
+        ]
+        patches = torch.stack([self.patch(number) for number in chosen])
+        if self.augmentation is not None:
+            patches = self.augmentation(patches, torch.Generator().manual_seed(derive(self.seed, epoch, index)))
+        return {"image": patches[:, 0], "case": ", ".join(str(self.data[number]["case"]) for number in chosen)}
+
+    def patch(self, number: int) -> Tensor:
+        """One preprocessed patch (1, H, W), as it is."""
+        value = self._cache[number]["image"]
+        return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)

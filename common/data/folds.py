@@ -1,0 +1,66 @@
+"""Cross-validation by patient."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from common.data.datalist import Item
+from common.errors import ConfigError, DataError
+
+
+def patient_folds(items: Sequence[Item], folds: int, seed: int, classes: Sequence[str]) -> list[list[Item]]:
+    """Deal the patients to folds, so that each fold tests patients of every class; all items of a patient together.
+
+    Patients with equal sets of classes are dealt in turn, in an order that follows from the seed.
+
+    Raises:
+        ConfigError: for fewer than two folds.
+        DataError: for a class with fewer patients than folds.
+    """
+    if folds < 2:
+        raise ConfigError("--folds", "is at least 2", folds, "raise it")
+    owned: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        owned[item["patient"]].add(item["class"])
+    for name in classes:
+        count = sum(name in own for own in owned.values())
+        if count < folds:
+            remedy = "add patients, lower --folds, or leave the class out of --classes"
+            raise DataError(f"class {name}", f"has at least {folds} patients, one a fold", count, remedy)
+    dealt = _deal(owned, folds, seed, classes)
+    parts = [[item for item in items if dealt[item["patient"]] == fold] for fold in range(folds)]
+    for fold, part in enumerate(parts):
+        if lacking := [name for name in classes if not any(item["class"] == name for item in part)]:
+            remedy = "lower --folds, or add patients"
+            raise DataError(f"fold {fold}", "tests every class", f"none of {', '.join(lacking)}", remedy)
+    return parts
+
+
+def _deal(owned: dict[str, set[str]], folds: int, seed: int, classes: Sequence[str]) -> dict[str, int]:
+    """The fold of each patient; those of the rarest kinds first, each to the fold that has fewest of its classes."""
+    order = np.random.default_rng(seed).permutation(sorted(owned)).tolist()
+    kinds = {patient: tuple(sorted(own)) for patient, own in owned.items()}
+    frequency = {kind: list(kinds.values()).count(kind) for kind in set(kinds.values())}
+    counts = np.zeros((folds, len(classes)), int)
+    dealt = {}
+    for patient in sorted(order, key=lambda patient: (frequency[kinds[patient]], kinds[patient])):
+        own = [k for k, name in enumerate(classes) if name in owned[patient]]
+        fold = int(np.lexsort((counts.sum(axis=1), counts[:, own].sum(axis=1)))[0])
+        dealt[patient] = fold
+        counts[fold, own] += 1
+    return dealt
+
+
+def require_disjoint(training: Sequence[Item], test: Sequence[Item]) -> None:
+    """Refuse training and test cases that share a patient.
+
+    Raises:
+        DataError: naming the patient.
+    """
+    both = sorted({item["patient"] for item in training} & {item["patient"] for item in test})
+    if both:
+        value = f"patient '{both[0]}' in both" + (f", and {len(both) - 1} more" if len(both) > 1 else "")
+        raise DataError("fold", "trains and tests on different patients (leak)", value, "deal folds by patient")

@@ -1,0 +1,54 @@
+"""``python -m common.data make-datalist --layout rois``: cut volumes with masks of lesions to patches, and list them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.data.datalist import Item, write_datalist
+from common.data.findings import Finding
+from common.data.lesions import check_patches, split_lesions
+from common.data.rois import MARGIN, SIZE, cut_cases
+from common.errors import ConfigError
+
+ROIS = "rois"
+
+
+def add_roi_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the layout ``rois``."""
+    group = parser.add_argument_group("layout rois", "ROOT/<case>/<source>.nii.gz with masks ROOT/<case>/<class>.nii.gz")
+    group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
+    group.add_argument("--size", type=int, default=SIZE, help="pixels of a patch a side, by bicubic interpolation")
+    group.add_argument("--margin", type=float, default=MARGIN, help="surroundings on each side, of the lesion's extent")
+    group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
+
+
+def make_roi_datalist(options: argparse.Namespace) -> int:
+    """Cut the patches beside the datalist, split them by patient and write it.
+
+    Raises:
+        ConfigError: where no classes are named.
+    """
+    if not options.classes:
+        raise ConfigError("--classes", "names the masks of lesions", "none", "give --classes cyst,metastasis,...")
+    out, source = Path(options.out), options.source or "ct"
+    classes = [name.strip() for name in options.classes.split(",")]
+    items = cut_cases(
+        options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
+        options.one_patient_per_file,
+    )  # fmt: skip
+    lists = split_lesions(items, options.fractions, options.seed)
+    about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}
+    window = "none applied: patches keep the volume's unit, target_window of the training scales them"
+    write_datalist(lists, out, **about, source=source, classes=classes, interpolation="cubic spline", window=window)
+    for key, own in lists.items():
+        counts = ", ".join(f"{name} {sum(item['class'] == name for item in own)}" for name in classes)
+        print(f"{key}: {len(own)} patches of {len({item['patient'] for item in own})} patients ({counts})")
+    print(f"written to {out}")
+    return 0
+
+
+def check_listed_patches(lists: dict[str, list[Item]]) -> list[Finding]:
+    """The findings about patches by class, of the size that most of them have; none where the cases have no class."""
+    items = [item for own in lists.values() for item in own if "class" in item]
+    return check_patches(items, SIZE) if items else []

@@ -1,0 +1,60 @@
+"""Features of patches for comparing sets of them, without any download."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WIDTHS = (16, 32, 64, 128)
+CALIBRATION = 64
+"""Random textures that set the scale of the features."""
+
+
+class RandomFeatures(nn.Module):
+    """A convolutional network that was never trained, its weights drawn once from a fixed seed.
+
+    For images far from natural ones, random networks are recommended feature extractors (Naeem et al. 2020, section 4).
+    Each of four layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives the mean and the logarithm of the deviation of
+    its maps over the patch. Features are standardised once and for all, by random textures of several grains, so that
+    numbers of different data compare: (N, 1, H, W) in [-1, 1] -> (N, 480).
+
+    Args:
+        seed: of weights and textures; numbers compare only where it is the same.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        before = 1
+        for number, width in enumerate(WIDTHS):
+            weight = torch.empty(width, before, 3, 3)
+            nn.init.orthogonal_(weight, gain=2**0.5, generator=generator)
+            self.register_buffer(f"weight_{number}", weight)
+            before = width
+        textures = self._pooled(_textures(generator))
+        self.register_buffer("centre", textures.mean(0))
+        self.register_buffer("spread", textures.std(0))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Features of a batch."""
+        return (self._pooled(patches) - self.get_buffer("centre")) / self.get_buffer("spread")
+
+    @torch.no_grad()
+    def _pooled(self, x: Tensor) -> Tensor:
+        pooled = []
+        for number in range(len(WIDTHS)):
+            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+            x = F.leaky_relu(F.conv2d(padded, self.get_buffer(f"weight_{number}"), stride=2), 0.2)
+            pooled += [x.mean((2, 3)), (x.std((2, 3)) + 1e-3).log()]
+        return torch.cat(pooled, dim=1)
+
+
+def _textures(generator: torch.Generator) -> Tensor:
+    """Sums of a constant and of noise at four grains, each of random strength: (N, 1, 64, 64) in [-1, 1]."""
+    total = torch.rand(CALIBRATION, 1, 1, 1, generator=generator) * 2 - 1
+    for side in (64, 32, 16, 4):
+        noise = torch.randn(CALIBRATION, 1, side, side, generator=generator)
+        strength = 10 ** (-2 * torch.rand(CALIBRATION, 1, 1, 1, generator=generator))
+        total = total + strength * F.interpolate(noise, (64, 64), mode="bicubic")
+    return total.clamp(-1, 1)

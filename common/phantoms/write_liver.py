@@ -1,0 +1,53 @@
+"""Liver phantoms as files: volumes with masks of their lesions, and the patches cut from them as from a user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from common.data.datalist import write_datalist
+from common.data.lesions import FRACTIONS, split_lesions
+from common.data.rois import cut_cases
+from common.phantoms.liver import LESIONS, liver
+from common.phantoms.write import DESCRIPTION, case_name, case_seed, check_at_least, new_folder, save
+
+PATCHES = "patches"
+
+
+def write_liver_lesions(
+    root: Path, cases: int, spacing: float, seed: int, fractions: Sequence[float] = FRACTIONS
+) -> None:
+    """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
+
+    A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches stand under
+    ``patches/<class>`` and are listed in ``datalist.json``, split by patient. All files appear when the last is done.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many patients, each with two or three lesions of every class.
+        spacing: of pixels, in mm.
+        seed: case ``i`` depends on ``(seed, i)`` alone.
+        fractions: of patients for training, validation and test.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    root = Path(os.path.abspath(root))
+    check_at_least("cases", cases, 3)
+    check_at_least("seed", seed, 0)
+    with new_folder(root) as partial:
+        for index in tqdm(range(cases), desc="phantoms", unit="case"):
+            folder = partial / case_name(index)
+            folder.mkdir()
+            phantom = liver(case_seed(seed, index), spacing)
+            save(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
+            for name, mask in phantom.masks.items():
+                save(folder / f"{name}.nii.gz", mask.astype(np.uint8), phantom.affine)
+        items = cut_cases(partial, partial / PATCHES, LESIONS, one_patient_per_file=True)
+        about = {"description": DESCRIPTION, "seed": seed, "spacing_mm": spacing}
+        write_datalist(split_lesions(items, fractions, seed), partial / "datalist.json", **about)
