@@ -105,7 +105,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
 
 
 def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) -> dict[str, list[Item]]:
-    """Split by patient, patients with the same classes of lesions among themselves, so that no section lacks a class."""
+    """Split by patient, those with the same classes of lesions among themselves, so that no section lacks a class."""
     classes: dict[str, set[str]] = defaultdict(set)
     for item in items:
         classes[item["patient"]].add(item["class"])

@@ -1,4 +1,4 @@
-"""``python -m common.data make-datalist --layout rois``: cut volumes with masks of lesions to patches, and list them."""
+"""``python -m common.data make-datalist --layout rois``: cut volumes with masks of lesions, and list the patches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ ROIS = "rois"
 
 def add_roi_options(parser: argparse.ArgumentParser) -> None:
     """The options of the layout ``rois``."""
-    group = parser.add_argument_group("layout rois", "ROOT/<case>/<source>.nii.gz with masks ROOT/<case>/<class>.nii.gz")
+    about = "ROOT/<case>/<source>.nii.gz, or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
+    group = parser.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
     group.add_argument("--size", type=int, default=SIZE, help="pixels of a patch a side, by bicubic interpolation")
     group.add_argument("--margin", type=float, default=MARGIN, help="surroundings on each side, of the lesion's extent")

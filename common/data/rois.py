@@ -16,6 +16,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from common.data.datalist import Item
+from common.data.dicom_series import read_series
 from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.layouts import NIFTI, patients_of
 from common.data.nifti import read_volume
@@ -72,9 +73,7 @@ def cut_rois(
             yield _cut(values, affine, steps, (low, high + 1), box[2].start + place, size, margin)
 
 
-def _cut(
-    values: NDArray, affine: NDArray, steps: NDArray, box: tuple, place: int, size: int, margin: float
-) -> Roi:
+def _cut(values: NDArray, affine: NDArray, steps: NDArray, box: tuple, place: int, size: int, margin: float) -> Roi:
     low, high = box
     side = float(((high - low) * steps[:2]).max() * (1 + 2 * margin))
     pixel = side / size / steps[:2]  # of the patch, in voxels of the volume
@@ -129,7 +128,9 @@ def cut_cases(
     folders = _case_folders(root, source)
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
     if taken := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
-        raise OutputError(str(out), "holds no patches yet", f"{', '.join(taken)}", "remove them or choose another --out")
+        raise OutputError(
+            str(out), "holds no patches yet", f"{', '.join(taken)}", "remove them or choose another --out"
+        )
     items, rows = [], []
     for folder in tqdm(folders, desc="cutting", unit="case"):
         for item, roi in _case(folder, source, classes, size, margin, out):
@@ -170,7 +171,7 @@ def _case(
 
 def _volume(folder: Path, source: str) -> tuple[NDArray, NDArray]:
     path = _nifti(folder, source)
-    return read_volume(path, folder.name)  # type: ignore[arg-type]
+    return read_volume(path, folder.name) if path is not None else read_series(folder / source, folder.name)
 
 
 def _nifti(folder: Path, name: str) -> Path | None:
@@ -179,9 +180,9 @@ def _nifti(folder: Path, name: str) -> Path | None:
 
 def _case_folders(root: Path, source: str) -> list[Path]:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [folder for folder in folders if _nifti(folder, source) is not None]
+    found = [folder for folder in folders if _nifti(folder, source) is not None or (folder / source).is_dir()]
     if not found:
-        rule = f"holds cases, ROOT/<case>/{source}.nii.gz with masks ROOT/<case>/<class>.nii.gz"
+        rule = f"holds cases, ROOT/<case>/{source}.nii.gz (or a folder of DICOM) with masks ROOT/<case>/<class>.nii.gz"
         raise DataError(str(root), rule, "none", "correct --root or --source")
     return found
 

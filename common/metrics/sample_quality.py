@@ -68,7 +68,7 @@ def nearest_training(images: Tensor, training: Tensor) -> Nearest:
 def copied(made: Nearest, held_out: Nearest) -> Tensor:
     """Which samples (N,) are closer to a training image than every held-out real image is: the threshold is data's own.
 
-    A sample must be closer than all M real ones, which by chance happens to one in M + 1; see :func:`chance_limit`.
+    A sample must be closer than all M real ones; by chance one in M + 1 is, see :func:`chance_limit`.
     """
     return made.closeness < held_out.closeness.min()
 
@@ -82,7 +82,7 @@ def chance_limit(held_out: int) -> float:
 
 
 def memorisation_verdict(share: float, held_out: int) -> str:
-    """In words, from the share of copied samples and the number of held-out real images that they were compared with."""
+    """In words, from the share of copied samples and the number of held-out real images beside them."""
     found = f"{share:.0%} of samples closer to a training patch than any of {held_out} held-out ones is"
     if share > chance_limit(held_out):
         return f"COPIES training patches: {found}, chance allows {chance_limit(held_out):.0%}"

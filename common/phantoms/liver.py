@@ -3,12 +3,12 @@
 Three classes after their radiological description:
 
 - cysts: of water's density (0 to 20 HU), homogeneous, with a sharp edge and no visible wall (Mortele and Ros 2001);
-- metastases: below the liver's density, ill-defined, often with an enhancing rim and a darker middle (Sica et al. 2000);
+- metastases: below the liver's density, ill-defined, often with a rim and a darker middle (Sica et al. 2000);
 - hemangiomas: globular nodules at the edge that enhance like blood, around a middle not yet filled (Quinn and Benjamin
   1992).
 
-The classes overlap on purpose: dense cysts and necrotic metastases, faint nodules and broken rims, small lesions blurred
-by the scanner, noise.
+The classes overlap on purpose: dense cysts and necrotic metastases, faint nodules and broken rims, small lesions
+blurred by the scanner, noise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, special
 from scipy.spatial.transform import Rotation
 
 from common.errors import ConfigError
@@ -174,7 +174,7 @@ def _directions(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
+    return special.expit(x)
 
 
 PAINTERS = {"cyst": _cyst, "metastasis": _metastasis, "hemangioma": _hemangioma}

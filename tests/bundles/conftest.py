@@ -11,12 +11,12 @@ from bundle_commands import BUNDLES, UNCONDITIONAL, Bundle, ok
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of what only a translation from a source has are not collected for bundles without one."""
+    """Tests of what only bundles with a source have, or only those without one, are not collected for the others."""
 
     def asked(item) -> bool:
-        own = getattr(item, "callspec", None)
-        unconditional = own is not None and own.params.get("bundle") in UNCONDITIONAL
-        return not (unconditional and item.get_closest_marker("translation"))
+        name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
+        other = "translation" if name in UNCONDITIONAL else "unconditional"
+        return name is None or item.get_closest_marker(other) is None
 
     config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
     items[:] = [item for item in items if asked(item)]

@@ -63,7 +63,7 @@ class Pair(nn.Module):
         return (x * self.weight[:, None, None]).sum(1, keepdim=True)
 
 
-def by_hand(mode: str, pool_size: int = 0, **weights: float) -> ResCycleGan:
+def by_hand(mode: str, pool_size: int = 0, margin: int = 0, **weights: float) -> ResCycleGan:
     networks = {
         "generator_ab": Scale(0.5),
         "generator_ba": Scale(3.0),
@@ -71,7 +71,7 @@ def by_hand(mode: str, pool_size: int = 0, **weights: float) -> ResCycleGan:
         "discriminator_b": Scale(4.0),
     }
     loss = AdversarialLoss("least_squares")
-    return ResCycleGan(Pair(), mode, weights or ALL, loss, pool_size, **networks)
+    return ResCycleGan(Pair(), mode, weights or ALL, loss, pool_size, margin, **networks)
 
 
 def batch(a: float = A, b: float = B) -> dict[str, Tensor]:
@@ -194,8 +194,23 @@ def test_what_lies_outside_the_window_of_the_source_counts_as_minus_one() -> Non
     image = torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9, 1.7, -1.7])
     expected = torch.tensor([-1, 0.6, 0.7, 0.8, -1, 1, -1])
     method = by_hand("cross")
-    assert torch.equal(method.seen(image, source), expected)
-    assert torch.equal(method.seen(source, source), torch.tensor([-1, -1, 0.5, 1, -1, 0.2, 0.2]))
+    row = (1, 1, 1, -1)
+    assert torch.equal(method.seen(image.view(row), source.view(row)).flatten(), expected)
+    own = torch.tensor([-1, -1, 0.5, 1, -1, 0.2, 0.2])
+    assert torch.equal(method.seen(source.view(row), source.view(row)).flatten(), own)
+
+
+@pytest.mark.parametrize(("margin", "hidden"), [(0, 1), (1, 9), (2, 25)])
+def test_the_surroundings_of_what_lies_outside_are_hidden_too(margin: int, hidden: int) -> None:
+    """One voxel of bone hides a square of 2 margin + 1 pixels; the slice's border hides nothing."""
+    source = torch.zeros(2, 1, 8, 9)
+    source[1, 0, 3, 5] = 2.5
+    image = torch.full_like(source, 0.4)
+    seen = by_hand("cross", margin=margin).seen(image, source)
+    assert torch.equal(seen[0], image[0])
+    assert int((seen[1] == -1).sum()) == hidden
+    rows, columns = slice(3 - margin, 4 + margin), slice(5 - margin, 6 + margin)
+    assert bool((seen[1, 0, rows, columns] == -1).all())
 
 
 @pytest.mark.parametrize("mode", ["registered", "cross"])

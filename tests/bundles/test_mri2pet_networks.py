@@ -28,7 +28,7 @@ def test_the_refiner_sees_all_maps_and_the_sketch() -> None:
     x = maps(16, 16, 16)
     sketch = network.stages[0](x)
     assert torch.equal(network(x), network.stages[1](torch.cat([x, sketch], dim=1)))
-    network.in_use.fill_(1)
+    network.get_buffer("in_use").fill_(1)
     assert torch.equal(network(x), sketch)
 
 

@@ -272,7 +272,7 @@ def test_the_sketcher_and_its_judge_rest_while_the_refiner_learns(tmp_path: Path
 
     def changed(before: str, after: str) -> set[str]:
         names = [name for name, value in kept[before].items() if not torch.equal(value, kept[after][name])]
-        return {".".join(name.split(".")[1:4 if name.startswith("gen") else 2]) for name in names}
+        return {".".join(name.split(".")[1 : 4 if name.startswith("gen") else 2]) for name in names}
 
     assert changed("start", "second stage") == {"cascade.stages.0", "stage_1", "cascade.in_use"}
     assert changed("second stage", "end") == {"cascade.stages.1", "stage_2"}

@@ -98,8 +98,8 @@ def test_any_size_is_kept(sides: tuple[int, int, int]) -> None:
 def test_later_stages_see_the_source_and_the_output_before(stages: int) -> None:
     cascade = AutoContext(stages, width=2)
     assert [convolutions(stage)[0].in_channels for stage in cascade.stages] == [1, 2, 2][:stages]
-    assert cascade.target_scale.tolist() == [0.0, 1.0]
-    assert int(cascade.in_use) == stages
+    assert cascade.get_buffer("target_scale").tolist() == [0.0, 1.0]
+    assert int(cascade.get_buffer("in_use")) == stages
 
 
 def test_residuals_add_the_source_in_every_stage_and_never_twice() -> None:
@@ -115,9 +115,9 @@ def test_residuals_add_the_source_in_every_stage_and_never_twice() -> None:
 
 def test_the_scale_of_the_target_travels_with_the_weights() -> None:
     trained, loaded = AutoContext(1, width=1), AutoContext(1, width=1)
-    trained.target_scale.copy_(torch.tensor([812.0, 390.5]))
+    trained.get_buffer("target_scale").copy_(torch.tensor([812.0, 390.5]))
     loaded.load_state_dict(trained.state_dict())
-    assert loaded.target_scale.tolist() == [812.0, 390.5]
+    assert loaded.get_buffer("target_scale").tolist() == [812.0, 390.5]
 
 
 def test_no_stage_is_refused() -> None:

@@ -277,8 +277,9 @@ def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
 def test_published_settings() -> None:
     method = method_of("train")
     assert sum(weight.numel() for weight in method.cascade.stages[0].parameters()) == 3_638_593
-    assert method.methods[0].reduction == "sum"  # type: ignore[attr-defined]
-    assert method.methods[0].adversarial_loss.discriminator_factor == 1  # type: ignore[attr-defined]
+    first: Any = method.methods[0]
+    assert first.reduction == "sum"
+    assert first.adversarial_loss.discriminator_factor == 1
     settings = BUNDLE.raw("train")
     assert settings["patch_size"] == [32, 32, 32]
     assert settings["learning_rate"] == 1e-4
@@ -290,5 +291,5 @@ def test_the_switches_of_the_configuration_reach_the_method() -> None:
     assert len(method.methods) == len(method.cascade.stages) == 3
     voxels = math.prod(BUNDLE.own("demo")["patch_size"])
     assert method.loss_weights == {"adversarial": 0.5, "l1": voxels, "gdl": voxels}
-    first = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
-    assert first.in_channels == 1
+    judging = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
+    assert judging.in_channels == 1

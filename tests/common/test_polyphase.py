@@ -18,7 +18,7 @@ def test_phases_of_a_row() -> None:
 
 
 @pytest.mark.parametrize("sides", [(8, 6, 4), (7, 5, 9), (1, 2, 3)])
-@pytest.mark.parametrize(("kernel", "dilation"), [(3, 2), (5, 2), (3, 3)])
+@pytest.mark.parametrize(("kernel", "dilation"), [(3, 2), (5, 2), (3, 3), (7, 1), (7, 2), (9, 2)])
 def test_output_and_gradients_equal_the_dilated_convolution(sides, kernel, dilation) -> None:
     torch.manual_seed(0)
     arguments = {"kernel_size": kernel, "dilation": dilation, "padding": kernel // 2 * dilation}

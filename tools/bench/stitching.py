@@ -1,7 +1,7 @@
 """What the stitching of 3-D patches costs, each way beside the one it replaces.
 
-python tools/bench/stitching.py              # 125 windows of the published generator, about ten minutes
-python tools/bench/stitching.py --stride 16  # 27 windows
+python tools/bench/stitching.py              # 125 windows of the published generator, a quarter of an hour
+python tools/bench/stitching.py --stride 16  # 27 windows, ten minutes
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.
 """
@@ -128,12 +128,14 @@ def main() -> None:
     if options.child:
         child(options.child, options.memory_shape)
         return
+    rows: list[Row] = [("case", "before s", "after s", "ratio", "difference / memory")]
+    # first, since on Linux a process inherits the peak of the one that started it
+    rows += memory(options.memory_shape)
     with torch.no_grad():
-        rows: list[Row] = [("case", "before s", "after s", "ratio", "difference / memory"), *layers(options.repeats)]
+        rows += layers(options.repeats)
         rows += stitching((options.side,) * 3, options.stride, batch_size=4)
         if single_device().type != "cpu":
             rows += stitching(PUBLISHED, 8, batch_size=65)
-    rows += memory(options.memory_shape)
     for name, *cells in rows:
         print(f"{name:44}" + "".join(f"{cell:>12}" for cell in cells[:-1]) + f"{cells[-1]:>22}")
 

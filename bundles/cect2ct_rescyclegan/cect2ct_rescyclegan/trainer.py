@@ -69,13 +69,15 @@ class ResCycleGan(CycleGan):
     - ``cross``: D_C tells (a, G_AB(a)), as real, from (G_BA(b), b); the generators want the opposite.
     - ``off``: no third discriminator.
 
-    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1.
-    Bone would otherwise outshine the vessels that they are to judge.
+    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1,
+    and so do those within ``margin`` pixels of one. Bone, and the edge of the skull, whose voxels are part bone and
+    inside the window, would otherwise outshine the vessels that they are to judge.
 
     Args:
         discriminator_pair: judges pairs, (B, 2, H, W) -> logits.
         pair_mode: see above.
         pool_size: of each discriminator's history.
+        margin: pixels around what lies outside the window that discriminators do not see; generators act there too.
         **cyclegan: arguments of :class:`common.cyclegan.CycleGan`.
     """
 
@@ -86,19 +88,23 @@ class ResCycleGan(CycleGan):
         loss_weights: Mapping[str, float],
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
+        margin: int = 1,
         **cyclegan: Any,
     ) -> None:
         used = {name: weight for name, weight in loss_weights.items() if name != "pair" or pair_mode != "off"}
         super().__init__(loss_weights=used, adversarial_loss=adversarial_loss, pool_size=pool_size, **cyclegan)
         self.pair_mode = pair_mode
+        self.margin = margin
         if self.uses("pair"):
             self.discriminators["discriminator_pair"] = discriminator_pair
             self.pools["pair_ab"] = ImagePool(pool_size)
             self.pools["pair_ba"] = ImagePool(pool_size)
 
     def seen(self, image: Tensor, source: Tensor) -> Tensor:
-        """The image inside the window, where its source lies there too."""
-        return torch.where(source.abs() <= 1, image.clamp(-1, 1), -torch.ones_like(image))
+        """The image inside the window, where its source lies there too and so do the source's pixels around."""
+        beyond = (source.abs() > 1).to(image.dtype)
+        hidden = F.max_pool2d(beyond, 2 * self.margin + 1, stride=1, padding=self.margin) > 0
+        return torch.where(hidden, -torch.ones_like(image), image.clamp(-1, 1))
 
     def _synthetic_pairs(self, batch: Batch, fakes: Batch) -> tuple[Tensor, Tensor]:
         """(a, G_AB(a)) and (G_BA(b), b), as D_C sees them."""

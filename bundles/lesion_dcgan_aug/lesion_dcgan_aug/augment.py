@@ -10,7 +10,9 @@ from torch.nn import functional as F
 
 
 class ClassicAugmentation:
-    """Random rotation, flip, translation and scale in one bilinear interpolation; beyond the patch it is mirrored.
+    """Random rotation, flip, translation and scale in one interpolation; beyond its border the patch is mirrored.
+
+    The interpolation is bicubic, which keeps most of the noise: smooth ones would differ from those to be classified.
 
     Args:
         rotation: largest angle in degrees, both ways.
@@ -40,10 +42,11 @@ class ClassicAugmentation:
         mirror = torch.where((draw[:, 2] < 0.5) & self.flip, -1.0, 1.0)
         shift = (draw[:, 3:] * 2 - 1) * 2 * self.translation
         cos, sin = angle.cos() * factor, angle.sin() * factor
-        first, second = torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)
-        return torch.stack([first, second], 1)
+        rows = ([cos * mirror, -sin, shift[:, 0]], [sin * mirror, cos, shift[:, 1]])
+        return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
     def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, 1, H, W) -> the same shape, each patch moved in its own way."""
+        """(N, 1, H, W) in [-1, 1] -> the same shape and range, each patch moved in its own way."""
         grid = F.affine_grid(self.matrices(len(patches), generator), list(patches.shape), align_corners=False)
-        return F.grid_sample(patches, grid, padding_mode="reflection", align_corners=False)
+        moved = F.grid_sample(patches, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+        return moved.clamp(-1, 1)

@@ -68,9 +68,11 @@ def read_cell(folder: Path, fold: int, seed: int, arm: Arm, settings: Mapping[st
         content = json.loads(path.read_text(encoding="utf-8"))
         cell = Cell(**{**content, "arm": Arm(**content["arm"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(str(path), "is a cell of the study", f"{type(error).__name__} ({error})", "remove it") from error
+        reason = f"{type(error).__name__} ({error})"
+        raise DataError(str(path), "is a cell of the study", reason, "remove it") from error
     different = sorted(name for name in settings if cell.settings.get(name) != json.loads(json.dumps(settings[name])))
     if different:
+        rule = "was made with the settings of this study"
         remedy = f"remove {folder}, or give another --output_dir"
-        raise ConfigError(str(path), "was made with the settings of this study", f"other {', '.join(different)}", remedy)
+        raise ConfigError(str(path), rule, f"other {', '.join(different)}", remedy)
     return cell

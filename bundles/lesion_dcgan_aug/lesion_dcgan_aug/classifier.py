@@ -15,8 +15,8 @@ from common.seeds import derive
 class LesionClassifier(nn.Module):
     """Three pairs of convolution and max-pooling, two fully connected layers, dropout 0.5 before the last.
 
-    Patches (B, 1, 64, 64) in [-1, 1] -> logits (B, K). Intensities are standardised by ``mean`` and ``deviation``, which
-    are fitted to the training patches and kept with the weights.
+    Patches (B, 1, 64, 64) in [-1, 1] -> logits (B, K). Intensities are standardised by ``mean`` and ``deviation``,
+    which are fitted to the training patches and kept with the weights.
 
     Args:
         classes: K.

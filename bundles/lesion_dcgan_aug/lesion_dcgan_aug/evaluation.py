@@ -31,7 +31,7 @@ from common.metrics.sample_quality import (
     memorisation_verdict,
     nearest_training,
 )
-from common.report import Report, format_table, summarise, write_report, write_tables
+from common.report import Picture, Report, format_table, summarise, write_report, write_tables
 from common.runs import LOG_NAME, RUN_NAME
 from common.seeds import derive
 from common.settings import running_config
@@ -45,8 +45,8 @@ MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
 REPEATS = 10
 """Draws of n samples over which a KID is averaged."""
 HOW = (
-    "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features of "
-    "a fixed random convolutional network; kid_classifier: on the last hidden layer of a classifier trained on the "
+    "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features "
+    "of a fixed random convolutional network; kid_classifier: on the last hidden layer of a classifier trained on the "
     "training patients; both means over 10 draws. real_floor: real training patches in place of samples; noise: "
     "Gaussian noise with the class's mean and deviation."
 )
@@ -98,6 +98,7 @@ class SampleEvaluation:
     samples: int = 200
     seed: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
+    verdicts: list[str] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
@@ -113,8 +114,9 @@ class SampleEvaluation:
         real = {name: self._real(name) for name in self.classes}
         judge = self._judge()
         everything = torch.cat([own.training for own in real.values()])
-        features = {"kid": RandomFeatures(), "kid_classifier": _hidden(judge, everything)}
-        self.rows, self.verdicts, pictures = [], [], []
+        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": _hidden(judge, everything)}
+        self.rows, self.verdicts = [], []
+        pictures: list[Picture] = []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
             held_out = nearest_training(real[name].test, real[name].training)
             sets = {

@@ -1,4 +1,4 @@
-"""The GANs of one training fold: an ordinary training run of this bundle that knows the fold's training patients only."""
+"""The GANs of one training fold: an ordinary training run of this bundle that knows that fold's patients alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from common.seeds import derive
 
 logger = logging.getLogger(__name__)
 VALIDATION = 0.15
-"""Part of a fold's training patients by which the GANs' best epoch is chosen; they are training patients nevertheless."""
+"""Part of a fold's training patients by which the GANs' best epoch is chosen; training patients nevertheless."""
 DONE = "done.json"
 OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_data", "datalist", "seed", "resume")
 """Settings that a fold's run has of its own."""

@@ -26,9 +26,7 @@ class Latent:
         self.dim = dim
         self.classes = classes
 
-    def draw(
-        self, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None
-    ) -> Tensor:
+    def draw(self, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None) -> Tensor:
         """(*shape, dim), from PyTorch's own source of chance or the one given."""
         return torch.rand(*shape, self.dim, generator=generator, device=device) * 2 - 1
 

@@ -54,7 +54,7 @@ class ClassGenerators(nn.Module):
         self.generators = nn.ModuleList(DcganGenerator(latent_dim, width) for _ in range(classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run and the class selects, so that shapes are static."""
+        """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run and the class selects: shapes stay static."""
         z, chosen = x[:, : self.latent_dim], x[:, self.latent_dim :]
         pred = torch.zeros(1, device=x.device)
         for k, generator in enumerate(self.generators):
@@ -73,6 +73,7 @@ class ConditionalGenerator(nn.Module):
     def __init__(self, classes: int = 3, latent_dim: int = 100, width: int = 64) -> None:
         super().__init__()
         self.classes = classes
+        self.latent_dim = latent_dim
         self.generator = DcganGenerator(latent_dim + classes, width)
 
     def forward(self, x: Tensor) -> Tensor:

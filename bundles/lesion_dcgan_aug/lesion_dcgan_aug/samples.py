@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +132,7 @@ class SampleExporter:
             if "nifti" in self.formats:
                 self._write_nifti(path, name, images[own], seeds[own])
         if "npz" in self.formats:
-            arrays = {"images": images, "labels": labels, "seeds": seeds, "classes": np.array(self.classes)}
-            about = {"unit": np.array(self.unit), "description": np.array(self.description)}
-            write_whole(self.output_dir / "synthetic.npz", _into(lambda file: np.savez_compressed(file, **arrays, **about)))
+            self._write_npz(self.output_dir / "synthetic.npz", images=images, labels=labels, seeds=seeds)
         listed = [{"file": path.name, "samples": len(images) // len(self.classes)} for path in self.files()]
         write_text(self.output_dir / MANIFEST_NAME, json.dumps(listed, indent=2) + "\n")
         logger.info(f"{len(images)} synthetic patches written to {self.output_dir}")
@@ -144,6 +142,16 @@ class SampleExporter:
         text.add_text("Description", self.description)
         picture = Image.fromarray(to_grey(tiled(images), self.window))
         write_whole(path, lambda temporary: picture.save(temporary, "PNG", pnginfo=text))
+
+    def _write_npz(self, path: Path, **arrays: np.ndarray) -> None:
+        texts = {"classes": self.classes, "unit": self.unit, "description": self.description}
+        content: dict[str, Any] = {**arrays, **{name: np.array(text) for name, text in texts.items()}}
+
+        def write(temporary: str) -> None:
+            with open(temporary, "wb") as file:  # numpy adds a suffix to names, but not to open files
+                np.savez_compressed(file, **content)
+
+        write_whole(path, write)
 
     def _write_nifti(self, path: Path, name: str, images: np.ndarray, seeds: np.ndarray) -> None:
         stack = nib.Nifti1Image(np.moveaxis(images, 0, 2), np.eye(4))
@@ -178,13 +186,3 @@ def to_grey(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
     """Values in a unit as 8 bits over a window."""
     low, high = window
     return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-
-
-def _into(write: Callable[[Any], None]) -> Callable[[str], None]:
-    """numpy adds a suffix to names, but not to open files."""
-
-    def to_path(path: str) -> None:
-        with open(path, "wb") as file:
-            write(file)
-
-    return to_path

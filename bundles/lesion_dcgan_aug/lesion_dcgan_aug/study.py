@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -41,9 +42,9 @@ SCORE = "balanced_accuracy"
 class Study:
     """Train the classifier on every fold, seed and augmentation, and write what came of it under ``output_dir/study``.
 
-    Whatever is fitted, the GANs and the classifier's normalisation, is fitted to the fold's training patients. First the
-    classic sizes are run; GAN samples are then added on top of the size above 0 whose mean score over all folds is best.
-    Each cell is a file; an interrupted study goes on where it was.
+    Whatever is fitted, the GANs and the classifier's normalisation, is fitted to the fold's training patients. First
+    the classic sizes are run; GAN samples are then added on top of the size above 0 whose mean score over all folds is
+    best. Each cell is a file; an interrupted study goes on where it was.
 
     Args:
         cases: items by section; their split is not used here.
@@ -87,6 +88,7 @@ class Study:
                 raise ConfigError(f"--{name}", "holds numbers of 0 or more, each once", sizes, "correct it")
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
+        self.gan_settings = {**_train_settings(self.train_config), **changed_settings(running_config())}
 
     def run(self) -> list[Cell]:
         """Run all cells that are not there yet, write tables, figure and report, print the table."""
@@ -145,15 +147,12 @@ class Study:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
         epochs = max(1, int(self.gan_settings.get("max_epochs", 1)))
         share = self._gan_work() / epochs
-        network = train_fold_gan(
+        return train_fold_gan(
             folder, Path(self.train_config), self.gan_settings, training, derive(seed, fold, 5),
             lambda: self.bar.update(share),
         )  # fmt: skip
-        return network
 
-    def _outcome(
-        self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float
-    ) -> Cell:
+    def _outcome(self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float) -> Cell:
         matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
         named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
         return Cell(fold, seed, arm, matrix.tolist(), named, round(seconds, 1), self.settings)
@@ -171,7 +170,6 @@ class Study:
     def _settings(self) -> dict[str, Any]:
         """What a cell depends on: its file of another study is not taken for one of this."""
         self._index = {item["case"]: number for number, item in enumerate(self.items)}
-        self.gan_settings = {**_train_settings(self.train_config), **changed_settings(running_config())}
         about = {key: self.gan_settings[key] for key in GAN_KEYS if key in self.gan_settings}
         listed = sorted((item["case"], item["patient"], item["class"]) for item in self.items)
         digest = hashlib.sha256(self.patches.numpy().tobytes() + json.dumps(listed).encode()).hexdigest()
@@ -201,6 +199,4 @@ GAN_KEYS = ("width", "max_epochs", "samples_per_epoch", "batch_size", "learning_
 
 
 def _train_settings(path: str) -> dict[str, Any]:
-    from monai.bundle import ConfigParser
-
     return changed_settings(ConfigParser.load_config_file(path))

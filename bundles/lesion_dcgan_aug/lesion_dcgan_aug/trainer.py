@@ -67,8 +67,8 @@ class ClassGans(GanMethod):
 class AcGan(ClassGans):
     """One conditional GAN whose discriminator names the class too (Odena et al. 2017, eq. 2 and 3).
 
-    Named losses: ``adversarial`` and ``class`` (generator), ``discriminator`` and ``discriminator_class``. The weight of
-    ``class`` counts for both networks.
+    Named losses: ``adversarial`` and ``class`` (generator), ``discriminator`` and ``discriminator_class``. The weight
+    of ``class`` counts for both networks.
 
     Args:
         **method: arguments of :class:`ClassGans`; the discriminator is (B, 1, H, W) -> logits (B, 1 + K).

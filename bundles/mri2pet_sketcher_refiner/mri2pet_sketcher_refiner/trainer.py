@@ -19,8 +19,8 @@ STAGES = ("sketcher", "refiner")
 class RegionGan(ConditionalGan):
     """A conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
 
-    Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion``, ``nawm``
-    and ``mask``, (B, 1, X, Y, Z), zeros where a case has none.
+    Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion``,
+    ``nawm`` and ``mask``, (B, 1, X, Y, Z), zeros where a case has none.
     """
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
@@ -34,7 +34,7 @@ class RegionGan(ConditionalGan):
 
 
 class SketcherRefinerGan(StagedMethod):
-    """The Sketcher, then the Refiner with the Sketcher frozen, each with a discriminator that sees the MR beside the PET.
+    """The Sketcher, then the Refiner with the Sketcher frozen, each with a discriminator that sees MR beside PET.
 
     Args:
         network: the cascade of one or two stages.

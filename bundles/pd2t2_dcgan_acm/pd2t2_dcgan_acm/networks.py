@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from common.cascade import Cascade
 from common.errors import ConfigError
 from common.initialise import normal_
-from common.polyphase import PolyphaseConv3d
+from common.spectral import SpectralConv3d
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 """Of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""
@@ -38,7 +38,7 @@ class DilatedGenerator(nn.Module):
         for kernel, dilation, factor in zip(KERNELS[:-1], DILATIONS[:-1], FILTERS, strict=True):
             padding = kernel // 2 * dilation
             produced = width * factor
-            blocks.append(PolyphaseConv3d(count, produced, kernel, padding=padding, dilation=dilation, bias=False))
+            blocks.append(SpectralConv3d(count, produced, kernel, padding=padding, dilation=dilation, bias=False))
             blocks += [nn.BatchNorm3d(produced), nn.LeakyReLU(0.2)]
             count = produced
         self.layers = nn.Sequential(*blocks, nn.Conv3d(count, 1, KERNELS[-1], padding=KERNELS[-1] // 2))
@@ -53,8 +53,8 @@ class DilatedGenerator(nn.Module):
 class AutoContext(Cascade):
     """Generators in a row, each seeing the source beside the output of the one before (Nie et al. 2018, section III-C).
 
-    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), z-scores. One stage is the generator alone. ``target_scale`` (mean and
-    standard deviation of the training targets) travels with the weights, to export in the target's unit.
+    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), z-scores. One stage is the generator alone. ``target_scale`` (mean
+    and standard deviation of the training targets) travels with the weights, to export in the target's unit.
 
     Args:
         stages: how many generators.

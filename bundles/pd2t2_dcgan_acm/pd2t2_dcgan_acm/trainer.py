@@ -21,9 +21,9 @@ class PatchGan(ConditionalGan):
     """Adversarial, L1 and gradient difference loss on 3-D patches (Nie et al. 2018, eq. 6).
 
     Named losses: ``adversarial``, ``l1``, ``gdl`` (generator), ``discriminator``. The two distances are summed over the
-    voxels of a patch and averaged over the batch, as in the authors' code, and the published weights belong to that. With
-    ``reduction: mean`` they are averaged over the voxels, and their weights multiplied by the voxels of a patch: the
-    same gradients, but logged losses that do not depend on the size of the patch.
+    voxels of a patch and averaged over the batch, as in the authors' code, and the published weights belong to that.
+    With ``reduction: mean`` they are averaged over the voxels, and their weights multiplied by the voxels of a patch:
+    the same gradients, but logged losses that do not depend on the size of the patch.
 
     Args:
         patch_size: sides of a training patch in voxels.

@@ -54,7 +54,9 @@ def test_a_generator_that_copies_is_flagged(training, held_out):
     assert memorisation_verdict(1.0, 30).startswith("COPIES training patches: 100% of samples closer")
 
 
-@pytest.mark.parametrize("turn", [lambda x: x.rot90(1, (2, 3)), lambda x: x.flip(2), lambda x: x.rot90(2, (2, 3)).flip(3)])
+@pytest.mark.parametrize(
+    "turn", [lambda x: x.rot90(1, (2, 3)), lambda x: x.flip(2), lambda x: x.rot90(2, (2, 3)).flip(3)]
+)
 def test_a_copy_that_is_turned_or_mirrored_is_a_copy(training, held_out, turn):
     assert share(turn(training), training, held_out) == 1.0
 

@@ -1,0 +1,226 @@
+import math
+
+import pytest
+import torch
+from lesion_dcgan_aug.augment import ClassicAugmentation
+from lesion_dcgan_aug.classifier import LesionClassifier, train_classifier, updates
+from lesion_dcgan_aug.latent import Latent, LatentDataset, requests
+from lesion_dcgan_aug.networks import (
+    ClassDiscriminators,
+    ClassGenerators,
+    ConditionalGenerator,
+    DcganDiscriminator,
+    DcganGenerator,
+)
+from torch import nn
+
+from common.errors import ConfigError
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def kinds(module):
+    return [type(part).__name__ for part in module.modules() if not list(part.children())]
+
+
+def lively(network, classes=3):
+    """With the batch statistics of a pass, since those before the first one leave hardly any contrast."""
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = 1.0
+    network.train().per_class(torch.rand(16, classes, network.latent_dim) * 2 - 1)
+    return network.eval()
+
+
+# ---- networks ------------------------------------------------------------------------------------------------------
+
+
+def test_the_published_generator():
+    network = DcganGenerator()
+    layers = [part for part in network.modules() if isinstance(part, nn.ConvTranspose2d)]
+    assert [(part.in_channels, part.out_channels) for part in layers] == [(1024, 512), (512, 256), (256, 128), (128, 1)]
+    assert {(part.kernel_size, part.stride) for part in layers} == {((5, 5), (2, 2))}
+    assert kinds(network) == ["Linear", "Unflatten", *["BatchNorm2d", "ReLU", "ConvTranspose2d"] * 4, "Tanh"]
+    convolutions = 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128) + 1
+    assert count(network) == 100 * 4 * 4 * 1024 + convolutions + 2 * (1024 + 512 + 256 + 128)
+    assert network(torch.rand(2, 100)).shape == (2, 1, 64, 64)
+
+
+def test_the_published_discriminator():
+    network = DcganDiscriminator()
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert [part.out_channels for part in layers] == [64, 128, 256, 512]
+    assert {(part.kernel_size, part.stride) for part in layers} == {((5, 5), (2, 2))}
+    assert kinds(network) == ["Conv2d", "LeakyReLU", *["Conv2d", "BatchNorm2d", "LeakyReLU"] * 3, "Flatten", "Linear"]
+    assert {part.negative_slope for part in network.modules() if isinstance(part, nn.LeakyReLU)} == {0.2}
+    assert count(network) == 25 * (64 + 64 * 128 + 128 * 256 + 256 * 512) + 64 + 2 * (128 + 256 + 512) + 512 * 16 + 1
+
+
+def test_weights_start_at_a_deviation_of_2_percent():
+    weights = torch.cat([part.weight.flatten() for part in DcganGenerator().modules() if hasattr(part, "kernel_size")])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.01)
+
+
+def test_the_acgan_s_discriminator_has_dropout_and_a_head_for_the_class():
+    network = DcganDiscriminator(outputs=4, width=4, dropout=0.5)
+    assert [part.p for part in network.modules() if isinstance(part, nn.Dropout)] == [0.5] * 4
+    assert network(torch.rand(3, 1, 64, 64)).shape == (3, 4)
+
+
+def test_each_row_is_made_by_the_generator_of_its_class():
+    torch.manual_seed(0)
+    network = lively(ClassGenerators(classes=3, latent_dim=5, width=2))
+    z = torch.rand(4, 5) * 2 - 1
+    labels = [2, 0, 2, 1]
+    rows = torch.cat([z, torch.eye(3)[labels]], dim=1)
+    expected = torch.cat([network.generators[k](z[i : i + 1]) for i, k in enumerate(labels)])
+    assert torch.allclose(network(rows), expected, atol=1e-6)
+    assert not torch.allclose(network.generators[0](z), network.generators[1](z), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [ClassGenerators, ConditionalGenerator])
+def test_training_and_inference_run_the_same_network(kind):
+    torch.manual_seed(0)
+    network = lively(kind(classes=3, latent_dim=5, width=2))
+    z = torch.rand(4, 3, 5)
+    beside = network.per_class(z)
+    assert beside.std() > 0.05
+    for k in range(3):
+        rows = torch.cat([z[:, k], torch.eye(3)[k].expand(4, -1)], dim=1)
+        assert torch.allclose(network(rows)[:, 0], beside[:, k], atol=1e-6)
+
+
+def test_each_channel_is_judged_by_the_discriminator_of_its_class():
+    network = ClassDiscriminators(classes=3, width=2).eval()
+    x = torch.rand(2, 3, 64, 64)
+    changed = x.clone()
+    changed[:, 1] += 1
+    moved = (network(changed) - network(x)).abs()
+    assert (moved[:, 1] > 0).all()
+    assert (moved[:, [0, 2]] == 0).all()
+
+
+# ---- latent vectors --------------------------------------------------------------------------------------------------
+
+
+def test_latents_are_uniform_in_training_and_inference_alike():
+    latent = Latent(dim=100, classes=3)
+    drawn = latent.draw(400, 3, generator=torch.Generator().manual_seed(0))
+    seeded = latent.seeded(range(1200))
+    for z in (drawn.flatten(), seeded.flatten()):
+        assert -1 <= z.min() < -0.999
+        assert 0.999 < z.max() <= 1
+        assert z.mean().item() == pytest.approx(0, abs=0.01)
+        assert z.var().item() == pytest.approx(1 / 3, abs=0.005), "of U[-1, 1]; a normal one would have 1"
+        assert (z.sort().values - torch.linspace(-1, 1, z.numel())).abs().max() < 0.02
+
+
+def test_a_label_is_one_hot_behind_the_vector():
+    z = torch.tensor([[0.1, -0.2]])
+    assert Latent(2, 3).labelled(z, 2).tolist() == [[pytest.approx(0.1), pytest.approx(-0.2), 0, 0, 1]]
+
+
+def test_more_samples_begin_with_the_same_ones_and_all_seeds_differ():
+    few, many = requests(["a", "b"], 3, seed=5), requests(["a", "b"], 9, seed=5)
+    by_case = {item["case"]: item for item in many}
+    assert [by_case[item["case"]] for item in few] == few
+    assert len({item["seed"] for item in many}) == 18
+    assert {item["seed"] for item in requests(["a", "b"], 3, seed=6)}.isdisjoint(item["seed"] for item in many)
+    data = LatentDataset(many, Latent(4, 2))
+    assert data[12]["case"] == "b_00003"
+    assert data[12]["image"][4:].tolist() == [0, 1]
+    with pytest.raises(ConfigError, match="--samples: is at least 1, but got 0; raise it"):
+        requests(["a"], 0, 0)
+
+
+# ---- augmentation ---------------------------------------------------------------------------------------------------
+
+
+def still(**settings):
+    """An augmentation that does nothing but what is asked."""
+    return ClassicAugmentation(**{"rotation": 0, "flip": False, "translation": 0, "scale": (1, 1), **settings})
+
+
+def test_no_motion_leaves_patches_alone():
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.allclose(still()(x, torch.Generator()), x, atol=1e-6)
+
+
+def test_half_of_the_patches_are_mirrored():
+    x = torch.rand(200, 1, 4, 4)
+    y = still(flip=True)(x, torch.Generator().manual_seed(0))
+    mirrored = [torch.allclose(a, b.flip(2), atol=1e-5) for a, b in zip(y, x, strict=True)]
+    same = [torch.allclose(a, b, atol=1e-5) for a, b in zip(y, x, strict=True)]
+    assert all(a != b for a, b in zip(mirrored, same, strict=True))
+    assert 70 < sum(mirrored) < 130
+
+
+def test_maps_rotate_scale_and_shift_as_much_as_they_say():
+    generator = torch.Generator().manual_seed(1)
+    maps = ClassicAugmentation(30, True, 0.1, (0.8, 1.25)).matrices(2000, generator)
+    determinant = maps[:, 0, 0] * maps[:, 1, 1] - maps[:, 0, 1] * maps[:, 1, 0]
+    factor = 1 / determinant.abs().sqrt()
+    assert 0.8 <= factor.min() < 0.81
+    assert 1.24 < factor.max() <= 1.25
+    angle = torch.atan2(maps[:, 0, 1].neg(), maps[:, 1, 1]).rad2deg()
+    assert 29 < angle.abs().max() <= 30
+    assert 0.195 < maps[:, :, 2].abs().max() <= 0.2, "a tenth of a side that is 2 long"
+
+
+def test_a_shift_moves_the_lesion_and_mirrors_beyond_the_border():
+    x = torch.zeros(1, 1, 8, 8)
+    x[0, 0, 4, 4] = 1
+    moved = still(translation=0.25)
+    moved.matrices = lambda count, generator: torch.tensor([[[1.0, 0, 0.5], [0, 1, 0]]])
+    assert moved(x, torch.Generator())[0, 0].nonzero().tolist() == [[4, 2]], "two pixels of eight"
+
+
+def test_the_same_chance_gives_the_same_patches():
+    x = torch.rand(5, 1, 16, 16)
+    one, other, third = (ClassicAugmentation()(x, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    assert torch.equal(one, other)
+    assert not torch.allclose(one, third)
+    assert one.abs().max() <= 1
+
+
+def test_augmented_patches_are_about_as_noisy_as_those_they_come_from():
+    x = 0.3 * torch.randn(50, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    moved = ClassicAugmentation()(x, torch.Generator().manual_seed(1))
+    assert 0.75 < (moved.std() / x.std()).item() < 1.05
+
+
+# ---- classifier -----------------------------------------------------------------------------------------------------
+
+
+def test_the_classifier_has_three_pairs_and_two_layers():
+    network = LesionClassifier(3, width=4)
+    expected = ["Conv2d", "ReLU", "MaxPool2d"] * 3 + ["Flatten", "Linear", "ReLU", "Dropout", "Linear"]
+    assert kinds(network) == expected
+    assert network(torch.rand(2, 1, 64, 64)).shape == (2, 3)
+
+
+def test_normalisation_is_that_of_the_training_patches():
+    patches = torch.rand(20, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.3
+    model = train_classifier(patches, torch.arange(20) % 2, 2, seed=0, width=2, steps=1)
+    assert model.mean.item() == pytest.approx(patches.mean().item())
+    assert model.deviation.item() == pytest.approx(patches.std().item())
+
+
+def test_it_learns_what_is_plain_and_repeats_itself():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    patches = 0.3 * torch.randn(60, 1, 64, 64, generator=generator)
+    for k in range(3):
+        patches[labels == k, :, 20 * k : 20 * k + 20] += 0.5
+    settings = {"seed": 1, "width": 4, "steps": 40, "batch_size": 20, "learning_rate": 0.05}
+    model = train_classifier(patches[:45], labels[:45], 3, **settings)
+    again = train_classifier(patches[:45], labels[:45], 3, **settings)
+    assert (model.predict(patches[45:]) == labels[45:]).all()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(None, 150 * math.ceil(130 / 64)), (7, 7)])
+def test_epochs_as_published_or_so_many_updates(steps, expected):
+    assert updates(130, 150, steps, 64) == expected

@@ -1,0 +1,254 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from bundle_commands import Bundle, mistake, snapshot
+from lesion_dcgan_aug.cells import Arm, Cell, cell_path, read_cell, write_cell
+from lesion_dcgan_aug.intervals import interval
+from lesion_dcgan_aug.study_report import gains, intervals, markdown
+
+from common import checkpoints
+from common.data.datalist import load_datalist
+from common.errors import ConfigError, DataError
+from common.phantoms import write_liver_lesions
+
+BUNDLE = Bundle("lesion_dcgan_aug")
+CLASSES = ["cyst", "metastasis", "hemangioma"]
+TINY = {
+    "folds": 2, "seeds": [0], "classic_sizes": [0, 12], "gan_sizes": [6], "max_epochs": 1, "samples_per_epoch": 8,
+    "batch_size": 4, "width": 2, "classifier": {"width": 2, "steps": 3, "batch_size": 8}, "device": torch.device("cpu"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study") / "data"
+    write_liver_lesions(root, 6, 5.0, seed=1)
+    return root
+
+
+def study(data, out, **settings):
+    """The study as its config builds it."""
+    places = {"dataset_dir": str(data), "output_dir": str(out)}
+    return BUNDLE.parser("study", **{**TINY, **places, **settings}).get_parsed_content("crossvalidation")
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A study that ran to its end, its folder and its cells."""
+    out = tmp_path_factory.mktemp("finished")
+    return out / "study", study(data, out).run()
+
+
+def contents(folder):
+    """Every cell without the seconds that it took."""
+    cells = [json.loads(path.read_text()) for path in sorted(folder.glob("cells/*.json"))]
+    return [{key: value for key, value in cell.items() if key != "seconds"} for cell in cells]
+
+
+# ---- no leakage -----------------------------------------------------------------------------------------------------
+
+
+def test_each_patch_is_tested_once_by_every_arm(data, finished):
+    folder, cells = finished
+    items = [item for section in load_datalist(data / "datalist.json").values() for item in section]
+    arms = [Arm(0, 0), Arm(12, 0), Arm(12, 6)]
+    assert sorted((cell.fold, cell.arm) for cell in cells) == [(fold, arm) for fold in (0, 1) for arm in arms]
+    for arm in arms:
+        tested = [case for cell in cells if cell.arm == arm for case in cell.predictions]
+        assert sorted(tested) == sorted(item["case"] for item in items)
+        counts = sum(np.array(cell.confusion) for cell in cells if cell.arm == arm)
+        assert counts.sum(axis=1).tolist() == [sum(item["class"] == name for item in items) for name in CLASSES]
+
+
+def test_the_gan_of_a_fold_is_listed_no_test_patient(data, finished):
+    folder, cells = finished
+    patients = {item["case"]: item["patient"] for own in load_datalist(data / "datalist.json").values() for item in own}
+    for fold in (0, 1):
+        seen = {
+            item["patient"]
+            for own in load_datalist(folder / f"gans/fold{fold}_seed0/datalist.json").values()
+            for item in own
+        }
+        tested = {patients[case] for cell in cells if cell.fold == fold for case in cell.predictions}
+        assert seen
+        assert tested
+        assert seen.isdisjoint(tested)
+        assert seen | tested == set(patients.values())
+
+
+def test_the_gan_of_a_fold_is_the_same_whatever_its_test_patients_look_like(data, finished, tmp_path):
+    """All patches of fold 0's test patients are replaced by noise: its GAN keeps every bit, that of fold 1 does not."""
+    folder, cells = finished
+    spoilt = shutil.copytree(data, tmp_path / "data")
+    cases = next(cell.predictions for cell in cells if cell.fold == 0)
+    for number, path in enumerate(sorted(spoilt.glob("patches/*/*.nii.gz"))):
+        if path.name.removesuffix(".nii.gz") in cases:
+            noise = np.random.default_rng(number).normal(0, 100, (64, 64, 1)).astype(np.float32)
+            nib.save(nib.Nifti1Image(noise, np.eye(4)), path)
+    study(spoilt, tmp_path / "out").run()
+    weights = [
+        [
+            checkpoints.load(root / f"gans/fold{fold}_seed0/models/model.pt")
+            for root in (folder, tmp_path / "out" / "study")
+        ]
+        for fold in (0, 1)
+    ]
+    (own, again), (one, other) = weights
+    assert all(torch.equal(own[name], again[name]) for name in own)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path):
+    """Folds that were dealt wrongly, one lesion of a test patient among the training cases, end the study."""
+    planted = study(data, tmp_path)
+    import lesion_dcgan_aug.study as module
+
+    right = module.patient_folds
+
+    def wrong(*arguments):
+        first, second = right(*arguments)
+        return [first[1:], [*second, first[0]]]
+
+    module.patient_folds = wrong
+    try:
+        with pytest.raises(DataError, match=r"fold: trains and tests on different patients \(leak\), but got patient"):
+            planted.run()
+    finally:
+        module.patient_folds = right
+    assert not list(Path(tmp_path).rglob("fold*.json"))
+
+
+def test_the_planted_patient_of_a_datalist_is_refused(data, tmp_path):
+    content = json.loads((data / "datalist.json").read_text())
+    for section in ("training", "validation", "test"):
+        for item in content[section]:
+            item["image"] = str(data / item["image"])
+    content["test"][0]["patient"] = content["training"][0]["patient"]
+    (tmp_path / "mine.json").write_text(json.dumps(content))
+    with pytest.raises(Exception, match=".") as caught:
+        study(data, tmp_path, datalist=str(tmp_path / "mine.json"))
+    assert "a patient belongs to one list only (leak)" in str(mistake(caught.value))
+
+
+def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
+    with pytest.raises(DataError, match="class cyst: has at least 7 patients, one a fold, but got 6"):
+        study(data, tmp_path, folds=7).run()
+
+
+# ---- resume ---------------------------------------------------------------------------------------------------------
+
+
+def test_finished_cells_and_gans_are_not_run_again(data, finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "study")
+    lost = cell_path(tmp_path / "study", 1, 0, Arm(12, 6))
+    lost.unlink()
+    before = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.suffix in (".json", ".pt")
+    }
+    study(data, tmp_path).run()
+    kept = [path for path in before if path.parent.name in ("cells", "models")]
+    assert len(kept) > 10
+    assert [path for path in kept if path.stat().st_mtime_ns != before[path]] == []
+    assert lost.is_file()
+    assert contents(tmp_path / "study") == contents(folder)
+
+
+def test_a_gan_that_was_interrupted_goes_on(data, finished, tmp_path):
+    """Its last checkpoint is kept, the note that it is done and the cell that used it are lost."""
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "study")
+    cell_path(tmp_path / "study", 0, 0, Arm(12, 6)).unlink()
+    (tmp_path / "study" / "gans" / "fold0_seed0" / "done.json").unlink()
+    study(data, tmp_path).run()
+    assert contents(tmp_path / "study") == contents(folder)
+
+
+def test_cells_of_another_study_are_refused(data, finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "study")
+    rule = "was made with the settings of this study, but got other classifier; remove .*or give another --output_dir"
+    with pytest.raises(ConfigError, match=rule):
+        study(data, tmp_path, classifier={**TINY["classifier"], "steps": 4}).run()
+
+
+def test_a_damaged_cell_is_named(tmp_path):
+    path = cell_path(tmp_path, 0, 1, Arm(5))
+    path.parent.mkdir()
+    path.write_text('{"fold": 0')
+    with pytest.raises(DataError, match=re.escape(f"{path}: is a cell of the study, but got JSONDecodeError")):
+        read_cell(tmp_path, 0, 1, Arm(5), {})
+
+
+def test_a_cell_is_read_as_it_was_written(tmp_path):
+    cell = Cell(1, 2, Arm(5, 7), [[3, 1], [0, 4]], {"a": "cyst"}, 1.5, {"folds": 3, "augmentation": {"scale": [1, 2]}})
+    write_cell(tmp_path, cell)
+    assert read_cell(tmp_path, 1, 2, Arm(5, 7), {"folds": 3, "augmentation": {"scale": (1, 2)}}) == cell
+    assert read_cell(tmp_path, 1, 2, Arm(5), {}) is None
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def cell(fold, seed, arm, right, of=10):
+    """Two classes of ten cases, so many of each right."""
+    return Cell(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
+
+
+def test_interval_by_hand():
+    found = interval([0.6, 0.7, 0.8], folds=3)
+    half = 4.302652729911275 * np.sqrt(0.01 * (1 / 3 + 1 / 2))  # t of 2 degrees of freedom; corrected variance
+    assert tuple(found) == pytest.approx((0.7, 0.7 - half, 0.7 + half))
+    assert np.isnan(interval([0.5], 3).low)
+    assert interval([0.6, float("nan"), 0.8], 3).mean == pytest.approx(0.7)
+
+
+def test_tables_have_the_means_and_the_paired_gain():
+    none, classic, mixed = Arm(), Arm(100), Arm(100, 50)
+    cells = [cell(fold, 0, arm, right) for arm, rights in ((none, (5, 6)), (classic, (7, 8)), (mixed, (8, 9)))
+             for fold, right in enumerate(rights)]  # fmt: skip
+    means = intervals(cells, ["a", "b"], 2)
+    assert [means[arm]["balanced_accuracy"].mean for arm in (none, classic, mixed)] == pytest.approx([0.55, 0.75, 0.85])
+    assert means[classic]["sensitivity_a"].mean == pytest.approx(0.75)
+    gained = gains(cells, ["a", "b"], 2)
+    assert gained.keys() == {"classic 100 + GAN 50 against classic 100"}
+    assert tuple(gained["classic 100 + GAN 50 against classic 100"]) == pytest.approx((0.1, 0.1, 0.1))
+    text = markdown(means, gained)
+    assert "| none | 0.550 [" in text
+    assert "Balanced accuracy, classic 100 + GAN 50 against classic 100: +0.100 [+0.100, +0.100], better" in text
+
+
+def test_the_study_writes_tables_figure_and_a_page_that_stands_alone(finished):
+    folder, cells = finished
+    rows = pd.read_csv(folder / "metrics.csv")
+    assert set(rows["method"]) == {"none", "classic 12", "classic 12 + GAN 6"}
+    assert len(rows) == len(cells) == 6
+    table = pd.read_csv(folder / "intervals.csv").set_index(["augmentation", "metric"])
+    expected = rows[rows["method"] == "none"]["balanced_accuracy"].mean()
+    assert table.loc[("none", "balanced_accuracy"), "mean"] == pytest.approx(expected)
+    assert (folder / "study.png").read_bytes()[:4] == b"\x89PNG"
+    page = (folder / "report.html").read_text()
+    assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+""", page) == []
+    assert 'src="data:image/png' in page
+    assert "classic 12 + GAN 6" in (folder / "table.md").read_text()
+
+
+def test_the_same_study_gives_the_same_cells(data, finished, tmp_path):
+    folder, _ = finished
+    study(data, tmp_path).run()
+    assert contents(tmp_path / "study") == contents(folder)
+    assert snapshot(tmp_path / "study" / "cells").keys() == snapshot(folder / "cells").keys()
+
+
+@pytest.mark.parametrize("name", ["classic_sizes", "gan_sizes", "seeds"])
+def test_sizes_are_numbers_each_once(data, tmp_path, name):
+    with pytest.raises(Exception, match=".") as caught:
+        study(data, tmp_path, **{name: [4, 4]})
+    assert str(mistake(caught.value)) == f"--{name}: holds numbers of 0 or more, each once, but got [4, 4]; correct it"
