@@ -220,7 +220,8 @@ class GanTrainer(SupervisedTrainer):
         own = (*self.method.generators.buffers(), *self.method.discriminators.buffers())
         devices.average([*own, *averaged])  # each process gathered its own batch statistics
         devices.average(self._sums.values())
-        self.state.metrics |= {name: float(total) / self.state.epoch_length for name, total in self._sums.items()}
+        # anew each epoch: a later stage may have other losses
+        self.state.metrics = {name: float(total) / self.state.epoch_length for name, total in self._sums.items()}
         self.state.metrics["learning_rate"] = self.optimizers["generators"].param_groups[0]["lr"]
         self._sums = {}
         for scheduler in self.schedulers:

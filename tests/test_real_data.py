@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCANS = ROOT.parent / "shared" / "data" / "open_ms"
-CONFIGS = ROOT / "bundles" / "mr2ct_pix2pix" / "configs"
+BUNDLE = "mr2ct_pix2pix"
 TRAINING, HELD_OUT = ("patient19", "patient26"), "patient07"
 SETTINGS = {"source_window": [0, 450], "target_window": [0, 150], "head_threshold": 5, "spacing": [2, 2, 2]}
 LEARNING = {"max_epochs": 10, "constant_epochs": 5, "decay_epochs": 5}
@@ -26,8 +26,9 @@ pytestmark = [
 ]
 
 
-def run(run_id, configs, **settings):
-    files = "[" + ",".join(f"'{CONFIGS / name}.yaml'" for name in configs) + "]"
+def run(run_id, configs, bundle=BUNDLE, **settings):
+    folder = ROOT / "bundles" / bundle / "configs"
+    files = "[" + ",".join(f"'{folder / name}.yaml'" for name in configs) + "]"
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", run_id, "--config_file", files, *words]
     own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}

@@ -9,7 +9,7 @@ import torch
 from monai.data import CacheDataset
 from torch import Tensor
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.seeds import derive
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -19,8 +19,8 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 class ClassPatches(CacheDataset):
     """A sample holds one patch of every class, so that a batch of B samples holds B patches of each.
 
-    ``image`` is (K, H, W), channel k a patch of class k. The largest class is visited once an epoch; of the others
-    patches are drawn anew each epoch. A sample is a function of (``seed``, epoch, index) alone.
+    ``image`` is (K, H, W), channel k a patch of class k. An epoch visits each patch of the largest class ``views``
+    times; of the others patches are drawn anew each epoch. A sample is a function of (``seed``, epoch, index) alone.
 
     Args:
         data: items with ``image``, ``class`` and ``case``.
@@ -28,8 +28,10 @@ class ClassPatches(CacheDataset):
         classes: in the order of channels.
         augmentation: applied to the patches of a sample, each drawn for itself.
         seed: of drawing and augmentation.
+        views: of a patch in an epoch, each augmented anew.
 
     Raises:
+        ConfigError: for fewer than one view.
         DataError: where a class has no patch.
     """
 
@@ -40,23 +42,27 @@ class ClassPatches(CacheDataset):
         classes: Sequence[str],
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        views: int = 1,
     ) -> None:
+        if views < 1:
+            raise ConfigError("--views", "is at least 1", views, "raise it")
         super().__init__(data, transform, progress=False, copy_cache=False)
         self.augmentation = augmentation
         self.seed = seed
+        self.views = views
         self.members = [[i for i, item in enumerate(data) if item["class"] == name] for name in classes]
         for name, members in zip(classes, self.members, strict=True):
             if not members:
                 raise DataError(f"class {name}", "has patches to train on", "none", "add some, or change --classes")
 
     def __len__(self) -> int:
-        return max(map(len, self.members))
+        return self.views * max(map(len, self.members))
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        largest = len(self)
+        largest = len(self) // self.views
         chosen = [
-            members[index if len(members) == largest else derive(self.seed, epoch, index, k) % len(members)]
+            members[index % largest if len(members) == largest else derive(self.seed, epoch, index, k) % len(members)]
             for k, members in enumerate(self.members)
         ]
         patches = torch.stack([self.patch(number) for number in chosen])

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from common import devices
 from common.data.cases import DATALIST_NAME, NIFTI, announce, listed_in, require_dir, root_of
 from common.data.checks import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient, write_datalist
-from common.data.findings import Finding, VolumeError
 from common.data.layouts import patients_of
-from common.data.nifti import is_constant, read_volume
+from common.data.patch_checks import check_patches
 from common.errors import DataError
 
 CSV_NAME = "patches.csv"
@@ -56,7 +53,7 @@ def lesion_cases(
         size: of a patch, in pixels a side.
         keep_split: take the split that ``run_dir`` has for the same data, and write none.
         one_patient_per_file: whether patches without a patient are each another's. Otherwise they are refused.
-        check: whether every patch is read and judged; see :func:`check_patches`.
+        check: whether every patch is read and judged; see :func:`common.data.patch_checks.check_patches`.
 
     Raises:
         DataError: for missing patients, patches that cannot be used, or a class that a section lacks.
@@ -134,36 +131,6 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
             value = ", ".join(f"{section} {count}" for section, count in counts.items())
             remedy = "add patches of more patients, or leave the class out of --classes"
             raise DataError(f"class {name}", "has at least two patches in every section", value, remedy)
-
-
-def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
-    """Read every patch and report what is wrong: size or depth, one value everywhere, copies.
-
-    A copy of a patch under another patient is an error: on two sides of a split it would be a leak. Within a patient
-    it is a warning.
-    """
-    findings: list[Finding] = []
-    seen: dict[str, Item] = {}
-    for item in items:
-        where = partial(Finding, item["case"], Path(item["image"]).name)
-        try:
-            values, _ = read_volume(item["image"], item["case"])
-        except VolumeError as error:
-            findings.append(error.finding)
-            continue
-        if values.shape != (size, size, 1):
-            rule, remedy = f"a patch has {size} x {size} x 1 voxels", "cut all alike: make-datalist --layout rois"
-            findings.append(where(rule, " x ".join(map(str, values.shape)), remedy))
-        if is_constant(values):
-            findings.append(where("a patch must not be constant", f"{values.flat[0]:g} everywhere", "leave it out"))
-            continue
-        other = seen.setdefault(hashlib.sha256(values.tobytes()).hexdigest(), item)
-        if other is not item:
-            across = other["patient"] != item["patient"]
-            value = f"a copy of {other['case']}" + (f" of patient {other['patient']}" if across else "")
-            remedy = "remove one, or give both the same patient" if across else "remove one"
-            findings.append(where("every patch is another", value, remedy, "error" if across else "warning"))
-    return findings
 
 
 def _from_csv(root: Path, one_each: bool) -> list[Item]:

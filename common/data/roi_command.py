@@ -7,7 +7,8 @@ from pathlib import Path
 
 from common.data.datalist import Item, write_datalist
 from common.data.findings import Finding
-from common.data.lesions import check_patches, split_lesions
+from common.data.lesions import split_lesions
+from common.data.patch_checks import check_patches
 from common.data.rois import MARGIN, SIZE, cut_cases
 from common.errors import ConfigError
 

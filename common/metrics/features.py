@@ -14,7 +14,7 @@ CALIBRATION = 64
 class RandomFeatures(nn.Module):
     """A convolutional network that was never trained, its weights drawn once from a fixed seed.
 
-    For images far from natural ones, random networks are recommended feature extractors (Naeem et al. 2020, section 4).
+    For images far from natural ones, random networks are recommended feature extractors (Naeem et al. 2020).
     Each of four layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives mean and logarithm of the deviation of its
     maps over the patch. Features are standardised once and for all, by random textures of several grains, so that
     numbers of different data compare: (N, 1, H, W) in [-1, 1] -> (N, 480).

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.errors import DataError
 
+GRAIN = 4
+"""Pixels a side over which images are averaged before they are compared: noise is no sign of who was copied."""
 NEIGHBOURS = 5
 """Further training images that a sample's nearest one is compared with."""
+CLOSE = 0.5
+"""Closeness above which nothing is called a copy: half as far from one training image as from the next ones."""
 CHANCE = 0.01
 """How often a generator that does not copy may be said to."""
 COLLAPSED = 0.5
@@ -46,10 +51,13 @@ class Nearest:
 
 
 def nearest_training(images: Tensor, training: Tensor) -> Nearest:
-    """The nearest training image of each, as it is, turned by quarters or mirrored; root mean square differences.
+    """The nearest training image of each, as it is, turned by quarters or mirrored.
+
+    Distances are root mean squares over blocks of 4 x 4 pixels, so that a smooth image is not near to a smooth training
+    image for its want of noise alone.
 
     Args:
-        images: (N, 1, H, W) with H = W.
+        images: (N, 1, H, W) with H = W, a multiple of 4.
         training: (M, 1, H, W), M at least 3.
 
     Raises:
@@ -57,20 +65,22 @@ def nearest_training(images: Tensor, training: Tensor) -> Nearest:
     """
     if len(training) < 3:
         raise DataError("nearest neighbours", "are among at least 3 training images", len(training), "give more")
-    views = [torch.rot90(side, turns, (2, 3)) for side in (images, images.flip(3)) for turns in range(4)]
-    flat = training.flatten(1).double()
-    distances = torch.stack([torch.cdist(view.flatten(1).double(), flat) for view in views]).amin(0)
+    coarse, known = (F.avg_pool2d(patches.double(), GRAIN) for patches in (images, training))
+    views = [torch.rot90(side, turns, (2, 3)) for side in (coarse, coarse.flip(3)) for turns in range(4)]
+    flat = known.flatten(1)
+    distances = torch.stack([torch.cdist(view.flatten(1), flat) for view in views]).amin(0)
     ordered, index = (distances / flat.shape[1] ** 0.5).sort(dim=1)
     others = ordered[:, 1 : 1 + NEIGHBOURS].mean(1)
     return Nearest(index[:, 0], ordered[:, 0], ordered[:, 0] / others)
 
 
 def copied(made: Nearest, held_out: Nearest) -> Tensor:
-    """Which samples (N,) are closer to a training image than every held-out real image is: the threshold is data's own.
+    """Which samples (N,) are copies: closer to a training image than every held-out real one is, and than ``CLOSE``.
 
-    A sample must be closer than all M real ones; by chance one in M + 1 is, see :func:`chance_limit`.
+    By chance one sample in M + 1 is closer than all of M real ones, see :func:`chance_limit`; samples with less variety
+    than real ones have favourites among the training images more often, so they must be close as well.
     """
-    return made.closeness < held_out.closeness.min()
+    return made.closeness < min(float(held_out.closeness.min()), CLOSE)
 
 
 def chance_limit(held_out: int) -> float:

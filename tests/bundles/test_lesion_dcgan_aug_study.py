@@ -142,6 +142,15 @@ def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
         study(data, tmp_path, folds=7).run()
 
 
+def test_a_variant_s_study_trains_the_variant(data, tmp_path):
+    places = {"dataset_dir": str(data), "output_dir": str(tmp_path)}
+    BUNDLE.parser("study", "acgan", **{**TINY, **places}).get_parsed_content("crossvalidation").run()
+    weights = checkpoints.load(
+        tmp_path / "variants" / "acgan" / "study" / "gans" / "fold0_seed0" / "models" / "model.pt"
+    )
+    assert {name.split(".")[0] for name in weights} == {"generator"}, "one generator, not one for each class"
+
+
 # ---- resume ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Classic augmentation of patches: rotation, flip, translation and scale (Frid-Adar et al. 2018, section 2.2)."""
+"""Classic augmentation of patches: rotation, flip, translation and scale (Frid-Adar et al. 2018)."""
 
 from __future__ import annotations
 

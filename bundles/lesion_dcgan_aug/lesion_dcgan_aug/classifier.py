@@ -1,4 +1,4 @@
-"""The classifier that augmentation is judged by (Frid-Adar et al. 2018, section 2.1)."""
+"""The classifier that augmentation is judged by (Frid-Adar et al. 2018)."""
 
 from __future__ import annotations
 

@@ -35,9 +35,10 @@ from common.report import Picture, Report, format_table, summarise, write_report
 from common.runs import LOG_NAME, RUN_NAME
 from common.seeds import derive
 from common.settings import running_config
-from lesion_dcgan_aug.classifier import LesionClassifier, train_classifier
+from lesion_dcgan_aug.classifier import LesionClassifier
+from lesion_dcgan_aug.judge import hidden_layer, train_judge
 from lesion_dcgan_aug.latent import Latent
-from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
+from lesion_dcgan_aug.patches import load_patches, synthesise
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
 
 logger = logging.getLogger(__name__)
@@ -112,9 +113,12 @@ class SampleEvaluation:
         folder = Path(self.output_dir, "evaluation")
         networks = self._networks()
         real = {name: self._real(name) for name in self.classes}
-        judge = self._judge()
+        judge = train_judge(
+            self.cases["training"], self.preprocessing, self.augmentation, self.classes, self.classifier_patches,
+            derive(self.seed, 8), self.device, self.classifier,
+        )  # fmt: skip
         everything = torch.cat([own.training for own in real.values()])
-        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": _hidden(judge, everything)}
+        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": hidden_layer(judge, everything)}
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
@@ -160,22 +164,6 @@ class SampleEvaluation:
     def _real(self, name: str) -> Real:
         own = {key: [item for item in self.cases[key] if item["class"] == name] for key in ("training", "test")}
         return Real(*(load_patches(own[key], self.preprocessing) for key in ("training", "test")))
-
-    def _judge(self) -> LesionClassifier:
-        """A classifier of real patches: the training patients', with classic augmentation."""
-        items = self.cases["training"]
-        patches, labels = load_patches(items, self.preprocessing), labels_of(items, self.classes)
-        generator = torch.Generator().manual_seed(derive(self.seed, 8))
-        chosen = torch.cat([
-            torch.nonzero(labels == k).flatten()[torch.randint(int((labels == k).sum()), (self.classifier_patches,),
-                                                               generator=generator)]
-            for k in range(len(self.classes))
-        ])  # fmt: skip
-        augmented = [self.augmentation(part, generator) for part in patches[chosen].split(256)]
-        both = torch.cat([patches, *augmented]).to(self.device)
-        wanted = torch.cat([labels, labels[chosen]]).to(self.device)
-        logger.info(f"training the classifier that names samples' classes on {len(both)} patches")
-        return train_classifier(both, wanted, len(self.classes), seed=derive(self.seed, 9), **self.classifier).cpu()
 
     def _noise(self, real: Real, k: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive(self.seed, k, 10))
@@ -235,16 +223,3 @@ class SampleEvaluation:
                 *self.verdicts,
             ],
         )
-
-
-def _hidden(judge: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
-    """The classifier's last hidden layer, standardised by the training patches."""
-
-    @torch.no_grad()
-    def extract(patches: Tensor) -> Tensor:
-        return (judge.eval().features(patches) - centre) / spread
-
-    centre, spread = torch.zeros(()), torch.ones(())
-    known = extract(training)
-    centre, spread = known.mean(0), known.std().clamp_min(1e-6)
-    return extract

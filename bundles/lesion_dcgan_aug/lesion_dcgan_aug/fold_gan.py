@@ -25,6 +25,8 @@ VALIDATION = 0.15
 DONE = "done.json"
 OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_data", "datalist", "seed", "resume")
 """Settings that a fold's run has of its own."""
+PARTS = ("network_def", "discriminator_def", "method")
+"""Components by which a variant differs."""
 
 
 def train_fold_gan(
@@ -68,11 +70,11 @@ def train_fold_gan(
 
 
 def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the study's command that its GANs share: values, not components or references."""
-    return {
+    """The settings of the study's command that its GANs share: values, and the components of a variant."""
+    plain = {
         key: value
         for key, value in running.items()
-        if key not in OWN
-        and not (isinstance(value, str) and value[:1] in "$@%")
-        and not (isinstance(value, dict) and "_target_" in value)
+        if not (isinstance(value, str) and value[:1] in "$@%") and not (isinstance(value, dict) and "_target_" in value)
     }
+    parts = {key: running[key] for key in PARTS if key in running}
+    return {key: value for key, value in {**plain, **parts}.items() if key not in OWN}

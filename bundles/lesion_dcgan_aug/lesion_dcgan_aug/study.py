@@ -53,7 +53,7 @@ class Study:
         augmentation: classic augmentation, for classifier and (in ``train.yaml``) GANs.
         latent: what GANs sample from.
         device: to train on.
-        output_dir: receives ``study/``.
+        output_dir: of the run or variant; receives ``study/``.
         bundle: name and version.
         train_config: the bundle's ``train.yaml``, by which a fold's GANs are trained.
         folds: of patients.
@@ -191,11 +191,21 @@ class Study:
         return updates(int(count), epochs or 150, steps, batch or 64) * min(batch or 64, count)
 
     def _gan_work(self) -> float:
-        epochs, samples = (self.gan_settings.get(name) or 1 for name in ("max_epochs", "samples_per_epoch"))
-        return float(epochs * samples * len(self.classes) * GAN_COST)
+        epochs, views, samples = (self.gan_settings.get(name) for name in ("max_epochs", "views", "samples_per_epoch"))
+        patches = samples or (views or 1) * len(self.items) / len(self.classes)
+        return float((epochs or 1) * patches * len(self.classes) * GAN_COST)
 
 
-GAN_KEYS = ("width", "max_epochs", "samples_per_epoch", "batch_size", "learning_rate", "target_window", "ema_decay")
+GAN_KEYS = (
+    "width",
+    "max_epochs",
+    "samples_per_epoch",
+    "views",
+    "batch_size",
+    "learning_rate",
+    "target_window",
+    "ema_decay",
+)
 
 
 def _train_settings(path: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lesion_dcgan_aug.latent import Latent
 
 
 class ClassGans(GanMethod):
-    """A GAN for each class, trained side by side (Frid-Adar et al. 2018, section 2.3.1).
+    """A GAN for each class, trained side by side (Frid-Adar et al. 2018).
 
     Named losses: ``adversarial`` (generators) and ``discriminator_<class>``. They are summed over the classes, whose
     networks share nothing, so that each trains as if it were alone.

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from common.data.class_patches import ClassPatches
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 
 CLASSES = ["a", "b"]
 DATA = [{"case": f"a{n}", "class": "a", "image": torch.full((1, 4, 4), float(n))} for n in range(5)]
@@ -25,6 +25,16 @@ def test_a_sample_has_a_patch_of_each_class_in_their_order():
     for sample in samples:
         first, second = (int(value) for value in sample["image"][:, 0, 0])
         assert sample["case"] == f"a{first}, b{second - 10}"
+
+
+def test_each_patch_of_the_largest_class_is_seen_in_as_many_views_an_epoch():
+    data = dataset(views=3, augmentation=noise)
+    samples = [data[1, index]["image"][0] for index in range(len(data))]
+    assert len(samples) == 15
+    assert sorted(int(sample.mean()) for sample in samples) == sorted([0, 1, 2, 3, 4] * 3)
+    assert not torch.equal(samples[0], samples[5]), "augmented anew"
+    with pytest.raises(ConfigError, match="--views: is at least 1, but got 0; raise it"):
+        dataset(views=0)
 
 
 def test_the_smaller_class_is_drawn_anew_each_epoch():

@@ -5,7 +5,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.lesions import check_patches, find_patches, lesion_cases, split_lesions
+from common.data.lesions import find_patches, lesion_cases, split_lesions
+from common.data.patch_checks import check_patches
 from common.errors import DataError
 
 CLASSES = ["cyst", "met"]

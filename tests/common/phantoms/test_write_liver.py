@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common.data.datalist import load_datalist
-from common.data.lesions import check_patches
+from common.data.patch_checks import check_patches
 from common.errors import ConfigError
 from common.phantoms.liver import LESIONS, liver
 from common.phantoms.write import case_seed

@@ -1,0 +1,124 @@
+"""Real scans through the bundles that work on 3-D patches: PD to T2 templates, and MS patients with their lesions."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+from test_real_data import HELD_OUT, ROOT, SCANS, TRAINING, run
+
+TEMPLATES = ROOT.parent / "shared" / "data" / "spm_templates"
+VARIANTS = ("unet", "unet_weighted")
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+
+def summary_of(folder):
+    return json.loads((folder / "evaluation" / "summary.json").read_text())
+
+
+# ---- pd2t2_dcgan_acm: fitted on the anterior half of the head, scored on the posterior -------------------------------
+
+
+def half(name, part, folder):
+    """The anterior or posterior half of a template, with the affine of that half."""
+    image = nib.load(TEMPLATES / f"{name}.nii")
+    middle = image.shape[1] // 2
+    cut = image.slicer[:, middle:] if part == "anterior" else image.slicer[:, :middle]
+    path = folder / f"{part}_{name}.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(cut.dataobj, np.float32), cut.affine), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory):
+    if not TEMPLATES.is_dir():
+        pytest.skip(f"no scans at {TEMPLATES}")
+    root = tmp_path_factory.mktemp("templates")
+    items = {
+        part: {"case": part, "image": half("pd", part, root), "label": half("t2", part, root)}
+        for part in ("anterior", "posterior")
+    }
+    (root / "datalist.json").write_text(json.dumps({"training": [items["anterior"]], "test": [items["posterior"]]}))
+    data = {"bundle": "pd2t2_dcgan_acm", "output_dir": root / "out"}
+    listed = {"datalist": root / "datalist.json", "patches_per_case": 100, "max_epochs": 6}
+    run("training", ["train", "demo"], **data, **listed)
+    run("evaluating", ["train", "demo", "evaluate"], **data, **listed)
+    run("inference", ["inference", "demo"], dataset_dir=TEMPLATES / "pd.nii", **data)
+    return root / "out"
+
+
+def test_t2_of_the_other_half_is_better_than_copying_the_pd(templates):
+    summary = summary_of(templates)
+    assert summary["model"]["mae"]["mean"] < 0.9 * summary["copy_input"]["mae"]["mean"]
+    assert summary["model"]["psnr_nie"]["mean"] > summary["copy_input"]["psnr_nie"]["mean"]
+
+
+def test_the_t2_lies_where_the_pd_lay(templates):
+    source, made = nib.load(TEMPLATES / "pd.nii"), nib.load(templates / "predictions" / "pd_synthetic_t2.nii.gz")
+    assert made.shape == source.shape
+    assert np.allclose(made.affine, source.affine, atol=1e-5)
+    truth = nib.load(TEMPLATES / "t2.nii").get_fdata()
+    values, head = made.get_fdata(), source.get_fdata() > 0.3
+    flipped = np.corrcoef(values[:, ::-1][head], truth[head])[0, 1]
+    assert np.corrcoef(values[head], truth[head])[0, 1] > max(flipped, 0.5)
+    assert 0.5 * truth[head].mean() < values[head].mean() < 2 * truth[head].mean(), "in the target's unit"
+
+
+# ---- mri2pet_sketcher_refiner: T1 and T2 to FLAIR, weighted by real lesions ------------------------------------------
+
+
+def ms_item(patient, folder):
+    """A patient with a stand-in for normal-appearing white matter: bright on T1, 3 mm and more from every lesion."""
+    scans = SCANS / patient
+    t1, lesions = nib.load(scans / "t1.nii.gz"), nib.load(scans / "lesions.nii.gz").get_fdata() > 0
+    values = t1.get_fdata()
+    brain = ndimage.binary_fill_holes(values > 5)
+    near = ndimage.binary_dilation(lesions, iterations=3)
+    white = brain & ~near & (values > np.percentile(values[brain], 65))
+    item = {"case": patient, "image": [str(scans / f"{name}.nii.gz") for name in ("t1", "t2")]}
+    for name, region in {"mask": brain, "nawm": white, "lesion": lesions & brain}.items():
+        path = folder / f"{patient}_{name}.nii.gz"
+        nib.save(nib.Nifti1Image(region.astype(np.uint8), t1.affine), path)
+        item[name] = str(path)
+    return {**item, "label": str(scans / "flair.nii.gz")}
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    if not SCANS.is_dir():
+        pytest.skip(f"no scans at {SCANS}")
+    root = tmp_path_factory.mktemp("patients")
+    lists = {
+        "training": [ms_item(patient, root) for patient in TRAINING],
+        "test": [ms_item(HELD_OUT, root)],
+    }
+    (root / "datalist.json").write_text(json.dumps(lists))
+    data = {
+        "bundle": "mri2pet_sketcher_refiner", "datalist": root / "datalist.json", "output_dir": root / "out",
+        "channels": 2, "source_window": [[0, 450], [0, 450]], "target_window": [0, 150], "spacing": [2, 2, 2],
+        "patches_per_case": 80, "max_epochs": 5, "data_check": "null",
+    }  # fmt: skip
+    run("training", ["train", "demo"], **data)
+    for name in VARIANTS:
+        run("training", ["train", "demo", name], **data)
+    run("evaluating", ["train", "demo", "evaluate"], value_range=data["target_window"], **data)
+    return root / "out"
+
+
+def test_flair_of_the_held_out_patient_is_better_than_copying_the_t1(patients):
+    summary = summary_of(patients)
+    assert summary["model"]["mae"]["mean"] < summary["copy_input"]["mae"]["mean"]
+    assert {"lesion_error", "nawm_error", "lesion_contrast", "lesion_contrast_truth"} <= summary["model"].keys()
+    assert set(VARIANTS) < summary.keys()
+
+
+def test_lesions_are_brighter_than_white_matter_as_on_the_real_flair(patients):
+    rows = summary_of(patients)
+    truth = rows["model"]["lesion_contrast_truth"]["mean"]
+    assert truth > 1.1
+    model, copy = (abs(rows[name]["lesion_contrast"]["mean"] - truth) for name in ("model", "copy_input"))
+    assert model < copy
