@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Cascade(nn.Module):
         for number, stage in enumerate(self.stages):
             if number == 0:
                 y = stage(x)
-            elif number < int(self.in_use):
+            elif number < int(self.in_use):  # type: ignore[arg-type]
                 y = stage(torch.cat([x, y], dim=1))
         return y
 
@@ -75,7 +75,7 @@ class StagedMethod(GanMethod):
     def enter(self, stage: int) -> None:
         """Train this stage from now on (0 is the first); it and those before it are in use."""
         self.stage = stage
-        self.cascade.in_use.fill_(stage + 1)
+        self.cascade.in_use.fill_(stage + 1)  # type: ignore[operator]
         self.loss_weights = self.methods[stage].loss_weights
         self.train(self.training)
 
@@ -104,9 +104,9 @@ class StagedMethod(GanMethod):
 class Stages:
     """Handler that leads a :class:`StagedMethod` from stage to stage; attach it before the run's folder.
 
-    Each stage is trained for ``epochs``. Where the next begins, the best weights of the one before are taken, the search
-    for the best validation begins anew, and the whole training volumes are stitched for it (kept in memory: 4 bytes a
-    voxel of every case). A resumed run stitches them again, from the same weights.
+    Each stage is trained for ``epochs``. Where the next begins, the best weights of the one before are taken, the
+    search for the best validation begins anew, and the whole training volumes are stitched for it (kept in memory:
+    4 bytes a voxel of every case). A resumed run stitches them again, from the same weights.
 
     Args:
         dataset: of the training patches; receives the stitched volumes.
@@ -116,7 +116,9 @@ class Stages:
         epochs: of every stage.
     """
 
-    def __init__(self, dataset: PatchDataset, inferer: Inferer, validator: Evaluator, run_dir: str, epochs: int) -> None:
+    def __init__(
+        self, dataset: PatchDataset, inferer: Inferer, validator: Evaluator, run_dir: str, epochs: int
+    ) -> None:
         self.dataset = dataset
         self.inferer = inferer
         self.validator = validator
@@ -138,18 +140,25 @@ class Stages:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
 
     def start_epoch(self, engine: GanTrainer) -> None:
-        """Enter the stage that this epoch belongs to."""
+        """Enter the stage that this epoch belongs to.
+
+        Raises:
+            ConfigError: where a resumed run was in a later stage.
+        """
         method = self._method(engine)
         stage = (engine.state.epoch - 1) // self.epochs
-        if stage == 0:
+        if engine.state.iteration == 0:
             method.enter(0)
-            return
-        if int(method.cascade.in_use) <= stage:  # a resumed checkpoint may already have taken the step
+        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
+        if in_use > stage + 1:
+            rule = f"is that of the run to resume, which is in stage {in_use} already"
+            raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
+        if in_use <= stage:  # a resumed checkpoint may already have taken the step
             devices.barrier()
             engine.load_deployed(checkpoints.load(self.weights))
             self.validator.state.best_metric_epoch = -1
             logger.info(f"stage {stage + 1} of {len(method.methods)} begins, on the best weights of stage {stage}")
-        if self._stitched != stage:
+        if stage and self._stitched != stage:
             method.enter(stage - 1)
             self._stitch(engine)
             self._stitched = stage

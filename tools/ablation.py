@@ -1,4 +1,4 @@
-"""The published variants of a bundle side by side: train each at demo size on phantoms, then print them as one table."""
+"""The published variants of a bundle side by side: each trained at demo size on phantoms, all printed as one table."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def load_case(
     axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     if standardise:
         head = head_mask(source, None, axial, item["case"])
-        source, truth = (None if each is None else _z_scores(each, head, item["case"]) for each in (source, truth))
+        source = _z_scores(source, head, item["case"])
+        truth = None if truth is None else _z_scores(truth, head, item["case"])
     if "mask" in there:
         mask = there["mask"] > 0
     elif standardise:

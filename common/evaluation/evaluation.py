@@ -55,7 +55,7 @@ class Evaluation:
         value_range: that the metrics clip to.
         window: shown in the report's panels.
         mask_description: what the mask is.
-        head_threshold: for cases without a mask file (None: the volume's mean); see :func:`common.transforms.head_mask`.
+        head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
         fit_copy: whether ``copy_input`` is fitted (units differ) or the source as it is.
         show_residual: whether panels show the prediction minus the source too.
         section: which cases; ``test``.
