@@ -13,9 +13,11 @@ import torch
 from common.data.datalist import Item
 from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.layouts import REGIONS
-from common.data.nifti import read_volume
 from common.errors import DataError
-from common.transforms import head_mask, scale
+from common.transforms import LoadVolumed, head_mask, scale
+
+VOLUMES = ("image", "label", "mask", *REGIONS)
+"""The files that a case may have; of several channels the first is its source."""
 
 
 @dataclass
@@ -41,22 +43,23 @@ class Case:
 
 
 def load_case(
-    item: Item, head_threshold: float | None, nan_fill: float | None = None, standardise: bool = False
+    item: Item, head_threshold: float | None, loader: LoadVolumed | None = None, standardise: bool = False
 ) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
 
     With ``standardise`` source and truth become z-scores inside the head found in the source, as in training (see
-    :class:`common.transforms.StandardiseHeadd`).
+    :class:`common.transforms.StandardiseHeadd`). ``loader`` reads the files as in training.
 
     Raises:
         DataError: where a volume cannot be used or lies on another grid than the source.
     """
-    first = item["image"][0] if isinstance(item["image"], list | tuple) else item["image"]
-    source, affine = read_volume(first, item["case"], nan_fill)
-    there = {
-        key: _on_grid(item, key, source.shape, affine, nan_fill) for key in ("label", "mask", *REGIONS) if key in item
-    }
-    truth = there.get("label")
+    loaded: Any = (loader or LoadVolumed(VOLUMES, allow_missing_keys=True))(dict(item))  # type: ignore[arg-type]
+    affine = np.asarray(loaded["image"].affine)
+    there = {key: np.asarray(loaded[key][0]) for key in VOLUMES if key in item}
+    source, truth = there["image"], there.get("label")
+    for key, volume in there.items():
+        own = loaded[key].affine
+        require_grid(f"{item['case']}: {key}", volume.shape, own, source.shape, affine, "resample it to the source")
     axial = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     if standardise:
         head = head_mask(source, None, axial, item["case"])
@@ -102,12 +105,3 @@ def require_grid(
     if tuple(shape) != tuple(wanted) or grid_distance_mm(tuple(wanted), own, affine) > GRID_TOLERANCE_MM:
         rule = f"has the source's grid, shape {tuple(wanted)}, affine {show_affine(affine)}"
         raise DataError(name, rule, f"shape {tuple(shape)}, affine {show_affine(own)}", remedy)
-
-
-def _on_grid(
-    item: Item, key: str, shape: Sequence[int], affine: np.ndarray, nan_fill: float | None = None
-) -> np.ndarray:
-    """A volume of a case, which must lie on the grid of its source."""
-    volume, own = read_volume(item[key], item["case"], nan_fill)
-    require_grid(f"{item['case']}: {key}", volume.shape, own, shape, affine, "resample it to the source")
-    return volume

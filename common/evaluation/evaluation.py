@@ -19,11 +19,12 @@ from tqdm import tqdm
 from common import checkpoints
 from common.data.datalist import Item
 from common.errors import DataError
-from common.evaluation.cases import Case, fitted_line, load_case
+from common.evaluation.cases import VOLUMES, Case, fitted_line, load_case
 from common.evaluation.methods import Method, variant, variants
 from common.report import ExtraImage, Panel, Report, format_table, summarise, write_report, write_tables
 from common.runs import LOG_NAME
 from common.settings import running_config
+from common.transforms import LoadVolumed
 
 logger = logging.getLogger(__name__)
 COPY = "copy_input"
@@ -63,6 +64,8 @@ class Evaluation:
             held in memory until it is written.
         nan_fill: replaces voxels that are not finite, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
+        channels: of a source that is one file, as in training.
+        resample: bring files on other grids onto the source's, as in training.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -86,6 +89,8 @@ class Evaluation:
     panel_cases: int = 12
     nan_fill: float | None = None
     standardise: bool = False
+    channels: int | None = None
+    resample: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -138,7 +143,9 @@ class Evaluation:
         return fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:
-        return load_case(item, self.head_threshold, self.nan_fill, self.standardise)
+        reading = {"nan_fill": self.nan_fill, "channels": self.channels, "resample": self.resample}
+        loader = LoadVolumed(VOLUMES, allow_missing_keys=True, **reading)  # type: ignore[arg-type]
+        return load_case(item, self.head_threshold, loader, self.standardise)
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
         volumes = {"pred": prediction, **case.volumes()}

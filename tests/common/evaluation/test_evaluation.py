@@ -280,3 +280,25 @@ def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(
     source, target, mask = head(5)
     assert rows.loc[("test_2", "copy_input"), "mae"] == pytest.approx(masked_mae(source, target, mask)["mae"], rel=1e-6)
     assert list(rows.xs("copy_input", level="method")["copied"]) == [0, 0]
+
+
+def test_channels_of_one_file_and_a_truth_on_another_grid_are_read_as_in_training(tmp_path):
+    ramp = np.broadcast_to(np.arange(12.0, dtype=np.float32)[:, None, None], SHAPE)
+    nib.save(nib.Nifti1Image(np.stack([ramp, 9 * ramp], axis=-1), RAS), tmp_path / "maps.nii.gz")
+    coarse = RAS @ np.diag([2, 1, 1, 1])  # every second voxel along x
+    nib.save(nib.Nifti1Image(np.ascontiguousarray(ramp[::2]), coarse), tmp_path / "truth.nii.gz")
+    item = {"case": "c", "image": str(tmp_path / "maps.nii.gz"), "label": str(tmp_path / "truth.nii.gz")}
+    loader = LoadVolumed(["image", "label"], channels=2, resample=True)
+    case = load_case(item, 0.5, loader)
+    assert np.array_equal(case.source, ramp)
+    assert case.truth[:11] == pytest.approx(ramp[:11], abs=1e-5)
+    with pytest.raises(DataError, match=r"c: label: has the source's grid, shape \(12, 14, 13\)"):
+        load_case(item, 0.5, LoadVolumed(["image", "label"], channels=2))
+
+
+def test_standardised_source_and_truth_have_mean_zero_and_deviation_one_in_the_head_of_the_source(tmp_path):
+    item = write(tmp_path, "z", 3, mask=False)
+    case = load_case(item, None, standardise=True)
+    for volume in (case.source, case.truth):
+        assert volume[case.mask].mean() == pytest.approx(0, abs=1e-5)
+        assert volume[case.mask].std(ddof=1) == pytest.approx(1, abs=1e-5)
