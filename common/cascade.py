@@ -32,10 +32,12 @@ class Cascade(nn.Module):
 
     Args:
         stages: the first takes C channels, the others C + C'.
+        in_channels: C.
     """
 
-    def __init__(self, stages: Sequence[nn.Module]) -> None:
+    def __init__(self, stages: Sequence[nn.Module], in_channels: int = 1) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.stages = nn.ModuleList(stages)
         self.register_buffer("in_use", torch.tensor(len(stages)))
 
@@ -64,6 +66,7 @@ class StagedMethod(GanMethod):
         discriminators = {f"stage_{number}": method.discriminators for number, method in enumerate(methods, 1)}
         super().__init__({"cascade": cascade}, discriminators, {})
         self.methods = tuple(methods)  # their networks are registered above
+        self.register_buffer("stage_epochs", torch.tensor(0))  # a resumed run must have the same
         self.enter(0)
 
     @property
@@ -143,19 +146,21 @@ class Stages:
         """Enter the stage that this epoch belongs to.
 
         Raises:
-            ConfigError: where a resumed run was in a later stage.
+            ConfigError: where a resumed run has other epochs a stage.
         """
         method = self._method(engine)
         stage = (engine.state.epoch - 1) // self.epochs
         if engine.state.iteration == 0:
             method.enter(0)
-        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
-        if in_use > stage + 1:
-            rule = f"is that of the run to resume, which is in stage {in_use} already"
+        known = int(method.stage_epochs)  # type: ignore[arg-type]
+        if known not in (0, self.epochs):
+            rule = f"is {known} for each stage, as in the run to resume"
             raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
-        if in_use <= stage:  # a resumed checkpoint may already have taken the step
+        method.stage_epochs.fill_(self.epochs)  # type: ignore[operator]
+        if int(method.cascade.in_use) <= stage:  # type: ignore[arg-type]
+            # not so where a resumed checkpoint has taken the step already
             devices.barrier()
-            engine.load_deployed(checkpoints.load(self.weights))
+            engine.load_deployed(self._best_of(method.cascade, stage))
             self.validator.state.best_metric_epoch = -1
             logger.info(f"stage {stage + 1} of {len(method.methods)} begins, on the best weights of stage {stage}")
         if stage and self._stitched != stage:
@@ -163,6 +168,13 @@ class Stages:
             self._stitch(engine)
             self._stitched = stage
         method.enter(stage)
+
+    def _best_of(self, cascade: Cascade, stage: int) -> dict[str, Tensor]:
+        """The cascade's weights with the best ones of the stages before; a run that died may have saved later ones."""
+        later = tuple(f"stages.{number}." for number in range(stage, len(cascade.stages)))
+        best = checkpoints.load(self.weights)
+        kept = {name: value for name, value in best.items() if not name.startswith((*later, "in_use"))}
+        return {**cascade.state_dict(), **kept}
 
     def complete_epoch(self, engine: GanTrainer) -> None:
         """Log the stage beside the losses."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Events
-from monai.engines import SupervisedTrainer
+from monai.engines import Evaluator, SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.handlers import ValidationHandler
 from monai.utils import CommonKeys
@@ -307,13 +307,23 @@ class Validation(ValidationHandler):
     """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on).
 
     Validates after every ``interval`` epochs, and after the last, so that each run ends with a ``model.pt``.
+
+    Args:
+        interval: in epochs.
+        validator: the evaluator.
+        stage_epochs: of a method that trains in stages: validates after the last epoch of each, too.
     """
+
+    def __init__(self, interval: int, validator: Evaluator, stage_epochs: int | None = None) -> None:
+        super().__init__(interval, validator)
+        self.stage_epochs = stage_epochs
 
     def attach(self, engine: GanTrainer) -> None:  # type: ignore[override]
         """Follow ``engine``."""
 
         def due(engine: GanTrainer, epoch: int) -> bool:
-            return epoch % self.interval == 0 or epoch == engine.state.max_epochs
+            last = epoch == engine.state.max_epochs or self.stage_epochs and epoch % self.stage_epochs == 0
+            return epoch % self.interval == 0 or bool(last)
 
         engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
 

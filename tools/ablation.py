@@ -8,6 +8,7 @@ import time
 from demo import ROOT, command, run_all
 from monai.bundle import ConfigParser
 
+EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")
 
 
@@ -17,13 +18,20 @@ def variants_of(bundle: str) -> list[str]:
     return sorted(name for name, settings in overlays.items() if settings.get("variant") and len(settings) > 1)
 
 
+def _epochs(bundle: str) -> list[str]:
+    demo = ConfigParser.load_config_file(ROOT / "bundles" / bundle / "configs" / "demo.yaml")
+    return [word for name in EPOCHS if name in demo for word in (f"--{name}", str(demo[name]))]
+
+
 def main(bundle: str, *options: str) -> int:
     """Train the bundle and every variant of it, then evaluate them together.
 
-    ``--short`` stands for one epoch of each, to show that all of them run; other options go to every command.
+    All have the epochs of the demo, whatever a variant's own are. ``--short`` stands for one epoch of each, to show
+    that all of them run; other options go to every command.
     """
     start = time.monotonic()
-    given = [word for option in options for word in (SHORT if option == "--short" else (option,))]
+    short = "--short" in options
+    given = [*(SHORT if short else _epochs(bundle)), *(option for option in options if option != "--short")]
     trained = [["train", "demo"], *(["train", "demo", variant] for variant in variants_of(bundle))]
     steps = [command(bundle, "training", configs, *given) for configs in trained]
     code = run_all([*steps, command(bundle, "evaluating", ["train", "demo", "evaluate"], *given)])

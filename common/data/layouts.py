@@ -127,11 +127,6 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
 
 
 def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
-    """The patient of each case: after ``ROOT/patients.csv``, else the case's name before the separator, or the name.
-
-    Raises:
-        DataError: where patients.csv lacks its columns or a case.
-    """
     """The patient of each case: of ``ROOT/patients.csv``, else the case's name as far as the separator.
 
     Raises:

@@ -51,6 +51,6 @@ def make_roi_datalist(options: argparse.Namespace) -> int:
 
 
 def check_listed_patches(lists: dict[str, list[Item]]) -> list[Finding]:
-    """The findings about patches by class, of the size that most of them have; none where the cases have no class."""
+    """The findings about patches by class, of 64 x 64 pixels; none where the cases have no class."""
     items = [item for own in lists.values() for item in own if "class" in item]
     return check_patches(items, SIZE) if items else []

@@ -21,6 +21,7 @@ from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.cases import VOLUMES, Case, fitted_line, load_case
 from common.evaluation.methods import Method, variant, variants
+from common.metrics.regions import demyelination_maps
 from common.report import ExtraImage, Panel, Report, format_table, summarise, write_report, write_tables
 from common.runs import LOG_NAME
 from common.settings import running_config
@@ -163,7 +164,11 @@ class Evaluation:
             return nib.orientations.apply_orientation(volume, to_ras)
 
         spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
-        residual = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)]
+        extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
+        extras += [
+            ExtraImage(f"Demyelination, {name}", turned(found.astype(np.float32)), "1", signed=False)
+            for name, found in demyelination_maps(prediction, **case.volumes()).items()
+        ]
         prediction = prediction.astype(np.float32)
         return Panel(
             case=case.name,
@@ -172,7 +177,7 @@ class Evaluation:
             synthetic=turned(prediction),
             truth=turned(case.truth) if case.truth is not None else None,
             mask=turned(case.mask.astype(np.uint8)),
-            extras=residual if self.show_residual else (),
+            extras=extras,
             spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
             source_unit=self.source_unit,
             source_window=(self.window[0], self.window[1]) if self.source_unit == self.unit else None,

@@ -9,6 +9,8 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
+from common.errors import DataError
+
 
 class CascadeInferer(Inferer):
     """Stitches the stages of a :class:`common.cascade.Cascade` one after the other.
@@ -25,9 +27,17 @@ class CascadeInferer(Inferer):
         self.inferer = inferer
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) by the stages in use."""
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) by the stages in use.
+
+        Raises:
+            DataError: for another number of channels than the network takes.
+        """
         stages: Any = network.stages  # type: ignore[attr-defined]
+        wanted = network.in_channels  # type: ignore[attr-defined]
+        if inputs.shape[1] != wanted:
+            rule, remedy = f"has the {wanted} channels of the network", "correct source, or train with these channels"
+            raise DataError("source", rule, inputs.shape[1], remedy)
         output = self.inferer(inputs, stages[0], *args, **kwargs)
         for stage in list(stages)[1 : int(network.in_use)]:  # type: ignore[attr-defined]
-            output = self.inferer(torch.cat([inputs, output], dim=1), stage, *args, **kwargs)
+            output = self.inferer(torch.cat([inputs, output.to(inputs.device)], dim=1), stage, *args, **kwargs)
         return output

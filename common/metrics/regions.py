@@ -64,6 +64,24 @@ def region_scores(
     return scores | {"demyelination_dice": demyelination_dice(pred, truth, lesions | white, threshold)}
 
 
+def demyelination_maps(
+    pred: np.ndarray,
+    truth: np.ndarray | None = None,
+    lesion: np.ndarray | None = None,
+    nawm: np.ndarray | None = None,
+    **others: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Where lesions and NAWM lie below :func:`white_matter_threshold`, by ``synthetic`` and ``true``, for pictures.
+
+    Empty for a case that lacks truth, lesions or NAWM. ``others`` are not looked at.
+    """
+    if truth is None or lesion is None or nawm is None or not (nawm > 0).any():
+        return {}
+    threshold = white_matter_threshold(truth, nawm)
+    region = (lesion > 0) | (nawm > 0)
+    return {name: region & (volume < threshold) for name, volume in (("synthetic", pred), ("true", truth))}
+
+
 def white_matter_threshold(truth: ArrayLike, nawm: ArrayLike) -> float:
     """``DEMYELINATION_SD`` standard deviations (of the population) below the mean of the true NAWM.
 

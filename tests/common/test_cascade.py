@@ -25,7 +25,7 @@ from common.conditional import ConditionalGan
 from common.data.patches import PatchDataset
 from common.data.sampling import EpochSampler
 from common.engines import GanTrainer, Validation
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.inferers import CascadeInferer
 from common.losses import AdversarialLoss, l1
 from common.methods import Batch, Losses
@@ -76,7 +76,12 @@ def volumes() -> list[dict[str, Any]]:
 
 
 def build(
-    root: Path, scores: tuple[float, ...] = (4, 3, 2, 1), resume: bool = False, last: Any = (), **settings: Any
+    root: Path,
+    scores: tuple[float, ...] = (4, 3, 2, 1),
+    resume: bool = False,
+    last: Any = (),
+    interval: int = 1,
+    **settings: Any,
 ) -> GanTrainer:
     torch.manual_seed(0)
     method = staged(norm=True)
@@ -100,7 +105,12 @@ def build(
         partial(torch.optim.Adam, lr=0.01),
         partial(ConstantThenLinear, constant_epochs=1, decay_epochs=1, stage_epochs=EPOCHS),
         seed=5,
-        train_handlers=[stages, Validation(1, validator), RunFolder(str(root), validator, resume), *last],
+        train_handlers=[
+            stages,
+            Validation(interval, validator, stage_epochs=EPOCHS),
+            RunFolder(str(root), validator, resume),
+            *last,
+        ],
         **settings,
     )
 
@@ -161,6 +171,12 @@ def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
     assert seen == [[0, 2], [4, 6]]
 
 
+def test_another_number_of_channels_is_refused() -> None:
+    cascade = Cascade([Weighted(2.0, 1.0)], in_channels=2)
+    with pytest.raises(DataError, match="source: has the 2 channels of the network, but got 1; correct source"):
+        CascadeInferer(SimpleInferer())(torch.ones(1, 1, 2, 2, 2), cascade)
+
+
 # ---- one stage at a time --------------------------------------------------------------------------------------------
 
 
@@ -193,7 +209,7 @@ def test_each_network_is_saved_once() -> None:
     method = staged()
     assert sorted(method.state_dict()) == sorted(
         [f"generators.cascade.stages.{k}.{name}" for k in (0, 1) for name in ("bias", "weight")]
-        + ["generators.cascade.in_use"]
+        + ["generators.cascade.in_use", "stage_epochs"]
         + [f"discriminators.stage_{k}.discriminator.{name}" for k in (1, 2) for name in ("bias", "weight")]
     )
 
@@ -226,6 +242,11 @@ def test_the_second_stage_builds_on_the_best_of_the_first(tmp_path: Path) -> Non
     assert [row["stage"] for row in rows(tmp_path)] == ["1.0", "1.0", "2.0", "2.0"]
     rates = [float(row["learning_rate"]) for row in rows(tmp_path)]
     assert rates == pytest.approx([0.01, 0.005, 0.01, 0.005])
+
+
+def test_each_stage_is_validated_at_its_end_however_rarely_otherwise(tmp_path: Path) -> None:
+    build(tmp_path, interval=100).run()
+    assert [row["val_score"] for row in rows(tmp_path)] == ["", "4.0", "", "3.0"]
 
 
 def test_the_context_is_the_whole_image_of_the_first_stage(tmp_path: Path) -> None:
@@ -269,12 +290,12 @@ def test_interrupted_in_any_stage_and_resumed_equals_uninterrupted(
         assert_same(one, other)
 
 
-def test_resuming_with_epochs_that_would_lead_back_to_an_earlier_stage_is_refused(tmp_path: Path) -> None:
+def test_resuming_with_other_epochs_a_stage_is_refused(tmp_path: Path) -> None:
     build(tmp_path).run()
     resumed = build(tmp_path, resume=True)
     stages = Stages(resumed.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 9)  # type: ignore
     resumed.load_saved_state(checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"])
-    with pytest.raises(ConfigError, match="max_epochs: is that of the run to resume, which is in stage 2 already"):
+    with pytest.raises(ConfigError, match="max_epochs: is 2 for each stage, as in the run to resume, but got 9"):
         stages.start_epoch(resumed)
 
 

@@ -39,7 +39,8 @@ def train_fold_gan(
 ) -> nn.Module:
     """Train, go on with, or take up the GANs of a fold; returns the deployed network with its weights.
 
-    ``folder`` then holds a run like any other: ``models/model.pt``, ``log.csv``, ``datalist.json``.
+    ``folder`` then holds the run: ``models/model.pt``, ``log.csv``, ``datalist.json``; its ``run.json`` has the study's
+    settings.
 
     Args:
         folder: of the run.

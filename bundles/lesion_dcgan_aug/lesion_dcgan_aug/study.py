@@ -199,10 +199,17 @@ class Study:
 GAN_KEYS = (
     "width",
     "max_epochs",
+    "constant_epochs",
+    "decay_epochs",
+    "val_interval",
     "samples_per_epoch",
     "views",
     "batch_size",
     "learning_rate",
+    "loss_weights",
+    "precision",
+    "accumulation_steps",
+    "clip_norm",
     "target_window",
     "ema_decay",
 )

@@ -35,7 +35,8 @@ class SketcherRefiner(Cascade):
             raise ConfigError("stages", "is 1 (Sketcher) or 2 (Sketcher and Refiner)", stages, "choose one of them")
         features = (width, width, 2 * width, 4 * width, 8 * width, width)
         super().__init__(
-            [BasicUNet(3, in_channels + k, 1, features, act=ACTIVATION, norm="batch") for k in range(stages)]
+            [BasicUNet(3, in_channels + k, 1, features, act=ACTIVATION, norm="batch") for k in range(stages)],
+            in_channels,
         )
         normal_(self)
 
@@ -49,4 +50,5 @@ class VoxelNetwork(Cascade):
     """
 
     def __init__(self, in_channels: int = 4, hidden: int = 64) -> None:
-        super().__init__([nn.Sequential(nn.Conv3d(in_channels, hidden, 1), nn.ReLU(), nn.Conv3d(hidden, 1, 1))])
+        layers = nn.Sequential(nn.Conv3d(in_channels, hidden, 1), nn.ReLU(), nn.Conv3d(hidden, 1, 1))
+        super().__init__([layers], in_channels)

@@ -69,7 +69,7 @@ class AutoContext(Cascade):
     def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
         if stages < 1:
             raise ConfigError("stages", "is at least one", stages, "give the number of generators")
-        super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)])
+        super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)], in_channels)
         self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
 
 
@@ -79,7 +79,7 @@ class PatchClassifier(nn.Module):
     Input (B, C, X, Y, Z) of the size of a training patch, output (B, 1) logits.
 
     Args:
-        in_channels: of the source; a later stage sees its context too.
+        in_channels: of the source; the context of a later stage is not shown.
         conditional: whether the source is seen beside the target.
         width: filters of the first convolution.
         patch_size: sides of a patch, multiples of eight.
