@@ -47,14 +47,17 @@ def make_datalist(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print what is found."""
     lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
-    findings = check_listed_patches(lists) or check_cases(
-        lists,
-        source_range=options.source_range,
-        target_range=options.target_range,
-        min_shape=options.min_shape,
-        channels=options.channels,
-        nan_fill=options.nan_fill,
-    )
+    findings = check_listed_patches(lists)
+    if findings is None:
+        findings = check_cases(
+            lists,
+            source_range=options.source_range,
+            target_range=options.target_range,
+            min_shape=options.min_shape,
+            channels=options.channels,
+            nan_fill=options.nan_fill,
+            resample=options.resample,
+        )
     for finding in findings:
         print(f"{finding.severity}: {finding}")
     errors = sum(finding.severity == "error" for finding in findings)
@@ -102,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
     checks.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
     checks.add_argument("--channels", type=int, help="channels an image must have")
+    checks.add_argument("--resample", action="store_true", help="other grids are to be resampled: warn, do not refuse")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
     checks.set_defaults(command=check)
     return parser

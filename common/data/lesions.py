@@ -143,8 +143,9 @@ def _from_csv(root: Path, one_each: bool) -> list[Item]:
     for number, row in enumerate(rows, start=2):
         if not row.get("patient") and not one_each:
             raise DataError(f"{CSV_NAME}, line {number}", NO_PATIENTS, "no patient", f"add it, {ONE_EACH}")
-        case = _stem(Path(row["file"])) if row["file"] else ""
-        path = root / row["file"]
+        name = row["file"] or ""
+        case = _stem(Path(name)) if name else ""
+        path = root / name
         if not path.is_file():
             raise DataError(f"{CSV_NAME}, line {number}", "names a file that exists", row["file"], "correct it")
         items.append({"case": case, "patient": row.get("patient") or case, "class": row["class"], "image": str(path)})

@@ -50,7 +50,7 @@ def make_roi_datalist(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_listed_patches(lists: dict[str, list[Item]]) -> list[Finding]:
-    """The findings about patches by class, of 64 x 64 pixels; none where the cases have no class."""
+def check_listed_patches(lists: dict[str, list[Item]]) -> list[Finding] | None:
+    """The findings about patches by class, of 64 x 64 pixels; None where the cases have no class."""
     items = [item for own in lists.values() for item in own if "class" in item]
-    return check_patches(items, SIZE) if items else []
+    return check_patches(items, SIZE) if items else None

@@ -67,7 +67,7 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
             f"{case}: target",
             f"has voxels above the head's threshold {threshold}",
             f"a maximum of {float(target.max())}",
-            "correct head_threshold, or give a mask",
+            "check the file, or correct head_threshold where there is one",
         )
     regions, _ = ndimage.label(above)
     head = regions == np.bincount(regions[above]).argmax()
