@@ -19,8 +19,8 @@ STAGES = ("sketcher", "refiner")
 class RegionGan(ConditionalGan):
     """A conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
 
-    Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion``,
-    ``nawm`` and ``mask``, (B, 1, X, Y, Z), zeros where a case has none.
+    Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion`` and
+    ``nawm``, (B, 1, X, Y, Z), zeros where a case has none; air around the brain belongs to the other tissue.
     """
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
@@ -29,7 +29,7 @@ class RegionGan(ConditionalGan):
         if self.uses("l1"):
             losses["l1"] = l1(pred, target)
         if self.uses("region_l1"):
-            losses["region_l1"] = region_weighted_l1(pred, target, batch["lesion"], batch["nawm"], batch["mask"])
+            losses["region_l1"] = region_weighted_l1(pred, target, batch["lesion"], batch["nawm"])
         return losses
 
 
