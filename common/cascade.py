@@ -146,18 +146,20 @@ class Stages:
         """Enter the stage that this epoch belongs to.
 
         Raises:
-            ConfigError: where a resumed run has other epochs a stage.
+            ConfigError: where a resumed run has other epochs a stage, and is not in its last.
         """
         method = self._method(engine)
         stage = (engine.state.epoch - 1) // self.epochs
         if engine.state.iteration == 0:
             method.enter(0)
         known = int(method.stage_epochs)  # type: ignore[arg-type]
-        if known not in (0, self.epochs):
+        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
+        longer = in_use == stage + 1 == len(method.methods)  # the last stage alone may go on for more epochs
+        if known not in (0, self.epochs) and not longer:
             rule = f"is {known} for each stage, as in the run to resume"
             raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
         method.stage_epochs.fill_(self.epochs)  # type: ignore[operator]
-        if int(method.cascade.in_use) <= stage:  # type: ignore[arg-type]
+        if in_use <= stage:
             # not so where a resumed checkpoint has taken the step already
             devices.barrier()
             engine.load_deployed(self._best_of(method.cascade, stage))
