@@ -1,4 +1,4 @@
-"""Large dilated 3-D convolutions evaluated in the frequency domain, for inference.
+"""Large dilated 3-D convolutions in the frequency domain.
 
 A convolution of dilation d falls into d^3 interleaved grids on which the kernel is dense. On each grid it becomes a
 product of spectra: one complex (in x out) matrix a frequency instead of one real matrix a kernel tap.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from common.polyphase import PolyphaseConv3d
+from common.polyphase import polyphase_conv3d
 from common.spectral_plan import Plan, best_plan
 
 WORKING_BYTES = 2**26
@@ -98,16 +98,17 @@ def _data_matrices(plan: Plan, like: Tensor) -> tuple[list[Tensor], list[Tensor]
     return forward, inverse
 
 
-class SpectralConv3d(PolyphaseConv3d):
-    """``nn.Conv3d`` with the same parameters, many times faster at inference where kernels are large.
+class SpectralConv3d(nn.Conv3d):
+    """``nn.Conv3d`` with the same parameters, many times faster where kernels are large or dilated.
 
-    In eval mode without gradients, float32 volumes (B, C, X, Y, Z) are convolved in the frequency domain where that
-    pays, to about 1e-5 of the direct result; this asks for odd kernels, stride 1, one group and zero padding that keeps
-    the size. All else (training, autocast, TorchScript, other settings) is :class:`PolyphaseConv3d`.
+    float32 volumes (B, C, X, Y, Z) are convolved in the frequency domain where that pays, to about 1e-5 of the direct
+    result; this asks for odd kernels, stride 1, one group and zero padding that keeps the size. On CPUs it is trained
+    so too, and smaller dilated kernels on interleaved grids (:func:`common.polyphase.polyphase_conv3d`). All else
+    (autocast, TorchScript, other settings) is the direct convolution.
 
-    The spectrum of the weight, at most SPECTRUM_BYTES, is kept for the next call with the same spatial size until the
-    weight changes or training begins; a change in place through ``weight.data`` in eval mode goes unseen, as autograd
-    does not see it either. It is no part of ``state_dict``, copies and pickles.
+    In eval mode without gradients the spectrum of the weight, at most SPECTRUM_BYTES, is kept for the next call with
+    the same spatial size until the weight changes or training begins; a change in place through ``weight.data`` in eval
+    mode goes unseen, as autograd does not see it either. It is no part of ``state_dict``, copies and pickles.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -117,11 +118,15 @@ class SpectralConv3d(PolyphaseConv3d):
     def forward(self, input: Tensor) -> Tensor:
         """Convolve (B, C, X, Y, Z) -> (B, C', X', Y', Z')."""
         if not torch.jit.is_scripting():
-            plan = self._plan(input)
-            if plan is None:
-                return super().forward(input)
-            with torch.no_grad():
-                return spectral_conv3d(input, self._weight_spectrum(plan), self.bias, plan)
+            learning = torch.is_grad_enabled() and any(t.requires_grad for t in (input, *self.parameters()))
+            if self._suited(input, learning):
+                plan = self._plan(input)
+                if plan is not None:
+                    lasting = not learning and not self.training
+                    spectrum = self._kept_spectrum(plan) if lasting else weight_spectrum(self.weight, plan)
+                    return spectral_conv3d(input, spectrum, self.bias, plan)
+                if learning and self.dilation[0] > 1 and len(set(self.dilation)) == 1:
+                    return polyphase_conv3d(input, self.weight, self.bias, self.dilation[0])
         return self._conv_forward(input, self.weight, self.bias)
 
     def train(self, mode: bool = True) -> SpectralConv3d:
@@ -133,18 +138,19 @@ class SpectralConv3d(PolyphaseConv3d):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_spectrum": None}
 
-    def _plan(self, volume: Tensor) -> Plan | None:
-        """How to convolve in the frequency domain; None where the direct path is to be taken."""
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or self.training or not self._keeps_size():
-            return None
+    def _suited(self, volume: Tensor, learning: bool) -> bool:
+        """Whether another way than the direct one gives the same, and was measured to be faster."""
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self._keeps_size():
+            return False
         if volume.ndim != 5 or 0 in volume.shape or torch.is_autocast_enabled(volume.device.type):
-            return None
-        if torch.is_grad_enabled() and any(t.requires_grad for t in (volume, *self.parameters())):
-            return None
+            return False
         # a weight computed anew at each call (a parametrisation, a replica) would need its spectrum anew
         lasting = isinstance(self.weight, nn.Parameter) and not self.weight.is_inference()
-        if not lasting or volume.dtype != torch.float32 or self.weight.dtype != torch.float32:
-            return None
+        single = volume.dtype == torch.float32 and self.weight.dtype == torch.float32
+        return lasting and single and (not learning or volume.device.type == "cpu")
+
+    def _plan(self, volume: Tensor) -> Plan | None:
+        """How to convolve in the frequency domain; None where that does not pay."""
         sizes: Any = (tuple(volume.shape[2:]), tuple(self.kernel_size), tuple(self.dilation))
         return best_plan(*sizes, self.in_channels, self.out_channels)
 
@@ -153,7 +159,7 @@ class SpectralConv3d(PolyphaseConv3d):
         plain = self.stride == (1, 1, 1) and self.groups == 1 and self.padding_mode == "zeros"
         return plain and self.padding in ("same", same) and all(k % 2 for k in self.kernel_size)
 
-    def _weight_spectrum(self, plan: Plan) -> Tensor:
+    def _kept_spectrum(self, plan: Plan) -> Tensor:
         weight = self.weight.detach()
         key = (plan, weight.device, weight.data_ptr(), weight._version)
         if self._spectrum is None or self._spectrum[0] != key:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from common.polyphase import PolyphaseConv3d, from_phases, to_phases
+from common.polyphase import from_phases, to_phases
+from common.spectral import SpectralConv3d
 
 
 def test_phases_of_a_row() -> None:
@@ -22,7 +23,7 @@ def test_phases_of_a_row() -> None:
 def test_output_and_gradients_equal_the_dilated_convolution(sides, kernel, dilation) -> None:
     torch.manual_seed(0)
     arguments = {"kernel_size": kernel, "dilation": dilation, "padding": kernel // 2 * dilation}
-    plain, phased = nn.Conv3d(2, 3, **arguments), PolyphaseConv3d(2, 3, **arguments)
+    plain, phased = nn.Conv3d(2, 3, **arguments), SpectralConv3d(2, 3, **arguments)
     phased.load_state_dict(plain.state_dict())
     x = torch.randn(2, 2, *sides)
     results = []
@@ -39,7 +40,7 @@ def test_output_and_gradients_equal_the_dilated_convolution(sides, kernel, dilat
 def test_others_are_plain_convolutions(other) -> None:
     torch.manual_seed(0)
     arguments = {"kernel_size": 3, "dilation": 2, "padding": 2} | other
-    plain, phased = nn.Conv3d(2, 2, **arguments), PolyphaseConv3d(2, 2, **arguments)
+    plain, phased = nn.Conv3d(2, 2, **arguments), SpectralConv3d(2, 2, **arguments)
     phased.load_state_dict(plain.state_dict())
     x = torch.randn(1, 2, 8, 8, 8)
     assert torch.equal(phased(x), plain(x))
