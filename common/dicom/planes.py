@@ -1,0 +1,110 @@
+"""Slices of a derived series: their order, their place in the patient, and the source slices they come from.
+
+Volumes are (X, Y, Z) along columns, rows and slices. NIfTI affines lead to RAS mm, those of DICOM to LPS mm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+from pydicom.dataset import Dataset
+from pydicom.valuerep import format_number_as_ds
+
+from common.errors import OutputError
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_sheared, show_affine
+
+logger = logging.getLogger(__name__)
+LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From either convention to the other."""
+PARALLEL_COSINE = 0.999
+"""Two planes count as parallel when their normals are within 2.6 degrees of each other."""
+ROUNDING_MM = 1e-4
+"""What axes move by when they are put at right angles after they were stored as 32-bit numbers."""
+DECIMALS = 10
+"""Of positions in mm and of cosines: far below what matters, and free of the noise of rounding."""
+
+
+def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) -> tuple[np.ndarray, np.ndarray]:
+    """A volume in the order in which its slices are written, with every voxel's value and place kept.
+
+    Axes are put at right angles exactly, since readers part in what they make of the others; where that moves a voxel
+    by more than rounding, it is logged.
+
+    Args:
+        values: (X, Y, Z).
+        affine: (4, 4), to RAS mm.
+        axial: permute and flip axes so that columns go closest to left, rows to back and slices to head.
+        case: for messages.
+
+    Returns:
+        the values and their affine (4, 4) to LPS mm.
+
+    Raises:
+        OutputError: for axes that are not at right angles, which slices of a series cannot have.
+    """
+    lps = LPS_RAS @ _at_right_angles(affine, values.shape, case)
+    if not axial:
+        return values, lps
+    turn = io_orientation(lps)
+    return apply_orientation(values, turn), lps @ inv_ornt_aff(turn, values.shape)
+
+
+def _at_right_angles(affine: np.ndarray, shape: tuple[int, ...], case: str) -> np.ndarray:
+    """The nearest affine with axes at right angles: same spacing, same centre of the volume."""
+    straight = affine.copy()
+    moved = np.inf
+    if is_invertible(affine) and not is_sheared(affine):
+        spacing = voxel_sizes(affine)
+        left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+        straight[:3, :3] = left @ right * spacing
+        straight[:3, 3] += (affine - straight)[:3, :3] @ (np.array(shape) - 1) / 2
+        moved = grid_distance_mm(shape, affine, straight)
+    if moved > GRID_TOLERANCE_MM:
+        remedy = "resample the source to a grid with right angles, or give --output_format nifti"
+        name, rule = f"{case}: source grid", "has axes at right angles, as DICOM slices have"
+        raise OutputError(name, rule, f"affine {show_affine(affine)}", remedy)
+    if moved > ROUNDING_MM:
+        logger.warning(f"{case}: axes put at right angles for DICOM, which moves voxels by up to {moved:.2g} mm")
+    return straight
+
+
+def plane_items(affine: np.ndarray, index: int) -> Dataset:
+    """Position, orientation, spacing and thickness of one slice.
+
+    Args:
+        affine: (4, 4) of the volume, to LPS mm.
+        index: of the slice.
+    """
+    column_mm, row_mm, step_mm = voxel_sizes(affine)
+    items = Dataset()
+    items.ImagePositionPatient = _decimal_strings(affine[:3, 3] + index * affine[:3, 2])
+    items.ImageOrientationPatient = _decimal_strings([*affine[:3, 0] / column_mm, *affine[:3, 1] / row_mm])
+    items.PixelSpacing = _decimal_strings([row_mm, column_mm])  # between rows first
+    items.SliceThickness = _decimal_strings([step_mm])[0]
+    return items
+
+
+def nearest_slices(affine: np.ndarray, index: int, positions: np.ndarray, normals: np.ndarray) -> list[int]:
+    """Which source slices a derived slice comes from: the nearest one, or all of them where they lie across it.
+
+    Args:
+        affine: (4, 4) of the derived volume, to LPS mm.
+        index: of its slice.
+        positions: (N, 3), a point of every source slice in LPS mm.
+        normals: (N, 3), unit normals of the source slices.
+    """
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    normal = normal / np.linalg.norm(normal)
+    if (np.abs(normals @ normal) < PARALLEL_COSINE).any():
+        return list(range(len(positions)))
+    here = affine[:3, 3] + index * affine[:3, 2]
+    return [int(np.abs((positions - here) @ normal).argmin())]
+
+
+def _decimal_strings(numbers: Sequence[float] | np.ndarray) -> list[str]:
+    """Numbers as DICOM's decimal strings, at most 16 characters each."""
+    return [format_number_as_ds(float(np.round(number, DECIMALS)) + 0.0) for number in numbers]

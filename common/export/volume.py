@@ -1,0 +1,48 @@
+"""A synthetic volume with what is known of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.utils import MetaKeys, convert_to_numpy
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One case's output on its source's grid.
+
+    ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) leads to RAS mm; ``source`` is the file, or the
+    folder with the DICOM series ``series_uid``, that the first channel was read from.
+    """
+
+    case: str
+    values: np.ndarray
+    affine: np.ndarray
+    source: Path
+    series_uid: str | None
+
+    @property
+    def is_series(self) -> bool:
+        """Whether the source is a DICOM series."""
+        return self.series_uid is not None
+
+    @property
+    def source_name(self) -> str:
+        """A name of the source that holds nothing of a patient: folders of series are named by people."""
+        return self.source.name if self.series_uid is None else f"series {self.series_uid}"
+
+
+def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
+    """The output of a case.
+
+    Args:
+        item: with ``case`` and the ``image`` as it was loaded.
+        values: (X, Y, Z) in the target's unit.
+    """
+    meta = item["image"].meta
+    affine = np.asarray(convert_to_numpy(meta[MetaKeys.ORIGINAL_AFFINE]), dtype=float)
+    return Volume(str(item["case"]), values, affine, Path(meta["filename_or_obj"]), meta.get("series_uid"))

@@ -1,0 +1,40 @@
+"""Values as they are stored: finite, rounded, clipped to an integer type, and counted where that changes any."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from common.errors import OutputError
+
+logger = logging.getLogger(__name__)
+
+
+def require_finite(values: np.ndarray, case: str) -> None:
+    """Fail a case rather than store NaN as a number.
+
+    Raises:
+        OutputError: for a value that is not finite.
+    """
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise OutputError(
+            f"{case}: synthetic volume", "is finite", f"{count} voxels of NaN or infinity", "check input and weights"
+        )
+
+
+def to_stored(values: np.ndarray, dtype: str, case: str) -> np.ndarray:
+    """Values as they are stored: rounded and clipped to an integer type, with a log line where clipping changed any.
+
+    Raises:
+        OutputError: for a value that is not finite.
+    """
+    require_finite(values, case)
+    if not np.issubdtype(np.dtype(dtype), np.integer):
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(values.astype(np.float64))  # float32 would round the limits of int32 beyond them
+    if outside := int(((rounded < limits.min) | (rounded > limits.max)).sum()):
+        logger.warning(f"{case}: {outside} voxels clipped to {dtype}, [{limits.min}, {limits.max}]")
+    return np.clip(rounded, limits.min, limits.max).astype(dtype)

@@ -1,0 +1,98 @@
+"""DICOM at both ends of the inference of every translation bundle, as a user asks for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import torch
+from bundle_commands import ok
+
+from common.data.volumes import read_scan
+
+pytestmark = [pytest.mark.slow, pytest.mark.translation]
+
+MODALITY = {
+    "cect2ct_rescyclegan": "CT",
+    "mr2ct_pix2pix": "CT",
+    "mri2pet_sketcher_refiner": "PT",
+    "pd2t2_dcgan_acm": "MR",
+}
+
+
+@pytest.fixture
+def case(tiny_data, tmp_path):
+    """A data folder of one phantom."""
+    folder = sorted(path for path in tiny_data.iterdir() if path.is_dir())[0]
+    shutil.copytree(folder, tmp_path / "data" / folder.name)
+    return folder.name
+
+
+def infer(bundle, weights, **places):
+    settings = {"device": torch.device("cpu"), "weights": str(weights), **places}
+    bundle.parser("inference", "demo", **settings).get_parsed_content("evaluator").run()
+
+
+def in_units(folder):
+    """A series read back in the unit of its bundle, in the order closest to RAS, and its first header."""
+    volume = read_scan(folder, "a")
+    step = json.loads(folder.with_suffix(".json").read_text())["UnitPerStoredStep"]
+    header = pydicom.dcmread(folder / "IM0001.dcm", stop_before_pixels=True)
+    values = volume.values * (step if header.Modality == "MR" else 1)
+    return nib.as_closest_canonical(nib.Nifti1Image(values, volume.affine)), step, header
+
+
+def test_series_has_the_values_of_the_file_and_conforms(bundle, tiny_run, case, tmp_path, conformance_errors):
+    weights, data = tiny_run / "models" / "model.pt", str(tmp_path / "data")
+    settings = {"dataset_dir": data, "weights": weights, "predictions_dir": tmp_path / "dicom"}
+    ok(bundle.run("inference", ["inference", "demo"], output_format="dicom", **settings))
+    infer(bundle, weights, dataset_dir=data, predictions_dir=str(tmp_path / "nifti"), output_dtype="float32")
+
+    (file,) = (tmp_path / "nifti").glob("*.nii.gz")
+    folder = tmp_path / "dicom" / file.name.removesuffix(".nii.gz")
+    (entry,) = json.loads((tmp_path / "dicom" / "manifest.json").read_text())
+    assert (entry["case"], entry["status"], entry["file"]) == (case, "done", folder.name)
+    assert conformance_errors(folder) == []
+    read, step, header = in_units(folder)
+    expected = nib.as_closest_canonical(nib.load(file))
+    np.testing.assert_allclose(read.affine, expected.affine, atol=1e-4)
+    values = expected.get_fdata()
+    if MODALITY[bundle.name] == "PT":
+        values = values.clip(min=0)  # activity is never stored below 0
+    assert np.abs(read.get_fdata() - values).max() <= 0.501 * step
+    assert header.Modality == MODALITY[bundle.name]
+    assert header.PatientID.startswith("SYNTHETIC-NO-PATIENT-")
+    assert header.ManufacturerModelName == bundle.name
+
+
+def test_a_series_from_a_series_stays_in_its_study(bundle, tiny_run, case, tmp_path, conformance_errors):
+    """The output for a phantom serves as a source in its turn; several channels are several folders."""
+    weights, data = tiny_run / "models" / "model.pt", tmp_path / "data"
+    infer(bundle, weights, dataset_dir=str(data), predictions_dir=str(tmp_path / "first"), output_format="dicom")
+    (made,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
+    settings = bundle.raw("inference")
+    for channel in settings["source"].split(","):
+        (data / case / f"{channel}.nii.gz").unlink()
+        shutil.copytree(made, data / case / channel)
+    for output_format in ("dicom", "nifti"):
+        places = {"predictions_dir": str(tmp_path / output_format), "output_dtype": "float32"}
+        infer(bundle, weights, dataset_dir=str(data), output_format=output_format, **places)
+
+    folder = tmp_path / "dicom" / made.name
+    assert conformance_errors(folder) == []
+    read, step, header = in_units(folder)
+    expected = nib.as_closest_canonical(nib.load(tmp_path / "nifti" / f"{made.name}.nii.gz"))
+    np.testing.assert_allclose(read.affine, expected.affine, atol=1e-4)
+    values = expected.get_fdata()
+    assert np.abs(read.get_fdata() - (values.clip(min=0) if header.Modality == "PT" else values)).max() <= 0.501 * step
+    source = pydicom.dcmread(made / "IM0001.dcm", stop_before_pixels=True)
+    assert (header.StudyInstanceUID, header.FrameOfReferenceUID) == (
+        source.StudyInstanceUID,
+        source.FrameOfReferenceUID,
+    )
+    assert header.SeriesInstanceUID != source.SeriesInstanceUID
+    assert header.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID

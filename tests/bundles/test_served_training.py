@@ -1,0 +1,124 @@
+"""Training as MONAI Label starts it: with data, epochs, device and handlers of its own put into train.yaml."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import monai.bundle
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from bundle_commands import Bundle, mistake
+
+from common import checkpoints
+from common.errors import CheckpointError, ConfigError
+
+PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
+
+
+@pytest.fixture(params=PAIRED)
+def served(request, tmp_path) -> Served:
+    return Served(Bundle(request.param), tmp_path)
+
+
+@pytest.fixture
+def pix2pix(tmp_path) -> Served:
+    return Served(Bundle("mr2ct_pix2pix"), tmp_path)
+
+
+class Served:
+    """A bundle in the folder of a server, and three pairs as it knows them: a file of the source and one of the target.
+
+    Channels of the source lie along a fourth dimension of its file.
+    """
+
+    def __init__(self, bundle: Bundle, root: Path) -> None:
+        self.bundle = bundle
+        self.folder = root / bundle.name
+        self.weights = self.folder / "models" / "model.pt"
+        shutil.copytree(bundle.configs, self.folder / "configs")
+        config = bundle.parser("train", **{"phantoms::cases": 3, "phantoms::spacing": 5})
+        config.get_parsed_content("phantoms")(root / "data")
+        sources, target = str(config["source"]).split(","), str(config["target"])
+        cases = sorted(path for path in (root / "data").iterdir() if path.is_dir())
+        self.pairs = [{"image": _stacked(case, sources), "label": str(case / f"{target}.nii.gz")} for case in cases]
+
+    def train(self, epochs: int, pretrained: bool = False) -> pd.DataFrame:
+        """Two pairs to train on and one to validate; returns the log."""
+        handlers = self.bundle.raw("train")["train"]["handlers"]
+        loader = {"_target_": "CheckpointLoader", "load_path": str(self.weights), "strict": False}
+        loader["load_dict"] = {"model": "$@network"}
+        assert "CheckpointLoader" not in [handler.get("_target_") for handler in handlers], "the server asks each"
+        overrides: dict[str, Any] = {
+            "bundle_root": str(self.folder),
+            "train#trainer#max_epochs": epochs,
+            "train#dataset#data": self.pairs[:2],
+            "device": "cpu",
+            "train#handlers": [*([loader] if pretrained else []), *handlers],
+            "validate#dataset#data": self.pairs[2:],
+        }
+        small = self.bundle.own("demo") | FEW | self.bundle.small_patches
+        monai.bundle.run(
+            run_id="run",
+            meta_file=str(self.folder / "configs" / "metadata.json"),
+            config_file=str(self.folder / "configs" / "train.yaml"),
+            **{key: value for key, value in small.items() if key != "max_epochs"} | overrides,
+        )
+        return pd.read_csv(self.folder / "log.csv")
+
+
+def _stacked(case: Path, sources: list[str]) -> str:
+    """The path of the channels in one file."""
+    channels = [nib.load(case / f"{name}.nii.gz") for name in sources]
+    values = np.stack([np.asarray(channel.dataobj) for channel in channels], axis=-1).astype(np.float32)
+    nib.save(nib.Nifti1Image(np.squeeze(values), channels[0].affine), case / "image.nii.gz")
+    return str(case / "image.nii.gz")
+
+
+def test_two_epochs_are_trained_on_the_data_of_the_server(served):
+    log = served.train(epochs=2)
+    assert log["epoch"].tolist() == [1, 2]
+    assert np.isfinite(log["val_mae"]).all()
+    if "stages" in served.bundle.raw("train"):
+        assert log["stage"].tolist() == [1, 2]
+    network = served.bundle.parser("train", "demo").get_parsed_content("network_def")
+    checkpoints.load_weights(network, served.weights)
+    assert json.loads((served.folder / "run.json").read_text())["config"]["device"] == "cpu"
+    assert not (served.folder / "datalist.json").exists(), "no data but those of the server are looked for"
+
+
+def test_a_training_begins_with_the_weights_that_were_served(pix2pix):
+    pix2pix.train(epochs=1)
+    first = checkpoints.load(pix2pix.weights)["decoder.4.1.weight"].clone()
+    pix2pix.train(epochs=1)
+    pix2pix.train(epochs=1, pretrained=True)
+    anew, after = (
+        checkpoints.load(path)["decoder.4.1.weight"]
+        for path in (pix2pix.folder / "models" / "previous" / "model.pt", pix2pix.weights)
+    )
+    torch.testing.assert_close(anew, first, rtol=0, atol=0)  # without them the same run is repeated
+    assert 0 < (after - first).abs().max() < 0.02, "a few steps of Adam at 1.0e-3 away, unlike fresh weights"
+
+
+def test_weights_of_another_network_are_not_trained_on(pix2pix):
+    pix2pix.weights.parent.mkdir()
+    torch.save({"layers.0.weight": torch.zeros(1)}, pix2pix.weights)
+    with pytest.raises(RuntimeError) as caught:
+        pix2pix.train(epochs=1, pretrained=True)
+    error = mistake(caught.value)
+    assert isinstance(error, CheckpointError)
+    assert "weights of UNetGenerator: have the keys of the network" in str(error)
+
+
+def test_epochs_that_the_stages_cannot_share_are_refused(tmp_path):
+    with pytest.raises(RuntimeError) as caught:
+        Served(Bundle("pd2t2_dcgan_acm"), tmp_path).train(epochs=3)
+    error = mistake(caught.value)
+    assert isinstance(error, ConfigError)
+    assert "is 1 epochs for each of 2 stages, 2, but got 3" in str(error)

@@ -1,0 +1,72 @@
+"""Copies of the repository that releases are packed from, and releases unpacked and run without the repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigParser
+
+from common import checkpoints
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+CACHES = shutil.ignore_patterns("__pycache__")
+WITHOUT_REPOSITORY = """
+import importlib.util, runpy, sys
+sys.meta_path = [finder for finder in sys.meta_path if "Editable" not in getattr(finder, "__name__", "")]
+assert not any(importlib.util.find_spec(name) for name in ("common", "mr2ct_pix2pix")), sys.path
+sys.argv = sys.argv[1:]
+"""
+"""Begins a program on a machine where the project is not installed, whose first argument is the module to run."""
+
+
+def copy_sources(root: Path, target: Path, bundles: list[str]) -> Path:
+    """A repository's files that a release is made of, without weights or anything else that a run left behind."""
+    shutil.copytree(root / "common", target / "common", ignore=CACHES)
+    for name in ("setup.cfg", "requirements.txt"):
+        shutil.copy(root / name, target)
+    for bundle in bundles:
+        for folder in ("configs", "docs", bundle):
+            shutil.copytree(root / "bundles" / bundle / folder, target / "bundles" / bundle / folder, ignore=CACHES)
+        shutil.copy(root / "bundles" / bundle / "LICENSE", target / "bundles" / bundle)
+    return target
+
+
+def write_weights(root: Path, bundle: str) -> Path:
+    """Weights of the demo's network, drawn so that its answers are as large as images are; the same each time."""
+    folder = root / "bundles" / bundle
+    parser = ConfigParser()
+    parser.read_config([str(folder / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    torch.manual_seed(0)
+    network = parser.get_parsed_content("network_def")
+    for value in network.parameters():
+        if value.ndim > 1:
+            torch.nn.init.kaiming_normal_(value)
+    checkpoints.save(network.state_dict(), folder / "models" / "model.pt")
+    return folder / "models" / "model.pt"
+
+
+def unpack(path: Path, target: Path) -> Path:
+    """The one folder of a release, unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(target)
+    return target / path.name.split("_v")[0]
+
+
+def alone(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program from inside ``folder``, with the libraries but without the repository."""
+    own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [sys.executable, "-W", "ignore", "-c", WITHOUT_REPOSITORY + program, *arguments]
+    return subprocess.run(words, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=600)
+
+
+def monai_bundle(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``python -m monai.bundle ...`` from inside ``folder``; see :func:`alone`."""
+    program = "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    return alone(folder, program, "monai.bundle", *arguments)

@@ -1,0 +1,116 @@
+"""The two servers of the test, both on loopback: one that hands out release zips, and MONAI Label."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 30.0
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: whoever downloads does."""
+
+
+@contextmanager
+def files_over_http(folder: Path) -> Iterator[str]:
+    """Serve a folder's files; gives the address."""
+    server = ThreadingHTTPServer((HOST, 0), partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{HOST}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def environment(python: Path) -> dict[str, str]:
+    """For processes of MONAI Label: its own interpreter first, no module but its own, on the CPU."""
+    own = {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    own |= {"CUDA_VISIBLE_DEVICES": "", "MONAI_LABEL_TRACKING_ENABLED": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, **own}
+
+
+@contextmanager
+def monai_label(python: Path, app: Path, studies: str, bundles: Sequence[str], log: Path) -> Iterator[str]:
+    """A MONAI Label server of the app's bundles; gives its address when it answers, and stops it by its pid.
+
+    Args:
+        python: the interpreter of its environment.
+        app: a copy of the app ``monaibundle`` with the bundles under ``model/``.
+        studies: its datastore: a folder, or the address of a DICOMweb server.
+        bundles: their names.
+        log: receives everything that it prints; its sessions and caches go beside it.
+
+    Raises:
+        RuntimeError: where it ends or does not answer in time, with the last lines of its log.
+    """
+    address = f"http://{HOST}:{_free_port()}"
+    words = [str(python), "-m", "monailabel.main", "start_server", "--app", str(app), "--studies", studies]
+    conf = {"models": ",".join(bundles), "zoo_source": "local", "sam2": "false"}
+    words += [word for key, value in conf.items() for word in ("--conf", key, value)]
+    words += ["--host", HOST, "--port", address.rsplit(":", 1)[1]]
+    settings = {"MONAI_LABEL_SESSION_PATH": str(log.parent / "sessions"), "HOME": str(log.parent)}
+    settings |= {"MONAI_LABEL_DICOMWEB_CONVERT_TO_NIFTI": "false"}  # DICOM as it is: the bundles read it themselves
+    with open(log, "wb") as file:
+        server = subprocess.Popen(
+            words,
+            cwd=log.parent,
+            env={**environment(python), **settings},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # its trainings are children, which end with its group
+        )
+    try:
+        _wait(server, address, log)
+        yield address
+    finally:
+        _stop(server)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while server.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{address}/info/", timeout=60):
+                return
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{address}/info/: {error.code}\n{tail(log)}") from error
+        except OSError:
+            time.sleep(1)
+    raise RuntimeError(f"MONAI Label does not answer, exit code {server.poll()}\n{tail(log)}")
+
+
+def tail(log: Path, lines: int = 40) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
