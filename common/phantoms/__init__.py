@@ -5,9 +5,9 @@ from common.phantoms.microstructure import Microstructure, brain_microstructure
 from common.phantoms.render import render_cect, render_ct, render_ct_pair
 from common.phantoms.render_microstructure import render_mtr_dti, render_pib
 from common.phantoms.render_mr import render_pd_t2, render_t1
-from common.phantoms.write import write_mr2ct
 from common.phantoms.write_cect import write_cect2ct
 from common.phantoms.write_liver import write_liver_lesions
+from common.phantoms.write_mr2ct import write_mr2ct
 from common.phantoms.write_mri2pet import write_mri2pet
 from common.phantoms.write_pd2t2 import write_pd2t2
 

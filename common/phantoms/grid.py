@@ -71,6 +71,13 @@ def grid(spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     return (x, y, z), affine
 
 
+def random_direction(rng: np.random.Generator, length: float) -> Triple:
+    """A vector of this length, every direction being as likely."""
+    direction = rng.standard_normal(3)
+    x, y, z = length * direction / np.linalg.norm(direction)
+    return float(x), float(y), float(z)
+
+
 def node_points() -> NDArray[np.float32]:
     """World coordinates of the nodes in mm, (3, *NODE_SHAPE)."""
     axes = [c + NODE_MM * (np.arange(n) - (n - 1) / 2) for c, n in zip(CENTRE_MM, NODE_SHAPE, strict=True)]

@@ -6,6 +6,8 @@ functions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -40,8 +42,8 @@ def render_ct(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0)
     Tissues differ between cases by the spread of ``HOUNSFIELD``; bone also varies within a skull. The noise is
     Gaussian, smoothed by the reconstruction kernel and then of standard deviation ``noise_hu``.
     """
-    plain = _ct_signal(anatomy, *_ct_person(rng))
-    return np.clip(plain + _ct_noise(anatomy, rng, noise_hu), *CT_RANGE_HU)
+    plain = ct_signal(anatomy, *ct_person(rng))
+    return np.clip(plain + ct_noise(anatomy, rng, noise_hu), *CT_RANGE_HU)
 
 
 def render_cect(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0) -> Volume:
@@ -68,23 +70,28 @@ def render_ct_pair(
         plain: the same head as it lay in the scan without contrast medium; by default it did not move.
         same_noise: give both the same noise, so that their difference is the enhancement alone.
     """
-    person = _ct_person(rng)
-    noise = _ct_noise(anatomy, rng, noise_hu)
-    enhanced = _ct_signal(anatomy, *person)
-    ct = (enhanced if plain is None else _ct_signal(plain, *person)) + noise
+    person = ct_person(rng)
+    noise = ct_noise(anatomy, rng, noise_hu)
+    enhanced = ct_signal(anatomy, *person)
+    ct = (enhanced if plain is None else ct_signal(plain, *person)) + noise
     enhanced = enhanced + _enhancement(anatomy, rng)
-    cect = enhanced + (noise if same_noise else _ct_noise(anatomy, rng, noise_hu))
+    cect = enhanced + (noise if same_noise else ct_noise(anatomy, rng, noise_hu))
     return np.clip(cect, *CT_RANGE_HU), np.clip(ct, *CT_RANGE_HU)
 
 
-def _ct_person(rng: np.random.Generator) -> tuple[dict[str, float], Volume]:
-    """What all CT of one person share: HU of the tissues, and the relative density of the bone on the nodes."""
-    values = {name: HOUNSFIELD[name].mean + HOUNSFIELD[name].spread * deviation(rng) for name in TISSUES}
+def ct_person(rng: np.random.Generator, spread: float = 1.0) -> tuple[dict[str, float], Volume]:
+    """What all CT of one person share: HU of the tissues, and the relative density of the bone on the nodes.
+
+    Args:
+        rng: draws both.
+        spread: factor on the spread of ``HOUNSFIELD`` between people.
+    """
+    values = {name: HOUNSFIELD[name].mean + spread * HOUNSFIELD[name].spread * deviation(rng) for name in TISSUES}
     return values, np.float32(BONE_TEXTURE) * smooth_noise(rng, 12.0)
 
 
-def _ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> Volume:
-    """CT without noise in HU."""
+def ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> Volume:
+    """CT without noise of a person (see :func:`ct_person`) in HU, (X, Y, Z)."""
     image = mix(anatomy, values)
     texture = to_voxels(density, image.shape, anatomy.spacing, *anatomy.motion)
     for name in ("skull", "marrow"):
@@ -93,16 +100,28 @@ def _ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> V
 
 
 def _enhancement(anatomy: Anatomy, rng: np.random.Generator) -> Volume:
-    """What iodine adds to each voxel in HU."""
     artery = rng.uniform(*ARTERY_HU)
     vein = artery * rng.uniform(*VEIN_SHARE)
+    return enhancement(anatomy, artery, vein, {name: rng.uniform(*limits) for name, limits in PERFUSED_HU.items()})
+
+
+def enhancement(anatomy: Anatomy, artery: float, vein: float, perfused: Mapping[str, float]) -> Volume:
+    """What iodine adds to each voxel in HU, (X, Y, Z) float32.
+
+    Args:
+        anatomy: of the head with contrast medium.
+        artery: what it adds to arterial blood, in HU.
+        vein: to venous blood.
+        perfused: to tissues, by their names in ``TISSUES``.
+    """
     added = anatomy.fractions["vessel"] * np.asarray(artery + (vein - artery) * anatomy.veins, np.float32)
-    for name, limits in PERFUSED_HU.items():
-        added += np.float32(rng.uniform(*limits)) * anatomy.fractions[name]
+    for name, hu in perfused.items():
+        added += np.float32(hu) * anatomy.fractions[name]
     return ndimage.gaussian_filter(added, CT_BLUR_MM / anatomy.spacing)
 
 
-def _ct_noise(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float) -> Volume:
+def ct_noise(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float) -> Volume:
+    """Gaussian noise with the grain of the kernel and this standard deviation, (X, Y, Z)."""
     shape = anatomy.fractions["background"].shape
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CT_BLUR_MM / anatomy.spacing)
     return np.float32(noise_hu / noise.std()) * noise

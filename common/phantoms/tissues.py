@@ -106,3 +106,12 @@ def spin_echo(tissue: Relaxation, tr: float, te: float) -> float:
     ``density (1 - exp(-TR / T1)) exp(-TE / T2)`` (Haacke et al. 1999, Magnetic Resonance Imaging, ch. 8).
     """
     return tissue.density * -math.expm1(-tr / tissue.t1) * math.exp(-te / tissue.t2)
+
+
+def inversion_recovery(tissue: Relaxation, tr: float, ti: float, te: float) -> float:
+    """Magnitude after inversion, times in ms and TE much shorter than TI, relative to fully relaxed water.
+
+    ``density |1 - 2 exp(-TI / T1) + exp(-TR / T1)| exp(-TE / T2)`` (Haacke et al. 1999, ch. 8).
+    """
+    recovered = abs(1 - 2 * math.exp(-ti / tissue.t1) + math.exp(-tr / tissue.t1))
+    return tissue.density * recovered * math.exp(-te / tissue.t2)

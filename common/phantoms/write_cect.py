@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.data.datalist import Item, split_by_patient, write_datalist
 from common.phantoms.anatomy import head_anatomy
-from common.phantoms.grid import Motion, grid
+from common.phantoms.grid import Motion, grid, random_direction
+from common.phantoms.phantom_set import case_name, check_at_least, phantom_set, save, write_about
 from common.phantoms.render import render_ct_pair
-from common.phantoms.write import case_name, case_seed, check_at_least, new_folder, random_direction, save, write_about
 
 LEAST_MOTION = 0.5
 """A head lies in its second scan by at least this share of the largest shift and turn otherwise than in its first."""
@@ -43,18 +42,17 @@ def write_cect2ct(
     """
     root = Path(root)
     grid(spacing)
-    least = {"cases": 3, "seed": 0, "misregistration_mm": 0, "rotation_degrees": 0}
-    for name, value in zip(least, (cases, seed, misregistration_mm, rotation_degrees), strict=True):
-        check_at_least(name, value, least[name])
-    split = split_by_patient([{"case": case_name(index)} for index in range(cases)], seed=seed)
-    training = {item["case"] for item in split["training"]}
-    with new_folder(root) as partial:
+    check_at_least("misregistration_mm", misregistration_mm, 0)
+    check_at_least("rotation_degrees", rotation_degrees, 0)
+    with phantom_set(root, cases, seed, least_cases=3) as (partial, each):
+        split = split_by_patient([{"case": case_name(index)} for index in range(cases)], seed=seed)
+        training = {item["case"] for item in split["training"]}
         motions = {}
-        for index in tqdm(range(cases), desc="phantoms", unit="case"):
-            name, number = case_name(index), case_seed(seed, index)
-            motion = _motion(number, misregistration_mm, rotation_degrees) if name in training else Motion()
-            _write_case(partial / name, number, spacing, motion)
-            motions[name] = motion._asdict()
+        for case, number in each:
+            moves = case.name in training
+            motion = _motion(number, misregistration_mm, rotation_degrees) if moves else Motion()
+            _write_case(case, number, spacing, motion)
+            motions[case.name] = motion._asdict()
         write_datalist(_lists(split, partial), partial / "datalist.json", seed=seed)
         write_about(partial, seed=seed, spacing_mm=spacing, ct_motion=motions)
 
@@ -65,7 +63,6 @@ def _motion(seed: int, move_mm: float, turn_degrees: float) -> Motion:
 
 
 def _write_case(folder: Path, seed: int, spacing: float, motion: Motion) -> None:
-    folder.mkdir()
     anatomy = head_anatomy(seed, spacing)
     plain = None if motion == Motion() else head_anatomy(seed, spacing, *motion)
     cect, ct = render_ct_pair(anatomy, np.random.default_rng((seed, 1)), plain=plain)

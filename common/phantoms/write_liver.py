@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.data.datalist import write_datalist
 from common.data.lesions import FRACTIONS, split_lesions
 from common.data.rois import cut_cases
 from common.phantoms.liver import LESIONS, liver
-from common.phantoms.write import DESCRIPTION, case_name, case_seed, check_at_least, new_folder, save
+from common.phantoms.phantom_set import DESCRIPTION, phantom_set, save
 
 PATCHES = "patches"
 
@@ -38,13 +37,9 @@ def write_liver_lesions(
         OutputError: ``root`` holds something already or cannot be written.
     """
     root = Path(os.path.abspath(root))
-    check_at_least("cases", cases, 3)
-    check_at_least("seed", seed, 0)
-    with new_folder(root) as partial:
-        for index in tqdm(range(cases), desc="phantoms", unit="case"):
-            folder = partial / case_name(index)
-            folder.mkdir()
-            phantom = liver(case_seed(seed, index), spacing)
+    with phantom_set(root, cases, seed, least_cases=3) as (partial, each):
+        for folder, number in each:
+            phantom = liver(number, spacing)
             save(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
             for name, mask in phantom.masks.items():
                 save(folder / f"{name}.nii.gz", mask.astype(np.uint8), phantom.affine)

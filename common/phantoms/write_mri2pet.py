@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.phantoms.grid import grid
 from common.phantoms.microstructure import brain_microstructure
+from common.phantoms.phantom_set import case_name, phantom_set, save, write_about
 from common.phantoms.render_microstructure import render_mtr_dti, render_pib
-from common.phantoms.write import case_name, case_seed, check_at_least, new_folder, save, write_about
 
 CONTROL_EVERY = 3
 """Every third case is a control: 18 patients and 10 controls in Wei et al. 2019."""
@@ -50,21 +49,14 @@ def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int =
     """
     root = Path(root)
     grid(spacing)
-    check_at_least("cases", cases, 1)
-    check_at_least("seed", seed, 0)
-    controls = [case_name(index) for index in range(cases) if _is_control(index)]
-    with new_folder(root) as partial:
-        for index in tqdm(range(cases), desc="phantoms", unit="case"):
-            _write_case(partial / case_name(index), case_seed(seed, index), spacing, patient=not _is_control(index))
+    controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
+    with phantom_set(root, cases, seed) as (partial, each):
+        for case, number in each:
+            _write_case(case, number, spacing, patient=case.name not in controls)
         write_about(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
 
 
-def _is_control(index: int) -> bool:
-    return index % CONTROL_EVERY == CONTROL_EVERY - 1
-
-
 def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
-    folder.mkdir()
     brain = brain_microstructure(seed, spacing, patient)
     images = render_mtr_dti(brain, np.random.default_rng((seed, 1)))
     images["pet"] = render_pib(brain, np.random.default_rng((seed, 2)))

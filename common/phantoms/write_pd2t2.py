@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.phantoms.anatomy import head_anatomy
 from common.phantoms.grid import grid
+from common.phantoms.phantom_set import phantom_set, save, write_about
 from common.phantoms.render_mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
-from common.phantoms.write import case_name, case_seed, check_at_least, new_folder, save, write_about
 
 
 def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
@@ -30,16 +29,13 @@ def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     """
     root = Path(root)
     grid(spacing)
-    check_at_least("cases", cases, 1)
-    check_at_least("seed", seed, 0)
-    with new_folder(root) as partial:
-        for index in tqdm(range(cases), desc="phantoms", unit="case"):
-            _write_case(partial / case_name(index), case_seed(seed, index), spacing)
+    with phantom_set(root, cases, seed) as (partial, each):
+        for case, number in each:
+            _write_case(case, number, spacing)
         write_about(partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS})
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:
-    folder.mkdir()
     anatomy = head_anatomy(seed, spacing)
     pd, t2 = render_pd_t2(anatomy, np.random.default_rng((seed, 1)))
     save(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)

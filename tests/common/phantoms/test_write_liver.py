@@ -6,9 +6,8 @@ import pytest
 
 from common.data.datalist import load_datalist
 from common.data.patch_checks import check_patches
-from common.errors import ConfigError
 from common.phantoms.liver import LESIONS, liver
-from common.phantoms.write import case_seed
+from common.phantoms.phantom_set import case_seed
 from common.phantoms.write_liver import write_liver_lesions
 
 
@@ -39,8 +38,3 @@ def test_patches_are_listed_by_patient_and_class_and_can_be_used(root):
             assert 2 <= sum(item["class"] == name for item in items) <= 3 * len({item["patient"] for item in items})
     assert check_patches([item for items in lists.values() for item in items], 64) == []
     assert json.loads((root / "datalist.json").read_text())["description"] == "SYNTHETIC phantom, not a patient"
-
-
-def test_too_few_cases_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="cases: must be at least 3, but got 2"):
-        write_liver_lesions(tmp_path / "data", 2, 4.0, seed=0)

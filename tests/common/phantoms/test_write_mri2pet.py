@@ -1,6 +1,4 @@
 import json
-import sys
-from pydoc import locate
 
 import nibabel as nib
 import numpy as np
@@ -8,7 +6,6 @@ import pytest
 
 from common.data.checks import check_cases
 from common.data.layouts import find_cases
-from common.errors import ConfigError, OutputError
 from common.phantoms import write_mri2pet
 from common.phantoms.grid import grid
 
@@ -98,46 +95,3 @@ def test_plaques_differ_from_white_matter_as_known(written):
 def test_white_matter_of_controls_binds_more_than_that_of_patients(written):
     uptake = [voxels(folder, "pet")[voxels(folder, "nawm") > 0].mean() for folder in sorted(written.glob("phantom_*"))]
     assert uptake[2] > np.mean(uptake[:2] + uptake[3:]) + 0.01
-
-
-def test_a_second_run_gives_the_same_bytes(written, tmp_path):
-    write_mri2pet(tmp_path / "again", cases=1, spacing=SPACING, seed=7)
-    for name in (*IMAGES, "mask", "nawm", "lesion"):
-        path = f"phantom_000/{name}.nii.gz"
-        assert (tmp_path / "again" / path).read_bytes() == (written / path).read_bytes()
-        assert (written / path).read_bytes() != (written / f"phantom_001/{name}.nii.gz").read_bytes()
-
-
-def test_a_recipe_finds_the_writer_though_its_module_has_the_same_name():
-    assert locate("common.phantoms.write_mri2pet") is write_mri2pet
-
-
-def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.modules["common.phantoms.write_mri2pet"], "write_about", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_mri2pet(tmp_path / "set", cases=1, spacing=8.0)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"cases": 0}, "cases: must be at least 1, but got 0; give a larger number"),
-        ({"seed": -1}, "seed: must be at least 0, but got -1"),
-        ({"spacing": 20.0}, r"spacing: must lie between 0\.5 and 8\.0 mm, but got 20\.0"),
-    ],
-)
-def test_wrong_numbers_are_refused(tmp_path, change, message):
-    with pytest.raises(ConfigError, match=message):
-        write_mri2pet(tmp_path / "set", **{"cases": 1, "spacing": SPACING, **change})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_holds_something_is_kept(tmp_path):
-    (tmp_path / "scan.nii.gz").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="must be a folder that is new or empty"):
-        write_mri2pet(tmp_path, cases=1, spacing=SPACING)
-    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]

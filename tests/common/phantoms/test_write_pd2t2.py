@@ -1,16 +1,13 @@
 import json
-import sys
-from pydoc import locate
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from common.data.layouts import find_cases
-from common.errors import ConfigError, OutputError
 from common.phantoms import head_anatomy, write_pd2t2
 from common.phantoms.grid import grid
-from common.phantoms.write import case_seed
+from common.phantoms.phantom_set import case_seed
 
 SPACING = 5.0
 
@@ -76,46 +73,3 @@ def test_gain_is_common_to_both_echoes_and_differs_between_cases(written):
     ratio = means[:, 1] / means[:, 0]
     assert np.ptp(ratio) / ratio.mean() < 0.12
     assert np.ptp(means[:, 0]) / means[:, 0].mean() > 0.15
-
-
-def test_a_second_run_gives_the_same_bytes(written, tmp_path):
-    write_pd2t2(tmp_path / "again", cases=1, spacing=SPACING, seed=7)
-    for name in ("pd", "t2", "mask"):
-        path = f"phantom_000/{name}.nii.gz"
-        assert (tmp_path / "again" / path).read_bytes() == (written / path).read_bytes()
-        assert (written / path).read_bytes() != (written / f"phantom_001/{name}.nii.gz").read_bytes()
-
-
-def test_a_recipe_finds_the_writer_though_its_module_has_the_same_name():
-    assert locate("common.phantoms.write_pd2t2") is write_pd2t2
-
-
-def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.modules["common.phantoms.write_pd2t2"], "write_about", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_pd2t2(tmp_path / "set", cases=1, spacing=8.0)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"cases": 0}, "cases: must be at least 1, but got 0; give a larger number"),
-        ({"seed": -1}, "seed: must be at least 0, but got -1"),
-        ({"spacing": 20.0}, r"spacing: must lie between 0\.5 and 8\.0 mm, but got 20\.0"),
-    ],
-)
-def test_wrong_numbers_are_refused(tmp_path, change, message):
-    with pytest.raises(ConfigError, match=message):
-        write_pd2t2(tmp_path / "set", **{"cases": 1, "spacing": SPACING, **change})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_holds_something_is_kept(tmp_path):
-    (tmp_path / "scan.nii.gz").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="must be a folder that is new or empty"):
-        write_pd2t2(tmp_path, cases=1, spacing=SPACING)
-    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]

@@ -4,9 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.errors import ConfigError, OutputError
-from common.phantoms import head_anatomy, write, write_mr2ct
+from common.phantoms import head_anatomy, write_mr2ct
 from common.phantoms.grid import grid
+from common.phantoms.phantom_set import case_seed
 
 SPACING = 5.0
 
@@ -57,30 +57,6 @@ def test_values_are_ct_mr_and_mask(written):
     assert np.median(mr[mask == 1]) > 10 * np.median(mr[mask == 0])
 
 
-def test_cases_differ_and_a_second_run_gives_the_same_bytes(written, tmp_path):
-    first, second = ((written / case / "ct.nii.gz").read_bytes() for case in ("phantom_000", "phantom_001"))
-    assert first != second
-    write_mr2ct(tmp_path / "again", cases=1, spacing=SPACING, seed=7)
-    for name in ("mr", "ct", "mask"):
-        path = f"phantom_000/{name}.nii.gz"
-        assert (tmp_path / "again" / path).read_bytes() == (written / path).read_bytes()
-
-
-def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
-    calls = []
-
-    def interrupted(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return head_anatomy(*arguments)
-
-    monkeypatch.setattr("common.phantoms.write.head_anatomy", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_mr2ct(tmp_path / "set", cases=3, spacing=SPACING, seed=0)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_misregistration_shifts_the_mr_alone_by_its_length(written, tmp_path):
     root = tmp_path / "moved"
     write_mr2ct(root, cases=1, spacing=SPACING, seed=7, misregistration_mm=6.0)
@@ -90,7 +66,7 @@ def test_misregistration_shifts_the_mr_alone_by_its_length(written, tmp_path):
     case = "phantom_000"
     assert (root / case / "ct.nii.gz").read_bytes() == (written / case / "ct.nii.gz").read_bytes()
     # The neck leaves the field of view, so the shift is measured on the brain: the centre of mass of the white matter.
-    still, moved = (head_anatomy(write.case_seed(7, 0), SPACING, shift) for shift in ((0, 0, 0), tuple(offset)))
+    still, moved = (head_anatomy(case_seed(7, 0), SPACING, shift) for shift in ((0, 0, 0), tuple(offset)))
     measured = np.subtract(*(centre_mm(anatomy) for anatomy in (moved, still)))
     np.testing.assert_allclose(measured, offset, atol=0.1)
     mr_still, mr_moved = (voxels(folder / case / "mr.nii.gz") for folder in (written, root))
@@ -106,31 +82,3 @@ def mr_edges(mr):
     """Middle of the head in mm along right and anterior, from the upper half of its MR."""
     bright = (mr[..., 22:] > 500).astype(float)
     return SPACING * np.array([np.average(index, weights=bright) for index in np.indices(bright.shape)[:2]])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"cases": 0}, "cases: must be at least 1, but got 0; give a larger number"),
-        ({"seed": -1}, "seed: must be at least 0, but got -1"),
-        ({"misregistration_mm": -2.0}, r"misregistration_mm: must be at least 0, but got -2\.0"),
-        ({"spacing": 20.0}, r"spacing: must lie between 0\.5 and 8\.0 mm, but got 20\.0"),
-    ],
-)
-def test_wrong_numbers_are_refused(tmp_path, change, message):
-    with pytest.raises(ConfigError, match=message):
-        write_mr2ct(tmp_path / "set", **{"cases": 1, "spacing": SPACING, "seed": 0, **change})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_holds_something_is_kept(tmp_path):
-    (tmp_path / "scan.nii.gz").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="must be a folder that is new or empty"):
-        write_mr2ct(tmp_path, cases=1, spacing=SPACING, seed=0)
-    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
-
-
-def test_a_parent_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="must be a writable folder"):
-        write_mr2ct(tmp_path / "file" / "set", cases=1, spacing=SPACING, seed=0)

@@ -1,0 +1,91 @@
+"""In which order simulated samples come, so that each case is rendered once and no batch waits for several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monai.data import DataLoader
+from torch.utils.data import Sampler
+
+from common import devices
+from common.data.simulated import SimulatedCases
+from common.errors import ConfigError
+
+PREFETCHED = 8
+"""Batches that a worker has ready, so that the rendering of a case is spread over as many steps."""
+
+
+class CaseSampler(Sampler):
+    """Samples in an order in which each worker holds few cases and seldom begins a new one.
+
+    Every place in a batch of a worker is a lane that takes all samples of a case before it goes on to its next. Lanes
+    begin at different places of their first case, so that new cases are spread over the epoch and no batch waits for
+    several. Yields pairs ``(epoch, index)`` like :class:`common.data.sampling.EpochSampler`.
+
+    Args:
+        dataset: whose ``samples_per_case`` and length count.
+        batch_size: of the loader.
+        num_workers: of the loader; the samples are the same for any number, their order is not.
+        samples_per_epoch: over all processes; None for as many as the dataset has.
+
+    Raises:
+        ConfigError: for fewer samples an epoch than one batch a process.
+    """
+
+    def __init__(
+        self, dataset: SimulatedCases, batch_size: int, num_workers: int = 0, samples_per_epoch: int | None = None
+    ) -> None:
+        self.each = dataset.samples_per_case
+        self.batch_size = batch_size
+        self.workers = max(1, num_workers)
+        self.samples = len(dataset) if samples_per_epoch is None else samples_per_epoch
+        self.epoch, self.skip = 1, 0
+        if self.samples < batch_size * devices.world_size():
+            rule = f"is at least {batch_size * devices.world_size()}, one batch a process"
+            raise ConfigError("samples_per_epoch", rule, self.samples, "raise it or lower batch_size")
+
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch to draw next, without its first ``skip`` samples of this process (after a resume)."""
+        self.epoch, self.skip = epoch, skip
+
+    def __len__(self) -> int:
+        return self.samples // devices.world_size()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        yield from ((self.epoch, self.index(position)) for position in range(self.skip, len(self)))
+
+    def index(self, position: int) -> int:
+        """Which sample stands at a position of this process's epoch."""
+        batch, place = divmod(position, self.batch_size)
+        turn, worker = divmod(batch, self.workers)
+        lanes = self.workers * self.batch_size
+        lane = worker * self.batch_size + place
+        offset = lane * self.each // lanes
+        case, sample = divmod(turn + offset, self.each)
+        everywhere = (case * devices.world_size() + devices.rank()) * lanes + lane
+        return everywhere * self.each + sample
+
+
+class CaseLoader(DataLoader):
+    """MONAI's ``DataLoader`` around a :class:`CaseSampler`; its workers live as long as the training.
+
+    Args:
+        dataset: of simulated samples.
+        batch_size: samples a step and process.
+        samples_per_epoch: over all processes; None for the whole dataset.
+        num_workers: processes that render, beside the one that trains.
+    """
+
+    def __init__(
+        self, dataset: SimulatedCases, batch_size: int = 1, samples_per_epoch: int | None = None, num_workers: int = 0
+    ) -> None:
+        super().__init__(
+            dataset,
+            num_workers=num_workers,
+            batch_size=batch_size,
+            sampler=CaseSampler(dataset, batch_size, num_workers, samples_per_epoch),
+            drop_last=True,
+            pin_memory=devices.single_device().type != "cpu",
+            persistent_workers=num_workers > 0,
+            prefetch_factor=PREFETCHED if num_workers else None,
+        )

@@ -1,0 +1,123 @@
+"""Sets of phantom cases as folders of files that appear all at once: ``ROOT/phantom_000/...``, ``dataset.json``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from common.errors import ConfigError, OutputError
+
+DESCRIPTION = "SYNTHETIC phantom, not a patient"
+
+ICBM_LICENCE = (
+    "Grey and white matter derive from the ICBM 2009a nonlinear symmetric atlas, as shipped with nilearn. "
+    "Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill "
+    "University. Permission to use, copy, modify, and distribute this software and its documentation for any purpose "
+    "and without fee is hereby granted, provided that the above copyright notice appear in all copies. The authors and "
+    "McGill University make no representations about the suitability of this software for any purpose. It is provided "
+    '"as is" without express or implied warranty.'
+)
+"""The notice that copies of the atlas must carry."""
+
+Case = tuple[Path, int]
+"""The folder of a case, and its seed."""
+
+
+@contextmanager
+def phantom_set(root: Path, cases: int, seed: int, least_cases: int = 1) -> Iterator[tuple[Path, Iterator[Case]]]:
+    """The folder of a set and its cases, each a new folder in it with the seed to make it from.
+
+    The folder is a temporary one beside ``root`` that becomes ``root`` at the end, and vanishes if there is an
+    exception.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many.
+        seed: of the set.
+        least_cases: fewer are refused.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    check_at_least("cases", cases, least_cases)
+    check_at_least("seed", seed, 0)
+    with _new_folder(root) as partial:
+        yield partial, _new_cases(partial, cases, seed)
+
+
+def _new_cases(folder: Path, cases: int, seed: int) -> Iterator[Case]:
+    for index in tqdm(range(cases), desc="phantoms", unit="case"):
+        case = folder / case_name(index)
+        case.mkdir()
+        yield case, case_seed(seed, index)
+
+
+def case_name(index: int) -> str:
+    """Name of one case of a set, which is also its folder's."""
+    return f"phantom_{index:03d}"
+
+
+def case_seed(seed: int, index: int) -> int:
+    """Seed of one case of a set; different for every pair of arguments."""
+    return int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0])
+
+
+def check_at_least(name: str, value: float, least: float) -> None:
+    """Refuse a setting below its least value.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if not value >= least:
+        raise ConfigError(name, f"must be at least {least}", value, "give a larger number")
+
+
+def write_about(folder: Path, **facts: object) -> None:
+    """Write ``dataset.json``: that this is synthetic, these facts, and the licence of what it derives from."""
+    about = {"description": DESCRIPTION, **facts, "licence": ICBM_LICENCE}
+    (folder / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def save(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
+    """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic."""
+    image = nib.Nifti1Image(voxels, affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = DESCRIPTION
+    nib.save(image, path)
+
+
+@contextmanager
+def _new_folder(root: Path) -> Iterator[Path]:
+    _check_free(root)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.partial-", dir=root.parent))
+    except OSError as error:
+        raise OutputError(str(root.parent), "must be a writable folder", error, "choose another folder") from error
+    try:
+        yield partial
+        partial.chmod(0o755)  # a temporary folder is its owner's alone
+        _check_free(root)
+        partial.rename(root)
+    except OSError as error:
+        raise OutputError(str(root), "must be writable", error, "free some space or choose another folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_free(root: Path) -> None:
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        rule = "must be a folder that is new or empty"
+        raise OutputError(str(root), rule, "one that exists and is not", "remove it or choose another")

@@ -1,0 +1,111 @@
+"""How heads differ beyond their shape: atrophy, larger lesions, and what was cut away before a user has the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from common.phantoms.anatomy import Anatomy
+from common.phantoms.grid import smooth_noise, to_voxels
+from common.phantoms.physics import Range, drawn
+
+LESION_GRAIN_MM = (6.0, 14.0)
+"""[chosen] smoothness of the field whose peaks are lesions: single plaques to confluent ones."""
+
+STRIPPED_MARGIN_MM = 4.0
+"""How much fluid around the brain a skull-stripping tool leaves at most."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """What may happen to a head, each drawn once a case.
+
+    Args:
+        atrophy: how much grey matter gives way to fluid in the sulci; 0 none, 1 a grey fraction of 1/2 falls to 1/4.
+        plaques: whether the plaques that three in four heads are born with stay; otherwise they are white matter.
+        lesion_probability: of further lesions in white matter, beside those plaques.
+        lesion_share: of the white matter that they take (the patients of Lesjak et al. 2017 have up to 5%).
+        stripped_probability: of everything but the brain having been removed.
+        defaced_probability: of the face having been cut off.
+    """
+
+    atrophy: Range = (0.0, 0.8)
+    plaques: bool = True
+    lesion_probability: float = 0.5
+    lesion_share: Range = (0.0, 0.06)
+    stripped_probability: float = 0.25
+    defaced_probability: float = 0.1
+
+    def __call__(self, anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
+        """Change the tissue fractions of a head; they still sum to 1 in every voxel."""
+        anatomy = shrunk(anatomy, drawn(self.atrophy, rng.random(), "atrophy"))
+        if not self.plaques:
+            anatomy = healed(anatomy)
+        share = drawn(self.lesion_share, rng.random(), "lesion_share")
+        if rng.random() < self.lesion_probability:
+            anatomy = with_lesions(anatomy, rng, share)
+        kind = rng.random()
+        if kind < self.stripped_probability:
+            return kept(anatomy, brain_mask(anatomy, rng.uniform(0, STRIPPED_MARGIN_MM)))
+        if kind < self.stripped_probability + self.defaced_probability:
+            return kept(anatomy, ~face(anatomy, rng))
+        return anatomy
+
+
+def shrunk(anatomy: Anatomy, atrophy: float) -> Anatomy:
+    """Grey matter to the power ``1 + atrophy``; what it loses becomes fluid, which opens the sulci."""
+    grey = anatomy.fractions["grey"]
+    left = np.power(grey, np.float32(1 + atrophy))
+    changed = {"grey": left, "csf": anatomy.fractions["csf"] + grey - left}
+    return replace(anatomy, fractions={**anatomy.fractions, **changed})
+
+
+def healed(anatomy: Anatomy) -> Anatomy:
+    """Every lesion becomes white matter."""
+    white, lesion = anatomy.fractions["white"], anatomy.fractions["lesion"]
+    return replace(anatomy, fractions={**anatomy.fractions, "white": white + lesion, "lesion": np.zeros_like(lesion)})
+
+
+def with_lesions(anatomy: Anatomy, rng: np.random.Generator, share: float) -> Anatomy:
+    """Turn this share of the white matter into lesions, where a smooth random field is highest."""
+    white = anatomy.fractions["white"]
+    field = to_voxels(smooth_noise(rng, rng.uniform(*LESION_GRAIN_MM)), white.shape, anatomy.spacing, *anatomy.motion)
+    inside = white > 0.8
+    if not inside.any() or not share:
+        return anatomy
+    edge = np.float32(0.1)  # of the field, over which a lesion fades into its surroundings
+    fraction = np.clip((field - np.quantile(field[inside], 1 - share)) / edge + np.float32(0.5), 0, 1) * white
+    fractions = {**anatomy.fractions, "white": white - fraction, "lesion": anatomy.fractions["lesion"] + fraction}
+    return replace(anatomy, fractions=fractions)
+
+
+def brain_mask(anatomy: Anatomy, margin_mm: float) -> NDArray[np.bool_]:
+    """The brain with the fluid around it up to a margin, (X, Y, Z)."""
+    parts = anatomy.fractions
+    tissue = parts["grey"] + parts["white"] + parts["lesion"] > 0.4
+    regions, _ = ndimage.label(tissue)
+    brain = regions == np.bincount(regions[tissue]).argmax()
+    steps = max(1, round((margin_mm + 6.0) / anatomy.spacing))
+    closed = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
+    depth = ndimage.distance_transform_edt(closed) * anatomy.spacing
+    return (depth > 6.0) | brain
+
+
+def face(anatomy: Anatomy, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """What lies before and below an oblique plane in front of the brain, (X, Y, Z)."""
+    ahead, below = rng.uniform(62, 75), rng.uniform(-35, -20)
+    shape = anatomy.fractions["grey"].shape
+    y, z = (anatomy.affine[axis, 3] + anatomy.spacing * np.arange(shape[axis]) for axis in (1, 2))
+    plane = (y - ahead)[:, None] * 0.6 - (z - below)[None, :] * 0.8 > -18.0
+    low = z < below + 25
+    return np.broadcast_to(plane & low[None, :] & (y > 20)[:, None], shape)
+
+
+def kept(anatomy: Anatomy, inside: NDArray[np.bool_]) -> Anatomy:
+    """Everything outside becomes air around the head."""
+    share = inside.astype(np.float32)
+    fractions = {name: part * share for name, part in anatomy.fractions.items()}
+    return replace(anatomy, fractions={**fractions, "background": fractions["background"] + 1 - share})

@@ -1,0 +1,115 @@
+"""From a finished pretraining to the two files that a bundle ships."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor
+
+from common import checkpoints
+from common.errors import CheckpointError, OutputError
+from common.pretrained.input_check import features, limits
+from common.pretrained.shipped import PRETRAINED_NAME, TRAINED_ON, sidecar
+from common.report.atomic import write_text
+from common.runs import RUN_NAME
+from common.seeds import derive
+
+MAX_BYTES = 16_000_000
+"""What the repository holds of a bundle's weights."""
+
+PROFILE_CASES = 32
+NEEDED_BY = ("network_def", "preprocessing")
+"""Components whose settings belong to the weights: other values would give another network, or other inputs."""
+
+
+def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
+    """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
+
+    Args:
+        bundle: the bundle's folder.
+        run: of the pretraining, with ``models/model.pt`` and ``run.json``.
+        cases: simulated, whose extents and histograms inputs are compared with.
+        name: of the file, beginning with ``pretrained``.
+
+    Raises:
+        CheckpointError: where the run holds no weights or no ``run.json``, or a weight is not finite.
+        OutputError: where the weights are too large to ship.
+    """
+    weights = checkpoints.load(run / "models" / checkpoints.WEIGHTS_NAME)
+    config = _config(run / RUN_NAME)
+    halved = {key: _halved(key, value) for key, value in weights.items()}
+    path = bundle / "models" / name
+    size = sum(value.numel() * value.element_size() for value in halved.values())
+    if size > MAX_BYTES:
+        rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
+        raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
+    settings = _settings(config, ConfigParser.load_config_file(bundle / "configs" / "inference.yaml"))
+    profile = _profile(config, cases)
+    checkpoints.save(halved, path)
+    about = {
+        "sha256": checkpoints.sha256(path),
+        "trained_on": TRAINED_ON,
+        "settings": settings,
+        "profile": profile,
+        "seed": config["seed"],
+        "commit": _commit(bundle),
+        "versions": {"monai": monai.__version__, "torch": torch.__version__},
+        "simulation": config["simulation"],
+        "config": {key: value for key, value in config.items() if _is_plain(value)},
+    }
+    write_text(sidecar(path), json.dumps(about, indent=1) + "\n")
+    return path
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
+    return json.loads(path.read_text())["config"]
+
+
+def _halved(name: str, value: Tensor) -> Tensor:
+    """In half precision; integers, such as counts of batches, stay."""
+    half = value.half() if value.is_floating_point() else value
+    if half.is_floating_point() and not torch.isfinite(half).all():
+        remedy = "train with a lower learning_rate"
+        raise CheckpointError(name, "is finite in half precision", f"up to {float(value.abs().max()):g}", remedy)
+    return half
+
+
+def _settings(config: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
+    """The settings of network and preprocessing that the run has otherwise than ``inference.yaml``."""
+    text = json.dumps([shipped[name] for name in NEEDED_BY])
+    names = [name for name in dict.fromkeys(re.findall(r"@(\w+)", text)) if name in config and name in shipped]
+    return {name: config[name] for name in names if _is_plain(config[name]) and config[name] != shipped[name]}
+
+
+def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:
+    """Ranges of extents and histograms over cases that the training did not see."""
+    parser = ConfigParser(config)
+    simulate = parser.get_parsed_content("simulation")
+    drawn = (simulate(derive(config["seed"], 0, number, 2)) for number in range(cases))
+    return limits(features(case["image"], np.asarray(case["spacing"])) for case in drawn)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a setting is a number, a flag, a text or a list or table of such, and no reference."""
+    if isinstance(value, dict):
+        return "_target_" not in value and all(_is_plain(part) for part in value.values())
+    if isinstance(value, list):
+        return all(_is_plain(part) for part in value)
+    return not (isinstance(value, str) and value[:1] in ("$", "@", "%", "/"))
+
+
+def _commit(folder: Path) -> str:
+    """The commit of the repository that holds a folder, ``-dirty`` where files differ; ``unknown`` outside one."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(describe, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

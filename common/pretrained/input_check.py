@@ -1,0 +1,136 @@
+"""Whether a scan resembles what a network was trained on: a synthetic image looks plausible whether it does or not.
+
+Stated checks, each of which warns and none of which stops a case: voxels of at most ``MAX_SPACING_MM``; a head whose
+extent along every axis lies within those of the simulated heads; and a tissue histogram within theirs, given by
+quantiles of the z-scores inside the head and, since scalp and fat hide what contrast a scan has, by quantiles over the
+median in the depth of the head, where fluid, grey and white matter are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from ignite.engine import Engine
+from monai.engines.utils import IterationEvents
+from monai.utils import convert_to_numpy
+from scipy import ndimage
+
+from common.pretrained.shipped import origin, read_about
+from common.transforms.head import head_mask
+
+logger = logging.getLogger(__name__)
+MAX_SPACING_MM = 6.0
+"""No simulated slice is thicker."""
+
+PERCENTILES = (2, 10, 25, 50, 75, 90, 98)
+DEPTH = 0.35
+"""From where on the head is deep, relative to its deepest point."""
+
+AIR_PERCENTILE = 1
+"""Of the whole volume: as dark as air, or what was cut away; a network's input may have been shifted and scaled."""
+
+COARSE_MM = 2.5
+"""How finely depth is measured."""
+
+MARGIN = 0.25
+"""By how much of the range's own width a value may lie outside the range of the simulated cases."""
+
+Limits = dict[str, list[list[float]]]
+"""``extent_mm`` along three axes, ``z_scores`` and ``depth_ratios`` at ``PERCENTILES``: [low, high] of each."""
+
+
+def features(image: np.ndarray, spacing: np.ndarray) -> dict[str, np.ndarray]:
+    """Extent of the head along each axis in mm, quantiles of its z-scores, and of its depth over their median.
+
+    Args:
+        image: (X, Y, Z), any scale.
+        spacing: of its voxels along the axes, in mm.
+    """
+    head = head_mask(image, None, axial=2, case="input")
+    values = image[head].astype(float)
+    scores = (values - values.mean()) / max(values.std(), 1e-9)
+    places = np.argwhere(head)
+    return {
+        "extent_mm": (places.max(axis=0) - places.min(axis=0) + 1) * np.asarray(spacing),
+        "z_scores": np.percentile(scores, PERCENTILES),
+        "depth_ratios": depth_ratios(image, head, np.asarray(spacing)),
+    }
+
+
+def depth_ratios(image: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Quantiles over the median, of the values above air far from the head's surface: high for a T2, low for a T1."""
+    steps = np.maximum(1, np.round(COARSE_MM / spacing)).astype(int)
+    coarse = tuple(slice(None, None, step) for step in steps)
+    inside = np.pad(head[coarse], 1)
+    depth = ndimage.distance_transform_edt(inside, sampling=spacing * steps)[1:-1, 1:-1, 1:-1]
+    deep = np.percentile(image[coarse][depth >= DEPTH * depth.max()].astype(float), PERCENTILES)
+    above = deep - np.percentile(image, AIR_PERCENTILE)
+    middle = above[PERCENTILES.index(50)]
+    return above / (middle if middle > 0 else 1.0)
+
+
+def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
+    """The range of each feature over some cases."""
+    listed = list(cases)
+    return {
+        name: [[float(low), float(high)] for low, high in zip(part.min(axis=0), part.max(axis=0), strict=True)]
+        for name in listed[0]
+        for part in [np.stack([case[name] for case in listed])]
+    }
+
+
+def unlike(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
+    """What about a scan is unlike the cases of ``known``; empty where nothing is.
+
+    Args:
+        image: (X, Y, Z), any scale.
+        spacing: in mm.
+        known: see :func:`limits`; empty to check the spacing alone.
+    """
+    found = []
+    if max(spacing) > MAX_SPACING_MM:
+        found.append(f"voxels of {max(spacing):.1f} mm, more than {MAX_SPACING_MM:g}")
+    if np.ptp(image) == 0:
+        return [*found, f"the value {image.flat[0]:g} everywhere"]
+    if not known:
+        return found
+    seen = features(image, spacing)
+    labels = {"extent_mm": [f"head extent along {axis} in mm" for axis in "xyz"]}
+    labels["z_scores"] = [f"{p}th percentile of z-scores in the head" for p in PERCENTILES]
+    labels["depth_ratios"] = [f"{p}th percentile over the median in the depth of the head" for p in PERCENTILES]
+    for name, ranges in known.items():
+        for label, value, (low, high) in zip(labels[name], seen[name], ranges, strict=True):
+            room = MARGIN * (high - low)
+            if not low - room <= value <= high + room:
+                found.append(f"{label} {value:.3g}, in training {low:.3g} to {high:.3g}")
+    return found
+
+
+class InputCheck:
+    """Handler of inference that warns of every case unlike the training of pretrained weights.
+
+    With weights of the user's own, whose training is not known here, only the spacing is checked.
+
+    Args:
+        weights: the file in use.
+    """
+
+    def __init__(self, weights: str) -> None:
+        self.known: Limits = read_about(weights).profile if origin(weights) else {}
+
+    def attach(self, engine: Engine) -> None:
+        """Look at each case when it has been inferred."""
+        engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Look at the cases of the engine's batch."""
+        batch: Any = engine.state.batch
+        for number, image in enumerate(batch["image"]):
+            affine = convert_to_numpy(getattr(image, "affine", np.eye(4)))
+            spacing = np.linalg.norm(affine.reshape(-1, 4, 4)[0][:3, :3], axis=0)
+            for reason in unlike(convert_to_numpy(image)[0], spacing, self.known):
+                case = batch["case"][number]
+                logger.warning(f"{case}: UNLIKE THE TRAINING, the result may look plausible and be wrong: {reason}")

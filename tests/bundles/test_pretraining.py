@@ -1,0 +1,123 @@
+"""Pretraining on simulations, and what a fresh clone does with its weights, at the smallest size."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_commands import Bundle, mistake
+
+from common import checkpoints
+from common.errors import CheckpointError
+from common.phantoms import head_anatomy, render_cect, render_t1
+from common.pretrained.export import export
+
+NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
+COARSE = {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0}
+SMALL = {
+    "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::pose": COARSE,
+    "train::dataset::samples_per_case": 2, "validate::dataset::cases": 1, "device": "$torch.device('cpu')",
+    "width": 4,
+}  # fmt: skip
+OWN = {
+    "pd2t2_dcgan_acm": {"patch_size": [8, 8, 8]},
+    "mr2ct_pix2pix": {"depth": 4, "crop_size": 32, "pad_size": 32},
+    "cect2ct_rescyclegan": {"depth": 4, "crop_size": 32, "pad_size": 32},
+}
+SCANS = {"pd2t2_dcgan_acm": render_t1, "mr2ct_pix2pix": render_t1, "cect2ct_rescyclegan": render_cect}
+
+
+def pretrain(name, folder, seed=0):
+    """A pretraining of two steps; returns the folder of its run."""
+    settings = {**SMALL, **OWN[name], "output_dir": str(folder), "seed": seed}
+    parser = Bundle(name).parser("train", "pretrain", **settings)
+    parser.get_parsed_content("training")
+    return folder / "pretraining"
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def pretrained(request, tmp_path_factory):
+    """A copy of a bundle's configs that ships the weights of such a pretraining, and the run."""
+    folder = tmp_path_factory.mktemp(request.param)
+    run = pretrain(request.param, folder)
+    copy = folder / "copy"
+    shutil.copytree(Bundle(request.param).configs, copy / "configs")
+    export(copy, run, cases=1)
+    return request.param, copy, run
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(pretrained, tmp_path):
+    name, _, run = pretrained
+    first, again, other = (
+        checkpoints.load(each / "models" / "model.pt")
+        for each in (run, pretrain(name, tmp_path / "again"), pretrain(name, tmp_path / "other", seed=1))
+    )
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path, caplog):
+    name, copy, _ = pretrained
+    anatomy = head_anatomy(3, 8.0)
+    scan = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), scan)
+    settings = {
+        "bundle_root": str(copy), "output_dir": str(tmp_path / "out"), "dataset_dir": str(scan),
+        "device": "$torch.device('cpu')",
+    }  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        Bundle(name).parser("inference", **settings).get_parsed_content("inference")
+    (made,) = (tmp_path / "out" / "predictions").glob("*.nii.gz")
+    about = json.loads(next((tmp_path / "out" / "predictions").glob("scan_*.json")).read_text())
+    assert nib.load(made).shape == anatomy.head.shape
+    assert about["WeightsTrainedOn"] == "simulated heads, no patient"
+    assert about["WeightsSha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
+    header = str(nib.load(made).header["descrip"])
+    assert "simulation-trained" in header
+    assert "not for clinical use" in header
+    assert "PRETRAINED ones are used" in caplog.text
+    assert "scan: UNLIKE THE TRAINING" in caplog.text
+    assert "voxels of 8.0 mm, more than 6" in caplog.text
+
+
+def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path):
+    """Nothing is learned at a rate of almost zero, so that what is saved is what was shipped."""
+    name, copy, _ = pretrained
+    settings = {**SMALL, **OWN[name], "pretrained": True, "bundle_root": str(copy), "learning_rate": 1.0e-12}
+    del settings["width"]
+    parser = Bundle(name).parser("train", "pretrain", **settings, output_dir=str(tmp_path))
+    parser.get_parsed_content("training")
+    shipped = checkpoints.load(copy / "models" / "pretrained.pt")
+    tuned = checkpoints.load(tmp_path / "pretraining" / "models" / "model.pt")
+    names = [key for key in shipped if key.endswith("weight")]
+    assert len(names) > 5
+    for key in names:
+        torch.testing.assert_close(tuned[key], shipped[key].float(), rtol=0, atol=1e-6)
+
+
+def test_without_pretrained_weights_fine_tuning_says_what_is_missing(tmp_path):
+    folder = tmp_path / "cect2ct_rescyclegan"
+    shutil.copytree(Bundle("cect2ct_rescyclegan").configs, folder / "configs")
+    settings = {"bundle_root": str(folder), "output_dir": str(tmp_path), "pretrained": True}
+    with pytest.raises(Exception, match=".") as caught:
+        Bundle("cect2ct_rescyclegan").parser("train", "demo", **settings).get_parsed_content("training")
+    assert isinstance(mistake(caught.value), CheckpointError)
+    assert "pretrained.pt: exists, but got no such file" in str(mistake(caught.value))
+
+
+def test_the_way_back_is_not_given_the_weights_of_the_way_there(pretrained, tmp_path):
+    name, copy, _ = pretrained
+    if name != "cect2ct_rescyclegan":
+        pytest.skip("one direction alone")
+    scan = tmp_path / "ct.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((8, 8, 2), np.float32), np.eye(4)), scan)
+    settings = {"bundle_root": str(copy), "output_dir": str(tmp_path), "dataset_dir": str(scan)}
+    with pytest.raises(Exception, match=".") as caught:
+        Bundle(name).parser("inference", direction="ct2cect", **settings).get_parsed_content("inference")
+    assert isinstance(mistake(caught.value), CheckpointError)
+    assert "model_backward.pt" in str(mistake(caught.value))

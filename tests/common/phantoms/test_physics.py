@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from common.phantoms.physics import AnyEcho, InvertedEcho, SpinEcho, SpoiledEcho, Tissues, drawn
+from common.phantoms.tissues import RELAXATION, Relaxation
+
+WATER = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.1)
+
+
+def test_a_place_in_a_range_is_between_its_ends():
+    assert [drawn([2.0, 6.0], place, "x") for place in (0.0, 0.25, 1.0)] == [2.0, 3.0, 6.0]
+
+
+def test_a_range_has_two_ends_the_low_one_first():
+    with pytest.raises(ConfigError, match=r"te_ms: is a range \[low, high\], but got \[9, 3\]"):
+        drawn([9, 3], 0.5, "te_ms")
+
+
+def test_spin_echo_by_its_equation():
+    sequence = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 100])
+    assert sequence.signals({"a": WATER}, (0.5, 0.0))["a"] == pytest.approx(0.8 * (1 - math.exp(-2)) * math.exp(-0.2))
+
+
+def test_spoiled_echo_at_ninety_degrees_is_saturation_recovery():
+    sequence = SpoiledEcho(tr_ms=[500, 500], te_ms=[5, 5], flip_degrees=[90, 90])
+    assert sequence.signals({"a": WATER}, (0.3, 0.3))["a"] == pytest.approx(0.8 * (1 - math.exp(-0.5)) * math.exp(-0.1))
+
+
+def test_inverted_echo_by_its_equation():
+    sequence = InvertedEcho(tr_ms=[2000, 3000], ti_ms=[500, 900], te_ms=[10, 20])
+    seen = sequence.signals({"a": WATER}, (0.0, 0.5))["a"]
+    assert seen == pytest.approx(0.8 * abs(1 - 2 * math.exp(-0.7) + math.exp(-2)) * math.exp(-0.2))
+
+
+def test_what_is_inverted_is_dark_at_its_null_and_bright_before():
+    """Nulled at TI = T1 ln 2 where TR is long; a magnitude has no sign."""
+    seen = []
+    for ti in (693.147, 0.0):
+        sequence = InvertedEcho(tr_ms=[1.0e6] * 2, ti_ms=[ti] * 2, te_ms=[0, 0])
+        seen.append(sequence.signals({"a": WATER}, (0, 0))["a"])
+    assert seen == pytest.approx([0, 0.8], abs=1e-6)
+
+
+def test_the_first_place_chooses_one_of_several_sequences():
+    first, second = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 20]), SpoiledEcho()
+    either, tissues = AnyEcho([first, second]), {"a": WATER}
+    assert either.signals(tissues, (0.25, 0.3)) == first.signals(tissues, (0.5, 0.3))
+    assert either.signals(tissues, (0.75, 0.3)) == second.signals(tissues, (0.5, 0.3))
+    assert either.signals(tissues, (1.0, 0.3)) == second.signals(tissues, (0.0, 0.3))
+
+
+def test_without_spread_a_person_has_the_values_of_the_table():
+    still = Tissues(
+        field_tesla=[1.5], spread=0, outside_spread=0, fat_t2_factor=[1, 1], fat_suppression=0, flow_void=[1, 1]
+    )
+    assert still.draw(np.random.default_rng(0)) == RELAXATION
+
+
+def test_at_3_tesla_white_and_grey_relax_more_slowly():
+    still = Tissues(field_tesla=[3.0], spread=0, outside_spread=0)
+    person = still.draw(np.random.default_rng(0))
+    assert person["white"].t1 == pytest.approx(500 * 1.23)
+    assert person["grey"].t1 == pytest.approx(833 * 1.62)
+    assert person["csf"].t1 == 2569.0
+
+
+def test_people_stay_within_two_spreads():
+    drawn_people = [Tissues(field_tesla=[1.5]).draw(np.random.default_rng(seed)) for seed in range(200)]
+    t1 = np.array([person["white"].t1 for person in drawn_people]) / 500
+    assert 1 - 2 * 1.5 * 0.04 <= t1.min() < 0.95
+    assert 1.05 < t1.max() <= 1 + 2 * 1.5 * 0.04
+
+
+def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
+    settings = {"spread": 0, "outside_spread": 0, "field_tesla": [1.5]}
+    person = Tissues(fat_suppression=1, **settings).draw(np.random.default_rng(0))
+    shares = {name: person[name].density / RELAXATION[name].density for name in ("fat", "marrow", "muscle")}
+    assert shares["fat"] == shares["marrow"]
+    assert 0.05 <= shares["fat"] <= 0.3
+    assert shares["muscle"] == 1
+
+
+def test_field_strengths_are_those_of_the_tables():
+    with pytest.raises(ConfigError, match=r"field_tesla: lists 1.5, 3 or both, but got \[7\]"):
+        Tissues(field_tesla=[7])

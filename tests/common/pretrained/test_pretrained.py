@@ -1,0 +1,269 @@
+"""Pretrained weights: shipped by one command, refused when they are others, found where the user has none."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from torch import nn
+
+from common import checkpoints
+from common.errors import CheckpointError, ConfigError, OutputError
+from common.pretrained import InputCheck, Start, fall_back, origin, read_about
+from common.pretrained.__main__ import main
+from common.pretrained.export import export
+from common.pretrained.input_check import features, limits, unlike
+
+INFERENCE = """
+bundle_root: {root}
+run_dir: {run}
+width: 32
+spacing: null
+mode: fast
+network_def: {{_target_: torch.nn.Linear, in_features: "@width", out_features: 1}}
+preprocessing: {{_target_: Spacingd, keys: image, pixdim: "@spacing", mode: "@mode"}}
+weights: "$@run_dir + '/models/model.pt'"
+variant: ""
+fallback: {{_target_: common.pretrained.fall_back, bundle_root: "@bundle_root", run_dir: "@run_dir"}}
+done: ["@fallback", "@width", "@weights"]
+"""
+SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
+              "source": {"_target_": "common.phantoms.physics.SpinEcho"},
+              "target": {"_target_": "common.phantoms.physics.SpinEcho", "te_ms": [90, 90]},
+              "pose": {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0]}}  # fmt: skip
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A bundle with a pretraining of two weights at width 4 behind it, nothing shipped yet."""
+    root, run = tmp_path / "bundle", tmp_path / "bundle" / "pretraining"
+    (root / "configs").mkdir(parents=True)
+    (root / "configs" / "inference.yaml").write_text(INFERENCE.format(root=root, run=tmp_path / "own"))
+    checkpoints.save({"weight": torch.tensor([[0.1, 0.2, 0.3, 0.4]]), "bias": torch.zeros(1)}, run / "models/model.pt")
+    config = {"width": 4, "spacing": None, "mode": "fast", "seed": 5, "simulation": SIMULATION}
+    (run / "run.json").write_text(json.dumps({"config": config}))
+    return root
+
+
+@pytest.fixture
+def shipped(bundle, monkeypatch):
+    """The same, shipped, but for the simulated cases that inputs would be compared with."""
+    monkeypatch.setattr("common.pretrained.export._profile", lambda config, cases: {})
+    export(bundle, bundle / "pretraining")
+    return bundle
+
+
+def parsed(bundle, **settings):
+    parser = ConfigParser()
+    parser.read_config(bundle / "configs" / "inference.yaml")
+    parser.update(settings)
+    return parser.get_parsed_content("done")
+
+
+# ---- shipping -------------------------------------------------------------------------------------------------------
+
+
+def test_export_writes_half_precision_and_what_made_it(shipped):
+    about = read_about(shipped / "models" / "pretrained.pt")
+    assert about.settings == {"width": 4}, "what differs from inference.yaml, no more"
+    assert about.seed == 5
+    assert about.sha256 == checkpoints.sha256(about.path)
+    kept = torch.load(about.path, weights_only=True)
+    assert kept["weight"].dtype == torch.float16
+    assert kept["weight"].tolist() == [[0.0999755859375, 0.199951171875, 0.300048828125, 0.39990234375]]
+
+
+def test_export_notes_what_inputs_looked_like(bundle):
+    profile = read_about(export(bundle, bundle / "pretraining", cases=2)).profile
+    assert [len(profile[name]) for name in ("extent_mm", "z_scores")] == [3, 7]
+    assert all(60 < low <= high < 245 for low, high in profile["extent_mm"])
+    medians = profile["z_scores"][3]
+    assert -1 < medians[0] < medians[1] < 1
+
+
+def test_export_refuses_weights_that_are_too_large(bundle, monkeypatch):
+    monkeypatch.setattr("common.pretrained.export.MAX_BYTES", 9)
+    with pytest.raises(
+        OutputError, match=r"takes at most 9e-06 MB in half precision, but got 0.0 MB; train a narrower"
+    ):
+        export(bundle, bundle / "pretraining", cases=1)
+
+
+def test_export_refuses_what_half_precision_cannot_hold(bundle):
+    checkpoints.save({"weight": torch.tensor([1e6])}, bundle / "pretraining" / "models" / "model.pt")
+    with pytest.raises(CheckpointError, match="weight: is finite in half precision, but got up to 1e"):
+        export(bundle, bundle / "pretraining", cases=1)
+
+
+def test_the_command_says_what_is_missing(bundle, capsys):
+    (bundle / "pretraining" / "run.json").unlink()
+    assert main(["export", "--bundle", str(bundle), "--cases", "1"]) == 2
+    assert "run.json: exists, but got no such file; give the folder of a finished" in capsys.readouterr().err
+
+
+def test_another_hash_is_refused(shipped):
+    path = shipped / "models" / "pretrained.pt"
+    checkpoints.save({"weight": torch.ones(1, 4), "bias": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"has the SHA-256 noted in pretrained.json, [0-9a-f]{64}, but got"):
+        read_about(path)
+
+
+def test_a_missing_description_is_refused(shipped):
+    (shipped / "models" / "pretrained.json").unlink()
+    with pytest.raises(CheckpointError, match=r"pretrained.json: exists, but got no such file"):
+        read_about(shipped / "models" / "pretrained.pt")
+
+
+def test_only_shipped_weights_have_an_origin():
+    assert origin("/x/models/pretrained.pt") == "simulated heads, no patient"
+    assert origin("/x/models/model.pt") is None
+
+
+# ---- inference ------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_model_the_pretrained_one_is_taken_with_its_size(shipped, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert parsed(shipped) == [True, 4, str(shipped / "models" / "pretrained.pt")]
+    assert "PRETRAINED ones are used, trained on simulated heads, no patient" in caplog.text
+
+
+def test_a_model_of_the_users_own_is_preferred(shipped, tmp_path):
+    checkpoints.save({"weight": torch.ones(1)}, tmp_path / "own" / "models" / "model.pt")
+    assert parsed(shipped)[:2] == [False, 32]
+
+
+def test_a_size_that_the_user_chose_is_kept_and_the_log_says_so(shipped, caplog):
+    assert parsed(shipped, width=16)[:2] == [False, 16]
+    assert "is not used, since it has width 4 rather than 16" in caplog.text
+
+
+@pytest.mark.parametrize("chosen", [{"weights": "/elsewhere/model.pt"}, {"variant": "resgan"}])
+def test_chosen_weights_and_variants_are_kept(shipped, chosen):
+    assert parsed(shipped, **chosen)[:2] == [False, 32]
+
+
+def test_nothing_shipped_changes_nothing(bundle):
+    assert parsed(bundle)[:2] == [False, 32]
+    assert fall_back(str(bundle), "/nowhere") is False
+
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
+def engine(network, iteration=0):
+    loaded = []
+    state = SimpleNamespace(iteration=iteration)
+    return SimpleNamespace(method=SimpleNamespace(deployed=network), state=state, load_deployed=loaded.append), loaded
+
+
+def test_training_starts_from_the_weights(shipped):
+    network = nn.Linear(4, 1)
+    trainer, loaded = engine(network)
+    Start(str(shipped), pretrained=True)(trainer)
+    torch.testing.assert_close(network.weight, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), rtol=0, atol=2e-4)
+    assert len(loaded) == 1, "the moving average has them too"
+
+
+def test_a_resumed_run_keeps_its_own_weights(shipped):
+    network = nn.Linear(4, 1)
+    before = network.weight.clone()
+    Start(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
+    assert torch.equal(network.weight, before)
+
+
+def test_another_network_is_refused(shipped):
+    with pytest.raises(CheckpointError, match=r"weight: has shape \(1, 5\), but got \(1, 4\)"):
+        Start(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
+
+
+def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
+    Start(str(bundle))
+    with pytest.raises(CheckpointError, match=r"pretrained.pt: exists, but got no such file"):
+        Start(str(bundle), pretrained=True)
+
+
+def test_frozen_weights_are_those_named(shipped):
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    Start(str(shipped), frozen=["0."])(engine(network)[0])
+    assert [weight.requires_grad for weight in network.parameters()] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "message"),
+    [
+        (["2."], "frozen: begins names of weights such as 0.weight, but got 2."),
+        (["0", "1"], "frozen: leaves something"),
+    ],
+)
+def test_wrong_names_of_frozen_weights(shipped, frozen, message):
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    with pytest.raises(ConfigError, match=message):
+        Start(str(shipped), frozen=frozen)(engine(network)[0])
+
+
+# ---- inputs unlike the simulation -----------------------------------------------------------------------------------
+
+
+def ball(radius, contrast=1.0):
+    """A ball of 2 mm voxels whose brightness rises from its centre."""
+    axes = np.meshgrid(*[np.arange(60) - 30] * 3, indexing="ij")
+    distance = np.sqrt(sum(axis**2 for axis in axes))
+    return np.where(distance < radius, 10 + (distance / radius) ** contrast, 0).astype(np.float32)
+
+
+KNOWN = limits(features(ball(*shape), np.full(3, 2.0)) for shape in ((20, 0.8), (24, 1.2)))
+
+
+def test_extent_of_a_ball_by_hand():
+    assert features(ball(20), np.array([1.0, 2.0, 3.0]))["extent_mm"].tolist() == [39, 78, 117]
+    assert KNOWN["extent_mm"] == [[78, 94]] * 3
+
+
+@pytest.mark.parametrize("name", ["z_scores", "depth_ratios"])
+def test_the_histogram_does_not_depend_on_the_grey_scale(name):
+    """Nor on where its zero is: z-scores and windows have moved it."""
+    one, other = (features(scale * ball(20) - shift, np.ones(3))[name] for scale, shift in ((1, 0), (7, 30)))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def core(value):
+    """A ball of 2 mm voxels of brightness 10, whose inner half of the radius has this value, under a shell of 30."""
+    inner, outer = ball(10) > 0, ball(20) > 0
+    shell = outer & ~(ball(17) > 0)
+    return np.where(inner, value, np.where(shell, 30.0, np.where(outer, 10.0, 0))).astype(np.float32)
+
+
+def test_the_depth_of_a_head_tells_its_contrast_whatever_its_scalp():
+    """Deeper than 0.35 of the radius: the core of radius 10 within 13, of which it is 45%; the shell is left out."""
+    dark, bright = (features(core(value), np.full(3, 2.0))["depth_ratios"] for value in (2.0, 40.0))
+    assert dark.tolist() == [0.2, 0.2, 0.2, 1, 1, 1, 1]
+    assert bright.tolist() == [1, 1, 1, 1, 4, 4, 4]
+    found = unlike(core(40.0), np.full(3, 2.0), limits([features(core(value), np.full(3, 2.0)) for value in (2, 3)]))
+    assert "98th percentile over the median in the depth of the head 4, in training 1 to 1" in found
+
+
+def test_a_ball_like_the_others_is_no_cause_to_warn():
+    assert unlike(7 * ball(20, 0.8), np.full(3, 2.0), KNOWN) == []
+
+
+def test_a_small_head_thick_slices_and_another_histogram_are():
+    assert unlike(ball(10), np.full(3, 2.0), KNOWN)[0] == "head extent along x in mm 38, in training 78 to 94"
+    assert unlike(np.full((4, 4, 4), 3.0), np.ones(3), KNOWN) == ["the value 3 everywhere"]
+    assert unlike(ball(22), np.array([2.0, 2.0, 6.5]), {}) == ["voxels of 6.5 mm, more than 6"]
+    found = unlike(ball(22, contrast=12.0), np.full(3, 2.0), KNOWN)
+    assert any("percentile of z-scores in the head" in reason for reason in found)
+
+
+def test_the_handler_warns_by_case(tmp_path, caplog):
+    image = MetaTensor(torch.from_numpy(ball(22))[None], affine=torch.diag(torch.tensor([2.0, 2.0, 7.0, 1.0])))
+    batch = {"image": image[None], "case": ["case_07"]}
+    InputCheck(str(tmp_path / "model.pt"))(SimpleNamespace(state=SimpleNamespace(batch=batch)))
+    assert "case_07: UNLIKE THE TRAINING" in caplog.text
+    assert "voxels of 7.0 mm, more than 6" in caplog.text

@@ -1,0 +1,172 @@
+"""What networks trained on simulations alone do on real scans: ``make real-check``.
+
+Rows of every table: ``copy`` (the source), ``pretrained`` (no real image seen), ``fine-tuned`` (pretrained, then
+trained on the other patients) and ``scratch`` (trained on the other patients for as many steps). Grey scales of MR are
+arbitrary, so that every row alike is fitted to the truth by one line a case before it is scored; units are z-scores of
+the truth inside the head. Pages with pictures are written to ``build/real-check``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from demo import ROOT
+from real import ablation, plausibility
+from real.rows import Pair, Row, read, row_of
+from real.tables import page, text
+from real.trainings import BUNDLE, infer, trained
+
+from common.pretrained import PRETRAINED_NAME, read_about
+from common.transforms.head import head_mask
+
+DATA = ROOT.parent / "shared" / "data"
+REPORTS = ROOT / "build" / "real-check"
+BUNDLES = ROOT / "bundles"
+T1_NAME = "pretrained_t1.pt"
+"""Weights of pd2t2_dcgan_acm for T1 sources, where they are there."""
+
+WEIGHTS = {
+    "templates": (BUNDLE, PRETRAINED_NAME),
+    "patients": (BUNDLE, T1_NAME),
+    "series": (BUNDLE, PRETRAINED_NAME),
+    "ct": ("mr2ct_pix2pix", PRETRAINED_NAME),
+}
+"""Which bundle's weights each check needs."""
+
+RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
+"""Learning rates: one that keeps what was learnt, and the one that short trainings of this network do best with."""
+
+WHOLE = Pair("whole", DATA / "spm_templates" / "pd.nii", DATA / "spm_templates" / "t2.nii")
+"""Averages of many people."""
+
+FIRST_SLICE = 40
+"""Of the part of the DICOM series without a gap."""
+
+
+def rows_of(held_out: Pair, others: Sequence[Pair], out: Path, name: str, steps: int) -> list[Row]:
+    """Every row for one held-out case; without other cases or steps only those that need none."""
+    mask = head_mask(read(held_out.source), None, axial=2, case=held_out.case)
+    images = {"copy": read(held_out.source)}
+    images["pretrained"], warnings = infer(BUNDLE, held_out.source, out / "none", **{"fallback::name": name})
+    network = read_about(BUNDLES / BUNDLE / "models" / name).settings
+    starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": name}, "scratch": {}}
+    for row, start in starts.items():
+        if steps and others:
+            settings = {**network, **start, "learning_rate": RATES[row]}
+            folder = trained(others, out / held_out.case / row, steps, settings)
+            images[row], _ = infer(BUNDLE, held_out.source, folder, **network)
+    print(warnings or f"{held_out.case}: like the simulations", flush=True)
+    return [row_of(held_out, row, image, mask) for row, image in images.items()]
+
+
+def show(title: str, name: str, rows: Sequence[Row]) -> None:
+    """Print a table and write its page."""
+    print(text(title, rows))
+    print(f"pictures: {page(REPORTS / f'{name}.html', title, BUNDLES / BUNDLE, rows)}", flush=True)
+
+
+def half(part: str, out: Path) -> Pair:
+    """The left or right half of the templates; voxels are stored from right to left."""
+    files = []
+    for name in ("pd", "t2"):
+        image = nib.nifti1.Nifti1Image.from_filename(DATA / "spm_templates" / f"{name}.nii")
+        middle = image.shape[0] // 2
+        cut = image.slicer[middle:] if part == "left" else image.slicer[:middle]
+        files.append(out / f"{part}_{name}.nii.gz")
+        nib.save(nib.Nifti1Image(np.asarray(cut.dataobj, np.float32), cut.affine), files[-1])
+    return Pair(part, *files)
+
+
+def templates(out: Path, steps: int) -> None:
+    """PD to T2 averages of many people: scored on the left half of the head, fine-tuned on the right."""
+    rows = rows_of(WHOLE, [], out / "whole", PRETRAINED_NAME, 0)
+    show("PD to T2, SPM templates, whole head", "templates", rows)
+    rows = rows_of(half("left", out), [half("right", out)], out / "halves", PRETRAINED_NAME, steps)
+    show(f"PD to T2, SPM templates, left half, {steps} steps on the right half", "halves", rows)
+
+
+def patient_pairs() -> list[Pair]:
+    """T1 and T2 of three patients with multiple sclerosis."""
+    folders = sorted((DATA / "open_ms").glob("patient*"))
+    return [Pair(folder.name, folder / "t1.nii.gz", folder / "t2.nii.gz") for folder in folders]
+
+
+def patients(out: Path, steps: int) -> None:
+    """T1 to T2, each patient held out once."""
+    pairs = patient_pairs()
+    rows = [row for pair in pairs for row in rows_of(pair, [o for o in pairs if o != pair], out / "ms", T1_NAME, steps)]
+    show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", rows)
+
+
+def series(out: Path, _: int) -> None:
+    """A DICOM series that is no PD: it must run, keep the grid and warn where it is unlike.
+
+    Its slices 8 to 39 are missing, which the reader refuses; those from the 40th on are taken.
+    """
+    with zipfile.ZipFile(DATA / "dicom" / "mr_t2_axial.zip") as archive:
+        archive.extractall(out / "series")
+    for path in (out / "series").iterdir():
+        if pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber < FIRST_SLICE:
+            path.unlink()
+    made, warnings = infer(BUNDLE, out / "series", out / "dicom")
+    print(f"\nDICOM series mr_t2_axial: {made.shape}, finite: {np.isfinite(made).all()}\n{warnings or 'no warning'}")
+
+
+def plausible_ct(out: Path, _: int) -> None:
+    """MR to CT of the T1 template, of which no CT exists: HU of tissues, and bone that closes around the brain."""
+    source = DATA / "spm_templates" / "t1.nii"
+    ct, warnings = infer("mr2ct_pix2pix", source, out / "ct")
+    affine = np.asarray(nib.as_closest_canonical(nib.nifti1.Nifti1Image.from_filename(source)).affine)
+    masks = plausibility.tissue_masks(ct.shape, affine)
+    print("\nMR to CT, T1 template: HU, quartiles")
+    for name, low, median, high, expected in plausibility.tissues(ct, masks):
+        print(f"{name:6} {low:6.0f} {median:6.0f} {high:6.0f}   expected {expected:.0f}")
+    closed = plausibility.enclosed(ct, masks["brain"], affine)
+    print(f"bone above {plausibility.BONE_HU:.0f} HU encloses {closed:.0%} of the brain in its upper half")
+    print(warnings or "no warning")
+
+
+def without_parts(steps: int) -> None:
+    """The ablation of the simulation, on the templates."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ablation.rows_of([WHOLE], Path(folder), steps)
+    show(f"PD to T2, SPM templates, pretrained for {steps} steps by simulations that lack a part", "ablation", rows)
+
+
+CHECKS = {"templates": templates, "patients": patients, "series": series, "ct": plausible_ct}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the checks whose data and weights are there."""
+    parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
+    parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
+    parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
+    parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
+    options = parser.parse_args(arguments)
+    if not DATA.is_dir():
+        print(f"real-check: skipped, since there are no scans at {DATA}")
+        return 0
+    if options.ablation:
+        without_parts(options.ablation)
+        return 0
+    for name, check in CHECKS.items():
+        bundle, file = WEIGHTS[name]
+        path = BUNDLES / bundle / "models" / file
+        if options.only in (None, name) and not path.is_file():
+            print(f"\n{name}: skipped, since {path} is not there (no weights are shipped for it)")
+        elif options.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                check(Path(folder), options.steps)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
