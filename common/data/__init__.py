@@ -5,9 +5,9 @@
 
 from common.data.checks import check_cases, require_clean
 from common.data.datalist import load_datalist, split_by_patient, write_datalist
-from common.data.findings import Finding, VolumeError
 from common.data.layouts import find_cases
 from common.data.nifti import Header, read_header, read_values, read_volume
+from common.findings import Finding, VolumeError
 
 __all__ = [
     "Finding",

@@ -57,6 +57,9 @@ def check(options: argparse.Namespace) -> int:
             channels=options.channels,
             nan_fill=options.nan_fill,
             resample=options.resample,
+            series=options.series,
+            phase=options.phase,
+            resample_tilt=options.resample_tilt,
         )
     for finding in findings:
         print(f"{finding.severity}: {finding}")
@@ -95,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     fractions = [0.7, 0.15, 0.15]
     sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
     sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are left out")
+    _add_series(make)
     make.set_defaults(command=make_datalist)
     checks = commands.add_parser("check", help="read and judge every case; exit code 2 where there are errors")
     checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
@@ -107,8 +111,16 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--channels", type=int, help="channels an image must have")
     checks.add_argument("--resample", action="store_true", help="other grids are to be resampled: warn, do not refuse")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
+    _add_series(checks)
     checks.set_defaults(command=check)
     return parser
+
+
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("DICOM series, where volumes are read")
+    group.add_argument("--series", nargs="+", metavar="UID", help="which one, where a folder holds several")
+    group.add_argument("--phase", type=int, help="which acquisition of a series with several, from 1")
+    group.add_argument("--resample_tilt", action="store_true", help="resample tilted or unevenly spaced slices")
 
 
 def _add_folder(parser: argparse.ArgumentParser, required: bool, layouts: Sequence[str] = LAYOUTS) -> None:

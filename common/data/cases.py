@@ -13,6 +13,7 @@ from common import devices
 from common.data.checks import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, write_datalist
 from common.data.layouts import find_cases
+from common.dicom.headers import holds_series
 from common.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ def training_cases(
     item of pool B has its scan under ``label``.
 
     Args:
-        dataset_dir: holds ``<case>/<name>.nii.gz``, or a ``datalist.json`` about its files; the default of a bundle is
-            ``demo_data``.
+        dataset_dir: holds ``<case>/<name>.nii.gz`` (or folders ``<case>/<name>`` with a DICOM series), or a
+            ``datalist.json`` about its files; the default of a bundle is ``demo_data``.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
         run_dir: receives the datalist, so that a run's split is known.
@@ -107,19 +108,25 @@ def inference_cases(
 ) -> list[Item]:
     """The items to synthesise from: no target is needed.
 
-    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, or a folder of cases as in training. Of a datalist
-    the section ``test`` is taken, and of the phantoms the cases that training would leave for the test.
+    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, a folder with a DICOM series, a folder of such
+    folders (a case each), or a folder of cases as in training. Of a datalist the section ``test`` is taken, and of the
+    phantoms the cases that training would leave for the test.
 
     ``key`` is the item of a datalist that holds the scans: ``label`` for a generator that works the other way.
 
     Raises:
         DataError: where there is nothing at ``dataset_dir``, or a case of the datalist has no such scan.
     """
-    announce(dataset_dir, demo_data, datalist, phantoms)
+    if devices.rank() == 0:
+        announce(dataset_dir, demo_data, datalist, phantoms)
+    devices.barrier()
     if listed := datalist or listed_in(dataset_dir):
         items = [_taken(item, key) for item in load_datalist(listed).get("test", [])]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
+    elif holds_series(Path(dataset_dir)):
+        folder = Path(dataset_dir).resolve()
+        items = [{"case": folder.name, "image": str(folder)}]
     elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith(NIFTI)):
         items = _files(files)
     else:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from common.data.findings import Finding
 from common.data.volume_checks import Volume
+from common.findings import Finding
 
 NARROW, WIDE = 0.2, 5.0
 """A channel's span below or above these multiples of the stated window is worth a look."""

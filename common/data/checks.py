@@ -12,10 +12,11 @@ from tqdm import tqdm
 import common.data.volume_checks as volumes
 from common.data.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from common.data.datalist import Item
-from common.data.findings import Finding, VolumeError
 from common.data.layouts import REGIONS
 from common.data.volume_checks import HU_MAXIMUM, HU_MINIMUM, Volume
+from common.dicom.series import SeriesOptions
 from common.errors import ConfigError, DataError
+from common.findings import Finding, VolumeError
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class _Expected:
     channels: int | None
     nan_fill: float | None
     resample: bool
+    options: SeriesOptions
 
 
 def check_cases(
@@ -43,6 +45,9 @@ def check_cases(
     channels: int | None = None,
     nan_fill: float | None = None,
     resample: bool = False,
+    series: str | Sequence[str] | None = None,
+    phase: int | None = None,
+    resample_tilt: bool = False,
     progress: bool = True,
 ) -> list[Finding]:
     """Read every case of the lists and report what is wrong; one bad case never stops the check.
@@ -57,6 +62,9 @@ def check_cases(
         nan_fill: replaces NaN and Inf, which are errors otherwise.
         resample: volumes on another grid than the image will be resampled to it, so that they are warnings; those that
             cover less than half of it are errors still.
+        series: of folders with DICOM, see :class:`common.dicom.series.SeriesOptions`.
+        phase: likewise.
+        resample_tilt: likewise.
         progress: whether a bar over the cases is shown.
 
     Raises:
@@ -68,7 +76,8 @@ def check_cases(
             raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
-    expected = _Expected(sources, target_range, min_shape, channels, nan_fill, resample)
+    options = SeriesOptions(series, phase, resample_tilt)
+    expected = _Expected(sources, target_range, min_shape, channels, nan_fill, resample, options)
     items = [item for entries in lists.values() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress)
     return [finding for item in bar for finding in _check_case(item, expected)]
@@ -127,7 +136,7 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
 
 def _read(path: str, item: Item, channels: int | None, expected: _Expected, findings: list[Finding]) -> Volume | None:
     try:
-        volume = volumes.read(path, item["case"], channels, expected.nan_fill)
+        volume = volumes.read(path, item["case"], channels, expected.nan_fill, expected.options)
     except VolumeError as error:
         findings.append(error.finding)
         return None

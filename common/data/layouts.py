@@ -11,6 +11,8 @@ from pathlib import Path
 
 from common.data.datalist import Item
 from common.data.ixi import modality_folder, subject_files
+from common.data.volumes import volume_path
+from common.dicom.headers import holds_series
 from common.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,8 @@ def find_cases(
     Args:
         root: the folder of the cases, for SynthRAD also the folder of the region folders, for IXI that of ``IXI-PD``
             and the other modalities.
-        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``), ``synthrad2023``, ``synthrad2025`` or ``ixi``
+        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``, or a folder ``ROOT/<case>/<name>`` with a DICOM
+            series; of one name alone also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025`` or ``ixi``
             (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
         source: the file name of the image without its suffix; several channels are separated by commas.
         target: the file name of the label; None for inference, where cases have no label.
@@ -90,13 +93,20 @@ def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -
     """The files of each case by their names: the required ones, and regions where a case has them."""
     chosen = CASE_FOLDERS[layout]
     folders = _case_folders(root, layout, chosen)
+    whole = {f.name: {names[0]: f} for f in folders if len(names) == 1 and _is_series(f, names[0], chosen.suffixes)}
     if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
         names = [*names, mask]
     elif mask:
         logger.info("%s: no case has a file '%s', so that the cases have no masks", root.name, mask)
-    _check_complete(root, folders, names, chosen.suffixes)
+    _check_complete(root, [f for f in folders if f.name not in whole], names, chosen.suffixes)
     found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *REGIONS)} for f in folders}
-    return {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
+    paths = {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
+    return {case: {**files, **whole.get(case, {})} for case, files in paths.items()}
+
+
+def _is_series(folder: Path, name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a case's folder holds the slices of its one volume itself."""
+    return _file(folder, name, suffixes) is None and holds_series(folder)
 
 
 def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
@@ -111,9 +121,11 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
 
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
-    found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
-    if sum(path.name.endswith(NIFTI) for path in found) > 1:
-        raise DataError(folder.name, f"'{name}' is one file", "both .nii and .nii.gz", "remove one of them")
+    found = volume_path(folder, name, suffixes)
+    several = [path for path in found if path.is_dir() or path.name.endswith(NIFTI)]
+    if len(several) > 1:
+        kinds = sorted((path.name.removeprefix(name) or "a DICOM folder" for path in several), key=len)
+        raise DataError(folder.name, f"'{name}' is one file", f"both {' and '.join(kinds)}", "remove one of them")
     return found[0] if found else None
 
 

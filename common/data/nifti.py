@@ -16,8 +16,8 @@ from nibabel.affines import voxel_sizes
 from nibabel.arrayproxy import ArrayProxy
 
 import common.data.header_fields as fields
-from common.data.findings import Finding, VolumeError, Where
-from common.data.grids import is_sheared
+from common.findings import Finding, VolumeError, Where
+from common.grids import is_sheared
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from common.data.datalist import Item
-from common.data.findings import Finding, VolumeError
 from common.data.nifti import is_constant, read_volume
+from common.findings import Finding, VolumeError
 
 
 def check_patches(items: Sequence[Item], size: int) -> list[Finding]:

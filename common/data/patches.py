@@ -15,6 +15,7 @@ from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch import Tensor
 
+from common.data.cached_volumes import name_of, plain, require_one_shape, require_volumes
 from common.data.patch_places import cells, grid_start, last_starts, padded, start_around, voxels_of
 from common.errors import ConfigError, DataError
 from common.seeds import derive
@@ -88,12 +89,14 @@ class PatchDataset(CacheDataset):
         super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
         self.seed = seed
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
-        self._require_arrays()
+        require_volumes(self._cache, {*self.keys, *(["mask"] if self.foreground_share else [])})
+        require_one_shape(self._cache, (*self.keys, "mask", "lesion", *self.regions))
         self.shapes = [tuple(item[self.keys[0]].shape[1:]) for item in self._cache]
         self.lesions = self._voxels("lesion", self.lesion_share)
         self.foregrounds = self._voxels("mask", self.foreground_share)
         self._require_centres()
-        self.scales = {item["case"]: item["label_scale"] for item in self._cache if "label_scale" in item}
+        scaled = [number for number, item in enumerate(self._cache) if "label_scale" in item]
+        self.scales = {self._name(number): self._cache[number]["label_scale"] for number in scaled}
         self._cache = [self._kept(number) for number in range(len(self.shapes))]
         counts = [prod(cells(shape, self.patch_size)) if grid else patches_per_case for shape in self.shapes]
         self.ends = list(accumulate(counts))
@@ -123,7 +126,7 @@ class PatchDataset(CacheDataset):
                 remedy = "infer it from volume()"
                 raise DataError(f"context of case {self._name(number)}", rule, tuple(volume.shape), remedy)
         for number, volume in enumerate(volumes):
-            self._cache[number]["context"] = self._padded(_plain(volume).float())
+            self._cache[number]["context"] = self._padded(plain(volume).float())
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
@@ -140,7 +143,7 @@ class PatchDataset(CacheDataset):
             sample[name] = sample[name].float() if name in sample else torch.zeros(1, *self.patch_size)
         self.augmentation.set_random_state(seed=seed % 2**32)
         sample = self.augmentation(sample)
-        return {**{name: _plain(volume) for name, volume in sample.items()}, "case": item["case"]}
+        return {**{name: plain(volume) for name, volume in sample.items()}, "case": item["case"]}
 
     def _start(self, number: int, index: int, chance: np.random.Generator) -> list[int]:
         """The first voxel of a patch along each axis."""
@@ -160,25 +163,11 @@ class PatchDataset(CacheDataset):
         return self.foregrounds[number] if chance.random() < self.foreground_share else None
 
     def _name(self, number: int) -> str:
-        return str(self._cache[number].get("case", number))
-
-    def _require_arrays(self) -> None:
-        needed = {*self.keys, *(["mask"] if self.foreground_share else [])}
-        keys = (*self.keys, "mask", "lesion", *self.regions)
-        for number, item in enumerate(self._cache):
-            if missing := needed - item.keys():
-                rule = f"gives {', '.join(sorted(needed))} through MONAI transforms without randomness"
-                value = f"no {' and no '.join(sorted(missing))} of case {self._name(number)}"
-                remedy = "add mask files, or set foreground_share to 0; move chance to augmentation"
-                raise ConfigError("preprocessing", rule, value, remedy)
-            shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}
-            if len(set(shapes.values())) > 1:
-                rule = f"gives all volumes of case {self._name(number)} one shape (X, Y, Z)"
-                raise ConfigError("preprocessing", rule, shapes, "resample them to the image's grid")
+        return name_of(self._cache, number)
 
     def _voxels(self, key: str, share: float) -> list[Tensor]:
         """The voxels of a region of each case, where any share of the patches is centred on it."""
-        return [voxels_of(_plain(item[key]) if share and key in item else None) for item in self._cache]
+        return [voxels_of(plain(item[key]) if share and key in item else None) for item in self._cache]
 
     def _require_centres(self) -> None:
         for number, voxels in enumerate(self.foregrounds):
@@ -191,8 +180,8 @@ class PatchDataset(CacheDataset):
     def _kept(self, number: int) -> dict[str, Any]:
         """What samples are cut from: padded images, and regions as booleans."""
         item = self._cache[number]
-        images = {key: self._padded(_plain(item[key])) for key in self.keys}
-        regions = {key: self._padded(_plain(item[key]) > 0, False) for key in self.regions if key in item}
+        images = {key: self._padded(plain(item[key])) for key in self.keys}
+        regions = {key: self._padded(plain(item[key]) > 0, False) for key in self.regions if key in item}
         return {**images, **regions, "case": self._name(number)}
 
     def _padded(self, volume: Tensor, background: bool = True) -> Tensor:
@@ -200,10 +189,6 @@ class PatchDataset(CacheDataset):
         counts = cells(volume.shape[1:], self.patch_size) if self.grid else (1, 1, 1)
         shape = [count * side for count, side in zip(counts, self.patch_size, strict=True)]
         return padded(volume, shape, background)
-
-
-def _plain(volume: Any) -> Tensor:
-    return volume.as_tensor() if hasattr(volume, "as_tensor") else torch.as_tensor(volume)
 
 
 def _require(name: str, rule: str, value: Any, holds: bool) -> None:

@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 
 from common.data.datalist import Item, write_datalist
-from common.data.findings import Finding
 from common.data.lesions import split_lesions
 from common.data.patch_checks import check_patches
 from common.data.rois import MARGIN, SIZE, cut_cases
+from common.dicom.series import SeriesOptions
 from common.errors import ConfigError
+from common.findings import Finding
 
 ROIS = "rois"
 
@@ -37,7 +38,7 @@ def make_roi_datalist(options: argparse.Namespace) -> int:
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(
         options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
-        options.one_patient_per_file,
+        options.one_patient_per_file, SeriesOptions(options.series, options.phase, options.resample_tilt),
     )  # fmt: skip
     lists = split_lesions(items, options.fractions, options.seed)
     about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}

@@ -16,11 +16,12 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from common.data.datalist import Item
-from common.data.dicom_series import read_series
-from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.layouts import NIFTI, patients_of
 from common.data.nifti import read_volume
+from common.data.volumes import Scan, read_logged, volume_path
+from common.dicom.series import SeriesOptions
 from common.errors import ConfigError, DataError, OutputError
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 
 logger = logging.getLogger(__name__)
 SIZE = 64
@@ -97,6 +98,7 @@ def cut_cases(
     margin: float = MARGIN,
     patient_separator: str | None = None,
     one_patient_per_file: bool = False,
+    options: SeriesOptions | None = None,
 ) -> list[Item]:
     """Cut the lesions of ``ROOT/<case>/<source>`` marked by ``ROOT/<case>/<class>.nii.gz`` to patches.
 
@@ -112,6 +114,7 @@ def cut_cases(
         margin: see :func:`cut_rois`.
         patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` says.
         one_patient_per_file: every case is its own patient.
+        options: which series of a folder with DICOM, and how.
 
     Returns:
         items with ``case``, ``patient``, ``class`` and ``image``.
@@ -133,7 +136,7 @@ def cut_cases(
         )
     items, rows = [], []
     for folder in tqdm(folders, desc="cutting", unit="case"):
-        for item, roi in _case(folder, source, classes, size, margin, out):
+        for item, roi in _case(folder, _volume(folder, source, options), source, classes, size, margin, out):
             items.append(item | {"patient": patients[folder.name]})
             rows.append({**items[-1], "image": os.path.relpath(item["image"], out), "volume": f"{folder.name}/{source}",
                          "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
@@ -148,9 +151,9 @@ def cut_cases(
 
 
 def _case(
-    folder: Path, source: str, classes: Sequence[str], size: int, margin: float, out: Path
+    folder: Path, scan: Scan, source: str, classes: Sequence[str], size: int, margin: float, out: Path
 ) -> Iterator[tuple[Item, Roi]]:
-    volume, affine = _volume(folder, source)
+    volume, affine = scan.values, scan.affine
     for name in classes:
         path = _nifti(folder, name)
         if path is None:
@@ -169,9 +172,8 @@ def _case(
             yield {"case": case, "class": name, "image": str(out / name / f"{case}.nii.gz")}, roi
 
 
-def _volume(folder: Path, source: str) -> tuple[NDArray, NDArray]:
-    path = _nifti(folder, source)
-    return read_volume(path, folder.name) if path is not None else read_series(folder / source, folder.name)
+def _volume(folder: Path, source: str, options: SeriesOptions | None) -> Scan:
+    return read_logged(volume_path(folder, source, NIFTI)[0], folder.name, options=options)
 
 
 def _nifti(folder: Path, name: str) -> Path | None:
@@ -180,7 +182,7 @@ def _nifti(folder: Path, name: str) -> Path | None:
 
 def _case_folders(root: Path, source: str) -> list[Path]:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [folder for folder in folders if _nifti(folder, source) is not None or (folder / source).is_dir()]
+    found = [folder for folder in folders if volume_path(folder, source, NIFTI)]
     if not found:
         rule = f"holds cases, ROOT/<case>/{source}.nii.gz (or a folder of DICOM) with masks ROOT/<case>/<class>.nii.gz"
         raise DataError(str(root), rule, "none", "correct --root or --source")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data.findings import Finding, VolumeError, Where
-from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, ras_shape, show_affine
 from common.data.misregistration import suspicious_shift
-from common.data.nifti import is_constant, read_header, read_values
+from common.data.nifti import is_constant
 from common.data.overlap import LEAST_COVERED, covered
+from common.data.volumes import read_scan
+from common.dicom.series import SeriesOptions
+from common.findings import Finding, VolumeError, Where
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, ras_shape, show_affine
 
 HU_MINIMUM, HU_MAXIMUM = -200, 200
 """A CT in HU holds air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
@@ -37,8 +39,14 @@ class Volume:
         return self.values.shape[-3:]
 
 
-def read(path: str, case: str, channels: int | None = None, nan_fill: float | None = None) -> Volume:
-    """Read a NIfTI file, or a MetaImage where ITK is installed.
+def read(
+    path: str,
+    case: str,
+    channels: int | None = None,
+    nan_fill: float | None = None,
+    options: SeriesOptions | None = None,
+) -> Volume:
+    """Read a NIfTI file, a folder with a DICOM series, or a MetaImage where ITK is installed.
 
     Raises:
         VolumeError: a file that cannot be used.
@@ -46,8 +54,8 @@ def read(path: str, case: str, channels: int | None = None, nan_fill: float | No
     where = partial(Finding, case, Path(path).name)
     if path.lower().endswith(".mha"):
         return _read_mha(path, where, nan_fill)
-    header = read_header(path, case, channels)
-    return Volume(where, read_values(header, nan_fill), header.affine, header.warnings)
+    scan = read_scan(path, case, nan_fill, channels, options)
+    return Volume(where, scan.values, scan.affine, scan.warnings)
 
 
 def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:

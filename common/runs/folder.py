@@ -17,9 +17,10 @@ from monai.engines import Evaluator
 
 from common import checkpoints, devices
 from common.engines import GanTrainer
-from common.errors import CheckpointError
+from common.errors import CheckpointError, OutputError
 from common.report.atomic import write_text
 from common.runs.lock import LOCK_NAME, RunLock
+from common.runs.saver import Saver
 from common.runs.signals import EndSignals
 from common.settings import running_config
 
@@ -53,6 +54,7 @@ class RunFolder:
         self.resume = resume
         self.lock = RunLock(self.root, self.models)
         self.signals = EndSignals()
+        self.saver = Saver()
         self._rows: list[dict[str, Any]] = []
 
     def attach(self, engine: GanTrainer) -> None:
@@ -60,7 +62,7 @@ class RunFolder:
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.leave_if_asked)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
-        engine.add_event_handler(Events.COMPLETED, self.release)
+        engine.add_event_handler(Events.COMPLETED, self.complete)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
 
     # ---- start --------------------------------------------------------------------------------------------------
@@ -161,9 +163,10 @@ class RunFolder:
 
     def _leave(self, engine: GanTrainer) -> None:
         if (number := self.signals.received) is not None:
+            self.saver.settle()
             name = signal.Signals(number).name
             logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true goes on from there")
-            self.release(engine)
+            self.release()
             raise SystemExit(128 + number)
 
     def _save(self, engine: GanTrainer) -> None:
@@ -174,7 +177,7 @@ class RunFolder:
             "best_metric_epoch": state.best_metric_epoch,
             "log": [json.dumps(row) for row in self._rows],
         }
-        checkpoints.save(content, self.models / checkpoints.RESUME_NAME)
+        self.saver.save(content, self.models / checkpoints.RESUME_NAME)
 
     def _write_log(self) -> None:
         names = list(dict.fromkeys(name for row in self._rows for name in row))
@@ -187,12 +190,23 @@ class RunFolder:
 
     # ---- end ----------------------------------------------------------------------------------------------------
 
-    def release(self, engine: GanTrainer) -> None:
+    def complete(self, engine: GanTrainer) -> None:
+        """Wait for the last checkpoint, then give signals and lock back."""
+        try:
+            self.saver.settle()
+        finally:
+            self.release()
+
+    def release(self) -> None:
         """Give signals and lock back."""
         self.signals.give_back()
         self.lock.release()
 
     def fail(self, engine: GanTrainer, error: BaseException) -> None:
         """Release and let the error go on."""
-        self.release(engine)
+        try:
+            self.saver.settle()
+        except OutputError as other:
+            logger.error(str(other))
+        self.release()
         raise error

@@ -1,0 +1,51 @@
+"""What preprocessing must have made of the volumes that training samples are cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.errors import ConfigError
+
+Cache = Sequence[Mapping[str, Any]]
+"""Preprocessed cases: volumes (C, X, Y, Z) by key, and the ``case``."""
+
+
+def plain(volume: Any) -> Tensor:
+    """A tensor without MONAI's metadata, which would cost time in every operation."""
+    return volume.as_tensor() if hasattr(volume, "as_tensor") else torch.as_tensor(volume)
+
+
+def name_of(cache: Cache, number: int) -> str:
+    """The name of a case, or its number where it has none."""
+    return str(cache[number].get("case", number))
+
+
+def require_volumes(cache: Cache, needed: Collection[str]) -> None:
+    """Refuse cases that lack a volume; a cache leaves out what preprocessing does from the first random transform on.
+
+    Raises:
+        ConfigError: names the first such case and what it lacks.
+    """
+    for number, item in enumerate(cache):
+        if missing := set(needed) - item.keys():
+            rule = f"gives {', '.join(sorted(needed))} through MONAI transforms without randomness"
+            value = f"no {' and no '.join(sorted(missing))} of case {name_of(cache, number)}"
+            remedy = "add mask files, or set foreground_share to 0; move chance to augmentation"
+            raise ConfigError("preprocessing", rule, value, remedy)
+
+
+def require_one_shape(cache: Cache, keys: Collection[str]) -> None:
+    """Refuse cases whose volumes of these keys have several shapes (X, Y, Z).
+
+    Raises:
+        ConfigError: names the first such case and its shapes.
+    """
+    for number, item in enumerate(cache):
+        shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}
+        if len(set(shapes.values())) > 1:
+            rule = f"gives all volumes of case {name_of(cache, number)} one shape (X, Y, Z)"
+            raise ConfigError("preprocessing", rule, shapes, "resample them to the image's grid")

@@ -1,0 +1,138 @@
+"""What makes a step faster without changing what it computes; what a machine cannot do is left out and said."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from common import devices
+from common.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+AUTO = "auto"
+MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""By the number of a tensor's dimensions, (B, C, H, W) and (B, C, X, Y, Z)."""
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """What is switched on in a run.
+
+    Args:
+        channels_last: weights and batches lie in memory with the channels innermost, as tensor cores read them.
+        compile: networks are compiled by ``torch.compile``, at the price of slow first steps.
+        cuda_graph: the whole step with its updates is recorded once and replayed: at batch 1 a GPU waits for launches.
+        fused: optimisers update all weights in one kernel.
+    """
+
+    channels_last: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+    fused: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        settings: Mapping[str, bool | str] | None,
+        device: torch.device,
+        optimizer: Callable[..., Optimizer] | None = None,
+        precision: str = "fp32",
+        accumulation_steps: int = 1,
+    ) -> Acceleration:
+        """What of the settings this run can have; a line of the log for everything asked for that it cannot.
+
+        Args:
+            settings: by the names above; ``auto`` is on where nothing speaks against it and it pays: on a CUDA device,
+                and for ``fused`` everywhere.
+            device: of the run.
+            optimizer: makes an optimiser; None for inference.
+            precision: of the run; a gradient scaler decides on the host.
+            accumulation_steps: of the run; a graph holds one update.
+
+        Raises:
+            ConfigError: for an unknown name, or another value than true, false and auto.
+        """
+        wanted = cls(**dict.fromkeys(cls.__dataclass_fields__, False))
+        obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
+        for name, value in (settings or {}).items():
+            if name not in cls.__dataclass_fields__:
+                rule = f"has the settings {', '.join(cls.__dataclass_fields__)}"
+                raise ConfigError("acceleration", rule, repr(name), "correct the name")
+            if value not in (True, False, AUTO):
+                raise ConfigError(f"acceleration::{name}", "is true, false or auto", repr(value), "choose one of them")
+            obstacle = obstacles.get(name)
+            if value is True and obstacle:
+                logger.warning(f"acceleration::{name}: off, since {obstacle}")
+            asked = device.type == "cuda" or name == "fused" if value == AUTO else value
+            wanted = replace(wanted, **{name: bool(asked and not obstacle)})
+        if wanted.compile and (reason := _cannot_compile(device)):
+            logger.warning(f"acceleration::compile: off, since {reason}")
+            wanted = replace(wanted, compile=False)
+        return wanted
+
+    def optimizer(self, make: Callable[..., Optimizer], parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """An optimiser of these parameters, fused and fit for a graph where that is on."""
+        options = {"fused": True} if self.fused else {}
+        return make(parameters, **options, **({"capturable": True} if self.cuda_graph else {}))
+
+    def rate_on_device(self, optimizer: Optimizer, device: torch.device) -> None:
+        """A graph reads the learning rate from the device, so that a schedule still reaches it."""
+        if self.cuda_graph:
+            for group in optimizer.param_groups:
+                group["lr"] = torch.tensor(float(group["lr"]), device=device)
+
+    def prepare(self, networks: Iterable[nn.Module]) -> None:
+        """Lay out and compile networks; before optimisers take their parameters."""
+        for network in networks:
+            for parameter in network.parameters():
+                parameter.data = self.laid_out(parameter.data)
+            if self.compile:
+                network.compile()
+
+    def laid_out(self, tensor: Tensor) -> Tensor:
+        """The tensor with its channels innermost where that is on."""
+        layout = MEMORY_FORMATS.get(tensor.dim()) if self.channels_last else None
+        return tensor if layout is None else tensor.contiguous(memory_format=layout)
+
+
+def _obstacles(
+    device: torch.device, optimizer: Callable[..., Optimizer] | None, precision: str, accumulation_steps: int
+) -> dict[str, str]:
+    """Why an acceleration cannot be had, by its name."""
+    if optimizer is None:
+        return dict.fromkeys(("fused", "cuda_graph"), "it is of training alone")
+    known = inspect.signature(optimizer).parameters
+    found = {}
+    if "fused" not in known:
+        found["fused"] = "this optimiser has no fused kernel"
+    if device.type != "cuda":
+        found["cuda_graph"] = f"graphs need a CUDA device, this is {device.type}"
+    elif "capturable" not in known:
+        found["cuda_graph"] = "this optimiser cannot be captured"
+    elif accumulation_steps > 1:
+        found["cuda_graph"] = f"accumulation_steps is {accumulation_steps}"
+    elif precision == "fp16":
+        found["cuda_graph"] = "the gradient scaler of fp16 decides on the host; bf16 needs none"
+    elif devices.world_size() > 1:
+        found["cuda_graph"] = f"{devices.world_size()} processes average their gradients"
+    return found
+
+
+def _cannot_compile(device: torch.device) -> str | None:
+    """The reason why not, found by compiling a network of one weight."""
+    trial = nn.Linear(1, 1).to(device)
+    trial.compile()
+    try:
+        trial(torch.ones(1, 1, device=device)).sum().backward()
+    except Exception as error:  # a missing compiler, an old GPU, a driver: whatever it is, training goes on without
+        lines = str(error).strip().splitlines()
+        return f"torch.compile failed here ({type(error).__name__}: {lines[0] if lines else 'no message'})"
+    finally:
+        torch.compiler.reset()
+    return None

@@ -1,0 +1,90 @@
+"""What a trainer leaves behind to be resumed, and how one goes on from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from common.engines.trainer import GanTrainer
+
+EXECUTION = ("fused", "foreach", "capturable", "differentiable")
+"""Settings of an optimiser that say how, not what, it computes: another machine has others."""
+
+
+def state_of(trainer: GanTrainer) -> dict[str, Any]:
+    """Everything that a resumed run needs: tensors, numbers and strings only."""
+    return {
+        "iteration": trainer.state.iteration,
+        "epoch_length": trainer.state.epoch_length,
+        "networks": trainer.method.state_dict(),
+        "ema": trainer.ema.state_dict() if trainer.ema is not None else None,
+        "optimizers": {name: _state_of(optimizer) for name, optimizer in trainer.optimizers.items()},
+        "schedulers": [scheduler.state_dict() for scheduler in trainer.schedulers],
+        "scaler": trainer.grad_scaler.state_dict(),
+        "loss_sums": trainer.loss_sums,
+        "seed": trainer.seed,
+    }
+
+
+def restore(trainer: GanTrainer, saved: Mapping[str, Any]) -> None:
+    """Go on from :func:`state_of`, in the middle of an epoch too.
+
+    Raises:
+        ConfigError: where the epoch has another length, the seed is another, the moving average or the schedule was
+            switched on or off, or the networks are others.
+    """
+    if saved["epoch_length"] != trainer.state.epoch_length:
+        raise ConfigError(
+            "resume",
+            f"the run to resume has {saved['epoch_length']} steps an epoch",
+            trainer.state.epoch_length,
+            "use its data, batch_size and number of processes, or start anew with --resume false",
+        )
+    now = {"seed": trainer.seed, "ema_decay": trainer.ema is not None, "schedule": len(trainer.schedulers)}
+    then = {"seed": saved["seed"], "ema_decay": saved["ema"] is not None, "schedule": len(saved["schedulers"])}
+    for name, value in now.items():
+        if value != then[name]:
+            remedy = "set it as it was, or start anew with --resume false"
+            raise ConfigError(name, f"is {then[name]} as in the run to resume", value, remedy)
+    try:
+        trainer.method.load_state_dict(saved["networks"])
+    except RuntimeError as error:
+        raise ConfigError(
+            "resume",
+            "the networks are those of the run to resume",
+            "other names or shapes of weights",
+            "use its settings, or start anew with --resume false",
+        ) from error
+    if trainer.ema is not None:
+        trainer.ema.load_state_dict(saved["ema"])
+    for name, optimizer in trainer.optimizers.items():
+        _restore(optimizer, saved["optimizers"][name])
+    for scheduler, state in zip(trainer.schedulers, saved["schedulers"], strict=True):
+        scheduler.load_state_dict(state)
+    trainer.grad_scaler.load_state_dict(saved["scaler"])
+    trainer.loss_sums = {name: value.to(trainer.state.device) for name, value in saved["loss_sums"].items()}
+    trainer.state.iteration = saved["iteration"]
+    trainer.state.epoch = saved["iteration"] // trainer.state.epoch_length
+
+
+def _state_of(optimizer: Optimizer) -> dict[str, Any]:
+    """Its state with the learning rate as a number, which lies on the device where a step is recorded as a graph."""
+    state = optimizer.state_dict()
+    return {**state, "param_groups": [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]}
+
+
+def _restore(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Go on from :func:`_state_of`; how updates are computed remains this run's own."""
+    own = [{name: group[name] for name in EXECUTION if name in group} for group in optimizer.param_groups]
+    rates = [group["lr"] for group in optimizer.param_groups]
+    groups = [{**group, **mine} for group, mine in zip(saved["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(rate, Tensor):
+            group["lr"] = rate.fill_(float(group["lr"]))

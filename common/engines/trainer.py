@@ -1,0 +1,234 @@
+"""The one trainer of all methods: seeds, averaging, bookkeeping, deployed weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from monai.utils import CommonKeys
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from common import devices
+from common.engines import resume
+from common.engines.acceleration import Acceleration
+from common.engines.graph import GraphedStep
+from common.engines.step import GanStep
+from common.errors import ConfigError
+from common.finite import FiniteWatch
+from common.methods import GanMethod
+from common.seeds import derive
+
+logger = logging.getLogger(__name__)
+WITHIN_A_STEP = (
+    IterationEvents.FORWARD_COMPLETED,
+    IterationEvents.LOSS_COMPLETED,
+    IterationEvents.BACKWARD_COMPLETED,
+)
+"""Events that a step recorded as a graph cannot fire."""
+
+
+class GanTrainer(SupervisedTrainer):
+    """Train a :class:`~common.methods.GanMethod`: one forward of the generators, then discriminators, then generators.
+
+    ``state.output`` holds IMAGE, LABEL, PRED, LOSS (the generators' weighted sum) and every named loss, detached; after
+    each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.
+
+    Every step draws its random numbers from (seed, step, process), and the sampler its order and augmentation from
+    (seed, epoch), so that an interrupted and resumed run of one process repeats an uninterrupted one. Of several
+    processes, checkpoints hold the first one's image pools and, in the midst of an epoch, batch statistics.
+
+    Gradients are averaged over processes here, not by DistributedDataParallel: its reducer expects one backward pass
+    through all parameters for each forward, while a discriminator runs three times a step and is frozen in one of them.
+
+    Args:
+        device: where the networks go.
+        max_epochs: epochs in all, those before a resume included.
+        train_data_loader: gives batches with ``image``, ``label`` and ``case``; its sampler may have ``set_epoch``.
+        method: the networks and losses.
+        optimizer: makes an optimiser from parameters; called for the generators and for the discriminators.
+        schedule: makes a learning-rate schedule from an optimiser, stepped after each epoch; None: constant.
+        precision: ``fp32``, ``bf16`` or ``fp16`` (autocast; fp16 with a gradient scaler).
+        accumulation_steps: batches whose gradients are summed before an update; the last ones of an epoch are not lost.
+            The discriminators are updated before the generators' loss of the last of them.
+        acceleration: see :class:`~common.engines.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
+            Where ``cuda_graph`` is on, tensors of ``state.output`` are overwritten by the next step.
+        ema_decay: decay a step of the moving average of the deployed network (None: off). Validation and ``model.pt``
+            use the average.
+        clip_norm: largest norm of a gradient, over the generators and over the discriminators (None: off).
+        seed: see above.
+        train_handlers: attached after the trainer's own.
+        inferer: only for MONAI's interface; methods call their networks themselves.
+
+    Raises:
+        ConfigError: for another ``precision``, or where an epoch has not one batch.
+        TrainingError: while running, when a loss is not finite; names the step and the cases.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        max_epochs: int,
+        train_data_loader: Iterable,
+        method: GanMethod,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Callable[[Optimizer], LRScheduler] | None = None,
+        precision: str = "fp32",
+        accumulation_steps: int = 1,
+        acceleration: Mapping[str, bool | str] | None = None,
+        ema_decay: float | None = None,
+        clip_norm: float | None = None,
+        seed: int = 0,
+        train_handlers: Sequence | None = None,
+        inferer: Any = None,
+    ) -> None:
+        device = torch.device(device)  # servers give its name
+        method.to(device)
+        self.acceleration = Acceleration.of(acceleration, device, optimizer, precision, accumulation_steps)
+        self.ema = None
+        if ema_decay is not None:
+            self.ema = AveragedModel(method.deployed, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self.acceleration.prepare(method.trained())
+        optimizers = {"generators": self.acceleration.optimizer(optimizer, method.generators.parameters())}
+        if len(method.discriminators):
+            optimizers["discriminators"] = self.acceleration.optimizer(optimizer, method.discriminators.parameters())
+        super().__init__(
+            device=device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=method,
+            optimizer=optimizers["generators"],
+            loss_function=method.generator_losses,
+            inferer=inferer,
+            decollate=False,
+            accumulation_steps=accumulation_steps,
+        )
+        if not self.state.epoch_length:
+            rule = "is at most the samples of an epoch on each process, so that there is a batch"
+            size = getattr(train_data_loader, "batch_size", None)
+            raise ConfigError("batch_size", rule, size, "lower it, or give more data")
+        self.method = method
+        self.optimizers = optimizers
+        self.schedulers = [schedule(each) for each in optimizers.values()] if schedule is not None else []
+        for each in optimizers.values():
+            self.acceleration.rate_on_device(each, self.state.device)
+        self.seed = seed
+        self.loss_sums: dict[str, Tensor] = {}
+        self.finite = FiniteWatch(self.state.device)
+        self.step = GanStep(method, optimizers, self.state.device, precision, clip_norm, self.finite, self.fire_event)
+        self.grad_scaler = self.step.scaler
+        self.run_step: GanStep | GraphedStep = self.step
+        devices.broadcast([*method.parameters(), *method.buffers()])
+        self.add_event_handler(Events.EPOCH_STARTED, GanTrainer._start_epoch)
+        self.add_event_handler(Events.EPOCH_COMPLETED, GanTrainer._complete_epoch)
+        self._register_handlers(train_handlers or [])
+        if self.acceleration.cuda_graph:
+            self._record_steps()
+
+    def _record_steps(self) -> None:
+        """Replay steps as a graph, unless a handler listens to what happens within them."""
+        heard = [event.value for event in WITHIN_A_STEP if self._event_handlers.get(event)]
+        if heard:
+            logger.warning(f"acceleration::cuda_graph: off, since a handler listens to {', '.join(heard)}")
+        else:
+            self.run_step = GraphedStep(self.step, self.state.device)
+
+    # ---- one step -----------------------------------------------------------------------------------------------
+
+    def _iteration(self, engine: GanTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
+        step = self.state.iteration
+        torch.manual_seed(derive(self.seed, step, devices.rank()))
+        self.finite.begin(step, batchdata.get("case", "a batch without case names"))
+        batch = self._to_device(batchdata)
+        self.method.train()
+        window, last = self._window()
+        result = self.run_step(batch, window, last)
+        if last and self.ema is not None:
+            self.ema.update_parameters(self.method.deployed)
+        self._record({**result.losses, CommonKeys.LOSS.value: result.total})
+        self.state.output = {
+            CommonKeys.IMAGE: batch["image"],
+            CommonKeys.LABEL: batch.get("label"),
+            CommonKeys.PRED: result.pred,
+            CommonKeys.LOSS: result.total,
+            **result.losses,
+        }
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        return self.state.output
+
+    def _to_device(self, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Plain tensors on the device; MONAI's MetaTensor would cost time in every operation."""
+        tensors = {key: value for key, value in batchdata.items() if isinstance(value, Tensor)}
+        plain = {key: value.as_tensor() if hasattr(value, "as_tensor") else value for key, value in tensors.items()}
+        placed = {key: value.to(self.state.device, non_blocking=True) for key, value in plain.items()}
+        return {key: self.acceleration.laid_out(value) for key, value in placed.items()}
+
+    def _window(self) -> tuple[int, bool]:
+        """Batches that the coming update sums, fewer at the end of an epoch, and whether this is the last of them."""
+        now = (self.state.iteration - 1) % self.state.epoch_length
+        first = now - now % self.accumulation_steps
+        size = min(self.accumulation_steps, self.state.epoch_length - first)
+        return size, now == first + size - 1
+
+    # ---- bookkeeping --------------------------------------------------------------------------------------------
+
+    def _record(self, losses: Mapping[str, Tensor]) -> None:
+        # plain names, since a checkpoint holds no enumerations; 32 bits, since sums of bfloat16 stop growing
+        for name, loss in losses.items():
+            self.loss_sums[name] = self.loss_sums.get(name, 0) + loss.float()
+
+    def _start_epoch(self) -> None:
+        sampler: Any = getattr(self.data_loader, "sampler", None)
+        done = self.state.iteration - (self.state.epoch - 1) * self.state.epoch_length
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(self.state.epoch, skip=done * getattr(self.data_loader, "batch_size", 1))
+
+    def _complete_epoch(self) -> None:
+        self.finite.require()
+        averaged = self.ema.module.buffers() if self.ema is not None else ()
+        own = (*self.method.generators.buffers(), *self.method.discriminators.buffers())
+        devices.average([*own, *averaged])  # each process gathered its own batch statistics
+        devices.average(self.loss_sums.values())
+        # anew each epoch: a later stage may have other losses
+        self.state.metrics = {name: float(total) / self.state.epoch_length for name, total in self.loss_sums.items()}
+        self.state.metrics["learning_rate"] = float(self.optimizers["generators"].param_groups[0]["lr"])
+        self.loss_sums = {}
+        for scheduler in self.schedulers:
+            scheduler.step()
+
+    # ---- deployment and resume ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def deployed_weights(self):
+        """Within, the deployed network has the weights of deployment: its moving average where that is on."""
+        if self.ema is None:
+            yield self.method.deployed
+            return
+        own = {name: value.clone() for name, value in self.method.deployed.state_dict().items()}
+        self.method.deployed.load_state_dict(self.ema.module.state_dict())
+        try:
+            yield self.method.deployed
+        finally:
+            self.method.deployed.load_state_dict(own)
+
+    def load_deployed(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the deployed network and its moving average these weights, as a stage does that builds on an earlier."""
+        self.method.deployed.load_state_dict(weights)
+        if self.ema is not None:
+            self.ema.module.load_state_dict(weights)
+
+    def state_to_save(self) -> dict[str, Any]:
+        """Everything that a resumed run needs: tensors, numbers and strings only."""
+        return resume.state_of(self)
+
+    def load_saved_state(self, saved: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state_to_save`, in the middle of an epoch too (:func:`common.engines.resume.restore`)."""
+        resume.restore(self, saved)

@@ -1,0 +1,44 @@
+"""Checkpoints written while the training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree
+
+from common import checkpoints
+
+
+class Saver:
+    """Copies what is to be saved and writes the copy in a thread of its own, one checkpoint at a time.
+
+    The copy lies in the computer's memory, as large as the checkpoint; a next one waits until it is written.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def save(self, content: Mapping[str, Any], path: Path) -> None:
+        """Write as :func:`common.checkpoints.save` does, but return once the copy is made.
+
+        Raises:
+            OutputError: where the checkpoint before could not be written.
+        """
+        self.settle()
+        copied = _pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), dict(content))
+        self._writing = self._thread.submit(checkpoints.save, copied, path)
+
+    def settle(self) -> None:
+        """Wait until nothing is being written.
+
+        Raises:
+            OutputError: where it could not be.
+        """
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()

@@ -1,0 +1,92 @@
+"""Inference shared out among processes, as torchrun starts it: each case once, and after a kill the rest only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from bundle_commands import ROOT, Bundle, ok
+
+from common import checkpoints
+
+pytestmark = pytest.mark.slow
+
+CASES = [f"case_{number}" for number in range(5)]
+BUNDLE = Bundle("mr2ct_pix2pix")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Five phantoms without their CT, and a network of random weights."""
+    root = tmp_path_factory.mktemp("sharded")
+    phantoms = BUNDLE.parser("train", **{"phantoms::cases": 5, "phantoms::spacing": 5}).get_parsed_content("phantoms")
+    phantoms(root / "phantoms")
+    folder = root / "data"
+    folder.mkdir()
+    for name, case in zip(CASES, sorted(path for path in (root / "phantoms").iterdir() if path.is_dir()), strict=True):
+        (case / "mr.nii.gz").rename(folder / f"{name}.nii.gz")
+    network = BUNDLE.parser("inference", "demo").get_parsed_content("network_def")
+    checkpoints.save(network.state_dict(), root / "model.pt")
+    return {"dataset_dir": folder, "weights": root / "model.pt"}
+
+
+def launch(settings, **more) -> subprocess.Popen[str]:
+    """Two processes by torchrun."""
+    arguments = BUNDLE.arguments(None, ["inference", "demo"], {**settings, **more})
+    words = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    return subprocess.Popen(
+        [*words, *arguments],
+        cwd=ROOT,
+        env=BUNDLE.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    return said
+
+
+def manifest(folder) -> list[tuple[str, str]]:
+    return [(one["case"], one["status"]) for one in json.loads((folder / "manifest.json").read_text())]
+
+
+def written(folder) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
+
+
+def test_each_case_is_written_exactly_once_and_as_by_one_process(settings, tmp_path):
+    finished(launch(settings, predictions_dir=tmp_path / "two"))
+    ok(BUNDLE.run(None, ["inference", "demo"], **settings, predictions_dir=tmp_path / "one"))
+    assert manifest(tmp_path / "two") == manifest(tmp_path / "one") == [(case, "done") for case in CASES]
+    for case in CASES:
+        name = f"{case}_synthetic_ct.nii.gz"
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_after_a_kill_the_rest_only_is_done(settings, tmp_path):
+    process = launch(settings, predictions_dir=tmp_path)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("*_synthetic_ct.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = {path.name.removesuffix("_synthetic_ct.json") for path in tmp_path.glob("*_synthetic_ct.json")}
+    assert done
+    before = written(tmp_path)
+    finished(launch(settings, predictions_dir=tmp_path, resume="true"))
+    assert manifest(tmp_path) == [(case, "kept" if case in done else "done") for case in CASES]
+    after = written(tmp_path)
+    assert len(after) == 5
+    for case in done:
+        name = f"{case}_synthetic_ct.nii.gz"
+        assert after[name] == before[name]

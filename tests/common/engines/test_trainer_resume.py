@@ -1,0 +1,127 @@
+"""How a run goes on after an interruption: as if there had been none, or not at all."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from same_state import assert_same
+from torch import nn
+from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on
+
+from common import checkpoints
+from common.engines import GanTrainer
+from common.errors import ConfigError
+from common.schedules import ConstantThenLinear
+
+EPOCH = 4
+
+
+def _resumable(epochs: int, seed: int, workers: int = 0, handlers: Any = None, **settings: Any) -> GanTrainer:
+    torch.manual_seed(seed)
+    method = Toy(*convolutions(nn.BatchNorm2d(8), nn.Dropout(0.5)), kind="bce", adversarial=1, l1=10)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(2 * EPOCH, 1, 8, 8, generator=generator)
+    data = loader(Pairs(images, 1 - images, noise=0.2), batch_size=2, num_workers=workers)
+    schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
+    chosen = {"ema_decay": 0.9} | settings
+    return GanTrainer(CPU, epochs, data, method, ADAM, schedule, seed=7, train_handlers=handlers, **chosen)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> tuple[dict, list[dict]]:
+    """State after four epochs and the metrics of each."""
+    metrics: list[dict] = []
+    note = on(Events.EPOCH_COMPLETED, lambda e: metrics.append(dict(e.state.metrics)))
+    trainer = _resumable(4, seed=0, handlers=[note])
+    trainer.run()
+    return trainer.state_to_save(), metrics
+
+
+def _go_on(path: Path, workers: int = 0) -> tuple[dict, list[dict]]:
+    metrics: list[dict] = []
+    note = on(Events.EPOCH_COMPLETED, lambda e: metrics.append(dict(e.state.metrics)))
+    trainer = _resumable(4, seed=99, workers=workers, handlers=[note])  # other initial weights, to be replaced
+    trainer.load_saved_state(checkpoints.load(path))
+    trainer.run()
+    return trainer.state_to_save(), metrics
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_and_two_epochs_are_four(uninterrupted: tuple[dict, list[dict]], tmp_path: Path, workers: int) -> None:
+    trainer = _resumable(2, seed=0, workers=workers)
+    trainer.run()
+    checkpoints.save(trainer.state_to_save(), tmp_path / "last.pt")
+    state, metrics = _go_on(tmp_path / "last.pt", workers)
+    assert_same(state, uninterrupted[0])
+    assert metrics == uninterrupted[1][2:]
+
+
+@pytest.mark.parametrize("step", [1, EPOCH + 3, 2 * EPOCH + 2])
+def test_going_on_in_the_midst_of_an_epoch(uninterrupted: tuple[dict, list[dict]], tmp_path: Path, step: int) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def interrupt(engine: GanTrainer) -> None:
+        checkpoints.save(engine.state_to_save(), tmp_path / "last.pt")
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        _resumable(4, seed=0, handlers=[on(Events.ITERATION_COMPLETED(once=step), interrupt)]).run()
+    assert checkpoints.load(tmp_path / "last.pt")["iteration"] == step
+    state, metrics = _go_on(tmp_path / "last.pt")
+    assert_same(state, uninterrupted[0])
+    assert metrics == uninterrupted[1][step // EPOCH :]
+
+
+def test_the_comparison_would_notice_lost_randomness(uninterrupted: tuple[dict, list[dict]], tmp_path: Path) -> None:
+    trainer = _resumable(2, seed=0)
+    trainer.run()
+    saved = trainer.state_to_save()
+    other = _resumable(4, seed=0)
+    other.load_saved_state(saved)
+    other.seed = 8  # other dropout
+    other.run()
+    with pytest.raises(AssertionError):
+        assert_same(other.state_to_save()["networks"], uninterrupted[0]["networks"])
+
+
+def test_a_finished_run_does_not_go_on(uninterrupted: tuple[dict, list[dict]]) -> None:
+    steps: list[GanTrainer] = []
+    trainer = _resumable(4, seed=99, handlers=[on(Events.ITERATION_COMPLETED, steps.append)])
+    trainer.add_event_handler(Events.STARTED, lambda engine: engine.load_saved_state(uninterrupted[0]))
+    trainer.run()
+    assert not steps
+
+
+def test_an_epoch_of_another_length_is_refused() -> None:
+    saved = _resumable(1, seed=0).state_to_save() | {"epoch_length": 9}
+    with pytest.raises(ConfigError, match="resume: the run to resume has 9 steps an epoch, but got 4; use its data"):
+        _resumable(1, seed=0).load_saved_state(saved)
+
+
+@pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "False"), (None, 0.9, "True")])
+def test_switching_the_moving_average_is_refused(before: float | None, now: float | None, found: str) -> None:
+    saved = _resumable(1, seed=0, ema_decay=before).state_to_save()
+    with pytest.raises(ConfigError, match=f"ema_decay: is .* as in the run to resume, but got {found}; set it"):
+        _resumable(1, seed=0, ema_decay=now).load_saved_state(saved)
+
+
+def test_networks_of_another_size_are_refused() -> None:
+    saved = _resumable(1, seed=0).state_to_save()
+    method = Toy(*convolutions(), kind="bce", adversarial=1, l1=10)
+    images = torch.rand(2 * EPOCH, 1, 8, 8)
+    schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
+    other = GanTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
+    with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume, but got .*; use its"):
+        other.load_saved_state(saved)
+
+
+def test_another_seed_is_refused_on_resume() -> None:
+    saved = _resumable(1, seed=0).state_to_save() | {"seed": 8}
+    with pytest.raises(ConfigError, match="seed: is 8 as in the run to resume, but got 7; set it as it was"):
+        _resumable(1, seed=0).load_saved_state(saved)

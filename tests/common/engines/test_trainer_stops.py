@@ -1,0 +1,79 @@
+"""What must stop a run, before it starts or before the weights are spoiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from toy_networks import Scale
+from toy_training import CPU, SGD, Toy, loader, on, scalars, weight_of
+
+from common.data.sampling import EpochSampler
+from common.engines import GanTrainer
+from common.errors import ConfigError, TrainingError
+from common.losses import l1
+from common.methods import Batch, GanMethod, Losses
+
+
+def _stopped(method: GanMethod, data: Iterable, match: str, **settings: Any) -> tuple[GanTrainer, list[dict]]:
+    """A trainer that stopped, and all weights after each good step."""
+    states: list[dict] = []
+    note = on(
+        Events.ITERATION_COMPLETED,
+        lambda e: states.append({name: value.clone() for name, value in method.state_dict().items()}),
+    )
+    trainer = GanTrainer(CPU, 3, data, method, SGD, train_handlers=[note], **settings)
+    with pytest.raises(TrainingError, match=match):
+        trainer.run()
+    return trainer, states
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("adversarial", [0, 1])
+def test_a_loss_that_is_not_finite_stops_and_names_step_and_case(value: float, adversarial: int) -> None:
+    data = scalars((1, 3), (2, 1), (0.5, 1), (1, -1), (3, 2))
+    data.labels[3] = value
+    order = [index for _, index in EpochSampler(data)]
+    step = order.index(3) + 1
+    assert step > 1
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=adversarial, l1=1)
+    match = rf"step {step}, case \['case_3'\]: losses .* finite, but got NaN or infinity; .* --resume true"
+    trainer, states = _stopped(method, loader(data), match)
+    assert trainer.state.iteration == step
+    assert len(states) == step - 1
+    for name, good in states[-1].items():
+        assert torch.equal(method.state_dict()[name], good), name
+
+
+class _RootOfDistance(Toy):
+    """Its loss is finite where prediction and label agree, its gradient is not."""
+
+    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+        return {"l1": l1(fakes["pred"], batch["label"]).sqrt()}
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights() -> None:
+    # an infinite slope at zero distance, times zero: the loss is 0, the gradient NaN
+    method = _RootOfDistance(Scale(0.5), Scale(1.0), l1=1)
+    _stopped(method, loader(scalars((2, 1))), r"step 1, case \['case_0'\]: .* finite, but got NaN or infinity")
+    assert weight_of(method.generators["g"]) == 0.5
+
+
+def test_batches_without_case_names_are_said_to_have_none() -> None:
+    data = [{"image": torch.ones(1, 1), "label": torch.full((1, 1), float("nan"))}]
+    method = Toy(Scale(0.5), Scale(1.0), l1=1)
+    _stopped(method, data, "step 1, case a batch without case names")
+
+
+def test_unknown_precision_is_named() -> None:
+    with pytest.raises(ConfigError, match="precision: is one of fp32, bf16, fp16, but got 'fp8'"):
+        GanTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision="fp8")
+
+
+def test_too_few_samples_for_one_batch() -> None:
+    data = loader(scalars((1, 3), (2, 1)), batch_size=4, drop_last=True)
+    with pytest.raises(ConfigError, match=r"batch_size: is at most the samples of an epoch .*, but got 4; lower it"):
+        GanTrainer(CPU, 1, data, Toy(Scale(0.5), Scale(1.0), l1=1), SGD)

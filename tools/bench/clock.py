@@ -1,0 +1,86 @@
+"""Time and memory of pieces of work, and the rows that benchmarks print."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+import torch
+
+from common.devices import single_device
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison, or one measurement without a partner.
+
+    Args:
+        case: what was measured.
+        before: seconds of the way it is compared with.
+        after: seconds of our way.
+        note: difference of the results, memory, or what else there is to say.
+    """
+
+    case: str
+    before: float | None = None
+    after: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster."""
+        return self.before / self.after if self.before and self.after else None
+
+
+def seconds(work: Callable[[], T]) -> tuple[float, T]:
+    """Time of one call, and what it returned: of the device, or processor time, which other programs disturb least."""
+    on_cpu = single_device().type == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    start = clock()
+    result = work()
+    if not on_cpu:
+        torch.accelerator.synchronize()
+    return clock() - start, result
+
+
+def alternate(works: Sequence[Callable[[], T]], repeats: int) -> tuple[list[float], list[T]]:
+    """Several pieces of work done in turns, so that a disturbance meets all of them.
+
+    Returns:
+        the medians of their seconds, and what each returned last.
+    """
+    rounds = [[seconds(work) for work in works] for _ in range(repeats)]
+    times = [[took for took, _ in each] for each in rounds]
+    return [median(column) for column in zip(*times, strict=True)], [result for _, result in rounds[-1]]
+
+
+def peak_gib() -> float:
+    """Peak memory: of the accelerator, else of this process."""
+    if single_device().type != "cpu":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def show(title: str, rows: Sequence[Row]) -> None:
+    """Print rows as a table."""
+    print(f"\n{title:58}{'before s':>10}{'after s':>10}{'ratio':>8}  note")
+    for row in rows:
+        cells = [f"{value:.4g}" if value is not None else "" for value in (row.before, row.after, row.ratio)]
+        print(f"{row.case:58}{cells[0]:>10}{cells[1]:>10}{cells[2]:>8}  {row.note}", flush=True)
+
+
+def save(path: Path, tables: dict[str, Sequence[Row]]) -> None:
+    """Write all tables as JSON, with the kind of machine."""
+    device = single_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} CPU thread(s)"
+    about = {"device": name, "torch": torch.__version__}
+    listed = {title: [{**asdict(row), "ratio": row.ratio} for row in rows] for title, rows in tables.items()}
+    path.write_text(json.dumps({"machine": about, "tables": listed}, indent=1))

@@ -1,0 +1,113 @@
+"""From file to file: whole cases by a bundle's own inference, and where their time goes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+from monai.data import DataLoader
+from monai.engines.utils import IterationEvents
+
+from bench.clock import Row, peak_gib
+from common import checkpoints
+from common.inference import CaseEvaluator
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = sorted(
+    path.parents[1].name
+    for path in ROOT.glob("bundles/*/configs/inference.yaml")
+    if "CaseEvaluator" in path.read_text()
+)
+"""Those with a source volume."""
+CASES = 4
+
+
+class Stopwatch:
+    """Adds up the seconds that a function takes, whichever thread calls it."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+
+    def around(self, work: Callable) -> Callable:
+        """The function, timed."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return work(*args, **kwargs)
+            finally:
+                self.total += time.perf_counter() - start
+
+        return timed
+
+
+def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
+    """The inference of a bundle at demo size with random weights on four phantoms.
+
+    Args:
+        bundle: its name.
+        data: folder for phantoms, weights and outputs.
+        ahead: read the next case while one is computed.
+    """
+    parser = ConfigParser()
+    parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    folder, weights = data / f"{bundle}_inference", data / f"{bundle}.pt"
+    parser.update({"phantoms::cases": CASES, "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")})
+    if not folder.exists():
+        parser.get_parsed_content("phantoms")(folder)
+        checkpoints.save(parser.get_parsed_content("network_def").state_dict(), weights)
+    parser.update({"dataset_dir": str(folder), "overwrite": True})
+    evaluator = parser.get_parsed_content("evaluator")
+    if not ahead:
+        evaluator.data_loader = DataLoader(evaluator.data_loader.dataset, batch_size=1)
+    return evaluator
+
+
+def _run(evaluator: CaseEvaluator) -> tuple[float, dict[str, float]]:
+    """Seconds of a run over all cases, and those spent on reading, computing and writing."""
+    watches = {"reading": Stopwatch(), "computing": Stopwatch(), "writing": Stopwatch()}
+    dataset: Any = evaluator.data_loader.dataset  # type: ignore[union-attr]
+    parts = [(dataset, "transform"), (evaluator.inferer, "inferer"), (evaluator.exporter, "write")]
+    whole = [getattr(owner, name) for owner, name in parts]
+    for watch, (owner, name), work in zip(watches.values(), parts, whole, strict=True):
+        setattr(owner, name, watch.around(work))
+    start = time.perf_counter()
+    evaluator.run()
+    took = time.perf_counter() - start
+    for (owner, name), work in zip(parts, whole, strict=True):
+        setattr(owner, name, work)
+    return took, {name: watch.total for name, watch in watches.items()}
+
+
+def _in_turn(evaluator: CaseEvaluator) -> None:
+    """Let a case be written before the next is computed."""
+    hand_over = evaluator._hand_over
+
+    def wait(_: CaseEvaluator) -> None:
+        hand_over()
+        evaluator._settle()
+
+    evaluator.remove_event_handler(CaseEvaluator._hand_over, IterationEvents.MODEL_COMPLETED)
+    evaluator.add_event_handler(IterationEvents.MODEL_COMPLETED, wait)
+
+
+def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
+    """Wall seconds a case, one thing after the other and with reading and writing beside the computation."""
+    evaluators = [evaluator_of(bundle, data, ahead) for ahead in (False, True)]
+    _in_turn(evaluators[0])
+    for each in evaluators:
+        _run(each)
+    times = []
+    for _ in range(repeats):
+        before, parts = _run(evaluators[0])
+        after, _ = _run(evaluators[1])
+        times.append((before, after, parts))
+    before, after, parts = sorted(times, key=lambda row: row[0])[len(times) // 2]
+    shares = ", ".join(f"{name} {took / before:.0%}" for name, took in parts.items())
+    shutil.rmtree(data / f"{bundle}_out")
+    name = f"{bundle}, demo, a case of {CASES}: in turn, overlapped"
+    return [Row(name, before / CASES, after / CASES, f"in turn: {shares}; peak memory {peak_gib():.2f} GiB")]
