@@ -4,11 +4,13 @@ BUNDLE ?= mr2ct_pix2pix
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+DEPLOY_VENV ?= build/deploy-venv
+FEDERATED_VENV ?= build/federated-venv
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation bench test lint types clean
+.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -18,11 +20,30 @@ ablation: $(READY)
 	@$(BUNDLE_IS_THERE)
 	@$(PY) tools/ablation.py $(BUNDLE) $(OPTIONS)
 
-bench: $(READY)
-	@$(PY) tools/bench/stitching.py
+dist: $(READY)  # every bundle, unless BUNDLE is given
+	@$(BUNDLE_IS_THERE)
+	@$(PY) -W ignore tools/pack.py $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY))
 
-test: $(READY)
-	$(PY) -m pytest
+verify: $(READY)  # every bundle, and the zips in dist/
+	@$(PY) -W ignore tools/verify.py $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
+
+label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
+	@$(PY) -W ignore tools/label_test.py $(OPTIONS)
+
+deploy-test: $(READY) $(DEPLOY_VENV)/.ready  # MONAI Deploy in an environment of its own
+	DEPLOY_PYTHON=$(abspath $(DEPLOY_VENV))/bin/python $(PY) -m pytest tests/test_deploy_example.py
+
+federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environment of its own
+	FEDERATED_PYTHON=$(abspath $(FEDERATED_VENV))/bin/python $(PY) -m pytest tests/test_federated_example.py
+
+bench: $(READY)
+	@$(PY) -W ignore tools/benchmark.py $(OPTIONS)
+
+real-check: $(READY)  # on the scans of ../shared/data, where they are
+	@$(PY) -W ignore tools/real_check.py $(OPTIONS)
+
+test: $(READY)  # in two processes of one thread each, which is what the commands that the tests start have too
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -31,9 +52,20 @@ types: $(READY)
 	$(VENV)/bin/mypy common bundles/*/*/*.py tools
 
 clean:
-	rm -rf $(VENV) bundles/*/demo_data
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $(READY)
+
+$(DEPLOY_VENV)/.ready: examples/deploy/requirements.txt requirements.txt
+	$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/deploy/requirements.txt -r requirements.txt
+	@touch $@
+
+$(FEDERATED_VENV)/.ready: examples/federated/requirements.txt requirements.txt setup.cfg
+	$(PYTHON) -m venv $(FEDERATED_VENV)
+	$(FEDERATED_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/federated/requirements.txt -r requirements.txt
+	$(FEDERATED_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@

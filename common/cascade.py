@@ -40,6 +40,7 @@ class Cascade(nn.Module):
         self.in_channels = in_channels
         self.stages = nn.ModuleList(stages)
         self.register_buffer("in_use", torch.tensor(len(stages)))
+        checkpoints.refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last stage's output, every stage seeing no more than ``x``."""
@@ -47,8 +48,11 @@ class Cascade(nn.Module):
         for number, stage in enumerate(self.stages):
             if number == 0:
                 y = stage(x)
-            elif number < int(self.in_use):  # type: ignore[arg-type]
-                y = stage(torch.cat([x, y], dim=1))
+            else:
+                later = stage(torch.cat([x, y], dim=1))
+                # an export to ONNX could not follow a branch on the value of a tensor
+                used = self.in_use > number  # type: ignore[operator]
+                y = torch.where(used, later, y)  # type: ignore[arg-type]
         return y
 
 
@@ -74,6 +78,15 @@ class StagedMethod(GanMethod):
         """The deployed network."""
         assert isinstance(self.deployed, Cascade)
         return self.deployed
+
+    @property
+    def variation(self) -> int:
+        """The stage."""
+        return self.stage
+
+    def trained(self) -> list[nn.Module]:
+        """The stages and their discriminators, which steps call one by one."""
+        return [network for method in self.methods for network in method.trained()]
 
     def enter(self, stage: int) -> None:
         """Train this stage from now on (0 is the first); it and those before it are in use."""
@@ -138,7 +151,8 @@ class Stages:
         stages = len(self._method(engine).methods)
         if engine.state.max_epochs != stages * self.epochs:
             rule = f"is {self.epochs} epochs for each of {stages} stages, {stages * self.epochs}"
-            raise ConfigError("train::trainer::max_epochs", rule, engine.state.max_epochs, "set max_epochs, of a stage")
+            remedy = "give a multiple of the stages"
+            raise ConfigError("train::trainer::max_epochs", rule, engine.state.max_epochs, remedy)
         engine.add_event_handler(Events.EPOCH_STARTED, self.start_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from common.errors import CheckpointError, OutputError
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
 TEMPORARY_PREFIX = ".unfinished-"
+HASH_SUFFIX = ".sha256"
+"""Of the file beside released weights that holds their hash as ``sha256sum`` writes it. Training writes none, and moves
+it aside with the weights that it belongs to."""
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
@@ -51,21 +55,23 @@ def save(content: Mapping[str, Any], path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what writers that were killed left behind."""
+    """Remove what a killed process left half written; nobody else may be writing there."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def load(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; nothing in it is executed, and every record's checksum is compared.
 
     Raises:
-        CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code.
+        CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code; where a
+            file with a hash lies beside it (``model.pt.sha256``), for any other bytes than those.
     """
     path = Path(path)
     again = "train the bundle, or give the path of weights that it trained"
     if not path.is_file():
         raise CheckpointError(str(path), "exists", "no such file", again)
+    _require_released(path)
     try:
         # torch's reader does not compare the checksums it writes, so a flipped bit would load in silence.
         with zipfile.ZipFile(path) as archive:
@@ -113,10 +119,38 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     network.load_state_dict(weights)
 
 
+def refuse_other_weights(network: nn.Module) -> None:
+    """Let a network refuse weights with other keys whoever loads them: servers do so with ``strict=False``.
+
+    They would answer from weights that were drawn at random.
+    """
+    network.register_load_state_dict_post_hook(_require_all_keys)
+
+
+def _require_all_keys(network: nn.Module, keys: Any) -> None:
+    """Raise for keys that ``load_state_dict`` found missing or unexpected.
+
+    Raises:
+        CheckpointError: names the first.
+    """
+    found = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
+    if found:
+        rule, remedy = "have the keys of the network", "give the weights of this network_def"
+        raise CheckpointError(f"weights of {type(network).__name__}", rule, "; ".join(found), remedy)
+
+
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file: the name by which reports and headers know the weights."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_released(path: Path) -> None:
+    """Weights that came with their hash are those that were released."""
+    noted = path.with_name(path.name + HASH_SUFFIX)
+    if noted.is_file() and noted.read_text().split()[:1] != [(found := sha256(path))]:
+        remedy = f"restore the released file, or delete {noted.name} if these weights are your own"
+        raise CheckpointError(str(path), f"has the SHA-256 noted in {noted.name}", found, remedy)
 
 
 class WeightsLoader:

@@ -50,13 +50,27 @@ def barrier() -> None:
         dist.barrier()
 
 
+def deal(items: Sequence[T]) -> list[T]:
+    """This process's part of some cases: each falls to one process, and some may get none."""
+    return list(items[rank() :: world_size()])
+
+
+def gather(items: Sequence[T]) -> list[T]:
+    """The parts of all processes in the order in which :func:`deal` gave them out; every process must call it."""
+    if world_size() == 1:
+        return list(items)
+    parts: list[list[T]] = [[] for _ in range(world_size())]
+    dist.all_gather_object(parts, list(items))
+    return [part[turn] for turn in range(max(map(len, parts))) for part in parts if turn < len(part)]
+
+
 def shard(items: Sequence[T]) -> list[T]:
     """This process's part of some cases: each case falls to one process.
 
     With fewer cases than processes everybody takes them all: the mean over processes is the same, and none idles while
     the others wait for it.
     """
-    return list(items) if len(items) < world_size() else list(items[rank() :: world_size()])
+    return list(items) if len(items) < world_size() else deal(items)
 
 
 def average(tensors: Iterable[torch.Tensor]) -> None:

@@ -9,7 +9,8 @@ def _last_line(message: str) -> str:
     """The message alone, where PyTorch hands it on from a worker process at the end of that one's stack trace."""
     if "Traceback" not in message:
         return message
-    return re.sub(r"^common\.[\w.]+: ", "", message.strip().splitlines()[-1])
+    own = re.escape(__name__.rpartition(".")[0])  # the package has another name in a release
+    return re.sub(rf"^{own}\.[\w.]+: ", "", message.strip().splitlines()[-1])
 
 
 class UserError(ValueError):

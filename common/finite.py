@@ -24,19 +24,23 @@ class FiniteWatch:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.step = 0
+        self._now = torch.zeros((), dtype=torch.long, device=device)
         self._first_bad = torch.full((), -1, dtype=torch.long, device=device)
         self._cases: dict[int, Any] = {}
 
     def begin(self, step: int, cases: Any) -> None:
         """Name the step that begins and the cases of its batch."""
         self.step = step
+        self._now.fill_(step)
         self._cases[step] = cases
+        if step % INTERVAL == 0:
+            self.require()
 
     def note(self, value: Tensor) -> None:
         """Note this step if the value is not finite, before it can reach the weights."""
         bad = ~torch.isfinite(value.detach()) & (self._first_bad < 0)
-        self._first_bad = torch.where(bad, self.step, self._first_bad)
-        if self.device.type == "cpu" or self.step % INTERVAL == 0:
+        self._first_bad.copy_(torch.where(bad, self._now, self._first_bad))  # in place, for a step recorded as a graph
+        if self.device.type == "cpu":
             self.require()
 
     def disarm(self, gradients: Iterable[Tensor]) -> None:

@@ -52,9 +52,9 @@ class ImagePool(nn.Module):
         filling = self.filled < self.size
         swap = filling | (torch.rand((), device=image.device) < 0.5)
         chosen = torch.randint(self.size, (), device=image.device)
-        place = torch.where(filling, self.filled, chosen)
-        stored = self.images[place].clone()
-        self.images[place] = torch.where(swap, image, stored)
+        place = torch.where(filling, self.filled, chosen).reshape(1)  # an index of no dimension would be read back
+        stored = self.images.index_select(0, place)[0]
+        self.images.index_copy_(0, place, torch.where(swap, image, stored)[None])
         self.filled += filling
         return torch.where(swap & ~filling, stored, image)
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import torch
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
+from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer
+from torch import Tensor
 
+from common import checkpoints, devices
+from common.engines.acceleration import Acceleration
+from common.engines.precision import autocast
 from common.errors import CasesFailedError, UserError
-from common.export import NiftiExporter
+from common.export import VolumeExporter
 from common.report.atomic import write_text
 
 logger = logging.getLogger(__name__)
@@ -23,12 +32,12 @@ class CaseDataset(Dataset):
     """Preprocess one case at a time; a case that cannot be read becomes a note of why, not an end of the batch.
 
     Args:
-        data: items with ``case`` and ``image``.
+        data: items with ``case`` and ``image``, of which each process under torchrun takes its part.
         transform: preprocessing.
     """
 
     def __init__(self, data: Sequence[dict[str, Any]], transform: Callable | None = None) -> None:
-        super().__init__(data, transform)
+        super().__init__(devices.deal(data), transform)
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item = {**self.data[index], "case": self.data[index].get("case", str(index))}
@@ -41,49 +50,131 @@ class CaseDataset(Dataset):
 class CaseEvaluator(SupervisedEvaluator):
     """MONAI's evaluator that goes on after a failed case, keeps a manifest and ends with an error if any failed.
 
+    A case is written while the next is computed and, where the loader reads ahead, the two after that are read; no more
+    than these four are in memory.
+
     Args:
-        exporter: writes the volumes; asked beforehand whether it can, and attached after the handlers.
+        exporter: writes the volumes; asked beforehand whether it can.
+        precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are of 32 bits.
+        acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile`` are
+            of use here.
+        resume: pass over cases that an earlier run has written, by the same weights.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
+        ConfigError: for another ``precision`` or acceleration.
         CasesFailedError: from :meth:`run`, after all cases, naming those that failed; ``manifest.json`` has the
             reasons.
     """
 
-    def __init__(self, exporter: NiftiExporter, **evaluator: Any) -> None:
+    def __init__(
+        self,
+        exporter: VolumeExporter,
+        precision: str = "fp32",
+        acceleration: Mapping[str, bool | str] | None = None,
+        resume: bool = False,
+        **evaluator: Any,
+    ) -> None:
         super().__init__(**evaluator)
         self.exporter = exporter
-        self.outcomes: list[dict[str, str]] = []
-        exporter.attach(self)
+        self.resume = resume
+        self.outcomes: dict[str, dict[str, str]] = {}
+        self._writing: tuple[str, Future] | None = None
+        self._writer: ThreadPoolExecutor
+        device = self.state.device
+        self.inferer = AutocastInferer(self.inferer, device, precision)
+        Acceleration.of(acceleration, device).prepare([self.network])
+        self.add_event_handler(IterationEvents.MODEL_COMPLETED, CaseEvaluator._hand_over)
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Infer all cases and write the manifest beside the outputs."""
         loader: Any = self.data_loader
-        self.exporter.require_free(loader.dataset.data)
-        self.outcomes = []
-        super().run(global_epoch)
+        self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
+        loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
+        if self.resume and devices.rank() == 0:
+            checkpoints.remove_unfinished(self.exporter.output_dir)
+        devices.barrier()
+        self.exporter.require_free(loader.dataset.data, self.resume)
+        self.state.epoch_length = len(loader.dataset)
+        if self.state.epoch_length:  # of few cases and many processes some have none
+            with ThreadPoolExecutor(1) as self._writer:
+                super().run(global_epoch)
+                self._settle()
+        self._conclude(devices.gather(list(self.outcomes.values())))
+
+    def _is_kept(self, case: str) -> bool:
+        kept = self.resume and self.exporter.is_done(case)
+        if kept:
+            self.outcomes[case] = {"case": case, "status": "kept", "file": self.exporter.path(case).name}
+        return kept
+
+    def _conclude(self, outcomes: Sequence[Mapping[str, str]]) -> None:
+        """Write the manifest of all processes and say what failed."""
+        if devices.rank() > 0:
+            return
         manifest = self.exporter.output_dir / MANIFEST_NAME
-        write_text(manifest, json.dumps(self.outcomes, indent=2))
-        failed = [outcome["case"] for outcome in self.outcomes if outcome["status"] == "failed"]
-        logger.info(f"{len(self.outcomes) - len(failed)} of {len(self.outcomes)} cases written to {manifest.parent}")
-        if failed:
+        write_text(manifest, json.dumps(outcomes, indent=2))
+        counts = Counter(outcome["status"] for outcome in outcomes)
+        kept = f", {counts['kept']} kept from an earlier run" if counts["kept"] else ""
+        logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
+        if failed := [outcome["case"] for outcome in outcomes if outcome["status"] == "failed"]:
             value = f"{len(failed)} failed: {', '.join(failed)}"
             raise CasesFailedError("inference", "every case succeeds", value, f"see {manifest} for the reasons")
 
     def _iteration(self, engine: CaseEvaluator, batchdata: Mapping[str, Any]) -> Any:  # type: ignore[override]
         case = str(batchdata["case"][0])
-        reason = batchdata[ERROR_KEY][0] if ERROR_KEY in batchdata else None
+        self.outcomes[case] = {"case": case, "status": "done", "file": self.exporter.path(case).name}
         output: Any = {}
-        if reason is None:
-            try:
+        try:
+            if ERROR_KEY in batchdata:
+                self._fail(case, batchdata[ERROR_KEY][0])
+            else:
                 output = super()._iteration(engine, batchdata)  # type: ignore[arg-type]
-                self.outcomes.append({"case": case, "status": "done", "file": self.exporter.path(case).name})
-            except Exception as error:  # one bad case never stops a batch
-                reason = _reason(error)
-        if reason is not None:
-            logger.error(f"{case} failed: {reason}")
-            self.outcomes.append({"case": case, "status": "failed", "reason": reason})
+        except Exception as error:  # one bad case never stops a batch
+            self._fail(case, _reason(error))
         return output
+
+    def _hand_over(self) -> None:
+        """Let the writer have this case as soon as it is done with the one before."""
+        (item,), (output,) = self.state.batch, self.state.output  # type: ignore[misc]
+        values = self.exporter.on_host(item, output["pred"])
+        self._settle()
+        self._writing = str(item["case"]), self._writer.submit(self.exporter.write, item, values)
+
+    def _settle(self) -> None:
+        """Wait for the case that is being written."""
+        if self._writing is not None:
+            case, future = self._writing
+            self._writing = None
+            if error := future.exception():
+                self._fail(case, _reason(error))
+
+    def _fail(self, case: str, reason: str) -> None:
+        logger.error(f"{case} failed: {reason}")
+        self.outcomes[case] = {"case": case, "status": "failed", "reason": reason}
+
+
+class AutocastInferer(Inferer):
+    """Another inferer, within autocast.
+
+    Args:
+        inferer: computes (B, C', ...) from (B, C, ...).
+        device: of the network.
+        precision: ``fp32`` (no autocast), ``bf16`` or ``fp16``.
+
+    Raises:
+        ConfigError: for another precision.
+    """
+
+    def __init__(self, inferer: Callable, device: torch.device, precision: str) -> None:
+        super().__init__()
+        self.inferer = inferer
+        self.autocast = autocast(device, precision)
+
+    def __call__(self, inputs: Tensor, network: Callable, *args: Any, **kwargs: Any) -> Tensor:
+        """Infer; the result is of 32 bits."""
+        with self.autocast:
+            return self.inferer(inputs, network, *args, **kwargs).float()
 
 
 def _reason(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ class GanMethod(nn.Module):
     def deployed(self) -> nn.Module:
         """The one network that inference uses."""
         return next(iter(self.generators.values()))
+
+    @property
+    def variation(self) -> Hashable:
+        """What steps depend on besides the batch's shapes; where it changes, a recorded step is recorded anew."""
+        return None
+
+    def trained(self) -> list[nn.Module]:
+        """The networks that steps call, each of which may be compiled."""
+        return [*self.generators.values(), *self.discriminators.values()]
 
     def kept(self) -> dict[str, nn.Module]:
         """Networks whose weights are saved at the best validation, by file name; ``model`` is the deployed one."""

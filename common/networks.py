@@ -6,6 +6,7 @@ import torch
 from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
+from common.checkpoints import refuse_other_weights
 from common.errors import ConfigError
 from common.initialise import normal_
 
@@ -61,6 +62,7 @@ class UNetGenerator(nn.Module):
                 block.append(nn.Tanh())
             self.decoder.insert(0, nn.Sequential(*block))
         normal_(self)
+        refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Synthesise the target slice."""

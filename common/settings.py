@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import logging
 import os
@@ -13,18 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
-from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
+from monai.bundle import ConfigItem, ConfigParser
 from monai.utils import ensure_tuple
 
 from common import devices
 from common.errors import ConfigError, UserError
+from common.setting_checks import check, is_reference
 
-POSITIVE = (
-    *("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"),
-    *("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"),
-)
-NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
 WORDS = {"true": True, "false": False, "null": None}
 """MONAI's command line reads options as Python does, and hands these on as texts."""
 
@@ -61,6 +55,17 @@ def running_config() -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != ConfigParser.meta_key}
 
 
+def change(values: Mapping[str, Any]) -> None:
+    """Give settings of the running configuration other values; only before a component has taken them.
+
+    Without a configuration, as in a program that makes components itself, nothing is changed.
+    """
+    parser: Any = _running_parser()
+    for key, value in values.items() if parser is not None else ():
+        parser.config[key] = value
+        parser.ref_resolver.items[key] = ConfigItem(config=value, id=key)
+
+
 def _running_parser() -> ConfigParser | None:
     frame = inspect.currentframe()
     found = None
@@ -77,7 +82,7 @@ def _read_words(shipped: Mapping[str, list[Any]]) -> None:
     if parser is None:
         return
     for place, holder, key in list(_words(parser.config)):
-        text = any(isinstance(default, str) and not _is_reference(default) for default in shipped.get(place, []))
+        text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
             holder[key] = WORDS[holder[key]]
             parser.ref_resolver.items[place].update_config(holder[key])  # no component has taken it yet
@@ -108,80 +113,6 @@ def _refuse_duplicates() -> None:
             ConfigParser.load_config_file(path)
         except ValueError as error:
             raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
-
-
-def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
-    """Compare a configuration with the shipped defaults.
-
-    Args:
-        config: top-level keys and raw values.
-        shipped: every top-level key of the bundle's files, with the values it has there.
-
-    Raises:
-        ConfigError: for the first setting that is unknown, of another type than its default, or out of range.
-    """
-    text = str(list(config.values()))
-    tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
-    for key, value in config.items():
-        if key not in shipped and key not in tracking and not re.search(rf"[@%]{re.escape(key)}\b", text):
-            nearest = difflib.get_close_matches(key, shipped, n=1)
-            remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
-            raise ConfigError(f"--{key}", "is a setting of this bundle", f"an unknown name (value {value!r})", remedy)
-        _check_type(key, value, shipped.get(key, []))
-        for name, number in _numbers(key, value):
-            _check_range(name, number)
-    _check_sizes(config)
-
-
-def _check_sizes(config: Mapping[str, Any]) -> None:
-    """A crop must halve as often as the network does, and fit into the padded slice."""
-    crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
-    if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
-        rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change crop_size or depth"
-        raise ConfigError("--crop_size", rule, crop, remedy)
-    if isinstance(crop, int) and isinstance(padded, int) and padded < crop:
-        raise ConfigError("--pad_size", f"is at least crop_size, {crop}", padded, "raise it or lower crop_size")
-
-
-def _check_type(key: str, value: Any, defaults: list[Any]) -> None:
-    plain = [default for default in defaults if not _is_reference(default) and default is not None]
-    optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
-    if not plain or value is None and optional or _is_reference(value):
-        return
-    if not any(_same_type(value, default) for default in plain):
-        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see train.yaml"
-        rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
-        raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
-
-
-def _same_type(value: Any, default: Any) -> bool:
-    if isinstance(value, bool) or isinstance(default, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple)
-    return isinstance(value, type(default))
-
-
-def _check_range(name: str, number: float) -> None:
-    top = name.split("::")[0]
-    if top in POSITIVE and not number > 0:
-        raise ConfigError(f"--{name}", "is above zero", number, "give a positive number")
-    if top in NOT_NEGATIVE and not number >= 0:
-        raise ConfigError(f"--{name}", "is not negative", number, "give zero or a positive number")
-
-
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _numbers(f"{name}::{key}", part)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield name, value
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, str) and value[:1] in ("$", "@", "%")
 
 
 def _shipped_configs(folder: Path) -> dict[str, list[Any]]:

@@ -20,7 +20,20 @@ def summary_of(folder):
     return json.loads((folder / "evaluation" / "summary.json").read_text())
 
 
-# ---- pd2t2_dcgan_acm: fitted on the right half of the head, scored on the left, which is nearly its mirror image ----
+def folder_for(scans, tmp_path_factory):
+    """A new folder for runs on these scans; without them the tests are skipped."""
+    if not scans.is_dir():
+        pytest.skip(f"no scans at {scans}")
+    return tmp_path_factory.mktemp(scans.name)
+
+
+def written(voxels, dtype, affine, path):
+    """The name of the file that now holds these voxels."""
+    nib.save(nib.Nifti1Image(np.asarray(voxels, dtype), affine), path)
+    return str(path)
+
+
+# ---- pd2t2_dcgan_acm: shipped weights fine-tuned on the right half of the head, scored on the left -------------------
 
 
 def half(name, part, folder):
@@ -28,24 +41,22 @@ def half(name, part, folder):
     image = nib.load(TEMPLATES / f"{name}.nii")
     middle = image.shape[0] // 2
     cut = image.slicer[:middle] if part == "right" else image.slicer[middle:]
-    path = folder / f"{part}_{name}.nii.gz"
-    nib.save(nib.Nifti1Image(np.asarray(cut.dataobj, np.float32), cut.affine), path)
-    return str(path)
+    return written(cut.dataobj, np.float32, cut.affine, folder / f"{part}_{name}.nii.gz")
 
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory):
-    if not TEMPLATES.is_dir():
-        pytest.skip(f"no scans at {TEMPLATES}")
-    root = tmp_path_factory.mktemp("templates")
+    root = folder_for(TEMPLATES, tmp_path_factory)
     items = {
         part: {"case": part, "image": half("pd", part, root), "label": half("t2", part, root)}
         for part in ("right", "left")
     }
     (root / "datalist.json").write_text(json.dumps({"training": [items["right"]], "test": [items["left"]]}))
-    data = {"bundle": "pd2t2_dcgan_acm", "output_dir": root / "out"}
-    listed = {"datalist": root / "datalist.json", "patches_per_case": 100, "max_epochs": 6}
-    run("training", ["train", "demo"], **data, **listed)
+    data = {"bundle": "pd2t2_dcgan_acm", "output_dir": root / "out", "stages": 1}
+    listed = {"datalist": root / "datalist.json", "patches_per_case": 100}
+    # from scratch one half of one head is too little: over seeds the MAE lies between .37 and .53, copying has .39
+    fine_tuned = {"pretrained": "true", "learning_rate": 2.0e-4, "max_epochs": 3}
+    run("training", ["train", "demo"], **data, **listed, **fine_tuned)
     run("evaluating", ["train", "demo", "evaluate"], **data, **listed)
     run("inference", ["inference", "demo"], dataset_dir=TEMPLATES / "pd.nii", **data)
     return root / "out"
@@ -81,17 +92,13 @@ def ms_item(patient, folder):
     white = brain & ~near & (values > np.percentile(values[brain], 65))
     item = {"case": patient, "image": [str(scans / f"{name}.nii.gz") for name in ("t1", "t2")]}
     for name, region in {"mask": brain, "nawm": white, "lesion": lesions & brain}.items():
-        path = folder / f"{patient}_{name}.nii.gz"
-        nib.save(nib.Nifti1Image(region.astype(np.uint8), t1.affine), path)
-        item[name] = str(path)
+        item[name] = written(region, np.uint8, t1.affine, folder / f"{patient}_{name}.nii.gz")
     return {**item, "label": str(scans / "flair.nii.gz")}
 
 
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory):
-    if not SCANS.is_dir():
-        pytest.skip(f"no scans at {SCANS}")
-    root = tmp_path_factory.mktemp("patients")
+    root = folder_for(SCANS, tmp_path_factory)
     lists = {
         "training": [ms_item(patient, root) for patient in TRAINING],
         "test": [ms_item(HELD_OUT, root)],

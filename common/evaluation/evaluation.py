@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import monai
-import nibabel as nib
 import numpy as np
 import torch
 from torch import nn
@@ -21,8 +20,8 @@ from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.cases import VOLUMES, Case, fitted_line, load_case
 from common.evaluation.methods import Method, variant, variants
-from common.metrics.regions import demyelination_maps
-from common.report import ExtraImage, Panel, Report, format_table, summarise, write_report, write_tables
+from common.evaluation.pictures import Pictures
+from common.report import Panel, Report, format_table, summarise, write_report, write_tables
 from common.runs import LOG_NAME
 from common.settings import running_config
 from common.transforms import LoadVolumed
@@ -67,6 +66,9 @@ class Evaluation:
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
         channels: of a source that is one file, as in training.
         resample: bring files on other grids onto the source's, as in training.
+        series: of folders with DICOM, as in training; see :class:`common.transforms.LoadVolumed`.
+        phase: likewise.
+        resample_tilt: likewise.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -92,6 +94,9 @@ class Evaluation:
     standardise: bool = False
     channels: int | None = None
     resample: bool = False
+    series: str | Sequence[str] | None = None
+    phase: int | None = None
+    resample_tilt: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -107,6 +112,7 @@ class Evaluation:
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         slope, intercept = self._line()
+        pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual)
         panels: list[Panel] = []
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
@@ -117,7 +123,7 @@ class Evaluation:
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if number < self.panel_cases:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
-                panels += [self._panel(case, name, predictions[name]) for name in shown]
+                panels += [pictures.panel(case, name, predictions[name]) for name in shown]
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
         write_report(folder / "report.html", self._report(summary, panels, slope, intercept))
@@ -144,7 +150,8 @@ class Evaluation:
         return fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:
-        reading = {"nan_fill": self.nan_fill, "channels": self.channels, "resample": self.resample}
+        names = ("nan_fill", "channels", "resample", "series", "phase", "resample_tilt")
+        reading = {name: getattr(self, name) for name in names}
         loader = LoadVolumed(VOLUMES, allow_missing_keys=True, **reading)  # type: ignore[arg-type]
         return load_case(item, self.head_threshold, loader, self.standardise)
 
@@ -156,34 +163,6 @@ class Evaluation:
             if all(each.name in volumes for each in wanted if each.default is each.empty):
                 scores |= metric(**{each.name: volumes[each.name] for each in wanted if each.name in volumes})
         return scores
-
-    def _panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
-        to_ras = nib.orientations.io_orientation(case.affine)
-
-        def turned(volume: np.ndarray) -> np.ndarray:
-            return nib.orientations.apply_orientation(volume, to_ras)
-
-        spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
-        extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
-        extras += [
-            ExtraImage(f"Demyelination, {name}", turned(found.astype(np.float32)), "1", signed=False)
-            for name, found in demyelination_maps(prediction, **case.volumes()).items()
-        ]
-        prediction = prediction.astype(np.float32)
-        return Panel(
-            case=case.name,
-            method=method,
-            source=turned(case.source),
-            synthetic=turned(prediction),
-            truth=turned(case.truth) if case.truth is not None else None,
-            mask=turned(case.mask.astype(np.uint8)),
-            extras=extras,
-            spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
-            source_unit=self.source_unit,
-            source_window=(self.window[0], self.window[1]) if self.source_unit == self.unit else None,
-            unit=self.unit,
-            window=(self.window[0], self.window[1]),
-        )
 
     def _report(self, summary: dict, panels: list[Panel], slope: float, intercept: float) -> Report:
         name, _, version = self.bundle.partition(" ")

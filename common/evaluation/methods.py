@@ -62,17 +62,25 @@ def variants(output_dir: Path) -> dict[str, Path]:
     }
 
 
+def variant_config(weights: Path) -> dict[str, Any]:
+    """The configuration that a variant was trained with.
+
+    Raises:
+        CheckpointError: where it is not beside the weights.
+    """
+    run = weights.parents[1] / RUN_NAME
+    if not run.is_file():
+        remedy = "restore it, or remove the variant's folder"
+        raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
+    return json.loads(run.read_text())["config"]
+
+
 def variant(weights: Path) -> Method:
     """A variant as it was trained: its own network, preprocessing and stitching.
 
     Raises:
         CheckpointError: where its settings are not beside it.
     """
-    run = weights.parents[1] / RUN_NAME
-    if not run.is_file():
-        remedy = "restore it, or remove the variant's folder"
-        raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
-    config: dict[str, Any] = json.loads(run.read_text())["config"]
-    parser = ConfigParser({RESTORE: running_config().get(RESTORE), **config})
+    parser = ConfigParser({RESTORE: running_config().get(RESTORE), **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     return Method(*[parser.get_parsed_content(part) for part in parts])

@@ -3,13 +3,14 @@
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
-from common.transforms.standardise import RestoreTargetd, StandardiseHeadd, TargetScale, scale
+from common.transforms.served import ServedAsFloatd
+from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
 
 __all__ = [
     "HeadMaskd",
     "LoadVolumed",
-    "RestoreTargetd",
     "ScaleWindowd",
+    "ServedAsFloatd",
     "StandardiseHeadd",
     "TargetScale",
     "ToUnitd",

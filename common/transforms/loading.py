@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,14 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Spacingd, SpatialResample
 from monai.utils import MetaKeys, SpaceKeys
 
-from common.data.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.data.layouts import REGIONS
-from common.data.nifti import read_volume
 from common.data.overlap import LEAST_COVERED, covered
+from common.data.volumes import Scan, read_logged
+from common.dicom.series import SeriesOptions
 from common.errors import DataError
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 
 logger = logging.getLogger(__name__)
-Scan = tuple[np.ndarray, np.ndarray]
-"""Values (X, Y, Z), or (C, X, Y, Z), and their affine (4, 4)."""
 MASKS = ("mask", *REGIONS)
 """Keys whose values are not to be mixed."""
 
@@ -30,7 +30,9 @@ MASKS = ("mask", *REGIONS)
 class LoadVolumed(MapTransform):
     """Load volumes with every check of :mod:`common.data.nifti` before their voxels are believed.
 
-    A path gives (1, X, Y, Z), a list of paths one channel each, all on one grid. The affine is RAS, in mm.
+    A path is a NIfTI file or a folder with a DICOM series, which :mod:`common.dicom` reads. It gives (1, X, Y, Z), a
+    list of paths one channel each, all on one grid. The affine is RAS, in mm. ``meta`` has the path of the first
+    channel under ``filename_or_obj`` and, of a series, its UID under ``series_uid``.
 
     Args:
         keys: items that hold a path or a list of paths.
@@ -39,6 +41,10 @@ class LoadVolumed(MapTransform):
         resample: bring volumes on another grid onto that of the first channel of the first key present, with a
             warning: ``mask`` and regions by the nearest voxel, others linearly. Outside its own field of view a mask is
             0 and another volume has its minimum, which is background. False: channels on several grids are refused.
+        series: SeriesInstanceUID, or several: which one to take of a folder with several series.
+        phase: which acquisition, from 1, of a series with several at the same positions.
+        resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid, not refuse them; the loaded
+            volume and everything made from it then lie on that grid.
         allow_missing_keys: skip absent keys.
 
     Raises:
@@ -51,12 +57,16 @@ class LoadVolumed(MapTransform):
         nan_fill: float | None = None,
         channels: int | None = None,
         resample: bool = False,
+        series: str | Sequence[str] | None = None,
+        phase: int | None = None,
+        resample_tilt: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.nan_fill = nan_fill
         self.channels = channels
         self.resample = resample
+        self.options = SeriesOptions(series, phase, resample_tilt)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace paths by volumes."""
@@ -75,27 +85,29 @@ class LoadVolumed(MapTransform):
 
     def _read(self, key: str, paths: Sequence[str], case: str) -> list[Scan]:
         channels = self.channels if key == "image" and len(paths) == 1 else None
-        return [read_volume(path, case, self.nan_fill, channels) for path in paths]
+        return [read_logged(path, case, self.nan_fill, channels, self.options) for path in paths]
 
 
 def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTensor:
     """Volumes of one grid as channels."""
-    shape, affine = scans[0][0].shape[-3:], scans[0][1]
-    for path, (volume, own) in zip(paths, scans, strict=True):
-        if not _same_grid((volume, own), scans[0]):
+    shape, affine = scans[0].values.shape[-3:], scans[0].affine
+    for path, scan in zip(paths, scans, strict=True):
+        if not _same_grid(scan, scans[0]):
             raise DataError(
                 f"{case}: {path}",
                 f"has the grid of the first channel, shape {shape}, affine {affine.tolist()}",
-                f"shape {volume.shape[-3:]}, affine {own.tolist()}",
+                f"shape {scan.values.shape[-3:]}, affine {scan.affine.tolist()}",
                 "resample the channels to one grid",
             )
-    channels = np.concatenate([_channels(values) for values, _ in scans])
+    channels = np.concatenate([_channels(scan.values) for scan in scans])
     stacked = MetaTensor(torch.from_numpy(channels), affine=torch.from_numpy(affine))
     stacked.meta[MetaKeys.ORIGINAL_AFFINE] = affine
     stacked.meta[MetaKeys.SPATIAL_SHAPE] = shape
     stacked.meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
     stacked.meta[MetaKeys.SPACE] = SpaceKeys.RAS
     stacked.meta["filename_or_obj"] = paths[0]
+    if scans[0].series_uid is not None:
+        stacked.meta["series_uid"] = scans[0].series_uid
     return stacked
 
 
@@ -103,8 +115,8 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     """The scan on the grid of the first; as it is where it lies there already."""
     if _same_grid(scan, first):
         return scan
-    values, affine = _channels(scan[0]), scan[1]
-    shape, wanted = first[0].shape[-3:], first[1]
+    values, affine = _channels(scan.values), scan.affine
+    shape, wanted = first.values.shape[-3:], first.affine
     inside = covered(shape, wanted, values.shape[-3:], affine)
     if inside.mean() < LEAST_COVERED:
         rule = f"covers at least {LEAST_COVERED:.0%} of the grid it is resampled to, shape {shape}, affine"
@@ -119,12 +131,13 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     resample = SpatialResample(mode="nearest" if is_mask else "bilinear", padding_mode="border")
     placed = resample(own, torch.from_numpy(wanted), shape).numpy()
     background = 0 if is_mask else values.min(axis=(1, 2, 3), keepdims=True)
-    return np.where(inside, placed, background).astype(np.float32), wanted
+    return replace(scan, values=np.where(inside, placed, background).astype(np.float32), affine=wanted)
 
 
 def _same_grid(one: Scan, other: Scan) -> bool:
-    shape = one[0].shape[-3:]
-    return shape == other[0].shape[-3:] and grid_distance_mm(shape, one[1], other[1]) <= GRID_TOLERANCE_MM
+    shape = one.values.shape[-3:]
+    same = shape == other.values.shape[-3:]
+    return same and grid_distance_mm(shape, one.affine, other.affine) <= GRID_TOLERANCE_MM
 
 
 def _channels(values: np.ndarray) -> np.ndarray:

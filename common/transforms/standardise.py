@@ -1,4 +1,4 @@
-"""Z-scores inside the head: how images without a unit are scaled, and how the target's scale comes back."""
+"""Z-scores inside the head: how images without a unit are scaled, and the target's scale that the network keeps."""
 
 from __future__ import annotations
 
@@ -64,28 +64,6 @@ def scale(values: Tensor, name: str) -> tuple[float, float]:
     if not deviation > 0:
         raise DataError(name, "varies inside the head, to be standardised", f"{mean:g} everywhere", "check the file")
     return mean, deviation
-
-
-class RestoreTargetd(MapTransform):
-    """From z-scores to the unit of the training targets, by the mean and deviation that travel with the weights.
-
-    Args:
-        keys: items to map.
-        network: has ``target_scale``, see :class:`TargetScale`.
-        allow_missing_keys: skip absent keys.
-    """
-
-    def __init__(self, keys: KeysCollection, network: nn.Module, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.network = network
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Restore the unit."""
-        restored = dict(data)
-        mean, deviation = self.network.target_scale.tolist()  # type: ignore[operator, union-attr]
-        for key in self.key_iterator(restored):
-            restored[key] = restored[key] * deviation + mean
-        return restored
 
 
 class TargetScale:

@@ -10,13 +10,14 @@ from common.errors import ConfigError
 
 def test_contrast_is_removed_by_the_deployed_generator() -> None:
     found = direction("cect2ct", "runs/one", "cect", "ct")
-    assert found == {"weights": "runs/one/models/model.pt", "source": "cect", "key": "image", "suffix": "synthetic_ct"}
+    weights = {"weights": "runs/one/models/model.pt", "pretrained": "pretrained.pt"}
+    assert found == {**weights, "source": "cect", "key": "image", "suffix": "synthetic_ct"}
 
 
 def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
     found = direction("ct2cect", "runs/one", "cect", "ct")
-    weights = "runs/one/models/model_backward.pt"
-    assert found == {"weights": weights, "source": "ct", "key": "label", "suffix": "synthetic_cect"}
+    weights = {"weights": "runs/one/models/model_backward.pt", "pretrained": "pretrained_backward.pt"}
+    assert found == {**weights, "source": "ct", "key": "label", "suffix": "synthetic_cect"}
 
 
 @pytest.mark.parametrize("name", ["mr2ct", "CECT2CT", ""])

@@ -9,37 +9,16 @@ import pytest
 import torch
 from mr2ct_pix2pix.networks import PatchDiscriminator, UNetGenerator
 from mr2ct_pix2pix.trainer import Pix2Pix
-from torch import Tensor, nn
+from torch import Tensor
+from toy_networks import Pair, Scale
 
 from common.engines import GanTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, weighted_sum
 
 
-class _Scale(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(0.5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
-
-
-class _Pair(nn.Module):
-    """``a * source + b * target`` for (B, 2, H, W): tells the two apart and shows their order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.factors = nn.Parameter(torch.tensor([10.0, 1.0]))
-        self.seen: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(x.detach())
-        return (x * self.factors[:, None, None]).sum(1, keepdim=True)
-
-
 def _method(kind: str = "least_squares", **weights: float) -> Pix2Pix:
-    return Pix2Pix(_Scale(), _Pair(), weights or {"adversarial": 1, "l1": 100}, AdversarialLoss(kind))
+    return Pix2Pix(Scale(0.5), Pair(10.0, 1.0), weights or {"adversarial": 1, "l1": 100}, AdversarialLoss(kind))
 
 
 def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
@@ -77,7 +56,7 @@ def test_the_discriminator_always_sees_the_source_first() -> None:
     fakes = method.generate(BATCH)
     method.discriminator_losses(BATCH, fakes)
     method.generator_losses(BATCH, fakes)
-    seen = method.discriminators["discriminator"].seen
+    seen = method.discriminators["discriminator"].given
     pairs = [[round(float(channel.mean()), 6) for channel in stacked[0]] for stacked in seen]
     assert pairs == [[0.2, 0.9], [0.2, 0.1], [0.2, 0.1]]
 
@@ -97,7 +76,7 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
     fakes = method.generate(BATCH)
     assert method.discriminator_losses(BATCH, fakes) == {}
     assert set(method.generator_losses(BATCH, fakes)) == {"l1"}
-    assert method.discriminators["discriminator"].seen == []
+    assert method.discriminators["discriminator"].given == []
 
 
 def test_a_mistyped_weight_does_not_switch_the_adversary_off_in_silence() -> None:
@@ -120,8 +99,8 @@ def test_one_step_by_hand() -> None:
     method = _method()
 
     GanTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
-    factors = method.discriminators["discriminator"].factors
-    assert factors.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
+    weight = method.discriminators["discriminator"].weight
+    assert weight.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
     assert method.generators["generator"].weight.item() == pytest.approx(2.465585664, rel=1e-5)
 
 

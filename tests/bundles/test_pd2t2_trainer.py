@@ -12,6 +12,7 @@ from bundle_commands import Bundle
 from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
 from pd2t2_dcgan_acm.trainer import AutoContextGan, PatchGan
 from torch import Tensor, nn
+from toy_networks import Scale
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, weighted_sum
@@ -19,15 +20,6 @@ from common.losses import AdversarialLoss, weighted_sum
 BUNDLE = Bundle("pd2t2_dcgan_acm")
 PUBLISHED = {"adversarial": 0.5, "l1": 1, "gdl": 1}
 SIDES = (8, 8, 8)
-
-
-class _Scale(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(0.5))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
 
 
 class _Mean(nn.Module):
@@ -50,7 +42,7 @@ def by_hand(
         (2, 2, 2),
         reduction,
         weights or PUBLISHED,
-        generator=_Scale(),
+        generator=Scale(0.5),
         discriminator=_Mean(),
         adversarial_loss=AdversarialLoss(kind, discriminator_factor=1),
         conditional=conditional,

@@ -1,4 +1,4 @@
-"""A real CT angiogram through the inference of the contrast removal, trained on phantoms alone."""
+"""A real CT of abdomen and pelvis through the inference of the contrast removal, trained on phantoms alone."""
 
 from __future__ import annotations
 

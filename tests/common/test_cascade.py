@@ -14,10 +14,11 @@ from ignite.engine import Events
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
-from test_engines import CPU, assert_same
+from same_state import assert_same
 from test_runs import Scripted, rows, weights
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
+from toy_training import CPU
 
 from common import checkpoints
 from common.cascade import Cascade, StagedMethod, Stages
@@ -151,6 +152,16 @@ def test_torchscript_runs_the_stages_in_use() -> None:
     assert torch.jit.script(cascade)(x).item() == 21
     cascade.in_use.fill_(1)
     assert torch.jit.script(cascade)(x).item() == 2
+
+
+def test_one_exported_program_follows_the_stages_in_use() -> None:
+    """ONNX is made from such a program."""
+    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
+    x = torch.ones(1, 1, 1, 1, 1)
+    whole = torch.export.export(cascade, (x,)).module()
+    assert whole(x).item() == 21
+    whole.get_buffer("in_use").fill_(1)
+    assert whole(x).item() == 2
 
 
 def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
@@ -302,5 +313,5 @@ def test_resuming_with_other_epochs_a_stage_is_refused(tmp_path: Path) -> None:
 def test_epochs_that_are_not_those_of_the_stages_are_refused(tmp_path: Path) -> None:
     trainer = build(tmp_path)
     wrong = Stages(trainer.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 3)  # type: ignore
-    with pytest.raises(ConfigError, match="is 3 epochs for each of 2 stages, 6, but got 4; set max_epochs"):
+    with pytest.raises(ConfigError, match="is 3 epochs for each of 2 stages, 6, but got 4; give a multiple"):
         wrong.attach(trainer)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pickle
 import resource
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -250,9 +252,58 @@ def test_not_finite(weights: Path, name: str, value: float) -> None:
     _refused(path, rf"model\.pt: {name}: is finite, but got NaN or infinity; use an earlier checkpoint")
 
 
+def test_released_weights_are_loaded_where_their_hash_is_right(weights: Path) -> None:
+    noted = weights.with_name("model.pt.sha256")
+    noted.write_text(f"{hashlib.sha256(weights.read_bytes()).hexdigest()}  model.pt\n")
+    assert checkpoints.load(weights).keys() == _network().state_dict().keys()
+    subprocess.run(["sha256sum", "--check", "--status", noted.name], cwd=weights.parent, check=True)
+
+
+@pytest.mark.parametrize("noted", ["0" * 64 + "  model.pt\n", ""])
+def test_weights_with_another_hash_than_the_released_are_refused(weights: Path, noted: str) -> None:
+    weights.with_name("model.pt.sha256").write_text(noted)
+    found = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with pytest.raises(CheckpointError, match=rf"has the SHA-256 noted in model\.pt\.sha256, but got {found}; restore"):
+        checkpoints.load(weights)
+
+
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     assert checkpoints.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     content = bytes(range(256)) * 5000
     (tmp_path / "long").write_bytes(content)
     assert checkpoints.sha256(str(tmp_path / "long")) == hashlib.sha256(content).hexdigest()
+
+
+# ---- weights that another program loads ---------------------------------------------------------------------------
+
+
+def _guarded() -> nn.Sequential:
+    network = _network()
+    checkpoints.refuse_other_weights(network)
+    return network
+
+
+def test_a_program_that_is_not_strict_cannot_load_other_weights() -> None:
+    """MONAI Label deep-copies the network and loads with ``strict=False``."""
+    other = {"0.weight": torch.zeros(2, 1, 3, 3), "head.bias": torch.zeros(1)}
+    message = r"weights of Sequential: have the keys of the network, but got 5 missing_keys, first 0\.bias; 1 unexpec"
+    for network in (_guarded(), copy.deepcopy(_guarded()), pickle.loads(pickle.dumps(_guarded()))):
+        with pytest.raises(CheckpointError, match=message):
+            network.load_state_dict(other, strict=False)
+
+
+def test_its_own_weights_are_loaded_and_exported_as_before(weights: Path) -> None:
+    network = _guarded()
+    wanted = {name: value + 1 for name, value in network.state_dict().items()}
+    network.load_state_dict(wanted, strict=False)
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in wanted.items())
+    image = torch.rand(1, 1, 5, 5)
+    torch.testing.assert_close(torch.jit.script(network.eval())(image), network(image), rtol=0, atol=0)
+
+
+def test_a_guarded_part_of_a_whole_refuses_too() -> None:
+    whole = nn.ModuleDict({"generator": _guarded(), "discriminator": nn.Linear(2, 1)})
+    weights = {name: value for name, value in whole.state_dict().items() if name != "generator.0.bias"}
+    with pytest.raises(CheckpointError, match=r"1 missing_keys, first generator\.0\.bias; give the weights"):
+        whole.load_state_dict(weights, strict=False)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from toy_networks import Scale, cycle_networks
 
 from common.cyclegan import CycleGan
 from common.engines import GanTrainer
@@ -21,28 +22,9 @@ ALL = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}
 SHAPES = [(1, 1, 4, 4), (2, 1, 4, 4, 4)]
 
 
-class Scale(nn.Module):
-    """``weight * x``; remembers what it was given."""
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(weight))
-        self.given: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.given.append(x.detach())
-        return self.weight * x
-
-
 def cyclegan(weights: Mapping[str, float] = ALL, pool_size: int = 0) -> CycleGan:
-    networks = {
-        "generator_ab": Scale(0.5),
-        "generator_ba": Scale(3.0),
-        "discriminator_a": Scale(3.0),
-        "discriminator_b": Scale(4.0),
-    }
     loss = AdversarialLoss("least_squares")
-    return CycleGan(**networks, loss_weights=weights, adversarial_loss=loss, pool_size=pool_size)
+    return CycleGan(**cycle_networks(), loss_weights=weights, adversarial_loss=loss, pool_size=pool_size)
 
 
 def batch(a: float = A, b: float = B, shape: tuple[int, ...] = SHAPES[0]) -> dict[str, Tensor]:

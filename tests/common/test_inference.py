@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import DataLoader
+from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Orientationd
 
 from common import checkpoints, devices
 from common.checkpoints import WeightsLoader
-from common.errors import CasesFailedError, CheckpointError, DataError, OutputError
-from common.export import NiftiExporter
+from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
+from common.export import VolumeExporter
 from common.inference import CaseDataset, CaseEvaluator
 from common.inferers import PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
@@ -60,7 +61,13 @@ def network(tmp_path):
 
 
 def build(
-    folder: Path, cases: list, network: torch.nn.Module, inferer=None, num_workers: int = 0, device: str = "cpu"
+    folder: Path,
+    cases: list,
+    network: torch.nn.Module,
+    inferer=None,
+    num_workers: int = 0,
+    device: str = "cpu",
+    **settings,
 ) -> CaseEvaluator:
     preprocessing = Compose(
         [
@@ -75,13 +82,14 @@ def build(
     ]
     dataset = CaseDataset(cases, preprocessing)
     return CaseEvaluator(
-        NiftiExporter(str(folder / "out"), "ct", "HU", "bundle 1", str(folder / "model.pt")),
+        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", str(folder / "model.pt")),
         device=torch.device(device),
-        val_data_loader=DataLoader(dataset, batch_size=1, num_workers=num_workers),
+        val_data_loader=ThreadDataLoader(dataset, batch_size=1, num_workers=num_workers),
         network=network,
         inferer=inferer or PlaneInferer("axial", multiple_of=1),
         postprocessing=Compose(undo),
         val_handlers=[WeightsLoader(network, str(folder / "model.pt"))],
+        **settings,
     )
 
 
@@ -175,3 +183,102 @@ def test_dataset_keeps_the_reason_and_names_unnamed_cases():
     dataset = CaseDataset([{"image": "a"}, {"image": "b", "case": "named"}], refuse)
     assert dataset[0] == {"case": "0", "failure": "case: is sound, but got a fault; mend it"}
     assert dataset[1]["case"] == "named"
+
+
+def test_a_resumed_run_writes_the_rest_and_keeps_what_is_there(tmp_path, cases, network):
+    build(tmp_path, cases, network).run()
+    (tmp_path / "out" / "case_1_ct.nii.gz").unlink()
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*_[02]_ct.nii.gz")}
+    (tmp_path / "out" / ".unfinished-abc").mkdir()  # as a killed writer of a series leaves behind
+    network.calls = 0
+    build(tmp_path, cases, network, resume=True).run()
+    assert not list((tmp_path / "out").glob(".unfinished-*"))
+    statuses = [o["status"] for o in json.loads((tmp_path / "out" / "manifest.json").read_text())]
+    assert statuses == ["kept", "done", "kept"]
+    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in kept} == kept
+    assert network.calls > 0
+    build(tmp_path, cases, network, resume=True).run()  # nothing is left to do
+    statuses = [o["status"] for o in json.loads((tmp_path / "out" / "manifest.json").read_text())]
+    assert statuses == ["kept"] * 3
+
+
+def test_a_resumed_run_with_other_weights_is_refused(tmp_path, cases, network):
+    build(tmp_path, cases, network).run()
+    other = Scale(0.25)
+    checkpoints.save(other.state_dict(), tmp_path / "model.pt")
+    with pytest.raises(OutputError, match="case_0_ct.nii.gz: was made by the weights"):
+        build(tmp_path, cases, other, resume=True).run()
+
+
+def test_a_case_that_cannot_be_written_fails_alone_and_in_its_place(tmp_path, cases, network, monkeypatch):
+    evaluator = build(tmp_path, cases, network)
+    write = evaluator.exporter.write
+
+    def refuse(item, values):
+        if item["case"] == "case_1":
+            raise OutputError("case_1", "can be written", "no space left on device", "free space")
+        return write(item, values)
+
+    monkeypatch.setattr(evaluator.exporter, "write", refuse)
+    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+        evaluator.run()
+    outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [(o["case"], o["status"]) for o in outcomes] == [
+        ("case_0", "done"),
+        ("case_1", "failed"),
+        ("case_2", "done"),
+    ]
+    assert "no space left on device" in outcomes[1]["reason"]
+
+
+def test_a_case_is_read_and_computed_while_the_one_before_is_written(tmp_path, cases, network):
+    plain, written, seen = PlaneInferer("axial", multiple_of=1), [], []
+
+    def watched(inputs, model):
+        seen.append(list(written))
+        return plain(inputs, model)
+
+    evaluator = build(tmp_path, cases, network, watched)
+    write, gate = evaluator.exporter.write, threading.Event()
+
+    def slow(item, values):
+        if item["case"] == "case_0":
+            gate.wait(20)  # only computing the next case opens it
+        path = write(item, values)
+        written.append(item["case"])
+        return path
+
+    def opening(inputs, model):
+        if seen:
+            gate.set()
+        return watched(inputs, model)
+
+    evaluator.exporter.write = slow
+    evaluator.inferer.inferer = opening
+    evaluator.run()
+    assert seen[1] in ([], ["case_0"])
+    assert gate.is_set()
+    assert written == ["case_0", "case_1", "case_2"]
+
+
+@pytest.mark.parametrize(("precision", "least", "most"), [("bf16", 1e-6, 12.0), ("fp16", 0.0, 2.0)])
+def test_half_precision_is_near_and_gives_32_bits(tmp_path, cases, precision, least, most):
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 1, 1)  # autocast reaches convolutions
+    checkpoints.save(network.state_dict(), tmp_path / "model.pt")
+    made = {}
+    for bits in ("fp32", precision):
+        evaluator = build(tmp_path, cases[:1], network, precision=bits)
+        evaluator.exporter.overwrite = True
+        evaluator.exporter.format.dtype = "float32"
+        evaluator.run()
+        image = nib.load(tmp_path / "out" / "case_0_ct.nii.gz")
+        assert image.get_data_dtype() == np.float32
+        made[bits] = image.get_fdata()
+    difference = np.abs(made[precision] - made["fp32"]).max()
+    assert least <= difference < most  # of 2000 HU; bfloat16 has 8 bits
+
+
+def test_an_unknown_precision_is_named_before_any_case(tmp_path, cases, network):
+    with pytest.raises(ConfigError, match="precision: is one of fp32, bf16, fp16, but got 'int8'"):
+        build(tmp_path, cases, network, precision="int8")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ import torch
 from ignite.engine import Events
 from ignite.metrics import Metric
 from monai.engines import SupervisedEvaluator
-from test_engines import CPU, Pairs, Toy, assert_same, loader, on
+from same_state import assert_same
 from torch import nn
+from toy_training import CPU, Pairs, Toy, loader, on
 
 from common import checkpoints
 from common.engines import GanTrainer, Validation
@@ -144,8 +146,15 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
     iterations: list[int] = []
     metrics: list[dict] = []
 
+    def saved() -> int:
+        path = tmp_path / "models" / "last_checkpoint.pt"
+        return checkpoints.load(path)["trainer"]["iteration"] if path.exists() else 0
+
     def note(engine: GanTrainer) -> None:
-        iterations.append(checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"]["iteration"])
+        deadline = time.monotonic() + 20
+        while saved() != engine.state.iteration and time.monotonic() < deadline:
+            time.sleep(0.01)  # it is written beside the training
+        iterations.append(saved())
         metrics.append(dict(engine.state.metrics))
         assert len(rows(tmp_path)) == engine.state.epoch
 

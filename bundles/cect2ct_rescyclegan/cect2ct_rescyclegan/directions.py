@@ -9,7 +9,8 @@ from common.errors import ConfigError
 
 def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, str]:
     """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
-    datalist) and ``suffix`` of the output.
+    datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on, of which
+    ``common.pretrained export`` writes those of ``cect2ct`` alone.
 
     Args:
         name: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
@@ -23,11 +24,18 @@ def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, st
     if name == "cect2ct":
         return {
             "weights": str(Path(run_dir, "models", "model.pt")),
+            "pretrained": "pretrained.pt",
             "source": source,
             "key": "image",
             "suffix": "synthetic_ct",
         }
     if name == "ct2cect":
         backward = Path(run_dir, "models", "model_backward.pt")
-        return {"weights": str(backward), "source": target, "key": "label", "suffix": "synthetic_cect"}
+        return {
+            "weights": str(backward),
+            "pretrained": "pretrained_backward.pt",
+            "source": target,
+            "key": "label",
+            "suffix": "synthetic_cect",
+        }
     raise ConfigError("direction", "is cect2ct or ct2cect", repr(name), "choose one of them")

@@ -69,6 +69,10 @@ class ResCycleGan(CycleGan):
     - ``cross``: D_C tells (a, G_AB(a)), as real, from (G_BA(b), b); the generators want the opposite.
     - ``off``: no third discriminator.
 
+    And ``l2`` = E (G_AB(a) - b)^2, which needs pairs that fit to the voxel, such as simulated ones, and trains G_AB
+    alone. Vessels are a hundredth of the voxels: squares let their hundreds of HU outweigh the few of all others, which
+    absolute differences do not.
+
     Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1,
     and so do those within ``margin`` pixels of one. Bone, and the edge of the skull, whose voxels are part bone and
     inside the window, would otherwise outshine the vessels that they are to judge.
@@ -79,6 +83,9 @@ class ResCycleGan(CycleGan):
         pool_size: of each discriminator's history.
         margin: pixels around what lies outside the window that discriminators do not see; generators act there too.
         **cyclegan: arguments of :class:`common.cyclegan.CycleGan`.
+
+    Raises:
+        ConfigError: for ``l2`` in another mode than ``registered``.
     """
 
     def __init__(
@@ -93,6 +100,9 @@ class ResCycleGan(CycleGan):
     ) -> None:
         used = {name: weight for name, weight in loss_weights.items() if name != "pair" or pair_mode != "off"}
         super().__init__(loss_weights=used, adversarial_loss=adversarial_loss, pool_size=pool_size, **cyclegan)
+        if self.uses("l2") and pair_mode != "registered":
+            rule, remedy = "needs pairs, that is pair_mode registered", "set it to 0 or give registered pairs"
+            raise ConfigError("loss_weights::l2", rule, f"pair_mode {pair_mode}", remedy)
         self.pair_mode = pair_mode
         self.margin = margin
         if self.uses("pair"):
@@ -132,8 +142,10 @@ class ResCycleGan(CycleGan):
         return losses
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Those of CycleGAN, and the deception of D_C."""
+        """Those of CycleGAN, the distance to the truth of pairs, and the deception of D_C."""
         losses = super().generator_losses(batch, fakes)
+        if self.uses("l2"):
+            losses["l2"] = F.mse_loss(fakes["pred"], batch["label"])
         if self.uses("pair"):
             judged_ab, judged_ba = (self.judge("pair", pair) for pair in self._synthetic_pairs(batch, fakes))
             if self.pair_mode == "cross":

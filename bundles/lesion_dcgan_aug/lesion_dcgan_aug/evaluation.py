@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,46 +18,28 @@ from tqdm import tqdm
 from common import checkpoints
 from common.data.class_patches import Augmentation
 from common.data.datalist import Item
-from common.errors import CheckpointError, DataError
-from common.evaluation.methods import variants
+from common.errors import DataError
+from common.evaluation.methods import variant_config, variants
 from common.metrics.features import RandomFeatures
-from common.metrics.kid import kid
-from common.metrics.sample_quality import (
-    Nearest,
-    collapse_verdict,
-    copied,
-    diversity,
-    memorisation_verdict,
-    nearest_training,
-)
+from common.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
-from common.runs import LOG_NAME, RUN_NAME
+from common.runs import LOG_NAME
 from common.seeds import derive
 from common.settings import running_config
-from lesion_dcgan_aug.classifier import LesionClassifier
 from lesion_dcgan_aug.judge import hidden_layer, train_judge
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.patches import load_patches, synthesise
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
+from lesion_dcgan_aug.sample_scores import Real, SampleScores
 
 logger = logging.getLogger(__name__)
 MODEL, FLOOR, NOISE = "model", "real_floor", "noise"
-REPEATS = 10
-"""Draws of n samples over which a KID is averaged."""
 HOW = (
     "kid: unbiased kernel distance (cubic kernel) to the n held-out real patches of the class, at equal n, on features "
     "of a fixed random convolutional network; kid_classifier: on the last hidden layer of a classifier trained on the "
     "training patients; both means over 10 draws. real_floor: real training patches in place of samples; noise: "
     "Gaussian noise with the class's mean and deviation."
 )
-
-
-@dataclass
-class Real:
-    """Real patches (N, 1, H, W) of one class: those trained on and those held out."""
-
-    training: Tensor
-    test: Tensor
 
 
 @dataclass
@@ -119,6 +100,7 @@ class SampleEvaluation:
         )  # fmt: skip
         everything = torch.cat([own.training for own in real.values()])
         features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": hidden_layer(judge, everything)}
+        scores = SampleScores(features, judge, self.seed)
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
@@ -129,8 +111,8 @@ class SampleEvaluation:
             }
             for method, made in {**sets, FLOOR: real[name].training, NOISE: self._noise(real[name], k)}.items():
                 found = None if method == FLOOR else nearest_training(made, real[name].training)
-                self.rows.append({"case": name, "method": method,
-                                  **self._scores(made, real[name], k, features, judge, found, held_out)})  # fmt: skip
+                found_scores = scores.of(made, real[name], k, found, held_out)
+                self.rows.append({"case": name, "method": method, **found_scores})
                 if method in networks:
                     self._judge_in_words(name, method, len(real[name].test))
                 if method == MODEL and found is not None:
@@ -151,12 +133,7 @@ class SampleEvaluation:
         root = Path(self.output_dir)
         found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
         for name, weights in variants(root).items():
-            run = weights.parents[1] / RUN_NAME
-            if not run.is_file():
-                remedy = "restore it, or remove the variant's folder"
-                raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
-            config = json.loads(run.read_text())["config"]
-            found[name] = (ConfigParser(config).get_parsed_content("network_def"), weights)
+            found[name] = (ConfigParser(variant_config(weights)).get_parsed_content("network_def"), weights)
         for network, weights in found.values():
             checkpoints.load_weights(network, weights)
         return {name: network for name, (network, _) in found.items()}
@@ -169,29 +146,6 @@ class SampleEvaluation:
         generator = torch.Generator().manual_seed(derive(self.seed, k, 10))
         drawn = torch.randn(self.samples, *real.training.shape[1:], generator=generator)
         return (real.training.mean() + real.training.std() * drawn).clamp(-1, 1)
-
-    def _scores(
-        self, made: Tensor, real: Real, k: int, features: Mapping[str, Callable], judge: LesionClassifier,
-        found: Nearest | None, held_out: Nearest,
-    ) -> dict[str, float]:  # fmt: skip
-        scores = {name: self._kid(made, real.test, extract, k) for name, extract in features.items()}
-        extract = features["kid"]
-        scores["diversity"] = diversity(extract(made), extract(real.test))
-        if found is not None:
-            scores["copied"] = float(copied(found, held_out).double().mean())
-        judged = real.test if found is None else made  # of real patches, those that the classifier has not seen
-        scores["class_consistency"] = float((judge.predict(judged) == k).double().mean())
-        return scores
-
-    def _kid(self, made: Tensor, test: Tensor, extract: Callable, k: int) -> float:
-        """Mean over draws of as many as there are test patches, or of all on both sides where fewer were made."""
-        generator = torch.Generator().manual_seed(derive(self.seed, k, 11))
-        n = min(len(made), len(test))
-        draws = []
-        for _ in range(REPEATS):
-            one, other = (part[torch.randperm(len(part), generator=generator)[:n]] for part in (made, test))
-            draws.append(kid(extract(one), extract(other)))
-        return float(np.mean(draws))
 
     def _judge_in_words(self, name: str, method: str, held_out: int) -> None:
         row = self.rows[-1]

@@ -27,6 +27,24 @@ OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_d
 """Settings that a fold's run has of its own."""
 PARTS = ("network_def", "discriminator_def", "method")
 """Components by which a variant differs."""
+GAN_KEYS = (
+    "width",
+    "max_epochs",
+    "constant_epochs",
+    "decay_epochs",
+    "val_interval",
+    "samples_per_epoch",
+    "views",
+    "batch_size",
+    "learning_rate",
+    "loss_weights",
+    "precision",
+    "accumulation_steps",
+    "clip_norm",
+    "target_window",
+    "ema_decay",
+)
+"""Settings on which the samples depend."""
 
 
 def train_fold_gan(
@@ -79,3 +97,8 @@ def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
     }
     parts = {key: running[key] for key in PARTS if key in running}
     return {key: value for key, value in {**plain, **parts}.items() if key not in OWN}
+
+
+def decisive_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those on which a GAN's samples depend, of settings of ``train.yaml``."""
+    return {key: settings[key] for key in GAN_KEYS if key in settings}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from common.checkpoints import refuse_other_weights
 from common.initialise import normal_
 
 SMALLEST = 4
@@ -52,6 +53,7 @@ class ClassGenerators(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         self.generators = nn.ModuleList(DcganGenerator(latent_dim, width) for _ in range(classes))
+        refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run and the class selects: shapes stay static."""
@@ -75,6 +77,7 @@ class ConditionalGenerator(nn.Module):
         self.classes = classes
         self.latent_dim = latent_dim
         self.generator = DcganGenerator(latent_dim + classes, width)
+        refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, latent_dim + K) -> (B, 1, 64, 64)."""

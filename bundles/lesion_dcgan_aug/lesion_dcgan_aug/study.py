@@ -25,15 +25,14 @@ from common.metrics.confusion import classification_scores, confusion_matrix
 from common.seeds import derive
 from common.settings import running_config
 from lesion_dcgan_aug.cells import Arm, Cell, read_cell, write_cell
-from lesion_dcgan_aug.classifier import train_classifier, updates
-from lesion_dcgan_aug.fold_gan import changed_settings, train_fold_gan
+from lesion_dcgan_aug.classifier import train_classifier
+from lesion_dcgan_aug.fold_gan import changed_settings, decisive_settings, train_fold_gan
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
 from lesion_dcgan_aug.study_report import write_study
+from lesion_dcgan_aug.study_work import StudyWork
 
 logger = logging.getLogger(__name__)
-GAN_COST = 5
-"""Work of a GAN's step on a patch over that of a classifier's, for the estimate of time alone."""
 SCORE = "balanced_accuracy"
 """By which the best classic size is chosen."""
 
@@ -95,7 +94,10 @@ class Study:
         dealt = {seed: patient_folds(self.items, self.folds, seed, self.classes) for seed in self.seeds}
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
-        self.bar = tqdm(total=self._work(), desc="study", unit="patch", unit_scale=True, mininterval=2)
+        counts = (len(self.items), len(self.classes), self.folds)
+        self.work = StudyWork(*counts, self.classifier, self.gan_settings)
+        total = self.work.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
+        self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
         classic = [Arm(size) for size in self.classic_sizes]
         cells = [self._cell(seed, fold, dealt[seed], arm) for seed, fold in repeats for arm in classic]
@@ -108,7 +110,8 @@ class Study:
         return cells
 
     def _cell(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> Cell:
-        work = self._classifier_work(arm, dealt, fold) + (self._gan_work() / len(self.gan_sizes) if arm.gan else 0)
+        originals = sum(len(part) for number, part in enumerate(dealt) if number != fold)
+        work = self.work.of_classifier(arm, originals) + (self.work.of_gan() / len(self.gan_sizes) if arm.gan else 0)
         begun = self.bar.n
         cell = read_cell(self.folder, fold, seed, arm, self.settings)
         if cell is None:
@@ -146,7 +149,7 @@ class Study:
     def _gan(self, training: Sequence[Item], fold: int, seed: int) -> nn.Module:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
         epochs = max(1, int(self.gan_settings.get("max_epochs", 1)))
-        share = self._gan_work() / epochs
+        share = self.work.of_gan() / epochs
         return train_fold_gan(
             folder, Path(self.train_config), self.gan_settings, training, derive(seed, fold, 5),
             lambda: self.bar.update(share),
@@ -170,49 +173,11 @@ class Study:
     def _settings(self) -> dict[str, Any]:
         """What a cell depends on: its file of another study is not taken for one of this."""
         self._index = {item["case"]: number for number, item in enumerate(self.items)}
-        about = {key: self.gan_settings[key] for key in GAN_KEYS if key in self.gan_settings}
         listed = sorted((item["case"], item["patient"], item["class"]) for item in self.items)
         digest = hashlib.sha256(self.patches.numpy().tobytes() + json.dumps(listed).encode()).hexdigest()
         return {"folds": self.folds, "classes": list(self.classes), "classifier": dict(self.classifier),
-                "augmentation": vars(self.augmentation), "gan": about, "data": digest}  # fmt: skip
-
-    def _work(self) -> float:
-        """Of the whole study, in patches that a classifier sees; the best classic size is taken to be the largest."""
-        arms = [Arm(size) for size in self.classic_sizes]
-        arms += [Arm(max(self.classic_sizes), size) for size in self.gan_sizes]
-        one = sum(self._classifier_work(arm, [self.items], None) for arm in arms)
-        return len(self.seeds) * self.folds * (one + (self._gan_work() if self.gan_sizes else 0))
-
-    def _classifier_work(self, arm: Arm, dealt: Sequence[Sequence[Item]], fold: int | None) -> float:
-        others = sum(len(part) for number, part in enumerate(dealt) if number != fold)
-        count = others * ((self.folds - 1) / self.folds if fold is None else 1)
-        count += len(self.classes) * (arm.classic + arm.gan)
-        batch, epochs, steps = (self.classifier.get(name) for name in ("batch_size", "epochs", "steps"))
-        return updates(int(count), epochs or 150, steps, batch or 64) * min(batch or 64, count)
-
-    def _gan_work(self) -> float:
-        epochs, views, samples = (self.gan_settings.get(name) for name in ("max_epochs", "views", "samples_per_epoch"))
-        patches = samples or (views or 1) * len(self.items) / len(self.classes)
-        return float((epochs or 1) * patches * len(self.classes) * GAN_COST)
-
-
-GAN_KEYS = (
-    "width",
-    "max_epochs",
-    "constant_epochs",
-    "decay_epochs",
-    "val_interval",
-    "samples_per_epoch",
-    "views",
-    "batch_size",
-    "learning_rate",
-    "loss_weights",
-    "precision",
-    "accumulation_steps",
-    "clip_norm",
-    "target_window",
-    "ema_decay",
-)
+                "augmentation": vars(self.augmentation), "gan": decisive_settings(self.gan_settings),
+                "data": digest}  # fmt: skip
 
 
 def _train_settings(path: str) -> dict[str, Any]:

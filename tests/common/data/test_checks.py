@@ -13,9 +13,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from common.data.checks import check_cases, require_clean
-from common.data.findings import Finding
 from common.data.layouts import find_cases
 from common.errors import ConfigError, DataError
+from common.findings import Finding
 
 SHAPE = (24, 26, 28)
 OPEN_MS = Path(__file__).parents[4] / "shared" / "data" / "open_ms"

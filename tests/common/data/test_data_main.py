@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_phantom import Grid, write_series
 
 from common.data.__main__ import main
 from common.data.datalist import load_datalist
@@ -114,6 +115,19 @@ def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
     assert last.startswith("error: data: every case has the files mr, ct, but got 1 missing: s1_v2/ct.nii.gz; complete")
     assert "Traceback" not in done.stderr
     assert not (root / "datalist.json").exists()
+
+
+def test_which_series_is_checked_and_how(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grid = Grid(shape=(9, 9, 9), step=(0.0, 0.5, 2.5))
+    for uid in ("1.2.3", "1.2.4"):
+        write_series(tmp_path / "all" / "a" / "mr", grid, series=uid, prefix=uid[-1])
+    arguments = ["check", "--root", str(tmp_path / "all"), "--layout", "folders", "--target", ""]
+    assert main(arguments) == 2
+    assert "2 series: 1.2.3 (CT, 9 slices), 1.2.4 (CT, 9 slices); choose one by --series UID" in capsys.readouterr().out
+    assert main([*arguments, "--series", "1.2.4", "9.9"]) == 2
+    assert "a tilt of 0.500 mm a slice" in capsys.readouterr().out
+    assert main([*arguments, "--series", "1.2.4", "--resample_tilt"]) == 0
+    assert "1 cases checked: 0 errors, 2 warnings" in capsys.readouterr().out
 
 
 def test_neither_datalist_nor_folder(capsys: pytest.CaptureFixture) -> None:

@@ -13,8 +13,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.findings import VolumeError
 from common.data.nifti import is_constant, read_header, read_volume
+from common.findings import VolumeError
 
 DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280

@@ -11,9 +11,9 @@ import pytest
 import torch
 from monai.data import DataLoader, MetaTensor
 from monai.transforms import Compose, Lambda, RandFlipd
+from sample_checks import assert_samples_follow_from_seed_epoch_and_index, assert_workers_draw_the_same
 
 from common.data.patches import PatchDataset
-from common.data.sampling import EpochSampler
 from common.errors import ConfigError, DataError
 
 SHAPE = (8, 9, 10)
@@ -180,32 +180,13 @@ def test_contexts_that_do_not_fit():
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index():
-    first, second = dataset(augmentation=FLIPS), dataset(augmentation=FLIPS)
-    wanted = [(epoch, index) for epoch in (1, 2) for index in range(40)]
-    drawn = {key: first[key]["image"] for key in wanted}
-    for key in reversed(wanted):  # whatever came before
-        torch.testing.assert_close(second[key]["image"], drawn[key], rtol=0, atol=0)
-    assert any(not torch.equal(drawn[1, index], drawn[2, index]) for index in range(40))
-    other = dataset(augmentation=FLIPS, seed=1)
-    assert any(not torch.equal(drawn[1, index], other[1, index]["image"]) for index in range(40))
-    torch.testing.assert_close(first[3]["image"], first[0, 3]["image"])
+    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=FLIPS), 40)
 
 
 @pytest.mark.parametrize("grid", [False, True])
 def test_workers_draw_the_same_samples(grid):
-    def epochs(num_workers: int) -> list[torch.Tensor]:
-        samples = dataset(augmentation=FLIPS, grid=grid)
-        sampler = EpochSampler(samples, seed=3)
-        loader = DataLoader(samples, batch_size=6, sampler=sampler, num_workers=num_workers)
-        images = []
-        for epoch in (1, 2):
-            sampler.set_epoch(epoch)
-            images.append(torch.cat([batch["image"] for batch in loader]))
-        return images
-
-    for alone, shared in zip(epochs(0), epochs(2), strict=True):
-        assert alone.shape == (2 * 3 * 3 * 2 if grid else 40, 1, 3, 4, 5)
-        torch.testing.assert_close(alone, shared, rtol=0, atol=0)
+    shape = (2 * 3 * 3 * 2 if grid else 40, 1, 3, 4, 5)
+    assert_workers_draw_the_same(partial(dataset, augmentation=FLIPS, grid=grid), 6, shape)
 
 
 def test_a_changed_sample_leaves_the_cache_alone():

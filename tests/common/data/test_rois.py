@@ -5,11 +5,12 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_phantom import write_series
 
 from common.data.__main__ import main
-from common.data.dicom_series import read_series
 from common.data.nifti import read_volume
 from common.data.rois import cut_cases, cut_rois
+from common.dicom.read import read_series
 from common.errors import DataError, OutputError
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
@@ -159,8 +160,6 @@ def test_patches_are_not_written_over(root, tmp_path):
 
 
 def test_a_dicom_series_is_cut_like_the_same_volume_as_nifti(root, tmp_path):
-    from test_dicom_series import write as write_series
-
     folder = tmp_path / "dicom" / "case0"
     write_series(folder / "ct")
     values, affine = read_series(folder / "ct", "case0")

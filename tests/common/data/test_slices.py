@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from monai.data import DataLoader, MetaTensor
+from monai.data import MetaTensor
 from monai.transforms import Compose, Identityd, Lambda, RandFlipd, RandSpatialCropd
+from sample_checks import assert_samples_follow_from_seed_epoch_and_index, assert_workers_draw_the_same
 
-from common.data.sampling import EpochSampler
 from common.data.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError, DataError
 
@@ -94,31 +94,11 @@ def test_augmentation_moves_image_and_label_together():
 
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index():
-    first, second = dataset(augmentation=CROP), dataset(augmentation=CROP)
-    wanted = [(epoch, index) for epoch in (1, 2) for index in range(10)]
-    drawn = {key: first[key]["image"] for key in wanted}
-    for key in reversed(wanted):  # whatever came before
-        torch.testing.assert_close(second[key]["image"], drawn[key], rtol=0, atol=0)
-    assert any(not torch.equal(drawn[1, index], drawn[2, index]) for index in range(10))
-    other = dataset(augmentation=CROP, seed=1)
-    assert any(not torch.equal(drawn[1, index], other[1, index]["image"]) for index in range(10))
-    torch.testing.assert_close(first[3]["image"], first[0, 3]["image"])
+    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=CROP), 10)
 
 
 def test_workers_draw_the_same_samples():
-    def epochs(num_workers: int) -> list[torch.Tensor]:
-        samples = dataset(augmentation=CROP)
-        sampler = EpochSampler(samples, seed=3)
-        loader = DataLoader(samples, batch_size=4, sampler=sampler, num_workers=num_workers)
-        images = []
-        for epoch in (1, 2):
-            sampler.set_epoch(epoch)
-            images.append(torch.cat([batch["image"] for batch in loader]))
-        return images
-
-    for alone, shared in zip(epochs(0), epochs(2), strict=True):
-        assert alone.shape == (10, 1, 3, 3)
-        torch.testing.assert_close(alone, shared, rtol=0, atol=0)
+    assert_workers_draw_the_same(partial(dataset, augmentation=CROP), 4, (10, 1, 3, 3))
 
 
 def test_a_changed_sample_leaves_the_cache_alone():

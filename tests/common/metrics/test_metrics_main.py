@@ -126,7 +126,11 @@ def test_missing_file_is_refused(files, tmp_path, capsys):
     assert "absent.nii.gz: must be a readable volume, but got No such file" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", gzip.compress(b"not an image" * 99)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an image", gzip.compress(b"not an image" * 99)],
+    ids=["empty", "text", "gzipped text"],  # gzip notes the time: bytes as names would differ between two processes
+)
 def test_file_of_another_kind_is_refused(files, capsys, content):
     files["pred"].write_bytes(content)
     assert "pred.nii.gz: must be a readable volume, but got" in _refusal(capsys, _arguments(files))

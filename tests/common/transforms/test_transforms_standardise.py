@@ -13,7 +13,8 @@ from torch import nn
 
 from common.data.patches import PatchDataset
 from common.errors import DataError
-from common.transforms import RestoreTargetd, StandardiseHeadd, TargetScale
+from common.inferers import TargetScaleInferer
+from common.transforms import StandardiseHeadd, TargetScale
 
 DEVIATION = (20 / 3) ** 0.5
 """Of four values 2 apart: squares 9 + 1 + 1 + 9 over n - 1 = 3."""
@@ -106,17 +107,9 @@ class Scaled(nn.Module):
 
 def test_the_target_comes_back_by_its_scale():
     item = standardised(image=SOURCE, label=TARGET)
-    restored = RestoreTargetd("label", Scaled(*item["label_scale"].tolist()))(item)["label"]
+    network = Scaled(*item["label_scale"].tolist())
+    restored = TargetScaleInferer(lambda image, network: image)(item["label"], network)
     torch.testing.assert_close(restored, TARGET, rtol=1e-6, atol=1e-5)
-    # the network's scale, not the case's: 2 deviations of 30 above 100
-    assert RestoreTargetd("pred", Scaled(100, 30))({"pred": torch.tensor([2.0])})["pred"].tolist() == [160]
-
-
-def test_a_scale_loaded_after_the_transform_was_made_is_the_one_used():
-    network = Scaled(0, 1)
-    restore = RestoreTargetd("pred", network)
-    network.load_state_dict({"target_scale": torch.tensor([5.0, 2.0])})
-    assert restore({"pred": torch.tensor([1.5])})["pred"].tolist() == [8]
 
 
 def run(dataset: Any, network: Scaled, completed: int = 0) -> list[list[float]]:

@@ -1,0 +1,59 @@
+"""What the report shows of a case: source, prediction and truth in one orientation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from common.evaluation.cases import Case
+from common.metrics.regions import demyelination_maps
+from common.report import ExtraImage, Panel
+
+
+@dataclass
+class Pictures:
+    """Panels of cases with the units and the window of an evaluation.
+
+    Args:
+        unit: of the target.
+        source_unit: of the source; where it is the target's, the source is shown in the same window.
+        window: shown, (low, high) in the target's unit.
+        show_residual: whether to show the prediction minus the source too.
+    """
+
+    unit: str
+    source_unit: str
+    window: Sequence[float]
+    show_residual: bool
+
+    def panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
+        """A case and what a method made of it, (X, Y, Z), turned to RAS."""
+        to_ras = nib.orientations.io_orientation(case.affine)
+
+        def turned(volume: np.ndarray) -> np.ndarray:
+            return nib.orientations.apply_orientation(volume, to_ras)
+
+        spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
+        window = (self.window[0], self.window[1])
+        extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
+        extras += [
+            ExtraImage(f"Demyelination, {name}", turned(found.astype(np.float32)), "1", signed=False)
+            for name, found in demyelination_maps(prediction, **case.volumes()).items()
+        ]
+        return Panel(
+            case=case.name,
+            method=method,
+            source=turned(case.source),
+            synthetic=turned(prediction.astype(np.float32)),
+            truth=turned(case.truth) if case.truth is not None else None,
+            mask=turned(case.mask.astype(np.uint8)),
+            extras=extras,
+            spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
+            source_unit=self.source_unit,
+            source_window=window if self.source_unit == self.unit else None,
+            unit=self.unit,
+            window=window,
+        )

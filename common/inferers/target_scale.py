@@ -1,0 +1,29 @@
+"""Answers in the unit of the training targets, from networks that answer in z-scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from monai.inferers import Inferer
+from torch import Tensor
+
+
+class TargetScaleInferer(Inferer):
+    """Maps what another inferer makes from z-scores to the unit of the training targets.
+
+    Mean and standard deviation are the buffer ``target_scale`` of the very network that is given to the call: servers
+    load weights into a copy of ``network_def``, which no transform of the configuration sees.
+
+    Args:
+        inferer: infers (B, C, X, Y, Z) -> (B, C', X, Y, Z) z-scores.
+    """
+
+    def __init__(self, inferer: Inferer) -> None:
+        super().__init__()
+        self.inferer = inferer
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) in the unit."""
+        mean, deviation = network.target_scale.tolist()  # type: ignore[attr-defined]
+        return self.inferer(inputs, network, *args, **kwargs) * deviation + mean

@@ -1,0 +1,48 @@
+"""The work of a study, counted by hand."""
+
+import pytest
+from lesion_dcgan_aug.cells import Arm
+from lesion_dcgan_aug.study_work import StudyWork
+
+CLASSIFIER = {"batch_size": 10, "epochs": 4}
+GAN = {"max_epochs": 3, "views": 2}
+
+
+def work(classifier=CLASSIFIER, gan=GAN) -> StudyWork:
+    """60 patches of 3 classes, 2 folds."""
+    return StudyWork(60, 3, 2, classifier, gan)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arm", "expected"),
+    [
+        # 30 originals and 3 * (5 + 2) added are 51: 6 batches of 10, 4 times
+        (CLASSIFIER, Arm(5, 2), 4 * 6 * 10),
+        # 100 steps, however many patches
+        ({"batch_size": 10, "steps": 100}, Arm(5, 2), 100 * 10),
+        # 30 patches fill no batch of 64: one batch of 30, 150 epochs unless said otherwise
+        ({}, Arm(0, 0), 150 * 30),
+    ],
+)
+def test_of_a_classifier(settings, arm, expected):
+    assert work(classifier=settings).of_classifier(arm, 30) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        # 3 epochs of 2 views of 20 patches, each of 3 classes, at 5 times a classifier's
+        (GAN, 3 * 2 * 20 * 3 * 5),
+        ({"max_epochs": 3, "views": 2, "samples_per_epoch": 8}, 3 * 8 * 3 * 5),
+        ({}, 20 * 3 * 5),
+    ],
+)
+def test_of_a_gan(settings, expected):
+    assert work(gan=settings).of_gan() == expected
+
+
+def test_of_a_study():
+    # a fold trains on 30: without and with 5 classic a class 3 and 5 batches; with 5 and 10 of the GAN 30 + 45: 8
+    one = 4 * 10 * (3 + 5 + 8)
+    assert work().of_study(2, [0, 5], [10]) == 2 * 2 * (one + 1800)
+    assert work().of_study(1, [0, 5], []) == 2 * 4 * 10 * (3 + 5)

@@ -1,0 +1,126 @@
+"""Settings that are unknown, of another type than their default or out of range are refused, and no others."""
+
+import pytest
+
+from common.errors import ConfigError
+from common.setting_checks import check
+
+SHIPPED = {
+    "max_epochs": [200, 6],
+    "constant_epochs": [100],
+    "batch_size": [1],
+    "learning_rate": [2.0e-4],
+    "resume": [False],
+    "plane": ["sagittal"],
+    "source_window": [[0, 3500]],
+    "spacing": [None],
+    "loss_weights": [{"adversarial": 1, "l1": 100}],
+    "dataset_dir": ["@demo_data"],
+    "network_def": [{"_target_": "Net"}],
+    "train": [{"trainer": {}}],
+}
+
+
+def refused(config: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(config, SHIPPED)
+
+
+class TestNames:
+    @pytest.mark.parametrize(("typo", "meant"), [("max_epoch", "max_epochs"), ("batchsize", "batch_size")])
+    def test_nearest_match(self, typo, meant):
+        refused({typo: 3}, rf"^--{typo}: is a setting of this bundle, but got .*value 3\); did you mean --{meant}\?$")
+
+    def test_nothing_near_lists_all(self):
+        refused({"zzz": 3}, "the settings are batch_size, constant_epochs, dataset_dir")
+
+    @pytest.mark.parametrize("use", ["@mine", "$@mine + 1", "%mine", "$@mine::part", {"deep": ["@mine"]}])
+    def test_names_that_an_overlay_uses_itself(self, use):
+        check({"mine": 3, "network_def": {"_target_": "Net", "width": use}}, SHIPPED)
+
+    def test_a_longer_name_is_no_use(self):
+        refused({"max_epoch": 3, "plane": "@max_epochs"}, "--max_epoch: is a setting")
+
+    @pytest.mark.parametrize("key", ["tracking_uri", "experiment_name", "run_name", "save_execute_config"])
+    def test_tracking(self, key):
+        check({key: "x"}, SHIPPED)
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("key", "value", "kind"),
+        [
+            ("max_epochs", "ten", "int"),
+            ("max_epochs", 1.5, "int"),
+            ("max_epochs", True, "int"),
+            ("max_epochs", None, "int"),
+            ("max_epochs", [1], "int"),
+            ("learning_rate", True, "float"),
+            ("resume", 1, "bool"),
+            ("resume", "true", "bool"),
+            ("plane", 3, "str"),
+            ("source_window", 3500, "list"),
+            ("source_window", "0,3500", "list"),
+            ("loss_weights", [1, 100], "dict"),
+        ],
+    )
+    def test_another_type_than_the_default(self, key, value, kind):
+        refused({key: value}, f"--{key}: is of type {kind}, such as")
+
+    def test_yaml_s_number_that_is_a_text(self):
+        message = r"type float, such as 0.0002, but got '1e-4' \(str\); write 1.0e-4, not 1e-4, for a number in YAML"
+        refused({"learning_rate": "1e-4"}, message)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("learning_rate", 1),
+            ("source_window", None),
+            ("source_window", (0, 1)),
+            ("loss_weights", None),
+            ("spacing", [1, 1, 1]),
+            ("max_epochs", "$2 * 3"),
+            ("max_epochs", "@batch_size"),
+            ("plane", "%other.yaml::plane"),
+            ("dataset_dir", "/data"),
+        ],
+    )
+    def test_accepted(self, key, value):
+        check({key: value}, SHIPPED)
+
+
+class TestRanges:
+    @pytest.mark.parametrize("value", [0, -3])
+    def test_epochs(self, value):
+        refused({"max_epochs": value}, f"--max_epochs: is above zero, but got {value}; give a positive number")
+
+    @pytest.mark.parametrize("value", [0.0, -1.0e-4, float("nan")])
+    def test_learning_rate(self, value):
+        refused({"learning_rate": value}, "--learning_rate: is above zero, but got")
+
+    @pytest.mark.parametrize("value", [-1, float("nan")])
+    def test_loss_weight(self, value):
+        message = f"--loss_weights::l1: is not negative, but got {value}; give zero or a positive number"
+        refused({"loss_weights": {"adversarial": 0, "l1": value}}, message)
+
+    def test_zero_where_it_means_something(self):
+        check({"constant_epochs": 0, "loss_weights": {"adversarial": 0, "l1": 1}}, SHIPPED)
+        refused({"constant_epochs": -1}, "--constant_epochs: is not negative, but got -1")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"crop_size": 200, "depth": 8}, "--crop_size: is a multiple of 256, since depth is 8, but got 200; change"),
+        ({"crop_size": 96, "pad_size": 90, "depth": 5}, "--pad_size: is at least crop_size, 96, but got 90; raise it"),
+    ],
+)
+def test_sizes_that_do_not_fit_each_other(given, said):
+    with pytest.raises(ConfigError, match=said):
+        check(given, {key: [value] for key, value in given.items()})
+
+
+@pytest.mark.parametrize("key", ["dataset_dir", "output_dir", "datalist", "weights"])
+def test_a_path_that_was_forgotten(key):
+    with pytest.raises(ConfigError, match=f"--{key}: is a path, but got an option without a value; write the path"):
+        check({key: True}, {key: ["@demo_data", None]})

@@ -1,0 +1,42 @@
+"""What tests of several folders share: which of them run in one process, and the judges of DICOM conformance."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
+"""What dciodvfy (2024 and before) calls an error and is none: SyntheticData is younger than its dictionary, and a body
+part that is not known has no side."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture that takes minutes stay in one process, in which it is made once; so does a file."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        packed = "releases" if "releases" in item.fixturenames else None
+        item.add_marker(pytest.mark.xdist_group(packed or parameters.get("bundle") or item.path.name))
+
+
+@pytest.fixture(scope="session")
+def conformance_errors() -> Callable[[Path], list[str]]:
+    """The errors that dciodvfy finds in each slice of a folder, and dcentvfy between them, bar the allowed ones."""
+    for tool in ("dciodvfy", "dcentvfy"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not on PATH: install dicom3tools")
+
+    def errors(folder: Path) -> list[str]:
+        files = [str(path) for path in sorted(folder.glob("*.dcm"))]
+        assert files, f"no slices in {folder}"
+        said = [subprocess.run(["dciodvfy", file], capture_output=True, text=True).stderr for file in files]
+        said.append(subprocess.run(["dcentvfy", *files], capture_output=True, text=True).stderr)
+        # the exit codes do not tell
+        found = {line for text in said for line in text.splitlines() if line.startswith("Error")}
+        return sorted(line for line in found if not any(allowed in line for allowed in ALLOWED))
+
+    return errors
