@@ -19,7 +19,7 @@ from common.transforms.head import head_mask
 
 
 class StandardiseHeadd(MapTransform):
-    """Mean 0 and standard deviation 1 over the head; nothing is clipped.
+    """Mean 0 and standard deviation 1 over the head; nothing inside it is clipped.
 
     The head is found in the first channel of the source, in training and inference alike: the largest region above the
     volume's mean, cavities of each axial slice filled. Adds ``<key>_scale``, mean and standard deviation of the first
@@ -28,15 +28,25 @@ class StandardiseHeadd(MapTransform):
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; each channel on its own.
         reference: the key of the source.
+        background: the z-score of every voxel outside the head; None keeps what is there. The air around a
+            skull-stripped brain has another z-score in every case, which no patch can tell: an L1 over patches is
+            mostly about it unless it is the same everywhere.
         allow_missing_keys: skip absent keys.
 
     Raises:
         DataError: for a volume that is flat inside the head.
     """
 
-    def __init__(self, keys: KeysCollection, reference: str = "image", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        reference: str = "image",
+        background: float | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.reference = reference
+        self.background = background
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Standardise the volumes."""
@@ -50,6 +60,8 @@ class StandardiseHeadd(MapTransform):
             scales = [scale(channel[head], f"{case}: {key}") for channel in torch.as_tensor(scaled[key])]
             mean, deviation = (torch.tensor(part)[:, None, None, None] for part in zip(*scales, strict=True))
             scaled[key] = ((scaled[key] - mean) / deviation).to(torch.float32)
+            if self.background is not None:
+                scaled[key][:, ~head] = self.background
             scaled[f"{key}_scale"] = torch.tensor(scales[0])
         return scaled
 

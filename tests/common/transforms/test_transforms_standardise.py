@@ -49,6 +49,16 @@ def test_z_scores_by_hand():
     assert item["image"][0, :, 0, 0].tolist() == pytest.approx([-13 / DEVIATION] * 8)
 
 
+def test_what_lies_outside_the_head_becomes_the_background_in_source_and_target_alike():
+    items = {"case": "c3", "image": SOURCE, "label": TARGET}
+    item = StandardiseHeadd(["image", "label"], background=-3)(items)
+    for key, mean in (("image", 13), ("label", 4)):
+        kept = [(value - mean) / DEVIATION for value in middle(items[key])[2:6]]
+        assert middle(item[key]) == pytest.approx([-3, -3, *kept, -3, -3])
+        assert item[key][0, :, 0, 0].tolist() == [-3] * 8
+        assert item[f"{key}_scale"].tolist() == pytest.approx([mean, DEVIATION])
+
+
 def test_the_target_is_standardised_over_the_head_of_the_source():
     item = standardised(image=SOURCE, label=TARGET)
     # 1, 3, 5, 7: the bright voxel outside the source's head does not count
