@@ -10,6 +10,8 @@ from common.checkpoints import refuse_other_weights
 from common.errors import ConfigError
 from common.initialise import normal_
 
+NORMS = ("batch", "instance")
+
 
 class UNetGenerator(nn.Module):
     """U-Net with 4x4 kernels at stride 2 and a skip at every level (Isola et al. 2017, appendix 6.1.1).
@@ -26,9 +28,11 @@ class UNetGenerator(nn.Module):
         upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which
             leaves no checkerboard (Odena et al. 2016).
         bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.
+        norm: ``batch``, or ``instance``: what batch normalisation is at the published batch size of one (Isola et al.
+            2017, section 3.3), and in inference too. Each slice then has its own statistics, whatever its contrast.
 
     Raises:
-        ConfigError: for another ``upsampling``.
+        ConfigError: for another ``upsampling`` or ``norm``.
     """
 
     def __init__(
@@ -40,22 +44,25 @@ class UNetGenerator(nn.Module):
         dropout: float = 0.5,
         upsampling: str = "transposed",
         bounded: bool = True,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         if upsampling not in ("transposed", "resize"):
             raise ConfigError("upsampling", "is transposed or resize", repr(upsampling), "choose one of them")
+        if norm not in NORMS:
+            raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()  # innermost first
         for level, count in enumerate(features):
             outer, inner = level == 0, level == depth - 1
             above = in_channels if outer else features[level - 1]
-            self.encoder.append(_down(above, count, activate=not outer, normalise=not (outer or inner)))
+            self.encoder.append(_down(above, count, activate=not outer, norm=None if outer or inner else norm))
             below = count if inner else count * 2
             produced = out_channels if outer else features[level - 1]
             block = [nn.ReLU(), *_up(below, produced, upsampling, bias=outer)]
             if not outer:
-                block.append(nn.BatchNorm2d(produced))
+                block.append(_norm(norm, produced))
             if level > 3 and not inner:
                 block.append(nn.Dropout(dropout))
             if outer and bounded:
@@ -75,10 +82,14 @@ class UNetGenerator(nn.Module):
         return x
 
 
-def _down(above: int, count: int, activate: bool, normalise: bool) -> nn.Sequential:
+def _norm(name: str, count: int) -> nn.Module:
+    return Norm[name, 2](count, affine=True)
+
+
+def _down(above: int, count: int, activate: bool, norm: str | None) -> nn.Sequential:
     block: list[nn.Module] = [nn.LeakyReLU(0.2)] if activate else []
     block.append(nn.Conv2d(above, count, 4, 2, 1, bias=False))
-    return nn.Sequential(*block, nn.BatchNorm2d(count)) if normalise else nn.Sequential(*block)
+    return nn.Sequential(*block, *([_norm(norm, count)] if norm else []))
 
 
 def _up(below: int, produced: int, upsampling: str, bias: bool) -> list[nn.Module]:

@@ -25,13 +25,15 @@ from common.seeds import derive
 MAX_BYTES = 16_000_000
 """What the repository holds of a bundle's weights."""
 
-PROFILE_CASES = 32
+PROFILE_CASES = 96
 NEEDED_BY = ("network_def", "preprocessing")
 """Components whose settings belong to the weights: other values would give another network, or other inputs."""
 
 
 def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
     """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
+
+    The commit it notes is the repository's of now: export from the same files that trained.
 
     Args:
         bundle: the bundle's folder.
@@ -52,7 +54,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
     settings = _settings(config, ConfigParser.load_config_file(bundle / "configs" / "inference.yaml"))
-    profile = _profile(config, cases)
+    profile, commit = _profile(config, cases), _commit(bundle)  # before new weights make the repository differ
     checkpoints.save(halved, path)
     about = {
         "sha256": checkpoints.sha256(path),
@@ -60,7 +62,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         "settings": settings,
         "profile": profile,
         "seed": config["seed"],
-        "commit": _commit(bundle),
+        "commit": commit,
         "versions": {"monai": monai.__version__, "torch": torch.__version__},
         "simulation": config["simulation"],
         "config": {key: value for key, value in config.items() if _is_plain(value)},

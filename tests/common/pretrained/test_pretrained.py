@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,6 +78,22 @@ def test_export_writes_half_precision_and_what_made_it(shipped):
     kept = torch.load(about.path, weights_only=True)
     assert kept["weight"].dtype == torch.float16
     assert kept["weight"].tolist() == [[0.0999755859375, 0.199951171875, 0.300048828125, 0.39990234375]]
+
+
+def test_export_notes_the_commit_though_it_replaces_weights_of_the_repository(shipped):
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        return subprocess.run(["git", *identity, *words], cwd=shipped, capture_output=True, text=True).stdout.strip()
+
+    git("init")
+    git("add", "--all")
+    git("commit", "--message", "weights that are going to be replaced")
+    checkpoints.save({"weight": torch.tensor([[9.0]])}, shipped / "pretraining" / "models" / "model.pt")
+    git("commit", "--all", "--message", "another training")
+    commit = git("rev-parse", "HEAD")
+    assert read_about(export(shipped, shipped / "pretraining")).commit == commit
+    assert git("status", "--porcelain")
+    assert read_about(export(shipped, shipped / "pretraining")).commit == f"{commit}-dirty"
 
 
 def test_export_notes_what_inputs_looked_like(bundle):
