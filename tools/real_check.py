@@ -20,29 +20,17 @@ import numpy as np
 import pydicom
 from demo import ROOT
 from real import ablation, plausibility
-from real.rows import Pair, Row, read, row_of
+from real.rows import Pair, Row, head_of, read, row_of
 from real.tables import page, text
-from real.trainings import BUNDLE, infer, trained
+from real.trainings import PD_TO_T2, RATES, T1_TO_CT, T1_TO_T2, Recipe, infer, trained
 
-from common.pretrained import PRETRAINED_NAME, read_about
-from common.transforms.head import head_mask
+from common.pretrained import read_about
 
 DATA = ROOT.parent / "shared" / "data"
 REPORTS = ROOT / "build" / "real-check"
 BUNDLES = ROOT / "bundles"
-T1_NAME = "pretrained_t1.pt"
-"""Weights of pd2t2_dcgan_acm for T1 sources, where they are there."""
-
-WEIGHTS = {
-    "templates": (BUNDLE, PRETRAINED_NAME),
-    "patients": (BUNDLE, T1_NAME),
-    "series": (BUNDLE, PRETRAINED_NAME),
-    "ct": ("mr2ct_pix2pix", PRETRAINED_NAME),
-}
-"""Which bundle's weights each check needs."""
-
-RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
-"""Learning rates: one that keeps what was learnt, and the one that short trainings of this network do best with."""
+RECIPES = {"templates": PD_TO_T2, "patients": T1_TO_T2, "series": PD_TO_T2, "ct": T1_TO_CT}
+"""Whose weights each check needs."""
 
 WHOLE = Pair("whole", DATA / "spm_templates" / "pd.nii", DATA / "spm_templates" / "t2.nii")
 """Averages of many people."""
@@ -51,26 +39,25 @@ FIRST_SLICE = 40
 """Of the part of the DICOM series without a gap."""
 
 
-def rows_of(held_out: Pair, others: Sequence[Pair], out: Path, name: str, steps: int) -> list[Row]:
+def rows_of(recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, steps: int) -> list[Row]:
     """Every row for one held-out case; without other cases or steps only those that need none."""
-    mask = head_mask(read(held_out.source), None, axial=2, case=held_out.case)
     images = {"copy": read(held_out.source)}
-    images["pretrained"], warnings = infer(BUNDLE, held_out.source, out / "none", **{"fallback::name": name})
-    network = read_about(BUNDLES / BUNDLE / "models" / name).settings
-    starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": name}, "scratch": {}}
+    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", **{"fallback::name": recipe.weights})
+    network = read_about(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
+    starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": recipe.weights}, "scratch": {}}
     for row, start in starts.items():
         if steps and others:
-            settings = {**network, **start, "learning_rate": RATES[row]}
-            folder = trained(others, out / held_out.case / row, steps, settings)
-            images[row], _ = infer(BUNDLE, held_out.source, folder, **network)
+            folder = out / held_out.case / row
+            trained(recipe, others, folder, steps, {**network, **start, "learning_rate": RATES[row]})
+            images[row], _ = infer(recipe, held_out.source, folder, **network)
     print(warnings or f"{held_out.case}: like the simulations", flush=True)
-    return [row_of(held_out, row, image, mask) for row, image in images.items()]
+    return [row_of(held_out, row, image, head_of(held_out)) for row, image in images.items()]
 
 
-def show(title: str, name: str, rows: Sequence[Row]) -> None:
+def show(title: str, name: str, recipe: Recipe, rows: Sequence[Row]) -> None:
     """Print a table and write its page."""
     print(text(title, rows))
-    print(f"pictures: {page(REPORTS / f'{name}.html', title, BUNDLES / BUNDLE, rows)}", flush=True)
+    print(f"pictures: {page(REPORTS / f'{name}.html', title, BUNDLES / recipe.bundle, rows)}", flush=True)
 
 
 def half(part: str, out: Path) -> Pair:
@@ -87,10 +74,10 @@ def half(part: str, out: Path) -> Pair:
 
 def templates(out: Path, steps: int) -> None:
     """PD to T2 averages of many people: scored on the left half of the head, fine-tuned on the right."""
-    rows = rows_of(WHOLE, [], out / "whole", PRETRAINED_NAME, 0)
-    show("PD to T2, SPM templates, whole head", "templates", rows)
-    rows = rows_of(half("left", out), [half("right", out)], out / "halves", PRETRAINED_NAME, steps)
-    show(f"PD to T2, SPM templates, left half, {steps} steps on the right half", "halves", rows)
+    rows = rows_of(PD_TO_T2, WHOLE, [], out / "whole", 0)
+    show("PD to T2, SPM templates, whole head", "templates", PD_TO_T2, rows)
+    rows = rows_of(PD_TO_T2, half("left", out), [half("right", out)], out / "halves", steps)
+    show(f"PD to T2, SPM templates, left half, {steps} steps on the right half", "halves", PD_TO_T2, rows)
 
 
 def patient_pairs() -> list[Pair]:
@@ -102,8 +89,10 @@ def patient_pairs() -> list[Pair]:
 def patients(out: Path, steps: int) -> None:
     """T1 to T2, each patient held out once."""
     pairs = patient_pairs()
-    rows = [row for pair in pairs for row in rows_of(pair, [o for o in pairs if o != pair], out / "ms", T1_NAME, steps)]
-    show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", rows)
+    rows = []
+    for pair in pairs:
+        rows += rows_of(T1_TO_T2, pair, [other for other in pairs if other != pair], out / "ms", steps)
+    show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", T1_TO_T2, rows)
 
 
 def series(out: Path, _: int) -> None:
@@ -116,14 +105,14 @@ def series(out: Path, _: int) -> None:
     for path in (out / "series").iterdir():
         if pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber < FIRST_SLICE:
             path.unlink()
-    made, warnings = infer(BUNDLE, out / "series", out / "dicom")
+    made, warnings = infer(PD_TO_T2, out / "series", out / "dicom")
     print(f"\nDICOM series mr_t2_axial: {made.shape}, finite: {np.isfinite(made).all()}\n{warnings or 'no warning'}")
 
 
 def plausible_ct(out: Path, _: int) -> None:
     """MR to CT of the T1 template, of which no CT exists: HU of tissues, and bone that closes around the brain."""
     source = DATA / "spm_templates" / "t1.nii"
-    ct, warnings = infer("mr2ct_pix2pix", source, out / "ct")
+    ct, warnings = infer(T1_TO_CT, source, out / "ct")
     affine = np.asarray(nib.as_closest_canonical(nib.nifti1.Nifti1Image.from_filename(source)).affine)
     masks = plausibility.tissue_masks(ct.shape, affine)
     print("\nMR to CT, T1 template: HU, quartiles")
@@ -134,11 +123,12 @@ def plausible_ct(out: Path, _: int) -> None:
     print(warnings or "no warning")
 
 
-def without_parts(steps: int) -> None:
-    """The ablation of the simulation, on the templates."""
+def without_parts(steps: int, seed: int) -> None:
+    """The ablation of the simulation, on the patients."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = ablation.rows_of([WHOLE], Path(folder), steps)
-    show(f"PD to T2, SPM templates, pretrained for {steps} steps by simulations that lack a part", "ablation", rows)
+        rows = ablation.rows_of(patient_pairs(), Path(folder), steps, seed)
+    title = f"T1 to T2, three patients, pretrained for {steps} steps by simulations that lack a part, seed {seed}"
+    show(title, f"ablation_{seed}", T1_TO_T2, rows)
 
 
 CHECKS = {"templates": templates, "patients": patients, "series": series, "ct": plausible_ct}
@@ -150,16 +140,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
     parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
+    parser.add_argument("--seed", type=int, default=0, help="of the ablation's pretrainings")
     options = parser.parse_args(arguments)
     if not DATA.is_dir():
         print(f"real-check: skipped, since there are no scans at {DATA}")
         return 0
     if options.ablation:
-        without_parts(options.ablation)
+        without_parts(options.ablation, options.seed)
         return 0
     for name, check in CHECKS.items():
-        bundle, file = WEIGHTS[name]
-        path = BUNDLES / bundle / "models" / file
+        path = BUNDLES / RECIPES[name].bundle / "models" / RECIPES[name].weights
         if options.only in (None, name) and not path.is_file():
             print(f"\n{name}: skipped, since {path} is not there (no weights are shipped for it)")
         elif options.only in (None, name):

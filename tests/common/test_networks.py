@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
+from common.errors import CheckpointError, ConfigError
 from common.networks import PatchDiscriminator, UNetGenerator
 
 
@@ -115,6 +115,30 @@ def test_dropout_is_in_three_inner_blocks_of_unet_256_and_in_none_of_depth_five(
     assert levels(8) == [4, 5, 6]
     assert levels(7) == [4, 5]
     assert levels(5) == []
+
+
+def test_with_instance_norm_a_slice_has_its_own_statistics_in_training_and_inference_alike() -> None:
+    torch.manual_seed(0)
+    network, slices = UNetGenerator(depth=3, width=4, norm="instance"), torch.rand(2, 1, 16, 16)
+    together = network.train()(slices)
+    torch.testing.assert_close(network(slices[:1]), together[:1], rtol=0, atol=1e-6)
+    torch.testing.assert_close(network.eval()(slices), together, rtol=0, atol=0)
+    batch = UNetGenerator(depth=3, width=4).train()
+    assert (batch(slices[:1]) - batch(slices)[:1]).abs().max() > 0.01
+    assert _count(batch) == _count(network)
+
+
+def test_weights_of_another_norm_are_refused() -> None:
+    batch, instance = UNetGenerator(depth=3, width=4), UNetGenerator(depth=3, width=4, norm="instance")
+    with pytest.raises(CheckpointError, match="have the keys of the network.*running_mean"):
+        batch.load_state_dict(instance.state_dict(), strict=False)
+    with pytest.raises(CheckpointError, match="have the keys of the network.*running_mean"):
+        instance.load_state_dict(batch.state_dict(), strict=False)
+
+
+def test_unknown_norm_is_named() -> None:
+    with pytest.raises(ConfigError, match="norm: is one of batch, instance, but got 'group'; choose one"):
+        UNetGenerator(norm="group")
 
 
 def test_unknown_upsampling_is_named() -> None:

@@ -7,6 +7,7 @@ import real_check
 from real import plausibility
 from real.rows import COLUMNS, Pair, Row, read, row_of, spacing_of
 from real.tables import page, text
+from real.trainings import PD_TO_T2
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -90, -126, -72
@@ -67,7 +68,7 @@ def test_the_table_has_a_mean_a_row_and_the_cases_beside():
 
 
 def test_the_page_shows_every_row_and_its_numbers(tmp_path):
-    written = page(tmp_path / "page.html", "PD to T2", real_check.BUNDLES / real_check.BUNDLE, rows()).read_text()
+    written = page(tmp_path / "page.html", "PD to T2", real_check.BUNDLES / PD_TO_T2.bundle, rows()).read_text()
     assert written.count("data:image/png") == 4
     assert "Not for clinical use" in written
     assert "0.15" in written

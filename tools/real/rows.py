@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from common.metrics import score
+from common.transforms.head import head_mask
 
 Z_RANGE = (-3.0, 8.0)
 """Of the z-scores of a T2 inside the head, which the metrics with a range clip to."""
@@ -41,6 +42,11 @@ def read(path: Path) -> np.ndarray:
     """The values of a NIfTI file, (X, Y, Z) in RAS orientation."""
     image: Any = nib.as_closest_canonical(nib.load(path))
     return np.asarray(image.dataobj, np.float32)
+
+
+def head_of(pair: Pair) -> np.ndarray:
+    """The head of a case as inference finds it, (X, Y, Z)."""
+    return head_mask(read(pair.source), None, axial=2, case=pair.case)
 
 
 def spacing_of(path: Path) -> tuple[float, float, float]:

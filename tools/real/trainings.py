@@ -1,4 +1,4 @@
-"""The bundle's commands that a row needs: inference, and a short training on a few cases."""
+"""The bundles' commands that a row needs: inference, a short training on a few cases, a pretraining."""
 
 from __future__ import annotations
 
@@ -6,48 +6,93 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from demo import ROOT, command
 
+from common.pretrained import PRETRAINED_NAME
 from real.rows import Pair, read
 
-BUNDLE = "pd2t2_dcgan_acm"
-SIZE = {"stages": 1, "width": 8}
-"""Of what ``pretrain.yaml`` trains."""
-
-TRAINING = {
-    "loss_weights::adversarial": 0, "loss_weights::gdl": 0, "batch_size": 2, "patch_size": "[40,40,40]",
-    "max_epochs": 1, "val_interval": 1, "data_check": "null",
-}  # fmt: skip
-"""Fine-tuned and from scratch alike, the network as shipped; one epoch, of the steps that are asked for."""
+OVERLAYS = Path(__file__).parent
+ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "null"}
+"""Of the steps that are asked for."""
 
 
-def run(run_id: str, configs: list[str], bundle: str, **settings: Any) -> str:
+class Recipe(NamedTuple):
+    """How a bundle goes from one contrast to another: pretrained, fine-tuned and from scratch.
+
+    Attributes:
+        bundle: its name.
+        weights: the name of those of its pretrained weights that are meant.
+        training: settings of short trainings, of which each is one epoch; the network is that of the weights.
+        overlays: configs beside training and inference alike.
+        simulated: configs beside those of a pretraining.
+        inference: settings of inference.
+    """
+
+    bundle: str
+    weights: str = PRETRAINED_NAME
+    training: Mapping[str, Any] = MappingProxyType({})
+    overlays: tuple[str, ...] = ()
+    simulated: tuple[str, ...] = ()
+    inference: Mapping[str, Any] = MappingProxyType({})
+
+
+RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
+"""Learning rates: one that keeps what was learnt, and one that short trainings of these networks do well with."""
+
+PD_TO_T2 = Recipe(
+    bundle="pd2t2_dcgan_acm",
+    training={**ONE_EPOCH, "loss_weights::gdl": 0, "batch_size": 2, "patch_size": "[40,40,40]"},
+)
+T1_TO_CT = Recipe(bundle="mr2ct_pix2pix")
+
+T1_TO_T2 = Recipe(
+    bundle="mr2ct_pix2pix",
+    weights="pretrained_t1_to_t2.pt",
+    training={**ONE_EPOCH, "batch_size": 8, "pad_size": 144, "crop_size": 128},
+    overlays=(str(OVERLAYS / "t1_to_t2"),),
+    simulated=(str(OVERLAYS / "t1_to_t2_simulated"),),
+    inference={
+        "output_dtype": "float32", "exporter::modality": "MR", "exporter::unit": "z-score",
+        "exporter::suffix": "synthetic_t2",
+    },
+)  # fmt: skip
+
+
+def run(run_id: str, configs: Sequence[str], bundle: str, **settings: Any) -> str:
     """A command of a bundle; returns what it printed, and ends the check where it failed."""
     words = [str(word) for key, value in settings.items() for word in (f"--{key}", value)]
-    done = subprocess.run(command(bundle, run_id, configs, *words), cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command(bundle, run_id, list(configs), *words), cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{run_id} of {bundle} failed:\n{done.stderr[-2000:]}")
     return done.stdout + done.stderr
 
 
-def infer(bundle: str, source: Path, out: Path, **settings: Any) -> tuple[np.ndarray, str]:
+def infer(recipe: Recipe, source: Path, out: Path, **settings: Any) -> tuple[np.ndarray, str]:
     """The synthetic volume of a file or series, and the warnings that came with it."""
     predictions = out / "predictions" / source.stem.split(".")[0]
     places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions, "overwrite": "true"}
-    said = run("inference", ["inference"], bundle, **places, **settings)
+    said = run("inference", ["inference", *recipe.overlays], recipe.bundle, **places, **recipe.inference, **settings)
     warnings = "\n".join(line for line in said.splitlines() if "UNLIKE" in line)
     (made,) = predictions.glob("*.nii.gz")
     return read(made), warnings
 
 
-def trained(training: Sequence[Pair], folder: Path, steps: int, settings: Mapping[str, Any]) -> Path:
-    """A short training on some pairs; returns the folder of the run."""
+def trained(recipe: Recipe, training: Sequence[Pair], folder: Path, steps: int, settings: Mapping[str, Any]) -> None:
+    """A short training on some pairs, in a folder."""
     items = [{"case": pair.case, "image": str(pair.source), "label": str(pair.truth)} for pair in training]
     folder.mkdir(parents=True)
     (folder / "datalist.json").write_text(json.dumps({"training": items}))
     places = {"datalist": folder / "datalist.json", "output_dir": folder}
-    run("training", ["train"], BUNDLE, **places, **{**TRAINING, "samples_per_epoch": 2 * steps, **settings})
-    return folder
+    samples = {"samples_per_epoch": recipe.training["batch_size"] * steps}
+    run("training", ["train", *recipe.overlays], recipe.bundle, **places, **recipe.training, **samples, **settings)
+
+
+def pretrained(recipe: Recipe, folder: Path, further: Sequence[str] = (), **settings: Any) -> Path:
+    """A pretraining on simulations, with further configs and settings; returns its weights."""
+    configs = ["train", "pretrain", *recipe.overlays, *recipe.simulated, *further]
+    run("training", configs, recipe.bundle, output_dir=folder, run_dir=folder, **settings)
+    return folder / "models" / "model.pt"
