@@ -22,9 +22,10 @@ from demo import ROOT
 from real import ablation, plausibility
 from real.rows import Pair, Row, head_of, read, row_of
 from real.tables import page, text
-from real.trainings import PD_TO_T2, RATES, T1_TO_CT, T1_TO_T2, Recipe, infer, trained
+from real.trainings import PD_TO_T2, RATES, T1_TO_CT, T1_TO_T2, Recipe, infer, pretrained, trained
 
 from common.pretrained import read_about
+from common.pretrained.export import export
 
 DATA = ROOT.parent / "shared" / "data"
 REPORTS = ROOT / "build" / "real-check"
@@ -131,6 +132,13 @@ def without_parts(steps: int, seed: int) -> None:
     show(title, f"ablation_{seed}", T1_TO_T2, rows)
 
 
+def pretrain() -> None:
+    """Make the weights of the patients' check, which no bundle ships."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = pretrained(T1_TO_T2, Path(folder)).parents[1]
+        export(BUNDLES / T1_TO_T2.bundle, run, name=T1_TO_T2.weights)
+
+
 CHECKS = {"templates": templates, "patients": patients, "series": series, "ct": plausible_ct}
 
 
@@ -139,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
     parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
+    parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
     parser.add_argument("--seed", type=int, default=0, help="of the ablation's pretrainings")
     options = parser.parse_args(arguments)
@@ -148,10 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.ablation:
         without_parts(options.ablation, options.seed)
         return 0
+    if options.pretrain:
+        pretrain()
     for name, check in CHECKS.items():
         path = BUNDLES / RECIPES[name].bundle / "models" / RECIPES[name].weights
         if options.only in (None, name) and not path.is_file():
-            print(f"\n{name}: skipped, since {path} is not there (no weights are shipped for it)")
+            print(f"\n{name}: skipped, since {path} is not there (not shipped; see --pretrain)")
         elif options.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
                 check(Path(folder), options.steps)

@@ -21,14 +21,11 @@ class ResidualGenerator(nn.Module):
         depth: halvings of the resolution.
         width: features of the outermost level.
         upsampling: ``transposed`` or ``resize``, see :class:`common.networks.UNetGenerator`.
-        norm: ``batch`` or ``instance``, likewise.
     """
 
-    def __init__(
-        self, depth: int = 8, width: int = 64, upsampling: str = "transposed", norm: str = "batch"
-    ) -> None:
+    def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:
         super().__init__()
-        self.unet = UNetGenerator(1, 1, depth, width, dropout=0.0, upsampling=upsampling, bounded=False, norm=norm)
+        self.unet = UNetGenerator(1, 1, depth, width, dropout=0.0, upsampling=upsampling, bounded=False)
         *_, last = self.unet.decoder[-1].children()
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
