@@ -335,7 +335,7 @@ def _equal(root: Path, uninterrupted: Path) -> None:
 
 
 def _send(number: int) -> Callable:
-    return lambda engine: os.kill(os.getpid(), number)
+    return lambda engine: signal.raise_signal(number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -371,8 +371,8 @@ def test_a_signal_waits_for_the_end_of_an_accumulated_update(tmp_path: Path) -> 
 
 def test_a_second_signal_meets_the_handler_from_before(tmp_path: Path) -> None:
     def twice(engine: GanTrainer) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, handlers=[on(Events.ITERATION_STARTED(once=2), twice)]).run()
