@@ -20,6 +20,9 @@ from common.errors import CheckpointError, OutputError
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
+SHIPPED_PREFIX = "pretrained"
+"""With which the names of all weights that a bundle ships begin, and no others in its ``models``."""
+
 TEMPORARY_PREFIX = ".unfinished-"
 HASH_SUFFIX = ".sha256"
 """Of the file beside released weights that holds their hash as ``sha256sum`` writes it. Training writes none, and moves

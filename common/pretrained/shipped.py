@@ -9,10 +9,7 @@ from typing import Any, NamedTuple
 from common import checkpoints
 from common.errors import CheckpointError
 
-PREFIX = "pretrained"
-"""With which the names of all shipped weights begin, and no others in a bundle's ``models``."""
-
-PRETRAINED_NAME = f"{PREFIX}.pt"
+PRETRAINED_NAME = f"{checkpoints.SHIPPED_PREFIX}.pt"
 TRAINED_ON = "simulated heads, no patient"
 
 
@@ -38,8 +35,8 @@ class About(NamedTuple):
 
 def sidecar(path: Path) -> Path:
     """The JSON file that belongs to pretrained weights; a release has them under the name of trained ones."""
-    own = path.name.startswith(PREFIX)
-    return path.with_suffix(".json") if own else path.with_name(f"{PREFIX}.json")
+    own = path.name.startswith(checkpoints.SHIPPED_PREFIX)
+    return path.with_suffix(".json") if own else path.with_name(f"{checkpoints.SHIPPED_PREFIX}.json")
 
 
 def read_about(path: str | Path) -> About:
@@ -67,7 +64,7 @@ def read_about(path: str | Path) -> About:
 def origin(weights: str | Path) -> str | None:
     """What weights were trained on, where they are shipped ones, be it as a release's ``model.pt``; None for others."""
     path = Path(weights)
-    return TRAINED_ON if path.name.startswith(PREFIX) or _is_released(path) else None
+    return TRAINED_ON if path.name.startswith(checkpoints.SHIPPED_PREFIX) or _is_released(path) else None
 
 
 def _is_released(path: Path) -> bool:

@@ -87,8 +87,12 @@ class RunFolder:
         self.signals.catch()
 
     def _set_previous_aside(self) -> None:
-        """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``."""
-        held = [path for path in self.models.iterdir() if path.name != LOCK_NAME]
+        """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``.
+
+        What the bundle ships is no run and stays. In a release, whose weights are the ``model.pt``, all goes.
+        """
+        shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
+        held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
         held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]
         incoming = self.models / ".previous"  # exists where an earlier move was cut short
         if not incoming.exists() and not any(path.name.endswith(".pt") for path in held):

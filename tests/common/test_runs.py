@@ -212,6 +212,33 @@ def test_earlier_runs_are_moved_aside_and_nothing_is_lost(tmp_path: Path, caplog
     assert len(rows(tmp_path)) == 3
 
 
+def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("pretrained.pt", "pretrained.json"):
+        (models / name).write_text(f"shipped {name}")
+    build(tmp_path).run()
+    assert "held a run" not in caplog.text
+    build(tmp_path).run()
+    assert sorted(path.name for path in (models / "previous").iterdir()) == [
+        "last_checkpoint.pt", "log.csv", "model.pt", "run.json",
+    ]  # fmt: skip
+    assert (models / "pretrained.pt").read_text() == "shipped pretrained.pt"
+    assert (models / "pretrained.json").read_text() == "shipped pretrained.json"
+
+
+def test_weights_of_a_release_go_with_what_describes_them(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("model.pt", "pretrained.json"):
+        (models / name).write_text(f"released {name}")
+    build(tmp_path).run()
+    assert (models / "previous" / "pretrained.json").read_text() == "released pretrained.json"
+    assert (models / "previous" / "model.pt").read_text() == "released model.pt"
+    assert not (models / "pretrained.json").exists()
+
+
+
 def test_moving_aside_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     models = tmp_path / "models"
     build(tmp_path, epochs=1).run()
