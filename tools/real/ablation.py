@@ -13,8 +13,8 @@ WITHOUT = OVERLAYS / "without"
 
 SCHEDULE = {
     "max_epochs": 4, "constant_epochs": 1, "decay_epochs": 3, "val_interval": 4, "validate::dataset::cases": 1,
+    "batch_size": 8,
 }  # fmt: skip
-BATCH = 8
 
 
 def rows_of(pairs: Sequence[Pair], out: Path, steps: int, seed: int) -> list[Row]:
@@ -31,7 +31,7 @@ def rows_of(pairs: Sequence[Pair], out: Path, steps: int, seed: int) -> list[Row
         name = "whole simulation" if part is None else f"without {part.stem.replace('_', ' ')}"
         folder = out / name.replace(" ", "_")
         further = [] if part is None else [str(part.with_suffix(""))]
-        samples = steps * BATCH // SCHEDULE["max_epochs"]
+        samples = steps * SCHEDULE["batch_size"] // SCHEDULE["max_epochs"]
         weights = pretrained(T1_TO_T2, folder, further, **SCHEDULE, samples_per_epoch=samples, seed=seed)
         images = [infer(T1_TO_T2, pair.source, folder / pair.case, weights=weights)[0] for pair in pairs]
         rows += [row_of(pair, name, image, head_of(pair)) for pair, image in zip(pairs, images, strict=True)]
