@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
-from common.errors import CheckpointError, OutputError
+from common.errors import CheckpointError
+from common.files import cannot_write, write_whole
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
 SHIPPED_PREFIX = "pretrained"
 """With which the names of all weights that a bundle ships begin, and no others in its ``models``."""
 
-TEMPORARY_PREFIX = ".unfinished-"
 HASH_SUFFIX = ".sha256"
 """Of the file beside released weights that holds their hash as ``sha256sum`` writes it. Training writes none, and moves
 it aside with the weights that it belongs to."""
@@ -35,32 +31,17 @@ def save(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         OutputError: where the folder cannot be written or the disk is full.
     """
+
+    def write(name: str) -> None:
+        with open(name, "wb") as file:  # given a path, torch's writer would hide why it failed
+            torch.save(content, file)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # a temporary file is its owner's alone
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except (OSError, RuntimeError) as error:
-        # torch's writer hides the system's error (a full disk) behind one of its own
-        cause = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(cause, OSError):
-            raise
-        remedy = "free space or choose another output_dir"
-        raise OutputError(str(path), "can be written", cause.strerror, remedy) from error
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process left half written; nobody else may be writing there."""
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        write_whole(path, write)
+    except RuntimeError as error:
+        if isinstance(cause := error.__context__, OSError):  # such as a full disk
+            raise cannot_write(path, cause) from error
+        raise
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -122,26 +103,6 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     network.load_state_dict(weights)
 
 
-def refuse_other_weights(network: nn.Module) -> None:
-    """Let a network refuse weights with other keys whoever loads them: servers do so with ``strict=False``.
-
-    They would answer from weights that were drawn at random.
-    """
-    network.register_load_state_dict_post_hook(_require_all_keys)
-
-
-def _require_all_keys(network: nn.Module, keys: Any) -> None:
-    """Raise for keys that ``load_state_dict`` found missing or unexpected.
-
-    Raises:
-        CheckpointError: names the first.
-    """
-    found = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
-    if found:
-        rule, remedy = "have the keys of the network", "give the weights of this network_def"
-        raise CheckpointError(f"weights of {type(network).__name__}", rule, "; ".join(found), remedy)
-
-
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file: the name by which reports and headers know the weights."""
     with open(path, "rb") as file:
@@ -154,24 +115,3 @@ def _require_released(path: Path) -> None:
     if noted.is_file() and noted.read_text().split()[:1] != [(found := sha256(path))]:
         remedy = f"restore the released file, or delete {noted.name} if these weights are your own"
         raise CheckpointError(str(path), f"has the SHA-256 noted in {noted.name}", found, remedy)
-
-
-class WeightsLoader:
-    """Handler that loads weights before the first case; see :func:`load_weights`.
-
-    Args:
-        network: receives the weights.
-        path: of ``model.pt``.
-    """
-
-    def __init__(self, network: nn.Module, path: str) -> None:
-        self.network = network
-        self.path = path
-
-    def attach(self, engine: Engine) -> None:
-        """Load at the start of ``engine``."""
-        engine.add_event_handler(Events.STARTED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Load now."""
-        load_weights(self.network, self.path)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 
 def _last_line(message: str) -> str:
     """The message alone, where PyTorch hands it on from a worker process at the end of that one's stack trace."""
     if "Traceback" not in message:
-        return message
+        return " ".join(message.split())
     own = re.escape(__name__.rpartition(".")[0])  # the package has another name in a release
     return re.sub(rf"^{own}\.[\w.]+: ", "", message.strip().splitlines()[-1])
+
+
+def explain(name: str, rule: str, value: object, remedy: str | None) -> str:
+    """The one form of every message: what is wrong, what must hold, what was found, what to do; on one line."""
+    return " ".join(f"{name}: {rule}, but got {value}; {remedy}".split())
+
+
+def users_mistake(error: BaseException) -> UserError | None:
+    """The mistake of the user in a chain of errors, which MONAI wraps while it instantiates, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 class UserError(ValueError):
@@ -28,8 +44,7 @@ class UserError(ValueError):
     exit_code = 2
 
     def __init__(self, name: str, rule: str | None = None, value: object = None, remedy: str | None = None) -> None:
-        message = _last_line(name) if rule is None else f"{name}: {rule}, but got {value}; {remedy}"
-        super().__init__(" ".join(message.split()))
+        super().__init__(_last_line(name) if rule is None else explain(name, rule, value, remedy))
 
 
 class ConfigError(UserError):
@@ -56,3 +71,34 @@ class CasesFailedError(UserError):
     """Some cases of a batch failed; the others are done and the manifest lists the failures."""
 
     exit_code = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one file of one case, and what to do about it."""
+
+    case: str
+    file: str
+    rule: str
+    value: str
+    remedy: str
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        name = f"{self.case} ({self.file})" if self.file else self.case
+        return explain(name, self.rule, self.value, self.remedy)
+
+
+class VolumeError(DataError):
+    """A volume that cannot be used; ``finding`` keeps the parts of the message for reports."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.finding,)
+
+
+Where = Callable[..., Finding]
+"""A finding whose case and file are filled in already; rule, value and remedy are to come."""

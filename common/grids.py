@@ -14,6 +14,8 @@ SHEAR_COSINE = 1e-3
 """Axes whose cosine is larger than this (0.06 degrees off a right angle) count as sheared."""
 SINGULAR_VOLUME = 1e-6
 """An affine is singular when its voxel's volume is below this fraction of that of a box with the same edges."""
+LEAST_COVERED = 0.5
+"""Share of the image's voxels that a volume must cover to be resampled; one that covers less lies elsewhere."""
 
 
 def is_sheared(affine: np.ndarray) -> bool:
@@ -44,3 +46,18 @@ def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
     """The shape a volume has after its axes are put in the order left-right, back-front, foot-head."""
     axes = io_orientation(affine)[:, 0]
     return tuple(shape[int(i)] for i in np.argsort(axes))
+
+
+def covered(
+    shape: tuple[int, ...], affine: np.ndarray, other_shape: tuple[int, ...], other_affine: np.ndarray
+) -> np.ndarray:
+    """Which voxels of a grid have their centre inside a voxel of another one, bool of ``shape`` (X, Y, Z).
+
+    Affines (4, 4) map voxel indices to the same millimetres.
+    """
+    x, y, z = np.ogrid[tuple(slice(n) for n in shape)]
+    inside = np.ones(shape, dtype=bool)
+    for (a, b, c, offset), n in zip((np.linalg.inv(other_affine) @ affine)[:3], other_shape, strict=True):
+        place = a * x + b * y + c * z + offset
+        inside &= (place >= -0.5) & (place <= n - 0.5)
+    return inside

@@ -16,12 +16,12 @@ from monai.engines.utils import IterationEvents
 from monai.inferers import Inferer
 from torch import Tensor
 
-from common import checkpoints, devices
+from common import devices
 from common.engines.acceleration import Acceleration
 from common.engines.precision import autocast
-from common.errors import CasesFailedError, UserError
-from common.export import VolumeExporter
-from common.report.atomic import write_text
+from common.errors import CasesFailedError, users_mistake
+from common.files import remove_unfinished, write_text
+from common.io.export import VolumeExporter
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
@@ -92,7 +92,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
         loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
         if self.resume and devices.rank() == 0:
-            checkpoints.remove_unfinished(self.exporter.output_dir)
+            remove_unfinished(self.exporter.output_dir)
         devices.barrier()
         self.exporter.require_free(loader.dataset.data, self.resume)
         self.state.epoch_length = len(loader.dataset)
@@ -179,7 +179,4 @@ class AutocastInferer(Inferer):
 
 def _reason(error: BaseException) -> str:
     """The user's mistake at the bottom of a chain of errors, else the last error."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause) if cause is not None else f"{type(error).__name__}: {error}"
+    return str(users_mistake(error) or f"{type(error).__name__}: {error}")

@@ -16,7 +16,7 @@ from monai.bundle import ConfigItem, ConfigParser
 from monai.utils import ensure_tuple
 
 from common import devices
-from common.errors import ConfigError, UserError
+from common.errors import ConfigError, users_mistake
 from common.setting_checks import check, is_reference
 
 WORDS = {"true": True, "false": False, "null": None}
@@ -132,9 +132,7 @@ def _is_command() -> bool:
 
 def _end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print a mistake of the user as one line and leave with its exit code; anything else as Python would."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
+    cause = users_mistake(error)
     if cause is None:
         sys.__excepthook__(kind, error, trace)
         return

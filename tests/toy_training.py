@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from common.data.sampling import EpochSampler
-from common.engines import GanTrainer
+from common.data.samplers import EpochSampler
+from common.engines import AdversarialTrainer
 from common.losses import AdversarialLoss, l1
-from common.methods import Batch, GanMethod, Losses
+from common.methods.base import Batch, GanMethod, Losses
 from common.seeds import derive
 
 CPU = torch.device("cpu")
@@ -80,9 +80,11 @@ def scalars(*pairs: tuple[float, float]) -> Pairs:
     return Pairs(images, labels)
 
 
-def train(method: GanMethod, data: Iterable, epochs: int = 1, optimizer: Callable = SGD, **settings: Any) -> GanTrainer:
+def train(
+    method: GanMethod, data: Iterable, epochs: int = 1, optimizer: Callable = SGD, **settings: Any
+) -> AdversarialTrainer:
     """Run to the end."""
-    trainer = GanTrainer(CPU, epochs, data, method, optimizer, **settings)
+    trainer = AdversarialTrainer(CPU, epochs, data, method, optimizer, **settings)
     trainer.run()
     return trainer
 
@@ -91,7 +93,7 @@ def on(event: Any, action: Callable) -> Any:
     """A handler that calls ``action(engine)`` at an event."""
 
     class Handler:
-        def attach(self, engine: GanTrainer) -> None:
+        def attach(self, engine: AdversarialTrainer) -> None:
             engine.add_event_handler(event, action)
 
     return Handler()

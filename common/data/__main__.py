@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from common.data.checks import check_cases
+from common.data.checks.cases import check_cases
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
-from common.data.layouts import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
-from common.data.roi_command import ROIS, add_roi_options, check_listed_patches, make_roi_datalist
-from common.errors import ConfigError, OutputError, UserError
+from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
+from common.errors import ConfigError, Finding, OutputError, UserError
+
+LAYOUT_GROUP = "medical_image_synthesis.layouts"
+"""Entry points of bundles that have a layout of their own: modules as :class:`BundleLayout`, by the layout's name."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, or 2 where cases have errors or the user made a mistake."""
+class BundleLayout(Protocol):
+    """A layout that only one bundle has, with its own options, files and checks."""
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the layout's options to ``make-datalist``."""
+
+    def make_datalist(self, options: argparse.Namespace) -> int:
+        """Write the datalist and return the exit code."""
+
+    def check(self, lists: dict[str, list[Item]]) -> list[Finding] | None:
+        """The findings about the cases of a datalist; None where they are not of this layout."""
+
+
+def installed_layouts() -> dict[str, BundleLayout]:
+    """The layouts of the installed bundles by name."""
+    found = importlib.metadata.entry_points(group=LAYOUT_GROUP)
+    return {entry.name: entry.load() for entry in sorted(found, key=lambda entry: entry.name)}
+
+
+def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLayout] | None = None) -> int:
+    """Run a command; returns its exit code: 0, or 2 where cases have errors or the user made a mistake.
+
+    Args:
+        arguments: of the command line.
+        layouts: of bundles, by name; by default those of the bundles that are installed.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options = _parser().parse_args(arguments)
+    options = _parser(installed_layouts() if layouts is None else layouts).parse_args(arguments)
     try:
         return options.command(options)
     except UserError as error:
@@ -31,8 +59,8 @@ def make_datalist(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.exists() and not options.overwrite:
         raise OutputError(str(out), "the output must not exist yet", "a file", "give --overwrite or another --out")
-    if options.layout == ROIS:
-        return make_roi_datalist(options)
+    if options.layout in options.bundle_layouts:
+        return options.bundle_layouts[options.layout].make_datalist(options)
     lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
     names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
     sizes = "fractions" if options.counts is None else "counts"
@@ -47,7 +75,8 @@ def make_datalist(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print what is found."""
     lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
-    findings = check_listed_patches(lists)
+    judged = (layout.check(lists) for layout in options.bundle_layouts.values())
+    findings = next((found for found in judged if found is not None), None)
     if findings is None:
         findings = check_cases(
             lists,
@@ -84,12 +113,14 @@ def _names(options: argparse.Namespace) -> tuple[str, str, str]:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.data", description="Make datalists and check cases.")
+    parser.set_defaults(bundle_layouts=layouts)
     commands = parser.add_subparsers(required=True, metavar="{make-datalist,check}")
     make = commands.add_parser("make-datalist", help="split the cases of a folder by patient and write a datalist")
-    _add_folder(make, required=True, layouts=(*LAYOUTS, ROIS))
-    add_roi_options(make)
+    _add_folder(make, required=True, layouts=(*LAYOUTS, *layouts))
+    for layout in layouts.values():
+        layout.add_options(make)
     make.add_argument("--out", required=True, help="the datalist to write (JSON)")
     make.add_argument("--overwrite", action="store_true", help="replace an existing --out")
     make.add_argument("--seed", type=int, default=0, help="seed of the split")

@@ -8,7 +8,7 @@ from monai.data import DataLoader
 from torch.utils.data import Sampler
 
 from common import devices
-from common.data.simulated import SimulatedCases
+from common.data.datasets.simulated import SimulatedCases
 from common.errors import ConfigError
 
 PREFETCHED = 8
@@ -20,7 +20,7 @@ class CaseSampler(Sampler):
 
     Every place in a batch of a worker is a lane that takes all samples of a case before it goes on to its next. Lanes
     begin at different places of their first case, so that new cases are spread over the epoch and no batch waits for
-    several. Yields pairs ``(epoch, index)`` like :class:`common.data.sampling.EpochSampler`.
+    several. Yields pairs ``(epoch, index)`` like :class:`common.data.samplers.EpochSampler`.
 
     Args:
         dataset: whose ``samples_per_case`` and length count.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from common import devices
-from common.data.checks import check_cases, require_clean
+from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, write_datalist
-from common.data.layouts import find_cases
-from common.dicom.headers import holds_series
+from common.data.layouts.folders import find_cases
 from common.errors import DataError
+from common.io.dicom.reading.headers import holds_series
 
 logger = logging.getLogger(__name__)
 DATALIST_NAME = "datalist.json"
@@ -52,7 +52,7 @@ def training_cases(
         target: of the target.
         mask: of the mask.
         seed: of the split by patient, 70 : 15 : 15.
-        check: arguments of :func:`common.data.checks.check_cases`; None skips the check.
+        check: arguments of :func:`common.data.checks.cases.check_cases`; None skips the check.
         keep_split: for evaluation and resume: take the split that ``run_dir`` has for the same data, and write none: a
             case that came later must not move a training case to the test.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets.

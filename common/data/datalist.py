@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from common.data.split_sizes import require_counts, sizes_by_fraction
+from common.data.splits import require_counts, sizes_by_fraction
 from common.errors import DataError, OutputError
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def split_by_patient(
 
     Args:
         items: cases with ``case`` and, where it is another, ``patient``.
-        fractions: of training, validation and test; see :func:`common.data.split_sizes.sizes_by_fraction`.
+        fractions: of training, validation and test; see :func:`common.data.splits.sizes_by_fraction`.
         seed: of the order in which patients are drawn.
         counts: patients of training, validation and test instead of fractions; further patients are left out, and a
             warning says how many.

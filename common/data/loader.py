@@ -7,11 +7,11 @@ from typing import Any
 from monai.data import DataLoader
 
 from common import devices
-from common.data.sampling import EpochSampler
+from common.data.samplers import EpochSampler
 
 
 class EpochLoader(DataLoader):
-    """MONAI's ``DataLoader`` around an :class:`~common.data.sampling.EpochSampler`, without an incomplete last batch.
+    """MONAI's ``DataLoader`` around an :class:`~common.data.samplers.EpochSampler`, without an incomplete last batch.
 
     Batches lie in pinned memory where the device is an accelerator, so that their copies to it do not wait.
 

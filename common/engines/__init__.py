@@ -1,7 +1,6 @@
-"""The one trainer of all methods: its step, its validation, its resume, and what makes it fast."""
+"""The trainer of all methods: its step, precision, acceleration, schedules and resume."""
 
 from common.engines.precision import PRECISIONS
-from common.engines.trainer import GanTrainer
-from common.engines.validation import Validation
+from common.engines.trainer import AdversarialTrainer
 
-__all__ = ["PRECISIONS", "GanTrainer", "Validation"]
+__all__ = ["PRECISIONS", "AdversarialTrainer"]

@@ -11,13 +11,13 @@ from torch.optim import Optimizer
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from common.engines.trainer import GanTrainer
+    from common.engines.trainer import AdversarialTrainer
 
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
 """Settings of an optimiser that say how, not what, it computes: another machine has others."""
 
 
-def state_of(trainer: GanTrainer) -> dict[str, Any]:
+def state_of(trainer: AdversarialTrainer) -> dict[str, Any]:
     """Everything that a resumed run needs: tensors, numbers and strings only."""
     return {
         "iteration": trainer.state.iteration,
@@ -32,7 +32,7 @@ def state_of(trainer: GanTrainer) -> dict[str, Any]:
     }
 
 
-def restore(trainer: GanTrainer, saved: Mapping[str, Any]) -> None:
+def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
     """Go on from :func:`state_of`, in the middle of an epoch too.
 
     Raises:

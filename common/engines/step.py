@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from common import devices
+from common.engines.finite import FiniteWatch
 from common.engines.precision import autocast
-from common.finite import FiniteWatch
 from common.losses import weighted_sum
-from common.methods import GanMethod, Losses
+from common.methods.base import GanMethod, Losses
 
 
 class StepResult(NamedTuple):
@@ -88,9 +88,7 @@ class GanStep:
                 self._update("discriminators", self.method.discriminators)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _generators(
-        self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool
-    ) -> tuple[Losses, Tensor]:
+    def _generators(self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool) -> tuple[Losses, Tensor]:
         with self.method.frozen_discriminators():
             with self.autocast:
                 losses = self.method.generator_losses(batch, fakes)

@@ -20,11 +20,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from common import devices
 from common.engines import resume
 from common.engines.acceleration import Acceleration
+from common.engines.finite import FiniteWatch
 from common.engines.graph import GraphedStep
 from common.engines.step import GanStep
 from common.errors import ConfigError
-from common.finite import FiniteWatch
-from common.methods import GanMethod
+from common.methods.base import GanMethod
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ WITHIN_A_STEP = (
 """Events that a step recorded as a graph cannot fire."""
 
 
-class GanTrainer(SupervisedTrainer):
-    """Train a :class:`~common.methods.GanMethod`: one forward of the generators, then discriminators, then generators.
+class AdversarialTrainer(SupervisedTrainer):
+    """Train a :class:`~common.methods.base.GanMethod`: forward of the generators, then discriminators, then generators.
 
     ``state.output`` holds IMAGE, LABEL, PRED, LOSS (the generators' weighted sum) and every named loss, detached; after
     each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.
@@ -127,8 +127,8 @@ class GanTrainer(SupervisedTrainer):
         self.grad_scaler = self.step.scaler
         self.run_step: GanStep | GraphedStep = self.step
         devices.broadcast([*method.parameters(), *method.buffers()])
-        self.add_event_handler(Events.EPOCH_STARTED, GanTrainer._start_epoch)
-        self.add_event_handler(Events.EPOCH_COMPLETED, GanTrainer._complete_epoch)
+        self.add_event_handler(Events.EPOCH_STARTED, AdversarialTrainer._start_epoch)
+        self.add_event_handler(Events.EPOCH_COMPLETED, AdversarialTrainer._complete_epoch)
         self._register_handlers(train_handlers or [])
         if self.acceleration.cuda_graph:
             self._record_steps()
@@ -143,7 +143,7 @@ class GanTrainer(SupervisedTrainer):
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def _iteration(self, engine: GanTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
+    def _iteration(self, engine: AdversarialTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
         step = self.state.iteration
         torch.manual_seed(derive(self.seed, step, devices.rank()))
         self.finite.begin(step, batchdata.get("case", "a batch without case names"))

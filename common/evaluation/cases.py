@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from common.data.datalist import Item
-from common.data.layouts import REGIONS
+from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
 from common.transforms import LoadVolumed, head_mask, scale

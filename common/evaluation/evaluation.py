@@ -19,10 +19,10 @@ from common import checkpoints
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.cases import VOLUMES, Case, fitted_line, load_case
-from common.evaluation.methods import Method, variant, variants
+from common.evaluation.methods import EvaluatedMethod, variant, variants
 from common.evaluation.pictures import Pictures
+from common.handlers import LOG_NAME
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
-from common.runs import LOG_NAME
 from common.settings import running_config
 from common.transforms import LoadVolumed
 
@@ -50,6 +50,7 @@ class Evaluation:
         output_dir: holds the runs; receives ``evaluation/``.
         metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), by these
             names -> dictionary of numbers. One whose required arguments a case lacks is left out for it.
+        maps: functions of the same volumes, all passed by name, -> masks (X, Y, Z) that panels show, by their titles.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
@@ -97,6 +98,7 @@ class Evaluation:
     series: str | Sequence[str] | None = None
     phase: int | None = None
     resample_tilt: bool = False
+    maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class Evaluation:
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         slope, intercept = self._line()
-        pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual)
+        pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
@@ -132,10 +134,10 @@ class Evaluation:
         print(f"report: {folder / 'report.html'}")
         return summary
 
-    def _methods(self) -> dict[str, Method]:
+    def _methods(self) -> dict[str, EvaluatedMethod]:
         """The trained networks by name, ``model`` first."""
         root = Path(self.output_dir)
-        methods = {MODEL: Method(self.network, self.preprocessing, self.inferer, self.postprocessing)}
+        methods = {MODEL: EvaluatedMethod(self.network, self.preprocessing, self.inferer, self.postprocessing)}
         methods[MODEL].load(root / "models" / checkpoints.WEIGHTS_NAME, self.device)
         for name, weights in variants(root).items():
             methods[name] = variant(weights)

@@ -17,7 +17,7 @@ from torch import nn
 from common import checkpoints
 from common.errors import CheckpointError
 from common.evaluation.cases import Case, require_grid
-from common.runs import RUN_NAME
+from common.handlers import RUN_NAME
 from common.settings import running_config
 
 RESTORE = "restore"
@@ -25,7 +25,7 @@ RESTORE = "restore"
 
 
 @dataclass
-class Method:
+class EvaluatedMethod:
     """A network with the steps before and after it; ``postprocessing`` restores grid and unit."""
 
     network: nn.Module
@@ -75,7 +75,7 @@ def variant_config(weights: Path) -> dict[str, Any]:
     return json.loads(run.read_text())["config"]
 
 
-def variant(weights: Path) -> Method:
+def variant(weights: Path) -> EvaluatedMethod:
     """A variant as it was trained: its own network, preprocessing and stitching.
 
     Raises:
@@ -83,4 +83,4 @@ def variant(weights: Path) -> Method:
     """
     parser = ConfigParser({RESTORE: running_config().get(RESTORE), **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
-    return Method(*[parser.get_parsed_content(part) for part in parts])
+    return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])

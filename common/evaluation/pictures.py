@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
 
 from common.evaluation.cases import Case
-from common.metrics.regions import demyelination_maps
 from common.report import ExtraImage, Panel
 
 
@@ -22,12 +21,14 @@ class Pictures:
         source_unit: of the source; where it is the target's, the source is shown in the same window.
         window: shown, (low, high) in the target's unit.
         show_residual: whether to show the prediction minus the source too.
+        maps: further maps of a prediction, see :class:`common.evaluation.Evaluation`.
     """
 
     unit: str
     source_unit: str
     window: Sequence[float]
     show_residual: bool
+    maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
 
     def panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
         """A case and what a method made of it, (X, Y, Z), turned to RAS."""
@@ -40,8 +41,9 @@ class Pictures:
         window = (self.window[0], self.window[1])
         extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
         extras += [
-            ExtraImage(f"Demyelination, {name}", turned(found.astype(np.float32)), "1", signed=False)
-            for name, found in demyelination_maps(prediction, **case.volumes()).items()
+            ExtraImage(name, turned(found.astype(np.float32)), "1", signed=False)
+            for function in self.maps
+            for name, found in function(pred=prediction, **case.volumes()).items()
         ]
         return Panel(
             case=case.name,

@@ -13,7 +13,7 @@ from common.errors import DataError
 
 
 class CascadeInferer(Inferer):
-    """Stitches the stages of a :class:`common.cascade.Cascade` one after the other.
+    """Stitches the stages of a :class:`common.networks.cascade.Cascade` one after the other.
 
     A stage sees, beside the source, the whole image that the one before made: at the edge of a patch its context comes
     from the neighbouring patches too, which a cascade applied patch by patch cannot have.

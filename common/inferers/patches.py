@@ -13,13 +13,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
-from common.inferers.cuts import Cut, cheapest_cut, core, pad
+from common.inferers.windows import Cut, cheapest_cut, core, pad
 
 MODES = ("faithful", "fast")
 BLENDINGS = ("constant", "gaussian")
 
 
-class PatchInferer(Inferer):
+class PatchStitchingInferer(Inferer):
     """A 3-D network over whole volumes through overlapping windows, with the memory of one batch of windows.
 
     ``faithful`` cuts windows of ``roi_size`` every ``stride`` voxels and averages the overlapping predictions: with 32

@@ -5,10 +5,8 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
-from common.metrics.enhancement import enhancement_scores
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, mae, mse, psnr, psnr_nie
-from common.metrics.regions import region_scores
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
 
@@ -18,7 +16,6 @@ __all__ = [
     "MaskedMetric",
     "bone_dice",
     "ct_scores",
-    "enhancement_scores",
     "hfen",
     "mae",
     "ms_ssim",
@@ -26,7 +23,6 @@ __all__ = [
     "nie_scores",
     "psnr",
     "psnr_nie",
-    "region_scores",
     "score",
     "sharpness",
     "slice_jumps",

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from common.errors import ConfigError
-from common.phantoms.render import deviation
+from common.phantoms.ct import deviation
 from common.phantoms.tissues import RELAXATION, Relaxation, inversion_recovery, spin_echo, spoiled_gradient_echo
 
 Range = Sequence[float]

@@ -87,7 +87,7 @@ class Scanner:
         thick = max(1, round(pitch * 2 / 3)) if rng.random() < self.gap_probability else pitch
         return axis, pitch, thick
 
-    def spoiled(self, image: Volume, head: np.ndarray, rng: np.random.Generator) -> Volume:
+    def degraded(self, image: Volume, head: np.ndarray, rng: np.random.Generator) -> Volume:
         """A source with ghost, noise, grey scale and window, in [0, 1]; ``image`` in any unit."""
         axis, strength = int(rng.integers(0, 2)), drawn(self.ghost, rng.random(), "ghost")
         if rng.random() < self.ghost_probability:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.anatomy import Anatomy, head_anatomy
+from common.phantoms.ct import mix, render_ct
 from common.phantoms.grid import Volume
+from common.phantoms.head import Anatomy, head_anatomy
 from common.phantoms.physics import Echo, Range, Tissues, drawn
-from common.phantoms.render import mix, render_ct
 from common.phantoms.scanner import Scanner, averaged, blurred
 from common.phantoms.variety import Variety
 
@@ -104,7 +104,7 @@ class MrPair:
             signals = sequence.signals(person, (tr_place, rng.random()))
             images.append(shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias))
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        image = self.scanner.spoiled(images[0], head, rng)
+        image = self.scanner.degraded(images[0], head, rng)
         mask = head.astype(np.float32)
         return {"image": image, "label": images[1], "mask": mask, "spacing": shaped.spacing(spacing)}
 
@@ -144,7 +144,9 @@ class MrCtPair:
         ct = render_ct(anatomy, rng, drawn(self.noise_hu, rng.random(), "noise_hu"))
         ct = blurred(ct, drawn(self.ct_blur_mm, rng.random(), "ct_blur_mm"), spacing)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        image = self.scanner.spoiled(shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias), head, rng)
+        image = self.scanner.degraded(
+            shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias), head, rng
+        )
         mask = filled(head).astype(np.float32)
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing(spacing)}
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.phantoms.anatomy import Anatomy
 from common.phantoms.grid import smooth_noise, to_voxels
+from common.phantoms.head import Anatomy
 from common.phantoms.physics import Range, drawn
 
 LESION_GRAIN_MM = (6.0, 14.0)

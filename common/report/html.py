@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from common.report.atomic import write_text
+from common.files import write_text
 from common.report.contents import Panel, Report
 from common.report.curves import curve_png, read_curves
 from common.report.metric_info import MetricInfo, metric_info
 from common.report.panels import panel_png
-from common.report.planes import difference_limit
 from common.report.significance import compare
 from common.report.tables import metric_names, metrics_frame, number
+from common.report.views import difference_limit
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A number of the summary table, and whether it is the column's best."""
 
     mean: str
@@ -78,9 +78,9 @@ def _heading(name: str, report: Report) -> Heading:
     return Heading(name, info.arrow, info.unit.replace("{unit}", report.unit), info.meaning)
 
 
-def summary_cells(report: Report) -> dict[str, list[Cell]]:
+def summary_cells(report: Report) -> dict[str, list[TableCell]]:
     """Per method a cell for each metric, with n = 0 where it has no such metric; the best mean of each is marked."""
-    table: dict[str, list[Cell]] = {method: [] for method in report.summary}
+    table: dict[str, list[TableCell]] = {method: [] for method in report.summary}
     for name in metric_names(report.summary):
         found = {method: cells[name] for method, cells in report.summary.items() if name in cells}
         means = {method: math.nan if cell["mean"] is None else cell["mean"] for method, cell in found.items()}
@@ -91,11 +91,11 @@ def summary_cells(report: Report) -> dict[str, list[Cell]]:
     return table
 
 
-def _cell(mean: float, cell: Mapping[str, Any], best: bool) -> Cell:
+def _cell(mean: float, cell: Mapping[str, Any], best: bool) -> TableCell:
     if cell["n"] < 2:
-        return Cell(number(mean), "", cell["n"], best)
+        return TableCell(number(mean), "", cell["n"], best)
     scale = max(abs(mean), cell["std"])
-    return Cell(number(mean, scale), number(cell["std"], scale), cell["n"], best)
+    return TableCell(number(mean, scale), number(cell["std"], scale), cell["n"], best)
 
 
 def _best(means: Mapping[str, float], info: MetricInfo) -> set[str]:

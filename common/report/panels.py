@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.cluster.vq import vq
 
 from common.report.contents import Panel
-from common.report.planes import (
+from common.report.views import (
     EDGES,
     PLANES,
     difference_limit,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import DataError
-from common.report.atomic import write_text
+from common.files import write_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 TERMINAL_WIDTH = 100

@@ -15,12 +15,11 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Spacingd, SpatialResample
 from monai.utils import MetaKeys, SpaceKeys
 
-from common.data.layouts import REGIONS
-from common.data.overlap import LEAST_COVERED, covered
-from common.data.volumes import Scan, read_logged
-from common.dicom.series import SeriesOptions
+from common.data.layouts.folders import REGIONS
 from common.errors import DataError
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, grid_distance_mm, show_affine
+from common.io.dicom.reading.series import SeriesOptions
+from common.io.reader import Scan, read_logged
 
 logger = logging.getLogger(__name__)
 MASKS = ("mask", *REGIONS)
@@ -28,7 +27,7 @@ MASKS = ("mask", *REGIONS)
 
 
 class LoadVolumed(MapTransform):
-    """Load volumes with every check of :mod:`common.data.nifti` before their voxels are believed.
+    """Load volumes with every check of :mod:`common.io.nifti.reading` before their voxels are believed.
 
     A path is a NIfTI file or a folder with a DICOM series, which :mod:`common.dicom` reads. It gives (1, X, Y, Z), a
     list of paths one channel each, all on one grid. The affine is RAS, in mm. ``meta`` has the path of the first

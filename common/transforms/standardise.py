@@ -13,7 +13,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
-from common.data.patches import PatchDataset
+from common.data.datasets.patches import VolumePatchDataset
 from common.errors import DataError
 from common.transforms.head import head_mask
 
@@ -86,7 +86,7 @@ class TargetScale:
         network: has the buffer ``target_scale``.
     """
 
-    def __init__(self, dataset: PatchDataset, network: nn.Module) -> None:
+    def __init__(self, dataset: VolumePatchDataset, network: nn.Module) -> None:
         self.dataset = dataset
         self.network = network
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from monai.bundle import ConfigParser
 from mr2ct_pix2pix import bundle_root
+from mr2ct_pix2pix.phantoms import write_mr2ct
 from nvflare.app_opt.pt.file_model_persistor import PTFileModelPersistor
 from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
@@ -27,9 +28,8 @@ from nvflare.recipe.utils import set_per_site_config
 
 from common import checkpoints
 from common.errors import ConfigError, OutputError, TrainingError, UserError
-from common.methods import GanMethod
-from common.phantoms import write_mr2ct
-from common.phantoms.phantom_set import check_at_least
+from common.methods.base import GanMethod
+from common.phantoms.sets import check_at_least
 
 HERE = Path(__file__).resolve().parent
 NAME = "mr2ct_fedavg"

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 import torch
-from cect2ct_rescyclegan.networks import PatchDiscriminator, ResidualGenerator
-from cect2ct_rescyclegan.trainer import ResCycleGan, slices
+from cect2ct_rescyclegan.method import ResCycleGan, slices
+from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator
 from monai.transforms import Identityd, RandSpatialCropd
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -75,9 +75,11 @@ def residual(
 ) -> ResCycleGan:
     """Residual U-Nets of depth 3 and small patch discriminators; ``moved``: as after some training."""
     generators = {name: ResidualGenerator(3, width) for name in ("generator_ab", "generator_ba")}
-    judges = {name: PatchDiscriminator(1, width, 1) for name in ("discriminator_a", "discriminator_b")}
+    judges = {name: PatchGanDiscriminator(1, width, 1) for name in ("discriminator_a", "discriminator_b")}
     for generator in generators.values() if moved else ():
         for weight in generator.parameters():
             nn.init.normal_(weight, 0.0, 0.3)
     loss = AdversarialLoss("least_squares")
-    return ResCycleGan(PatchDiscriminator(2, width, 1), mode, weights or ALL, loss, pool_size, **generators, **judges)
+    return ResCycleGan(
+        PatchGanDiscriminator(2, width, 1), mode, weights or ALL, loss, pool_size, **generators, **judges
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cect2ct_rescyclegan.trainer import pair_mode
+from cect2ct_rescyclegan.method import pair_mode
 from cect2ct_toys import MODES, cases, dataset
 
-from common.data.slices import SliceDataset, UnpairedSliceDataset
+from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError
 
 

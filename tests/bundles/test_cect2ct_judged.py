@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from cect2ct_rescyclegan import trainer as under_test
-from cect2ct_rescyclegan.trainer import JITTER
+from cect2ct_rescyclegan import method as under_test
+from cect2ct_rescyclegan.method import JITTER
 from cect2ct_toys import MODES, A, B, by_hand, numbers, residual
 from torch import Tensor
 

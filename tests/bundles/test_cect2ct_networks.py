@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from cect2ct_rescyclegan.networks import PatchDiscriminator, ResidualGenerator
+from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator
 from torch import Tensor, nn
 
 BOUNDARIES = [-1.0, 1.0]
@@ -122,7 +122,7 @@ def test_half_precision_leaves_what_lies_outside_untouched() -> None:
 
 def test_three_layers_of_a_discriminator_see_70_by_70_pixels() -> None:
     torch.manual_seed(0)
-    judge = PatchDiscriminator(2, 4, 3).eval()
+    judge = PatchGanDiscriminator(2, 4, 3).eval()
     x = torch.zeros(1, 2, 128, 128, requires_grad=True)
     judge(x)[0, 0, 7, 7].backward()
     rows = torch.nonzero(x.grad.abs().sum((0, 1, 3))).flatten()  # type: ignore[union-attr]

@@ -13,18 +13,18 @@ from same_state import assert_same
 from torch.utils.data import DataLoader
 
 from common import checkpoints
-from common.data.sampling import EpochSampler
-from common.engines import GanTrainer
+from common.data.samplers import EpochSampler
+from common.engines import AdversarialTrainer
 
 EPOCHS = 4
 """Of two steps each."""
 
 
-def _resumable(mode: str, epochs: int, seed: int) -> GanTrainer:
+def _resumable(mode: str, epochs: int, seed: int) -> AdversarialTrainer:
     torch.manual_seed(seed)
     data = dataset(mode, pairs=mode == "registered")
     loader = DataLoader(data, 2, sampler=EpochSampler(data))  # type: ignore[arg-type]
-    return GanTrainer(CPU, epochs, loader, residual(mode, pool_size=3), ADAM, seed=7)
+    return AdversarialTrainer(CPU, epochs, loader, residual(mode, pool_size=3), ADAM, seed=7)
 
 
 @pytest.fixture(scope="module", params=["registered", "cross"])
@@ -46,7 +46,7 @@ def _go_on(mode: str, path: Path, change: Callable[[dict], None] = lambda networ
 def _interrupted(mode: str, path: Path, step: int) -> None:
     trainer = _resumable(mode, EPOCHS, seed=0)
 
-    def stop(engine: GanTrainer) -> None:
+    def stop(engine: AdversarialTrainer) -> None:
         checkpoints.save(engine.state_to_save(), path)
         engine.terminate()
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from cect2ct_rescyclegan.trainer import ResCycleGan
+from cect2ct_rescyclegan.method import ResCycleGan
 from cect2ct_toys import ADAM, ALL, CPU, MODES, dataset, residual
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from common.data.sampling import EpochSampler
-from common.engines import GanTrainer
+from common.data.samplers import EpochSampler
+from common.engines import AdversarialTrainer
 
 
 def once(*given: dict[str, Tensor]) -> list[dict[str, Any]]:
@@ -25,8 +25,8 @@ def noise(seed: int = 5) -> dict[str, Tensor]:
     return {key: torch.randn(1, 1, 16, 16, generator=generator) for key in ("image", "label")}
 
 
-def train(method: ResCycleGan, data: Any, epochs: int = 1) -> GanTrainer:
-    trainer = GanTrainer(CPU, epochs, data, method, ADAM)
+def train(method: ResCycleGan, data: Any, epochs: int = 1) -> AdversarialTrainer:
+    trainer = AdversarialTrainer(CPU, epochs, data, method, ADAM)
     trainer.run()
     return trainer
 

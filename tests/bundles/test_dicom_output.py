@@ -12,7 +12,7 @@ import pytest
 import torch
 from bundle_commands import ok
 
-from common.data.volumes import read_scan
+from common.io.reader import read_scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation]
 

@@ -8,11 +8,11 @@ from bundle_commands import Bundle, mistake
 from lesion_dcgan_aug.evaluation import SampleEvaluation
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.patches import load_patches
+from lesion_dcgan_aug.phantoms import write_liver_lesions
 from torch import nn
 
 from common import checkpoints
 from common.errors import DataError
-from common.phantoms import write_liver_lesions
 
 BUNDLE = Bundle("lesion_dcgan_aug")
 CLASSES = ["cyst", "metastasis", "hemangioma"]

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 from lesion_dcgan_aug.augment import ClassicAugmentation
-from lesion_dcgan_aug.classifier import LesionClassifier, train_classifier, updates
 from lesion_dcgan_aug.latent import Latent, LatentDataset, requests
 from lesion_dcgan_aug.networks import (
     ClassDiscriminators,
@@ -12,6 +11,7 @@ from lesion_dcgan_aug.networks import (
     DcganDiscriminator,
     DcganGenerator,
 )
+from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier, updates
 from torch import nn
 
 from common.errors import ConfigError

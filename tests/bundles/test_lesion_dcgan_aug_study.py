@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 from bundle_commands import Bundle, mistake, snapshot
-from lesion_dcgan_aug.cells import Arm, Cell, cell_path, read_cell, write_cell
-from lesion_dcgan_aug.intervals import interval
-from lesion_dcgan_aug.study_report import gains, intervals, markdown
+from lesion_dcgan_aug.phantoms import write_liver_lesions
+from lesion_dcgan_aug.study.cells import Arm, StudyCell, cell_path, read_cell, write_cell
+from lesion_dcgan_aug.study.intervals import interval
+from lesion_dcgan_aug.study.report import gains, intervals, markdown
 
 from common import checkpoints
 from common.data.datalist import load_datalist
 from common.errors import ConfigError, DataError
-from common.phantoms import write_liver_lesions
 
 BUNDLE = Bundle("lesion_dcgan_aug")
 CLASSES = ["cyst", "metastasis", "hemangioma"]
@@ -108,7 +108,7 @@ def test_the_gan_of_a_fold_is_the_same_whatever_its_test_patients_look_like(data
 def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path):
     """Folds that were dealt wrongly, one lesion of a test patient among the training cases, end the study."""
     planted = study(data, tmp_path)
-    import lesion_dcgan_aug.study as module
+    import lesion_dcgan_aug.study.study as module
 
     right = module.patient_folds
 
@@ -197,7 +197,9 @@ def test_a_damaged_cell_is_named(tmp_path):
 
 
 def test_a_cell_is_read_as_it_was_written(tmp_path):
-    cell = Cell(1, 2, Arm(5, 7), [[3, 1], [0, 4]], {"a": "cyst"}, 1.5, {"folds": 3, "augmentation": {"scale": [1, 2]}})
+    cell = StudyCell(
+        1, 2, Arm(5, 7), [[3, 1], [0, 4]], {"a": "cyst"}, 1.5, {"folds": 3, "augmentation": {"scale": [1, 2]}}
+    )
     write_cell(tmp_path, cell)
     assert read_cell(tmp_path, 1, 2, Arm(5, 7), {"folds": 3, "augmentation": {"scale": (1, 2)}}) == cell
     assert read_cell(tmp_path, 1, 2, Arm(5), {}) is None
@@ -208,7 +210,7 @@ def test_a_cell_is_read_as_it_was_written(tmp_path):
 
 def cell(fold, seed, arm, right, of=10):
     """Two classes of ten cases, so many of each right."""
-    return Cell(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
+    return StudyCell(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
 
 
 def test_interval_by_hand():

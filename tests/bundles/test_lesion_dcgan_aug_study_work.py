@@ -1,8 +1,8 @@
 """The work of a study, counted by hand."""
 
 import pytest
-from lesion_dcgan_aug.cells import Arm
-from lesion_dcgan_aug.study_work import StudyWork
+from lesion_dcgan_aug.study.cells import Arm
+from lesion_dcgan_aug.study.work import StudyWork
 
 CLASSIFIER = {"batch_size": 10, "epochs": 4}
 GAN = {"max_epochs": 3, "views": 2}

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 from lesion_dcgan_aug.latent import Latent
+from lesion_dcgan_aug.method import AcGan, ClassGans
 from lesion_dcgan_aug.networks import ClassDiscriminators, ClassGenerators, ConditionalGenerator, DcganDiscriminator
-from lesion_dcgan_aug.trainer import AcGan, ClassGans
 from torch import nn
 
 from common.losses import AdversarialLoss

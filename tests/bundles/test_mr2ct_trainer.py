@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 import torch
-from mr2ct_pix2pix.networks import PatchDiscriminator, UNetGenerator
-from mr2ct_pix2pix.trainer import Pix2Pix
+from mr2ct_pix2pix.method import Pix2Pix
+from mr2ct_pix2pix.networks import PatchGanDiscriminator, UNetGenerator
 from torch import Tensor
 from toy_networks import Pair, Scale
 
-from common.engines import GanTrainer
+from common.engines import AdversarialTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, weighted_sum
 
@@ -62,7 +62,7 @@ def test_the_discriminator_always_sees_the_source_first() -> None:
 
 
 def test_several_slices_of_the_source_stand_beside_one_of_the_target() -> None:
-    generator, discriminator = UNetGenerator(3, 1, depth=2, width=2), PatchDiscriminator(4, width=2, layers=1)
+    generator, discriminator = UNetGenerator(3, 1, depth=2, width=2), PatchGanDiscriminator(4, width=2, layers=1)
     method = Pix2Pix(generator, discriminator, {"adversarial": 1, "l1": 100}, AdversarialLoss())
     batch = {"image": torch.rand(2, 3, 16, 16), "label": torch.rand(2, 1, 16, 16)}
     fakes = method.generate(batch)
@@ -98,7 +98,7 @@ def test_one_step_by_hand() -> None:
     # G: 2 (F' - 1) b 0.2 = 0.34414336, and 100 (-0.2) = -20; g = 0.5 + 0.1 (20 - 0.34414336)
     method = _method()
 
-    GanTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
+    AdversarialTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
     weight = method.discriminators["discriminator"].weight
     assert weight.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
     assert method.generators["generator"].weight.item() == pytest.approx(2.465585664, rel=1e-5)
@@ -107,10 +107,10 @@ def test_one_step_by_hand() -> None:
 def test_inverted_images_are_learnt() -> None:
     torch.manual_seed(0)
     generator = UNetGenerator(depth=2, width=16, dropout=0)
-    method = Pix2Pix(generator, PatchDiscriminator(2, 8, 1), {"adversarial": 1, "l1": 100}, AdversarialLoss())
+    method = Pix2Pix(generator, PatchGanDiscriminator(2, 8, 1), {"adversarial": 1, "l1": 100}, AdversarialLoss())
     images = torch.rand(8, 4, 1, 16, 16) * 2 - 1
     batches = [{"image": image, "label": -0.8 * image} for image in images]
-    trainer = GanTrainer(
+    trainer = AdversarialTrainer(
         torch.device("cpu"), 50, batches, method, partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
     )
     trainer.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mri2pet_sketcher_refiner.networks import PatchDiscriminator, SketcherRefiner, VoxelNetwork
+from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import nn
 
 from common.errors import ConfigError
@@ -109,7 +109,7 @@ def test_the_u_net_does_have_neighbours() -> None:
 
 
 def test_the_discriminator_judges_overlapping_patches_in_3d() -> None:
-    network = PatchDiscriminator(5, width=2, layers=2, spatial_dims=3).eval()
+    network = PatchGanDiscriminator(5, width=2, layers=2, spatial_dims=3).eval()
     assert {type(part) for part in network.modules()} >= {nn.Conv3d, nn.BatchNorm3d}
     with torch.no_grad():
         # halved twice, then two kernels of 4 with a rim of 1: 32, 16, 8, 7, 6

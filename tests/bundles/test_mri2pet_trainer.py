@@ -15,21 +15,21 @@ from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
 from monai.transforms import CopyItemsd
-from mri2pet_sketcher_refiner.networks import PatchDiscriminator, SketcherRefiner, VoxelNetwork
-from mri2pet_sketcher_refiner.trainer import STAGES, RegionGan, SketcherRefinerGan
+from mri2pet_sketcher_refiner.method import STAGES, RegionGan, SketcherRefinerGan
+from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from common import checkpoints
-from common.cascade import Cascade, Stages
-from common.data.patches import PatchDataset
-from common.data.sampling import EpochSampler
-from common.engines import GanTrainer, Validation
+from common.data.datasets.patches import VolumePatchDataset
+from common.data.samplers import EpochSampler
+from common.engines import AdversarialTrainer
 from common.errors import ConfigError
+from common.handlers import RunFolder, Stages, Validation
 from common.inferers import CascadeInferer
 from common.losses import AdversarialLoss, weighted_sum
 from common.metrics import MaskedMetric, mae
-from common.runs import RunFolder
+from common.networks.cascade import Cascade
 
 BUNDLE = Bundle("mri2pet_sketcher_refiner")
 WEIGHTS = {
@@ -130,7 +130,7 @@ def test_a_loss_without_weight_needs_no_regions() -> None:
 
 def staged(stages: int = 2, weights: Any = None, width: int = 1) -> SketcherRefinerGan:
     torch.manual_seed(0)
-    judge = PatchDiscriminator(5, width, layers=1, spatial_dims=3)
+    judge = PatchGanDiscriminator(5, width, layers=1, spatial_dims=3)
     return SketcherRefinerGan(SketcherRefiner(stages, 4, width), judge, weights or WEIGHTS, AdversarialLoss())
 
 
@@ -235,9 +235,9 @@ def cases() -> list[dict[str, Any]]:
     return found
 
 
-def trainer(root: Path, epochs: int = 2) -> GanTrainer:
+def trainer(root: Path, epochs: int = 2) -> AdversarialTrainer:
     method = staged(width=2)
-    data = PatchDataset(
+    data = VolumePatchDataset(
         cases(), dict, None, (16, 16, 16), patches_per_case=4, foreground_share=0, lesion_share=0.5, regions=REGIONS
     )
     inferer = CascadeInferer(SimpleInferer())
@@ -248,7 +248,7 @@ def trainer(root: Path, epochs: int = 2) -> GanTrainer:
         metric_cmp_fn=operator.lt,
     )  # fmt: skip
     stages = Stages(data, inferer, validator, str(root), epochs)
-    return GanTrainer(
+    return AdversarialTrainer(
         torch.device("cpu"), 2 * epochs, DataLoader(data, 2, sampler=EpochSampler(data)), method,
         partial(torch.optim.Adam, lr=0.01), seed=5,
         train_handlers=[stages, Validation(1, validator), RunFolder(str(root), validator)],

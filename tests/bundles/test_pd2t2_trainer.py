@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 from bundle_commands import Bundle
+from pd2t2_dcgan_acm.method import AutoContextGan, PatchGan
 from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
-from pd2t2_dcgan_acm.trainer import AutoContextGan, PatchGan
 from torch import Tensor, nn
 from toy_networks import Scale
 

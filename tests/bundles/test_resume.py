@@ -12,6 +12,7 @@ import torch
 from bundle_commands import ok, run_files, snapshot
 
 from common import checkpoints
+from common.files import TEMPORARY_PREFIX
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +120,7 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
     assert "taken over" in done.stdout
     assert f"after epoch {kept // EPOCH_LENGTH}, step {kept}" in done.stdout
     same_run(folder, uninterrupted)
-    assert [path.name for path in folder.rglob(f"{checkpoints.TEMPORARY_PREFIX}*")] == []
+    assert [path.name for path in folder.rglob(f"{TEMPORARY_PREFIX}*")] == []
 
 
 def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, epochs, tiny_data, uninterrupted, tmp_path):
@@ -152,4 +153,3 @@ def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, t
     new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
     assert new.keys() == old.keys()
     assert any(not torch.equal(new[name], old[name]) for name in new)
-

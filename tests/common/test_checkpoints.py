@@ -18,6 +18,9 @@ from torch import nn
 
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
+from common.files import TEMPORARY_PREFIX, remove_unfinished
+from common.handlers import WeightsLoader
+from common.networks.strict_loading import refuse_other_weights
 
 
 def _network() -> nn.Sequential:
@@ -112,8 +115,8 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 
 
 def test_only_leftovers_of_killed_writers_are_removed(weights: Path, tmp_path: Path) -> None:
-    (tmp_path / f"{checkpoints.TEMPORARY_PREFIX}abc").write_bytes(b"half")
-    checkpoints.remove_unfinished(tmp_path)
+    (tmp_path / f"{TEMPORARY_PREFIX}abc").write_bytes(b"half")
+    remove_unfinished(tmp_path)
     assert os.listdir(tmp_path) == ["model.pt"]
 
 
@@ -133,7 +136,7 @@ def test_the_handler_loads_at_the_start(weights: Path) -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     seen: list[torch.Tensor] = []
     engine = Engine(lambda engine, batch: seen.append(network.state_dict()["0.weight"].clone()))
-    checkpoints.WeightsLoader(network, str(weights)).attach(engine)
+    WeightsLoader(network, str(weights)).attach(engine)
     engine.run([0])
     assert torch.equal(seen[0], _network().state_dict()["0.weight"])
 
@@ -280,7 +283,7 @@ def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
 
 def _guarded() -> nn.Sequential:
     network = _network()
-    checkpoints.refuse_other_weights(network)
+    refuse_other_weights(network)
     return network
 
 

@@ -14,11 +14,11 @@ from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Orientationd
 
 from common import checkpoints, devices
-from common.checkpoints import WeightsLoader
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
-from common.export import VolumeExporter
+from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
 from common.inferers import PlaneInferer
+from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 
 SHAPE = (4, 5, 6)

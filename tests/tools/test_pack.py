@@ -279,7 +279,8 @@ def test_metadata_of_an_overlaid_release_has_its_patches() -> None:
     published = "crop_size: 256\nwidth: 64\n"
     merged = (
         "crop_size: 64\nwidth: 4\n"
-        "judge_def: {_target_: common.networks.PatchDiscriminator, in_channels: 2, width: '@width', layers: 2}\n"
+        "judge_def: {_target_: common.networks.patch_discriminator.PatchGanDiscriminator, in_channels: 2, "
+        "width: '@width', layers: 2}\n"
     )
     tensor = {"num_channels": 2, "spatial_shape": [256, 256]}
     described = {"inputs": {"image": tensor}, "outputs": {"pred": {"num_channels": 1, "spatial_shape": [30, 30]}}}

@@ -14,7 +14,7 @@ from bench.clock import Row, alternate
 from bench.stitching import generator
 from bench.training import trainer_of
 from common.devices import single_device
-from common.inferers import PatchInferer, PlaneInferer
+from common.inferers import PatchStitchingInferer, PlaneInferer
 
 BATCHES = (1, 2, 4, 8)
 SIDES = (48, 64, 96)
@@ -44,7 +44,7 @@ def rows(data: Path, repeats: int) -> list[Row]:
     network = generator(torch.nn.Conv3d, narrower=8).to(device)
     volumes = [torch.rand(1, 1, side, side, side, device=device) for side in SIDES]
     voxels = [side**3 for side in SIDES]
-    patches = PatchInferer(mode="faithful", stride=16, progress=False)
+    patches = PatchStitchingInferer(mode="faithful", stride=16, progress=False)
     slices = PlaneInferer(plane="axial", multiple_of=2**5)
     flat = trainer.method.deployed.eval()
     with torch.no_grad():

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import torch
 from monai.inferers import SlidingWindowInferer
+from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from torch import Tensor, nn
 
 from bench.clock import Row, alternate, peak_gib, seconds
 from common.devices import single_device
-from common.inferers import PatchInferer
-from common.spectral import SpectralConv3d
+from common.inferers import PatchStitchingInferer
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
@@ -63,8 +63,8 @@ def stitching(shape: tuple[int, int, int], stride: int, batch_size: int) -> list
     volume = torch.randn(1, 1, *shape, device=single_device())
     old, new = generator(nn.Conv3d).to(volume.device), generator(SpectralConv3d).to(volume.device)
     monai = SlidingWindowInferer((32, 32, 32), 1, 1 - stride / 32)
-    faithful = PatchInferer(stride=stride, batch_size=batch_size, progress=False)
-    fast = PatchInferer(mode="fast", progress=False)
+    faithful = PatchStitchingInferer(stride=stride, batch_size=batch_size, progress=False)
+    fast = PatchStitchingInferer(mode="fast", progress=False)
     name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows"
     first = compare(f"{name}: MONAI, faithful", lambda: monai(volume, old), lambda: faithful(volume, new), 1)  # type: ignore
     name = f"{name}: faithful, fast"
@@ -73,7 +73,7 @@ def stitching(shape: tuple[int, int, int], stride: int, batch_size: int) -> list
 
 def peak(mode: str, shape: list[int]) -> Row:
     """Seconds and peak memory of one inference with an eighth of the filters, in a process that does nothing else."""
-    inferer = PatchInferer(mode=mode, stride=32, max_voxels=2**24, progress=False)
+    inferer = PatchStitchingInferer(mode=mode, stride=32, max_voxels=2**24, progress=False)
     volume = torch.rand(1, 1, *shape, device=single_device())
     network = generator(SpectralConv3d, narrower=8).to(volume.device)
     with torch.no_grad():

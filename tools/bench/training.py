@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import Tensor
 
 from bench.clock import Row, alternate, peak_gib
-from common.engines import GanTrainer
+from common.engines import AdversarialTrainer
 from common.losses import weighted_sum
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/t
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
 
-def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> GanTrainer:
+def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> AdversarialTrainer:
     """The trainer of a bundle's own configuration, without handlers, on phantoms."""
     parser = ConfigParser()
     parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]])
@@ -47,7 +47,7 @@ class PlainLoop:
         trainer: whose method is copied.
     """
 
-    def __init__(self, trainer: GanTrainer) -> None:
+    def __init__(self, trainer: AdversarialTrainer) -> None:
         self.device = trainer.state.device
         self.method = copy.deepcopy(trainer.method)
         adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999), fused=False)
@@ -78,12 +78,12 @@ class PlainLoop:
             self.step(batch)
 
 
-def _epoch(trainer: GanTrainer) -> None:
+def _epoch(trainer: AdversarialTrainer) -> None:
     trainer.state.max_epochs = trainer.state.epoch + 1
     trainer.run()
 
 
-def _bare(trainer: GanTrainer, batch: Mapping[str, Tensor], steps: int) -> None:
+def _bare(trainer: AdversarialTrainer, batch: Mapping[str, Tensor], steps: int) -> None:
     for _ in range(steps):
         trainer.run_step(batch)
 

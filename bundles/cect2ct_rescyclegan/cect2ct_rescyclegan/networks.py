@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from common.networks import PatchDiscriminator, UNetGenerator
+from common.networks.patch_discriminator import PatchGanDiscriminator
+from common.networks.unet import UNetGenerator
 
-__all__ = ["PatchDiscriminator", "ResidualGenerator"]
+__all__ = ["PatchGanDiscriminator", "ResidualGenerator"]
 
 
 class ResidualGenerator(nn.Module):
@@ -20,7 +21,7 @@ class ResidualGenerator(nn.Module):
     Args:
         depth: halvings of the resolution.
         width: features of the outermost level.
-        upsampling: ``transposed`` or ``resize``, see :class:`common.networks.UNetGenerator`.
+        upsampling: ``transposed`` or ``resize``, see :class:`common.networks.unet.UNetGenerator`.
     """
 
     def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:

@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common import checkpoints
-from common.data.class_patches import Augmentation
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
-from common.metrics.features import RandomFeatures
-from common.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
+from common.handlers import LOG_NAME
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
-from common.runs import LOG_NAME
 from common.seeds import derive
 from common.settings import running_config
+from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.judge import hidden_layer, train_judge
 from lesion_dcgan_aug.latent import Latent
+from lesion_dcgan_aug.metrics.features import RandomFeatures
+from lesion_dcgan_aug.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from lesion_dcgan_aug.patches import load_patches, synthesise
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
 from lesion_dcgan_aug.sample_scores import Real, SampleScores
@@ -55,7 +55,7 @@ class SampleEvaluation:
         latent: the distribution of its inputs.
         preprocessing: of an item, to ``image`` in [-1, 1].
         augmentation: for the classifier's training.
-        classifier: arguments of :func:`lesion_dcgan_aug.classifier.train_classifier`.
+        classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
         classifier_patches: augmented patches of each class that it is trained on besides the real ones.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.data.class_patches import Augmentation
 from common.data.datalist import Item
-from lesion_dcgan_aug.classifier import LesionClassifier, train_classifier
+from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.patches import labels_of, load_patches
+from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def train_judge(
         per_class: augmented patches.
         seed: of augmentation and training.
         device: to train on.
-        settings: further arguments of :func:`lesion_dcgan_aug.classifier.train_classifier`.
+        settings: further arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
     """
     patches, labels = load_patches(items, preprocessing), labels_of(items, classes)
     generator = torch.Generator().manual_seed(seed)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from common.checkpoints import refuse_other_weights
-from common.initialise import normal_
+from common.networks.initialisation import normal_
+from common.networks.strict_loading import refuse_other_weights
 
 SMALLEST = 4
 """Pixels a side where the generator begins; each of its four layers doubles them, to 64."""

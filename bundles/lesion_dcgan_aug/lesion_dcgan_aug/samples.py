@@ -19,9 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from common import checkpoints
 from common.errors import ConfigError, OutputError
-from common.export import DESCRIPTION_LENGTH, to_stored, write_whole
+from common.files import write_text, write_whole
 from common.inference import MANIFEST_NAME
-from common.report.atomic import write_text
+from common.io.export import DESCRIPTION_LENGTH
+from common.io.stored_values import to_stored
 
 logger = logging.getLogger(__name__)
 FORMATS = ("png", "npz", "nifti")

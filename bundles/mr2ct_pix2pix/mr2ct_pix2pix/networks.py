@@ -1,5 +1,6 @@
 """The networks of pix2pix, at their published size by default (Isola et al. 2017, appendix 6.1)."""
 
-from common.networks import PatchDiscriminator, UNetGenerator
+from common.networks.patch_discriminator import PatchGanDiscriminator
+from common.networks.unet import UNetGenerator
 
-__all__ = ["PatchDiscriminator", "UNetGenerator"]
+__all__ = ["PatchGanDiscriminator", "UNetGenerator"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from monai.networks.nets import BasicUNet
 from torch import nn
 
-from common.cascade import Cascade
 from common.errors import ConfigError
-from common.initialise import normal_
-from common.networks import PatchDiscriminator
+from common.networks.cascade import Cascade
+from common.networks.initialisation import normal_
+from common.networks.patch_discriminator import PatchGanDiscriminator
 
-__all__ = ["PatchDiscriminator", "SketcherRefiner", "VoxelNetwork"]
+__all__ = ["PatchGanDiscriminator", "SketcherRefiner", "VoxelNetwork"]
 
 ACTIVATION = ("LeakyReLU", {"negative_slope": 0.2, "inplace": True})
 

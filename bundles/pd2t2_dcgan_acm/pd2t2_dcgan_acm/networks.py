@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from common.cascade import Cascade
 from common.errors import ConfigError
-from common.initialise import normal_
-from common.spectral import SpectralConv3d
+from common.networks.cascade import Cascade
+from common.networks.initialisation import normal_
+from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 """Of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from mr2ct_pix2pix.phantoms import write_mr2ct
 
 from common.data.cases import inference_cases, training_cases, validation_cases
 from common.data.datalist import SPLITS
 from common.errors import DataError
-from common.phantoms import write_mr2ct
 from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")

@@ -11,13 +11,13 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from common.conditional import ConditionalGan
 from common.data.loader import EpochLoader
-from common.engines import GanTrainer, acceleration
+from common.engines import AdversarialTrainer, acceleration
 from common.engines.acceleration import Acceleration
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, l1
-from common.methods import Batch, Losses
+from common.methods.base import Batch, Losses
+from common.methods.conditional import ConditionalGan
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 CPU = torch.device("cpu")
@@ -55,10 +55,10 @@ def method(dimensions: int = 2, adversarial: float = 1.0) -> Paired:
     return Paired(generator, convolution(2, 1, 4), weights, AdversarialLoss("least_squares"))
 
 
-def trained(dimensions: int = 2, epochs: int = 2, device: torch.device = CPU, **settings) -> GanTrainer:
+def trained(dimensions: int = 2, epochs: int = 2, device: torch.device = CPU, **settings) -> AdversarialTrainer:
     """After two epochs of three steps."""
     data = EpochLoader(Doubling(dimensions), batch_size=2)
-    trainer = GanTrainer(device, epochs, data, method(dimensions), ADAM, **settings)
+    trainer = AdversarialTrainer(device, epochs, data, method(dimensions), ADAM, **settings)
     trainer.run()
     return trainer
 
@@ -68,7 +68,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == acceleration.__name__]
 
 
-def distance(one: GanTrainer, other: GanTrainer) -> float:
+def distance(one: AdversarialTrainer, other: AdversarialTrainer) -> float:
     """Largest difference of two trainers' weights; floating-point noise is 1e-6, a lost update at least 1e-3."""
     pairs = zip(one.method.parameters(), other.method.parameters(), strict=True)
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
@@ -222,10 +222,10 @@ class TestGraph:
         class Listener:
             heard = 0
 
-            def attach(self, engine: GanTrainer) -> None:
+            def attach(self, engine: AdversarialTrainer) -> None:
                 engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
 
-            def __call__(self, engine: GanTrainer) -> None:
+            def __call__(self, engine: AdversarialTrainer) -> None:
                 self.heard += 1
 
         listener = Listener()

@@ -14,11 +14,11 @@ from torch import nn
 from toy_networks import Scale
 from toy_training import Pairs, Toy, convolutions, loader, on, scalars, train, weight_of
 
-from common.engines import GanTrainer
+from common.engines import AdversarialTrainer
+from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
 from common.losses import l1
-from common.methods import Batch, GanMethod, Losses
-from common.schedules import ConstantThenLinear
+from common.methods.base import Batch, GanMethod, Losses
 
 NAMES = ("discriminator", "adversarial", "l1", "loss")
 
@@ -80,7 +80,7 @@ def test_gradients_reach_the_networks_they_are_for_and_no_other() -> None:
     first: dict[str, tuple] = {}
 
     def note(name: str) -> Callable:
-        def look(engine: GanTrainer) -> None:
+        def look(engine: AdversarialTrainer) -> None:
             gradients = [each.grad if each.grad is None else float(each.grad) for each in (g, d)]
             seen[name] = (*gradients, d.requires_grad)
 

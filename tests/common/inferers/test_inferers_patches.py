@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError, DataError
-from common.inferers import PatchInferer
-from common.inferers.cuts import cheapest_cut, core
+from common.inferers import PatchStitchingInferer
+from common.inferers.windows import cheapest_cut, core
 
 ODD = (13, 15, 17)
 
@@ -24,10 +24,10 @@ def volume(shape: tuple[int, ...] = ODD, channels: int = 1, batch: int = 1) -> t
     return torch.randn((batch, channels, *shape), generator=torch.Generator().manual_seed(0))
 
 
-def inferer(**settings: object) -> PatchInferer:
+def inferer(**settings: object) -> PatchStitchingInferer:
     """Windows of 8 every 4 voxels; 512 voxels at a time, so that mode fast cuts windows too."""
     defaults = {"roi_size": 8, "stride": 4, "receptive_field": 5, "max_voxels": 8**3, "progress": False}
-    return PatchInferer(**{**defaults, **settings})  # type: ignore[arg-type]
+    return PatchStitchingInferer(**{**defaults, **settings})  # type: ignore[arg-type]
 
 
 def small_network(channels: int = 1) -> nn.Module:
@@ -67,7 +67,7 @@ def test_overlapping_windows_written_out():
     # Windows of 2 on a side of 4 with stride 1 begin at 0, 1 and 2, so that along one axis the hits are 1, 2, 2, 1.
     # A network that returns its window's number (row-major over the 9 windows) averages by hand to the table below.
     numbers = iter(range(9))
-    stitch = PatchInferer(roi_size=(2, 2, 1), stride=1, batch_size=1, progress=False)
+    stitch = PatchStitchingInferer(roi_size=(2, 2, 1), stride=1, batch_size=1, progress=False)
     outputs = stitch(torch.zeros(1, 1, 4, 4, 1), lambda window: torch.full_like(window, float(next(numbers))))
     expected = [[0.0, 0.5, 1.5, 2.0], [1.5, 2.0, 3.0, 3.5], [4.5, 5.0, 6.0, 6.5], [6.0, 6.5, 7.5, 8.0]]
     np.testing.assert_allclose(outputs[0, 0, :, :, 0], expected, atol=1e-6)
@@ -76,7 +76,7 @@ def test_overlapping_windows_written_out():
 def test_a_last_window_is_moved_back_inside():
     # Windows of 3 every 2 voxels on 6 begin at 0, 2 and, since 4 would overhang, at 3.
     numbers = iter([0.0, 10.0, 20.0])
-    stitch = PatchInferer(roi_size=(3, 1, 1), stride=(2, 1, 1), batch_size=1, progress=False)
+    stitch = PatchStitchingInferer(roi_size=(3, 1, 1), stride=(2, 1, 1), batch_size=1, progress=False)
     assert [window[0].start for window in stitch.windows((6, 1, 1))] == [0, 2, 3]
     outputs = stitch(torch.zeros(1, 1, 6, 1, 1), lambda window: torch.full_like(window, next(numbers)))
     np.testing.assert_allclose(outputs.flatten(), [0, 0, (0 + 10) / 2, (10 + 20) / 2, (10 + 20) / 2, 20], atol=1e-5)
@@ -85,7 +85,9 @@ def test_a_last_window_is_moved_back_inside():
 def test_gaussian_blending_prefers_centres():
     # Two windows of 4 on a row of 6; voxel 2 is nearer the first one's centre, voxel 3 nearer the second one's.
     numbers = iter([0.0, 1.0])
-    stitch = PatchInferer(roi_size=(4, 1, 1), stride=(2, 1, 1), blending="gaussian", batch_size=1, progress=False)
+    stitch = PatchStitchingInferer(
+        roi_size=(4, 1, 1), stride=(2, 1, 1), blending="gaussian", batch_size=1, progress=False
+    )
     outputs = stitch(torch.zeros(1, 1, 6, 1, 1), lambda window: torch.full_like(window, next(numbers))).flatten()
     assert outputs[2] < 0.5 < outputs[3]
     assert outputs[2] + outputs[3] == pytest.approx(1, abs=1e-6)
@@ -93,11 +95,11 @@ def test_gaussian_blending_prefers_centres():
 
 def test_as_many_windows_as_published():
     # Nie et al. 2018: 32^3 patches every 8 voxels; (128 - 32) / 8 + 1 = 13 and (224 - 32) / 8 + 1 = 25
-    windows = PatchInferer().windows((128, 224, 224))
+    windows = PatchStitchingInferer().windows((128, 224, 224))
     assert len(windows) == 13 * 25 * 25 == 8125
     assert all(side.stop - side.start == 32 for side in itertools.chain(*windows))
     assert {window[0].start for window in windows} == set(range(0, 97, 8))
-    assert PatchInferer(stride=None, overlap=0.75).windows((128, 224, 224)) == windows
+    assert PatchStitchingInferer(stride=None, overlap=0.75).windows((128, 224, 224)) == windows
 
 
 @pytest.mark.parametrize("stride", range(1, 10))
@@ -110,7 +112,7 @@ def test_strides_are_kept_to_the_voxel(stride):
         return window
 
     inputs = torch.arange(100.0).reshape(1, 1, 100, 1, 1)
-    PatchInferer(roi_size=(9, 1, 1), stride=(stride, 1, 1), batch_size=1, progress=False)(inputs, network)
+    PatchStitchingInferer(roi_size=(9, 1, 1), stride=(stride, 1, 1), batch_size=1, progress=False)(inputs, network)
     assert seen == sorted({*range(0, 91, stride), 91})
 
 
@@ -168,7 +170,7 @@ def test_cores_cover_each_voxel(shape, halo):
 
 def test_fast_on_the_published_volume():
     # 2^21 voxels hold 128 x 141 x 114: one, two and three windows along the axes with halos of 29
-    windows = PatchInferer(mode="fast").windows((128, 224, 224))
+    windows = PatchStitchingInferer(mode="fast").windows((128, 224, 224))
     assert len(windows) == 6
     assert sorted(side.stop - side.start for side in windows[0]) == [114, 128, 141]
 
@@ -188,7 +190,7 @@ def test_padding_holds_each_channels_background():
         return patches.mean((2, 3, 4), keepdim=True).expand_as(patches)
 
     for cval, expected in ((None, [1.5, -2.0]), (0.0, [1.0, 0.5])):
-        outputs = PatchInferer(roi_size=(4, 1, 1), stride=1, cval=cval, progress=False)(inputs, mean)
+        outputs = PatchStitchingInferer(roi_size=(4, 1, 1), stride=1, cval=cval, progress=False)(inputs, mean)
         assert outputs.shape == (1, 2, 2, 1, 1)
         np.testing.assert_allclose(outputs[0, :, :, 0, 0], np.repeat([expected], 2, 0).T, atol=1e-6)
 
@@ -218,7 +220,7 @@ def test_the_network_sees_the_inputs_type_and_sums_are_float32(dtype):
 def test_bfloat16_predictions_accumulate_in_float32():
     # 1 and 1.0078125 are neighbours in bfloat16: their mean 1.00390625 is representable in float32 alone.
     values = iter([1.0, 1.0078125])
-    stitch = PatchInferer(roi_size=(4, 1, 1), stride=(2, 1, 1), batch_size=1, progress=False)
+    stitch = PatchStitchingInferer(roi_size=(4, 1, 1), stride=(2, 1, 1), batch_size=1, progress=False)
     outputs = stitch(torch.zeros(1, 1, 6, 1, 1), lambda window: torch.full_like(window, next(values)).bfloat16())
     np.testing.assert_allclose(outputs.flatten()[2:4], 1.00390625, rtol=0, atol=1e-7)
 

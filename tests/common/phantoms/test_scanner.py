@@ -55,7 +55,7 @@ def test_slabs_of_two_to_four_pixels():
 def test_window_cuts_at_its_percentile_and_the_brightest_is_one():
     image = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10)
     still = Scanner(noise=[0, 0], ghost_probability=0, gamma=[1, 1], window_percent=[50, 50])
-    seen = still.spoiled(image, np.ones(image.shape, bool), np.random.default_rng(0))
+    seen = still.degraded(image, np.ones(image.shape, bool), np.random.default_rng(0))
     assert seen.max() == 1
     assert (seen == 1).mean() == pytest.approx(0.5, abs=0.01)
     assert seen.ravel()[250] == pytest.approx(0.5, abs=0.01)
@@ -67,7 +67,7 @@ def test_noise_follows_the_brightness_of_the_head():
     image[:6] = 1
     head = np.ones(image.shape, bool)
     noisy = Scanner(noise=[0.03, 0.03], ghost_probability=0, gamma=[1, 1], window_percent=[100, 100])
-    bright, dim = (noisy.spoiled(scale * image, head, np.random.default_rng(0)) for scale in (1.0, 0.1))
+    bright, dim = (noisy.degraded(scale * image, head, np.random.default_rng(0)) for scale in (1.0, 0.1))
     assert bright == pytest.approx(dim, abs=1e-6)
     assert bright[:6].std() / bright[:6].mean() == pytest.approx(0.03, rel=0.1)
 
@@ -76,6 +76,6 @@ def test_a_ghost_lies_half_a_field_of_view_away():
     image = np.zeros((8, 8, 8), np.float32)
     image[2, 2, 2] = 1
     still = Scanner(noise=[0, 0], ghost_probability=1, ghost=[0.5, 0.5], gamma=[1, 1], window_percent=[100, 100])
-    seen = still.spoiled(image, image > 0, np.random.default_rng(0))
+    seen = still.degraded(image, image > 0, np.random.default_rng(0))
     assert seen[2, 2, 2] == 1
     assert sorted((seen[6, 2, 2], seen[2, 6, 2])) == [0, 0.5]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.data.layouts import REGIONS
+from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.transforms import LoadVolumed
 

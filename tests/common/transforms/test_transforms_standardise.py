@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from torch import nn
 
-from common.data.patches import PatchDataset
+from common.data.datasets.patches import VolumePatchDataset
 from common.errors import DataError
 from common.inferers import TargetScaleInferer
 from common.transforms import StandardiseHeadd, TargetScale
@@ -148,7 +148,7 @@ def test_a_resumed_run_keeps_the_scale_of_its_weights(completed):
 
 def test_the_scales_are_those_that_the_data_set_of_patches_collects():
     data = [{"case": "a", "image": SOURCE, "label": TARGET}, {"case": "b", "image": SOURCE, "label": 3 * TARGET + 8}]
-    dataset = PatchDataset(data, StandardiseHeadd(["image", "label"]), patch_size=(2, 2, 1), foreground_share=0)
+    dataset = VolumePatchDataset(data, StandardiseHeadd(["image", "label"]), patch_size=(2, 2, 1), foreground_share=0)
     network = Scaled(0, 1)
     TargetScale(dataset, network)(Engine(lambda *_: None))
     # means 4 and 20, deviations d and 3 d

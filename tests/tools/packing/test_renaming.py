@@ -19,7 +19,7 @@ RENAMING = Renaming(
     [
         ("from common.data import cases\n", "from toy_v0_1_0.common.data import cases\n"),
         ("from common import data\n", "from toy_v0_1_0.common import data\n"),
-        ("import common.data.nifti as common\n", "import toy_v0_1_0.common.data.nifti as common\n"),
+        ("import common.io.nifti.reading as common\n", "import toy_v0_1_0.common.data.nifti as common\n"),
         ("import os, toy.networks as n, re\n", "import os, toy_v0_1_0.networks as n, re\n"),
         ("if True:\n    from toy.networks import (\n        A,\n    )\n",
          "if True:\n    from toy_v0_1_0.networks import (\n        A,\n    )\n"),

@@ -1,0 +1,169 @@
+"""The residual CycleGAN's third discriminator, which judges pairs, and the data that its modes need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
+from common.errors import ConfigError
+from common.losses import AdversarialLoss
+from common.methods.base import Batch, Losses
+from common.methods.cyclegan import CycleGan
+from common.methods.image_pool import ImagePool
+
+PAIR_MODES = ("registered", "cross", "off")
+JITTER = 3
+"""Pixels by which synthetic pairs are shifted in mode ``registered``: true pairs are never registered perfectly, and
+the discriminator must not tell them by that."""
+
+
+def pair_mode(mode: str, cases: Mapping[str, Sequence[Any]]) -> str:
+    """The mode to train in: ``auto`` is ``registered`` where the data have pairs, else ``cross``.
+
+    Raises:
+        ConfigError: for an unknown mode, or ``registered`` without pairs.
+    """
+    if mode == "auto":
+        return "registered" if cases["training"] else "cross"
+    if mode not in PAIR_MODES:
+        raise ConfigError("pair_mode", f"is auto or one of {', '.join(PAIR_MODES)}", repr(mode), "choose one of them")
+    if mode == "registered" and not cases["training"]:
+        remedy = "list pairs under training, or use --pair_mode cross, which needs none"
+        raise ConfigError("pair_mode", "registered needs scans paired and registered by the data", "no pairs", remedy)
+    return mode
+
+
+def sources(mode: str, cases: Mapping[str, Sequence[dict]]) -> Sequence[dict]:
+    """The cases whose CECT is trained on: the pairs in mode ``registered``, else pool A."""
+    return cases["training" if mode == "registered" else "training_A"]
+
+
+def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict], **slicing: Any) -> Dataset:
+    """Training slices: of pairs in mode ``registered``, else of two pools drawn independently.
+
+    Args:
+        mode: of :func:`pair_mode`.
+        cases: items by section.
+        data: of :func:`sources`.
+        **slicing: arguments of :class:`common.data.datasets.slices.SliceDataset`.
+    """
+    if mode == "registered":
+        return SliceDataset(data, **slicing)
+    return UnpairedSliceDataset(data, cases["training_B"], **slicing)
+
+
+class ResCycleGan(CycleGan):
+    """CycleGAN with a discriminator of pairs: A = CECT, B = CT (the model card says what the source leaves open).
+
+    Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.methods.cyclegan.CycleGan`, ``pair`` =
+    L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
+
+    - ``registered``: real = (a, b) of one patient and slice; fake = (a, G_AB(a)) and (G_BA(b), b), half weight each,
+      shifted against each other by a few pixels.
+    - ``cross``: D_C tells (a, G_AB(a)), as real, from (G_BA(b), b); the generators want the opposite.
+    - ``off``: no third discriminator.
+
+    And ``l2`` = E (G_AB(a) - b)^2, which needs pairs that fit to the voxel, such as simulated ones, and trains G_AB
+    alone. Vessels are a hundredth of the voxels: squares let their hundreds of HU outweigh the few of all others, which
+    absolute differences do not.
+
+    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1,
+    and so do those within ``margin`` pixels of one. Bone, and the edge of the skull, whose voxels are part bone and
+    inside the window, would otherwise outshine the vessels that they are to judge.
+
+    Args:
+        discriminator_pair: judges pairs, (B, 2, H, W) -> logits.
+        pair_mode: see above.
+        pool_size: of each discriminator's history.
+        margin: pixels around what lies outside the window that discriminators do not see; generators act there too.
+        **cyclegan: arguments of :class:`common.methods.cyclegan.CycleGan`.
+
+    Raises:
+        ConfigError: for ``l2`` in another mode than ``registered``.
+    """
+
+    def __init__(
+        self,
+        discriminator_pair: nn.Module,
+        pair_mode: str,
+        loss_weights: Mapping[str, float],
+        adversarial_loss: AdversarialLoss,
+        pool_size: int = 50,
+        margin: int = 1,
+        **cyclegan: Any,
+    ) -> None:
+        used = {name: weight for name, weight in loss_weights.items() if name != "pair" or pair_mode != "off"}
+        super().__init__(loss_weights=used, adversarial_loss=adversarial_loss, pool_size=pool_size, **cyclegan)
+        if self.uses("l2") and pair_mode != "registered":
+            rule, remedy = "needs pairs, that is pair_mode registered", "set it to 0 or give registered pairs"
+            raise ConfigError("loss_weights::l2", rule, f"pair_mode {pair_mode}", remedy)
+        self.pair_mode = pair_mode
+        self.margin = margin
+        if self.uses("pair"):
+            self.discriminators["discriminator_pair"] = discriminator_pair
+            self.pools["pair_ab"] = ImagePool(pool_size)
+            self.pools["pair_ba"] = ImagePool(pool_size)
+
+    def seen(self, image: Tensor, source: Tensor) -> Tensor:
+        """The image inside the window, where its source lies there too and so do the source's pixels around."""
+        beyond = (source.abs() > 1).to(image.dtype)
+        hidden = F.max_pool2d(beyond, 2 * self.margin + 1, stride=1, padding=self.margin) > 0
+        return torch.where(hidden, -torch.ones_like(image), image.clamp(-1, 1))
+
+    def _synthetic_pairs(self, batch: Batch, fakes: Batch) -> tuple[Tensor, Tensor]:
+        """(a, G_AB(a)) and (G_BA(b), b), as D_C sees them."""
+        a, b = (self.seen(batch[key], batch[key]) for key in ("image", "label"))
+        fake_b, fake_a = self.seen(fakes["pred"], batch["image"]), self.seen(fakes["fake_a"], batch["label"])
+        if self.pair_mode == "registered":
+            fake_b, fake_a = _shifted(fake_b), _shifted(fake_a)
+        return torch.cat([a, fake_b], dim=1), torch.cat([fake_a, b], dim=1)
+
+    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+        """Those of CycleGAN, and D_C's."""
+        losses = super().discriminator_losses(batch, fakes)
+        if self.uses("pair"):
+            ab, ba = self._synthetic_pairs(batch, fakes)
+            judged_ab = self.judge("pair", self.pools["pair_ab"](ab))
+            judged_ba = self.judge("pair", self.pools["pair_ba"](ba))
+            loss = self.adversarial_loss.discriminator
+            if self.pair_mode == "cross":
+                losses["discriminator_pair"] = loss(judged_ab, judged_ba)
+            else:
+                real = self.judge(
+                    "pair", torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1)
+                )
+                losses["discriminator_pair"] = (loss(real, judged_ab) + loss(real, judged_ba)) / 2
+        return losses
+
+    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+        """Those of CycleGAN, the distance to the truth of pairs, and the deception of D_C."""
+        losses = super().generator_losses(batch, fakes)
+        if self.uses("l2"):
+            losses["l2"] = F.mse_loss(fakes["pred"], batch["label"])
+        if self.uses("pair"):
+            judged_ab, judged_ba = (self.judge("pair", pair) for pair in self._synthetic_pairs(batch, fakes))
+            if self.pair_mode == "cross":
+                terms = (
+                    self.adversarial_loss.generator(judged_ab, wanted=False),
+                    self.adversarial_loss.generator(judged_ba),
+                )
+            else:
+                terms = self.adversarial_loss.generator(judged_ab), self.adversarial_loss.generator(judged_ba)
+            losses["pair"] = torch.stack(terms).mean()
+        return losses
+
+
+def _shifted(image: Tensor) -> Tensor:
+    """A batch moved by up to ``JITTER`` pixels each way, edges repeated; the shift is drawn on the device."""
+    height, width = image.shape[-2:]
+    rows, columns = (torch.randint(2 * JITTER + 1, (), device=image.device) for _ in range(2))
+    padded = F.pad(image, (JITTER,) * 4, mode="replicate")
+    over = torch.arange(height, device=image.device) + rows
+    across = torch.arange(width, device=image.device) + columns
+    return padded.index_select(-2, over).index_select(-1, across)

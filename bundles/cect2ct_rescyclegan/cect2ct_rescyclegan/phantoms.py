@@ -1,0 +1,91 @@
+"""Heads with and without contrast medium as files, scanned apart for training and at once for evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from common.data.datalist import Item, split_by_patient, write_datalist
+from common.phantoms.ct import render_ct_pair
+from common.phantoms.grid import Motion, grid, random_direction
+from common.phantoms.head import head_anatomy
+from common.phantoms.sets import case_name, check_at_least, phantom_set, save, write_about
+
+LEAST_MOTION = 0.5
+"""A head lies in its second scan by at least this share of the largest shift and turn otherwise than in its first."""
+
+FILES = ("cect", "ct", "mask", "vessel")
+
+
+def write_cect2ct(
+    root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 4.0, rotation_degrees: float = 3.0
+) -> None:
+    """Write contrast-enhanced and unenhanced CT of random heads, ``datalist.json`` and ``dataset.json``.
+
+    A case is the folder ``phantom_000`` and on with ``cect``, ``ct``, ``mask`` (the head) and ``vessel`` (where vessels
+    fill more than half a voxel); both masks are the CECT's. In a training case the head lies otherwise in its CT: the
+    datalist lists CECT in ``training_A`` and CT in ``training_B``. In validation and test the CT fits exactly, and is
+    the label. The split is 70 : 15 : 15. All files appear when the last is done; an interruption leaves none.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many heads, each its own patient.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends on ``(seed, i)`` alone, apart from whether it is for training.
+        misregistration_mm: largest shift of a training case's CT, in a random direction; the least is half of it.
+        rotation_degrees: largest turn, likewise.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    root = Path(root)
+    grid(spacing)
+    check_at_least("misregistration_mm", misregistration_mm, 0)
+    check_at_least("rotation_degrees", rotation_degrees, 0)
+    with phantom_set(root, cases, seed, least_cases=3) as (partial, each):
+        split = split_by_patient([{"case": case_name(index)} for index in range(cases)], seed=seed)
+        training = {item["case"] for item in split["training"]}
+        motions = {}
+        for case, number in each:
+            moves = case.name in training
+            motion = _motion(number, misregistration_mm, rotation_degrees) if moves else Motion()
+            _write_case(case, number, spacing, motion)
+            motions[case.name] = motion._asdict()
+        write_datalist(_lists(split, partial), partial / "datalist.json", seed=seed)
+        write_about(partial, seed=seed, spacing_mm=spacing, ct_motion=motions)
+
+
+def _motion(seed: int, move_mm: float, turn_degrees: float) -> Motion:
+    rng = np.random.default_rng((seed, 0))
+    return Motion(*(random_direction(rng, most * rng.uniform(LEAST_MOTION, 1)) for most in (move_mm, turn_degrees)))
+
+
+def _write_case(folder: Path, seed: int, spacing: float, motion: Motion) -> None:
+    anatomy = head_anatomy(seed, spacing)
+    plain = None if motion == Motion() else head_anatomy(seed, spacing, *motion)
+    cect, ct = render_ct_pair(anatomy, np.random.default_rng((seed, 1)), plain=plain)
+    vessel = anatomy.fractions["vessel"] > 0.5
+    volumes = (np.rint(cect).astype(np.int16), np.rint(ct).astype(np.int16), anatomy.head, vessel)
+    for name, voxels in zip(FILES, volumes, strict=True):
+        save(folder / f"{name}.nii.gz", voxels.astype(np.uint8) if voxels.dtype == bool else voxels, anatomy.affine)
+
+
+def _lists(split: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:
+    """Unpaired pools for training; pairs with both masks for the rest."""
+
+    def items(key: str, **files: str) -> list[Item]:
+        return [
+            {"case": item["case"], "patient": item["case"]}
+            | {name: str(root / item["case"] / f"{file}.nii.gz") for name, file in files.items()}
+            for item in split[key]
+        ]
+
+    pair = {"image": "cect", "label": "ct", "mask": "mask", "vessel": "vessel"}
+    return {
+        "training_A": items("training", image="cect", mask="mask"),
+        "training_B": items("training", image="ct"),
+        "validation": items("validation", **pair),
+        "test": items("test", **pair),
+    }

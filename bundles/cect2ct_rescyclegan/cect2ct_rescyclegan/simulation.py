@@ -1,0 +1,120 @@
+"""Simulated cases of contrast-enhanced and unenhanced CT, each a pure function of its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from common.errors import ConfigError
+from common.phantoms.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
+from common.phantoms.grid import Volume, random_direction
+from common.phantoms.head import Anatomy
+from common.phantoms.physics import Range, drawn
+from common.phantoms.scanner import Scanner, blurred
+from common.phantoms.simulate import Case, Pose, Sampling, filled
+from common.phantoms.tissues import TISSUES
+from common.phantoms.variety import Variety
+
+TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
+"""What iodine adds to tissue: brain and dura as in ``render.PERFUSED_HU``; lesion, muscle and skin (which stands for
+mucosa too, since phantoms have neither that nor glands) [chosen] from nothing in an early arterial phase to what
+muscle and skin visibly take up in a venous one."""
+
+
+@dataclass(frozen=True)
+class CectCtPair:
+    """CT of one head with and without contrast medium, as the phantoms of this bundle, but of any phase.
+
+    Both share tissues, bone texture, kernel, slices and field of view. Arteries, veins and tissues are enhanced apart
+    from each other, so that every phase occurs, early arterial to late venous, and mixtures that none has.
+
+    Args:
+        artery_hu: what iodine adds to arterial blood: up to the 450 HU that are usual in CT angiography with blood's
+            own 43 HU, and down to [chosen] a late routine scan.
+        vein_share: enhancement of veins and sinuses relative to the arteries' [chosen]: hardly filled in an early
+            arterial phase, slightly ahead in a venous one.
+        tissue_hu: what iodine adds to each tissue.
+        hu_spread: factor on the spread between people of the HU of tissues without contrast medium [chosen]: scanners
+            and tube voltages differ besides.
+        noise_hu: standard deviation of the noise of the enhanced scan: a thick slice to a thin one [chosen].
+        target_noise_hu: of the unenhanced scan, drawn apart.
+        shared_noise: give the unenhanced scan the noise of the enhanced one instead. Their difference is then the
+            enhancement alone, and a network that is trained on it learns to leave noise as it is.
+        plain_probability: of a case in which no contrast medium was given: what has none is to stay as it is.
+        blur_mm: standard deviation of the kernel of both, beside that of the phantoms.
+        misregistration_mm: how far the unenhanced head is moved, in a random direction; 0 for pairs that fit.
+        variety: of the anatomy; nothing is cut away where CT would show it.
+        scanner: whose slices and field of view are used; the rest of it is MR's.
+        pose: of the head.
+
+    Raises:
+        ConfigError: for a tissue that there is not; when called, for a range whose ends are swapped.
+    """
+
+    artery_hu: Range = (60.0, 410.0)
+    vein_share: Range = (0.2, 1.1)
+    tissue_hu: Mapping[str, Range] = field(default_factory=lambda: TISSUE_HU)
+    hu_spread: float = 1.5
+    noise_hu: Range = (2.0, 20.0)
+    target_noise_hu: Range = (2.0, 20.0)
+    shared_noise: bool = False
+    plain_probability: float = 0.0
+    blur_mm: Range = (0.0, 0.8)
+    misregistration_mm: Range = (0.0, 0.0)
+    variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
+    scanner: Scanner = field(default_factory=Scanner)
+    pose: Pose = field(default_factory=Pose)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.tissue_hu.keys() - set(TISSUES)):
+            raise ConfigError("tissue_hu", f"names tissues, of {', '.join(TISSUES)}", unknown, "correct the names")
+
+    def __call__(self, seed: int) -> Case:
+        """The case of a seed in HU: enhanced ``image``, unenhanced ``label``, ``mask`` (the head with its cavities).
+
+        Also ``vessel``: where vessels fill more than half a voxel of the enhanced scan, 0 or 1.
+        """
+        rng = np.random.default_rng(seed)
+        anatomy = self.variety(self.pose.head(rng), rng)
+        shape, spacing = anatomy.fractions["grey"].shape, anatomy.spacing
+        shaped = Sampling(self.scanner.window_of_view(rng, shape, spacing), *self.scanner.slabs(rng))
+        sigma = drawn(self.blur_mm, rng.random(), "blur_mm")
+        plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread)), sigma, spacing)
+        enhanced = plain + blurred(self._iodine(anatomy, rng), sigma, spacing)
+        noise, target_noise = self._noise(anatomy, rng)
+        image, label = enhanced + noise, self._moved(plain, rng, spacing) + target_noise
+        head = shaped(anatomy.head.astype(np.float32)) > 0.5
+        return {
+            "image": np.clip(shaped(image), *CT_RANGE_HU),
+            "label": np.clip(shaped(label), *CT_RANGE_HU),
+            "mask": filled(head).astype(np.float32),
+            "vessel": (shaped(anatomy.fractions["vessel"]) > 0.5).astype(np.float32),
+            "spacing": shaped.spacing(spacing),
+        }
+
+    def _iodine(self, anatomy: Anatomy, rng: np.random.Generator) -> Volume:
+        """What iodine adds to each voxel in HU."""
+        artery = drawn(self.artery_hu, rng.random(), "artery_hu")
+        vein = artery * drawn(self.vein_share, rng.random(), "vein_share")
+        tissues = {name: drawn(hu, rng.random(), f"tissue_hu::{name}") for name, hu in self.tissue_hu.items()}
+        given = rng.random() >= self.plain_probability
+        return np.float32(given) * enhancement(anatomy, artery, vein, tissues)
+
+    def _noise(self, anatomy: Anatomy, rng: np.random.Generator) -> tuple[Volume, Volume]:
+        """Noise of the enhanced and of the unenhanced scan in HU."""
+        levels = (
+            drawn(self.noise_hu, rng.random(), "noise_hu"),
+            drawn(self.target_noise_hu, rng.random(), "target_noise_hu"),
+        )
+        first = ct_noise(anatomy, rng, levels[0])
+        return first, first if self.shared_noise else ct_noise(anatomy, rng, levels[1])
+
+    def _moved(self, ct: Volume, rng: np.random.Generator, spacing: float) -> Volume:
+        """The unenhanced head where it lay, by linear interpolation; noise comes later, so that it keeps its grain."""
+        distance = drawn(self.misregistration_mm, rng.random(), "misregistration_mm")
+        if not distance:
+            return ct
+        return ndimage.shift(ct, np.array(random_direction(rng, distance)) / spacing, order=1, mode="nearest")

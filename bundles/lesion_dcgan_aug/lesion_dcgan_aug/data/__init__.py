@@ -1,0 +1,1 @@
+"""Lesion patches on disk: cutting, classes, checks, splits and folds by patient."""

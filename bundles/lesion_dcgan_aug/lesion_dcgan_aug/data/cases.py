@@ -1,0 +1,173 @@
+"""Patches by class: which there are, whether they can be used, and their split by patient."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from common import devices
+from common.data.cases import DATALIST_NAME, NIFTI, announce, listed_in, require_dir, root_of
+from common.data.checks.cases import require_clean
+from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient, write_datalist
+from common.data.layouts.folders import patients_of
+from common.errors import DataError
+from lesion_dcgan_aug.data.checks import check_patches
+
+CSV_NAME = "patches.csv"
+FRACTIONS = (0.6, 0.15, 0.25)
+"""Of patients for training, validation and test: the evaluation compares sets of patches and needs more of them."""
+LAYOUT = f"DIR/<class>/<patch>.nii.gz, or DIR/{CSV_NAME} (file,class,patient)"
+NO_PATIENTS = "says whose lesion each patch is, so that no patient stands on both sides of a split"
+ONE_EACH = "or give --one_patient_per_file true where every file is another patient"
+
+
+def lesion_cases(
+    dataset_dir: str,
+    demo_data: str,
+    phantoms: Callable[[Path], None],
+    run_dir: str,
+    classes: Sequence[str],
+    datalist: str | None = None,
+    seed: int = 0,
+    size: int = 64,
+    keep_split: bool = False,
+    one_patient_per_file: bool = False,
+    check: bool = True,
+) -> dict[str, list[Item]]:
+    """The patches for training, validation and test, checked; their split is written to ``run_dir/datalist.json``.
+
+    Args:
+        dataset_dir: holds ``datalist.json`` (see ``python -m common.data make-datalist --layout rois``), else
+            ``patches.csv`` with the columns ``file,class,patient``, else a folder of NIfTI files per class, with
+            ``patients.csv`` (``case,patient``) beside them.
+        demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
+        phantoms: writes them.
+        run_dir: receives the datalist; see ``keep_split`` of :func:`common.data.cases.training_cases`.
+        classes: that every patch belongs to one of, in the order that the networks know them by.
+        datalist: instead of ``dataset_dir``; its items have ``class`` besides.
+        seed: of the split.
+        size: of a patch, in pixels a side.
+        keep_split: take the split that ``run_dir`` has for the same data, and write none.
+        one_patient_per_file: whether patches without a patient are each another's. Otherwise they are refused.
+        check: whether every patch is read and judged; see :func:`lesion_dcgan_aug.data.checks.check_patches`.
+
+    Raises:
+        DataError: for missing patients, patches that cannot be used, or a class that a section lacks.
+    """
+    if devices.rank() == 0:
+        announce(dataset_dir, demo_data, datalist, phantoms, LAYOUT)
+    devices.barrier()
+    kept = Path(run_dir, DATALIST_NAME)
+    if keep_split and datalist is None and root_of(kept) == os.path.abspath(dataset_dir):
+        lists = load_datalist(kept)
+    elif listed := datalist or listed_in(dataset_dir):
+        lists = load_datalist(listed)
+        _require_patients(Path(listed), one_patient_per_file)
+    else:
+        found = find_patches(require_dir(dataset_dir), classes, one_patient_per_file)
+        lists = split_lesions(found, FRACTIONS, seed)
+    lists = {section: lists.get(section, []) for section in SPLITS}
+    require_classes(lists, classes)
+    if devices.rank() == 0:
+        if check:
+            require_clean(check_patches([item for items in lists.values() for item in items], size))
+        if not keep_split:
+            write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
+    return lists
+
+
+def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool = False) -> list[Item]:
+    """The patches that ``patches.csv`` lists, or those in a folder per class.
+
+    Raises:
+        DataError: where there are none, or it is not known whose they are.
+    """
+    if (root / CSV_NAME).is_file():
+        items = _from_csv(root, one_patient_per_file)
+    else:
+        files = {name: _files(root / name) for name in classes}
+        if not any(files.values()):
+            raise DataError(str(root), f"holds {LAYOUT}", "no patches", "correct --dataset_dir or --classes")
+        cases = [(f"{name}_{_stem(path)}", name, path) for name in classes for path in files[name]]
+        if not one_patient_per_file and not (root / "patients.csv").is_file():
+            remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
+            raise DataError(str(root), NO_PATIENTS, "no patients.csv", remedy)
+        patients = patients_of(root, [case for case, _, _ in cases], None)
+        items = [{"case": c, "patient": patients[c], "class": name, "image": str(path)} for c, name, path in cases]
+    return items
+
+
+def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) -> dict[str, list[Item]]:
+    """Split by patient, those with the same classes of lesions among themselves, so that no section lacks a class."""
+    classes: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        classes[item["patient"]].add(item["class"])
+    strata: dict[tuple[str, ...], list[Item]] = defaultdict(list)
+    for item in items:
+        strata[tuple(sorted(classes[item["patient"]]))].append(item)
+    parts = [split_by_patient(strata[key], fractions, seed) for key in sorted(strata)]
+    return {section: [item for part in parts for item in part[section]] for section in SPLITS}
+
+
+def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str]) -> None:
+    """Refuse sections that lack a class, and patches of a class that is not one of ours; the test may be empty.
+
+    Raises:
+        DataError: naming the class.
+    """
+    for items in lists.values():
+        for item in items:
+            if item.get("class") not in classes:
+                rule, remedy = f"has a class, one of {', '.join(classes)}", "correct it, or give --classes"
+                raise DataError(item["case"], rule, repr(item.get("class")), remedy)
+    needed = {section: items for section, items in lists.items() if items or section != "test"}
+    for name in classes:
+        counts = {section: sum(item["class"] == name for item in items) for section, items in needed.items()}
+        if min(counts.values()) < 2:
+            value = ", ".join(f"{section} {count}" for section, count in counts.items())
+            remedy = "add patches of more patients, or leave the class out of --classes"
+            raise DataError(f"class {name}", "has at least two patches in every section", value, remedy)
+
+
+def _from_csv(root: Path, one_each: bool) -> list[Item]:
+    with open(root / CSV_NAME, newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"file", "class"} <= rows[0].keys():
+        found = f"the columns {sorted(rows[0])}" if rows else "an empty file"
+        raise DataError(CSV_NAME, "its columns are file,class,patient", found, "correct its first line")
+    items = []
+    for number, row in enumerate(rows, start=2):
+        if not row.get("patient") and not one_each:
+            raise DataError(f"{CSV_NAME}, line {number}", NO_PATIENTS, "no patient", f"add it, {ONE_EACH}")
+        name = row["file"] or ""
+        case = _stem(Path(name)) if name else ""
+        path = root / name
+        if not path.is_file():
+            raise DataError(f"{CSV_NAME}, line {number}", "names a file that exists", row["file"], "correct it")
+        items.append({"case": case, "patient": row.get("patient") or case, "class": row["class"], "image": str(path)})
+    cases = [item["case"] for item in items]
+    if len(set(cases)) < len(cases):  # equal names in different folders
+        items = [{**item, "case": f"{item['class']}_{item['case']}_{i}"} for i, item in enumerate(items)]
+    return items
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.endswith(NIFTI)) if folder.is_dir() else []
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _require_patients(datalist: Path, one_each: bool) -> None:
+    """A datalist that names no patient takes every case for one; here that must be said."""
+    content = json.loads(datalist.read_text(encoding="utf-8"))
+    items = [item for section in SPLITS for item in content.get(section, [])]
+    lacking = [item["case"] for item in items if "patient" not in item]
+    if lacking and not one_each:
+        remedy = f"add 'patient' to every item, {ONE_EACH}"
+        raise DataError(datalist.name, NO_PATIENTS, f"none for {len(lacking)}, first {lacking[0]}", remedy)

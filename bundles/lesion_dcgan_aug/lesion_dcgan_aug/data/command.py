@@ -1,0 +1,54 @@
+"""The layout ``rois`` of ``python -m common.data``: patches cut from volumes with masks of lesions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.data.datalist import Item, write_datalist
+from common.errors import ConfigError, Finding
+from common.io.dicom.reading.series import SeriesOptions
+from lesion_dcgan_aug.data.cases import split_lesions
+from lesion_dcgan_aug.data.checks import check_patches
+from lesion_dcgan_aug.data.rois import MARGIN, SIZE, cut_cases
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the layout ``rois``."""
+    about = "ROOT/<case>/<source>.nii.gz, or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
+    group = parser.add_argument_group("layout rois", about)
+    group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
+    group.add_argument("--size", type=int, default=SIZE, help="pixels of a patch a side, by bicubic interpolation")
+    group.add_argument("--margin", type=float, default=MARGIN, help="surroundings on each side, of the lesion's extent")
+    group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
+
+
+def make_datalist(options: argparse.Namespace) -> int:
+    """Cut the patches beside the datalist, split them by patient and write it.
+
+    Raises:
+        ConfigError: where no classes are named.
+    """
+    if not options.classes:
+        raise ConfigError("--classes", "names the masks of lesions", "none", "give --classes cyst,metastasis,...")
+    out, source = Path(options.out), options.source or "ct"
+    classes = [name.strip() for name in options.classes.split(",")]
+    items = cut_cases(
+        options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
+        options.one_patient_per_file, SeriesOptions(options.series, options.phase, options.resample_tilt),
+    )  # fmt: skip
+    lists = split_lesions(items, options.fractions, options.seed)
+    about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}
+    window = "none applied: patches keep the volume's unit, target_window of the training scales them"
+    write_datalist(lists, out, **about, source=source, classes=classes, interpolation="cubic spline", window=window)
+    for key, own in lists.items():
+        counts = ", ".join(f"{name} {sum(item['class'] == name for item in own)}" for name in classes)
+        print(f"{key}: {len(own)} patches of {len({item['patient'] for item in own})} patients ({counts})")
+    print(f"written to {out}")
+    return 0
+
+
+def check(lists: dict[str, list[Item]]) -> list[Finding] | None:
+    """The findings about patches by class, of 64 x 64 pixels; None where the cases have no class."""
+    items = [item for own in lists.values() for item in own if "class" in item]
+    return check_patches(items, SIZE) if items else None

@@ -1,0 +1,196 @@
+"""Square patches around the lesions of a volume: what lesion generators and classifiers are trained on."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from tqdm import tqdm
+
+from common.data.datalist import Item
+from common.data.layouts.folders import NIFTI, patients_of
+from common.errors import ConfigError, DataError, OutputError
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.io.dicom.reading.series import SeriesOptions
+from common.io.nifti.reading import read_volume
+from common.io.reader import Scan, read_logged, volume_path
+
+logger = logging.getLogger(__name__)
+SIZE = 64
+MARGIN = 0.2
+"""Of surroundings on each side, as a part of the lesion's larger extent."""
+ROIS_NAME = "rois.csv"
+SMALLEST = 4
+"""Pixels below which a component of a mask is no lesion but a slip of the brush."""
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A patch (size, size) and where it came from: the voxel's slice along z (RAS), the square's centre and side."""
+
+    values: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    slice: int
+    side_mm: float
+
+
+def cut_rois(
+    volume: NDArray, affine: NDArray, mask: NDArray, size: int = SIZE, margin: float = MARGIN
+) -> Iterator[Roi]:
+    """A patch for each connected component of a mask: its axial slice of largest area, in a square in mm.
+
+    The square has the component's larger extent plus ``margin`` of it on each side, and is interpolated by cubic
+    splines (bicubic), beyond the volume from its nearest voxel; a square larger than ``size`` pixels is smoothed first.
+    Patches are in RAS orientation, in the unit of the volume; no window is applied.
+
+    Args:
+        volume: (X, Y, Z).
+        affine: (4, 4), RAS, of volume and mask.
+        mask: (X, Y, Z), above 0 inside.
+        size: pixels a side.
+        margin: see above.
+    """
+    turn = nib.orientations.io_orientation(affine)
+    values = nib.orientations.apply_orientation(volume, turn)
+    inside = nib.orientations.apply_orientation((mask > 0).astype(np.uint8), turn)
+    affine = affine @ nib.orientations.inv_ornt_aff(turn, volume.shape)
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    components, _ = ndimage.label(inside)
+    for number, box in enumerate(ndimage.find_objects(components), start=1):
+        lesion = components[box] == number
+        areas = lesion.sum(axis=(0, 1))
+        if areas.max() >= SMALLEST:
+            place = int(areas.argmax())
+            corners = [np.flatnonzero(lesion[:, :, place].any(axis=1 - axis))[[0, -1]] for axis in (0, 1)]
+            low, high = np.array(corners).T + np.array([box[0].start, box[1].start])
+            yield _cut(values, affine, steps, (low, high + 1), box[2].start + place, size, margin)
+
+
+def _cut(values: NDArray, affine: NDArray, steps: NDArray, box: tuple, place: int, size: int, margin: float) -> Roi:
+    low, high = box
+    side = float(((high - low) * steps[:2]).max() * (1 + 2 * margin))
+    pixel = side / size / steps[:2]  # of the patch, in voxels of the volume
+    first = (low + high - 1) / 2 - pixel * (size - 1) / 2
+    rows, columns = (first[axis] + pixel[axis] * np.arange(size) for axis in (0, 1))
+    plane = values[:, :, place].astype(np.float64)
+    if (pixel > 1).any():
+        plane = ndimage.gaussian_filter(plane, np.maximum(pixel - 1, 0) / 2)
+    patch = ndimage.map_coordinates(plane, np.meshgrid(rows, columns, indexing="ij"), order=3, mode="nearest")
+    local = np.diag([*pixel, 1.0, 1.0])
+    local[:3, 3] = [*first, place]
+    return Roi(patch.astype(np.float32), affine @ local, place, side)
+
+
+def cut_cases(
+    root: str | Path,
+    out: str | Path,
+    classes: Sequence[str],
+    source: str = "ct",
+    size: int = SIZE,
+    margin: float = MARGIN,
+    patient_separator: str | None = None,
+    one_patient_per_file: bool = False,
+    options: SeriesOptions | None = None,
+) -> list[Item]:
+    """Cut the lesions of ``ROOT/<case>/<source>`` marked by ``ROOT/<case>/<class>.nii.gz`` to patches.
+
+    ``source`` is a NIfTI file or a folder with a DICOM series. Writes ``OUT/<class>/<case>_<class>_<n>.nii.gz`` in the
+    volume's unit, and ``OUT/rois.csv`` that says for every patch its patient, volume, slice and side in mm.
+
+    Args:
+        root: folders of cases.
+        out: a folder that has no patches yet.
+        classes: of lesions; a case need not have all of them.
+        source: name of the volume.
+        size: pixels a side.
+        margin: see :func:`cut_rois`.
+        patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` says.
+        one_patient_per_file: every case is its own patient.
+        options: which series of a folder with DICOM, and how.
+
+    Returns:
+        items with ``case``, ``patient``, ``class`` and ``image``.
+
+    Raises:
+        DataError: for cases whose patient is not known, a mask on another grid, or a class without lesions.
+        ConfigError: for a size or margin out of range.
+        OutputError: where ``out`` holds patches already.
+    """
+    if size < 8 or margin < 0:
+        raise ConfigError("size, margin", "a patch has at least 8 pixels a side, a margin of 0 or more", (size, margin),
+                          "correct them")  # fmt: skip
+    root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
+    folders = _case_folders(root, source)
+    patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
+    if taken := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
+        raise OutputError(
+            str(out), "holds no patches yet", f"{', '.join(taken)}", "remove them or choose another --out"
+        )
+    items, rows = [], []
+    for folder in tqdm(folders, desc="cutting", unit="case"):
+        for item, roi in _case(folder, _volume(folder, source, options), source, classes, size, margin, out):
+            items.append(item | {"patient": patients[folder.name]})
+            rows.append({**items[-1], "image": os.path.relpath(item["image"], out), "volume": f"{folder.name}/{source}",
+                         "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
+    if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
+        remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
+        raise DataError(str(root), "every class has lesions", f"none of {', '.join(empty)}", remedy)
+    with open(out / ROIS_NAME, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return items
+
+
+def _case(
+    folder: Path, scan: Scan, source: str, classes: Sequence[str], size: int, margin: float, out: Path
+) -> Iterator[tuple[Item, Roi]]:
+    volume, affine = scan.values, scan.affine
+    for name in classes:
+        path = _nifti(folder, name)
+        if path is None:
+            continue
+        mask, own = read_volume(path, folder.name)
+        if mask.shape != volume.shape or grid_distance_mm(volume.shape, own, affine) > GRID_TOLERANCE_MM:
+            rule = f"lies on the grid of {source}, shape {volume.shape}, affine {show_affine(affine)}"
+            found = f"shape {mask.shape}, affine {show_affine(own)}"
+            raise DataError(f"{folder.name}: {name}", rule, found, "draw or resample it on that grid")
+        (out / name).mkdir(parents=True, exist_ok=True)
+        for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
+            case = f"{folder.name}_{name}_{number}"
+            image = nib.Nifti1Image(roi.values[..., None], roi.affine)
+            image.header.set_xyzt_units("mm")
+            nib.save(image, out / name / f"{case}.nii.gz")
+            yield {"case": case, "class": name, "image": str(out / name / f"{case}.nii.gz")}, roi
+
+
+def _volume(folder: Path, source: str, options: SeriesOptions | None) -> Scan:
+    return read_logged(volume_path(folder, source, NIFTI)[0], folder.name, options=options)
+
+
+def _nifti(folder: Path, name: str) -> Path | None:
+    return next((path for suffix in NIFTI if (path := folder / f"{name}{suffix}").is_file()), None)
+
+
+def _case_folders(root: Path, source: str) -> list[Path]:
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    found = [folder for folder in folders if volume_path(folder, source, NIFTI)]
+    if not found:
+        rule = f"holds cases, ROOT/<case>/{source}.nii.gz (or a folder of DICOM) with masks ROOT/<case>/<class>.nii.gz"
+        raise DataError(str(root), rule, "none", "correct --root or --source")
+    return found
+
+
+def _patients(root: Path, cases: list[str], separator: str | None, one_each: bool) -> dict[str, str]:
+    if not one_each and not separator and not (root / "patients.csv").is_file():
+        remedy = "add it, give --patient_separator, or --one_patient_per_file where every case is another patient"
+        raise DataError(str(root), "says whose cases they are (patients.csv: case,patient)", "no such file", remedy)
+    return patients_of(root, cases, separator)

@@ -1,0 +1,1 @@
+"""Measures of a set of synthetic patches and of a classifier."""

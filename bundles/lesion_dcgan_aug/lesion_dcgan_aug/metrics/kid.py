@@ -1,0 +1,88 @@
+"""Kernel distance of two sets of images: unbiased at any number of them, unlike the Frechet distance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
+from ignite.metrics.metric import reinit__is_reduced
+from monai.handlers import from_engine
+from torch import Tensor
+
+from common.errors import DataError
+from lesion_dcgan_aug.metrics.features import RandomFeatures
+
+PAIRS = from_engine(["pred", "label", "image"])
+
+
+def kid(one: Tensor, other: Tensor) -> float:
+    """Squared maximum mean discrepancy, unbiased, with the kernel k(a, b) = (a.b / F + 1)^3 (Binkowski et al. 2018).
+
+    Zero in the mean where both sets come from one distribution; single values then lie on both sides of it.
+
+    Args:
+        one: features (N, F).
+        other: features (M, F).
+
+    Raises:
+        DataError: for fewer than two images in a set.
+    """
+    n, m = len(one), len(other)
+    if min(n, m) < 2:
+        raise DataError("kid", "compares sets of at least two images", f"{n} and {m}", "give more patches")
+    a, b = one.double(), other.double()
+    within_a, within_b, across = (_kernel(x, y) for x, y in ((a, a), (b, b), (a, b)))
+    own = (within_a.sum() - within_a.trace()) / (n * (n - 1)) + (within_b.sum() - within_b.trace()) / (m * (m - 1))
+    return float(own - 2 * across.mean())
+
+
+def _kernel(one: Tensor, other: Tensor) -> Tensor:
+    return (one @ other.T / one.shape[1] + 1) ** 3
+
+
+class ClassKid(Metric):
+    """Mean over the classes of the KID between synthetic and real patches, as a metric of MONAI's evaluator.
+
+    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``. Every process looks
+    at all patches, and nothing is exchanged.
+
+    Args:
+        classes: K.
+        output_transform: gives three sequences, pred, label and image.
+    """
+
+    def __init__(self, classes: int, output_transform: Callable[[Any], Any] = PAIRS) -> None:
+        self.classes = classes
+        self.features = RandomFeatures()
+        super().__init__(output_transform, skip_unrolling=True)
+
+    @reinit__is_reduced
+    def reset(self) -> None:
+        """Forget all patches."""
+        self._seen: list[tuple[int, Tensor, Tensor]] = []
+
+    @reinit__is_reduced
+    def update(self, output: tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]) -> None:
+        """Take in the patches of one iteration."""
+        for pred, label, image in zip(*output, strict=True):
+            k = int(image[-self.classes :].argmax())
+            self._seen.append((k, pred.detach().float().cpu(), label.detach().float().cpu()))
+
+    def compute(self) -> float:
+        """The mean over the classes that have at least two patches.
+
+        Raises:
+            NotComputableError: where none has.
+        """
+        values = []
+        for k in range(self.classes):
+            sets = [(pred, label) for own, pred, label in self._seen if own == k]
+            if len(sets) > 1:
+                made, real = (torch.stack(part) for part in zip(*sets, strict=True))
+                values.append(kid(self.features(made), self.features(real)))
+        if not values:
+            raise NotComputableError("ClassKid needs at least two patches of a class")
+        return sum(values) / len(values)

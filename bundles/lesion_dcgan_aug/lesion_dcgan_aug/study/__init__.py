@@ -1,0 +1,1 @@
+"""The classification study: what synthetic patches add to a classifier."""

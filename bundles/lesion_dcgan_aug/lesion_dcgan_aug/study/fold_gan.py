@@ -1,0 +1,104 @@
+"""The GANs of one training fold: an ordinary training run of this bundle that knows that fold's patients alone."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.bundle import ConfigParser
+from torch import nn
+
+from common import checkpoints
+from common.data.datalist import Item, write_datalist
+from common.files import write_text
+from common.seeds import derive
+from lesion_dcgan_aug.data.cases import split_lesions
+
+logger = logging.getLogger(__name__)
+VALIDATION = 0.15
+"""Part of a fold's training patients by which the GANs' best epoch is chosen; training patients nevertheless."""
+DONE = "done.json"
+OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_data", "datalist", "seed", "resume")
+"""Settings that a fold's run has of its own."""
+PARTS = ("network_def", "discriminator_def", "method")
+"""Components by which a variant differs."""
+GAN_KEYS = (
+    "width",
+    "max_epochs",
+    "constant_epochs",
+    "decay_epochs",
+    "val_interval",
+    "samples_per_epoch",
+    "views",
+    "batch_size",
+    "learning_rate",
+    "loss_weights",
+    "precision",
+    "accumulation_steps",
+    "clip_norm",
+    "target_window",
+    "ema_decay",
+)
+"""Settings on which the samples depend."""
+
+
+def train_fold_gan(
+    folder: Path,
+    config: Path,
+    settings: Mapping[str, Any],
+    training: Sequence[Item],
+    seed: int,
+    progress: Callable[[], object] = lambda: None,
+) -> nn.Module:
+    """Train, go on with, or take up the GANs of a fold; returns the deployed network with its weights.
+
+    ``folder`` then holds the run: ``models/model.pt``, ``log.csv``, ``datalist.json``; its ``run.json`` has the study's
+    settings.
+
+    Args:
+        folder: of the run.
+        config: ``train.yaml``.
+        settings: that differ from it.
+        training: the fold's training items, of which some patients validate. No other item reaches the run.
+        seed: of the run.
+        progress: told after each epoch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    asked = folder / "asked.json"
+    write_datalist(split_lesions(training, (1 - VALIDATION, VALIDATION, 0), seed), asked)
+    resume = (folder / "models" / checkpoints.RESUME_NAME).is_file()
+    known = {key: value for key, value in settings.items() if key in parser.get() and key not in OWN}
+    own = {"output_dir": str(folder), "datalist": str(asked), "resume": resume, "seed": derive(seed) % 2**31}
+    parser.update({**known, **own, "data_check": False})
+    if not (folder / DONE).is_file():
+        torch.manual_seed(parser.get_parsed_content("seed"))
+        trainer = parser.get_parsed_content("train::trainer")
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, progress)
+        trainer.run()
+        write_text(folder / DONE, json.dumps({"epochs": trainer.state.epoch, "seed": own["seed"]}) + "\n")
+    network = parser.get_parsed_content("network_def")
+    checkpoints.load_weights(network, folder / "models" / checkpoints.WEIGHTS_NAME)
+    return network
+
+
+def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the study's command that its GANs share: values, and the components of a variant."""
+    plain = {
+        key: value
+        for key, value in running.items()
+        if not (isinstance(value, str) and value[:1] in "$@%") and not (isinstance(value, dict) and "_target_" in value)
+    }
+    parts = {key: running[key] for key in PARTS if key in running}
+    return {key: value for key, value in {**plain, **parts}.items() if key not in OWN}
+
+
+def decisive_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those on which a GAN's samples depend, of settings of ``train.yaml``."""
+    return {key: settings[key] for key in GAN_KEYS if key in settings}

@@ -1,0 +1,65 @@
+"""The losses of Sketcher and Refiner."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.losses import AdversarialLoss, l1, region_weighted_l1
+from common.methods.base import Batch, Losses
+from common.methods.conditional import ConditionalGan
+from common.methods.staged import StagedMethod
+from common.networks.cascade import Cascade
+
+STAGES = ("sketcher", "refiner")
+
+
+class RegionGan(ConditionalGan):
+    """A conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
+
+    Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion`` and
+    ``nawm``, (B, 1, X, Y, Z), zeros where a case has none; air around the brain belongs to the other tissue.
+    """
+
+    def distances(self, batch: Batch, pred: Tensor) -> Losses:
+        """Those that have a weight."""
+        target, losses = batch["label"], {}
+        if self.uses("l1"):
+            losses["l1"] = l1(pred, target)
+        if self.uses("region_l1"):
+            losses["region_l1"] = region_weighted_l1(pred, target, batch["lesion"], batch["nawm"])
+        return losses
+
+
+class SketcherRefinerGan(StagedMethod):
+    """The Sketcher, then the Refiner with the Sketcher frozen, each with a discriminator that sees MR beside PET.
+
+    Args:
+        network: the cascade of one or two stages.
+        discriminator: the Sketcher's; the Refiner's begins as its copy.
+        loss_weights: under ``sketcher`` and ``refiner``, by the losses' names.
+        adversarial_loss: on the discriminators' logits.
+
+    Raises:
+        ConfigError: where a stage has no weights.
+    """
+
+    def __init__(
+        self,
+        network: Cascade,
+        discriminator: nn.Module,
+        loss_weights: Mapping[str, Mapping[str, float]],
+        adversarial_loss: AdversarialLoss,
+    ) -> None:
+        if set(loss_weights) != set(STAGES):
+            rule = f"holds weights under {' and '.join(STAGES)}"
+            raise ConfigError("loss_weights", rule, sorted(loss_weights), "give each stage its weights")
+        judges = [discriminator, *(copy.deepcopy(discriminator) for _ in network.stages[1:])]
+        methods = [
+            RegionGan(stage, judge, loss_weights[name], adversarial_loss)  # type: ignore[arg-type]
+            for stage, judge, name in zip(network.stages, judges, STAGES, strict=False)
+        ]
+        super().__init__(network, methods)

@@ -1,0 +1,125 @@
+"""Errors by region of the white matter: lesions, normal-appearing white matter (NAWM), and demyelination maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from common.errors import DataError
+from common.metrics.masked import Mask, checked_volumes
+
+DEMYELINATION_SD = 2.0
+"""A voxel counts as demyelinated this many standard deviations of the true NAWM below its mean."""
+
+
+def region_scores(
+    pred: ArrayLike,
+    truth: ArrayLike,
+    lesion: ArrayLike | None = None,
+    nawm: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    demyelination_threshold: float | None = None,
+) -> dict[str, float]:
+    """Scores by region of a synthetic myelin map; rows whose regions a case lacks are left out.
+
+    A case whose lesion mask is absent, or has no voxel, is a control: its ``nawm`` holds the white matter of a healthy
+    subject. A voxel of both regions is lesion. Of a case with lesions:
+
+    - ``lesion_error``, ``nawm_error``: mean |prediction - truth| over the region, ideal 0.
+    - ``lesion_contrast``, ``lesion_contrast_truth``: mean over the lesions / mean over NAWM, of the prediction and of
+      the truth, which is what the prediction should have; below 1 where myelin is lost. Left out where the mean over
+      NAWM is not above 0, as in z-scores.
+    - ``demyelination_dice``: Dice overlap in [0, 1] of the demyelination maps; see :func:`demyelination_dice`.
+
+    Of a control:
+
+    - ``control_wm_error``: mean |prediction - truth| over ``nawm``.
+
+    Args:
+        pred: synthetic volume (X, Y, Z).
+        truth: real volume (X, Y, Z) in the same unit.
+        lesion: lesions (X, Y, Z), above 0 inside.
+        nawm: normal-appearing white matter, or the white matter of a control.
+        mask: the voxels to score, above 0 inside; None for all. Regions do not count outside.
+        demyelination_threshold: in the unit of the volumes; None for ``DEMYELINATION_SD`` below the true NAWM's mean.
+
+    Raises:
+        DataError: shapes differ, a value is not finite or the mask is empty.
+    """
+    everywhere = np.ones(np.shape(truth), dtype=bool)
+    pred, truth, inside = checked_volumes(pred, truth, everywhere if mask is None else mask)
+    lesions = _region("lesion", lesion, inside)
+    white = _region("nawm", nawm, inside) & ~lesions
+    error = np.abs(pred - truth)
+    if not lesions.any():
+        return {"control_wm_error": float(error[white].mean())} if white.any() else {}
+    scores = {"lesion_error": float(error[lesions].mean())}
+    if not white.any():
+        return scores
+    scores["nawm_error"] = float(error[white].mean())
+    for name, volume in (("lesion_contrast", pred), ("lesion_contrast_truth", truth)):
+        if volume[white].mean() > 0:
+            scores[name] = float(volume[lesions].mean() / volume[white].mean())
+    threshold = white_matter_threshold(truth, white) if demyelination_threshold is None else demyelination_threshold
+    return scores | {"demyelination_dice": demyelination_dice(pred, truth, lesions | white, threshold)}
+
+
+def demyelination_maps(
+    pred: np.ndarray,
+    truth: np.ndarray | None = None,
+    lesion: np.ndarray | None = None,
+    nawm: np.ndarray | None = None,
+    **others: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Where lesions and NAWM lie below :func:`white_matter_threshold`, in the prediction and in the truth, by title.
+
+    Empty for a case that lacks truth, lesions or NAWM. ``others`` are not looked at.
+    """
+    if truth is None or lesion is None or nawm is None or not (nawm > 0).any():
+        return {}
+    threshold = white_matter_threshold(truth, nawm)
+    region = (lesion > 0) | (nawm > 0)
+    titled = {"Demyelination, synthetic": pred, "Demyelination, true": truth}
+    return {title: region & (volume < threshold) for title, volume in titled.items()}
+
+
+def white_matter_threshold(truth: ArrayLike, nawm: ArrayLike) -> float:
+    """``DEMYELINATION_SD`` standard deviations (of the population) below the mean of the true NAWM.
+
+    Args:
+        truth: real volume (X, Y, Z).
+        nawm: normal-appearing white matter (X, Y, Z), above 0 inside, not empty.
+    """
+    values = np.asarray(truth, dtype=np.float64)[np.asarray(nawm) > 0]
+    return float(values.mean() - DEMYELINATION_SD * values.std())
+
+
+def demyelination_dice(pred: ArrayLike, truth: ArrayLike, region: ArrayLike, threshold: float) -> float:
+    """Dice overlap in [0, 1] of the voxels below a threshold in prediction and truth, inside a region.
+
+    One threshold serves both maps, so that a prediction with a bias loses by it. Where neither map has a voxel they
+    agree, and the Dice is 1: leaving such a case out would count a false map of it but never a right one.
+
+    Args:
+        pred: synthetic volume (X, Y, Z).
+        truth: real volume (X, Y, Z) in the same unit.
+        region: where myelin is judged, lesions and NAWM (X, Y, Z), above 0 inside.
+        threshold: in the unit of the volumes.
+
+    Raises:
+        DataError: see :func:`~common.metrics.masked.checked_volumes`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, region)
+    predicted, real = pred[inside] < threshold, truth[inside] < threshold
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else 1.0
+
+
+def _region(name: str, region: ArrayLike | None, inside: Mask) -> Mask:
+    """A region's voxels inside the mask; none where it is not given."""
+    if region is None:
+        return np.zeros_like(inside)
+    if np.shape(region) != inside.shape:
+        rule = f"must have the shape {inside.shape} of the truth"
+        raise DataError(name, rule, np.shape(region), "resample it to that grid")
+    return inside & (np.asarray(region) > 0)

@@ -1,0 +1,69 @@
+"""Quantitative MR and [11C]PIB PET of people with multiple sclerosis and of controls as files.
+
+``ROOT/<case>/{mtr,fa,rd,ad,pet,mask,nawm}.nii.gz``, and ``lesion.nii.gz`` of patients alone: a region that a case has
+not is a file that it has not, by which a control is told from a patient.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from common.phantoms.grid import grid
+from common.phantoms.sets import case_name, phantom_set, save, write_about
+from mri2pet_sketcher_refiner.microstructure import brain_microstructure
+from mri2pet_sketcher_refiner.quantities import render_mtr_dti, render_pib
+
+CONTROL_EVERY = 3
+"""Every third case is a control: 18 patients and 10 controls in Wei et al. 2019."""
+
+UNITS = {
+    "mtr": "percent",
+    "fa": "1",
+    "rd": "1e-3 mm^2/s",
+    "ad": "1e-3 mm^2/s",
+    "pet": "distribution volume ratio of [11C]PIB, cerebellar grey matter is 1",
+}
+LESION_SHARE = 0.5
+NAWM_SHARE = 0.8
+"""A voxel belongs to the regions where they fill at least this share of it."""
+
+
+def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int = 0) -> None:
+    """Write MTR, FA, RD, AD and [11C]PIB PET of random brains with their regions, and ``dataset.json`` about them.
+
+    Pairs are exact; images are float32 and 0 outside the brain. ``mask`` is the brain, ``nawm`` a patient's white
+    matter outside plaques, or all white matter of a control, ``lesion`` a patient's plaques. The files appear under
+    ``root`` all at once when the last is done; an interruption leaves nothing there.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many brains, each its own person, named ``phantom_000`` and on; every third is a control.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends on ``(seed, i)`` alone.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    root = Path(root)
+    grid(spacing)
+    controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
+    with phantom_set(root, cases, seed) as (partial, each):
+        for case, number in each:
+            _write_case(case, number, spacing, patient=case.name not in controls)
+        write_about(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
+
+
+def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
+    brain = brain_microstructure(seed, spacing, patient)
+    images = render_mtr_dti(brain, np.random.default_rng((seed, 1)))
+    images["pet"] = render_pib(brain, np.random.default_rng((seed, 2)))
+    regions = {"mask": brain.mask, "nawm": (brain.white - brain.lesion > NAWM_SHARE) & brain.mask}
+    if patient:
+        regions["lesion"] = (brain.lesion > LESION_SHARE) & brain.mask
+    for name, voxels in images.items():
+        save(folder / f"{name}.nii.gz", voxels, brain.affine)
+    for name, region in regions.items():
+        save(folder / f"{name}.nii.gz", region.astype(np.uint8), brain.affine)

@@ -1,0 +1,1 @@
+"""Dilated 3-D convolutions in the frequency domain and on interleaved grids."""

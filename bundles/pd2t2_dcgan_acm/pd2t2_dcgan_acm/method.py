@@ -1,0 +1,82 @@
+"""The losses of the 3-D GAN on patches, and its auto-context stages."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.losses import AdversarialLoss, gradient_difference, l1
+from common.methods.base import Batch, Losses
+from common.methods.conditional import ConditionalGan
+from common.methods.staged import StagedMethod
+from common.networks.cascade import Cascade
+
+PER_VOXEL = ("l1", "gdl")
+
+
+class PatchGan(ConditionalGan):
+    """Adversarial, L1 and gradient difference loss on 3-D patches (Nie et al. 2018, eq. 6).
+
+    Named losses: ``adversarial``, ``l1``, ``gdl`` (generator), ``discriminator``. The two distances are summed over the
+    voxels of a patch and averaged over the batch, as in the authors' code, and the published weights belong to that.
+    With ``reduction: mean`` they are averaged over the voxels, and their weights multiplied by the voxels of a patch:
+    the same gradients, but logged losses that do not depend on the size of the patch.
+
+    Args:
+        patch_size: sides of a training patch in voxels.
+        reduction: ``sum`` or ``mean``.
+        loss_weights: for ``reduction: sum``, whichever is chosen.
+        **gan: the other arguments of :class:`common.methods.conditional.ConditionalGan`.
+
+    Raises:
+        ConfigError: for another ``reduction``.
+    """
+
+    def __init__(
+        self, patch_size: Sequence[int], reduction: str, loss_weights: Mapping[str, float], **gan: object
+    ) -> None:
+        if reduction not in ("sum", "mean"):
+            raise ConfigError("reduction", "is sum or mean", repr(reduction), "choose one of them")
+        voxels = math.prod(patch_size) if reduction == "mean" else 1
+        weights = {name: weight * (voxels if name in PER_VOXEL else 1) for name, weight in loss_weights.items()}
+        super().__init__(loss_weights=weights, **gan)  # type: ignore[arg-type]
+        self.reduction = reduction
+
+    def distances(self, batch: Batch, pred: Tensor) -> Losses:
+        """L1 and gradient difference, those that have a weight."""
+        functions = {"l1": l1, "gdl": gradient_difference}
+        target = batch["label"]
+        return {name: loss(pred, target, self.reduction) for name, loss in functions.items() if self.uses(name)}
+
+
+class AutoContextGan(StagedMethod):
+    """A :class:`PatchGan` for every stage of an auto-context cascade, each with a discriminator of its own.
+
+    Args:
+        network: the cascade.
+        discriminator: of the first stage; the others begin as copies of it.
+        **method: arguments of :class:`PatchGan`, the same for all stages.
+    """
+
+    def __init__(
+        self,
+        network: Cascade,
+        discriminator: nn.Module,
+        loss_weights: Mapping[str, float],
+        adversarial_loss: AdversarialLoss,
+        conditional: bool = True,
+        reduction: str = "sum",
+        patch_size: Sequence[int] = (32, 32, 32),
+    ) -> None:
+        shared = {"loss_weights": loss_weights, "adversarial_loss": adversarial_loss, "conditional": conditional}
+        shared |= {"reduction": reduction, "patch_size": patch_size}
+        judges = [discriminator, *(copy.deepcopy(discriminator) for _ in network.stages[1:])]
+        methods = [
+            PatchGan(generator=stage, discriminator=judge, **shared)  # type: ignore[arg-type]
+            for stage, judge in zip(network.stages, judges, strict=True)
+        ]
+        super().__init__(network, methods)

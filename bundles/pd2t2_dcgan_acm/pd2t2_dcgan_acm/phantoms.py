@@ -1,0 +1,43 @@
+"""PD- and T2-weighted MR of random heads as files: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from common.phantoms.grid import grid
+from common.phantoms.head import head_anatomy
+from common.phantoms.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
+from common.phantoms.sets import phantom_set, save, write_about
+
+
+def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
+    """Write exact pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json`` about them.
+
+    The files appear under ``root`` all at once when the last is done; an interruption leaves nothing there.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: how many heads, each its own patient, named ``phantom_000`` and on.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends on ``(seed, i)`` alone.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    root = Path(root)
+    grid(spacing)
+    with phantom_set(root, cases, seed) as (partial, each):
+        for case, number in each:
+            _write_case(case, number, spacing)
+        write_about(partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS})
+
+
+def _write_case(folder: Path, seed: int, spacing: float) -> None:
+    anatomy = head_anatomy(seed, spacing)
+    pd, t2 = render_pd_t2(anatomy, np.random.default_rng((seed, 1)))
+    save(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)
+    save(folder / "t2.nii.gz", np.rint(t2).astype(np.int16), anatomy.affine)
+    save(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)

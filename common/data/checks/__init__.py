@@ -1,0 +1,5 @@
+"""Checks of cases before training."""
+
+from common.data.checks.cases import check_cases, require_clean
+
+__all__ = ["check_cases", "require_clean"]

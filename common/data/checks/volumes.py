@@ -1,0 +1,151 @@
+"""What is judged about the volumes of one case; each judgement yields its findings."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from common.data.checks.misregistration import suspicious_shift
+from common.errors import Finding, VolumeError, Where
+from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, grid_distance_mm, ras_shape, show_affine
+from common.io.dicom.reading.series import SeriesOptions
+from common.io.nifti.reading import is_constant
+from common.io.reader import read_scan
+
+HU_MINIMUM, HU_MAXIMUM = -200, 200
+"""A CT in HU holds air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
+OUTSIDE_SHARE = 0.05
+"""Share of a lesion outside the brain's mask above which one of the two lies elsewhere."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume that was read: values ``(X, Y, Z)`` or ``(C, X, Y, Z)``, affine ``(4, 4)``, warnings of its header."""
+
+    where: Where
+    values: np.ndarray
+    affine: np.ndarray
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the grid, ``(X, Y, Z)``."""
+        return self.values.shape[-3:]
+
+
+def read(
+    path: str,
+    case: str,
+    channels: int | None = None,
+    nan_fill: float | None = None,
+    options: SeriesOptions | None = None,
+) -> Volume:
+    """Read a NIfTI file, a folder with a DICOM series, or a MetaImage where ITK is installed.
+
+    Raises:
+        VolumeError: a file that cannot be used.
+    """
+    where = partial(Finding, case, Path(path).name)
+    if path.lower().endswith(".mha"):
+        return _read_mha(path, where, nan_fill)
+    scan = read_scan(path, case, nan_fill, channels, options)
+    return Volume(where, scan.values, scan.affine, scan.warnings)
+
+
+def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
+    """Shape and affine of both must agree, so that a voxel is the same place in each, or be made to by resampling."""
+    if _on_one_grid(image, other):
+        return
+    found = f"{other.shape} {show_affine(other.affine)} beside {image.shape} {show_affine(image.affine)}"
+    rule = f"the grid must be the image's within {GRID_TOLERANCE_MM} mm (shape, affine)"
+    if not resample:
+        yield other.where(rule, found, "resample it to the image's grid")
+        return
+    share = covered(image.shape, image.affine, other.shape, other.affine).mean()
+    if share < LEAST_COVERED:
+        rule = f"a volume to be resampled covers at least {LEAST_COVERED:.0%} of the image's voxels"
+        yield other.where(rule, f"{share:.0%}: {found}", "correct its affine, or leave the case out")
+    else:
+        yield other.where(rule, found, "it will be resampled to the image's grid", "warning")
+
+
+def not_constant(volume: Volume) -> Iterator[Finding]:
+    """An image or label of one value teaches nothing."""
+    if is_constant(volume.values):
+        found = f"{volume.values.flat[0]:g} everywhere"
+        yield volume.where("a volume must not be constant", found, "export it again or leave the case out")
+
+
+def marks_something(mask: Volume) -> Iterator[Finding]:
+    """A mask has at least one voxel above zero."""
+    if not (mask.values > 0).any():
+        yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or leave it out")
+
+
+def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
+    """Of the lesion's voxels at most ``OUTSIDE_SHARE`` lie outside the mask; on other grids nothing is said."""
+    if not _on_one_grid(lesion, mask) or not (lesion.values > 0).any():
+        return
+    outside = float((mask.values[lesion.values > 0] <= 0).mean())
+    if outside > OUTSIDE_SHARE:
+        rule = f"a lesion lies inside the mask, but for {OUTSIDE_SHARE:.0%} of its voxels"
+        yield lesion.where(rule, f"{outside:.0%} outside", "look at lesion and mask, and correct one of them")
+
+
+def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
+    """The volume, its axes in RAS order, holds at least ``min_shape`` voxels."""
+    shape = ras_shape(volume.shape, volume.affine)
+    if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
+        rule = f"a volume holds at least {tuple(min_shape)} voxels (axes in RAS order)"
+        yield volume.where(rule, f"{shape}", "pad it or lower the patch size")
+
+
+def plausible_hu(label: Volume) -> Iterator[Finding]:
+    """A CT reaches below -200 and above 200 HU."""
+    low, high = float(label.values.min()), float(label.values.max())
+    if low > HU_MINIMUM or high < HU_MAXIMUM:
+        rule = f"a CT in HU reaches below {HU_MINIMUM} and above {HU_MAXIMUM}"
+        remedy = "convert it to HU (slope, offset 1024), or state the window of its own unit"
+        yield label.where(rule, f"{low:g} to {high:g}", remedy)
+
+
+def registered(image: Volume, label: Volume) -> Iterator[Finding]:
+    """No trial shift of the image raises the pair's mutual information; on other grids nothing is said."""
+    if not _on_one_grid(image, label):
+        return
+    source = image.values[0] if image.values.ndim == 4 else image.values
+    shift = suspicious_shift(source, label.values)
+    if shift is not None:
+        found = (
+            f"mutual information {shift.before:.3f} that grows to {shift.after:.3f} when the label is shifted by"
+            f" {shift.voxels:+d} voxels along its axis {shift.axis}"
+        )
+        yield label.where("image and label should be registered", found, "look at the pair and register it", "warning")
+
+
+def _on_one_grid(one: Volume, other: Volume) -> bool:
+    return one.shape == other.shape and grid_distance_mm(one.shape, one.affine, other.affine) <= GRID_TOLERANCE_MM
+
+
+def _read_mha(path: str, where: Where, nan_fill: float | None) -> Volume:
+    if importlib.util.find_spec("itk") is None:
+        remedy = "pip install itk, or convert with SimpleITK: WriteImage(ReadImage('x.mha'), 'x.nii.gz')"
+        raise VolumeError(where("MetaImage files are read by ITK", "no package itk", remedy))
+    from monai.transforms import LoadImage  # takes seconds to import, and only MetaImage needs it
+
+    try:
+        image = LoadImage(reader="ITKReader", image_only=True)(path)
+    except Exception as error:  # ITK raises RuntimeError and types of its own
+        raise VolumeError(where("the file must be readable by ITK", str(error), "export it again")) from error
+    values = image.numpy().astype(np.float32)
+    if nan_fill is not None:
+        values = np.where(np.isfinite(values), values, nan_fill)
+    if values.ndim != 3 or not np.isfinite(values).all():
+        found = f"{values.ndim} dimensions, {np.count_nonzero(~np.isfinite(values))} NaN or Inf"
+        raise VolumeError(where("a volume has 3 dimensions and finite voxels", found, "export it again"))
+    return Volume(where, values, image.affine.numpy())

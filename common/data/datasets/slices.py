@@ -1,0 +1,146 @@
+"""Training samples of 2-D methods: the slices of cached volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.data import CacheDataset
+from monai.transforms import Compose
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from common.errors import ConfigError, DataError
+from common.inferers import odd_neighbours, plane_axis, slabs
+from common.seeds import derive
+
+
+class SliceDataset(CacheDataset):
+    """Slices of all cases along one plane, with their neighbours as channels of the image (2.5-D).
+
+    The volumes are loaded and preprocessed once and kept in memory (4 bytes a voxel and image). Slices with less than
+    ``min_foreground`` of the mask are left out: a flat slice teaches nothing and has no variance to normalise by.
+
+    A sample is a function of (``seed``, epoch, index) alone, whichever process or worker draws it: ask with the pair
+    ``(epoch, index)`` that :class:`common.data.samplers.EpochSampler` gives, or with an index for epoch 0.
+
+    Args:
+        data: items with ``image``, ``label`` and ``case``.
+        transform: preprocessing of the volumes, without randomness; must give ``mask``.
+        augmentation: random transforms of a sample's (C, H, W) arrays, source and target together.
+        plane: sagittal, coronal or axial.
+        neighbours: slices a slab for the image, odd. The label is the central slice.
+        min_foreground: least share of a slice inside the mask.
+        seed: of the augmentation.
+        num_workers: threads that fill the cache.
+        keys: of ``image`` and ``label``, those that a sample holds.
+
+    Raises:
+        DataError: where no slice holds enough foreground.
+        ConfigError: for a wrong plane or number of neighbours, or where preprocessing gives no image, label or mask, or
+            draws at random, which cannot be cached.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable,
+        augmentation: Callable | None = None,
+        plane: str = "sagittal",
+        neighbours: int = 1,
+        min_foreground: float = 0.01,
+        seed: int = 0,
+        num_workers: int = 1,
+        keys: Sequence[str] = ("image", "label"),
+    ) -> None:
+        self.keys = tuple(keys)
+        self.axis = plane_axis(plane)
+        self.neighbours = odd_neighbours(neighbours)
+        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
+        self.seed = seed
+        self._require_arrays()
+        self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
+        self.slices = [
+            (number, int(index))
+            for number in range(len(self.data))
+            for index in torch.nonzero(self._foreground(number) >= min_foreground).flatten()
+        ]
+        if not self.slices:
+            raise DataError(
+                "training slices",
+                f"cover at least {min_foreground:.0%} of the mask",
+                f"none of {len(self.data)} cases",
+                "check the masks, or lower min_foreground",
+            )
+
+    def _require_arrays(self) -> None:
+        for number, item in enumerate(self._cache):
+            if missing := {*self.keys, "mask"} - item.keys():
+                rule = f"gives {', '.join(self.keys)} and mask through MONAI transforms without randomness"
+                value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
+                remedy = "add HeadMaskd or mask files; move chance to augmentation"
+                raise ConfigError("preprocessing", rule, value, remedy)
+
+    def _foreground(self, number: int) -> Tensor:
+        mask = self._volume(number, "mask")[0] > 0
+        return mask.float().mean(dim=[axis for axis in range(3) if axis != self.axis])
+
+    def _volume(self, number: int, key: str) -> Tensor:
+        value = self._cache[number][key]
+        return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:  # type: ignore[override]
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        number, place = self.slices[index]
+        centre = range(place, place + 1)
+        sample = {
+            key: slabs(self._volume(number, key), self.axis, self.neighbours if key == "image" else 1, centre)[0]
+            for key in self.keys
+        }
+        self.augmentation.set_random_state(seed=derive(self.seed, epoch, index) % 2**32)
+        sample = self.augmentation(sample)
+        plain = {k: v.as_tensor() if hasattr(v, "as_tensor") else v for k, v in sample.items()}
+        return {**plain, "case": self._cache[number].get("case", str(number))}
+
+
+class UnpairedSliceDataset(Dataset):
+    """Slices of two pools of cases that nothing pairs: ``image`` from pool A, ``label`` from pool B.
+
+    An epoch visits every slice of pool A once; the slice of pool B beside it is drawn anew each epoch from all of its
+    slices. Like in :class:`SliceDataset`, a sample follows from (``seed``, epoch, index) alone, and A and B are cropped
+    independently.
+
+    Args:
+        data: pool A, items with ``image`` and ``case``; a ``label`` serves preprocessing alone (the mask).
+        target_data: pool B, items with ``label`` and ``case``.
+        transform: preprocessing of both, with ``allow_missing_keys``.
+        augmentation: random transforms, with ``allow_missing_keys``.
+        seed: of drawing and augmentation.
+        **slicing: further arguments of :class:`SliceDataset` for both pools.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        target_data: Sequence[dict[str, Any]],
+        transform: Callable,
+        augmentation: Callable | None = None,
+        seed: int = 0,
+        **slicing: Any,
+    ) -> None:
+        self.seed = seed
+        self.sources = SliceDataset(data, transform, augmentation, seed=seed, keys=["image"], **slicing)
+        self.targets = SliceDataset(target_data, transform, augmentation, seed=seed + 1, keys=["label"], **slicing)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        source = self.sources[epoch, index]
+        target = self.targets[epoch, derive(self.seed, epoch, index) % len(self.targets)]
+        return {**source, "label": target["label"], "case": f"{source['case']}, {target['case']}"}

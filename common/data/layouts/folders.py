@@ -1,0 +1,168 @@
+"""Folder layouts: which files of a data set belong together, matched by the name of the case."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.data.datalist import Item
+from common.data.layouts.ixi import modality_folder, subject_files
+from common.errors import ConfigError, DataError
+from common.io.dicom.reading.headers import holds_series
+from common.io.reader import volume_path
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MASK = "mask"
+"""The one mask name that no case need have; any other was asked for, so that its absence is an error."""
+REGIONS = ("lesion", "nawm", "vessel")
+"""Region masks that are taken up where a case has them: lesions, normal-appearing white matter, enhanced vessels."""
+NIFTI = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    case_pattern: str
+    regions: tuple[str, ...]
+    suffixes: tuple[str, ...]
+
+
+CASE_FOLDERS = {
+    "folders": _Layout(r"[^.].*", (), NIFTI),
+    # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
+    "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
+    # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; converted files come first.
+    "synthrad2025": _Layout(r"[12](AB|HN|TH)[A-E]\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
+}
+IXI = "ixi"
+LAYOUTS = (*CASE_FOLDERS, IXI)
+DEFAULT_NAMES = {**dict.fromkeys(CASE_FOLDERS, ("mr", "ct")), IXI: ("PD", "T2")}
+"""Source and target of each layout where the user names none."""
+
+
+def find_cases(
+    root: str | Path,
+    layout: str,
+    source: str = "mr",
+    target: str | None = "ct",
+    mask: str | None = DEFAULT_MASK,
+    *,
+    patient_separator: str | None = None,
+) -> list[Item]:
+    """List the cases under ``root``, sorted by name, with absolute paths.
+
+    Args:
+        root: the folder of the cases, for SynthRAD also the folder of the region folders, for IXI that of ``IXI-PD``
+            and the other modalities.
+        layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``, or a folder ``ROOT/<case>/<name>`` with a DICOM
+            series; of one name alone also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025`` or ``ixi``
+            (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
+        source: the file name of the image without its suffix; several channels are separated by commas.
+        target: the file name of the label; None for inference, where cases have no label.
+        mask: the file name of the mask; None to leave masks out. Where no case has the default, they are left out.
+        patient_separator: the patient is the case's name before the first separator; otherwise the whole name.
+            A file ``patients.csv`` (columns ``case``, ``patient``) in ``root`` overrides both.
+
+    Raises:
+        ConfigError: unknown layout.
+        DataError: no folder, no cases, files that are missing (of IXI, subjects without all files are left out with a
+            warning) or stored twice, a case that patients.csv lacks.
+    """
+    if layout not in LAYOUTS:
+        raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
+    root = Path(os.path.abspath(root))
+    if not root.is_dir():
+        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --root")
+    names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
+    files = _ixi_files(root, names, mask) if layout == IXI else _folder_files(root, layout, names, mask)
+    patients = patients_of(root, list(files), patient_separator)
+    channels = names[: len(names) - bool(target)]
+    return [_item(case, patients[case], found, channels, target, mask) for case, found in files.items()]
+
+
+def _ixi_files(root: Path, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+    wanted = mask and (mask != DEFAULT_MASK or modality_folder(root, mask).is_dir())
+    return subject_files(root, [*names, *([mask] if mask and wanted else [])])
+
+
+def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
+    """The files of each case by their names: the required ones, and regions where a case has them."""
+    chosen = CASE_FOLDERS[layout]
+    folders = _case_folders(root, layout, chosen)
+    whole = {f.name: {names[0]: f} for f in folders if len(names) == 1 and _is_series(f, names[0], chosen.suffixes)}
+    if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
+        names = [*names, mask]
+    elif mask:
+        logger.info("%s: no case has a file '%s', so that the cases have no masks", root.name, mask)
+    _check_complete(root, [f for f in folders if f.name not in whole], names, chosen.suffixes)
+    found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *REGIONS)} for f in folders}
+    paths = {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
+    return {case: {**files, **whole.get(case, {})} for case, files in paths.items()}
+
+
+def _is_series(folder: Path, name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a case's folder holds the slices of its one volume itself."""
+    return _file(folder, name, suffixes) is None and holds_series(folder)
+
+
+def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
+    parents = [root, *(root / region for region in chosen.regions if (root / region).is_dir())]
+    found = [folder for parent in parents for folder in parent.iterdir() if folder.is_dir()]
+    folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
+    if not folders:
+        example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
+        remedy = f"expected folders such as ROOT/{example}: correct --root or --layout"
+        raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
+    return folders
+
+
+def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
+    found = volume_path(folder, name, suffixes)
+    several = [path for path in found if path.is_dir() or path.name.endswith(NIFTI)]
+    if len(several) > 1:
+        kinds = sorted((path.name.removeprefix(name) or "a DICOM folder" for path in several), key=len)
+        raise DataError(folder.name, f"'{name}' is one file", f"both {' and '.join(kinds)}", "remove one of them")
+    return found[0] if found else None
+
+
+def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes: tuple[str, ...]) -> None:
+    suffix = suffixes[-1] if ".mha" in suffixes else suffixes[0]
+    missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
+    if missing:
+        found = f"{len(missing)} missing: {', '.join(missing)}"
+        remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
+        raise DataError(root.name, f"every case has the files {', '.join(names)}", found, remedy)
+
+
+def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
+    """The patient of each case: of ``ROOT/patients.csv``, else the case's name as far as the separator.
+
+    Raises:
+        DataError: a table without the columns ``case`` and ``patient``, or a case that it lacks.
+    """
+    path = root / "patients.csv"
+    if not path.is_file():
+        return {case: case.split(separator)[0] if separator else case for case in cases}
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"case", "patient"} <= set(rows[0]):
+        found = f"the columns {sorted(rows[0]) if rows else 'of an empty file'}"
+        raise DataError("patients.csv", "its columns are case,patient", found, "correct its first line")
+    listed = {row["case"]: row["patient"] for row in rows if row["patient"]}
+    lacking = [case for case in cases if case not in listed]
+    if lacking:
+        raise DataError("patients.csv", "every case has a patient", f"none for {', '.join(lacking)}", "add them")
+    return {case: listed[case] for case in cases}
+
+
+def _item(
+    case: str, patient: str, files: dict[str, Path], channels: list[str], target: str | None, mask: str | None
+) -> Item:
+    images = [str(files[name]) for name in channels]
+    item: Item = {"case": case, "patient": patient, "image": images[0] if len(images) == 1 else images}
+    named = {"label": target, "mask": mask, **{region: region for region in REGIONS}}
+    return item | {key: str(files[name]) for key, name in named.items() if name in files}

@@ -1,1 +1,0 @@
-"""DICOM series: read with every check of their geometry and units, written as derived synthetic series."""

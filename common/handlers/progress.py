@@ -1,0 +1,43 @@
+"""How far a run is: a bar on the terminal, and events for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ignite.engine import Events
+from monai.handlers import TensorBoardStatsHandler, from_engine
+from monai.utils import CommonKeys
+from tqdm import tqdm
+
+from common import devices
+from common.engines import AdversarialTrainer
+
+
+class Progress:
+    """Handler that shows a progress bar over each epoch and, where asked, writes TensorBoard events.
+
+    Args:
+        run_dir: receives ``events/`` for TensorBoard.
+        tensorboard: whether to write them (loss a step, metrics an epoch).
+    """
+
+    def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
+        self.run_dir = run_dir
+        self.tensorboard = tensorboard
+        self._bar = tqdm(disable=True)
+
+    def attach(self, engine: AdversarialTrainer) -> None:
+        """Follow ``engine``, on the first process only."""
+        if devices.rank() == 0:
+            engine.add_event_handler(Events.EPOCH_STARTED, self._open)
+            engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
+            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self._bar.close())
+            if self.tensorboard:
+                loss = from_engine(CommonKeys.LOSS)
+                TensorBoardStatsHandler(log_dir=str(Path(self.run_dir, "events")), output_transform=loss).attach(engine)
+
+    def _open(self, engine: AdversarialTrainer) -> None:
+        state = engine.state
+        done = state.iteration - (state.epoch - 1) * state.epoch_length
+        title = f"epoch {state.epoch}/{state.max_epochs}"
+        self._bar = tqdm(total=state.epoch_length, initial=done, desc=title, unit="step", leave=False, mininterval=1)

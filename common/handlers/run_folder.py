@@ -1,0 +1,217 @@
+"""A run's folder: what is written when, what is moved aside, and how a run goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Events
+from monai.engines import Evaluator
+
+from common import checkpoints, devices
+from common.engines import AdversarialTrainer
+from common.errors import CheckpointError, OutputError
+from common.files import remove_unfinished, write_text, write_whole
+from common.handlers.checkpoint_saver import Saver
+from common.handlers.lock import LOCK_NAME, RunLock
+from common.handlers.signals import EndSignals
+from common.settings import running_config
+
+logger = logging.getLogger(__name__)
+LOG_NAME = "log.csv"
+RUN_NAME = "run.json"
+
+
+def run_dir(output_dir: str, variant: str = "") -> str:
+    """Where a run lives: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method."""
+    return str(Path(output_dir, "variants", variant) if variant else Path(output_dir))
+
+
+class RunFolder:
+    """Handler of the trainer that keeps the run on disk; attach it after the validation.
+
+    Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
+    ``models/last_checkpoint.pt`` (after each epoch, and in its midst on SIGTERM or SIGINT), ``log.csv`` (a row an
+    epoch) and ``run.json`` (the configuration and versions). A new run moves the one it finds to ``models/previous``.
+
+    Args:
+        run_dir: see :func:`run_dir`.
+        validator: its key metric decides what is best (``metric_cmp_fn``).
+        resume: go on with the run in ``run_dir`` rather than start anew.
+    """
+
+    def __init__(self, run_dir: str, validator: Evaluator, resume: bool = False) -> None:
+        self.root = Path(run_dir)
+        self.models = self.root / "models"
+        self.validator = validator
+        self.resume = resume
+        self.lock = RunLock(self.root, self.models)
+        self.signals = EndSignals()
+        self.saver = Saver()
+        self._rows: list[dict[str, Any]] = []
+
+    def attach(self, engine: AdversarialTrainer) -> None:
+        """Follow ``engine`` from its start to its end."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.leave_if_asked)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
+        engine.add_event_handler(Events.COMPLETED, self.complete)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
+
+    # ---- start --------------------------------------------------------------------------------------------------
+
+    def start(self, engine: AdversarialTrainer) -> None:
+        """Lock the folder, move or resume what it holds, and catch the signals that end a job."""
+        last = self.models / checkpoints.RESUME_NAME
+        if self.resume and not last.is_file():
+            remedy = "start anew with --resume false"
+            raise CheckpointError(str(last), "exists, to resume from it", "no such file", remedy)
+        if devices.rank() == 0:
+            self.lock.acquire()
+            remove_unfinished(self.models)
+            if not self.resume:
+                self._set_previous_aside()
+        devices.barrier()
+        if self.resume:
+            self._restore(engine, last)
+        if devices.rank() == 0:
+            self._write_settings()
+        self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
+        self.signals.catch()
+
+    def _set_previous_aside(self) -> None:
+        """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``.
+
+        What the bundle ships is no run and stays. In a release, whose weights are the ``model.pt``, all goes.
+        """
+        shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
+        held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
+        held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]
+        incoming = self.models / ".previous"  # exists where an earlier move was cut short
+        if not incoming.exists() and not any(path.name.endswith(".pt") for path in held):
+            return
+        incoming.mkdir(exist_ok=True)
+        for path in held:
+            if path != incoming:
+                shutil.move(str(path), incoming / path.name)
+        aside = incoming.rename(self.models / "previous")
+        logger.warning(f"{self.root} held a run: moved to {aside} (--resume true goes on with a run)")
+
+    def _write_settings(self) -> None:
+        import monai
+        import torch
+
+        about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
+        write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
+
+    def _restore(self, engine: AdversarialTrainer, last: Path) -> None:
+        saved = checkpoints.load(last)
+        if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
+            found = f"a file without {', '.join(missing)}"
+            raise CheckpointError(str(last), "is the checkpoint of a run", found, "start anew with --resume false")
+        engine.load_saved_state(saved["trainer"])
+        self.validator.state.best_metric = saved["best_metric"]
+        self.validator.state.best_metric_epoch = saved["best_metric_epoch"]
+        self._rows = [json.loads(row) for row in saved["log"]]
+        logger.info(f"resumed {last} after epoch {engine.state.epoch}, step {engine.state.iteration}")
+
+    # ---- while training -----------------------------------------------------------------------------------------
+
+    def complete_epoch(self, engine: AdversarialTrainer) -> None:
+        """Log the epoch and save the checkpoint, then leave if a signal asked for it."""
+        row = {"epoch": engine.state.epoch, **engine.state.metrics}
+        if self.validator.state.metrics and self.validator.state.epoch == engine.state.epoch:
+            row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
+        self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
+        if devices.rank() == 0:
+            if not self._validates():
+                self._save_weights(engine)
+            self._write_log()
+            self._save(engine)
+        self._leave(engine)
+
+    def keep_best(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
+        """After a validation: write ``model.pt`` if it was the best so far."""
+        state = validator.state
+        if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
+            state.best_metric_epoch = -1
+        if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
+            self._save_weights(engine)
+            logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
+
+    def _validates(self) -> bool:
+        """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
+        return bool(len(self.validator.data_loader))  # type: ignore[arg-type]
+
+    def _save_weights(self, engine: AdversarialTrainer) -> None:
+        with engine.deployed_weights():
+            for name, network in engine.method.kept().items():
+                weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+                checkpoints.save(weights, self.models / f"{name}.pt")
+
+    def leave_if_asked(self, engine: AdversarialTrainer) -> None:
+        """In the midst of an epoch, save and leave when a signal asked for it; at its end it is completed first."""
+        done = engine.state.iteration % engine.state.epoch_length
+        if self.signals.received is not None and done and done % engine.accumulation_steps == 0:
+            engine.finite.require()
+            if devices.rank() == 0:
+                self._save(engine)
+            self._leave(engine)
+
+    def _leave(self, engine: AdversarialTrainer) -> None:
+        if (number := self.signals.received) is not None:
+            self.saver.settle()
+            name = signal.Signals(number).name
+            logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true goes on from there")
+            self.release()
+            raise SystemExit(128 + number)
+
+    def _save(self, engine: AdversarialTrainer) -> None:
+        state = self.validator.state
+        content = {
+            "trainer": engine.state_to_save(),
+            "best_metric": float(state.best_metric),
+            "best_metric_epoch": state.best_metric_epoch,
+            "log": [json.dumps(row) for row in self._rows],
+        }
+        self.saver.save(content, self.models / checkpoints.RESUME_NAME)
+
+    def _write_log(self) -> None:
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+
+        def write(path: str) -> None:
+            with open(path, "w", newline="") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(self._rows)
+
+        write_whole(self.root / LOG_NAME, write)
+
+    # ---- end ----------------------------------------------------------------------------------------------------
+
+    def complete(self, engine: AdversarialTrainer) -> None:
+        """Wait for the last checkpoint, then give signals and lock back."""
+        try:
+            self.saver.settle()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Give signals and lock back."""
+        self.signals.give_back()
+        self.lock.release()
+
+    def fail(self, engine: AdversarialTrainer, error: BaseException) -> None:
+        """Release and let the error go on."""
+        try:
+            self.saver.settle()
+        except OutputError as other:
+            logger.error(str(other))
+        self.release()
+        raise error

@@ -1,0 +1,117 @@
+"""Progress of a cascade's training from stage to stage."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import Evaluator
+from monai.inferers import Inferer
+from torch import Tensor
+from tqdm import tqdm
+
+from common import checkpoints, devices
+from common.data.datasets.patches import VolumePatchDataset
+from common.engines.trainer import AdversarialTrainer
+from common.errors import ConfigError
+from common.methods.staged import StagedMethod
+from common.networks.cascade import Cascade
+
+logger = logging.getLogger(__name__)
+
+
+class Stages:
+    """Handler that leads a :class:`StagedMethod` from stage to stage; attach it before the run's folder.
+
+    Each stage is trained for ``epochs``. Where the next begins, the best weights of the one before are taken, the
+    search for the best validation begins anew, and the whole training volumes are stitched for it (kept in memory:
+    4 bytes a voxel of every case). A resumed run stitches them again, from the same weights.
+
+    Args:
+        dataset: of the training patches; receives the stitched volumes.
+        inferer: stitches a whole volume through the stages in use.
+        validator: whose best metric is forgotten at each change.
+        run_dir: holds ``models/model.pt``.
+        epochs: of every stage.
+    """
+
+    def __init__(
+        self, dataset: VolumePatchDataset, inferer: Inferer, validator: Evaluator, run_dir: str, epochs: int
+    ) -> None:
+        self.dataset = dataset
+        self.inferer = inferer
+        self.validator = validator
+        self.weights = Path(run_dir, "models", checkpoints.WEIGHTS_NAME)
+        self.epochs = epochs
+        self._stitched = 0
+
+    def attach(self, engine: AdversarialTrainer) -> None:
+        """Follow ``engine``.
+
+        Raises:
+            ConfigError: where its epochs are not those of all stages.
+        """
+        stages = len(self._method(engine).methods)
+        if engine.state.max_epochs != stages * self.epochs:
+            rule = f"is {self.epochs} epochs for each of {stages} stages, {stages * self.epochs}"
+            remedy = "give a multiple of the stages"
+            raise ConfigError("train::trainer::max_epochs", rule, engine.state.max_epochs, remedy)
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start_epoch)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
+
+    def start_epoch(self, engine: AdversarialTrainer) -> None:
+        """Enter the stage that this epoch belongs to.
+
+        Raises:
+            ConfigError: where a resumed run has other epochs a stage, and is not in its last.
+        """
+        method = self._method(engine)
+        stage = (engine.state.epoch - 1) // self.epochs
+        if engine.state.iteration == 0:
+            method.enter(0)
+        known = int(method.stage_epochs)  # type: ignore[arg-type]
+        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
+        longer = in_use == stage + 1 == len(method.methods)  # the last stage alone may go on for more epochs
+        if known not in (0, self.epochs) and not longer:
+            rule = f"is {known} for each stage, as in the run to resume"
+            raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
+        method.stage_epochs.fill_(self.epochs)  # type: ignore[operator]
+        if in_use <= stage:
+            # not so where a resumed checkpoint has taken the step already
+            devices.barrier()
+            engine.load_deployed(self._best_of(method.cascade, stage))
+            self.validator.state.best_metric_epoch = -1
+            logger.info(f"stage {stage + 1} of {len(method.methods)} begins, on the best weights of stage {stage}")
+        if stage and self._stitched != stage:
+            method.enter(stage - 1)
+            self._stitch(engine)
+            self._stitched = stage
+        method.enter(stage)
+
+    def _best_of(self, cascade: Cascade, stage: int) -> dict[str, Tensor]:
+        """The cascade's weights with the best ones of the stages before; a run that died may have saved later ones."""
+        later = tuple(f"stages.{number}." for number in range(stage, len(cascade.stages)))
+        best = checkpoints.load(self.weights)
+        kept = {name: value for name, value in best.items() if not name.startswith((*later, "in_use"))}
+        return {**cascade.state_dict(), **kept}
+
+    def complete_epoch(self, engine: AdversarialTrainer) -> None:
+        """Log the stage beside the losses."""
+        engine.state.metrics["stage"] = self._method(engine).stage + 1
+
+    def _stitch(self, engine: AdversarialTrainer) -> None:
+        """Give the dataset what the stages in use make of every whole volume."""
+        device: Any = engine.state.device
+        network = self._method(engine).cascade.eval()
+        cases = tqdm(range(len(self.dataset.shapes)), desc="stitching the stage before", unit="case", leave=False)
+        with torch.no_grad():
+            images = (self.dataset.volume(number)[None].to(device) for number in cases)
+            self.dataset.set_context([self.inferer(image, network)[0].cpu() for image in images])
+
+    @staticmethod
+    def _method(engine: AdversarialTrainer) -> StagedMethod:
+        assert isinstance(engine.method, StagedMethod)
+        return engine.method

@@ -1,0 +1,40 @@
+"""When a trainer validates, and on which weights."""
+
+from __future__ import annotations
+
+import torch
+from ignite.engine import Events
+from monai.engines import Evaluator
+from monai.handlers import ValidationHandler
+
+from common.engines.trainer import AdversarialTrainer
+
+
+class Validation(ValidationHandler):
+    """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on).
+
+    Validates after every ``interval`` epochs, and after the last, so that each run ends with a ``model.pt``.
+
+    Args:
+        interval: in epochs.
+        validator: the evaluator.
+        stage_epochs: of a method that trains in stages: validates after the last epoch of each, too.
+    """
+
+    def __init__(self, interval: int, validator: Evaluator, stage_epochs: int | None = None) -> None:
+        super().__init__(interval, validator)
+        self.stage_epochs = stage_epochs
+
+    def attach(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
+        """Follow ``engine``."""
+
+        def due(engine: AdversarialTrainer, epoch: int) -> bool:
+            last = epoch == engine.state.max_epochs or self.stage_epochs and epoch % self.stage_epochs == 0
+            return epoch % self.interval == 0 or bool(last)
+
+        engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
+
+    def __call__(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
+        """Validate now; whole volumes of many shapes are not compiled for."""
+        with engine.deployed_weights(), torch.compiler.set_stance("force_eager"):
+            super().__call__(engine)

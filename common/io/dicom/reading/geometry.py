@@ -1,0 +1,82 @@
+"""Where the voxels of a stack lie, or why that cannot be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import Finding, VolumeError, Where
+from common.grids import is_sheared
+from common.io.dicom.reading.orthogonal import OrthogonalGrid, orthogonal_grid
+from common.io.dicom.reading.stack import Stack
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+STRAIGHT_MM = 0.05
+"""How far a slice may lie from where even steps would put it; headers of one decimal keep it."""
+RESAMPLE = "give --resample_tilt true to resample onto an orthogonal grid"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The affine (4, 4) to RAS mm; ``resampling`` where the slices must be brought to that grid first, with a note."""
+
+    affine: np.ndarray
+    resampling: OrthogonalGrid | None = None
+    notes: tuple[Finding, ...] = ()
+
+
+def locate(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
+    """The affine of a stack whose slices follow each other in even steps along their normal.
+
+    Args:
+        stack: of at least two slices.
+        resample_tilt: other stacks get the grid of
+            :func:`common.io.dicom.reading.orthogonal.orthogonal_grid`, and a note.
+        where: for messages.
+
+    Raises:
+        VolumeError: uneven steps or a tilt without ``resample_tilt``, saying where and how many mm.
+    """
+    affine = _affine(stack)
+    fault = _fault(stack, affine)
+    if fault is None:
+        return Geometry(LPS_TO_RAS @ affine)
+    rule, found, remedy = fault
+    if not resample_tilt:
+        raise VolumeError(where(rule, found, remedy))
+    grid = orthogonal_grid(stack, where)
+    x, y, z = grid.shape
+    done = f"resampled onto an orthogonal grid of {x} x {y} x {z} voxels, {grid.step:.3f} mm from slice to slice"
+    return Geometry(LPS_TO_RAS @ grid.lps, grid, (where(rule, found, done, "warning"),))
+
+
+def _affine(stack: Stack) -> np.ndarray:
+    """To LPS, by the straight line of even steps that fits the positions best."""
+    plane, affine = stack.plane, np.eye(4)
+    affine[:3, 0], affine[:3, 1] = plane.across * plane.spacing[0], plane.down * plane.spacing[1]
+    first = stack.positions[0]
+    start, step = np.polynomial.polynomial.polyfit(np.arange(len(stack.positions)), stack.positions - first, 1)
+    affine[:3, 2], affine[:3, 3] = step, first + start
+    return affine
+
+
+def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
+    """Rule, value and remedy of what keeps the slices from being a box; None where they are one."""
+    steps = np.diff(stack.positions, axis=0)
+    gaps = steps @ stack.plane.normal
+    away = stack.positions - (affine[:3, 3] + np.arange(len(stack.positions))[:, None] * affine[:3, 2])
+    if np.abs(away @ stack.plane.normal).max() > STRAIGHT_MM:
+        at = int(gaps.argmax())
+        found = (
+            f"gaps from {gaps.min():.3f} to {gaps.max():.3f} mm, usually {np.median(gaps):.3f} mm; the widest between"
+            f" slices {at + 1} and {at + 2} of {len(gaps) + 1} ({stack.slices[at].name}, {stack.slices[at + 1].name})"
+        )
+        return "slices are evenly spaced", found, f"find the missing or doubled slice, or {RESAMPLE}"
+    if np.linalg.norm(away, axis=1).max() > STRAIGHT_MM or is_sheared(affine):
+        step = affine[:3, 2]
+        aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
+        degrees = np.degrees(np.arctan2(aside, gaps.mean()))
+        found = f"a tilt of {aside:.3f} mm a slice ({degrees:.2f} degrees)"
+        return "slices lie straight above each other", found, RESAMPLE
+    return None

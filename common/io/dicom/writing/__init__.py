@@ -1,0 +1,1 @@
+"""Writing of derived DICOM series: header, slices, pixels, references to the source."""

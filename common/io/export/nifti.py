@@ -1,0 +1,111 @@
+"""Synthetic volumes as NIfTI files on the grid of their source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from common.errors import OutputError
+from common.files import write_whole
+from common.io.export.volume import Volume
+from common.io.stored_values import to_stored
+
+DESCRIPTION_LENGTH = 79
+"""Characters that the ``descrip`` field of a NIfTI-1 header holds."""
+GRID_FIELDS = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
+"""What a header takes from its source, bit for bit; display window, intent and extensions stay the source's own."""
+SCANNER = 1
+"""NIfTI's code of coordinates in the scanner, as DICOM has them."""
+
+
+def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
+    """Write a volume on the grid of its source file: same shape, sform, qform, codes and voxel sizes, to the bit.
+
+    Args:
+        source: NIfTI file whose grid it is.
+        values: (X, Y, Z) in the target's unit.
+        path: to write; the name appears only when the file is whole.
+        dtype: stored type.
+        description: for the header, cut at 79 characters.
+
+    Raises:
+        OutputError: where the shape is not the source's, a value is not finite, or the folder cannot be written.
+    """
+    origin: Any = nib.load(source)
+    shape = origin.shape[:3]
+    if values.shape != shape:
+        raise OutputError(
+            f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a fault"
+        )
+    header = nib.Nifti1Header()
+    for name in GRID_FIELDS:
+        header[name] = origin.header[name]
+    _save(values, origin.affine, header, path, dtype, description)
+
+
+def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
+    """Write a volume on the grid of a source that is no NIfTI file; as :func:`save_like` otherwise.
+
+    Args:
+        affine: (4, 4), voxel indices to RAS mm.
+        values: (X, Y, Z) in the target's unit.
+        path: to write.
+        dtype: stored type.
+        description: for the header.
+
+    Raises:
+        OutputError: where a value is not finite, or the folder cannot be written.
+    """
+    header = nib.Nifti1Header()
+    header.set_data_shape(values.shape)
+    header.set_sform(affine, SCANNER)
+    header.set_qform(affine, SCANNER)
+    header.set_xyzt_units("mm")
+    _save(values, affine, header, path, dtype, description)
+
+
+class NiftiFormat:
+    """Volumes as ``.nii.gz`` of one stored type.
+
+    Args:
+        bundle: name and version, for the header.
+        dtype: stored type.
+    """
+
+    suffix = ".nii.gz"
+
+    def __init__(self, bundle: str, dtype: str) -> None:
+        self.description = f"SYNTHETIC {bundle}, not for clinical use"
+        self.dtype = dtype
+
+    def least_bytes(self, source: Path) -> int:
+        """What a volume needs at least; not known before it is compressed."""
+        return 0
+
+    def write(self, volume: Volume, path: Path) -> dict[str, Any]:
+        """Write one volume and return what its sidecar should say besides.
+
+        Raises:
+            OutputError: as :func:`save_like`.
+        """
+        if volume.is_series:
+            save_on(volume.affine, volume.values, path, self.dtype, self.description)
+        else:
+            save_like(volume.source, volume.values, path, self.dtype, self.description)
+        return {}
+
+
+def _save(
+    values: np.ndarray, affine: np.ndarray, header: nib.Nifti1Header, path: Path, dtype: str, description: str
+) -> None:
+    stored = to_stored(values, dtype, path.name)
+    image = nib.Nifti1Image(stored, affine, header, dtype=np.dtype(dtype))
+    image.header.set_slope_inter(1, 0)
+    image.header["descrip"] = description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
+    write_whole(path, lambda temporary: nib.save(image, temporary))

@@ -1,0 +1,5 @@
+"""Reading of NIfTI volumes with every check of header and values."""
+
+from common.io.nifti.reading import Header, read_header, read_values, read_volume
+
+__all__ = ["Header", "read_header", "read_values", "read_volume"]

@@ -1,0 +1,105 @@
+"""The fields of a NIfTI header, each judged before it is believed; every fault is a ``VolumeError``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from common.errors import Finding, VolumeError, Where
+from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, show_affine
+
+MAX_VALUES = 1024**3
+"""Most values a volume may hold (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
+MAX_DEFLATE_RATIO = 1032
+"""Deflate cannot compress further than 1032 to 1 (zlib's technical notes), so a header that claims more lies."""
+
+
+def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tuple[tuple[int, ...], int]:
+    """The dimensions on disk, and the number of channels: 1, or that of a declared fourth dimension."""
+    rank = int(raw["dim"][0])
+    dims = tuple(int(n) for n in raw["dim"][1 : 1 + max(rank, 0)])
+    if not 1 <= rank <= 7 or min(dims) < 1:
+        found = f"dim {[int(n) for n in raw['dim']]}"
+        raise VolumeError(where("every dimension must be positive", found, "export the file again"))
+    if rank not in (3, 4):
+        found = f"{rank}-D, {'x'.join(map(str, dims))}"
+        raise VolumeError(where("a volume has 3 dimensions, or 4 with channels", found, "export 3-D volumes"))
+    count = dims[3] if rank == 4 else 1
+    if count != (channels or 1):
+        rule = f"the fourth dimension must have length {channels or 1}"
+        remedy = "declare the channels, or split the time points or channels into files of their own"
+        raise VolumeError(where(rule, f"{count}, shape {'x'.join(map(str, dims))}", remedy))
+    return dims, count
+
+
+def stored_type(raw: nib.Nifti1Header, where: Where) -> tuple[np.dtype, int]:
+    """The type of the voxels on disk and the byte they begin at."""
+    smallest = 352 if raw.sizeof_hdr == 348 else 544
+    try:
+        dtype, offset = raw.get_data_dtype(), raw.get_data_offset()
+    except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
+        found = f"datatype {int(raw['datatype'])}, vox_offset {float(raw['vox_offset']):g}"
+        raise VolumeError(where("the header must be valid", found, "export the file again")) from error
+    if dtype.kind not in "iuf":
+        kind = {"c": "complex values", "V": f"datatype {int(raw['datatype'])} (RGB, RGBA, binary or unknown)"}
+        found, remedy = kind.get(dtype.kind, str(dtype)), "export one real-valued volume per channel"
+        raise VolumeError(where("voxels must be real numbers", found, remedy))
+    if offset < smallest:
+        found = f"vox_offset {offset}"
+        raise VolumeError(where(f"voxels must begin at byte {smallest} or later", found, "export the file again"))
+    return dtype, offset
+
+
+def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, where: Where) -> None:
+    """Refuse a header that claims more voxels than the limit, or than its file can hold."""
+    count, text = math.prod(dims), "x".join(map(str, dims))
+    if count > MAX_VALUES:
+        rule, found = f"a volume holds at most {MAX_VALUES} values", f"{count} from a header that claims {text}"
+        raise VolumeError(where(rule, found, "export the file again, or crop or resample it"))
+    needed, size = offset + count * dtype.itemsize, path.stat().st_size
+    if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith(".gz") else 1):
+        rule, found = f"a header that claims {text} {dtype} needs {needed} bytes", f"a file of {size}"
+        raise VolumeError(where(rule, found, "the file is truncated: copy or export it again"))
+
+
+def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Finding]]:
+    """Slope and intercept of the voxels, and findings about them."""
+    stored = float(raw["scl_slope"])
+    try:
+        slope, inter = raw.get_slope_inter()
+    except HeaderDataError as error:
+        raise VolumeError(where("the scaling must be finite", str(error), "export the file again")) from error
+    if slope is not None:
+        return slope, inter, []
+    remedy = "values are taken as stored, as the NIfTI standard says"
+    return 1.0, 0.0, [where("scl_slope should be a number other than 0", f"{stored:g}", remedy, "warning")]
+
+
+def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> tuple[np.ndarray, list[Finding]]:
+    """The sform, else the qform, else the assumption nibabel and MONAI make, and findings about the choice."""
+    sform, qform = raw.get_sform(coded=True)[0], _qform(raw)
+    warnings: list[Finding] = []
+    affine = sform if sform is not None else qform
+    if affine is None:
+        affine = raw.get_base_affine()
+        found = f"both codes 0; assumed {show_affine(affine)}"
+        remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
+        warnings.append(where("sform or qform should give the orientation", found, remedy, "warning"))
+    if not is_invertible(affine):
+        raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "set a valid sform"))
+    if sform is not None and qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:
+        found = f"sform {show_affine(sform)} and qform {show_affine(qform)}"
+        rule, remedy = "sform and qform should agree", "the sform is used: correct the file if that is wrong"
+        warnings.append(where(rule, found, remedy, "warning"))
+    return affine, warnings
+
+
+def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
+    try:
+        return raw.get_qform(coded=True)[0]
+    except (HeaderDataError, ValueError):
+        return np.full((4, 4), np.nan)  # set, but no rotation: fatal only where no sform stands in for it

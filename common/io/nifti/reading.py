@@ -1,0 +1,200 @@
+"""Safe reading of NIfTI volumes: the header is judged first, the voxels are read only when they can be trusted."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nibabel.arrayproxy import ArrayProxy
+
+import common.io.nifti.header_fields as fields
+from common.errors import Finding, VolumeError, Where
+from common.grids import is_sheared
+
+logger = logging.getLogger(__name__)
+
+READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The checked header of a volume.
+
+    ``affine`` maps voxel indices to millimetres (RAS+), ``spacing`` is its voxel size in millimetres, ``axcodes`` its
+    closest axes such as ``"LAS"``; ``stored`` is what nibabel needs to read the voxels: shape on disk, dtype, byte
+    offset, slope, intercept. ``warnings`` are the findings that do not forbid the use of the volume.
+    """
+
+    path: Path
+    case: str
+    shape: tuple[int, int, int]
+    channels: int
+    affine: np.ndarray
+    dtype: np.dtype
+    spacing: tuple[float, float, float]
+    axcodes: str
+    sheared: bool
+    stored: tuple
+    warnings: tuple[Finding, ...]
+
+
+def read_header(path: str | Path, case: str, channels: int | None = None) -> Header:
+    """Read and judge the header alone; nothing is allocated for the voxels.
+
+    Args:
+        path: a ``.nii`` or ``.nii.gz`` file.
+        case: the name of the case, for messages.
+        channels: the length of a fourth dimension, where one is meant; otherwise only length 1 is accepted.
+
+    Raises:
+        VolumeError: naming case, file, rule, value and remedy.
+    """
+    path = Path(path)
+    where = partial(Finding, case, path.name)
+    _check_file(path, where)
+    raw = _parse(path, where)
+    dims, count = fields.dimensions(raw, channels, where)
+    dtype, offset = fields.stored_type(raw, where)
+    fields.check_size(path, dims, dtype, offset, where)
+    slope, inter, notes = fields.scaling(raw, where)
+    affine, more = fields.best_affine(raw, dims[:3], where)
+    zooms = voxel_sizes(affine)
+    return Header(
+        path=path,
+        case=case,
+        shape=cast("tuple[int, int, int]", dims[:3]),
+        channels=count,
+        affine=affine,
+        dtype=dtype,
+        spacing=cast("tuple[float, float, float]", tuple(float(z) for z in zooms)),
+        axcodes="".join(nib.aff2axcodes(affine)),
+        sheared=is_sheared(affine),
+        stored=(dims, dtype, offset, slope, inter),
+        warnings=(*notes, *more),
+    )
+
+
+def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
+    """Read the scaled voxels, float32 of shape ``(X, Y, Z)``, or ``(C, X, Y, Z)`` where channels were declared.
+
+    The gzip checksum is verified as well. NaN and Inf are rejected, or replaced by ``nan_fill`` where that is given.
+
+    Raises:
+        VolumeError: truncated or damaged file, voxels that are not finite or do not fit float32.
+    """
+    where = partial(Finding, header.case, header.path.name)
+    try:
+        with _open(header.path) as stream:
+            values = np.asanyarray(ArrayProxy(stream, header.stored, mmap=False))
+            while stream.read(1 << 20):  # only at its end does gzip compare the checksum
+                pass
+    except READ_ERRORS as error:
+        raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
+    finite = np.isfinite(values)
+    if nan_fill is None and not finite.all():
+        found = f"{finite.size - np.count_nonzero(finite)} NaN or Inf of {finite.size} voxels"
+        raise VolumeError(where("voxels must be finite", found, "repair the file or give nan_fill"))
+    largest = max(float(values.max(initial=0, where=finite)), -float(values.min(initial=0, where=finite)))
+    if largest > float(np.finfo(np.float32).max):
+        raise VolumeError(where("values must fit float32", f"{largest:.3g}", "rescale the file"))
+    if nan_fill is not None:
+        values = np.where(finite, values, nan_fill)
+    values = values.astype(np.float32)
+    return np.moveaxis(values, 3, 0) if header.channels > 1 else values.reshape(header.shape)
+
+
+def read_volume(
+    path: str | Path, case: str, nan_fill: float | None = None, channels: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a volume after judging its header; whatever is odd but usable, such as a constant image, is logged.
+
+    Returns:
+        the values, float32 of shape ``(X, Y, Z)`` (``(C, X, Y, Z)`` with ``channels``), and the affine ``(4, 4)``.
+
+    Raises:
+        VolumeError: as ``read_header`` and ``read_values``.
+    """
+    header = read_header(path, case, channels)
+    values = read_values(header, nan_fill)
+    for finding in header.warnings:
+        logger.warning("%s", finding)
+    if is_constant(values):
+        logger.warning("%s (%s): every voxel is %g", case, header.path.name, values.flat[0])
+    return values, header.affine
+
+
+def is_constant(values: np.ndarray) -> bool:
+    """Whether all voxels hold the same value, so that there is nothing to learn from or to translate."""
+    return bool(values.min() == values.max())
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__} ({error})"
+
+
+def _check_file(path: Path, where: Where) -> None:
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        remedy = "convert it to NIfTI (pickled arrays such as .npy are never opened)"
+        raise VolumeError(where("a volume is a .nii or .nii.gz file", f"'{path.suffix}'", remedy))
+    if not path.exists():
+        raise VolumeError(where("the file must exist", f"no file at {path}", "correct the path"))
+    if path.is_dir():
+        raise VolumeError(where("a volume is a file", f"a directory at {path}", "give the file inside it"))
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except OSError as error:
+        raise VolumeError(where("the file must be readable", _reason(error), "check its permissions")) from error
+    if not start:
+        raise VolumeError(where("the file must not be empty", "0 bytes", "copy or export it again"))
+    _check_start(start, path.name.lower().endswith(".gz"), where)
+
+
+def _check_start(start: bytes, gzipped: bool, where: Where) -> None:
+    is_gzip, is_raw = start[:2] == b"\x1f\x8b", _header_size(start) is not None
+    if (is_gzip and gzipped) or (is_raw and not gzipped):
+        return
+    if start.lstrip().startswith(b"<"):
+        value, remedy = "a web page (HTML or XML)", "download it again, perhaps after logging in"
+    elif is_gzip:
+        value, remedy = "gzip data named .nii", "rename it to .nii.gz"
+    elif is_raw:
+        value, remedy = "uncompressed NIfTI named .nii.gz", "rename it to .nii"
+    else:
+        value, remedy = f"the bytes {start[:8]!r} at its start", "copy or export it again"
+    raise VolumeError(where("the content must be what the extension says", value, remedy))
+
+
+def _header_size(start: bytes) -> int | None:
+    sizes = {int.from_bytes(start[:4], order) for order in ("little", "big")}
+    return next((size for size in (348, 540) if size in sizes), None)
+
+
+def _parse(path: Path, where: Where) -> nib.Nifti1Header:
+    try:
+        with _open(path) as stream:
+            block = stream.read(540)
+    except READ_ERRORS as error:
+        raise VolumeError(where("the file must be complete", _reason(error), "copy or export it again")) from error
+    size = _header_size(block)
+    if size is None or len(block) < size:
+        found = f"{len(block)} bytes that are no NIfTI header"
+        raise VolumeError(where("the file must begin with a NIfTI header", found, "copy or export it again"))
+    raw = (nib.Nifti1Header if size == 348 else nib.Nifti2Header)(block[:size], check=False)
+    magic = bytes(raw["magic"])
+    if not magic.startswith((b"n+1", b"n+2")):
+        found, remedy = f"magic {magic!r}", "convert Analyze and .hdr/.img pairs to single-file NIfTI"
+        raise VolumeError(where("the file must be a single-file NIfTI", found, remedy))
+    return raw

@@ -1,0 +1,1 @@
+"""GAN methods: the named losses of generators and discriminators, for the one trainer."""

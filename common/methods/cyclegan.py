@@ -1,0 +1,104 @@
+"""CycleGAN: translation between two kinds of images of which no pairs are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from common.losses import AdversarialLoss, l1
+from common.methods.base import Batch, GanMethod, Losses
+from common.methods.image_pool import ImagePool
+
+
+class CycleGan(GanMethod):
+    """Two generators that undo each other, and a discriminator for each kind (Zhu et al. 2017, eq. 3).
+
+    A is the source (``image``), B the target (``label``); nothing pairs them. Named losses of the generators, each
+    computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``cycle`` =
+    E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2), ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2).
+
+    Args:
+        generator_ab: A -> B, the deployed one; (B, C, H, W[, D]) in and out, one shape.
+        generator_ba: B -> A.
+        discriminator_a: judges images of kind A; logits.
+        discriminator_b: of kind B.
+        loss_weights: by the names above.
+        adversarial_loss: least squares as published, or another.
+        pool_size: synthetic images each discriminator is reminded of.
+    """
+
+    def __init__(
+        self,
+        generator_ab: nn.Module,
+        generator_ba: nn.Module,
+        discriminator_a: nn.Module,
+        discriminator_b: nn.Module,
+        loss_weights: Mapping[str, float],
+        adversarial_loss: AdversarialLoss,
+        pool_size: int = 50,
+    ) -> None:
+        generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
+        discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
+        super().__init__(generators, discriminators, loss_weights)
+        self.adversarial_loss = adversarial_loss
+        self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
+
+    def kept(self) -> dict[str, nn.Module]:
+        """Both directions: ``model_backward`` translates B to A."""
+        return {**super().kept(), "model_backward": self.generators["generator_ba"]}
+
+    def to_a(self, image: Tensor) -> Tensor:
+        """An image of kind B as one of kind A."""
+        return self.generators["generator_ba"](image)
+
+    def to_b(self, image: Tensor) -> Tensor:
+        """An image of kind A as one of kind B."""
+        return self.generators["generator_ab"](image)
+
+    def judge(self, kind: str, image: Tensor) -> Tensor:
+        """Logits of an image being a real one of kind ``a`` or ``b``."""
+        return self.discriminators[f"discriminator_{kind}"](image)
+
+    def seen(self, image: Tensor, source: Tensor) -> Tensor:
+        """What a discriminator sees of an image that was made from ``source`` (itself, for a real one)."""
+        return image
+
+    def generate(self, batch: Batch) -> Losses:
+        """Both translations, the way back of each, and what each generator makes of its own kind."""
+        fakes = {"pred": self.to_b(batch["image"]), "fake_a": self.to_a(batch["label"])}
+        if self.uses("cycle"):
+            fakes |= {"cycle_a": self.to_a(fakes["pred"]), "cycle_b": self.to_b(fakes["fake_a"])}
+        if self.uses("identity"):
+            fakes |= {"identity_a": self.to_a(batch["image"]), "identity_b": self.to_b(batch["label"])}
+        return fakes
+
+    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+        """Each discriminator on real images of its kind and on synthetic ones from its pool."""
+        if not self.uses("adversarial"):
+            return {}
+        a, b = batch["image"], batch["label"]
+        pooled = {
+            "a": self.pools["a"](self.seen(fakes["fake_a"], b)),
+            "b": self.pools["b"](self.seen(fakes["pred"], a)),
+        }
+        real = {"a": self.seen(a, a), "b": self.seen(b, b)}
+        return {
+            f"discriminator_{kind}": self.adversarial_loss.discriminator(
+                self.judge(kind, real[kind]), self.judge(kind, pooled[kind])
+            )
+            for kind in ("a", "b")
+        }
+
+    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+        """Deceive both discriminators, undo each other, leave one's own target kind alone."""
+        losses = {}
+        if self.uses("adversarial"):
+            made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}
+            judged = (self.judge(kind, image) for kind, image in made.items())
+            losses["adversarial"] = torch.stack([self.adversarial_loss.generator(each) for each in judged]).sum()
+        for name in ("cycle", "identity"):
+            if self.uses(name):
+                losses[name] = l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])
+        return losses

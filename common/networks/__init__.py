@@ -1,0 +1,1 @@
+"""Generators and discriminators that several methods use; they need PyTorch and MONAI alone."""

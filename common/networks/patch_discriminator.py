@@ -1,0 +1,37 @@
+"""The patch discriminator of Isola et al. 2017."""
+
+from __future__ import annotations
+
+from monai.networks.layers.factories import Conv, Norm
+from torch import Tensor, nn
+
+from common.networks.initialisation import normal_
+
+
+class PatchGanDiscriminator(nn.Module):
+    """Judges overlapping patches, 70x70 with three layers (Isola et al. 2017, appendix 6.1.2): C64-C128-C256-C512-1.
+
+    Input (B, C, H, W[, D]), source and target stacked; output (B, 1, H', W'[, D']) logits.
+
+    Args:
+        in_channels: of source and target together.
+        width: features of the first layer.
+        layers: with stride 2; a last layer and the output follow at stride 1.
+        spatial_dims: 2 or 3.
+    """
+
+    def __init__(self, in_channels: int = 2, width: int = 64, layers: int = 3, spatial_dims: int = 2) -> None:
+        super().__init__()
+        conv, norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
+        blocks: list[nn.Module] = [conv(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        count = width
+        for layer in range(1, layers + 1):
+            before, count = count, min(width * 2**layer, width * 8)
+            blocks += [conv(before, count, 4, 2 if layer < layers else 1, 1, bias=False), norm(count)]
+            blocks.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*blocks, conv(count, 1, 4, 1, 1))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every patch being real."""
+        return self.layers(x)

@@ -1,0 +1,29 @@
+"""Strict loading: a network that refuses weights with other keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from common.errors import CheckpointError
+
+
+def refuse_other_weights(network: nn.Module) -> None:
+    """Let a network refuse weights with other keys whoever loads them: servers do so with ``strict=False``.
+
+    They would answer from weights that were drawn at random.
+    """
+    network.register_load_state_dict_post_hook(_require_all_keys)
+
+
+def _require_all_keys(network: nn.Module, keys: Any) -> None:
+    """Raise for keys that ``load_state_dict`` found missing or unexpected.
+
+    Raises:
+        CheckpointError: names the first.
+    """
+    found = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
+    if found:
+        rule, remedy = "have the keys of the network", "give the weights of this network_def"
+        raise CheckpointError(f"weights of {type(network).__name__}", rule, "; ".join(found), remedy)

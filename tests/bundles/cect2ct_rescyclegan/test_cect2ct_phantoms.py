@@ -1,0 +1,124 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from cect2ct_rescyclegan.phantoms import write_cect2ct
+
+from common.data.datalist import load_datalist
+from common.phantoms import head_anatomy
+from common.phantoms.sets import case_seed
+
+SPACING = 5.0
+CASES = 12
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantoms") / "set"
+    write_cect2ct(root, cases=CASES, spacing=SPACING, seed=7)
+    return root
+
+
+@pytest.fixture(scope="module")
+def lists(written):
+    return load_datalist(written / "datalist.json")
+
+
+def voxels(path):
+    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+
+
+def bone_dice(root, case):
+    """Overlap of what is bone in the CECT and in the CT; the upper half, which the shift does not take out of view."""
+    first, second = (voxels(root / case / f"{name}.nii.gz")[..., 20:] > 600 for name in ("cect", "ct"))
+    return 2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second))
+
+
+def test_layout(written):
+    names = sorted(str(path.relative_to(written)) for path in written.rglob("*") if path.is_file())
+    files = [f"phantom_{i:03d}/{name}.nii.gz" for i in range(CASES) for name in ("cect", "ct", "mask", "vessel")]
+    assert names == ["datalist.json", "dataset.json", *files]
+    assert [path.name for path in written.parent.iterdir()] == ["set"]
+    for name, dtype in (("cect", np.int16), ("ct", np.int16), ("mask", np.uint8), ("vessel", np.uint8)):
+        image = nib.Nifti1Image.from_filename(written / "phantom_003" / f"{name}.nii.gz")
+        assert image.shape == (40, 48, 40)
+        assert image.get_data_dtype() == dtype
+        assert image.header["descrip"].item() == b"SYNTHETIC phantom, not a patient"
+
+
+def test_the_datalist_has_pools_for_training_and_pairs_for_the_rest(written, lists):
+    assert {key: len(items) for key, items in lists.items()} == {
+        "training_A": 8,
+        "training_B": 8,
+        "validation": 2,
+        "test": 2,
+    }
+    assert [item["case"] for item in lists["training_A"]] == [item["case"] for item in lists["training_B"]]
+    first = lists["training_A"][0]
+    folder = written / first["case"]
+    assert first == {
+        "case": folder.name,
+        "patient": folder.name,
+        "image": str(folder / "cect.nii.gz"),
+        "mask": str(folder / "mask.nii.gz"),
+    }
+    assert lists["training_B"][0]["image"] == str(folder / "ct.nii.gz")
+    assert lists["training_B"][0].keys() == {"case", "patient", "image"}
+    pair = lists["test"][0]
+    folder = written / pair["case"]
+    files = {"image": "cect", "label": "ct", "mask": "mask", "vessel": "vessel"}
+    assert {key: pair[key] for key in files} == {k: str(folder / f"{name}.nii.gz") for k, name in files.items()}
+    assert not (written / "datalist.json").read_text().count(str(written))
+
+
+def test_training_pairs_are_misaligned_and_the_others_exact(written, lists):
+    motions = json.loads((written / "dataset.json").read_text())["ct_motion"]
+    for item in lists["training_A"]:
+        shift, turn = (np.linalg.norm(motions[item["case"]][key]) for key in ("move_mm", "turn_degrees"))
+        assert 2.0 <= shift <= 4.0
+        assert 1.5 <= turn <= 3.0
+        assert bone_dice(written, item["case"]) < 0.92
+    for item in lists["validation"] + lists["test"]:
+        assert motions[item["case"]] == {"move_mm": [0, 0, 0], "turn_degrees": [0, 0, 0]}
+        assert bone_dice(written, item["case"]) > 0.98
+
+
+def test_the_ct_of_a_training_case_lies_as_dataset_json_says(written, lists):
+    case = lists["training_B"][0]["case"]
+    motion = json.loads((written / "dataset.json").read_text())["ct_motion"][case]
+    seed = case_seed(7, int(case[-3:]))
+    ct = voxels(written / case / "ct.nii.gz")
+    still = head_anatomy(seed, SPACING)
+    moved = head_anatomy(seed, SPACING, tuple(motion["move_mm"]), tuple(motion["turn_degrees"]))
+    errors = [np.count_nonzero((ct > -500) != anatomy.head) for anatomy in (still, moved)]
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_masks_belong_to_the_cect(written, lists):
+    folder = written / lists["training_A"][0]["case"]
+    cect, mask, vessel = (voxels(folder / f"{name}.nii.gz") for name in ("cect", "mask", "vessel"))
+    assert set(np.unique(mask)) == set(np.unique(vessel)) == {0, 1}
+    assert not (vessel & ~mask & 1).any()
+    assert np.mean((cect > -500) == (mask > 0)) > 0.97
+    # At 5 mm only sinuses and carotids fill half a voxel; iodine lifts them far above brain.
+    assert 20 < vessel.sum() < 400
+    assert np.median(cect[vessel > 0]) > 100
+
+
+def test_vessels_stand_out_from_the_aligned_ct_alone(written, lists):
+    item = lists["test"][0]
+    difference = voxels(item["image"]).astype(float) - voxels(item["label"])
+    vessel, mask = voxels(item["vessel"]) > 0, voxels(item["mask"]) > 0
+    assert 80 < difference[vessel].mean() < 400
+    assert -1 < np.median(difference[mask & ~vessel]) < 6
+
+
+def test_three_cases_are_one_of_each_section(tmp_path):
+    write_cect2ct(tmp_path / "set", cases=3, spacing=8.0, seed=7)
+    assert {k: len(v) for k, v in load_datalist(tmp_path / "set" / "datalist.json").items()} == {
+        "training_A": 1,
+        "training_B": 1,
+        "validation": 1,
+        "test": 1,
+    }

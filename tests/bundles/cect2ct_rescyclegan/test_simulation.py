@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+from cect2ct_rescyclegan.simulation import CectCtPair
+
+from common.errors import ConfigError
+from common.phantoms.scanner import Scanner
+from common.phantoms.simulate import Pose
+
+COARSE = Pose(spacings_mm=[8.0], turn_probability=0)
+WHOLE = {
+    "pose": Pose(spacings_mm=[3.0], turn_probability=0), "scanner": Scanner(thick_probability=0, cut_mm=[0, 0, 0, 0]),
+}  # fmt: skip
+STILL = {"hu_spread": 0, "noise_hu": [0, 0], "target_noise_hu": [0, 0], "blur_mm": [0, 0], "tissue_hu": {}}
+SEED = 4
+
+
+def anatomy():
+    """The head of ``SEED`` in cases that are scanned whole."""
+    pair, rng = CectCtPair(**WHOLE), np.random.default_rng(SEED)
+    return pair.variety(pair.pose.head(rng), rng)
+
+
+@pytest.fixture(scope="module")
+def fractions():
+    return anatomy().fractions
+
+
+@pytest.fixture(scope="module")
+def iodine():
+    """200 HU in all blood, 12 in muscle; no noise, and nobody differs from the tables."""
+    settings = STILL | {"artery_hu": [200, 200], "vein_share": [1, 1], "tissue_hu": {"muscle": [12, 12]}}
+    return CectCtPair(**WHOLE, **settings)(SEED)
+
+
+# ---- seeds and grids ------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_gives_the_same_bits():
+    one, other = (CectCtPair(pose=COARSE)(7) for _ in range(2))
+    assert one.keys() == {"image", "label", "mask", "vessel", "spacing"}
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_seeds_give_other_images():
+    one, other = (CectCtPair(pose=COARSE)(seed)["image"] for seed in (7, 8))
+    assert one.shape != other.shape or np.abs(one - other).mean() > 10
+
+
+def test_volumes_share_a_grid_of_single_precision():
+    volumes = ("image", "label", "mask", "vessel")
+    for seed in range(3):
+        case = CectCtPair(pose=COARSE)(seed)
+        assert len({case[name].shape for name in volumes}) == 1
+        assert {case[name].dtype for name in volumes} == {np.dtype(np.float32)}
+        assert set(np.unique(case["mask"])) == {0, 1}
+        assert np.median(case["image"][case["mask"] == 0]) == pytest.approx(-1000, abs=5)
+        assert case["image"].min() >= -1024
+
+
+def test_thick_slices_show_in_the_spacing():
+    case = CectCtPair(pose=COARSE, scanner=Scanner(thick_probability=1, thickness=[2, 2]))(1)
+    assert sorted(case["spacing"].tolist()) == [8, 8, 16]
+
+
+# ---- what iodine does, and what it leaves alone ---------------------------------------------------------------------
+
+
+def test_blood_gains_what_was_drawn_and_muscle_too(iodine, fractions):
+    """The kernel keeps sums, so that in all each vessel gains its volume times 200 HU."""
+    added = iodine["image"] - iodine["label"]
+    expected = 200 * fractions["vessel"].sum() + 12 * fractions["muscle"].sum()
+    assert added.sum() == pytest.approx(expected, rel=1e-3)
+    assert np.median(added[fractions["vessel"] > 0.99]) == pytest.approx(200, abs=4)
+    assert np.median(added[fractions["muscle"] > 0.999]) == pytest.approx(12, abs=0.01)
+
+
+def test_the_target_has_blood_without_contrast_medium(iodine, fractions):
+    blood = iodine["label"][fractions["vessel"] > 0.99]
+    assert blood.size > 100
+    assert np.median(blood) == pytest.approx(43, abs=2)
+    spread = [CectCtPair(**WHOLE, **STILL | {"hu_spread": 1})(seed) for seed in (1, 2)]
+    assert all(35 <= np.median(case["label"][case["vessel"] > 0]) <= 55 for case in spread)
+
+
+def test_the_vessel_mask_is_where_vessels_fill_most_of_a_voxel(iodine, fractions):
+    assert np.array_equal(iodine["vessel"] > 0, fractions["vessel"] > 0.5)
+    assert iodine["image"][iodine["vessel"] > 0].mean() > iodine["label"][iodine["vessel"] > 0].mean() + 100
+
+
+def test_nothing_else_changes(iodine, fractions):
+    """Bone, fat, fluid and air without blood or muscle within two voxels."""
+    added = np.abs(iodine["image"] - iodine["label"])
+    for name in ("skull", "fat", "csf", "background"):
+        pure = fractions[name] == 1
+        assert pure.sum() > 100, name
+        assert added[pure].mean() < 0.01, name
+
+
+def test_veins_have_their_share_of_the_arteries():
+    settings = STILL | {"artery_hu": [300, 300], "vein_share": [0.5, 0.5]}
+    case, head = CectCtPair(**WHOLE, **settings)(SEED), anatomy()
+    added, full = case["image"] - case["label"], head.fractions["vessel"] > 0.99
+    assert np.median(added[full & (head.veins > 0.99)]) == pytest.approx(150, abs=4)
+    assert added.max() == pytest.approx(300, abs=15)
+
+
+def test_a_share_of_cases_has_no_contrast_medium_at_all():
+    pair = CectCtPair(pose=COARSE, plain_probability=0.5, shared_noise=True)
+    added = [np.abs(case["image"] - case["label"]).max() for case in map(pair, range(5))]
+    assert 0 < sum(most == 0 for most in added) < 5
+    assert all(most == 0 or most > 10 for most in added)
+
+
+# ---- noise ----------------------------------------------------------------------------------------------------------
+
+
+def test_noise_of_either_scan_is_its_own():
+    """Standard deviations of 9 and 12 HU apart from each other: their difference has 15."""
+    settings = STILL | {"noise_hu": [9, 9], "target_noise_hu": [12, 12], "artery_hu": [0, 0]}
+    case = CectCtPair(**WHOLE, **settings)(SEED)
+    quiet = CectCtPair(**WHOLE, **STILL | {"artery_hu": [0, 0]})(SEED)
+    inside = (quiet["label"] > -900) & (quiet["label"] < 1000)
+    noise, target = (case[name][inside] - quiet[name][inside] for name in ("image", "label"))
+    assert noise.std() == pytest.approx(9, rel=0.03)
+    assert target.std() == pytest.approx(12, rel=0.03)
+    assert (noise - target).std() == pytest.approx(15, rel=0.03)
+
+
+def test_shared_noise_leaves_the_enhancement_alone(iodine):
+    settings = STILL | {"artery_hu": [200, 200], "vein_share": [1, 1], "tissue_hu": {"muscle": [12, 12]}}
+    noisy = CectCtPair(**WHOLE, **settings | {"noise_hu": [20, 20], "shared_noise": True})(SEED)
+    inside = noisy["label"] > -900  # below, the scanner's range may cut one of both
+    added = (case["image"] - case["label"] for case in (noisy, iodine))
+    noisy_added, added = (each[inside] for each in added)
+    np.testing.assert_allclose(noisy_added, added, atol=1e-2)
+    assert (noisy["label"] - iodine["label"])[inside].std() == pytest.approx(20, rel=0.03)
+
+
+# ---- misregistration ------------------------------------------------------------------------------------------------
+
+
+def test_the_unenhanced_head_is_moved_as_far_as_was_drawn(iodine):
+    settings = STILL | {"artery_hu": [200, 200], "vein_share": [1, 1], "tissue_hu": {"muscle": [12, 12]}}
+    moved = CectCtPair(**WHOLE, **settings | {"misregistration_mm": [10, 10]})(SEED)
+    assert np.array_equal(moved["image"], iodine["image"])
+    spectra = [np.fft.fftn(case["label"] + 1000) for case in (moved, iodine)]
+    match = np.fft.ifftn(spectra[0] * spectra[1].conj()).real
+    best = np.array(np.unravel_index(match.argmax(), match.shape))
+    shift = np.where(best > np.array(match.shape) / 2, best - match.shape, best) * 3.0
+    assert np.linalg.norm(shift) == pytest.approx(10, abs=2.2)
+
+
+# ---- mistakes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["artery_hu", "vein_share", "noise_hu", "target_noise_hu", "blur_mm", "misregistration_mm"]
+)
+def test_swapped_ranges_are_refused(name):
+    with pytest.raises(ConfigError, match=rf"{name}: is a range \[low, high\], but got \[9, 1\]; swap"):
+        CectCtPair(pose=COARSE, **{name: [9, 1]})(0)
+
+
+def test_swapped_ranges_of_tissues_are_refused_by_name():
+    with pytest.raises(ConfigError, match=r"tissue_hu::muscle: is a range \[low, high\], but got \[9, 1\]"):
+        CectCtPair(pose=COARSE, tissue_hu={"muscle": [9, 1]})(0)
+
+
+def test_tissues_are_known():
+    with pytest.raises(ConfigError, match=r"tissue_hu: names tissues, of vessel, .*, but got \['gland'\]; correct"):
+        CectCtPair(tissue_hu={"gland": [0, 9]})

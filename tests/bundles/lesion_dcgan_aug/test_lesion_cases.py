@@ -1,0 +1,151 @@
+import json
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+from lesion_dcgan_aug.data.cases import find_patches, lesion_cases, split_lesions
+from lesion_dcgan_aug.data.checks import check_patches
+
+from common.errors import DataError
+
+CLASSES = ["cyst", "met"]
+
+
+def patch(seed, shape=(64, 64, 1)):
+    return np.random.default_rng(seed).normal(50, 30, shape).astype(np.float32)
+
+
+def save(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Ten patches of each class, two of each patient."""
+    for k, name in enumerate(CLASSES):
+        for number in range(10):
+            save(tmp_path / "data" / name / f"p{number}.nii.gz", patch(100 * k + number))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def patients(root):
+    rows = [f"{name}_p{number},{name}{number // 2}" for name in CLASSES for number in range(10)]
+    (root / "patients.csv").write_text("case,patient\n" + "\n".join(rows) + "\n")
+    return root
+
+
+def cases(root, tmp_path, **settings):
+    own = {"demo_data": str(tmp_path / "demo"), "phantoms": None, "run_dir": str(tmp_path / "run"), "classes": CLASSES}
+    return lesion_cases(str(root), **{**own, **settings})
+
+
+def listed(root, tmp_path, **changes):
+    """A datalist of all patches, item 3 of the training changed."""
+    items = find_patches(root, CLASSES, True)
+    lists = {"training": items[:6] + items[10:16], "validation": items[6:8] + items[16:18], "test": []}
+    lists["training"][3] = {
+        key: value for key, value in {**lists["training"][3], **changes}.items() if value is not None
+    }
+    (tmp_path / "mine.json").write_text(json.dumps(lists))
+    return {"datalist": str(tmp_path / "mine.json")}
+
+
+def test_a_folder_a_class_with_patients(patients, tmp_path):
+    lists = cases(patients, tmp_path)
+    owners = {key: {item["patient"] for item in items} for key, items in lists.items()}
+    assert {key: len(own) for key, own in owners.items()} == {"training": 6, "validation": 2, "test": 2}
+    assert len(set.union(*owners.values())) == 10
+    for items in lists.values():
+        assert {item["class"] for item in items} == set(CLASSES)
+        assert len(items) == 2 * len({item["patient"] for item in items})
+
+
+def test_the_split_is_written_and_kept(patients, tmp_path):
+    first = cases(patients, tmp_path)
+    save(patients / "cyst" / "late.nii.gz", patch(999))
+    (patients / "patients.csv").open("a").write("cyst_late,someone\n")
+    assert cases(patients, tmp_path, keep_split=True) == first
+    assert sum(map(len, cases(patients, tmp_path).values())) == 21
+
+
+def test_missing_patients_are_refused_unless_told_that_each_file_is_one(root, tmp_path):
+    rule = (
+        "says whose lesion each patch is, so that no patient stands on both sides of a split, but got no patients.csv"
+    )
+    with pytest.raises(DataError, match=f"{rule}; add .*or give --one_patient_per_file true"):
+        cases(root, tmp_path)
+    lists = cases(root, tmp_path, one_patient_per_file=True)
+    assert sum(len({item["patient"] for item in items}) for items in lists.values()) == 20
+
+
+def test_a_csv_with_patients(root, tmp_path):
+    rows = [f"{name}/p{n}.nii.gz,{name},{name}{n // 2}" for name in CLASSES for n in range(10)]
+    (root / "patches.csv").write_text("file,class,patient\n" + "\n".join(rows) + "\n")
+    items = find_patches(root, CLASSES)
+    assert len({item["case"] for item in items}) == 20, "equal file names of two classes are told apart"
+    assert [item["patient"] for item in items[:3]] == ["cyst0", "cyst0", "cyst1"]
+    (root / "patches.csv").write_text("file,class,patient\n" + "\n".join([*rows[:4], "met/p0.nii.gz,met,"]) + "\n")
+    with pytest.raises(DataError, match=r"patches.csv, line 6: says whose lesion.*but got no patient; add it, or give"):
+        find_patches(root, CLASSES)
+    (root / "patches.csv").write_text("path,kind\na,b\n")
+    with pytest.raises(DataError, match=r"its columns are file,class,patient, but got the columns \['kind', 'path'\]"):
+        find_patches(root, CLASSES)
+
+
+def test_a_datalist_without_patients_is_refused_too(root, tmp_path):
+    with pytest.raises(DataError, match=r"mine.json: says whose lesion.*but got none for 1, first cyst_p3"):
+        cases(root, tmp_path, **listed(root, tmp_path, patient=None))
+    lists = cases(root, tmp_path, one_patient_per_file=True, **listed(root, tmp_path, patient=None))
+    assert lists["training"][3]["patient"] == "cyst_p3"
+
+
+def test_a_patient_in_training_and_validation_is_a_leak(root, tmp_path):
+    with pytest.raises(
+        DataError, match=r"one list only \(leak\), but got patient 'cyst_p6' in training and validation"
+    ):
+        cases(root, tmp_path, **listed(root, tmp_path, patient="cyst_p6"))
+
+
+def test_an_unknown_class_is_named(root, tmp_path):
+    with pytest.raises(DataError, match="cyst_p3: has a class, one of cyst, met, but got 'abscess'"):
+        cases(root, tmp_path, **listed(root, tmp_path, **{"class": "abscess"}))
+
+
+def test_a_class_without_patches_is_named(patients, tmp_path):
+    with pytest.raises(DataError, match="class abscess: has at least two patches in every section, but got training 0"):
+        cases(patients, tmp_path, classes=[*CLASSES, "abscess"])
+
+
+def test_patches_of_mixed_size_or_depth_and_constant_ones_are_all_named(patients, tmp_path):
+    save(patients / "cyst" / "p1.nii.gz", patch(1, (64, 48, 1)))
+    save(patients / "cyst" / "p2.nii.gz", patch(1, (64, 64, 3)))
+    save(patients / "met" / "p3.nii.gz", np.full((64, 64, 1), 7.0, np.float32))
+    with pytest.raises(DataError) as caught:
+        cases(patients, tmp_path)
+    said = str(caught.value)
+    assert "3 errors in 3 cases" in said
+    assert "cyst_p1 (p1.nii.gz): a patch has 64 x 64 x 1 voxels, but got 64 x 48 x 1; " in said
+    assert "cyst_p2 (p2.nii.gz): a patch has 64 x 64 x 1 voxels, but got 64 x 64 x 3; " in said
+    assert "met_p3 (p3.nii.gz): a patch must not be constant, but got 7 everywhere; leave it out" in said
+
+
+def test_copies_across_patients_are_errors_and_within_one_warnings(patients):
+    save(patients / "met" / "p9.nii.gz", patch(0))  # cyst_p0 of patient cyst0
+    save(patients / "cyst" / "p3.nii.gz", patch(2))  # cyst_p2, of the same patient cyst1
+    findings = check_patches(find_patches(patients, CLASSES), 64)
+    found = {finding.case: finding for finding in findings}
+    assert found["met_p9"].severity == "error"
+    assert re.search("but got a copy of cyst_p0 of patient cyst0; remove one, or give both", str(found["met_p9"]))
+    assert found["cyst_p3"].severity == "warning"
+    assert len(findings) == 2
+
+
+def test_patients_with_equal_classes_are_split_among_themselves():
+    items = [{"case": f"{name}{n}", "patient": f"{name}{n}", "class": name} for name in CLASSES for n in range(4)]
+    for seed in range(10):
+        lists = split_lesions(items, (0.5, 0.25, 0.25), seed)
+        for key, count in {"training": 2, "validation": 1, "test": 1}.items():
+            assert [sum(item["class"] == name for item in lists[key]) for name in CLASSES] == [count, count]

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from lesion_dcgan_aug.liver import EXTENT_MM, LESIONS, liver
+from scipy import ndimage
+
+from common.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def patients():
+    return [liver(seed, 2.0) for seed in range(12)]
+
+
+def lesions(patients, name):
+    """HU of each lesion's core and rim, its surroundings, and the edge's steepness."""
+    found = []
+    for patient in patients:
+        components, count = ndimage.label(patient.masks[name])
+        for number in range(1, count + 1):
+            mask = components == number
+            core = ndimage.binary_erosion(mask, iterations=2)
+            rim = mask & ~ndimage.binary_erosion(mask, iterations=1)
+            around = ndimage.binary_dilation(mask, iterations=5) & ~ndimage.binary_dilation(mask, iterations=3)
+            if core.sum() >= 5:
+                values = [patient.ct[part] for part in (core, rim, around)]
+                found.append([*(part.mean() for part in values), values[1].max(), values[0].std()])
+    return np.array(found)
+
+
+def test_a_patient_is_a_pure_function_of_the_seed():
+    one, again, other = liver(3, 3.0), liver(3, 3.0), liver(4, 3.0)
+    assert np.array_equal(one.ct, again.ct)
+    assert all(np.array_equal(one.masks[name], again.masks[name]) for name in LESIONS)
+    assert not np.array_equal(one.ct, other.ct)
+
+
+def test_the_grid_is_in_mm_around_the_middle():
+    patient = liver(0, 2.0)
+    assert patient.ct.shape == (60, 60, 24), "slices are 2.5 mm apart"
+    assert patient.affine.diagonal().tolist() == [2.0, 2.0, 2.5, 1.0]
+    first, last = patient.affine[:3, 3], (patient.affine @ [59, 59, 23, 1])[:3]
+    assert first == pytest.approx(-last)
+    assert last - first + patient.affine.diagonal()[:3] == pytest.approx(EXTENT_MM)
+
+
+def test_every_patient_has_two_or_three_lesions_of_each_class_apart_from_each_other(patients):
+    for patient in patients:
+        counts = [ndimage.label(patient.masks[name])[1] for name in LESIONS]
+        assert set(counts) <= {2, 3}
+        assert ndimage.label(np.any(list(patient.masks.values()), axis=0))[1] == sum(counts)
+
+
+def test_cysts_are_water_and_homogeneous(patients):
+    cysts = lesions(patients, "cyst")
+    assert cysts[:, 0].min() > -5
+    assert cysts[:, 0].max() < 40, "those of a few pixels are blurred with the liver"
+    assert np.median(cysts[:, 0]) < 22
+    assert np.median(cysts[:, 4]) < 16, "noise alone"
+
+
+def test_metastases_are_darker_than_the_liver_and_brighter_than_cysts(patients):
+    metastases, cysts = lesions(patients, "metastasis"), lesions(patients, "cyst")
+    assert np.median(metastases[:, 0]) > np.median(cysts[:, 0]) + 10
+    assert (metastases[:, 0] < metastases[:, 2] - 5).mean() > 0.9
+
+
+def test_hemangiomas_have_a_bright_edge_around_a_darker_middle(patients):
+    hemangiomas, metastases = lesions(patients, "hemangioma"), lesions(patients, "metastasis")
+    assert np.median(hemangiomas[:, 1] - hemangiomas[:, 0]) > 8
+    assert np.median(hemangiomas[:, 3]) > np.median(metastases[:, 3]) + 10, "nodules like blood"
+    assert 100 < hemangiomas[:, 3].max() < 230
+
+
+def test_classes_overlap(patients):
+    """No threshold on the core's density tells metastases from hemangiomas."""
+    cores = {name: lesions(patients, name)[:, 0] for name in LESIONS}
+    both = np.concatenate([cores["metastasis"], cores["hemangioma"]])
+    best = max(((cores["metastasis"] < t).sum() + (cores["hemangioma"] >= t).sum()) / len(both) for t in both)
+    assert best < 0.85
+
+
+def test_noise_is_that_of_ct(patients):
+    away = [~ndimage.binary_dilation(np.any(list(p.masks.values()), axis=0), iterations=4) for p in patients]
+    flat = [(p.ct - ndimage.gaussian_filter(p.ct, 3))[part].std() for p, part in zip(patients, away, strict=True)]
+    assert min(flat) > 5
+    assert max(flat) < 20
+
+
+@pytest.mark.parametrize("spacing", [0.4, 7])
+def test_spacings_out_of_range_are_refused(spacing):
+    with pytest.raises(ConfigError, match=f"spacing: must lie between 0.5 and 6.0 mm, but got {spacing}"):
+        liver(0, spacing)

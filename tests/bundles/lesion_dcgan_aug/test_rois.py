@@ -1,0 +1,176 @@
+import csv
+import json
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+from dicom_phantom import write_series
+from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
+
+from common.data.__main__ import main
+from common.errors import DataError, OutputError
+from common.io.dicom.reading.volume import read_series
+from common.io.nifti.reading import read_volume
+
+AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
+
+
+def ramp(shape=(40, 40, 6)):
+    """Values that grow by 1 a voxel along x and by 100 along y: cubic splines reproduce them exactly."""
+    x, y, z = np.meshgrid(*map(np.arange, shape), indexing="ij")
+    return (x + 100.0 * y + 0 * z).astype(np.float32)
+
+
+def box(shape, *corners):
+    mask = np.zeros(shape, np.uint8)
+    for (x0, x1), (y0, y1), (z0, z1) in corners:
+        mask[x0:x1, y0:y1, z0:z1] = 1
+    return mask
+
+
+def write(path, values, affine=AFFINE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(values, affine), path)
+
+
+def test_the_square_has_the_extent_and_the_margin_and_values_are_interpolated():
+    mask = box((40, 40, 6), ((10, 20), (14, 18), (2, 3)))
+    (roi,) = cut_rois(ramp(), AFFINE, mask, size=28, margin=0.2)
+    assert roi.side_mm == pytest.approx(10 * 2 * 1.4), "ten voxels of 2 mm and a fifth of them on each side"
+    assert roi.slice == 2
+    # 28 pixels over 14 voxels: half a voxel a pixel, around the middle (14.5, 15.5) of the lesion
+    places = (np.arange(28) - 13.5) / 2
+    expected = (14.5 + places)[:, None] + 100 * (15.5 + places)[None, :]
+    assert roi.values == pytest.approx(expected, abs=1e-2)
+    assert (roi.affine @ [13.5, 13.5, 0, 1])[:3] == pytest.approx([29, 31, 10]), "mm of the lesion's middle"
+    assert np.linalg.norm(roi.affine[:3, :2], axis=0) == pytest.approx([1, 1])
+
+
+def test_each_lesion_is_cut_in_its_largest_slice():
+    mask = box((40, 40, 6), ((5, 8), (5, 8), (0, 1)), ((4, 9), (4, 9), (1, 2)), ((25, 31), (25, 31), (3, 5)))
+    places = sorted((roi.slice, roi.side_mm) for roi in cut_rois(ramp(), AFFINE, mask, margin=0))
+    assert places == [(1, pytest.approx(10)), (3, pytest.approx(12))]
+
+
+def test_a_slip_of_the_brush_is_no_lesion():
+    assert list(cut_rois(ramp(), AFFINE, box((40, 40, 6), ((5, 6), (5, 8), (0, 1))))) == []
+
+
+@pytest.mark.parametrize("axes", ["LPS", "ASR", "PIL"])
+def test_the_stored_orientation_does_not_matter(axes):
+    values, mask = ramp(), box((40, 40, 6), ((10, 20), (14, 18), (2, 3)))
+    images = [nib.Nifti1Image(array, AFFINE) for array in (values, mask)]
+    turned = [image.as_reoriented(nib.orientations.axcodes2ornt(tuple(axes))) for image in images]
+    stored = [np.asarray(image.dataobj) for image in turned]
+    (expected,) = cut_rois(values, AFFINE, mask)
+    (found,) = cut_rois(stored[0], turned[0].affine, stored[1])
+    if axes == "LPS":
+        assert np.allclose(found.affine, expected.affine)
+        assert np.allclose(found.values, expected.values, atol=1e-3)
+    assert found.side_mm == pytest.approx(expected.side_mm)
+
+
+def test_a_large_lesion_is_smoothed_before_it_is_sampled_coarsely():
+    stripes = np.zeros((200, 200, 1), np.float32)
+    stripes[::2] = 100
+    (roi,) = cut_rois(stripes, np.eye(4), box((200, 200, 1), ((20, 180), (20, 180), (0, 1))), size=16, margin=0)
+    assert roi.values == pytest.approx(50, abs=5), "not the stripes that happen to be hit"
+
+
+# ---- folders -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path):
+    for number in range(6):
+        shift = 2 * number
+        write(tmp_path / "in" / f"case{number}" / "ct.nii.gz", ramp() + number)
+        write(tmp_path / "in" / f"case{number}" / "cyst.nii.gz",
+              box((40, 40, 6), ((5, 9), (5 + shift, 10 + shift), (1, 2)), ((20, 26), (20, 28), (4, 5))))  # fmt: skip
+        write(tmp_path / "in" / f"case{number}" / "met.nii.gz", box((40, 40, 6), ((30, 36), (3, 8), (2, 4))))
+    return tmp_path / "in"
+
+
+def command(root, out, *more):
+    words = [
+        "make-datalist",
+        "--layout",
+        "rois",
+        "--root",
+        root,
+        "--classes",
+        "cyst,met",
+        "--out",
+        out / "datalist.json",
+    ]
+    return main([str(word) for word in (*words, *more)])
+
+
+def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):
+    assert command(root, tmp_path / "out", "--one_patient_per_file", "--size", "32", "--margin", "0.1") == 0
+    written = json.loads((tmp_path / "out" / "datalist.json").read_text())
+    assert {name: written[name] for name in ("size", "margin", "interpolation", "classes", "layout")} == {
+        "size": 32, "margin": 0.1, "interpolation": "cubic spline", "classes": ["cyst", "met"], "layout": "rois",
+    }  # fmt: skip
+    assert "patches keep the volume's unit" in written["window"]
+    items = [item for key in ("training", "validation", "test") for item in written[key]]
+    assert len(items) == 6 * 3
+    assert all(len([item for item in written[key] if item["class"] == name]) for key in written if key in
+               ("training", "validation", "test") for name in ("cyst", "met"))  # fmt: skip
+    values, affine = read_volume(tmp_path / "out" / items[0]["image"], "patch")
+    assert values.shape == (32, 32, 1)
+    with open(tmp_path / "out" / "rois.csv") as file:
+        rows = {row["case"]: row for row in csv.DictReader(file)}
+    assert float(rows[items[0]["case"]]["side_mm"]) == pytest.approx(np.linalg.norm(affine[:3, 0]) * 32, abs=0.01)
+    assert "training: 12 patches of 4 patients (cyst 8, met 4)" in capsys.readouterr().out
+
+
+def test_patients_must_be_known(root, tmp_path, capsys):
+    assert command(root, tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert re.search(r"error: .*: says whose cases they are \(patients.csv: case,patient\), but got no such file", said)
+    (root / "patients.csv").write_text("case,patient\n" + "".join(f"case{i},P{i // 2}\n" for i in range(6)))
+    assert command(root, tmp_path / "out") == 0
+    written = json.loads((tmp_path / "out" / "datalist.json").read_text())
+    owners = [{item["patient"] for item in written[key]} for key in ("training", "validation", "test")]
+    assert sorted(map(len, owners)) == [1, 1, 1]
+    assert set.union(*owners) == {"P0", "P1", "P2"}
+
+
+def test_a_mask_on_another_grid_is_refused(root, tmp_path):
+    write(root / "case3" / "met.nii.gz", box((40, 40, 5), ((30, 36), (3, 8), (2, 4))))
+    with pytest.raises(
+        DataError, match=r"case3: met: lies on the grid of ct, shape \(40, 40, 6\).*but got shape \(40, 40, 5\)"
+    ):
+        cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
+
+
+def test_a_class_without_a_lesion_is_named(root, tmp_path):
+    with pytest.raises(
+        DataError, match="every class has lesions, but got none of tumour; name masks <case>/tumour.nii.gz"
+    ):
+        cut_cases(root, tmp_path / "out", ["cyst", "tumour"], one_patient_per_file=True)
+
+
+def test_patches_are_not_written_over(root, tmp_path):
+    cut_cases(root, tmp_path / "out", ["cyst"], one_patient_per_file=True)
+    with pytest.raises(OutputError, match="holds no patches yet, but got cyst, rois.csv"):
+        cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
+
+
+def test_a_dicom_series_is_cut_like_the_same_volume_as_nifti(root, tmp_path):
+    folder = tmp_path / "dicom" / "case0"
+    write_series(folder / "ct")
+    values, affine = read_series(folder / "ct", "case0")
+    mask = np.zeros(values.shape, np.uint8)
+    mask[1:5, 1:3, 2] = 1
+    write(folder / "cyst.nii.gz", mask, affine)
+    write(tmp_path / "nifti" / "case0" / "ct.nii.gz", values, affine)
+    write(tmp_path / "nifti" / "case0" / "cyst.nii.gz", mask, affine)
+    made = [cut_cases(tmp_path / kind, tmp_path / f"out_{kind}", ["cyst"], one_patient_per_file=True)[0]["image"]
+            for kind in ("dicom", "nifti")]  # fmt: skip
+    (one, one_affine), (other, other_affine) = (read_volume(path, "case0") for path in made)
+    assert np.allclose(one, other, atol=1e-3)
+    assert np.allclose(one_affine, other_affine)
+    assert one.std() > 1

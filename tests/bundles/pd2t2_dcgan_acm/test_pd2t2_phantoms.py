@@ -1,0 +1,76 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pd2t2_dcgan_acm.phantoms import write_pd2t2
+
+from common.data.layouts.folders import find_cases
+from common.phantoms import head_anatomy
+from common.phantoms.grid import grid
+from common.phantoms.sets import case_seed
+
+SPACING = 5.0
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantoms") / "set"
+    write_pd2t2(root, cases=3, spacing=SPACING, seed=7)
+    return root
+
+
+def voxels(path):
+    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+
+
+def test_layout_and_about(written):
+    names = sorted(str(path.relative_to(written)) for path in written.rglob("*") if path.is_file())
+    files = [f"phantom_00{case}/{name}.nii.gz" for case in range(3) for name in ("mask", "pd", "t2")]
+    assert names == ["dataset.json", *files]
+    about = json.loads((written / "dataset.json").read_text())
+    assert about["description"] == "SYNTHETIC phantom, not a patient"
+    assert (about["seed"], about["spacing_mm"]) == (7, 5.0)
+    assert (about["tr_ms"], about["te_ms"]) == (8178, {"pd": 8, "t2": 100})
+    assert "McConnell Brain Imaging Centre" in about["licence"]
+    assert [path.name for path in written.parent.iterdir()] == ["set"]
+
+
+def test_cases_are_found_by_the_folder_layout(written):
+    cases = find_cases(written, "folders", "pd", "t2")
+    assert [case["case"] for case in cases] == ["phantom_000", "phantom_001", "phantom_002"]
+    assert cases[0].keys() == {"case", "patient", "image", "label", "mask"}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("pd", np.int16), ("t2", np.int16), ("mask", np.uint8)])
+def test_geometry_and_type(written, name, dtype):
+    image = nib.Nifti1Image.from_filename(written / "phantom_001" / f"{name}.nii.gz")
+    shape, affine = grid(SPACING)
+    assert image.shape == shape == (40, 48, 40)
+    assert image.get_data_dtype() == dtype
+    np.testing.assert_allclose(image.affine, affine, atol=1e-5)
+    assert image.header["descrip"].item() == b"SYNTHETIC phantom, not a patient"
+
+
+def test_values_are_those_of_the_anatomy_of_the_seed(written):
+    fractions = head_anatomy(case_seed(7, 1), SPACING).fractions
+    pd, t2, mask = (voxels(written / "phantom_001" / f"{name}.nii.gz") for name in ("pd", "t2", "mask"))
+    np.testing.assert_array_equal(mask, fractions["background"] < 0.5)
+    fluid, white = fractions["csf"] > 0.9, fractions["white"] > 0.9
+    assert np.median(t2[fluid]) > 2.5 * np.median(t2[white])
+    assert 1.15 < np.median(pd[fluid]) / np.median(pd[white]) < 1.6
+    for image in (pd, t2):
+        assert image.min() >= 0
+        assert np.median(image[mask == 0]) < 0.05 * np.median(image[fluid])
+
+
+def test_gain_is_common_to_both_echoes_and_differs_between_cases(written):
+    means = np.array(
+        [
+            [voxels(folder / f"{name}.nii.gz")[voxels(folder / "mask.nii.gz") > 0].mean() for name in ("pd", "t2")]
+            for folder in sorted(written.glob("phantom_*"))
+        ]
+    )
+    ratio = means[:, 1] / means[:, 0]
+    assert np.ptp(ratio) / ratio.mean() < 0.12
+    assert np.ptp(means[:, 0]) / means[:, 0].mean() > 0.15

@@ -1,0 +1,313 @@
+"""The check before training: what it finds in a case, and what it lets pass."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from common.data.checks.cases import check_cases, require_clean
+from common.data.layouts.folders import find_cases
+from common.errors import ConfigError, DataError, Finding
+
+SHAPE = (24, 26, 28)
+OPEN_MS = Path(__file__).parents[5] / "shared" / "data" / "open_ms"
+AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
+
+
+def texture() -> np.ndarray:
+    values = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), 2)
+    return ((values - values.min()) / np.ptp(values)).astype(np.float32)
+
+
+def save(path: Path, values: np.ndarray, affine: np.ndarray = AFFINE) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.asarray(values, dtype=np.float32), affine), path)
+    return str(path)
+
+
+def case(folder: Path, **replaced: Any) -> dict[str, Any]:
+    """A sound case: MR from 0 to 2000, CT from -1000 to 1000 HU, a mask; ``key=(values, affine)`` replaces a file."""
+    mr = texture() * 2000
+    files = {"image": (mr, AFFINE), "label": (1000 - mr, AFFINE), "mask": (mr > 500, AFFINE)} | replaced
+    return {"case": "c1", "patient": "p1"} | {
+        key: save(folder / f"{key}.nii.gz", *file) if isinstance(file, tuple) else file for key, file in files.items()
+    }
+
+
+def found(item: dict[str, Any], **options: Any) -> list[Finding]:
+    return check_cases({"training": [item]}, progress=False, **options)
+
+
+def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
+    item = case(tmp_path)
+    options: dict[str, Any] = {"source_range": (0, 2e3), "target_range": (-600, 1e3), "min_shape": SHAPE, "channels": 1}
+    assert found(item, **options) == []
+    del item["label"], item["mask"]
+    assert found(item, **options) == []
+
+
+MR = texture() * 2000
+CASES: dict[str, tuple[dict, dict, str, str]] = {
+    "nan": ({"image": (np.where(MR < 100, np.nan, MR), AFFINE)}, {}, "error", "image.nii.gz.*voxels must be finite"),
+    "constant image": ({"image": (MR * 0 + 3, AFFINE)}, {}, "error", "image.nii.gz.*not be constant, but got 3 every"),
+    "constant label": ({"label": (MR * 0, AFFINE)}, {}, "error", "label.nii.gz.*must not be constant, but got 0"),
+    "shape": (
+        {"label": ((1000 - MR)[1:], AFFINE)},
+        {},
+        "error",
+        r"label.nii.gz.*got \(23, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2 0\] beside \(24, 26, 28\) \[1 0 0 0; .*resample",
+    ),
+    "affine": (
+        {"mask": (MR > 500, np.diag([1, 1, 2.5, 1]))},
+        {},
+        "error",
+        r"mask.nii.gz.*\(24, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] beside .*0 0 2 0\]",
+    ),
+    "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid must be the image's"),
+    "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid must be the image's"),
+    "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
+    "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
+    "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"at least \(24, 32, 28\).*\(24, 26, 28\); pad it or"),
+    "CT with an offset": (
+        {"label": (2024 - MR, AFFINE)},
+        {"target_range": (-600, 1400)},
+        "error",
+        "label.nii.gz.*reaches below -200 and above 200, but got 24 to 2024; convert it to HU",
+    ),
+    "CT scaled to [-1, 1]": (
+        {"label": (1 - MR / 1000, AFFINE)},
+        {"target_range": (-600, 1400)},
+        "error",
+        "reaches below -200 and above 200, but got -1 to 1;",
+    ),
+    "narrow source": ({}, {"source_range": (0, 12000)}, "warning", r"image.nii.gz.*magnitude of the window \[0, 12000"),
+    "wide source": ({}, {"source_range": (0, 300)}, "warning", r"magnitude of the window \[0, 300\]"),
+    "source elsewhere": ({}, {"source_range": (3000, 5000)}, "warning", r"magnitude of the window \[3000, 5000\]"),
+    "wide target": ({}, {"target_range": (0, 1)}, "warning", r"label.nii.gz.*magnitude of the window \[0, 1\]"),
+    "misregistered": (
+        {"label": (np.roll(1000 - MR, -4, axis=1), AFFINE)},
+        {},
+        "warning",
+        r"label.nii.gz.*should be registered, but got .*shifted by \+4 voxels along its axis 1; look at the pair",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_findings(name: str, tmp_path: Path) -> None:
+    replaced, options, severity, message = CASES[name]
+    findings = found(case(tmp_path, **replaced), **options)
+    assert [finding.severity for finding in findings] == [severity]
+    assert re.search(message, str(findings[0]))
+
+
+def test_bounds_of_the_plausible_range(tmp_path: Path) -> None:
+    """A ramp from 0 to 1000 spans 990 between its 0.5 and 99.5 percentiles: a fifth of 4950, five times 198."""
+    ramp = np.linspace(0, 1000, np.prod(SHAPE)).reshape(SHAPE)
+    item = case(tmp_path, image=(ramp, AFFINE), label=(ramp, AFFINE))
+    assert [len(found(item, source_range=(0, width))) for width in (4940, 4960, 200, 196)] == [0, 1, 0, 1]
+
+
+def test_a_shifted_affine_within_tolerance_is_the_same_grid(tmp_path: Path) -> None:
+    near, far = AFFINE.copy(), AFFINE.copy()
+    near[0, 3], far[0, 3] = 0.09, 0.11
+    assert found(case(tmp_path / "near", mask=(MR > 500, near))) == []
+    assert len(found(case(tmp_path / "far", mask=(MR > 500, far)))) == 1
+
+
+@pytest.mark.parametrize("name", ["shape", "affine", "lesion's grid", "NAWM's grid"])
+def test_another_grid_is_a_warning_where_it_will_be_resampled(name: str, tmp_path: Path) -> None:
+    replaced, _, _, message = CASES[name]
+    (finding,) = found(case(tmp_path, **replaced), resample=True)
+    assert finding.severity == "warning"
+    assert re.search(message.removesuffix(".*resample"), str(finding))
+    assert str(finding).endswith("; it will be resampled to the image's grid")
+
+
+def test_volumes_on_two_grids_are_not_compared_voxel_by_voxel(tmp_path: Path) -> None:
+    """Label and lesion in an order of voxels of their own, though of the same shape: in place, not misregistered."""
+    flipped = AFFINE @ np.array([[1, 0, 0, 0], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    replaced = {"label": ((1000 - MR)[:, ::-1], flipped), "lesion": (lesion(95, 5)[:, ::-1], flipped)}
+    findings = found(case(tmp_path, **replaced), resample=True)
+    assert [(f.severity, f.file, f.rule[:8]) for f in findings] == [
+        ("warning", "label.nii.gz", "the grid"),
+        ("warning", "lesion.nii.gz", "the grid"),
+    ]
+
+
+def test_less_than_half_of_the_image_cannot_be_resampled(tmp_path: Path) -> None:
+    """26 voxels along y: shifted by 13 a mask covers half of the image, by 14 the share 12 / 26."""
+    shifted = AFFINE.copy()
+    shifted[1, 3] = 13
+    assert [f.severity for f in found(case(tmp_path, mask=(MR > 500, shifted)), resample=True)] == ["warning"]
+    shifted[1, 3] = 14
+    (finding,) = found(case(tmp_path, mask=(MR > 500, shifted)), resample=True)
+    assert finding.severity == "error"
+    assert re.search(
+        r"c1 \(mask.nii.gz\): a volume to be resampled covers at least 50% of the image's voxels, but got 46%: "
+        r"\(24, 26, 28\) \[1 0 0 0; 0 1 0 14; 0 0 2 0\] beside .*; correct its affine, or leave the case out",
+        str(finding),
+    )
+
+
+def test_the_smallest_shape_is_judged_in_ras_order(tmp_path: Path) -> None:
+    swapped = AFFINE[[2, 1, 0, 3]]  # the file's first axis runs foot to head
+    item = case(tmp_path, image=(MR, swapped), label=(1000 - MR, swapped), mask=(MR > 500, swapped))
+    assert found(item, min_shape=(28, 26, 24)) == []
+    assert len(found(item, min_shape=(24, 26, 28))) == 1
+
+
+def test_several_channels(tmp_path: Path) -> None:
+    second = save(tmp_path / "fa.nii.gz", texture())
+    item = case(tmp_path)
+    item["image"] = [item["image"], second]
+    assert found(item, channels=2, source_range=[(0, 2000), (0, 1)]) == []
+    assert [f.file for f in found(item, source_range=(0, 2000))] == ["fa.nii.gz"]
+    (finding,) = found(item, channels=3)
+    assert "an image has 3 channels, but got 2 files" in str(finding)
+    (finding,) = found(item, source_range=[(0, 1)] * 3)
+    assert "one per channel, but got 3 for 2 channels" in str(finding)
+    item["image"][1] = save(tmp_path / "fa.nii.gz", texture()[1:])
+    assert ["the grid must be" in str(f) for f in found(item)] == [True]
+
+
+MAPS = {"mtr": (60, (0, 100)), "fa": (0.9, (0, 1)), "rd": (2.5, (0, 3)), "ad": (3, (0, 4))}
+"""The magnitude of each map, and its window: MTR in percent, diffusivities in 10^-3 mm^2/s."""
+
+
+def maps(folder: Path, *names: str, **factors: float) -> dict[str, Any]:
+    scaled = {name: texture() * MAPS[name][0] * factors.get(name, 1) for name in names}
+    files = [save(folder / f"{name}.nii.gz", values) for name, values in scaled.items()]
+    return case(folder) | {"image": files}
+
+
+WINDOWS = [window for _, window in MAPS.values()]
+
+
+def test_a_wrong_order_of_channels_is_found(tmp_path: Path) -> None:
+    assert found(maps(tmp_path / "right", "mtr", "fa", "rd", "ad"), source_range=WINDOWS) == []
+    for first, second in (("mtr", "fa"), ("fa", "rd"), ("mtr", "ad")):
+        names = [{first: second, second: first}.get(name, name) for name in MAPS]
+        findings = found(maps(tmp_path / first / second, *names), source_range=WINDOWS)
+        assert [finding.severity for finding in findings] == ["error", "error"]
+        assert {finding.file for finding in findings} == {f"{first}.nii.gz", f"{second}.nii.gz"}
+    # the last: AD stands first, where MTR is wanted
+    assert re.search(
+        r"^c1 \(ad.nii.gz\): channels are in the order of their windows, this one's is \[0, 100\], but got .* in "
+        r"channel 1, which fits \[0, 4\] better; list the channels in the order",
+        str(findings[0]),
+    )
+
+
+def test_like_windows_cannot_be_told_apart(tmp_path: Path) -> None:
+    assert found(maps(tmp_path, "mtr", "fa", "ad", "rd"), source_range=WINDOWS) == []
+
+
+def test_a_channel_of_another_unit_is_named_with_its_number(tmp_path: Path) -> None:
+    (finding,) = found(maps(tmp_path, "mtr", "fa", "rd", "ad", fa=1000), source_range=WINDOWS)
+    assert (finding.severity, finding.file, finding.case) == ("warning", "fa.nii.gz", "c1")
+    assert re.search(r"magnitude of the window \[0, 1\], but got .* in channel 2; state another", str(finding))
+
+
+def test_a_channel_that_is_absent_is_named(tmp_path: Path) -> None:
+    item = maps(tmp_path, "mtr", "fa", "rd", "ad")
+    Path(item["image"][2]).unlink()
+    (finding,) = found(item, source_range=WINDOWS, channels=4)
+    assert (finding.severity, finding.file, finding.case) == ("error", "rd.nii.gz", "c1")
+
+
+def lesion(inside: int, outside: int) -> np.ndarray:
+    """So many voxels inside and outside the mask of a case, MR > 500."""
+    marked = np.zeros(SHAPE)
+    marked[tuple(axis[:inside] for axis in np.nonzero(MR > 500))] = 1
+    marked[tuple(axis[:outside] for axis in np.nonzero(MR <= 500))] = 1
+    return marked
+
+
+def test_a_lesion_lies_inside_the_mask_but_for_a_twentieth(tmp_path: Path) -> None:
+    assert found(case(tmp_path / "a", lesion=(lesion(95, 5), AFFINE))) == []
+    assert found(case(tmp_path / "b", lesion=(lesion(0, 0), AFFINE))) == []
+    (finding,) = found(case(tmp_path / "c", lesion=(lesion(94, 6), AFFINE)))
+    expected = "c1 (lesion.nii.gz): a lesion lies inside the mask, but for 5% of its voxels, but got 6% outside; look"
+    assert str(finding).startswith(expected)
+    assert finding.severity == "error"
+    without = case(tmp_path / "d", lesion=(lesion(0, 6), AFFINE))
+    del without["mask"]
+    assert found(without) == []
+
+
+def test_a_file_of_several_channels(tmp_path: Path) -> None:
+    item = case(tmp_path, image=(np.stack([MR, MR * 0 + 7], axis=-1), AFFINE))
+    assert found(item, channels=2) == []
+    assert found(item | {"image": [item["image"]]}, channels=2) == []
+    assert ["must have length 1, but got 2" in str(f) for f in found(item)] == [True]
+
+
+def test_warnings_of_a_header_are_findings_and_nan_fill_opts_in(tmp_path: Path) -> None:
+    item = case(tmp_path, image=(np.where(MR < 100, np.nan, MR), AFFINE))
+    assert found(item, nan_fill=0) == []
+    image = nib.Nifti1Image(MR, None)
+    image.set_sform(AFFINE, 1)
+    image.set_qform(np.eye(4), 1)
+    nib.save(image, item["image"])
+    assert [(f.severity, f.rule) for f in found(item)] == [("warning", "sform and qform should agree")]
+
+
+def test_one_bad_case_does_not_stop_the_check(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    bad, good, late = case(tmp_path / "a"), case(tmp_path / "b"), case(tmp_path / "c", label=(MR * 0, AFFINE))
+    Path(bad["image"]).write_bytes(b"")
+    bad["case"], late["case"] = "bad", "late"
+    findings = check_cases({"training": [bad, good], "test": [late]})
+    assert [finding.case for finding in findings] == ["bad", "late"]
+    assert "checking: 100%" in capsys.readouterr().err
+
+
+def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    warning = Finding("c3", "mr.nii", "should be so", "this", "look", "warning")
+    with caplog.at_level(logging.WARNING):
+        require_clean([warning])
+    assert "c3 (mr.nii): should be so, but got this; look" in caplog.text
+    errors = [Finding("c1", "mr.nii", "must be A", "a", "mend"), Finding("c1", "ct.nii", "must be B", "b", "cut")]
+    expected = (
+        r"data check: every case must pass, but got 2 errors in 1 cases; mend or leave out: "
+        r"c1 \(mr.nii\): must be A, but got a; mend \| c1 \(ct.nii\): must be B, but got b; cut$"
+    )
+    with pytest.raises(DataError, match=expected):
+        require_clean([*errors, warning])
+
+
+def test_settings_that_cannot_be(tmp_path: Path) -> None:
+    item = case(tmp_path)
+    with pytest.raises(ConfigError, match=r"two numbers, low and high, but got \[5, 5\]"):
+        found(item, target_range=(5, 5))
+    with pytest.raises(ConfigError, match=r"min_shape: a shape is three numbers, but got \[64, 64\]"):
+        found(item, min_shape=(64, 64))
+
+
+def test_metaimage_needs_itk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    item = case(tmp_path) | {"image": str(tmp_path / "mr.mha")}
+    (finding,) = found(item)
+    assert "c1 (mr.mha): MetaImage files are read by ITK, but got no package itk; pip install itk, or" in str(finding)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.skipif(not OPEN_MS.is_dir(), reason="real scans are not at hand")
+def test_real_scans_pass_and_shifted_ones_are_reported(tmp_path: Path) -> None:
+    items = find_cases(OPEN_MS, "folders", "t1,t2", "flair", "lesions")
+    assert [item["case"] for item in items] == ["patient07", "patient19", "patient26"]
+    assert check_cases({"test": items}, min_shape=(182, 218, 182), channels=2, progress=False) == []
+    flair = nib.Nifti1Image.from_filename(items[0]["label"])
+    shifted = np.roll(np.asarray(flair.dataobj, dtype=np.float32), 3, axis=0)
+    items[0]["label"] = save(tmp_path / "flair.nii.gz", shifted, flair.affine)
+    (finding,) = check_cases({"test": items[:1]}, progress=False)
+    assert finding.severity == "warning"
+    assert "along its axis 0" in finding.value

@@ -1,0 +1,43 @@
+"""Grids of patches, patches around voxels and padding, by hand."""
+
+from __future__ import annotations
+
+import torch
+
+from common.data.datasets.patch_positions import cells, grid_start, padded, start_around, voxels_of
+
+
+def test_the_published_grid_has_196_patches() -> None:
+    assert cells((128, 224, 224), (32, 32, 32)) == (4, 7, 7)
+    assert 4 * 7 * 7 == 196
+    assert cells((33, 32, 1), (32, 32, 32)) == (2, 1, 1)
+
+
+def test_a_grid_is_counted_along_the_last_axis_first() -> None:
+    starts = [grid_start(place, (3, 4, 5), (2, 4, 3)) for place in range(4)]
+    assert starts == [[0, 0, 0], [0, 0, 3], [2, 0, 0], [2, 0, 3]]
+
+
+def test_a_patch_around_a_voxel_stays_inside() -> None:
+    # voxel (4, 1, 6) of (5, 6, 7) has the flat index 4 * 42 + 1 * 7 + 6
+    assert start_around(181, (5, 6, 7), (3, 3, 3)) == [2, 0, 4]  # from [3, 0, 5], whose end is beyond 5 and 7
+    assert start_around(2 * 42 + 3 * 7 + 3, (5, 6, 7), (2, 3, 4)) == [1, 2, 1]
+    assert start_around(181, (5, 6, 7), (8, 6, 7)) == [0, 0, 0]
+
+
+def test_voxels_are_compact_flat_indices() -> None:
+    region = torch.zeros(1, 2, 2, 2)
+    region[0, 0, 1, 1] = region[0, 1, 0, 1] = 0.5
+    found = voxels_of(region)
+    assert (found.tolist(), found.dtype) == ([3, 5], torch.int32)
+    assert voxels_of(None).tolist() == []
+
+
+def test_padding_is_each_channels_background_at_the_ends() -> None:
+    volume = torch.tensor([[5.0, -2], [30, 40]]).reshape(2, 1, 1, 2)
+    larger = padded(volume, (1, 2, 3), background=True)
+    assert larger[0].tolist() == [[[5, -2, -2], [-2, -2, -2]]]
+    assert larger[1].tolist() == [[[30, 40, 30], [30, 30, 30]]]
+    region = padded(torch.ones(1, 1, 1, 2, dtype=torch.bool), (1, 2, 2), background=False)
+    assert region.tolist() == [[[[True, True], [False, False]]]]
+    assert padded(volume, (1, 1, 1), background=True) is volume

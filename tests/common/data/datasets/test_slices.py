@@ -1,0 +1,167 @@
+"""Slices drawn from cached volumes: which, in which order, and the same whoever draws them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from monai.transforms import Compose, Identityd, Lambda, RandFlipd, RandSpatialCropd
+from sample_checks import assert_samples_follow_from_seed_epoch_and_index, assert_workers_draw_the_same
+
+from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
+from common.errors import ConfigError, DataError
+
+SHAPE = (5, 6, 7)
+
+
+def number_voxels(case: int) -> torch.Tensor:
+    """Every voxel holds 1000 case + 100 x + 10 y + z."""
+    x, y, z = torch.meshgrid(*(torch.arange(float(n)) for n in SHAPE), indexing="ij")
+    return (1000 * case + 100 * x + 10 * y + z)[None]
+
+
+def load(item: dict) -> dict:
+    """As preprocessing: arrays with geometry, and a mask of the cases' own."""
+    volume = MetaTensor(number_voxels(item["number"]))
+    mask = item.get("mask", torch.ones(1, *SHAPE))
+    return {"image": volume, "label": -volume, "mask": mask, "case": f"case_{item['number']}"}
+
+
+def dataset(cases: int = 2, masks: dict | None = None, **settings) -> SliceDataset:
+    data = [{"number": n, **({"mask": masks[n]} if masks and n in masks else {})} for n in range(cases)]
+    return SliceDataset(data, Lambda(load), **settings)
+
+
+CROP = [RandSpatialCropd(keys=["image", "label"], roi_size=[3, 3], random_size=False)]
+
+
+@pytest.mark.parametrize(
+    ("plane", "count", "expected"),
+    [
+        ("sagittal", 5, lambda v, i: v[0, i]),
+        ("coronal", 6, lambda v, i: v[0, :, i]),
+        ("axial", 7, lambda v, i: v[0, :, :, i]),
+    ],
+)
+def test_every_slice_once_in_order(plane, count, expected):
+    samples = dataset(plane=plane)
+    assert len(samples) == 2 * count
+    for index in range(2 * count):
+        case, place = divmod(index, count)
+        sample = samples[index]
+        assert sample["case"] == f"case_{case}"
+        torch.testing.assert_close(sample["image"], expected(number_voxels(case), place)[None])
+        torch.testing.assert_close(sample["label"], -sample["image"])
+        assert type(sample["image"]) is torch.Tensor
+
+
+def test_neighbours_are_channels_of_the_image_alone():
+    sample = dataset(1, neighbours=3)[0]
+    # sagittal slices 0, 0, 1 at (y, z) = (2, 3), the end repeated; the label is slice 0
+    assert sample["image"].shape == (3, 6, 7)
+    assert sample["image"][:, 2, 3].tolist() == [23, 23, 123]
+    assert sample["label"][:, 2, 3].tolist() == [-23]
+    assert dataset(1, neighbours=5)[2]["image"][:, 0, 0].tolist() == [0, 100, 200, 300, 400]
+
+
+def test_slices_of_air_are_left_out():
+    # sagittal slices have 42 voxels; 0, 1, 4, 5, 42 of them inside
+    mask = torch.zeros(1, *SHAPE)
+    for x, inside in enumerate((0, 1, 4, 5, 42)):
+        mask[0, x].view(-1)[:inside] = 1
+    masks = {1: mask}
+    assert [place for number, place in dataset(2, masks).slices if number == 1] == [1, 2, 3, 4]
+    assert [place for number, place in dataset(2, masks, min_foreground=0.1).slices if number == 1] == [3, 4]
+    assert [place for number, place in dataset(2, masks, min_foreground=0.1).slices if number == 0] == [0, 1, 2, 3, 4]
+    assert dataset(2, masks, min_foreground=0.1)[5]["image"][0, 0, 0] == 1300
+
+
+def test_no_foreground():
+    masks = {n: torch.zeros(1, *SHAPE) for n in range(2)}
+    with pytest.raises(DataError, match="training slices: cover at least 1% of the mask, but got none of 2 cases"):
+        dataset(2, masks)
+
+
+def test_augmentation_moves_image_and_label_together():
+    samples = dataset(augmentation=CROP)
+    for index in range(len(samples)):
+        sample = samples[index]
+        assert sample["image"].shape == (1, 3, 3)
+        torch.testing.assert_close(sample["label"], -sample["image"])
+
+
+def test_a_sample_is_a_function_of_seed_epoch_and_index():
+    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=CROP), 10)
+
+
+def test_workers_draw_the_same_samples():
+    assert_workers_draw_the_same(partial(dataset, augmentation=CROP), 4, (10, 1, 3, 3))
+
+
+def test_a_changed_sample_leaves_the_cache_alone():
+    samples = dataset()
+    samples[0]["image"].fill_(-7)
+    torch.testing.assert_close(samples[0]["image"], number_voxels(0)[:, 0])
+
+
+def test_preprocessing_without_a_mask():
+    with pytest.raises(ConfigError, match="preprocessing: gives image, label and mask .* no mask of case case_0"):
+        SliceDataset([{"number": 0}], Lambda(lambda item: {k: v for k, v in load(item).items() if k != "mask"}))
+
+
+def test_preprocessing_that_draws_at_random_cannot_be_cached():
+    with pytest.raises(ConfigError, match="transforms without randomness, but got no image and no label and no mask"):
+        SliceDataset([{"number": 0}], Compose([RandFlipd("number", prob=1), Lambda(load)]))
+
+
+def test_wrong_settings_are_refused_before_the_volumes_are_read():
+    def load(item: dict) -> dict:
+        raise AssertionError("a volume was read")
+
+    unread = partial(SliceDataset, [{"number": 0}], Lambda(load))
+    with pytest.raises(ConfigError, match="plane: is one of sagittal, coronal, axial"):
+        unread(plane="oblique")
+    with pytest.raises(ConfigError, match="neighbours: is odd and positive, but got 2"):
+        unread(neighbours=2)
+
+
+class TestUnpaired:
+    """Pool A counts 0, 1, ... along the slices of each case; pool B 100, 101, ..."""
+
+    @staticmethod
+    def pools(**settings):
+        def item(case, key, first, count):
+            planes = torch.arange(first, first + count, dtype=torch.float32)
+            volume = planes.reshape(1, -1, 1, 1).expand(1, -1, 4, 4)
+            return {"case": case, key: volume, "mask": torch.ones(1, count, 4, 4)}
+
+        a = [item("a0", "image", 0, 3), item("a1", "image", 10, 2)]
+        b = [item("b0", "label", 100, 4), item("b1", "label", 200, 4)]
+        return UnpairedSliceDataset(a, b, Identityd(["mask"]), **settings)
+
+    def test_an_epoch_visits_each_slice_of_pool_a_once(self):
+        dataset = self.pools()
+        assert len(dataset) == 5
+        assert [dataset[1, n]["image"][0, 0, 0].item() for n in range(5)] == [0, 1, 2, 10, 11]
+
+    def test_slices_of_pool_b_are_drawn_evenly_and_anew_each_epoch(self):
+        dataset = self.pools(seed=3)
+        drawn = [[dataset[epoch, n]["label"][0, 0, 0].item() for n in range(5)] for epoch in range(400)]
+        assert drawn[1] != drawn[2]
+        values, counts = np.unique(np.array(drawn), return_counts=True)
+        assert values.tolist() == [100, 101, 102, 103, 200, 201, 202, 203]
+        assert counts / 2000 == pytest.approx([1 / 8] * 8, abs=0.03)
+
+    def test_a_sample_follows_from_seed_epoch_and_index(self):
+        one, other = self.pools(seed=3), self.pools(seed=3)
+        assert one[4, 2]["label"].equal(other[4, 2]["label"])
+        assert one[4, 2]["case"] == other[4, 2]["case"]
+        assert one[4, 2]["case"].startswith("a0, b")
+
+    def test_each_pool_has_its_own_cases_only(self):
+        sample = self.pools()[0, 3]
+        assert sorted(sample) == ["case", "image", "label"]
+        assert sample["image"].max() < 100 <= sample["label"].min()

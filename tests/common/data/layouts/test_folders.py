@@ -1,0 +1,119 @@
+"""Folder layouts: files of one case belong together, and what is missing is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.data.layouts.folders import find_cases
+from common.errors import ConfigError, DataError
+
+
+def make(root: Path, *files: str) -> Path:
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return root
+
+
+def test_folders_match_pairs_by_case(tmp_path: Path) -> None:
+    make(tmp_path, "case10/mr.nii.gz", "case10/ct.nii", "case2/mr.nii", "case2/ct.nii.gz", ".cache/x", "notes.txt")
+    items = find_cases(tmp_path, "folders")
+    assert [(i["case"], i["patient"], i["image"], i["label"]) for i in items] == [
+        ("case10", "case10", str(tmp_path / "case10/mr.nii.gz"), str(tmp_path / "case10/ct.nii")),
+        ("case2", "case2", str(tmp_path / "case2/mr.nii"), str(tmp_path / "case2/ct.nii.gz")),
+    ]
+    assert all("mask" not in item for item in items)
+
+
+def test_two_sorted_globs_would_pair_two_patients(tmp_path: Path) -> None:
+    make(tmp_path, "a/mr.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz", "c/ct.nii.gz")
+    images, labels = sorted(tmp_path.glob("*/mr.nii.gz")), sorted(tmp_path.glob("*/ct.nii.gz"))
+    assert [(i.parent.name, lab.parent.name) for i, lab in zip(images, labels, strict=True)] == [("a", "b"), ("b", "c")]
+    with pytest.raises(DataError, match=r"has the files mr, ct, but got 2 missing: a/ct.nii.gz, c/mr.nii.gz; complete"):
+        find_cases(tmp_path, "folders")
+
+
+def test_channels_regions_and_inference(tmp_path: Path) -> None:
+    make(tmp_path, "a/mtr.nii.gz", "a/fa.nii.gz", "a/lesion.nii.gz", "b/mtr.nii.gz", "b/fa.nii.gz", "b/nawm.nii")
+    first, second = find_cases(tmp_path, "folders", source="mtr, fa", target=None)
+    assert first["image"] == [str(tmp_path / "a/mtr.nii.gz"), str(tmp_path / "a/fa.nii.gz")]
+    assert (set(first), set(second)) == ({"case", "patient", "image", "lesion"}, {"case", "patient", "image", "nawm"})
+    with pytest.raises(DataError, match="2 missing: a/pib.nii.gz, b/pib.nii.gz"):
+        find_cases(tmp_path, "folders", source="mtr,fa", target="pib")
+    with pytest.raises(DataError, match="has the files mtr, fa, rd, but got 2 missing: a/rd.nii.gz, b/rd.nii.gz"):
+        find_cases(tmp_path, "folders", source="mtr,fa,rd", target=None)
+    (tmp_path / "b/fa.nii.gz").unlink()
+    with pytest.raises(DataError, match="but got 1 missing: b/fa.nii.gz; complete"):
+        find_cases(tmp_path, "folders", source="mtr,fa", target=None)
+
+
+def test_masks_are_all_or_none(tmp_path: Path) -> None:
+    make(tmp_path, "a/mr.nii.gz", "a/ct.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz")
+    assert "mask" not in find_cases(tmp_path, "folders")[0]
+    with pytest.raises(DataError, match="2 missing: a/brain.nii.gz, b/brain.nii.gz"):
+        find_cases(tmp_path, "folders", mask="brain")
+    make(tmp_path, "b/mask.nii.gz")
+    with pytest.raises(DataError, match="1 missing: a/mask.nii.gz"):
+        find_cases(tmp_path, "folders")
+    assert "mask" not in find_cases(tmp_path, "folders", mask=None)[1]
+    make(tmp_path, "a/mask.nii.gz")
+    assert find_cases(tmp_path, "folders")[0]["mask"] == str(tmp_path / "a/mask.nii.gz")
+
+
+def test_a_file_stored_twice_is_not_guessed(tmp_path: Path) -> None:
+    make(tmp_path, "a/mr.nii.gz", "a/mr.nii", "a/ct.nii.gz")
+    with pytest.raises(DataError, match="a: 'mr' is one file, but got both .nii and .nii.gz; remove one"):
+        find_cases(tmp_path, "folders")
+
+
+def test_patients_from_names_and_from_a_table(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{case}/{name}.nii.gz" for case in ("s1_v1", "s1_v2", "s2") for name in ("mr", "ct")))
+
+    def found(**options: str) -> list[str]:
+        return [item["patient"] for item in find_cases(tmp_path, "folders", **options)]
+
+    assert found() == ["s1_v1", "s1_v2", "s2"]
+    assert found(patient_separator="_") == ["s1", "s1", "s2"]
+    table = tmp_path / "patients.csv"
+    table.write_text("patient,case\nP1,s1_v1\nP1,s2\nP2,s1_v2\nP9,elsewhere\n")
+    assert found(patient_separator="_") == ["P1", "P2", "P1"]
+    table.write_text("case,patient\ns1_v1,P1\ns2,\n")
+    with pytest.raises(DataError, match="patients.csv: every case has a patient, but got none for s1_v2, s2; add them"):
+        found()
+    table.write_text("id,subject\ns1_v1,P1\n")
+    with pytest.raises(DataError, match=r"its columns are case,patient, but got the columns \['id', 'subject'\]"):
+        found()
+
+
+@pytest.mark.parametrize("root", ["Task1", "Task1/brain"])
+def test_synthrad2023(root: str, tmp_path: Path) -> None:
+    files = [f"{name}.nii.gz" for name in ("mr", "ct", "mask")]
+    make(tmp_path, *(f"Task1/brain/1B{centre}001/{file}" for centre in "AC" for file in files))
+    make(tmp_path, *(f"Task1/pelvis/1PA004/{file}" for file in files), "Task1/brain/overview/1BA001_train.png")
+    items = find_cases(tmp_path / root, "synthrad2023")
+    assert [item["case"] for item in items] == ["1BA001", "1BC001", "1PA004"][: 3 if root == "Task1" else 2]
+    assert items[1]["mask"] == str(tmp_path / "Task1/brain/1BC001/mask.nii.gz")
+    assert items[1]["patient"] == "1BC001"
+
+
+def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{case}/{name}.mha" for case in ("AB/1ABA001", "HN/1HNC010") for name in ("mr", "ct", "mask")))
+    make(tmp_path, "TH/1THB002/mr.mha", "overviews/x.png", "HN/1HNC010/ct.nii.gz")
+    with pytest.raises(DataError, match="2 missing: 1THB002/ct.mha, 1THB002/mask.mha"):
+        find_cases(tmp_path, "synthrad2025")
+    make(tmp_path, "TH/1THB002/ct.mha", "TH/1THB002/mask.mha")
+    items = find_cases(tmp_path, "synthrad2025")
+    assert [Path(item["label"]).name for item in items] == ["ct.mha", "ct.nii.gz", "ct.mha"]
+    assert items[2]["image"] == str(tmp_path / "TH/1THB002/mr.mha")
+
+
+def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="layout: one of folders, synthrad2023, synthrad2025, ixi, but got 'bids'"):
+        find_cases(tmp_path, "bids")
+    with pytest.raises(DataError, match="nowhere: the data are in an existing folder, but got none"):
+        find_cases(tmp_path / "nowhere", "folders")
+    make(tmp_path, "patient_1/mr.nii.gz")
+    with pytest.raises(DataError, match="synthrad2023 needs at least one case.*such as ROOT/brain/1BA001"):
+        find_cases(tmp_path, "synthrad2023")

@@ -1,0 +1,448 @@
+"""A run on disk: what is written when, what is moved where, who holds the folder, and how it ends and goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedEvaluator
+from same_state import assert_same
+from scripted_runs import Scripted, rows, weights
+from torch import nn
+from toy_training import CPU, Pairs, Toy, loader, on
+
+from common import checkpoints
+from common.engines import AdversarialTrainer
+from common.engines.schedules import ConstantThenLinear
+from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
+from common.files import TEMPORARY_PREFIX
+from common.handlers import Progress, RunFolder, Validation, run_dir
+
+STEPS = 4
+NAMES = ["epoch", "discriminator", "l1", "adversarial", "loss", "learning_rate", "val_score"]
+
+
+def build(
+    root: Path,
+    scores: Sequence[float] = (4, 3, 2, 1),
+    epochs: int = 4,
+    resume: bool = False,
+    interval: int = 1,
+    handlers: Sequence = (),
+    first: Sequence = (),
+    generator: nn.Module | None = None,
+    **settings: Any,
+) -> AdversarialTrainer:
+    """A trainer with validation and run folder; ``first`` are handlers before the folder's, ``handlers`` after."""
+    torch.manual_seed(0)
+    network = generator or nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 1, 1))
+    method = Toy(network, nn.Conv2d(1, 1, 3), adversarial=1, l1=2)
+    images = torch.rand(2 * STEPS, 1, 4, 4)
+    data = loader(Pairs(images, 1 - images, noise=0.1), batch_size=2)
+    validator = SupervisedEvaluator(
+        CPU,
+        [{"image": torch.rand(1, 1, 4, 4), "label": torch.rand(1, 1, 4, 4)}],
+        network,
+        key_val_metric={"score": Scripted(scores)},
+        metric_cmp_fn=operator.lt,
+    )
+    folder = RunFolder(str(root), validator, resume)
+    return AdversarialTrainer(
+        CPU,
+        epochs,
+        data,
+        method,
+        partial(torch.optim.Adam, lr=0.01),
+        partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3),
+        seed=5,
+        train_handlers=[*first, Validation(interval, validator), folder, *handlers],
+        **settings,
+    )
+
+
+@pytest.fixture(autouse=True)
+def signals_are_given_back() -> Iterator[None]:
+    """No test may leave a handler behind."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    yield
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_where_a_run_lives() -> None:
+    assert run_dir("out") == "out"
+    assert run_dir("out", "no_adversarial") == str(Path("out", "variants", "no_adversarial"))
+
+
+# ---- what is written ----------------------------------------------------------------------------------------------
+
+
+def test_the_best_model_is_kept_and_no_worse_one(tmp_path: Path) -> None:
+    after: list[dict] = []
+    kept: list[dict] = []
+
+    def note(engine: AdversarialTrainer) -> None:
+        after.append(weights(engine.method.deployed))
+        kept.append(checkpoints.load(tmp_path / "models" / "model.pt"))
+
+    build(tmp_path, scores=(3, 1, 2, 0.5), handlers=[on(Events.EPOCH_COMPLETED, note)]).run()
+    for epoch, best in enumerate([0, 1, 1, 3]):
+        assert_same(dict(kept[epoch]), after[best])
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    assert (saved["best_metric"], saved["best_metric_epoch"]) == (0.5, 4)
+
+
+def test_the_best_model_is_the_moving_average_where_that_is_on(tmp_path: Path) -> None:
+    trainer = build(tmp_path, ema_decay=0.9)
+    trainer.run()
+    kept = dict(checkpoints.load(tmp_path / "models" / "model.pt"))
+    with trainer.deployed_weights() as network:
+        assert_same(kept, weights(network))
+    assert not torch.equal(kept["0.weight"], trainer.method.state_dict()["generators.g.0.weight"])
+
+
+def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
+    iterations: list[int] = []
+    metrics: list[dict] = []
+
+    def saved() -> int:
+        path = tmp_path / "models" / "last_checkpoint.pt"
+        return checkpoints.load(path)["trainer"]["iteration"] if path.exists() else 0
+
+    def note(engine: AdversarialTrainer) -> None:
+        deadline = time.monotonic() + 20
+        while saved() != engine.state.iteration and time.monotonic() < deadline:
+            time.sleep(0.01)  # it is written beside the training
+        iterations.append(saved())
+        metrics.append(dict(engine.state.metrics))
+        assert len(rows(tmp_path)) == engine.state.epoch
+
+    build(tmp_path, scores=(0.5, 0.25), interval=2, handlers=[on(Events.EPOCH_COMPLETED, note)]).run()
+    assert iterations == [STEPS, 2 * STEPS, 3 * STEPS, 4 * STEPS]
+    log = rows(tmp_path)
+    assert sorted(log[0]) == sorted(NAMES)
+    assert [row["epoch"] for row in log] == ["1", "2", "3", "4"]
+    assert [row["val_score"] for row in log] == ["", "0.5", "", "0.25"]
+    # full in the first epoch, then three quarters, a half, a quarter
+    assert [float(row["learning_rate"]) for row in log] == pytest.approx([0.01, 0.0075, 0.005, 0.0025])
+    for row, found in zip(log, metrics, strict=True):
+        for name in ("discriminator", "adversarial", "l1", "loss"):
+            assert float(row[name]) == found[name]
+        assert float(row["loss"]) == pytest.approx(float(row["adversarial"]) + 2 * float(row["l1"]), rel=1e-5)
+
+
+def test_nothing_else_is_left(tmp_path: Path) -> None:
+    build(tmp_path, epochs=1).run()
+    assert sorted(os.listdir(tmp_path)) == ["log.csv", "models", "run.json"]
+    assert sorted(os.listdir(tmp_path / "models")) == [".lock", "last_checkpoint.pt", "model.pt"]
+    assert json.loads((tmp_path / "run.json").read_text())["versions"]["torch"] == torch.__version__
+
+
+def test_progress_leaves_the_output_of_a_step_alone(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    build(tmp_path, epochs=2, handlers=[Progress(str(tmp_path))]).run()
+    shown = capsys.readouterr().err
+    assert "epoch 1/2" in shown
+    assert "epoch 2/2" in shown
+
+
+# ---- an earlier run -----------------------------------------------------------------------------------------------
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    names = ("model.pt", "last_checkpoint.pt", "log.csv", "run.json")
+    return {name: checkpoints.sha256(folder / name) for name in names}
+
+
+def test_earlier_runs_are_moved_aside_and_nothing_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    models = tmp_path / "models"
+
+    def current() -> dict[str, str]:
+        log = {name: checkpoints.sha256(tmp_path / name) for name in ("log.csv", "run.json")}
+        return log | {name: checkpoints.sha256(models / name) for name in ("model.pt", "last_checkpoint.pt")}
+
+    runs = []
+    for epochs in (1, 2, 3):
+        build(tmp_path, epochs=epochs).run()
+        runs.append(current())
+    assert f"held a run: moved to {models / 'previous'}" in caplog.text
+    assert len({run["last_checkpoint.pt"] for run in runs}) == 3
+    assert _contents(models / "previous") == runs[1]
+    assert _contents(models / "previous" / "previous") == runs[0]
+    assert len(rows(tmp_path)) == 3
+
+
+def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("pretrained.pt", "pretrained.json"):
+        (models / name).write_text(f"shipped {name}")
+    build(tmp_path).run()
+    assert "held a run" not in caplog.text
+    build(tmp_path).run()
+    assert sorted(path.name for path in (models / "previous").iterdir()) == [
+        "last_checkpoint.pt", "log.csv", "model.pt", "run.json",
+    ]  # fmt: skip
+    assert (models / "pretrained.pt").read_text() == "shipped pretrained.pt"
+    assert (models / "pretrained.json").read_text() == "shipped pretrained.json"
+
+
+def test_weights_of_a_release_go_with_what_describes_them(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    for name in ("model.pt", "pretrained.json"):
+        (models / name).write_text(f"released {name}")
+    build(tmp_path).run()
+    assert (models / "previous" / "pretrained.json").read_text() == "released pretrained.json"
+    assert (models / "previous" / "model.pt").read_text() == "released model.pt"
+    assert not (models / "pretrained.json").exists()
+
+
+def test_moving_aside_that_was_cut_short_is_finished(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    build(tmp_path, epochs=1).run()
+    first = {name: checkpoints.sha256(models / name) for name in ("model.pt", "last_checkpoint.pt")}
+    # as left by a process that was killed after it had moved the weights, but not yet the log
+    (models / ".previous").mkdir()
+    for name in first:
+        (models / name).rename(models / ".previous" / name)
+    build(tmp_path, epochs=2).run()
+    build(tmp_path, epochs=3).run()
+    kept = {name: checkpoints.sha256(models / "previous" / "previous" / name) for name in first}
+    assert kept == first
+    assert not (models / ".previous").exists()
+
+
+def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    stale = tmp_path / "models" / f"{TEMPORARY_PREFIX}abc"
+    stale.write_bytes(b"half a checkpoint")
+    build(tmp_path, epochs=1).run()
+    assert not stale.exists()
+    assert not (tmp_path / "models" / "previous").exists()
+
+
+# ---- the lock -----------------------------------------------------------------------------------------------------
+
+HOLDER = """
+import fcntl, os, sys, time
+file = open(sys.argv[1], "a+")
+fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+file.write(f"process {os.getpid()} on elsewhere")
+file.flush()
+print("held", flush=True)
+time.sleep(120)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """Another process that holds the lock of the folder."""
+    (tmp_path / "models").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "models" / ".lock")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_folder_in_use_is_refused_with_its_owner(tmp_path: Path, holder: subprocess.Popen) -> None:
+    match = f"is used by one run at a time, but got a run by process {holder.pid} on elsewhere; wait for it"
+    with pytest.raises(ConfigError, match=match):
+        build(tmp_path).run()
+    assert (tmp_path / "models" / ".lock").read_text() == f"process {holder.pid} on elsewhere"
+    assert os.listdir(tmp_path) == ["models"]
+    assert os.listdir(tmp_path / "models") == [".lock"]
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(
+    tmp_path: Path, holder: subprocess.Popen, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder.kill()
+    holder.wait()
+    build(tmp_path, epochs=1).run()
+    expected = f"was locked by process {holder.pid} on elsewhere, which ended without releasing it: taken over"
+    assert expected in caplog.text
+    assert len(rows(tmp_path)) == 1
+
+
+def test_while_it_runs_a_run_keeps_others_out(tmp_path: Path) -> None:
+    lock = tmp_path / "models" / ".lock"
+    found: list[tuple[str, int]] = []
+
+    def intrude(engine: AdversarialTrainer) -> None:
+        attempt = subprocess.run([sys.executable, "-c", HOLDER, str(lock)], capture_output=True, text=True)
+        found.append((lock.read_text(), attempt.returncode))
+        assert "BlockingIOError" in attempt.stderr
+
+    build(tmp_path, epochs=1, handlers=[on(Events.ITERATION_COMPLETED(once=2), intrude)]).run()
+    ((owner, code),) = found
+    assert owner.startswith(f"process {os.getpid()} on ")
+    assert code == 1
+    assert lock.read_text() == ""
+
+
+def test_a_run_that_fails_releases_its_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(engine: AdversarialTrainer) -> None:
+        raise KeyError("a fault of the code")
+
+    with pytest.raises(KeyError, match="a fault of the code"):
+        build(tmp_path, handlers=[on(Events.ITERATION_COMPLETED(once=2), fail)]).run()
+    assert (tmp_path / "models" / ".lock").read_text() == ""
+    build(tmp_path, epochs=1).run()
+    assert "taken over" not in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file/models: can be written, but got Not a directory; choose another"):
+        build(tmp_path / "file").run()
+
+
+# ---- ending and going on ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four epochs."""
+    root = tmp_path_factory.mktemp("uninterrupted")
+    build(root, ema_decay=0.9).run()
+    return root
+
+
+def _equal(root: Path, uninterrupted: Path) -> None:
+    assert rows(root) == rows(uninterrupted)
+    for name in ("model.pt", "last_checkpoint.pt"):
+        found, expected = (checkpoints.load(each / "models" / name) for each in (root, uninterrupted))
+        assert_same(found, expected, name)
+
+
+def _send(number: int) -> Callable:
+    return lambda engine: signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_midst_of_an_epoch_saves_and_the_run_goes_on(
+    tmp_path: Path, uninterrupted: Path, number: signal.Signals
+) -> None:
+    send = on(Events.ITERATION_STARTED(once=STEPS + 2), _send(number))
+    with pytest.raises(SystemExit) as left:
+        build(tmp_path, handlers=[send], ema_decay=0.9).run()
+    assert left.value.code == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    assert saved["trainer"]["iteration"] == STEPS + 2
+    assert len(rows(tmp_path)) == 1
+    build(tmp_path, scores=(3, 2, 1), resume=True, ema_decay=0.9).run()
+    _equal(tmp_path, uninterrupted)
+
+
+def test_a_signal_in_the_last_step_lets_the_epoch_be_completed(tmp_path: Path, uninterrupted: Path) -> None:
+    send = on(Events.ITERATION_STARTED(once=2 * STEPS), _send(signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        build(tmp_path, handlers=[send], ema_decay=0.9).run()
+    assert len(rows(tmp_path)) == 2
+    build(tmp_path, scores=(2, 1), resume=True, ema_decay=0.9).run()
+    _equal(tmp_path, uninterrupted)
+
+
+def test_a_signal_waits_for_the_end_of_an_accumulated_update(tmp_path: Path) -> None:
+    send = on(Events.ITERATION_STARTED(once=1), _send(signal.SIGTERM))
+    with pytest.raises(SystemExit, match="143"):
+        build(tmp_path, handlers=[send], accumulation_steps=2).run()
+    assert checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == 2
+
+
+def test_a_second_signal_meets_the_handler_from_before(tmp_path: Path) -> None:
+    def twice(engine: AdversarialTrainer) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, handlers=[on(Events.ITERATION_STARTED(once=2), twice)]).run()
+    assert not (tmp_path / "models" / "last_checkpoint.pt").exists()
+
+
+def test_two_epochs_resumed_for_two_more_are_four(tmp_path: Path, uninterrupted: Path) -> None:
+    build(tmp_path, epochs=2, ema_decay=0.9).run()
+    build(tmp_path, scores=(2, 1), resume=True, ema_decay=0.9).run()
+    _equal(tmp_path, uninterrupted)
+    assert not (tmp_path / "models" / "previous").exists()
+
+
+def test_a_resumed_run_remembers_its_best(tmp_path: Path) -> None:
+    build(tmp_path, scores=(1, 5), epochs=2).run()
+    best = checkpoints.sha256(tmp_path / "models" / "model.pt")
+    build(tmp_path, scores=(3, 2), resume=True).run()
+    assert checkpoints.sha256(tmp_path / "models" / "model.pt") == best
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    assert (saved["best_metric"], saved["best_metric_epoch"]) == (1.0, 1)
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    build(tmp_path, scores=(math.nan, 3, math.nan, 4)).run()
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")
+    assert (saved["best_metric"], saved["best_metric_epoch"]) == (3.0, 2)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    def spoil(engine: AdversarialTrainer) -> None:
+        engine.state.batch["image"] += math.nan
+
+    handler = on(Events.ITERATION_STARTED(once=STEPS + 3), spoil)
+    with pytest.raises(TrainingError, match=rf"step {STEPS + 3}, case \['case_\d', 'case_\d'\]"):
+        build(tmp_path, handlers=[handler]).run()
+    saved = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"]
+    assert saved["iteration"] == STEPS
+    assert all(torch.isfinite(value).all() for value in saved["networks"].values())
+    assert (tmp_path / "models" / ".lock").read_text() == ""
+
+
+def test_resuming_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt: exists, to resume from it, but got no such file"):
+        build(tmp_path, resume=True).run()
+
+
+def test_resuming_a_truncated_checkpoint_is_refused_and_the_folder_released(tmp_path: Path) -> None:
+    build(tmp_path, epochs=1).run()
+    last = tmp_path / "models" / "last_checkpoint.pt"
+    last.write_bytes(last.read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt: is a whole checkpoint of tensors only"):
+        build(tmp_path, resume=True).run()
+    assert (tmp_path / "models" / ".lock").read_text() == ""
+
+
+def test_resuming_weights_instead_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    build(tmp_path, epochs=1).run()
+    models = tmp_path / "models"
+    (models / "model.pt").replace(models / "last_checkpoint.pt")
+    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt: is the checkpoint of a run, but got a file"):
+        build(tmp_path, resume=True).run()
+
+
+def test_resuming_with_another_network_is_refused(tmp_path: Path) -> None:
+    build(tmp_path, epochs=1).run()
+    with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume"):
+        build(tmp_path, resume=True, generator=nn.Conv2d(1, 1, 3, padding=1)).run()
+
+
+def test_a_run_outside_the_main_thread_leaves_signals_alone(tmp_path: Path) -> None:
+    thread = threading.Thread(target=build(tmp_path, epochs=1).run)
+    thread.start()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert len(rows(tmp_path)) == 1

@@ -1,0 +1,356 @@
+"""Series folders through everything that reads a volume, and real scans against SimpleITK."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import OBLIQUE, Grid, values_on, write_series
+
+from common.data.cases import inference_cases, training_cases
+from common.data.checks.cases import check_cases
+from common.data.datalist import load_datalist, write_datalist
+from common.data.layouts.folders import find_cases
+from common.errors import DataError, VolumeError
+from common.inference import CaseDataset
+from common.io.dicom.reading.series import SeriesOptions, source_headers
+from common.io.dicom.reading.volume import load_series, read_series
+from common.transforms import LoadVolumed
+
+REAL = Path(__file__).parents[5].parent / "shared" / "data" / "dicom"
+ON_REQUEST = SeriesOptions(resample_tilt=True)
+
+
+# ---- wherever a NIfTI file is accepted ------------------------------------------------------------------------------
+
+
+def no_phantoms(path):
+    raise AssertionError("phantoms are not asked for")
+
+
+def to_infer(folder, **options):
+    return inference_cases(str(folder), "no_demo_data", no_phantoms, **options)
+
+
+def test_a_series_folder_is_one_case_named_by_the_folder(tmp_path):
+    write_series(tmp_path / "head7")
+    assert to_infer(tmp_path / "head7") == [{"case": "head7", "image": str(tmp_path / "head7")}]
+
+
+def test_a_folder_of_series_folders_is_a_case_each(tmp_path):
+    for name in ("b", "a"):
+        write_series(tmp_path / "all" / name)
+    items = to_infer(tmp_path / "all")
+    assert [(item["case"], item["image"]) for item in items] == [
+        ("a", str(tmp_path / "all" / "a")),
+        ("b", str(tmp_path / "all" / "b")),
+    ]
+
+
+def test_series_folders_and_folders_of_cases_may_stand_beside_each_other(tmp_path):
+    write_series(tmp_path / "all" / "a")
+    write_series(tmp_path / "all" / "b" / "mr")
+    assert [item["image"] for item in to_infer(tmp_path / "all")] == [
+        str(tmp_path / "all" / "a"),
+        str(tmp_path / "all" / "b" / "mr"),
+    ]
+    (tmp_path / "all" / "c").mkdir()
+    with pytest.raises(DataError, match=r"every case has the files mr, but got 1 missing: c/mr\.nii\.gz"):
+        to_infer(tmp_path / "all")
+
+
+def test_pools_of_series_folders(tmp_path):
+    for name in ("a", "b"):
+        write_series(tmp_path / "sources" / name, Grid(shape=(9, 9, 9)))
+        write_series(tmp_path / "targets" / f"{name}2", Grid(shape=(9, 9, 9)))
+    pools = training_cases(
+        *(str(tmp_path / "sources"), "none", no_phantoms, str(tmp_path / "run")), target_dir=str(tmp_path / "targets")
+    )
+    assert [item["image"] for item in pools["training_A"]] == [str(tmp_path / "sources" / name) for name in "ab"]
+    assert [item["label"] for item in pools["training_B"]] == [str(tmp_path / "targets" / f"{name}2") for name in "ab"]
+
+
+def test_a_source_of_a_case_may_be_a_series_folder(tmp_path):
+    write_series(tmp_path / "all" / "c1" / "mr", modality="MR")
+    write_series(tmp_path / "all" / "c1" / "ct")
+    (item,) = to_infer(tmp_path / "all")
+    assert (item["case"], item["image"]) == ("c1", str(tmp_path / "all" / "c1" / "mr"))
+    (pair,) = find_cases(tmp_path / "all", "folders")
+    assert pair["label"] == str(tmp_path / "all" / "c1" / "ct")
+
+
+def test_a_file_beside_a_series_folder_is_not_guessed(tmp_path):
+    write_series(tmp_path / "all" / "c1" / "mr")
+    (tmp_path / "all" / "c1" / "mr.nii.gz").touch()
+    with pytest.raises(DataError, match="c1: 'mr' is one file, but got both .nii.gz and a DICOM folder; remove one"):
+        to_infer(tmp_path / "all")
+
+
+def test_a_datalist_names_folders(tmp_path):
+    write_series(tmp_path / "mr")
+    write_datalist({"test": [{"case": "a", "image": str(tmp_path / "mr")}]}, tmp_path / "list.json")
+    assert '"image": "mr"' in (tmp_path / "list.json").read_text()
+    assert load_datalist(tmp_path / "list.json")["test"][0]["image"] == str(tmp_path / "mr")
+
+
+def test_pairs_of_series_and_files_train_together(tmp_path):
+    for number in range(4):
+        case = tmp_path / "all" / f"c{number}"
+        write_series(case / "mr", Grid(shape=(12, 12, 8)), modality="MR")
+        grid = Grid(shape=(12, 12, 8))
+        nib.save(nib.Nifti1Image(grid.values() - 200, grid.affine), case / "ct.nii.gz")
+    lists = training_cases(str(tmp_path / "all"), "none", no_phantoms, str(tmp_path / "run"), check={"progress": False})
+    assert sum(len(lists[name]) for name in ("training", "validation", "test")) == 4
+    assert Path(lists["training"][0]["image"]).name == "mr"
+
+
+def test_the_check_reports_what_is_wrong_with_a_series(tmp_path):
+    write_series(tmp_path / "tilted", Grid(step=(0, 0.5, 2.5)))
+    write_series(tmp_path / "good", Grid(shape=(9, 9, 9)))
+    write_series(tmp_path / "good", Grid(shape=(9, 9, 9)), series="1.2.3", prefix="b")
+    items = [{"case": name, "image": str(tmp_path / name)} for name in ("tilted", "good")]
+    found = [str(finding) for finding in check_cases({"test": items}, progress=False)]
+    assert len(found) == 2
+    assert "tilted (tilted): slices lie straight above each other" in found[0]
+    assert "good (good): a folder holds one series, but got 2 series" in found[1]
+    mended = check_cases({"test": items}, series=["1.2.3"], resample_tilt=True, progress=False)
+    assert [finding.severity for finding in mended] == ["warning", "warning"]
+
+
+def test_loaded_like_the_same_volume_as_nifti(tmp_path, caplog):
+    grid = Grid(orientation=OBLIQUE)
+    uid = write_series(tmp_path / "ct", grid)
+    (tmp_path / "ct" / "notes.txt").touch()
+    values, affine = read_series(tmp_path / "ct", "a")
+    nib.save(nib.Nifti1Image(values, affine), tmp_path / "ct.nii.gz")
+    one, other = (LoadVolumed("image")({"image": str(tmp_path / name)})["image"] for name in ("ct", "ct.nii.gz"))
+    assert one.shape == (1, 6, 5, 4)
+    np.testing.assert_array_equal(one.numpy(), other.numpy())
+    np.testing.assert_allclose(one.affine.numpy(), other.affine.numpy(), atol=1e-5)
+    np.testing.assert_array_equal(one.meta["original_affine"], affine)
+    assert one.meta["filename_or_obj"] == str(tmp_path / "ct")
+    assert one.meta["series_uid"] == uid
+    assert "series_uid" not in other.meta
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line for line in lines if "1 other files or frames (1 not DICOM)" in line] == [lines[0]]
+
+
+def test_channels_of_several_series(tmp_path):
+    for number, name in enumerate(("one", "two")):
+        write_series(tmp_path / name, values=Grid().values() + number)
+    paths = [str(tmp_path / name) for name in ("one", "two")]
+    image = LoadVolumed("image")({"image": paths, "case": "a"})["image"]
+    assert image.shape == (2, 6, 5, 4)
+    np.testing.assert_allclose(image[1] - image[0], 1, atol=0.1)
+
+
+def test_resampled_volumes_lie_on_the_orthogonal_grid(tmp_path):
+    write_series(tmp_path / "ct", Grid(shape=(12, 10, 5), step=(0, 0.5, 2.5)))
+    image = LoadVolumed("image", resample_tilt=True)({"image": str(tmp_path / "ct")})["image"]
+    assert image.shape == (1, 12, 14, 5)
+    np.testing.assert_array_equal(image.meta["original_affine"], image.affine.numpy())
+    inside = image[0].numpy() != image.numpy().min()
+    wanted = values_on(image.affine.numpy(), image.shape[1:])
+    assert np.abs(image[0].numpy() - wanted)[inside].max() < 0.06
+
+
+def test_inference_goes_on_after_a_series_that_cannot_be_read(tmp_path):
+    write_series(tmp_path / "all" / "good")
+    write_series(tmp_path / "all" / "tilted", Grid(step=(0, 0.5, 2.5)))
+    good, tilted = CaseDataset(to_infer(tmp_path / "all"), LoadVolumed("image"))
+    np.testing.assert_allclose(good["image"][0].numpy(), Grid().values(), atol=0.06)
+    assert tilted.keys() == {"case", "failure"}
+    assert tilted["failure"].startswith(
+        "tilted (tilted): slices lie straight above each other, but got a tilt of 0.500"
+    )
+
+
+# ---- real scans -----------------------------------------------------------------------------------------------------
+
+AWKWARD = {
+    "failing/notavolume/001": "slices at 2 positions or more, but got 4 at 1 position; give the whole series",
+    "failing/slicecount/001": (256, 256, 2),
+    "failing/sliceincrement/001": "evenly spaced, but got gaps from 5.000 to 10.000 mm, usually 5.000 mm; the widest"
+    " between slices 3 and 4 of 4",
+    "failing/sliceorientation/001": "all slices have one ImageOrientationPatient, but got another in",
+    "ge_anatomical/001_single_slice": "slices at 2 positions or more, but got 1 at 1 position; give the whole series",
+    "generic/anatomical/001_implicit": (256, 256, 4),
+    "generic/anatomical/002_non_isotropic": (64, 28, 4),
+    "generic/compressed/001": (256, 256, 4),
+    "generic/compressed_j2k/001": (256, 256, 4),
+    "generic/compressed_jpeg/001": (256, 256, 4),
+    "generic/compressed_jpegls/001": (256, 256, 4),
+    "generic/compressed_rle/001": (256, 256, 4),
+    "generic/rgb/001": "pixels are grey values, but got 3 samples a pixel in",
+    "siemens_multiframe_anatomical_001": (256, 256, 8),
+}
+"""What each series of awkward.zip gives: the shape, or why it is refused."""
+WHOLE = {
+    "ct_head_gantry_tilt": ("gaps from 1.081 to 6.999 mm, usually 4.002 mm", (512, 611, 37), "HU"),
+    "mr_t2_axial": ("gaps from 2.500 to 82.500 mm, usually 2.500 mm; the widest between slices 7 and 8 of 24",
+                    (384, 512, 56), None),
+    "pet_head_neck": ("gaps from 3.375 to 54.000 mm, usually 10.125 mm", (128, 128, 99), "SUV"),
+}  # fmt: skip
+"""The other zips are scans of which slices are missing, or that change their spacing: why each is refused as it is, and
+its shape and unit when resampled."""
+EVEN = {
+    "tilted_4mm": ("ct_head_gantry_tilt", range(1, 15)),
+    "tilted_7mm": ("ct_head_gantry_tilt", range(15, 29)),
+    "mr_upper": ("mr_t2_axial", range(40, 57)),
+    "mr_lower": ("mr_t2_axial", range(1, 8)),
+    "pet": ("pet_head_neck", range(167, 172)),
+}
+"""Parts of them whose slices follow each other evenly, by their instance numbers."""
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    if not REAL.is_dir():
+        pytest.skip(f"no scans at {REAL}")
+    root = tmp_path_factory.mktemp("real")
+    for path in REAL.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(root / path.stem)
+    return root
+
+
+@pytest.fixture(scope="module")
+def part(real, tmp_path_factory):
+    """A function that gives the folder of an even part."""
+    root = tmp_path_factory.mktemp("parts")
+
+    def folder(name):
+        source, numbers = EVEN[name]
+        if not (root / name).is_dir():
+            (root / name).mkdir()
+            for path in (real / source).glob("*.dcm"):
+                if pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber in numbers:
+                    (root / name / path.name).write_bytes(path.read_bytes())
+        assert len(list((root / name).iterdir())) == len(numbers)
+        return root / name
+
+    return folder
+
+
+def by_simpleitk(folder, straight=True):
+    """Values (X, Y, Z) and RAS affine that SimpleITK gives for a folder."""
+    sitk = pytest.importorskip("SimpleITK")
+    reader = sitk.ImageSeriesReader()
+    reader.SetForceOrthogonalDirection(straight)
+    names = reader.GetGDCMSeriesFileNames(str(folder))
+    reader.SetFileNames(names)
+    image = reader.Execute() if len(names) > 1 else sitk.ReadImage(names[0])  # one of several frames
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return sitk.GetArrayFromImage(image).T, np.diag([-1, -1, 1, 1]) @ affine, image
+
+
+@pytest.mark.real
+def test_the_table_of_awkward_series_is_whole(real):
+    folders = {path.parent.relative_to(real / "awkward").as_posix() for path in (real / "awkward").rglob("*.dcm")}
+    assert folders == AWKWARD.keys()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "wanted"), AWKWARD.items())
+def test_awkward_series(real, name, wanted):
+    if "jpeg/" in name:
+        pytest.importorskip("gdcm")
+    folder = real / "awkward" / name
+    if isinstance(wanted, str):
+        with pytest.raises(VolumeError) as caught:
+            load_series(folder, "a")
+        assert wanted in str(caught.value)
+        return
+    volume = load_series(folder, "a")
+    assert (volume.values.shape, volume.notes) == (wanted, ())
+    values, affine, _ = by_simpleitk(folder)
+    if name != "generic/anatomical/002_non_isotropic":  # ITK leaves a rescale of MR aside
+        np.testing.assert_array_equal(volume.values, values)
+    # the frames' positions are rounded to 1e-3 mm; ITK takes the first and the normal, we the line through all
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-3 if "multiframe" in name else 1e-4)
+
+
+@pytest.mark.real
+def test_one_scan_in_five_codings(real):
+    pytest.importorskip("gdcm")
+    names = [name for name in AWKWARD if "compressed" in name]
+    plain, *others = (load_series(real / "awkward" / name, "a").values for name in names)
+    assert len(others) == 4
+    assert all(np.array_equal(plain, other) for other in others)
+
+
+@pytest.mark.real
+def test_frames_of_a_real_object_by_hand(real):
+    folder = real / "awkward" / "siemens_multiframe_anatomical_001"
+    volume = load_series(folder, "a")
+    places = [np.array(header.ImagePositionPatient, float) for header in source_headers(folder, "a")]
+    for number in range(8):
+        np.testing.assert_allclose((volume.affine @ [0, 0, number, 1])[:3] * [-1, -1, 1], places[number], atol=0.01)
+    assert np.linalg.norm(volume.affine[:3, :3], axis=0) == pytest.approx([0.9375, 0.9375, 0.9], abs=1e-3)
+    frames = pydicom.dcmread(next(folder.iterdir())).pixel_array
+    np.testing.assert_array_equal(volume.values.transpose(2, 1, 0), frames)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "wanted"), WHOLE.items())
+def test_scans_with_gaps_are_refused_and_resampled_on_request(real, name, wanted):
+    match, shape, unit = wanted
+    with pytest.raises(VolumeError) as caught:
+        load_series(real / name, "a")
+    assert f"slices are evenly spaced, but got {match}" in str(caught.value)
+    volume = load_series(real / name, "a", ON_REQUEST)
+    assert (volume.values.shape, volume.unit) == (shape, unit)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["mr_upper", "mr_lower"])
+def test_even_slices_are_where_simpleitk_has_them(part, name):
+    volume = load_series(part(name), "a")
+    values, affine, _ = by_simpleitk(part(name))
+    np.testing.assert_array_equal(volume.values, values)
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-4)
+
+
+@pytest.mark.real
+def test_pet_is_where_simpleitk_has_it_and_in_suv_by_hand(part):
+    volume = load_series(part("pet"), "a")
+    values, affine, _ = by_simpleitk(part("pet"))
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-4)
+    # 66.2 kg, 381.47 MBq at 11:39:00, half-life 6586.2 s, decay corrected to 13:02:44.678
+    factor = 66_200 / (381_470_000 * 2 ** -(5024.678 / 6586.2))
+    assert volume.unit == "SUV"
+    np.testing.assert_allclose(volume.values, values * factor, rtol=1e-5)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "tilt"), [("tilted_4mm", "1.339"), ("tilted_7mm", "2.342")])
+def test_a_real_tilt_is_refused_and_resampled_like_simpleitk_does_from_the_true_geometry(part, name, tilt):
+    sitk = pytest.importorskip("SimpleITK")
+    with pytest.raises(
+        VolumeError, match=rf"straight above each other, but got a tilt of {tilt} mm a slice \(18\.50 deg"
+    ):
+        load_series(part(name), "a")
+    volume = load_series(part(name), "a", ON_REQUEST)
+    _, sheared, image = by_simpleitk(part(name), straight=False)
+    grid = sitk.Image([int(n) for n in volume.values.shape], sitk.sitkFloat32)
+    lps = np.diag([-1, -1, 1, 1]) @ volume.affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    grid.SetOrigin(lps[:3, 3].tolist())
+    grid.SetSpacing(spacing.tolist())
+    grid.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    wanted = sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), grid, sitk.Transform(), sitk.sitkLinear, -5000.0)
+    wanted = sitk.GetArrayFromImage(wanted).T
+    inside = (wanted > -5000) & (volume.values > volume.values.min())
+    assert inside.mean() > 0.65
+    difference = np.abs(volume.values - wanted)[inside]
+    # its coordinates are rounded, so that a bone's edge of 1000 HU may differ by a part of one
+    assert difference.max() < 2
+    assert difference.mean() < 0.01
+    assert sheared[2, 1] == pytest.approx(volume.affine[2, 1], abs=1e-6)

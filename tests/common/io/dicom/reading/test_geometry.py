@@ -1,0 +1,270 @@
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import AXIAL, CORONAL, OBLIQUE, SAGITTAL, Grid, values_on, write_enhanced, write_series
+
+from common.errors import VolumeError
+from common.grids import is_sheared
+from common.io.dicom.reading.series import SeriesOptions
+from common.io.dicom.reading.volume import load_series, read_series
+
+ON_REQUEST = SeriesOptions(resample_tilt=True)
+CT = r"case7 \(ct\): "
+
+
+def refused(folder, match, **options):
+    with pytest.raises(VolumeError, match=match):
+        load_series(folder, "case7", SeriesOptions(**options))
+
+
+def written(folder, grid=None, **options):
+    write_series(folder, grid, **options)
+    return folder
+
+
+def only(slices, **fields):
+    """A change of some slices' elements; None removes one."""
+
+    def change(header, number):
+        for name, value in fields.items() if number in slices else ():
+            if value is None:
+                delattr(header, name)
+            else:
+                setattr(header, name, value)
+
+    return change
+
+
+def phantom_error(volume):
+    """The largest difference from the phantom inside the slices' field of view, and the share that lies there."""
+    wanted = values_on(volume.affine, volume.values.shape)
+    inside = volume.values != volume.values.min()
+    return np.abs(volume.values - wanted)[inside].max(), inside.mean()
+
+
+# ---- what is exact --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, CORONAL, SAGITTAL, OBLIQUE])
+@pytest.mark.parametrize("spacing", [(0.8, 0.5, 2.5), (1.25, 3.0, 0.625)])
+def test_every_orientation_and_spacing(tmp_path, orientation, spacing):
+    grid = Grid(spacing=spacing, orientation=orientation)
+    values, affine = read_series(written(tmp_path / "ct", grid), "case7")
+    np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
+    np.testing.assert_allclose(values, grid.values(), atol=0.06)
+
+
+def test_places_are_ras_mm_by_hand(tmp_path):
+    # rows are 0.5 mm apart, columns 0.8 mm; LPS (-20, 30, 100) is RAS (20, -30, 100)
+    values, affine = read_series(written(tmp_path / "ct"), "case7")
+    assert (affine @ [3, 2, 3, 1])[:3] == pytest.approx([20 - 3 * 0.8, -30 - 2 * 0.5, 100 + 3 * 2.5])
+    # 100 + 2 * -17.6 + 3 * 31 + 5 * 107.5
+    assert values[3, 2, 3] == pytest.approx(695.3, abs=0.06)
+
+
+@pytest.mark.parametrize("step", [(0, 0, 2.5), (0, 0, -2.5)])
+def test_slices_are_in_order_of_place_whatever_their_direction(tmp_path, step):
+    grid = Grid(step=step)
+    values, affine = read_series(written(tmp_path / "ct", grid), "case7")
+    assert (affine @ [0, 0, 0, 1])[2] == pytest.approx(100 if step[2] > 0 else 92.5)
+    assert affine[2, 2] == pytest.approx(2.5)
+    np.testing.assert_allclose(values, values_on(affine, values.shape), atol=0.06)
+
+
+@pytest.mark.parametrize("number", [None, 1, -1], ids=["missing", "equal", "reversed"])
+def test_instance_numbers_do_not_matter(tmp_path, number):
+    def change(header, place):
+        if number is None:
+            del header.InstanceNumber
+        else:
+            header.InstanceNumber = 1 if number == 1 else 10 - place
+
+    values, affine = read_series(written(tmp_path / "ct", change=change), "case7")
+    np.testing.assert_allclose(values, Grid().values(), atol=0.06)
+    np.testing.assert_allclose(affine, Grid().affine, atol=1e-9)
+
+
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_even(tmp_path):
+    def rounded(header, number):
+        header.ImagePositionPatient = [f"{value:.1f}" for value in Grid(spacing=(0.8, 0.5, 1.25)).position(number)]
+
+    volume = load_series(written(tmp_path / "ct", Grid(spacing=(0.8, 0.5, 1.25)), change=rounded), "case7")
+    np.testing.assert_allclose(volume.affine[2, 2], 1.25, atol=0.05)
+    assert phantom_error(volume)[0] < 0.6
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE])
+def test_frames_in_any_order_with_slopes_of_their_own(tmp_path, orientation):
+    grid = Grid(orientation=orientation)
+    write_enhanced(tmp_path / "mr", grid, slopes=[0.1, 0.05, 0.2, 0.125], order=[2, 0, 3, 1])
+    values, affine = read_series(tmp_path / "mr", "case7")
+    np.testing.assert_allclose(affine, grid.affine, atol=1e-6)
+    np.testing.assert_allclose(values, grid.values(), atol=0.11)
+
+
+# ---- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_slice(tmp_path):
+    folder = written(tmp_path / "ct", Grid(shape=(6, 5, 5)))
+    (folder / "003.dcm").unlink()
+    refused(
+        folder,
+        CT + r"slices are evenly spaced, but got gaps from 2\.500 to 5\.000 mm, usually 2\.500 mm; the widest between"
+        r" slices 2 and 3 of 4 \(004\.dcm, 002\.dcm\); find the missing or doubled slice, or give --resample_tilt true",
+    )
+
+
+def test_spacing_that_varies(tmp_path):
+    change = only([3], ImagePositionPatient=[-20, 30, 108.0])
+    refused(written(tmp_path / "ct", change=change), r"evenly spaced, but got gaps from 2\.500 to 3\.000 mm")
+
+
+def test_a_gantry_tilt(tmp_path):
+    folder = written(tmp_path / "ct", Grid(step=(0, 0.5, 2.5)))
+    refused(
+        folder, CT + r"slices lie straight above each other, but got a tilt of 0\.500 mm a slice \(11\.31 degrees\)"
+    )
+
+
+def test_slices_that_wander_sideways(tmp_path):
+    change = only([1], ImagePositionPatient=[-19, 30, 102.5])
+    refused(written(tmp_path / "ct", change=change), "slices lie straight above each other")
+
+
+def test_a_slice_twice(tmp_path):
+    folder = written(tmp_path / "ct")
+    (folder / "copy.dcm").write_bytes((folder / "002.dcm").read_bytes())
+    volume = load_series(folder, "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert [str(note) for note in volume.notes] == [
+        "case7 (ct): a series has one slice at a position, but got 1 doubled with identical pixels; they are left out"
+    ]
+
+
+def test_two_slices_at_one_place_that_differ(tmp_path):
+    folder = written(tmp_path / "ct")
+    other = written(tmp_path / "other", series="1.2.3", values=Grid().values() + 5)
+    series = pydicom.dcmread(folder / "001.dcm").SeriesInstanceUID
+    twin = pydicom.dcmread(other / "002.dcm")
+    twin.SeriesInstanceUID, twin.FrameOfReferenceUID = series, pydicom.dcmread(folder / "001.dcm").FrameOfReferenceUID
+    twin.save_as(folder / "twin.dcm")
+    refused(folder, r"one slice at a position, but got 002\.dcm and twin\.dcm with different pixels at one; keep one")
+
+
+def test_slices_beside_each_other_in_one_plane(tmp_path):
+    change = only([2], ImagePositionPatient=[-14, 30, 102.5])
+    refused(written(tmp_path / "ct", change=change), r"slices lie above each other, but got .* 6\.000 mm apart in one")
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"ImagePositionPatient": None}, r"every slice has ImagePositionPatient, but got none in 003\.dcm"),
+        ({"ImageOrientationPatient": None}, r"every slice has ImageOrientationPatient, but got none in 003\.dcm"),
+        ({"PixelSpacing": None}, r"every slice has PixelSpacing, but got none in 003\.dcm"),
+        ({"PixelSpacing": [0.5, 0.9]}, r"all slices have one PixelSpacing, but got another in 003\.dcm than in"),
+        ({"PixelSpacing": [0.5]}, r"PixelSpacing is 2 finite numbers, but got something else in 003\.dcm"),
+        ({"ImageOrientationPatient": list(CORONAL)}, r"all slices have one ImageOrientationPatient, but got another"),
+        ({"Rows": 3}, r"all slices have one Rows, but got another in 003\.dcm"),
+        ({"FrameOfReferenceUID": "1.2.9"}, "slices have one frame of reference, but got 2 values of"),
+        ({"ImagePositionPatient": [0, 0, 1e9]}, r"a slice lies within 100000 mm, but got 1e\+09 mm"),
+    ],
+)
+def test_one_slice_unlike_the_others(tmp_path, fields, match):
+    refused(written(tmp_path / "ct", change=only([1], **fields)), CT + match)
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        (
+            {"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]},
+            r"two unit vectors at right angles, but got lengths 2\.0000 and 1\.0000, product 0\.0000",
+        ),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.6, 0.8, 0]}, r"at right angles, but got .* product 0\.6000"),
+        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, r"at right angles, but got lengths 0\.0000 and 0\.0000"),
+        ({"PixelSpacing": [0, 0.8]}, "PixelSpacing is above 0 and at most 1000 mm, but got 0 and 0.8"),
+        ({"PixelSpacing": [-0.5, 0.8]}, "PixelSpacing is above 0 and at most 1000 mm, but got -0.5 and 0.8"),
+        ({"Rows": 0}, "slices have pixels, but got 6 x 0"),
+        ({"ImagePositionPatient": [0, 0, 0]}, "slices at 2 positions or more, but got 4 at 1 position"),
+    ],
+)
+def test_all_slices_wrong(tmp_path, fields, match):
+    refused(written(tmp_path / "ct", change=only(range(4), **fields)), match)
+
+
+def test_a_single_slice(tmp_path):
+    refused(
+        written(tmp_path / "ct", Grid(shape=(6, 5, 1))), "at 2 positions or more, but got 1 at 1 position; give the"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda header: delattr(header, "PerFrameFunctionalGroupsSequence"), "4 frames with 0 items in enhanced.dcm"),
+        (lambda header: setattr(header, "NumberOfFrames", 3), "3 frames with 4 items in enhanced.dcm"),
+        (lambda header: setattr(header, "NumberOfFrames", 2**31 - 1), "2147483647 frames with 4 items"),
+        (
+            lambda header: delattr(header.PerFrameFunctionalGroupsSequence[2], "PlanePositionSequence"),
+            "every slice has ImagePositionPatient, but got none in enhanced.dcm, frame 3",
+        ),
+    ],
+)
+def test_frames_that_are_not_what_their_object_says(tmp_path, change, match):
+    write_enhanced(tmp_path / "mr", change=change)
+    refused(tmp_path / "mr", match)
+
+
+# ---- what is resampled on request -----------------------------------------------------------------------------------
+
+
+def test_a_good_series_is_not_resampled(tmp_path):
+    volume = load_series(written(tmp_path / "ct"), "case7", ON_REQUEST)
+    np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-9)
+    assert volume.notes == ()
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE])
+def test_a_tilt_is_resampled_exactly(tmp_path, orientation):
+    across, down = np.reshape(orientation, (2, 3))
+    step = tuple(np.cross(across, down) * 2.5 + down * 0.7 - across * 0.3)
+    grid = Grid(shape=(20, 24, 6), orientation=orientation, step=step)
+    volume = load_series(written(tmp_path / "ct", grid), "case7", ON_REQUEST)
+    # 5 x 0.3 mm of 0.8 mm pixels: 1.875 columns more; 5 x 0.7 mm of 0.5 mm: 7 rows more
+    assert volume.values.shape == (22, 31, 6)
+    assert not is_sheared(volume.affine)
+    error, inside = phantom_error(volume)
+    assert error < 0.06
+    assert inside > 0.6
+    # the first slice begins 1.5 mm along the columns' direction from the grid's first voxel, rounded up to 2 voxels
+    corner = grid.affine @ [-2, 0, 0, 1]
+    np.testing.assert_allclose(volume.affine[:, 3], corner, atol=1e-6)
+
+
+def test_what_no_slice_covers_is_background(tmp_path):
+    grid = Grid(shape=(6, 5, 3), step=(0, 1.0, 2.5))
+    volume = load_series(written(tmp_path / "ct", grid), "case7", ON_REQUEST)
+    assert volume.values.shape == (6, 9, 3)
+    background = volume.values[:, :, 0].max(axis=0) == volume.values.min()
+    assert background.tolist() == [False] * 5 + [True] * 4
+
+
+def test_uneven_slices_are_resampled_exactly_to_the_usual_gap(tmp_path):
+    folder = written(tmp_path / "ct", Grid(shape=(6, 5, 6)))
+    (folder / "004.dcm").unlink()
+    volume = load_series(folder, "case7", ON_REQUEST)
+    assert volume.values.shape == (6, 5, 6)
+    np.testing.assert_allclose(volume.affine, Grid().affine, atol=1e-6)
+    np.testing.assert_allclose(volume.values, Grid().values()[:, :, :1] + 12.5 * np.arange(6), atol=0.06)
+    assert "resampled onto an orthogonal grid of 6 x 5 x 6 voxels, 2.500 mm from slice to slice" in str(volume.notes[0])
+    assert volume.notes[0].severity == "warning"
+
+
+def test_a_slice_gone_astray_does_not_fill_the_memory(tmp_path):
+    change = only([3], ImagePositionPatient=[-20, 30, 90000])
+    folder = written(tmp_path / "ct", change=change)
+    refused(
+        folder, "at most 10 times the voxels that were read, but got 6 x 5 x 35961 from 4 slices", resample_tilt=True
+    )

@@ -1,0 +1,289 @@
+import logging
+import re
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import PATIENT, Grid, write_enhanced, write_presentation_state, write_series
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from common.errors import ConfigError, VolumeError
+from common.io.dicom.reading.series import SeriesOptions, source_headers
+from common.io.dicom.reading.volume import load_series
+
+GRID = Grid()
+
+
+def refused(folder, match, **options):
+    with pytest.raises(VolumeError, match=match) as caught:
+        load_series(folder, "case7", SeriesOptions(**options))
+    assert not [secret for secret in PATIENT.values() if secret in str(caught.value)]
+
+
+def is_the_phantom(volume, grid=GRID):
+    return np.allclose(volume.affine, grid.affine) and np.abs(volume.values - grid.values()).max() < 0.06
+
+
+def add(amount):
+    """Makes a slice's stored values larger, so that its series is told from another by them."""
+
+    def change(header, number):
+        raw = np.frombuffer(header.PixelData, "<u2") + amount
+        header.PixelData = raw.astype("<u2").tobytes()
+
+    return change
+
+
+# ---- which files ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
+    series = write_series(tmp_path / "ct")
+
+    def localizer(header, number):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(
+        tmp_path / "ct", Grid(orientation=(0, 1, 0, 0, 0, -1)), change=localizer, series=series, prefix="scout"
+    )
+    write_presentation_state(tmp_path / "ct", series)
+    write_series(tmp_path / "ct" / "sub")
+    (tmp_path / "ct" / "notes.txt").write_text("Secret^Patient")
+    (tmp_path / "ct" / "empty.dcm").touch()
+    volume = load_series(tmp_path / "ct", "case7")
+    assert is_the_phantom(volume)
+    assert [str(note) for note in volume.notes] == [
+        "case7 (ct): a folder holds one series, but got 7 other files or frames (2 not DICOM, 1 without an image,"
+        " 4 localizers); they are left out"
+    ]
+
+
+def test_a_dicomdir_is_not_followed(tmp_path):
+    write_series(tmp_path / "away")
+    write_series(tmp_path / "ct")
+    directory = pydicom.dcmread(tmp_path / "ct" / "001.dcm", stop_before_pixels=True)
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    record = Dataset()
+    record.ReferencedFileID = ["..", "away", "001.dcm"]
+    directory.DirectoryRecordSequence = Sequence([record])
+    directory.save_as(tmp_path / "ct" / "DICOMDIR")
+    volume = load_series(tmp_path / "ct", "case7")
+    assert is_the_phantom(volume)
+    assert "(1 without an image)" in str(volume.notes[0])
+
+
+def test_folders_without_slices(tmp_path):
+    (tmp_path / "ct").mkdir()
+    refused(tmp_path / "ct", r"case7 \(ct\): the folder holds a DICOM series, but got no slices; give the series' own")
+    (tmp_path / "ct" / "a.txt").touch()
+    refused(tmp_path / "ct", r"but got no slices \(1 not DICOM\)")
+    refused(tmp_path / "none", "a series is given by its folder, but got no folder at")
+
+
+def test_a_slice_cut_off_in_its_header_is_named_not_passed_over(tmp_path):
+    write_series(tmp_path / "ct")
+    path = tmp_path / "ct" / "001.dcm"
+    path.write_bytes(path.read_bytes()[:500])
+    refused(tmp_path / "ct", r"(Rows|readable|SeriesInstanceUID).*001\.dcm")
+
+
+def test_a_slice_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    write_series(tmp_path / "ct")
+
+    def denied(path, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("common.io.dicom.reading.headers.pydicom.dcmread", denied)
+    refused(
+        tmp_path / "ct", "the header of a slice must be readable, but got PermissionError in 001.dcm; copy or export"
+    )
+
+
+# ---- which series ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path):
+    write_series(tmp_path / "ct", series="1.2.3")
+    write_series(tmp_path / "ct", Grid(shape=(6, 5, 3)), modality="MR", series="1.2.4", prefix="mr")
+    return tmp_path / "ct"
+
+
+def test_several_series_are_listed(two):
+    refused(
+        two,
+        r"a folder holds one series, but got 2 series: 1\.2\.3 \(CT, 4 slices\), 1\.2\.4 \(MR, 3 slices\);"
+        " choose one by --series UID",
+    )
+
+
+def test_the_series_asked_for_is_read(two):
+    volume = load_series(two, "case7", SeriesOptions(series="1.2.3"))
+    assert is_the_phantom(volume)
+    assert (volume.uid, volume.modality) == ("1.2.3", "CT")
+    assert "(3 of other series)" in str(volume.notes[0])
+    other = load_series(two, "case7", SeriesOptions(series=["9.9", "1.2.4"]))
+    assert other.values.shape == (6, 5, 3)
+    assert other.uid == "1.2.4"
+
+
+def test_a_series_that_is_not_there_or_two_that_are(two):
+    refused(two, r"2 series, 0 of them asked for: 1\.2\.3", series="1.2.5")
+    refused(two, r"2 series, 2 of them asked for: 1\.2\.3", series=["1.2.3", "1.2.4"])
+
+
+def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
+    write_series(tmp_path / "ct")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"])))
+
+
+def test_a_uid_that_is_none_is_not_repeated(tmp_path):
+    write_series(tmp_path / "ct", series="1.2.3")
+    write_series(tmp_path / "ct", series="Secret^Patient", prefix="b")
+    refused(tmp_path / "ct", r"1\.2\.3 \(CT, 4 slices\), an invalid UID \(CT, 4 slices\)")
+
+
+def test_a_slice_without_uid_is_refused(tmp_path):
+    def drop(header, number):
+        if number == 1:
+            del header.SeriesInstanceUID
+
+    write_series(tmp_path / "ct", change=drop)
+    refused(tmp_path / "ct", r"every slice has SeriesInstanceUID, but got none in 003\.dcm")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"phase": 0}, "phase: is a whole number from 1, but got 0"),
+        ({"phase": "a"}, "phase: is a whole number from 1, but got a"),
+        ({"series": [1.2]}, r"series: is a SeriesInstanceUID or a list of them, but got \[1.2\]"),
+    ],
+)
+def test_options_of_another_kind(options, match):
+    with pytest.raises(ConfigError, match=match):
+        SeriesOptions(**options)
+
+
+# ---- several acquisitions -------------------------------------------------------------------------------------------
+
+
+def phases(folder, keyword, values, slices=None):
+    """A series with as many acquisitions as values; the n-th (from 0) is brighter by 10 n (100 stored)."""
+    for number, value in enumerate(values):
+
+        def change(header, place, number=number, value=value):
+            if keyword:
+                setattr(header, keyword, value)
+            header.InstanceNumber = number * GRID.shape[2] + place + 1
+            add(100 * number)(header, place)
+
+        grid = Grid(shape=(6, 5, (slices or {}).get(number, 4)))
+        write_series(folder, grid, change=change, series="1.2.3", prefix=f"t{len(values) - number}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("TemporalPositionIdentifier", [1, 2, 3]),
+        ("TriggerTime", [0.5, 20, 100]),
+        ("EchoTime", [9, 80, 110]),
+        ("DiffusionBValue", [0.0, 500.0, 1000.0]),
+        ("AcquisitionNumber", [2, 4, 11]),
+        ("AcquisitionTime", ["101500", "101530", "101600.5"]),
+    ],
+)
+def test_acquisitions_at_the_same_positions_ask_for_a_phase(tmp_path, keyword, values):
+    folder = phases(tmp_path / "ct", keyword, values)
+    refused(
+        folder,
+        rf"a series has one slice at a position, but got 3 acquisitions that differ in {keyword};"
+        " choose one by --phase 1 to --phase 3",
+    )
+    for number in range(3):
+        volume = load_series(folder, "case7", SeriesOptions(phase=number + 1))
+        assert np.abs(volume.values - GRID.values() - 10 * number).max() < 0.06
+    refused(folder, rf"--phase is 1 to 3 \(by {keyword}\), but got 4", phase=4)
+
+
+def test_acquisitions_that_only_instance_numbers_tell_apart(tmp_path):
+    folder = phases(tmp_path / "ct", None, [1, 2])
+    refused(folder, "2 acquisitions that differ in InstanceNumber; choose one by --phase 1 to --phase 2")
+    volume = load_series(folder, "case7", SeriesOptions(phase=2))
+    assert np.abs(volume.values - GRID.values() - 10).max() < 0.06
+
+
+def test_an_acquisition_that_stops_early_is_told_from_the_whole_one(tmp_path):
+    folder = phases(tmp_path / "ct", "TemporalPositionIdentifier", [1, 2], {1: 3})
+    assert is_the_phantom(load_series(folder, "case7", SeriesOptions(phase=1)))
+    assert load_series(folder, "case7", SeriesOptions(phase=2)).values.shape == (6, 5, 3)
+
+
+def test_frames_of_several_time_points(tmp_path):
+    def in_time(header):
+        header.NumberOfFrames = 8
+        for place, groups in enumerate(header.PerFrameFunctionalGroupsSequence):
+            content = Dataset()
+            content.TemporalPositionIndex = 2 - place // 4  # the later time point stands first
+            groups.FrameContentSequence = Sequence([content])
+        raw = np.frombuffer(header.PixelData, "<u2").copy()
+        raw[: len(raw) // 2] += 100
+        header.PixelData = raw.tobytes()
+
+    write_enhanced(tmp_path / "mr", order=[0, 1, 2, 3, 3, 2, 1, 0], change=in_time)
+    refused(
+        tmp_path / "mr", "2 acquisitions that differ in TemporalPositionIndex; choose one by --phase 1 to --phase 2"
+    )
+    assert is_the_phantom(load_series(tmp_path / "mr", "case7", SeriesOptions(phase=1)))
+    later = load_series(tmp_path / "mr", "case7", SeriesOptions(phase=2))
+    assert np.abs(later.values - GRID.values() - 10).max() < 0.06
+
+
+def test_a_phase_is_for_series_that_have_several(tmp_path):
+    write_series(tmp_path / "ct")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(phase=2)))
+
+
+# ---- headers for those who write ------------------------------------------------------------------------------------
+
+
+def test_source_headers_follow_the_third_axis_without_pixels(tmp_path):
+    write_series(tmp_path / "ct")
+    headers = source_headers(tmp_path / "ct", "case7")
+    assert [header.InstanceNumber for header in headers] == [1, 2, 3, 4]
+    assert [float(header.ImagePositionPatient[2]) for header in headers] == [100, 102.5, 105, 107.5]
+    assert not any("PixelData" in header for header in headers)
+    assert headers[0].PatientID == "SECRET-4711", "the writer copies patient and study"
+
+
+def test_source_headers_of_frames_are_like_those_of_slices(tmp_path):
+    write_enhanced(tmp_path / "mr", order=[2, 0, 3, 1])
+    headers = source_headers(tmp_path / "mr", "case7")
+    assert [float(header.ImagePositionPatient[2]) for header in headers] == [100, 102.5, 105, 107.5]
+    assert [header.ReferencedFrameNumber for header in headers] == [2, 4, 1, 3]
+    assert all(header.PixelSpacing == [0.5, 0.8] for header in headers)
+    assert not any("PerFrameFunctionalGroupsSequence" in header for header in headers)
+    assert headers[0].PatientID == "SECRET-4711"
+
+
+def test_no_patient_in_any_log_line(tmp_path, caplog, recwarn):
+    caplog.set_level(logging.DEBUG)
+
+    def odd(header, number):
+        header.PatientWeight = "70"
+        header["PatientWeight"]._value = "Secret^Patient"
+        header["AccessionNumber"]._value = "SECRET-ACC" * 4
+        header["StudyInstanceUID"]._value = "SECRET-STUDY"
+        header["PatientBirthDate"]._value = "19010203 SECRET"
+
+    write_series(tmp_path / "ct", change=odd)
+    recwarn.clear()
+    caplog.clear()
+    load_series(tmp_path / "ct", "case7")
+    for header in source_headers(tmp_path / "ct", "case7"):
+        str(header.get("StudyInstanceUID"))
+    said = " ".join([*(record.getMessage() for record in caplog.records), *(str(w.message) for w in recwarn.list)])
+    assert not re.search("secret|19010203|20240506", said, re.IGNORECASE)

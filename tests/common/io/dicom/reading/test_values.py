@@ -1,0 +1,318 @@
+import logging
+import tracemalloc
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import PATIENT, Grid, write_series
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders import JPEG2000LosslessDecoder, JPEGLosslessSV1Decoder
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from common.errors import VolumeError
+from common.io.dicom.reading.volume import load_series
+
+
+def refused(folder, match):
+    with pytest.raises(VolumeError, match=match) as caught:
+        load_series(folder, "case7")
+    assert not [secret for secret in PATIENT.values() if secret in str(caught.value)]
+
+
+def each(**fields):
+    """A change of all slices' elements; None removes one."""
+
+    def change(header, number):
+        for name, value in fields.items():
+            if value is None:
+                delattr(header, name)
+            else:
+                setattr(header, name, value)
+
+    return change
+
+
+def first(**fields):
+    return lambda header, number: each(**fields)(header, number) if number == 0 else None
+
+
+def written(folder, change=lambda header, number: None, **options):
+    write_series(folder, change=change, **options)
+    return folder
+
+
+# ---- stored values --------------------------------------------------------------------------------------------------
+
+
+def test_every_slice_has_its_own_line(tmp_path):
+    """Stored values stay while slope and intercept change from slice to slice: so do the values."""
+    stored = np.rint((Grid().values() + 1000) / 0.1)
+    slopes, intercepts = [0.1, 0.3, 2.0, 0.0625], [-1000, 5, -7.5, 0]
+
+    def change(header, number):
+        header.RescaleSlope, header.RescaleIntercept = slopes[number], intercepts[number]
+
+    volume = load_series(written(tmp_path / "pt", change, modality="PT"), "case7")
+    for number in range(4):
+        wanted = stored[:, :, number] * slopes[number] + intercepts[number]
+        np.testing.assert_allclose(volume.values[:, :, number], wanted, rtol=1e-6, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+def test_ct_and_pet_without_rescale_are_refused(tmp_path, name, modality):
+    folder = written(tmp_path / "a", first(**{name: None}), modality=modality)
+    refused(folder, rf"case7 \(a\): every slice has {name}, but got none in 004\.dcm")
+
+
+def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
+    def plain(header, number):
+        del header.RescaleSlope, header.RescaleIntercept
+
+    volume = load_series(written(tmp_path / "mr", plain, modality="MR"), "case7")
+    np.testing.assert_array_equal(volume.values, np.rint((Grid().values() + 1000) / 0.1))
+    assert volume.unit is None
+    folder = written(tmp_path / "some", first(RescaleSlope=None, RescaleIntercept=None), modality="MR")
+    refused(folder, "all slices have RescaleSlope and RescaleIntercept, or none, but got 1 of 4 slices without")
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"RescaleSlope": 0}, r"RescaleSlope is not 0, but got 0 in 004\.dcm"),
+        ({"RescaleSlope": "1e400"}, r"RescaleSlope is 1 finite number, but got something else in 004\.dcm"),
+        ({"RescaleSlope": "1e300"}, "values must fit float32, but got NaN or Inf after rescaling"),
+        ({"ModalityLUTSequence": Sequence([Dataset()])}, "values are rescaled by a line, but got a table in 004"),
+        ({"SamplesPerPixel": 3}, r"pixels are grey values, but got 3 samples a pixel in 004\.dcm"),
+        ({"PhotometricInterpretation": "RGB"}, "grey values, but got another PhotometricInterpretation in 004"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "but got another PhotometricInterpretation in 004"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "one PhotometricInterpretation, but got MONOCHROME1 in 1 of 4"),
+        ({"BitsAllocated": 1}, r"bits, with those that are used inside, but got 1 allocated, 16 stored, highest 15 in"),
+        ({"BitsStored": 20}, "but got 16 allocated, 20 stored, highest 15"),
+        ({"HighBit": 30}, "but got 16 allocated, 16 stored, highest 30"),
+        ({"BitsStored": None}, r"every slice has BitsStored, but got none in 004\.dcm"),
+    ],
+)
+def test_pixels_that_are_not_what_they_should_be(tmp_path, fields, match):
+    refused(written(tmp_path / "a", first(**fields)), match)
+
+
+def test_monochrome1_keeps_its_values_with_a_note(tmp_path):
+    volume = load_series(written(tmp_path / "mr", each(PhotometricInterpretation="MONOCHROME1")), "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert [str(note) for note in volume.notes] == [
+        "case7 (mr): higher values are shown brighter (MONOCHROME2), but got MONOCHROME1; the stored values are kept,"
+        " not inverted"
+    ]
+
+
+def twelve_bits(signed, high, garbage):
+    """Stores v = -100, -99, ... (or 0, 1, ...) in 12 bits with others around them."""
+
+    def change(header, number):
+        values = np.arange(30) - (100 if signed else 0) + 30 * number
+        bits = values.astype(np.int64) & 0xFFF
+        shift = high - 11
+        noise = garbage & ~(0xFFF << shift) & 0xFFFF
+        header.BitsStored, header.HighBit, header.PixelRepresentation = 12, high, int(signed)
+        header.RescaleSlope, header.RescaleIntercept = 1, 0
+        header.PixelData = ((bits << shift) | noise).astype("<u2").tobytes()
+
+    return change
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("high", [11, 15])
+@pytest.mark.parametrize("garbage", [0x0000, 0xFFFF, 0xA005])
+def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbage):
+    volume = load_series(written(tmp_path / "ct", twelve_bits(signed, high, garbage)), "case7")
+    wanted = np.arange(120).reshape(4, 5, 6).transpose(2, 1, 0) - (100 if signed else 0)
+    np.testing.assert_array_equal(volume.values, wanted)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_truncated_slice_is_named_before_it_is_decoded(tmp_path, monkeypatch):
+    folder = written(tmp_path / "ct")
+    path = folder / "002.dcm"
+    path.write_bytes(path.read_bytes()[:-700])
+    monkeypatch.setattr("common.io.dicom.reading.values.decode", None)
+    refused(folder, r"(the file must be complete|every slice has \w+|readable), but got .*002\.dcm")
+
+
+def test_pixels_that_are_too_few_for_the_header(tmp_path):
+    folder = written(tmp_path / "ct", lambda header, number: setattr(header, "PixelData", header.PixelData[:20]))
+    refused(folder, r"pixels can be decoded, but got ValueError in 004\.dcm; copy or export")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_header_of_gigabytes_is_refused_before_allocation(tmp_path, compressed):
+    def huge(header, number):
+        if compressed:
+            header.compress(RLELossless, generate_instance_uid=False)
+        header.Rows = header.Columns = 65535
+
+    folder = written(tmp_path / "ct", huge)
+    tracemalloc.start()
+    try:
+        refused(
+            folder, r"the file must be complete, but got \d+ bytes of 004\.dcm for 65535 x 65535 pixels in 1 frames"
+        )
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+# ---- compression ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("syntax", "codec"), [(RLELossless, "numpy"), (JPEG2000Lossless, "openjpeg"), (JPEGLSLossless, "jpeg_ls")]
+)
+def test_compressed_slices_are_exact(tmp_path, syntax, codec):
+    pytest.importorskip(codec)
+
+    def compress(header, number):
+        header.compress(syntax, generate_instance_uid=False)
+
+    grid = Grid(shape=(40, 36, 3))  # OpenJPEG encodes no smaller ones
+    folder = written(tmp_path / "ct", compress, grid=grid)
+    assert pydicom.dcmread(folder / "001.dcm").file_meta.TransferSyntaxUID == syntax
+    np.testing.assert_allclose(load_series(folder, "case7").values, grid.values(), atol=0.06)
+
+
+def test_a_deflated_series_is_exact(tmp_path):
+    def deflate(header, number):
+        header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+
+    volume = load_series(written(tmp_path / "ct", deflate), "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "decoder", "install"),
+    [
+        (JPEG2000Lossless, JPEG2000LosslessDecoder, r'pip install "\.\[codecs\]" \(pylibjpeg, pylibjpeg-openjpeg, py'),
+        (JPEGLosslessSV1, JPEGLosslessSV1Decoder, r'pip install "\.\[gdcm\]" \(python-gdcm\), or convert the series'),
+    ],
+)
+def test_a_missing_codec_names_what_to_install(tmp_path, monkeypatch, syntax, decoder, install):
+    def relabel(header, number):
+        header.compress(RLELossless, generate_instance_uid=False)
+        header.file_meta.TransferSyntaxUID = syntax
+
+    folder = written(tmp_path / "ct", relabel)
+    monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",)})
+    refused(folder, rf"pixels can be decoded, but got no codec for JPEG .*; {install}")
+
+
+# ---- PET ------------------------------------------------------------------------------------------------------------
+
+
+def pet(**others):
+    """70 kg, 300 MBq of a half-life of 6000 s injected 3000 s before the series: 2^-0.5 of the dose is left."""
+
+    def change(header, number):
+        header.Units, header.DecayCorrection, header.CorrectedImage = "BQML", "START", ["ATTN", "SCAT", "DECY"]
+        header.PatientWeight = 70
+        header.SeriesDate, header.SeriesTime = "20240506", "101500"
+        header.AcquisitionDate, header.AcquisitionTime = "20240506", f"1016{number:02}.5"
+        tracer = Dataset()
+        tracer.RadionuclideTotalDose, tracer.RadionuclideHalfLife = 300e6, 6000
+        tracer.RadiopharmaceuticalStartTime = "092500"
+        header.RadiopharmaceuticalInformationSequence = Sequence([tracer])
+        for name, value in others.items():
+            owner = tracer if name.startswith("Radio") and name != "RadiopharmaceuticalInformationSequence" else header
+            if value is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+    return change
+
+
+FACTOR = 70_000 / (300e6 * 2**-0.5)
+"""By hand, in g/ml per Bq/ml."""
+
+
+def loaded(folder, **others):
+    return load_series(written(folder, pet(**others), modality="PT"), "case7")
+
+
+def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    volume = loaded(tmp_path / "pt")
+    assert volume.unit == "SUV"
+    np.testing.assert_allclose(volume.values, Grid().values() * FACTOR, atol=0.06 * FACTOR)
+    assert caplog.messages == [
+        "case7: SUV (body weight) = activity in Bq/ml x weight in g / (injected dose in Bq x 2^(-(reference time of the"
+        " decay correction - injection time) / half-life))"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "factor"),
+    [
+        ({"DecayCorrection": "ADMIN"}, 70_000 / 300e6),
+        ({"RadiopharmaceuticalStartDateTime": "20240506092500.000000"}, FACTOR),
+        ({"RadiopharmaceuticalStartDateTime": "20240506082500"}, 70_000 / (300e6 * 2**-1.1)),
+        # the series is dated after its first acquisition: that was at 10:16:00.5, 3060.5 s after the injection
+        ({"SeriesTime": "120000"}, 70_000 / (300e6 * 2 ** -(3060.5 / 6000))),
+        # 23:58:20 the day before is 37000 s earlier
+        ({"RadiopharmaceuticalStartTime": "235820"}, 70_000 / (300e6 * 2 ** -(37000 / 6000))),
+        ({"PatientWeight": 35}, FACTOR / 2),
+    ],
+)
+def test_suv_by_hand(tmp_path, others, factor):
+    volume = loaded(tmp_path / "pt", **others)
+    assert volume.unit == "SUV"
+    np.testing.assert_allclose(volume.values, Grid().values() * factor, atol=0.06 * factor)
+
+
+@pytest.mark.parametrize(
+    ("others", "reason", "unit"),
+    [
+        ({"PatientWeight": None}, "no PatientWeight", "Bq/ml"),
+        ({"PatientWeight": 0}, "no PatientWeight", "Bq/ml"),
+        ({"DecayCorrection": "NONE"}, "DecayCorrection is neither START nor ADMIN", "Bq/ml"),
+        ({"CorrectedImage": ["DECY"]}, "CorrectedImage names no correction for attenuation and decay", "Bq/ml"),
+        ({"RadionuclideTotalDose": None}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
+        ({"RadionuclideHalfLife": 0}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
+        ({"RadiopharmaceuticalStartTime": None}, "no plausible times of injection and scan", "Bq/ml"),
+        ({"RadiopharmaceuticalStartDateTime": "20230506092500"}, "no plausible times of injection", "Bq/ml"),
+        ({"AcquisitionTime": None}, "no plausible times of injection and scan", "Bq/ml"),
+        ({"RadiopharmaceuticalInformationSequence": None}, "not one item in Radiopharm", "Bq/ml"),
+        ({"Units": "CNTS"}, "Units CNTS", "counts"),
+        ({"Units": "SECRET"}, "Units of another kind", None),
+    ],
+)
+def test_activity_that_stays_with_a_note(tmp_path, others, reason, unit):
+    volume = loaded(tmp_path / "pt", **others)
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert volume.unit == unit
+    (note,) = volume.notes
+    assert reason in note.value
+    assert note.remedy == f"the stored unit ({unit or 'unknown'}) is kept"
+
+
+def test_values_that_are_suv_already(tmp_path):
+    volume = loaded(tmp_path / "pt", Units="GML")
+    assert (volume.unit, volume.notes) == ("SUV", ())
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+
+
+def test_units_that_change_are_refused(tmp_path):
+    def change(header, number):
+        pet()(header, number)
+        header.Units = "BQML" if number else "CNTS"
+
+    refused(written(tmp_path / "pt", change, modality="PT"), "all slices have one Units, but got 2 of them")

@@ -1,0 +1,296 @@
+"""Derived series as written: UIDs, references, conformance, and what five readers make of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zipfile import ZipFile
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import CORONAL, OBLIQUE, SAGITTAL, Grid, write_enhanced, write_series
+from pydicom.uid import ExplicitVRLittleEndian
+from series_readers import READERS
+
+from common.io.dicom.reading.series import SeriesOptions, source_headers
+from common.io.dicom.reading.volume import load_series
+from common.io.dicom.writing.derived import derived_slices, write_slices
+from common.io.dicom.writing.origin import from_nifti, from_series
+from common.io.dicom.writing.template import Synthesis
+
+REAL = Path(__file__).resolve().parents[6] / "shared" / "data" / "dicom"
+MODALITIES = ("CT", "MR", "PT")
+ROTATION = nib.eulerangles.euler2mat(0.1, -0.2, 0.3)
+GRIDS = {
+    "anisotropic": Grid(),
+    "square": Grid(spacing=(1, 1, 1)),
+    "sagittal": Grid(orientation=SAGITTAL),
+    "coronal": Grid(orientation=CORONAL),
+    "oblique": Grid(orientation=OBLIQUE, spacing=(0.7, 1.3, 1 / 3)),
+}
+FILES = {
+    "axial": ROTATION * [1.1, 0.9, 2.3],
+    "flipped": ROTATION * [-1.1, 0.9, 2.3],
+    "sagittal": (ROTATION * [1.1, -0.9, 2.3])[:, [1, 2, 0]],
+}
+
+
+def synthesis(modality="CT", weights="ab" * 32):
+    moment = datetime(2025, 3, 4, 5, 6, 7)
+    return Synthesis(modality, "u", "mr2ct_pix2pix 0.1.0", weights, moment, (4000.0, 90.0))
+
+
+def random_values(shape, seed=0):
+    return np.random.default_rng(seed).uniform(0, 1700, shape)
+
+
+def series_origin(folder, grid, modality="MR"):
+    write_series(folder, grid, modality)
+    return from_series(source_headers(folder, "a"), "a")
+
+
+def file_origin(folder):
+    (folder / "source.nii").write_bytes(b"any file")
+    return from_nifti(folder / "source.nii")
+
+
+def write(folder, values, affine, origin, made=None, axial=False):
+    made = made or synthesis()
+    slices, pixels = derived_slices(values, affine, origin, made, axial, "case_1")
+    folder.mkdir()
+    write_slices(slices, folder)
+    return [pydicom.dcmread(path) for path in sorted(folder.iterdir())], pixels
+
+
+def assert_reads_back(reader, folder, values, affine, pixels):
+    """Same affine to 1e-4 mm and values to half a step; both put in the order closest to RAS, as readers choose one."""
+    read = nib.as_closest_canonical(reader(folder))
+    expected = nib.as_closest_canonical(nib.Nifti1Image(values, affine))
+    np.testing.assert_allclose(read.affine, expected.affine, rtol=0, atol=1e-4)
+    factor = pixels.unit_per_step if pixels.slope is None else 1
+    difference = np.abs(read.get_fdata() * factor - expected.get_fdata())
+    assert difference.max() <= 0.5 * pixels.unit_per_step * (1 + 1e-4)
+    assert difference.max() > 0.4 * pixels.unit_per_step, "so many random values come close to the limit"
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("axes", FILES)
+def test_round_trip_of_a_file(tmp_path, reader, modality, axes):
+    affine = nib.affines.from_matvec(FILES[axes], [7.7, -8.8, 9.9])
+    values = random_values((6, 7, 5))
+    _, pixels = write(tmp_path / "out", values, affine, file_origin(tmp_path), synthesis(modality), axial=True)
+    assert_reads_back(READERS[reader], tmp_path / "out", values, affine, pixels)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("axial", [False, True])
+def test_round_trip_of_a_series(tmp_path, reader, grid, axial):
+    shape, affine = GRIDS[grid].shape, GRIDS[grid].affine
+    values = random_values(shape)
+    origin = series_origin(tmp_path / "in", GRIDS[grid])
+    _, pixels = write(tmp_path / "out", values, affine, origin, axial=axial)
+    assert_reads_back(READERS[reader], tmp_path / "out", values, affine, pixels)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("source", ["file", "series", "enhanced", "sagittal"])
+def test_conforms(tmp_path, conformance_errors, modality, source):
+    grid = GRIDS["sagittal" if source == "sagittal" else "oblique"]
+    if source == "file":
+        origin = file_origin(tmp_path)
+    elif source == "enhanced":
+        write_enhanced(tmp_path / "in", grid)
+        origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+    else:
+        origin = series_origin(tmp_path / "in", grid)
+    for timing in (None, (4000.0, 90.0)):
+        made = replace(synthesis(modality), timing=timing)
+        write(tmp_path / f"out_{bool(timing)}", random_values(grid.shape), grid.affine, origin, made)
+        assert conformance_errors(tmp_path / f"out_{bool(timing)}") == []
+
+
+def test_the_judge_sees_what_is_missing(tmp_path, conformance_errors):
+    slices, _ = derived_slices(random_values((6, 5, 4)), np.eye(4), file_origin(tmp_path), synthesis(), True, "a")
+    del slices[2].Manufacturer
+    slices[1].PatientName = "Another^Patient"
+    write_slices(slices, tmp_path)
+    found = " ".join(conformance_errors(tmp_path))
+    assert "Element=<Manufacturer>" in found
+    assert "PatientName" in found or "Patient's Name" in found
+
+
+def test_files_are_named_and_encoded_as_promised(tmp_path):
+    slices, _ = write(tmp_path / "out", random_values((6, 7, 3)), np.eye(4), file_origin(tmp_path), axial=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["IM0001.dcm", "IM0002.dcm", "IM0003.dcm"]
+    for number, each in enumerate(slices, start=1):
+        assert each.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert each.file_meta.MediaStorageSOPInstanceUID == each.SOPInstanceUID
+        assert each.file_meta.MediaStorageSOPClassUID == each.SOPClassUID
+        assert each.InstanceNumber == number
+        assert (each.Columns, each.Rows) == (6, 7)
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"), [("ISO_IR 100", "Müller^Jürgen"), (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎")]
+)
+def test_text_is_unicode_whatever_the_source_s_was(tmp_path, conformance_errors, charset, name):
+    def named(header, number):
+        header.SpecificCharacterSet, header.PatientName = charset, name
+
+    write_series(tmp_path / "in", Grid(), change=named)
+    origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+    slices, _ = write(tmp_path / "out", random_values(Grid().shape), Grid().affine, origin)
+    assert {str(each.PatientName) for each in slices} == {name}
+    assert name.encode() in (tmp_path / "out" / "IM0001.dcm").read_bytes()
+    assert conformance_errors(tmp_path / "out") == []
+
+
+def test_pixels_go_by_rows(tmp_path):
+    values = np.arange(24.0).reshape(2, 3, 4)
+    slices, _ = write(tmp_path / "out", values, np.diag([-1.0, -1, 1, 1]), file_origin(tmp_path), axial=True)
+    assert slices[1].pixel_array.tolist() == [[1, 13], [5, 17], [9, 21]]
+
+
+def test_pet_slices_count_themselves(tmp_path):
+    slices, _ = write(tmp_path / "out", random_values((2, 3, 4)), np.eye(4), file_origin(tmp_path), synthesis("PT"))
+    assert [each.ImageIndex for each in slices] == [1, 2, 3, 4]
+    assert {each.NumberOfSlices for each in slices} == {4}
+
+
+class TestUids:
+    def uids(self, folder, values=None, grid=None, made=None):
+        grid = grid or Grid()
+        values = random_values(grid.shape) if values is None else values
+        write_series(folder / "in", grid, "MR", series="1.2.3")
+        headers = source_headers(folder / "in", "a")
+        slices, _ = derived_slices(values, grid.affine, from_series(headers, "a"), made or synthesis(), False, "a")
+        assert {each.StudyInstanceUID for each in slices} == {headers[0].StudyInstanceUID}
+        assert {each.FrameOfReferenceUID for each in slices} == {headers[0].FrameOfReferenceUID}
+        assert len({each.SOPInstanceUID for each in slices}) == len(slices)
+        assert headers[0].SeriesInstanceUID != slices[0].SeriesInstanceUID
+        return [str(each.SOPInstanceUID) for each in slices] + [str(slices[0].SeriesInstanceUID)]
+
+    def test_a_repeated_run_has_the_same_ones_at_any_time(self, tmp_path):
+        later = replace(synthesis(), moment=datetime(2030, 1, 1))
+        assert self.uids(tmp_path / "a") == self.uids(tmp_path / "b", made=later)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"made": synthesis(weights="cd" * 32)},
+            {"made": replace(synthesis(), bundle="mr2ct_pix2pix 0.2.0")},
+            {"made": synthesis("MR")},
+            {"values": random_values(Grid().shape, seed=1)},
+            {"grid": replace(Grid(), origin=(-20.0, 30.0, 101.0))},
+        ],
+    )
+    def test_anything_else_has_others(self, tmp_path, other):
+        assert set(self.uids(tmp_path / "a")).isdisjoint(self.uids(tmp_path / "b", **other))
+
+
+class TestReferences:
+    def test_each_slice_refers_to_its_own(self, tmp_path):
+        grid = GRIDS["oblique"]
+        write_series(tmp_path / "in", grid, "MR")
+        headers = source_headers(tmp_path / "in", "a")
+        slices, _ = derived_slices(
+            random_values(grid.shape), grid.affine, from_series(headers, "a"), synthesis(), False, "a"
+        )
+        for each, header in zip(slices, headers, strict=True):
+            (item,) = each.SourceImageSequence
+            assert item.ReferencedSOPInstanceUID == header.SOPInstanceUID
+            assert item.ReferencedSOPClassUID == header.SOPClassUID
+            assert "ReferencedFrameNumber" not in item
+            code = item.PurposeOfReferenceCodeSequence[0]
+            assert (code.CodeValue, code.CodingSchemeDesignator) == ("121322", "DCM")
+            assert code.CodeMeaning == "Source of Image Processing Operation"
+            np.testing.assert_allclose(each.ImagePositionPatient, header.ImagePositionPatient, atol=1e-8)
+
+    def test_frames_by_their_numbers(self, tmp_path):
+        write_enhanced(tmp_path / "in", Grid(), order=[2, 0, 3, 1])
+        origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+        slices, _ = derived_slices(random_values(Grid().shape), Grid().affine, origin, synthesis(), False, "a")
+        assert [each.SourceImageSequence[0].ReferencedFrameNumber for each in slices] == [2, 4, 1, 3]
+
+    def test_axial_slices_of_a_sagittal_series_refer_to_all(self, tmp_path):
+        grid = GRIDS["sagittal"]
+        slices, _ = derived_slices(
+            random_values(grid.shape), grid.affine, series_origin(tmp_path, grid), synthesis(), True, "a"
+        )
+        assert {len(each.SourceImageSequence) for each in slices} == {4}
+
+    def test_resampled_slices_refer_to_the_nearest(self, tmp_path):
+        origin = series_origin(tmp_path, Grid(step=(0, 0.6, 2.5)))  # a gantry tilt of 13 degrees
+        values = random_values((6, 10, 8))
+        affine = np.diag([-0.8, -0.5, 1.25, 1.0])  # twice as many slices, at right angles
+        affine[:3, 3] = 20, -30, 100
+        slices, _ = derived_slices(values, affine, origin, synthesis(), False, "a")
+        uids = [each.instance_uid for each in origin.slices]
+        found = [uids.index(each.SourceImageSequence[0].ReferencedSOPInstanceUID) for each in slices]
+        assert found == [0, 0, 1, 1, 2, 2, 3, 3]
+
+    def test_a_file_has_none(self, tmp_path):
+        slices, _ = derived_slices(random_values((2, 3, 4)), np.eye(4), file_origin(tmp_path), synthesis(), True, "a")
+        assert all("SourceImageSequence" not in each for each in slices)
+
+
+def real(name, folder):
+    """The folder of a real series."""
+    if not (REAL / f"{name}.zip").is_file():
+        pytest.skip("the real scans are not at hand")
+    ZipFile(REAL / f"{name}.zip").extractall(folder)
+    (found,) = {path.parent for path in folder.rglob("*.dcm")}
+    return found
+
+
+@pytest.mark.real
+def test_contiguous_slices_of_a_real_scan_are_kept_in_place(tmp_path, conformance_errors):
+    folder = real("mr_t2_axial", tmp_path / "in")
+    for path in list(folder.glob("*.dcm")):
+        if pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber < 40:
+            path.unlink()  # they lie beyond a gap of 82.5 mm
+    volume = load_series(folder, "a")
+    values = random_values(volume.values.shape)
+    headers = source_headers(folder, "a")
+    slices, pixels = write(tmp_path / "out", values, volume.affine, from_series(headers, "a"))
+    assert conformance_errors(tmp_path / "out") == []
+    for each, header in zip(slices, headers, strict=True):
+        assert each.SourceImageSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+        np.testing.assert_allclose(each.ImagePositionPatient, header.ImagePositionPatient, atol=1e-4)
+        np.testing.assert_allclose(each.ImageOrientationPatient, header.ImageOrientationPatient, atol=1e-9)
+        assert (each.PatientID, each.StudyInstanceUID) == (header.PatientID, header.StudyInstanceUID)
+        assert each.PatientAge == "026Y"
+        assert "InstitutionAddress" not in each
+    for reader in READERS.values():
+        assert_reads_back(reader, tmp_path / "out", values, volume.affine, pixels)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [
+        *(("mr_t2_axial", "CT"), ("mr_t2_axial", "PT"), ("pet_head_neck", "CT"), ("pet_head_neck", "MR")),
+        ("ct_head_gantry_tilt", "CT"),
+    ],
+)
+def test_series_derived_from_real_scans_on_a_resampled_grid(tmp_path, conformance_errors, name, modality):
+    folder = real(name, tmp_path / "in")
+    volume = load_series(folder, "a", SeriesOptions(resample_tilt=True))
+    values = random_values(volume.values.shape)[:60, :70, :9]
+    origin = from_series(source_headers(folder, "a"), "a")
+    slices, pixels = write(tmp_path / "out", values, volume.affine, origin, synthesis(modality))
+    assert conformance_errors(tmp_path / "out") == []
+    normal = origin.slices[0].normal
+    heights = {each.instance_uid: each.position @ normal for each in origin.slices}
+    for each in slices:
+        own = np.array(each.ImagePositionPatient, float) @ normal
+        (item,) = each.SourceImageSequence
+        distance = abs(heights[item.ReferencedSOPInstanceUID] - own)
+        assert distance == pytest.approx(min(abs(height - own) for height in heights.values()))
+    for reader in READERS.values():
+        assert_reads_back(reader, tmp_path / "out", values, volume.affine, pixels)

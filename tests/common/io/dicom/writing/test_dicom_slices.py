@@ -1,0 +1,117 @@
+"""Order and place of slices, by literals and by the value that each point in space keeps."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.errors import OutputError
+from common.io.dicom.writing.slices import LPS_RAS, nearest_slices, plane_items, to_planes
+
+ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
+SHAPE = (3, 4, 5)
+ORIENTATIONS = ["RAS", "LPS", "LAS", "PIR", "ASL", "SRP", "IPL"]
+
+
+def linear(affine, shape, to_ras=None):
+    """A number for every point in space, at the voxels of a grid."""
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    ras = (to_ras if to_ras is not None else np.eye(4)) @ affine
+    return (grid @ ras[:3, :3].T + ras[:3, 3]) @ [2.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("axcodes", ORIENTATIONS)
+def test_axial_order_from_any_orientation_keeps_every_value_at_its_place(axcodes):
+    image = nib.Nifti1Image(np.zeros(SHAPE), ROTATED)
+    turn = nib.orientations.ornt_transform(nib.io_orientation(ROTATED), nib.orientations.axcodes2ornt(axcodes))
+    image = image.as_reoriented(turn)
+    values, lps = to_planes(linear(image.affine, image.shape), image.affine, True, "a")
+    assert values.shape == SHAPE
+    assert nib.aff2axcodes(LPS_RAS @ lps) == ("L", "P", "S")
+    np.testing.assert_allclose(values, linear(lps, values.shape, LPS_RAS), atol=1e-9)
+
+
+def test_the_source_s_own_order_is_kept_unless_axial_is_asked_for():
+    sagittal = np.array([[0, 0, 4.0, 1], [2, 0, 0, 2], [0, -3, 0, 3], [0, 0, 0, 1]])
+    values = linear(sagittal, SHAPE)
+    kept, lps = to_planes(values, sagittal, False, "a")
+    assert kept is values
+    np.testing.assert_allclose(lps, [[0, 0, -4, -1], [-2, 0, 0, -2], [0, -3, 0, 3], [0, 0, 0, 1]], atol=1e-12)
+    turned, _ = to_planes(values, sagittal, True, "a")
+    assert turned.shape == (5, 3, 4)
+
+
+def test_items_of_a_slice_by_hand():
+    affine = np.array([[0, 0, 2.5, -1], [0.5, 0, 0, 20], [0, -0.75, 0, 1 / 3], [0, 0, 0, 1]])
+    items = plane_items(affine, 3)
+    assert items.ImagePositionPatient == [6.5, 20, 0.3333333333]
+    assert items.ImageOrientationPatient == [0, 1, 0, 0, 0, -1]
+    assert items.PixelSpacing == [0.75, 0.5], "between rows first"
+    assert items.SliceThickness == 2.5
+
+
+def test_numbers_have_at_most_16_characters():
+    affine = np.eye(4)
+    affine[:3, :3] = nib.eulerangles.euler2mat(1e-9, 0.7, -1e-7) * [1 / 3, 2 / 3, 1 / 7]
+    affine[:3, 3] = [-1234.56789012345, 1e-14, -1e-5 / 3]
+    items = plane_items(affine, 1)
+    written = [text for element in items for text in (element.value if element.VM > 1 else [element.value])]
+    assert max(len(str(text)) for text in written) <= 16
+
+
+@pytest.mark.parametrize(
+    ("affine", "value"),
+    [
+        (np.array([[1, 0.1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), r"affine \[1 0.1 0 0; "),
+        (np.diag([1.0, 0, 1, 1]), r"affine \[1 0 0 0; 0 0 0 0; "),
+    ],
+)
+def test_axes_that_are_not_at_right_angles_are_refused(affine, value):
+    with pytest.raises(OutputError, match="case_1: source grid: has axes at right angles.* but got " + value):
+        to_planes(np.zeros(SHAPE), affine, True, "case_1")
+
+
+class TestRightAngles:
+    # x += c y: the nearest right angle turns both axes by c / 2, so that voxels beside the centre move by that
+
+    def test_a_small_shear_is_taken_out_and_logged(self, caplog):
+        affine = np.eye(4)
+        affine[0, 1] = 9e-4
+        values, lps = to_planes(np.zeros((101, 101, 1)), affine, False, "case_1")
+        axes = lps[:3, :3]
+        np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-6)
+        np.testing.assert_allclose(axes[:2, :2], [[-1, -4.5e-4], [4.5e-4, -1]], atol=1e-6)
+        centre = [50, 50, 0, 1]
+        np.testing.assert_allclose(lps @ centre, LPS_RAS @ affine @ centre, atol=1e-9)
+        assert "case_1: axes put at right angles for DICOM, which moves voxels by up to 0.032 mm" in caplog.text
+
+    def test_the_same_shear_moves_a_large_volume_too_far(self):
+        affine = np.eye(4)
+        affine[0, 1] = 9e-4
+        with pytest.raises(OutputError, match="has axes at right angles"):
+            to_planes(np.zeros((401, 401, 1)), affine, False, "case_1")
+
+    def test_axes_of_32_bits_are_not_worth_a_word(self, caplog):
+        rounded = ROTATED.astype(np.float32).astype(float)
+        _, lps = to_planes(np.zeros((200, 200, 150)), rounded, False, "a")
+        np.testing.assert_allclose(LPS_RAS @ lps, rounded, atol=1e-5)
+        assert caplog.text == ""
+
+
+class TestNearestSlices:
+    positions = np.array([[0, 0, 0], [0, 1, 2.0], [0, 2, 4.0]])  # sheared, as by a gantry tilt
+
+    def test_by_distance_along_the_normal_alone(self):
+        normals = np.tile([0, 0, 1.0], (3, 1))
+        affine = np.diag([1, 1, 1.5, 1.0])
+        found = [nearest_slices(affine, index, self.positions, normals) for index in range(4)]
+        assert found == [[0], [1], [1], [2]]  # at 0, 1.5, 3 and 4.5 mm; the first of two at the same distance
+
+    def test_all_of_them_where_planes_cross(self):
+        normals = np.tile([1.0, 0, 0], (3, 1))
+        assert nearest_slices(np.eye(4), 1, self.positions, normals) == [0, 1, 2]
+
+    def test_normals_that_point_the_other_way(self):
+        normals = np.tile([0, 0, -1.0], (3, 1))
+        assert nearest_slices(np.diag([1, 1, 2.0, 1]), 2, self.positions, normals) == [2]

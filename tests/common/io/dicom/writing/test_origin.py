@@ -1,0 +1,165 @@
+"""What a derived series takes from its source, and what it must not."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from dicom_phantom import Grid, write_enhanced, write_series
+from pydicom.dataset import Dataset
+from pydicom.uid import MRImageStorage
+
+from common.errors import OutputError
+from common.io.dicom.reading.series import source_headers
+from common.io.dicom.writing.origin import from_nifti, from_series
+
+
+def origin(folder, change=lambda header, number: None, **settings):
+    write_series(folder, change=change, modality="MR", **settings)
+    return from_series(source_headers(folder, "case_1"), "case_1")
+
+
+def dressed(header, number):
+    """A header with everything that should and should not go over."""
+    header.PatientName, header.PatientSex, header.PatientWeight = "Doe^Jane", "F", "61"
+    header.PatientIdentityRemoved, header.DeidentificationMethod = "YES", "by hand"
+    header.ClinicalTrialSubjectID, header.ClinicalTrialSeriesID = "subject 3", "the source's"
+    header.StudyDescription, header.BodyPartExamined, header.PatientPosition = "Head", "HEAD", "HFP"
+    header.LossyImageCompression, header.LossyImageCompressionRatio = "01", "12.5"
+    header.LossyImageCompressionMethod = "ISO_15444_1"
+    header.RepetitionTime, header.EchoTime, header.CTDIvol = "4000", "90", 3.5
+    header.ContrastBolusAgent, header.SmallestImagePixelValue = "iodine", 3
+    header.PixelPaddingValue, header.WindowCenter, header.GantryDetectorTilt = 0, "40", "18"
+    header.StationName, header.InstitutionName, header.OperatorsName = "A", "B", "C"
+    header.add_new(0x60003000, "OW", b"\0\0")
+    header.add_new(0x00091001, "LO", "private")
+    header.IconImageSequence = header.RadiopharmaceuticalInformationSequence = [Dataset()]
+
+
+def test_items_that_go_over_and_no_others(tmp_path):
+    items = origin(tmp_path, dressed).items
+    assert {element.keyword for element in items} == {
+        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientWeight"),
+        *("PatientIdentityRemoved", "DeidentificationMethod", "ClinicalTrialSubjectID"),
+        *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
+        *("ReferringPhysicianName", "FrameOfReferenceUID", "PositionReferenceIndicator", "SpecificCharacterSet"),
+        *("PatientPosition", "BodyPartExamined", "BurnedInAnnotation"),
+        *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+    }
+    assert (items.PatientName, items.PatientID, items.PatientWeight) == ("Doe^Jane", "SECRET-4711", 61)
+    assert (items.PatientPosition, items.StudyDate, items.ReferringPhysicianName) == ("HFP", "20240506", "")
+    assert (items.LossyImageCompression, items.LossyImageCompressionRatio) == ("01", 12.5)
+
+
+def test_study_and_frame_of_reference_are_the_source_s(tmp_path):
+    headers = source_headers(tmp_path / "a", "a") if write_series(tmp_path / "a") else []
+    found = from_series(headers, "a")
+    assert found.items.StudyInstanceUID == headers[0].StudyInstanceUID
+    assert found.items.FrameOfReferenceUID == headers[0].FrameOfReferenceUID
+    assert (found.uid, found.series_number) == (headers[0].SeriesInstanceUID, 3)
+
+
+def test_a_source_without_frame_of_reference_gets_one_that_repeats(tmp_path):
+    def bare(header, number):
+        del header.FrameOfReferenceUID
+        header.SeriesNumber = None
+
+    first, again = (origin(tmp_path / name, bare, series="1.2.3") for name in "ab")
+    other = origin(tmp_path / "c", bare, series="1.2.4")
+    assert first.items.FrameOfReferenceUID == again.items.FrameOfReferenceUID != other.items.FrameOfReferenceUID
+    assert first.series_number == 0
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "NO"), ("NO", "NO"), ("YES", "YES")])
+def test_burned_in_text_is_not_denied(tmp_path, own, expected):
+    def annotated(header, number):
+        if own:
+            header.BurnedInAnnotation = own
+
+    assert origin(tmp_path, annotated).items.BurnedInAnnotation == expected
+
+
+@pytest.mark.parametrize(
+    ("removed", "method", "expected"),
+    [("YES", "", "Not stated by the source"), ("YES", "by hand", "by hand"), ("NO", "", "")],
+)
+def test_de_identification_without_a_method_says_so(tmp_path, removed, method, expected):
+    def anonymised(header, number):
+        header.PatientIdentityRemoved, header.DeidentificationMethod = removed, method
+
+    items = origin(tmp_path, anonymised).items
+    assert (items.PatientIdentityRemoved, items.DeidentificationMethod) == (removed, expected)
+
+
+def test_slices_are_referred_to_with_place_and_normal(tmp_path):
+    grid = Grid()
+    write_series(tmp_path, grid, "MR")
+    headers = source_headers(tmp_path, "a")
+    slices = from_series(headers, "a").slices
+    assert [each.instance_uid for each in slices] == [header.SOPInstanceUID for header in headers]
+    assert {(each.class_uid, each.frame) for each in slices} == {(MRImageStorage, None)}
+    np.testing.assert_allclose([each.position for each in slices], [grid.position(i) for i in range(4)])
+    np.testing.assert_allclose([each.normal for each in slices], [[0, 0, 1]] * 4)
+
+
+def test_frames_of_one_object(tmp_path):
+    write_enhanced(tmp_path, Grid(), order=[2, 0, 3, 1])
+    slices = from_series(source_headers(tmp_path, "a"), "a").slices
+    assert [each.frame for each in slices] == [2, 4, 1, 3]
+    assert len({each.instance_uid for each in slices}) == 1
+
+
+@pytest.mark.parametrize(("charset", "name"), [("ISO_IR 100", "Müller^Jürgen"), ("ISO_IR 144", "Люкceмбypг")])
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_names_in_other_alphabets(tmp_path, charset, name, enhanced):
+    def named(header, number=0):
+        header.SpecificCharacterSet, header.PatientName, header.StudyDescription = charset, name, name
+
+    if enhanced:
+        write_enhanced(tmp_path, change=named)
+    else:
+        write_series(tmp_path, change=named)
+    items = from_series(source_headers(tmp_path, "a"), "a").items
+    assert (str(items.PatientName), items.StudyDescription) == (name, name)
+    assert items.PatientName.encode(["utf8"]) == name.encode()
+
+
+def test_odd_values_go_over_without_a_word_of_them(tmp_path, recwarn, caplog):
+    def odd(header, number):
+        header.PatientAge = "SECRET years"
+
+    write_series(tmp_path, change=odd)
+    headers = source_headers(tmp_path, "a")
+    recwarn.clear()
+    assert from_series(headers, "a").items.PatientAge == "SECRET years"
+    assert "SECRET" not in caplog.text + "".join(str(warning.message) for warning in recwarn)
+
+
+def test_unreadable_items_are_an_error_that_quotes_nothing(tmp_path):
+    headers = source_headers(tmp_path, "a") if write_series(tmp_path) else []
+
+    class Damaged(Dataset):
+        def __getitem__(self, key):
+            raise KeyError("SECRET")
+
+    damaged = Damaged()
+    damaged.update(headers[0])
+    with pytest.raises(OutputError, match="case_1: source series: has readable patient and study items") as caught:
+        from_series([damaged], "case_1")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_file_without_patient_says_so_and_repeats(tmp_path):
+    (tmp_path / "DOE_JANE.nii").write_bytes(b"scan")
+    (tmp_path / "copy.nii").write_bytes(b"scan")
+    (tmp_path / "other.nii").write_bytes(b"another scan")
+    first, again, other = (from_nifti(tmp_path / name) for name in ("DOE_JANE.nii", "copy.nii", "other.nii"))
+    assert first.items.PatientName == "SYNTHETIC^NO PATIENT"
+    assert first.items.PatientID == f"SYNTHETIC-NO-PATIENT-{hashlib.sha256(b'scan').hexdigest()[:16]}"
+    assert first.items == again.items
+    for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        assert first.items[keyword] != other.items[keyword]
+    assert first.items.StudyInstanceUID != first.items.FrameOfReferenceUID
+    assert (first.items.StudyDate, first.items.PatientBirthDate, first.slices) == ("", "", ())
+    assert "DOE" not in str(first.items)

@@ -1,0 +1,117 @@
+"""Every item that the slices of a derived series share, as literals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
+
+from common.io.dicom.writing.origin import Origin
+from common.io.dicom.writing.stored_pixels import TO_PIXELS
+from common.io.dicom.writing.template import Synthesis, series_template
+
+MOMENT = datetime(2025, 3, 4, 5, 6, 7)
+HASH = "0123456789abcdef" * 4
+SENTENCE = (
+    "Synthetic {} image in {}, made by medical-image-synthesis-bundles, bundle mr2ct_pix2pix 1.2.3, weights sha256 "
+    f"{HASH}. Research use only, not for clinical use."
+)
+
+
+def source_items():
+    items = Dataset()
+    items.PatientName, items.PatientPosition, items.LossyImageCompression = "Doe^Jane", "HFS", "01"
+    items.SpecificCharacterSet = "ISO_IR 100"
+    return items
+
+
+def template(modality, unit="HU", bundle="mr2ct_pix2pix 1.2.3", timing=None, number=3):
+    pixels = TO_PIXELS[modality](np.array([0, 1000.0]).reshape(1, 2, 1).repeat(3, axis=0), "a")
+    synthesis = Synthesis(modality, unit, bundle, HASH, MOMENT, timing)
+    return series_template(Origin(source_items(), "1.2.3", number, ()), synthesis, pixels, 7)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+def test_items_of_all_modalities(modality):
+    made = template(modality)
+    assert made[0x0008001C].value == "YES"  # SyntheticData
+    assert made.SpecificCharacterSet == "ISO_IR 192"
+    assert (made.PatientName, made.LossyImageCompression) == ("Doe^Jane", "01")
+    assert made.SeriesDescription == f"SYNTHETIC {modality}, research use only: mr2ct_pix2pix 1.2.3"
+    assert made.SeriesNumber == 9003
+    assert made.SeriesDate == made.ContentDate == made.InstanceCreationDate == "20250304"
+    assert made.SeriesTime == made.ContentTime == made.InstanceCreationTime == "050607"
+    assert (made.Columns, made.Rows) == (3, 2)
+    assert (made.BitsAllocated, made.BitsStored, made.HighBit, made.SamplesPerPixel) == (16, 16, 15, 1)
+    assert made.PixelRepresentation == {"CT": 1, "MR": 1, "PT": 0}[modality]
+    assert (made.PhotometricInterpretation, made.AcquisitionNumber) == ("MONOCHROME2", None)
+    assert made.DerivationDescription.startswith(SENTENCE.format(modality, "HU"))
+
+
+def test_equipment_says_what_made_it():
+    made = template("CT")
+    (item,) = made.ContributingEquipmentSequence
+    for equipment in (made, item):
+        assert equipment.Manufacturer == "medical-image-synthesis-bundles"
+        assert (equipment.ManufacturerModelName, equipment.SoftwareVersions) == ("mr2ct_pix2pix", "1.2.3")
+    assert item.ContributionDateTime == "20250304050607"
+    assert item.ContributionDescription == SENTENCE.format("CT", "HU")
+    (code,) = item.PurposeOfReferenceCodeSequence
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("109100", "DCM")
+    assert code.CodeMeaning == "Synthesizing Equipment"
+
+
+def test_ct():
+    made = template("CT")
+    assert (made.SOPClassUID, made.Modality) == (CTImageStorage, "CT")
+    assert made.ImageType == ["DERIVED", "SECONDARY", "AXIAL"]
+    assert (made.RescaleSlope, made.RescaleIntercept, made.RescaleType) == (1, 0, "HU")
+    assert made["KVP"].value is None
+    assert made.PatientPosition == "HFS"
+
+
+def test_mr_has_no_rescale_and_says_its_factor_in_words():
+    made = template("MR", "a.u.")
+    assert (made.SOPClassUID, made.Modality) == (MRImageStorage, "MR")
+    assert made.ImageType == ["DERIVED", "SECONDARY", "OTHER"]
+    assert "RescaleSlope" not in made
+    assert "RescaleIntercept" not in made
+    assert made.DerivationDescription == SENTENCE.format("MR", "a.u.") + " One stored step is 0.03125 a.u."
+    assert (made.ScanningSequence, made.SequenceVariant) == ("RM", "NONE")
+    assert (made.RepetitionTime, made.EchoTime) == (None, None)
+
+
+def test_mr_with_times_that_are_known():
+    made = template("MR", timing=(4500.0, 92.5))
+    assert (made.RepetitionTime, made.EchoTime) == (4500, 92.5)
+
+
+def test_pet():
+    made = template("PT", "DVR")
+    assert (made.SOPClassUID, made.Modality) == (PositronEmissionTomographyImageStorage, "PT")
+    assert made.ImageType == ["DERIVED", "PRIMARY"]
+    assert made.SeriesType == ["STATIC", "IMAGE"]
+    assert (made.Units, made.DecayCorrection, made.CountsSource) == ("NONE", "NONE", "EMISSION")
+    assert (made.RescaleIntercept, made.RescaleSlope) == (0, 0.0152590218967)  # 1000 by 65535
+    assert (made.FrameReferenceTime, made.NumberOfSlices) == (0, 7)
+    for name in ("Radiopharmaceutical Information", "Patient Orientation Code", "Patient Gantry Relationship Code"):
+        assert len(made[name.replace(" ", "") + "Sequence"].value) == 0
+    assert "PatientPosition" not in made
+
+
+def test_descriptions_and_numbers_fit_their_fields():
+    made = template("PT", bundle=f"{'very_' * 12}long_name 1.2.3", number=123456789012)
+    assert made.SeriesDescription.startswith("SYNTHETIC PT, research use only: very_very_")
+    assert len(made.SeriesDescription) == 64
+    assert made.SeriesNumber == 9012
+    assert len(made.DerivationDescription) <= 1024
+
+
+def test_the_source_s_items_are_not_changed():
+    items = source_items()
+    pixels = TO_PIXELS["PT"](np.ones((1, 1, 1)), "a")
+    series_template(Origin(items, "1.2.3", 0, ()), Synthesis("PT", "DVR", "b 1", HASH, MOMENT), pixels, 1)
+    assert items == source_items()

@@ -1,0 +1,202 @@
+"""The exporter with DICOM at either end: series from files, series from series, files from series."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from dicom_phantom import OBLIQUE, PATIENT, SAGITTAL, Grid, write_series
+from monai.data import DataLoader, Dataset, MetaTensor
+from series_readers import by_hand
+
+from common.errors import ConfigError, OutputError
+from common.io.export import VolumeExporter
+from common.transforms import LoadVolumed
+
+GRID = Grid(orientation=OBLIQUE)
+ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
+
+
+@pytest.fixture
+def make(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    places = {"output_dir": str(tmp_path / "out"), "weights": str(tmp_path / "model.pt")}
+
+    def exporter(modality="CT", **settings):
+        fixed = {"suffix": "synthetic_ct", "unit": "HU", "bundle": "mr2ct 1.2.3", **places}
+        return VolumeExporter(modality=modality, **{**fixed, "output_format": "dicom", **settings})
+
+    return exporter
+
+
+def loaded(path, **options):
+    """A case as the evaluator sees it: loaded, collated and taken apart again."""
+    items = Dataset([{"case": "case_1", "image": str(path)}], LoadVolumed("image", **options))
+    (batch,) = DataLoader(items, batch_size=1)
+    image = batch["image"][0]
+    return {"case": "case_1", "image": MetaTensor(image, meta={key: one(value) for key, value in image.meta.items()})}
+
+
+def one(value):
+    return value[0] if isinstance(value, list) else value
+
+
+def series(folder, grid=GRID, **settings):
+    write_series(folder, grid, "MR", **settings)
+    return folder
+
+
+def nifti(path, shape=(4, 5, 6)):
+    nib.save(nib.Nifti1Image(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), ROTATED), path)
+    return path
+
+
+def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
+    values = np.random.default_rng(0).uniform(-1000, 1000, (4, 5, 6))
+    path = make().write(loaded(nifti(tmp_path / "mr.nii")), values)
+    assert path == tmp_path / "out" / "case_1_synthetic_ct"
+    assert sorted(each.name for each in path.iterdir()) == [f"IM000{number}.dcm" for number in range(1, 7)]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["case_1_synthetic_ct", "case_1_synthetic_ct.json"]
+    header = pydicom.dcmread(path / "IM0001.dcm")
+    assert json.loads((path.parent / "case_1_synthetic_ct.json").read_text()) == {
+        "SyntheticData": True,
+        "NotForClinicalUse": True,
+        "Bundle": "mr2ct 1.2.3",
+        "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
+        "Source": "mr.nii",
+        "Unit": "HU",
+        "Modality": "CT",
+        "SeriesInstanceUID": header.SeriesInstanceUID,
+        "UnitPerStoredStep": 1.0,
+    }
+    read = nib.as_closest_canonical(by_hand(path))
+    expected = nib.as_closest_canonical(nib.Nifti1Image(np.rint(values), ROTATED))
+    np.testing.assert_allclose(read.affine, expected.affine, atol=1e-5)
+    np.testing.assert_array_equal(read.get_fdata(), expected.get_fdata())
+
+
+@pytest.mark.parametrize("axial", [False, True])
+def test_a_series_becomes_a_series_of_the_same_study(make, tmp_path, axial):
+    grid = Grid(orientation=SAGITTAL)
+    path = make(axial=axial).write(loaded(series(tmp_path / "DOE_JANE", grid)), np.rint(grid.values()))
+    source = pydicom.dcmread(tmp_path / "DOE_JANE" / "001.dcm")
+    slices = [pydicom.dcmread(each) for each in path.iterdir()]
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientName", "PatientID", "StudyDate"):
+        assert {str(each[keyword].value) for each in slices} == {str(source[keyword].value)}
+    assert len(slices) == (5 if axial else 4)
+    read = by_hand(path)
+    assert nib.aff2axcodes(read.affine) == (("L", "P", "S") if axial else ("P", "I", "R"))
+    canonical = nib.as_closest_canonical(read)
+    own = nib.as_closest_canonical(nib.Nifti1Image(np.rint(grid.values()), grid.affine))
+    np.testing.assert_allclose(canonical.affine, own.affine, atol=1e-5)
+    np.testing.assert_array_equal(canonical.get_fdata(), own.get_fdata())
+
+
+def test_the_sidecar_of_a_series_names_it_by_its_uid_alone(make, tmp_path):
+    source = series(tmp_path / "DOE_JANE", series="1.2.3.4")
+    make().write(loaded(source), GRID.values())
+    text = (tmp_path / "out" / "case_1_synthetic_ct.json").read_text()
+    assert json.loads(text)["Source"] == "series 1.2.3.4"
+    assert not [word for word in ("DOE", *PATIENT.values()) if word in text]
+
+
+def test_a_series_becomes_a_file_on_its_grid(make, tmp_path):
+    exporter = make(output_format="nifti", dtype="float32")
+    path = exporter.write(loaded(series(tmp_path / "series")), GRID.values())
+    made = nib.load(path)
+    assert path.name == "case_1_synthetic_ct.nii.gz"
+    np.testing.assert_allclose(made.affine, GRID.affine, atol=1e-5)
+    np.testing.assert_allclose(made.header.get_qform(), GRID.affine, atol=1e-4)
+    np.testing.assert_allclose(made.header.get_zooms(), (0.8, 0.5, 2.5), rtol=1e-6)
+    assert (int(made.header["sform_code"]), made.header.get_xyzt_units()[0]) == (1, "mm")
+    np.testing.assert_allclose(made.get_fdata(), GRID.values(), rtol=1e-6)
+
+
+def test_of_several_series_and_phases_the_one_that_was_read_is_referred_to(make, tmp_path):
+    folder = series(tmp_path / "in", series="1.2.3", prefix="other")
+    for echo in (1, 2):
+
+        def timed(header, number, echo=echo):
+            header.EchoTime = str(10 * echo)
+
+        write_series(folder, GRID, "MR", series="1.2.4", prefix=f"echo{echo}", change=timed)
+    item = loaded(folder, series="1.2.4", phase=2)
+    path = make(phase=2).write(item, GRID.values())
+    (reference,) = pydicom.dcmread(path / "IM0001.dcm").SourceImageSequence
+    own = pydicom.dcmread(folder / "echo2004.dcm")  # files are named against their order
+    assert reference.ReferencedSOPInstanceUID == own.SOPInstanceUID
+
+
+def test_a_resampled_tilt_is_exported_on_the_grid_it_was_resampled_to(make, tmp_path):
+    folder = series(tmp_path / "in", Grid(step=(0, 0.6, 2.5)))
+    item = loaded(folder, resample_tilt=True)
+    values = item["image"][0].numpy()
+    exporter = make()
+    exporter.write(item, exporter.on_host(item, item["image"]))
+    read = nib.as_closest_canonical(by_hand(exporter.path("case_1")))
+    own = nib.as_closest_canonical(nib.Nifti1Image(np.rint(values), np.asarray(item["image"].affine)))
+    np.testing.assert_allclose(read.affine, own.affine, atol=1e-4)
+    np.testing.assert_array_equal(read.get_fdata(), own.get_fdata())
+
+
+class TestRefusals:
+    def test_existing_folder_unless_overwritten_and_then_whole(self, make, tmp_path):
+        item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
+        path = make().write(item, np.zeros((4, 5, 6)))
+        (path / "IM0099.dcm").touch()
+        with pytest.raises(
+            OutputError, match="case_1_synthetic_ct: does not exist yet, but got a folder; give --overw"
+        ):
+            make().require_free([case])
+        make(overwrite=True).require_free([case])
+        make(overwrite=True).write(item, np.ones((4, 5, 6)))
+        assert len(list(path.iterdir())) == 6
+        assert (pydicom.dcmread(path / "IM0001.dcm").pixel_array == 1).all()
+
+    @pytest.mark.parametrize("inside", ["", "mr.nii", "deep/mr.nii"])
+    def test_an_output_that_is_or_holds_an_input(self, make, tmp_path, inside):
+        source = tmp_path / "out" / "case_1_synthetic_ct" / inside
+        with pytest.raises(OutputError, match="case_1_synthetic_ct: is not an input of the same run"):
+            make(overwrite=True).require_free([{"case": "case_1", "image": ["other.nii", str(source)]}])
+
+    def test_a_disk_without_room(self, make, tmp_path, monkeypatch):
+        nifti(tmp_path / "mr.nii", (100, 100, 100))  # 2 MB each as slices
+        cases = [{"case": f"case_{number}", "image": str(tmp_path / "mr.nii")} for number in range(3)]
+        hostile = nib.Nifti1Header()
+        hostile.set_data_shape((32767, 32767, 32767))
+        (tmp_path / "hostile.nii").write_bytes(hostile.binaryblock)
+        unusable = ("model.pt", "absent.nii", "hostile.nii")  # they fail alone, later
+        cases += [{"case": name, "image": str(tmp_path / name)} for name in unusable]
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5_900_000))
+        with pytest.raises(OutputError, match="out: has room for 6.0 MB, but got 5.9 MB; free space"):
+            make().require_free(cases)
+        make(output_format="nifti").require_free(cases)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6_000_000))
+        make().require_free(cases)
+
+    def test_nan_leaves_nothing(self, make, tmp_path):
+        values = np.zeros((4, 5, 6))
+        values[1, 2, 3] = np.nan
+        with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 1 voxels"):
+            make().write(loaded(nifti(tmp_path / "mr.nii")), values)
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"output_format": "nrrd"}, "output_format: is nifti or dicom, but got 'nrrd'"),
+            ({"modality": "US"}, "modality: is one of CT, MR, PT, but got 'US'"),
+            ({"timing": 4000}, "timing: is two positive numbers, but got 4000"),
+            ({"timing": [4000, -1]}, r"timing: is two positive numbers, but got \[4000, -1\]"),
+            ({"timing": ["4000", "90"]}, r"timing: is two positive numbers, but got \['4000', '90'\]"),
+        ],
+    )
+    def test_settings(self, make, settings, message):
+        with pytest.raises(ConfigError, match=message):
+            make(**settings)

@@ -1,0 +1,103 @@
+"""What NIfTI output holds: the grid of its source to the bit, the values, and nothing else of the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.errors import OutputError
+from common.io.export.nifti import GRID_FIELDS, save_like
+
+SHAPE = (4, 5, 6)
+OBLIQUE = np.array([[-1.8, 0.4, 0.1, 30.3], [0.36, 2.0, 0, -20.7], [0, 0.1, 2.5, -11.1], [0, 0, 0, 1]])
+ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
+LEFT_HANDED = ROTATED @ np.diag([-1.0, 1, 1, 1])
+
+
+def source(path: Path, sform: tuple | None = None, qform: tuple | None = None, endianness: str = "<", **fields) -> Path:
+    """A source file with the forms given as (affine, code), and any other field of its header."""
+    header = nib.Nifti1Header(endianness=endianness)
+    header.set_data_shape(SHAPE)
+    header.set_data_dtype(np.int16)
+    header["pixdim"][1:4] = 1.25, 1.5, 1.75
+    if sform is not None:
+        header.set_sform(*sform)
+    if qform is not None:
+        header.set_qform(*qform)
+    for name, value in fields.items():
+        header[name] = value
+    voxels = np.arange(120, dtype=np.int16).reshape(SHAPE, order="F").astype(header.get_data_dtype())
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    path.write_bytes(header.binaryblock + bytes(4) + voxels.tobytes(order="F"))
+    return path
+
+
+HEADERS = {
+    "sform only": {"sform": (ROTATED, 1)},
+    "sheared sform only": {"sform": (OBLIQUE, 4)},
+    "qform only": {"qform": (ROTATED, 1)},
+    "both": {"sform": (ROTATED, 2), "qform": (ROTATED, 1)},
+    "both different": {"sform": (OBLIQUE, 3), "qform": (ROTATED, 2)},
+    "left-handed": {"sform": (LEFT_HANDED, 1), "qform": (LEFT_HANDED, 1)},
+    "left-handed qform": {"qform": (LEFT_HANDED, 1)},
+    "big-endian": {"sform": (OBLIQUE, 1), "qform": (ROTATED, 1), "endianness": ">"},
+    "scaled": {"sform": (ROTATED, 1), "scl_slope": 0.5, "scl_inter": -7},
+    "broken qform": {"sform": (ROTATED, 1), "qform_code": 1, "quatern_b": 3.0},
+    "neither": {},
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_grid_is_the_source_s_to_the_bit(tmp_path, name):
+    path = source(tmp_path / "source.nii", **HEADERS[name])
+    output = tmp_path / "out.nii.gz"
+    values = np.arange(-60, 60, dtype=np.float32).reshape(SHAPE)
+    save_like(path, values, output, "int16", "SYNTHETIC")
+    own, result = nib.load(path), nib.load(output)
+    np.testing.assert_array_equal(result.affine, own.affine)
+    for field in GRID_FIELDS:
+        np.testing.assert_array_equal(result.header[field], own.header[field], err_msg=field)
+    np.testing.assert_array_equal(result.get_fdata(), values)
+
+
+def test_values_are_stored_as_int16_of_slope_1(tmp_path):
+    path = source(tmp_path / "source.nii", sform=(ROTATED, 1), scl_slope=0.5, scl_inter=-7)
+    save_like(path, np.full(SHAPE, 41.6, np.float32), tmp_path / "out.nii", "int16", "x")
+    raw = (tmp_path / "out.nii").read_bytes()
+    header = nib.Nifti1Header(raw[:348])
+    assert header.get_data_dtype() == np.int16
+    assert (float(header["scl_slope"]), float(header["scl_inter"])) == (1, 0)
+    assert np.frombuffer(raw[352:], "<i2").tolist() == [42] * 120
+
+
+def test_nothing_else_of_the_source_s_header_is_taken_over(tmp_path):
+    path = source(
+        tmp_path / "source.nii", sform=(ROTATED, 1), cal_max=800, intent_code=3, db_name=b"DOE^JANE", aux_file=b"DOE"
+    )
+    with_notes = nib.load(path)
+    with_notes.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"DOE^JANE"))
+    nib.save(with_notes, tmp_path / "noted.nii")
+    save_like(tmp_path / "noted.nii", np.zeros(SHAPE), tmp_path / "out.nii", "int16", "x")
+    header = nib.load(tmp_path / "out.nii").header
+    assert (float(header["cal_max"]), int(header["intent_code"]), len(header.extensions)) == (0, 0, 0)
+    assert b"DOE" not in (tmp_path / "out.nii").read_bytes()
+
+
+def test_a_nifti_2_source_and_one_of_a_single_time_point(tmp_path):
+    nib.save(nib.Nifti2Image(np.ones(SHAPE, np.float32), ROTATED), tmp_path / "two.nii")
+    nib.save(nib.Nifti1Image(np.ones((*SHAPE, 1), np.float32), ROTATED), tmp_path / "four.nii")
+    for name in ("two.nii", "four.nii"):
+        save_like(tmp_path / name, np.zeros(SHAPE), tmp_path / f"out_{name}", "int16", "x")
+        result = nib.load(tmp_path / f"out_{name}")
+        assert result.shape == SHAPE
+        np.testing.assert_allclose(result.affine, ROTATED, rtol=1e-6)
+
+
+def test_wrong_shape_is_refused(tmp_path):
+    path = source(tmp_path / "source.nii", sform=(ROTATED, 1))
+    with pytest.raises(OutputError, match=r"has the source's shape \(4, 5, 6\), but got \(6, 5, 4\)"):
+        save_like(path, np.zeros(SHAPE[::-1]), tmp_path / "out.nii", "int16", "x")
+    assert not (tmp_path / "out.nii").exists()

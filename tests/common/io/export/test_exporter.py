@@ -1,0 +1,139 @@
+"""What the exporter writes beside the volume, what it refuses early, and that nothing half done is left."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from common.errors import OutputError
+from common.io.export import VolumeExporter
+
+SHAPE = (4, 5, 6)
+ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
+
+
+@pytest.fixture
+def exporter(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    return VolumeExporter(str(tmp_path / "out"), "synthetic_ct", "CT", "HU", "mr2ct 1.2.3", str(tmp_path / "model.pt"))
+
+
+@pytest.fixture
+def item(tmp_path):
+    path = tmp_path / "mr.nii"
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.int16), ROTATED), path)
+    image = MetaTensor(torch.zeros(1, *SHAPE), affine=torch.from_numpy(nib.load(path).affine))
+    image.meta["original_affine"] = nib.load(path).affine
+    image.meta["filename_or_obj"] = str(path)
+    return {"case": "case_1", "image": image}
+
+
+class TestExporter:
+    def test_header_and_sidecar_say_what_it_is(self, exporter, item, tmp_path):
+        path = exporter.write(item, np.full(SHAPE, 3.0))
+        assert path == tmp_path / "out" / "case_1_synthetic_ct.nii.gz"
+        description = bytes(nib.load(path).header["descrip"]).rstrip(b"\0")
+        assert description == b"SYNTHETIC mr2ct 1.2.3, not for clinical use"
+        assert json.loads((tmp_path / "out" / "case_1_synthetic_ct.json").read_text()) == {
+            "SyntheticData": True,
+            "NotForClinicalUse": True,
+            "Bundle": "mr2ct 1.2.3",
+            "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
+            "Source": "mr.nii",
+            "Unit": "HU",
+        }
+        names = ["case_1_synthetic_ct.json", "case_1_synthetic_ct.nii.gz"]
+        assert sorted(entry.name for entry in path.parent.iterdir()) == names
+
+    def test_a_dot_in_the_case_s_name(self, exporter, item):
+        path = exporter.write({**item, "case": "site.1.v2"}, np.zeros(SHAPE))
+        assert path.name == "site.1.v2_synthetic_ct.nii.gz"
+        assert (path.parent / "site.1.v2_synthetic_ct.json").is_file()
+
+    @pytest.mark.parametrize("existing", ["case_1_synthetic_ct.nii.gz", "case_1_synthetic_ct.json"])
+    def test_existing_output_is_refused_early(self, exporter, existing):
+        exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
+        (exporter.output_dir / existing).touch()
+        with pytest.raises(OutputError, match=f"{existing}: does not exist yet, but got a file; give --overwrite true"):
+            exporter.require_free([{"case": "case_0", "image": "mr.nii"}, {"case": "case_1", "image": "mr.nii"}])
+        exporter.overwrite = True
+        exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_output_that_is_an_input_is_refused(self, exporter, overwrite, tmp_path):
+        exporter.overwrite = overwrite
+        image = str(tmp_path / "elsewhere" / ".." / "out" / "case_1_synthetic_ct.nii.gz")
+        with pytest.raises(OutputError, match="is not an input of the same run"):
+            exporter.require_free([{"case": "case_1", "image": ["other.nii.gz", image]}])
+
+    def test_unwritable_folder_is_refused_early(self, exporter):
+        exporter.output_dir.write_text("a file where the folder should be")
+        with pytest.raises(OutputError, match="out: is a writable folder, but got"):
+            exporter.require_free([])
+
+    @pytest.mark.parametrize(
+        ("failure", "expected"),
+        [
+            (OSError(errno.ENOSPC, "No space left on device"), OutputError),
+            (OSError("cut off"), OutputError),
+            (KeyboardInterrupt(), KeyboardInterrupt),
+        ],
+    )
+    def test_failure_midway_leaves_nothing(self, exporter, item, monkeypatch, failure, expected):
+        def fail(image, name):
+            Path(name).write_bytes(b"half a volume")
+            raise failure
+
+        monkeypatch.setattr(nib, "save", fail)
+        with pytest.raises(expected, match=r"synthetic_ct.nii.gz: can be written, but got (No space left|cut off)|^$"):
+            exporter.write(item, np.zeros(SHAPE))
+        assert list(exporter.output_dir.iterdir()) == []
+
+    def test_failure_while_overwriting_keeps_the_old_file(self, exporter, item, monkeypatch):
+        path = exporter.write(item, np.full(SHAPE, 5.0))
+        before = path.read_bytes()
+        monkeypatch.setattr(nib, "save", lambda image, name: (_ for _ in ()).throw(OSError("cut off")))
+        with pytest.raises(OutputError, match="cut off"):
+            exporter.write(item, np.zeros(SHAPE))
+        assert path.read_bytes() == before
+
+    def test_nan_fails_the_case_and_leaves_nothing(self, exporter, item):
+        values = np.zeros(SHAPE)
+        values[1, 2, 3] = np.nan
+        with pytest.raises(OutputError, match="case_1_synthetic_ct.nii.gz: .* is finite, but got 1 voxels"):
+            exporter.write(item, values)
+        assert not exporter.output_dir.exists()
+
+    def test_predictions_are_written_by_name(self, exporter, item):
+        pred = MetaTensor(torch.full((1, *SHAPE), 8.0), affine=item["image"].affine)
+        exporter.write(item, exporter.on_host(item, pred))
+        assert (nib.load(exporter.path("case_1")).get_fdata() == 8).all()
+
+    def test_a_case_is_done_when_both_files_are_there_by_these_weights(self, exporter, item):
+        assert not exporter.is_done("case_1")
+        exporter.write(item, np.zeros(SHAPE))
+        assert exporter.is_done("case_1")
+        about = exporter.sidecar("case_1")
+        text = about.read_text()
+        about.unlink()
+        assert not exporter.is_done("case_1")
+        about.write_text(text.replace('"WeightsSha256": "', '"WeightsSha256": "0000'))
+        with pytest.raises(OutputError, match=r"case_1_synthetic_ct.nii.gz: was made by the weights .*, but got 0000"):
+            exporter.is_done("case_1")
+
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_a_prediction_that_was_not_inverted_is_refused(self, exporter, item, plain):
+        # a flipped axis keeps the shape, so that the shape alone would not betray it
+        item["image"].affine = item["image"].affine @ torch.diag(torch.tensor([-1.0, 1, 1, 1])).double()
+        pred = MetaTensor(torch.zeros(1, *SHAPE), affine=item["image"].affine)
+        with pytest.raises(OutputError, match="case_1: synthetic volume: has the source's affine"):
+            exporter.on_host(item, pred.as_tensor() if plain else pred)
+        assert not exporter.output_dir.exists()

@@ -1,0 +1,343 @@
+"""Every fault of a NIfTI file is named with case, file, rule, value and remedy before its voxels are used."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.errors import VolumeError
+from common.io.nifti.reading import is_constant, read_header, read_volume
+
+DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
+DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
+
+
+def ramp(shape: tuple[int, ...] = (4, 5, 6)) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def save(path: Path, values: np.ndarray, affine: np.ndarray | None = None, qform: bool = False) -> Path:
+    image = nib.Nifti1Image(values, np.eye(4) if affine is None else affine)
+    if qform:
+        image.set_qform(image.affine, 1)
+    nib.save(image, path)
+    return path
+
+
+def patched(path: Path, *patches: tuple[int, str, object], values: np.ndarray | None = None) -> Path:
+    """A raw NIfTI file with fields of its header overwritten: byte offset, numpy type, value."""
+    save(path, ramp() if values is None else values)
+    content = bytearray(path.read_bytes())
+    for offset, kind, value in patches:
+        field = np.asarray(value, dtype=kind).tobytes()
+        content[offset : offset + len(field)] = field
+    path.write_bytes(content)
+    return path
+
+
+def truncated(path: Path, keep: float) -> Path:
+    rng = np.random.default_rng(0)
+    save(path, rng.normal(size=(12, 12, 12)).astype(np.float32))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def flipped_bit(path: Path) -> Path:
+    """A stored (not compressed) gzip member with one voxel bit changed: only the checksum can tell."""
+    raw = save(path.with_name("raw.nii"), ramp()).read_bytes()
+    content = bytearray(gzip.compress(raw, compresslevel=0))
+    content[500] ^= 1
+    return written(path, bytes(content))
+
+
+def raw_bytes(path: Path) -> bytes:
+    return save(path.with_name("other.nii"), ramp()).read_bytes()
+
+
+FAULTS = {
+    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.5), "the file must be complete.*EOFError.*copy or export"),
+    "gz without its last bytes": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "the file must be complete.*EOFError"),
+    "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "the file must be complete.*CRC check failed"),
+    "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"12x12x12 float32 needs 7264 bytes.*file of 3632"),
+    "empty": (lambda p: written(p / "mr.nii.gz", b""), "must not be empty, but got 0 bytes"),
+    "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "100 bytes that are no NIfTI header"),
+    "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
+    "pointer": (lambda p: written(p / "mr.nii.gz", b"version https://"), "extension says.*the bytes b'version '"),
+    "raw named gz": (lambda p: written(p / "mr.nii.gz", raw_bytes(p / "x")), "rename it to .nii$"),
+    "gz named raw": (lambda p: written(p / "mr.nii", gzip.compress(raw_bytes(p / "x"))), r"rename it to .nii.gz$"),
+    "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "5 bytes that are no NIfTI header"),
+    "pair header": (lambda p: patched(p / "mr.nii", (344, "S4", b"ni1")), "must be a single-file NIfTI.*ni1"),
+    "nan voxels": (
+        lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
+        "voxels must be finite, but got 3 NaN or Inf of 120 voxels; .*nan_fill",
+    ),
+    "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), "got 1 NaN or Inf of 120"),
+    "4-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))), r"length 1, but got 2, shape 3x4x5x2; declare"),
+    "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), "3 dimensions.*got 2-D, 3x4; export 3-D"),
+    "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), "3 dimensions.*got 5-D, 3x4x5x1x2"),
+    "rgb": (
+        lambda p: save(p / "mr.nii", np.zeros((3, 4, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
+        "must be real numbers, but got datatype 128",
+    ),
+    "complex": (lambda p: save(p / "mr.nii", ramp().astype(np.complex64)), "must be real numbers, but got complex"),
+    "unknown datatype": (
+        lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)),
+        "header must be valid, but got datatype 999, vox_offset 352",
+    ),
+    "beyond float32": (
+        lambda p: save(p / "mr.nii", np.where(ramp() == 5, -1e300, ramp().astype(np.float64))),
+        r"must fit float32, but got 1e\+300; rescale",
+    ),
+    "nan sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", np.nan)), r"finite and invertible, but got \[nan 0 0"),
+    "singular sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0] * 4)), r"invertible, but got \[0 0 0 0; 0 1"),
+    "two equal axes": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0, 1, 0, 0])), r"invertible, but got \[0 1 0 0"),
+    "nan quaternion": (
+        lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", np.nan)),
+        r"finite and invertible, but got \[nan nan nan",
+    ),
+    "no rotation": (
+        lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)),
+        r"finite and invertible, but got \[nan nan nan",
+    ),
+    "32767 cubed": (
+        lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 32767, 32767, 32767])),
+        "at most 1073741824 values, but got 35181150961663 from a header that claims 32767x32767x32767",
+    ),
+    "1000 cubed in a small file": (
+        lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 1000, 1000, 1000])),
+        "claims 1000x1000x1000 float32 needs 4000000352 bytes, but got a file of 832",
+    ),
+    "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"must be positive.*\[3, 4, 0, 6,"),
+    "negative dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, -1, 5])), r"must be positive.*\[3, -1, 5,"),
+    "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), "must be positive, but got dim"),
+    "intercept nan": (
+        lambda p: patched(p / "mr.nii", (SLOPE, "<f4", 2), (INTER, "<f4", np.nan)),
+        "the scaling must be finite",
+    ),
+    "voxels inside the header": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)), "at byte 352 or later.*got"),
+    "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "must be valid.*vox_offset nan"),
+    "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), "but got a file of 832"),
+    "missing": (lambda p: p / "mr.nii", "the file must exist, but got no file at"),
+    "directory": (lambda p: p, "a volume is a file|a volume is a .nii"),
+    "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), "got '.npy'; .*never opened"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_name_case_file_rule_value_and_remedy(name: str, tmp_path: Path) -> None:
+    build, message = FAULTS[name]
+    path = build(tmp_path)
+    with pytest.raises(VolumeError, match=message) as caught:
+        read_volume(path, "case_07")
+    assert str(caught.value).startswith(f"case_07 ({path.name}): ")
+    assert "\n" not in str(caught.value)
+
+
+def test_faults_of_a_header_are_found_without_reading_voxels(tmp_path: Path) -> None:
+    path = patched(tmp_path / "mr.nii", (DIM, "<i2", [4, 4, 5, 6, 9]))
+    with pytest.raises(VolumeError, match="must have length 1, but got 9"):
+        read_header(path, "case")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_claim_of_32767_cubed_needs_little_memory(suffix: str, tmp_path: Path) -> None:
+    path = patched(tmp_path / "mr.nii", (DIM, "<i2", [3, 32767, 32767, 32767]))
+    if suffix == ".nii.gz":
+        path = written(tmp_path / "mr.nii.gz", gzip.compress(path.read_bytes()))
+    code = f"""
+import resource
+from common.data.nifti import read_volume
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_volume({str(path)!r}, "case")
+except ValueError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    kilobytes, message = done.stdout.split(" ", 1)
+    assert int(kilobytes) < 100_000
+    assert "claims 32767x32767x32767" in message
+
+
+def test_a_compressed_file_cannot_hold_more_than_deflate_allows(tmp_path: Path) -> None:
+    raw = patched(tmp_path / "raw.nii", (DIM, "<i2", [3, 1000, 1000, 1000])).read_bytes()
+    with pytest.raises(VolumeError, match="needs 4000000352 bytes, but got a file of"):
+        read_volume(written(tmp_path / "mr.nii.gz", gzip.compress(raw)), "case")
+
+
+def test_the_most_compressible_volume_is_not_mistaken_for_a_lie(tmp_path: Path) -> None:
+    raw = save(tmp_path / "raw.nii", np.zeros((200, 200, 200), dtype=np.uint8)).read_bytes()
+    path = written(tmp_path / "mr.nii.gz", gzip.compress(raw, compresslevel=9))
+    assert 8_000_352 / path.stat().st_size > 1000
+    assert read_volume(path, "case")[0].shape == (200, 200, 200)
+
+
+def test_a_directory_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mr.nii.gz").mkdir()
+    with pytest.raises(VolumeError, match="a volume is a file, but got a directory"):
+        read_header(tmp_path / "mr.nii.gz", "case")
+    path = save(tmp_path / "mr.nii", ramp())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(VolumeError, match="must be readable, but got PermissionError.*check its permissions"):
+        read_header(path, "case")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_mutated_headers_are_read_or_refused_by_our_error(suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sound = save(tmp_path / "sound.nii", ramp()).read_bytes()
+    refused = 0
+    for _ in range(300):
+        content = bytearray(sound)
+        for place in rng.integers(0, 352, size=rng.integers(1, 12)):
+            content[place] = int(rng.choice(np.array([0, 1, 127, 128, 255, int(rng.integers(256))])))
+        path = written(tmp_path / f"mr{suffix}", gzip.compress(content) if suffix == ".nii.gz" else bytes(content))
+        try:
+            values, affine = read_volume(path, "case")
+        except VolumeError:
+            refused += 1
+        else:
+            assert np.isfinite(values).all()
+            assert np.isfinite(np.linalg.inv(affine)).all()
+    assert 20 < refused < 280
+
+
+def test_a_hostile_pickle_is_never_executed(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple:
+            return (tmp_path / "executed").touch, ()
+
+    for name in ("mr.npy", "mr.pkl", "mr.nii", "mr.nii.gz"):
+        with pytest.raises(VolumeError):
+            read_volume(written(tmp_path / name, pickle.dumps(Hostile())), "case")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nan_fill_replaces_what_is_not_finite(tmp_path: Path) -> None:
+    values = ramp()
+    values[0, 0, :3] = [np.nan, np.inf, -np.inf]
+    read, _ = read_volume(save(tmp_path / "mr.nii", values), "case", nan_fill=-5)
+    assert read[0, 0].tolist() == [-5, -5, -5, 3, 4, 5]
+    assert read.dtype == np.float32
+
+
+def test_values_and_affine_are_those_of_the_file(tmp_path: Path) -> None:
+    affine = np.array([[-2, 0, 0, 90], [0, 3, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1.0]])
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), affine)
+    image.header.set_slope_inter(0.5, 10)
+    image.set_data_dtype(np.int16)
+    path = tmp_path / "Größe und 空 (1).nii.gz"
+    raw = bytearray(image.to_bytes())
+    raw[SLOPE : SLOPE + 8] = np.array([0.5, 10], dtype="<f4").tobytes()
+    written(path, gzip.compress(bytes(raw)))
+    values, found = read_volume(path, "case")
+    assert values.dtype == np.float32
+    assert values[0, 0].tolist() == [10, 10.5, 11, 11.5]
+    assert values[1, 2, 3] == 23 * 0.5 + 10
+    np.testing.assert_array_equal(found, affine)
+    header = read_header(path, "case")
+    assert (header.axcodes, header.spacing, header.shape, header.channels) == ("LAS", (2, 3, 4), (2, 3, 4), 1)
+    assert header.dtype == np.int16
+    assert not header.sheared
+    assert header.warnings == ()
+
+
+def test_big_endian_and_nifti_2_are_read(tmp_path: Path) -> None:
+    nib.save(nib.Nifti2Image(ramp(), np.diag([1, 2, 3, 1])), tmp_path / "two.nii.gz")
+    nib.Nifti1Image(ramp(), np.eye(4), nib.Nifti1Header(endianness=">")).to_filename(tmp_path / "big.nii")
+    for name, spacing in (("two.nii.gz", (1, 2, 3)), ("big.nii", (1, 1, 1))):
+        np.testing.assert_array_equal(read_volume(tmp_path / name, "case")[0], ramp())
+        assert read_header(tmp_path / name, "case").spacing == spacing
+
+
+def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path: Path) -> None:
+    one = save(tmp_path / "one.nii", ramp((3, 4, 5, 1)))
+    np.testing.assert_array_equal(read_volume(one, "case")[0], ramp((3, 4, 5)))
+    two = save(tmp_path / "two.nii", ramp((3, 4, 5, 2)))
+    values, _ = read_volume(two, "case", channels=2)
+    assert values.shape == (2, 3, 4, 5)
+    assert values[:, 0, 0, 1].tolist() == [2, 3]
+    with pytest.raises(VolumeError, match="fourth dimension must have length 3, but got 2, shape 3x4x5x2"):
+        read_volume(two, "case", channels=3)
+
+
+def test_without_sform_and_qform_the_assumption_is_nibabels_and_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = patched(tmp_path / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 0))
+    with caplog.at_level(logging.WARNING):
+        _, affine = read_volume(path, "case_07")
+    np.testing.assert_array_equal(affine, nib.Nifti1Image.from_filename(path).affine)
+    assert affine[0].tolist() == [-1, 0, 0, 1.5]
+    assert r"case_07 (mr.nii): sform or qform should give the orientation, but got both codes 0; assumed" in caplog.text
+    assert "[-1 0 0 1.5; 0 1 0 -2; 0 0 1 -2.5]" in caplog.text
+
+
+def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(ramp(), None)
+    image.set_sform(np.diag([1, 1, 1, 1]), 1)
+    image.set_qform(np.diag([1, 1, 1.5, 1]), 1)
+    nib.save(image, tmp_path / "mr.nii")
+    header = read_header(tmp_path / "mr.nii", "case")
+    (warning,) = header.warnings
+    assert warning.severity == "warning"
+    assert warning.value == "sform [1 0 0 0; 0 1 0 0; 0 0 1 0] and qform [1 0 0 0; 0 1 0 0; 0 0 1.5 0]"
+    np.testing.assert_array_equal(header.affine, np.eye(4))
+    assert read_header(save(tmp_path / "same.nii", ramp(), qform=True), "case").warnings == ()
+
+
+def test_a_broken_qform_beside_a_good_sform_warns_only(tmp_path: Path) -> None:
+    header = read_header(patched(tmp_path / "mr.nii", (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)), "case")
+    assert [warning.rule for warning in header.warnings] == ["sform and qform should agree"]
+    np.testing.assert_array_equal(header.affine, np.eye(4))
+
+
+def test_shear_is_flagged_and_handedness_is_not(tmp_path: Path) -> None:
+    sheared = np.array([[1, 0.2, 0, 0], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]])
+    angle = np.deg2rad(30)
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    assert read_header(save(tmp_path / "sheared.nii", ramp(), sheared), "case").sheared
+    for name, affine in (("turned", turned), ("left", np.diag([-1, 1, 1, 1])), ("right", np.diag([1, 2, 3, 1]))):
+        assert not read_header(save(tmp_path / f"{name}.nii", ramp(), affine), "case").sheared
+
+
+@pytest.mark.parametrize(("slope", "shown"), [(0.0, "0"), (np.nan, "nan")])
+def test_a_slope_of_zero_or_nan_is_noted_and_values_are_as_stored(slope: float, shown: str, tmp_path: Path) -> None:
+    path = patched(tmp_path / "mr.nii", (SLOPE, "<f4", slope))
+    (warning,) = read_header(path, "case").warnings
+    assert (warning.value, warning.severity) == (shown, "warning")
+    np.testing.assert_array_equal(read_volume(path, "case")[0], ramp())
+
+
+def test_a_constant_image_is_read_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        values, _ = read_volume(save(tmp_path / "mr.nii", np.full((3, 3, 3), 2.0, dtype=np.float32)), "case_07")
+    assert is_constant(values)
+    assert not is_constant(ramp())
+    assert "case_07 (mr.nii): every voxel is 2" in caplog.text
+
+
+def test_the_error_survives_the_trip_from_a_worker(tmp_path: Path) -> None:
+    with pytest.raises(VolumeError) as caught:
+        read_header(tmp_path / "mr.nii", "case")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.finding) == (str(caught.value), caught.value.finding)

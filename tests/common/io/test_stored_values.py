@@ -1,0 +1,36 @@
+"""What is stored: rounded, clipped and counted; never a number in place of NaN."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from common.errors import OutputError
+from common.io.stored_values import to_stored
+
+
+class TestToStored:
+    def test_clipped_rounded_and_counted(self, caplog):
+        with caplog.at_level(logging.WARNING):
+            stored = to_stored(np.array([-40000, 70000, 0.6, -0.6, 1.4], np.float32), "int16", "case_1")
+        assert stored.dtype == np.int16
+        assert stored.tolist() == [-32768, 32767, 1, -1, 1]
+        assert "case_1: 2 voxels clipped to int16, [-32768, 32767]" in caplog.text
+
+    def test_no_warning_within_range(self, caplog):
+        assert to_stored(np.array([-32768.4, 32767.4]), "int16", "a").tolist() == [-32768, 32767]
+        assert caplog.text == ""
+
+    @pytest.mark.parametrize(("dtype", "expected"), [("int32", [-(2**31), 2**31 - 1]), ("uint8", [0, 255])])
+    def test_limits_beyond_float32(self, dtype, expected):
+        assert to_stored(np.array([-3e9, 3e9], np.float32), dtype, "a").tolist() == expected
+
+    def test_floats_stay(self):
+        assert to_stored(np.array([0.6, 70000.5]), "float32", "a").tolist() == [np.float32(0.6), 70000.5]
+
+    @pytest.mark.parametrize("dtype", ["int16", "float32"])
+    def test_what_is_not_finite_fails(self, dtype):
+        with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 2 voxels of NaN"):
+            to_stored(np.array([1.0, np.nan, -np.inf]), dtype, "case_1")

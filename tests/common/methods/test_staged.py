@@ -1,0 +1,318 @@
+"""Stages in a row: what each one sees, which one learns, where the next begins, and how an interrupted one goes on."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from monai.data import Dataset
+from monai.engines import SupervisedEvaluator
+from monai.inferers import SimpleInferer
+from same_state import assert_same
+from scripted_runs import Scripted, rows, weights
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from toy_training import CPU
+
+from common import checkpoints
+from common.data.datasets.patches import VolumePatchDataset
+from common.data.samplers import EpochSampler
+from common.engines import AdversarialTrainer
+from common.engines.schedules import ConstantThenLinear
+from common.errors import ConfigError, DataError
+from common.handlers import RunFolder, Stages, Validation
+from common.inferers import CascadeInferer
+from common.losses import AdversarialLoss, l1
+from common.methods.base import Batch, Losses
+from common.methods.conditional import ConditionalGan
+from common.methods.staged import StagedMethod
+from common.networks.cascade import Cascade
+
+EPOCHS, STEPS = 2, 3
+
+
+class Weighted(nn.Module):
+    """``sum of w_c x_c`` over the channels."""
+
+    def __init__(self, *channels: float) -> None:
+        super().__init__()
+        self.channels = nn.Parameter(torch.tensor(channels)[:, None, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.channels * x).sum(dim=1, keepdim=True)
+
+
+class Paired(ConditionalGan):
+    """L1 and an adversary."""
+
+    def distances(self, batch: Batch, pred: Tensor) -> Losses:
+        return {"l1": l1(pred, batch["label"])}
+
+
+def staged(norm: bool = False) -> StagedMethod:
+    """Two stages, the second of which sees the source and its context."""
+
+    def stage(channels: int) -> nn.Module:
+        conv = nn.Conv3d(channels, 1, 3, padding=1)
+        return nn.Sequential(conv, nn.BatchNorm3d(1)) if norm else conv
+
+    cascade = Cascade([stage(1), stage(2)])
+    methods = [
+        Paired(each, nn.Conv3d(2, 1, 2), {"l1": weight, "adversarial": 1}, AdversarialLoss("least_squares"))
+        for each, weight in zip(cascade.stages, (1.0, 5.0), strict=True)
+    ]
+    return StagedMethod(cascade, methods)
+
+
+def volumes() -> list[dict[str, Any]]:
+    chance = torch.Generator().manual_seed(3)
+    images = [torch.rand(1, 7, 6, 5, generator=chance) for _ in range(2)]
+    ones = torch.ones(1, 7, 6, 5)
+    return [{"case": f"c{n}", "image": x, "label": x**2 - 0.5, "mask": ones} for n, x in enumerate(images)]
+
+
+def build(
+    root: Path,
+    scores: tuple[float, ...] = (4, 3, 2, 1),
+    resume: bool = False,
+    last: Any = (),
+    interval: int = 1,
+    **settings: Any,
+) -> AdversarialTrainer:
+    torch.manual_seed(0)
+    method = staged(norm=True)
+    data = VolumePatchDataset(volumes(), transform=dict, patch_size=(4, 4, 4), patches_per_case=STEPS)
+    loader = DataLoader(data, sampler=EpochSampler(data, seed=5), batch_size=2)
+    inferer = CascadeInferer(SimpleInferer())
+    validator = SupervisedEvaluator(
+        CPU,
+        DataLoader(Dataset([{key: item[key] for key in ("image", "label")} for item in volumes()[:1]]), batch_size=1),
+        method.cascade,
+        inferer=inferer,
+        key_val_metric={"score": Scripted(scores)},
+        metric_cmp_fn=operator.lt,
+    )
+    stages = Stages(data, inferer, validator, str(root), EPOCHS)
+    return AdversarialTrainer(
+        CPU,
+        2 * EPOCHS,
+        loader,
+        method,
+        partial(torch.optim.Adam, lr=0.01),
+        partial(ConstantThenLinear, constant_epochs=1, decay_epochs=1, stage_epochs=EPOCHS),
+        seed=5,
+        train_handlers=[
+            stages,
+            Validation(interval, validator, stage_epochs=EPOCHS),
+            RunFolder(str(root), validator, resume),
+            *last,
+        ],
+        **settings,
+    )
+
+
+class At:
+    """Handler that runs a function at the start of one epoch."""
+
+    def __init__(self, epoch: int, function: Callable[[AdversarialTrainer], None]) -> None:
+        self.epoch, self.function = epoch, function
+
+    def attach(self, engine: AdversarialTrainer) -> None:
+        engine.add_event_handler(Events.EPOCH_STARTED(once=self.epoch), self.function)
+
+
+# ---- the network ----------------------------------------------------------------------------------------------------
+
+
+def test_every_stage_sees_the_source_and_the_output_before() -> None:
+    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0), Weighted(1.0, 100.0)])
+    x = torch.full((1, 1, 1, 1, 1), 3.0)
+    assert cascade(x).item() == 3 + 100 * (3 + 10 * 6)
+    cascade.in_use.fill_(2)
+    assert cascade(x).item() == 3 + 10 * 6
+    cascade.in_use.fill_(1)
+    assert cascade(x).item() == 6
+
+
+def test_stages_in_use_travel_with_the_weights() -> None:
+    whole, other = Cascade([Weighted(2.0), Weighted(1.0, 10.0)]), Cascade([Weighted(0.0), Weighted(0.0, 0.0)])
+    whole.in_use.fill_(1)
+    other.load_state_dict(whole.state_dict())
+    assert other(torch.ones(1, 1, 1, 1, 1)).item() == 2
+
+
+def test_torchscript_runs_the_stages_in_use() -> None:
+    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
+    x = torch.ones(1, 1, 1, 1, 1)
+    assert torch.jit.script(cascade)(x).item() == 21
+    cascade.in_use.fill_(1)
+    assert torch.jit.script(cascade)(x).item() == 2
+
+
+def test_one_exported_program_follows_the_stages_in_use() -> None:
+    """ONNX is made from such a program."""
+    cascade = Cascade([Weighted(2.0), Weighted(1.0, 10.0)])
+    x = torch.ones(1, 1, 1, 1, 1)
+    whole = torch.export.export(cascade, (x,)).module()
+    assert whole(x).item() == 21
+    whole.get_buffer("in_use").fill_(1)
+    assert whole(x).item() == 2
+
+
+def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
+    """Where each stage is applied by halves, a sum over the whole context shows what it was given."""
+
+    def by_halves(inputs: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.cat([network(half) for half in inputs.chunk(2, dim=2)], dim=2)
+
+    class Total(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x[:, 1].flatten().tolist())
+            return x[:, :1]
+
+    seen: list[list[float]] = []
+    cascade = Cascade([Weighted(2.0), Total()])
+    x = torch.arange(4.0).reshape(1, 1, 4, 1, 1)
+    assert CascadeInferer(by_halves)(x, cascade).flatten().tolist() == [0, 1, 2, 3]  # type: ignore[arg-type]
+    assert seen == [[0, 2], [4, 6]]
+
+
+def test_another_number_of_channels_is_refused() -> None:
+    cascade = Cascade([Weighted(2.0, 1.0)], in_channels=2)
+    with pytest.raises(DataError, match="source: has the 2 channels of the network, but got 1; correct source"):
+        CascadeInferer(SimpleInferer())(torch.ones(1, 1, 2, 2, 2), cascade)
+
+
+# ---- one stage at a time --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_only_the_stage_in_training_learns(stage: int) -> None:
+    method = staged()
+    method.enter(stage)
+    chance = torch.Generator().manual_seed(0)
+    batch = {key: torch.rand(1, 1, 4, 4, 4, generator=chance) for key in ("image", "label", "context")}
+    fakes = method.generate(batch)
+    losses = method.generator_losses(batch, fakes)
+    discriminator = method.discriminator_losses(batch, {key: fake.detach() for key, fake in fakes.items()})
+    (sum(losses.values()) + sum(discriminator.values())).backward()  # type: ignore[union-attr]
+    moved = [name.split(".") for name, parameter in method.named_parameters() if parameter.grad is not None]
+    assert {name[3] for name in moved if name[0] == "generators"} == {str(stage)}
+    assert {name[1] for name in moved if name[0] == "discriminators"} == {f"stage_{stage + 1}"}
+    assert method.loss_weights["l1"] == (1.0, 5.0)[stage]
+
+
+def test_frozen_stages_keep_their_statistics() -> None:
+    method = staged(norm=True)
+    method.enter(1)
+    method.train()
+    assert [stage.training for stage in method.cascade.stages] == [False, True]
+    method.enter(0)
+    assert [stage.training for stage in method.cascade.stages] == [True, True]
+
+
+def test_each_network_is_saved_once() -> None:
+    method = staged()
+    assert sorted(method.state_dict()) == sorted(
+        [f"generators.cascade.stages.{k}.{name}" for k in (0, 1) for name in ("bias", "weight")]
+        + ["generators.cascade.in_use", "stage_epochs"]
+        + [f"discriminators.stage_{k}.discriminator.{name}" for k in (1, 2) for name in ("bias", "weight")]
+    )
+
+
+# ---- a run of all stages --------------------------------------------------------------------------------------------
+
+
+def test_the_second_stage_builds_on_the_best_of_the_first(tmp_path: Path) -> None:
+    kept: dict[str, Mapping[str, Tensor]] = {}
+
+    def after_first(engine: AdversarialTrainer) -> None:
+        kept["best"] = checkpoints.load(tmp_path / "models" / "model.pt")
+        kept["now"] = weights(engine.method.deployed)
+
+    trainer = build(tmp_path, scores=(1, 2, 4, 3), last=[At(EPOCHS + 1, after_first)])
+    epoch_one: dict[str, Mapping[str, Tensor]] = {}
+    trainer.add_event_handler(
+        Events.EPOCH_STARTED(once=2), lambda: epoch_one.update(end=weights(trainer.method.deployed))
+    )
+    trainer.run()
+    first = [name for name in kept["best"] if name.startswith("stages.0.")]
+    final = weights(trainer.method.deployed)
+    assert all(torch.equal(kept["best"][name], epoch_one["end"][name]) for name in first), "best of the first: epoch 1"
+    assert all(torch.equal(kept["now"][name], kept["best"][name]) for name in first)
+    assert all(torch.equal(final[name], kept["best"][name]) for name in first), "frozen ever after"
+    assert not torch.equal(final["stages.1.0.weight"], kept["now"]["stages.1.0.weight"])
+    deployed = checkpoints.load(tmp_path / "models" / "model.pt")
+    assert deployed["in_use"].item() == 2, "the second stage's best counts, though its score is worse"
+    assert all(torch.equal(deployed[name], kept["best"][name]) for name in first)
+    assert [row["stage"] for row in rows(tmp_path)] == ["1.0", "1.0", "2.0", "2.0"]
+    rates = [float(row["learning_rate"]) for row in rows(tmp_path)]
+    assert rates == pytest.approx([0.01, 0.005, 0.01, 0.005])
+
+
+def test_each_stage_is_validated_at_its_end_however_rarely_otherwise(tmp_path: Path) -> None:
+    build(tmp_path, interval=100).run()
+    assert [row["val_score"] for row in rows(tmp_path)] == ["", "4.0", "", "3.0"]
+
+
+def test_the_context_is_the_whole_image_of_the_first_stage(tmp_path: Path) -> None:
+    trainer = build(tmp_path)
+    trainer.run()
+    data: Any = trainer.data_loader.dataset  # type: ignore[union-attr]
+    first = trainer.method.deployed.stages[0].eval()
+    with torch.no_grad():
+        expected = [first(item["image"][None])[0] for item in volumes()]
+    for number, wanted in enumerate(expected):
+        assert torch.equal(data.volume(number, "context"), wanted)
+
+
+@pytest.mark.parametrize("step", [STEPS + 1, 2 * STEPS, 2 * STEPS + 1, 3 * STEPS, 3 * STEPS + 2])
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_interrupted_in_any_stage_and_resumed_equals_uninterrupted(
+    tmp_path: Path, step: int, ema_decay: float | None
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(engine: AdversarialTrainer) -> None:
+        if engine.state.iteration == step:
+            raise Killed
+
+    class Kill:
+        def attach(self, engine: AdversarialTrainer) -> None:
+            engine.add_event_handler(Events.ITERATION_COMPLETED, kill)
+
+    scores = (1.0, 2.0, 4.0, 3.0)
+    whole = build(tmp_path / "whole", scores, ema_decay=ema_decay)
+    whole.run()
+    with pytest.raises(Killed):
+        build(tmp_path / "cut", scores, ema_decay=ema_decay, last=[Kill()]).run()
+    done = checkpoints.load(tmp_path / "cut" / "models" / "last_checkpoint.pt")["trainer"]["iteration"] // STEPS
+    resumed = build(tmp_path / "cut", scores[done:], resume=True, ema_decay=ema_decay)
+    resumed.run()
+    assert_same(resumed.state_to_save(), whole.state_to_save())
+    for name in ("model.pt", "last_checkpoint.pt"):
+        one, other = (checkpoints.load(tmp_path / run / "models" / name) for run in ("cut", "whole"))
+        assert_same(one, other)
+
+
+def test_resuming_with_other_epochs_a_stage_is_refused(tmp_path: Path) -> None:
+    build(tmp_path).run()
+    resumed = build(tmp_path, resume=True)
+    stages = Stages(resumed.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 9)  # type: ignore
+    resumed.load_saved_state(checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"])
+    with pytest.raises(ConfigError, match="max_epochs: is 2 for each stage, as in the run to resume, but got 9"):
+        stages.start_epoch(resumed)
+
+
+def test_epochs_that_are_not_those_of_the_stages_are_refused(tmp_path: Path) -> None:
+    trainer = build(tmp_path)
+    wrong = Stages(trainer.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 3)  # type: ignore
+    with pytest.raises(ConfigError, match="is 3 epochs for each of 2 stages, 6, but got 4; give a multiple"):
+        wrong.attach(trainer)
