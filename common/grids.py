@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -28,6 +29,18 @@ def grid_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.ndarr
     """How far apart, in millimetres, two affines put the corner of a volume ``shape`` that they disagree on most."""
     corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))], dtype=float)
     return float(np.linalg.norm(corners @ (first - second).T, axis=1).max())
+
+
+def same_grid(shape: Sequence[int], affine: np.ndarray, wanted: Sequence[int], wanted_affine: np.ndarray) -> bool:
+    """Whether two volumes share one grid: equal shapes (X, Y, Z), and no corner apart by ``GRID_TOLERANCE_MM``."""
+    if tuple(shape) != tuple(wanted):
+        return False
+    return grid_distance_mm(tuple(shape), np.asarray(affine), np.asarray(wanted_affine)) <= GRID_TOLERANCE_MM
+
+
+def show_grid(shape: Sequence[int], affine: np.ndarray) -> str:
+    """Shape and affine on one line, for messages."""
+    return f"shape {tuple(shape)}, affine {show_affine(np.asarray(affine))}"
 
 
 def show_affine(affine: np.ndarray) -> str:

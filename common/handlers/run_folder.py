@@ -21,7 +21,7 @@ from common.files import remove_unfinished, write_text, write_whole
 from common.handlers.checkpoint_saver import Saver
 from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.signals import EndSignals
-from common.settings import running_config
+from common.running_config import running_config
 
 logger = logging.getLogger(__name__)
 LOG_NAME = "log.csv"

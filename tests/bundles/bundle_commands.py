@@ -13,6 +13,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from common.errors import UserError
+from common.running_config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -80,10 +81,7 @@ class Bundle:
 
     def parser(self, *configs: str, **settings: Any) -> ConfigParser:
         """The configuration in this process, with settings overridden as on the command line (``a::b`` for a leaf)."""
-        parser = ConfigParser()
-        parser.read_config(self.files(*configs))
-        parser.update(settings)
-        return parser
+        return read_config(self.files(*configs), **settings)
 
     def arguments(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         """``-m monai.bundle run ...``; configs by their stem, or by a path."""

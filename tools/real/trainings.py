@@ -16,7 +16,7 @@ from common.pretrained import PRETRAINED_NAME
 from real.rows import Pair, read
 
 OVERLAYS = Path(__file__).parent
-ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "null"}
+ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false"}
 """Of the steps that are asked for."""
 
 

@@ -36,7 +36,7 @@ def lesion_cases(
     size: int = 64,
     keep_split: bool = False,
     one_patient_per_file: bool = False,
-    check: bool = True,
+    data_check: bool = True,
 ) -> dict[str, list[Item]]:
     """The patches for training, validation and test, checked; their split is written to ``run_dir/datalist.json``.
 
@@ -53,7 +53,7 @@ def lesion_cases(
         size: of a patch, in pixels a side.
         keep_split: take the split that ``run_dir`` has for the same data, and write none.
         one_patient_per_file: whether patches without a patient are each another's. Otherwise they are refused.
-        check: whether every patch is read and judged; see :func:`lesion_dcgan_aug.data.checks.check_patches`.
+        data_check: whether every patch is read and judged; see :func:`lesion_dcgan_aug.data.checks.check_patches`.
 
     Raises:
         DataError: for missing patients, patches that cannot be used, or a class that a section lacks.
@@ -73,7 +73,7 @@ def lesion_cases(
     lists = {section: lists.get(section, []) for section in SPLITS}
     require_classes(lists, classes)
     if devices.rank() == 0:
-        if check:
+        if data_check:
             require_clean(check_patches([item for items in lists.values() for item in items], size))
         if not keep_split:
             write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
