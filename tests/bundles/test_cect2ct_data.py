@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cect2ct_rescyclegan.method import pair_mode
+from cect2ct_rescyclegan.method import pairing
 from cect2ct_toys import MODES, cases, dataset
 
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
@@ -18,20 +18,20 @@ from common.errors import ConfigError
     + [("cross", False, "cross"), ("off", False, "off")],
 )
 def test_the_mode(mode: str, pairs: bool, expected: str) -> None:
-    assert pair_mode(mode, cases(pairs)) == expected
+    assert pairing(mode, cases(pairs)) == expected
 
 
 def test_registered_without_pairs_is_refused_and_cross_recommended() -> None:
     rule = "pair_mode: registered needs scans paired .*, but got no pairs; list pairs .* or use --pair_mode cross,"
     with pytest.raises(ConfigError, match=rule):
-        pair_mode("registered", cases(pairs=False))
+        pairing("registered", cases(pairs=False))
 
 
 @pytest.mark.parametrize("pairs", [True, False])
 def test_an_unknown_mode_is_named(pairs: bool) -> None:
     rule = "pair_mode: is auto or one of registered, cross, off, but got 'aligned'; choose one of them"
     with pytest.raises(ConfigError, match=rule):
-        pair_mode("aligned", cases(pairs))
+        pairing("aligned", cases(pairs))
 
 
 def test_registered_slices_are_pairs() -> None:

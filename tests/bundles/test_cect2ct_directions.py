@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from cect2ct_rescyclegan.directions import direction
+from cect2ct_rescyclegan.directions import translation
 
 from common.errors import ConfigError
 
 
 def test_contrast_is_removed_by_the_deployed_generator() -> None:
-    found = direction("cect2ct", "runs/one", "cect", "ct")
+    found = translation("cect2ct", "runs/one", "cect", "ct")
     weights = {"weights": "runs/one/models/model.pt", "pretrained": "pretrained.pt"}
     assert found == {**weights, "source": "cect", "key": "image", "suffix": "synthetic_ct"}
 
 
 def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
-    found = direction("ct2cect", "runs/one", "cect", "ct")
+    found = translation("ct2cect", "runs/one", "cect", "ct")
     weights = {"weights": "runs/one/models/model_backward.pt", "pretrained": "pretrained_backward.pt"}
     assert found == {**weights, "source": "ct", "key": "label", "suffix": "synthetic_cect"}
 
@@ -23,4 +23,4 @@ def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
 @pytest.mark.parametrize("name", ["mr2ct", "CECT2CT", ""])
 def test_another_direction_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"direction: is cect2ct or ct2cect, but got '{name}'; choose one of them"):
-        direction(name, "runs/one", "cect", "ct")
+        translation(name, "runs/one", "cect", "ct")

@@ -11,7 +11,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from common.errors import ConfigError
-from common.settings import check, prepare, running_config
+from common.running_config import running_config
+from common.setting_checks import check
+from common.settings import prepare
 
 
 def probe() -> dict:

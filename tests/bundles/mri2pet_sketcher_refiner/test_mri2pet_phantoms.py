@@ -7,6 +7,7 @@ from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 
 from common.data.checks.cases import check_cases
 from common.data.layouts.folders import find_cases
+from common.io import VolumeReader
 from common.phantoms.grid import grid
 
 SPACING = 4.0
@@ -57,7 +58,7 @@ def test_cases_pass_the_check_of_the_folder_layout(written):
     assert [("lesion" in case, "nawm" in case) for case in cases] == [(True, True)] * 2 + [(False, True), (True, True)]
     windows = [(0, 50), (0, 1), (0, 3), (0, 3)]
     findings = check_cases(
-        {"training": cases}, source_range=windows, target_range=(0, 2), channels=4, nan_fill=None, progress=False
+        {"training": cases}, VolumeReader(channels=4), source_range=windows, target_range=(0, 2), progress=False
     )
     assert [str(finding) for finding in findings] == []
 
