@@ -72,3 +72,9 @@ def _is_made(value: object) -> bool:
 @pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml"])
 def test_files_for_other_programs_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
+
+
+def test_pre_commit_runs_the_pinned_ruff() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (ruff,) = [repository["rev"] for repository in hooks if repository["repo"].endswith("ruff-pre-commit")]
+    assert f"ruff=={ruff.removeprefix('v')}\n" in (ROOT / "setup.cfg").read_text()
