@@ -23,6 +23,8 @@ SHIPPED_PREFIX = "pretrained"
 HASH_SUFFIX = ".sha256"
 """Of the file beside released weights that holds their hash as ``sha256sum`` writes it. Training writes none, and moves
 it aside with the weights that it belongs to."""
+HASH_BLOCK = 2**20
+"""Bytes read at a time for a hash."""
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
@@ -105,8 +107,11 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
 
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file: the name by which reports and headers know the weights."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _require_released(path: Path) -> None:
