@@ -1,4 +1,4 @@
-"""Which cases fall to which process, and what two real processes agree on."""
+"""Shares of several processes, and the collectives of two real ones."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def test_alone_everything_is_ones_own() -> None:
     values = torch.tensor([1.0, 2.0])
     devices.average([values])
     devices.broadcast([values])
+    assert devices.gather(["a", "b"]) == ["a", "b"]
+    devices.leave()
     assert values.tolist() == [1.0, 2.0]
 
 
@@ -68,9 +70,10 @@ devices.barrier()
 print(json.dumps({
     "rank": rank, "world": devices.world_size(), "single": single.tolist(), "scalar": float(scalar),
     "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
-    "steps": int(steps), "shard": devices.shard("abcde"),
+    "steps": int(steps), "shard": devices.shard("abcde"), "gathered": devices.gather(devices.deal("abcde")),
 }))
-torch.distributed.destroy_process_group()
+devices.leave()
+assert devices.world_size() == 1
 """
 
 
@@ -102,5 +105,6 @@ def test_two_processes_average_and_broadcast() -> None:
         assert seen["counts"] == [rank, rank], "whole numbers are not averaged"
         assert seen["parameter"] == [3.0, 3.0, 3.0]
         assert seen["column"] == [[0.5, 3.5], [1.5, 4.5], [2.5, 5.5]]
+        assert "".join(seen["gathered"]) == "abcde"
         assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
     assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]
