@@ -239,7 +239,7 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 HOLDER = """
 import fcntl, os, sys, time
 file = open(sys.argv[1], "a+")
-fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 file.write(f"process {os.getpid()} on elsewhere")
 file.flush()
 print("held", flush=True)
