@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -26,7 +27,7 @@ class ConstantThenLinear(LRScheduler):
         self.stage_epochs = stage_epochs
         super().__init__(optimizer)
 
-    def get_lr(self) -> list:
+    def get_lr(self) -> list[float | Tensor]:
         """The rates of the coming epoch, one a parameter group."""
         epoch = self.last_epoch % self.stage_epochs if self.stage_epochs else self.last_epoch
         over = max(0, epoch + 1 - self.constant_epochs)

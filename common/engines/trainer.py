@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,7 +77,7 @@ class AdversarialTrainer(SupervisedTrainer):
         self,
         device: torch.device | str,
         max_epochs: int,
-        train_data_loader: Iterable,
+        train_data_loader: Iterable[Any],
         method: GanMethod,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Callable[[Optimizer], LRScheduler] | None = None,
@@ -87,7 +87,7 @@ class AdversarialTrainer(SupervisedTrainer):
         ema_decay: float | None = None,
         clip_norm: float | None = None,
         seed: int = 0,
-        train_handlers: Sequence | None = None,
+        train_handlers: Sequence[Any] | None = None,
         inferer: Any = None,
     ) -> None:
         device = torch.device(device)  # servers give its name
@@ -143,7 +143,7 @@ class AdversarialTrainer(SupervisedTrainer):
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def _iteration(self, engine: AdversarialTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
+    def _iteration(self, engine: SupervisedTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor | None]:
         step = self.state.iteration
         torch.manual_seed(derive(self.seed, step, devices.rank()))
         self.finite.begin(step, batchdata.get("case", "a batch without case names"))
@@ -154,15 +154,16 @@ class AdversarialTrainer(SupervisedTrainer):
         if last and self.ema is not None:
             self.ema.update_parameters(self.method.deployed)
         self._record({**result.losses, CommonKeys.LOSS.value: result.total})
-        self.state.output = {
+        output = {
             CommonKeys.IMAGE: batch["image"],
             CommonKeys.LABEL: batch.get("label"),
             CommonKeys.PRED: result.pred,
             CommonKeys.LOSS: result.total,
             **result.losses,
         }
+        self.state.output = output
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return self.state.output
+        return output
 
     def _to_device(self, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:
         """Plain tensors on the device; MONAI's MetaTensor would cost time in every operation."""
@@ -207,7 +208,7 @@ class AdversarialTrainer(SupervisedTrainer):
     # ---- deployment and resume ----------------------------------------------------------------------------------
 
     @contextmanager
-    def deployed_weights(self):
+    def deployed_weights(self) -> Iterator[nn.Module]:
         """Within, the deployed network has the weights of deployment: its moving average where that is on."""
         if self.ema is None:
             yield self.method.deployed

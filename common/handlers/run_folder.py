@@ -8,8 +8,9 @@ import logging
 import math
 import shutil
 import signal
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ignite.engine import Events
 from monai.engines import Evaluator
@@ -147,7 +148,7 @@ class RunFolder:
 
     def _validates(self) -> bool:
         """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
-        return bool(len(self.validator.data_loader))  # type: ignore[arg-type]
+        return bool(len(cast(Sized, self.validator.data_loader)))
 
     def _save_weights(self, engine: AdversarialTrainer) -> None:
         with engine.deployed_weights():

@@ -72,13 +72,12 @@ class Stages:
         stage = (engine.state.epoch - 1) // self.epochs
         if engine.state.iteration == 0:
             method.enter(0)
-        known = int(method.stage_epochs)  # type: ignore[arg-type]
-        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
+        known, in_use = int(method.stage_epochs), int(method.cascade.in_use)
         longer = in_use == stage + 1 == len(method.methods)  # the last stage alone may go on for more epochs
         if known not in (0, self.epochs) and not longer:
             rule = f"is {known} for each stage, as in the run to resume"
             raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
-        method.stage_epochs.fill_(self.epochs)  # type: ignore[operator]
+        method.stage_epochs.fill_(self.epochs)
         if in_use <= stage:
             # not so where a resumed checkpoint has taken the step already
             devices.barrier()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
@@ -25,16 +27,16 @@ class Validation(ValidationHandler):
         super().__init__(interval, validator)
         self.stage_epochs = stage_epochs
 
-    def attach(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
+    def attach(self, engine: Engine) -> None:
         """Follow ``engine``."""
 
-        def due(engine: AdversarialTrainer, epoch: int) -> bool:
+        def due(engine: Engine, epoch: int) -> bool:
             last = epoch == engine.state.max_epochs or self.stage_epochs and epoch % self.stage_epochs == 0
             return epoch % self.interval == 0 or bool(last)
 
         engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
 
-    def __call__(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
+    def __call__(self, engine: Engine) -> None:
         """Validate now; whole volumes of many shapes are not compiled for."""
-        with engine.deployed_weights(), torch.compiler.set_stance("force_eager"):
+        with cast(AdversarialTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
             super().__call__(engine)

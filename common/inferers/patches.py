@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
@@ -122,7 +123,7 @@ class PatchStitchingInferer(Inferer):
                 return outputs
 
             stitch = self._average if self.mode == "faithful" else self._assemble
-            outputs = stitch(padded, cut, predict)[(..., *inside)]  # type: ignore[index]
+            outputs = stitch(padded, cut, predict)[inside]
         # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32, device=outputs.device)[0]
 
@@ -136,21 +137,24 @@ class PatchStitchingInferer(Inferer):
         batch_size = max(1, min(self.batch_size, self.max_voxels // math.prod(cut.roi)))
         # half a voxel keeps rounding from turning the stride into the next smaller one
         overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(cut.stride, cut.roi, strict=True)]
-        return sliding_window_inference(  # type: ignore[return-value]
+        stitched = sliding_window_inference(
             volumes, cut.roi, batch_size, predict, overlap, self.blending, device=self.accumulator
         )
+        return cast(Tensor, stitched)
 
     def _assemble(self, volumes: Tensor, cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
         """Windows side by side without their halos; weights alike for all windows, as MONAI's are, cannot do that."""
         total: Tensor | None = None
         for case, window in itertools.product(range(len(volumes)), cut.windows()):
-            outputs = network(volumes[(slice(case, case + 1), slice(None), *window)])[0]
+            seen = (slice(case, case + 1), slice(None), *window)
+            outputs = network(volumes[seen])[0]
             if total is None:
                 shape = (len(volumes), len(outputs), *cut.size)
                 total = torch.empty(shape, dtype=torch.float32, device=self.accumulator or outputs.device)
             kept = core(window, cut.size, self.halo)
             within = (slice(k.start - w.start, k.stop - w.start) for k, w in zip(kept, window, strict=True))
-            total[(case, slice(None), *kept)] = outputs[(slice(None), *within)]
+            place, part = (slice(None), *kept), (slice(None), *within)
+            total[case][place] = outputs[part]
         assert total is not None
         return total
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
@@ -140,9 +141,10 @@ class PlaneInferer(Inferer):
 
     def _plane(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
         if self.roi_size is not None:
-            return sliding_window_inference(  # type: ignore[return-value]
+            stitched = sliding_window_inference(
                 slices, self.roi_size, self.batch_size, network, self.overlap, self.blending, cval=self.cval
             )
+            return cast(Tensor, stitched)
         height, width = slices.shape[2:]
         padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
         return network(F.pad(slices, padding, value=self.cval))[..., :height, :width]

@@ -25,5 +25,7 @@ class TargetScaleInferer(Inferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) in the unit."""
-        mean, deviation = network.target_scale.tolist()  # type: ignore[attr-defined]
-        return self.inferer(inputs, network, *args, **kwargs) * deviation + mean
+        owner: Any = network
+        mean, deviation = owner.target_scale.tolist()
+        scaled: Tensor = self.inferer(inputs, network, *args, **kwargs) * deviation + mean
+        return scaled

@@ -90,15 +90,16 @@ def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Ten
         cval: what lies outside; None for each channel's minimum in its volume.
 
     Returns:
-        the volumes as float32, and where the originals lie in them.
+        the volumes as float32, and the index of the originals in them.
     """
     shape = volumes.shape[2:]
-    inside = tuple(slice((s - n) // 2, (s - n) // 2 + n) for n, s in zip(shape, size, strict=True))
+    starts = ((s - n) // 2 for n, s in zip(shape, size, strict=True))
+    inside = (slice(None), slice(None), *(slice(start, start + n) for start, n in zip(starts, shape, strict=True)))
     if size == tuple(shape):
         return volumes.float(), inside
     background = volumes.amin((2, 3, 4), keepdim=True).float()
     if cval is not None:
         background.fill_(cval)
     padded = background.expand(-1, -1, *size).clone(memory_format=torch.contiguous_format)
-    padded[(..., *inside)] = volumes  # type: ignore[index]
+    padded[inside] = volumes
     return padded, inside

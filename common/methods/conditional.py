@@ -43,7 +43,8 @@ class ConditionalGan(GanMethod):
 
     def _judge(self, source: Tensor, target: Tensor) -> Tensor:
         seen = torch.cat([source, target], dim=1) if self.conditional else target
-        return self.discriminators["discriminator"](seen)
+        logits: Tensor = self.discriminators["discriminator"](seen)
+        return logits
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets, (B, C', ...)."""

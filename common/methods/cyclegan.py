@@ -51,15 +51,18 @@ class CycleGan(GanMethod):
 
     def to_a(self, image: Tensor) -> Tensor:
         """An image of kind B as one of kind A."""
-        return self.generators["generator_ba"](image)
+        made: Tensor = self.generators["generator_ba"](image)
+        return made
 
     def to_b(self, image: Tensor) -> Tensor:
         """An image of kind A as one of kind B."""
-        return self.generators["generator_ab"](image)
+        made: Tensor = self.generators["generator_ab"](image)
+        return made
 
     def judge(self, kind: str, image: Tensor) -> Tensor:
         """Logits of an image being a real one of kind ``a`` or ``b``."""
-        return self.discriminators[f"discriminator_{kind}"](image)
+        logits: Tensor = self.discriminators[f"discriminator_{kind}"](image)
+        return logits
 
     def seen(self, image: Tensor, source: Tensor) -> Tensor:
         """What a discriminator sees of an image that was made from ``source`` (itself, for a real one)."""

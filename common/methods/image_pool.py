@@ -58,7 +58,7 @@ class ImagePool(nn.Module):
         self.filled += filling
         return torch.where(swap & ~filling, stored, image)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:
         saved = state_dict.get(f"{prefix}images")
         if saved is not None:  # the shape is known only after the first batch
             self.images = saved.new_zeros(saved.shape).to(self.filled.device)

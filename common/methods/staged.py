@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from common.methods.base import Batch, GanMethod, Losses
 from common.networks.cascade import Cascade
@@ -20,6 +20,8 @@ class StagedMethod(GanMethod):
         cascade: the deployed network.
         methods: one a stage; each has that stage as its generator.
     """
+
+    stage_epochs: Tensor
 
     def __init__(self, cascade: Cascade, methods: Sequence[GanMethod]) -> None:
         discriminators = {f"stage_{number}": method.discriminators for number, method in enumerate(methods, 1)}
@@ -46,7 +48,7 @@ class StagedMethod(GanMethod):
     def enter(self, stage: int) -> None:
         """Train this stage from now on (0 is the first); it and those before it are in use."""
         self.stage = stage
-        self.cascade.in_use.fill_(stage + 1)  # type: ignore[operator]
+        self.cascade.in_use.fill_(stage + 1)
         self.loss_weights = self.methods[stage].loss_weights
         self.train(self.training)
 

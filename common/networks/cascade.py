@@ -1,7 +1,6 @@
 """Cascades: generators in a row, each of which sees the source and the whole image that the one before it made."""
 
-from __future__ import annotations
-
+# TorchScript reads the annotation of in_use, which therefore is not deferred
 from collections.abc import Sequence
 
 import torch
@@ -22,6 +21,8 @@ class Cascade(nn.Module):
         in_channels: C.
     """
 
+    in_use: Tensor
+
     def __init__(self, stages: Sequence[nn.Module], in_channels: int = 1) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -38,6 +39,5 @@ class Cascade(nn.Module):
             else:
                 later = stage(torch.cat([x, y], dim=1))
                 # an export to ONNX could not follow a branch on the value of a tensor
-                used = self.in_use > number  # type: ignore[operator]
-                y = torch.where(used, later, y)  # type: ignore[arg-type]
+                y = torch.where(self.in_use > number, later, y)
         return y

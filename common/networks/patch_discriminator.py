@@ -34,4 +34,5 @@ class PatchGanDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""
-        return self.layers(x)
+        logits: Tensor = self.layers(x)
+        return logits

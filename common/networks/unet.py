@@ -83,7 +83,8 @@ class UNetGenerator(nn.Module):
 
 
 def _norm(name: str, count: int) -> nn.Module:
-    return Norm[name, 2](count, affine=True)
+    norm: nn.Module = Norm[name, 2](count, affine=True)
+    return norm
 
 
 def _down(above: int, count: int, activate: bool, norm: str | None) -> nn.Sequential:
