@@ -1,4 +1,4 @@
-"""Learning-rate schedules, stepped once an epoch."""
+"""Learning-rate schedules, stepped after each epoch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class ConstantThenLinear(LRScheduler):
     Args:
         optimizer: whose rates are set.
         constant_epochs: epochs at the full rate.
-        decay_epochs: epochs over which the rate falls; 0 keeps it constant for ever.
-        stage_epochs: begin anew after so many, for methods that train in stages; None: never.
+        decay_epochs: epochs over which the rate falls; 0 keeps it constant.
+        stage_epochs: restart after this many, for methods that train in stages; None: never.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class ConstantThenLinear(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | Tensor]:
-        """The rates of the coming epoch, one a parameter group."""
+        """The rates of the next epoch, one for each parameter group."""
         epoch = self.last_epoch % self.stage_epochs if self.stage_epochs else self.last_epoch
         over = max(0, epoch + 1 - self.constant_epochs)
         factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0
