@@ -1,4 +1,4 @@
-"""How far a run is: a bar on the terminal, and events for TensorBoard."""
+"""Progress of a run: a bar on the terminal, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Progress:
 
     Args:
         run_dir: receives ``events/`` for TensorBoard.
-        tensorboard: whether to write them (loss a step, metrics an epoch).
+        tensorboard: whether to write them (the loss of each step, the metrics of each epoch).
     """
 
     def __init__(self, run_dir: str, tensorboard: bool = False) -> None:

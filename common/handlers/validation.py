@@ -1,4 +1,4 @@
-"""When a trainer validates, and on which weights."""
+"""Validation during training, on the weights of deployment."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from common.engines.trainer import AdversarialTrainer
 
 
 class Validation(ValidationHandler):
-    """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on).
+    """MONAI's validation handler on the weights that would be deployed (the moving average where that is on).
 
-    Validates after every ``interval`` epochs, and after the last, so that each run ends with a ``model.pt``.
+    Validates after every ``interval`` epochs and after the last one, so that each run ends with a ``model.pt``.
 
     Args:
         interval: in epochs.
         validator: the evaluator.
-        stage_epochs: of a method that trains in stages: validates after the last epoch of each, too.
+        stage_epochs: epochs of each stage of a method that trains in stages; validates after the last of them, too.
     """
 
     def __init__(self, interval: int, validator: Evaluator, stage_epochs: int | None = None) -> None:
@@ -37,6 +37,6 @@ class Validation(ValidationHandler):
         engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
 
     def __call__(self, engine: Engine) -> None:
-        """Validate now; whole volumes of many shapes are not compiled for."""
+        """Validate now, without compilation, since whole volumes have many shapes."""
         with cast(AdversarialTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
             super().__call__(engine)
