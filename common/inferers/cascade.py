@@ -1,4 +1,4 @@
-"""Whole volumes through a cascade, each stage stitched before the next one sees it."""
+"""Cascade inference on whole volumes, each stage stitched before the next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from common.errors import DataError
 class CascadeInferer(Inferer):
     """Stitches the stages of a :class:`common.networks.cascade.Cascade` one after the other.
 
-    A stage sees, beside the source, the whole image that the one before made: at the edge of a patch its context comes
-    from the neighbouring patches too, which a cascade applied patch by patch cannot have.
+    A stage takes the source and the whole output of the stage before: at the edge of a patch its context includes the
+    neighbouring patches, unlike in a cascade applied patch by patch.
 
     Args:
-        inferer: stitches one network over one volume.
+        inferer: applies one network to whole volumes.
     """
 
     def __init__(self, inferer: Inferer) -> None:
