@@ -47,7 +47,7 @@ class AdversarialTrainer(SupervisedTrainer):
     processes, checkpoints hold the image pools of the first one and, within an epoch, its batch statistics.
 
     Gradients are averaged over processes here, not by DistributedDataParallel: its reducer expects one backward pass
-    through all parameters for each forward, while a discriminator runs three times in each step and is frozen in one of them.
+    through all parameters for each forward, while a discriminator runs three times in each step, once of them frozen.
 
     Args:
         device: where the networks go.

@@ -38,8 +38,8 @@ class RunFolder:
     """Handler that writes a training run to disk; attach it after the validation.
 
     Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
-    ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for
-    each epoch) and ``run.json`` (the configuration and versions). A new run moves an earlier one to ``models/previous``.
+    ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for each
+    epoch) and ``run.json`` (configuration and versions). A new run moves an earlier one to ``models/previous``.
 
     Args:
         run_dir: see :func:`run_dir`.
