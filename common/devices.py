@@ -32,8 +32,16 @@ def distributed_device() -> torch.device:
         torch.accelerator.set_device_index(device.index)
     if not dist.is_initialized():
         dist.init_process_group("gloo" if device.type == "cpu" else "nccl")
-        idist.sync()  # at once: Ignite's first look at a group is collective, which a loader's worker must not start
+        _tell_ignite()
     return device
+
+
+def _tell_ignite() -> None:
+    """Let Ignite see the group now: its first look is collective, which must not happen in one process alone."""
+    if "SLURM_JOB_ID" in os.environ:
+        # Ignite takes SLURM's local number over torchrun's, but SLURM counts torchrun as one task
+        os.environ["SLURM_LOCALID"] = os.environ["LOCAL_RANK"]
+    idist.sync()
 
 
 def rank() -> int:

@@ -73,6 +73,7 @@ def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
     Raises:
         ConfigError: for another ``reduction``.
+        ValueError: for images of different shapes.
     """
     _require_same_shape(prediction, target)
     return _reduced(F.l1_loss(prediction, target), target, reduction)
@@ -93,6 +94,7 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
 
     Raises:
         ConfigError: for another ``reduction``.
+        ValueError: for images of different shapes.
     """
     _require_same_shape(prediction, target)
     ours, theirs = _at_least_float32(prediction), _at_least_float32(target)
@@ -119,6 +121,9 @@ def region_weighted_l1(
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
         mask: likewise; voxels outside, such as the air around a brain, belong to no region. None: no mask.
+
+    Raises:
+        ValueError: for images or regions of different shapes.
     """
     _require_same_shape(prediction, target)
     wanted = (len(target), 1, *target.shape[2:])

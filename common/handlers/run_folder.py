@@ -12,6 +12,8 @@ from collections.abc import Sized
 from pathlib import Path
 from typing import Any, cast
 
+import monai
+import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
@@ -60,7 +62,7 @@ class RunFolder:
     def attach(self, engine: AdversarialTrainer) -> None:
         """Follow ``engine`` from its start to its end."""
         engine.add_event_handler(Events.STARTED, self.start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.leave_if_asked)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.exit_on_signal)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
         engine.add_event_handler(Events.COMPLETED, self.complete)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
@@ -77,7 +79,7 @@ class RunFolder:
             self.lock.acquire()
             remove_unfinished(self.models)
             if not self.resume:
-                self._set_previous_aside()
+                self._move_previous()
         devices.barrier()
         if self.resume:
             self._restore(engine, last)
@@ -86,7 +88,7 @@ class RunFolder:
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self.signals.catch()
 
-    def _set_previous_aside(self) -> None:
+    def _move_previous(self) -> None:
         """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``.
 
         Weights that the bundle ships are no run and stay. In a release, whose weights are ``model.pt``, all are moved.
@@ -105,9 +107,6 @@ class RunFolder:
         logger.warning(f"{self.root} held a run: moved to {aside} (--resume true continues a run)")
 
     def _write_settings(self) -> None:
-        import monai
-        import torch
-
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
         write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
 
@@ -135,7 +134,7 @@ class RunFolder:
                 self._save_weights(engine)
             self._write_log()
             self._save(engine)
-        self._leave(engine)
+        self._exit_if_signalled(engine)
 
     def keep_best(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
         """Write ``model.pt`` after a validation that was the best so far."""
@@ -156,16 +155,16 @@ class RunFolder:
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
                 checkpoints.save(weights, self.models / f"{name}.pt")
 
-    def leave_if_asked(self, engine: AdversarialTrainer) -> None:
+    def exit_on_signal(self, engine: AdversarialTrainer) -> None:
         """Save and exit within an epoch after a signal; one in its last step is handled when the epoch is complete."""
         done = engine.state.iteration % engine.state.epoch_length
         if self.signals.received is not None and done and done % engine.accumulation_steps == 0:
             engine.finite.require()
             if devices.rank() == 0:
                 self._save(engine)
-            self._leave(engine)
+            self._exit_if_signalled(engine)
 
-    def _leave(self, engine: AdversarialTrainer) -> None:
+    def _exit_if_signalled(self, engine: AdversarialTrainer) -> None:
         if (number := self.signals.received) is not None:
             self.saver.settle()
             name = signal.Signals(number).name

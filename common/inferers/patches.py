@@ -37,7 +37,7 @@ class PatchStitchingInferer(Inferer):
         receptive_field: of the network in voxels, for mode fast; 59 is that of the generator of Nie et al. 2018. A
             smaller number than the network's leaves seams where a volume takes several windows.
         max_voxels: largest input of the network, which bounds its memory: a layer of 64 channels holds 256 bytes
-            of each, and a few layers live at a time.
+            of each, and a few layers are held at a time.
         cval: value of the padding, in the network's intensity range; null for each channel's minimum in that volume,
             its background.
         batch_size: windows of mode faithful at a time, fewer where ``max_voxels`` asks.

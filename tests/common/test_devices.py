@@ -53,7 +53,7 @@ def test_outside_torchrun_the_distributed_device_is_the_single_one(monkeypatch: 
 
 
 PROCESS = """
-import json, torch
+import json, os, torch
 from common import devices
 assert devices.distributed_device().type == "cpu"
 rank = devices.rank()
@@ -68,7 +68,8 @@ steps = torch.tensor(7 + rank)
 devices.broadcast([start, steps])
 devices.barrier()
 print(json.dumps({
-    "rank": rank, "world": devices.world_size(), "single": single.tolist(), "scalar": float(scalar),
+    "rank": rank, "local": os.environ["LOCAL_RANK"], "world": devices.world_size(),
+    "single": single.tolist(), "scalar": float(scalar),
     "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
     "steps": int(steps), "shard": devices.shard("abcde"), "gathered": devices.gather(devices.deal("abcde")),
 }))
@@ -78,7 +79,8 @@ assert devices.world_size() == 1
 
 
 @pytest.mark.slow
-def test_two_processes_average_and_broadcast() -> None:
+@pytest.mark.parametrize("scheduler", [{}, {"SLURM_JOB_ID": "1"}], ids=["torchrun", "torchrun within a SLURM job"])
+def test_two_processes_average_and_broadcast(scheduler: dict[str, str]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -87,7 +89,7 @@ def test_two_processes_average_and_broadcast() -> None:
     started = [
         subprocess.Popen(
             [sys.executable, "-c", PROCESS],
-            env=os.environ | shared | hidden | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ | shared | hidden | scheduler | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -99,7 +101,7 @@ def test_two_processes_average_and_broadcast() -> None:
         for process in started:
             process.kill()
     for rank, seen in enumerate(found):
-        assert (seen["rank"], seen["world"]) == (rank, 2)
+        assert (seen["rank"], seen["local"], seen["world"]) == (rank, str(rank), 2)
         assert seen["single"] == [[2.0, 10.0], [0.0, -2.0]]
         assert seen["scalar"] == 0.5
         assert seen["counts"] == [rank, rank], "whole numbers are not averaged"
