@@ -305,7 +305,7 @@ def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
     lock = tmp_path / "out" / "models" / ".lock"
     lock.parent.mkdir(parents=True)
     with open(lock, "w") as held:
-        fcntl.lockf(held, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX)
         held.write("process 4711 on elsewhere")
         held.flush()
         done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
@@ -317,4 +317,4 @@ def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
 @pytest.mark.slow
 def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", resume="true")
-    refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start anew with --resume false$")
+    refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start a new run with --resume false$")

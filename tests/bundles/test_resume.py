@@ -130,7 +130,7 @@ def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, epochs, tiny_dat
     process, kept = interrupted(bundle, own, tmp_path / "log", epochs - 2, 0.3, signal.SIGTERM)
     said = (tmp_path / "log").read_text()
     assert process.returncode == 128 + signal.SIGTERM, said[-2000:]
-    assert f"SIGTERM: saved at step {kept}; --resume true goes on from there" in said
+    assert f"SIGTERM: saved at step {kept}; --resume true continues from there" in said
     assert kept >= (epochs - 2) * EPOCH_LENGTH
     assert kept % EPOCH_LENGTH, "in the midst of an epoch"
     assert "Traceback" not in said
