@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_commands
 import pytest
 import torch
 from monai.bundle import ConfigParser
@@ -112,7 +113,7 @@ class TestDuplicates:
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     config = str(bundle / "configs" / "train.yaml")
     line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=bundle)
+    return forked_commands.run(line, cwd=bundle, timeout=300)
 
 
 @pytest.mark.slow
