@@ -10,20 +10,9 @@ from typing import Any
 import pytest
 from bundle_commands import BUNDLES, TINY, UNCONDITIONAL, Bundle, ok
 
-DEMONSTRATED = "mr2ct_pix2pix"
-"""The bundle whose whole demo belongs to the tests that are not slow; a demo takes one to three minutes."""
 
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark what needs a demo as slow, but for one bundle, and leave out what does not hold for a bundle.
-
-    Tests of what only bundles with a source have, or only those without one, are not collected for the others.
-    """
-    for item in items:
-        name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
-        if name not in (None, DEMONSTRATED) and "demo_run" in item.fixturenames:
-            item.add_marker(pytest.mark.slow)
+    """Tests of what only bundles with a source have, or only those without one, are not collected for the others."""
 
     def asked(item) -> bool:
         name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
@@ -97,7 +86,7 @@ def demo_run(bundle, tmp_path_factory) -> CommandRun:
 @pytest.fixture(scope="session")
 def command_run(bundle, request, tmp_path_factory) -> CommandRun:
     """The same where it does not matter how well a network is trained: all but one are trained for a few steps."""
-    if bundle.name == DEMONSTRATED:
+    if bundle.name == "mr2ct_pix2pix":  # has its demo in the same process anyway
         return request.getfixturevalue("demo_run")
     small = {"phantoms::cases": 8, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
     return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_commands"), **small)

@@ -13,7 +13,7 @@ from bundle_commands import ok, run_files, snapshot
 
 from common import checkpoints
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_elsewhere
 
 SETTINGS = {
     "max_epochs": 3, "constant_epochs": 1, "decay_epochs": 1, "val_interval": 1, "batch_size": 2,
@@ -153,4 +153,3 @@ def test_training_anew_sets_the_earlier_run_aside(bundle, tiny_data, tiny_run, t
     new, old = (checkpoints.load(place / "model.pt") for place in (folder / "models", folder / "models" / "previous"))
     assert new.keys() == old.keys()
     assert any(not torch.equal(new[name], old[name]) for name in new)
-
