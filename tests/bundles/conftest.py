@@ -65,15 +65,16 @@ def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
 def _run_all(bundle: Bundle, folder: Path, **settings: Any) -> CommandRun:
     """Every command; settings beside those of the demo are for trainings and for the phantoms."""
     places = {"output_dir": folder / "out", "demo_data": folder / "data"}
-    places |= {name: value for name, value in settings.items() if name.startswith("phantoms::")}
+    phantoms = {name: value for name, value in settings.items() if name.startswith("phantoms::")}
     epochs = settings.get("max_epochs", bundle.raw("train", "demo")["max_epochs"])
     variants = [name for name in bundle.variants if name in ("no_adversarial", "acgan")]
     done = {"training": ok(bundle.run("training", ["train", "demo"], **(settings | places)))}
     for name in variants:
         own = settings | places | {"max_epochs": 1, "val_interval": 1}
         done[name] = ok(bundle.run("training", ["train", "demo", str(bundle.variants[name])], **own))
-    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **places))
-    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **places))
+    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **(places | phantoms)))
+    shown = phantoms if "phantoms" in bundle.raw("inference") else {}
+    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **(places | shown)))
     return CommandRun(bundle, folder / "out", folder / "data", epochs, variants, done)
 
 
@@ -88,5 +89,5 @@ def command_run(bundle, request, tmp_path_factory) -> CommandRun:
     """The same where it does not matter how well a network is trained: all but one are trained for a few steps."""
     if bundle.name == "mr2ct_pix2pix":  # has its demo in the same process anyway
         return request.getfixturevalue("demo_run")
-    small = {"phantoms::cases": 8, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
+    small = {"phantoms::cases": 12, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
     return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_commands"), **small)

@@ -116,7 +116,6 @@ def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     return forked_commands.run(line, cwd=bundle, timeout=300)
 
 
-@pytest.mark.slow
 class TestCommand:
     def test_a_wrong_setting_ends_with_exit_code_2_and_one_line(self, bundle):
         result = command(bundle, "--max_epochs", "ten")

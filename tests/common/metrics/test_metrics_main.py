@@ -43,7 +43,6 @@ def _refusal(capsys, arguments):
     return printed.err
 
 
-@pytest.mark.slow
 def test_phantom_written_as_float32_scores_as_published(small_phantom, tmp_path):
     paths = {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, small_phantom, strict=True)}
     command = [sys.executable, "-m", "common.metrics", *_arguments(paths)]
