@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-DEMONSTRATED = "mr2ct_pix2pix"
-"""The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
 ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 """What dciodvfy (2024 and before) calls an error and is none: SyntheticData is younger than its dictionary, and a body
 part that is not known has no side."""
+DEMONSTRATED = "mr2ct_pix2pix"
+"""The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
 
 
 @pytest.hookimpl(tryfirst=True)
