@@ -6,11 +6,13 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
+# two processes of one thread each, which is what the commands that the tests start have too
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test lint types clean
+.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -42,8 +44,11 @@ bench: $(READY)
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore tools/real_check.py $(OPTIONS)
 
-test: $(READY)  # in two processes of one thread each, which is what the commands that the tests start have too
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+test: $(READY)  # every module, every message, each kind of command, one demo: ten minutes on two cores
+	$(PYTEST) -m "not slow" $(OPTIONS)
+
+test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 25 minutes more
+	$(PYTEST) -m slow $(OPTIONS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

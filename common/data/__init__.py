@@ -4,7 +4,7 @@
 """
 
 from common.data.cases import inference_cases, training_cases
-from common.data.checks import check_cases, require_clean
+from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import load_datalist, split_by_patient, write_datalist
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset

@@ -61,7 +61,7 @@ def training_cases(
         seed: of the split by patient, 70 : 15 : 15.
         reader: of the volumes.
         source_range: window of the source, or one a channel, that the check of every case compares with, see
-            :func:`common.data.checks.check_cases`.
+            :func:`common.data.checks.cases.check_cases`.
         target_range: window of the target, likewise.
         data_check: whether every case is read and checked.
         keep_split: for evaluation and resume: take the split that ``run_dir`` has for the same data, and write none: a

@@ -19,7 +19,7 @@ from PIL import Image
 
 from common import checkpoints
 
-pytestmark = [pytest.mark.slow, pytest.mark.unconditional]
+pytestmark = pytest.mark.unconditional
 
 METHODS = ["model", "acgan", "real_floor", "noise"]
 STUDY = {
@@ -35,16 +35,16 @@ def classes(bundle):
 # ---- evaluation -----------------------------------------------------------------------------------------------------
 
 
-def test_evaluation_has_a_row_for_each_class_and_method(demo_run):
-    rows = pd.read_csv(demo_run.output_dir / "evaluation" / "metrics.csv")
-    expected = {(name, method) for name in classes(demo_run.bundle) for method in METHODS}
+def test_evaluation_has_a_row_for_each_class_and_method(command_run):
+    rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
+    expected = {(name, method) for name in classes(command_run.bundle) for method in METHODS}
     assert set(zip(rows["case"], rows["method"], strict=True)) == expected
     assert len(rows) == len(expected)
 
 
-def test_summary_is_the_mean_over_the_classes(demo_run):
-    rows = pd.read_csv(demo_run.output_dir / "evaluation" / "metrics.csv")
-    summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
+def test_summary_is_the_mean_over_the_classes(command_run):
+    rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
+    summary = json.loads((command_run.output_dir / "evaluation" / "summary.json").read_text())
     assert list(summary) == METHODS
     for method, metrics in summary.items():
         assert metrics["kid"]["n"] == 3
@@ -62,10 +62,10 @@ def test_the_demo_learns(demo_run):
     assert 0.5 < summary["model"]["diversity"]["mean"] < 1.5
 
 
-def test_the_report_shows_every_class_and_epoch_and_needs_no_other_file(demo_run):
-    page = (demo_run.output_dir / "evaluation" / "report.html").read_text()
+def test_the_report_shows_every_class_and_epoch_and_needs_no_other_file(command_run):
+    page = (command_run.output_dir / "evaluation" / "report.html").read_text()
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page) == []
-    for name in classes(demo_run.bundle):
+    for name in classes(command_run.bundle):
         assert f"<h3>{name}</h3>" in page
         assert f"<h3>{name} by epoch</h3>" in page
         assert re.search(rf"model, {name}: (no sign of copying|COPIES)", page)
@@ -73,10 +73,10 @@ def test_the_report_shows_every_class_and_epoch_and_needs_no_other_file(demo_run
     assert all(method in page for method in METHODS)
 
 
-def test_the_command_says_what_it_found(demo_run):
-    said = demo_run.done["evaluating"].stdout
+def test_the_command_says_what_it_found(command_run):
+    said = command_run.done["evaluating"].stdout
     assert re.search(r"^real_floor +3 ", said, re.MULTILINE)
-    for name in classes(demo_run.bundle):
+    for name in classes(command_run.bundle):
         words = rf"^model, {name}: .*samples closer to a training patch.*pairs of samples differ by \d+%"
         assert re.search(words, said, re.MULTILINE)
 
@@ -92,12 +92,12 @@ def infer(bundle, weights, out, *configs, **settings):
 
 
 @pytest.fixture(scope="module")
-def made(demo_run, tmp_path_factory):
-    return infer(demo_run.bundle, demo_run.weights, tmp_path_factory.mktemp("made"), samples=5)
+def made(command_run, tmp_path_factory):
+    return infer(command_run.bundle, command_run.weights, tmp_path_factory.mktemp("made"), samples=5)
 
 
-def test_every_file_says_that_it_is_synthetic(demo_run):
-    folder, names = demo_run.output_dir / "predictions", classes(demo_run.bundle)
+def test_every_file_says_that_it_is_synthetic(command_run):
+    folder, names = command_run.output_dir / "predictions", classes(command_run.bundle)
     ends = (".png", ".nii.gz", ".json")
     assert {path.name for path in folder.iterdir()} == {
         "manifest.json", "synthetic.npz", *(f"{name}_synthetic{end}" for name in names for end in ends),
@@ -111,7 +111,7 @@ def test_every_file_says_that_it_is_synthetic(demo_run):
         assert bytes(stack.header["descrip"]).startswith(words.encode())
         about = json.loads((folder / f"{name}_synthetic.json").read_text())
         assert about["SyntheticData"] is about["NotForClinicalUse"] is True
-        assert about["WeightsSha256"] == hashlib.sha256(demo_run.weights.read_bytes()).hexdigest()
+        assert about["WeightsSha256"] == hashlib.sha256(command_run.weights.read_bytes()).hexdigest()
         assert about["Seeds"] == stacks["seeds"][stacks["labels"] == names.index(name)].tolist()
         assert np.array_equal(
             np.moveaxis(np.asarray(stack.dataobj), 2, 0), stacks["images"][stacks["labels"] == names.index(name)]
@@ -133,9 +133,9 @@ def test_samples_are_in_hu_of_the_window_and_look_like_their_class(demo_run):
     assert around == pytest.approx(110, abs=25), "liver"
 
 
-def test_the_same_seed_gives_the_same_samples_whatever_the_batch_and_their_number(demo_run, made, tmp_path):
-    again = infer(demo_run.bundle, demo_run.weights, tmp_path / "again", samples=5)
-    other = infer(demo_run.bundle, demo_run.weights, tmp_path / "other", samples=8, inference_batch=3)
+def test_the_same_seed_gives_the_same_samples_whatever_the_batch_and_their_number(command_run, made, tmp_path):
+    again = infer(command_run.bundle, command_run.weights, tmp_path / "again", samples=5)
+    other = infer(command_run.bundle, command_run.weights, tmp_path / "other", samples=8, inference_batch=3)
     assert np.array_equal(made["images"], again["images"])
     assert np.array_equal(made["seeds"], again["seeds"])
     for k in range(3):
@@ -144,50 +144,50 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_batch_and_their_numbe
         assert np.array_equal(made["seeds"][made["labels"] == k], other["seeds"][other["labels"] == k][:5])
 
 
-def test_another_seed_gives_other_samples(demo_run, made, tmp_path):
-    other = infer(demo_run.bundle, demo_run.weights, tmp_path, samples=5, seed=1)
+def test_another_seed_gives_other_samples(command_run, made, tmp_path):
+    other = infer(command_run.bundle, command_run.weights, tmp_path, samples=5, seed=1)
     assert np.abs(made["images"].astype(float) - other["images"]).mean() > 1
     assert not set(made["seeds"]) & set(other["seeds"])
 
 
 @pytest.mark.parametrize(("format", "ends"), [("png", {".png"}), ("npz", {".npz"}), ("nifti", {".gz", ".json"})])
-def test_one_format_alone(demo_run, tmp_path, format, ends):
-    infer(demo_run.bundle, demo_run.weights, tmp_path, samples=2, format=format)
+def test_one_format_alone(command_run, tmp_path, format, ends):
+    infer(command_run.bundle, command_run.weights, tmp_path, samples=2, format=format)
     assert {path.suffix for path in tmp_path.iterdir() if path.name != "manifest.json"} == ends
 
 
-def test_an_unknown_format_is_refused(demo_run, tmp_path):
+def test_an_unknown_format_is_refused(command_run, tmp_path):
     with pytest.raises(Exception, match=".") as caught:
-        infer(demo_run.bundle, demo_run.weights, tmp_path, format="jpeg")
+        infer(command_run.bundle, command_run.weights, tmp_path, format="jpeg")
     assert str(mistake(caught.value)).startswith("--format: is one of png, npz, nifti, all, but got 'jpeg'")
 
 
-def test_samples_are_replaced_only_when_told(demo_run, tmp_path):
-    infer(demo_run.bundle, demo_run.weights, tmp_path, samples=2)
+def test_samples_are_replaced_only_when_told(command_run, tmp_path):
+    infer(command_run.bundle, command_run.weights, tmp_path, samples=2)
     before = snapshot(tmp_path)
     with pytest.raises(Exception, match=".") as caught:
-        infer(demo_run.bundle, demo_run.weights, tmp_path, samples=3)
+        infer(command_run.bundle, command_run.weights, tmp_path, samples=3)
     assert str(mistake(caught.value)).endswith("give --overwrite true or another predictions_dir")
     assert snapshot(tmp_path) == before
-    assert len(infer(demo_run.bundle, demo_run.weights, tmp_path, samples=3, overwrite=True)["images"]) == 9
+    assert len(infer(command_run.bundle, command_run.weights, tmp_path, samples=3, overwrite=True)["images"]) == 9
 
 
-def test_the_variant_samples_with_its_own_network(demo_run, tmp_path):
-    weights = demo_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
-    assert infer(demo_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)
+def test_the_variant_samples_with_its_own_network(command_run, tmp_path):
+    weights = command_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
+    assert infer(command_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
-def test_samples_of_every_validation_are_kept_by_the_same_vectors(demo_run):
-    kept = checkpoints.load(demo_run.output_dir / "models" / "samples.pt")
-    log = pd.read_csv(demo_run.output_dir / "log.csv")
+def test_samples_of_every_validation_are_kept_by_the_same_vectors(command_run):
+    kept = checkpoints.load(command_run.output_dir / "models" / "samples.pt")
+    log = pd.read_csv(command_run.output_dir / "log.csv")
     assert kept["epochs"].tolist() == log["epoch"][log["val_kid"].notna()].tolist()
     assert kept["samples"].shape == (len(kept["epochs"]), 3, 10, 64, 64)
     best = int(log["epoch"][log["val_kid"].idxmin()])
-    network = demo_run.bundle.parser("train", "demo").get_parsed_content("network_def").eval()
-    checkpoints.load_weights(network, demo_run.weights)
+    network = command_run.bundle.parser("train", "demo").get_parsed_content("network_def").eval()
+    checkpoints.load_weights(network, command_run.weights)
     from lesion_dcgan_aug.latent import Latent, sample_seed
 
     latent = Latent(100, 3)

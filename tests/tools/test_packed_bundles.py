@@ -182,7 +182,7 @@ def test_nothing_is_unpacked_outside_the_folder(tmp_path: Path) -> None:
 # ---- where the repository is not ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow_elsewhere
 def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
     done = alone(unpacked, TOOLS, "tools", str(tmp_path / "schema.json"), str(tmp_path))
@@ -195,7 +195,7 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     assert found.get("onnx", 0) <= 1e-5 * max(1, found["largest"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow_elsewhere
 def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     """From the commands of the configs' heads, on phantoms, with the released weights and then with new ones."""
     folder = unpack(release, tmp_path)
@@ -217,7 +217,6 @@ def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     assert (folder / "models" / "last_checkpoint.pt").is_file()
 
 
-@pytest.mark.slow
 def test_is_downloaded_by_the_command_and_refuses_other_weights(served: str, tmp_path: Path) -> None:
     url = f"{served}/{ONE}_v0.1.0.zip"
     done = monai_bundle(tmp_path, "download", "--name", ONE, "--url", url, "--bundle_dir", str(tmp_path / "here"))

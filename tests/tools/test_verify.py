@@ -153,7 +153,6 @@ def outcomes(outcome) -> dict[tuple[str, str], str]:
     return {(verdict.check.id, verdict.subject): verdict.outcome for verdict in outcome.verdicts}
 
 
-@pytest.mark.slow
 def test_a_foreign_bundle_passes_by_the_command(tmp_path):
     folder = foreign_bundle.write(tmp_path, foreign_bundle.SOUND)
     words = [sys.executable, "-W", "ignore", "tools/verify.py", str(folder), "--json"]
