@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from demo import ROOT, command, run_all
 from monai.bundle import ConfigParser
+
+from tools.demo import command, run_all
+from tools.repository import ROOT
 
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")

@@ -1,1 +1,1 @@
-"""Benchmarks, as ratios measured side by side in one run: ``python tools/benchmark.py``."""
+"""Benchmarks, as ratios measured side by side in one run: ``python -m tools.bench``."""

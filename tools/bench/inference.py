@@ -12,11 +12,11 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines.utils import IterationEvents
 
-from bench.clock import Row, peak_gib
 from common import checkpoints
 from common.inference import CaseEvaluator
+from tools.bench.clock import Row, peak_gib
+from tools.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(
     path.parents[1].name
     for path in ROOT.glob("bundles/*/configs/inference.yaml")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
 
-from bench.clock import Row, alternate
-from bench.training import PlainLoop, trainer_of
 from common.devices import single_device
+from tools.bench.clock import Row, alternate
+from tools.bench.training import PlainLoop, trainer_of
 
 KINDS = {
     "convolution": ("conv",),

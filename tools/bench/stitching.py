@@ -8,10 +8,10 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor, nn
 
-from bench.clock import Row, alternate, peak_gib, seconds
 from common.devices import single_device
 from common.inferers import PatchInferer
 from common.spectral import SpectralConv3d
+from tools.bench.clock import Row, alternate, peak_gib, seconds
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)

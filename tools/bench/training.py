@@ -12,12 +12,12 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from bench.clock import Row, alternate, peak_gib
 from common.engines import GanTrainer
 from common.losses import weighted_sum
+from tools.bench.clock import Row, alternate, peak_gib
+from tools.repository import ROOT, bundle_names
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from label.servers import HOST
+from tools.label.servers import HOST
 
 BOUNDARY = "instance"
 

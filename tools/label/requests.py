@@ -17,9 +17,9 @@ import pandas as pd
 import torch
 
 from common.grids import grid_distance_mm
-from label import rest
-from label.inputs import Pair
-from label.rest import RefusedError
+from tools.label import rest
+from tools.label.inputs import Pair
+from tools.label.rest import RefusedError
 
 VALUE_TOLERANCE = 1e-3
 PLACE_TOLERANCE_MM = 1e-3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from real.rows import Pair, Row, head_of, read, row_of
-from real.trainings import OVERLAYS, T1_TO_T2, infer, pretrained
+from tools.real.rows import Pair, Row, head_of, read, row_of
+from tools.real.trainings import OVERLAYS, T1_TO_T2, infer, pretrained
 
 WITHOUT = OVERLAYS / "without"
 """An overlay for every part that is left out; its name says which."""

@@ -9,7 +9,7 @@ import pandas as pd
 from monai.bundle import ConfigParser
 
 from common.report import Panel, Report, summarise, write_report
-from real.rows import COLUMNS, Z_RANGE, Row
+from tools.real.rows import COLUMNS, Z_RANGE, Row
 
 UNIT = "z-score"
 NOTES = (
