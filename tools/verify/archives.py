@@ -5,54 +5,55 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from monai.apps.utils import safe_extract_member
 
 from common.errors import DataError
 from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Check, Fault
+from tools.verify.verdicts import Fault, check
 
 LARGEST = 50 * 2**30
 """Bytes that a zip may claim to unpack to."""
 RATIO = 500
 """Times that a file may shrink in a zip; more is a zip bomb rather than a bundle."""
+REMEDY = "do not unpack it; pack the bundle with python -m tools.pack"
 
 
-def faults(path: Path) -> Iterator[Fault]:
-    """What makes a zip unsafe to unpack, or no zip of a bundle.
-
-    Raises:
-        DataError: where the file is no zip at all.
-    """
+@check("archive.safe", "sound", "zip-slip")
+def safe(path: Path) -> Iterator[Fault]:
+    """Nothing in the zip reaches outside its folder."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            yield from _unsafe(path.name, members)
-            if damaged := archive.testzip():
-                yield Fault(f"{path.name}: {damaged}", "has a sound checksum", "a damaged record", "pack it anew")
+            members, damaged = archive.infolist(), archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(str(path), "is a zip that can be read", error, "give a whole bundle zip") from error
-
-
-def _unsafe(name: str, members: list[zipfile.ZipInfo]) -> Iterator[Fault]:
-    remedy = "do not unpack it; pack the bundle with python -m tools.pack"
+    if damaged:
+        yield Fault(f"{path.name}: {damaged}", "has a sound checksum", "a damaged record", "pack it again")
     for member in members:
-        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-        if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in parts[0]:
-            yield Fault(f"{name}: {member.filename}", "stays inside the folder it is unpacked to", "a way out", remedy)
-        if stat.S_ISLNK(member.external_attr >> 16):
-            yield Fault(f"{name}: {member.filename}", "is a file or a folder", "a symbolic link", remedy)
-        if member.file_size > RATIO * max(member.compress_size, 1) and member.file_size > 2**20:
-            rule = f"unpacks to at most {RATIO} times its size"
-            yield Fault(f"{name}: {member.filename}", rule, f"{member.file_size} bytes", remedy)
+        yield from _unsafe(f"{path.name}: {member.filename}", member)
     if (total := sum(member.file_size for member in members)) > LARGEST:
-        yield Fault(name, f"unpacks to at most {LARGEST} bytes", total, remedy)
-    names = [member.filename for member in members]
-    if twice := sorted({item for item in names if names.count(item) > 1}):
-        yield Fault(name, "holds every file once", f"{twice[0]} twice", remedy)
-    tops = sorted({item.split("/")[0] for item in names})
-    if len(tops) != 1 or not any("/" in item for item in names):
-        yield Fault(name, "has one top folder, named as the bundle", tops, "MONAI's download looks for that folder")
+        yield Fault(path.name, f"unpacks to at most {LARGEST} bytes", total, REMEDY)
+    for name, count in Counter(member.filename for member in members).items():
+        if count > 1:
+            yield Fault(path.name, "holds every file once", f"{name} {count} times", REMEDY)
+    tops = sorted({member.filename.split("/")[0] for member in members})
+    if len(tops) != 1 or not any("/" in member.filename for member in members):
+        remedy = "MONAI's download looks for that folder"
+        yield Fault(path.name, "has one top folder, named as the bundle", tops, remedy)
+
+
+def _unsafe(name: str, member: zipfile.ZipInfo) -> Iterator[Fault]:
+    try:
+        safe_extract_member(member.filename.replace("\\", "/"), ".")
+    except ValueError as error:
+        yield Fault(name, "stays inside the folder it is unpacked to", error, REMEDY)
+    if stat.S_ISLNK(member.external_attr >> 16):
+        yield Fault(name, "is a file or a folder", "a symbolic link", REMEDY)
+    if member.file_size > RATIO * max(member.compress_size, 1) and member.file_size > 2**20:
+        yield Fault(name, f"unpacks to at most {RATIO} times its size", f"{member.file_size} bytes", REMEDY)
 
 
 def unpack(path: Path, folder: Path) -> Path:
@@ -70,6 +71,3 @@ def copy(bundle: Bundle, folder: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
     return target
-
-
-CHECK = Check("archive.safe", "nothing in the zip reaches outside its folder", "zip-slip", "sound", lambda _: ())

@@ -1,4 +1,4 @@
-"""A bundle's folder: what it is called, where its files are, and whose it is."""
+"""A bundle's folder: its name, its files, its configs and whose it is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from tools.verify.verdicts import NotApplicableError
 HOUSE_AUTHORS = "The medical image synthesis bundles developers"
 """Metadata's ``authors`` by which a bundle of this collection is known: it survives copying, packing and renaming."""
 WHOLE = ("train", "inference", "study")
-"""Configs that are complete in one file; those that run nothing by themselves lie over ``train``."""
+"""Configs that are complete in one file; the others lie over ``train``."""
 LEFTOVERS = ("demo_data", "predictions", "evaluation", "variants", "study", "events", "eval", "models/previous", ".git")
 """Folders that using a bundle leaves in its own; no part of the bundle."""
 FORMAT_END = "_data_format"
+SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """As its folder."""
+        """The folder's name."""
         return self.folder.name
 
     @property
@@ -49,18 +50,8 @@ class Bundle:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """``metadata.json``.
-
-        Raises:
-            NotApplicableError: where it cannot be read, which ``metadata.readable`` says.
-        """
-        try:
-            content = json.loads((self.configs / "metadata.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise NotApplicableError("metadata.json cannot be read") from error
-        if not isinstance(content, dict):
-            raise NotApplicableError("metadata.json holds no object")
-        return content
+        """``metadata.json``; not applicable where it cannot be read, which ``files.metadata`` reports."""
+        return _object(self.configs / "metadata.json")
 
     @cached_property
     def house(self) -> bool:
@@ -76,11 +67,10 @@ class Bundle:
         return any(re.fullmatch(rf"{re.escape(self.name)}_v\w+", name) for name in self.packages)
 
     @cached_property
-    def merged(self) -> str | None:
-        """The overlay that a release has in its train and inference configs, by ``model_info.json``."""
+    def model_info(self) -> dict[str, Any]:
+        """What a release says of itself in ``model_info.json``; nothing where there is none."""
         path = self.folder / "model_info.json"
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return told.get("overlay") if isinstance(told, dict) else None
+        return _object(path) if path.is_file() else {}
 
     @property
     def formats(self) -> dict[str, dict[str, Any]]:
@@ -91,19 +81,13 @@ class Bundle:
     @property
     def latent(self) -> bool:
         """Whether there is no source image: the first input of the network is no image but a vector."""
-        inputs = self.formats.get("network", {}).get("inputs") or {}
-        first = next(iter(inputs.values()), None)
+        first = next(iter((self.formats.get("network", {}).get("inputs") or {}).values()), None)
         return isinstance(first, dict) and first.get("type", "image") != "image"
 
     @cached_property
     def packages(self) -> list[str]:
         """Top-level Python packages that travel inside."""
         return sorted(path.parent.name for path in self.folder.glob("*/__init__.py") if path.parent.name != "tests")
-
-    @property
-    def sources(self) -> list[Path]:
-        """Every Python file."""
-        return [path for path in self.files() if path.suffix == ".py"]
 
     def files(self) -> Iterator[Path]:
         """Every file that is part of the bundle, sorted."""
@@ -113,53 +97,64 @@ class Bundle:
             if path.is_file() and "__pycache__" not in path.parts and not place.startswith(left):
                 yield path
 
+    def text(self, name: str) -> str:
+        """A file's text; empty where there is no such file."""
+        path = self.folder / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
     # ---- configs ------------------------------------------------------------------------------------------------
 
     @property
     def config_files(self) -> list[Path]:
         """Every config, sorted; metadata is none."""
-        found = [path for path in sorted(self.configs.glob("*")) if path.suffix in (".yaml", ".yml", ".json")]
+        found = [path for path in sorted(self.configs.glob("*")) if path.suffix in SUFFIXES]
         return [path for path in found if path.name != "metadata.json"]
 
     def config(self, stem: str) -> Path | None:
         """The file of a config, YAML before JSON."""
-        paths = (self.configs / f"{stem}{suffix}" for suffix in (".yaml", ".yml", ".json"))
+        paths = (self.configs / f"{stem}{suffix}" for suffix in SUFFIXES)
         return next((path for path in paths if path.is_file()), None)
 
     def own(self, path: Path) -> dict[str, Any]:
-        """One file as it stands.
+        """One config as it stands; not applicable where it cannot be read, which ``configs.readable`` reports."""
+        return _object(path)
 
-        Raises:
-            NotApplicableError: where it cannot be read, which ``configs.readable`` says.
-        """
-        try:
-            content = ConfigParser.load_config_file(path)
-        except Exception as error:  # broken YAML, broken JSON, a duplicate key
-            raise NotApplicableError(f"{path.name} cannot be read") from error
-        if not isinstance(content, dict):
-            raise NotApplicableError(f"{path.name} holds no mapping")
-        return content
+    def readable(self) -> dict[Path, dict[str, Any]]:
+        """The configs that can be read."""
+        found = {}
+        for path in self.config_files:
+            try:
+                found[path] = self.own(path)
+            except NotApplicableError:
+                continue
+        return found
 
     def whole(self, stem: str) -> dict[str, Any]:
-        """``train`` or ``inference`` as it stands.
-
-        Raises:
-            NotApplicableError: where the bundle has none or it cannot be read.
-        """
+        """``train`` or ``inference`` as it stands; not applicable where the bundle has none."""
         path = self.config(stem)
         if path is None:
             raise NotApplicableError(f"there is no configs/{stem}.yaml or .json")
         return self.own(path)
 
-    @property
-    def over(self) -> list[Path]:
-        """The overlay's file, where one was asked for and the bundle has it."""
-        path = self.config(self.overlay) if self.overlay else None
-        return [] if path is None else [path]
-
     def parser(self, *paths: Path) -> ConfigParser:
-        """MONAI's parser of some files, one over the other, with the metadata beside."""
+        """MONAI's parser of some files, one over the other, and of the metadata."""
         parser = ConfigParser()
         parser.read_config([str(path) for path in paths])
         parser.read_meta(self.metadata)
         return parser
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The content of a YAML or JSON file.
+
+    Raises:
+        NotApplicableError: where it is no sound mapping; the cause says why.
+    """
+    try:
+        json_file = path.suffix == ".json"
+        content = json.loads(path.read_text("utf-8")) if json_file else ConfigParser.load_config_file(path)
+    except Exception as error:  # broken YAML, broken JSON, a duplicate key
+        raise NotApplicableError(f"{path.name} cannot be read") from error
+    if not isinstance(content, dict):
+        raise NotApplicableError(f"{path.name} holds no mapping")
+    return content

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import io
-import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.networks import convert_to_torchscript
 from torch import Tensor, nn
 
+from tools.verify.bundle import Bundle
 from tools.verify.networks import SEED, Network, outputs
-from tools.verify.verdicts import Fault, Found, NetworkCheck, NotApplicableError
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check
+from tools.verify.weights import state_dict
 
+ZOO = "model zoo, verify_bundle.py: verify_torchscript"
 TORCHSCRIPT_TOLERANCE = 1e-5
 ONNX_TOLERANCE = 1e-4
 """Largest difference, as a share of the largest value (or of 1, if that is larger)."""
@@ -34,56 +35,59 @@ def _shaken(network: Network) -> nn.Module:
     return module
 
 
-def _compare(name: str, made: list[Tensor], expected: list[Tensor], tolerance: float) -> Found:
+def _compare(name: str, made: list[Tensor], expected: list[Tensor], tolerance: float) -> Iterator[Fault | str]:
     for one, other in zip(made, expected, strict=True):
         if one.shape != other.shape:
-            yield Fault(name, f"has shape {tuple(other.shape)}", tuple(one.shape), "mend the network")
-            return
+            yield Fault(name, f"has shape {tuple(other.shape)}", tuple(one.shape), "correct the network")
+            continue
         limit = tolerance * max(1.0, other.abs().max().item())
         difference = (one - other).abs().max().item()
         if not difference <= limit:
-            yield Fault(name, f"differs by at most {limit:.1e}", f"{difference:.1e}", "mend the network or the export")
+            yield Fault(name, f"differs by at most {limit:.1e}", f"{difference:.1e}", "correct network or export")
         yield f"largest difference {difference:.1e}"
 
 
+@check("network.torchscript", "zoo", ZOO, "network")
 def torchscript(network: Network) -> Found:
-    """Scripted, or traced where it cannot be scripted."""
+    """TorchScript, scripted or else traced, gives the same."""
     module, inputs = _shaken(network), network.inputs()
     try:
         script, how = convert_to_torchscript(module), "scripted"
     except Exception as error:  # the compiler's errors are of many types
         script = convert_to_torchscript(module, inputs=inputs, use_trace=True)
         how = f"traced, since scripting says: {' '.join(str(error).split())[:120]}"
-    buffer = io.BytesIO()
-    torch.jit.save(script, buffer)
-    buffer.seek(0)
     yield how
-    made = outputs(torch.jit.load(buffer), inputs)
+    made = outputs(script, inputs)
     yield from _compare(f"{network.id} as TorchScript", made, outputs(module, inputs), TORCHSCRIPT_TOLERANCE)
 
 
+@check("network.onnx", "zoo", "MONAI bundle specification, model.onnx", "network")
 def onnx(network: Network) -> Found:
-    """Traced to ONNX and run by onnxruntime."""
+    """ONNX, run by onnxruntime, gives the same."""
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
             raise NotApplicableError(f"{package} is not installed")
     import onnxruntime
 
-    module, inputs = _shaken(network), network.inputs()
-    names = [f"input_{index}" for index in range(len(inputs))]
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = str(Path(folder, "model.onnx"))
-        # torch.export refuses networks whose code looks at sizes; the tracer takes them
-        torch.onnx.export(module, tuple(inputs), path, input_names=names, dynamo=False)
-        session: Any = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        given = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
-        made = [torch.from_numpy(part) for part in session.run(None, given)]
+    module, inputs, file = _shaken(network), network.inputs(), io.BytesIO()
+    # torch.export refuses networks whose code looks at sizes; the tracer takes them
+    torch.onnx.export(module, tuple(inputs), cast(Any, file), dynamo=False)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    given = {one.name: value.numpy() for one, value in zip(session.get_inputs(), inputs, strict=True)}
+    made = [torch.from_numpy(part) for part in session.run(None, given)]
     yield from _compare(f"{network.id} as ONNX", made, outputs(module, inputs), ONNX_TOLERANCE)
 
 
-ZOO = "model zoo, verify_bundle.py: verify_torchscript"
-CHECKS = (
-    NetworkCheck("network.torchscript", "TorchScript gives the same", ZOO, "zoo", torchscript),
-    NetworkCheck("network.onnx", "ONNX gives the same", "MONAI bundle specification, model.onnx", "zoo", onnx),
-)
+@check("weights.script", "zoo", ZOO, "code")
+def script_file(bundle: Bundle) -> Found:
+    """models/model.ts computes what model.pt computes."""
+    path = bundle.folder / "models" / "model.ts"
+    if not path.is_file():
+        raise NotApplicableError("no models/model.ts")
+    network = Network(bundle, "network")
+    inputs = network.inputs()
+    made = outputs(torch.jit.load(str(path), map_location="cpu").eval(), inputs)
+    if not network.weights.is_file():
+        raise NotApplicableError("it loads and runs; no model.pt to compare it with")
+    network.trained.load_state_dict(state_dict(network.weights)[0])
+    yield from _compare("models/model.ts", made, outputs(network.trained, inputs), ONNX_TOLERANCE)

@@ -1,4 +1,4 @@
-"""Checks that run a bundle's code, handed to a process of their own and gathered from what it got done."""
+"""Checks that run a bundle's code, in a process of their own."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.repository import ROOT
 from tools.verify.bundle import Bundle
-from tools.verify.verdicts import FAIL, SKIP, Fault
+from tools.verify.verdicts import FAIL, SKIP
 
 Step = tuple[str, str]
 """A check's id, and the network's name or nothing."""
@@ -32,26 +31,23 @@ def findings(bundle: Bundle, steps: Sequence[Step], limit: int, scratch: Path) -
     """
     found: dict[int, dict[str, Any]] = {}
     report = scratch / "report.jsonl"
-    while len(found) < len(steps):
+    while left := [(index, step) for index, step in enumerate(steps) if index not in found]:
         report.write_text("")
-        left = [(index, step) for index, step in enumerate(steps) if index not in found]
         ended = _run(bundle, left, limit, report)
         lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
         found |= {line["step"]: line["finding"] for line in lines if "finding" in line}
         begun = [line["step"] for line in lines if line["step"] not in found]
         if begun or not lines:
-            index = begun[0] if begun else left[0][0]
-            found[index] = _lost(ended, limit)
-            found |= _untried(steps, index, found.keys())
+            lost = begun[0] if begun else left[0][0]
+            rule = f"ends within {limit} s and leaves the process alive"
+            remedy = "fix the code, or give a longer --limit"
+            fault = {"name": "the check", "rule": rule, "value": ended, "remedy": remedy}
+            found[lost] = {"outcome": FAIL, "faults": [fault], "notes": []}
+            key, network = steps[lost]
+            untried = {"outcome": SKIP, "faults": [], "notes": [f"not tried, since {key} ended the process"]}
+            # other checks of the same network would end it, too
+            found |= {index: untried for index, step in left if network and step[1] == network and index not in found}
     return [found[index] for index in range(len(steps))]
-
-
-def _untried(steps: Sequence[Step], lost: int, known: Container[int]) -> dict[int, dict[str, Any]]:
-    """The other checks of a network at which the process ended: they would end it, too."""
-    key, subject = steps[lost]
-    finding = {"outcome": SKIP, "faults": [], "notes": [f"not tried, since {key} ended the process"]}
-    same = [index for index, step in enumerate(steps) if subject and step[1] == subject]
-    return {index: finding for index in same if index != lost and index not in known}
 
 
 def _run(bundle: Bundle, steps: list[tuple[int, Step]], limit: int, report: Path) -> str:
@@ -65,11 +61,9 @@ def _run(bundle: Bundle, steps: list[tuple[int, Step]], limit: int, report: Path
         "HF_HUB_OFFLINE": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    words = [sys.executable, "-W", "ignore", "-m", "tools.verify.child", str(report)]
-    start = time.monotonic()
     try:
         done = subprocess.run(
-            words,
+            [sys.executable, "-W", "ignore", "-m", "tools.verify.child", str(report)],
             input=json.dumps(request),
             cwd=bundle.folder,
             env={**os.environ, **own},
@@ -78,15 +72,9 @@ def _run(bundle: Bundle, steps: list[tuple[int, Step]], limit: int, report: Path
             errors="replace",
             timeout=START + limit * len(steps),
         )
-    except subprocess.TimeoutExpired:
-        return f"no answer after {time.monotonic() - start:.0f} s"
+    except subprocess.TimeoutExpired as error:
+        return f"no answer after {error.timeout:.0f} s"
     told = done.stderr.strip().splitlines()
     if any(line.startswith("Timeout (") for line in told):
         return f"no end after {limit} s"
-    return f"exit code {done.returncode}: {told[-1][:300] if told else 'nothing said'}"
-
-
-def _lost(ended: str, limit: int) -> dict[str, Any]:
-    rule = f"ends within {limit} s and leaves the process alive"
-    fault = Fault("the check", rule, ended, "mend the bundle's code, or give a longer --limit")
-    return {"outcome": FAIL, "faults": [fault.fields()], "notes": []}
+    return f"exit code {done.returncode}: {told[-1][:300] if told else 'nothing on stderr'}"

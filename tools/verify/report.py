@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from tools.verify.verdicts import FAIL, GROUPS, PASS, SKIP, Verdict
@@ -13,31 +14,19 @@ WIDTH = 118
 WORDS = {PASS: "ok", FAIL: "FAIL", SKIP: "-"}
 
 
-def counted(verdict: Verdict, outcome: Outcome, house: bool) -> bool:
-    """Whether a failure counts: our own contract binds our own bundles, others if asked to."""
-    return verdict.check.group != "house" or outcome.house or house
-
-
-def failures(outcome: Outcome, house: bool = False) -> list[Verdict]:
-    """What the bundle failed, of what counts."""
-    return [one for one in outcome.verdicts if one.outcome == FAIL and counted(one, outcome, house)]
-
-
-def table(outcome: Outcome, house: bool, seconds: float) -> str:
+def table(outcome: Outcome, seconds: float) -> str:
     """One line a check, under it what is wrong; then the sums."""
     bundle = outcome.bundle
     lines = [f"{bundle.name}, {outcome.kind}: {bundle.archive or bundle.folder}"]
     for group, title in GROUPS.items():
-        own = [verdict for verdict in outcome.verdicts if verdict.check.group == group]
-        if own:
-            free = not counted(own[0], outcome, house)
-            lines += ["", f"{group}: {title}{' (not counted without --house)' if free else ''}"]
-        lines += [line for verdict in own for line in _row(verdict)]
+        if own := [verdict for verdict in outcome.verdicts if verdict.check.group == group]:
+            free = "" if outcome.counts(own[0]) else " (not counted without --house)"
+            lines += ["", f"{group}: {title}{free}", *(line for verdict in own for line in _row(verdict))]
     sums = Counter(verdict.outcome for verdict in outcome.verdicts)
-    failed = len(failures(outcome, house))
-    said = f"FAILS {failed} {'check' if failed == 1 else 'checks'}" if failed else "passes"
-    told = f"{sums[PASS]} ok, {sums[FAIL]} failed, {sums[SKIP]} skipped, {seconds:.0f} s"
-    return "\n".join([*lines, "", f"{bundle.name} {said}: {told}"])
+    failed = len(outcome.failures)
+    result = f"FAILS {failed} {'check' if failed == 1 else 'checks'}" if failed else "passes"
+    counts = f"{sums[PASS]} ok, {sums[FAIL]} failed, {sums[SKIP]} skipped, {seconds:.0f} s"
+    return "\n".join([*lines, "", f"{bundle.name} {result}: {counts}"])
 
 
 def _row(verdict: Verdict) -> list[str]:
@@ -51,29 +40,20 @@ def _row(verdict: Verdict) -> list[str]:
     return rows
 
 
-def record(outcome: Outcome, house: bool, seconds: float) -> dict[str, Any]:
+def record(outcome: Outcome, seconds: float) -> dict[str, Any]:
     """Everything about one bundle."""
     return {
         "bundle": outcome.bundle.name,
         "path": str(outcome.bundle.archive or outcome.bundle.folder),
         "kind": outcome.kind,
-        "passed": not failures(outcome, house),
+        "passed": not outcome.failures,
         "seconds": round(seconds, 1),
-        "verdicts": [_fields(verdict, counted(verdict, outcome, house)) for verdict in outcome.verdicts],
+        "verdicts": [_fields(verdict) | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
         "expressions": outcome.expressions,
     }
 
 
-def _fields(verdict: Verdict, counts: bool) -> dict[str, Any]:
-    check = verdict.check
-    return {
-        "id": check.id,
-        "subject": verdict.subject,
-        "group": check.group,
-        "meaning": check.meaning,
-        "source": check.source,
-        "outcome": verdict.outcome,
-        "counted": counts,
-        "notes": verdict.notes,
-        "faults": [fault.fields() for fault in verdict.faults],
-    }
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    rule = {key: getattr(verdict.check, key) for key in ("id", "group", "meaning", "source")}
+    found = {key: getattr(verdict, key) for key in ("subject", "outcome", "notes")}
+    return rule | found | {"faults": [asdict(fault) for fault in verdict.faults]}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import operator
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
+
+from monai.bundle.scripts import _get_fake_spatial_shape
 
 ANY_SIDE = 32
 """Pixels or voxels a side where any number will do."""
-OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Mult: operator.mul,
-    ast.Pow: operator.pow,
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.FloorDiv: operator.floordiv,
-}
-LARGEST_POWER = 16
+_TERM = r"(\d{1,4}( ?\*\* ?p)?|n|p)"
+SIDE = re.compile(rf"\*|{_TERM}( ?(\*|\+|-|//) ?{_TERM})*")
+"""Arithmetic of integers, ``n`` and ``p``: nothing else of a bundle is evaluated."""
 
 
 class ShapeError(ValueError):
@@ -28,38 +24,16 @@ def sizes(spatial_shape: Sequence[str | int], n: int = 1, p: int = 1) -> list[in
     Raises:
         ShapeError: names the side.
     """
-    return [_side(side, {"n": n, "p": p}) for side in spatial_shape]
-
-
-def _side(side: str | int, variables: dict[str, int]) -> int:
-    if side == "*":
-        return ANY_SIDE
-    try:
-        value = _value(ast.parse(str(side).strip(), mode="eval").body, variables)
-    except (SyntaxError, ShapeError, ZeroDivisionError) as error:
-        raise ShapeError(f"{side!r}") from error
-    if value < 1:
-        raise ShapeError(f"{side!r} = {value}")
-    return value
-
-
-def _value(node: ast.expr, variables: dict[str, int]) -> int:
-    """Arithmetic of integers; nothing of an expression is evaluated by Python itself."""
-    if isinstance(node, ast.Constant) and type(node.value) is int:
-        return node.value
-    if isinstance(node, ast.Name) and node.id in variables:
-        return variables[node.id]
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        left, right = _value(node.left, variables), _value(node.right, variables)
-        if isinstance(node.op, ast.Pow) and not 0 <= right <= LARGEST_POWER:
-            raise ShapeError(f"a power of {right}")
-        return OPERATORS[type(node.op)](left, right)
-    raise ShapeError(ast.unparse(node))
+    found: list[int] = []
+    for side in spatial_shape:
+        sound = SIDE.fullmatch(str(side).strip())
+        found += _get_fake_spatial_shape([side], p=p, n=n, any=ANY_SIDE) if sound else [0]
+        if found[-1] < 1:
+            raise ShapeError(f"{side!r}")
+    return found
 
 
 def choices(spatial_shape: Sequence[str | int]) -> list[dict[str, int]]:
     """Values of ``n`` and ``p`` to try: the smallest, then each variable that occurs raised by one."""
     smallest = sizes(spatial_shape)
-    tried = [{"n": 1, "p": 1}]
-    tried += [choice for choice in ({"n": 2, "p": 1}, {"n": 1, "p": 2}) if sizes(spatial_shape, **choice) != smallest]
-    return tried
+    return [{"n": n, "p": p} for n, p in ((1, 1), (2, 1), (1, 2)) if n == p or sizes(spatial_shape, n, p) != smallest]

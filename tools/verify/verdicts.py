@@ -1,14 +1,10 @@
-"""What a check is, what it finds, and the verdict that follows."""
+"""Checks, the faults they find, and the verdict that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tools.verify.bundle import Bundle
-    from tools.verify.networks import Network
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 GROUPS = {
     "zoo": "MONAI's bundle specification and what the model zoo's CI runs",
@@ -16,13 +12,12 @@ GROUPS = {
     "label": "what MONAI Label and MONAI Deploy need",
     "house": "the contract of this collection",
 }
-CONTRACT = "the contract of this collection"
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: what, which rule it breaks, what was found, and what to do."""
+    """What is wrong, which rule it breaks, what was found, and what to do."""
 
     name: str
     rule: str
@@ -31,10 +26,6 @@ class Fault:
 
     def __str__(self) -> str:
         return " ".join(f"{self.name}: {self.rule}, but got {self.value}; {self.remedy}".split())
-
-    def fields(self) -> dict[str, str]:
-        """The four parts as texts."""
-        return {"name": self.name, "rule": self.rule, "value": str(self.value), "remedy": self.remedy}
 
 
 class NotApplicableError(Exception):
@@ -51,30 +42,29 @@ class Check:
 
     Args:
         id: ``subject.rule``.
-        meaning: what holds for a bundle that passes.
-        source: where the rule comes from.
         group: one of ``GROUPS``.
-        find: looks at a bundle.
-        executes: whether it runs the bundle's own code, hence in a process of its own.
+        source: where the rule comes from.
+        runs: what it needs: ``files`` alone, ``code`` of the bundle, or each ``network``.
+        meaning: what holds for a bundle that passes.
+        find: looks at a bundle, or at a network.
     """
 
     id: str
-    meaning: str
-    source: str
     group: str
-    find: Callable[[Bundle], Found]
-    executes: bool = False
-
-
-@dataclass(frozen=True)
-class NetworkCheck:
-    """One rule for each network; see :class:`Check`."""
-
-    id: str
-    meaning: str
     source: str
-    group: str
-    find: Callable[[Network], Found]
+    runs: str
+    meaning: str
+    find: Callable[[Any], Found]
+
+
+def check(name: str, group: str, source: str, runs: str = "files") -> Callable[[Callable[[Any], Found]], Check]:
+    """Make a function a :class:`Check`, whose meaning is the first line of its docstring."""
+
+    def made(find: Callable[[Any], Found]) -> Check:
+        meaning = (find.__doc__ or "").splitlines()[0].rstrip(".")
+        return Check(name, group, source, runs, meaning, find)
+
+    return made
 
 
 @dataclass(frozen=True)
@@ -84,45 +74,42 @@ class Verdict:
     Args:
         check: the rule.
         outcome: ``pass``, ``fail`` or ``skip``.
-        subject: the network, where the rule is for networks.
         faults: why it failed.
         notes: why it was skipped, or what was measured.
+        subject: the network, where the rule is for networks.
     """
 
-    check: Check | NetworkCheck
+    check: Check
     outcome: str
-    subject: str = ""
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    subject: str = ""
 
     @classmethod
-    def of(cls, check: Check | NetworkCheck, finding: dict[str, Any], subject: str = "") -> Verdict:
+    def of(cls, check: Check, finding: dict[str, Any], subject: str = "") -> Verdict:
         """From what :func:`judge` returns."""
-        faults = [Fault(**fields) for fields in finding["faults"]]
-        return cls(check, finding["outcome"], subject, faults, finding["notes"])
+        return cls(check, finding["outcome"], [Fault(**one) for one in finding["faults"]], finding["notes"], subject)
 
 
 def judge(find: Callable[[], Found]) -> dict[str, Any]:
-    """Let a check look, as plain data: ``outcome``, ``faults``, ``notes``. Whatever it raises is a finding, too."""
+    """What a check finds, as plain data: ``outcome``, ``faults``, ``notes``. Whatever it raises is a fault, too."""
     faults: list[Fault] = []
     notes: list[str] = []
+    passed = PASS
     try:
         for found in find():
-            if isinstance(found, Fault):
-                faults.append(found)
-            else:
-                notes.append(found)
+            faults += [found] if isinstance(found, Fault) else []
+            notes += [found] if isinstance(found, str) else []
     except NotApplicableError as reason:
-        return {"outcome": FAIL if faults else SKIP, "faults": [f.fields() for f in faults], "notes": [str(reason)]}
+        passed, notes = SKIP, [str(reason)]
     except (Exception, SystemExit) as error:  # whatever foreign code does
-        faults.append(crash(error))
-    return {"outcome": FAIL if faults else PASS, "faults": [fault.fields() for fault in faults], "notes": notes}
+        faults.append(Fault("the check", "runs to its end", deepest(error), "fix what raises it"))
+    plain = [asdict(fault) | {"value": str(fault.value)} for fault in faults]
+    return {"outcome": FAIL if faults else passed, "faults": plain, "notes": notes}
 
 
-def crash(error: BaseException) -> Fault:
-    """An exception as a fault, with the deepest cause, since MONAI wraps what goes wrong while it instantiates."""
-    cause = error
-    while cause.__cause__ is not None or (cause.__context__ is not None and not cause.__suppress_context__):
-        cause = cause.__cause__ or cause.__context__ or cause
-    told = " ".join(str(cause).split())[:400]
-    return Fault("the check", "runs to its end", f"{type(cause).__name__}: {told}", "mend what raises it")
+def deepest(error: BaseException) -> str:
+    """An exception's deepest cause as a text, since MONAI wraps what goes wrong while it instantiates."""
+    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = cause
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"

@@ -1,11 +1,10 @@
-"""Weights that travel with a bundle: sound, of its networks, and the ones it says it has."""
+"""Weights that travel with a bundle: sound, of its networks, and the ones that it names."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,11 @@ import torch
 from torch import Tensor
 
 from tools.verify.bundle import Bundle
-from tools.verify.forward import outside
-from tools.verify.metadata import LABELS
-from tools.verify.networks import Network, outputs
-from tools.verify.verdicts import Check, Fault, Found, NetworkCheck, NotApplicableError
+from tools.verify.networks import Network, outputs, sound_values
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check
 
 NESTED = ("model", "state_dict", "network")
 """Keys under which a checkpoint may hold what should stand alone."""
-RETRAIN = "give weights of this network, or the network of these weights"
 
 
 def read(path: Path) -> Any:
@@ -32,8 +28,16 @@ def read(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def state_dict(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The weights of a network in a file, and how they lie in it."""
+    content = read(path)
+    nested = [key for key in NESTED if isinstance(content, dict) and isinstance(content.get(key), dict)]
+    return (content[nested[0]], f"under the key {nested[0]}") if nested else (content, "raw state_dict")
+
+
+@check("weights.tensors", "sound", "torch: weights_only; MONAI Label, Deploy, ckpt_export")
 def tensors_only(bundle: Bundle) -> Found:
-    """Files of weights are sound and hold tensors alone, all finite."""
+    """Weights hold finite tensors and no code, model.pt a raw state_dict."""
     paths = sorted((bundle.folder / "models").glob("*.pt"))
     if not paths:
         raise NotApplicableError("no weights inside")
@@ -45,9 +49,16 @@ def tensors_only(bundle: Bundle) -> Found:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             yield Fault(name, "is a whole file of tensors that executes nothing", reason[:200], "save a state_dict")
             continue
+        if path.name == "model.pt" and not all(isinstance(value, Tensor) for value in _values(content)):
+            kinds = sorted({type(value).__name__ for value in _values(content)})
+            yield Fault(name, "is the raw state_dict of network_def", kinds, "save network.state_dict()")
         for key, value in _floats(content):
             if not torch.isfinite(value).all():
                 yield Fault(f"{name} {key}", "is finite", "NaN or infinity", "use an earlier checkpoint")
+
+
+def _values(content: Any) -> list[Any]:
+    return list(content.values()) if isinstance(content, dict) else [content]
 
 
 def _floats(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -58,114 +69,43 @@ def _floats(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         yield from _floats(part, f"{name}.{key}".lstrip("."))
 
 
+@check("weights.hashes", "sound", "model_info.json")
 def hashes(bundle: Bundle) -> Found:
-    """Files are the ones of which ``model_info.json`` and ``<file>.sha256`` give the hash."""
-    named = dict(_named(bundle))
+    """Files have the hashes that model_info.json and .sha256 files name, and no other file is inside."""
+    listed = dict(bundle.model_info.get("sha256") or {})
+    named = {f"models/{path.stem}": path.read_text().split()[0] for path in bundle.folder.glob("models/*.sha256")}
+    if told := bundle.model_info.get("weights"):
+        named["models/model.pt"] = str(told)
+    named |= listed
     if not named:
         raise NotApplicableError("no model_info.json and no .sha256 inside")
     for name, expected in sorted(named.items()):
         path = bundle.folder / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
         if found != expected:
-            yield Fault(name, f"has sha256 {expected[:12]}...", found[:12], "restore the file, or pack the bundle anew")
-    info = bundle.folder / "model_info.json"
-    if info.is_file() and "sha256" in json.loads(info.read_text()):
-        held = {path.relative_to(bundle.folder).as_posix() for path in bundle.files()} - {info.name}
-        for name in sorted(held - named.keys()):
-            yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack anew")
+            yield Fault(name, f"has sha256 {expected[:12]}...", found[:12], "restore the file, or pack again")
+    held = {path.relative_to(bundle.folder).as_posix() for path in bundle.files()} - {"model_info.json"}
+    for name in sorted(held - named.keys()) if listed else ():
+        yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
     yield f"{len(named)} files"
 
 
-def _named(bundle: Bundle) -> Iterator[tuple[str, str]]:
-    for path in bundle.folder.glob("models/*.sha256"):
-        yield f"models/{path.name.removesuffix('.sha256')}", path.read_text().split()[0]
-    info = bundle.folder / "model_info.json"
-    if info.is_file():
-        told: Mapping[str, Any] = json.loads(info.read_text(encoding="utf-8"))
-        if told.get("weights"):
-            yield "models/model.pt", str(told["weights"])
-        yield from (told.get("sha256") or {}).items()
-
-
+@check("network.weights", "zoo", "model zoo, verify_bundle.py: ckpt_export", "network")
 def fitting(network: Network) -> Found:
-    """Strictly: every key and shape, and values out of it that are finite and in range."""
+    """Its weights fit, key by key, and give finite values in range."""
     if not network.weights.is_file():
         raise NotApplicableError(f"no models/{network.weights.name}")
-    state, note = _state(read(network.weights))
-    module = network.trained
-    own = module.state_dict()
-    name = f"models/{network.weights.name}"
-    yield from _keys(name, state, own)
-    wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
-    for key in sorted(wrong)[:1]:
-        value = f"{tuple(state[key].shape)} ({len(wrong)} such weights)"
-        yield Fault(f"{name} {key}", f"has shape {tuple(own[key].shape)}", value, RETRAIN)
-    if own.keys() == state.keys() and not wrong:
-        module.load_state_dict(state)
-        yield note
-        yield from _sound(network, outputs(module.eval(), network.inputs()))
-
-
-def _state(content: Any) -> tuple[dict[str, Tensor], str]:
-    nested = [key for key in NESTED if isinstance(content, dict) and isinstance(content.get(key), dict)]
-    return (content[nested[0]], f"under the key {nested[0]}") if nested else (content, "raw state_dict")
-
-
-def _keys(name: str, state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Found:
-    for rule, names in (
-        ("has every weight of the network", sorted(own.keys() - state.keys())),
-        ("has no weight that the network lacks", sorted(state.keys() - own.keys())),
-    ):
-        if names:
-            yield Fault(name, rule, f"{len(names)} not so, first {names[0]}", RETRAIN)
-
-
-def _sound(network: Network, made: list[Tensor]) -> Found:
-    for (key, tensor), pred in zip(network.stated.items(), made, strict=False):
-        if not torch.isfinite(pred).all():
-            yield Fault(f"{network.id} {key}, trained", "is finite", "NaN or infinity", "use an earlier checkpoint")
-        elif tensor["value_range"] and tensor["format"] not in LABELS:
-            for found in outside(f"{network.id} {key}, trained,", tensor, pred):
-                # a one-hot class is part of a latent vector, and random numbers are none
-                yield str(found) if network.bundle.latent else found
-
-
-def raw(bundle: Bundle) -> Found:
-    """Label, Deploy and ckpt_export take one form unchanged."""
-    path = bundle.folder / "models" / "model.pt"
-    if not path.is_file():
-        raise NotApplicableError("no models/model.pt")
-    content = read(path)
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        kinds = sorted({type(value).__name__ for value in content.values()}) if isinstance(content, dict) else "no dict"
-        yield Fault("models/model.pt", "is the raw state_dict of network_def", kinds, "save network.state_dict()")
-
-
-def script(bundle: Bundle) -> Found:
-    """A TorchScript file that travels along computes what the weights compute."""
-    path = bundle.folder / "models" / "model.ts"
-    if not path.is_file():
-        raise NotApplicableError("no models/model.ts")
-    network = Network(bundle, "network")
-    module, inputs = torch.jit.load(str(path), map_location="cpu").eval(), network.inputs()
-    made = outputs(module, inputs)
-    if not network.weights.is_file():
-        raise NotApplicableError("it loads and runs; no model.pt to compare it with")
-    network.trained.load_state_dict(_state(read(network.weights))[0])
-    for one, other in zip(made, outputs(network.trained, inputs), strict=True):
-        difference = (one - other).abs().max().item()
-        if not difference <= 1e-4 * max(1.0, other.abs().max().item()):
-            yield Fault("models/model.ts", "computes what model.pt computes", f"{difference:.1e} apart", "export anew")
-        yield f"largest difference {difference:.1e}"
-
-
-ZOO = "model zoo, verify_bundle.py"
-CHECKS = (
-    Check("weights.tensors", "weights hold finite tensors and no code", "torch: weights_only", "sound", tensors_only),
-    Check("weights.hashes", "files have the hashes that are told", "model_info.json", "sound", hashes),
-    Check("weights.raw", "model.pt is a raw state_dict", "MONAI Label, Deploy, ckpt_export", "label", raw),
-    Check("weights.script", "model.ts is of model.pt", f"{ZOO}: verify_torchscript", "zoo", script, executes=True),
-)
-NETWORK_CHECKS = (
-    NetworkCheck("network.weights", "its weights fit, key by key", f"{ZOO}: ckpt_export", "zoo", fitting),
-)
+    state, note = state_dict(network.weights)
+    yield note
+    try:
+        network.trained.load_state_dict(state)
+    except RuntimeError as error:
+        remedy = "give weights of this network, or the network of these weights"
+        value = " ".join(str(error).split())[:600]
+        yield Fault(f"models/{network.weights.name}", f"has the weights of {network.id}, key by key", value, remedy)
+        return
+    made = outputs(network.trained.eval(), network.inputs())
+    for (key, tensor), pred in zip(network.tensors("outputs").items(), made, strict=False):
+        for found in sound_values(f"{network.id} {key}, trained,", tensor, pred):
+            # a one-hot class is part of a latent vector, and random numbers are none
+            yield str(found) if network.bundle.latent and found.rule != "is finite" else found

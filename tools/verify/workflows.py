@@ -8,15 +8,15 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import torch
 from monai.bundle import ConfigWorkflow
 from monai.bundle.config_item import ComponentLocator
-from monai.utils import BundleProperty, BundlePropertyConfig
+from monai.utils import BundleProperty, BundlePropertyConfig, ensure_tuple
 
 from tools.verify.bundle import Bundle
-from tools.verify.configs import leaves
+from tools.verify.configs import all_leaves
+from tools.verify.networks import settings_here
 from tools.verify.sources import SHARED, module_names
-from tools.verify.verdicts import CONTRACT, Check, Fault, Found, NotApplicableError, crash
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, deepest
 
 ZOO = "model zoo, verify_bundle.py: verify_bundle_properties"
 TINY = {
@@ -28,11 +28,12 @@ TINY = {
     "batch_size": 2,
 }
 """Settings that keep the data small which bundles of this collection generate."""
-ABSENT = (FileNotFoundError, NotADirectoryError)
+ABSENT = ("FileNotFoundError", "NotADirectoryError")
 
 
+@check("code.imports", "sound", "Python", "code")
 def imports(bundle: Bundle) -> Found:
-    """Every module can be imported, and none reaches for the network or for another bundle's code."""
+    """Every module can be imported, offline."""
     names = module_names(bundle)
     if not names:
         raise NotApplicableError("no package inside")
@@ -40,47 +41,43 @@ def imports(bundle: Bundle) -> Found:
         try:
             importlib.import_module(name)
         except (Exception, SystemExit) as error:  # whatever foreign code does
-            found = crash(error).value
-            yield Fault(f"module {name}", "can be imported", found, "mend it or install what it needs")
+            yield Fault(f"module {name}", "can be imported", deepest(error), "fix it or install what it needs")
     if bundle.packed and SHARED in sys.modules:
         value = getattr(sys.modules[SHARED], "__file__", SHARED)
-        yield Fault(f"package {SHARED}", "is not imported by a release", value, "pack the bundle anew")
+        yield Fault(f"package {SHARED}", "is not imported by a release", value, "pack the bundle again")
     yield f"{len(names)} modules"
 
 
+@check("configs.targets", "sound", "monai.bundle", "code")
 def targets(bundle: Bundle) -> Found:
-    """Every ``_target_`` names something that exists."""
+    """Every _target_ exists."""
     locator = ComponentLocator()
     known: dict[str, bool] = {}
-    for path in bundle.config_files:
-        for name, value in leaves(bundle.own(path)):
-            if name.split("::")[-1] == "_target_" and isinstance(value, str) and value[:1] not in "$@%":
-                if value not in known:
-                    known[value] = _exists(value, locator)
-                if not known[value]:
-                    yield Fault(f"configs/{path.name} {name}", "names a component that exists", value, "mend the name")
+    for path, name, value in all_leaves(bundle):
+        if name.split("::")[-1] == "_target_" and isinstance(value, str) and value[:1] not in "$@%":
+            if value not in known:
+                module = ensure_tuple(locator.get_component_module_name(value) if "." not in value else None)[0]
+                known[value] = locate(f"{module}.{value}" if module else value) is not None
+            if not known[value]:
+                yield Fault(f"configs/{path.name} {name}", "names a component that exists", value, "correct the name")
     yield f"{len(known)} components"
 
 
-def _exists(target: str, locator: ComponentLocator) -> bool:
-    module = locator.get_component_module_name(target) if "." not in target else None
-    if isinstance(module, list):
-        module = module[0]
-    return locate(f"{module}.{target}" if module else target) is not None
-
-
+@check("workflow.infer", "zoo", ZOO, "code")
 def infer_properties(bundle: Bundle) -> Found:
-    """The inference workflow."""
+    """Inference has MONAI's properties."""
     yield from _properties(bundle, "infer", "inference")
 
 
+@check("workflow.train", "zoo", ZOO, "code")
 def train_properties(bundle: Bundle) -> Found:
-    """The training workflow."""
+    """Training has MONAI's properties."""
     yield from _properties(bundle, "train", "train")
 
 
+@check("workflow.evaluate", "zoo", ZOO, "code")
 def evaluate_properties(bundle: Bundle) -> Found:
-    """Evaluation, which lies over training and is checked as such."""
+    """Evaluation, over the training config, has MONAI's properties."""
     yield from _properties(bundle, "train", "train", "evaluate")
 
 
@@ -89,29 +86,24 @@ def _properties(bundle: Bundle, kind: str, *stems: str) -> Found:
     if len(files) < len(stems):
         raise NotApplicableError(f"no configs/{stems[-1]}")
     workflow = _workflow(bundle, kind, files)
-    remedy = "see monai.bundle.properties for the ids that MONAI looks for"
-    absent = [name for name, (key, needed) in _ids(workflow).items() if needed and key not in workflow.parser]
-    for name in absent:
-        key = _ids(workflow)[name][0]
-        yield Fault(f"configs/{stems[-1]} {key}", f"is there: the workflow's property {name}", "no such id", remedy)
-    if absent:
-        return
-    try:
-        workflow.initialize()
-        wrong = workflow.check_properties() or []
-    except Exception as error:
-        if bundle.house or not _chain(error, ABSENT):
-            raise
-        yield f"by their ids alone, since data or weights are absent: {crash(error).value}"
-        return
-    for name in wrong:
-        key = _ids(workflow)[name][0]
-        yield Fault(f"configs/{stems[-1]} {key}", f"is referred to as the property {name}", "not so", remedy)
-
-
-def _ids(workflow: ConfigWorkflow) -> dict[str, tuple[str, bool]]:
     properties: Any = workflow.properties
-    return {name: (one[BundlePropertyConfig.ID], one[BundleProperty.REQUIRED]) for name, one in properties.items()}
+    ids = {name: one[BundlePropertyConfig.ID] for name, one in properties.items()}
+    wrong = [
+        name for name, key in ids.items() if properties[name][BundleProperty.REQUIRED] and key not in workflow.parser
+    ]
+    if not wrong:
+        try:
+            workflow.initialize()
+            wrong = workflow.check_properties() or []
+        except Exception as error:
+            told = deepest(error)
+            if bundle.house or not told.startswith(ABSENT):
+                raise
+            yield f"by their ids alone, since data or weights are absent: {told}"
+    for name in wrong:
+        remedy = "see monai.bundle.properties for the ids that MONAI looks for"
+        rule = f"is there and referred to as the workflow's property {name}"
+        yield Fault(f"configs/{stems[-1]} {ids[name]}", rule, "no such id or reference", remedy)
 
 
 def _workflow(bundle: Bundle, kind: str, files: list[Path]) -> ConfigWorkflow:
@@ -119,43 +111,23 @@ def _workflow(bundle: Bundle, kind: str, files: list[Path]) -> ConfigWorkflow:
     demo = [path] if bundle.house and (path := bundle.config("demo")) else []
     listed = [files[0], *demo, *files[1:]]
     content = bundle.parser(*listed)
-    settings: dict[str, Any] = {"device": torch.device("cpu")} if "device" in content else {}
-    if isinstance(content.get("bundle_root"), str):
-        settings["bundle_root"] = str(bundle.folder)
-    if bundle.house:
-        settings |= {key: value for key, value in TINY.items() if key.split("::")[0] in content}
+    tiny: dict[str, Any] = {key: value for key, value in TINY.items() if bundle.house and key.split("::")[0] in content}
     return ConfigWorkflow(
         [str(path) for path in listed],
         meta_file=str(bundle.configs / "metadata.json"),
         workflow_type=kind,
         logging_file=False,
-        **settings,
+        **settings_here(bundle, content),
+        **tiny,
     )
 
 
-def _chain(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
-    while error is not None:
-        if isinstance(error, kinds):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
+@check("contract.folder", "house", "the contract of this collection", "code")
 def own_folder(bundle: Bundle) -> Found:
-    """The bundle's package finds the folder it lies in, wherever the command was started."""
+    """The package finds its own folder, wherever the command was started."""
     path = bundle.config("train")
     if path is None:
         raise NotApplicableError("no configs/train")
     root = bundle.parser(path).get_parsed_content("bundle_root")
     if Path(root).resolve() != bundle.folder.resolve():
         yield Fault("bundle_root", f"is {bundle.folder}", root, "derive it from where the bundle's package lies")
-
-
-CHECKS = (
-    Check("code.imports", "every module can be imported, offline", "Python", "sound", imports, executes=True),
-    Check("configs.targets", "every _target_ exists", "monai.bundle", "sound", targets, executes=True),
-    Check("workflow.infer", "inference has MONAI's properties", ZOO, "zoo", infer_properties, executes=True),
-    Check("workflow.train", "training has MONAI's properties", ZOO, "zoo", train_properties, executes=True),
-    Check("workflow.evaluate", "evaluation has MONAI's properties", ZOO, "zoo", evaluate_properties, executes=True),
-    Check("contract.folder", "the package finds its own folder", CONTRACT, "house", own_folder, executes=True),
-)
