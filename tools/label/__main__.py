@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 from tools.label.dicomweb import dicomweb
 from tools.label.environment import ensure
 from tools.label.inputs import pairs, series
 from tools.label.requests import Requests
-from tools.label.servers import environment, files_over_http, monai_label
+from tools.label.servers import environment, monai_label, serving
 from tools.repository import ROOT
 
 TRANSLATION = ("cect2ct_rescyclegan", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
@@ -111,7 +112,7 @@ def _app(python: Path, dist: Path, work: Path) -> Path:
     subprocess.run(label, env=environment(python), cwd=work, check=True, stdout=subprocess.DEVNULL)
     app = work / "monaibundle"
     _pretend_dcmqi(app)
-    with files_over_http(dist) as address:
+    with serving(SimpleHTTPRequestHandler, directory=str(dist)) as address:
         start, zips = time.monotonic(), sorted(path.name for path in dist.glob("*.zip"))
         words = [str(python), "-W", "ignore", "-c", DOWNLOAD, str(app / "model"), address, *zips]
         done = subprocess.run(words, env=environment(python), cwd=work, capture_output=True, text=True)

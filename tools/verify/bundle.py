@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,10 +25,10 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that lies unpacked in a folder.
+    """A bundle that lies unpacked in a folder named as it is.
 
     Args:
-        folder: named as the bundle.
+        folder: its folder.
         overlay: config by stem, such as ``demo``, with which networks are built and workflows are made.
         archive: the zip it came from.
     """
@@ -51,7 +50,7 @@ class Bundle:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """``metadata.json``; not applicable where it cannot be read, which ``files.metadata`` reports."""
-        return _object(self.configs / "metadata.json")
+        return read(self.configs / "metadata.json")
 
     @cached_property
     def house(self) -> bool:
@@ -70,7 +69,7 @@ class Bundle:
     def model_info(self) -> dict[str, Any]:
         """What a release says of itself in ``model_info.json``; nothing where there is none."""
         path = self.folder / "model_info.json"
-        return _object(path) if path.is_file() else {}
+        return read(path) if path.is_file() else {}
 
     @property
     def formats(self) -> dict[str, dict[str, Any]]:
@@ -102,8 +101,6 @@ class Bundle:
         path = self.folder / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
-    # ---- configs ------------------------------------------------------------------------------------------------
-
     @property
     def config_files(self) -> list[Path]:
         """Every config, sorted; metadata is none."""
@@ -115,26 +112,22 @@ class Bundle:
         paths = (self.configs / f"{stem}{suffix}" for suffix in SUFFIXES)
         return next((path for path in paths if path.is_file()), None)
 
-    def own(self, path: Path) -> dict[str, Any]:
-        """One config as it stands; not applicable where it cannot be read, which ``configs.readable`` reports."""
-        return _object(path)
-
     def readable(self) -> dict[Path, dict[str, Any]]:
-        """The configs that can be read."""
+        """The content of the configs that can be read; of the others ``configs.readable`` reports."""
         found = {}
         for path in self.config_files:
             try:
-                found[path] = self.own(path)
+                found[path] = read(path)
             except NotApplicableError:
                 continue
         return found
 
     def whole(self, stem: str) -> dict[str, Any]:
-        """``train`` or ``inference`` as it stands; not applicable where the bundle has none."""
+        """A config as it stands, such as ``train``; not applicable where the bundle has none."""
         path = self.config(stem)
         if path is None:
             raise NotApplicableError(f"there is no configs/{stem}.yaml or .json")
-        return self.own(path)
+        return read(path)
 
     def parser(self, *paths: Path) -> ConfigParser:
         """MONAI's parser of some files, one over the other, and of the metadata."""
@@ -144,15 +137,14 @@ class Bundle:
         return parser
 
 
-def _object(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """The content of a YAML or JSON file.
 
     Raises:
         NotApplicableError: where it is no sound mapping; the cause says why.
     """
     try:
-        json_file = path.suffix == ".json"
-        content = json.loads(path.read_text("utf-8")) if json_file else ConfigParser.load_config_file(path)
+        content = ConfigParser.load_config_file(path)
     except Exception as error:  # broken YAML, broken JSON, a duplicate key
         raise NotApplicableError(f"{path.name} cannot be read") from error
     if not isinstance(content, dict):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle import ConfigParser
 
-from tools.verify.bundle import WHOLE, Bundle
+from tools.verify.bundle import WHOLE, Bundle, read
 from tools.verify.verdicts import Fault, Found, NotApplicableError, check
 
 MONAI = "monai.bundle.ConfigParser"
@@ -39,7 +40,7 @@ def readable(bundle: Bundle) -> Found:
     """Every config can be read and names every key once."""
     for path in bundle.config_files:
         try:
-            bundle.own(path)
+            read(path)
         except NotApplicableError as error:
             value = " ".join(str(error.__cause__ or error).split())[:300]
             rule = "names every key once" if "uplicate key" in value else "is a mapping in sound YAML or JSON"
@@ -58,38 +59,36 @@ def numbers(bundle: Bundle) -> Found:
 @check("configs.references", "zoo", MONAI)
 def references(bundle: Bundle) -> Found:
     """Every @ and % refers to what exists; train and inference are each complete in one file."""
-    bases = [base for stem in WHOLE if (base := bundle.config(stem)) is not None]
+    bases = {base: _missing(bundle, base) for stem in WHOLE if (base := bundle.config(stem)) is not None}
     for path in bundle.readable():
-        stacks = [[path]] if path in bases else [[path], *([base, path] for base in bases)]
-        for name, reference in min((_missing(bundle, files) for files in stacks), key=len):
+        stacks = [bases[path] if path in bases else _missing(bundle, path)]
+        if path not in bases:  # an overlay: only what its base does not lack already
+            over = [(_missing(bundle, base, path), lacking) for base, lacking in bases.items()]
+            stacks += [{key: found[key] for key in found.keys() - lacking} for found, lacking in over]
+        found = min(stacks, key=len)
+        for reference, name in found.items():
             remedy = "define it in the same file" if path in bases else "define it, or correct the reference"
             yield Fault(f"configs/{path.name} {name}", "refers to what exists", reference, remedy)
 
 
-def _missing(bundle: Bundle, files: list[Path]) -> list[tuple[str, str]]:
-    """Ids and the references in them that do not exist in a stack of files."""
+def _missing(bundle: Bundle, *files: Path) -> dict[str, str]:
+    """What MONAI cannot resolve in a stack of files, each with the first id that needs it; nothing is instantiated."""
     parser = ConfigParser()
+    found: dict[str, str] = {}
     try:
         parser.read_config([str(file) for file in files])
-        parser.read_meta(bundle.metadata)
-        parser.resolve_macro_and_relative_ids()
-    except NotApplicableError:
-        pass  # without metadata
+        with suppress(NotApplicableError):
+            parser.read_meta(bundle.metadata)
+        parser.parse(True)
     except Exception as error:
-        return [("a macro (%) or file", " ".join(str(error).split())[:200])]
-    found = []
-    for name, value in leaves({key: part for key, part in parser.get().items() if key != ConfigParser.meta_key}):
-        if isinstance(value, str) and value[:1] in "@$":
-            wanted = ReferenceResolver.match_refs_pattern(value)
-            found += [(name, f"@{reference}") for reference in wanted if not _has(parser, reference)]
+        return {" ".join(str(error).split())[:200]: "a macro (%) or file"}
+    for name in parser.get():
+        try:
+            parser.get_parsed_content(name, instantiate=False, eval_expr=False)
+        except Exception as error:
+            reference = re.search(r"@[\w:]+", str(error))
+            found.setdefault(reference.group() if reference else " ".join(str(error).split())[:200], name)
     return found
-
-
-def _has(parser: ConfigParser, reference: str) -> bool:
-    """Whether an id is defined, or lies inside something that is a component or an expression."""
-    parts = ReferenceResolver.split_id(reference)
-    outer = [parser[key] for end in range(1, len(parts)) if (key := "::".join(parts[:end])) in parser]
-    return reference in parser or (bool(outer) and isinstance(outer[-1], str) and outer[-1][:1] in "$@")
 
 
 def expressions(bundle: Bundle) -> list[dict[str, str]]:

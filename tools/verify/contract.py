@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.verify import schema
-from tools.verify.bundle import WHOLE, Bundle
+from tools.verify.bundle import WHOLE, Bundle, read
 from tools.verify.configs import all_leaves, leaves
 from tools.verify.verdicts import Check, Fault, Found, NotApplicableError
 from tools.verify.verdicts import check as any_check
@@ -75,7 +75,7 @@ def overlaid(bundle: Bundle) -> Found:
     train = bundle.whole("train")
     parser = bundle.parser(*([path] if (path := bundle.config("train")) else []))
     for path in overlays(bundle):
-        for key, value in bundle.own(path).items():
+        for key, value in read(path).items():
             # others may agree with what a release has merged into train
             if key in parser and parser[key] == value and not bundle.model_info.get("overlay"):
                 yield Fault(f"configs/{path.name} {key}", "differs from train", value, "remove the line")
@@ -93,7 +93,7 @@ def twins(bundle: Bundle) -> Found:
     if not any(twin.is_file() for _, twin in pairs):
         raise NotApplicableError("no config in both YAML and JSON")
     for path, twin in pairs:
-        if twin.is_file() and bundle.own(path) != bundle.own(twin):
+        if twin.is_file() and read(path) != read(twin):
             yield Fault(f"configs/{twin.name}", f"has what {path.name} has", "another content", "pack it again")
 
 

@@ -12,10 +12,8 @@ import torch
 from monai.networks import convert_to_torchscript
 from torch import Tensor, nn
 
-from tools.verify.bundle import Bundle
 from tools.verify.networks import SEED, Network, outputs
 from tools.verify.verdicts import Fault, Found, NotApplicableError, check
-from tools.verify.weights import state_dict
 
 ZOO = "model zoo, verify_bundle.py: verify_torchscript"
 TORCHSCRIPT_TOLERANCE = 1e-5
@@ -76,18 +74,3 @@ def onnx(network: Network) -> Found:
     given = {one.name: value.numpy() for one, value in zip(session.get_inputs(), inputs, strict=True)}
     made = [torch.from_numpy(part) for part in session.run(None, given)]
     yield from _compare(f"{network.id} as ONNX", made, outputs(module, inputs), ONNX_TOLERANCE)
-
-
-@check("weights.script", "zoo", ZOO, "code")
-def script_file(bundle: Bundle) -> Found:
-    """models/model.ts computes what model.pt computes."""
-    path = bundle.folder / "models" / "model.ts"
-    if not path.is_file():
-        raise NotApplicableError("no models/model.ts")
-    network = Network(bundle, "network")
-    inputs = network.inputs()
-    made = outputs(torch.jit.load(str(path), map_location="cpu").eval(), inputs)
-    if not network.weights.is_file():
-        raise NotApplicableError("it loads and runs; no model.pt to compare it with")
-    network.trained.load_state_dict(state_dict(network.weights)[0])
-    yield from _compare("models/model.ts", made, outputs(network.trained, inputs), ONNX_TOLERANCE)

@@ -39,15 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a bundle after it was verified, and of a zip after its copy is gone.
-
-    Args:
-        bundle: it.
-        verdicts: one for each check and subject.
-        kind: whose it is, in words.
-        bound: whether the contract of this collection counts.
-        expressions: what of the configs Python evaluates.
-    """
+    """What is known of a bundle after it was verified; ``bound``: whether the contract of this collection counts."""
 
     bundle: Bundle
     verdicts: list[Verdict]

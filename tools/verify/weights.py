@@ -49,16 +49,12 @@ def tensors_only(bundle: Bundle) -> Found:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             yield Fault(name, "is a whole file of tensors that executes nothing", reason[:200], "save a state_dict")
             continue
-        if path.name == "model.pt" and not all(isinstance(value, Tensor) for value in _values(content)):
-            kinds = sorted({type(value).__name__ for value in _values(content)})
-            yield Fault(name, "is the raw state_dict of network_def", kinds, "save network.state_dict()")
+        kinds = {type(value).__name__ for value in content.values()} if isinstance(content, dict) else {"no dict"}
+        if path.name == "model.pt" and kinds - {"Tensor"}:
+            yield Fault(name, "is the raw state_dict of network_def", sorted(kinds), "save network.state_dict()")
         for key, value in _floats(content):
             if not torch.isfinite(value).all():
                 yield Fault(f"{name} {key}", "is finite", "NaN or infinity", "use an earlier checkpoint")
-
-
-def _values(content: Any) -> list[Any]:
-    return list(content.values()) if isinstance(content, dict) else [content]
 
 
 def _floats(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:

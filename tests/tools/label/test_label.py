@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from email.parser import BytesParser
-from email.policy import HTTP
 from pathlib import Path
 
 import nibabel as nib
@@ -13,7 +11,6 @@ import pytest
 from common.transforms import LoadVolumed
 from tools.label.inputs import TURN, series
 from tools.label.requests import compared
-from tools.label.rest import multipart
 
 AFFINE = np.array([[0, 3.0, 0, -20], [-2.0, 0, 0, 7], [0, 0, 4.0, 100], [0, 0, 0, 1]])
 
@@ -55,16 +52,6 @@ def test_a_label_map_another_shape_and_another_grid_are_wrong(own):
     says, holds = answer(own, values, mirrored)
     assert "places 4 mm apart" in says, "the last voxel along the first axis lies 2 mm one way or the other"
     assert not holds
-
-
-def test_a_form_is_read_back_by_the_parser_of_the_standard_library():
-    content = b"\x00\r\n--not the boundary\r\n\xff"
-    body = multipart([("params", None, b'{"a": 1}'), ("files", "1.dcm", content), ("files", "2.dcm", b"")], "line")
-    head = b'Content-Type: multipart/form-data; boundary="line"\r\n\r\n'
-    parts = list(BytesParser(policy=HTTP).parsebytes(head + body).iter_parts())
-    assert [part.get_param("name", header="content-disposition") for part in parts] == ["params", "files", "files"]
-    assert [part.get_filename() for part in parts] == [None, "1.dcm", "2.dcm"]
-    assert [part.get_payload(decode=True) for part in parts] == [b'{"a": 1}', content, b""]
 
 
 def test_the_series_is_the_volume_that_it_was_made_from(tmp_path):

@@ -140,7 +140,7 @@ BROKEN: list[tuple[str, Change, str]] = [
     (
         "configs.references",
         replaced(INFER, "\nsource: mr\n", "\n"),
-        "cases::source: refers to what exists, but got @source; define it in the same file",
+        "inference.yaml cases: refers to what exists, but got @source; define it in the same file",
     ),
     ("configs.expressions", replaced(TRAIN, "$2 ** @depth", "$2 ** ** @depth"), "is an expression of Python"),
     ("code.syntax", text(f"{NAME}/new.py", "def x(:"), "mr2ct_pix2pix/new.py: is sound Python"),
