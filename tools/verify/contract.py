@@ -155,4 +155,3 @@ def card(bundle: Bundle) -> Found:
     if (words := len(bundle.text("docs/data_license.txt").split())) <= DATA_LICENCE_WORDS:
         rule = f"has more than {DATA_LICENCE_WORDS} words"
         yield Fault("docs/data_license.txt", rule, words, "state what licence the data have")
-

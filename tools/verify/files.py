@@ -43,24 +43,8 @@ def inference(bundle: Bundle) -> Found:
 
 @check("files.weights", "zoo", ZOO)
 def weights(bundle: Bundle) -> Found:
-    """Weights are inside or in large_files.yml."""
-    if (bundle.folder / "models" / "model.pt").is_file():
-        return
-    if held := [str(entry.get("path")) for entry in _entries(bundle)]:
-        raise NotApplicableError(f"not downloaded: {', '.join(held)} (nothing is fetched here)")
-    if bundle.house:
-        raise NotApplicableError("no models/model.pt: untrained; inference refuses to start without")
-    found = sorted(path.name for path in (bundle.folder / "models").glob("*"))
-    remedy = "put the weights there or name them in large_files.yml"
-    yield Fault("models/model.pt", "exists, or large_files.yml says where it is", found, remedy)
-
-
-@check("files.large_files", "zoo", ZOO)
-def large_files(bundle: Bundle) -> Found:
-    """Entries of large_files.yml are complete and stay inside the bundle."""
+    """Weights are inside, or large_files.yml names where they are and stays inside the bundle."""
     entries = _entries(bundle)
-    if not entries:
-        raise NotApplicableError("no large_files.yml")
     for entry in entries:
         name = f"large_files: {entry.get('path')}"
         for key in ("path", "url"):
@@ -69,8 +53,15 @@ def large_files(bundle: Bundle) -> Found:
         path = PurePosixPath(str(entry.get("path", "")).replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             yield Fault(name, "stays inside the bundle", path, "give a path below the bundle's folder")
-        if not entry.get("hash_val"):
-            yield f"{entry.get('path')} has no hash: what arrives is not checked"
+    if (bundle.folder / "models" / "model.pt").is_file():
+        return
+    if held := [f"{entry.get('path')}{'' if entry.get('hash_val') else ' (no hash)'}" for entry in entries]:
+        raise NotApplicableError(f"not downloaded: {', '.join(held)} (nothing is fetched here)")
+    if bundle.house:
+        raise NotApplicableError("no models/model.pt: untrained; inference refuses to start without")
+    found = sorted(path.name for path in (bundle.folder / "models").glob("*"))
+    remedy = "put the weights there or name them in large_files.yml"
+    yield Fault("models/model.pt", "exists, or large_files.yml says where it is", found, remedy)
 
 
 def _entries(bundle: Bundle) -> list[dict[str, Any]]:

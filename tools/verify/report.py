@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
-from tools.verify.verdicts import FAIL, GROUPS, PASS, SKIP, Verdict
+from tools.verify.verdicts import FAIL, GROUPS, PASS, SKIP, Fault, Verdict
 from tools.verify.verify import Outcome
 
 WIDTH = 118
@@ -36,7 +35,7 @@ def _row(verdict: Verdict) -> list[str]:
     head = f"  {WORDS[verdict.outcome]:<5}{check.id:<22}"
     rows = textwrap.wrap(subject + check.meaning + notes, WIDTH, initial_indent=head, subsequent_indent=" " * 31)
     for fault in verdict.faults:
-        rows += textwrap.wrap(str(fault), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
+        rows += textwrap.wrap(str(Fault(**fault)), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
     return rows
 
 
@@ -55,5 +54,4 @@ def record(outcome: Outcome, seconds: float) -> dict[str, Any]:
 
 def _fields(verdict: Verdict) -> dict[str, Any]:
     rule = {key: getattr(verdict.check, key) for key in ("id", "group", "meaning", "source")}
-    found = {key: getattr(verdict, key) for key in ("subject", "outcome", "notes")}
-    return rule | found | {"faults": [asdict(fault) for fault in verdict.faults]}
+    return rule | {key: getattr(verdict, key) for key in ("subject", "outcome", "notes", "faults")}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 GROUPS = {
     "zoo": "MONAI's bundle specification and what the model zoo's CI runs",
@@ -15,8 +15,7 @@ GROUPS = {
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong, which rule it breaks, what was found, and what to do."""
 
     name: str
@@ -69,26 +68,13 @@ def check(name: str, group: str, source: str, runs: str = "files") -> Callable[[
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a check passed.
-
-    Args:
-        check: the rule.
-        outcome: ``pass``, ``fail`` or ``skip``.
-        faults: why it failed.
-        notes: why it was skipped, or what was measured.
-        subject: the network, where the rule is for networks.
-    """
+    """Whether a check passed, failed or was skipped, why, and what it measured; ``subject`` names a network."""
 
     check: Check
     outcome: str
-    faults: list[Fault] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    faults: list[dict[str, str]]
+    notes: list[str]
     subject: str = ""
-
-    @classmethod
-    def of(cls, check: Check, finding: dict[str, Any], subject: str = "") -> Verdict:
-        """From what :func:`judge` returns."""
-        return cls(check, finding["outcome"], [Fault(**one) for one in finding["faults"]], finding["notes"], subject)
 
 
 def judge(find: Callable[[], Found]) -> dict[str, Any]:
@@ -104,7 +90,7 @@ def judge(find: Callable[[], Found]) -> dict[str, Any]:
         passed, notes = SKIP, [str(reason)]
     except (Exception, SystemExit) as error:  # whatever foreign code does
         faults.append(Fault("the check", "runs to its end", deepest(error), "fix what raises it"))
-    plain = [asdict(fault) | {"value": str(fault.value)} for fault in faults]
+    plain = [fault._asdict() | {"value": str(fault.value)} for fault in faults]
     return {"outcome": FAIL if faults else passed, "faults": plain, "notes": notes}
 
 

@@ -71,7 +71,7 @@ def verify(path: Path, options: Options) -> Outcome:
         if not path.is_file():
             raise DataError(str(path), "is a bundle's folder or zip", "no such file", "give an existing path")
         faults = list(archives.safe.find(path))
-        verdict = Verdict.of(archives.safe, judge(lambda: faults))
+        verdict = Verdict(archives.safe, **judge(lambda: faults))
         if faults:
             return Outcome(Bundle(path.with_suffix(""), archive=path), [verdict])
         folder = archives.unpack(path, Path(scratch, "unpacked"))
@@ -83,7 +83,7 @@ def _folder(bundle: Bundle, options: Options, scratch: Path, found: list[Verdict
         value = sorted(path.name for path in bundle.folder.glob("*"))[:8]
         remedy = "give a bundle's folder or zip"
         raise DataError(str(bundle.folder), "is a bundle: it has a folder configs", value, remedy)
-    found += [Verdict.of(check, judge(partial(check.find, bundle))) for check in checks.of_files(options.schema)]
+    found += [Verdict(check, **judge(partial(check.find, bundle))) for check in checks.of_files(options.schema)]
     if options.execute:
         found += _executed(bundle, options, scratch)
     kind = "a release of this collection" if bundle.packed else "of this collection" if bundle.house else "foreign"
@@ -99,4 +99,4 @@ def _executed(bundle: Bundle, options: Options, scratch: Path) -> list[Verdict]:
     asked += [(check, name) for name in names for check in checks.of_networks()]
     copied = replace(bundle, folder=archives.copy(bundle, scratch / "copy"))
     found = process.findings(copied, [(check.id, name) for check, name in asked], options.limit, scratch)
-    return [Verdict.of(check, finding, name) for (check, name), finding in zip(asked, found, strict=True)]
+    return [Verdict(check, **finding, subject=name) for (check, name), finding in zip(asked, found, strict=True)]

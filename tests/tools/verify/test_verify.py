@@ -21,7 +21,7 @@ from tools.verify import archives, checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import ShapeError, choices, sizes
-from tools.verify.verdicts import judge
+from tools.verify.verdicts import Fault, judge
 from tools.verify.verify import Options, verify
 
 
@@ -60,8 +60,8 @@ def test_finds_what_was_broken(copied, check, change, message, monkeypatch):
 
 def test_every_check_that_runs_no_code_is_tried():
     untried = {check.id for check in checks.of_files()} - {one[0] for one in BROKEN}
-    # tried below: one on a foreign bundle, one with a file of the user's
-    assert untried == {"files.weights", "metadata.schema_file"}
+    # tried below, with a file of the user's
+    assert untried == {"metadata.schema_file"}
 
 
 def test_the_name_of_the_folder_must_not_mislead_label(copied):
@@ -167,7 +167,7 @@ def test_a_foreign_bundle_passes_by_the_command(tmp_path):
     assert verdicts["contract.files", ""]["counted"] is False
     assert verdicts["network.weights", "network"]["notes"][0] == "raw state_dict"
     assert verdicts["network.output", "network"]["notes"] == ["inputs 1x1x8x8, 2x1x8x8, 1x1x16x16"]
-    assert "by their ids alone" in verdicts["workflow.infer", ""]["notes"][0]
+    assert "by their ids alone" in verdicts["workflow.properties", ""]["notes"][0]
     assert [entry["id"] for entry in record["expressions"]] == ["device", "run::0"]
 
 
@@ -185,7 +185,11 @@ def test_faulty_networks_and_code_are_found(tmp_path):
     text("toy_nets/missing.py", "import no_such_library")(folder)
     saved("model.pt", {"weight": torch.zeros(1, 1, 5, 5), "extra": torch.zeros(1)})(folder)
     outcome = verify(folder, Options())
-    messages = {(one.check.id, one.subject): " | ".join(map(str, one.faults)) for one in outcome.verdicts if one.faults}
+    messages = {
+        (one.check.id, one.subject): " | ".join(str(Fault(**f)) for f in one.faults)
+        for one in outcome.verdicts
+        if one.faults
+    }
     expected = {
         ("network.defined", "absent"): "is defined by a config",
         ("network.defined", "number"): "number_def is a int, no torch.nn.Module",
@@ -221,7 +225,9 @@ def test_weights_are_demanded_of_a_foreign_bundle(tmp_path):
     (folder / "models" / "model.pt").unlink()
     assert "models/model.pt: exists, or large_files.yml says where it is" in told(found(folder, "files.weights"))
     text("large_files.yml", "large_files: [{path: models/model.pt, url: 'https://x/y'}]")(folder)
-    assert found(folder, "files.weights")["notes"] == ["not downloaded: models/model.pt (nothing is fetched here)"]
+    assert found(folder, "files.weights")["notes"] == [
+        "not downloaded: models/model.pt (no hash) (nothing is fetched here)"
+    ]
 
 
 # ---- sizes ------------------------------------------------------------
