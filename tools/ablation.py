@@ -1,4 +1,4 @@
-"""The published variants of a bundle side by side: each trained at demo size on phantoms, all printed as one table."""
+"""Ablation study of a bundle: its published variants trained at demo size on phantoms, all in one table."""
 
 from __future__ import annotations
 

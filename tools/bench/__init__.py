@@ -1,1 +1,1 @@
-"""Benchmarks, as ratios measured side by side in one run: ``python -m tools.bench``."""
+"""Benchmarks of training, inference and stitching, as ratios measured side by side in one run."""

@@ -1,4 +1,4 @@
-"""Every benchmark in one run: ``python -m tools.bench``, or ``make bench``.
+"""Benchmarks of training, inference and stitching: ``python -m tools.bench``, or ``make bench``.
 
 Only ratios compare between machines. Seconds on a CPU are processor time of one thread, which other programs on the
 machine disturb least.

@@ -1,4 +1,4 @@
-"""How the cost grows with the work: exponents fitted to measured seconds, 1 being proportional."""
+"""Scaling exponents: seconds over batch size and volume, 1 being proportional."""
 
 from __future__ import annotations
 

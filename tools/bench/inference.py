@@ -1,4 +1,4 @@
-"""From file to file: whole cases by a bundle's own inference, and where their time goes."""
+"""Inference time of whole cases, from file to file: reading, computing, writing."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
 
 
 def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
-    """Wall seconds a case, one thing after the other and with reading and writing beside the computation."""
+    """Wall seconds a case, one thing after the other and with reading and writing during the computation."""
     evaluators = [evaluator_of(bundle, data, ahead) for ahead in (False, True)]
     _in_turn(evaluators[0])
     for each in evaluators:

@@ -1,4 +1,4 @@
-"""What bounds a step: shares of its time by kind of operation, from PyTorch's profiler."""
+"""Profile of a training step: shares of its time by kind of operation, from PyTorch's profiler."""
 
 from __future__ import annotations
 

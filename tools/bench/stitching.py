@@ -1,4 +1,4 @@
-"""What the stitching of 3-D patches costs, each way beside the one it replaces."""
+"""Stitching of 3-D patches: time and memory compared with MONAI's sliding window."""
 
 from __future__ import annotations
 

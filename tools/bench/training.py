@@ -1,4 +1,4 @@
-"""Steps of all five methods: the engine with its loader beside a plain loop, and beside the bare step."""
+"""Training steps of all bundles: the engine and its loader compared with a plain loop and with the bare step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MONAI Label with the bundles of this repository, for real: ``make label-test``; see docs/monai-label.md.
+"""End-to-end test of the bundles in MONAI Label: ``make label-test``; see docs/monai-label.md.
 
 Packs the bundles as the demo trains them, downloads them from a server on loopback into Label's app ``monaibundle``,
 starts the server, and makes the requests of its clients. A line a request; the exit code is 1 where one is not as it

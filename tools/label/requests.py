@@ -1,4 +1,4 @@
-"""The requests, each beside what the bundle itself says: a line each, and whether it is as it should be."""
+"""Requests to MONAI Label, each answer compared with the bundle's own inference."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Requests:
 
 
 def compared(answer: Path, own: Path) -> tuple[str, bool]:
-    """What is said of an answer, and whether type, grid and values are those of the bundle's own inference."""
+    """A description of an answer, and whether type, grid and values are those of the bundle's own inference."""
     made: Any = nib.load(answer)
     wanted: Any = nib.load(own)
     dtype = made.get_data_dtype()

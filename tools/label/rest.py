@@ -1,4 +1,4 @@
-"""The requests of MONAI Label's clients that the test makes."""
+"""REST client of MONAI Label: inference, sessions, datastore, training."""
 
 from __future__ import annotations
 

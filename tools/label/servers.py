@@ -1,4 +1,4 @@
-"""The two servers of the test, both on loopback: one that hands out release zips, and MONAI Label."""
+"""Servers on loopback: one for release zips, and MONAI Label."""
 
 from __future__ import annotations
 

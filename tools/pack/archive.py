@@ -1,4 +1,4 @@
-"""A zip with the same bytes whenever and wherever it is built from the same files."""
+"""Reproducible zips: the same bytes whenever and wherever they are built from the same files."""
 
 from __future__ import annotations
 

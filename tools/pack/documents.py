@@ -1,4 +1,4 @@
-"""The texts of a release: commands as they are typed in the unpacked folder, and what is said of its weights."""
+"""Model card, config comments and metadata of a release: commands for the unpacked folder, statements on weights."""
 
 from __future__ import annotations
 

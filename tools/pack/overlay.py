@@ -1,4 +1,4 @@
-"""An overlay merged into the text of a config: its values in place of the config's own, comments and order kept."""
+"""Merging an overlay into the text of a config, comments and order kept."""
 
 from __future__ import annotations
 

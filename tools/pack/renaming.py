@@ -1,4 +1,4 @@
-"""The names of modules in a release: code, configs and texts that name ``common`` or the bundle's package anew.
+"""Renaming of modules in code, configs and texts of a release.
 
 Two releases in one process share every module whose name they share. In a release the bundle's package is therefore
 named by bundle and version, ``mr2ct_pix2pix_v0_1_0``, and ``common`` is a part of it.
@@ -36,7 +36,7 @@ def package_name(bundle: str, version: str) -> str:
         ConfigError: for a version that is not numbers and dots.
     """
     if not re.fullmatch(VERSION, version):
-        raise ConfigError(f"{bundle}: version", "is numbers and dots, such as 0.2.0", version, "mend metadata.json")
+        raise ConfigError(f"{bundle}: version", "is numbers and dots, such as 0.2.0", version, "correct metadata.json")
     return f"{bundle}_v{version.replace('.', '_')}"
 
 

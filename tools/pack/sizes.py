@@ -1,4 +1,4 @@
-"""The sizes that metadata state, for a release at another size than the published one."""
+"""Tensor sizes in metadata, for a release at another size than the published one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What networks trained on simulations alone do on real scans: ``make real-check``.
+"""Evaluation of simulation-trained networks on real scans: ``make real-check``.
 
 Rows of every table: ``copy`` (the source), ``pretrained`` (no real image seen), ``fine-tuned`` (pretrained, then
 trained on the other patients) and ``scratch`` (trained on the other patients for as many steps). Grey scales of MR are

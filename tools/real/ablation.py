@@ -1,4 +1,4 @@
-"""What of the simulation carries the transfer: short pretrainings without a part of it, each tried on real scans."""
+"""Ablation of the simulation: short pretrainings without a part of it, each evaluated on real scans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundles' commands that a row needs: inference, a short training on a few cases, a pretraining."""
+"""Commands of the bundles: inference, fine-tuning on a few cases, pretraining on simulations."""
 
 from __future__ import annotations
 

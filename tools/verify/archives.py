@@ -1,4 +1,4 @@
-"""Bundles in a zip: opened only when nothing in it reaches outside the folder that receives it."""
+"""Safe unpacking of bundle zips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every check there is."""
+"""The list of all checks."""
 
 from __future__ import annotations
 

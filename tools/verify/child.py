@@ -1,4 +1,4 @@
-"""The process in which a bundle's own code runs: offline, on a copy, with a time limit for each check.
+"""Sandboxed process for a bundle's own code: offline, on a copy, with a time limit for each check.
 
 Reads a request (JSON) on stdin and writes a line of JSON for each check that begins or ends, into the file of its first
 argument: stdout belongs to the bundle's code.

@@ -1,4 +1,4 @@
-"""Whether configs can be read, refer to what exists, and what of them is code."""
+"""Checks of configs: syntax, references, expressions."""
 
 from __future__ import annotations
 

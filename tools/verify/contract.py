@@ -1,4 +1,4 @@
-"""The contract of this collection, as far as one bundle's files show it."""
+"""Checks of this collection's own contract: files, configs, metadata, card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each network as TorchScript and as ONNX, computing what it computes in Python."""
+"""Export of networks to TorchScript and ONNX, compared with PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a bundle has to have."""
+"""Checks of the files that a bundle needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MONAI Label and MONAI Deploy fail on: each rule was seen to break them."""
+"""Checks for MONAI Label and MONAI Deploy: each rule was seen to break them."""
 
 from __future__ import annotations
 

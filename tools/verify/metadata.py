@@ -1,4 +1,4 @@
-"""What metadata have to contain, and whether it makes sense."""
+"""Checks of metadata.json: schema, versions, tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of a bundle: which config defines each, how it is built, and whether its output is as metadata describe."""
+"""Checks of networks: definition, output shape, type and range against the metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No network: whoever tries to reach one is stopped, and named."""
+"""Blocking of network access."""
 
 from __future__ import annotations
 

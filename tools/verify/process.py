@@ -1,4 +1,4 @@
-"""Checks that run a bundle's code, in a process of their own."""
+"""Checks that run a bundle's code, in a separate process."""
 
 from __future__ import annotations
 

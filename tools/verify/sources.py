@@ -1,4 +1,4 @@
-"""What a bundle's Python code shows without being run."""
+"""Static checks of a bundle's Python code."""
 
 from __future__ import annotations
 

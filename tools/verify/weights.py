@@ -1,4 +1,4 @@
-"""Weights that travel with a bundle: sound, of its networks, and the ones that it names."""
+"""Checks of weights: finite tensors, hashes, fit to the networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a bundle's code imports, its components exist, and MONAI's workflows find what they need."""
+"""Checks of imports, components and MONAI's workflow properties."""
 
 from __future__ import annotations
 
