@@ -21,11 +21,11 @@ import pytest
 import torch
 from dicom_phantom import OBLIQUE, PATIENT, Grid, write_series
 from monai.bundle import ConfigParser
-from pack import pack
 from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
 from common import checkpoints
+from tools.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "deploy"

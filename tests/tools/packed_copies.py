@@ -14,9 +14,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from common import checkpoints
+from tools.repository import bundle_names
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+BUNDLES = bundle_names()
 CACHES = shutil.ignore_patterns("__pycache__")
 WITHOUT_REPOSITORY = """
 import importlib.util, runpy, sys
