@@ -72,7 +72,7 @@ def test_one_command_trains_all_and_prints_one_table(
         print(done.stdout, done.stderr[-3000:] if done.returncode else "")
         return done
 
-    monkeypatch.setattr("demo.subprocess.run", forked)
+    monkeypatch.setattr("tools.demo.subprocess.run", forked)
     assert ablation.main(name, "--short", *words) == 0, capsys.readouterr().out[-3000:]
     monkeypatch.undo()
     printed = capsys.readouterr().out

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 from monai.inferers import SlidingWindowInferer
+from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from torch import Tensor, nn
 
 from common.devices import single_device
 from common.inferers import PatchStitchingInferer
-from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from tools.bench.clock import Row, alternate, peak_gib, seconds
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)

@@ -1,8 +1,5 @@
 """Multimodal MR to a myelin map (PET) with a Sketcher and a Refiner."""
 
-from pathlib import Path
+from common.files import bundle_root_of
 
-
-def bundle_root() -> str:
-    """The folder of this bundle, wherever the command was started."""
-    return str(Path(__file__).resolve().parents[1])
+bundle_root = bundle_root_of(__file__)
