@@ -1,9 +1,8 @@
 """Handlers of the trainer and of evaluators: run folder, progress, validation, stages, weights."""
 
-from common.handlers import run_dir
 from common.handlers.batch_statistics import EpochStatistics
 from common.handlers.progress import Progress
-from common.handlers.run_folder import LOG_NAME, RUN_NAME, RunFolder
+from common.handlers.run_folder import LOG_NAME, RUN_NAME, RunFolder, run_dir
 from common.handlers.stages import Stages
 from common.handlers.validation import Validation
 from common.handlers.weights_loader import WeightsLoader
