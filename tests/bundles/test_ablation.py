@@ -29,7 +29,7 @@ SHORT = {
 @pytest.fixture
 def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "tools")
-    return importlib.import_module("ablation")
+    return importlib.import_module("tools.ablation")
 
 
 @pytest.fixture
