@@ -21,7 +21,7 @@ from tools.repository import ROOT
 from tools.verify import archives, checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
-from tools.verify.shapes import ShapeError, choices, sizes
+from tools.verify.shapes import ShapeTextError, choices, sizes
 from tools.verify.verdicts import Fault, judge
 from tools.verify.verify import Options, verify
 
@@ -252,5 +252,5 @@ def test_sizes_are_arithmetic_on_n_and_p():
 
 @pytest.mark.parametrize("side", ["8*k", "-4", "n.real", "__import__('os')", "2**999", ""])
 def test_sizes_evaluate_no_code(side):
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeTextError):
         sizes([side])
