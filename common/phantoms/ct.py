@@ -12,8 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.head import Anatomy
-from common.phantoms.tissues import HOUNSFIELD, TISSUES
+from common.phantoms.head import Anatomy, partial_volume
+from common.phantoms.tissues import HOUNSFIELD, TISSUES, random_deviation
 
 CT_RANGE_HU = (-1024.0, 3071.0)
 """What twelve bits hold, as scanners store it."""
@@ -86,13 +86,15 @@ def ct_person(rng: np.random.Generator, spread: float = 1.0) -> tuple[dict[str, 
         rng: draws both.
         spread: factor on the spread of ``HOUNSFIELD`` between people.
     """
-    values = {name: HOUNSFIELD[name].mean + spread * HOUNSFIELD[name].spread * deviation(rng) for name in TISSUES}
+    values = {
+        name: HOUNSFIELD[name].mean + spread * HOUNSFIELD[name].spread * random_deviation(rng) for name in TISSUES
+    }
     return values, np.float32(BONE_TEXTURE) * smooth_noise(rng, 12.0)
 
 
 def ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> Volume:
     """CT without noise of a person (see :func:`ct_person`) in HU, (X, Y, Z)."""
-    image = mix(anatomy, values)
+    image = partial_volume(anatomy, values)
     texture = to_voxels(density, image.shape, anatomy.spacing, *anatomy.motion)
     for name in ("skull", "marrow"):
         image += np.float32(values[name]) * anatomy.fractions[name] * texture
@@ -125,16 +127,3 @@ def ct_noise(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float) -> Vol
     shape = anatomy.fractions["background"].shape
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CT_BLUR_MM / anatomy.spacing)
     return np.float32(noise_hu / noise.std()) * noise
-
-
-def mix(anatomy: Anatomy, values: dict[str, float]) -> Volume:
-    """Partial volume: the tissues' values weighted by their fractions."""
-    image = np.zeros_like(anatomy.fractions["background"])
-    for name, fraction in anatomy.fractions.items():
-        image += np.float32(values[name]) * fraction
-    return image
-
-
-def deviation(rng: np.random.Generator) -> float:
-    """How far a case lies from the table's mean, in spreads; nobody lies beyond two."""
-    return float(np.clip(rng.standard_normal(), -2, 2))

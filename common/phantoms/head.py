@@ -96,6 +96,14 @@ def head_anatomy(
     return Anatomy(fractions, affine, spacing, veins, motion)
 
 
+def partial_volume(anatomy: Anatomy, values: Mapping[str, float]) -> Volume:
+    """Image (X, Y, Z) float32 of one value per tissue: the values weighted by the tissue fractions of each voxel."""
+    image = np.zeros_like(anatomy.fractions["background"])
+    for name, fraction in anatomy.fractions.items():
+        image += np.float32(values[name]) * fraction
+    return image
+
+
 def _lesion_map(rng: np.random.Generator, parts: Template) -> Volume:
     """White-matter lesions on the template's coarse grid, (77, 90, 84) in [0, 1]; one head in four has none."""
     lesions = np.zeros(GRID_SHAPE, np.float32)

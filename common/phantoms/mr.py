@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import deviation, mix
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.head import Anatomy
-from common.phantoms.tissues import RELAXATION, TISSUES, Relaxation, spin_echo, spoiled_gradient_echo
+from common.phantoms.head import Anatomy, partial_volume
+from common.phantoms.scanner import rician
+from common.phantoms.tissues import (
+    RELAXATION,
+    TISSUES,
+    Relaxation,
+    random_deviation,
+    spin_echo,
+    spoiled_gradient_echo,
+)
 
 T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES = 18.0, 10.0, 30.0
 """The T1-weighted spoiled gradient echo of BrainWeb (Kwan et al. 1999)."""
@@ -46,10 +53,10 @@ def render_t1(anatomy: Anatomy, rng: np.random.Generator, noise: float = 0.02, b
     """
     signals = {name: _t1_signal(RELAXATION[name], rng) for name in TISSUES}
     white = T1_WHITE * rng.uniform(1 - T1_GAIN_SPREAD, 1 + T1_GAIN_SPREAD)
-    image = mix(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
+    image = partial_volume(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
     image = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
     image *= np.exp(np.float32(bias) * _field(anatomy, rng))
-    return _rician(image, rng, noise * white)
+    return rician(image, rng, noise * white)
 
 
 def render_pd_t2(
@@ -76,7 +83,7 @@ def render_pd_t2(
     for te in (PD_TE_MS, T2_TE_MS):
         image = np.float32(water) * _echo(anatomy, person, te, texture)
         field = np.float32(SHARED_BIAS**0.5) * shared + np.float32((1 - SHARED_BIAS) ** 0.5) * _field(anatomy, rng)
-        echoes.append(_rician(image * np.exp(np.float32(bias) * field), rng, noise * water))
+        echoes.append(rician(image * np.exp(np.float32(bias) * field), rng, noise * water))
     return echoes[0], echoes[1]
 
 
@@ -84,7 +91,7 @@ def _echo(anatomy: Anatomy, person: dict[str, Relaxation], te: float, texture: V
     """Blurred signal at an echo time without noise and bias, relative to fully relaxed water."""
     signals = {name: spin_echo(tissue, PD_T2_TR_MS, te) for name, tissue in person.items()}
     signals["vessel"] *= FLOW_VOID
-    image = mix(anatomy, signals)
+    image = partial_volume(anatomy, signals)
     for name in ("white", "grey"):
         longer = np.expm1(np.float32(te / person[name].t2) * texture / (1 + texture))
         image += np.float32(signals[name]) * anatomy.fractions[name] * longer
@@ -97,21 +104,15 @@ def _field(anatomy: Anatomy, rng: np.random.Generator) -> Volume:
     return to_voxels(smooth_noise(rng, BIAS_SMOOTHNESS_MM), shape, anatomy.spacing)
 
 
-def _rician(image: Volume, rng: np.random.Generator, sigma: float) -> Volume:
-    """Magnitude of an image with noise of this standard deviation in each of its two channels."""
-    real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary)
-
-
 def _t1_signal(tissue: Relaxation, rng: np.random.Generator) -> float:
     """The tissue's signal in this case: T1 and density each drawn around the table's values."""
-    t1 = tissue.t1 * (1 + tissue.spread * deviation(rng))
-    density = tissue.density * (1 + tissue.spread / 2 * deviation(rng))
+    t1 = tissue.t1 * (1 + tissue.spread * random_deviation(rng))
+    density = tissue.density * (1 + tissue.spread / 2 * random_deviation(rng))
     return spoiled_gradient_echo(tissue._replace(t1=t1, density=density), T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES)
 
 
 def _relaxation(tissue: Relaxation, rng: np.random.Generator) -> Relaxation:
     """The tissue in this case: T1, T2 and density each drawn around the table's values."""
-    t1 = tissue.t1 * (1 + tissue.spread * deviation(rng))
-    t2 = tissue.t2 * (1 + tissue.spread * deviation(rng))
-    return tissue._replace(t1=t1, t2=t2, density=tissue.density * (1 + tissue.spread / 2 * deviation(rng)))
+    t1 = tissue.t1 * (1 + tissue.spread * random_deviation(rng))
+    t2 = tissue.t2 * (1 + tissue.spread * random_deviation(rng))
+    return tissue._replace(t1=t1, t2=t2, density=tissue.density * (1 + tissue.spread / 2 * random_deviation(rng)))

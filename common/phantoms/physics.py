@@ -13,8 +13,14 @@ from typing import Protocol
 import numpy as np
 
 from common.errors import ConfigError
-from common.phantoms.ct import deviation
-from common.phantoms.tissues import RELAXATION, Relaxation, inversion_recovery, spin_echo, spoiled_gradient_echo
+from common.phantoms.tissues import (
+    RELAXATION,
+    Relaxation,
+    inversion_recovery,
+    random_deviation,
+    spin_echo,
+    spoiled_gradient_echo,
+)
 
 Range = Sequence[float]
 
@@ -181,4 +187,4 @@ class Tissues:
 
 def _factor(rng: np.random.Generator, spread: float) -> float:
     """1 with a relative spread, cut off at two and never below a fifth."""
-    return max(1 + spread * deviation(rng), 0.2)
+    return max(1 + spread * random_deviation(rng), 0.2)

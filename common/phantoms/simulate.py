@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import mix, render_ct
+from common.phantoms.ct import render_ct
 from common.phantoms.grid import Volume
-from common.phantoms.head import Anatomy, head_anatomy
+from common.phantoms.head import Anatomy, head_anatomy, partial_volume
 from common.phantoms.physics import Echo, Range, Tissues, drawn
 from common.phantoms.scanner import Scanner, averaged, blurred
 from common.phantoms.variety import Variety
@@ -102,7 +102,7 @@ class MrPair:
         images = []
         for sequence, bias in zip((self.source, self.target), biases, strict=True):
             signals = sequence.signals(person, (tr_place, rng.random()))
-            images.append(shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias))
+            images.append(shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias))
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
         image = self.scanner.degraded(images[0], head, rng)
         mask = head.astype(np.float32)
@@ -144,9 +144,8 @@ class MrCtPair:
         ct = render_ct(anatomy, rng, drawn(self.noise_hu, rng.random(), "noise_hu"))
         ct = blurred(ct, drawn(self.ct_blur_mm, rng.random(), "ct_blur_mm"), spacing)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        image = self.scanner.degraded(
-            shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias), head, rng
-        )
+        mr = shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        image = self.scanner.degraded(mr, head, rng)
         mask = filled(head).astype(np.float32)
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing(spacing)}
 

@@ -137,11 +137,16 @@ def _lesion_sites(white: Volume, ventricles: Volume, points: NDArray[np.float32]
     return points[:, near].T
 
 
+def grid_points() -> NDArray[np.float32]:
+    """Template coordinates of the coarse grid in mm, (3, 77, 90, 84)."""
+    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+
+
 @functools.cache
 def template() -> Template:
     """Build the average head once per process; takes about a second."""
-    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    points = grid_points()
     grey_map, white_map, affine = brain_maps(0.0)
     grey, white = (sample_brain(part, affine, points) for part in (grey_map, white_map))
     brain = _brain_envelope(grey + white)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 TISSUES = (
     "vessel",
     "lesion",
@@ -88,6 +90,11 @@ al. 1999). Cortical bone: T1 140..260 ms and T2* 0.42..0.50 ms (Reichert et al. 
 since trabeculae dephase and displace it. Blood: T1 and T2 of Stanisz et al. 2005; T2* and density [chosen]. It is
 rendered as if it stood still: dark on T1-weighted images, between CSF and grey matter, which also stands for part of
 a flow void; blood that flows in fresh and bright is not modelled. Air has density 0, so its times do not matter."""
+
+
+def random_deviation(rng: np.random.Generator) -> float:
+    """Deviation of one person from a table's mean, in units of its spread: standard normal, clipped to [-2, 2]."""
+    return float(np.clip(rng.standard_normal(), -2, 2))
 
 
 def spoiled_gradient_echo(tissue: Relaxation, tr: float, te: float, flip_degrees: float) -> float:

@@ -12,15 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.template import (
-    GRID_MM,
-    GRID_ORIGIN,
-    GRID_SHAPE,
-    brain_maps,
-    sample,
-    sample_brain,
-    template,
-)
+from common.phantoms.template import brain_maps, grid_points, sample, sample_brain, template
 from common.phantoms.warp import to_head
 
 PLAQUES = (10, 40)
@@ -96,8 +88,7 @@ def plaques(
 @functools.cache
 def _deep_sites() -> NDArray[np.float32]:
     """Template mm inside white matter anywhere above the brain stem, (N, 3)."""
-    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    points = grid_points()
     _, white, affine = brain_maps(0.0)
     return points[:, (sample_brain(white, affine, points) > 0.85) & (points[2] > DEEP_SITES_ABOVE_MM)].T
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import deviation
 from common.phantoms.grid import Volume
+from common.phantoms.tissues import random_deviation
 from mri2pet_sketcher_refiner.microstructure import Microstructure
 
 
@@ -100,4 +100,4 @@ def _map(brain: Microstructure, quantity: Quantity, rng: np.random.Generator) ->
     white += quantity.water * brain.water + quantity.coherence * brain.coherence
     grey = quantity.grey + quantity.no_myelin * (1 - brain.grey_myelin)
     image = brain.white * white + brain.grey * grey + (1 - brain.white - brain.grey) * quantity.fluid
-    return (1 + quantity.spread * deviation(rng)) * image
+    return (1 + quantity.spread * random_deviation(rng)) * image

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phantoms.grid import Volume
+from common.phantoms.tissues import random_deviation
 from common.phantoms.vessels.branches import domains, grow
 from common.phantoms.vessels.centre_lines import Lines, join, trunk_lines
 
@@ -32,7 +33,7 @@ GOLDEN_ANGLE = 2 * np.pi / GOLDEN_RATIO**2
 def vessel_lines(rng: np.random.Generator) -> Lines:
     """Centre lines of the vessels of one head in template mm, with radii in mm."""
     trunks, kinds = trunk_lines()
-    person = 1 + RADIUS_SPREAD * np.clip(rng.standard_normal(), -2, 2)
+    person = 1 + RADIUS_SPREAD * random_deviation(rng)
     factor = person * (1 + RADIUS_SPREAD * np.clip(rng.standard_normal(len(kinds)), -2, 2))
     weaker, minor = rng.choice((-1, 1)), rng.uniform(*MINOR_DRAINAGE)
     drainage = [i for i, kind in enumerate(kinds) if kind.name in ("transverse sinus", "sigmoid sinus", "jugular")]
