@@ -25,7 +25,7 @@ from common.phantoms.tissues import (
 Range = Sequence[float]
 
 
-class Echo(Protocol):
+class PulseSequence(Protocol):
     """A sequence: what it shows of each tissue, for a place from 0 to 1 in each of two ranges of its settings."""
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
@@ -132,7 +132,7 @@ class AnyEcho:
         sequences: to choose from.
     """
 
-    sequences: Sequence[Echo]
+    sequences: Sequence[PulseSequence]
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
         """Signal of each tissue relative to fully relaxed water."""

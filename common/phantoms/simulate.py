@@ -12,7 +12,7 @@ from scipy import ndimage
 from common.phantoms.ct import render_ct
 from common.phantoms.grid import Volume
 from common.phantoms.head import Anatomy, head_anatomy, partial_volume
-from common.phantoms.physics import Echo, Range, Tissues, drawn
+from common.phantoms.physics import PulseSequence, Range, Tissues, drawn
 from common.phantoms.scanner import Scanner, averaged, blurred
 from common.phantoms.variety import Variety
 
@@ -82,8 +82,8 @@ class MrPair:
         pose: of the head.
     """
 
-    source: Echo
-    target: Echo
+    source: PulseSequence
+    target: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
     variety: Variety = field(default_factory=Variety)
     scanner: Scanner = field(default_factory=Scanner)
@@ -123,7 +123,7 @@ class MrCtPair:
         ct_blur_mm: of the CT's kernel, beside that of the phantoms.
     """
 
-    source: Echo
+    source: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
     variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
     scanner: Scanner = field(default_factory=Scanner)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from common.phantoms.ct import render_ct
+from common.phantoms.dataset import check_at_least, phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import Triple, grid, random_direction
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import render_t1
-from common.phantoms.sets import check_at_least, phantom_set, save, write_about
 
 
 def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 0.0) -> None:
@@ -32,9 +32,9 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistrati
     root = Path(root)
     grid(spacing)
     check_at_least("misregistration_mm", misregistration_mm, 0)
-    with phantom_set(root, cases, seed) as (partial, each):
+    with phantom_dataset(root, cases, seed) as (partial, each):
         offsets = {case.name: _write_case(case, number, spacing, misregistration_mm) for case, number in each}
-        write_about(partial, seed=seed, spacing_mm=spacing, mr_offset_mm=offsets)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, mr_offset_mm=offsets)
 
 
 def _write_case(folder: Path, seed: int, spacing: float, misregistration_mm: float) -> Triple:
@@ -44,7 +44,7 @@ def _write_case(folder: Path, seed: int, spacing: float, misregistration_mm: flo
     moved = head_anatomy(seed, spacing, offset) if misregistration_mm else anatomy
     mr = render_t1(moved, np.random.default_rng((seed, 1)))
     ct = render_ct(anatomy, np.random.default_rng((seed, 2)))
-    save(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
-    save(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
-    save(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
+    save_nifti(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
     return offset

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.phantoms.dataset import case_name, phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import grid
-from common.phantoms.sets import case_name, phantom_set, save, write_about
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from mri2pet_sketcher_refiner.quantities import render_mtr_dti, render_pib
 
@@ -50,10 +50,10 @@ def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int =
     root = Path(root)
     grid(spacing)
     controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
-    with phantom_set(root, cases, seed) as (partial, each):
+    with phantom_dataset(root, cases, seed) as (partial, each):
         for case, number in each:
             _write_case(case, number, spacing, patient=case.name not in controls)
-        write_about(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
 
 
 def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
@@ -64,6 +64,6 @@ def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
     if patient:
         regions["lesion"] = (brain.lesion > LESION_SHARE) & brain.mask
     for name, voxels in images.items():
-        save(folder / f"{name}.nii.gz", voxels, brain.affine)
+        save_nifti(folder / f"{name}.nii.gz", voxels, brain.affine)
     for name, region in regions.items():
-        save(folder / f"{name}.nii.gz", region.astype(np.uint8), brain.affine)
+        save_nifti(folder / f"{name}.nii.gz", region.astype(np.uint8), brain.affine)

@@ -33,7 +33,7 @@ Case = tuple[Path, int]
 
 
 @contextmanager
-def phantom_set(root: Path, cases: int, seed: int, least_cases: int = 1) -> Iterator[tuple[Path, Iterator[Case]]]:
+def phantom_dataset(root: Path, cases: int, seed: int, least_cases: int = 1) -> Iterator[tuple[Path, Iterator[Case]]]:
     """The folder of a set and its cases, each a new folder in it with the seed to make it from.
 
     The folder is a temporary one beside ``root`` that becomes ``root`` at the end, and vanishes if there is an
@@ -82,13 +82,13 @@ def check_at_least(name: str, value: float, least: float) -> None:
         raise ConfigError(name, f"must be at least {least}", value, "give a larger number")
 
 
-def write_about(folder: Path, **facts: object) -> None:
+def write_dataset_json(folder: Path, **facts: object) -> None:
     """Write ``dataset.json``: that this is synthetic, these facts, and the licence of what it derives from."""
     about = {"description": DESCRIPTION, **facts, "licence": ICBM_LICENCE}
     (folder / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def save(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
+def save_nifti(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
     """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic."""
     image = nib.Nifti1Image(voxels, affine)
     image.set_sform(affine, code=1)
