@@ -24,7 +24,7 @@ from real.rows import Pair, Row, head_of, read, row_of
 from real.tables import page, text
 from real.trainings import PD_TO_T2, RATES, T1_TO_CT, T1_TO_T2, Recipe, infer, pretrained, trained
 
-from common.pretrained import read_about
+from common.pretrained import read_info
 from common.pretrained.export import export
 
 DATA = ROOT.parent / "shared" / "data"
@@ -44,7 +44,7 @@ def rows_of(recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, s
     """Every row for one held-out case; without other cases or steps only those that need none."""
     images = {"copy": read(held_out.source)}
     images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", **{"fallback::name": recipe.weights})
-    network = read_about(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
+    network = read_info(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
     starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": recipe.weights}, "scratch": {}}
     for row, start in starts.items():
         if steps and others:

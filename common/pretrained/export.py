@@ -18,8 +18,8 @@ from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import write_text
 from common.handlers import RUN_NAME
+from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, sidecar
 from common.pretrained.input_check import features, limits
-from common.pretrained.shipped import PRETRAINED_NAME, TRAINED_ON, sidecar
 from common.seeds import derive
 
 MAX_BYTES = 16_000_000

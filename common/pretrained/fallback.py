@@ -8,7 +8,7 @@ from pathlib import Path
 from monai.bundle import ConfigParser
 
 from common import checkpoints
-from common.pretrained.shipped import PRETRAINED_NAME, TRAINED_ON, read_about
+from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, read_info
 from common.settings import change, running_config
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def fall_back(bundle_root: str, run_dir: str, name: str = PRETRAINED_NAME) -> bo
     shipped = ConfigParser.load_config_file(Path(bundle_root, "configs", "inference.yaml"))
     if config.get("weights") != shipped["weights"] or config.get("variant"):
         return False
-    about = read_about(path)
+    about = read_info(path)
     chosen = {key: config.get(key) for key in about.settings}
     if other := [key for key in chosen if chosen[key] not in (about.settings[key], shipped.get(key))]:
         stated = ", ".join(f"{key} {about.settings[key]} rather than {chosen[key]}" for key in other)

@@ -18,7 +18,7 @@ from monai.engines.utils import IterationEvents
 from monai.utils import convert_to_numpy
 from scipy import ndimage
 
-from common.pretrained.shipped import origin, read_about
+from common.pretrained.info import origin, read_info
 from common.transforms.head import head_mask
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
     }
 
 
-def unlike(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
+def out_of_distribution(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
     """What about a scan is unlike the cases of ``known``; empty where nothing is.
 
     Args:
@@ -119,7 +119,7 @@ class InputCheck:
     """
 
     def __init__(self, weights: str) -> None:
-        self.known: Limits = read_about(weights).profile if origin(weights) else {}
+        self.known: Limits = read_info(weights).profile if origin(weights) else {}
 
     def attach(self, engine: Engine) -> None:
         """Look at each case when it has been inferred."""
@@ -131,6 +131,6 @@ class InputCheck:
         for number, image in enumerate(batch["image"]):
             affine = convert_to_numpy(getattr(image, "affine", np.eye(4)))
             spacing = np.linalg.norm(affine.reshape(-1, 4, 4)[0][:3, :3], axis=0)
-            for reason in unlike(convert_to_numpy(image)[0], spacing, self.known):
+            for reason in out_of_distribution(convert_to_numpy(image)[0], spacing, self.known):
                 case = batch["case"][number]
                 logger.warning(f"{case}: UNLIKE THE TRAINING, the result may look plausible and be wrong: {reason}")

@@ -23,7 +23,7 @@ from packing.contents import release as contents
 from packing.sizes import resized
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import origin, read_about
+from common.pretrained import origin, read_info
 
 ONE = "mr2ct_pix2pix"
 PACKAGE = "mr2ct_pix2pix_v0_1_0"
@@ -328,7 +328,7 @@ def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: 
         if name.startswith("models/"):
             (tmp_path / Path(name).name).write_bytes(content)
     assert origin(tmp_path / "model.pt") == "simulated heads, no patient"
-    assert read_about(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
+    assert read_info(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
     (tmp_path / "model.pt").write_bytes(b"weights of the user's own")
     assert origin(tmp_path / "model.pt") is None
 

@@ -13,7 +13,7 @@ PRETRAINED_NAME = f"{checkpoints.SHIPPED_PREFIX}.pt"
 TRAINED_ON = "simulated heads, no patient"
 
 
-class About(NamedTuple):
+class PretrainedInfo(NamedTuple):
     """What is known of pretrained weights.
 
     Attributes:
@@ -39,7 +39,7 @@ def sidecar(path: Path) -> Path:
     return path.with_suffix(".json") if own else path.with_name(f"{checkpoints.SHIPPED_PREFIX}.json")
 
 
-def read_about(path: str | Path) -> About:
+def read_info(path: str | Path) -> PretrainedInfo:
     """What the file beside pretrained weights says, after comparing their hash with it.
 
     Raises:
@@ -52,7 +52,7 @@ def read_about(path: str | Path) -> About:
             raise CheckpointError(str(each), "exists", "no such file", remedy)
     try:
         told = json.loads(sidecar(path).read_text())
-        about = About(path, **{name: told[name] for name in About._fields[1:]})
+        about = PretrainedInfo(path, **{name: told[name] for name in PretrainedInfo._fields[1:]})
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(sidecar(path)), "describes pretrained weights", error, remedy) from error
     if (found := checkpoints.sha256(path)) != about.sha256:

@@ -11,7 +11,7 @@ from ignite.engine import Events
 from common import checkpoints
 from common.engines import AdversarialTrainer
 from common.errors import ConfigError
-from common.pretrained.shipped import PRETRAINED_NAME, read_about
+from common.pretrained.info import PRETRAINED_NAME, read_info
 from common.settings import change
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Start:
         self.pretrained = pretrained
         self.frozen = tuple(frozen)
         if pretrained:
-            change(read_about(self.path).settings)
+            change(read_info(self.path).settings)
 
     def attach(self, engine: AdversarialTrainer) -> None:
         """Load at the start of ``engine``."""
