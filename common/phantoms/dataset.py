@@ -89,8 +89,8 @@ def write_dataset_json(folder: Path, **facts: object) -> None:
 
 
 def save_nifti(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
-    """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic."""
-    image = nib.Nifti1Image(voxels, affine)
+    """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic; booleans are stored as uint8."""
+    image = nib.Nifti1Image(voxels.astype(np.uint8) if voxels.dtype == bool else voxels, affine)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")

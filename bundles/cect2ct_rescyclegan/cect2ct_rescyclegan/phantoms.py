@@ -69,9 +69,7 @@ def _write_case(folder: Path, seed: int, spacing: float, motion: Motion) -> None
     vessel = anatomy.fractions["vessel"] > 0.5
     volumes = (np.rint(cect).astype(np.int16), np.rint(ct).astype(np.int16), anatomy.head, vessel)
     for name, voxels in zip(FILES, volumes, strict=True):
-        save_nifti(
-            folder / f"{name}.nii.gz", voxels.astype(np.uint8) if voxels.dtype == bool else voxels, anatomy.affine
-        )
+        save_nifti(folder / f"{name}.nii.gz", voxels, anatomy.affine)
 
 
 def _lists(split: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:

@@ -42,7 +42,7 @@ def write_liver_lesions(
             phantom = liver(number, spacing)
             save_nifti(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
             for name, mask in phantom.masks.items():
-                save_nifti(folder / f"{name}.nii.gz", mask.astype(np.uint8), phantom.affine)
+                save_nifti(folder / f"{name}.nii.gz", mask, phantom.affine)
         items = cut_cases(partial, partial / PATCHES, LESIONS, one_patient_per_file=True)
         about = {"description": DESCRIPTION, "seed": seed, "spacing_mm": spacing}
         write_datalist(split_lesions(items, fractions, seed), partial / "datalist.json", **about)

@@ -46,5 +46,5 @@ def _write_case(folder: Path, seed: int, spacing: float, misregistration_mm: flo
     ct = render_ct(anatomy, np.random.default_rng((seed, 2)))
     save_nifti(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
     save_nifti(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
-    save_nifti(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
     return offset

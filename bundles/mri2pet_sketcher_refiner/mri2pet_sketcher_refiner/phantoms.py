@@ -63,7 +63,5 @@ def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
     regions = {"mask": brain.mask, "nawm": (brain.white - brain.lesion > NAWM_SHARE) & brain.mask}
     if patient:
         regions["lesion"] = (brain.lesion > LESION_SHARE) & brain.mask
-    for name, voxels in images.items():
+    for name, voxels in (images | regions).items():
         save_nifti(folder / f"{name}.nii.gz", voxels, brain.affine)
-    for name, region in regions.items():
-        save_nifti(folder / f"{name}.nii.gz", region.astype(np.uint8), brain.affine)

@@ -42,4 +42,4 @@ def _write_case(folder: Path, seed: int, spacing: float) -> None:
     pd, t2 = render_pd_t2(anatomy, np.random.default_rng((seed, 1)))
     save_nifti(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)
     save_nifti(folder / "t2.nii.gz", np.rint(t2).astype(np.int16), anatomy.affine)
-    save_nifti(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
