@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from common.errors import DataError
 from common.report.metric_info import MetricInfo, metric_info
-from common.report.panels import STYLE, picture
+from common.report.panels import STYLE, figure_image
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,5 @@ def curve_png(curve: Curve) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
         stream = io.BytesIO()
-        picture(figure, 110).save(stream, "PNG", optimize=True)
+        figure_image(figure, 110).save(stream, "PNG", optimize=True)
         return stream.getvalue()

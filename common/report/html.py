@@ -19,9 +19,9 @@ from common.report.contents import Panel, Report
 from common.report.curves import curve_png, read_curves
 from common.report.metric_info import MetricInfo, metric_info
 from common.report.panels import panel_png
+from common.report.planes import difference_limit
 from common.report.significance import compare
 from common.report.tables import metric_names, metrics_frame, number
-from common.report.views import difference_limit
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.cluster.vq import vq
 
 from common.report.contents import Panel
-from common.report.views import (
+from common.report.planes import (
     EDGES,
     PLANES,
     difference_limit,
@@ -91,14 +91,14 @@ def panel_png(panel: Panel, limit: float | None = None) -> bytes:
         figure = _draw(panel, columns(panel, limit))
         for dpi in (115, 95, 80, 65, 50):
             stream = io.BytesIO()
-            with_palette(picture(figure, dpi)).save(stream, "PNG", optimize=True)
+            with_palette(figure_image(figure, dpi)).save(stream, "PNG", optimize=True)
             png = stream.getvalue()
             if len(png) <= MAX_BYTES:
                 break
     return png
 
 
-def picture(figure: Figure, dpi: float) -> Image.Image:
+def figure_image(figure: Figure, dpi: float) -> Image.Image:
     """A figure as RGB picture of ``dpi`` dots an inch."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)

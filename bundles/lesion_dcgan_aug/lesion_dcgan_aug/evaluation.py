@@ -24,11 +24,11 @@ from common.report import Picture, Report, format_table, summarise, write_report
 from common.seeds import derive
 from common.settings import running_config
 from lesion_dcgan_aug.data.class_patches import Augmentation
-from lesion_dcgan_aug.judge import hidden_layer, train_judge
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.features import RandomFeatures
 from lesion_dcgan_aug.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from lesion_dcgan_aug.patches import load_patches, synthesise
+from lesion_dcgan_aug.reference_classifier import hidden_features, train_reference_classifier
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
 from lesion_dcgan_aug.sample_scores import Real, SampleScores
 
@@ -94,12 +94,12 @@ class SampleEvaluation:
         folder = Path(self.output_dir, "evaluation")
         networks = self._networks()
         real = {name: self._real(name) for name in self.classes}
-        judge = train_judge(
+        judge = train_reference_classifier(
             self.cases["training"], self.preprocessing, self.augmentation, self.classes, self.classifier_patches,
             derive(self.seed, 8), self.device, self.classifier,
         )  # fmt: skip
         everything = torch.cat([own.training for own in real.values()])
-        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": hidden_layer(judge, everything)}
+        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": hidden_features(judge, everything)}
         scores = SampleScores(features, judge, self.seed)
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []

@@ -17,7 +17,7 @@ from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 logger = logging.getLogger(__name__)
 
 
-def train_judge(
+def train_reference_classifier(
     items: Sequence[Item],
     preprocessing: Callable,
     augmentation: Augmentation,
@@ -52,7 +52,7 @@ def train_judge(
     return train_classifier(both.to(device), wanted.to(device), len(classes), seed=seed, **settings).cpu()
 
 
-def hidden_layer(judge: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
+def hidden_features(judge: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
     """The classifier's last hidden layer as features of patches, standardised by the training patches."""
 
     @torch.no_grad()
