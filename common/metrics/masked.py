@@ -39,6 +39,17 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
     return volumes["prediction"].astype(np.float64), volumes["truth"].astype(np.float64), inside
 
 
+def mean_or_nan(values: Volume) -> float:
+    """Mean of values of any shape; nan if there are none."""
+    return float(values.mean()) if values.size else float("nan")
+
+
+def dice(predicted: Mask, real: Mask) -> float:
+    """Dice overlap in [0, 1] of two boolean arrays of one shape; nan where both are empty (Dice 1945)."""
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else float("nan")
+
+
 def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
     """Return ``value_range`` as two floats.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
-from common.metrics.masked import CT_RANGE, Mask, Volume, checked_range, checked_volumes
+from common.metrics.masked import CT_RANGE, Mask, Volume, checked_range, checked_volumes, mean_or_nan
 
 WINDOW = 7
 """Side of the uniform window in voxels; the outermost ``WINDOW // 2`` voxels of the volume are not scored."""
@@ -91,8 +91,7 @@ def _similarities(pred: Volume, truth: Volume, width: float) -> tuple[Volume, Vo
 def _inner_mean(similarity: Volume, inside: Mask) -> float:
     """Mean inside the mask over the voxels whose whole window lies in the volume; nan without such a voxel."""
     inner = (slice(WINDOW // 2, -(WINDOW // 2)),) * similarity.ndim
-    values = similarity[inner][inside[inner]]
-    return float(values.mean()) if values.size else float("nan")
+    return mean_or_nan(similarity[inner][inside[inner]])
 
 
 def _padded(volume: np.ndarray) -> np.ndarray:

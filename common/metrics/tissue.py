@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from common.errors import ConfigError
 from common.metrics.detail import slice_jumps
-from common.metrics.masked import Volume, checked_volumes
+from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
 
 AIR_HU = -200.0
 """Voxels whose truth lies below this are air."""
@@ -31,12 +31,12 @@ def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) 
         ConfigError: unknown tissue.
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
-    return _mean(np.abs(_errors(pred, truth, mask, tissue)))
+    return mean_or_nan(np.abs(_errors(pred, truth, mask, tissue)))
 
 
 def tissue_bias(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
     """Mean of prediction minus truth in HU over one tissue; nan where absent. Args and Raises: :func:`tissue_mae`."""
-    return _mean(_errors(pred, truth, mask, tissue))
+    return mean_or_nan(_errors(pred, truth, mask, tissue))
 
 
 def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
@@ -58,9 +58,7 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     Args and Raises: see :func:`tissue_mae`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    predicted, real = pred[inside] > BONE_HU, truth[inside] > BONE_HU
-    total = predicted.sum() + real.sum()
-    return float(2 * (predicted & real).sum() / total) if total else float("nan")
+    return dice(pred[inside] > BONE_HU, truth[inside] > BONE_HU)
 
 
 def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
@@ -83,7 +81,3 @@ def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> 
     air, bone = truth < AIR_HU, truth > BONE_HU
     where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]
     return pred[where] - truth[where]
-
-
-def _mean(values: Volume) -> float:
-    return float(values.mean()) if values.size else float("nan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from common.metrics.masked import Volume, checked_volumes
+from common.metrics.masked import checked_volumes, mean_or_nan
 from common.metrics.tissue import AIR_HU, BONE_HU
 
 PARENCHYMA_HU = (0.0, 80.0)
@@ -39,24 +39,20 @@ def enhancement_scores(
     pred, source, inside = checked_volumes(pred, source, mask)
     vessels = inside & (np.asarray(vessel) > 0) if vessel is not None else np.zeros_like(inside)
     outside = inside & ~vessels
-    scores = {"residual_outside": _mean(np.abs(pred - source), outside)}
+    scores = {"residual_outside": mean_or_nan(np.abs(pred - source)[outside])}
     if vessel is not None:
-        scores["vessel_removed"] = _mean(source - pred, vessels)
+        scores["vessel_removed"] = mean_or_nan((source - pred)[vessels])
     if truth is None:
         return scores
     _, truth, _ = checked_volumes(pred, truth, mask)
     if vessel is not None:
-        scores["vessel_mae"] = _mean(np.abs(pred - truth), vessels)
-        excess = _mean(source - truth, vessels)
-        scores["vessel_excess"] = _mean(pred - truth, vessels) / excess if excess else float("nan")
+        scores["vessel_mae"] = mean_or_nan(np.abs(pred - truth)[vessels])
+        excess = mean_or_nan((source - truth)[vessels])
+        scores["vessel_excess"] = mean_or_nan((pred - truth)[vessels]) / excess if excess else float("nan")
     tissues = {
         "outside": outside,
         "bone": outside & (truth > BONE_HU),
         "parenchyma": outside & (truth >= PARENCHYMA_HU[0]) & (truth <= PARENCHYMA_HU[1]),
         "air": outside & (truth < AIR_HU),
     }
-    return scores | {f"bias_{name}": _mean(pred - truth, where) for name, where in tissues.items()}
-
-
-def _mean(values: Volume, where: np.ndarray) -> float:
-    return float(values[where].mean()) if where.any() else float("nan")
+    return scores | {f"bias_{name}": mean_or_nan((pred - truth)[where]) for name, where in tissues.items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import DataError
-from common.metrics.masked import Mask, checked_volumes
+from common.metrics.masked import Mask, checked_volumes, dice
 
 DEMYELINATION_SD = 2.0
 """A voxel counts as demyelinated this many standard deviations of the true NAWM below its mean."""
@@ -110,9 +112,8 @@ def demyelination_dice(pred: ArrayLike, truth: ArrayLike, region: ArrayLike, thr
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
     pred, truth, inside = checked_volumes(pred, truth, region)
-    predicted, real = pred[inside] < threshold, truth[inside] < threshold
-    total = predicted.sum() + real.sum()
-    return float(2 * (predicted & real).sum() / total) if total else 1.0
+    overlap = dice(pred[inside] < threshold, truth[inside] < threshold)
+    return 1.0 if math.isnan(overlap) else overlap
 
 
 def _region(name: str, region: ArrayLike | None, inside: Mask) -> Mask:
