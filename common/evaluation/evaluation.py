@@ -74,9 +74,9 @@ class Evaluation:
 
     cases: Mapping[str, Sequence[Item]]
     network: nn.Module
-    preprocessing: Callable
-    inferer: Callable
-    postprocessing: Callable
+    preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
+    inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]]
     device: torch.device
     output_dir: str
     metrics: Sequence[Callable[..., dict[str, float]]]
@@ -166,7 +166,7 @@ class Evaluation:
                 scores |= metric(**{each.name: volumes[each.name] for each in wanted if each.name in volumes})
         return scores
 
-    def _report(self, summary: dict, panels: list[Panel], slope: float, intercept: float) -> Report:
+    def _report(self, summary: dict[str, Any], panels: list[Panel], slope: float, intercept: float) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
         fitted = f"{slope:.4g} x source {intercept:+.4g} {self.unit}, fitted on the training cases in the mask"

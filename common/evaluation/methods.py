@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
-from monai.data import decollate_batch, list_data_collate
+from monai.bundle.config_parser import ConfigParser
+from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
 from common import checkpoints
@@ -29,9 +29,9 @@ class EvaluatedMethod:
     """A network with the steps before and after it; ``postprocessing`` restores grid and unit."""
 
     network: nn.Module
-    preprocessing: Callable
-    inferer: Callable
-    postprocessing: Callable
+    preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
+    inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]]
 
     def load(self, weights: Path, device: torch.device) -> None:
         """Load weights strictly, move to the device, switch to inference."""
@@ -72,7 +72,8 @@ def variant_config(weights: Path) -> dict[str, Any]:
     if not run.is_file():
         remedy = "restore it, or remove the variant's folder"
         raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
-    return json.loads(run.read_text())["config"]
+    config: dict[str, Any] = json.loads(run.read_text())["config"]
+    return config
 
 
 def variant(weights: Path) -> EvaluatedMethod:

@@ -35,9 +35,10 @@ class Pictures:
         to_ras = nib.orientations.io_orientation(case.affine)
 
         def turned(volume: np.ndarray) -> np.ndarray:
-            return nib.orientations.apply_orientation(volume, to_ras)
+            oriented: np.ndarray = nib.orientations.apply_orientation(volume, to_ras)
+            return oriented
 
-        spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
+        x, y, z = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])].tolist()
         window = (self.window[0], self.window[1])
         extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
         extras += [
@@ -53,7 +54,7 @@ class Pictures:
             truth=turned(case.truth) if case.truth is not None else None,
             mask=turned(case.mask.astype(np.uint8)),
             extras=extras,
-            spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
+            spacing=(x, y, z),
             source_unit=self.source_unit,
             source_window=window if self.source_unit == self.unit else None,
             unit=self.unit,

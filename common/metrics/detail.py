@@ -61,7 +61,7 @@ def slice_jumps(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, axis: int = 
 
     def mean_jump(volume: Volume) -> float:
         means = np.where(inside, volume, 0.0).sum(axis=across) / np.maximum(voxels, 1)
-        return np.abs(np.diff(means))[pairs].mean()
+        return float(np.abs(np.diff(means))[pairs].mean())
 
     return _ratio(mean_jump(pred), mean_jump(truth))
 

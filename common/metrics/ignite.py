@@ -93,4 +93,5 @@ def _single_channel(volume: torch.Tensor) -> np.ndarray:
     """Return the array (X, Y, Z) of a tensor (1, X, Y, Z), whatever its device and precision."""
     if volume.shape[0] != 1:
         raise DataError("volume", "must have one channel, first", tuple(volume.shape), "select the channel to score")
-    return volume.detach().cpu().double().numpy()[0]
+    array: np.ndarray = volume.detach().cpu().double().numpy()[0]
+    return array

@@ -43,7 +43,8 @@ def render_ct(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0)
     Gaussian, smoothed by the reconstruction kernel and then of standard deviation ``noise_hu``.
     """
     plain = ct_signal(anatomy, *ct_person(rng))
-    return np.clip(plain + ct_noise(anatomy, rng, noise_hu), *CT_RANGE_HU)
+    ct: Volume = np.clip(plain + ct_noise(anatomy, rng, noise_hu), *CT_RANGE_HU)
+    return ct
 
 
 def render_cect(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0) -> Volume:
@@ -98,7 +99,8 @@ def ct_signal(anatomy: Anatomy, values: dict[str, float], density: Volume) -> Vo
     texture = to_voxels(density, image.shape, anatomy.spacing, *anatomy.motion)
     for name in ("skull", "marrow"):
         image += np.float32(values[name]) * anatomy.fractions[name] * texture
-    return ndimage.gaussian_filter(image, CT_BLUR_MM / anatomy.spacing)
+    blurred: Volume = ndimage.gaussian_filter(image, CT_BLUR_MM / anatomy.spacing)
+    return blurred
 
 
 def _enhancement(anatomy: Anatomy, rng: np.random.Generator) -> Volume:
@@ -119,11 +121,13 @@ def enhancement(anatomy: Anatomy, artery: float, vein: float, perfused: Mapping[
     added = anatomy.fractions["vessel"] * np.asarray(artery + (vein - artery) * anatomy.veins, np.float32)
     for name, hu in perfused.items():
         added += np.float32(hu) * anatomy.fractions[name]
-    return ndimage.gaussian_filter(added, CT_BLUR_MM / anatomy.spacing)
+    blurred: Volume = ndimage.gaussian_filter(added, CT_BLUR_MM / anatomy.spacing)
+    return blurred
 
 
 def ct_noise(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float) -> Volume:
     """Gaussian noise with the grain of the kernel and this standard deviation, (X, Y, Z)."""
     shape = anatomy.fractions["background"].shape
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CT_BLUR_MM / anatomy.spacing)
-    return np.float32(noise_hu / noise.std()) * noise
+    noise: Volume = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), CT_BLUR_MM / anatomy.spacing)
+    noise *= np.float32(noise_hu / noise.std())
+    return noise

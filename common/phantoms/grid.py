@@ -48,7 +48,8 @@ class Motion(NamedTuple):
     @property
     def matrix(self) -> NDArray[np.float64]:
         """The turn as a matrix (3, 3)."""
-        return Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
+        matrix: NDArray[np.float64] = Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
+        return matrix
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where points (N, 3) of the resting head in world mm come to lie."""
@@ -86,8 +87,9 @@ def node_points() -> NDArray[np.float32]:
 
 def smooth_noise(rng: np.random.Generator, sigma_mm: float) -> Volume:
     """Random field on the nodes, mean 0 and standard deviation 1, cut off at 2, smooth over about ``sigma_mm``."""
-    field = ndimage.gaussian_filter(rng.standard_normal(NODE_SHAPE, dtype=np.float32), sigma_mm / NODE_MM)
-    return np.clip((field - field.mean()) / field.std(), -2, 2)
+    field: Volume = ndimage.gaussian_filter(rng.standard_normal(NODE_SHAPE, dtype=np.float32), sigma_mm / NODE_MM)
+    clipped: Volume = np.clip((field - field.mean()) / field.std(), -2, 2)
+    return clipped
 
 
 def to_voxels(
@@ -103,4 +105,5 @@ def to_voxels(
     offset = (np.array(NODE_SHAPE) - 1) / 2 - step @ (np.array(shape) - 1) / 2 - back @ move_mm / NODE_MM
     # A vector of scales is several times quicker than the same as a matrix.
     scales = step if any(turn_degrees) else step.diagonal()
-    return ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")
+    voxels: Volume = ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")
+    return voxels

@@ -52,11 +52,13 @@ def layers_of(
 
     def inside(distance: Volume) -> Volume:
         """Share of a voxel on the inner side of a surface at this signed distance in mm."""
-        return np.clip(np.float32(0.5) - distance / np.float32(spacing), 0, 1)
+        share: Volume = np.clip(np.float32(0.5) - distance / np.float32(spacing), 0, 1)
+        return share
 
     def buried(part: Volume, depth_mm: float) -> Volume:
         """Signed distance to a part of the face, cut off at this depth under the skin."""
-        return np.maximum(sample(part, points), surfaces["skin"] + np.float32(depth_mm))
+        distance: Volume = np.maximum(sample(part, points), surfaces["skin"] + np.float32(depth_mm))
+        return distance
 
     cranial = inside(surfaces["csf"])
     grey_map, white_map, affine = brain_maps(round(0.35 * spacing, 3) if spacing > UNBLURRED_MM else 0.0)
@@ -81,8 +83,9 @@ def layers_of(
 
 def _smooth_union(first: Volume, second: Volume) -> Volume:
     """Signed distance to a union whose inner corners are rounded over ``NECK_BLEND_MM``."""
-    share = np.clip(np.float32(0.5) + (second - first) / np.float32(2 * NECK_BLEND_MM), 0, 1)
-    return second + share * (first - second) - np.float32(NECK_BLEND_MM) * share * (1 - share)
+    share: Volume = np.clip(np.float32(0.5) + (second - first) / np.float32(2 * NECK_BLEND_MM), 0, 1)
+    distance: Volume = second + share * (first - second) - np.float32(NECK_BLEND_MM) * share * (1 - share)
+    return distance
 
 
 def composite(layers: Iterable[tuple[str, Volume]], shape: tuple[int, ...]) -> dict[str, Volume]:

@@ -95,7 +95,8 @@ def _echo(anatomy: Anatomy, person: dict[str, Relaxation], te: float, texture: V
     for name in ("white", "grey"):
         longer = np.expm1(np.float32(te / person[name].t2) * texture / (1 + texture))
         image += np.float32(signals[name]) * anatomy.fractions[name] * longer
-    return ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
+    blurred: Volume = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
+    return blurred
 
 
 def _field(anatomy: Anatomy, rng: np.random.Generator) -> Volume:

@@ -65,7 +65,9 @@ class Scanner:
     def texture_field(self, rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> Volume:
         """A factor that both images have in common, finer than a bias field."""
         strength = drawn(self.texture, rng.random(), "texture")
-        return np.exp(np.float32(strength) * to_voxels(smooth_noise(rng, TEXTURE_SMOOTHNESS_MM), shape, spacing))
+        field = to_voxels(smooth_noise(rng, TEXTURE_SMOOTHNESS_MM), shape, spacing)
+        factor: Volume = np.exp(np.float32(strength) * field)
+        return factor
 
     def window_of_view(self, rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> tuple[slice, ...]:
         """The part of the field of view that was scanned."""
@@ -96,7 +98,8 @@ class Scanner:
         image = rician(image, rng, brightest * drawn(self.noise, rng.random(), "noise"))
         top = np.percentile(image[head], drawn(self.window_percent, rng.random(), "window_percent"))
         scaled = np.minimum(image, np.float32(top)) / np.float32(top)
-        return np.power(scaled, np.float32(drawn(self.gamma, rng.random(), "gamma")))
+        grey: Volume = np.power(scaled, np.float32(drawn(self.gamma, rng.random(), "gamma")))
+        return grey
 
 
 def averaged(volume: Volume, axis: int, pitch: int, thick: int) -> Volume:
@@ -112,9 +115,11 @@ def averaged(volume: Volume, axis: int, pitch: int, thick: int) -> Volume:
 def rician(image: Volume, rng: np.random.Generator, sigma: float) -> Volume:
     """Magnitude of an image with Gaussian noise of this standard deviation in each of its two channels."""
     real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary)
+    magnitude: Volume = np.hypot(image + real, imaginary)
+    return magnitude
 
 
 def blurred(image: Volume, sigma_mm: float, spacing: float) -> Volume:
     """A Gaussian of this standard deviation."""
-    return ndimage.gaussian_filter(image, sigma_mm / spacing, truncate=3.0)
+    smooth: Volume = ndimage.gaussian_filter(image, sigma_mm / spacing, truncate=3.0)
+    return smooth

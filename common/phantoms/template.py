@@ -104,7 +104,8 @@ def sample_brain(part: Volume, affine: NDArray[np.float64], points: NDArray[np.f
     indices = points - affine[:3, 3].astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
     floor = np.float32(BRAIN_FLOOR_MM - affine[2, 3])
     np.maximum(indices[2], floor, out=indices[2])
-    return ndimage.map_coordinates(part, indices, order=1, output=np.float32)
+    values: Volume = ndimage.map_coordinates(part, indices, order=1, output=np.float32)
+    return values
 
 
 def ellipsoids(shapes: Sequence[Ellipsoid], points: NDArray[np.float32]) -> Volume:
@@ -121,20 +122,24 @@ def ellipsoids(shapes: Sequence[Ellipsoid], points: NDArray[np.float32]) -> Volu
 
 
 def _signed_distance(inside: NDArray[np.bool_]) -> Volume:
-    outer, inner = ndimage.distance_transform_edt(~inside), ndimage.distance_transform_edt(inside)
+    outer: NDArray[np.float64] = ndimage.distance_transform_edt(~inside)
+    inner: NDArray[np.float64] = ndimage.distance_transform_edt(inside)
     return (GRID_MM * np.where(inside, 0.5 - inner, outer - 0.5)).astype(np.float32)
 
 
 def _brain_envelope(tissue: Volume) -> Volume:
     """Signed distance to the brain closed by ``CLOSING_MM``; the smoothing takes off the voxels' corners."""
     grown = _signed_distance(tissue > 0.4) <= CLOSING_MM
-    return ndimage.gaussian_filter(_signed_distance(_signed_distance(grown) <= -CLOSING_MM), 1.0)
+    envelope: Volume = ndimage.gaussian_filter(_signed_distance(_signed_distance(grown) <= -CLOSING_MM), 1.0)
+    return envelope
 
 
 def _lesion_sites(white: Volume, ventricles: Volume, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """White matter within 15 mm of the lateral ventricles, where multiple sclerosis plaques gather."""
-    near = (ndimage.distance_transform_edt(ventricles < 0.3) * GRID_MM < 15) & (white > 0.85) & (points[2] > -15)
-    return points[:, near].T
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(ventricles < 0.3)
+    near = (distance * GRID_MM < 15) & (white > 0.85) & (points[2] > -15)
+    sites: NDArray[np.float32] = points[:, near].T
+    return sites
 
 
 def grid_points() -> NDArray[np.float32]:
@@ -176,4 +181,5 @@ def sample(part: Volume, points: NDArray[np.float32]) -> Volume:
     """Values of a map on the coarse grid at template points (3, ...) in mm."""
     origin = GRID_ORIGIN.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
     indices = (points - origin) / np.float32(GRID_MM)
-    return ndimage.map_coordinates(part, indices, order=1, mode="nearest", output=np.float32)
+    values: Volume = ndimage.map_coordinates(part, indices, order=1, mode="nearest", output=np.float32)
+    return values

@@ -87,10 +87,10 @@ def brain_mask(anatomy: Anatomy, margin_mm: float) -> NDArray[np.bool_]:
     parts = anatomy.fractions
     tissue = parts["grey"] + parts["white"] + parts["lesion"] > 0.4
     regions, _ = ndimage.label(tissue)
-    brain = regions == np.bincount(regions[tissue]).argmax()
+    brain: NDArray[np.bool_] = regions == np.bincount(regions[tissue]).argmax()
     steps = max(1, round((margin_mm + 6.0) / anatomy.spacing))
-    closed = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
-    depth = ndimage.distance_transform_edt(closed) * anatomy.spacing
+    closed: NDArray[np.bool_] = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(closed) * anatomy.spacing
     return (depth > 6.0) | brain
 
 

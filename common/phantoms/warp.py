@@ -35,7 +35,10 @@ def template_points(rng: np.random.Generator, parts: Template) -> NDArray[np.flo
         points += amplitude * np.stack([smooth_noise(rng, smoothness) for _ in range(3)])
     points = points.astype(np.float32)
     # Reading nearer to the ventricles than one stands makes them larger and presses what is around them outwards.
-    return points + np.float32(widening) * np.stack([sample(axis, points) for axis in parts.to_ventricles])
+    widened: NDArray[np.float32] = points + np.float32(widening) * np.stack(
+        [sample(axis, points) for axis in parts.to_ventricles]
+    )
+    return widened
 
 
 def to_head(sources: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any
 import monai
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle.config_parser import ConfigParser
 from torch import Tensor
 
 from common import checkpoints
@@ -74,7 +74,8 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
 def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
-    return json.loads(path.read_text())["config"]
+    config: dict[str, Any] = json.loads(path.read_text())["config"]
+    return config
 
 
 def _halved(name: str, value: Tensor) -> Tensor:

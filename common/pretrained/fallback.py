@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from monai.bundle import ConfigParser
+from monai.bundle.config_parser import ConfigParser
 
 from common import checkpoints
 from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, read_info

@@ -71,4 +71,4 @@ def _is_released(path: Path) -> bool:
     about = sidecar(path)
     if not (path.is_file() and about.is_file()):
         return False
-    return json.loads(about.read_text()).get("sha256") == checkpoints.sha256(path)
+    return bool(json.loads(about.read_text()).get("sha256") == checkpoints.sha256(path))

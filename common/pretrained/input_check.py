@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
-from monai.utils import convert_to_numpy
+from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
 from common.pretrained.info import origin, read_info
@@ -69,7 +69,8 @@ def depth_ratios(image: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> np
     deep = np.percentile(image[coarse][depth >= DEPTH * depth.max()].astype(float), PERCENTILES)
     above = deep - np.percentile(image, AIR_PERCENTILE)
     middle = above[PERCENTILES.index(50)]
-    return above / (middle if middle > 0 else 1.0)
+    ratios: np.ndarray = above / (middle if middle > 0 else 1.0)
+    return ratios
 
 
 def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:

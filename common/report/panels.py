@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
@@ -99,11 +98,10 @@ def panel_png(panel: Panel, limit: float | None = None) -> bytes:
 
 
 def figure_image(figure: Figure, dpi: float) -> Image.Image:
-    """A figure as RGB picture of ``dpi`` dots an inch."""
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    """A Matplotlib figure as an RGB image with ``dpi`` dots per inch."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
+    return Image.open(stream).convert("RGB")
 
 
 def with_palette(image: Image.Image) -> Image.Image:
@@ -170,7 +168,7 @@ def _colour_bar(
 ) -> None:
     axes = figure.add_axes((*corner, (COLUMN - 0.5) / size[0], 0.12 / size[1]))
     bar = figure.colorbar(image, cax=axes, orientation="horizontal", extend="both")
-    bar.outline.set(edgecolor="0.6", linewidth=0.6)  # type: ignore[operator]
+    bar.outline.set(edgecolor="0.6", linewidth=0.6)
     bar.locator = matplotlib.ticker.MaxNLocator(4)
     bar.ax.tick_params(labelsize=10, length=2)
     bar.set_label(unit, size=10, labelpad=1)
