@@ -1,4 +1,4 @@
-"""CT errors by tissue: MAE and bias of air, soft tissue and bone, and the overlap of bone, inside a mask."""
+"""CT metrics by tissue inside a mask: MAE and bias of air, soft tissue and bone, and Dice of bone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from common.metrics.detail import slice_jumps
 from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
 
 AIR_HU = -200.0
-"""Voxels whose truth lies below this are air."""
+"""Upper threshold of air in the truth."""
 
 BONE_HU = 250.0
-"""Voxels whose truth lies above this are bone; what is neither air nor bone is soft tissue."""
+"""Lower threshold of bone in the truth; soft tissue is neither air nor bone."""
 
 TISSUES = ("air", "soft", "bone")
 
@@ -23,7 +23,7 @@ def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) 
 
     Args:
         pred: synthetic CT (X, Y, Z) in HU.
-        truth: real CT (X, Y, Z) in HU; it alone says which tissue a voxel is.
+        truth: real CT (X, Y, Z) in HU, which defines the tissues.
         mask: the voxels to score (X, Y, Z), above 0 inside.
         tissue: one of ``TISSUES``.
 
@@ -62,9 +62,9 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
 
 
 def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
-    """What a table of synthetic CT shows besides the general measures, in HU: errors by tissue, bone, slice jumps.
+    """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, bone Dice, slice jumps.
 
-    ``slice_jumps`` is the largest of the three axes: a network that works slice by slice flickers along one of them.
+    ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them.
 
     Args and Raises: see :func:`tissue_mae`.
     """
