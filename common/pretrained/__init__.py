@@ -1,4 +1,4 @@
-"""Weights trained on simulations that a bundle ships: written, found, started from, and doubted on unlike input."""
+"""Pretrained weights: export, lookup, fine-tuning, out-of-distribution warnings."""
 
 from common.pretrained.fallback import fall_back
 from common.pretrained.fine_tuning import Start

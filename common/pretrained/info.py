@@ -1,4 +1,4 @@
-"""The pretrained weights of a bundle and the JSON file beside them, which says what made them."""
+"""Metadata of pretrained weights: the JSON file next to them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TRAINED_ON = "simulated heads, no patient"
 
 
 class PretrainedInfo(NamedTuple):
-    """What is known of pretrained weights.
+    """Metadata of pretrained weights.
 
     Attributes:
-        path: of the weights.
-        sha256: of that file.
-        settings: of the bundle that the weights need, by name: the size of the network, and how images are prepared.
-        profile: what inputs in training looked like; see :mod:`common.pretrained.input_check`.
-        seed: of the training.
-        commit: of the repository that trained them.
+        path: the weights' file.
+        sha256: hash of that file.
+        settings: the bundle's settings that the weights need, by name: network size and preprocessing.
+        profile: distribution of the training inputs; see :mod:`common.pretrained.input_check`.
+        seed: seed of the training.
+        commit: commit of the repository at the training.
     """
 
     path: Path
@@ -34,16 +34,16 @@ class PretrainedInfo(NamedTuple):
 
 
 def sidecar(path: Path) -> Path:
-    """The JSON file that belongs to pretrained weights; a release has them under the name of trained ones."""
+    """Path of the JSON file of pretrained weights, also for weights that a release stores as ``model.pt``."""
     own = path.name.startswith(checkpoints.SHIPPED_PREFIX)
     return path.with_suffix(".json") if own else path.with_name(f"{checkpoints.SHIPPED_PREFIX}.json")
 
 
 def read_info(path: str | Path) -> PretrainedInfo:
-    """What the file beside pretrained weights says, after comparing their hash with it.
+    """Read the metadata of pretrained weights and verify their hash.
 
     Raises:
-        CheckpointError: where weights or file are missing, the file is no such description, or the hash is another.
+        CheckpointError: weights or metadata are missing, the metadata are invalid, or the hash differs.
     """
     path = Path(path)
     remedy = "restore both files from the repository, or train the bundle"
@@ -62,7 +62,7 @@ def read_info(path: str | Path) -> PretrainedInfo:
 
 
 def origin(weights: str | Path) -> str | None:
-    """What weights were trained on, where they are shipped ones, be it as a release's ``model.pt``; None for others."""
+    """Training data of pretrained weights, also of a release's ``model.pt``; None for other weights."""
     path = Path(weights)
     return TRAINED_ON if path.name.startswith(checkpoints.SHIPPED_PREFIX) or _is_released(path) else None
 
