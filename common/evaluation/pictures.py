@@ -1,4 +1,4 @@
-"""What the report shows of a case: source, prediction and truth in one orientation."""
+"""Report panels of a case: source, prediction and truth in one orientation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from common.report import ExtraImage, Panel
 
 @dataclass
 class Pictures:
-    """Panels of cases with the units and the window of an evaluation.
+    """Factory of report panels with the units and the window of an evaluation.
 
     Args:
         unit: of the target.
-        source_unit: of the source; where it is the target's, the source is shown in the same window.
+        source_unit: of the source; if it is the target's, the source is shown in the same window.
         window: shown, (low, high) in the target's unit.
-        show_residual: whether to show the prediction minus the source too.
+        show_residual: whether to also show the prediction minus the source.
         maps: further maps of a prediction, see :class:`common.evaluation.Evaluation`.
     """
 
@@ -31,7 +31,7 @@ class Pictures:
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
 
     def panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
-        """A case and what a method made of it, (X, Y, Z), turned to RAS."""
+        """Panel of a case with a method's prediction (X, Y, Z), reoriented to RAS."""
         to_ras = nib.orientations.io_orientation(case.affine)
 
         def turned(volume: np.ndarray) -> np.ndarray:

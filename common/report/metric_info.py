@@ -79,7 +79,7 @@ KNOWN = {
         "lower", "{unit}", explanation="mean absolute difference in the white matter of cases without lesions"
     ),
     "lesion_contrast": MetricInfo(
-        "unknown", explanation="mean of the lesions over that of normal-appearing white matter; ideal as in the truth"
+        "unknown", explanation="mean of the lesions over that of normal-appearing white matter; best as in the truth"
     ),
     "lesion_contrast_truth": MetricInfo("unknown", explanation="lesion_contrast of the truth"),
     "demyelination_dice": MetricInfo(

@@ -1,4 +1,4 @@
-"""Liver phantoms as files: volumes with masks of their lesions, and the patches cut from them as from a user's."""
+"""Liver phantom dataset: volumes with lesion masks, and the patches cut from them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def write_liver_lesions(
 ) -> None:
     """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
 
-    A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches stand under
-    ``patches/<class>`` and are listed in ``datalist.json``, split by patient. All files appear when the last is done.
+    A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches are in
+    ``patches/<class>`` and listed in ``datalist.json``, split by patient. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many patients, each with two or three lesions of every class.
+        cases: number of patients, each with two or three lesions of every class.
         spacing: of pixels, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
+        seed: case ``i`` depends only on ``(seed, i)``.
         fractions: of patients for training, validation and test.
 
     Raises:
