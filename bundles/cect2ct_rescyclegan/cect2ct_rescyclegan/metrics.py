@@ -1,4 +1,4 @@
-"""What contrast removal did: inside the vessels, where it should act, and outside, where it should not."""
+"""Metrics of contrast removal, inside the vessels and outside."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from common.metrics.masked import checked_volumes, mean_or_nan
 from common.metrics.tissue import AIR_HU, BONE_HU
 
 PARENCHYMA_HU = (0.0, 80.0)
-"""Soft tissue of the head, unenhanced."""
+"""Range of unenhanced soft tissue of the head."""
 
 
 def enhancement_scores(
     pred: ArrayLike, source: ArrayLike, mask: ArrayLike, vessel: ArrayLike | None = None, truth: ArrayLike | None = None
 ) -> dict[str, float]:
-    """Scores of a synthetic unenhanced CT in HU; those whose mask or truth is not given are left out.
+    """Scores of a synthetic unenhanced CT in HU, as far as vessel mask and truth are given.
 
     - ``residual_outside``: mean |prediction - source| inside the mask and outside the vessels; ideal 0 but for the
       source's own noise and parenchymal enhancement.
-    - ``vessel_removed``: mean source - prediction inside the vessels, the enhancement taken away.
+    - ``vessel_removed``: mean source - prediction inside the vessels, the removed enhancement.
     - ``vessel_mae``: mean |prediction - truth| inside the vessels.
-    - ``vessel_excess``: share of the true enhancement that is left there, mean (prediction - truth) / mean (source -
+    - ``vessel_excess``: share of the true enhancement that remains there, mean (prediction - truth) / mean (source -
       truth); copying the source gives 1, ideal 0.
     - ``bias_outside``, ``bias_bone``, ``bias_parenchyma``, ``bias_air``: mean prediction - truth outside the vessels,
       and in the tissues of the truth there (bone > 250 HU, parenchyma 0 to 80 HU, air < -200 HU).

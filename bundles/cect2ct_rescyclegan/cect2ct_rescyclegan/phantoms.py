@@ -1,4 +1,4 @@
-"""Heads with and without contrast medium as files, scanned apart for training and at once for evaluation."""
+"""Phantom dataset of contrast-enhanced and unenhanced CT: unpaired for training, registered for evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.phantoms.grid import Motion, grid, random_direction
 from common.phantoms.head import head_anatomy
 
 LEAST_MOTION = 0.5
-"""A head lies in its second scan by at least this share of the largest shift and turn otherwise than in its first."""
+"""Smallest motion between the scans of a training case, relative to the largest shift and rotation."""
 
 FILES = ("cect", "ct", "mask", "vessel")
 
@@ -24,17 +24,17 @@ def write_cect2ct(
     """Write contrast-enhanced and unenhanced CT of random heads, ``datalist.json`` and ``dataset.json``.
 
     A case is the folder ``phantom_000`` and on with ``cect``, ``ct``, ``mask`` (the head) and ``vessel`` (where vessels
-    fill more than half a voxel); both masks are the CECT's. In a training case the head lies otherwise in its CT: the
-    datalist lists CECT in ``training_A`` and CT in ``training_B``. In validation and test the CT fits exactly, and is
-    the label. The split is 70 : 15 : 15. All files appear when the last is done; an interruption leaves none.
+    fill more than half a voxel); both masks are the CECT's. In a training case the head has moved in its CT, and the
+    datalist lists CECT in ``training_A`` and CT in ``training_B``. In validation and test the CT is exactly registered
+    and is the label. The split is 70 : 15 : 15. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many heads, each its own patient.
+        cases: number of heads, each of another patient.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone, apart from whether it is for training.
-        misregistration_mm: largest shift of a training case's CT, in a random direction; the least is half of it.
-        rotation_degrees: largest turn, likewise.
+        seed: case ``i`` depends only on ``(seed, i)``, except for its section.
+        misregistration_mm: largest shift of a training case's CT in a random direction; the smallest is half of it.
+        rotation_degrees: largest rotation, likewise.
 
     Raises:
         ConfigError: a number is out of range.

@@ -99,8 +99,8 @@ class SampleEvaluation:
             derive(self.seed, 8), self.device, self.classifier,
         )  # fmt: skip
         everything = torch.cat([own.training for own in real.values()])
-        features = {"kid": RandomFeatures(), "kid_classifier": hidden_features(classifier, everything)}
-        scores = SampleScores(features, classifier, self.seed)
+        hidden = hidden_features(classifier, everything)
+        scores = SampleScores({"kid": RandomFeatures(), "kid_classifier": hidden}, classifier, self.seed)
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):

@@ -4,5 +4,5 @@ from pathlib import Path
 
 
 def bundle_root() -> str:
-    """The folder of this bundle, wherever the command was started."""
+    """Absolute path of this bundle's folder."""
     return str(Path(__file__).resolve().parents[1])

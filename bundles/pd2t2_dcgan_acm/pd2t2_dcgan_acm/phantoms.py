@@ -1,4 +1,4 @@
-"""PD- and T2-weighted MR of random heads as files: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
+"""Phantom dataset of paired PD- and T2-weighted MR: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from common.phantoms.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
 
 
 def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
-    """Write exact pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json`` about them.
+    """Write registered pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json``.
 
-    The files appear under ``root`` all at once when the last is done; an interruption leaves nothing there.
+    The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many heads, each its own patient, named ``phantom_000`` and on.
+        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
+        seed: case ``i`` depends only on ``(seed, i)``.
 
     Raises:
         ConfigError: a number is out of range.

@@ -16,8 +16,8 @@ class RandomFeatures(nn.Module):
 
     Random networks are recommended feature extractors for images unlike natural ones (Naeem et al. 2020). Each of four
     layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives the mean and the logarithm of the standard deviation of
-    its maps over the patch. Features are standardised by random textures of several scales, so that values are comparable
-    between datasets: (N, 1, H, W) in [-1, 1] -> (N, 480).
+    its maps over the patch. Features are standardised by random textures of several scales, so that values are
+    comparable between datasets: (N, 1, H, W) in [-1, 1] -> (N, 480).
 
     Args:
         seed: of weights and textures; values are comparable only for the same seed.
