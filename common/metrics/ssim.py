@@ -76,7 +76,8 @@ def _similarities(pred: Volume, truth: Volume, width: float) -> tuple[Volume, Vo
     mean_p, mean_t = uniform_filter(pred, WINDOW), uniform_filter(truth, WINDOW)
 
     def covariance(a: Volume, b: Volume, mean_a: Volume, mean_b: Volume) -> Volume:
-        return (uniform_filter(a * b, WINDOW) - mean_a * mean_b) * (count / (count - 1))
+        mean_ab: Volume = uniform_filter(a * b, WINDOW)
+        return (mean_ab - mean_a * mean_b) * (count / (count - 1))
 
     # Rounding can make the variance of a constant window slightly negative.
     var_p = np.maximum(covariance(pred, pred, mean_p, mean_p), 0)

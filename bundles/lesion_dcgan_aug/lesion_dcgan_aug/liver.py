@@ -78,7 +78,8 @@ def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liv
         if centre is not None:
             placed.append((centre, radius))
             box = _box(centre, 1.6 * radius, affine, shape)
-            depth, directions = _depth(rng, points[(slice(None), *box)], centre, radius)
+            local = np.stack([axis[box] for axis in points])
+            depth, directions = _depth(rng, local, centre, radius)
             fraction, values = PAINTERS[name](rng, depth, directions, radius)
             ct[box] += fraction * (values - ct[box])
             masks[name][box] |= depth > 0
