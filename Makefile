@@ -6,29 +6,31 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
+# two processes of one thread each, which is what the commands that the tests start have too
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test lint types clean
+.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
-	@$(PY) tools/demo.py $(BUNDLE)
+	@$(PY) -m tools.demo $(BUNDLE)
 
 ablation: $(READY)
 	@$(BUNDLE_IS_THERE)
-	@$(PY) tools/ablation.py $(BUNDLE) $(OPTIONS)
+	@$(PY) -m tools.ablation $(BUNDLE) $(OPTIONS)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore tools/pack.py $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY))
+	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY))
 
 verify: $(READY)  # every bundle, and the zips in dist/
-	@$(PY) -W ignore tools/verify.py $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
+	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
-	@$(PY) -W ignore tools/label_test.py $(OPTIONS)
+	@$(PY) -W ignore -m tools.label $(OPTIONS)
 
 deploy-test: $(READY) $(DEPLOY_VENV)/.ready  # MONAI Deploy in an environment of its own
 	DEPLOY_PYTHON=$(abspath $(DEPLOY_VENV))/bin/python $(PY) -m pytest tests/test_deploy_example.py
@@ -37,13 +39,16 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 	FEDERATED_PYTHON=$(abspath $(FEDERATED_VENV))/bin/python $(PY) -m pytest tests/test_federated_example.py
 
 bench: $(READY)
-	@$(PY) -W ignore tools/benchmark.py $(OPTIONS)
+	@$(PY) -W ignore -m tools.bench $(OPTIONS)
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are
-	@$(PY) -W ignore tools/real_check.py $(OPTIONS)
+	@$(PY) -W ignore -m tools.real $(OPTIONS)
 
-test: $(READY)  # in two processes of one thread each, which is what the commands that the tests start have too
-	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+test: $(READY)  # every module, every message, each kind of command, one demo: ten minutes on two cores
+	$(PYTEST) -m "not slow" $(OPTIONS)
+
+test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 25 minutes more
+	$(PYTEST) -m slow $(OPTIONS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

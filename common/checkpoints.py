@@ -1,4 +1,4 @@
-"""Weights and checkpoints on disk: written whole or not at all, read only when sound and of the right network."""
+"""Weights and checkpoints on disk: atomic writing, verified reading, strict loading."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from common.files import cannot_write, write_whole
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
 SHIPPED_PREFIX = "pretrained"
-"""With which the names of all weights that a bundle ships begin, and no others in its ``models``."""
+"""Prefix of the names of all weights that a bundle ships, and of no other file in its ``models``."""
 
 HASH_SUFFIX = ".sha256"
-"""Of the file beside released weights that holds their hash as ``sha256sum`` writes it. Training writes none, and moves
-it aside with the weights that it belongs to."""
+"""Suffix of the file next to released weights that holds their hash as ``sha256sum`` writes it. Training writes none,
+and moves it together with the weights that it belongs to."""
+HASH_BLOCK = 2**20
+"""Bytes read at a time for a hash."""
 
 
 def save(content: Mapping[str, Any], path: Path) -> None:
-    """Write tensors, numbers, strings and dicts of them; the name appears only when all bytes are on disk.
+    """Write tensors, numbers, strings and dicts of them; the file appears only when all bytes are on disk.
 
     Raises:
         OutputError: where the folder cannot be written or the disk is full.
     """
 
     def write(name: str) -> None:
-        with open(name, "wb") as file:  # given a path, torch's writer would hide why it failed
+        with open(name, "wb") as file:  # given a path, torch's writer would hide the cause of a failure
             torch.save(content, file)
 
     try:
@@ -48,8 +50,8 @@ def load(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; nothing in it is executed, and every record's checksum is compared.
 
     Raises:
-        CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code; where a
-            file with a hash lies beside it (``model.pt.sha256``), for any other bytes than those.
+        CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code; where
+            there is a file with its hash (``model.pt.sha256``), for any other content.
     """
     path = Path(path)
     again = "train the bundle, or give the path of weights that it trained"
@@ -57,7 +59,7 @@ def load(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(str(path), "exists", "no such file", again)
     _require_released(path)
     try:
-        # torch's reader does not compare the checksums it writes, so a flipped bit would load in silence.
+        # torch's reader does not verify the checksums it writes, so that a flipped bit would load silently
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
@@ -68,8 +70,8 @@ def load(path: str | Path) -> dict[str, Any]:
     except CheckpointError:
         raise
     except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
-        # torch's own message on foreign objects begins with how to load them nevertheless
-        foreign = "an object that is none" if isinstance(error, pickle.UnpicklingError) else None
+        # torch's own message on foreign objects starts with how to load them nevertheless
+        foreign = "another object" if isinstance(error, pickle.UnpicklingError) else None
         reason = foreign or (str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise CheckpointError(str(path), "is a whole checkpoint of tensors only", reason, again) from error
     if not isinstance(content, dict):
@@ -78,7 +80,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Load a raw ``state_dict``; every key, shape and value must be right.
+    """Load a raw ``state_dict`` after checking every key, shape and value.
 
     Raises:
         CheckpointError: where a key is missing or unexpected, a shape differs, or a weight is not finite.
@@ -88,12 +90,12 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     remedy = (
         "give the weights of this network_def, or the network_def of these weights (was demo.yaml used in training?)"
     )
-    for rule, names in {
-        "has every weight of the network": sorted(own.keys() - weights.keys()),
-        "has no weight the network lacks": sorted(weights.keys() - own.keys()),
-    }.items():
+    for rule, kind, names in (
+        ("has every weight of the network", "missing", sorted(own.keys() - weights.keys())),
+        ("has no other weight", "unexpected", sorted(weights.keys() - own.keys())),
+    ):
         if names:
-            raise CheckpointError(str(path), rule, f"{len(names)} not so, first {names[0]}", remedy)
+            raise CheckpointError(str(path), rule, f"{len(names)} {kind}, first {names[0]}", remedy)
     for name, value in weights.items():
         if not isinstance(value, Tensor) or value.shape != own[name].shape:
             found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -104,13 +106,16 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file: the name by which reports and headers know the weights."""
+    """Hexadecimal SHA-256 of a file, by which reports and headers identify weights."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _require_released(path: Path) -> None:
-    """Weights that came with their hash are those that were released."""
+    """Raise where weights that have a file with their hash are not the released ones."""
     noted = path.with_name(path.name + HASH_SUFFIX)
     if noted.is_file() and noted.read_text().split()[:1] != [(found := sha256(path))]:
         remedy = f"restore the released file, or delete {noted.name} if these weights are your own"

@@ -15,6 +15,15 @@ from common.errors import OutputError
 TEMPORARY_PREFIX = ".unfinished-"
 
 
+def bundle_root_of(package_file: str) -> Callable[[], str]:
+    """The function ``bundle_root`` of a bundle: finds its folder wherever the command was started.
+
+    Args:
+        package_file: ``__file__`` of the package inside the bundle's folder.
+    """
+    return lambda: str(Path(package_file).resolve().parents[1])
+
+
 def write_whole(path: Path, write: Callable[[str], Any]) -> None:
     """Let ``write`` fill a temporary file that becomes ``path`` when it is whole and on disk.
 

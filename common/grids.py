@@ -1,7 +1,8 @@
-"""Voxel grids: what an affine says about its volume, and whether two volumes share one grid."""
+"""Voxel grids: properties of an affine, and comparison of the grids of two volumes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -15,7 +16,7 @@ SHEAR_COSINE = 1e-3
 SINGULAR_VOLUME = 1e-6
 """An affine is singular when its voxel's volume is below this fraction of that of a box with the same edges."""
 LEAST_COVERED = 0.5
-"""Share of the image's voxels that a volume must cover to be resampled; one that covers less lies elsewhere."""
+"""Smallest fraction of the image's voxels that a volume must cover to be resampled onto its grid."""
 
 
 def is_sheared(affine: np.ndarray) -> bool:
@@ -25,9 +26,21 @@ def is_sheared(affine: np.ndarray) -> bool:
 
 
 def grid_distance_mm(shape: tuple[int, ...], first: np.ndarray, second: np.ndarray) -> float:
-    """How far apart, in millimetres, two affines put the corner of a volume ``shape`` that they disagree on most."""
+    """The largest distance in millimetres between the corners of a volume ``shape`` under two affines (4, 4)."""
     corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))], dtype=float)
     return float(np.linalg.norm(corners @ (first - second).T, axis=1).max())
+
+
+def same_grid(shape: Sequence[int], affine: np.ndarray, wanted: Sequence[int], wanted_affine: np.ndarray) -> bool:
+    """Whether two volumes share one grid: equal shapes (X, Y, Z), and no corner apart by ``GRID_TOLERANCE_MM``."""
+    if tuple(shape) != tuple(wanted):
+        return False
+    return grid_distance_mm(tuple(shape), np.asarray(affine), np.asarray(wanted_affine)) <= GRID_TOLERANCE_MM
+
+
+def show_grid(shape: Sequence[int], affine: np.ndarray) -> str:
+    """Shape and affine on one line, for messages."""
+    return f"shape {tuple(shape)}, affine {show_affine(np.asarray(affine))}"
 
 
 def show_affine(affine: np.ndarray) -> str:
@@ -43,7 +56,7 @@ def is_invertible(affine: np.ndarray) -> bool:
 
 
 def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
-    """The shape a volume has after its axes are put in the order left-right, back-front, foot-head."""
+    """The shape of a volume after its axes are put in the order left-right, posterior-anterior, inferior-superior."""
     axes = io_orientation(affine)[:, 0]
     return tuple(shape[int(i)] for i in np.argsort(axes))
 

@@ -15,9 +15,9 @@ from common.errors import ConfigError
 
 
 class AdversarialLoss(nn.Module):
-    """What discriminator and generator pay for the discriminator's outputs.
+    """Adversarial losses of discriminator and generator.
 
-    - ``bce``: BCE(D(y), 1) + BCE(D(G(x)), 0) on logits; the generator pays BCE(D(G(x)), 1) (Goodfellow et al. 2014).
+    - ``bce``: BCE(D(y), 1) + BCE(D(G(x)), 0) on logits; the generator BCE(D(G(x)), 1) (Goodfellow et al. 2014).
     - ``least_squares``: E (D(y) - 1)^2 + E D(G(x))^2; the generator E (D(G(x)) - 1)^2 (Mao et al. 2017, eq. 2).
     - ``hinge``: E max(0, 1 - D(y)) + E max(0, 1 + D(G(x))); the generator - E D(G(x)) (Lim and Ye 2017).
 
@@ -55,7 +55,7 @@ class AdversarialLoss(nn.Module):
     def generator(self, fake: Tensor, wanted: bool = True) -> Tensor:
         """The generator's loss, a scalar, from the discriminator's outputs on synthetic images.
 
-        ``wanted`` is the verdict the generator seeks: real, or (where two generators compete) synthetic.
+        ``wanted`` is the class that the generator aims at: real, or (where two generators compete) synthetic.
         """
         if self.kind == "hinge":
             return -fake.mean() if wanted else fake.mean()
@@ -73,6 +73,7 @@ def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
     Raises:
         ConfigError: for another ``reduction``.
+        ValueError: for images of different shapes.
     """
     _require_same_shape(prediction, target)
     return _reduced(F.l1_loss(prediction, target), target, reduction)
@@ -93,6 +94,7 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
 
     Raises:
         ConfigError: for another ``reduction``.
+        ValueError: for images of different shapes.
     """
     _require_same_shape(prediction, target)
     ours, theirs = _at_least_float32(prediction), _at_least_float32(target)
@@ -107,18 +109,21 @@ def region_weighted_l1(
     """Mean absolute difference of each region, summed over the regions, averaged over the batch (Wei et al. 2018).
 
     The regions are lesion, normal-appearing white matter and other, all that is neither; a voxel of both is lesion. A
-    small lesion so weighs as much as all the rest. A region without a voxel in a sample contributes nothing to it.
+    small lesion thus weighs as much as each larger region. A region without a voxel in a sample contributes nothing.
 
-    The published sum stands behind 1 / (N M). M, the subjects, is the batch here. 1 / N is left out: each region's mean
-    divides by its own voxels already, and a further constant would only rescale the weight of this loss. Without it,
-    the loss of a sample has the size of :func:`l1` times the regions present, so that weights are comparable.
+    The published sum has the factor 1 / (N M). M, the subjects, is the batch here. 1 / N is left out: each mean is over
+    the voxels of its region already, and a further constant would only rescale the weight of this loss. Without it, the
+    loss of a sample has the size of :func:`l1` times the regions present, so that weights are comparable.
 
     Args:
         prediction: synthetic images (B, C, H, W[, D]).
         target: real images of the same shape.
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
-        mask: likewise, where given: what lies outside belongs to no region, such as the air around a brain.
+        mask: likewise; voxels outside, such as the air around a brain, belong to no region. None: no mask.
+
+    Raises:
+        ValueError: for images or regions of different shapes.
     """
     _require_same_shape(prediction, target)
     wanted = (len(target), 1, *target.shape[2:])
@@ -160,7 +165,7 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
     """The sum of named losses by named weights.
 
     A loss whose weight is zero need not be computed. Otherwise the names must agree, so that a mistyped name
-    never switches a loss off in silence.
+    never silently switches a loss off.
 
     Raises:
         ConfigError: for a loss without a weight, or a weight (not zero) without a loss.

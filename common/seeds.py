@@ -1,4 +1,4 @@
-"""Random seeds derived from what they are for, so that any part of a run can be repeated alone."""
+"""Derived random seeds: one for each part of a run, so that any part can be repeated alone."""
 
 from __future__ import annotations
 

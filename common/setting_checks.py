@@ -10,6 +10,7 @@ from typing import Any
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
 from common.errors import ConfigError
+from common.running_config import is_reference
 
 POSITIVE = (
     *("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"),
@@ -90,11 +91,6 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
             yield from _numbers(f"{name}::{key}", part)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield name, value
-
-
-def is_reference(value: Any) -> bool:
-    """Whether it is an expression or a reference of MONAI's, whose value is not known here."""
-    return isinstance(value, str) and value[:1] in ("$", "@", "%")
 
 
 def _is_component(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import re
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigItem, ConfigParser
-from monai.utils import ensure_tuple
+from monai.bundle import ConfigParser
 
 from common import devices
 from common.errors import ConfigError, users_mistake
-from common.setting_checks import check, is_reference
+from common.running_config import config_files, is_reference, place_options, running_parser, settings_of, short_names
+from common.setting_checks import check
 
 WORDS = {"true": True, "false": False, "null": None}
 """MONAI's command line reads options as Python does, and hands these on as texts."""
@@ -37,50 +36,17 @@ def prepare(bundle_root: str, seed: int) -> None:
         sys.excepthook = _end_command
     _refuse_duplicates()
     shipped = _shipped_configs(Path(bundle_root, "configs"))
-    _read_words(shipped)
-    check(running_config(), shipped)
+    if (parser := running_parser()) is not None:
+        _read_words(parser, shipped)
+        check(settings_of(parser), shipped)
+        place_options(parser)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
     torch.manual_seed(seed)
 
 
-def running_config() -> dict[str, Any]:
-    """The merged configuration, overrides included, of the parser that is building the caller; empty outside one.
-
-    MONAI hands components no view of the whole configuration and accepts a mistyped override in silence, so the parser
-    is looked up on the call stack.
-    """
-    parser = _running_parser()
-    config = parser.get() if parser is not None else {}
-    return {key: value for key, value in config.items() if key != ConfigParser.meta_key}
-
-
-def change(values: Mapping[str, Any]) -> None:
-    """Give settings of the running configuration other values; only before a component has taken them.
-
-    Without a configuration, as in a program that makes components itself, nothing is changed.
-    """
-    parser: Any = _running_parser()
-    for key, value in values.items() if parser is not None else ():
-        parser.config[key] = value
-        parser.ref_resolver.items[key] = ConfigItem(config=value, id=key)
-
-
-def _running_parser() -> ConfigParser | None:
-    frame = inspect.currentframe()
-    found = None
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        found = owner if isinstance(owner, ConfigParser) else found
-        frame = frame.f_back
-    return found
-
-
-def _read_words(shipped: Mapping[str, list[Any]]) -> None:
+def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:
     """Take ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
-    parser: Any = _running_parser()
-    if parser is None:
-        return
     for place, holder, key in list(_words(parser.config)):
         text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
@@ -105,10 +71,7 @@ def _refuse_duplicates() -> None:
         ConfigError: names the file and the key.
     """
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
-    frame = inspect.currentframe()
-    while frame is not None and not (frame.f_code.co_name == "run" and "config_file" in frame.f_locals):
-        frame = frame.f_back
-    for path in ensure_tuple(frame.f_locals["config_file"] if frame is not None else ()):
+    for path in config_files():
         try:
             ConfigParser.load_config_file(path)
         except ValueError as error:
@@ -116,11 +79,18 @@ def _refuse_duplicates() -> None:
 
 
 def _shipped_configs(folder: Path) -> dict[str, list[Any]]:
+    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
     shipped: dict[str, list[Any]] = {}
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]):
-        if path.stem != "metadata":
-            for key, value in ConfigParser.load_config_file(path).items():
-                shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
+    files = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]) if path.stem != "metadata"]
+    configs = [ConfigParser.load_config_file(path) for path in files]
+    for config in configs:
+        for key, value in config.items():
+            shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
+    top = set(shipped)
+    for config in configs:
+        for name, places in short_names(config).items():
+            if name not in top:
+                shipped.setdefault(name, []).extend(component[name] for _, component in places)
     return shipped
 
 

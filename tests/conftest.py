@@ -1,4 +1,4 @@
-"""What tests of several folders share: which of them run in one process, and the judges of DICOM conformance."""
+"""What tests of several folders share: which are slow, which run in one process, and the judges of DICOM."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ pytest_plugins = ["phantom_heads", "scored_phantom"]
 ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 """What dciodvfy (2024 and before) calls an error and is none: SyntheticData is younger than its dictionary, and a body
 part that is not known has no side."""
+DEMONSTRATED = "mr2ct_pix2pix"
+"""The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that share a fixture that takes minutes stay in one process, in which it is made once; so does a file."""
+    """Tests that share a fixture that takes minutes stay in one process, in which it is made once; so does a file.
+
+    Those of a whole demo and those marked so are slow for all bundles but one.
+    """
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        bundle = parameters.get("bundle") or parameters.get("release")
+        long = "demo_run" in item.fixturenames or item.get_closest_marker("slow_elsewhere")
+        if long and bundle not in (None, DEMONSTRATED):
+            item.add_marker(pytest.mark.slow)
         packed = "releases" if "releases" in item.fixturenames else None
         item.add_marker(pytest.mark.xdist_group(packed or parameters.get("bundle") or item.path.name))
 

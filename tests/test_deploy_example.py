@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import forked_commands
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -20,11 +21,11 @@ import pytest
 import torch
 from dicom_phantom import OBLIQUE, PATIENT, Grid, write_series
 from monai.bundle import ConfigParser
-from pack import pack
 from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
 from common import checkpoints
+from tools.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "deploy"
@@ -153,7 +154,8 @@ def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_infer
     nib.save(nib.Nifti1Image(stored.astype(np.float32), GRID.affine), tmp_path / "mr.nii.gz")
     words = ["run", "inference", "--config_file", "configs/inference.yaml", "--output_dtype", "float32"]
     words += ["--dataset_dir", str(tmp_path / "mr.nii.gz"), "--predictions_dir", str(tmp_path / "nifti")]
-    subprocess.run([sys.executable, "-W", "ignore", "-m", "monai.bundle", *words], cwd=bundle, check=True)
+    done = forked_commands.run([sys.executable, "-W", "ignore", "-m", "monai.bundle", *words], cwd=bundle)
+    assert done.returncode == 0, done.stderr[-3000:]
     expected: Any = nib.load(tmp_path / "nifti" / "mr_synthetic_ct.nii.gz")
     assert np.ptp(expected.get_fdata()) > 10
     np.testing.assert_allclose(made.get_fdata(), expected.get_fdata(), atol=0.5 + 1e-2)

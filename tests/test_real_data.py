@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import forked_commands
 import nibabel as nib
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def run(run_id, configs, bundle=BUNDLE, **settings):
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", run_id, "--config_file", files, *words]
     own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=600)
+    done = forked_commands.run(command, cwd=ROOT, env=own, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 

@@ -1,12 +1,14 @@
-"""The published variants of a bundle side by side: each trained at demo size on phantoms, all printed as one table."""
+"""Ablation study of a bundle: its published variants trained at demo size on phantoms, all in one table."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from demo import ROOT, command, run_all
 from monai.bundle import ConfigParser
+
+from tools.demo import command, run_all
+from tools.repository import ROOT
 
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.repository import ROOT
 
 
 def command(bundle: str, run_id: str, configs: list[str], *options: str) -> list[str]:

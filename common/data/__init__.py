@@ -3,15 +3,25 @@
 ``python -m common.data make-datalist`` and ``python -m common.data check`` do the same from the command line.
 """
 
+from common.data.cases import inference_cases, training_cases
 from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import load_datalist, split_by_patient, write_datalist
+from common.data.datasets.patches import VolumePatchDataset
+from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.data.layouts.folders import find_cases
+from common.data.loader import EpochLoader
 
 __all__ = [
+    "EpochLoader",
+    "SliceDataset",
+    "UnpairedSliceDataset",
+    "VolumePatchDataset",
     "check_cases",
     "find_cases",
+    "inference_cases",
     "load_datalist",
     "require_clean",
     "split_by_patient",
+    "training_cases",
     "write_datalist",
 ]

@@ -14,6 +14,7 @@ from common.data.checks.cases import check_cases
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
 from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
 from common.errors import ConfigError, Finding, OutputError, UserError
+from common.io.options import add_reader_options, reader_of
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
 """Entry points of bundles that have a layout of their own: modules as :class:`BundleLayout`, by the layout's name."""
@@ -80,15 +81,10 @@ def check(options: argparse.Namespace) -> int:
     if findings is None:
         findings = check_cases(
             lists,
+            reader_of(options),
             source_range=options.source_range,
             target_range=options.target_range,
             min_shape=options.min_shape,
-            channels=options.channels,
-            nan_fill=options.nan_fill,
-            resample=options.resample,
-            series=options.series,
-            phase=options.phase,
-            resample_tilt=options.resample_tilt,
         )
     for finding in findings:
         print(f"{finding.severity}: {finding}")
@@ -129,7 +125,7 @@ def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     fractions = [0.7, 0.15, 0.15]
     sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
     sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are left out")
-    _add_series(make)
+    add_reader_options(make)
     make.set_defaults(command=make_datalist)
     checks = commands.add_parser("check", help="read and judge every case; exit code 2 where there are errors")
     checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
@@ -142,16 +138,9 @@ def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     checks.add_argument("--channels", type=int, help="channels an image must have")
     checks.add_argument("--resample", action="store_true", help="other grids are to be resampled: warn, do not refuse")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
-    _add_series(checks)
+    add_reader_options(checks)
     checks.set_defaults(command=check)
     return parser
-
-
-def _add_series(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("DICOM series, where volumes are read")
-    group.add_argument("--series", nargs="+", metavar="UID", help="which one, where a folder holds several")
-    group.add_argument("--phase", type=int, help="which acquisition of a series with several, from 1")
-    group.add_argument("--resample_tilt", action="store_true", help="resample tilted or unevenly spaced slices")
 
 
 def _add_folder(parser: argparse.ArgumentParser, required: bool, layouts: Sequence[str] = LAYOUTS) -> None:

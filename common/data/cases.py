@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, write_datalist
 from common.data.layouts.folders import find_cases
 from common.errors import DataError
+from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
 
 logger = logging.getLogger(__name__)
 DATALIST_NAME = "datalist.json"
+SCORED = "scored"
+"""The section of the validation cases that this process computes the validation metrics of."""
 NIFTI = (".nii", ".nii.gz")
 
 
@@ -31,7 +34,10 @@ def training_cases(
     target: str = "ct",
     mask: str = "mask",
     seed: int = 0,
-    check: Mapping[str, Any] | None = None,
+    reader: VolumeReader | None = None,
+    source_range: Any = None,
+    target_range: Sequence[float] | None = None,
+    data_check: bool = True,
     keep_split: bool = False,
     target_dir: str | None = None,
 ) -> dict[str, list[Item]]:
@@ -39,7 +45,8 @@ def training_cases(
 
     Sections are ``training`` (pairs, empty where the data have none), ``training_A`` and ``training_B`` (pools drawn
     without pairing; those of the datalist, else sources and targets of ``training``), ``validation`` and ``test``. An
-    item of pool B has its scan under ``label``.
+    item of pool B has its scan under ``label``. ``scored`` holds this process's part of the validation cases that have
+    a target to be compared with.
 
     Args:
         dataset_dir: holds ``<case>/<name>.nii.gz`` (or folders ``<case>/<name>`` with a DICOM series), or a
@@ -52,7 +59,11 @@ def training_cases(
         target: of the target.
         mask: of the mask.
         seed: of the split by patient, 70 : 15 : 15.
-        check: arguments of :func:`common.data.checks.cases.check_cases`; None skips the check.
+        reader: of the volumes.
+        source_range: window of the source, or one a channel, that the check of every case compares with, see
+            :func:`common.data.checks.cases.check_cases`.
+        target_range: window of the target, likewise.
+        data_check: whether every case is read and checked.
         keep_split: for evaluation and resume: take the split that ``run_dir`` has for the same data, and write none: a
             case that came later must not move a training case to the test.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets.
@@ -89,12 +100,15 @@ def training_cases(
             raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
     checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
     if devices.rank() == 0:
-        if check is not None:
-            require_clean(check_cases(checked, **check))
+        if data_check:
+            keep = devices.world_size() == 1  # the other processes read for themselves
+            ranges = {"source_range": source_range, "target_range": target_range}
+            require_clean(check_cases(checked, reader, keep=keep, **ranges))
         if new_run:
             filled = {section: items for section, items in lists.items() if items}
             write_datalist(filled, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
-    return {**checked, **(dict.fromkeys(POOLS, checked["training"]) if paired else {})}
+    scored = devices.shard([item for item in checked["validation"] if "label" in item])
+    return {**checked, SCORED: scored, **(dict.fromkeys(POOLS, checked["training"]) if paired else {})}
 
 
 def inference_cases(
@@ -136,11 +150,6 @@ def inference_cases(
     if not items:
         raise DataError(datalist or dataset_dir, "has cases to infer (section test)", "none", "give volumes")
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
-
-
-def validation_cases(items: Sequence[Item]) -> list[Item]:
-    """This process's part of the items that have a target to be compared with."""
-    return devices.shard([item for item in items if "label" in item])
 
 
 def announce(

@@ -1,6 +1,7 @@
 """The trainer of all methods: its step, precision, acceleration, schedules and resume."""
 
 from common.engines.precision import PRECISIONS
+from common.engines.schedules import ConstantThenLinear
 from common.engines.trainer import AdversarialTrainer
 
-__all__ = ["PRECISIONS", "AdversarialTrainer"]
+__all__ = ["PRECISIONS", "AdversarialTrainer", "ConstantThenLinear"]

@@ -1,4 +1,7 @@
-"""What makes a step faster without changing what it computes; what a machine cannot do is left out and said."""
+"""Acceleration options: memory layout, compilation, CUDA graphs and fused optimisers.
+
+None changes what a step computes. Unsupported options are skipped with a log line.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,18 @@ from common.errors import ConfigError
 logger = logging.getLogger(__name__)
 AUTO = "auto"
 MEMORY_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""By the number of a tensor's dimensions, (B, C, H, W) and (B, C, X, Y, Z)."""
+"""Channels-last formats by the number of dimensions, (B, C, H, W) and (B, C, X, Y, Z)."""
 
 
 @dataclass(frozen=True)
 class Acceleration:
-    """What is switched on in a run.
+    """The acceleration options of a run.
 
     Args:
-        channels_last: weights and batches lie in memory with the channels innermost, as tensor cores read them.
-        compile: networks are compiled by ``torch.compile``, at the price of slow first steps.
-        cuda_graph: the whole step with its updates is recorded once and replayed: at batch 1 a GPU waits for launches.
+        channels_last: weights and batches are stored with the channels innermost, as tensor cores read them.
+        compile: networks are compiled by ``torch.compile``, which makes the first steps slow.
+        cuda_graph: the whole step with its updates is recorded once and replayed; at batch size 1 a GPU would
+            otherwise wait for kernel launches.
         fused: optimisers update all weights in one kernel.
     """
 
@@ -45,14 +49,13 @@ class Acceleration:
         precision: str = "fp32",
         accumulation_steps: int = 1,
     ) -> Acceleration:
-        """What of the settings this run can have; a line of the log for everything asked for that it cannot.
+        """The options of the settings that this run supports; a log line for each one asked for that it does not.
 
         Args:
-            settings: by the names above; ``auto`` is on where nothing speaks against it and it pays: on a CUDA device,
-                and for ``fused`` everywhere.
+            settings: by the names above; ``auto`` is on where supported on a CUDA device, and for ``fused`` on any.
             device: of the run.
-            optimizer: makes an optimiser; None for inference.
-            precision: of the run; a gradient scaler decides on the host.
+            optimizer: creates an optimiser; None for inference.
+            precision: of the run; the gradient scaler of fp16 excludes a CUDA graph.
             accumulation_steps: of the run; a graph holds one update.
 
         Raises:
@@ -77,18 +80,18 @@ class Acceleration:
         return wanted
 
     def optimizer(self, make: Callable[..., Optimizer], parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """An optimiser of these parameters, fused and fit for a graph where that is on."""
+        """An optimiser of these parameters, fused and capturable where those options are on."""
         options = {"fused": True} if self.fused else {}
         return make(parameters, **options, **({"capturable": True} if self.cuda_graph else {}))
 
     def rate_on_device(self, optimizer: Optimizer, device: torch.device) -> None:
-        """A graph reads the learning rate from the device, so that a schedule still reaches it."""
+        """Keep the learning rate on the device where steps are replayed, so that a schedule still takes effect."""
         if self.cuda_graph:
             for group in optimizer.param_groups:
                 group["lr"] = torch.tensor(float(group["lr"]), device=device)
 
     def prepare(self, networks: Iterable[nn.Module]) -> None:
-        """Lay out and compile networks; before optimisers take their parameters."""
+        """Set the memory format of networks and compile them; call it before optimisers take their parameters."""
         for network in networks:
             for parameter in network.parameters():
                 parameter.data = self.laid_out(parameter.data)
@@ -96,7 +99,7 @@ class Acceleration:
                 network.compile()
 
     def laid_out(self, tensor: Tensor) -> Tensor:
-        """The tensor with its channels innermost where that is on."""
+        """The tensor in channels-last format where that is on."""
         layout = MEMORY_FORMATS.get(tensor.dim()) if self.channels_last else None
         return tensor if layout is None else tensor.contiguous(memory_format=layout)
 
@@ -104,9 +107,9 @@ class Acceleration:
 def _obstacles(
     device: torch.device, optimizer: Callable[..., Optimizer] | None, precision: str, accumulation_steps: int
 ) -> dict[str, str]:
-    """Why an acceleration cannot be had, by its name."""
+    """Reasons why options are not supported, by option."""
     if optimizer is None:
-        return dict.fromkeys(("fused", "cuda_graph"), "it is of training alone")
+        return dict.fromkeys(("fused", "cuda_graph"), "it applies to training only")
     known = inspect.signature(optimizer).parameters
     found = {}
     if "fused" not in known:
@@ -125,12 +128,12 @@ def _obstacles(
 
 
 def _cannot_compile(device: torch.device) -> str | None:
-    """The reason why not, found by compiling a network of one weight."""
+    """The reason why ``torch.compile`` fails, found by compiling a network of one weight; None where it works."""
     trial = nn.Linear(1, 1).to(device)
     trial.compile()
     try:
         trial(torch.ones(1, 1, device=device)).sum().backward()
-    except Exception as error:  # a missing compiler, an old GPU, a driver: whatever it is, training goes on without
+    except Exception as error:  # a missing compiler, an old GPU, a driver: training continues without
         lines = str(error).strip().splitlines()
         return f"torch.compile failed here ({type(error).__name__}: {lines[0] if lines else 'no message'})"
     finally:

@@ -1,4 +1,4 @@
-"""A watch for losses and gradients that are not finite, without a wait for the device at every step."""
+"""Detection of non-finite losses and gradients, without a device synchronisation at every step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from common.errors import TrainingError
 
 INTERVAL = 50
-"""Steps between two looks at the device's record of the first non-finite loss; on a CPU every step is looked at."""
+"""Steps between two checks of the device's record of the first non-finite loss; on a CPU every step is checked."""
 
 
 class FiniteWatch:
-    """Notes on the device the first step whose loss or gradient was not finite, and keeps it from the weights.
+    """Records on the device the first step whose loss or gradient was not finite, and keeps it from the weights.
 
     Args:
         device: of the losses.
@@ -29,7 +29,7 @@ class FiniteWatch:
         self._cases: dict[int, Any] = {}
 
     def begin(self, step: int, cases: Any) -> None:
-        """Name the step that begins and the cases of its batch."""
+        """Record the number of the step that starts and the cases of its batch."""
         self.step = step
         self._now.fill_(step)
         self._cases[step] = cases
@@ -37,14 +37,14 @@ class FiniteWatch:
             self.require()
 
     def note(self, value: Tensor) -> None:
-        """Note this step if the value is not finite, before it can reach the weights."""
+        """Record this step if the value is not finite, before it can reach the weights."""
         bad = ~torch.isfinite(value.detach()) & (self._first_bad < 0)
         self._first_bad.copy_(torch.where(bad, self._now, self._first_bad))  # in place, for a step recorded as a graph
         if self.device.type == "cpu":
             self.require()
 
     def disarm(self, gradients: Iterable[Tensor]) -> None:
-        """After a bad step zeros keep the weights finite until the next look ends the run."""
+        """Replace gradients by zeros after a bad step: weights stay finite until the next check ends the run."""
         if self.device.type != "cpu":
             for gradient in gradients:
                 gradient.masked_fill_(self._first_bad >= 0, 0.0)

@@ -1,4 +1,4 @@
-"""A whole training step as one CUDA graph: recorded once, replayed with new data."""
+"""Training steps as CUDA graphs: recorded once, replayed with new data."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from common.engines.step import GanStep, StepResult
 
 WARM_UP = 3
-"""Steps run eagerly, as real ones, before recording: libraries choose their kernels, optimisers make their state."""
-MOST_GRAPHS = 4
-"""Recordings kept, each with its memory; batches of still another shape run eagerly."""
+"""Steps run eagerly before recording, in which libraries choose kernels and optimisers create their state."""
+MAX_GRAPHS = 4
+"""Recordings kept, each of which holds memory; batches of further shapes run eagerly."""
 
 
 class GraphedStep:
-    """Does what a :class:`GanStep` does, replaying it from the fourth batch of a shape on.
+    """A :class:`GanStep` that is replayed as a CUDA graph from the fourth batch of each shape on.
 
-    Tensors of the result are overwritten by the next step. The random numbers of a step are those of PyTorch's
-    generator as it is seeded before the call, as in an eager step.
+    The next step overwrites the tensors of the result. A step draws its random numbers from PyTorch's generator as it
+    is seeded before the call, like an eager step.
 
     Args:
         step: to record.
@@ -38,8 +38,8 @@ class GraphedStep:
         kind: Hashable = (self.step.method.variation, shapes)
         if kind not in self._recorded:
             self._seen[kind] = self._seen.get(kind, 0) + 1
-            if self._seen[kind] <= WARM_UP or len(self._recorded) >= MOST_GRAPHS:
-                return self._aside(batch)
+            if self._seen[kind] <= WARM_UP or len(self._recorded) >= MAX_GRAPHS:
+                return self._run_eagerly(batch)
             self._record(kind, batch)
         graph, inputs, result = self._recorded[kind]
         for name, value in batch.items():
@@ -47,8 +47,8 @@ class GraphedStep:
         graph.replay()
         return result
 
-    def _aside(self, batch: Mapping[str, Tensor]) -> StepResult:
-        """Eagerly, on the stream that will record: gradients remember the stream they were made on."""
+    def _run_eagerly(self, batch: Mapping[str, Tensor]) -> StepResult:
+        """Run on the stream that will record, since gradients keep the stream they were created on."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
             result = self.step(batch)

@@ -1,4 +1,4 @@
-"""In how many bits networks compute."""
+"""Mixed precision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context within which networks compute in a precision; ``fp32`` changes nothing.
+    """The autocast context of a precision; that of ``fp32`` changes nothing.
 
     Raises:
         ConfigError: for another than ``fp32``, ``bf16`` and ``fp16``.

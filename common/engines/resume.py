@@ -1,4 +1,4 @@
-"""What a trainer leaves behind to be resumed, and how one goes on from it."""
+"""Saving and restoring the state of a trainer, for resumed runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from common.engines.trainer import AdversarialTrainer
 
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
-"""Settings of an optimiser that say how, not what, it computes: another machine has others."""
+"""Options of an optimiser that set how its updates are computed, not their values; they depend on the machine."""
 
 
 def state_of(trainer: AdversarialTrainer) -> dict[str, Any]:
-    """Everything that a resumed run needs: tensors, numbers and strings only."""
+    """The state that a resumed run needs: tensors, numbers and strings only."""
     return {
         "iteration": trainer.state.iteration,
         "epoch_length": trainer.state.epoch_length,
@@ -33,7 +33,7 @@ def state_of(trainer: AdversarialTrainer) -> dict[str, Any]:
 
 
 def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
-    """Go on from :func:`state_of`, in the middle of an epoch too.
+    """Restore what :func:`state_of` returned, in the middle of an epoch too.
 
     Raises:
         ConfigError: where the epoch has another length, the seed is another, the moving average or the schedule was
@@ -42,15 +42,15 @@ def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
     if saved["epoch_length"] != trainer.state.epoch_length:
         raise ConfigError(
             "resume",
-            f"the run to resume has {saved['epoch_length']} steps an epoch",
+            f"the run to resume has {saved['epoch_length']} steps per epoch",
             trainer.state.epoch_length,
-            "use its data, batch_size and number of processes, or start anew with --resume false",
+            "use its data, batch_size and number of processes, or start a new run with --resume false",
         )
     now = {"seed": trainer.seed, "ema_decay": trainer.ema is not None, "schedule": len(trainer.schedulers)}
     then = {"seed": saved["seed"], "ema_decay": saved["ema"] is not None, "schedule": len(saved["schedulers"])}
     for name, value in now.items():
         if value != then[name]:
-            remedy = "set it as it was, or start anew with --resume false"
+            remedy = "set it as it was, or start a new run with --resume false"
             raise ConfigError(name, f"is {then[name]} as in the run to resume", value, remedy)
     try:
         trainer.method.load_state_dict(saved["networks"])
@@ -59,7 +59,7 @@ def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
             "resume",
             "the networks are those of the run to resume",
             "other names or shapes of weights",
-            "use its settings, or start anew with --resume false",
+            "use its settings, or start a new run with --resume false",
         ) from error
     if trainer.ema is not None:
         trainer.ema.load_state_dict(saved["ema"])
@@ -74,13 +74,13 @@ def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
 
 
 def _state_of(optimizer: Optimizer) -> dict[str, Any]:
-    """Its state with the learning rate as a number, which lies on the device where a step is recorded as a graph."""
+    """Its state with the learning rate as a number, which is a tensor where steps are replayed as a CUDA graph."""
     state = optimizer.state_dict()
     return {**state, "param_groups": [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]}
 
 
 def _restore(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
-    """Go on from :func:`_state_of`; how updates are computed remains this run's own."""
+    """Restore what :func:`_state_of` returned, except the options that depend on the machine."""
     own = [{name: group[name] for name in EXECUTION if name in group} for group in optimizer.param_groups]
     rates = [group["lr"] for group in optimizer.param_groups]
     groups = [{**group, **mine} for group, mine in zip(saved["param_groups"], own, strict=True)]

@@ -1,7 +1,8 @@
-"""Learning-rate schedules, stepped once an epoch."""
+"""Learning-rate schedules, stepped after each epoch."""
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -14,8 +15,8 @@ class ConstantThenLinear(LRScheduler):
     Args:
         optimizer: whose rates are set.
         constant_epochs: epochs at the full rate.
-        decay_epochs: epochs over which the rate falls; 0 keeps it constant for ever.
-        stage_epochs: begin anew after so many, for methods that train in stages; None: never.
+        decay_epochs: epochs over which the rate falls; 0 keeps it constant.
+        stage_epochs: restart after this many, for methods that train in stages; None: never.
     """
 
     def __init__(
@@ -26,8 +27,8 @@ class ConstantThenLinear(LRScheduler):
         self.stage_epochs = stage_epochs
         super().__init__(optimizer)
 
-    def get_lr(self) -> list:
-        """The rates of the coming epoch, one a parameter group."""
+    def get_lr(self) -> list[float | Tensor]:
+        """The rates of the next epoch, one for each parameter group."""
         epoch = self.last_epoch % self.stage_epochs if self.stage_epochs else self.last_epoch
         over = max(0, epoch + 1 - self.constant_epochs)
         factor = max(0.0, 1 - over / (self.decay_epochs + 1)) if self.decay_epochs else 1.0

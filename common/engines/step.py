@@ -1,4 +1,4 @@
-"""One training step: order of updates, precision, freezing. The only place with ``backward`` and optimiser steps."""
+"""The training step: order of updates, precision, freezing. The only place with ``backward`` and optimiser steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from common.methods.base import GanMethod, Losses
 
 
 class StepResult(NamedTuple):
-    """What a step leaves: ``pred`` (B, C, ...), every named loss and the generators' weighted sum, all detached."""
+    """Results of a step: ``pred`` (B, C, ...), every named loss and the generators' weighted sum, all detached."""
 
     pred: Tensor
     losses: Losses
@@ -36,8 +36,8 @@ class GanStep:
         device: of the networks.
         precision: ``fp32``, ``bf16`` or ``fp16`` (autocast; fp16 with a gradient scaler).
         clip_norm: largest norm of a gradient, over the generators and over the discriminators (None: off).
-        finite: notes losses and gradients that are not finite, and keeps them from the weights.
-        announce: told of forward, loss and backward as they happen.
+        finite: records losses and gradients that are not finite, and keeps them from the weights.
+        announce: called with the event of each completed forward, loss and backward.
 
     Raises:
         ConfigError: for another ``precision``.
@@ -63,11 +63,11 @@ class GanStep:
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
     def __call__(self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True) -> StepResult:
-        """Run it.
+        """Run the step.
 
         Args:
             batch: plain tensors on the device.
-            window: batches that the coming update sums.
+            window: batches accumulated in the coming update.
             last: whether this is the last of them.
         """
         with self.autocast:

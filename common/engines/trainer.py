@@ -1,9 +1,9 @@
-"""The one trainer of all methods: seeds, averaging, bookkeeping, deployed weights."""
+"""The trainer of all methods: seeds, averaging over processes, bookkeeping, deployed weights."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +33,7 @@ WITHIN_A_STEP = (
     IterationEvents.LOSS_COMPLETED,
     IterationEvents.BACKWARD_COMPLETED,
 )
-"""Events that a step recorded as a graph cannot fire."""
+"""Events that a step replayed as a CUDA graph cannot fire."""
 
 
 class AdversarialTrainer(SupervisedTrainer):
@@ -43,33 +43,33 @@ class AdversarialTrainer(SupervisedTrainer):
     each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.
 
     Every step draws its random numbers from (seed, step, process), and the sampler its order and augmentation from
-    (seed, epoch), so that an interrupted and resumed run of one process repeats an uninterrupted one. Of several
-    processes, checkpoints hold the first one's image pools and, in the midst of an epoch, batch statistics.
+    (seed, epoch), so that an interrupted and resumed run of one process repeats an uninterrupted one. With several
+    processes, checkpoints hold the image pools of the first one and, within an epoch, its batch statistics.
 
     Gradients are averaged over processes here, not by DistributedDataParallel: its reducer expects one backward pass
-    through all parameters for each forward, while a discriminator runs three times a step and is frozen in one of them.
+    through all parameters for each forward, while a discriminator runs three times in each step, once of them frozen.
 
     Args:
         device: where the networks go.
-        max_epochs: epochs in all, those before a resume included.
-        train_data_loader: gives batches with ``image``, ``label`` and ``case``; its sampler may have ``set_epoch``.
+        max_epochs: total epochs, including those before a resume.
+        train_data_loader: yields batches with ``image``, ``label`` and ``case``; its sampler may have ``set_epoch``.
         method: the networks and losses.
-        optimizer: makes an optimiser from parameters; called for the generators and for the discriminators.
-        schedule: makes a learning-rate schedule from an optimiser, stepped after each epoch; None: constant.
+        optimizer: creates an optimiser from parameters; called for the generators and for the discriminators.
+        schedule: creates a learning-rate schedule from an optimiser, stepped after each epoch; None: constant.
         precision: ``fp32``, ``bf16`` or ``fp16`` (autocast; fp16 with a gradient scaler).
-        accumulation_steps: batches whose gradients are summed before an update; the last ones of an epoch are not lost.
-            The discriminators are updated before the generators' loss of the last of them.
+        accumulation_steps: batches whose gradients are averaged for one update, fewer for the last one of an epoch.
+            The discriminators are updated before the generators' loss of the last of these batches.
         acceleration: see :class:`~common.engines.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
-            Where ``cuda_graph`` is on, tensors of ``state.output`` are overwritten by the next step.
-        ema_decay: decay a step of the moving average of the deployed network (None: off). Validation and ``model.pt``
+            Where ``cuda_graph`` is on, the next step overwrites the tensors of ``state.output``.
+        ema_decay: decay per step of the moving average of the deployed network (None: off). Validation and ``model.pt``
             use the average.
         clip_norm: largest norm of a gradient, over the generators and over the discriminators (None: off).
         seed: see above.
         train_handlers: attached after the trainer's own.
-        inferer: only for MONAI's interface; methods call their networks themselves.
+        inferer: part of MONAI's interface; methods call their networks themselves.
 
     Raises:
-        ConfigError: for another ``precision``, or where an epoch has not one batch.
+        ConfigError: for another ``precision``, or where an epoch has no batch.
         TrainingError: while running, when a loss is not finite; names the step and the cases.
     """
 
@@ -77,7 +77,7 @@ class AdversarialTrainer(SupervisedTrainer):
         self,
         device: torch.device | str,
         max_epochs: int,
-        train_data_loader: Iterable,
+        train_data_loader: Iterable[Any],
         method: GanMethod,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Callable[[Optimizer], LRScheduler] | None = None,
@@ -87,10 +87,10 @@ class AdversarialTrainer(SupervisedTrainer):
         ema_decay: float | None = None,
         clip_norm: float | None = None,
         seed: int = 0,
-        train_handlers: Sequence | None = None,
+        train_handlers: Sequence[Any] | None = None,
         inferer: Any = None,
     ) -> None:
-        device = torch.device(device)  # servers give its name
+        device = torch.device(device)  # servers pass its name
         method.to(device)
         self.acceleration = Acceleration.of(acceleration, device, optimizer, precision, accumulation_steps)
         self.ema = None
@@ -134,7 +134,7 @@ class AdversarialTrainer(SupervisedTrainer):
             self._record_steps()
 
     def _record_steps(self) -> None:
-        """Replay steps as a graph, unless a handler listens to what happens within them."""
+        """Replay steps as a CUDA graph, unless a handler listens to events within them."""
         heard = [event.value for event in WITHIN_A_STEP if self._event_handlers.get(event)]
         if heard:
             logger.warning(f"acceleration::cuda_graph: off, since a handler listens to {', '.join(heard)}")
@@ -143,7 +143,7 @@ class AdversarialTrainer(SupervisedTrainer):
 
     # ---- one step -----------------------------------------------------------------------------------------------
 
-    def _iteration(self, engine: AdversarialTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:  # type: ignore[override]
+    def _iteration(self, engine: SupervisedTrainer, batchdata: Mapping[str, Any]) -> dict[str, Tensor | None]:
         step = self.state.iteration
         torch.manual_seed(derive(self.seed, step, devices.rank()))
         self.finite.begin(step, batchdata.get("case", "a batch without case names"))
@@ -154,25 +154,26 @@ class AdversarialTrainer(SupervisedTrainer):
         if last and self.ema is not None:
             self.ema.update_parameters(self.method.deployed)
         self._record({**result.losses, CommonKeys.LOSS.value: result.total})
-        self.state.output = {
+        output = {
             CommonKeys.IMAGE: batch["image"],
             CommonKeys.LABEL: batch.get("label"),
             CommonKeys.PRED: result.pred,
             CommonKeys.LOSS: result.total,
             **result.losses,
         }
+        self.state.output = output
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return self.state.output
+        return output
 
     def _to_device(self, batchdata: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Plain tensors on the device; MONAI's MetaTensor would cost time in every operation."""
+        """Plain tensors on the device, since MONAI's MetaTensor slows down every operation."""
         tensors = {key: value for key, value in batchdata.items() if isinstance(value, Tensor)}
         plain = {key: value.as_tensor() if hasattr(value, "as_tensor") else value for key, value in tensors.items()}
         placed = {key: value.to(self.state.device, non_blocking=True) for key, value in plain.items()}
         return {key: self.acceleration.laid_out(value) for key, value in placed.items()}
 
     def _window(self) -> tuple[int, bool]:
-        """Batches that the coming update sums, fewer at the end of an epoch, and whether this is the last of them."""
+        """Batches accumulated in the coming update, fewer at the end of an epoch, and whether this is the last one."""
         now = (self.state.iteration - 1) % self.state.epoch_length
         first = now - now % self.accumulation_steps
         size = min(self.accumulation_steps, self.state.epoch_length - first)
@@ -181,7 +182,7 @@ class AdversarialTrainer(SupervisedTrainer):
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
     def _record(self, losses: Mapping[str, Tensor]) -> None:
-        # plain names, since a checkpoint holds no enumerations; 32 bits, since sums of bfloat16 stop growing
+        # plain names, since a checkpoint holds no enumerations; float32, since sums in bfloat16 stop growing
         for name, loss in losses.items():
             self.loss_sums[name] = self.loss_sums.get(name, 0) + loss.float()
 
@@ -195,9 +196,9 @@ class AdversarialTrainer(SupervisedTrainer):
         self.finite.require()
         averaged = self.ema.module.buffers() if self.ema is not None else ()
         own = (*self.method.generators.buffers(), *self.method.discriminators.buffers())
-        devices.average([*own, *averaged])  # each process gathered its own batch statistics
+        devices.average([*own, *averaged])  # each process has its own batch statistics
         devices.average(self.loss_sums.values())
-        # anew each epoch: a later stage may have other losses
+        # replaced rather than updated: a later stage may have other losses
         self.state.metrics = {name: float(total) / self.state.epoch_length for name, total in self.loss_sums.items()}
         self.state.metrics["learning_rate"] = float(self.optimizers["generators"].param_groups[0]["lr"])
         self.loss_sums = {}
@@ -207,8 +208,8 @@ class AdversarialTrainer(SupervisedTrainer):
     # ---- deployment and resume ----------------------------------------------------------------------------------
 
     @contextmanager
-    def deployed_weights(self):
-        """Within, the deployed network has the weights of deployment: its moving average where that is on."""
+    def deployed_weights(self) -> Iterator[nn.Module]:
+        """Context in which the deployed network has the weights of deployment: its moving average where that is on."""
         if self.ema is None:
             yield self.method.deployed
             return
@@ -220,15 +221,15 @@ class AdversarialTrainer(SupervisedTrainer):
             self.method.deployed.load_state_dict(own)
 
     def load_deployed(self, weights: Mapping[str, Tensor]) -> None:
-        """Give the deployed network and its moving average these weights, as a stage does that builds on an earlier."""
+        """Load weights into the deployed network and its moving average, such as the best ones of an earlier stage."""
         self.method.deployed.load_state_dict(weights)
         if self.ema is not None:
             self.ema.module.load_state_dict(weights)
 
     def state_to_save(self) -> dict[str, Any]:
-        """Everything that a resumed run needs: tensors, numbers and strings only."""
+        """The state that a resumed run needs: tensors, numbers and strings only."""
         return resume.state_of(self)
 
     def load_saved_state(self, saved: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state_to_save`, in the middle of an epoch too (:func:`common.engines.resume.restore`)."""
+        """Restore what :meth:`state_to_save` returned, in the middle of an epoch too."""
         resume.restore(self, saved)

@@ -13,7 +13,8 @@ import torch
 from common.data.datalist import Item
 from common.data.layouts.folders import REGIONS
 from common.errors import DataError
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.grids import same_grid, show_grid
+from common.io import VolumeReader
 from common.transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)
@@ -43,17 +44,17 @@ class Case:
 
 
 def load_case(
-    item: Item, head_threshold: float | None, loader: LoadVolumed | None = None, standardise: bool = False
+    item: Item, head_threshold: float | None, reader: VolumeReader | None = None, standardise: bool = False
 ) -> Case:
     """Read a case; without a mask file, the mask is the head found in the truth, else in the source.
 
     With ``standardise`` source and truth become z-scores inside the head found in the source, as in training (see
-    :class:`common.transforms.StandardiseHeadd`). ``loader`` reads the files as in training.
+    :class:`common.transforms.StandardiseHeadd`). ``reader`` reads the files as in training.
 
     Raises:
         DataError: where a volume cannot be used or lies on another grid than the source.
     """
-    loaded: Any = (loader or LoadVolumed(VOLUMES, allow_missing_keys=True))(dict(item))  # type: ignore[arg-type]
+    loaded: Any = LoadVolumed(VOLUMES, reader, allow_missing_keys=True)(dict(item))  # type: ignore[arg-type]
     affine = np.asarray(loaded["image"].affine)
     there = {key: np.asarray(loaded[key][0]) for key in VOLUMES if key in item}
     source, truth = there["image"], there.get("label")
@@ -101,7 +102,5 @@ def require_grid(
     Raises:
         DataError: showing both shapes and affines.
     """
-    own = np.asarray(own)
-    if tuple(shape) != tuple(wanted) or grid_distance_mm(tuple(wanted), own, affine) > GRID_TOLERANCE_MM:
-        rule = f"has the source's grid, shape {tuple(wanted)}, affine {show_affine(affine)}"
-        raise DataError(name, rule, f"shape {tuple(shape)}, affine {show_affine(own)}", remedy)
+    if not same_grid(shape, own, wanted, affine):
+        raise DataError(name, f"has the source's grid, {show_grid(wanted, affine)}", show_grid(shape, own), remedy)

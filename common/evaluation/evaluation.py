@@ -18,13 +18,13 @@ from tqdm import tqdm
 from common import checkpoints
 from common.data.datalist import Item
 from common.errors import DataError
-from common.evaluation.cases import VOLUMES, Case, fitted_line, load_case
+from common.evaluation.cases import Case, fitted_line, load_case
 from common.evaluation.methods import EvaluatedMethod, variant, variants
 from common.evaluation.pictures import Pictures
 from common.handlers import LOG_NAME
+from common.io import VolumeReader
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
-from common.settings import running_config
-from common.transforms import LoadVolumed
+from common.running_config import running_config
 
 logger = logging.getLogger(__name__)
 COPY = "copy_input"
@@ -63,13 +63,8 @@ class Evaluation:
         section: which cases; ``test``.
         panel_cases: how many cases the report shows pictures of, of the first few the variants' too. Their volumes are
             held in memory until it is written.
-        nan_fill: replaces voxels that are not finite, as in training.
+        reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
-        channels: of a source that is one file, as in training.
-        resample: bring files on other grids onto the source's, as in training.
-        series: of folders with DICOM, as in training; see :class:`common.transforms.LoadVolumed`.
-        phase: likewise.
-        resample_tilt: likewise.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -91,13 +86,8 @@ class Evaluation:
     show_residual: bool = False
     section: str = "test"
     panel_cases: int = 12
-    nan_fill: float | None = None
+    reader: VolumeReader | None = None
     standardise: bool = False
-    channels: int | None = None
-    resample: bool = False
-    series: str | Sequence[str] | None = None
-    phase: int | None = None
-    resample_tilt: bool = False
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
@@ -152,10 +142,7 @@ class Evaluation:
         return fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:
-        names = ("nan_fill", "channels", "resample", "series", "phase", "resample_tilt")
-        reading = {name: getattr(self, name) for name in names}
-        loader = LoadVolumed(VOLUMES, allow_missing_keys=True, **reading)  # type: ignore[arg-type]
-        return load_case(item, self.head_threshold, loader, self.standardise)
+        return load_case(item, self.head_threshold, self.reader, self.standardise)
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
         volumes = {"pred": prediction, **case.volumes()}

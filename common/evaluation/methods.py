@@ -18,7 +18,7 @@ from common import checkpoints
 from common.errors import CheckpointError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import RUN_NAME
-from common.settings import running_config
+from common.running_config import running_config
 
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""

@@ -1,4 +1,4 @@
-"""Handlers of the trainer and of evaluators: the run on disk, progress, validation, stages, weights."""
+"""Handlers of the trainer and of evaluators: run folder, progress, validation, stages, weights."""
 
 from common.handlers.batch_statistics import EpochStatistics
 from common.handlers.progress import Progress

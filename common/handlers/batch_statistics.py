@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation where batches are small and unlike each other."""
+"""Running statistics of batch normalisation, averaged over an epoch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from common.engines.trainer import AdversarialTrainer
 
 
 class EpochStatistics:
-    """Handler by which batch normalisation keeps the mean over all batches of an epoch, not that of the last ten or so.
+    """Handler that averages the running statistics of batch normalisation over all batches of an epoch.
 
-    PyTorch's moving average forgets at a rate of a tenth a batch. Where a batch is two patches of one simulated head
-    each, what it remembers is those last heads, and inference suffers (Wu and Johnson 2021). Costs nothing: the mean is
-    gathered while training, over weights that hardly move any more in an epoch at the end of its schedule.
+    PyTorch's moving average with momentum 0.1 holds about the last ten batches. Where each of them is two patches of
+    one simulated head, it describes those few heads, and inference suffers (Wu and Johnson 2021). The mean needs no
+    further pass over the data: it is taken during training, at whose end the weights hardly change within an epoch.
     """
 
     def attach(self, engine: AdversarialTrainer) -> None:
@@ -23,12 +23,12 @@ class EpochStatistics:
         engine.add_event_handler(Events.EPOCH_STARTED, self.forget)
 
     def gather(self, engine: AdversarialTrainer) -> None:
-        """From now on every batch counts alike."""
+        """Give all batches the same weight from now on."""
         for layer in _layers(engine.method.deployed):
             layer.momentum = None
 
     def forget(self, engine: AdversarialTrainer) -> None:
-        """Begin anew with each epoch, but not where one is resumed in its midst."""
+        """Reset the statistics at the start of an epoch, but not in the middle of a resumed one."""
         if engine.state.iteration % engine.state.epoch_length == 0:
             for layer in _layers(engine.method.deployed):
                 layer.reset_running_stats()

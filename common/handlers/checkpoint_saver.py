@@ -1,4 +1,4 @@
-"""Checkpoints written while the training goes on."""
+"""Asynchronous writing of checkpoints."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.utils import _pytree
 from common import checkpoints
 
 
-class Saver:
-    """Copies what is to be saved and writes the copy in a thread of its own, one checkpoint at a time.
+class AsyncSaver:
+    """Writes checkpoints in a background thread, one at a time, from copies in main memory.
 
-    The copy lies in the computer's memory, as large as the checkpoint; a next one waits until it is written.
+    A copy is as large as the checkpoint; the next one waits until it is written.
     """
 
     def __init__(self) -> None:
@@ -24,20 +24,20 @@ class Saver:
         self._writing: Future[None] | None = None
 
     def save(self, content: Mapping[str, Any], path: Path) -> None:
-        """Write as :func:`common.checkpoints.save` does, but return once the copy is made.
+        """Write as :func:`common.checkpoints.save` does, but return when the copy is made.
 
         Raises:
-            OutputError: where the checkpoint before could not be written.
+            OutputError: where the previous checkpoint could not be written.
         """
         self.settle()
         copied = _pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().to("cpu", copy=True), dict(content))
         self._writing = self._thread.submit(checkpoints.save, copied, path)
 
     def settle(self) -> None:
-        """Wait until nothing is being written.
+        """Wait until the last checkpoint is written.
 
         Raises:
-            OutputError: where it could not be.
+            OutputError: where it could not be written.
         """
         if self._writing is not None:
             writing, self._writing = self._writing, None

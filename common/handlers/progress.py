@@ -1,11 +1,12 @@
-"""How far a run is: a bar on the terminal, and events for TensorBoard."""
+"""Progress of a run: a bar on the terminal, and TensorBoard events."""
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 
 from ignite.engine import Events
-from monai.handlers import TensorBoardStatsHandler, from_engine
+from monai.handlers import TensorBoardStatsHandler
 from monai.utils import CommonKeys
 from tqdm import tqdm
 
@@ -18,7 +19,7 @@ class Progress:
 
     Args:
         run_dir: receives ``events/`` for TensorBoard.
-        tensorboard: whether to write them (loss a step, metrics an epoch).
+        tensorboard: whether to write them (the loss of each step, the metrics of each epoch).
     """
 
     def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
@@ -33,8 +34,8 @@ class Progress:
             engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
             engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self._bar.close())
             if self.tensorboard:
-                loss = from_engine(CommonKeys.LOSS)
-                TensorBoardStatsHandler(log_dir=str(Path(self.run_dir, "events")), output_transform=loss).attach(engine)
+                events = str(Path(self.run_dir, "events"))
+                TensorBoardStatsHandler(log_dir=events, output_transform=itemgetter(CommonKeys.LOSS)).attach(engine)
 
     def _open(self, engine: AdversarialTrainer) -> None:
         state = engine.state

@@ -1,4 +1,4 @@
-"""A run's folder: what is written when, what is moved aside, and how a run goes on."""
+"""The folder of a run: checkpoints, log, settings, earlier runs, resume."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import logging
 import math
 import shutil
 import signal
+from collections.abc import Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import monai
+import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
@@ -18,10 +21,10 @@ from common import checkpoints, devices
 from common.engines import AdversarialTrainer
 from common.errors import CheckpointError, OutputError
 from common.files import remove_unfinished, write_text, write_whole
-from common.handlers.checkpoint_saver import Saver
+from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
-from common.handlers.signals import EndSignals
-from common.settings import running_config
+from common.handlers.signals import TerminationSignals
+from common.running_config import running_config
 
 logger = logging.getLogger(__name__)
 LOG_NAME = "log.csv"
@@ -29,21 +32,21 @@ RUN_NAME = "run.json"
 
 
 def run_dir(output_dir: str, variant: str = "") -> str:
-    """Where a run lives: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method."""
+    """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method."""
     return str(Path(output_dir, "variants", variant) if variant else Path(output_dir))
 
 
 class RunFolder:
-    """Handler of the trainer that keeps the run on disk; attach it after the validation.
+    """Handler that writes a training run to disk; attach it after the validation.
 
     Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
-    ``models/last_checkpoint.pt`` (after each epoch, and in its midst on SIGTERM or SIGINT), ``log.csv`` (a row an
-    epoch) and ``run.json`` (the configuration and versions). A new run moves the one it finds to ``models/previous``.
+    ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for each
+    epoch) and ``run.json`` (configuration and versions). A new run moves an earlier one to ``models/previous``.
 
     Args:
         run_dir: see :func:`run_dir`.
         validator: its key metric decides what is best (``metric_cmp_fn``).
-        resume: go on with the run in ``run_dir`` rather than start anew.
+        resume: continue the run in ``run_dir`` instead of starting a new one.
     """
 
     def __init__(self, run_dir: str, validator: Evaluator, resume: bool = False) -> None:
@@ -52,14 +55,14 @@ class RunFolder:
         self.validator = validator
         self.resume = resume
         self.lock = RunLock(self.root, self.models)
-        self.signals = EndSignals()
-        self.saver = Saver()
+        self.signals = TerminationSignals()
+        self.saver = AsyncSaver()
         self._rows: list[dict[str, Any]] = []
 
     def attach(self, engine: AdversarialTrainer) -> None:
         """Follow ``engine`` from its start to its end."""
         engine.add_event_handler(Events.STARTED, self.start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.leave_if_asked)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.exit_on_signal)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
         engine.add_event_handler(Events.COMPLETED, self.complete)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.fail)
@@ -67,16 +70,16 @@ class RunFolder:
     # ---- start --------------------------------------------------------------------------------------------------
 
     def start(self, engine: AdversarialTrainer) -> None:
-        """Lock the folder, move or resume what it holds, and catch the signals that end a job."""
+        """Lock the folder, move or resume the run that it holds, and record termination signals."""
         last = self.models / checkpoints.RESUME_NAME
         if self.resume and not last.is_file():
-            remedy = "start anew with --resume false"
+            remedy = "start a new run with --resume false"
             raise CheckpointError(str(last), "exists, to resume from it", "no such file", remedy)
         if devices.rank() == 0:
             self.lock.acquire()
             remove_unfinished(self.models)
             if not self.resume:
-                self._set_previous_aside()
+                self._move_previous()
         devices.barrier()
         if self.resume:
             self._restore(engine, last)
@@ -85,10 +88,10 @@ class RunFolder:
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self.signals.catch()
 
-    def _set_previous_aside(self) -> None:
+    def _move_previous(self) -> None:
         """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``.
 
-        What the bundle ships is no run and stays. In a release, whose weights are the ``model.pt``, all goes.
+        Weights that the bundle ships are no run and stay. In a release, whose weights are ``model.pt``, all are moved.
         """
         shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
         held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
@@ -101,12 +104,9 @@ class RunFolder:
             if path != incoming:
                 shutil.move(str(path), incoming / path.name)
         aside = incoming.rename(self.models / "previous")
-        logger.warning(f"{self.root} held a run: moved to {aside} (--resume true goes on with a run)")
+        logger.warning(f"{self.root} held a run: moved to {aside} (--resume true continues a run)")
 
     def _write_settings(self) -> None:
-        import monai
-        import torch
-
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
         write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
 
@@ -114,7 +114,7 @@ class RunFolder:
         saved = checkpoints.load(last)
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
             found = f"a file without {', '.join(missing)}"
-            raise CheckpointError(str(last), "is the checkpoint of a run", found, "start anew with --resume false")
+            raise CheckpointError(str(last), "is the checkpoint of a run", found, "start a new run with --resume false")
         engine.load_saved_state(saved["trainer"])
         self.validator.state.best_metric = saved["best_metric"]
         self.validator.state.best_metric_epoch = saved["best_metric_epoch"]
@@ -124,7 +124,7 @@ class RunFolder:
     # ---- while training -----------------------------------------------------------------------------------------
 
     def complete_epoch(self, engine: AdversarialTrainer) -> None:
-        """Log the epoch and save the checkpoint, then leave if a signal asked for it."""
+        """Log the epoch and save the checkpoint, then exit if a signal was received."""
         row = {"epoch": engine.state.epoch, **engine.state.metrics}
         if self.validator.state.metrics and self.validator.state.epoch == engine.state.epoch:
             row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
@@ -134,10 +134,10 @@ class RunFolder:
                 self._save_weights(engine)
             self._write_log()
             self._save(engine)
-        self._leave(engine)
+        self._exit_if_signalled(engine)
 
     def keep_best(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
-        """After a validation: write ``model.pt`` if it was the best so far."""
+        """Write ``model.pt`` after a validation that was the best so far."""
         state = validator.state
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
             state.best_metric_epoch = -1
@@ -147,7 +147,7 @@ class RunFolder:
 
     def _validates(self) -> bool:
         """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
-        return bool(len(self.validator.data_loader))  # type: ignore[arg-type]
+        return bool(len(cast(Sized, self.validator.data_loader)))
 
     def _save_weights(self, engine: AdversarialTrainer) -> None:
         with engine.deployed_weights():
@@ -155,20 +155,20 @@ class RunFolder:
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
                 checkpoints.save(weights, self.models / f"{name}.pt")
 
-    def leave_if_asked(self, engine: AdversarialTrainer) -> None:
-        """In the midst of an epoch, save and leave when a signal asked for it; at its end it is completed first."""
+    def exit_on_signal(self, engine: AdversarialTrainer) -> None:
+        """Save and exit within an epoch after a signal; one in its last step is handled when the epoch is complete."""
         done = engine.state.iteration % engine.state.epoch_length
         if self.signals.received is not None and done and done % engine.accumulation_steps == 0:
             engine.finite.require()
             if devices.rank() == 0:
                 self._save(engine)
-            self._leave(engine)
+            self._exit_if_signalled(engine)
 
-    def _leave(self, engine: AdversarialTrainer) -> None:
+    def _exit_if_signalled(self, engine: AdversarialTrainer) -> None:
         if (number := self.signals.received) is not None:
             self.saver.settle()
             name = signal.Signals(number).name
-            logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true goes on from there")
+            logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true continues from there")
             self.release()
             raise SystemExit(128 + number)
 
@@ -196,19 +196,19 @@ class RunFolder:
     # ---- end ----------------------------------------------------------------------------------------------------
 
     def complete(self, engine: AdversarialTrainer) -> None:
-        """Wait for the last checkpoint, then give signals and lock back."""
+        """Wait for the last checkpoint, then restore the signal handlers and release the lock."""
         try:
             self.saver.settle()
         finally:
             self.release()
 
     def release(self) -> None:
-        """Give signals and lock back."""
-        self.signals.give_back()
+        """Restore the signal handlers and release the lock."""
+        self.signals.restore()
         self.lock.release()
 
     def fail(self, engine: AdversarialTrainer, error: BaseException) -> None:
-        """Release and let the error go on."""
+        """Release the folder and raise the error again."""
         try:
             self.saver.settle()
         except OutputError as other:

@@ -1,4 +1,4 @@
-"""Progress of a cascade's training from stage to stage."""
+"""Stage transitions in the training of a cascade."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 class Stages:
-    """Handler that leads a :class:`StagedMethod` from stage to stage; attach it before the run's folder.
+    """Handler that moves a :class:`StagedMethod` from stage to stage; attach it before the run's folder.
 
-    Each stage is trained for ``epochs``. Where the next begins, the best weights of the one before are taken, the
-    search for the best validation begins anew, and the whole training volumes are stitched for it (kept in memory:
-    4 bytes a voxel of every case). A resumed run stitches them again, from the same weights.
+    Each stage is trained for ``epochs``. The next one starts from the best weights of the stage before, its best
+    validation is searched for again, and its context is inferred on the whole training volumes (kept in memory:
+    4 bytes for each voxel of every case). A resumed run infers it again, from the same weights.
 
     Args:
-        dataset: of the training patches; receives the stitched volumes.
+        dataset: of the training patches; receives the inferred volumes.
         inferer: stitches a whole volume through the stages in use.
-        validator: whose best metric is forgotten at each change.
+        validator: its best metric is reset at each transition.
         run_dir: holds ``models/model.pt``.
         epochs: of every stage.
     """
@@ -66,25 +66,25 @@ class Stages:
         """Enter the stage that this epoch belongs to.
 
         Raises:
-            ConfigError: where a resumed run has other epochs a stage, and is not in its last.
+            ConfigError: where a resumed run has another number of epochs per stage, and is not in its last one.
         """
         method = self._method(engine)
         stage = (engine.state.epoch - 1) // self.epochs
         if engine.state.iteration == 0:
             method.enter(0)
-        known = int(method.stage_epochs)  # type: ignore[arg-type]
-        in_use = int(method.cascade.in_use)  # type: ignore[arg-type]
-        longer = in_use == stage + 1 == len(method.methods)  # the last stage alone may go on for more epochs
+        known, in_use = int(method.stage_epochs), int(method.cascade.in_use)
+        longer = in_use == stage + 1 == len(method.methods)  # only the last stage may be continued for more epochs
         if known not in (0, self.epochs) and not longer:
             rule = f"is {known} for each stage, as in the run to resume"
-            raise ConfigError("max_epochs", rule, self.epochs, "set it as it was, or start anew with --resume false")
-        method.stage_epochs.fill_(self.epochs)  # type: ignore[operator]
+            remedy = "set it as it was, or start a new run with --resume false"
+            raise ConfigError("max_epochs", rule, self.epochs, remedy)
+        method.stage_epochs.fill_(self.epochs)
         if in_use <= stage:
-            # not so where a resumed checkpoint has taken the step already
+            # a checkpoint saved after this transition has the stage in use already
             devices.barrier()
             engine.load_deployed(self._best_of(method.cascade, stage))
             self.validator.state.best_metric_epoch = -1
-            logger.info(f"stage {stage + 1} of {len(method.methods)} begins, on the best weights of stage {stage}")
+            logger.info(f"stage {stage + 1} of {len(method.methods)} starts from the best weights of stage {stage}")
         if stage and self._stitched != stage:
             method.enter(stage - 1)
             self._stitch(engine)
@@ -92,18 +92,18 @@ class Stages:
         method.enter(stage)
 
     def _best_of(self, cascade: Cascade, stage: int) -> dict[str, Tensor]:
-        """The cascade's weights with the best ones of the stages before; a run that died may have saved later ones."""
+        """The cascade's weights with the best ones of the earlier stages; a killed run may have saved more."""
         later = tuple(f"stages.{number}." for number in range(stage, len(cascade.stages)))
         best = checkpoints.load(self.weights)
         kept = {name: value for name, value in best.items() if not name.startswith((*later, "in_use"))}
         return {**cascade.state_dict(), **kept}
 
     def complete_epoch(self, engine: AdversarialTrainer) -> None:
-        """Log the stage beside the losses."""
+        """Log the stage with the losses."""
         engine.state.metrics["stage"] = self._method(engine).stage + 1
 
     def _stitch(self, engine: AdversarialTrainer) -> None:
-        """Give the dataset what the stages in use make of every whole volume."""
+        """Give the dataset the output of the stages in use on every whole volume."""
         device: Any = engine.state.device
         network = self._method(engine).cascade.eval()
         cases = tqdm(range(len(self.dataset.shapes)), desc="stitching the stage before", unit="case", leave=False)

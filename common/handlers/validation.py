@@ -1,9 +1,11 @@
-"""When a trainer validates, and on which weights."""
+"""Validation during training, on the weights of deployment."""
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
@@ -11,30 +13,30 @@ from common.engines.trainer import AdversarialTrainer
 
 
 class Validation(ValidationHandler):
-    """MONAI's validation handler, run on the weights that would be deployed (the moving average where that is on).
+    """MONAI's validation handler on the weights that would be deployed (the moving average where that is on).
 
-    Validates after every ``interval`` epochs, and after the last, so that each run ends with a ``model.pt``.
+    Validates after every ``interval`` epochs and after the last one, so that each run ends with a ``model.pt``.
 
     Args:
         interval: in epochs.
         validator: the evaluator.
-        stage_epochs: of a method that trains in stages: validates after the last epoch of each, too.
+        stage_epochs: epochs of each stage of a method that trains in stages; validates after the last of them, too.
     """
 
     def __init__(self, interval: int, validator: Evaluator, stage_epochs: int | None = None) -> None:
         super().__init__(interval, validator)
         self.stage_epochs = stage_epochs
 
-    def attach(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
+    def attach(self, engine: Engine) -> None:
         """Follow ``engine``."""
 
-        def due(engine: AdversarialTrainer, epoch: int) -> bool:
+        def due(engine: Engine, epoch: int) -> bool:
             last = epoch == engine.state.max_epochs or self.stage_epochs and epoch % self.stage_epochs == 0
             return epoch % self.interval == 0 or bool(last)
 
         engine.add_event_handler(Events.EPOCH_COMPLETED(event_filter=due), self)
 
-    def __call__(self, engine: AdversarialTrainer) -> None:  # type: ignore[override]
-        """Validate now; whole volumes of many shapes are not compiled for."""
-        with engine.deployed_weights(), torch.compiler.set_stance("force_eager"):
+    def __call__(self, engine: Engine) -> None:
+        """Validate now, without compilation, since whole volumes have many shapes."""
+        with cast(AdversarialTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
             super().__call__(engine)

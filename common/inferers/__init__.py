@@ -1,4 +1,4 @@
-"""Stitching: networks of small inputs applied to whole volumes."""
+"""Inferers: networks of slices or patches applied to whole volumes."""
 
 from common.inferers.cascade import CascadeInferer
 from common.inferers.patches import PatchStitchingInferer

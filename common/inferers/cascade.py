@@ -1,4 +1,4 @@
-"""Whole volumes through a cascade, each stage stitched before the next one sees it."""
+"""Cascade inference on whole volumes, each stage stitched before the next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from common.errors import DataError
 class CascadeInferer(Inferer):
     """Stitches the stages of a :class:`common.networks.cascade.Cascade` one after the other.
 
-    A stage sees, beside the source, the whole image that the one before made: at the edge of a patch its context comes
-    from the neighbouring patches too, which a cascade applied patch by patch cannot have.
+    A stage takes the source and the whole output of the stage before: at the edge of a patch its context includes the
+    neighbouring patches, unlike in a cascade applied patch by patch.
 
     Args:
-        inferer: stitches one network over one volume.
+        inferer: applies one network to whole volumes.
     """
 
     def __init__(self, inferer: Inferer) -> None:
@@ -32,12 +32,12 @@ class CascadeInferer(Inferer):
         Raises:
             DataError: for another number of channels than the network takes.
         """
-        stages: Any = network.stages  # type: ignore[attr-defined]
-        wanted = network.in_channels  # type: ignore[attr-defined]
-        if inputs.shape[1] != wanted:
-            rule, remedy = f"has the {wanted} channels of the network", "correct source, or train with these channels"
-            raise DataError("source", rule, inputs.shape[1], remedy)
-        output = self.inferer(inputs, stages[0], *args, **kwargs)
-        for stage in list(stages)[1 : int(network.in_use)]:  # type: ignore[attr-defined]
+        cascade: Any = network
+        if inputs.shape[1] != cascade.in_channels:
+            rule = f"has the {cascade.in_channels} channels of the network"
+            raise DataError("source", rule, inputs.shape[1], "correct source, or train with these channels")
+        first, *others = list(cascade.stages)[: int(cascade.in_use)]
+        output: Tensor = self.inferer(inputs, first, *args, **kwargs)
+        for stage in others:
             output = self.inferer(torch.cat([inputs, output.to(inputs.device)], dim=1), stage, *args, **kwargs)
         return output

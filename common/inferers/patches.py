@@ -1,10 +1,11 @@
-"""Stitching of patches: a 3-D network over whole volumes through overlapping windows."""
+"""Sliding-window inference of 3-D networks on whole volumes."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
@@ -20,12 +21,12 @@ BLENDINGS = ("constant", "gaussian")
 
 
 class PatchStitchingInferer(Inferer):
-    """A 3-D network over whole volumes through overlapping windows, with the memory of one batch of windows.
+    """A 3-D network on whole volumes in overlapping windows, with the memory of one batch of windows.
 
     ``faithful`` cuts windows of ``roi_size`` every ``stride`` voxels and averages the overlapping predictions: with 32
     and 8 the stitching of Nie et al. 2018. ``fast`` takes the whole volume in one pass where ``max_voxels`` allows, or
-    else the largest windows that do, overlapping so far that the result is that of one pass. Networks trained on
-    patches answer a little differently in the two: a small window shows them more of the zeros around it.
+    else the largest windows that do, overlapping so far that the result is that of one pass. The results of the two
+    modes differ a little for networks trained on patches: a small window has more zero padding around it.
 
     Args:
         mode: faithful or fast.
@@ -35,13 +36,13 @@ class PatchStitchingInferer(Inferer):
         blending: in mode faithful ``constant`` averages, ``gaussian`` weighs centres more.
         receptive_field: of the network in voxels, for mode fast; 59 is that of the generator of Nie et al. 2018. A
             smaller number than the network's leaves seams where a volume takes several windows.
-        max_voxels: that the network may see at once, which bounds its memory: a layer of 64 channels holds 256 bytes
-            of each, and a few layers live at a time.
-        cval: what lies outside a volume, in the network's intensity range; null for each channel's minimum in that
-            volume, its background.
+        max_voxels: largest input of the network, which bounds its memory: a layer of 64 channels holds 256 bytes
+            of each, and a few layers are held at a time.
+        cval: value of the padding, in the network's intensity range; null for each channel's minimum in that volume,
+            its background.
         batch_size: windows of mode faithful at a time, fewer where ``max_voxels`` asks.
         multiple_of: windows are multiples of this, 2 ** depth for a U-Net.
-        accumulator: device of the float32 sums and of the result, ``cpu`` where the volumes are too large for the
+        accumulator: device of the float32 sums and of the result: ``cpu`` where the volumes are too large for the
             network's device; null for that of the input.
         progress: whether to show a bar.
 
@@ -97,7 +98,7 @@ class PatchStitchingInferer(Inferer):
         return Cut(size, self.roi_size, self.stride)
 
     def windows(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
-        """The windows over a volume (X, Y, Z), in voxels of the padded volume, in the order they are seen."""
+        """The windows over a volume (X, Y, Z), in voxels of the padded volume, in the order of inference."""
         return self.cut(shape).windows()
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: object, **kwargs: object) -> Tensor:
@@ -122,35 +123,38 @@ class PatchStitchingInferer(Inferer):
                 return outputs
 
             stitch = self._average if self.mode == "faithful" else self._assemble
-            outputs = stitch(padded, cut, predict)[(..., *inside)]  # type: ignore[index]
-        # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
+            outputs = stitch(padded, cut, predict)[inside]
+        # the geometry is kept, since Invertd leaves a plain tensor as it is, with only a warning
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32, device=outputs.device)[0]
 
     def _average(self, volumes: Tensor, cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
         """Weighted means of all windows' predictions; MONAI sums in the type of its input, float32 here."""
 
         def predict(patches: Tensor) -> Tensor:
-            # a copy, since MONAI weighs it in place, which must reach neither the input nor what the network keeps
+            # a copy, since MONAI weights it in place, which must change neither the input nor the network's own tensors
             return network(patches).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
         batch_size = max(1, min(self.batch_size, self.max_voxels // math.prod(cut.roi)))
         # half a voxel keeps rounding from turning the stride into the next smaller one
         overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(cut.stride, cut.roi, strict=True)]
-        return sliding_window_inference(  # type: ignore[return-value]
+        stitched = sliding_window_inference(
             volumes, cut.roi, batch_size, predict, overlap, self.blending, device=self.accumulator
         )
+        return cast(Tensor, stitched)
 
     def _assemble(self, volumes: Tensor, cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
-        """Windows side by side without their halos; weights alike for all windows, as MONAI's are, cannot do that."""
+        """Windows without their halos, which a border does not have; MONAI's weights are the same for all windows."""
         total: Tensor | None = None
         for case, window in itertools.product(range(len(volumes)), cut.windows()):
-            outputs = network(volumes[(slice(case, case + 1), slice(None), *window)])[0]
+            seen = (slice(case, case + 1), slice(None), *window)
+            outputs = network(volumes[seen])[0]
             if total is None:
                 shape = (len(volumes), len(outputs), *cut.size)
                 total = torch.empty(shape, dtype=torch.float32, device=self.accumulator or outputs.device)
             kept = core(window, cut.size, self.halo)
             within = (slice(k.start - w.start, k.stop - w.start) for k, w in zip(kept, window, strict=True))
-            total[(case, slice(None), *kept)] = outputs[(slice(None), *within)]
+            place, part = (slice(None), *kept), (slice(None), *within)
+            total[case][place] = outputs[part]
         assert total is not None
         return total
 

@@ -1,8 +1,9 @@
-"""Stitching of slices: a 2-D network over all slices of a volume, or over windows inside them."""
+"""Slice-wise inference of 2-D networks on whole volumes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
@@ -18,7 +19,7 @@ PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
 def plane_axis(plane: str) -> int:
-    """The spatial axis of an RAS volume along which the slices of a plane follow each other.
+    """The spatial axis of an RAS volume that is normal to a plane.
 
     Raises:
         ConfigError: for another name than sagittal, coronal, axial.
@@ -29,7 +30,7 @@ def plane_axis(plane: str) -> int:
 
 
 def odd_neighbours(neighbours: int) -> int:
-    """The number of slices a slab, which has a central one.
+    """The number of slices in a slab, checked to be odd so that there is a central one.
 
     Raises:
         ConfigError: for a number that is even or not positive.
@@ -40,13 +41,13 @@ def odd_neighbours(neighbours: int) -> int:
 
 
 def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
-    """Slices with their neighbours as channels; beyond the ends the outermost slice repeats.
+    """Slices with their neighbours as channels; beyond the ends the outermost slice is repeated.
 
     Args:
         volume: (C, X, Y, Z).
         axis: spatial axis of the slices, 0 to 2.
-        neighbours: slices a slab, odd; 1 is the slice alone.
-        centres: the central slices wanted.
+        neighbours: slices in a slab, odd; 1 is the slice alone.
+        centres: the central slices.
 
     Returns:
         (len(centres), C * neighbours, H, W); channel ``c * neighbours + k`` is channel c of slice
@@ -59,21 +60,21 @@ def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
 
 
 class PlaneInferer(Inferer):
-    """A 2-D network over all slices of a volume, batched, with the memory of one batch of slices.
+    """A 2-D network on all slices of a volume, batched, with the memory of one batch of slices.
 
-    Each slice is seen whole, padded to what the network's depth asks, or through overlapping windows inside the plane.
+    Each slice is taken whole, padded to a multiple for the network's depth, or in overlapping windows in its plane.
     A network that returns as many channels as the slab has slices predicts the whole slab, and the overlapping
     predictions of each slice are averaged; otherwise its output is the central slice.
 
     Args:
         plane: sagittal, coronal or axial; the volume must be oriented RAS.
-        neighbours: slices a slab (2.5-D), odd.
+        neighbours: slices in a slab (2.5-D), odd.
         batch_size: slices at a time on the device of the network.
         multiple_of: a whole slice is padded to multiples of this, 2 ** depth for a U-Net.
         roi_size: window inside the plane instead of whole slices, a multiple of ``multiple_of``.
         overlap: of neighbouring windows, a fraction of ``roi_size``.
         blending: of windows: ``constant`` averages, ``gaussian`` weighs centres more.
-        cval: what lies outside a volume, in the network's intensity range.
+        cval: value of the padding, in the network's intensity range.
         progress: whether to show a bar.
     """
 
@@ -111,7 +112,7 @@ class PlaneInferer(Inferer):
         volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         with torch.no_grad():
             outputs = torch.stack([self._volume(volume, network) for volume in volumes])
-        # Invertd leaves a plain tensor as it is, with a mere warning: hand the geometry on
+        # the geometry is kept, since Invertd leaves a plain tensor as it is, with only a warning
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32)[0]
 
     def _volume(self, volume: Tensor, network: Callable[..., Tensor]) -> Tensor:
@@ -140,9 +141,10 @@ class PlaneInferer(Inferer):
 
     def _plane(self, slices: Tensor, network: Callable[..., Tensor]) -> Tensor:
         if self.roi_size is not None:
-            return sliding_window_inference(  # type: ignore[return-value]
+            stitched = sliding_window_inference(
                 slices, self.roi_size, self.batch_size, network, self.overlap, self.blending, cval=self.cval
             )
+            return cast(Tensor, stitched)
         height, width = slices.shape[2:]
         padding = (0, -width % self.multiple_of, 0, -height % self.multiple_of)
         return network(F.pad(slices, padding, value=self.cval))[..., :height, :width]

@@ -1,4 +1,4 @@
-"""Answers in the unit of the training targets, from networks that answer in z-scores."""
+"""Rescaling of z-score predictions to the unit of the training targets."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 class TargetScaleInferer(Inferer):
-    """Maps what another inferer makes from z-scores to the unit of the training targets.
+    """Rescales the z-scores of another inferer to the unit of the training targets.
 
-    Mean and standard deviation are the buffer ``target_scale`` of the very network that is given to the call: servers
+    Mean and standard deviation are the buffer ``target_scale`` of the network that is passed to the call: servers
     load weights into a copy of ``network_def``, which no transform of the configuration sees.
 
     Args:
-        inferer: infers (B, C, X, Y, Z) -> (B, C', X, Y, Z) z-scores.
+        inferer: (B, C, X, Y, Z) -> (B, C', X, Y, Z), z-scores.
     """
 
     def __init__(self, inferer: Inferer) -> None:
@@ -24,6 +24,8 @@ class TargetScaleInferer(Inferer):
         self.inferer = inferer
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) in the unit."""
-        mean, deviation = network.target_scale.tolist()  # type: ignore[attr-defined]
-        return self.inferer(inputs, network, *args, **kwargs) * deviation + mean
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) in the unit of the targets."""
+        owner: Any = network
+        mean, deviation = owner.target_scale.tolist()
+        scaled: Tensor = self.inferer(inputs, network, *args, **kwargs) * deviation + mean
+        return scaled

@@ -1,4 +1,4 @@
-"""Where windows lie on a volume that a network cannot, or is not to, see at once."""
+"""Sliding-window positions: equal windows over a padded volume, and their halos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cut(NamedTuple):
     Args:
         size: of the volume after padding.
         roi: of a window.
-        stride: between windows; a last one that would overhang is moved back inside.
+        stride: between windows; a last one that would reach beyond the volume is moved back inside.
     """
 
     size: tuple[int, ...]
@@ -32,12 +32,12 @@ class Cut(NamedTuple):
 
 
 def core(window: tuple[slice, ...], size: tuple[int, ...], halo: int) -> tuple[slice, ...]:
-    """The part of a window that sees all around itself as one pass over the volume would: its halo only at the border.
+    """The part of a window whose outputs equal those of one pass: without its halo, except at the volume's border.
 
     Args:
         window: in voxels of the volume.
         size: of the volume.
-        halo: voxels at a window's side that do not see their whole receptive field.
+        halo: voxels at a window's side whose receptive field reaches beyond it.
     """
     return tuple(
         slice(side.start + halo if side.start > 0 else 0, side.stop - halo if side.stop < n else n)
@@ -50,7 +50,7 @@ def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of
 
     Args:
         shape: of the volume.
-        halo: voxels at a window's side that do not see their whole receptive field.
+        halo: voxels at a window's side whose receptive field reaches beyond it.
         max_voxels: of a window.
         multiple_of: padded volume, windows and strides are multiples of it.
 
@@ -87,18 +87,19 @@ def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Ten
     Args:
         volumes: of any type.
         size: after padding, at least that of the volumes.
-        cval: what lies outside; None for each channel's minimum in its volume.
+        cval: value of the padding; None for each channel's minimum in its volume.
 
     Returns:
-        the volumes as float32, and where the originals lie in them.
+        the volumes as float32, and the index of the originals in them.
     """
     shape = volumes.shape[2:]
-    inside = tuple(slice((s - n) // 2, (s - n) // 2 + n) for n, s in zip(shape, size, strict=True))
+    starts = ((s - n) // 2 for n, s in zip(shape, size, strict=True))
+    inside = (slice(None), slice(None), *(slice(start, start + n) for start, n in zip(starts, shape, strict=True)))
     if size == tuple(shape):
         return volumes.float(), inside
     background = volumes.amin((2, 3, 4), keepdim=True).float()
     if cval is not None:
         background.fill_(cval)
     padded = background.expand(-1, -1, *size).clone(memory_format=torch.contiguous_format)
-    padded[(..., *inside)] = volumes  # type: ignore[index]
+    padded[inside] = volumes
     return padded, inside

@@ -1,21 +1,28 @@
-"""Volumes by their path: a NIfTI file, or the folder of a DICOM series."""
+"""Reading of volumes by their path: a NIfTI file, or the folder of a DICOM series."""
 
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from common.errors import Finding, VolumeError
 from common.io.dicom.reading.headers import holds_series
-from common.io.dicom.reading.series import SeriesOptions
+from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
 DICOM_SUFFIXES = (".dcm", ".ima")
+KEPT_BYTES = 2 * 2**30
+"""Volumes that the data check has read and training has not yet taken over; more of them are read twice."""
+KEPT_HEADERS = 8
+"""Series whose headers are known until their synthetic volume is written."""
 
 
 @dataclass(frozen=True)
@@ -32,54 +39,96 @@ class Scan:
     unit: str | None = None
 
 
-def read_scan(
-    path: str | Path,
-    case: str,
-    nan_fill: float | None = None,
-    channels: int | None = None,
-    options: SeriesOptions | None = None,
-) -> Scan:
-    """Read a volume with every check of its kind; nothing is logged of what was odd.
+class VolumeReader:
+    """The one way in which volumes are read: a NIfTI file, or a folder whose files are the slices of a DICOM series.
 
     Args:
-        path: a ``.nii`` or ``.nii.gz`` file, or a folder whose files are the slices of a DICOM series.
-        case: for messages.
-        nan_fill: replaces NaN and Inf of a file, which are errors otherwise.
-        channels: of a file of several.
-        options: which series of a folder, and how.
+        nan_fill: replaces NaN and infinity of a file, which are errors otherwise.
+        series: SeriesInstanceUID, or several: which one to take of a folder with several series.
+        phase: which acquisition, from 1, of a series with several at the same positions.
+        resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them; the
+            volume and everything made from it then lie on that grid.
+        channels: of an image that is one file: the length of its fourth dimension.
+        resample: whether volumes on another grid than the first one of their case are resampled to it, which
+            :class:`common.transforms.LoadVolumed` does, or refused.
 
     Raises:
-        VolumeError: naming case, file, rule, value and remedy.
+        ConfigError: for a series that is no text, or a phase that is no number from 1.
     """
-    path = Path(path)
-    if path.is_dir():
-        series = load_series(path, case, options)
-        return Scan(series.values, series.affine, series.notes, series.uid, series.unit)
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
-        raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
-    header = read_header(path, case, channels)
-    return Scan(read_values(header, nan_fill), header.affine, header.warnings)
 
+    def __init__(
+        self,
+        nan_fill: float | None = None,
+        series: str | Sequence[str] | None = None,
+        phase: int | None = None,
+        resample_tilt: bool = False,
+        channels: int | None = None,
+        resample: bool = False,
+    ) -> None:
+        self.nan_fill = nan_fill
+        self.options = SeriesOptions(series, phase, resample_tilt)
+        self.channels = channels
+        self.resample = resample
+        self._kept: dict[tuple[str, int | None], Scan] = {}
+        self._headers: OrderedDict[str, list[Dataset]] = OrderedDict()
 
-def read_logged(
-    path: str | Path,
-    case: str,
-    nan_fill: float | None = None,
-    channels: int | None = None,
-    options: SeriesOptions | None = None,
-) -> Scan:
-    """:func:`read_scan` that logs whatever is odd but usable, such as a constant image.
+    def check(self, path: str | Path, case: str, channels: int | None = None, keep: bool = False) -> Scan:
+        """Read a volume with every check of its kind; nothing is logged of what was odd.
 
-    Raises:
-        VolumeError: as there.
-    """
-    scan = read_scan(path, case, nan_fill, channels, options)
-    for finding in scan.warnings:
-        logger.warning("%s", finding)
-    if is_constant(scan.values):
-        logger.warning("%s (%s): every voxel is %g", case, Path(path).name, scan.values.flat[0])
-    return scan
+        Args:
+            path: a ``.nii`` or ``.nii.gz`` file, or a folder with a DICOM series.
+            case: for messages.
+            channels: of a file of several.
+            keep: whether the next :meth:`read` of this path is given what was read now, as long as no more than
+                ``KEPT_BYTES`` wait for that.
+
+        Raises:
+            VolumeError: naming case, file, rule, value and remedy.
+        """
+        scan = self._read(Path(path), case, channels)
+        if keep and scan.values.nbytes + sum(kept.values.nbytes for kept in self._kept.values()) <= KEPT_BYTES:
+            self._kept[str(path), channels] = scan
+        return scan
+
+    def read(self, path: str | Path, case: str, channels: int | None = None) -> Scan:
+        """:meth:`check`, with a log line for whatever is odd but usable, such as a constant image.
+
+        Raises:
+            VolumeError: as there.
+        """
+        scan = self._kept.pop((str(path), channels), None) or self._read(Path(path), case, channels)
+        for finding in scan.warnings:
+            logger.warning("%s", finding)
+        if is_constant(scan.values):
+            logger.warning("%s (%s): every voxel is %g", case, Path(path).name, scan.values.flat[0])
+        return scan
+
+    def headers(self, path: Path, case: str, series_uid: str | None = None) -> list[Dataset]:
+        """The headers of the series that was read from a folder, one for each slice that was read, in their order.
+
+        Args:
+            path: the folder; of those read most recently, the headers are still known.
+            case: for messages.
+            series_uid: of the series, where the folder holds several.
+
+        Raises:
+            VolumeError: as :meth:`check`, where the headers must be read again.
+        """
+        known = self._headers.pop(str(path), None)
+        return known or source_headers(path, case, SeriesOptions(series_uid, self.options.phase))
+
+    def _read(self, path: Path, case: str, channels: int | None) -> Scan:
+        if path.is_dir():
+            series = load_series(path, case, self.options)
+            self._headers[str(path)] = series.headers
+            while len(self._headers) > KEPT_HEADERS:
+                self._headers.popitem(last=False)
+            return Scan(series.values, series.affine, series.notes, series.uid, series.unit)
+        if path.suffix.lower() in DICOM_SUFFIXES:
+            rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
+            raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
+        header = read_header(path, case, channels)
+        return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
 
 
 def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a method must say of itself, so that the one trainer can train it."""
+"""The interface of a GAN method, by which the trainer trains it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Losses = dict[str, Tensor]
 
 
 class GanMethod(nn.Module):
-    """All networks of a method and the three functions that make it what it is.
+    """All networks of a method and its three functions: generation and the losses of both kinds of networks.
 
-    All else (order of updates, precision, freezing, bookkeeping) is :class:`common.engines.AdversarialTrainer`'s.
+    Order of updates, precision, freezing and bookkeeping are the tasks of :class:`common.engines.AdversarialTrainer`.
 
     Args:
         generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.
@@ -41,7 +41,7 @@ class GanMethod(nn.Module):
 
     @property
     def variation(self) -> Hashable:
-        """What steps depend on besides the batch's shapes; where it changes, a recorded step is recorded anew."""
+        """What a step depends on besides the shapes of its batch; each value has its own recorded CUDA graph."""
         return None
 
     def trained(self) -> list[nn.Module]:
@@ -58,7 +58,7 @@ class GanMethod(nn.Module):
 
     @contextmanager
     def frozen_discriminators(self) -> Iterator[None]:
-        """Discriminators pass gradients on but collect none: the state of the generators' step."""
+        """Context of the generators' step, in which discriminators pass gradients on but collect none."""
         self.discriminators.requires_grad_(False)
         try:
             yield
@@ -66,7 +66,7 @@ class GanMethod(nn.Module):
             self.discriminators.requires_grad_(True)
 
     def generate(self, batch: Batch) -> Losses:
-        """Synthesise from a batch; ``pred`` is what inference would return. Called once a step."""
+        """Synthesise from a batch; ``pred`` is what inference would return. Called once in each step."""
         raise NotImplementedError
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:

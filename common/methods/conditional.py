@@ -1,4 +1,4 @@
-"""The conditional GAN of paired data: one generator, one discriminator, and distances to the true target."""
+"""Conditional GAN for paired data: one generator, one discriminator, distances to the true target."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class ConditionalGan(GanMethod):
     """G* = arg min_G max_D L_cGAN(G, D) + distances to the target (Isola et al. 2017, eq. 4).
 
     Named losses: ``adversarial`` (generator), ``discriminator``, and those of :meth:`distances`. With
-    ``adversarial: 0`` the generator is trained alone and the discriminator rests.
+    ``adversarial: 0`` the generator is trained alone.
 
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]).
-        discriminator: judges source and target stacked, (B, C + C', ...), or the target alone; logits of any shape.
+        discriminator: takes source and target stacked, (B, C + C', ...), or the target alone; logits of any shape.
         loss_weights: by the losses' names.
         adversarial_loss: on the discriminator's logits.
-        conditional: whether the discriminator sees the source beside the target.
+        conditional: whether the discriminator takes the source as well as the target.
     """
 
     def __init__(
@@ -38,26 +38,27 @@ class ConditionalGan(GanMethod):
         self.conditional = conditional
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        """Named distances of the synthetic target from the true one, those that have a weight."""
+        """Named distances of the synthetic target from the true one, as far as they have a weight."""
         raise NotImplementedError
 
     def _judge(self, source: Tensor, target: Tensor) -> Tensor:
         seen = torch.cat([source, target], dim=1) if self.conditional else target
-        return self.discriminators["discriminator"](seen)
+        logits: Tensor = self.discriminators["discriminator"](seen)
+        return logits
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets, (B, C', ...)."""
         return {"pred": self.generators["generator"](batch["image"])}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Real and synthetic targets, each beside its source where the discriminator is conditional."""
+        """The discriminator's loss on real and synthetic targets, each with its source where it is conditional."""
         if not self.uses("adversarial"):
             return {}
         real, fake = self._judge(batch["image"], batch["label"]), self._judge(batch["image"], fakes["pred"])
         return {"discriminator": self.adversarial_loss.discriminator(real, fake)}
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Stay close to the target, deceive the discriminator."""
+        """Distances to the target, and the generator's adversarial loss."""
         losses = self.distances(batch, fakes["pred"])
         if self.uses("adversarial"):
             losses["adversarial"] = self.adversarial_loss.generator(self._judge(batch["image"], fakes["pred"]))

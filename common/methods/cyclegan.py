@@ -1,4 +1,4 @@
-"""CycleGAN: translation between two kinds of images of which no pairs are known."""
+"""CycleGAN: unpaired translation between two kinds of images."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from common.methods.image_pool import ImagePool
 
 
 class CycleGan(GanMethod):
-    """Two generators that undo each other, and a discriminator for each kind (Zhu et al. 2017, eq. 3).
+    """Two generators, each the inverse of the other, and a discriminator for each kind (Zhu et al. 2017, eq. 3).
 
-    A is the source (``image``), B the target (``label``); nothing pairs them. Named losses of the generators, each
+    A is the source (``image``), B the target (``label``); they are not paired. Named losses of the generators, each
     computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``cycle`` =
     E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2), ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2).
 
     Args:
         generator_ab: A -> B, the deployed one; (B, C, H, W[, D]) in and out, one shape.
         generator_ba: B -> A.
-        discriminator_a: judges images of kind A; logits.
+        discriminator_a: real or synthetic images of kind A; logits.
         discriminator_b: of kind B.
         loss_weights: by the names above.
         adversarial_loss: least squares as published, or another.
-        pool_size: synthetic images each discriminator is reminded of.
+        pool_size: earlier synthetic images kept for each discriminator.
     """
 
     def __init__(
@@ -51,22 +51,25 @@ class CycleGan(GanMethod):
 
     def to_a(self, image: Tensor) -> Tensor:
         """An image of kind B as one of kind A."""
-        return self.generators["generator_ba"](image)
+        made: Tensor = self.generators["generator_ba"](image)
+        return made
 
     def to_b(self, image: Tensor) -> Tensor:
         """An image of kind A as one of kind B."""
-        return self.generators["generator_ab"](image)
+        made: Tensor = self.generators["generator_ab"](image)
+        return made
 
     def judge(self, kind: str, image: Tensor) -> Tensor:
         """Logits of an image being a real one of kind ``a`` or ``b``."""
-        return self.discriminators[f"discriminator_{kind}"](image)
+        logits: Tensor = self.discriminators[f"discriminator_{kind}"](image)
+        return logits
 
     def seen(self, image: Tensor, source: Tensor) -> Tensor:
-        """What a discriminator sees of an image that was made from ``source`` (itself, for a real one)."""
+        """Input of a discriminator for an image that was synthesised from ``source`` (itself, for a real one)."""
         return image
 
     def generate(self, batch: Batch) -> Losses:
-        """Both translations, the way back of each, and what each generator makes of its own kind."""
+        """Both translations, their cycle reconstructions, and each generator's output on its own target kind."""
         fakes = {"pred": self.to_b(batch["image"]), "fake_a": self.to_a(batch["label"])}
         if self.uses("cycle"):
             fakes |= {"cycle_a": self.to_a(fakes["pred"]), "cycle_b": self.to_b(fakes["fake_a"])}
@@ -92,7 +95,7 @@ class CycleGan(GanMethod):
         }
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Deceive both discriminators, undo each other, leave one's own target kind alone."""
+        """Adversarial, cycle-consistency and identity losses, as far as they have a weight."""
         losses = {}
         if self.uses("adversarial"):
             made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}

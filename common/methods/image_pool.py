@@ -1,4 +1,4 @@
-"""A history of synthetic images for the discriminators (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
+"""Image pool: earlier synthetic images for a discriminator (Shrivastava et al. 2017; Zhu et al. 2017, section 4)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from common.errors import ConfigError
 
 
 class ImagePool(nn.Module):
-    """Gives a discriminator, half of the time, an earlier synthetic image instead of the one just made.
+    """Gives a discriminator, half of the time, an earlier synthetic image instead of the new one.
 
     While the pool fills, every image is stored and returned. From then on each image is, with probability 1/2, returned
     as it is, and otherwise swapped with a random stored one, which is returned.
 
-    The pool lives on the batch's device and its images are buffers, so that they are in the checkpoint. Its random
-    numbers come from PyTorch's generator, which the trainer seeds a step.
+    The pool is on the batch's device and its images are buffers, so that they are in the checkpoint. Its random
+    numbers come from PyTorch's generator, which the trainer seeds at every step.
 
     Args:
-        size: images held; 0 returns every image as it is.
+        size: images stored; 0 returns every image as it is.
     """
 
     images: Tensor
@@ -48,7 +48,7 @@ class ImagePool(nn.Module):
         return torch.stack([self._exchange(image) for image in batch.detach()])
 
     def _exchange(self, image: Tensor) -> Tensor:
-        """One image for another, without a branch on the device's values, so that a step can be captured as a graph."""
+        """Swap one image, without a branch on values on the device, so that a step can be captured as a graph."""
         filling = self.filled < self.size
         swap = filling | (torch.rand((), device=image.device) < 0.5)
         chosen = torch.randint(self.size, (), device=image.device)
@@ -58,7 +58,7 @@ class ImagePool(nn.Module):
         self.filled += filling
         return torch.where(swap & ~filling, stored, image)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: object) -> None:
         saved = state_dict.get(f"{prefix}images")
         if saved is not None:  # the shape is known only after the first batch
             self.images = saved.new_zeros(saved.shape).to(self.filled.device)

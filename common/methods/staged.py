@@ -1,11 +1,11 @@
-"""Stage-by-stage training of a cascade: the GAN method of the stage in training, the earlier stages frozen."""
+"""Stage-by-stage training of a cascade, each stage by its own GAN method, with the earlier stages frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from common.methods.base import Batch, GanMethod, Losses
 from common.networks.cascade import Cascade
@@ -14,12 +14,14 @@ from common.networks.cascade import Cascade
 class StagedMethod(GanMethod):
     """Trains the stages of a cascade one after the other, each by its own method, the earlier ones frozen.
 
-    A batch holds ``context``, the output of the stage before on the same place, from the second stage on.
+    From the second stage on, a batch holds ``context``, the output of the stage before at the same place.
 
     Args:
         cascade: the deployed network.
-        methods: one a stage; each has that stage as its generator.
+        methods: one for each stage, which is its generator.
     """
+
+    stage_epochs: Tensor
 
     def __init__(self, cascade: Cascade, methods: Sequence[GanMethod]) -> None:
         discriminators = {f"stage_{number}": method.discriminators for number, method in enumerate(methods, 1)}
@@ -46,7 +48,7 @@ class StagedMethod(GanMethod):
     def enter(self, stage: int) -> None:
         """Train this stage from now on (0 is the first); it and those before it are in use."""
         self.stage = stage
-        self.cascade.in_use.fill_(stage + 1)  # type: ignore[operator]
+        self.cascade.in_use.fill_(stage + 1)
         self.loss_weights = self.methods[stage].loss_weights
         self.train(self.training)
 
@@ -58,15 +60,15 @@ class StagedMethod(GanMethod):
         return self
 
     def generate(self, batch: Batch) -> Losses:
-        """What the stage in training makes of the source and its context; discriminators see the source alone."""
+        """Output of the stage in training for the source and its context; discriminators take the source alone."""
         if self.stage > 0:
             batch = {**batch, "image": torch.cat([batch["image"], batch["context"]], dim=1)}
         return self.methods[self.stage].generate(batch)
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Those of the stage's method."""
+        """Discriminator losses of the stage's method."""
         return self.methods[self.stage].discriminator_losses(batch, fakes)
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Those of the stage's method."""
+        """Generator losses of the stage's method."""
         return self.methods[self.stage].generator_losses(batch, fakes)

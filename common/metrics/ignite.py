@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from ignite.engine import Engine
 from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
-from monai.handlers import from_engine
 
 from common.errors import ConfigError, DataError
 
 Cases = Sequence[torch.Tensor]
-SCORED = from_engine(["pred", "label", "scored"])
-"""The mask stays in an evaluator's batch; ``CopyItemsd`` in postprocessing puts the copy ``scored`` in the output."""
 
 
 class MaskedMetric(Metric):
@@ -28,14 +26,14 @@ class MaskedMetric(Metric):
 
     In a bundle configuration::
 
-        postprocessing: {_target_: CopyItemsd, keys: mask, names: scored}
         key_val_metric: {mae: {_target_: common.metrics.MaskedMetric, function: "@a callable such as metrics.mae"}}
 
     Args:
         function: measure of one case ``(pred, truth, mask) -> float`` on arrays (X, Y, Z), such as
             :func:`common.metrics.mae`.
         output_transform: turns the engine's output into three sequences of equal length, pred, truth and mask, of
-            channel-first tensors (1, X, Y, Z), as decollated by MONAI's ``SupervisedEvaluator``.
+            channel-first tensors (1, X, Y, Z). By default they are ``pred`` and ``label`` of the output and ``mask`` of
+            the batch, as decollated by MONAI's ``SupervisedEvaluator``.
         device: where sums are exchanged between ranks.
 
     Raises:
@@ -47,14 +45,25 @@ class MaskedMetric(Metric):
     def __init__(
         self,
         function: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
-        output_transform: Callable[[Any], Any] = SCORED,
+        output_transform: Callable[[Any], Any] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         if not callable(function):
             raise ConfigError("function", "must be callable", repr(function), "add `_mode_: callable` to its _target_")
         self.function = function
         # Ignite unrolls lists for pairs only; three lists must reach `update` whole.
-        super().__init__(output_transform, device=device, skip_unrolling=True)
+        super().__init__(output_transform or _as_it_is, device=device, skip_unrolling=True)
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Score the cases of the iteration that ``engine`` has completed."""
+        if self._output_transform is not _as_it_is:
+            super().iteration_completed(engine)
+            return
+        outputs: Any = engine.state.output
+        batch: Any = engine.state.batch
+        pairs = zip(outputs, batch, strict=True)
+        cases = [(output["pred"], output["label"], item["mask"]) for output, item in pairs]
+        self.update(tuple(zip(*cases, strict=True)))
 
     @reinit__is_reduced
     def reset(self) -> None:
@@ -87,6 +96,10 @@ class MaskedMetric(Metric):
         if self._count == 0:
             raise NotComputableError("MaskedMetric must have at least one case with a defined value to be computed.")
         return self._sum / self._count
+
+
+def _as_it_is(output: Any) -> Any:
+    return output
 
 
 def _single_channel(volume: torch.Tensor) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Generators and discriminators that several methods use; they need PyTorch and MONAI alone."""
+"""Generators and discriminators that several methods use; they need only PyTorch and MONAI."""

@@ -1,7 +1,6 @@
-"""Cascades: generators in a row, each of which sees the source and the whole image that the one before it made."""
+"""Auto-context cascades: generators in sequence, each of which takes the source and the output of the one before."""
 
-from __future__ import annotations
-
+# TorchScript reads the annotation of in_use, which therefore is not deferred
 from collections.abc import Sequence
 
 import torch
@@ -11,16 +10,18 @@ from common.networks.strict_loading import refuse_other_weights
 
 
 class Cascade(nn.Module):
-    """Stages in a row, as one network: y_1 = G_1(x), y_k = G_k(x beside y_{k-1}) (auto-context, Tu and Bai 2010).
+    """Stages in sequence, as one network: y_1 = G_1(x), y_k = G_k([x, y_{k-1}]) (auto-context, Tu and Bai 2010).
 
-    Input (B, C, X, Y, Z), output (B, C', X, Y, Z) of the last stage in use. How many stages are in use is kept with the
-    weights, so that a cascade whose training is not finished never answers from an untrained stage. On a patch every
-    stage sees a patch; :class:`common.inferers.CascadeInferer` gives it the whole stitched image instead.
+    Input (B, C, X, Y, Z), output (B, C', X, Y, Z) of the last stage in use. The number of stages in use is saved with
+    the weights, so that a cascade whose training is not finished never uses an untrained stage. On a patch every stage
+    takes a patch; :class:`common.inferers.CascadeInferer` gives it the whole stitched image instead.
 
     Args:
         stages: the first takes C channels, the others C + C'.
         in_channels: C.
     """
+
+    in_use: Tensor
 
     def __init__(self, stages: Sequence[nn.Module], in_channels: int = 1) -> None:
         super().__init__()
@@ -30,7 +31,7 @@ class Cascade(nn.Module):
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last stage's output, every stage seeing no more than ``x``."""
+        """Output of the last stage in use, for stages that all take the same region ``x``."""
         y = x
         for number, stage in enumerate(self.stages):
             if number == 0:
@@ -38,6 +39,5 @@ class Cascade(nn.Module):
             else:
                 later = stage(torch.cat([x, y], dim=1))
                 # an export to ONNX could not follow a branch on the value of a tensor
-                used = self.in_use > number  # type: ignore[operator]
-                y = torch.where(used, later, y)  # type: ignore[arg-type]
+                y = torch.where(self.in_use > number, later, y)
         return y

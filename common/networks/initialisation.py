@@ -1,4 +1,4 @@
-"""How the weights of the adversarial networks start."""
+"""Initial weights of the adversarial networks."""
 
 from __future__ import annotations
 

@@ -9,14 +9,15 @@ from common.networks.initialisation import normal_
 
 
 class PatchGanDiscriminator(nn.Module):
-    """Judges overlapping patches, 70x70 with three layers (Isola et al. 2017, appendix 6.1.2): C64-C128-C256-C512-1.
+    """Classifies overlapping patches, 70x70 for three layers (Isola et al. 2017, appendix 6.1.2).
 
-    Input (B, C, H, W[, D]), source and target stacked; output (B, 1, H', W'[, D']) logits.
+    The layers are C64-C128-C256-C512-1. Input (B, C, H, W[, D]), source and target stacked; output (B, 1, H', W'[, D'])
+    logits.
 
     Args:
         in_channels: of source and target together.
         width: features of the first layer.
-        layers: with stride 2; a last layer and the output follow at stride 1.
+        layers: number with stride 2; one more and the output follow with stride 1.
         spatial_dims: 2 or 3.
     """
 
@@ -34,4 +35,5 @@ class PatchGanDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""
-        return self.layers(x)
+        logits: Tensor = self.layers(x)
+        return logits

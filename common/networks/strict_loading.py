@@ -10,9 +10,9 @@ from common.errors import CheckpointError
 
 
 def refuse_other_weights(network: nn.Module) -> None:
-    """Let a network refuse weights with other keys whoever loads them: servers do so with ``strict=False``.
+    """Let a network refuse weights with other keys, even where a server loads them with ``strict=False``.
 
-    They would answer from weights that were drawn at random.
+    The missing weights would otherwise keep their random initial values.
     """
     network.register_load_state_dict_post_hook(_require_all_keys)
 

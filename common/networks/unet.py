@@ -26,10 +26,10 @@ class UNetGenerator(nn.Module):
         width: features of the outermost level, at most eight times as many inside.
         dropout: probability in the (up to three) inner blocks that the published network has it in.
         upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which
-            leaves no checkerboard (Odena et al. 2016).
+            avoids checkerboard artefacts (Odena et al. 2016).
         bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.
-        norm: ``batch``, or ``instance``: what batch normalisation is at the published batch size of one (Isola et al.
-            2017, section 3.3), and in inference too. Each slice then has its own statistics, whatever its contrast.
+        norm: ``batch``, or ``instance``, which equals batch normalisation at the published batch size of one (Isola et
+            al. 2017, section 3.3), in inference too. Each slice then has its own statistics, whatever its contrast.
 
     Raises:
         ConfigError: for another ``upsampling`` or ``norm``.
@@ -83,7 +83,8 @@ class UNetGenerator(nn.Module):
 
 
 def _norm(name: str, count: int) -> nn.Module:
-    return Norm[name, 2](count, affine=True)
+    norm: nn.Module = Norm[name, 2](count, affine=True)
+    return norm
 
 
 def _down(above: int, count: int, activate: bool, norm: str | None) -> nn.Sequential:

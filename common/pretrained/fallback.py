@@ -9,7 +9,7 @@ from monai.bundle.config_parser import ConfigParser
 
 from common import checkpoints
 from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, read_info
-from common.settings import change, running_config
+from common.running_config import change, running_config
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from common import checkpoints
 from common.engines import AdversarialTrainer
 from common.errors import ConfigError
 from common.pretrained.info import PRETRAINED_NAME, read_info
-from common.settings import change
+from common.running_config import change
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ class ScaleWindowd(MapTransform):
         percentiles: Sequence[float] | None = None,
         zscore: bool = False,
         clip: bool = True,
-        allow_missing_keys: bool = False,
+        allow_missing_keys: bool = True,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         choices = {"window": window, "percentiles": percentiles, "zscore": zscore}

@@ -13,13 +13,12 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Spacingd, SpatialResample
-from monai.utils import MetaKeys, SpaceKeys
+from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from common.data.layouts.folders import REGIONS
 from common.errors import DataError
-from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, grid_distance_mm, show_affine
-from common.io.dicom.reading.series import SeriesOptions
-from common.io.reader import Scan, read_logged
+from common.grids import LEAST_COVERED, covered, same_grid, show_affine
+from common.io import Scan, VolumeReader
 
 logger = logging.getLogger(__name__)
 MASKS = ("mask", *REGIONS)
@@ -29,21 +28,16 @@ MASKS = ("mask", *REGIONS)
 class LoadVolumed(MapTransform):
     """Load volumes with every check of :mod:`common.io.nifti.reading` before their voxels are believed.
 
-    A path is a NIfTI file or a folder with a DICOM series, which :mod:`common.dicom` reads. It gives (1, X, Y, Z), a
+    A path is a NIfTI file or a folder with a DICOM series, which :mod:`common.io.dicom` reads. It gives (1, X, Y, Z), a
     list of paths one channel each, all on one grid. The affine is RAS, in mm. ``meta`` has the path of the first
     channel under ``filename_or_obj`` and, of a series, its UID under ``series_uid``.
 
     Args:
         keys: items that hold a path or a list of paths.
-        nan_fill: replace non-finite voxels by this instead of refusing the case.
-        channels: of an ``image`` that is one file: the length of its fourth dimension, which gives (C, X, Y, Z).
-        resample: bring volumes on another grid onto that of the first channel of the first key present, with a
+        reader: of the volumes; ``channels`` of an ``image`` that is one file gives (C, X, Y, Z). With ``resample``
+            volumes on another grid are brought onto that of the first channel of the first key present, with a
             warning: ``mask`` and regions by the nearest voxel, others linearly. Outside its own field of view a mask is
-            0 and another volume has its minimum, which is background. False: channels on several grids are refused.
-        series: SeriesInstanceUID, or several: which one to take of a folder with several series.
-        phase: which acquisition, from 1, of a series with several at the same positions.
-        resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid, not refuse them; the loaded
-            volume and everything made from it then lie on that grid.
+            0 and another volume has its minimum, which is background. Otherwise channels on several grids are refused.
         allow_missing_keys: skip absent keys.
 
     Raises:
@@ -51,21 +45,10 @@ class LoadVolumed(MapTransform):
     """
 
     def __init__(
-        self,
-        keys: KeysCollection,
-        nan_fill: float | None = None,
-        channels: int | None = None,
-        resample: bool = False,
-        series: str | Sequence[str] | None = None,
-        phase: int | None = None,
-        resample_tilt: bool = False,
-        allow_missing_keys: bool = False,
+        self, keys: KeysCollection, reader: VolumeReader | None = None, allow_missing_keys: bool = True
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.nan_fill = nan_fill
-        self.channels = channels
-        self.resample = resample
-        self.options = SeriesOptions(series, phase, resample_tilt)
+        self.reader = reader or VolumeReader()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace paths by volumes."""
@@ -76,15 +59,15 @@ class LoadVolumed(MapTransform):
             case = str(data.get("case", Path(paths[0]).name))
             scans = self._read(str(key), paths, case)
             first = first or scans[0]
-            if self.resample:
+            if self.reader.resample:
                 named = zip(paths, scans, strict=True)
                 scans = [_onto_grid(scan, first, str(key), f"{case}: {path}") for path, scan in named]
             loaded[key] = _stacked(scans, paths, case)
         return loaded
 
     def _read(self, key: str, paths: Sequence[str], case: str) -> list[Scan]:
-        channels = self.channels if key == "image" and len(paths) == 1 else None
-        return [read_logged(path, case, self.nan_fill, channels, self.options) for path in paths]
+        channels = self.reader.channels if key == "image" and len(paths) == 1 else None
+        return [self.reader.read(path, case, channels) for path in paths]
 
 
 def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTensor:
@@ -134,9 +117,7 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
 
 
 def _same_grid(one: Scan, other: Scan) -> bool:
-    shape = one.values.shape[-3:]
-    same = shape == other.values.shape[-3:]
-    return same and grid_distance_mm(shape, one.affine, other.affine) <= GRID_TOLERANCE_MM
+    return same_grid(one.values.shape[-3:], one.affine, other.values.shape[-3:], other.affine)
 
 
 def _channels(values: np.ndarray) -> np.ndarray:
@@ -150,7 +131,7 @@ class WorkingSpacingd(Spacingd):
     Args:
         keys: items (C, X, Y, Z).
         spacing: in mm along the three axes; None keeps each case's own.
-        mode: of interpolation, one for all keys or one a key.
+        mode: of interpolation, one for all keys or one a key; by default the nearest voxel for masks and regions.
         allow_missing_keys: skip absent keys.
     """
 
@@ -158,10 +139,11 @@ class WorkingSpacingd(Spacingd):
         self,
         keys: KeysCollection,
         spacing: Sequence[float] | None = None,
-        mode: str | Sequence[str] = "bilinear",
-        allow_missing_keys: bool = False,
+        mode: str | Sequence[str] | None = None,
+        allow_missing_keys: bool = True,
     ) -> None:
         self.keeps = spacing is None
+        mode = mode or ["nearest" if key in MASKS else "bilinear" for key in ensure_tuple(keys)]
         super().__init__(keys, spacing or (1.0, 1.0, 1.0), mode=mode, allow_missing_keys=allow_missing_keys)
 
     def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked_commands
+from forked_commands import ForkedCommand
 from monai.bundle import ConfigParser
 
 from common.errors import UserError
+from common.running_config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -80,10 +83,7 @@ class Bundle:
 
     def parser(self, *configs: str, **settings: Any) -> ConfigParser:
         """The configuration in this process, with settings overridden as on the command line (``a::b`` for a leaf)."""
-        parser = ConfigParser()
-        parser.read_config(self.files(*configs))
-        parser.update(settings)
-        return parser
+        return read_config(self.files(*configs), **settings)
 
     def arguments(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         """``-m monai.bundle run ...``; configs by their stem, or by a path."""
@@ -92,19 +92,26 @@ class Bundle:
         words = ["-m", "monai.bundle", "run", *([run_id] if run_id else []), "--config_file", listed]
         return words + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
 
+    def words(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
+        return [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
+
     def run(
         self, run_id: str | None, configs: Sequence[str], cwd: Path = ROOT, **settings: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end and return exit code, stdout and stderr."""
-        words = [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
-        done = subprocess.run(words, cwd=cwd, env=self.environment(), capture_output=True, timeout=600)
+        """Run to the end and return exit code, stdout and stderr; the process is forked, libraries are loaded."""
+        return forked_commands.run(self.words(run_id, configs, settings), cwd, self.environment(), timeout=600)
+
+    def run_anew(self, run_id: str | None, configs: Sequence[str], **settings: Any) -> subprocess.CompletedProcess[str]:
+        """The same in a Python that is started for it, as a user starts it."""
+        words = self.words(run_id, configs, settings)
+        done = subprocess.run(words, cwd=ROOT, env=self.environment(), capture_output=True, timeout=600)
         return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> subprocess.Popen[bytes]:
+    def start(self, run_id: str, configs: Sequence[str], log: Path, **settings: Any) -> ForkedCommand:
         """Start and return at once; everything it prints goes to ``log``."""
-        words = [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
         with open(log, "wb") as file:
-            return subprocess.Popen(words, cwd=ROOT, env=self.environment(), stdout=file, stderr=subprocess.STDOUT)
+            words = self.words(run_id, configs, settings)
+            return ForkedCommand(words, ROOT, self.environment(), stdout=file, stderr=subprocess.STDOUT)
 
     def environment(self) -> dict[str, str]:
         """On the CPU, where equality of bits is promised; a copy of the repository uses its own packages."""

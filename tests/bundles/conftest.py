@@ -1,13 +1,14 @@
-"""What the tests of all bundles share: the bundles themselves, tiny data, and one demo run of each."""
+"""What the tests of all bundles share: the bundles themselves, tiny data, one run of all commands, one demo of each."""
 
 from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from bundle_commands import BUNDLES, UNCONDITIONAL, Bundle, ok
+from bundle_commands import BUNDLES, TINY, UNCONDITIONAL, Bundle, ok
 
 
 def pytest_collection_modifyitems(config, items):
@@ -23,12 +24,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 @dataclass(frozen=True)
-class DemoRun:
-    """The demo of a bundle and a variant of it, trained, evaluated and inferred by the commands of a user."""
+class CommandRun:
+    """A bundle and a variant of it, trained, evaluated and inferred by the commands of a user."""
 
     bundle: Bundle
     output_dir: Path
     data: Path
+    epochs: int
     variants: list[str]
     done: dict[str, subprocess.CompletedProcess[str]]
 
@@ -60,16 +62,34 @@ def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def demo_run(bundle, tmp_path_factory) -> DemoRun:
-    """The demo in a folder of its own, which tests may read but not change."""
-    folder = tmp_path_factory.mktemp(f"{bundle.name}_demo")
+def _run_all(bundle: Bundle, folder: Path, **settings: Any) -> CommandRun:
+    """Every command; settings beside those of the demo are for trainings and for the phantoms."""
     places = {"output_dir": folder / "out", "demo_data": folder / "data"}
+    phantoms = {name: value for name, value in settings.items() if name.startswith("phantoms::")}
+    epochs = settings.get("max_epochs", bundle.raw("train", "demo")["max_epochs"])
     variants = [name for name in bundle.variants if name in ("no_adversarial", "acgan")]
-    done = {"training": ok(bundle.run("training", ["train", "demo"], **places))}
+    done = {"training": ok(bundle.run("training", ["train", "demo"], **(settings | places)))}
     for name in variants:
-        overlay = str(bundle.variants[name])
-        done[name] = ok(bundle.run("training", ["train", "demo", overlay], max_epochs=1, val_interval=1, **places))
-    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **places))
-    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **places))
-    return DemoRun(bundle, folder / "out", folder / "data", variants, done)
+        own = settings | places | {"max_epochs": 1, "val_interval": 1}
+        done[name] = ok(bundle.run("training", ["train", "demo", str(bundle.variants[name])], **own))
+    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **(places | phantoms)))
+    shown = phantoms if "phantoms" in bundle.raw("inference") else {}
+    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **(places | shown)))
+    return CommandRun(bundle, folder / "out", folder / "data", epochs, variants, done)
+
+
+@pytest.fixture(scope="session")
+def demo_run(bundle, tmp_path_factory) -> CommandRun:
+    """The demo in a folder of its own, which tests may read but not change."""
+    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"))
+
+
+@pytest.fixture(scope="session")
+def command_run(bundle, request, tmp_path_factory) -> CommandRun:
+    """The same where it does not matter how well a network is trained: all but one are trained for a few steps."""
+    if bundle.name == "mr2ct_pix2pix":  # has its demo in the same process anyway
+        return request.getfixturevalue("demo_run")
+    small = {"phantoms::cases": 12, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
+    if not bundle.conditional:
+        small |= {"samples_per_epoch": 320, "batch_size": 8}  # after fewer steps all samples are alike
+    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_commands"), **small)

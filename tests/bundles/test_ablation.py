@@ -6,12 +6,13 @@ import importlib
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
+from types import ModuleType
 
+import forked_commands
 import pandas as pd
 import pytest
-from bundle_commands import ROOT, Bundle, ok
+from bundle_commands import ROOT, Bundle
 
 PUBLISHED = {
     "mri2pet_sketcher_refiner": {
@@ -26,9 +27,14 @@ SHORT = {
 
 
 @pytest.fixture
-def variants_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "tools")
-    return importlib.import_module("ablation").variants_of
+    return importlib.import_module("ablation")
+
+
+@pytest.fixture
+def variants_of(ablation: ModuleType) -> Callable[[str], list[str]]:
+    return ablation.variants_of
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -50,13 +56,26 @@ def test_other_overlays_are_no_variants(variants_of: Callable[[str], list[str]])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_one_command_trains_all_and_prints_one_table(name: str, tmp_path) -> None:
-    """One epoch a stage of two steps, on four small phantoms; a row and a column's name for every variant."""
+def test_one_command_trains_all_and_prints_one_table(
+    name: str, ablation: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path
+) -> None:
+    """One epoch a stage of two steps, on four small phantoms; a row and a column's name for every variant.
+
+    The commands that it starts are forked, as a user's would not be.
+    """
     bundle, variants = Bundle(name), PUBLISHED[name]
     places = {"output_dir": tmp_path / "out", "demo_data": tmp_path / "data"}
     words = [str(word) for key, value in {**SHORT, **places}.items() for word in (f"--{key}", value)]
-    command = [sys.executable, "tools/ablation.py", name, "--short", *words]
-    done = ok(subprocess.run(command, cwd=ROOT, env=bundle.environment(), capture_output=True, text=True, timeout=800))
+
+    def forked(step: list[str], cwd: str, check: bool) -> subprocess.CompletedProcess[str]:
+        done = forked_commands.run(step, cwd, bundle.environment(), timeout=300)
+        print(done.stdout, done.stderr[-3000:] if done.returncode else "")
+        return done
+
+    monkeypatch.setattr("tools.demo.subprocess.run", forked)
+    assert ablation.main(name, "--short", *words) == 0, capsys.readouterr().out[-3000:]
+    monkeypatch.undo()
+    printed = capsys.readouterr().out
 
     summary = json.loads((tmp_path / "out" / "evaluation" / "summary.json").read_text())
     assert summary.keys() == {"model", "copy_input", *variants}
@@ -65,7 +84,7 @@ def test_one_command_trains_all_and_prints_one_table(name: str, tmp_path) -> Non
     for variant, stages in {**variants, "": bundle.stages}.items():
         folder = tmp_path / "out" / "variants" / variant if variant else tmp_path / "out"
         assert pd.read_csv(folder / "log.csv")["stage"].tolist() == list(range(1, stages + 1)), variant
-    table = done.stdout[done.stdout.index("held-out cases") :]
+    table = printed[printed.index("held-out cases") :]
     for row in summary:
         assert re.search(rf"^\W*{row}\b.*\d", table, re.MULTILINE), row
-    assert re.search(rf"^ablation of {name}, {len(variants) + 1} trainings: \d+ s$", done.stdout, re.MULTILINE)
+    assert re.search(rf"^ablation of {name}, {len(variants) + 1} trainings: \d+ s$", printed, re.MULTILINE)

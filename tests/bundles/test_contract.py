@@ -13,10 +13,11 @@ import torch
 from bundle_commands import BUNDLES, ROOT, TINY, Bundle
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.networks import convert_to_torchscript
-from verifying import checks
-from verifying.bundle import Bundle as Validated
-from verifying.shapes import sizes
-from verifying.verdicts import judge
+
+from tools.verify import checks
+from tools.verify.bundle import Bundle as Validated
+from tools.verify.shapes import sizes
+from tools.verify.verdicts import judge
 
 
 def formats(bundle):

@@ -12,9 +12,9 @@ import pytest
 import torch
 from bundle_commands import ok
 
-from common.io.reader import read_scan
+from common.io.reader import VolumeReader
 
-pytestmark = [pytest.mark.slow, pytest.mark.translation]
+pytestmark = [pytest.mark.slow_elsewhere, pytest.mark.translation]
 
 MODALITY = {
     "cect2ct_rescyclegan": "CT",
@@ -39,7 +39,7 @@ def infer(bundle, weights, **places):
 
 def in_units(folder):
     """A series read back in the unit of its bundle, in the order closest to RAS, and its first header."""
-    volume = read_scan(folder, "a")
+    volume = VolumeReader().check(folder, "a")
     step = json.loads(folder.with_suffix(".json").read_text())["UnitPerStoredStep"]
     header = pydicom.dcmread(folder / "IM0001.dcm", stop_before_pixels=True)
     values = volume.values * (step if header.Modality == "MR" else 1)

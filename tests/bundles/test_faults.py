@@ -118,7 +118,6 @@ def test_numbers_out_of_range_are_refused(bundle, setting, value, rule):
     assert said.startswith(f"--{setting}: {rule}, but got {value}; ")
 
 
-@pytest.mark.slow
 def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", max_epohcs=7)
     refused(done, r"^error: --max_epohcs: is a setting of this bundle, but got .*7.*; did you mean --max_epochs\?$")
@@ -128,7 +127,6 @@ def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
 # ---- data -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tmp_path / "gone", output_dir=tmp_path / "out")
     refused(done, rf"^error: --dataset_dir: is an existing folder, but got {tmp_path}/gone; correct the path")
@@ -182,7 +180,6 @@ def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, 
 
 
 @pytest.mark.translation
-@pytest.mark.slow
 def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
     def spoil(values, affine):
         values[1, 2, 3] = np.nan
@@ -225,7 +222,6 @@ def spoilt(how, whole):
         ("flipped", "has sound checksums, but got a damaged record"),
     ],
 )
-@pytest.mark.slow
 def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how, rule):
     content, path = spoilt(how, (tiny_run / "models" / "model.pt").read_bytes()), tmp_path / "model.pt"
     if content is not None:
@@ -237,7 +233,6 @@ def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how,
     assert snapshot(tmp_path / "out") == {}
 
 
-@pytest.mark.slow
 def test_weights_of_another_size_are_refused(bundle, tiny_run, tiny_data, tmp_path):
     width = bundle.own("demo")["width"] * 2
     with pytest.raises(Exception, match=".") as caught:
@@ -252,7 +247,6 @@ def infer(bundle, data, tmp_path, weights, **settings):
     bundle.parser("inference", "demo", **settings).get_parsed_content("evaluator").run()
 
 
-@pytest.mark.slow
 def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path):
     nothing_shipped = {"fallback::name": "none.pt"} if "fallback" in bundle.raw("inference") else {}
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
@@ -261,7 +255,6 @@ def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path
     assert snapshot(tmp_path / "out") == {}
 
 
-@pytest.mark.slow
 def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_run, tiny_data):
     done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=tiny_run)
     rule = r"model\.pt.*: has (every weight of the network|shape .+), but got .*; "
@@ -271,7 +264,6 @@ def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_r
 # ---- the run --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle, tiny_run, tiny_data, tmp_path):
     """A run of two steps a stage goes on with a weight of a loss that no 32-bit number holds."""
     folder = shutil.copytree(tiny_run, tmp_path / "run")
@@ -292,7 +284,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
     assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == steps
 
 
-@pytest.mark.slow
 def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data, tmp_path):
     (tmp_path / "out").write_text("a file")
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
@@ -300,12 +291,11 @@ def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data
     assert (tmp_path / "out").read_text() == "a file"
 
 
-@pytest.mark.slow
 def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
     lock = tmp_path / "out" / "models" / ".lock"
     lock.parent.mkdir(parents=True)
     with open(lock, "w") as held:
-        fcntl.lockf(held, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX)
         held.write("process 4711 on elsewhere")
         held.flush()
         done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
@@ -314,7 +304,6 @@ def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
     assert [path.name for path in lock.parent.iterdir()] == [".lock"]
 
 
-@pytest.mark.slow
 def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", resume="true")
-    refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start anew with --resume false$")
+    refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start a new run with --resume false$")

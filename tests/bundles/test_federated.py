@@ -13,8 +13,6 @@ from monai.fl.utils.exchange_object import ExchangeObject
 
 from common.data.layouts.folders import find_cases
 
-pytestmark = pytest.mark.slow
-
 BUNDLE = Bundle("mr2ct_pix2pix")
 STEPS = 2
 LEARNING_RATE = 1e-3

@@ -14,7 +14,7 @@ from bundle_commands import ok, run_files, snapshot
 from common import checkpoints
 from common.files import TEMPORARY_PREFIX
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_elsewhere
 
 SETTINGS = {
     "max_epochs": 3, "constant_epochs": 1, "decay_epochs": 1, "val_interval": 1, "batch_size": 2,
@@ -115,7 +115,8 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
     assert kept % EPOCH_LENGTH == 0
     assert kept >= epoch * EPOCH_LENGTH
 
-    done = ok(bundle.run("training", ["train", "demo"], **settings(bundle, tiny_data, folder, resume="true")))
+    resume = bundle.run_anew if moment == 1 else bundle.run  # Python's hashes of texts then have another seed, too
+    done = ok(resume("training", ["train", "demo"], **settings(bundle, tiny_data, folder, resume="true")))
     assert f"was locked by process {process.pid} on " in done.stdout
     assert "taken over" in done.stdout
     assert f"after epoch {kept // EPOCH_LENGTH}, step {kept}" in done.stdout
@@ -130,7 +131,7 @@ def test_terminated_in_an_epoch_saves_and_goes_on_there(bundle, epochs, tiny_dat
     process, kept = interrupted(bundle, own, tmp_path / "log", epochs - 2, 0.3, signal.SIGTERM)
     said = (tmp_path / "log").read_text()
     assert process.returncode == 128 + signal.SIGTERM, said[-2000:]
-    assert f"SIGTERM: saved at step {kept}; --resume true goes on from there" in said
+    assert f"SIGTERM: saved at step {kept}; --resume true continues from there" in said
     assert kept >= (epochs - 2) * EPOCH_LENGTH
     assert kept % EPOCH_LENGTH, "in the midst of an epoch"
     assert "Traceback" not in said

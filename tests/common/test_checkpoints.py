@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and unsound ones are refused, each with its reason."""
+"""Checkpoints are written atomically, and damaged or foreign ones are refused with the reason."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class _Hostile:
 def test_code_is_not_executed(tmp_path: Path) -> None:
     proof = tmp_path / "executed"
     torch.save({"weight": torch.zeros(1), "payload": _Hostile(proof)}, tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="is a whole checkpoint of tensors only, but got an object that is none;"):
+    with pytest.raises(CheckpointError, match="is a whole checkpoint of tensors only, but got another object;"):
         checkpoints.load(tmp_path / "model.pt")
     (tmp_path / "raw.pt").write_bytes(pickle.dumps({"payload": _Hostile(proof)}))
     with pytest.raises(CheckpointError, match="is a whole checkpoint of tensors only, but got File is not a zip"):
@@ -226,17 +226,17 @@ def _refused(path: Path, match: str) -> None:
 
 def test_missing_keys(weights: Path) -> None:
     path = _altered(weights, **{"0.bias": None, "1.weight": None})
-    _refused(path, r"model\.pt: has every weight of the network, but got 2 not so, first 0\.bias; give the weights")
+    _refused(path, r"model\.pt: has every weight of the network, but got 2 missing, first 0\.bias; give the weights")
 
 
 def test_extra_keys(weights: Path) -> None:
     path = _altered(weights, **{"7.weight": torch.zeros(2)})
-    _refused(path, r"model\.pt: has no weight the network lacks, but got 1 not so, first 7\.weight")
+    _refused(path, r"model\.pt: has no other weight, but got 1 unexpected, first 7\.weight")
 
 
 def test_a_training_checkpoint_is_not_weights(tmp_path: Path) -> None:
     checkpoints.save({"trainer": {"networks": _network().state_dict()}, "best_metric": 1.0}, tmp_path / "last.pt")
-    _refused(tmp_path / "last.pt", r"has every weight of the network, but got 7 not so, first 0\.bias")
+    _refused(tmp_path / "last.pt", r"has every weight of the network, but got 7 missing, first 0\.bias")
 
 
 def test_wrong_shapes(weights: Path) -> None:

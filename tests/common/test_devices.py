@@ -1,4 +1,4 @@
-"""Which cases fall to which process, and what two real processes agree on."""
+"""Shares of several processes, and the collectives of two real ones."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def test_alone_everything_is_ones_own() -> None:
     values = torch.tensor([1.0, 2.0])
     devices.average([values])
     devices.broadcast([values])
+    assert devices.gather(["a", "b"]) == ["a", "b"]
+    devices.leave()
     assert values.tolist() == [1.0, 2.0]
 
 
@@ -51,7 +53,7 @@ def test_outside_torchrun_the_distributed_device_is_the_single_one(monkeypatch: 
 
 
 PROCESS = """
-import json, torch
+import json, os, torch
 from common import devices
 assert devices.distributed_device().type == "cpu"
 rank = devices.rank()
@@ -66,16 +68,19 @@ steps = torch.tensor(7 + rank)
 devices.broadcast([start, steps])
 devices.barrier()
 print(json.dumps({
-    "rank": rank, "world": devices.world_size(), "single": single.tolist(), "scalar": float(scalar),
+    "rank": rank, "local": os.environ["LOCAL_RANK"], "world": devices.world_size(),
+    "single": single.tolist(), "scalar": float(scalar),
     "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
-    "steps": int(steps), "shard": devices.shard("abcde"),
+    "steps": int(steps), "shard": devices.shard("abcde"), "gathered": devices.gather(devices.deal("abcde")),
 }))
-torch.distributed.destroy_process_group()
+devices.leave()
+assert devices.world_size() == 1
 """
 
 
 @pytest.mark.slow
-def test_two_processes_average_and_broadcast() -> None:
+@pytest.mark.parametrize("scheduler", [{}, {"SLURM_JOB_ID": "1"}], ids=["torchrun", "torchrun within a SLURM job"])
+def test_two_processes_average_and_broadcast(scheduler: dict[str, str]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -84,7 +89,7 @@ def test_two_processes_average_and_broadcast() -> None:
     started = [
         subprocess.Popen(
             [sys.executable, "-c", PROCESS],
-            env=os.environ | shared | hidden | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ | shared | hidden | scheduler | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -96,11 +101,12 @@ def test_two_processes_average_and_broadcast() -> None:
         for process in started:
             process.kill()
     for rank, seen in enumerate(found):
-        assert (seen["rank"], seen["world"]) == (rank, 2)
+        assert (seen["rank"], seen["local"], seen["world"]) == (rank, str(rank), 2)
         assert seen["single"] == [[2.0, 10.0], [0.0, -2.0]]
         assert seen["scalar"] == 0.5
         assert seen["counts"] == [rank, rank], "whole numbers are not averaged"
         assert seen["parameter"] == [3.0, 3.0, 3.0]
         assert seen["column"] == [[0.5, 3.5], [1.5, 4.5], [2.5, 5.5]]
+        assert "".join(seen["gathered"]) == "abcde"
         assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
     assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]

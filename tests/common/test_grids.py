@@ -1,4 +1,4 @@
-"""Which voxels of a grid another volume covers."""
+"""Voxels of a grid that another volume covers."""
 
 from __future__ import annotations
 

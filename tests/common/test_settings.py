@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_commands
 import pytest
 import torch
 from monai.bundle import ConfigParser
 
 from common.errors import ConfigError
-from common.settings import check, prepare, running_config
+from common.running_config import running_config
+from common.setting_checks import check
+from common.settings import prepare
 
 
 def probe() -> dict:
@@ -112,10 +115,9 @@ class TestDuplicates:
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
     config = str(bundle / "configs" / "train.yaml")
     line = [sys.executable, "-m", "monai.bundle", "run", *arguments, "--config_file", config]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=bundle)
+    return forked_commands.run(line, cwd=bundle, timeout=300)
 
 
-@pytest.mark.slow
 class TestCommand:
     def test_a_wrong_setting_ends_with_exit_code_2_and_one_line(self, bundle):
         result = command(bundle, "--max_epochs", "ten")

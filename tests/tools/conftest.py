@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pack import pack
-from packed_copies import BUNDLES, ROOT, copy_sources, unpack, write_weights
+from packed_copies import BUNDLES, copy_sources, unpack, write_weights
+
+from tools.pack.release import pack
+from tools.repository import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import forked_commands
 import torch
 from monai.bundle import ConfigParser
 
 from common import checkpoints
+from tools.repository import bundle_names
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+BUNDLES = bundle_names()
 CACHES = shutil.ignore_patterns("__pycache__")
 WITHOUT_REPOSITORY = """
 import importlib.util, runpy, sys
@@ -63,7 +64,7 @@ def alone(folder: Path, program: str, *arguments: str) -> subprocess.CompletedPr
     """Run a program from inside ``folder``, with the libraries but without the repository."""
     own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     words = [sys.executable, "-W", "ignore", "-c", WITHOUT_REPOSITORY + program, *arguments]
-    return subprocess.run(words, cwd=folder, env=os.environ | own, capture_output=True, text=True, timeout=600)
+    return forked_commands.run(words, cwd=folder, env=os.environ | own, timeout=600)
 
 
 def monai_bundle(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,1 +1,1 @@
-"""Benchmarks, as ratios measured side by side in one run: ``python tools/benchmark.py``."""
+"""Benchmarks of training, inference and stitching, as ratios measured side by side in one run."""

@@ -1,4 +1,4 @@
-"""Time and memory of pieces of work, and the rows that benchmarks print."""
+"""Timing, peak memory and the tables of benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cost grows with the work: exponents fitted to measured seconds, 1 being proportional."""
+"""Scaling exponents: seconds over batch size and volume, 1 being proportional."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from bench.clock import Row, alternate
-from bench.stitching import generator
-from bench.training import trainer_of
 from common.devices import single_device
 from common.inferers import PatchStitchingInferer, PlaneInferer
+from tools.bench.clock import Row, alternate
+from tools.bench.stitching import generator
+from tools.bench.training import trainer_of
 
 BATCHES = (1, 2, 4, 8)
 SIDES = (48, 64, 96)

@@ -1,4 +1,4 @@
-"""From file to file: whole cases by a bundle's own inference, and where their time goes."""
+"""Inference time of whole cases, from file to file: reading, computing, writing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines.utils import IterationEvents
 
-from bench.clock import Row, peak_gib
 from common import checkpoints
 from common.inference import CaseEvaluator
+from tools.bench.clock import Row, peak_gib
+from tools.repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(
     path.parents[1].name
     for path in ROOT.glob("bundles/*/configs/inference.yaml")
@@ -96,7 +96,7 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
 
 
 def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
-    """Wall seconds a case, one thing after the other and with reading and writing beside the computation."""
+    """Wall seconds a case, one thing after the other and with reading and writing during the computation."""
     evaluators = [evaluator_of(bundle, data, ahead) for ahead in (False, True)]
     _in_turn(evaluators[0])
     for each in evaluators:

@@ -1,4 +1,4 @@
-"""What bounds a step: shares of its time by kind of operation, from PyTorch's profiler."""
+"""Profile of a training step: shares of its time by kind of operation, from PyTorch's profiler."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
 
-from bench.clock import Row, alternate
-from bench.training import PlainLoop, trainer_of
 from common.devices import single_device
+from tools.bench.clock import Row, alternate
+from tools.bench.training import PlainLoop, trainer_of
 
 KINDS = {
     "convolution": ("conv",),

@@ -1,4 +1,4 @@
-"""What the stitching of 3-D patches costs, each way beside the one it replaces."""
+"""Stitching of 3-D patches: time and memory compared with MONAI's sliding window."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from monai.inferers import SlidingWindowInferer
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from torch import Tensor, nn
 
-from bench.clock import Row, alternate, peak_gib, seconds
 from common.devices import single_device
 from common.inferers import PatchStitchingInferer
+from tools.bench.clock import Row, alternate, peak_gib, seconds
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)

@@ -1,4 +1,4 @@
-"""Steps of all five methods: the engine with its loader beside a plain loop, and beside the bare step."""
+"""Training steps of all bundles: the engine and its loader compared with a plain loop and with the bare step."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from bench.clock import Row, alternate, peak_gib
 from common.engines import AdversarialTrainer
 from common.losses import weighted_sum
+from tools.bench.clock import Row, alternate, peak_gib
+from tools.repository import ROOT, bundle_names
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
 

@@ -1,1 +1,1 @@
-"""MONAI Label for real: its environment, the servers, the requests and what the answers are compared with."""
+"""End-to-end test of the bundles in MONAI Label: environment, servers, requests, expected answers."""

@@ -46,6 +46,6 @@ def _let_torchvision_import(python: Path) -> None:
         return
     purelib = sysconfig.get_path("purelib", "venv", {"base": str(python.parents[1])})
     module = Path(purelib, "torchvision", "_meta_registrations.py")
-    print("torchvision's operators do not load beside this PyTorch: declared without an implementation", flush=True)
+    print("torchvision's operators do not load with this PyTorch: declared without an implementation", flush=True)
     module.write_text(UNDECLARED + module.read_text())
     subprocess.run([str(python), "-c", "import torchvision.utils"], check=True)

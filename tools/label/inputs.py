@@ -1,4 +1,4 @@
-"""What the server is given: phantoms as NIfTI, channels in a fourth dimension, and as a DICOM series."""
+"""Test images for MONAI Label: phantoms as NIfTI, channels in a fourth dimension, and as a DICOM series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests, each beside what the bundle itself says: a line each, and whether it is as it should be."""
+"""Requests to MONAI Label, each answer compared with the bundle's own inference."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import pandas as pd
 import torch
 
 from common.grids import grid_distance_mm
-from label import rest
-from label.inputs import Pair
-from label.rest import RefusedError
+from tools.label import rest
+from tools.label.inputs import Pair
+from tools.label.rest import RefusedError
 
 VALUE_TOLERANCE = 1e-3
 PLACE_TOLERANCE_MM = 1e-3
@@ -40,40 +40,32 @@ class Requests:
         self.made = 0
         self.failed: list[str] = []
 
-    # ---- inference ----------------------------------------------------------------------------------------------
-
     def nifti(self, address: str, bundle: str, image: Path) -> None:
-        """A NIfTI file that lies on the server, against the bundle's own inference."""
-        own = self._own(bundle, image)
-        self._infer(f"POST /infer/{bundle}, NIfTI", own, address, bundle, image=str(image))
+        """A NIfTI file that lies on the server, compared with the bundle's own inference."""
+        self._infer(f"POST /infer/{bundle}, NIfTI", bundle, image, address, image=str(image))
 
     def series(self, address: str, bundle: str, files: Sequence[Path]) -> None:
         """A DICOM series by its folder on the server."""
         folder = files[0].parent
-        own = self._own(bundle, folder)
-        self._infer(f"POST /infer/{bundle}, DICOM folder of {len(files)}", own, address, bundle, image=str(folder))
+        self._infer(f"POST /infer/{bundle}, DICOM folder of {len(files)}", bundle, folder, address, image=str(folder))
 
     def uploads(self, address: str, bundle: str, files: Sequence[Path]) -> None:
         """The files of a DICOM series uploaded, and a zip of them."""
         folder = files[0].parent
-        own = self._own(bundle, folder)
-        session = rest.open_session(address, files)
-        name = f"PUT /session, {len(files)} DICOM files, POST /infer/{bundle}"
-        self._infer(name, own, address, bundle, session=session)
         packed = Path(shutil.make_archive(str(self.work / "series"), "zip", folder))
-        session = rest.open_session(address, [packed], uncompress=True)
-        self._infer(f"PUT /session, zip of DICOM, POST /infer/{bundle}", own, address, bundle, session=session)
+        for what, sent in ((f"{len(files)} DICOM files", files), ("zip of DICOM", [packed])):
+            session = rest.open_session(address, sent, uncompress=sent != files)
+            self._infer(f"PUT /session, {what}, POST /infer/{bundle}", bundle, folder, address, session=session)
 
     def dicomweb(self, address: str, bundle: str, uid: str, files: Sequence[Path]) -> None:
         """The series by its UID, from a server whose datastore is a DICOMweb server."""
-        own = self._own(bundle, files[0].parent)
-        self._infer(f"POST /infer/{bundle}, series of a DICOMweb server", own, address, bundle, image=uid)
+        self._infer(f"POST /infer/{bundle}, series of a DICOMweb server", bundle, files[0].parent, address, image=uid)
 
     def label_client(self, address: str, bundle: str, image: Path) -> None:
         """A client that asks for a label map, as those for segmentation do, gets values all the same."""
         asked = {"result_dtype": "uint8", "result_extension": ".nii.gz"}
-        own = self._own(bundle, image)
-        self._infer(f"POST /infer/{bundle}, asked for uint8", own, address, bundle, image=str(image), params=asked)
+        name = f"POST /infer/{bundle}, asked for uint8"
+        self._infer(name, bundle, image, address, image=str(image), params=asked)
 
     def unconditional(self, address: str, bundle: str, image: Path) -> None:
         """A generator without a source refuses one, and the server goes on."""
@@ -81,29 +73,27 @@ class Requests:
 
     def other_weights(self, address: str, bundle: str, image: Path) -> None:
         """Weights of another network are refused, not answered from at random."""
-        path = self.models / bundle / "models" / "model.pt"
-        torch.save({"layers.0.weight": torch.zeros(1)}, path)
+        torch.save({"layers.0.weight": torch.zeros(1)}, self.models / bundle / "models" / "model.pt")
         self._refused(f"POST /infer/{bundle}, weights of another network", address, bundle, image)
 
-    def _infer(self, name: str, own: Path, address: str, bundle: str, **source: Any) -> None:
-        start = time.monotonic()
+    def _infer(self, name: str, bundle: str, source: Path, address: str, **given: Any) -> None:
+        own, start = self._own(bundle, source), time.monotonic()
         try:
-            answer = rest.infer(address, bundle, **source)
+            answer = rest.infer(address, bundle, **given)
         except RefusedError as error:
-            self._say(name, str(error), start, False)
+            self._say(name, str(error), False, start)
             return
         path = self.work / f"answer_{self.made}.nii.gz"
         path.write_bytes(answer)
-        says, holds = compared(path, own)
-        self._say(name, says, start, holds)
+        self._say(name, *compared(path, own), start)
 
     def _refused(self, name: str, address: str, bundle: str, image: Path) -> None:
         start = time.monotonic()
         try:
             answer = rest.infer(address, bundle, image=str(image))
-            self._say(name, f"200, {len(answer)} bytes", start, False)
+            self._say(name, f"200, {len(answer)} bytes", False, start)
         except RefusedError as error:
-            self._say(name, str(error.status), start, error.status == 500)
+            self._say(name, str(error.status), error.status == 500, start)
 
     def _own(self, bundle: str, source: Path) -> Path:
         """The file that the bundle's own inference writes, in the environment of the bundles."""
@@ -119,8 +109,6 @@ class Requests:
                 raise RuntimeError(f"{bundle}: its own inference\n{done.stderr[-2000:]}")
         return next(output.glob("*.nii.gz"))
 
-    # ---- training -----------------------------------------------------------------------------------------------
-
     def training(self, address: str, bundle: str, data: Sequence[Pair]) -> None:
         """Two epochs on pairs that were put into the datastore; then the server answers from the new weights."""
         names = [f"{bundle}_{number}" for number in range(len(data))]
@@ -134,17 +122,15 @@ class Requests:
         name = f"POST /train/{bundle}, {EPOCHS} epochs on {len(data)} pairs"
         log = self.models / bundle / "log.csv"
         if task["status"] != "DONE" or not log.is_file():
-            self._say(name, f"{task['status']}: {' '.join(list(task.get('details', []))[-3:])}", start, False)
+            self._say(name, f"{task['status']}: {' '.join(list(task.get('details', []))[-3:])}", False, start)
             return
         rows = pd.read_csv(log)
         changed = rest.infer(address, bundle, image=str(data[0].image)) != before
         maes = " to ".join(f"{value:.4g}" for value in rows["val_mae"].dropna())
         says = f"{task['status']}, {len(rows)} epochs, validation MAE {maes}, new weights served: {changed}"
-        self._say(name, says, start, len(rows) == EPOCHS and changed)
+        self._say(name, says, len(rows) == EPOCHS and changed, start)
 
-    # ---- what is said -------------------------------------------------------------------------------------------
-
-    def _say(self, name: str, says: str, start: float, holds: bool) -> None:
+    def _say(self, name: str, says: str, holds: bool, start: float) -> None:
         self.made += 1
         if not holds:
             self.failed.append(name)
@@ -152,7 +138,7 @@ class Requests:
 
 
 def compared(answer: Path, own: Path) -> tuple[str, bool]:
-    """What is said of an answer, and whether type, grid and values are those of the bundle's own inference."""
+    """A description of an answer, and whether type, grid and values are those of the bundle's own inference."""
     made: Any = nib.load(answer)
     wanted: Any = nib.load(own)
     dtype = made.get_data_dtype()

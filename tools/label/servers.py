@@ -1,4 +1,4 @@
-"""The two servers of the test, both on loopback: one that hands out release zips, and MONAI Label."""
+"""Servers on loopback: one for release zips, and MONAI Label."""
 
 from __future__ import annotations
 
@@ -8,34 +8,30 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+
+import requests
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: whoever downloads does."""
-
-
 @contextmanager
-def files_over_http(folder: Path) -> Iterator[str]:
-    """Serve a folder's files; gives the address."""
-    server = ThreadingHTTPServer((HOST, 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://{HOST}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+def serving(handler: type[BaseHTTPRequestHandler], **settings: Any) -> Iterator[str]:
+    """Answer requests on loopback without a log; gives the address."""
+    quiet = type("Quiet", (handler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer((HOST, 0), partial(quiet, **settings)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{HOST}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
 
 
 def environment(python: Path) -> dict[str, str]:
@@ -92,12 +88,13 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     end = time.monotonic() + START_TIMEOUT_S
     while server.poll() is None and time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{address}/info/", timeout=60):
-                return
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(f"{address}/info/: {error.code}\n{tail(log)}") from error
-        except OSError:
+            answer = requests.get(f"{address}/info/", timeout=60)
+        except requests.RequestException:
             time.sleep(1)
+            continue
+        if answer.ok:
+            return
+        raise RuntimeError(f"{address}/info/: {answer.status_code}\n{tail(log)}")
     raise RuntimeError(f"MONAI Label does not answer, exit code {server.poll()}\n{tail(log)}")
 
 

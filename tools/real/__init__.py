@@ -1,1 +1,1 @@
-"""The check of networks that were trained on simulations on real scans: ``make real-check``."""
+"""Evaluation of simulation-trained networks on real scans: ``make real-check``."""

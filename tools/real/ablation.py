@@ -1,12 +1,12 @@
-"""What of the simulation carries the transfer: short pretrainings without a part of it, each tried on real scans."""
+"""Ablation of the simulation: short pretrainings without a part of it, each evaluated on real scans."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from real.rows import Pair, Row, head_of, read, row_of
-from real.trainings import OVERLAYS, T1_TO_T2, infer, pretrained
+from tools.real.rows import Pair, Row, head_of, read, row_of
+from tools.real.trainings import OVERLAYS, T1_TO_T2, infer, pretrained
 
 WITHOUT = OVERLAYS / "without"
 """An overlay for every part that is left out; its name says which."""

@@ -1,4 +1,4 @@
-"""Whether a synthetic CT of a head of which no CT exists can be one: HU of tissues, and bone that closes."""
+"""Plausibility of a synthetic head CT without a true CT: HU of tissues, closed bone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row of a table: an image of a case, its grey scale fitted to the truth by one line, and its scores."""
+"""Scores of one image of a case, its grey scale fitted linearly to the truth."""
 
 from __future__ import annotations
 

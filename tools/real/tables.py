@@ -1,4 +1,4 @@
-"""Tables of rows on the terminal, and as a page with pictures."""
+"""Tables of scores on the terminal, and as a page with pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from monai.bundle import ConfigParser
 
 from common.report import Panel, Report, summarise, write_report
-from real.rows import COLUMNS, Z_RANGE, Row
+from tools.real.rows import COLUMNS, Z_RANGE, Row
 
 UNIT = "z-score"
 NOTES = (
@@ -19,7 +19,7 @@ NOTES = (
 
 
 def text(title: str, rows: Sequence[Row]) -> str:
-    """A line a method, averaged over the cases, and the cases' MAE beside."""
+    """A line a method: means over the cases, and the MAE of each case."""
     frame = pd.DataFrame([{"case": row.case, "row": row.method, **row.scores} for row in rows])
     means = frame.groupby("row", sort=False)[list(COLUMNS)].mean()
     each = frame.pivot(index="row", columns="case", values="mae").loc[means.index].add_prefix("mae of ")
@@ -49,15 +49,5 @@ def page(path: Path, title: str, bundle: Path, rows: Sequence[Row]) -> Path:
 
 def panel(row: Row) -> Panel:
     """The picture of a row."""
-    return Panel(
-        case=row.case,
-        method=row.method,
-        source=row.source,
-        synthetic=row.image,
-        truth=row.truth,
-        mask=row.mask,
-        spacing=row.spacing,
-        source_unit="as stored",
-        unit=UNIT,
-        window=(-2.5, 4.0),
-    )
+    shared = {name: getattr(row, name) for name in ("case", "method", "source", "truth", "mask", "spacing")}
+    return Panel(**shared, synthetic=row.image, source_unit="as stored", unit=UNIT, window=(-2.5, 4.0))

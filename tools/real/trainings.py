@@ -1,4 +1,4 @@
-"""The bundles' commands that a row needs: inference, a short training on a few cases, a pretraining."""
+"""Commands of the bundles: inference, fine-tuning on a few cases, pretraining on simulations."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-from demo import ROOT, command
 
 from common.pretrained import PRETRAINED_NAME
-from real.rows import Pair, read
+from tools.demo import command
+from tools.real.rows import Pair, read
+from tools.repository import ROOT
 
 OVERLAYS = Path(__file__).parent
-ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "null"}
+ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false"}
 """Of the steps that are asked for."""
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from common.errors import ConfigError
 
 
-def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, str]:
+def translation(direction: str, run_dir: str, source: str, target: str) -> dict[str, str]:
     """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
     datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on, of which
     ``common.pretrained export`` writes those of ``cect2ct`` alone.
 
     Args:
-        name: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
+        direction: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
         run_dir: of the training.
         source: file name of contrast-enhanced CT, without suffix.
         target: of unenhanced CT.
@@ -21,7 +21,7 @@ def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, st
     Raises:
         ConfigError: for another name.
     """
-    if name == "cect2ct":
+    if direction == "cect2ct":
         return {
             "weights": str(Path(run_dir, "models", "model.pt")),
             "pretrained": "pretrained.pt",
@@ -29,7 +29,7 @@ def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, st
             "key": "image",
             "suffix": "synthetic_ct",
         }
-    if name == "ct2cect":
+    if direction == "ct2cect":
         backward = Path(run_dir, "models", "model_backward.pt")
         return {
             "weights": str(backward),
@@ -38,4 +38,4 @@ def direction(name: str, run_dir: str, source: str, target: str) -> dict[str, st
             "key": "label",
             "suffix": "synthetic_cect",
         }
-    raise ConfigError("direction", "is cect2ct or ct2cect", repr(name), "choose one of them")
+    raise ConfigError("direction", "is cect2ct or ct2cect", repr(direction), "choose one of them")

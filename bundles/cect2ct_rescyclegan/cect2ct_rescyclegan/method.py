@@ -23,20 +23,22 @@ JITTER = 3
 discriminator must not recognise them by that."""
 
 
-def pair_mode(mode: str, cases: Mapping[str, Sequence[Any]]) -> str:
+def pairing(pair_mode: str, data: Mapping[str, Sequence[Any]]) -> str:
     """The mode to train in: ``auto`` is ``registered`` where the data have pairs, else ``cross``.
 
     Raises:
         ConfigError: for an unknown mode, or ``registered`` without pairs.
     """
-    if mode == "auto":
-        return "registered" if cases["training"] else "cross"
-    if mode not in PAIR_MODES:
-        raise ConfigError("pair_mode", f"is auto or one of {', '.join(PAIR_MODES)}", repr(mode), "choose one of them")
-    if mode == "registered" and not cases["training"]:
+    if pair_mode == "auto":
+        return "registered" if data["training"] else "cross"
+    if pair_mode not in PAIR_MODES:
+        raise ConfigError(
+            "pair_mode", f"is auto or one of {', '.join(PAIR_MODES)}", repr(pair_mode), "choose one of them"
+        )
+    if pair_mode == "registered" and not data["training"]:
         remedy = "list pairs under training, or use --pair_mode cross, which needs none"
         raise ConfigError("pair_mode", "registered needs scans paired and registered by the data", "no pairs", remedy)
-    return mode
+    return pair_mode
 
 
 def sources(mode: str, cases: Mapping[str, Sequence[dict]]) -> Sequence[dict]:
@@ -48,7 +50,7 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
     """Training slices: of pairs in mode ``registered``, else independently of two pools.
 
     Args:
-        mode: of :func:`pair_mode`.
+        mode: of :func:`pairing`.
         cases: items by section.
         data: of :func:`sources`.
         **slicing: arguments of :class:`common.data.datasets.slices.SliceDataset`.

@@ -21,8 +21,8 @@ from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
 from common.handlers import LOG_NAME
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
+from common.running_config import running_config
 from common.seeds import derive
-from common.settings import running_config
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.features import RandomFeatures

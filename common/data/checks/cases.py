@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -15,11 +15,15 @@ from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM, Volume
 from common.data.datalist import Item
 from common.data.layouts.folders import REGIONS
 from common.errors import ConfigError, DataError, Finding, VolumeError
-from common.io.dicom.reading.series import SeriesOptions
+from common.io import VolumeReader
 
 logger = logging.getLogger(__name__)
 
 Range = Sequence[float]
+TRAINED = ("image", "label", "mask")
+"""What every training reads again; region masks are read by some alone."""
+TEST = "test"
+"""The section whose volumes no training reads."""
 OTHERS = ("label", "mask", *REGIONS)
 """The keys of a case that lie on the grid of its image."""
 
@@ -29,41 +33,32 @@ class _Expected:
     source_ranges: np.ndarray | None
     target_range: Range | None
     min_shape: Sequence[int] | None
-    channels: int | None
-    nan_fill: float | None
-    resample: bool
-    options: SeriesOptions
+    reader: VolumeReader
+    keep: bool = False
 
 
 def check_cases(
     lists: dict[str, list[Item]],
+    reader: VolumeReader | None = None,
     *,
     source_range: Range | Sequence[Range] | None = None,
     target_range: Range | None = None,
     min_shape: Sequence[int] | None = None,
-    channels: int | None = None,
-    nan_fill: float | None = None,
-    resample: bool = False,
-    series: str | Sequence[str] | None = None,
-    phase: int | None = None,
-    resample_tilt: bool = False,
+    keep: bool = False,
     progress: bool = True,
 ) -> list[Finding]:
     """Read every case of the lists and report what is wrong; one bad case never stops the check.
 
     Args:
         lists: as ``load_datalist`` returns them.
+        reader: of the volumes. Its ``channels`` are how many an image has: that many files, or one 4-D file. With its
+            ``resample``, volumes on another grid than the image are warnings; those that cover less than half of it
+            are errors still.
         source_range: the intensity window (low, high) of the images, or one window per channel, which also finds
             channels in the wrong order where their windows differ.
         target_range: the window of the labels, in their unit; one that spans -200 to 200 is taken as HU.
         min_shape: the smallest shape accepted, for axes in RAS order.
-        channels: how many channels an image has: that many files, or one 4-D file.
-        nan_fill: replaces NaN and Inf, which are errors otherwise.
-        resample: volumes on another grid than the image will be resampled to it, so that they are warnings; those that
-            cover less than half of it are errors still.
-        series: of folders with DICOM, see :class:`common.io.dicom.reading.series.SeriesOptions`.
-        phase: likewise.
-        resample_tilt: likewise.
+        keep: whether volumes of training and validation wait in ``reader`` for the dataset that reads them next.
         progress: whether a bar over the cases is shown.
 
     Raises:
@@ -75,11 +70,11 @@ def check_cases(
             raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
-    options = SeriesOptions(series, phase, resample_tilt)
-    expected = _Expected(sources, target_range, min_shape, channels, nan_fill, resample, options)
-    items = [item for entries in lists.values() for item in entries]
+    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader())
+    items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress)
-    return [finding for item in bar for finding in _check_case(item, expected)]
+    kept = replace(expected, keep=keep)
+    return [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept)]
 
 
 def require_clean(findings: list[Finding]) -> None:
@@ -101,11 +96,11 @@ def require_clean(findings: list[Finding]) -> None:
 def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     findings: list[Finding] = []
     images = _read_images(item, expected, findings)
-    others = {key: _read(item[key], item, None, expected, findings) for key in OTHERS if key in item}
+    others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
     label, mask = others.get("label"), others.get("mask")
     if images:
         for other in (*images[1:], *(volume for volume in others.values() if volume)):
-            findings += volumes.same_grid(images[0], other, expected.resample)
+            findings += volumes.same_grid(images[0], other, expected.reader.resample)
         findings += _check_images(images, expected)
     if label:
         findings += _check_label(label, expected.target_range)
@@ -124,18 +119,20 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
         return []
     paths = [item["image"]] if isinstance(item["image"], str) else item["image"]
     if len(paths) == 1:
-        volume = _read(paths[0], item, expected.channels, expected, findings)
+        volume = _read("image", paths[0], item, expected.reader.channels, expected, findings)
         return [volume] if volume else []
-    if expected.channels not in (None, len(paths)):
-        rule, found = f"an image has {expected.channels} channels", f"{len(paths)} files"
+    if expected.reader.channels not in (None, len(paths)):
+        rule, found = f"an image has {expected.reader.channels} channels", f"{len(paths)} files"
         findings.append(Finding(item["case"], "image", rule, found, "list one file per channel"))
-    read = [_read(path, item, None, expected, findings) for path in paths]
+    read = [_read("image", path, item, None, expected, findings) for path in paths]
     return [volume for volume in read if volume] if all(read) else []
 
 
-def _read(path: str, item: Item, channels: int | None, expected: _Expected, findings: list[Finding]) -> Volume | None:
+def _read(
+    key: str, path: str, item: Item, channels: int | None, expected: _Expected, findings: list[Finding]
+) -> Volume | None:
     try:
-        volume = volumes.read(path, item["case"], channels, expected.nan_fill, expected.options)
+        volume = volumes.read(path, item["case"], expected.reader, channels, expected.keep and key in TRAINED)
     except VolumeError as error:
         findings.append(error.finding)
         return None

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from common import grids
 from common.data.checks.misregistration import suspicious_shift
 from common.errors import Finding, VolumeError, Where
-from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, grid_distance_mm, ras_shape, show_affine
-from common.io.dicom.reading.series import SeriesOptions
+from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
 from common.io.nifti.reading import is_constant
-from common.io.reader import read_scan
+from common.io.reader import VolumeReader
 
 HU_MINIMUM, HU_MAXIMUM = -200, 200
 """A CT in HU holds air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
@@ -38,22 +38,18 @@ class Volume:
         return self.values.shape[-3:]
 
 
-def read(
-    path: str,
-    case: str,
-    channels: int | None = None,
-    nan_fill: float | None = None,
-    options: SeriesOptions | None = None,
-) -> Volume:
+def read(path: str, case: str, reader: VolumeReader, channels: int | None = None, keep: bool = False) -> Volume:
     """Read a NIfTI file, a folder with a DICOM series, or a MetaImage where ITK is installed.
+
+    ``keep``: see :meth:`common.io.VolumeReader.check`.
 
     Raises:
         VolumeError: a file that cannot be used.
     """
     where = partial(Finding, case, Path(path).name)
     if path.lower().endswith(".mha"):
-        return _read_mha(path, where, nan_fill)
-    scan = read_scan(path, case, nan_fill, channels, options)
+        return _read_mha(path, where, reader.nan_fill)
+    scan = reader.check(path, case, channels, keep)
     return Volume(where, scan.values, scan.affine, scan.warnings)
 
 
@@ -129,7 +125,7 @@ def registered(image: Volume, label: Volume) -> Iterator[Finding]:
 
 
 def _on_one_grid(one: Volume, other: Volume) -> bool:
-    return one.shape == other.shape and grid_distance_mm(one.shape, one.affine, other.affine) <= GRID_TOLERANCE_MM
+    return grids.same_grid(one.shape, one.affine, other.shape, other.affine)
 
 
 def _read_mha(path: str, where: Where, nan_fill: float | None) -> Volume:

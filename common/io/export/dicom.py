@@ -11,13 +11,13 @@ from typing import Any
 from common import checkpoints
 from common.errors import ConfigError, DataError
 from common.files import write_whole_folder
-from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.writing.derived import derived_slices, write_slices
 from common.io.dicom.writing.origin import Origin, from_nifti, from_series
 from common.io.dicom.writing.stored_pixels import TO_PIXELS
 from common.io.dicom.writing.template import Synthesis
 from common.io.export.volume import Volume
 from common.io.nifti.reading import read_header
+from common.io.reader import VolumeReader
 
 BYTES_PER_VOXEL = 2
 
@@ -30,9 +30,9 @@ class DicomFormat:
         unit: of the values.
         bundle: name and version.
         weights: file whose hash is written down.
-        axial: write slices closest to axial also where the source's are not; those of a NIfTI source always are.
+        dicom_axial: write slices closest to axial also where the source's are not; those of a NIfTI source always are.
         timing: (repetition, echo) times in ms of the sequence that an MR target stands for, where they are known.
-        phase: with which the source was read, see :class:`common.io.dicom.reading.series.SeriesOptions`.
+        reader: with which the sources were read.
 
     Raises:
         ConfigError: for another modality, or times that are not two positive numbers.
@@ -46,9 +46,9 @@ class DicomFormat:
         unit: str,
         bundle: str,
         weights: Path,
-        axial: bool = False,
+        dicom_axial: bool = False,
         timing: Sequence[float] | None = None,
-        phase: int | None = None,
+        reader: VolumeReader | None = None,
     ) -> None:
         if modality not in TO_PIXELS:
             raise ConfigError("modality", f"is one of {', '.join(TO_PIXELS)}", repr(modality), "choose one of them")
@@ -59,9 +59,9 @@ class DicomFormat:
         self.unit = unit
         self.bundle = bundle
         self.weights = weights
-        self.axial = axial
+        self.dicom_axial = dicom_axial
         self.timing = None if timing is None else (float(timing[0]), float(timing[1]))
-        self.phase = phase
+        self.reader = reader or VolumeReader()
 
     def least_bytes(self, source: Path) -> int:
         """What the slices of a case need at least; 0 where its source cannot tell before it is read."""
@@ -85,7 +85,7 @@ class DicomFormat:
             datetime.now(),
             self.timing,
         )
-        axial = self.axial or not volume.is_series
+        axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(
             volume.values, volume.affine, self._origin(volume), synthesis, axial, volume.case
         )
@@ -99,8 +99,7 @@ class DicomFormat:
     def _origin(self, volume: Volume) -> Origin:
         if not volume.is_series:
             return from_nifti(volume.source)
-        options = SeriesOptions(volume.series_uid, self.phase)
-        return from_series(source_headers(volume.source, volume.case, options), volume.case)
+        return from_series(self.reader.headers(volume.source, volume.case, volume.series_uid), volume.case)
 
 
 def _are_times(timing: Sequence[float]) -> bool:

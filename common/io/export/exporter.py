@@ -13,8 +13,8 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
 from common.errors import ConfigError, OutputError
-from common.files import write_whole
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
+from common.files import write_text
+from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.volume import volume_of
@@ -27,16 +27,16 @@ class VolumeExporter:
     """Writes each predicted volume as NIfTI or as a DICOM series beside a JSON file on how it came about.
 
     Args:
-        output_dir: receives ``<case>_<suffix>.nii.gz``, or a folder ``<case>_<suffix>`` of slices, and ``.json``.
+        predictions_dir: receives ``<case>_<suffix>.nii.gz``, or a folder ``<case>_<suffix>`` of slices, and ``.json``.
         suffix: of the name, such as ``synthetic_ct``.
         modality: of the target, for DICOM: ``CT``, ``MR`` or ``PT``.
         unit: of the values, such as ``HU``.
         bundle: name and version, for headers and JSON.
         weights: file whose hash is written down.
         output_format: ``nifti`` or ``dicom``.
-        dtype: stored type of NIfTI; DICOM has one a modality.
+        output_dtype: stored type of NIfTI; DICOM has one a modality.
         overwrite: replace what exists.
-        **series: of :class:`common.io.export.dicom.DicomFormat`: ``axial``, ``timing``, ``phase``.
+        **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
         ConfigError: for another format or modality.
@@ -44,20 +44,20 @@ class VolumeExporter:
 
     def __init__(
         self,
-        output_dir: str,
+        predictions_dir: str,
         suffix: str,
         modality: str,
         unit: str,
         bundle: str,
         weights: str,
         output_format: str = "nifti",
-        dtype: str = "int16",
+        output_dtype: str = "int16",
         overwrite: bool = False,
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
             raise ConfigError("output_format", f"is {' or '.join(FORMATS)}", repr(output_format), "choose one of them")
-        self.output_dir = Path(output_dir)
+        self.output_dir = Path(predictions_dir)
         self.suffix = suffix
         self.unit = unit
         self.bundle = bundle
@@ -65,7 +65,7 @@ class VolumeExporter:
         self.overwrite = overwrite
         as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
         named = f"{bundle}, simulation-trained" if origin(weights) else bundle
-        self.format = as_series if output_format == "dicom" else NiftiFormat(named, dtype)
+        self.format = as_series if output_format == "dicom" else NiftiFormat(named, output_dtype)
 
     def path(self, case: str) -> Path:
         """Where the volume of a case goes."""
@@ -157,8 +157,7 @@ class VolumeExporter:
             "Unit": self.unit,
             **more,
         }
-        text = json.dumps(about, indent=2)
-        write_whole(self.sidecar(volume.case), lambda temporary: Path(temporary).write_text(text))
+        write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path
 
 
@@ -175,7 +174,7 @@ def _require_grid(item: Mapping[str, Any], pred: Any) -> None:
     """
     own = convert_to_numpy(getattr(pred, "affine", item["image"].affine))
     source = convert_to_numpy(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])
-    if grid_distance_mm(tuple(pred.shape[1:]), own, source) > GRID_TOLERANCE_MM:
+    if not same_grid(pred.shape[1:], own, pred.shape[1:], source):
         rule = f"has the source's affine {show_affine(source)}"
         remedy = "let postprocessing begin with Invertd of the preprocessing"
         raise OutputError(f"{item['case']}: synthetic volume", rule, show_affine(own), remedy)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from mr2ct_pix2pix.phantoms import write_mr2ct
 
-from common.data.cases import inference_cases, training_cases, validation_cases
+from common.data.cases import inference_cases, training_cases
 from common.data.datalist import SPLITS
 from common.errors import DataError
+from common.io import VolumeReader
 from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")
@@ -56,7 +57,7 @@ def forbidden(root: Path) -> None:
 def call(tmp_path):
     """``training_cases`` with folders of this test."""
     places = {"demo_data": str(tmp_path / "demo"), "run_dir": str(tmp_path / "run"), "phantoms": forbidden}
-    return lambda **given: training_cases(**{**places, **given})
+    return lambda **given: training_cases(**{**places, "data_check": False, **given})
 
 
 def sizes(lists: dict[str, list[dict]]) -> dict[str, int]:
@@ -117,17 +118,17 @@ class TestTraining:
     def test_channels_are_checked_as_files_or_as_one_file(self, tmp_path, call, caplog):
         for number in range(3):
             maps(tmp_path / "data" / f"case_{number}")
-        check = {"channels": 2, "resample": True, "progress": False}
-        places = {"dataset_dir": str(tmp_path / "data"), "target": "pet"}
-        one = call(**places, source="maps", check=check)["training"][0]["image"]
+        reader = VolumeReader(channels=2, resample=True)
+        places = {"dataset_dir": str(tmp_path / "data"), "target": "pet", "data_check": True}
+        one = call(**places, source="maps", reader=reader)["training"][0]["image"]
         assert Path(one).name == "maps.nii.gz"
-        several = call(**places, source="fa,rd", check=check)["training"][0]["image"]
+        several = call(**places, source="fa,rd", reader=reader)["training"][0]["image"]
         assert [Path(path).name for path in several] == ["fa.nii.gz", "rd.nii.gz"]
         assert caplog.text.count("it will be resampled to the image's grid") == 6  # the PET of three cases, twice
         with pytest.raises(DataError, match="pet.nii.gz.*the grid must be the image's .*; resample it to the image's"):
-            call(**places, source="maps", check={**check, "resample": False})
+            call(**places, source="maps", reader=VolumeReader(channels=2))
         with pytest.raises(DataError, match="an image has 3 channels, but got 2 files"):
-            call(**places, source="fa,rd", check={**check, "channels": 3})
+            call(**places, source="fa,rd", reader=VolumeReader(channels=3, resample=True))
 
     @pytest.mark.parametrize("demo_exists", [False, True])
     def test_a_given_folder_that_does_not_exist_is_an_error(self, tmp_path, call, demo_exists):
@@ -193,7 +194,7 @@ class TestTraining:
         write_cases(tmp_path / "data", 4)
         (tmp_path / "data" / "case_02" / "ct.nii.gz").write_bytes(b"")
         with pytest.raises(DataError, match="case_02.*must not be empty"):
-            call(dataset_dir=str(tmp_path / "data"), check={"progress": False})
+            call(dataset_dir=str(tmp_path / "data"), data_check=True)
         assert not (tmp_path / "run" / "datalist.json").exists()
 
 
@@ -235,7 +236,7 @@ class TestInference:
         maps(tmp_path / "data" / "case_0")
         (item,) = infer(dataset_dir=str(tmp_path / "data"), source=source)
         expected = np.random.default_rng(0).random((6, 6, 6, 2), dtype=np.float32)
-        image = LoadVolumed("image", channels=2, resample=True)(item)["image"]
+        image = LoadVolumed("image", VolumeReader(channels=2, resample=True))(item)["image"]
         np.testing.assert_array_equal(image.array, np.moveaxis(expected, 3, 0))
 
     def test_nothing_but_the_source_is_handed_on(self, tmp_path, infer):
@@ -266,7 +267,7 @@ def phantom_root(tmp_path_factory):
 def test_phantoms_of_inference_are_those_that_training_leaves_for_the_test(phantom_root, tmp_path):
     phantoms = partial(write_mr2ct, cases=4, spacing=6.0, seed=0)
     places = {"dataset_dir": str(phantom_root), "demo_data": str(phantom_root), "phantoms": phantoms}
-    lists = training_cases(**places, run_dir=str(tmp_path), check={"progress": False})
+    lists = training_cases(**places, run_dir=str(tmp_path))
     assert sizes(lists) == {"training": 2, "validation": 1, "test": 1}
     inferred = inference_cases(**places)
     assert [item["image"] for item in inferred] == [item["image"] for item in lists["test"]]
@@ -288,7 +289,7 @@ def pool(folder, name, cases, value):
 def test_two_folders_are_two_pools_without_pairs(tmp_path):
     sources, targets = pool(tmp_path / "a", "cect", ["x", "y"], 300), pool(tmp_path / "b", "ct", ["z"], 40)
     lists = training_cases(
-        sources, "", forbidden, str(tmp_path / "run"), source="cect", target="ct", target_dir=targets, check={}
+        sources, "", forbidden, str(tmp_path / "run"), source="cect", target="ct", target_dir=targets
     )
     assert [item["case"] for item in lists["training_A"]] == ["x", "y"]
     assert [(item["case"], Path(item["label"]).name) for item in lists["training_B"]] == [("z", "ct.nii.gz")]
@@ -328,7 +329,7 @@ def test_a_pool_of_another_modality_is_refused(tmp_path):
         DataError, match="m .ct.nii.gz.: a CT in HU reaches below -200 and above 200, but got 0 to 3000"
     ):
         training_cases(
-            sources, "", forbidden, str(tmp_path / "run"), source="cect", target_dir=str(tmp_path / "b"), check=windows
+            sources, "", forbidden, str(tmp_path / "run"), source="cect", target_dir=str(tmp_path / "b"), **windows
         )
 
 
@@ -338,8 +339,14 @@ def test_a_folder_with_a_datalist_is_read_through_it(tmp_path):
     assert [item["case"] for item in inference_cases(sources, "", forbidden)] == ["only"]
 
 
-def test_validation_keeps_what_has_a_target():
-    assert validation_cases([{"case": "a", "label": "l"}, {"case": "b"}]) == [{"case": "a", "label": "l"}]
+def test_validation_scores_what_has_a_target(tmp_path, call):
+    write_cases(tmp_path, 3)
+    place = {name: {"case": name, "image": f"{name}/mr.nii.gz"} for name in ("case_00", "case_01", "case_02")}
+    content = {"training": [{**place["case_00"], "label": "case_00/ct.nii.gz"}], "test": []}
+    content["validation"] = [{**place["case_01"], "label": "case_01/ct.nii.gz"}, place["case_02"]]
+    (tmp_path / "datalist.json").write_text(json.dumps(content))
+    lists = call(dataset_dir=str(tmp_path))
+    assert (names(lists["validation"]), names(lists["scored"])) == (["case_01", "case_02"], ["case_01"])
 
 
 def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path):

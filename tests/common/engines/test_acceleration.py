@@ -1,4 +1,4 @@
-"""Every acceleration trains to the same weights; what cannot be had is left out with one line."""
+"""Every acceleration option trains to the same weights; unsupported options are skipped with one log line."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_inference_has_neither_graph_nor_optimiser(caplog: pytest.LogCaptureFixt
     assert Acceleration.of({"fused": "auto", "cuda_graph": "auto"}, CPU) == Acceleration()
     assert not said(caplog)
     assert Acceleration.of({"fused": True, "channels_last": True}, CPU) == Acceleration(channels_last=True)
-    assert said(caplog) == ["acceleration::fused: off, since it is of training alone"]
+    assert said(caplog) == ["acceleration::fused: off, since it applies to training only"]
 
 
 def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Rates by hand: full for the constant epochs, then equal steps down; zero would come right after the last epoch."""
+"""Learning rates by hand: constant, then in equal steps towards zero, which would follow the last epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trainer on networks of one weight, worked out by hand: its steps, its epochs, and what it learns."""
+"""The trainer on networks of one weight: steps, epochs and results worked out by hand."""
 
 from __future__ import annotations
 

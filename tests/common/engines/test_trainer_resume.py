@@ -1,4 +1,4 @@
-"""How a run goes on after an interruption: as if there had been none, or not at all."""
+"""Resumed runs equal uninterrupted ones, or are refused."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_finished_run_does_not_go_on(uninterrupted: tuple[dict, list[dict]]) -
 
 def test_an_epoch_of_another_length_is_refused() -> None:
     saved = _resumable(1, seed=0).state_to_save() | {"epoch_length": 9}
-    with pytest.raises(ConfigError, match="resume: the run to resume has 9 steps an epoch, but got 4; use its data"):
+    with pytest.raises(ConfigError, match="resume: the run to resume has 9 steps per epoch, but got 4; use its data"):
         _resumable(1, seed=0).load_saved_state(saved)
 
 

@@ -1,4 +1,4 @@
-"""What must stop a run, before it starts or before the weights are spoiled."""
+"""Conditions that stop a run before it starts, or before the weights change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How gradients become updates: accumulated, averaged over steps, clipped, and in other precisions."""
+"""Updates from gradients: accumulation, moving average, clipping, mixed precision."""
 
 from __future__ import annotations
 

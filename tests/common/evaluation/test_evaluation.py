@@ -17,6 +17,7 @@ from common.errors import CheckpointError, DataError
 from common.evaluation import Evaluation
 from common.evaluation.cases import load_case
 from common.inferers import PlaneInferer
+from common.io import VolumeReader
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
 
 SHAPE = (12, 14, 13)
@@ -288,12 +289,12 @@ def test_channels_of_one_file_and_a_truth_on_another_grid_are_read_as_in_trainin
     coarse = RAS @ np.diag([2, 1, 1, 1])  # every second voxel along x
     nib.save(nib.Nifti1Image(np.ascontiguousarray(ramp[::2]), coarse), tmp_path / "truth.nii.gz")
     item = {"case": "c", "image": str(tmp_path / "maps.nii.gz"), "label": str(tmp_path / "truth.nii.gz")}
-    loader = LoadVolumed(["image", "label"], channels=2, resample=True)
-    case = load_case(item, 0.5, loader)
+    reader = VolumeReader(channels=2, resample=True)
+    case = load_case(item, 0.5, reader)
     assert np.array_equal(case.source, ramp)
     assert case.truth[:11] == pytest.approx(ramp[:11], abs=1e-5)
     with pytest.raises(DataError, match=r"c: label: has the source's grid, shape \(12, 14, 13\)"):
-        load_case(item, 0.5, LoadVolumed(["image", "label"], channels=2))
+        load_case(item, 0.5, VolumeReader(channels=2))
 
 
 def test_standardised_source_and_truth_have_mean_zero_and_deviation_one_in_the_head_of_the_source(tmp_path):

@@ -22,7 +22,7 @@ def test_the_mean_is_that_of_all_batches_alike():
 
 
 @pytest.mark.parametrize(("iteration", "mean"), [(20, 0.0), (24, 5.0)])
-def test_an_epoch_begins_anew_but_not_a_resumed_one(iteration, mean):
+def test_an_epoch_resets_the_statistics_but_not_a_resumed_one(iteration, mean):
     network, engine = trainer(iteration)
     EpochStatistics().gather(engine)
     network(torch.full((2, 1), 5.0))

@@ -1,4 +1,4 @@
-"""Checkpoints written beside the training hold what was there when they were asked for."""
+"""Checkpoints written in the background hold the state of the moment at which they were requested."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 from common import checkpoints
 from common.errors import OutputError
-from common.handlers.checkpoint_saver import Saver
+from common.handlers.checkpoint_saver import AsyncSaver
 
 
 def test_what_changes_later_is_not_written(tmp_path, monkeypatch):
     gate, write = threading.Event(), checkpoints.save
     monkeypatch.setattr(checkpoints, "save", lambda *given: (gate.wait(20), write(*given)))
     weight = torch.ones(3)
-    saver = Saver()
+    saver = AsyncSaver()
     saver.save({"networks": {"weight": weight, "steps": [1, weight]}, "name": "a"}, tmp_path / "last.pt")
     weight.fill_(7)  # the next step
     assert not (tmp_path / "last.pt").exists()
@@ -29,7 +29,7 @@ def test_what_changes_later_is_not_written(tmp_path, monkeypatch):
 
 
 def test_the_later_of_two_stays(tmp_path):
-    saver = Saver()
+    saver = AsyncSaver()
     for number in range(5):
         saver.save({"step": number}, tmp_path / "last.pt")
     saver.settle()
@@ -38,10 +38,10 @@ def test_the_later_of_two_stays(tmp_path):
 
 
 @pytest.mark.parametrize("then", ["save", "settle"])
-def test_what_could_not_be_written_is_said_by_the_next_call(tmp_path, then):
+def test_a_failed_write_is_reported_by_the_next_call(tmp_path, then):
     (tmp_path / "models").write_text("a file where a folder should be")
-    saver = Saver()
+    saver = AsyncSaver()
     saver.save({"step": 1}, tmp_path / "models" / "last.pt")
     with pytest.raises(OutputError, match="last.pt: can be written"):
         saver.save({"step": 2}, tmp_path / "other.pt") if then == "save" else saver.settle()
-    saver.settle()  # said once
+    saver.settle()  # reported once

@@ -1,4 +1,4 @@
-"""A run on disk: what is written when, what is moved where, who holds the folder, and how it ends and goes on."""
+"""A run on disk: what is written when, what is moved where, who holds the folder, interruption and resume."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def build(
 
 
 @pytest.fixture(autouse=True)
-def signals_are_given_back() -> Iterator[None]:
+def signal_handlers_are_restored() -> Iterator[None]:
     """No test may leave a handler behind."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     yield
@@ -125,7 +125,7 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
     def note(engine: AdversarialTrainer) -> None:
         deadline = time.monotonic() + 20
         while saved() != engine.state.iteration and time.monotonic() < deadline:
-            time.sleep(0.01)  # it is written beside the training
+            time.sleep(0.01)  # it is written in the background
         iterations.append(saved())
         metrics.append(dict(engine.state.metrics))
         assert len(rows(tmp_path)) == engine.state.epoch
@@ -239,7 +239,7 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 HOLDER = """
 import fcntl, os, sys, time
 file = open(sys.argv[1], "a+")
-fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 file.write(f"process {os.getpid()} on elsewhere")
 file.flush()
 print("held", flush=True)
@@ -314,7 +314,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         build(tmp_path / "file").run()
 
 
-# ---- ending and going on ------------------------------------------------------------------------------------------
+# ---- interruption and resume --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +367,7 @@ def test_a_signal_waits_for_the_end_of_an_accumulated_update(tmp_path: Path) -> 
     assert checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == 2
 
 
-def test_a_second_signal_meets_the_handler_from_before(tmp_path: Path) -> None:
+def test_a_second_signal_goes_to_the_earlier_handler(tmp_path: Path) -> None:
     def twice(engine: AdversarialTrainer) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""When a trainer validates."""
+"""Validation during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stitching of patches, compared with arithmetic done by hand, with one pass and with MONAI's own inferer."""
+"""Sliding-window inference, compared with arithmetic done by hand, with one pass and with MONAI's own inferer."""
 
 from __future__ import annotations
 

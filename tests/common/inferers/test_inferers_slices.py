@@ -1,4 +1,4 @@
-"""Stitching of slices and windows, compared with arithmetic done by hand."""
+"""Slice-wise inference, compared with arithmetic done by hand."""
 
 from __future__ import annotations
 

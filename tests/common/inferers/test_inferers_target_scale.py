@@ -1,4 +1,4 @@
-"""Z-scores become values by the scale of the network that made them."""
+"""Z-scores are rescaled by the statistics of the network that predicted them."""
 
 from __future__ import annotations
 

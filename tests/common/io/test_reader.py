@@ -4,14 +4,14 @@ import pytest
 from dicom_phantom import Grid, write_series
 
 from common.errors import VolumeError
-from common.io.reader import read_logged, read_scan, volume_path
+from common.io.reader import VolumeReader, volume_path
 
 
 def test_a_file_and_a_folder_give_the_same(tmp_path):
     uid = write_series(tmp_path / "ct")
-    series = read_scan(tmp_path / "ct", "a")
+    series = VolumeReader().check(tmp_path / "ct", "a")
     nib.save(nib.Nifti1Image(series.values, series.affine), tmp_path / "ct.nii.gz")
-    file = read_scan(tmp_path / "ct.nii.gz", "a")
+    file = VolumeReader().check(tmp_path / "ct.nii.gz", "a")
     np.testing.assert_array_equal(file.values, series.values)
     np.testing.assert_allclose(file.affine, series.affine, atol=1e-5)
     assert (series.series_uid, series.unit) == (uid, "HU")
@@ -22,15 +22,15 @@ def test_one_file_of_a_series_is_refused(tmp_path):
     write_series(tmp_path / "ct")
     match = r"a \(001\.dcm\): a DICOM series is given by its folder, but got one file; give the folder of its files"
     with pytest.raises(VolumeError, match=match):
-        read_scan(tmp_path / "ct" / "001.dcm", "a")
+        VolumeReader().check(tmp_path / "ct" / "001.dcm", "a")
 
 
 def test_what_is_odd_is_logged_by_the_one_and_returned_by_the_other(tmp_path, caplog):
     write_series(tmp_path / "ct", values=np.full(Grid().shape, 40.0))
     (tmp_path / "ct" / "notes.txt").touch()
-    (note,) = read_scan(tmp_path / "ct", "a").warnings
+    (note,) = VolumeReader().check(tmp_path / "ct", "a").warnings
     assert caplog.messages == []
-    read_logged(tmp_path / "ct", "a")
+    VolumeReader().read(tmp_path / "ct", "a")
     assert caplog.messages == [str(note), "a (ct): every voxel is 40"]
 
 

@@ -1,4 +1,4 @@
-"""The pool of earlier synthetic images keeps to its definition."""
+"""The pool of earlier synthetic images follows its definition."""
 
 from __future__ import annotations
 

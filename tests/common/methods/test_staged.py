@@ -1,4 +1,4 @@
-"""Stages in a row: what each one sees, which one learns, where the next begins, and how an interrupted one goes on."""
+"""Cascades: inputs of each stage, frozen stages, transitions between stages, resume."""
 
 from __future__ import annotations
 

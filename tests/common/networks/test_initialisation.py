@@ -1,4 +1,4 @@
-"""Weights as drawn: moments within their sampling error, and what must not be touched."""
+"""Initial weights: moments within their sampling error, and parameters that stay as they are."""
 
 from __future__ import annotations
 

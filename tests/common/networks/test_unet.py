@@ -1,4 +1,4 @@
-"""The published sizes, worked out layer by layer."""
+"""U-Net and patch discriminator: published sizes, worked out layer by layer."""
 
 from __future__ import annotations
 

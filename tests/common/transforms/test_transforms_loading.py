@@ -12,6 +12,7 @@ import torch
 
 from common.data.layouts.folders import REGIONS
 from common.errors import DataError
+from common.io import VolumeReader
 from common.transforms import LoadVolumed
 
 LPS = np.diag([-1.0, -1, 1, 1])
@@ -65,7 +66,7 @@ def test_nan_is_refused_unless_filled(tmp_path):
     path = save(tmp_path / "a.nii", np.array([1, np.nan, np.inf, 4], np.float32).reshape(4, 1, 1))
     with pytest.raises(DataError, match="2 NaN or Inf of 4 voxels"):
         LoadVolumed("image")({"image": path, "case": "a"})
-    filled = LoadVolumed("image", nan_fill=-5)({"image": path})["image"]
+    filled = LoadVolumed("image", VolumeReader(nan_fill=-5))({"image": path})["image"]
     assert filled.flatten().tolist() == [1, -5, -5, 4]
 
 
@@ -77,9 +78,9 @@ def test_a_constant_image_warns(tmp_path, caplog):
 
 
 def test_missing_keys():
-    assert LoadVolumed(["image", "label"], allow_missing_keys=True)({}) == {}
+    assert LoadVolumed(["image", "label"])({}) == {}
     with pytest.raises(KeyError, match="label"):
-        LoadVolumed("label")({})
+        LoadVolumed("label", allow_missing_keys=False)({})
 
 
 # ---- several channels in one file ---------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ def test_a_file_of_several_channels_is_the_same_as_one_file_each(tmp_path):
     maps = np.random.default_rng(0).normal(size=(3, 4, 5, 2)).astype(np.float32)
     together = save(tmp_path / "maps.nii.gz", maps, LPS)
     apart = [save(tmp_path / f"{n}.nii.gz", maps[..., n], LPS) for n in (0, 1)]
-    load = LoadVolumed(["image", "label"], channels=2)
+    load = LoadVolumed(["image", "label"], VolumeReader(channels=2))
     label = save(tmp_path / "pet.nii.gz", maps[..., 0], LPS)
     one, several = (load({"image": image, "label": label}) for image in (together, apart))
     np.testing.assert_array_equal(one["image"].array, np.moveaxis(maps, 3, 0))
@@ -103,13 +104,13 @@ def test_channels_are_those_of_the_image_and_as_many_as_declared(tmp_path):
     path = save(tmp_path / "maps.nii.gz", np.random.default_rng(0).normal(size=(3, 4, 5, 2)))
     for load, item in (
         (LoadVolumed("image"), {"image": path}),
-        (LoadVolumed("label", channels=2), {"label": path}),
-        (LoadVolumed("image", channels=2), {"image": [path, path]}),
+        (LoadVolumed("label", VolumeReader(channels=2)), {"label": path}),
+        (LoadVolumed("image", VolumeReader(channels=2)), {"image": [path, path]}),
     ):
         with pytest.raises(DataError, match="fourth dimension must have length 1, but got 2"):
             load(item)
     with pytest.raises(DataError, match="fourth dimension must have length 3, but got 2"):
-        LoadVolumed("image", channels=3)({"image": path})
+        LoadVolumed("image", VolumeReader(channels=3))({"image": path})
 
 
 # ---- other grids --------------------------------------------------------------------------------------------------
@@ -138,7 +139,9 @@ def onto_first(folder: Path, key: str, values: np.ndarray, affine: np.ndarray, *
     """What a second file becomes beside an image of 8 voxels of 1 mm along x."""
     paths = [save(folder / "mr.nii.gz", FIRST), save(folder / f"{key}.nii.gz", values, affine)]
     item = {"image": paths} if key == "image" else {"image": paths[0], key: paths[1]}
-    loaded = LoadVolumed(["image", key] if key != "image" else key, resample=True, **settings)({**item, "case": "c7"})
+    loaded = LoadVolumed(["image", key] if key != "image" else key, VolumeReader(resample=True, **settings))(
+        {**item, "case": "c7"}
+    )
     np.testing.assert_array_equal(loaded[key].affine, np.eye(4))
     np.testing.assert_array_equal(loaded["image"].array[0], FIRST)
     assert loaded[key].applied_operations == []
@@ -176,7 +179,7 @@ def test_any_orientation_is_resampled_to_the_right_places(tmp_path):
 
     paths = [save(tmp_path / "a.nii", linear((12, 13, 8), first), first)]
     paths.append(save(tmp_path / "b.nii", linear((28, 22, 32), second), second))
-    image = LoadVolumed("image", resample=True)({"image": paths})["image"]
+    image = LoadVolumed("image", VolumeReader(resample=True))({"image": paths})["image"]
     np.testing.assert_array_equal(image.affine, first.astype(np.float32))
     np.testing.assert_allclose(image.array[1], image.array[0], atol=1e-3)
 
@@ -187,7 +190,7 @@ def test_channels_of_one_file_give_the_grid_and_each_is_kept(tmp_path):
         "image": save(tmp_path / "maps.nii", maps),
         "label": save(tmp_path / "pet.nii", line(5, 25, 45, 65), along_x(2, 0.5)),
     }
-    loaded = LoadVolumed(["image", "label"], channels=2, resample=True)(item)
+    loaded = LoadVolumed(["image", "label"], VolumeReader(channels=2, resample=True))(item)
     np.testing.assert_array_equal(loaded["image"].array, np.moveaxis(maps, 3, 0))
     assert loaded["label"].shape == (1, 8, 3, 2)
     assert loaded["label"][0, 3, 0, 0] == pytest.approx(30)
@@ -198,7 +201,7 @@ def test_without_an_image_the_label_gives_the_grid(tmp_path):
         "label": save(tmp_path / "ct.nii", FIRST),
         "mask": save(tmp_path / "mask.nii", line(0, 1, 1, 0), along_x(2, 0.5)),
     }
-    loaded = LoadVolumed(["image", "label", "mask"], resample=True, allow_missing_keys=True)(item)
+    loaded = LoadVolumed(["image", "label", "mask"], VolumeReader(resample=True))(item)
     np.testing.assert_array_equal(loaded["label"].array[0], FIRST)
     assert values_along_x(loaded["mask"].array[0]) == [0, 0, 1, 1, 1, 1, 0, 0]
 
@@ -221,7 +224,7 @@ def test_on_one_grid_nothing_is_resampled(tmp_path, caplog):
     noise = np.random.default_rng(0).normal(size=FIRST.shape).astype(np.float32)
     paths = [save(tmp_path / "mr.nii", FIRST), save(tmp_path / "fa.nii", noise, along_x(1, 0.05))]
     item = {"image": paths, "label": paths[1]}
-    plain, asked = (LoadVolumed(["image", "label"], resample=flag)(item) for flag in (False, True))
+    plain, asked = (LoadVolumed(["image", "label"], VolumeReader(resample=flag))(item) for flag in (False, True))
     for key in ("image", "label"):
         np.testing.assert_array_equal(asked[key].array, plain[key].array)
         np.testing.assert_array_equal(asked[key].affine, plain[key].affine)

@@ -36,7 +36,7 @@ def lesion_cases(
     size: int = 64,
     keep_split: bool = False,
     one_patient_per_file: bool = False,
-    check: bool = True,
+    data_check: bool = True,
 ) -> dict[str, list[Item]]:
     """The patches for training, validation and test, checked; their split is written to ``run_dir/datalist.json``.
 
@@ -53,7 +53,8 @@ def lesion_cases(
         size: of a patch, in pixels per side.
         keep_split: use the split that ``run_dir`` has for the same data, and write none.
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
-        check: whether to read and check every patch; see :func:`lesion_dcgan_aug.data.checks.check_patches`.
+        data_check: whether to read and check every patch; see
+            :func:`lesion_dcgan_aug.data.checks.check_patches`.
 
     Raises:
         DataError: patients are missing, patches cannot be used, or a section lacks a class.
@@ -73,7 +74,7 @@ def lesion_cases(
     lists = {section: lists.get(section, []) for section in SPLITS}
     require_classes(lists, classes)
     if devices.rank() == 0:
-        if check:
+        if data_check:
             require_clean(check_patches([item for items in lists.values() for item in items], size))
         if not keep_split:
             write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
-from common.io.dicom.reading.series import SeriesOptions
+from common.io.options import reader_of
 from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
 from lesion_dcgan_aug.data.rois import MARGIN, SIZE, cut_cases
@@ -35,7 +35,7 @@ def make_datalist(options: argparse.Namespace) -> int:
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(
         options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
-        options.one_patient_per_file, SeriesOptions(options.series, options.phase, options.resample_tilt),
+        options.one_patient_per_file, reader_of(options),
     )  # fmt: skip
     lists = split_lesions(items, options.fractions, options.seed)
     about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}

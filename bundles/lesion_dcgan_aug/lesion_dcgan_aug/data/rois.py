@@ -18,10 +18,9 @@ from tqdm import tqdm
 from common.data.datalist import Item
 from common.data.layouts.folders import NIFTI, patients_of
 from common.errors import ConfigError, DataError, OutputError
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, show_affine
-from common.io.dicom.reading.series import SeriesOptions
+from common.grids import same_grid, show_grid
 from common.io.nifti.reading import read_volume
-from common.io.reader import Scan, read_logged, volume_path
+from common.io.reader import Scan, VolumeReader, volume_path
 
 logger = logging.getLogger(__name__)
 SIZE = 64
@@ -98,7 +97,7 @@ def cut_cases(
     margin: float = MARGIN,
     patient_separator: str | None = None,
     one_patient_per_file: bool = False,
-    options: SeriesOptions | None = None,
+    reader: VolumeReader | None = None,
 ) -> list[Item]:
     """Extract patches of the lesions in ``ROOT/<case>/<source>`` with the masks ``ROOT/<case>/<class>.nii.gz``.
 
@@ -114,7 +113,7 @@ def cut_cases(
         margin: see :func:`cut_rois`.
         patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` says.
         one_patient_per_file: every case is its own patient.
-        options: which series of a folder with DICOM, and how.
+        reader: of the volumes.
 
     Returns:
         items with ``case``, ``patient``, ``class`` and ``image``.
@@ -136,7 +135,9 @@ def cut_cases(
         )
     items, rows = [], []
     for folder in tqdm(folders, desc="cutting", unit="case"):
-        for item, roi in _case(folder, _volume(folder, source, options), source, classes, size, margin, out):
+        for item, roi in _case(
+            folder, _volume(folder, source, reader or VolumeReader()), source, classes, size, margin, out
+        ):
             items.append(item | {"patient": patients[folder.name]})
             rows.append({**items[-1], "image": os.path.relpath(item["image"], out), "volume": f"{folder.name}/{source}",
                          "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
@@ -159,9 +160,9 @@ def _case(
         if path is None:
             continue
         mask, own = read_volume(path, folder.name)
-        if mask.shape != volume.shape or grid_distance_mm(volume.shape, own, affine) > GRID_TOLERANCE_MM:
-            rule = f"lies on the grid of {source}, shape {volume.shape}, affine {show_affine(affine)}"
-            found = f"shape {mask.shape}, affine {show_affine(own)}"
+        if not same_grid(mask.shape, own, volume.shape, affine):
+            rule = f"lies on the grid of {source}, {show_grid(volume.shape, affine)}"
+            found = show_grid(mask.shape, own)
             raise DataError(f"{folder.name}: {name}", rule, found, "draw or resample it on that grid")
         (out / name).mkdir(parents=True, exist_ok=True)
         for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
@@ -172,8 +173,8 @@ def _case(
             yield {"case": case, "class": name, "image": str(out / name / f"{case}.nii.gz")}, roi
 
 
-def _volume(folder: Path, source: str, options: SeriesOptions | None) -> Scan:
-    return read_logged(volume_path(folder, source, NIFTI)[0], folder.name, options=options)
+def _volume(folder: Path, source: str, reader: VolumeReader) -> Scan:
+    return reader.read(volume_path(folder, source, NIFTI)[0], folder.name)
 
 
 def _nifti(folder: Path, name: str) -> Path | None:

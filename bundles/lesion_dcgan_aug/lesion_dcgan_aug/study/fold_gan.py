@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from ignite.engine import Events
-from monai.bundle import ConfigParser
 from torch import nn
 
 from common import checkpoints
 from common.data.datalist import Item, write_datalist
 from common.files import write_text
+from common.running_config import read_config, settings_of, short_names
 from common.seeds import derive
 from lesion_dcgan_aug.data.cases import split_lesions
 
@@ -69,14 +69,14 @@ def train_fold_gan(
         progress: called after each epoch.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parser = ConfigParser()
-    parser.read_config(str(config))
     asked = folder / "asked.json"
     write_datalist(split_lesions(training, (1 - VALIDATION, VALIDATION, 0), seed), asked)
     resume = (folder / "models" / checkpoints.RESUME_NAME).is_file()
-    known = {key: value for key, value in settings.items() if key in parser.get() and key not in OWN}
+    shipped = settings_of(read_config(str(config)))
+    names = shipped.keys() | short_names(shipped).keys()
+    known = {key: value for key, value in settings.items() if key in names and key not in OWN}
     own = {"output_dir": str(folder), "datalist": str(asked), "resume": resume, "seed": derive(seed) % 2**31}
-    parser.update({**known, **own, "data_check": False})
+    parser = read_config(str(config), **{**known, **own, "data_check": False})
     if not (folder / DONE).is_file():
         torch.manual_seed(parser.get_parsed_content("seed"))
         trainer = parser.get_parsed_content("train::trainer")

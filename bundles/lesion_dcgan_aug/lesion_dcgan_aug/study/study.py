@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from common.data.datalist import Item
 from common.errors import ConfigError
+from common.running_config import running_config
 from common.seeds import derive
-from common.settings import running_config
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
 from lesion_dcgan_aug.latent import Latent

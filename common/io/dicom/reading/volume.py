@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from common.errors import Finding
 from common.io.dicom.reading.geometry import locate
@@ -30,6 +31,7 @@ class SeriesVolume:
         modality: such as CT.
         unit: HU of CT, SUV (or the stored unit) of PET, None where headers tell none.
         notes: what was left out, assumed or corrected, as warnings.
+        headers: one for each slice that was read, see :func:`common.io.dicom.reading.series.source_headers`.
     """
 
     values: np.ndarray
@@ -38,6 +40,7 @@ class SeriesVolume:
     modality: str
     unit: str | None
     notes: tuple[Finding, ...]
+    headers: list[Dataset]
 
 
 def load_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> SeriesVolume:
@@ -67,6 +70,7 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
         modality,
         voxels.unit,
         (*notes, *geometry.notes, *voxels.notes),
+        [each.header for each in stack.slices],
     )
 
 

@@ -16,6 +16,7 @@ from monai.data import DataLoader, Dataset, MetaTensor
 from series_readers import by_hand
 
 from common.errors import ConfigError, OutputError
+from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed
 
@@ -26,7 +27,7 @@ ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1
 @pytest.fixture
 def make(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"weights")
-    places = {"output_dir": str(tmp_path / "out"), "weights": str(tmp_path / "model.pt")}
+    places = {"predictions_dir": str(tmp_path / "out"), "weights": str(tmp_path / "model.pt")}
 
     def exporter(modality="CT", **settings):
         fixed = {"suffix": "synthetic_ct", "unit": "HU", "bundle": "mr2ct 1.2.3", **places}
@@ -37,7 +38,7 @@ def make(tmp_path):
 
 def loaded(path, **options):
     """A case as the evaluator sees it: loaded, collated and taken apart again."""
-    items = Dataset([{"case": "case_1", "image": str(path)}], LoadVolumed("image", **options))
+    items = Dataset([{"case": "case_1", "image": str(path)}], LoadVolumed("image", VolumeReader(**options)))
     (batch,) = DataLoader(items, batch_size=1)
     image = batch["image"][0]
     return {"case": "case_1", "image": MetaTensor(image, meta={key: one(value) for key, value in image.meta.items()})}
@@ -84,7 +85,7 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
 @pytest.mark.parametrize("axial", [False, True])
 def test_a_series_becomes_a_series_of_the_same_study(make, tmp_path, axial):
     grid = Grid(orientation=SAGITTAL)
-    path = make(axial=axial).write(loaded(series(tmp_path / "DOE_JANE", grid)), np.rint(grid.values()))
+    path = make(dicom_axial=axial).write(loaded(series(tmp_path / "DOE_JANE", grid)), np.rint(grid.values()))
     source = pydicom.dcmread(tmp_path / "DOE_JANE" / "001.dcm")
     slices = [pydicom.dcmread(each) for each in path.iterdir()]
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientName", "PatientID", "StudyDate"):
@@ -107,7 +108,7 @@ def test_the_sidecar_of_a_series_names_it_by_its_uid_alone(make, tmp_path):
 
 
 def test_a_series_becomes_a_file_on_its_grid(make, tmp_path):
-    exporter = make(output_format="nifti", dtype="float32")
+    exporter = make(output_format="nifti", output_dtype="float32")
     path = exporter.write(loaded(series(tmp_path / "series")), GRID.values())
     made = nib.load(path)
     assert path.name == "case_1_synthetic_ct.nii.gz"
@@ -127,7 +128,7 @@ def test_of_several_series_and_phases_the_one_that_was_read_is_referred_to(make,
 
         write_series(folder, GRID, "MR", series="1.2.4", prefix=f"echo{echo}", change=timed)
     item = loaded(folder, series="1.2.4", phase=2)
-    path = make(phase=2).write(item, GRID.values())
+    path = make(reader=VolumeReader(phase=2)).write(item, GRID.values())
     (reference,) = pydicom.dcmread(path / "IM0001.dcm").SourceImageSequence
     own = pydicom.dcmread(folder / "echo2004.dcm")  # files are named against their order
     assert reference.ReferencedSOPInstanceUID == own.SOPInstanceUID

@@ -160,7 +160,7 @@ def test_a_claim_of_32767_cubed_needs_little_memory(suffix: str, tmp_path: Path)
         path = written(tmp_path / "mr.nii.gz", gzip.compress(path.read_bytes()))
     code = f"""
 import resource
-from common.data.nifti import read_volume
+from common.io.nifti import read_volume
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     read_volume({str(path)!r}, "case")

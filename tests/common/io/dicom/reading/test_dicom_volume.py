@@ -18,6 +18,7 @@ from common.data.datalist import load_datalist, write_datalist
 from common.data.layouts.folders import find_cases
 from common.errors import DataError, VolumeError
 from common.inference import CaseDataset
+from common.io import VolumeReader
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series, read_series
 from common.transforms import LoadVolumed
@@ -104,7 +105,7 @@ def test_pairs_of_series_and_files_train_together(tmp_path):
         write_series(case / "mr", Grid(shape=(12, 12, 8)), modality="MR")
         grid = Grid(shape=(12, 12, 8))
         nib.save(nib.Nifti1Image(grid.values() - 200, grid.affine), case / "ct.nii.gz")
-    lists = training_cases(str(tmp_path / "all"), "none", no_phantoms, str(tmp_path / "run"), check={"progress": False})
+    lists = training_cases(str(tmp_path / "all"), "none", no_phantoms, str(tmp_path / "run"))
     assert sum(len(lists[name]) for name in ("training", "validation", "test")) == 4
     assert Path(lists["training"][0]["image"]).name == "mr"
 
@@ -118,7 +119,7 @@ def test_the_check_reports_what_is_wrong_with_a_series(tmp_path):
     assert len(found) == 2
     assert "tilted (tilted): slices lie straight above each other" in found[0]
     assert "good (good): a folder holds one series, but got 2 series" in found[1]
-    mended = check_cases({"test": items}, series=["1.2.3"], resample_tilt=True, progress=False)
+    mended = check_cases({"test": items}, VolumeReader(series=["1.2.3"], resample_tilt=True), progress=False)
     assert [finding.severity for finding in mended] == ["warning", "warning"]
 
 
@@ -151,7 +152,7 @@ def test_channels_of_several_series(tmp_path):
 
 def test_resampled_volumes_lie_on_the_orthogonal_grid(tmp_path):
     write_series(tmp_path / "ct", Grid(shape=(12, 10, 5), step=(0, 0.5, 2.5)))
-    image = LoadVolumed("image", resample_tilt=True)({"image": str(tmp_path / "ct")})["image"]
+    image = LoadVolumed("image", VolumeReader(resample_tilt=True))({"image": str(tmp_path / "ct")})["image"]
     assert image.shape == (1, 12, 14, 5)
     np.testing.assert_array_equal(image.meta["original_affine"], image.affine.numpy())
     inside = image[0].numpy() != image.numpy().min()

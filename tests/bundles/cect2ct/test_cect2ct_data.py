@@ -1,0 +1,58 @@
+"""Which mode follows from the data, and which slices are trained on in each."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cect2ct_rescyclegan.method import pairing
+from cect2ct_toys import MODES, cases, dataset
+
+from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
+from common.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("mode", "pairs", "expected"),
+    [("auto", True, "registered"), ("auto", False, "cross")]
+    + [(mode, True, mode) for mode in MODES]
+    + [("cross", False, "cross"), ("off", False, "off")],
+)
+def test_the_mode(mode: str, pairs: bool, expected: str) -> None:
+    assert pairing(mode, cases(pairs)) == expected
+
+
+def test_registered_without_pairs_is_refused_and_cross_recommended() -> None:
+    rule = "pair_mode: registered needs scans paired .*, but got no pairs; list pairs .* or use --pair_mode cross,"
+    with pytest.raises(ConfigError, match=rule):
+        pairing("registered", cases(pairs=False))
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_an_unknown_mode_is_named(pairs: bool) -> None:
+    rule = "pair_mode: is auto or one of registered, cross, off, but got 'aligned'; choose one of them"
+    with pytest.raises(ConfigError, match=rule):
+        pairing("aligned", cases(pairs))
+
+
+def test_registered_slices_are_pairs() -> None:
+    found = dataset("registered", pairs=True)
+    assert type(found) is SliceDataset
+    assert len(found) == 4
+    for index in range(4):
+        sample = found[1, index]
+        assert torch.equal(sample["label"], -sample["image"])
+        assert sample["case"] == f"case_{index // 2}"
+
+
+@pytest.mark.parametrize("mode", ["cross", "off"])
+@pytest.mark.parametrize("pairs", [True, False])
+def test_other_slices_are_of_two_pools(mode: str, pairs: bool) -> None:
+    found = dataset(mode, pairs)
+    assert type(found) is UnpairedSliceDataset
+    assert len(found) == 4
+    drawn = [found[epoch, index] for epoch in range(20) for index in range(4)]
+    # the same crop of the same slice would be a rare chance
+    assert sum(torch.equal(sample["label"], -sample["image"]) for sample in drawn) < 10
+    partners = {tuple(sample["case"].split(", ")) for sample in drawn}
+    targets = ("case_0", "case_1") if pairs else ("case_10", "case_11")
+    assert partners == {(source, target) for source in ("case_0", "case_1") for target in targets}

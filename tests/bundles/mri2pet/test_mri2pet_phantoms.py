@@ -1,0 +1,98 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from mri2pet_sketcher_refiner.phantoms import write_mri2pet
+
+from common.data.checks.cases import check_cases
+from common.data.layouts.folders import find_cases
+from common.io import VolumeReader
+from common.phantoms.grid import grid
+
+SPACING = 4.0
+IMAGES = ("ad", "fa", "mtr", "pet", "rd")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantoms") / "set"
+    write_mri2pet(root, cases=4, spacing=SPACING, seed=7)
+    return root
+
+
+def voxels(folder, name):
+    return np.asarray(nib.Nifti1Image.from_filename(folder / f"{name}.nii.gz").dataobj)
+
+
+def patients(root):
+    return [root / f"phantom_00{number}" for number in (0, 1, 3)]
+
+
+def test_layout_and_about(written):
+    names = sorted(str(path.relative_to(written)) for path in written.rglob("*") if path.is_file())
+    files = [f"phantom_00{i}/{name}.nii.gz" for i in range(4) for name in (*IMAGES, "lesion", "mask", "nawm")]
+    files.remove("phantom_002/lesion.nii.gz")
+    assert names == sorted(["dataset.json", *files])
+    about = json.loads((written / "dataset.json").read_text())
+    assert about["description"] == "SYNTHETIC phantom, not a patient"
+    assert (about["seed"], about["spacing_mm"], about["controls"]) == (7, 4.0, ["phantom_002"])
+    assert about["units"]["mtr"] == "percent"
+    assert set(about["units"]) == set(IMAGES)
+    assert "McConnell Brain Imaging Centre" in about["licence"]
+    assert [path.name for path in written.parent.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("name", [*IMAGES, "mask", "nawm", "lesion"])
+def test_geometry_and_type(written, name):
+    image = nib.Nifti1Image.from_filename(written / "phantom_001" / f"{name}.nii.gz")
+    shape, affine = grid(SPACING)
+    assert image.shape == shape == (50, 60, 50)
+    assert image.get_data_dtype() == (np.float32 if name in IMAGES else np.uint8)
+    np.testing.assert_allclose(image.affine, affine, atol=1e-5)
+    assert image.header["descrip"].item() == b"SYNTHETIC phantom, not a patient"
+
+
+def test_cases_pass_the_check_of_the_folder_layout(written):
+    cases = find_cases(written, "folders", "mtr,fa,rd,ad", "pet")
+    assert [("lesion" in case, "nawm" in case) for case in cases] == [(True, True)] * 2 + [(False, True), (True, True)]
+    windows = [(0, 50), (0, 1), (0, 3), (0, 3)]
+    findings = check_cases(
+        {"training": cases}, VolumeReader(channels=4), source_range=windows, target_range=(0, 2), progress=False
+    )
+    assert [str(finding) for finding in findings] == []
+
+
+def test_values_have_their_units_and_are_0_outside_the_brain(written):
+    ranges = {"mtr": (38.5, 45), "fa": (0.47, 1), "rd": (0.55, 3.2), "ad": (1.25, 3.2), "pet": (1.4, 2)}
+    for folder in sorted(written.glob("phantom_*")):
+        mask, white = voxels(folder, "mask") > 0, voxels(folder, "nawm") > 0
+        assert not (white & ~mask).any()
+        for name, (healthy, highest) in ranges.items():
+            image = voxels(folder, name)
+            assert not image[~mask].any()
+            assert image.min() >= 0
+            assert image.max() <= highest
+            assert np.median(image[white]) == pytest.approx(healthy, rel=0.15)
+
+
+def test_plaques_differ_from_white_matter_as_known(written):
+    changes = []
+    for folder in patients(written):
+        lesion, nawm = voxels(folder, "lesion") > 0, voxels(folder, "nawm") > 0
+        assert lesion.sum() > 10
+        assert not (lesion & nawm).any()
+        images = [voxels(folder, name) for name in ("mtr", "rd", "pet", "fa", "ad")]
+        changes.append([image[lesion].mean() - image[nawm].mean() for image in images])
+    mtr, rd, pet, fa, ad = np.transpose(changes)
+    assert mtr.max() < -2
+    assert rd.min() > 0.08
+    assert pet.max() < -0.05
+    # How the fibres of the few plaques lie, and how much water they hold, is chance in one patient.
+    assert fa.mean() < -0.03
+    assert ad.mean() > 0.05
+
+
+def test_white_matter_of_controls_binds_more_than_that_of_patients(written):
+    uptake = [voxels(folder, "pet")[voxels(folder, "nawm") > 0].mean() for folder in sorted(written.glob("phantom_*"))]
+    assert uptake[2] > np.mean(uptake[:2] + uptake[3:]) + 0.01

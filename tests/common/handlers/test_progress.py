@@ -1,0 +1,57 @@
+"""The progress bar and the TensorBoard events of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ignite.engine import Events
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toy_networks import Scale
+from toy_training import Toy, loader, on, scalars, train
+
+from common import devices
+from common.engines import AdversarialTrainer
+from common.handlers import Progress
+
+NUMBERS = loader(scalars(*((float(n), float(n)) for n in range(1, 7))))
+
+
+def run(*handlers: object, epochs: int = 1) -> AdversarialTrainer:
+    return train(Toy(Scale(0.5), Scale(1.0), l1=1), NUMBERS, epochs=epochs, train_handlers=[*handlers])
+
+
+def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    def resume(engine: AdversarialTrainer) -> None:
+        engine.state.epoch, engine.state.iteration = 1, 6 + 4  # step 4 of the second epoch
+
+    run(on(Events.STARTED, resume), Progress(str(tmp_path)), epochs=2)
+    shown = capsys.readouterr().err
+    assert "epoch 2/2:  67%" in shown
+    assert "4/6" in shown
+    assert "epoch 1/2" not in shown
+
+
+def test_steps_in_quick_succession_do_not_redraw_the_bar(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run(Progress(str(tmp_path)))
+    assert "0/6" in (shown := capsys.readouterr().err)
+    assert not any(f"{step}/6" in shown for step in range(1, 6))
+
+
+def test_only_the_first_process_shows_and_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "rank", lambda: 1)
+    run(Progress(str(tmp_path), tensorboard=True))
+    assert "epoch" not in capsys.readouterr().err
+    assert not (tmp_path / "events").exists()
+
+
+def test_events_hold_the_loss_of_every_step_and_the_metrics_of_every_epoch(tmp_path: Path) -> None:
+    trainer = run(Progress(str(tmp_path), tensorboard=True), epochs=2)
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    tags = events.Tags()["scalars"]
+    losses = next(events.Scalars(tag) for tag in tags if len(events.Scalars(tag)) == 12)
+    assert [event.step for event in losses] == list(range(1, 13))
+    (epoch_losses,) = (events.Scalars(tag) for tag in tags if tag == "loss" and len(events.Scalars(tag)) == 2)
+    assert epoch_losses[-1].value == pytest.approx(trainer.state.metrics["loss"])

@@ -1,0 +1,80 @@
+"""The documentation: links lead somewhere, every setting is described, the citation and the workflows can be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("bundles/*/docs/*.md"),
+]
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+SETTINGS = (ROOT / "docs" / "reference" / "settings.md").read_text()
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them: lower case, no punctuation, hyphens for spaces."""
+    headings = HEADING.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_anchors_are_those_of_github(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# One, two: `three_4`\n```\n# a comment\n```\n## What's next?\n")
+    assert anchors(page) == {"one-two-three_4", "whats-next"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(page.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_index_names_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    named = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    assert [page.name for page in ROOT.glob("docs/**/*.md") if page != index and page.resolve() not in named] == []
+
+
+@pytest.mark.parametrize("config", sorted(ROOT.glob("bundles/*/configs/*.yaml")), ids=lambda path: path.parts[-3:][0])
+def test_every_setting_with_a_plain_value_is_described(config: Path) -> None:
+    plain = {
+        key
+        for key, value in yaml.safe_load(config.read_text()).items()
+        if re.fullmatch(r"[a-z_]+", key) and not _is_made(value)
+    }
+    assert sorted(key for key in plain if f"`{key}`" not in SETTINGS) == []
+
+
+def _is_made(value: object) -> bool:
+    """Whether a value is a component, a reference or steps of a workflow rather than something to choose."""
+    if isinstance(value, dict):
+        return "_target_" in value or any(_is_made(part) for part in value.values() if isinstance(part, dict | list))
+    if isinstance(value, list):
+        return any(_is_made(part) for part in value)
+    return isinstance(value, str) and value[:1] in ("$", "@", "%")
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml"])
+def test_files_for_other_programs_are_yaml(name: str) -> None:
+    assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
+
+
+def test_pre_commit_runs_the_pinned_ruff() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (ruff,) = [repository["rev"] for repository in hooks if repository["repo"].endswith("ruff-pre-commit")]
+    assert f"ruff=={ruff.removeprefix('v')}\n" in (ROOT / "setup.cfg").read_text()

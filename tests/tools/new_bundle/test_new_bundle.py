@@ -1,0 +1,141 @@
+"""A new bundle has the files of the one it is made from, under its own name, and nothing of its weights and results."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from configparser import ConfigParser as IniParser
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError, OutputError
+from tools.new_bundle.__main__ import main, new_bundle
+from tools.new_bundle.scaffold import packages, renamed, reset_metadata
+from tools.repository import ROOT
+from tools.verify.verify import Options, verify
+
+LIKE = "mr2ct_pix2pix"
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A repository of one bundle, with a module, a configuration and weights that the real one need not have."""
+    ignore = shutil.ignore_patterns("__pycache__", "demo_data", "predictions")
+    shutil.copytree(ROOT / "bundles" / LIKE, tmp_path / "bundles" / LIKE, ignore=ignore)
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
+    folder = tmp_path / "bundles" / LIKE
+    (folder / LIKE / "phantoms.py").write_text(f'"""Phantoms of the method."""\nfrom {LIKE} import bundle_root\n')
+    (folder / "configs" / "pretrained_small.yaml").write_text("# weights\n")
+    (folder / "models").mkdir(exist_ok=True)
+    (folder / "models" / "model.pt").write_text("weights")
+    (folder / "predictions").mkdir()
+    (folder / "predictions" / "case.nii.gz").write_text("image")
+    return tmp_path
+
+
+def text_of(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def test_has_every_module_and_config_and_no_weights(root):
+    folder = new_bundle(root, "toy_gan", LIKE)
+    like = root / "bundles" / LIKE
+    own = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    others = {path.relative_to(like).as_posix() for path in like.rglob("*") if path.is_file()}
+    others = {renamed(place, LIKE, "toy_gan") for place in others}
+    assert "toy_gan/phantoms.py" in own
+    assert {place.split("/")[0] for place in others - own} == {"models", "predictions", "configs"}
+    assert {place for place in others - own if place.startswith("configs")} == {"configs/pretrained_small.yaml"}
+    assert own - others == set()
+    assert "from toy_gan import bundle_root" in (folder / "toy_gan" / "phantoms.py").read_text()
+
+
+def test_names_the_other_bundle_only_as_its_origin(root):
+    lines = [line for line in text_of(new_bundle(root, "toy_gan", LIKE)).splitlines() if LIKE in line]
+    assert lines
+    assert [line for line in lines if not re.search(f"made from `?{LIKE}|those of {LIKE} do not", line)] == []
+
+
+def test_metadata_start_again(root):
+    path = root / "bundles" / LIKE / "configs" / "metadata.json"
+    path.write_text(path.read_text().replace('"version": "0.1.0"', '"version": "3.2.1"'))
+    for config in path.parent.glob("*.yaml"):
+        config.write_text(config.read_text().replace(f"{LIKE} 0.1.0", f"{LIKE} 3.2.1"))
+    folder = new_bundle(root, "toy_gan", LIKE)
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text())
+    assert metadata["version"] == "0.1.0"
+    assert metadata["changelog"] == {"0.1.0": f"first version, made from {LIKE}"}
+    assert metadata["name"] == "toy_gan"
+    assert metadata["data_source"].endswith("no patient data and no weights are distributed")
+    assert "bundle: toy_gan 0.1.0" in (folder / "configs" / "inference.yaml").read_text()
+
+
+def test_layout_of_metadata_is_kept():
+    text = '{\n    "version": "2.0.0",\n    "changelog": {\n        "2.0.0": "b"\n    },\n    "name": "Old"\n}\n'
+    assert reset_metadata(text, "old", "new") == (
+        '{\n    "version": "0.1.0",\n    "changelog": {"0.1.0": "first version, made from old"},\n'
+        '    "name": "new"\n}\n'
+    )
+
+
+def test_the_card_is_a_skeleton_with_a_row_for_each_file(root):
+    card = (new_bundle(root, "toy_gan", LIKE) / "docs" / "README.md").read_text()
+    assert card.startswith("# toy_gan: SOURCE to TARGET")
+    assert "not for clinical use" in card
+    assert "| `toy_gan/phantoms.py` | Phantoms of the method |" in card
+    assert "`configs/demo.yaml`" in card
+    assert "MAE 1" not in card, "results of another bundle"
+
+
+def test_is_sound_by_the_validator(root):
+    folder = new_bundle(root, "toy_gan", LIKE)
+    assert [fault for one in verify(folder, Options(execute=False)).failures for fault in one.faults] == []
+
+
+def test_its_package_is_listed(root):
+    new_bundle(root, "toy_gan", LIKE)
+    setup = IniParser()
+    setup.read(root / "setup.cfg")
+    assert "toy_gan" in setup["options"]["packages"].split()
+    assert "toy_gan = bundles/toy_gan/toy_gan" in setup["options"]["package_dir"].splitlines()
+    assert LIKE in setup["options"]["packages"].split()
+
+
+def test_packages_inside_are_listed_too():
+    setup = "packages =\n    a\n    a.deep\n    ab\npackage_dir =\n    a = bundles/a/a\n"
+    assert packages(setup, "a", "b") == (
+        "packages =\n    a\n    b\n    a.deep\n    b.deep\n    ab\n"
+        "package_dir =\n    a = bundles/a/a\n    b = bundles/b/b\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "like", "error", "message"),
+    [
+        ("2gan", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got 2gan; use letters"),
+        ("toy-gan", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got toy-gan"),
+        ("../toy", LIKE, ConfigError, "NAME: is an identifier"),
+        ("class", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got class"),
+        ("json", LIKE, ConfigError, "NAME: is no module that can be imported already, but got json"),
+        ("torch", LIKE, ConfigError, "NAME: is no module that can be imported already, but got torch"),
+        ("toy_gan", "mr2ct", ConfigError, f"--like: is one of {LIKE}, but got mr2ct; choose one of them"),
+        (LIKE, LIKE, OutputError, f"{LIKE}: does not exist yet, but got a file or folder"),
+    ],
+)
+def test_refuses_what_cannot_be_a_bundle(root, name, like, error, message):
+    before = text_of(root), sorted(path.name for path in (root / "bundles").iterdir())
+    with pytest.raises(error, match=message):
+        new_bundle(root, name, like)
+    assert (text_of(root), sorted(path.name for path in (root / "bundles").iterdir())) == before
+
+
+def test_the_command_tells_what_to_do_next(root, capsys):
+    words = ["toy_gan", "--like", LIKE, "--root", str(root)]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "make demo BUNDLE=toy_gan" in told
+    assert "docs/README.md" in told
+    assert main(words) == 2
+    assert re.fullmatch(r"error: .*toy_gan: does not exist yet, but got .*\n", capsys.readouterr().err)

@@ -1,0 +1,1 @@
+"""Commands of the repository, run as ``python -m tools.<name>`` from its root; not installed."""

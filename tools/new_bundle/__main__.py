@@ -1,0 +1,107 @@
+"""Make a new bundle from an existing one: its configs, package, licence and a skeleton of its card, all renamed."""
+
+from __future__ import annotations
+
+import argparse
+import keyword
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from common.errors import ConfigError, OutputError, UserError
+from tools.new_bundle import scaffold
+from tools.repository import ROOT, bundle_names
+
+NEXT = """{folder} is made from {like} and listed in setup.cfg. Next, in that folder:
+
+1. {name}/*.py: networks, losses and phantoms of your method
+2. configs/*.yaml: the first lines (method, paper, time, result), then settings; train and inference share theirs
+3. configs/metadata.json: task, description, data_source, references, tensors of each network
+4. docs/README.md: the model card, with what differs from the paper
+5. from the repository's root: make test, which installs the package; make demo BUNDLE={name};
+   python -m tools.verify bundles/{name}
+"""
+
+
+def new_bundle(root: Path, name: str, like: str) -> Path:
+    """Write ``bundles/<name>`` and list its package in ``setup.cfg``; returns the folder.
+
+    Args:
+        root: of the repository.
+        name: of the new bundle and its package.
+        like: the bundle that it is made from.
+
+    Raises:
+        ConfigError: for a name that cannot be a package, or that another module has; for an unknown ``like``.
+        OutputError: where the folder exists or cannot be written.
+    """
+    folder = root / "bundles" / name
+    _require_name(name)
+    if folder.exists():
+        raise OutputError(str(folder), "does not exist yet", "a file or folder", "choose another name or remove it")
+    _require_free(name)
+    if like not in bundle_names(root):
+        raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
+    content = scaffold.files(root / "bundles" / like, name)
+    setup = scaffold.packages((root / "setup.cfg").read_text(encoding="utf-8"), like, name)
+    try:
+        _write(folder, content)
+        _replace(root / "setup.cfg", setup)
+    except OSError as error:
+        raise OutputError(str(folder), "can be written", error.strerror, "check space and permissions") from error
+    return folder
+
+
+def _require_name(name: str) -> None:
+    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
+        remedy = "use letters, digits and underscores, such as t1_to_t2_unet"
+        raise ConfigError("NAME", "is an identifier of Python, since the package is named by it", name, remedy)
+
+
+def _require_free(name: str) -> None:
+    if name in sys.stdlib_module_names or find_spec(name) is not None:
+        raise ConfigError("NAME", "is no module that can be imported already", name, "choose another name")
+
+
+def _write(folder: Path, content: dict[str, bytes]) -> None:
+    """Write all files; the folder appears when it is complete."""
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+    try:
+        for place, data in content.items():
+            (unfinished / place).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / place).write_bytes(data)
+        unfinished.chmod(0o755)  # a temporary folder is its owner's alone
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".unfinished")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the bundle and print what to do next."""
+    parser = argparse.ArgumentParser(prog="python -m tools.new_bundle", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help="of the bundle and its package: an identifier of Python")
+    parser.add_argument("--like", required=True, help="the bundle that it is made from, such as mr2ct_pix2pix")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository (%(default)s)")
+    given = parser.parse_args(arguments)
+    try:
+        folder = new_bundle(given.root, given.name, given.like)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(NEXT.format(folder=folder, like=given.like, name=given.name), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

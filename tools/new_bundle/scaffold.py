@@ -1,0 +1,90 @@
+"""The files of a new bundle: those of another one under a new name, without its weights, results and history."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from string import Template
+
+from tools.pack.documents import DATA_AND_WEIGHTS
+
+VERSION = "0.1.0"
+TAKEN = ("LICENSE", "configs", "docs")
+"""What is taken from the other bundle, with its package."""
+LEFT_OUT = ("pretrained*", "*.pyc", ".*")
+"""Names that belong to weights, caches and editors."""
+CARD = "docs/README.md"
+NOT_MEASURED = "# Time and result are not measured yet; those of {like} do not carry over."
+
+
+def files(like: Path, name: str) -> dict[str, bytes]:
+    """Every file of the new bundle by its path in it.
+
+    Args:
+        like: folder of the bundle that it is made from.
+        name: of the new one.
+    """
+    version = str(json.loads((like / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"])
+    found = {}
+    for path in sorted(like.rglob("*")):
+        place = path.relative_to(like)
+        left_out = any(Path(part).match(pattern) for part in place.parts for pattern in LEFT_OUT)
+        if path.is_file() and place.parts[0] in (*TAKEN, like.name) and not left_out:
+            found[renamed(place.as_posix(), like.name, name)] = _content(path, like.name, name, version)
+    metadata = found["configs/metadata.json"].decode()
+    found["configs/metadata.json"] = reset_metadata(metadata, like.name, name).encode()
+    found[CARD] = card(found, like.name, name).encode()
+    return found
+
+
+def renamed(text: str, like: str, name: str) -> str:
+    """A text in which the new bundle's name stands for the other's, wherever that is a whole word."""
+    return re.sub(rf"\b{re.escape(like)}\b", name, text)
+
+
+def _content(path: Path, like: str, name: str, version: str) -> bytes:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # a picture
+        return path.read_bytes()
+    text = renamed(text.replace(f"{like} {version}", f"{like} {VERSION}"), like, name)
+    if path.suffix == ".yaml":  # time and result are in the third line
+        text = re.sub(r"\A(#.*\n#.*\n)#.*", rf"\g<1>{NOT_MEASURED.format(like=like)}", text)
+    return text.encode()
+
+
+def reset_metadata(text: str, like: str, name: str) -> str:
+    """``metadata.json`` with the name and the first version of the new bundle, its layout kept."""
+    history = json.dumps({VERSION: f"first version, made from {like}"})
+    text = re.sub(r'^( *)"version": "[^"]*"', rf'\1"version": "{VERSION}"', text, count=1, flags=re.MULTILINE)
+    text = re.sub(r'"changelog": \{[^}]*\}', lambda _: f'"changelog": {history}', text, count=1)
+    text = re.sub(r'^( *)"name": "[^"]*"', rf'\1"name": "{name}"', text, count=1, flags=re.MULTILINE)
+    no_weights, with_weights = DATA_AND_WEIGHTS
+    return text.replace(with_weights, no_weights)
+
+
+def card(found: dict[str, bytes], like: str, name: str) -> str:
+    """The skeleton of the model card, with a row for each module and config."""
+    rows = [f"| `{place}` | {_headline(content)} |" for place, content in sorted(found.items()) if _headline(content)]
+    text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
+    return Template(text).substitute(name=name, like=like, files="\n".join(rows))
+
+
+def _headline(content: bytes) -> str:
+    """What a module or config opens with; nothing for other files."""
+    text = content.decode(errors="replace")
+    if text.startswith('"""'):
+        return (ast.get_docstring(ast.parse(text)) or "").splitlines()[0].rstrip(".")
+    return text.splitlines()[0].removeprefix("# ").rstrip(".") if text.startswith("# ") else ""
+
+
+def packages(setup: str, like: str, name: str) -> str:
+    """``setup.cfg`` in which the new bundle's package is listed wherever the other's is."""
+    lines = []
+    for line in setup.splitlines():
+        lines.append(line)
+        if (other := renamed(line, like, name)) != line:
+            lines.append(other)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Release zips: renamed code, adapted configs and texts, a reproducible archive."""

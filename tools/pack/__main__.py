@@ -1,0 +1,31 @@
+"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--overlay demo]``; see docs/releasing.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from common.errors import UserError
+from tools.pack.release import pack
+from tools.repository import ROOT, bundle_names
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the zips that the command line names, all bundles where it names none."""
+    parser = argparse.ArgumentParser(prog="python -m tools.pack", description=__doc__)
+    parser.add_argument("bundles", nargs="*", help="names of folders under bundles; all of them by default")
+    parser.add_argument("--overlay", help="overlay that is merged into train and inference, such as demo")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zips")
+    given = parser.parse_args(arguments)
+    try:
+        for bundle in given.bundles or bundle_names(ROOT):
+            print(pack(ROOT, bundle, given.out, given.overlay), flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

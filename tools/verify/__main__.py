@@ -1,0 +1,58 @@
+"""Verify MONAI bundles offline: folders or zips, of this collection or foreign ones.
+
+Exit code 0: all pass; 1: some failed; 2: wrong usage. A bundle's code runs in a process of its own, on a copy, without
+network; still, it is code: --static reads a bundle that is not trusted and runs nothing of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from common.errors import DataError, UserError
+from tools.verify import offline, report
+from tools.verify.verify import LIMIT, Options, verify
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """The command line; what is wrong with it ends the program with code 2."""
+    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
+    parser.add_argument("--schema", type=Path, help="JSON schema for the metadata")
+    parser.add_argument("--overlay", help="config, such as demo, over train and inference when networks are built")
+    parser.add_argument("--house", action="store_true", help="check foreign bundles against this collection's contract")
+    parser.add_argument("--static", action="store_true", help="run nothing of the bundle's code")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds for each check that runs code (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, every $ expression included")
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    """Verify each bundle and print what was found."""
+    given = arguments(words)
+    records = []
+    try:
+        if given.schema is not None and not given.schema.is_file():
+            raise DataError(str(given.schema), "is a file with a JSON schema", "no such file", "give an existing path")
+        options = Options(given.schema, given.overlay, given.limit, not given.static, given.house)
+        for path in given.bundles:
+            start = time.monotonic()
+            outcome = verify(path, options)
+            records.append(report.record(outcome, time.monotonic() - start))
+            if not given.json:
+                print(report.table(outcome, time.monotonic() - start), end="\n\n", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    passed = all(record["passed"] for record in records)
+    if given.json:
+        print(json.dumps({"passed": passed, "bundles": records}, indent=2))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    offline.block()
+    sys.exit(main(sys.argv[1:]))
