@@ -9,7 +9,7 @@ from pathlib import Path
 from ignite.engine import Events
 
 from common import checkpoints
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.pretrained.info import PRETRAINED_NAME, read_info
 from common.running_config import change
@@ -43,11 +43,11 @@ class Start:
         if pretrained:
             change(read_info(self.path).settings)
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Load at the start of ``engine``."""
         engine.add_event_handler(Events.STARTED, self)
 
-    def __call__(self, engine: AdversarialTrainer) -> None:
+    def __call__(self, engine: SynthesisTrainer) -> None:
         """Load and freeze now.
 
         Raises:
@@ -61,7 +61,7 @@ class Start:
             logger.info(f"training starts from {self.path}")
         self._freeze(engine)
 
-    def _freeze(self, engine: AdversarialTrainer) -> None:
+    def _freeze(self, engine: SynthesisTrainer) -> None:
         weights = dict(engine.method.deployed.named_parameters())
         for start in self.frozen:
             if not any(name.startswith(start) for name in weights):

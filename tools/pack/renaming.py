@@ -112,6 +112,8 @@ def replaced(text: str, edits: list[Edit]) -> str:
 def _members(folder: Path) -> set[str]:
     tree = ast.parse((folder / "__init__.py").read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    defined |= {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     return defined | modules | {path.parent.name for path in folder.glob("*/__init__.py")}
 

@@ -11,7 +11,7 @@ from monai.engines import Evaluator
 from torch import Tensor
 
 from common import checkpoints, devices
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from lesion_dcgan_aug.latent import Latent, sample_seed
 
 NAME = "samples.pt"
@@ -39,12 +39,12 @@ class SampleLog:
         self._epochs: list[int] = []
         self._samples: list[Tensor] = []
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``, on the first process only."""
         if devices.rank() == 0:
             engine.add_event_handler(Events.STARTED, self.start)
 
-    def start(self, engine: AdversarialTrainer) -> None:
+    def start(self, engine: SynthesisTrainer) -> None:
         """Load the log of a resumed run."""
         if engine.state.epoch and self.path.is_file():
             kept: Any = checkpoints.load(self.path)
@@ -54,7 +54,7 @@ class SampleLog:
         self.validator.add_event_handler(Events.COMPLETED, self.keep, engine)
 
     @torch.no_grad()
-    def keep(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
+    def keep(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
         """Add samples of the current epoch and write the file."""
         network = engine.method.deployed.eval()
         made = network(self.inputs.flatten(0, 1).to(engine.state.device)).cpu()
