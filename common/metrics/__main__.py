@@ -1,4 +1,4 @@
-"""Score a synthetic volume from the command line; see ``python -m common.metrics score --help``."""
+"""Command that scores a synthetic volume: ``python -m common.metrics score --help``."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from common.errors import DataError, UserError
 from common.metrics import CT_RANGE, HFEN_SIGMA, score
 
 AFFINE_TOLERANCE_MM = 1e-3
-"""How far a corner voxel of two volumes on the same grid may lie apart; headers store float32."""
+"""Tolerance of the corner voxels of two volumes on the same grid; headers store float32."""
 
 
 def score_files(
     pred: str | Path, truth: str | Path, mask: str | Path, value_range: tuple[float, float] = CT_RANGE
 ) -> dict[str, object]:
-    """Score three volumes of equal grid (X, Y, Z) and say what the numbers hold for.
+    """Metrics of a synthetic volume from files on one grid (X, Y, Z), with the conditions they were measured under.
 
     Returns:
-        The measures of :func:`common.metrics.score`, None where one is undefined or infinite, and ``value_range``,
+        The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, and ``value_range``,
         ``mask_voxels``, ``unit`` (HU for the CT range, else the values as stored) and ``hfen_sigma_voxels``.
 
     Raises:
-        DataError: a file cannot be read, shapes or affines differ, or :func:`common.metrics.score` refuses the values.
+        DataError: a file cannot be read, shapes or affines differ, or :func:`common.metrics.score` rejects the values.
         ConfigError: ``value_range`` is not two finite numbers, the lower one first.
     """
     volumes = {Path(path): _loaded(Path(path)) for path in (truth, pred, mask)}
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.metrics", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("score", help="print the measures of one volume inside a mask as one JSON object")
+    command = commands.add_parser("score", help="print the metrics of one volume inside a mask as one JSON object")
     command.add_argument("--pred", type=Path, required=True, help="synthetic volume (NIfTI)")
     command.add_argument("--truth", type=Path, required=True, help="real volume on the same grid")
     command.add_argument("--mask", type=Path, required=True, help="voxels to score, above 0 inside, on the same grid")
@@ -95,7 +95,7 @@ def _loaded(path: Path) -> SpatialImage:
 def _values(path: Path, volume: SpatialImage) -> np.ndarray:
     if volume.get_data_dtype().kind not in "iuf":
         kind = volume.get_data_dtype()
-        raise DataError(str(path), "must hold one real number a voxel", f"type {kind}", "convert it to float32")
+        raise DataError(str(path), "must hold one real number per voxel", f"type {kind}", "convert it to float32")
     try:
         return np.asanyarray(volume.dataobj, dtype=np.float64)
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -108,10 +108,10 @@ def _check_same_grid(path: Path, volume: SpatialImage, truth: SpatialImage) -> N
         raise DataError(str(path), f"must have the shape {truth.shape} of the truth", volume.shape, "resample it")
     corners = np.array(list(product(*((0, side - 1) for side in truth.shape))))
     apart = np.linalg.norm(apply_affine(volume.affine, corners) - apply_affine(truth.affine, corners), axis=1).max()
-    # Written so that a NaN in an affine is refused too.
+    # In this form a NaN in an affine is refused too.
     if not apart <= AFFINE_TOLERANCE_MM:
         rule = f"must lie within {AFFINE_TOLERANCE_MM} mm of the truth by its affine"
-        raise DataError(str(path), rule, f"{apart:.4g} mm", "resample it or mend its affine")
+        raise DataError(str(path), rule, f"{apart:.4g} mm", "resample it or fix its affine")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the generators made of the same latent vectors at every validation."""
+"""Log of samples of fixed latent vectors at every validation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PER_CLASS = 10
 
 
 class SampleLog:
-    """Handler of the trainer that keeps ``models/samples.pt``: a few patches of each class at each validation.
+    """Handler of the trainer that writes ``models/samples.pt``: a few patches of each class at each validation.
 
-    The file holds ``epochs`` (E,) and ``samples`` (E, K, N, H, W) in 8 bits over [-1, 1]. Attach it after the run's
-    folder, which moves an earlier run's file away.
+    The file holds ``epochs`` (E,) and ``samples`` (E, K, N, H, W) in 8 bits over [-1, 1]. Attach it after the run
+    folder's handler, which moves the file of an earlier run.
 
     Args:
-        run_dir: of the run.
-        validator: after whose runs samples are drawn, with the weights that would be deployed.
+        run_dir: folder of the run.
+        validator: samples are drawn after each of its runs, with the weights that would be deployed.
         latent: the distribution.
-        seed: of the vectors, the same at every epoch.
+        seed: of the vectors, which are the same at every epoch.
     """
 
     def __init__(self, run_dir: str, validator: Evaluator, latent: Latent, seed: int = 0) -> None:
@@ -45,7 +45,7 @@ class SampleLog:
             engine.add_event_handler(Events.STARTED, self.start)
 
     def start(self, engine: SynthesisTrainer) -> None:
-        """Take up what a resumed run has kept."""
+        """Load the log of a resumed run."""
         if engine.state.epoch and self.path.is_file():
             kept: Any = checkpoints.load(self.path)
             pairs = zip(kept["epochs"].tolist(), kept["samples"], strict=True)
@@ -55,7 +55,7 @@ class SampleLog:
 
     @torch.no_grad()
     def keep(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
-        """Draw and write."""
+        """Add samples of the current epoch and write the file."""
         network = engine.method.deployed.eval()
         made = network(self.inputs.flatten(0, 1).to(engine.state.device)).cpu()
         grey = ((made[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

@@ -153,7 +153,7 @@ def test_more_than_three_dimensions_are_refused(files, tmp_path, capsys):
 def test_complex_values_are_refused(files, tmp_path, capsys):
     path = _save(tmp_path / "complex.nii.gz", np.ones((4, 4, 4), np.complex64))
     message = _refusal(capsys, _arguments({**files, "pred": path}))
-    assert "complex.nii.gz: must hold one real number a voxel, but got type complex64" in message
+    assert "complex.nii.gz: must hold one real number per voxel, but got type complex64" in message
 
 
 def test_values_that_are_not_finite_are_refused(files, tmp_path, capsys):

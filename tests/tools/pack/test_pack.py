@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, copy_sources, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import origin, read_about
+from common.pretrained import origin, read_info
 from tools.pack import __main__ as command
 from tools.pack.release import pack
 from tools.pack.release import release as contents
@@ -329,7 +329,7 @@ def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: 
         if name.startswith("models/"):
             (tmp_path / Path(name).name).write_bytes(content)
     assert origin(tmp_path / "model.pt") == "simulated heads, no patient"
-    assert read_about(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
+    assert read_info(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
     (tmp_path / "model.pt").write_bytes(b"weights of the user's own")
     assert origin(tmp_path / "model.pt") is None
 
