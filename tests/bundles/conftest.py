@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(config, items):
 
     def asked(item) -> bool:
         name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
-        if name is None:
+        if name not in BUNDLES:  # of a test with another parameter of this name, or none
             return True
         other = "unconditional" if Bundle(name).conditional else "translation"
         return item.get_closest_marker(other) is None
