@@ -80,8 +80,13 @@ def variant(weights: Path) -> EvaluatedMethod:
     """Method of a variant: its own network, preprocessing and inferer.
 
     Raises:
-        CheckpointError: its configuration is missing.
+        CheckpointError: its configuration is missing, or names components that this version does not have.
     """
     parser = ConfigParser({RESTORE: running_config().get(RESTORE), **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
-    return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
+    try:
+        return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
+    except (RuntimeError, KeyError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
+        rule, remedy = "can be built by this version", "train the variant again, or remove its folder"
+        name = f"{weights.parents[1] / RUN_NAME}: variant of an earlier run"
+        raise CheckpointError(name, rule, f"{type(error).__name__}: {error}"[:200], remedy) from error
