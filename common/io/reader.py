@@ -1,4 +1,4 @@
-"""Reading of volumes by their path: a NIfTI file, or the folder of a DICOM series."""
+"""Reading of volumes by their path: NIfTI file, MetaImage or folder of a DICOM series."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from common.errors import Finding, VolumeError
 from common.io.dicom.reading.headers import holds_series
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
+from common.io.metaimage import SUFFIX as METAIMAGE_SUFFIX
+from common.io.metaimage import read_metaimage
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class Scan:
 
 
 class VolumeReader:
-    """The one way in which volumes are read: a NIfTI file, or a folder whose files are the slices of a DICOM series.
+    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage files where ITK is installed.
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are errors otherwise.
@@ -76,7 +78,7 @@ class VolumeReader:
         """Read a volume with every check of its kind; nothing is logged of what was odd.
 
         Args:
-            path: a ``.nii`` or ``.nii.gz`` file, or a folder with a DICOM series.
+            path: a ``.nii``, ``.nii.gz`` or ``.mha`` file, or a folder with a DICOM series.
             case: for messages.
             channels: of a file of several.
             keep: whether the next :meth:`read` of this path is given what was read now, as long as no more than
@@ -127,6 +129,8 @@ class VolumeReader:
         if path.suffix.lower() in DICOM_SUFFIXES:
             rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
             raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
+        if path.suffix.lower() == METAIMAGE_SUFFIX:
+            return Scan(*read_metaimage(path, case, self.nan_fill), warnings=())
         header = read_header(path, case, channels)
         return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
 

@@ -94,10 +94,10 @@ class NiftiFormat:
         Raises:
             OutputError: as :func:`save_like`.
         """
-        if volume.is_series:
-            save_on(volume.affine, volume.values, path, self.dtype, self.description)
-        else:
+        if volume.is_nifti:
             save_like(volume.source, volume.values, path, self.dtype, self.description)
+        else:
+            save_on(volume.affine, volume.values, path, self.dtype, self.description)
         return {}
 
 

@@ -31,6 +31,11 @@ class Volume:
         return self.series_uid is not None
 
     @property
+    def is_nifti(self) -> bool:
+        """Whether the source is a NIfTI file, whose header fields of the grid can be copied to the bit."""
+        return not self.is_series and self.source.name.lower().endswith((".nii", ".nii.gz"))
+
+    @property
     def source_name(self) -> str:
         """A name of the source that holds nothing of a patient: folders of series are named by people."""
         return self.source.name if self.series_uid is None else f"series {self.series_uid}"
