@@ -17,8 +17,7 @@ from pydicom.uid import UID
 
 from common.errors import VolumeError, Where
 
-# pydicom quotes the values it complains about, and those can be a patient's
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+# pydicom's messages about damaged files quote values, which can be a patient's; filters stay, as threads share them
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from common.errors import ConfigError, Finding, VolumeError, Where
 from common.io.dicom.reading.headers import Slice, read_slices, text
 from common.io.dicom.reading.stack import Stack, arrange
+from common.io.dicom.validation import without_validation
 
 logger = logging.getLogger(__name__)
 RULE = "a folder holds one series"
@@ -50,6 +51,7 @@ class SeriesOptions:
         return [self.series] if isinstance(self.series, str) else list(self.series or [])
 
 
+@without_validation
 def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack, tuple[Finding, ...]]:
     """The slices of a folder's one series, in the order of their positions, and notes on what was left out.
 
@@ -72,7 +74,8 @@ def source_headers(folder: str | Path, case: str, options: SeriesOptions | None 
 
     A frame of a multi-frame object has its functional groups at the top and its number under ``ReferencedFrameNumber``.
     There is one for each slice of the volume, unless ``resample_tilt`` gave that other slices: then one for each that
-    was read.
+    was read. Use them within :data:`common.io.dicom.validation.without_validation`, since pydicom converts elements
+    when they are first used.
 
     Raises:
         VolumeError: as :func:`common.io.dicom.reading.volume.read_series`, as far as headers show it.

@@ -16,6 +16,7 @@ from common.io.dicom.reading.headers import text
 from common.io.dicom.reading.orthogonal import resample
 from common.io.dicom.reading.series import SeriesOptions, find_series
 from common.io.dicom.reading.values import read_voxels
+from common.io.dicom.validation import without_validation
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class SeriesVolume:
     headers: list[Dataset]
 
 
+@without_validation
 def load_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> SeriesVolume:
     """Read the one series of a folder: headers are judged first, pixels are decoded only where they can be trusted.
 

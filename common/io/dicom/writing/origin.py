@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 
 from common.checkpoints import sha256
 from common.errors import OutputError
+from common.io.dicom.validation import without_validation
 
 WHOLE_GROUPS = (0x0010, 0x0012)
 """Patient, and clinical trial with de-identification: every item goes over, but for what the series alone has."""
@@ -62,6 +63,7 @@ class Origin:
     slices: tuple[SourceSlice, ...]
 
 
+@without_validation
 def from_series(headers: Sequence[Dataset], case: str) -> Origin:
     """The origin that a DICOM series is.
 

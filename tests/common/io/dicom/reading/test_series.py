@@ -12,6 +12,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from common.errors import ConfigError, VolumeError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
+from common.io.dicom.validation import without_validation
 
 GRID = Grid()
 
@@ -283,7 +284,8 @@ def test_no_patient_in_any_log_line(tmp_path, caplog, recwarn):
     recwarn.clear()
     caplog.clear()
     load_series(tmp_path / "ct", "case7")
-    for header in source_headers(tmp_path / "ct", "case7"):
-        str(header.get("StudyInstanceUID"))
+    with without_validation:
+        for header in source_headers(tmp_path / "ct", "case7"):
+            str(header.get("StudyInstanceUID"))
     said = " ".join([*(record.getMessage() for record in caplog.records), *(str(w.message) for w in recwarn.list)])
     assert not re.search("secret|19010203|20240506", said, re.IGNORECASE)
