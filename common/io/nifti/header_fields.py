@@ -100,6 +100,7 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
     try:
-        return raw.get_qform(coded=True)[0]
+        qform: np.ndarray | None = raw.get_qform(coded=True)[0]
     except (HeaderDataError, ValueError):
         return np.full((4, 4), np.nan)  # set, but no rotation: fatal only where no sform stands in for it
+    return qform

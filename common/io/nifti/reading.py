@@ -42,7 +42,7 @@ class Header:
     spacing: tuple[float, float, float]
     axcodes: str
     sheared: bool
-    stored: tuple
+    stored: tuple[tuple[int, ...], np.dtype, int, float, float]
     warnings: tuple[Finding, ...]
 
 
@@ -192,7 +192,8 @@ def _parse(path: Path, where: Where) -> nib.Nifti1Header:
     if size is None or len(block) < size:
         found = f"{len(block)} bytes that are no NIfTI header"
         raise VolumeError(where("the file must begin with a NIfTI header", found, "copy or export it again"))
-    raw = (nib.Nifti1Header if size == 348 else nib.Nifti2Header)(block[:size], check=False)
+    kind: type[nib.Nifti1Header] = nib.Nifti1Header if size == 348 else nib.Nifti2Header
+    raw = kind(block[:size], check=False)
     magic = bytes(raw["magic"])
     if not magic.startswith((b"n+1", b"n+2")):
         found, remedy = f"magic {magic!r}", "convert Analyze and .hdr/.img pairs to single-file NIfTI"

@@ -81,9 +81,10 @@ def resample(values: np.ndarray, grid: OrthogonalGrid) -> np.ndarray:
 
 def _shifted(plane: np.ndarray, grid: OrthogonalGrid, number: int) -> np.ndarray:
     """A slice (X, Y) at its place in the grid's plane, NaN where it has no pixels."""
-    return ndimage.affine_transform(
+    moved: np.ndarray = ndimage.affine_transform(
         plane.astype(np.float64), np.ones(2), -grid.offsets[number], grid.shape[:2], order=1, cval=np.nan
     )
+    return moved
 
 
 def _whole(places: np.ndarray) -> np.ndarray:

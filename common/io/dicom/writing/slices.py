@@ -55,7 +55,7 @@ def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) ->
 
 def _at_right_angles(affine: np.ndarray, shape: tuple[int, ...], case: str) -> np.ndarray:
     """The nearest affine with axes at right angles: same spacing, same centre of the volume."""
-    straight = affine.copy()
+    straight: np.ndarray = affine.copy()
     moved = np.inf
     if is_invertible(affine) and not is_sheared(affine):
         spacing = voxel_sizes(affine)
