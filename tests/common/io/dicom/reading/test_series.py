@@ -57,7 +57,7 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     assert is_the_phantom(volume)
     assert [str(note) for note in volume.notes] == [
         "case7 (ct): a folder holds one series, but got 7 other files or frames (2 not DICOM, 1 without an image,"
-        " 4 localizers); they are left out"
+        " 4 localizers); they are ignored"
     ]
 
 
@@ -131,8 +131,8 @@ def test_the_series_asked_for_is_read(two):
 
 
 def test_a_series_that_is_not_there_or_two_that_are(two):
-    refused(two, r"2 series, 0 of them asked for: 1\.2\.3", series="1.2.5")
-    refused(two, r"2 series, 2 of them asked for: 1\.2\.3", series=["1.2.3", "1.2.4"])
+    refused(two, r"2 series, 0 of them requested: 1\.2\.3", series="1.2.5")
+    refused(two, r"2 series, 2 of them requested: 1\.2\.3", series=["1.2.3", "1.2.4"])
 
 
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
