@@ -96,7 +96,7 @@ class VolumeError(DataError):
         super().__init__(str(finding))
         self.finding = finding
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type[VolumeError], tuple[Finding]]:
         return type(self), (self.finding,)
 
 

@@ -36,13 +36,13 @@ class CaseDataset(Dataset):
         transform: preprocessing.
     """
 
-    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable | None = None) -> None:
+    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[..., Any] | None = None) -> None:
         super().__init__(devices.deal(data), transform)
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        item = {**self.data[index], "case": self.data[index].get("case", str(index))}
+        item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
-            return self.transform(item) if self.transform is not None else item
+            return dict(self.transform(item)) if self.transform is not None else item
         except Exception as error:  # whatever goes wrong with one file is that case's failure alone
             return {"case": item["case"], ERROR_KEY: _reason(error)}
 
@@ -79,7 +79,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.exporter = exporter
         self.resume = resume
         self.outcomes: dict[str, dict[str, str]] = {}
-        self._writing: tuple[str, Future] | None = None
+        self._writing: tuple[str, Future[Any]] | None = None
         self._writer: ThreadPoolExecutor
         device = self.state.device
         self.inferer = AutocastInferer(self.inferer, device, precision)
@@ -121,7 +121,7 @@ class CaseEvaluator(SupervisedEvaluator):
             value = f"{len(failed)} failed: {', '.join(failed)}"
             raise CasesFailedError("inference", "every case succeeds", value, f"see {manifest} for the reasons")
 
-    def _iteration(self, engine: CaseEvaluator, batchdata: Mapping[str, Any]) -> Any:  # type: ignore[override]
+    def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])
         self.outcomes[case] = {"case": case, "status": "done", "file": self.exporter.path(case).name}
         output: Any = {}
@@ -129,14 +129,14 @@ class CaseEvaluator(SupervisedEvaluator):
             if ERROR_KEY in batchdata:
                 self._fail(case, batchdata[ERROR_KEY][0])
             else:
-                output = super()._iteration(engine, batchdata)  # type: ignore[arg-type]
+                output = super()._iteration(engine, batchdata)
         except Exception as error:  # one bad case never stops a batch
             self._fail(case, _reason(error))
         return output
 
     def _hand_over(self) -> None:
         """Let the writer have this case as soon as it is done with the one before."""
-        (item,), (output,) = self.state.batch, self.state.output  # type: ignore[misc]
+        (item,), (output,) = self.state.batch, self.state.output
         values = self.exporter.on_host(item, output["pred"])
         self._settle()
         self._writing = str(item["case"]), self._writer.submit(self.exporter.write, item, values)
@@ -166,15 +166,16 @@ class AutocastInferer(Inferer):
         ConfigError: for another precision.
     """
 
-    def __init__(self, inferer: Callable, device: torch.device, precision: str) -> None:
+    def __init__(self, inferer: Callable[..., Any], device: torch.device, precision: str) -> None:
         super().__init__()
         self.inferer = inferer
         self.autocast = autocast(device, precision)
 
-    def __call__(self, inputs: Tensor, network: Callable, *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Infer; the result is of 32 bits."""
         with self.autocast:
-            return self.inferer(inputs, network, *args, **kwargs).float()
+            inferred: Tensor = self.inferer(inputs, network, *args, **kwargs)
+        return inferred.float()
 
 
 def _reason(error: BaseException) -> str:

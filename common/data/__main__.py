@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLay
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _parser(installed_layouts() if layouts is None else layouts).parse_args(arguments)
     try:
-        return options.command(options)
+        return int(options.command(options))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -61,7 +61,8 @@ def make_datalist(options: argparse.Namespace) -> int:
     if out.exists() and not options.overwrite:
         raise OutputError(str(out), "the output must not exist yet", "a file", "give --overwrite or another --out")
     if options.layout in options.bundle_layouts:
-        return options.bundle_layouts[options.layout].make_datalist(options)
+        layout: BundleLayout = options.bundle_layouts[options.layout]
+        return layout.make_datalist(options)
     lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
     names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
     sizes = "fractions" if options.counts is None else "counts"

@@ -15,7 +15,7 @@ PREFETCHED = 8
 """Batches that a worker has ready, so that the rendering of a case is spread over as many steps."""
 
 
-class CaseSampler(Sampler):
+class CaseSampler(Sampler[tuple[int, int]]):
     """Samples in an order in which each worker holds few cases and seldom begins a new one.
 
     Every place in a batch of a worker is a lane that takes all samples of a case before it goes on to its next. Lanes

@@ -119,7 +119,7 @@ def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:
 
 
 def _patient(item: Item) -> str:
-    return item["patient"] if "patient" in item else item["case"]
+    return str(item.get("patient", item["case"]))
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from common.errors import ConfigError, DataError
 from common.seeds import derive
 
 
-class EpochSampler(Sampler):
+class EpochSampler(Sampler[tuple[int, int]]):
     """Samples of an epoch in an order that follows from (seed, epoch), each with the epoch's number for the dataset.
 
     Under torchrun the processes share one order and take turns, so that no sample is seen twice an epoch. Yields pairs

@@ -1,4 +1,4 @@
-"""Reading of volumes by their path: a NIfTI file, or the folder of a DICOM series."""
+"""Reading of volumes by their path: NIfTI file, MetaImage or folder of a DICOM series."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from common.errors import Finding, VolumeError
 from common.io.dicom.reading.headers import holds_series
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
+from common.io.metaimage import SUFFIX as METAIMAGE_SUFFIX
+from common.io.metaimage import read_metaimage
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
 DICOM_SUFFIXES = (".dcm", ".ima")
 KEPT_BYTES = 2 * 2**30
-"""Volumes that the data check has read and training has not yet taken over; more of them are read twice."""
+"""Limit of volumes kept from the data check for training; those beyond it are read twice."""
 KEPT_HEADERS = 8
-"""Series whose headers are known until their synthetic volume is written."""
+"""Number of series whose headers are kept until their synthetic volume is written."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Values float32 (X, Y, Z), or (C, X, Y, Z), their RAS affine (4, 4) and what was odd about them.
+    """Values float32 (X, Y, Z) or (C, X, Y, Z), affine (4, 4) to RAS mm, and warnings.
 
-    Of a DICOM series its SeriesInstanceUID, and its unit where headers tell it.
+    For a DICOM series also its SeriesInstanceUID, and its unit where headers give it.
     """
 
     values: np.ndarray
@@ -40,20 +42,20 @@ class Scan:
 
 
 class VolumeReader:
-    """The one way in which volumes are read: a NIfTI file, or a folder whose files are the slices of a DICOM series.
+    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage files where ITK is installed.
 
     Args:
-        nan_fill: replaces NaN and infinity of a file, which are errors otherwise.
-        series: SeriesInstanceUID, or several: which one to take of a folder with several series.
-        phase: which acquisition, from 1, of a series with several at the same positions.
+        nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
+        series: SeriesInstanceUID, or a list of them: the one to read of a folder with several series.
+        phase: the acquisition to read, from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them; the
-            volume and everything made from it then lie on that grid.
-        channels: of an image that is one file: the length of its fourth dimension.
-        resample: whether volumes on another grid than the first one of their case are resampled to it, which
-            :class:`common.transforms.LoadVolumed` does, or refused.
+            volume and its synthetic image are then on that grid.
+        channels: length of the fourth dimension of an image in one file.
+        resample: whether :class:`common.transforms.LoadVolumed` resamples volumes to the grid of the first one of their
+            case; otherwise volumes on other grids are refused.
 
     Raises:
-        ConfigError: for a series that is no text, or a phase that is no number from 1.
+        ConfigError: for a ``series`` that is no text or a ``phase`` below 1.
     """
 
     def __init__(
@@ -73,14 +75,13 @@ class VolumeReader:
         self._headers: OrderedDict[str, list[Dataset]] = OrderedDict()
 
     def check(self, path: str | Path, case: str, channels: int | None = None, keep: bool = False) -> Scan:
-        """Read a volume with every check of its kind; nothing is logged of what was odd.
+        """Read a volume with all checks of its format; warnings are returned, not logged.
 
         Args:
-            path: a ``.nii`` or ``.nii.gz`` file, or a folder with a DICOM series.
+            path: a ``.nii``, ``.nii.gz`` or ``.mha`` file, or a folder with a DICOM series.
             case: for messages.
-            channels: of a file of several.
-            keep: whether the next :meth:`read` of this path is given what was read now, as long as no more than
-                ``KEPT_BYTES`` wait for that.
+            channels: length of a fourth dimension.
+            keep: keep the volume in memory for the next :meth:`read` of this path, within ``KEPT_BYTES`` in total.
 
         Raises:
             VolumeError: naming case, file, rule, value and remedy.
@@ -91,10 +92,10 @@ class VolumeReader:
         return scan
 
     def read(self, path: str | Path, case: str, channels: int | None = None) -> Scan:
-        """:meth:`check`, with a log line for whatever is odd but usable, such as a constant image.
+        """Read a volume like :meth:`check` and log its warnings, and whether it is constant.
 
         Raises:
-            VolumeError: as there.
+            VolumeError: as :meth:`check`.
         """
         scan = self._kept.pop((str(path), channels), None) or self._read(Path(path), case, channels)
         for finding in scan.warnings:
@@ -104,15 +105,15 @@ class VolumeReader:
         return scan
 
     def headers(self, path: Path, case: str, series_uid: str | None = None) -> list[Dataset]:
-        """The headers of the series that was read from a folder, one for each slice that was read, in their order.
+        """The headers of the series of a folder, one for each slice that was read, in their order.
 
         Args:
-            path: the folder; of those read most recently, the headers are still known.
+            path: the folder; the headers of the last ``KEPT_HEADERS`` series are in memory.
             case: for messages.
-            series_uid: of the series, where the folder holds several.
+            series_uid: of the series, for a folder with several.
 
         Raises:
-            VolumeError: as :meth:`check`, where the headers must be read again.
+            VolumeError: as :meth:`check`, if the headers are read again.
         """
         known = self._headers.pop(str(path), None)
         return known or source_headers(path, case, SeriesOptions(series_uid, self.options.phase))
@@ -127,11 +128,13 @@ class VolumeReader:
         if path.suffix.lower() in DICOM_SUFFIXES:
             rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
             raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
+        if path.suffix.lower() == METAIMAGE_SUFFIX:
+            return Scan(*read_metaimage(path, case, self.nan_fill), warnings=())
         header = read_header(path, case, channels)
         return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
 
 
 def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
-    """Where ``folder`` has a volume of this name: files ``<name><suffix>``, and ``<name>/`` with a DICOM series."""
+    """The volumes of this name in ``folder``: files ``<name><suffix>``, and ``<name>/`` with a DICOM series."""
     found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
     return [*found, folder / name] if holds_series(folder / name) else found

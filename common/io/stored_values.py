@@ -1,4 +1,4 @@
-"""Values as they are stored: finite, rounded, clipped to an integer type, and counted where that changes any."""
+"""Conversion to the stored type: finite values, rounded and clipped to an integer type with a log line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def require_finite(values: np.ndarray, case: str) -> None:
-    """Fail a case rather than store NaN as a number.
+    """Refuse NaN and infinity, which integer types cannot store.
 
     Raises:
         OutputError: for a value that is not finite.
@@ -25,7 +25,7 @@ def require_finite(values: np.ndarray, case: str) -> None:
 
 
 def to_stored(values: np.ndarray, dtype: str, case: str) -> np.ndarray:
-    """Values as they are stored: rounded and clipped to an integer type, with a log line where clipping changed any.
+    """Convert values to the stored type: rounded and clipped for integers, with a log line if any value was clipped.
 
     Raises:
         OutputError: for a value that is not finite.

@@ -97,4 +97,4 @@ class TargetScale:
     def __call__(self, engine: Engine) -> None:
         """Fit now."""
         scales = torch.stack(list(self.dataset.scales.values()))
-        self.network.target_scale.copy_(scales.mean(dim=0))  # type: ignore[operator, union-attr]
+        self.network.target_scale.copy_(scales.mean(dim=0))  # type: ignore[operator]

@@ -62,7 +62,8 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 def _binned(values: np.ndarray) -> np.ndarray:
     low, high = np.percentile(values, (0.5, 99.5))
     scaled = (values - low) * (BINS / max(high - low, np.finfo(np.float32).tiny))
-    return np.clip(scaled, 0, BINS - 1).astype(np.int64)
+    bins: np.ndarray = np.clip(scaled, 0, BINS - 1).astype(np.int64)
+    return bins
 
 
 def _cut(volume: np.ndarray, tried: list[int], shifted: int | None, voxels: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ import numpy as np
 
 from common import grids
 from common.data.checks.misregistration import suspicious_shift
-from common.errors import Finding, VolumeError, Where
+from common.errors import Finding, Where
 from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
 from common.io.nifti.reading import is_constant
 from common.io.reader import VolumeReader
@@ -39,18 +38,13 @@ class Volume:
 
 
 def read(path: str, case: str, reader: VolumeReader, channels: int | None = None, keep: bool = False) -> Volume:
-    """Read a NIfTI file, a folder with a DICOM series, or a MetaImage where ITK is installed.
-
-    ``keep``: see :meth:`common.io.VolumeReader.check`.
+    """Read a volume with all checks of its file; the arguments are those of :meth:`common.io.VolumeReader.check`.
 
     Raises:
         VolumeError: a file that cannot be used.
     """
-    where = partial(Finding, case, Path(path).name)
-    if path.lower().endswith(".mha"):
-        return _read_mha(path, where, reader.nan_fill)
     scan = reader.check(path, case, channels, keep)
-    return Volume(where, scan.values, scan.affine, scan.warnings)
+    return Volume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
 
 
 def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
@@ -126,22 +120,3 @@ def registered(image: Volume, label: Volume) -> Iterator[Finding]:
 
 def _on_one_grid(one: Volume, other: Volume) -> bool:
     return grids.same_grid(one.shape, one.affine, other.shape, other.affine)
-
-
-def _read_mha(path: str, where: Where, nan_fill: float | None) -> Volume:
-    if importlib.util.find_spec("itk") is None:
-        remedy = "pip install itk, or convert with SimpleITK: WriteImage(ReadImage('x.mha'), 'x.nii.gz')"
-        raise VolumeError(where("MetaImage files are read by ITK", "no package itk", remedy))
-    from monai.transforms import LoadImage  # takes seconds to import, and only MetaImage needs it
-
-    try:
-        image = LoadImage(reader="ITKReader", image_only=True)(path)
-    except Exception as error:  # ITK raises RuntimeError and types of its own
-        raise VolumeError(where("the file must be readable by ITK", str(error), "export it again")) from error
-    values = image.numpy().astype(np.float32)
-    if nan_fill is not None:
-        values = np.where(np.isfinite(values), values, nan_fill)
-    if values.ndim != 3 or not np.isfinite(values).all():
-        found = f"{values.ndim} dimensions, {np.count_nonzero(~np.isfinite(values))} NaN or Inf"
-        raise VolumeError(where("a volume has 3 dimensions and finite voxels", found, "export it again"))
-    return Volume(where, values, image.affine.numpy())

@@ -65,8 +65,8 @@ class VolumePatchDataset(CacheDataset):
     def __init__(
         self,
         data: Sequence[dict[str, Any]],
-        transform: Callable,
-        augmentation: Callable | None = None,
+        transform: Callable[..., Any],
+        augmentation: Callable[..., Any] | None = None,
         patch_size: Sequence[int] = (32, 32, 32),
         patches_per_case: int = 64,
         foreground_share: float = 0.9,
@@ -104,7 +104,8 @@ class VolumePatchDataset(CacheDataset):
     def volume(self, number: int, key: str = "image") -> Tensor:
         """A case's preprocessed volume (C, X, Y, Z) as it was before padding, such as to infer its context from."""
         x, y, z = self.shapes[number]
-        return self._cache[number][key][:, :x, :y, :z]
+        volume: Tensor = self._cache[number][key]
+        return volume[:, :x, :y, :z]
 
     def set_context(self, volumes: Sequence[Tensor]) -> None:
         """Give each case one more volume, such as what an earlier stage made of it: samples then hold ``context``.

@@ -21,7 +21,7 @@ Simulate = Callable[[int], dict[str, np.ndarray]]
 """A case from its seed: ``image``, ``label``, ``mask`` (X, Y, Z), such as :class:`common.phantoms.simulate.MrPair`."""
 
 
-class SimulatedCases(Dataset):
+class SimulatedCases(Dataset[dict[str, Any]]):
     """What the datasets of simulated samples share: cases rendered when first asked for, the latest ones kept.
 
     A case is a function of (``seed``, epoch, number) alone, and a sample of (``seed``, epoch, index), whichever process
@@ -44,8 +44,8 @@ class SimulatedCases(Dataset):
     def __init__(
         self,
         simulate: Simulate,
-        transform: Callable,
-        augmentation: Callable | None = None,
+        transform: Callable[..., Any],
+        augmentation: Callable[..., Any] | None = None,
         samples_per_case: int = 32,
         cases: int = 64,
         kept: int = 8,
@@ -114,7 +114,7 @@ class SimulatedPatches(SimulatedCases):
     def __init__(
         self,
         simulate: Simulate,
-        transform: Callable,
+        transform: Callable[..., Any],
         patch_size: Sequence[int] = (32, 32, 32),
         foreground_share: float = 0.9,
         **stream: Any,
@@ -156,7 +156,7 @@ class SimulatedSlices(SimulatedCases):
     def __init__(
         self,
         simulate: Simulate,
-        transform: Callable,
+        transform: Callable[..., Any],
         plane: str = "sagittal",
         neighbours: int = 1,
         min_foreground: float = 0.05,

@@ -45,8 +45,8 @@ class SliceDataset(CacheDataset):
     def __init__(
         self,
         data: Sequence[dict[str, Any]],
-        transform: Callable,
-        augmentation: Callable | None = None,
+        transform: Callable[..., Any],
+        augmentation: Callable[..., Any] | None = None,
         plane: str = "sagittal",
         neighbours: int = 1,
         min_foreground: float = 0.01,
@@ -107,7 +107,7 @@ class SliceDataset(CacheDataset):
         return {**plain, "case": self._cache[number].get("case", str(number))}
 
 
-class UnpairedSliceDataset(Dataset):
+class UnpairedSliceDataset(Dataset[dict[str, Any]]):
     """Slices of two pools of cases that nothing pairs: ``image`` from pool A, ``label`` from pool B.
 
     An epoch visits every slice of pool A once; the slice of pool B beside it is drawn anew each epoch from all of its
@@ -127,8 +127,8 @@ class UnpairedSliceDataset(Dataset):
         self,
         data: Sequence[dict[str, Any]],
         target_data: Sequence[dict[str, Any]],
-        transform: Callable,
-        augmentation: Callable | None = None,
+        transform: Callable[..., Any],
+        augmentation: Callable[..., Any] | None = None,
         seed: int = 0,
         **slicing: Any,
     ) -> None:

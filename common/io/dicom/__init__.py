@@ -1,1 +1,1 @@
-"""DICOM series: reading with every check of geometry and units, writing of derived synthetic series."""
+"""DICOM series: reading with checks of geometry and units, writing of derived synthetic series."""

@@ -1,4 +1,4 @@
-"""Export of synthetic volumes: on the source's grid, in the target's unit, marked as synthetic."""
+"""Export of synthetic volumes on the grid of the source, in the unit of the target, marked as synthetic."""
 
 from common.io.export.exporter import VolumeExporter
 from common.io.export.nifti import DESCRIPTION_LENGTH, save_like

@@ -1,4 +1,4 @@
-"""Synthetic volumes as derived DICOM series, a folder each."""
+"""DICOM output: each synthetic volume as a folder with a derived series."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common import checkpoints
 from common.errors import ConfigError, DataError
 from common.files import write_whole_folder
 from common.io.dicom.writing.derived import derived_slices, write_slices
-from common.io.dicom.writing.origin import Origin, from_nifti, from_series
+from common.io.dicom.writing.source_reference import SourceReference, reference_of_file, reference_of_series
 from common.io.dicom.writing.stored_pixels import TO_PIXELS
 from common.io.dicom.writing.template import Synthesis
 from common.io.export.volume import Volume
@@ -23,16 +23,17 @@ BYTES_PER_VOXEL = 2
 
 
 class DicomFormat:
-    """Volumes as a folder of classic single-frame slices, ``IM0001.dcm`` and so on.
+    """Writes a volume as a folder of classic single-frame slices, ``IM0001.dcm`` and so on.
 
     Args:
         modality: of the target: ``CT``, ``MR`` or ``PT``.
         unit: of the values.
         bundle: name and version.
-        weights: file whose hash is written down.
-        dicom_axial: write slices closest to axial also where the source's are not; those of a NIfTI source always are.
-        timing: (repetition, echo) times in ms of the sequence that an MR target stands for, where they are known.
-        reader: with which the sources were read.
+        weights: file whose hash is written into the header.
+        dicom_axial: write the orientation closest to axial instead of that of the source series; for a NIfTI source
+            this is always so.
+        timing: (repetition, echo) times in ms of the sequence that an MR target represents, where known.
+        reader: that has read the sources.
 
     Raises:
         ConfigError: for another modality, or times that are not two positive numbers.
@@ -64,14 +65,14 @@ class DicomFormat:
         self.reader = reader or VolumeReader()
 
     def least_bytes(self, source: Path) -> int:
-        """What the slices of a case need at least; 0 where its source cannot tell before it is read."""
+        """Lower limit of the output size of a case in bytes; 0 where it is unknown before the source is read."""
         try:
             return BYTES_PER_VOXEL * math.prod(read_header(source, source.name).shape)
-        except DataError:  # that case will fail alone, or is a series
+        except DataError:  # a case that will fail by itself, a series or a MetaImage
             return 0
 
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:
-        """Write one volume as the folder ``path`` and return what its sidecar should say besides.
+        """Write one volume as the folder ``path`` and return further entries of its sidecar.
 
         Raises:
             OutputError: for a value that is not finite, axes that are not at right angles, or a folder that cannot be
@@ -87,7 +88,7 @@ class DicomFormat:
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(
-            volume.values, volume.affine, self._origin(volume), synthesis, axial, volume.case
+            volume.values, volume.affine, self._source_reference(volume), synthesis, axial, volume.case
         )
         write_whole_folder(path, lambda folder: write_slices(slices, folder))
         return {
@@ -96,10 +97,10 @@ class DicomFormat:
             "UnitPerStoredStep": pixels.unit_per_step,
         }
 
-    def _origin(self, volume: Volume) -> Origin:
+    def _source_reference(self, volume: Volume) -> SourceReference:
         if not volume.is_series:
-            return from_nifti(volume.source)
-        return from_series(self.reader.headers(volume.source, volume.case, volume.series_uid), volume.case)
+            return reference_of_file(volume.source)
+        return reference_of_series(self.reader.headers(volume.source, volume.case, volume.series_uid), volume.case)
 
 
 def _are_times(timing: Sequence[float]) -> bool:

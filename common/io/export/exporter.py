@@ -1,4 +1,4 @@
-"""Writes every predicted volume, on its source's grid and marked as synthetic."""
+"""Exporter of predicted volumes on the grid of their source, marked as synthetic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS = ("nifti", "dicom")
 
 
 class VolumeExporter:
-    """Writes each predicted volume as NIfTI or as a DICOM series beside a JSON file on how it came about.
+    """Writes each predicted volume as NIfTI or as a DICOM series, with a JSON sidecar on its provenance.
 
     Args:
         predictions_dir: receives ``<case>_<suffix>.nii.gz``, or a folder ``<case>_<suffix>`` of slices, and ``.json``.
@@ -32,10 +32,10 @@ class VolumeExporter:
         modality: of the target, for DICOM: ``CT``, ``MR`` or ``PT``.
         unit: of the values, such as ``HU``.
         bundle: name and version, for headers and JSON.
-        weights: file whose hash is written down.
+        weights: file whose hash is written into the sidecar.
         output_format: ``nifti`` or ``dicom``.
-        output_dtype: stored type of NIfTI; DICOM has one a modality.
-        overwrite: replace what exists.
+        output_dtype: stored type of NIfTI; for DICOM the modality determines it.
+        overwrite: replace existing outputs.
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
@@ -68,23 +68,23 @@ class VolumeExporter:
         self.format = as_series if output_format == "dicom" else NiftiFormat(named, output_dtype)
 
     def path(self, case: str) -> Path:
-        """Where the volume of a case goes."""
+        """The path of the volume of a case."""
         return self.output_dir / f"{case}_{self.suffix}{self.format.suffix}"
 
     def sidecar(self, case: str) -> Path:
-        """Where the JSON file of a case goes."""
+        """The path of the JSON sidecar of a case."""
         return self.output_dir / f"{case}_{self.suffix}.json"
 
     def require_free(self, cases: Sequence[Mapping[str, Any]], resume: bool = False) -> None:
-        """Refuse early, before anything is computed, what could not be written later.
+        """Refuse outputs that cannot be written before anything is computed.
 
         Args:
             cases: to be written.
-            resume: whether they are what an earlier run did not finish, of which halves may lie about.
+            resume: whether an earlier run left these cases unfinished, possibly with partial outputs.
 
         Raises:
-            OutputError: for an output that exists without ``overwrite`` or is or holds an input, an unwritable folder,
-                or a disk without room for the series.
+            OutputError: for an output that exists without ``overwrite``, that is or contains an input, an unwritable
+                folder, or too little disk space for the series.
         """
         for item in cases:
             self._require_place(str(item["case"]), [Path(source) for source in _inputs(item)], resume)
@@ -115,10 +115,10 @@ class VolumeExporter:
                 raise OutputError(str(output), "does not exist yet", found, remedy)
 
     def is_done(self, case: str) -> bool:
-        """Whether a case was written whole, by these weights, in an earlier run.
+        """Whether an earlier run wrote a case completely with these weights.
 
         Raises:
-            OutputError: where it was made by other weights.
+            OutputError: for an output of other weights.
         """
         if not (self.path(case).exists() and self.sidecar(case).exists()):
             return False
@@ -130,20 +130,20 @@ class VolumeExporter:
 
     @staticmethod
     def on_host(item: Mapping[str, Any], pred: Any) -> Any:
-        """The predicted volume (X, Y, Z) in the computer's memory, from whatever device.
+        """The predicted volume (X, Y, Z) in host memory.
 
         Args:
-            item: the case as it was loaded.
+            item: the loaded case.
             pred: (1, X, Y, Z) after postprocessing.
 
         Raises:
-            OutputError: where it does not lie on the grid of its source.
+            OutputError: for a prediction that is not on the grid of its source.
         """
         _require_grid(item, pred)
         return convert_to_numpy(pred[0])
 
     def write(self, item: Mapping[str, Any], values: Any) -> Path:
-        """Write one volume (X, Y, Z) in the unit and what is known of it."""
+        """Write one volume (X, Y, Z) and its sidecar."""
         volume = volume_of(item, values)
         path = self.path(volume.case)
         more = self.format.write(volume, path)
@@ -162,15 +162,15 @@ class VolumeExporter:
 
 
 def _inputs(item: Mapping[str, Any]) -> Iterator[str]:
-    """The paths of a case's channels, first one first."""
+    """The paths of the channels of a case, in their order."""
     yield from item["image"] if isinstance(item["image"], list | tuple) else [item["image"]]
 
 
 def _require_grid(item: Mapping[str, Any], pred: Any) -> None:
-    """Refuse a prediction that postprocessing did not bring back: its shape alone would not betray a flipped axis.
+    """Refuse a prediction on another grid than its source; the shape alone would not reveal a flipped axis.
 
     Raises:
-        OutputError: where its affine, that of the network's input if it has none, is not the source file's.
+        OutputError: where the affine of the prediction, or of the network's input if it has none, is not the source's.
     """
     own = convert_to_numpy(getattr(pred, "affine", item["image"].affine))
     source = convert_to_numpy(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])

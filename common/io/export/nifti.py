@@ -1,4 +1,4 @@
-"""Synthetic volumes as NIfTI files on the grid of their source."""
+"""NIfTI output: synthetic volumes on the grid of their source."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from common.io.export.volume import Volume
 from common.io.stored_values import to_stored
 
 DESCRIPTION_LENGTH = 79
-"""Characters that the ``descrip`` field of a NIfTI-1 header holds."""
+"""Length of the ``descrip`` field of a NIfTI-1 header in characters."""
 GRID_FIELDS = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
 )
-"""What a header takes from its source, bit for bit; display window, intent and extensions stay the source's own."""
+"""Header fields copied from the source bit for bit; display window, intent and extensions are not copied."""
 SCANNER = 1
-"""NIfTI's code of coordinates in the scanner, as DICOM has them."""
+"""NIfTI code of scanner coordinates, which are those of DICOM."""
 
 
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
-    """Write a volume on the grid of its source file: same shape, sform, qform, codes and voxel sizes, to the bit.
+    """Write a volume on the grid of its source file, with bitwise the same sform, qform, codes and voxel sizes.
 
     Args:
-        source: NIfTI file whose grid it is.
+        source: NIfTI file that gives the grid.
         values: (X, Y, Z) in the target's unit.
-        path: to write; the name appears only when the file is whole.
+        path: to write; the file appears under this name only when it is complete.
         dtype: stored type.
-        description: for the header, cut at 79 characters.
+        description: for the header, truncated to 79 characters.
 
     Raises:
-        OutputError: where the shape is not the source's, a value is not finite, or the folder cannot be written.
+        OutputError: for another shape than the source's, a value that is not finite, or a folder that cannot be
+            written.
     """
     origin: Any = nib.load(source)
     shape = origin.shape[:3]
     if values.shape != shape:
         raise OutputError(
-            f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a fault"
+            f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a bug"
         )
     header = nib.Nifti1Header()
     for name in GRID_FIELDS:
@@ -50,17 +51,17 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
 
 
 def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
-    """Write a volume on the grid of a source that is no NIfTI file; as :func:`save_like` otherwise.
+    """Write a volume on the grid of a source that is no NIfTI file; otherwise like :func:`save_like`.
 
     Args:
-        affine: (4, 4), voxel indices to RAS mm.
+        affine: (4, 4), from voxel indices to RAS mm.
         values: (X, Y, Z) in the target's unit.
         path: to write.
         dtype: stored type.
         description: for the header.
 
     Raises:
-        OutputError: where a value is not finite, or the folder cannot be written.
+        OutputError: for a value that is not finite, or a folder that cannot be written.
     """
     header = nib.Nifti1Header()
     header.set_data_shape(values.shape)
@@ -71,7 +72,7 @@ def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, desc
 
 
 class NiftiFormat:
-    """Volumes as ``.nii.gz`` of one stored type.
+    """Writes a volume as ``.nii.gz``.
 
     Args:
         bundle: name and version, for the header.
@@ -85,19 +86,19 @@ class NiftiFormat:
         self.dtype = dtype
 
     def least_bytes(self, source: Path) -> int:
-        """What a volume needs at least; not known before it is compressed."""
+        """Lower limit of the output size in bytes: 0, since it is unknown before compression."""
         return 0
 
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:
-        """Write one volume and return what its sidecar should say besides.
+        """Write one volume and return further entries of its sidecar.
 
         Raises:
             OutputError: as :func:`save_like`.
         """
-        if volume.is_series:
-            save_on(volume.affine, volume.values, path, self.dtype, self.description)
-        else:
+        if volume.is_nifti:
             save_like(volume.source, volume.values, path, self.dtype, self.description)
+        else:
+            save_on(volume.affine, volume.values, path, self.dtype, self.description)
         return {}
 
 

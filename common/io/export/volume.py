@@ -1,4 +1,4 @@
-"""A synthetic volume with what is known of its source."""
+"""A synthetic volume with its source and grid."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 @dataclass(frozen=True)
 class Volume:
-    """One case's output on its source's grid.
+    """The output of one case on the grid of its source.
 
-    ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) leads to RAS mm; ``source`` is the file, or the
+    ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
     folder with the DICOM series ``series_uid``, that the first channel was read from.
     """
 
@@ -31,16 +31,21 @@ class Volume:
         return self.series_uid is not None
 
     @property
+    def is_nifti(self) -> bool:
+        """Whether the source is a NIfTI file, whose header fields of the grid can be copied to the bit."""
+        return not self.is_series and self.source.name.lower().endswith((".nii", ".nii.gz"))
+
+    @property
     def source_name(self) -> str:
-        """A name of the source that holds nothing of a patient: folders of series are named by people."""
+        """A name of the source without patient data: folder names of series may contain some."""
         return self.source.name if self.series_uid is None else f"series {self.series_uid}"
 
 
 def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
-    """The output of a case.
+    """The output of a case from its loaded item.
 
     Args:
-        item: with ``case`` and the ``image`` as it was loaded.
+        item: with ``case`` and the loaded ``image``.
         values: (X, Y, Z) in the target's unit.
     """
     meta = item["image"].meta

@@ -1,4 +1,4 @@
-"""Reading of NIfTI volumes with every check of header and values."""
+"""Reading of NIfTI volumes with checks of header and values."""
 
 from common.io.nifti.reading import Header, read_header, read_values, read_volume
 

@@ -1,4 +1,4 @@
-"""The fields of a NIfTI header, each judged before it is believed; every fault is a ``VolumeError``."""
+"""Checks of the fields of a NIfTI header: dimensions, type, size, scaling, affine; errors are ``VolumeError``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from common.errors import Finding, VolumeError, Where
 from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, show_affine
 
 MAX_VALUES = 1024**3
-"""Most values a volume may hold (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
+"""Largest number of values in a volume (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
 MAX_DEFLATE_RATIO = 1032
-"""Deflate cannot compress further than 1032 to 1 (zlib's technical notes), so a header that claims more lies."""
+"""Deflate cannot compress further than 1032 to 1 (zlib's technical notes), so a header that claims more is wrong."""
 
 
 def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tuple[tuple[int, ...], int]:
-    """The dimensions on disk, and the number of channels: 1, or that of a declared fourth dimension."""
+    """The dimensions on disk, and the number of channels: 1, or the length of a declared fourth dimension."""
     rank = int(raw["dim"][0])
     dims = tuple(int(n) for n in raw["dim"][1 : 1 + max(rank, 0)])
     if not 1 <= rank <= 7 or min(dims) < 1:
@@ -37,7 +37,7 @@ def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tup
 
 
 def stored_type(raw: nib.Nifti1Header, where: Where) -> tuple[np.dtype, int]:
-    """The type of the voxels on disk and the byte they begin at."""
+    """The type of the voxels on disk and their byte offset."""
     smallest = 352 if raw.sizeof_hdr == 348 else 544
     try:
         dtype, offset = raw.get_data_dtype(), raw.get_data_offset()
@@ -55,7 +55,7 @@ def stored_type(raw: nib.Nifti1Header, where: Where) -> tuple[np.dtype, int]:
 
 
 def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, where: Where) -> None:
-    """Refuse a header that claims more voxels than the limit, or than its file can hold."""
+    """Refuse a header that claims more voxels than ``MAX_VALUES``, or than its file can hold."""
     count, text = math.prod(dims), "x".join(map(str, dims))
     if count > MAX_VALUES:
         rule, found = f"a volume holds at most {MAX_VALUES} values", f"{count} from a header that claims {text}"
@@ -67,7 +67,7 @@ def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, 
 
 
 def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Finding]]:
-    """Slope and intercept of the voxels, and findings about them."""
+    """Slope and intercept of the voxels, with findings."""
     stored = float(raw["scl_slope"])
     try:
         slope, inter = raw.get_slope_inter()
@@ -80,7 +80,7 @@ def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Fin
 
 
 def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> tuple[np.ndarray, list[Finding]]:
-    """The sform, else the qform, else the assumption nibabel and MONAI make, and findings about the choice."""
+    """The sform, otherwise the qform, otherwise the default of nibabel and MONAI, with findings about the choice."""
     sform, qform = raw.get_sform(coded=True)[0], _qform(raw)
     warnings: list[Finding] = []
     affine = sform if sform is not None else qform
@@ -100,6 +100,7 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
     try:
-        return raw.get_qform(coded=True)[0]
+        qform: np.ndarray | None = raw.get_qform(coded=True)[0]
     except (HeaderDataError, ValueError):
-        return np.full((4, 4), np.nan)  # set, but no rotation: fatal only where no sform stands in for it
+        return np.full((4, 4), np.nan)  # set, but no rotation: an error only without an sform
+    return qform

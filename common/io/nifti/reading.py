@@ -1,4 +1,4 @@
-"""Safe reading of NIfTI volumes: the header is judged first, the voxels are read only when they can be trusted."""
+"""Safe reading of NIfTI volumes: header checks first, voxels only from a valid header."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Header:
     """The checked header of a volume.
 
     ``affine`` maps voxel indices to millimetres (RAS+), ``spacing`` is its voxel size in millimetres, ``axcodes`` its
-    closest axes such as ``"LAS"``; ``stored`` is what nibabel needs to read the voxels: shape on disk, dtype, byte
-    offset, slope, intercept. ``warnings`` are the findings that do not forbid the use of the volume.
+    closest axes such as ``"LAS"``; ``stored`` is nibabel's description of the voxels: shape on disk, dtype, byte
+    offset, slope, intercept. ``warnings`` are findings with which the volume remains usable.
     """
 
     path: Path
@@ -42,17 +42,17 @@ class Header:
     spacing: tuple[float, float, float]
     axcodes: str
     sheared: bool
-    stored: tuple
+    stored: tuple[tuple[int, ...], np.dtype, int, float, float]
     warnings: tuple[Finding, ...]
 
 
 def read_header(path: str | Path, case: str, channels: int | None = None) -> Header:
-    """Read and judge the header alone; nothing is allocated for the voxels.
+    """Read and check the header; no memory is allocated for the voxels.
 
     Args:
         path: a ``.nii`` or ``.nii.gz`` file.
         case: the name of the case, for messages.
-        channels: the length of a fourth dimension, where one is meant; otherwise only length 1 is accepted.
+        channels: the length of a fourth dimension; None accepts length 1 only.
 
     Raises:
         VolumeError: naming case, file, rule, value and remedy.
@@ -85,7 +85,7 @@ def read_header(path: str | Path, case: str, channels: int | None = None) -> Hea
 def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     """Read the scaled voxels, float32 of shape ``(X, Y, Z)``, or ``(C, X, Y, Z)`` where channels were declared.
 
-    The gzip checksum is verified as well. NaN and Inf are rejected, or replaced by ``nan_fill`` where that is given.
+    The gzip checksum is verified. NaN and Inf are refused, or replaced by ``nan_fill`` if given.
 
     Raises:
         VolumeError: truncated or damaged file, voxels that are not finite or do not fit float32.
@@ -94,7 +94,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     try:
         with _open(header.path) as stream:
             values = np.asanyarray(ArrayProxy(stream, header.stored, mmap=False))
-            while stream.read(1 << 20):  # only at its end does gzip compare the checksum
+            while stream.read(1 << 20):  # gzip compares the checksum at the end of the stream
                 pass
     except READ_ERRORS as error:
         raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
@@ -114,7 +114,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
 def read_volume(
     path: str | Path, case: str, nan_fill: float | None = None, channels: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read a volume after judging its header; whatever is odd but usable, such as a constant image, is logged.
+    """Read a volume after the checks of its header; warnings, such as a constant image, are logged.
 
     Returns:
         the values, float32 of shape ``(X, Y, Z)`` (``(C, X, Y, Z)`` with ``channels``), and the affine ``(4, 4)``.
@@ -132,7 +132,7 @@ def read_volume(
 
 
 def is_constant(values: np.ndarray) -> bool:
-    """Whether all voxels hold the same value, so that there is nothing to learn from or to translate."""
+    """Whether all voxels have the same value."""
     return bool(values.min() == values.max())
 
 
@@ -192,7 +192,8 @@ def _parse(path: Path, where: Where) -> nib.Nifti1Header:
     if size is None or len(block) < size:
         found = f"{len(block)} bytes that are no NIfTI header"
         raise VolumeError(where("the file must begin with a NIfTI header", found, "copy or export it again"))
-    raw = (nib.Nifti1Header if size == 348 else nib.Nifti2Header)(block[:size], check=False)
+    kind: type[nib.Nifti1Header] = nib.Nifti1Header if size == 348 else nib.Nifti2Header
+    raw = kind(block[:size], check=False)
     magic = bytes(raw["magic"])
     if not magic.startswith((b"n+1", b"n+2")):
         found, remedy = f"magic {magic!r}", "convert Analyze and .hdr/.img pairs to single-file NIfTI"

@@ -1,1 +1,1 @@
-"""Reading of DICOM series: which slices, where they lie, what their values mean."""
+"""Reading of DICOM series: selection of slices, geometry, rescaled values."""

@@ -1,4 +1,4 @@
-"""Where the voxels of a stack lie, or why that cannot be told."""
+"""Affine of a stack of slices; refusal or resampling of gaps and gantry tilt."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from common.io.dicom.reading.stack import Stack
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STRAIGHT_MM = 0.05
-"""How far a slice may lie from where even steps would put it; headers of one decimal keep it."""
+"""Largest distance of a slice from its place on an evenly spaced line; headers with one decimal stay within it."""
 RESAMPLE = "give --resample_tilt true to resample onto an orthogonal grid"
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The affine (4, 4) to RAS mm; ``resampling`` where the slices must be brought to that grid first, with a note."""
+    """The affine (4, 4) to RAS mm; ``resampling`` is the grid to resample the slices to, with a note on the reason."""
 
     affine: np.ndarray
     resampling: OrthogonalGrid | None = None
     notes: tuple[Finding, ...] = ()
 
 
-def locate(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
-    """The affine of a stack whose slices follow each other in even steps along their normal.
+def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
+    """Compute the affine of a stack with evenly spaced slices along their normal.
 
     Args:
         stack: of at least two slices.
-        resample_tilt: other stacks get the grid of
-            :func:`common.io.dicom.reading.orthogonal.orthogonal_grid`, and a note.
+        resample_tilt: whether other stacks get the grid of
+            :func:`common.io.dicom.reading.orthogonal.orthogonal_grid` and a note; otherwise they are refused.
         where: for messages.
 
     Raises:
-        VolumeError: uneven steps or a tilt without ``resample_tilt``, saying where and how many mm.
+        VolumeError: uneven spacing or a tilt without ``resample_tilt``; the message gives place and mm.
     """
     affine = _affine(stack)
     fault = _fault(stack, affine)
@@ -52,7 +52,7 @@ def locate(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
 
 
 def _affine(stack: Stack) -> np.ndarray:
-    """To LPS, by the straight line of even steps that fits the positions best."""
+    """The affine to LPS; the slice step is the least-squares line through the positions."""
     plane, affine = stack.plane, np.eye(4)
     affine[:3, 0], affine[:3, 1] = plane.across * plane.spacing[0], plane.down * plane.spacing[1]
     first = stack.positions[0]
@@ -62,7 +62,7 @@ def _affine(stack: Stack) -> np.ndarray:
 
 
 def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
-    """Rule, value and remedy of what keeps the slices from being a box; None where they are one."""
+    """Rule, value and remedy of uneven spacing or tilt; None for a regular grid."""
     steps = np.diff(stack.positions, axis=0)
     gaps = steps @ stack.plane.normal
     away = stack.positions - (affine[:3, 3] + np.arange(len(stack.positions))[:, None] * affine[:3, 2])
@@ -72,11 +72,11 @@ def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
             f"gaps from {gaps.min():.3f} to {gaps.max():.3f} mm, usually {np.median(gaps):.3f} mm; the widest between"
             f" slices {at + 1} and {at + 2} of {len(gaps) + 1} ({stack.slices[at].name}, {stack.slices[at + 1].name})"
         )
-        return "slices are evenly spaced", found, f"find the missing or doubled slice, or {RESAMPLE}"
+        return "slices are evenly spaced", found, f"find the missing or duplicate slice, or {RESAMPLE}"
     if np.linalg.norm(away, axis=1).max() > STRAIGHT_MM or is_sheared(affine):
         step = affine[:3, 2]
         aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
         degrees = np.degrees(np.arctan2(aside, gaps.mean()))
         found = f"a tilt of {aside:.3f} mm a slice ({degrees:.2f} degrees)"
-        return "slices lie straight above each other", found, RESAMPLE
+        return "slices are stacked along their normal", found, RESAMPLE
     return None

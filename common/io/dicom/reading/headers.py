@@ -1,4 +1,4 @@
-"""Headers of the slices in a folder, one for each frame, read without their pixels and without trusting them."""
+"""Headers of the slices in a folder, one for each frame, read without pixels and with every element checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from pydicom.uid import UID
 
 from common.errors import VolumeError, Where
 
-# pydicom quotes the values it complains about, and those can be a patient's
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+# pydicom's messages about damaged files quote values, which can be a patient's; filters stay, as threads share them
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 
-AGAIN = "copy or export the series again"
+COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
-"""Bytes of a header's element above which it is left on disk; one that claims gigabytes is never allocated."""
+"""Size of an element, in bytes, above which it stays on disk, so that a forged length allocates no gigabytes."""
 NOT_DICOM, NO_IMAGE, LOCALIZER = "not DICOM", "without an image", "localizers"
 
 
@@ -32,8 +31,8 @@ NOT_DICOM, NO_IMAGE, LOCALIZER = "not DICOM", "without an image", "localizers"
 class Slice:
     """One plane: its file, its frame (from 0; None where the file holds one), and its header.
 
-    The header of a frame is that of its object with the frame's functional groups lifted to the top, so that it reads
-    like a classic slice's; ``ReferencedFrameNumber`` then says which frame it was (from 1).
+    The header of a frame is that of its object with the frame's functional groups moved to the top level, as in a
+    classic single-frame slice; ``ReferencedFrameNumber`` is then the number of the frame (from 1).
     """
 
     path: Path
@@ -42,70 +41,70 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """The file, with the frame (from 1) where there are several."""
+        """The name of the file, with the frame (from 1) where it has several."""
         return self.path.name if self.frame is None else f"{self.path.name}, frame {self.frame + 1}"
 
 
 def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
-    """The image slices of a folder, in no particular order, and how many files were left out, by reason.
+    """Read the image slices of a folder, unordered, and count the ignored files by reason.
 
-    Sub-folders are not entered and a DICOMDIR is not followed. Left out are files that are not DICOM, objects without
+    Sub-folders are not entered and a DICOMDIR is not followed. Ignored are files that are not DICOM, objects without
     an image (presentation states, reports, segmentations, doses) and localizers.
 
     Raises:
-        VolumeError: no such folder, a file that cannot be read, or frames whose functional groups are not theirs.
+        VolumeError: no such folder, an unreadable file, or another number of functional groups than frames.
     """
     if not folder.is_dir():
         raise VolumeError(where("a series is given by its folder", f"no folder at {folder}", "correct the path"))
     slices: list[Slice] = []
-    left_out: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):
         if path.is_file():
             header = _header(path, where)
             reason = _reason(header)
             if header is None or reason:
-                left_out[reason] += 1
+                ignored[reason] += 1
             else:
                 slices += _frames(header, path, where)
-    return slices, left_out
+    return slices, ignored
 
 
 def holds_series(folder: Path) -> bool:
-    """Whether a folder has DICOM files in itself (a DICOMDIR, which only names others, is none)."""
+    """Whether a folder directly holds DICOM files; a DICOMDIR, which only lists others, does not count."""
     if not folder.is_dir():
         return False
     files = (path for path in folder.iterdir() if path.name != "DICOMDIR" and path.is_file())
     return any(is_dicom(path) for path in files)
 
 
-def value(each: Slice, name: str, where: Where) -> Any:
-    """An element's value, None where it is absent or empty.
+def element_value(each: Slice, name: str, where: Where) -> Any:
+    """The value of an element; None where it is absent or empty.
 
     Raises:
-        VolumeError: for one that cannot be understood.
+        VolumeError: for a value that cannot be decoded.
     """
     try:
         found = each.header.get(name)
         return None if found is None or (hasattr(found, "__len__") and len(found) == 0) else found
-    except Exception as error:  # whatever pydicom's many converters raise for damaged bytes
+    except Exception as error:  # converters raise many types for damaged bytes, with messages that may quote the value
         found = f"{type(error).__name__} in {each.name}"
-        raise VolumeError(where(f"{name} must be readable", found, AGAIN)) from None  # its text may quote the value
+        raise VolumeError(where(f"{name} must be readable", found, COPY_AGAIN)) from None
 
 
-def text(each: Slice, name: str, where: Where) -> str:
-    """An element's value as text, several joined by a backslash; empty where it is absent."""
-    found = value(each, name, where)
+def element_text(each: Slice, name: str, where: Where) -> str:
+    """The value of an element as text, multiple values joined by a backslash; empty where it is absent."""
+    found = element_value(each, name, where)
     several = isinstance(found, list | tuple | pydicom.multival.MultiValue)
     return "\\".join(map(str, found)) if several else "" if found is None else str(found)
 
 
-def numbers(each: Slice, name: str, count: int, where: Where) -> np.ndarray:
-    """An element's ``count`` finite numbers.
+def element_numbers(each: Slice, name: str, count: int, where: Where) -> np.ndarray:
+    """The ``count`` finite numbers of an element.
 
     Raises:
-        VolumeError: where it is absent or holds something else.
+        VolumeError: for an absent element or any other value.
     """
-    found = value(each, name, where)
+    found = element_value(each, name, where)
     if found is None:
         raise VolumeError(where(f"every slice has {name}", f"none in {each.name}", "export the series again"))
     try:
@@ -119,54 +118,55 @@ def numbers(each: Slice, name: str, count: int, where: Where) -> np.ndarray:
 
 
 def _header(path: Path, where: Where) -> Dataset | None:
-    """The header of a DICOM file, None for another."""
+    """The header of a DICOM file; None for another kind of file."""
     try:
         if not is_dicom(path):
             return None
         return pydicom.dcmread(path, stop_before_pixels=True, defer_size=LARGEST_ELEMENT)
-    except Exception as error:  # as above; also a file that may not be read
+    except Exception as error:  # as above, or a file without read permission
         found = f"{type(error).__name__} in {path.name}"
-        raise VolumeError(where("the header of a slice must be readable", found, AGAIN)) from None
+        raise VolumeError(where("the header of a slice must be readable", found, COPY_AGAIN)) from None
 
 
 def _reason(header: Dataset | None) -> str:
-    """Why a file is no slice; empty where it is one."""
+    """The reason for ignoring a file; empty for a slice."""
     if header is None:
         return NOT_DICOM
     try:
         if not _has_image(header):
             return NO_IMAGE
         return LOCALIZER if "LOCALIZER" in (header.get("ImageType") or ()) else ""
-    except Exception:  # an image whose type is damaged is judged, and named, with the others
+    except Exception:  # an image with a damaged ImageType is checked, and named, with the others
         return ""
 
 
 def _has_image(header: Dataset) -> bool:
-    """By its class where that is a known one, so that a truncated slice is not taken for something else."""
+    """Whether an object is an image: by its SOP class if known, so that a truncated slice is not taken for a report."""
     uid = UID(str(header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID") or ""))
     return "Image Storage" in uid.name if uid.name != uid else "Rows" in header
 
 
 def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:
-    """A slice for every frame of an object."""
+    """One slice for each frame of an object."""
     whole = Slice(path, None, header)
-    groups = value(whole, "PerFrameFunctionalGroupsSequence", where)
-    frames = int(numbers(whole, "NumberOfFrames", 1, where)[0]) if value(whole, "NumberOfFrames", where) else 1
+    groups = element_value(whole, "PerFrameFunctionalGroupsSequence", where)
+    several = element_value(whole, "NumberOfFrames", where)
+    frames = int(element_numbers(whole, "NumberOfFrames", 1, where)[0]) if several else 1
     if frames == 1 and groups is None:
         return [whole]
     if groups is None or len(groups) != frames:
         found = f"{frames} frames with {0 if groups is None else len(groups)} items in {path.name}"
         raise VolumeError(where("every frame has an item of functional groups", found, "export the series again"))
-    shared = value(whole, "SharedFunctionalGroupsSequence", where) or []
+    shared = element_value(whole, "SharedFunctionalGroupsSequence", where) or []
     try:
         return [Slice(path, i, _flat(header, [*shared, own], i + 1)) for i, own in enumerate(groups)]
     except Exception as error:  # as above
         found = f"{type(error).__name__} in {path.name}"
-        raise VolumeError(where("functional groups must be readable", found, AGAIN)) from None
+        raise VolumeError(where("functional groups must be readable", found, COPY_AGAIN)) from None
 
 
 def _flat(header: Dataset, groups: list[Dataset], number: int) -> Dataset:
-    """A frame's header in the form of a classic slice's."""
+    """The header of a frame in the form of a classic single-frame slice."""
     flat = Dataset()
     flat.update({tag: element for tag, element in header.items() if tag.group != 0x5200})
     for group in groups:

@@ -1,4 +1,4 @@
-"""Tilted or unevenly spaced slices on a grid at right angles."""
+"""Resampling of tilted or unevenly spaced slices onto an orthogonal grid."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from common.errors import VolumeError, Where
 from common.io.dicom.reading.stack import Stack
 
 LARGEST_GROWTH = 10
-"""How many times the voxels that were read a resampled volume may hold; more is a slice gone astray."""
+"""Largest ratio of resampled to original voxels; a higher one means that a slice is misplaced."""
 SAME = 1e-3
-"""Of a pixel or a step: what is this near to a whole number is one, so that no border falls just outside its slice."""
+"""Positions within this fraction of a pixel or step are rounded, so that no border falls just outside its slice."""
 
 
 @dataclass(frozen=True)
 class OrthogonalGrid:
-    """A grid with the slices' own directions and pixels, wide enough for all of them.
+    """A grid with the directions and pixel size of the slices that covers all of them.
 
     Attributes:
         lps: affine (4, 4) to LPS mm.
         shape: columns, rows, slices.
-        step: from slice to slice in mm, the median of the gaps.
-        offsets: (N, 2), of each slice's first pixel in columns and rows of the grid.
-        heights: (N,), of each slice along the normal in steps.
+        step: slice spacing in mm, the median of the gaps.
+        offsets: (N, 2), first pixel of each slice, in columns and rows of the grid.
+        heights: (N,), position of each slice along the normal, in steps.
     """
 
     lps: np.ndarray
@@ -36,22 +36,22 @@ class OrthogonalGrid:
 
 
 def orthogonal_grid(stack: Stack, where: Where) -> OrthogonalGrid:
-    """The grid for a stack: it begins in the plane of the first slice and ends before the last or in its plane.
+    """Compute the grid of a stack, from the plane of the first slice up to that of the last one at most.
 
     Raises:
-        VolumeError: where it would have many times the voxels of the stack.
+        VolumeError: for a grid with more than ``LARGEST_GROWTH`` times the voxels of the stack.
     """
     plane = stack.plane
     away = stack.positions - stack.positions[0]
     heights = away @ plane.normal
     step = float(np.median(np.diff(heights)))
-    offsets = _whole(np.stack([away @ plane.across, away @ plane.down], axis=1) / plane.spacing)
+    offsets = _snapped(np.stack([away @ plane.across, away @ plane.down], axis=1) / plane.spacing)
     low, high = np.floor(offsets.min(axis=0)), np.ceil(offsets.max(axis=0))
     wide = np.array(plane.shape) + high - low
-    heights = _whole(heights / step)
+    heights = _snapped(heights / step)
     count = np.floor(heights[-1]) + 1
     if wide.prod() * count > LARGEST_GROWTH * np.prod(plane.shape) * len(heights):
-        rule = f"resampling makes at most {LARGEST_GROWTH} times the voxels that were read"
+        rule = f"resampling gives at most {LARGEST_GROWTH} times the voxels that were read"
         found = f"{wide[0]:.0f} x {wide[1]:.0f} x {count:.0f} from {len(heights)} slices"
         raise VolumeError(where(rule, found, "find the slice that lies apart and remove it"))
     lps = np.eye(4)
@@ -62,9 +62,9 @@ def orthogonal_grid(stack: Stack, where: Where) -> OrthogonalGrid:
 
 
 def resample(values: np.ndarray, grid: OrthogonalGrid) -> np.ndarray:
-    """The slices (X, Y, N) on the grid, linearly in the plane and between the two nearest slices; float32.
+    """Resample the slices (X, Y, N) to the grid: linear in the plane and between the two nearest slices; float32.
 
-    Outside a slice's field of view the volume has its minimum, which is background.
+    Outside the field of view of a slice the volume has its minimum, which is background.
     """
     out = np.empty(grid.shape, np.float32)
     background = values.min()
@@ -80,12 +80,13 @@ def resample(values: np.ndarray, grid: OrthogonalGrid) -> np.ndarray:
 
 
 def _shifted(plane: np.ndarray, grid: OrthogonalGrid, number: int) -> np.ndarray:
-    """A slice (X, Y) at its place in the grid's plane, NaN where it has no pixels."""
-    return ndimage.affine_transform(
+    """A slice (X, Y) resampled in the plane of the grid, NaN where it has no pixels."""
+    moved: np.ndarray = ndimage.affine_transform(
         plane.astype(np.float64), np.ones(2), -grid.offsets[number], grid.shape[:2], order=1, cval=np.nan
     )
+    return moved
 
 
-def _whole(places: np.ndarray) -> np.ndarray:
+def _snapped(places: np.ndarray) -> np.ndarray:
     nearest = np.rint(places)
     return np.where(np.abs(places - nearest) < SAME, nearest, places)

@@ -1,4 +1,4 @@
-"""Several acquisitions at the same positions in one series: time points, echoes, heart phases, diffusion weights."""
+"""Phase selection in series with several acquisitions at the same positions: time points, echoes, b-values."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.errors import VolumeError, Where
-from common.io.dicom.reading.headers import Slice, text
+from common.io.dicom.reading.headers import Slice, element_text
 
-KEYS = (
+PHASE_ELEMENTS = (
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "NominalCardiacTriggerDelayTime"),
     *("EchoTime", "EffectiveEchoTime", "EchoNumbers", "DiffusionBValue", "FrameReferenceTime", "AcquisitionNumber"),
     *("ImageType", "FrameType", "AcquisitionTime", "ContentTime"),
 )
-"""Elements that may tell acquisitions apart, the most telling first."""
+"""Elements that can distinguish acquisitions, the most specific first."""
 NUMBER = "InstanceNumber"
 
 
-def one_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None, where: Where) -> list[int]:
-    """The places in ``slices`` of the one acquisition that is asked for; all where there is one.
+def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None, where: Where) -> list[int]:
+    """The indices in ``slices`` of the requested acquisition; all indices where there is one acquisition.
 
-    Acquisitions are told apart by the first of ``KEYS`` that parts the slices into as many groups as there are slices
-    at a position, each position at most once in a group; else, where all positions have equally many slices, by the
-    order of their instance numbers. Slices that nothing tells apart stay, as doubled ones.
+    Acquisitions are distinguished by the first of ``PHASE_ELEMENTS`` that splits the slices into as many groups as
+    there are slices at a position, with each position at most once in a group; otherwise, where all positions have
+    equally many slices, by the order of their instance numbers. Slices that nothing distinguishes stay, as duplicates.
 
     Args:
-        slices: along the normal.
-        levels: (N,), the number of each slice's position.
+        slices: ordered along the normal.
+        levels: (N,), index of the position of each slice.
         phase: from 1.
         where: for messages.
 
     Raises:
-        VolumeError: several acquisitions and no ``phase``, or one that is not there.
+        VolumeError: several acquisitions without a ``phase``, or a ``phase`` that does not exist.
     """
     several = max(Counter(levels.tolist()).values())
-    parted = _parted(slices, levels, several, where) if several > 1 else None
+    parted = _phases(slices, levels, several, where) if several > 1 else None
     if parted is None:
         return list(range(len(slices)))
     key, groups = parted
@@ -49,23 +49,23 @@ def one_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None, wh
     return groups[phase - 1]
 
 
-def _parted(
+def _phases(
     slices: Sequence[Slice], levels: np.ndarray, several: int, where: Where
 ) -> tuple[str, list[list[int]]] | None:
-    for key in KEYS:
+    for key in PHASE_ELEMENTS:
         groups: dict[str, list[int]] = {}
         for place, each in enumerate(slices):
-            groups.setdefault(text(each, key, where), []).append(place)
+            groups.setdefault(element_text(each, key, where), []).append(place)
         unique = all(len(set(levels[places])) == len(places) for places in groups.values())
         if len(groups) == several and unique:
             return key, [groups[name] for name in sorted(groups, key=_rank)]
-    return _by_number(slices, levels, several, where)
+    return _phases_by_number(slices, levels, several, where)
 
 
-def _by_number(
+def _phases_by_number(
     slices: Sequence[Slice], levels: np.ndarray, several: int, where: Where
 ) -> tuple[str, list[list[int]]] | None:
-    named = [text(each, NUMBER, where) for each in slices]
+    named = [element_text(each, NUMBER, where) for each in slices]
     stacks = [[int(place) for place in np.flatnonzero(levels == level)] for level in range(levels[-1] + 1)]
     if any(len(places) != several or len({named[place] for place in places}) != several for places in stacks):
         return None
@@ -74,7 +74,7 @@ def _by_number(
 
 
 def _rank(name: str) -> tuple[float, str]:
-    """Numbers in their order, before other text."""
+    """Sort key: numbers in ascending order, before other text."""
     try:
         return float(name), ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which slices of a folder make up the one series that is asked for."""
+"""Selection of one series in a folder of DICOM files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from common.errors import ConfigError, Finding, VolumeError, Where
-from common.io.dicom.reading.headers import Slice, read_slices, text
-from common.io.dicom.reading.stack import Stack, arrange
+from common.io.dicom.reading.headers import Slice, element_text, read_slices
+from common.io.dicom.reading.stack import Stack, build_stack
+from common.io.dicom.validation import without_validation
 
 logger = logging.getLogger(__name__)
 RULE = "a folder holds one series"
@@ -22,15 +23,15 @@ RULE = "a folder holds one series"
 
 @dataclass(frozen=True)
 class SeriesOptions:
-    """What to read where a folder leaves a choice.
+    """Selection among several series or acquisitions, and treatment of tilted slices.
 
     Args:
-        series: SeriesInstanceUID, or several: of a folder with several series the one that is among them.
+        series: SeriesInstanceUID, or a list of them of which a folder with several series has exactly one.
         phase: which acquisition (time point, echo, phase), from 1, of a series with several at the same positions.
-        resample_tilt: resample slices that are tilted or unevenly spaced onto an orthogonal grid, not refuse them.
+        resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them.
 
     Raises:
-        ConfigError: for options of another kind.
+        ConfigError: for a ``series`` that is no text or a ``phase`` below 1.
     """
 
     series: str | Sequence[str] | None = None
@@ -50,32 +51,34 @@ class SeriesOptions:
         return [self.series] if isinstance(self.series, str) else list(self.series or [])
 
 
+@without_validation
 def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack, tuple[Finding, ...]]:
-    """The slices of a folder's one series, in the order of their positions, and notes on what was left out.
+    """Find the slices of one series, ordered by position, and report ignored files in notes.
 
     Raises:
-        VolumeError: no series, several of which none was chosen, or slices that make up no volume.
+        VolumeError: no series, several series without a choice, or slices that form no volume.
     """
     where = partial(Finding, case, folder.name)
-    slices, left_out = read_slices(folder, where)
+    slices, ignored = read_slices(folder, where)
     if not slices:
-        found = f"no slices{_counted(left_out)}"
+        found = f"no slices{_counted(ignored)}"
         raise VolumeError(where("the folder holds a DICOM series", found, "give the series' own folder"))
     chosen = _choose(slices, options.wanted, where)
-    others = Counter(dict(left_out) | {"of other series": len(slices) - len(chosen)})
+    others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
     notes = [_note(others, where)] if others.total() else []
-    return arrange(chosen, options.phase, where), tuple(notes)
+    return build_stack(chosen, options.phase, where), tuple(notes)
 
 
 def source_headers(folder: str | Path, case: str, options: SeriesOptions | None = None) -> list[Dataset]:
-    """The headers, without pixels, of a folder's one series in the order of the volume's third axis.
+    """The headers, without pixels, of one series in the order of the volume's third axis.
 
-    A frame of a multi-frame object has its functional groups at the top and its number under ``ReferencedFrameNumber``.
-    There is one for each slice of the volume, unless ``resample_tilt`` gave that other slices: then one for each that
-    was read.
+    A frame of a multi-frame object has its functional groups at the top level, and its number in
+    ``ReferencedFrameNumber``.
+    There is one header for each slice that was read, even if ``resample_tilt`` gave the volume other slices. Use them
+    within :data:`common.io.dicom.validation.without_validation`, since pydicom converts elements on first use.
 
     Raises:
-        VolumeError: as :func:`common.io.dicom.reading.volume.read_series`, as far as headers show it.
+        VolumeError: as :func:`common.io.dicom.reading.volume.read_series`, for all errors that headers show.
     """
     stack, _ = find_series(Path(folder), case, options or SeriesOptions())
     return [each.header for each in stack.slices]
@@ -84,7 +87,7 @@ def source_headers(folder: str | Path, case: str, options: SeriesOptions | None 
 def _choose(slices: list[Slice], wanted: Sequence[str], where: Where) -> list[Slice]:
     groups: dict[str, list[Slice]] = {}
     for each in slices:
-        uid = text(each, "SeriesInstanceUID", where)
+        uid = element_text(each, "SeriesInstanceUID", where)
         if not uid:
             rule, remedy = "every slice has SeriesInstanceUID", "export the series again"
             raise VolumeError(where(rule, f"none in {each.name}", remedy))
@@ -94,23 +97,23 @@ def _choose(slices: list[Slice], wanted: Sequence[str], where: Where) -> list[Sl
     listed = ", ".join(_shown(uid, group, where) for uid, group in sorted(groups.items()))
     found = [uid for uid in groups if uid in wanted]
     if len(found) != 1:
-        number = f"{len(groups)} series" + (f", {len(found)} of them asked for" if wanted else "")
+        number = f"{len(groups)} series" + (f", {len(found)} of them requested" if wanted else "")
         raise VolumeError(where(RULE, f"{number}: {listed}", "choose one by --series UID"))
     return groups[found[0]]
 
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:
-    """A series without what could name a patient: values that are no UID and no code are not repeated."""
-    modality = text(group[0], "Modality", where)
+    """A series for messages; values that are no UID and no code could name a patient and are not repeated."""
+    modality = element_text(group[0], "Modality", where)
     code = modality if re.fullmatch(r"[A-Z]{2,8}", modality) else "no modality"
     return f"{uid if re.fullmatch(r'[0-9.]{1,64}', uid) else 'an invalid UID'} ({code}, {len(group)} slices)"
 
 
-def _counted(left_out: Counter[str]) -> str:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+def _counted(ignored: Counter[str]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in ignored.items() if count)
     return f" ({reasons})" if reasons else ""
 
 
 def _note(others: Counter[str], where: Where) -> Finding:
     found = f"{others.total()} other files or frames{_counted(others)}"
-    return where(RULE, found, "they are left out", "warning")
+    return where(RULE, found, "they are ignored", "warning")

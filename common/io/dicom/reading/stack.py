@@ -1,4 +1,4 @@
-"""Slices of one series as a stack: one size, one orientation, ordered by position, one slice a position."""
+"""Stack of slices: one size and orientation, ordered by position, one slice per position."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import VolumeError, Where
-from common.io.dicom.reading.headers import Slice, numbers, text
-from common.io.dicom.reading.phases import one_phase
+from common.io.dicom.reading.headers import Slice, element_numbers, element_text
+from common.io.dicom.reading.phases import select_phase
 
 UNIT_TOLERANCE = 1e-3
-"""Of the length of direction cosines and of the cosine between them; headers of three decimals keep it."""
+"""Tolerance of the length of direction cosines and of their product; headers with three decimals stay within it."""
 SAME_DIRECTION = 1e-4
-"""Difference of cosines up to which slices count as parallel: 0.03 mm at the end of 300 mm."""
+"""Largest difference of direction cosines of parallel slices: 0.03 mm over 300 mm."""
 SAME_PLACE_MM = 0.01
 FARTHEST_MM = 1e5
 LARGEST_SPACING_MM = 1e3
@@ -22,7 +22,7 @@ LARGEST_SPACING_MM = 1e3
 
 @dataclass(frozen=True)
 class Plane:
-    """What all slices share: pixels (columns, rows), mm from column to column and row to row, directions in LPS."""
+    """In-plane geometry of all slices: shape (columns, rows), spacing of columns and rows in mm, directions in LPS."""
 
     shape: tuple[int, int]
     spacing: tuple[float, float]
@@ -39,29 +39,29 @@ class Plane:
 class Stack:
     """Slices along the normal with their positions (N, 3) in LPS mm.
 
-    ``doubled`` are pairs of a slice that was kept and one at the same position that was not, for the pixels to decide.
+    ``duplicates`` are pairs of a slice in the stack and another one at its position, whose pixels must be equal.
     """
 
     slices: list[Slice]
     positions: np.ndarray
     plane: Plane
-    doubled: list[tuple[Slice, Slice]]
+    duplicates: list[tuple[Slice, Slice]]
 
 
-def arrange(slices: Sequence[Slice], phase: int | None, where: Where) -> Stack:
-    """Order slices by their position along the normal, whatever their names and numbers.
+def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Stack:
+    """Order slices by their position along the normal, independent of names and instance numbers.
 
     Args:
         slices: of one series.
-        phase: which acquisition to take, from 1, where there are several at the same positions.
+        phase: the acquisition to take, from 1, of several at the same positions.
         where: for messages.
 
     Raises:
-        VolumeError: fields that are absent or not what they should be, slices of several sizes, spacings, orientations
-            or frames of reference, several acquisitions without a ``phase``, fewer than two positions.
+        VolumeError: absent or invalid elements; slices of different size, spacing, orientation or frame of reference;
+            several acquisitions without a ``phase``; fewer than two positions.
     """
     plane = _plane(slices, where)
-    positions = np.array([numbers(each, "ImagePositionPatient", 3, where) for each in slices])
+    positions = np.array([element_numbers(each, "ImagePositionPatient", 3, where) for each in slices])
     if np.abs(positions).max() > FARTHEST_MM:
         found = f"{np.abs(positions).max():.3g} mm"
         raise VolumeError(where(f"a slice lies within {FARTHEST_MM:g} mm", found, "export the series again"))
@@ -73,23 +73,23 @@ def arrange(slices: Sequence[Slice], phase: int | None, where: Where) -> Stack:
         raise VolumeError(where("a volume has slices at 2 positions or more", found, "give the whole series"))
     ordered, positions = [slices[i] for i in order], positions[order]
     kept: list[int] = []
-    doubled: list[tuple[Slice, Slice]] = []
-    for place in one_phase(ordered, levels, phase, where):
+    duplicates: list[tuple[Slice, Slice]] = []
+    for place in select_phase(ordered, levels, phase, where):
         if kept and levels[place] == levels[kept[-1]]:
-            doubled.append((ordered[kept[-1]], ordered[place]))
-            _require_same_place(positions[kept[-1]], positions[place], doubled[-1], where)
+            duplicates.append((ordered[kept[-1]], ordered[place]))
+            _require_same_place(positions[kept[-1]], positions[place], duplicates[-1], where)
         else:
             kept.append(place)
     if len(kept) < 2:
         raise VolumeError(where("a volume has slices at 2 positions or more", "1 in this phase", "choose another"))
-    return Stack([ordered[place] for place in kept], positions[kept], plane, doubled)
+    return Stack([ordered[place] for place in kept], positions[kept], plane, duplicates)
 
 
 def _require_same_place(one: np.ndarray, other: np.ndarray, pair: tuple[Slice, Slice], where: Where) -> None:
-    """Slices at one height that lie beside each other are parts of no stack."""
+    """Refuse slices at one height with different in-plane positions, which form no stack."""
     if np.abs(one - other).max() > SAME_PLACE_MM:
         found = f"{pair[0].name} and {pair[1].name} {np.linalg.norm(one - other):.3f} mm apart in one plane"
-        raise VolumeError(where("slices lie above each other", found, "keep one of them"))
+        raise VolumeError(where("slices at one height have one position", found, "keep one of them"))
 
 
 def _plane(slices: Sequence[Slice], where: Where) -> Plane:
@@ -106,7 +106,7 @@ def _plane(slices: Sequence[Slice], where: Where) -> Plane:
         raise VolumeError(where(f"PixelSpacing is above 0 and at most {LARGEST_SPACING_MM:g} mm", found, remedy))
     if min(rows, columns) < 1:
         raise VolumeError(where("slices have pixels", f"{columns:g} x {rows:g}", "export the series again"))
-    frames = {text(each, "FrameOfReferenceUID", where) for each in slices}
+    frames = {element_text(each, "FrameOfReferenceUID", where) for each in slices}
     if len(frames) > 1:
         rule, found = "slices have one frame of reference", f"{len(frames)} values of FrameOfReferenceUID"
         raise VolumeError(where(rule, found, "keep one of them"))
@@ -114,10 +114,10 @@ def _plane(slices: Sequence[Slice], where: Where) -> Plane:
 
 
 def _common(slices: Sequence[Slice], name: str, count: int, tolerance: float, where: Where) -> np.ndarray:
-    """The value that all slices share."""
-    first = numbers(slices[0], name, count, where)
+    """The value of an element that all slices have in common."""
+    first = element_numbers(slices[0], name, count, where)
     for each in slices[1:]:
-        if np.abs(numbers(each, name, count, where) - first).max() > tolerance:
+        if np.abs(element_numbers(each, name, count, where) - first).max() > tolerance:
             rule, found = f"all slices have one {name}", f"another in {each.name} than in {slices[0].name}"
             raise VolumeError(where(rule, found, "keep the slices that belong together"))
     return first

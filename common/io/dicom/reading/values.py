@@ -1,4 +1,4 @@
-"""Voxels of a stack in the unit that its headers state: HU, SUV, or the stored one."""
+"""Rescaled voxels of a stack in HU, SUV or the stored unit."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import Finding, VolumeError, Where
-from common.io.dicom.reading.headers import Slice, numbers, text, value
-from common.io.dicom.reading.pixel_data import by_file, check_pixels, decode, same_pixels
+from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
+from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, places_by_file, same_pixels
 from common.io.dicom.reading.stack import Stack
-from common.io.dicom.reading.suv import FORMULA, uptake
+from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
 
 ALWAYS_RESCALED = ("CT", "PT")
-"""Modalities whose stored values mean nothing without slope and intercept."""
+"""Modalities that need slope and intercept."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
 
 @dataclass(frozen=True)
 class _Unit:
-    """A unit, the factor of stored values to it with its formula, and a note where PET stays in its own."""
+    """A unit, the factor from rescaled values with its formula, and a note for PET that keeps its stored unit."""
 
     name: str | None
     factor: float = 1.0
@@ -31,9 +31,9 @@ class _Unit:
 
 @dataclass(frozen=True)
 class Voxels:
-    """Values (X, Y, Z) along columns, rows and slices, their unit where the headers tell it, and notes.
+    """Values (X, Y, Z) along columns, rows and slices, their unit where the headers give one, and notes.
 
-    ``formula`` is that of a unit which was computed.
+    ``formula`` is the formula of a computed unit.
     """
 
     values: np.ndarray
@@ -45,24 +45,25 @@ class Voxels:
 def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     """Decode every slice and apply its own slope and intercept.
 
-    CT is in HU. PET in Bq/ml becomes SUV by body weight where the headers allow it (the formula is logged), else it
-    stays with a note. MONOCHROME1 keeps its stored values, with a note. Of doubled slices one is left out, with a note.
+    CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
+    otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
+    pixels one is used, with a note.
 
     Raises:
-        VolumeError: pixels that are no grey values, truncated or cannot be decoded; CT or PET without slope and
-            intercept; doubled slices that differ; values beyond float32.
+        VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
+            with different pixels; values beyond float32.
     """
     for each in stack.slices:
         check_pixels(each, where)
-    lines = [_line(each, modality, where) for each in stack.slices]
+    lines = [_slope_intercept(each, modality, where) for each in stack.slices]
     if len({line is None for line in lines}) > 1:
         lacking = sum(line is None for line in lines)
         found, remedy = f"{lacking} of {len(lines)} slices without", "export the series again"
         raise VolumeError(where("all slices have RescaleSlope and RescaleIntercept, or none", found, remedy))
-    notes = [*_doubled(stack, where), *_inverted(stack.slices, where)]
+    notes = [*_duplicates(stack, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
-    for places in by_file(stack.slices).values():
-        stored = decode(stack.slices[places[0]], where)
+    for places in places_by_file(stack.slices).values():
+        stored = decode_pixels(stack.slices[places[0]], where)
         for place in places:
             frame = stack.slices[place].frame
             slope, intercept = lines[place] or (1.0, 0.0)
@@ -76,31 +77,31 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     return Voxels(values, unit.name, (*notes, *unit.notes), unit.formula)
 
 
-def _line(each: Slice, modality: str, where: Where) -> tuple[float, float] | None:
-    """Slope and intercept of a slice; None where it has neither and needs none."""
-    if value(each, "ModalityLUTSequence", where) is not None:
+def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, float] | None:
+    """Slope and intercept of a slice; None where it has neither and its modality needs none."""
+    if element_value(each, "ModalityLUTSequence", where) is not None:
         raise VolumeError(where("values are rescaled by a line", f"a table in {each.name}", "export as original image"))
     names = ("RescaleSlope", "RescaleIntercept")
-    if modality not in ALWAYS_RESCALED and all(value(each, name, where) is None for name in names):
+    if modality not in ALWAYS_RESCALED and all(element_value(each, name, where) is None for name in names):
         return None
-    slope, intercept = (float(numbers(each, name, 1, where)[0]) for name in names)
+    slope, intercept = (float(element_numbers(each, name, 1, where)[0]) for name in names)
     if slope == 0:
         raise VolumeError(where("RescaleSlope is not 0", f"0 in {each.name}", "export the series again"))
     return slope, intercept
 
 
-def _doubled(stack: Stack, where: Where) -> list[Finding]:
+def _duplicates(stack: Stack, where: Where) -> list[Finding]:
     rule = "a series has one slice at a position"
-    for kept, other in stack.doubled:
+    for kept, other in stack.duplicates:
         if not same_pixels(kept, other, where):
             found = f"{kept.name} and {other.name} with different pixels at one"
             raise VolumeError(where(rule, found, "keep one of them, or choose one series by --series UID"))
-    found = f"{len(stack.doubled)} doubled with identical pixels"
-    return [where(rule, found, "they are left out", "warning")] if stack.doubled else []
+    found = f"{len(stack.duplicates)} duplicate with identical pixels"
+    return [where(rule, found, "duplicates are ignored", "warning")] if stack.duplicates else []
 
 
 def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
-    count = sum(text(each, "PhotometricInterpretation", where) == "MONOCHROME1" for each in slices)
+    count = sum(element_text(each, "PhotometricInterpretation", where) == "MONOCHROME1" for each in slices)
     if count not in (0, len(slices)):
         found = f"MONOCHROME1 in {count} of {len(slices)}"
         raise VolumeError(where("all slices have one PhotometricInterpretation", found, "export the series again"))
@@ -113,18 +114,18 @@ def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
         return _Unit("HU")
     if modality != "PT":
         return _Unit(None)
-    units = {text(each, "Units", where) for each in slices}
+    units = {element_text(each, "Units", where) for each in slices}
     if len(units) > 1:
         raise VolumeError(where("all slices have one Units", f"{len(units)} of them", "export the series again"))
     code = units.pop()
     unit = PET_UNITS.get(code)
-    if unit == SUV and text(slices[0], "SUVType", where) in ("", "BW"):
+    if unit == SUV and element_text(slices[0], "SUVType", where) in ("", "BW"):
         return _Unit(SUV)
     reason = f"Units {code if unit else 'of another kind'}"
     if code == "BQML":
-        scale = uptake(slices, where)
+        scale = suv_factor(slices, where)
         if scale.factor is not None:
-            return _Unit(SUV, scale.factor, formula=FORMULA)
+            return _Unit(SUV, scale.factor, formula=SUV_FORMULA)
         reason = scale.reason
     kept = f"the stored unit ({unit or 'unknown'}) is kept"
     rule = "PET becomes SUV by body weight where the header allows"

@@ -1,4 +1,4 @@
-"""A folder with a DICOM series as one volume, or a refusal: nothing about its geometry or its values is guessed."""
+"""DICOM series as a volume: no geometry and no value is guessed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from common.errors import Finding
-from common.io.dicom.reading.geometry import locate
-from common.io.dicom.reading.headers import text
+from common.io.dicom.reading.geometry import stack_geometry
+from common.io.dicom.reading.headers import element_text
 from common.io.dicom.reading.orthogonal import resample
 from common.io.dicom.reading.series import SeriesOptions, find_series
 from common.io.dicom.reading.values import read_voxels
+from common.io.dicom.validation import without_validation
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,9 @@ class SeriesVolume:
         affine: (4, 4) to RAS mm.
         uid: SeriesInstanceUID.
         modality: such as CT.
-        unit: HU of CT, SUV (or the stored unit) of PET, None where headers tell none.
-        notes: what was left out, assumed or corrected, as warnings.
-        headers: one for each slice that was read, see :func:`common.io.dicom.reading.series.source_headers`.
+        unit: HU for CT, SUV (or the stored unit) for PET, None where headers give none.
+        notes: warnings about ignored files, assumptions and corrections.
+        headers: one for each slice that was read; see :func:`common.io.dicom.reading.series.source_headers`.
     """
 
     values: np.ndarray
@@ -43,22 +44,23 @@ class SeriesVolume:
     headers: list[Dataset]
 
 
+@without_validation
 def load_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> SeriesVolume:
-    """Read the one series of a folder: headers are judged first, pixels are decoded only where they can be trusted.
+    """Read one series of a folder; pixels are decoded only after all headers passed their checks.
 
     Args:
-        folder: its files, not its sub-folders; what is no slice is left out and counted.
+        folder: of the files, without sub-folders; files that are no slices are ignored and counted in a note.
         case: for messages.
-        options: which series and acquisition to take, and whether to resample; none by default.
+        options: series and acquisition to take, and whether to resample.
 
     Raises:
-        VolumeError: naming case, folder, rule, value and remedy; no value that could tell who the patient is.
+        VolumeError: naming case, folder, rule, value and remedy, without values that could identify the patient.
     """
     folder, options = Path(folder), options or SeriesOptions()
     where = partial(Finding, case, folder.name)
     stack, notes = find_series(folder, case, options)
-    geometry = locate(stack, options.resample_tilt, where)
-    modality = text(stack.slices[0], "Modality", where)
+    geometry = stack_geometry(stack, options.resample_tilt, where)
+    modality = element_text(stack.slices[0], "Modality", where)
     voxels = read_voxels(stack, modality, where)
     if voxels.formula:
         logger.info(f"{case}: {voxels.formula}")
@@ -66,7 +68,7 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
     return SeriesVolume(
         values,
         geometry.affine,
-        text(stack.slices[0], "SeriesInstanceUID", where),
+        element_text(stack.slices[0], "SeriesInstanceUID", where),
         modality,
         voxels.unit,
         (*notes, *geometry.notes, *voxels.notes),
@@ -75,10 +77,10 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
 
 
 def read_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The values (X, Y, Z) and the affine (4, 4) to RAS mm of :func:`load_series`, its notes left aside.
+    """Values (X, Y, Z) and affine (4, 4) to RAS mm of :func:`load_series`, without its notes.
 
     Raises:
-        VolumeError: as there.
+        VolumeError: as :func:`load_series`.
     """
     volume = load_series(folder, case, options)
     return volume.values, volume.affine

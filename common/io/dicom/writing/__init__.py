@@ -1,1 +1,1 @@
-"""Writing of derived DICOM series: header, slices, pixels, references to the source."""
+"""Writing of derived DICOM series: header, geometry, pixels, references to the source."""

@@ -11,27 +11,27 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from common.io.dicom.writing.origin import Origin, SourceSlice
 from common.io.dicom.writing.slices import nearest_slices, plane_items, to_planes
+from common.io.dicom.writing.source_reference import SourceReference, SourceSlice
 from common.io.dicom.writing.stored_pixels import TO_PIXELS, Pixels
 from common.io.dicom.writing.template import SOURCE_IMAGE, Synthesis, code_item, series_template
 
 
 def derived_slices(
-    values: np.ndarray, affine: np.ndarray, origin: Origin, synthesis: Synthesis, axial: bool, case: str
+    values: np.ndarray, affine: np.ndarray, source: SourceReference, synthesis: Synthesis, axial: bool, case: str
 ) -> tuple[list[Dataset], Pixels]:
     """The slices of a synthetic volume, in the order of its third axis.
 
-    Series and instances have UIDs that follow from source, weights, settings and pixels: the same run again replaces
-    what it made before, and any other makes a series of its own.
+    UIDs of series and instances are derived from source, weights, settings and pixels: a repeated run replaces its
+    series, and any other run writes a new one.
 
     Args:
         values: (X, Y, Z) in the unit of ``synthesis``.
         affine: (4, 4), to RAS mm.
-        origin: of the source, for patient, study, frame of reference and the slices referred to.
-        synthesis: what made the volume.
-        axial: write slices in the order closest to axial rather than in that of the volume's axes; every voxel keeps
-            its place.
+        source: patient, study, frame of reference and source slices.
+        synthesis: bundle, weights, modality and unit.
+        axial: write slices in the orientation closest to axial instead of along the volume's third axis; every voxel
+            keeps its position.
         case: for messages.
 
     Returns:
@@ -42,45 +42,45 @@ def derived_slices(
     """
     values, lps = to_planes(values, affine, axial, case)
     pixels = TO_PIXELS[synthesis.modality](values, case)
-    template = series_template(origin, synthesis, pixels, values.shape[2])
-    template.SeriesInstanceUID = _series_uid(origin, synthesis, pixels, lps)
-    return [_slice(template, origin, pixels, lps, index) for index in range(values.shape[2])], pixels
+    template = series_template(source, synthesis, pixels, values.shape[2])
+    template.SeriesInstanceUID = _series_uid(source, synthesis, pixels, lps)
+    return [_slice(template, source, pixels, lps, index) for index in range(values.shape[2])], pixels
 
 
 def write_slices(slices: list[Dataset], folder: Path) -> None:
     """Write ``IM0001.dcm`` and so on, Explicit VR Little Endian, into a folder that exists."""
     for number, each in enumerate(slices, start=1):
         meta = FileMetaDataset()
-        meta.FileMetaInformationGroupLength = 0  # computed when it is written
+        meta.FileMetaInformationGroupLength = 0  # computed on writing
         meta.MediaStorageSOPClassUID = each.SOPClassUID
         meta.MediaStorageSOPInstanceUID = each.SOPInstanceUID
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         validate_file_meta(meta)
         path = folder / f"IM{number:04d}.dcm"
-        # this form is common to pydicom 2 and 3
+        # this call works with pydicom 2 and 3
         whole = FileDataset(str(path), each, bytes(128), meta, is_implicit_VR=False, is_little_endian=True)
         dcmwrite(path, whole)
 
 
-def _series_uid(origin: Origin, synthesis: Synthesis, pixels: Pixels, lps: np.ndarray) -> str:
+def _series_uid(source: SourceReference, synthesis: Synthesis, pixels: Pixels, lps: np.ndarray) -> str:
     settings = f"{synthesis.modality} {synthesis.unit} {synthesis.bundle} {synthesis.timing} {pixels.slope}"
     content = hashlib.sha256(np.round(lps, 6).tobytes() + pixels.stored.tobytes()).hexdigest()
-    parts = [origin.uid, synthesis.weights_sha256, settings, content]
+    parts = [source.uid, synthesis.weights_sha256, settings, content]
     return generate_uid(entropy_srcs=["|".join(parts)])
 
 
-def _slice(template: Dataset, origin: Origin, pixels: Pixels, lps: np.ndarray, index: int) -> Dataset:
+def _slice(template: Dataset, source: SourceReference, pixels: Pixels, lps: np.ndarray, index: int) -> Dataset:
     each = copy.deepcopy(template)
     each.update(plane_items(lps, index))
     each.InstanceNumber = index + 1
     each.SOPInstanceUID = generate_uid(entropy_srcs=[f"{template.SeriesInstanceUID}|{index + 1}"])
     if template.Modality == "PT":
         each.ImageIndex = index + 1
-    if origin.slices:
-        positions = np.stack([source.position for source in origin.slices])
-        normals = np.stack([source.normal for source in origin.slices])
+    if source.slices:
+        positions = np.stack([own.position for own in source.slices])
+        normals = np.stack([own.normal for own in source.slices])
         nearest = nearest_slices(lps, index, positions, normals)
-        each.SourceImageSequence = [_reference(origin.slices[number]) for number in nearest]
+        each.SourceImageSequence = [_reference(source.slices[number]) for number in nearest]
     each.PixelData = pixels.stored[:, :, index].T.astype("<u2" if not template.PixelRepresentation else "<i2").tobytes()
     return each
 

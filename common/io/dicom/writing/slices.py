@@ -1,6 +1,6 @@
-"""Slices of a derived series: their order, their place in the patient, and the source slices they come from.
+"""Geometry of derived slices: order, position, orientation, and the nearest source slices.
 
-Volumes are (X, Y, Z) along columns, rows and slices. NIfTI affines lead to RAS mm, those of DICOM to LPS mm.
+Volumes are (X, Y, Z) along columns, rows and slices. NIfTI affines map to RAS mm, those of DICOM to LPS mm.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_
 
 logger = logging.getLogger(__name__)
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""From either convention to the other."""
+"""Conversion between both conventions, in either direction."""
 PARALLEL_COSINE = 0.999
-"""Two planes count as parallel when their normals are within 2.6 degrees of each other."""
+"""Smallest cosine between the normals of parallel planes (2.6 degrees)."""
 ROUNDING_MM = 1e-4
-"""What axes move by when they are put at right angles after they were stored as 32-bit numbers."""
+"""Largest shift by orthogonalising axes that were stored as 32-bit numbers."""
 DECIMALS = 10
-"""Of positions in mm and of cosines: far below what matters, and free of the noise of rounding."""
+"""Decimals of positions in mm and of cosines: far below any tolerance, and without rounding noise."""
 
 
 def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) -> tuple[np.ndarray, np.ndarray]:
-    """A volume in the order in which its slices are written, with every voxel's value and place kept.
+    """Reorder a volume to the slices that are written; every voxel keeps its value and position.
 
-    Axes are put at right angles exactly, since readers part in what they make of the others; where that moves a voxel
-    by more than rounding, it is logged.
+    Axes are made exactly orthogonal, since readers differ in their treatment of others; a shift of voxels beyond
+    rounding is logged.
 
     Args:
         values: (X, Y, Z).
@@ -44,7 +44,7 @@ def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) ->
         the values and their affine (4, 4) to LPS mm.
 
     Raises:
-        OutputError: for axes that are not at right angles, which slices of a series cannot have.
+        OutputError: for axes that are not at right angles, which DICOM slices cannot have.
     """
     lps = LPS_RAS @ _at_right_angles(affine, values.shape, case)
     if not axial:
@@ -55,7 +55,7 @@ def to_planes(values: np.ndarray, affine: np.ndarray, axial: bool, case: str) ->
 
 def _at_right_angles(affine: np.ndarray, shape: tuple[int, ...], case: str) -> np.ndarray:
     """The nearest affine with axes at right angles: same spacing, same centre of the volume."""
-    straight = affine.copy()
+    straight: np.ndarray = affine.copy()
     moved = np.inf
     if is_invertible(affine) and not is_sheared(affine):
         spacing = voxel_sizes(affine)
@@ -89,11 +89,11 @@ def plane_items(affine: np.ndarray, index: int) -> Dataset:
 
 
 def nearest_slices(affine: np.ndarray, index: int, positions: np.ndarray, normals: np.ndarray) -> list[int]:
-    """Which source slices a derived slice comes from: the nearest one, or all of them where they lie across it.
+    """Indices of the source slices of a derived slice: the nearest one, or all where they are not parallel to it.
 
     Args:
         affine: (4, 4) of the derived volume, to LPS mm.
-        index: of its slice.
+        index: of the derived slice.
         positions: (N, 3), a point of every source slice in LPS mm.
         normals: (N, 3), unit normals of the source slices.
     """
@@ -106,5 +106,5 @@ def nearest_slices(affine: np.ndarray, index: int, positions: np.ndarray, normal
 
 
 def _decimal_strings(numbers: Sequence[float] | np.ndarray) -> list[str]:
-    """Numbers as DICOM's decimal strings, at most 16 characters each."""
+    """Numbers as DICOM decimal strings (DS) of at most 16 characters."""
     return [format_number_as_ds(float(np.round(number, DECIMALS)) + 0.0) for number in numbers]

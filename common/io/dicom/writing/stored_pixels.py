@@ -1,4 +1,4 @@
-"""Pixels of a derived series: what a modality stores for a volume in its unit."""
+"""Stored pixels of a derived series: integer type and rescale slope by modality."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ UINT16_MAX = 65535
 class Pixels:
     """A volume as stored.
 
-    ``stored`` (X, Y, Z) is int16 or uint16; a stored step is worth ``unit_per_step`` of the volume's unit. ``slope`` is
-    that step as text where the object has a field for it, and None where a reader sees stored values alone (MR).
+    ``stored`` (X, Y, Z) is int16 or uint16; one stored step is ``unit_per_step`` of the volume's unit. ``slope`` is
+    that step as RescaleSlope; None for MR, which has no such element.
     """
 
     stored: np.ndarray
@@ -39,8 +39,8 @@ def ct_pixels(values: np.ndarray, case: str) -> Pixels:
 def mr_pixels(values: np.ndarray, case: str) -> Pixels:
     """Arbitrary units as int16, times the largest power of two that fits the whole volume.
 
-    The object has no rescale, so that the factor is given in words; a power of two keeps it exact, and mostly the same
-    from case to case.
+    MR objects have no rescale slope, so that DerivationDescription gives the factor; a power of two is exact and the
+    same for most cases.
 
     Raises:
         OutputError: for a value that is not finite.
@@ -52,7 +52,7 @@ def mr_pixels(values: np.ndarray, case: str) -> Pixels:
 
 
 def pet_pixels(values: np.ndarray, case: str) -> Pixels:
-    """A positive quantity as uint16 of one slope; negative values are clipped to 0 and counted.
+    """A positive quantity as uint16 with one slope; negative values are clipped to 0 with a log line.
 
     Raises:
         OutputError: for a value that is not finite.
@@ -60,9 +60,9 @@ def pet_pixels(values: np.ndarray, case: str) -> Pixels:
     require_finite(values, case)
     largest = float(values.max())
     slope = format_number_as_ds(largest / UINT16_MAX) if largest > 0 else "1"
-    step = float(slope)  # divide by what readers multiply by
+    step = float(slope)  # the rounded slope that readers multiply by
     return Pixels(to_stored(values.astype(np.float64) / step, "uint16", case), step, slope)
 
 
 TO_PIXELS: dict[str, Callable[[np.ndarray, str], Pixels]] = {"CT": ct_pixels, "MR": mr_pixels, "PT": pet_pixels}
-"""By target modality."""
+"""Conversion by target modality."""

@@ -1,4 +1,4 @@
-"""Header of a derived series: every item that all slices share, by modality (DICOM PS3.3, A.3, A.4 and A.21)."""
+"""Header template of a derived series: the items common to all slices, by modality (DICOM PS3.3, A.3, A.4, A.21)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from datetime import datetime
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
-from common.io.dicom.writing.origin import Origin
+from common.io.dicom.writing.source_reference import SourceReference
 from common.io.dicom.writing.stored_pixels import Pixels
 
 MANUFACTURER = "medical-image-synthesis-bundles"
 SYNTHETIC_DATA = 0x0008001C
-"""SyntheticData, by number: older dictionaries lack the keyword."""
+"""Tag of SyntheticData; older dictionaries lack the keyword."""
 SYNTHESIZING_EQUIPMENT = ("109100", "DCM", "Synthesizing Equipment")
 SOURCE_IMAGE = ("121322", "DCM", "Source of Image Processing Operation")
 DESCRIPTION_LENGTH = 64
-"""Characters of a series description."""
+"""Maximum length of a series description in characters (VR LO)."""
 FIRST_SERIES_NUMBER = 9000
-"""Synthetic series are numbered from here, after those of a scanner."""
+"""Lowest number of a synthetic series, after those of a scanner."""
 STORAGE_CLASS = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What made the volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
-    weights, the ``moment`` of writing, and for MR the (repetition, echo) times in ms where they are known.
+    """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
+    weights, the ``moment`` of writing, and for MR the (repetition, echo) times in ms where known.
     """
 
     modality: str
@@ -40,28 +40,28 @@ class Synthesis:
 
     @property
     def description(self) -> str:
-        """What it is and what it is not for, in a sentence."""
+        """One sentence on origin and intended use."""
         return (
             f"Synthetic {self.modality} image in {self.unit}, made by {MANUFACTURER}, bundle {self.bundle}, weights"
             f" sha256 {self.weights_sha256}. Research use only, not for clinical use."
         )
 
 
-def series_template(origin: Origin, synthesis: Synthesis, pixels: Pixels, slices: int) -> Dataset:
-    """The items that all slices share, UIDs of series and instances left out.
+def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixels, slices: int) -> Dataset:
+    """The items common to all slices, without UIDs of series and instances.
 
     Args:
-        origin: of the source.
-        synthesis: what made the volume.
-        pixels: as stored, for slope and factor.
-        slices: how many there are.
+        source: patient, study and frame of reference.
+        synthesis: bundle, weights, modality and unit.
+        pixels: as stored, for the rescale slope.
+        slices: number of slices.
     """
-    template = copy.deepcopy(origin.items)
+    template = copy.deepcopy(source.items)
     template.SpecificCharacterSet = "ISO_IR 192"
     template.SOPClassUID = UID(STORAGE_CLASS[synthesis.modality])
     template.Modality = synthesis.modality
     template.add_new(SYNTHETIC_DATA, "CS", "YES")
-    _add_labels(template, origin, synthesis)
+    _add_labels(template, source, synthesis)
     _add_equipment(template, synthesis, pixels)
     _add_pixel_format(template, pixels)
     template.AcquisitionNumber = None
@@ -70,16 +70,16 @@ def series_template(origin: Origin, synthesis: Synthesis, pixels: Pixels, slices
 
 
 def code_item(code: tuple[str, str, str]) -> Dataset:
-    """A code of (value, scheme, meaning)."""
+    """A code sequence item of (value, scheme, meaning)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code
     return item
 
 
-def _add_labels(template: Dataset, origin: Origin, synthesis: Synthesis) -> None:
+def _add_labels(template: Dataset, source: SourceReference, synthesis: Synthesis) -> None:
     description = f"SYNTHETIC {synthesis.modality}, research use only: {synthesis.bundle}"
     template.SeriesDescription = description[:DESCRIPTION_LENGTH]
-    template.SeriesNumber = FIRST_SERIES_NUMBER + origin.series_number % 1000
+    template.SeriesNumber = FIRST_SERIES_NUMBER + source.series_number % 1000
     day, time = f"{synthesis.moment:%Y%m%d}", f"{synthesis.moment:%H%M%S}"
     template.InstanceCreationDate = template.SeriesDate = template.ContentDate = day
     template.InstanceCreationTime = template.SeriesTime = template.ContentTime = time
@@ -143,8 +143,8 @@ def _add_pet(template: Dataset, synthesis: Synthesis, slices: int) -> None:
     template.RadiopharmaceuticalInformationSequence = []
     template.PatientOrientationCodeSequence = []
     template.PatientGantryRelationshipCodeSequence = []
-    del template.PatientPosition  # the orientation sequence stands in its place
+    del template.PatientPosition  # replaced by PatientOrientationCodeSequence
 
 
 OWN_ITEMS: dict[str, Callable[[Dataset, Synthesis, int], None]] = {"CT": _add_ct, "MR": _add_mr, "PT": _add_pet}
-"""What each modality alone has, added to the template."""
+"""Adds the items that are specific to a modality."""

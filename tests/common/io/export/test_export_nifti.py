@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from common.errors import OutputError
-from common.io.export.nifti import GRID_FIELDS, save_like
+from common.io.export.nifti import GRID_FIELDS, NiftiFormat, save_like
+from common.io.export.volume import Volume
 
 SHAPE = (4, 5, 6)
 OBLIQUE = np.array([[-1.8, 0.4, 0.1, 30.3], [0.36, 2.0, 0, -20.7], [0, 0.1, 2.5, -11.1], [0, 0, 0, 1]])
@@ -101,3 +102,11 @@ def test_wrong_shape_is_refused(tmp_path):
     with pytest.raises(OutputError, match=r"has the source's shape \(4, 5, 6\), but got \(6, 5, 4\)"):
         save_like(path, np.zeros(SHAPE[::-1]), tmp_path / "out.nii", "int16", "x")
     assert not (tmp_path / "out.nii").exists()
+
+
+def test_a_source_that_is_no_nifti_file_gives_its_affine(tmp_path):
+    volume = Volume("a", np.full(SHAPE, 7.0), ROTATED, tmp_path / "mr.mha", series_uid=None)
+    NiftiFormat("bundle 0.1.0", "int16").write(volume, tmp_path / "out.nii.gz")
+    result = nib.load(tmp_path / "out.nii.gz")
+    np.testing.assert_allclose(result.affine, ROTATED, rtol=1e-6)
+    assert (result.header["sform_code"], result.get_fdata().max()) == (1, 7)

@@ -117,7 +117,7 @@ def test_the_check_reports_what_is_wrong_with_a_series(tmp_path):
     items = [{"case": name, "image": str(tmp_path / name)} for name in ("tilted", "good")]
     found = [str(finding) for finding in check_cases({"test": items}, progress=False)]
     assert len(found) == 2
-    assert "tilted (tilted): slices lie straight above each other" in found[0]
+    assert "tilted (tilted): slices are stacked along their normal" in found[0]
     assert "good (good): a folder holds one series, but got 2 series" in found[1]
     mended = check_cases({"test": items}, VolumeReader(series=["1.2.3"], resample_tilt=True), progress=False)
     assert [finding.severity for finding in mended] == ["warning", "warning"]
@@ -167,7 +167,7 @@ def test_inference_goes_on_after_a_series_that_cannot_be_read(tmp_path):
     np.testing.assert_allclose(good["image"][0].numpy(), Grid().values(), atol=0.06)
     assert tilted.keys() == {"case", "failure"}
     assert tilted["failure"].startswith(
-        "tilted (tilted): slices lie straight above each other, but got a tilt of 0.500"
+        "tilted (tilted): slices are stacked along their normal, but got a tilt of 0.500"
     )
 
 
@@ -335,7 +335,7 @@ def test_pet_is_where_simpleitk_has_it_and_in_suv_by_hand(part):
 def test_a_real_tilt_is_refused_and_resampled_like_simpleitk_does_from_the_true_geometry(part, name, tilt):
     sitk = pytest.importorskip("SimpleITK")
     with pytest.raises(
-        VolumeError, match=rf"straight above each other, but got a tilt of {tilt} mm a slice \(18\.50 deg"
+        VolumeError, match=rf"stacked along their normal, but got a tilt of {tilt} mm a slice \(18\.50 deg"
     ):
         load_series(part(name), "a")
     volume = load_series(part(name), "a", ON_REQUEST)

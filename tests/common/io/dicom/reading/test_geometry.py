@@ -111,7 +111,7 @@ def test_a_missing_slice(tmp_path):
     refused(
         folder,
         CT + r"slices are evenly spaced, but got gaps from 2\.500 to 5\.000 mm, usually 2\.500 mm; the widest between"
-        r" slices 2 and 3 of 4 \(004\.dcm, 002\.dcm\); find the missing or doubled slice, or give --resample_tilt true",
+        r" slices 2 and 3 of 4 \(004\.dcm, 002\.dcm\); find the missing or duplicate slice, or give --resample_tilt",
     )
 
 
@@ -123,13 +123,13 @@ def test_spacing_that_varies(tmp_path):
 def test_a_gantry_tilt(tmp_path):
     folder = written(tmp_path / "ct", Grid(step=(0, 0.5, 2.5)))
     refused(
-        folder, CT + r"slices lie straight above each other, but got a tilt of 0\.500 mm a slice \(11\.31 degrees\)"
+        folder, CT + r"slices are stacked along their normal, but got a tilt of 0\.500 mm a slice \(11\.31 degrees\)"
     )
 
 
 def test_slices_that_wander_sideways(tmp_path):
     change = only([1], ImagePositionPatient=[-19, 30, 102.5])
-    refused(written(tmp_path / "ct", change=change), "slices lie straight above each other")
+    refused(written(tmp_path / "ct", change=change), "slices are stacked along their normal")
 
 
 def test_a_slice_twice(tmp_path):
@@ -138,7 +138,8 @@ def test_a_slice_twice(tmp_path):
     volume = load_series(folder, "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert [str(note) for note in volume.notes] == [
-        "case7 (ct): a series has one slice at a position, but got 1 doubled with identical pixels; they are left out"
+        "case7 (ct): a series has one slice at a position, but got 1 duplicate with identical pixels;"
+        " duplicates are ignored"
     ]
 
 
@@ -154,7 +155,10 @@ def test_two_slices_at_one_place_that_differ(tmp_path):
 
 def test_slices_beside_each_other_in_one_plane(tmp_path):
     change = only([2], ImagePositionPatient=[-14, 30, 102.5])
-    refused(written(tmp_path / "ct", change=change), r"slices lie above each other, but got .* 6\.000 mm apart in one")
+    refused(
+        written(tmp_path / "ct", change=change),
+        r"slices at one height have one position, but got .* 6\.000 mm apart in one",
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from common.errors import ConfigError, VolumeError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
+from common.io.dicom.validation import without_validation
 
 GRID = Grid()
 
@@ -56,7 +57,7 @@ def test_what_is_no_slice_is_left_out_and_counted_in_one_note(tmp_path):
     assert is_the_phantom(volume)
     assert [str(note) for note in volume.notes] == [
         "case7 (ct): a folder holds one series, but got 7 other files or frames (2 not DICOM, 1 without an image,"
-        " 4 localizers); they are left out"
+        " 4 localizers); they are ignored"
     ]
 
 
@@ -130,8 +131,8 @@ def test_the_series_asked_for_is_read(two):
 
 
 def test_a_series_that_is_not_there_or_two_that_are(two):
-    refused(two, r"2 series, 0 of them asked for: 1\.2\.3", series="1.2.5")
-    refused(two, r"2 series, 2 of them asked for: 1\.2\.3", series=["1.2.3", "1.2.4"])
+    refused(two, r"2 series, 0 of them requested: 1\.2\.3", series="1.2.5")
+    refused(two, r"2 series, 2 of them requested: 1\.2\.3", series=["1.2.3", "1.2.4"])
 
 
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
@@ -283,7 +284,8 @@ def test_no_patient_in_any_log_line(tmp_path, caplog, recwarn):
     recwarn.clear()
     caplog.clear()
     load_series(tmp_path / "ct", "case7")
-    for header in source_headers(tmp_path / "ct", "case7"):
-        str(header.get("StudyInstanceUID"))
+    with without_validation:
+        for header in source_headers(tmp_path / "ct", "case7"):
+            str(header.get("StudyInstanceUID"))
     said = " ".join([*(record.getMessage() for record in caplog.records), *(str(w.message) for w in recwarn.list)])
     assert not re.search("secret|19010203|20240506", said, re.IGNORECASE)

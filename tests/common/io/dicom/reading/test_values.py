@@ -94,7 +94,7 @@ def test_mr_has_a_line_in_all_slices_or_in_none(tmp_path):
         ({"PhotometricInterpretation": "RGB"}, "grey values, but got another PhotometricInterpretation in 004"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "but got another PhotometricInterpretation in 004"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "one PhotometricInterpretation, but got MONOCHROME1 in 1 of 4"),
-        ({"BitsAllocated": 1}, r"bits, with those that are used inside, but got 1 allocated, 16 stored, highest 15 in"),
+        ({"BitsAllocated": 1}, r"bits, with the stored bits among them, but got 1 allocated, 16 stored, highest 15 in"),
         ({"BitsStored": 20}, "but got 16 allocated, 20 stored, highest 15"),
         ({"HighBit": 30}, "but got 16 allocated, 16 stored, highest 30"),
         ({"BitsStored": None}, r"every slice has BitsStored, but got none in 004\.dcm"),
@@ -144,7 +144,7 @@ def test_a_truncated_slice_is_named_before_it_is_decoded(tmp_path, monkeypatch):
     folder = written(tmp_path / "ct")
     path = folder / "002.dcm"
     path.write_bytes(path.read_bytes()[:-700])
-    monkeypatch.setattr("common.io.dicom.reading.values.decode", None)
+    monkeypatch.setattr("common.io.dicom.reading.values.decode_pixels", None)
     refused(folder, r"(the file must be complete|every slice has \w+|readable), but got .*002\.dcm")
 
 

@@ -18,7 +18,7 @@ from series_readers import READERS
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
 from common.io.dicom.writing.derived import derived_slices, write_slices
-from common.io.dicom.writing.origin import from_nifti, from_series
+from common.io.dicom.writing.source_reference import reference_of_file, reference_of_series
 from common.io.dicom.writing.template import Synthesis
 
 REAL = Path(__file__).resolve().parents[6] / "shared" / "data" / "dicom"
@@ -49,12 +49,12 @@ def random_values(shape, seed=0):
 
 def series_origin(folder, grid, modality="MR"):
     write_series(folder, grid, modality)
-    return from_series(source_headers(folder, "a"), "a")
+    return reference_of_series(source_headers(folder, "a"), "a")
 
 
 def file_origin(folder):
     (folder / "source.nii").write_bytes(b"any file")
-    return from_nifti(folder / "source.nii")
+    return reference_of_file(folder / "source.nii")
 
 
 def write(folder, values, affine, origin, made=None, axial=False):
@@ -105,7 +105,7 @@ def test_conforms(tmp_path, conformance_errors, modality, source):
         origin = file_origin(tmp_path)
     elif source == "enhanced":
         write_enhanced(tmp_path / "in", grid)
-        origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+        origin = reference_of_series(source_headers(tmp_path / "in", "a"), "a")
     else:
         origin = series_origin(tmp_path / "in", grid)
     for timing in (None, (4000.0, 90.0)):
@@ -143,7 +143,7 @@ def test_text_is_unicode_whatever_the_source_s_was(tmp_path, conformance_errors,
         header.SpecificCharacterSet, header.PatientName = charset, name
 
     write_series(tmp_path / "in", Grid(), change=named)
-    origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+    origin = reference_of_series(source_headers(tmp_path / "in", "a"), "a")
     slices, _ = write(tmp_path / "out", random_values(Grid().shape), Grid().affine, origin)
     assert {str(each.PatientName) for each in slices} == {name}
     assert name.encode() in (tmp_path / "out" / "IM0001.dcm").read_bytes()
@@ -168,7 +168,9 @@ class TestUids:
         values = random_values(grid.shape) if values is None else values
         write_series(folder / "in", grid, "MR", series="1.2.3")
         headers = source_headers(folder / "in", "a")
-        slices, _ = derived_slices(values, grid.affine, from_series(headers, "a"), made or synthesis(), False, "a")
+        slices, _ = derived_slices(
+            values, grid.affine, reference_of_series(headers, "a"), made or synthesis(), False, "a"
+        )
         assert {each.StudyInstanceUID for each in slices} == {headers[0].StudyInstanceUID}
         assert {each.FrameOfReferenceUID for each in slices} == {headers[0].FrameOfReferenceUID}
         assert len({each.SOPInstanceUID for each in slices}) == len(slices)
@@ -199,7 +201,7 @@ class TestReferences:
         write_series(tmp_path / "in", grid, "MR")
         headers = source_headers(tmp_path / "in", "a")
         slices, _ = derived_slices(
-            random_values(grid.shape), grid.affine, from_series(headers, "a"), synthesis(), False, "a"
+            random_values(grid.shape), grid.affine, reference_of_series(headers, "a"), synthesis(), False, "a"
         )
         for each, header in zip(slices, headers, strict=True):
             (item,) = each.SourceImageSequence
@@ -213,7 +215,7 @@ class TestReferences:
 
     def test_frames_by_their_numbers(self, tmp_path):
         write_enhanced(tmp_path / "in", Grid(), order=[2, 0, 3, 1])
-        origin = from_series(source_headers(tmp_path / "in", "a"), "a")
+        origin = reference_of_series(source_headers(tmp_path / "in", "a"), "a")
         slices, _ = derived_slices(random_values(Grid().shape), Grid().affine, origin, synthesis(), False, "a")
         assert [each.SourceImageSequence[0].ReferencedFrameNumber for each in slices] == [2, 4, 1, 3]
 
@@ -257,7 +259,7 @@ def test_contiguous_slices_of_a_real_scan_are_kept_in_place(tmp_path, conformanc
     volume = load_series(folder, "a")
     values = random_values(volume.values.shape)
     headers = source_headers(folder, "a")
-    slices, pixels = write(tmp_path / "out", values, volume.affine, from_series(headers, "a"))
+    slices, pixels = write(tmp_path / "out", values, volume.affine, reference_of_series(headers, "a"))
     assert conformance_errors(tmp_path / "out") == []
     for each, header in zip(slices, headers, strict=True):
         assert each.SourceImageSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
@@ -282,7 +284,7 @@ def test_series_derived_from_real_scans_on_a_resampled_grid(tmp_path, conformanc
     folder = real(name, tmp_path / "in")
     volume = load_series(folder, "a", SeriesOptions(resample_tilt=True))
     values = random_values(volume.values.shape)[:60, :70, :9]
-    origin = from_series(source_headers(folder, "a"), "a")
+    origin = reference_of_series(source_headers(folder, "a"), "a")
     slices, pixels = write(tmp_path / "out", values, volume.affine, origin, synthesis(modality))
     assert conformance_errors(tmp_path / "out") == []
     normal = origin.slices[0].normal

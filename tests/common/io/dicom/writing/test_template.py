@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
-from common.io.dicom.writing.origin import Origin
+from common.io.dicom.writing.source_reference import SourceReference
 from common.io.dicom.writing.stored_pixels import TO_PIXELS
 from common.io.dicom.writing.template import Synthesis, series_template
 
@@ -31,7 +31,7 @@ def source_items():
 def template(modality, unit="HU", bundle="mr2ct_pix2pix 1.2.3", timing=None, number=3):
     pixels = TO_PIXELS[modality](np.array([0, 1000.0]).reshape(1, 2, 1).repeat(3, axis=0), "a")
     synthesis = Synthesis(modality, unit, bundle, HASH, MOMENT, timing)
-    return series_template(Origin(source_items(), "1.2.3", number, ()), synthesis, pixels, 7)
+    return series_template(SourceReference(source_items(), "1.2.3", number, ()), synthesis, pixels, 7)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
@@ -113,5 +113,5 @@ def test_descriptions_and_numbers_fit_their_fields():
 def test_the_source_s_items_are_not_changed():
     items = source_items()
     pixels = TO_PIXELS["PT"](np.ones((1, 1, 1)), "a")
-    series_template(Origin(items, "1.2.3", 0, ()), Synthesis("PT", "DVR", "b 1", HASH, MOMENT), pixels, 1)
+    series_template(SourceReference(items, "1.2.3", 0, ()), Synthesis("PT", "DVR", "b 1", HASH, MOMENT), pixels, 1)
     assert items == source_items()

@@ -1,4 +1,4 @@
-"""Where a derived series comes from: patient, study, frame of reference and the slices that it refers to."""
+"""Source of a derived series: copied patient and study items, frame of reference, referenced slices."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pydicom.uid import generate_uid
 
 from common.checkpoints import sha256
 from common.errors import OutputError
+from common.io.dicom.validation import without_validation
 
 WHOLE_GROUPS = (0x0010, 0x0012)
-"""Patient, and clinical trial with de-identification: every item goes over, but for what the series alone has."""
+"""Patient, and clinical trial with de-identification: all items are copied except ``OF_THE_SERIES``."""
 OF_THE_SERIES = ("ClinicalTrialSeriesID", "ClinicalTrialSeriesDescription", "IssuerOfClinicalTrialSeriesID")
 COPIED = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
@@ -26,20 +27,20 @@ COPIED = (
     *("BurnedInAnnotation", "RecognizableVisualFeatures", "LongitudinalTemporalInformationModified"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
-"""Items outside those groups. All else stays behind: private tags, overlays, icon, window, padding, minimum and
-maximum, dose, contrast agent, radiopharmaceutical, and how and with which machine the source was acquired."""
+"""Copied items of other groups. Not copied: private tags, overlays, icon, window, padding, minimum and maximum, dose,
+contrast agent, radiopharmaceutical, acquisition parameters and equipment."""
 EMPTY_WHERE_UNKNOWN = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
 )
-"""Items that a series must have, with or without a value."""
+"""Items that every series must have, possibly empty (type 2)."""
 
 
 @dataclass(frozen=True)
 class SourceSlice:
-    """What a derived slice says of the one it comes from; ``frame`` counts from 1 in an object of several frames.
+    """Reference to a source slice; ``frame`` counts from 1 in a multi-frame object.
 
-    ``position`` is its first pixel in LPS mm, ``normal`` its unit normal.
+    ``position`` is the first pixel in LPS mm, ``normal`` the unit normal.
     """
 
     class_uid: str
@@ -50,10 +51,10 @@ class SourceSlice:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """A source as a derived series sees it.
+class SourceReference:
+    """The source of a derived series.
 
-    ``items`` are copied into every slice; ``uid`` names the source; ``slices`` are empty for a source outside DICOM.
+    ``items`` are copied into every slice; ``uid`` identifies the source; ``slices`` is empty for other than DICOM.
     """
 
     items: Dataset
@@ -62,21 +63,22 @@ class Origin:
     slices: tuple[SourceSlice, ...]
 
 
-def from_series(headers: Sequence[Dataset], case: str) -> Origin:
-    """The origin that a DICOM series is.
+@without_validation
+def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReference:
+    """The reference to a DICOM series.
 
     Args:
         headers: one for each slice, without pixels.
         case: for messages.
 
     Raises:
-        OutputError: for an item that cannot be read, and so not be taken over.
+        OutputError: for an item that cannot be decoded and copied.
     """
-    with warnings.catch_warnings():  # pydicom's remarks on odd values quote them, and these are a patient's
+    with warnings.catch_warnings():  # pydicom's warnings quote values, which can be a patient's
         warnings.simplefilter("ignore")
         try:
             items = _copied(headers[0])
-        except Exception as error:  # whatever pydicom's many converters raise for damaged bytes
+        except Exception as error:  # pydicom's converters raise many types for damaged bytes
             rule, remedy = "has readable patient and study items", "export the series again"
             name = f"{case}: source series"
             raise OutputError(name, rule, type(error).__name__, remedy) from None  # its text may quote a value
@@ -84,14 +86,14 @@ def from_series(headers: Sequence[Dataset], case: str) -> Origin:
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if not items.get(keyword):
                 setattr(items, keyword, generate_uid(entropy_srcs=[keyword, uid]))
-        return Origin(items, uid, _series_number(headers[0]), tuple(_slice(header) for header in headers))
+        return SourceReference(items, uid, _series_number(headers[0]), tuple(_slice(header) for header in headers))
 
 
-def from_nifti(path: Path) -> Origin:
-    """An origin without patient: a study and a frame of reference that repeat for the same file, and say so.
+def reference_of_file(path: Path) -> SourceReference:
+    """The reference to a file without DICOM header: no patient, and UIDs derived from the content of the file.
 
     Args:
-        path: of the source.
+        path: of the source, such as a NIfTI file.
     """
     name = sha256(path)
     items = Dataset()
@@ -101,7 +103,7 @@ def from_nifti(path: Path) -> Origin:
     items.FrameOfReferenceUID = generate_uid(entropy_srcs=["FrameOfReferenceUID", name])
     items.StudyDescription = "No patient: synthesised from a file without DICOM header"
     _fill(items)
-    return Origin(items, name, 0, ())
+    return SourceReference(items, name, 0, ())
 
 
 def _copied(header: Dataset) -> Dataset:
@@ -111,7 +113,7 @@ def _copied(header: Dataset) -> Dataset:
     for tag in list(header.keys()):
         if tag in wanted or (tag.group in WHOLE_GROUPS and tag not in left):
             items[tag] = copy.deepcopy(header[tag])
-    items.decode()  # names and sequences keep the source's encoding otherwise
+    items.decode()  # otherwise names and sequences keep the encoding of the source
     _fill(items)
     return items
 
@@ -122,15 +124,15 @@ def _fill(items: Dataset) -> None:
             setattr(items, keyword, "")
     if items.get("BurnedInAnnotation") != "YES":
         items.BurnedInAnnotation = "NO"
-    says_how = items.get("DeidentificationMethod") or items.get("DeidentificationMethodCodeSequence")
-    if items.get("PatientIdentityRemoved") == "YES" and not says_how:
-        items.DeidentificationMethod = "Not stated by the source"  # must have a value
+    method = items.get("DeidentificationMethod") or items.get("DeidentificationMethodCodeSequence")
+    if items.get("PatientIdentityRemoved") == "YES" and not method:
+        items.DeidentificationMethod = "Not stated by the source"  # type 1C: needs a value
 
 
 def _series_number(header: Dataset) -> int:
     try:
         return int(header.get("SeriesNumber") or 0)
-    except (TypeError, ValueError, OverflowError):  # no number at all is none of a derived series' concern
+    except (TypeError, ValueError, OverflowError):  # a damaged number does not matter for a derived series
         return 0
 
 

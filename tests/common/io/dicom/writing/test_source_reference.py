@@ -12,12 +12,12 @@ from pydicom.uid import MRImageStorage
 
 from common.errors import OutputError
 from common.io.dicom.reading.series import source_headers
-from common.io.dicom.writing.origin import from_nifti, from_series
+from common.io.dicom.writing.source_reference import reference_of_file, reference_of_series
 
 
 def origin(folder, change=lambda header, number: None, **settings):
     write_series(folder, change=change, modality="MR", **settings)
-    return from_series(source_headers(folder, "case_1"), "case_1")
+    return reference_of_series(source_headers(folder, "case_1"), "case_1")
 
 
 def dressed(header, number):
@@ -54,7 +54,7 @@ def test_items_that_go_over_and_no_others(tmp_path):
 
 def test_study_and_frame_of_reference_are_the_source_s(tmp_path):
     headers = source_headers(tmp_path / "a", "a") if write_series(tmp_path / "a") else []
-    found = from_series(headers, "a")
+    found = reference_of_series(headers, "a")
     assert found.items.StudyInstanceUID == headers[0].StudyInstanceUID
     assert found.items.FrameOfReferenceUID == headers[0].FrameOfReferenceUID
     assert (found.uid, found.series_number) == (headers[0].SeriesInstanceUID, 3)
@@ -96,7 +96,7 @@ def test_slices_are_referred_to_with_place_and_normal(tmp_path):
     grid = Grid()
     write_series(tmp_path, grid, "MR")
     headers = source_headers(tmp_path, "a")
-    slices = from_series(headers, "a").slices
+    slices = reference_of_series(headers, "a").slices
     assert [each.instance_uid for each in slices] == [header.SOPInstanceUID for header in headers]
     assert {(each.class_uid, each.frame) for each in slices} == {(MRImageStorage, None)}
     np.testing.assert_allclose([each.position for each in slices], [grid.position(i) for i in range(4)])
@@ -105,7 +105,7 @@ def test_slices_are_referred_to_with_place_and_normal(tmp_path):
 
 def test_frames_of_one_object(tmp_path):
     write_enhanced(tmp_path, Grid(), order=[2, 0, 3, 1])
-    slices = from_series(source_headers(tmp_path, "a"), "a").slices
+    slices = reference_of_series(source_headers(tmp_path, "a"), "a").slices
     assert [each.frame for each in slices] == [2, 4, 1, 3]
     assert len({each.instance_uid for each in slices}) == 1
 
@@ -120,7 +120,7 @@ def test_names_in_other_alphabets(tmp_path, charset, name, enhanced):
         write_enhanced(tmp_path, change=named)
     else:
         write_series(tmp_path, change=named)
-    items = from_series(source_headers(tmp_path, "a"), "a").items
+    items = reference_of_series(source_headers(tmp_path, "a"), "a").items
     assert (str(items.PatientName), items.StudyDescription) == (name, name)
     assert items.PatientName.encode(["utf8"]) == name.encode()
 
@@ -132,7 +132,7 @@ def test_odd_values_go_over_without_a_word_of_them(tmp_path, recwarn, caplog):
     write_series(tmp_path, change=odd)
     headers = source_headers(tmp_path, "a")
     recwarn.clear()
-    assert from_series(headers, "a").items.PatientAge == "SECRET years"
+    assert reference_of_series(headers, "a").items.PatientAge == "SECRET years"
     assert "SECRET" not in caplog.text + "".join(str(warning.message) for warning in recwarn)
 
 
@@ -146,7 +146,7 @@ def test_unreadable_items_are_an_error_that_quotes_nothing(tmp_path):
     damaged = Damaged()
     damaged.update(headers[0])
     with pytest.raises(OutputError, match="case_1: source series: has readable patient and study items") as caught:
-        from_series([damaged], "case_1")
+        reference_of_series([damaged], "case_1")
     assert "SECRET" not in str(caught.value)
 
 
@@ -154,7 +154,7 @@ def test_a_file_without_patient_says_so_and_repeats(tmp_path):
     (tmp_path / "DOE_JANE.nii").write_bytes(b"scan")
     (tmp_path / "copy.nii").write_bytes(b"scan")
     (tmp_path / "other.nii").write_bytes(b"another scan")
-    first, again, other = (from_nifti(tmp_path / name) for name in ("DOE_JANE.nii", "copy.nii", "other.nii"))
+    first, again, other = (reference_of_file(tmp_path / name) for name in ("DOE_JANE.nii", "copy.nii", "other.nii"))
     assert first.items.PatientName == "SYNTHETIC^NO PATIENT"
     assert first.items.PatientID == f"SYNTHETIC-NO-PATIENT-{hashlib.sha256(b'scan').hexdigest()[:16]}"
     assert first.items == again.items
