@@ -4,4 +4,4 @@ from common.engines.precision import PRECISIONS
 from common.engines.schedules import ConstantThenLinear
 from common.engines.trainer import SynthesisTrainer
 
-__all__ = ["PRECISIONS", "SynthesisTrainer", "ConstantThenLinear"]
+__all__ = ["PRECISIONS", "ConstantThenLinear", "SynthesisTrainer"]

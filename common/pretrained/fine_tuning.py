@@ -17,7 +17,7 @@ from common.running_config import change
 logger = logging.getLogger(__name__)
 
 
-class Start:
+class FineTuning:
     """Handler that loads the pretrained weights into the network of a new run; a resumed run keeps its own.
 
     Create it before the network, so that it can set the settings that the weights need, such as the network's size.

@@ -16,7 +16,7 @@ from torch import nn
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import InputCheck, Start, fall_back, origin, read_info
+from common.pretrained import FineTuning, InputCheck, fall_back, origin, read_info
 from common.pretrained.__main__ import main
 from common.pretrained.export import export
 from common.pretrained.input_check import features, limits, out_of_distribution
@@ -183,7 +183,7 @@ def engine(network, iteration=0):
 def test_training_starts_from_the_weights(shipped):
     network = nn.Linear(4, 1)
     trainer, loaded = engine(network)
-    Start(str(shipped), pretrained=True)(trainer)
+    FineTuning(str(shipped), pretrained=True)(trainer)
     torch.testing.assert_close(network.weight, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), rtol=0, atol=2e-4)
     assert len(loaded) == 1, "the moving average has them too"
 
@@ -191,24 +191,24 @@ def test_training_starts_from_the_weights(shipped):
 def test_a_resumed_run_keeps_its_own_weights(shipped):
     network = nn.Linear(4, 1)
     before = network.weight.clone()
-    Start(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
+    FineTuning(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
     assert torch.equal(network.weight, before)
 
 
 def test_another_network_is_refused(shipped):
     with pytest.raises(CheckpointError, match=r"weight: has shape \(1, 5\), but got \(1, 4\)"):
-        Start(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
+        FineTuning(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    Start(str(bundle))
+    FineTuning(str(bundle))
     with pytest.raises(CheckpointError, match=r"pretrained.pt: exists, but got no such file"):
-        Start(str(bundle), pretrained=True)
+        FineTuning(str(bundle), pretrained=True)
 
 
 def test_frozen_weights_are_those_named(shipped):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-    Start(str(shipped), frozen=["0."])(engine(network)[0])
+    FineTuning(str(shipped), frozen=["0."])(engine(network)[0])
     assert [weight.requires_grad for weight in network.parameters()] == [False, False, True, True]
 
 
@@ -222,7 +222,7 @@ def test_frozen_weights_are_those_named(shipped):
 def test_wrong_names_of_frozen_weights(shipped, frozen, message):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     with pytest.raises(ConfigError, match=message):
-        Start(str(shipped), frozen=frozen)(engine(network)[0])
+        FineTuning(str(shipped), frozen=frozen)(engine(network)[0])
 
 
 # ---- inputs unlike the simulation -----------------------------------------------------------------------------------
