@@ -86,7 +86,7 @@ def _shipped_configs(folder: Path) -> dict[str, list[Any]]:
     for config in configs:
         for key, value in config.items():
             shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
-    top = set(shipped)
+    top = {key for config in configs if "bundle_root" in config for key in config}  # overlays may use short names
     for config in configs:
         for name, places in short_names(config).items():
             if name not in top:

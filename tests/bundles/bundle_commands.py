@@ -17,7 +17,7 @@ from forked_commands import ForkedCommand
 from monai.bundle import ConfigParser
 
 from common.errors import UserError
-from common.running_config import read_config
+from common.running_config import read_config, short_names
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -163,9 +163,11 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration that are numbers, flags or texts, neither references nor components."""
+    """The settings of a configuration that are numbers, flags or texts, at its top or by a short name."""
+    inside = {name: places for name, places in short_names(config).items() if len(places) == 1 and name not in config}
+    named = {**config, **{name: places[0][1][name] for name, places in inside.items()}}
     return {
         key: value
-        for key, value in config.items()
+        for key, value in named.items()
         if isinstance(value, int | float | str) and str(value)[:1] not in ("$", "@", "%", "")
     }

@@ -51,7 +51,7 @@ def data(tiny_data, tmp_path):
 @pytest.fixture
 def files(bundle, data):
     """Source and target of the last case, each one file: a pair even where training is unpaired."""
-    settings = bundle.raw("train")
+    settings = bundle.raw("train")["data"]
     last = sorted(path for path in data.iterdir() if path.is_dir())[-1]
     return last / f"{settings['source'].split(',')[0]}.nii.gz", last / f"{settings['target']}.nii.gz"
 
@@ -71,8 +71,8 @@ def change(path, edit):
 
 
 def test_each_setting_misspelt_is_named_rightly(bundle):
-    settings = bundle.raw("train")
-    long = [name for name in plain_settings(settings) if len(name) > 5]
+    settings = plain_settings(bundle.raw("train"))
+    long = [name for name in settings if len(name) > 5]
     assert len(long) > 10
     for name in long:
         typo = name[:-2] + name[-1]
@@ -192,7 +192,7 @@ def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_pat
 
 @pytest.mark.translation
 def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
-    source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
+    source = f"{bundle.raw('train')['data']['source'].split(',')[0]}.nii.gz"
     first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
     whole = (first / source).read_bytes()
     (first / source).write_bytes(whole[: len(whole) // 2])
