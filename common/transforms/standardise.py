@@ -22,8 +22,8 @@ class StandardiseHeadd(MapTransform):
     """Normalise to mean 0 and standard deviation 1 over the head, without clipping.
 
     The head is computed from the first channel of the source, both in training and inference: the largest region above
-    the mean of the volume, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and standard deviation of
-    the first channel, and the head as ``mask`` if the case has none.
+    the mean of the volume, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and standard deviation
+    of the first channel, and the head as ``mask`` if the case has none.
 
     Args:
         keys: volumes (C, X, Y, Z), oriented RAS; each channel is normalised separately.
