@@ -52,9 +52,11 @@ test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle abo
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 types: $(READY)
-	$(VENV)/bin/mypy common bundles/*/*/*.py tools
+	$(VENV)/bin/mypy --strict common
+	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools
 
 clean:
 	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data

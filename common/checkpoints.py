@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,13 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file, by which reports and headers identify weights."""
+    """Hexadecimal SHA-256 of a file, by which reports and headers identify weights; a file is hashed once a process."""
+    state = os.stat(path)
+    return _sha256(str(path), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: str, size: int, changed: int) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(HASH_BLOCK):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.losses import AdversarialLoss, l1
 from common.methods.base import Batch, GanMethod, Losses
 from common.seeds import derive
@@ -82,9 +82,9 @@ def scalars(*pairs: tuple[float, float]) -> Pairs:
 
 def train(
     method: GanMethod, data: Iterable, epochs: int = 1, optimizer: Callable = SGD, **settings: Any
-) -> AdversarialTrainer:
+) -> SynthesisTrainer:
     """Run to the end."""
-    trainer = AdversarialTrainer(CPU, epochs, data, method, optimizer, **settings)
+    trainer = SynthesisTrainer(CPU, epochs, data, method, optimizer, **settings)
     trainer.run()
     return trainer
 
@@ -93,7 +93,7 @@ def on(event: Any, action: Callable) -> Any:
     """A handler that calls ``action(engine)`` at an event."""
 
     class Handler:
-        def attach(self, engine: AdversarialTrainer) -> None:
+        def attach(self, engine: SynthesisTrainer) -> None:
             engine.add_event_handler(event, action)
 
     return Handler()

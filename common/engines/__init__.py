@@ -2,6 +2,6 @@
 
 from common.engines.precision import PRECISIONS
 from common.engines.schedules import ConstantThenLinear
-from common.engines.trainer import AdversarialTrainer
+from common.engines.trainer import SynthesisTrainer
 
-__all__ = ["PRECISIONS", "AdversarialTrainer", "ConstantThenLinear"]
+__all__ = ["PRECISIONS", "ConstantThenLinear", "SynthesisTrainer"]

@@ -11,13 +11,13 @@ from torch.optim import Optimizer
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
-    from common.engines.trainer import AdversarialTrainer
+    from common.engines.trainer import SynthesisTrainer
 
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
 """Options of an optimiser that set how its updates are computed, not their values; they depend on the machine."""
 
 
-def state_of(trainer: AdversarialTrainer) -> dict[str, Any]:
+def state_of(trainer: SynthesisTrainer) -> dict[str, Any]:
     """The state that a resumed run needs: tensors, numbers and strings only."""
     return {
         "iteration": trainer.state.iteration,
@@ -32,7 +32,7 @@ def state_of(trainer: AdversarialTrainer) -> dict[str, Any]:
     }
 
 
-def restore(trainer: AdversarialTrainer, saved: Mapping[str, Any]) -> None:
+def restore(trainer: SynthesisTrainer, saved: Mapping[str, Any]) -> None:
     """Restore what :func:`state_of` returned, in the middle of an epoch too.
 
     Raises:

@@ -36,7 +36,7 @@ WITHIN_A_STEP = (
 """Events that a step replayed as a CUDA graph cannot fire."""
 
 
-class AdversarialTrainer(SupervisedTrainer):
+class SynthesisTrainer(SupervisedTrainer):
     """Train a :class:`~common.methods.base.GanMethod`: forward of the generators, then discriminators, then generators.
 
     ``state.output`` holds IMAGE, LABEL, PRED, LOSS (the generators' weighted sum) and every named loss, detached; after
@@ -127,8 +127,8 @@ class AdversarialTrainer(SupervisedTrainer):
         self.grad_scaler = self.step.scaler
         self.run_step: GanStep | GraphedStep = self.step
         devices.broadcast([*method.parameters(), *method.buffers()])
-        self.add_event_handler(Events.EPOCH_STARTED, AdversarialTrainer._start_epoch)
-        self.add_event_handler(Events.EPOCH_COMPLETED, AdversarialTrainer._complete_epoch)
+        self.add_event_handler(Events.EPOCH_STARTED, SynthesisTrainer._start_epoch)
+        self.add_event_handler(Events.EPOCH_COMPLETED, SynthesisTrainer._complete_epoch)
         self._register_handlers(train_handlers or [])
         if self.acceleration.cuda_graph:
             self._record_steps()

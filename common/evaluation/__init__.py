@@ -1,4 +1,4 @@
-"""Evaluation on held-out cases: the model, its trained variants and copying the input, in one table and one report."""
+"""Evaluation on held-out cases: the model, its trained variants and the copied input, in one table and report."""
 
 from common.evaluation.evaluation import Evaluation
 

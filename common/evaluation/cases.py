@@ -1,4 +1,4 @@
-"""A held-out case on its own grid, as it is scored."""
+"""Held-out cases on their own grid, and the linear fit of the copied input."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from common.io import VolumeReader
 from common.transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)
-"""The files that a case may have; of several channels the first is its source."""
+"""Files of a case; the first of several channels is its source."""
 
 
 @dataclass
 class Case:
-    """Source, truth (None where there is none), mask and regions (X, Y, Z), and the RAS affine of them all."""
+    """Source, truth (None if there is none), mask and regions (X, Y, Z), and their common RAS affine."""
 
     item: Item
     source: np.ndarray
@@ -38,7 +38,7 @@ class Case:
         return str(self.item["case"])
 
     def volumes(self) -> dict[str, np.ndarray]:
-        """What the case has, by the names of the metrics' arguments."""
+        """Volumes of the case, by the names of the metrics' arguments."""
         known = {"source": self.source, "truth": self.truth, "mask": self.mask, **self.regions}
         return {name: volume for name, volume in known.items() if volume is not None}
 

@@ -1,4 +1,4 @@
-"""The evaluation of a bundle: every method on every held-out case."""
+"""Evaluation of a bundle: every method on every held-out case."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 COPY = "copy_input"
 MODEL = "model"
 VARIANT_PANELS = 3
-"""Cases of which the report shows what the variants made, beside the model."""
+"""Number of cases of which the report shows the variants next to the model."""
 
 
 @dataclass
 class Evaluation:
-    """Score every method on the test cases, each on the source's own grid and in the target's unit.
+    """Evaluation of every method on the test cases, on the source's own grid and in the target's unit.
 
     Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and ``copy_input``, the
-    source's first channel, where units differ through one line fitted on the training cases inside their masks.
+    source's first channel, rescaled by a line fitted to the training cases inside their masks if units differ.
 
     Args:
         cases: items by section, as :func:`common.data.cases.training_cases` gives them.
@@ -49,17 +49,17 @@ class Evaluation:
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
         metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), by these
-            names -> dictionary of numbers. One whose required arguments a case lacks is left out for it.
-        maps: functions of the same volumes, all passed by name, -> masks (X, Y, Z) that panels show, by their titles.
+            names -> dictionary of numbers. A metric is skipped for cases that lack its required arguments.
+        maps: functions of the same volumes by name -> masks (X, Y, Z) shown in the panels, by their titles.
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
-        value_range: that the metrics clip to.
-        window: shown in the report's panels.
-        mask_description: what the mask is.
+        value_range: range that the metrics clip to.
+        window: window of the report's panels.
+        mask_description: description of the mask.
         head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
-        fit_copy: whether ``copy_input`` is fitted (units differ) or the source as it is.
-        show_residual: whether panels show the prediction minus the source too.
+        fit_copy: whether ``copy_input`` is fitted (units differ) or the unchanged source.
+        show_residual: whether panels also show the prediction minus the source.
         section: which cases; ``test``.
         panel_cases: how many cases the report shows pictures of, of the first few the variants' too. Their volumes are
             held in memory until it is written.
@@ -69,9 +69,9 @@ class Evaluation:
 
     cases: Mapping[str, Sequence[Item]]
     network: nn.Module
-    preprocessing: Callable
-    inferer: Callable
-    postprocessing: Callable
+    preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
+    inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]]
     device: torch.device
     output_dir: str
     metrics: Sequence[Callable[..., dict[str, float]]]
@@ -95,8 +95,8 @@ class Evaluation:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
 
         Raises:
-            DataError: where there are no cases to evaluate, or a prediction lost its grid.
-            CheckpointError: where there is no trained model, or weights do not fit.
+            DataError: there are no cases to evaluate, or a prediction is not on the source's grid.
+            CheckpointError: there is no trained model, or weights do not fit.
         """
         items = self.cases[self.section]
         if not items:
@@ -125,7 +125,7 @@ class Evaluation:
         return summary
 
     def _methods(self) -> dict[str, EvaluatedMethod]:
-        """The trained networks by name, ``model`` first."""
+        """Trained networks by name, ``model`` first."""
         root = Path(self.output_dir)
         methods = {MODEL: EvaluatedMethod(self.network, self.preprocessing, self.inferer, self.postprocessing)}
         methods[MODEL].load(root / "models" / checkpoints.WEIGHTS_NAME, self.device)
@@ -153,7 +153,7 @@ class Evaluation:
                 scores |= metric(**{each.name: volumes[each.name] for each in wanted if each.name in volumes})
         return scores
 
-    def _report(self, summary: dict, panels: list[Panel], slope: float, intercept: float) -> Report:
+    def _report(self, summary: dict[str, Any], panels: list[Panel], slope: float, intercept: float) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
         fitted = f"{slope:.4g} x source {intercept:+.4g} {self.unit}, fitted on the training cases in the mask"
@@ -179,7 +179,7 @@ class Evaluation:
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among a configuration: values, not components."""
+    """Settings of a configuration: values, not components."""
     return {
         key: value
         for key, value in config.items()

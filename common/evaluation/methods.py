@@ -1,4 +1,4 @@
-"""What synthesises: the trained model and its variants, each with the steps it was trained with."""
+"""Evaluated methods: the trained model and its variants, each with the processing it was trained with."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
-from monai.data import decollate_batch, list_data_collate
+from monai.bundle.config_parser import ConfigParser
+from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
 from common import checkpoints
@@ -21,17 +21,17 @@ from common.handlers import RUN_NAME
 from common.running_config import running_config
 
 RESTORE = "restore"
-"""The setting of ``evaluate.yaml`` that holds the postprocessing, built anew for each variant's preprocessing."""
+"""The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
 
 
 @dataclass
 class EvaluatedMethod:
-    """A network with the steps before and after it; ``postprocessing`` restores grid and unit."""
+    """Network with its preprocessing, inferer and postprocessing, which restores grid and unit."""
 
     network: nn.Module
-    preprocessing: Callable
-    inferer: Callable
-    postprocessing: Callable
+    preprocessing: Callable[[dict[str, Any]], dict[str, Any]]
+    inferer: Callable[[torch.Tensor, nn.Module], torch.Tensor]
+    postprocessing: Callable[[dict[str, Any]], dict[str, Any]]
 
     def load(self, weights: Path, device: torch.device) -> None:
         """Load weights strictly, move to the device, switch to inference."""
@@ -39,10 +39,10 @@ class EvaluatedMethod:
         self.network.to(device).eval()
 
     def predict(self, case: Case, device: torch.device) -> np.ndarray:
-        """The synthetic volume (X, Y, Z) on the case's grid, in the target's unit; the truth is not shown to it.
+        """Synthetic volume (X, Y, Z) on the case's grid, in the target's unit, computed from the source only.
 
         Raises:
-            DataError: where the prediction lost the source's grid.
+            DataError: the prediction is not on the source's grid.
         """
         data = self.preprocessing({key: case.item[key] for key in ("case", "image")})
         batch = list_data_collate([data])
@@ -56,31 +56,37 @@ class EvaluatedMethod:
 
 
 def variants(output_dir: Path) -> dict[str, Path]:
-    """The weights of every trained variant under ``variants/``, by its name."""
+    """Weights of every trained variant under ``variants/``, by its name."""
     return {
         path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
     }
 
 
 def variant_config(weights: Path) -> dict[str, Any]:
-    """The configuration that a variant was trained with.
+    """Configuration that a variant was trained with.
 
     Raises:
-        CheckpointError: where it is not beside the weights.
+        CheckpointError: it is not next to the weights.
     """
     run = weights.parents[1] / RUN_NAME
     if not run.is_file():
         remedy = "restore it, or remove the variant's folder"
         raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
-    return json.loads(run.read_text())["config"]
+    config: dict[str, Any] = json.loads(run.read_text())["config"]
+    return config
 
 
 def variant(weights: Path) -> EvaluatedMethod:
-    """A variant as it was trained: its own network, preprocessing and stitching.
+    """Method of a variant: its own network, preprocessing and inferer.
 
     Raises:
-        CheckpointError: where its settings are not beside it.
+        CheckpointError: its configuration is missing, or names components that this version does not have.
     """
     parser = ConfigParser({RESTORE: running_config().get(RESTORE), **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
-    return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
+    try:
+        return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
+    except (RuntimeError, KeyError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
+        rule, remedy = "can be built by this version", "train the variant again, or remove its folder"
+        name = f"{weights.parents[1] / RUN_NAME}: variant of an earlier run"
+        raise CheckpointError(name, rule, f"{type(error).__name__}: {error}"[:200], remedy) from error

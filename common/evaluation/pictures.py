@@ -1,4 +1,4 @@
-"""What the report shows of a case: source, prediction and truth in one orientation."""
+"""Report panels of a case: source, prediction and truth in one orientation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from common.report import ExtraImage, Panel
 
 @dataclass
 class Pictures:
-    """Panels of cases with the units and the window of an evaluation.
+    """Factory of report panels with the units and the window of an evaluation.
 
     Args:
         unit: of the target.
-        source_unit: of the source; where it is the target's, the source is shown in the same window.
+        source_unit: of the source; if it is the target's, the source is shown in the same window.
         window: shown, (low, high) in the target's unit.
-        show_residual: whether to show the prediction minus the source too.
+        show_residual: whether to also show the prediction minus the source.
         maps: further maps of a prediction, see :class:`common.evaluation.Evaluation`.
     """
 
@@ -31,13 +31,14 @@ class Pictures:
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
 
     def panel(self, case: Case, method: str, prediction: np.ndarray) -> Panel:
-        """A case and what a method made of it, (X, Y, Z), turned to RAS."""
+        """Panel of a case with a method's prediction (X, Y, Z), reoriented to RAS."""
         to_ras = nib.orientations.io_orientation(case.affine)
 
         def turned(volume: np.ndarray) -> np.ndarray:
-            return nib.orientations.apply_orientation(volume, to_ras)
+            oriented: np.ndarray = nib.orientations.apply_orientation(volume, to_ras)
+            return oriented
 
-        spacing = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])]
+        x, y, z = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])].tolist()
         window = (self.window[0], self.window[1])
         extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
         extras += [
@@ -53,7 +54,7 @@ class Pictures:
             truth=turned(case.truth) if case.truth is not None else None,
             mask=turned(case.mask.astype(np.uint8)),
             extras=extras,
-            spacing=tuple(float(size) for size in spacing),  # type: ignore[arg-type]
+            spacing=(x, y, z),
             source_unit=self.source_unit,
             source_window=window if self.source_unit == self.unit else None,
             unit=self.unit,

@@ -6,7 +6,7 @@ from ignite.engine import Events
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from common.engines.trainer import AdversarialTrainer
+from common.engines.trainer import SynthesisTrainer
 
 
 class EpochStatistics:
@@ -17,17 +17,17 @@ class EpochStatistics:
     further pass over the data: it is taken during training, at whose end the weights hardly change within an epoch.
     """
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``."""
         engine.add_event_handler(Events.STARTED, self.gather)
         engine.add_event_handler(Events.EPOCH_STARTED, self.forget)
 
-    def gather(self, engine: AdversarialTrainer) -> None:
+    def gather(self, engine: SynthesisTrainer) -> None:
         """Give all batches the same weight from now on."""
         for layer in _layers(engine.method.deployed):
             layer.momentum = None
 
-    def forget(self, engine: AdversarialTrainer) -> None:
+    def forget(self, engine: SynthesisTrainer) -> None:
         """Reset the statistics at the start of an epoch, but not in the middle of a resumed one."""
         if engine.state.iteration % engine.state.epoch_length == 0:
             for layer in _layers(engine.method.deployed):

@@ -11,7 +11,7 @@ from monai.utils import CommonKeys
 from tqdm import tqdm
 
 from common import devices
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 
 
 class Progress:
@@ -27,7 +27,7 @@ class Progress:
         self.tensorboard = tensorboard
         self._bar = tqdm(disable=True)
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``, on the first process only."""
         if devices.rank() == 0:
             engine.add_event_handler(Events.EPOCH_STARTED, self._open)
@@ -37,7 +37,7 @@ class Progress:
                 events = str(Path(self.run_dir, "events"))
                 TensorBoardStatsHandler(log_dir=events, output_transform=itemgetter(CommonKeys.LOSS)).attach(engine)
 
-    def _open(self, engine: AdversarialTrainer) -> None:
+    def _open(self, engine: SynthesisTrainer) -> None:
         state = engine.state
         done = state.iteration - (state.epoch - 1) * state.epoch_length
         title = f"epoch {state.epoch}/{state.max_epochs}"

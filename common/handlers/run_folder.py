@@ -18,7 +18,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 
 from common import checkpoints, devices
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, OutputError
 from common.files import remove_unfinished, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
@@ -59,7 +59,7 @@ class RunFolder:
         self.saver = AsyncSaver()
         self._rows: list[dict[str, Any]] = []
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine`` from its start to its end."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.exit_on_signal)
@@ -69,7 +69,7 @@ class RunFolder:
 
     # ---- start --------------------------------------------------------------------------------------------------
 
-    def start(self, engine: AdversarialTrainer) -> None:
+    def start(self, engine: SynthesisTrainer) -> None:
         """Lock the folder, move or resume the run that it holds, and record termination signals."""
         last = self.models / checkpoints.RESUME_NAME
         if self.resume and not last.is_file():
@@ -110,7 +110,7 @@ class RunFolder:
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
         write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
 
-    def _restore(self, engine: AdversarialTrainer, last: Path) -> None:
+    def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
         saved = checkpoints.load(last)
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
             found = f"a file without {', '.join(missing)}"
@@ -123,7 +123,7 @@ class RunFolder:
 
     # ---- while training -----------------------------------------------------------------------------------------
 
-    def complete_epoch(self, engine: AdversarialTrainer) -> None:
+    def complete_epoch(self, engine: SynthesisTrainer) -> None:
         """Log the epoch and save the checkpoint, then exit if a signal was received."""
         row = {"epoch": engine.state.epoch, **engine.state.metrics}
         if self.validator.state.metrics and self.validator.state.epoch == engine.state.epoch:
@@ -136,7 +136,7 @@ class RunFolder:
             self._save(engine)
         self._exit_if_signalled(engine)
 
-    def keep_best(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
+    def keep_best(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
         """Write ``model.pt`` after a validation that was the best so far."""
         state = validator.state
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
@@ -149,13 +149,13 @@ class RunFolder:
         """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
         return bool(len(cast(Sized, self.validator.data_loader)))
 
-    def _save_weights(self, engine: AdversarialTrainer) -> None:
+    def _save_weights(self, engine: SynthesisTrainer) -> None:
         with engine.deployed_weights():
             for name, network in engine.method.kept().items():
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
                 checkpoints.save(weights, self.models / f"{name}.pt")
 
-    def exit_on_signal(self, engine: AdversarialTrainer) -> None:
+    def exit_on_signal(self, engine: SynthesisTrainer) -> None:
         """Save and exit within an epoch after a signal; one in its last step is handled when the epoch is complete."""
         done = engine.state.iteration % engine.state.epoch_length
         if self.signals.received is not None and done and done % engine.accumulation_steps == 0:
@@ -164,7 +164,7 @@ class RunFolder:
                 self._save(engine)
             self._exit_if_signalled(engine)
 
-    def _exit_if_signalled(self, engine: AdversarialTrainer) -> None:
+    def _exit_if_signalled(self, engine: SynthesisTrainer) -> None:
         if (number := self.signals.received) is not None:
             self.saver.settle()
             name = signal.Signals(number).name
@@ -172,7 +172,7 @@ class RunFolder:
             self.release()
             raise SystemExit(128 + number)
 
-    def _save(self, engine: AdversarialTrainer) -> None:
+    def _save(self, engine: SynthesisTrainer) -> None:
         state = self.validator.state
         content = {
             "trainer": engine.state_to_save(),
@@ -195,7 +195,7 @@ class RunFolder:
 
     # ---- end ----------------------------------------------------------------------------------------------------
 
-    def complete(self, engine: AdversarialTrainer) -> None:
+    def complete(self, engine: SynthesisTrainer) -> None:
         """Wait for the last checkpoint, then restore the signal handlers and release the lock."""
         try:
             self.saver.settle()
@@ -207,7 +207,7 @@ class RunFolder:
         self.signals.restore()
         self.lock.release()
 
-    def fail(self, engine: AdversarialTrainer, error: BaseException) -> None:
+    def fail(self, engine: SynthesisTrainer, error: BaseException) -> None:
         """Release the folder and raise the error again."""
         try:
             self.saver.settle()

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from common import checkpoints, devices
 from common.data.datasets.patches import VolumePatchDataset
-from common.engines.trainer import AdversarialTrainer
+from common.engines.trainer import SynthesisTrainer
 from common.errors import ConfigError
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
@@ -48,7 +48,7 @@ class Stages:
         self.epochs = epochs
         self._stitched = 0
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``.
 
         Raises:
@@ -62,7 +62,7 @@ class Stages:
         engine.add_event_handler(Events.EPOCH_STARTED, self.start_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
 
-    def start_epoch(self, engine: AdversarialTrainer) -> None:
+    def start_epoch(self, engine: SynthesisTrainer) -> None:
         """Enter the stage that this epoch belongs to.
 
         Raises:
@@ -98,11 +98,11 @@ class Stages:
         kept = {name: value for name, value in best.items() if not name.startswith((*later, "in_use"))}
         return {**cascade.state_dict(), **kept}
 
-    def complete_epoch(self, engine: AdversarialTrainer) -> None:
+    def complete_epoch(self, engine: SynthesisTrainer) -> None:
         """Log the stage with the losses."""
         engine.state.metrics["stage"] = self._method(engine).stage + 1
 
-    def _stitch(self, engine: AdversarialTrainer) -> None:
+    def _stitch(self, engine: SynthesisTrainer) -> None:
         """Give the dataset the output of the stages in use on every whole volume."""
         device: Any = engine.state.device
         network = self._method(engine).cascade.eval()
@@ -112,6 +112,6 @@ class Stages:
             self.dataset.set_context([self.inferer(image, network)[0].cpu() for image in images])
 
     @staticmethod
-    def _method(engine: AdversarialTrainer) -> StagedMethod:
+    def _method(engine: SynthesisTrainer) -> StagedMethod:
         assert isinstance(engine.method, StagedMethod)
         return engine.method

@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
-from common.engines.trainer import AdversarialTrainer
+from common.engines.trainer import SynthesisTrainer
 
 
 class Validation(ValidationHandler):
@@ -38,5 +38,5 @@ class Validation(ValidationHandler):
 
     def __call__(self, engine: Engine) -> None:
         """Validate now, without compilation, since whole volumes have many shapes."""
-        with cast(AdversarialTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
+        with cast(SynthesisTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
             super().__call__(engine)

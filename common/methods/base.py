@@ -14,7 +14,7 @@ Losses = dict[str, Tensor]
 class GanMethod(nn.Module):
     """All networks of a method and its three functions: generation and the losses of both kinds of networks.
 
-    Order of updates, precision, freezing and bookkeeping are the tasks of :class:`common.engines.AdversarialTrainer`.
+    Order of updates, precision, freezing and bookkeeping are the tasks of :class:`common.engines.SynthesisTrainer`.
 
     Args:
         generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.

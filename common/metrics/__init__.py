@@ -1,4 +1,4 @@
-"""Measures of a synthetic volume against the real one inside a mask, on float64 arrays (X, Y, Z)."""
+"""Image quality metrics inside a mask, on float64 arrays (X, Y, Z): MAE, PSNR, SSIM, HFEN, tissue errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def nie_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, 
 def score(
     pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE
 ) -> dict[str, float]:
-    """Return the measures every table shows: mae, mse, psnr, ssim, ms_ssim, hfen and sharpness.
+    """Return the metrics of every table: mae, mse, psnr, ssim, ms_ssim, hfen and sharpness.
 
     Args:
         pred: synthetic volume (X, Y, Z).

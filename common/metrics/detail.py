@@ -1,4 +1,4 @@
-"""What pixel errors miss: sharpness, high-frequency error and intensity jumps between slices, inside a mask."""
+"""Metrics of detail inside a mask: sharpness, high-frequency error norm, intensity jumps between slices."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ HFEN_SIGMA = 1.5
 def sharpness(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     """Mean gradient magnitude of the prediction over that of the truth inside the mask.
 
-    Ideal 1; below it the prediction is blurred, above it texture is invented. Gradients are central differences per
-    voxel; the edge of the mask is treated like the edge of the volume (one-sided difference), so no background counts
-    and a constant offset costs nothing. A truth flat inside the mask gives nan.
+    Ideal 1; below 1 the prediction is blurred, above 1 it has too much texture. Gradients are central differences per
+    voxel; the edge of the mask is treated like the edge of the volume (one-sided difference), so that the background
+    and a constant offset have no effect. A truth that is constant inside the mask gives nan.
 
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes`.
     """
@@ -29,9 +29,8 @@ def sharpness(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
 def hfen(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     """High-frequency error norm inside the mask: ||LoG(pred) - LoG(truth)|| / ||LoG(truth)||, ideal 0.
 
-    LoG is the Laplacian of Gaussian with ``HFEN_SIGMA`` voxels. It reaches over the edge of the mask, where the
-    prediction is taken to equal the truth, so that no error of the background counts. A truth without high
-    frequencies inside the mask gives nan.
+    LoG is the Laplacian of Gaussian with ``HFEN_SIGMA`` voxels. Outside the mask the prediction is assumed to equal the
+    truth, so that errors of the background have no effect. A truth without high frequencies inside the mask gives nan.
 
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes`. Source: Ravishankar and Bresler 2011.
     """
@@ -41,11 +40,11 @@ def hfen(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
 
 
 def slice_jumps(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, axis: int = 2) -> float:
-    """Intensity jumps from slice to slice of the prediction over those of the truth, along ``axis``.
+    """Intensity jumps between slices of the prediction relative to those of the truth, along ``axis``.
 
-    A jump is the absolute difference of the mean intensities inside the mask of two neighbouring slices that both have
-    mask; the measure is the ratio of the mean jumps. Ideal 1; a network that works slice by slice gives more. Fewer
-    than two neighbouring slices, or a truth without jumps, gives nan.
+    A jump is the absolute difference of the mean intensities inside the mask of two neighbouring slices that both
+    contain mask; the metric is the ratio of the mean jumps. Ideal 1; slice-wise networks give more. Fewer than two
+    neighbouring slices, or a truth without jumps, gives nan.
 
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes`; also
         ConfigError: the volumes have no such ``axis``.
@@ -61,13 +60,13 @@ def slice_jumps(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, axis: int = 
 
     def mean_jump(volume: Volume) -> float:
         means = np.where(inside, volume, 0.0).sum(axis=across) / np.maximum(voxels, 1)
-        return np.abs(np.diff(means))[pairs].mean()
+        return float(np.abs(np.diff(means))[pairs].mean())
 
     return _ratio(mean_jump(pred), mean_jump(truth))
 
 
 def _gradient_magnitude(volume: Volume, inside: Mask) -> Volume:
-    """Length of the gradient per voxel inside the mask, from differences between voxels of the mask alone."""
+    """Length of the gradient per voxel inside the mask, from differences between voxels of the mask only."""
     squares = np.zeros_like(volume)
     for axis in range(volume.ndim):
         lower = (slice(None),) * axis + (slice(None, -1),)

@@ -59,9 +59,11 @@ class MaskedMetric(Metric):
         if self._output_transform is not _as_it_is:
             super().iteration_completed(engine)
             return
-        pairs = zip(engine.state.output, engine.state.batch, strict=True)  # type: ignore[arg-type]
+        outputs: Any = engine.state.output
+        batch: Any = engine.state.batch
+        pairs = zip(outputs, batch, strict=True)
         cases = [(output["pred"], output["label"], item["mask"]) for output, item in pairs]
-        self.update(tuple(zip(*cases, strict=True)))  # type: ignore[arg-type]
+        self.update(tuple(zip(*cases, strict=True)))
 
     @reinit__is_reduced
     def reset(self) -> None:
@@ -104,4 +106,5 @@ def _single_channel(volume: torch.Tensor) -> np.ndarray:
     """Return the array (X, Y, Z) of a tensor (1, X, Y, Z), whatever its device and precision."""
     if volume.shape[0] != 1:
         raise DataError("volume", "must have one channel, first", tuple(volume.shape), "select the channel to score")
-    return volume.detach().cpu().double().numpy()[0]
+    array: np.ndarray = volume.detach().cpu().double().numpy()[0]
+    return array

@@ -1,4 +1,4 @@
-"""Errors of a synthetic volume inside a mask: MAE, MSE and two kinds of PSNR; the background is never averaged in."""
+"""Masked MAE, MSE, PSNR and Dice, and the checks of their inputs; the background has no effect."""
 
 from __future__ import annotations
 
@@ -32,11 +32,22 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
             raise DataError(name, f"must have the shape {shape} of the truth", volume.shape, "resample it to that grid")
         bad = volume.size - np.count_nonzero(np.isfinite(volume))
         if bad:
-            raise DataError(name, "must be finite everywhere", f"{bad} NaN or infinite voxels", "fill or mend them")
+            raise DataError(name, "must be finite everywhere", f"{bad} NaN or infinite voxels", "fill or fix them")
     inside = volumes["mask"] > 0
     if not inside.any():
         raise DataError("mask", "must have a voxel above 0", "an empty mask", "pass the mask of the body or the brain")
     return volumes["prediction"].astype(np.float64), volumes["truth"].astype(np.float64), inside
+
+
+def mean_or_nan(values: Volume) -> float:
+    """Mean of values of any shape; nan if there are none."""
+    return float(values.mean()) if values.size else float("nan")
+
+
+def dice(predicted: Mask, real: Mask) -> float:
+    """Dice overlap in [0, 1] of two boolean arrays of one shape; nan where both are empty (Dice 1945)."""
+    total = predicted.sum() + real.sum()
+    return float(2 * (predicted & real).sum() / total) if total else float("nan")
 
 
 def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
@@ -86,9 +97,9 @@ def psnr_nie(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     """Peak signal to noise ratio of Nie et al. 2017 in dB inside the mask: 20 log10(peak / RMSE), infinite where the
     RMSE is 0; the peak is the larger maximum of prediction and truth inside the mask.
 
-    Nothing is clipped, and no range is asked: the peak is a value of the data, so that the number depends on where
-    their zero lies. It compares runs on data of one normalisation (published: z-scores, [0, 1] or HU shifted to start
-    at 0), never with :func:`psnr`. A peak that is not above 0 gives nan.
+    Nothing is clipped and no value range is used: the peak is a value of the data, so that the metric depends on their
+    zero. It is comparable between runs on data of one normalisation (published: z-scores, [0, 1] or HU shifted to
+    start at 0), but not with :func:`psnr`. A peak that is not above 0 gives nan.
 
     Args and Raises: see :func:`checked_volumes`.
     """

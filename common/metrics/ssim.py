@@ -1,4 +1,4 @@
-"""Structural similarity inside a mask, on one scale (SSIM) and on five (MS-SSIM), to the digit of SynthRAD."""
+"""Masked structural similarity, on one scale (SSIM) and five (MS-SSIM), with the exact values of SynthRAD."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
-from common.metrics.masked import CT_RANGE, Mask, Volume, checked_range, checked_volumes
+from common.metrics.masked import CT_RANGE, Mask, Volume, checked_range, checked_volumes, mean_or_nan
 
 WINDOW = 7
 """Side of the uniform window in voxels; the outermost ``WINDOW // 2`` voxels of the volume are not scored."""
@@ -18,7 +18,7 @@ LEVEL_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponent of each level, finest first (Wang et al. 2003)."""
 
 SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(LEVEL_WEIGHTS) - 1) + 1
-"""Side (97) that still fills one window after the halvings; MS-SSIM pads smaller sides up to it."""
+"""Smallest side (97) that fills one window after all halvings; MS-SSIM pads smaller sides to it."""
 
 
 def ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE) -> float:
@@ -41,7 +41,7 @@ def ms_ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tup
 
     Luminance, contrast and structure are clipped at 0 and all three raised to the level's exponent at every level; the
     level's mean inside the mask is clipped at 0, and the score is the product of the levels. Sides under 97 voxels are
-    padded with their edge values. A mask so small that a coarse level has none of it gives nan.
+    padded with their edge values. A mask that is empty on a coarse level gives nan.
 
     Args and Raises: see :func:`~common.metrics.masked.checked_volumes` and
         :func:`~common.metrics.masked.checked_range`. Source: Wang et al. 2003; SynthRAD2025 image metrics.
@@ -72,13 +72,14 @@ def _prepared(
 def _similarities(pred: Volume, truth: Volume, width: float) -> tuple[Volume, Volume, Volume]:
     """Maps of luminance, contrast and structure similarity (Wang et al. 2004, eq. 6, 9 and 10)."""
     c1, c2 = (K1 * width) ** 2, (K2 * width) ** 2
-    count = WINDOW**pred.ndim
+    count: int = WINDOW**pred.ndim
     mean_p, mean_t = uniform_filter(pred, WINDOW), uniform_filter(truth, WINDOW)
 
     def covariance(a: Volume, b: Volume, mean_a: Volume, mean_b: Volume) -> Volume:
-        return (uniform_filter(a * b, WINDOW) - mean_a * mean_b) * (count / (count - 1))
+        mean_ab: Volume = uniform_filter(a * b, WINDOW)
+        return (mean_ab - mean_a * mean_b) * (count / (count - 1))
 
-    # Rounding can leave the variance of a flat window just below 0, where it has no root.
+    # Rounding can make the variance of a constant window slightly negative.
     var_p = np.maximum(covariance(pred, pred, mean_p, mean_p), 0)
     var_t = np.maximum(covariance(truth, truth, mean_t, mean_t), 0)
     both = np.sqrt(var_p * var_t)
@@ -89,10 +90,9 @@ def _similarities(pred: Volume, truth: Volume, width: float) -> tuple[Volume, Vo
 
 
 def _inner_mean(similarity: Volume, inside: Mask) -> float:
-    """Mean inside the mask over the voxels whose whole window lies in the volume; nan without such a voxel."""
+    """Mean inside the mask over the voxels whose window lies inside the volume; nan without such a voxel."""
     inner = (slice(WINDOW // 2, -(WINDOW // 2)),) * similarity.ndim
-    values = similarity[inner][inside[inner]]
-    return float(values.mean()) if values.size else float("nan")
+    return mean_or_nan(similarity[inner][inside[inner]])
 
 
 def _padded(volume: np.ndarray) -> np.ndarray:

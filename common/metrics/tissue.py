@@ -1,4 +1,4 @@
-"""CT errors by tissue: MAE and bias of air, soft tissue and bone, and the overlap of bone, inside a mask."""
+"""CT metrics by tissue inside a mask: MAE and bias of air, soft tissue and bone, and Dice of bone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike
 
 from common.errors import ConfigError
 from common.metrics.detail import slice_jumps
-from common.metrics.masked import Volume, checked_volumes
+from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
 
 AIR_HU = -200.0
-"""Voxels whose truth lies below this are air."""
+"""Upper threshold of air in the truth."""
 
 BONE_HU = 250.0
-"""Voxels whose truth lies above this are bone; what is neither air nor bone is soft tissue."""
+"""Lower threshold of bone in the truth; soft tissue is neither air nor bone."""
 
 TISSUES = ("air", "soft", "bone")
 
@@ -23,7 +23,7 @@ def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) 
 
     Args:
         pred: synthetic CT (X, Y, Z) in HU.
-        truth: real CT (X, Y, Z) in HU; it alone says which tissue a voxel is.
+        truth: real CT (X, Y, Z) in HU, which defines the tissues.
         mask: the voxels to score (X, Y, Z), above 0 inside.
         tissue: one of ``TISSUES``.
 
@@ -31,12 +31,12 @@ def tissue_mae(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) 
         ConfigError: unknown tissue.
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
-    return _mean(np.abs(_errors(pred, truth, mask, tissue)))
+    return mean_or_nan(np.abs(_errors(pred, truth, mask, tissue)))
 
 
 def tissue_bias(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> float:
     """Mean of prediction minus truth in HU over one tissue; nan where absent. Args and Raises: :func:`tissue_mae`."""
-    return _mean(_errors(pred, truth, mask, tissue))
+    return mean_or_nan(_errors(pred, truth, mask, tissue))
 
 
 def tissue_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
@@ -58,15 +58,13 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     Args and Raises: see :func:`tissue_mae`.
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
-    predicted, real = pred[inside] > BONE_HU, truth[inside] > BONE_HU
-    total = predicted.sum() + real.sum()
-    return float(2 * (predicted & real).sum() / total) if total else float("nan")
+    return dice(pred[inside] > BONE_HU, truth[inside] > BONE_HU)
 
 
 def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
-    """What a table of synthetic CT shows besides the general measures, in HU: errors by tissue, bone, slice jumps.
+    """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, bone Dice, slice jumps.
 
-    ``slice_jumps`` is the largest of the three axes: a network that works slice by slice flickers along one of them.
+    ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them.
 
     Args and Raises: see :func:`tissue_mae`.
     """
@@ -83,7 +81,3 @@ def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> 
     air, bone = truth < AIR_HU, truth > BONE_HU
     where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]
     return pred[where] - truth[where]
-
-
-def _mean(values: Volume) -> float:
-    return float(values.mean()) if values.size else float("nan")

@@ -1,4 +1,4 @@
-"""Synthetic heads that look like what they stand for: anatomy from a seed, rendered per modality, written as files."""
+"""Head phantoms: anatomy from a seed, CT and MR rendering, simulated scanners, phantom datasets on disk."""
 
 from common.phantoms.ct import render_cect, render_ct, render_ct_pair
 from common.phantoms.head import Anatomy, head_anatomy

@@ -1,6 +1,6 @@
-"""The field of view of a phantom, and smooth random fields over it.
+"""Field of view of a phantom, and smooth random fields over it.
 
-Fields are drawn on nodes fixed in mm and interpolated: quick, and a seed gives the same head at every spacing.
+Fields are drawn on nodes fixed in mm and interpolated: fast, and a seed gives the same head at every spacing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ EXTENT_MM = (200.0, 240.0, 200.0)
 """Size of the field of view along right, anterior, superior."""
 
 CENTRE_MM = (0.0, -16.0, 10.0)
-"""Its centre in the coordinates of the ICBM152 template: the head's middle, with air above and around it."""
+"""Centre of the field of view in ICBM152 template coordinates: the middle of the head, with air around it."""
 
 NODE_MM = 5.0
 """Distance between the nodes on which smooth fields are drawn."""
 
 NODE_MARGIN_MM = 20.0
-"""How far the nodes reach beyond the field of view, so that a head can be moved."""
+"""Extent of the nodes beyond the field of view, so that a head can be moved."""
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.5, 8.0
 NODE_SHAPE = tuple(int((extent + 2 * NODE_MARGIN_MM) / NODE_MM) + 1 for extent in EXTENT_MM)
@@ -35,11 +35,11 @@ Triple = tuple[float, float, float]
 
 
 class Motion(NamedTuple):
-    """How a head lies in the field of view: turned about ``CENTRE_MM``, then moved.
+    """Rigid motion of a head in the field of view: rotation about ``CENTRE_MM``, then translation.
 
     Attributes:
-        move_mm: right, anterior, superior.
-        turn_degrees: rotation vector, the axis with the angle as its length.
+        move_mm: translation right, anterior, superior.
+        turn_degrees: rotation vector, whose length is the angle.
     """
 
     move_mm: Triple = (0.0, 0.0, 0.0)
@@ -47,11 +47,12 @@ class Motion(NamedTuple):
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """The turn as a matrix (3, 3)."""
-        return Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
+        """Rotation matrix (3, 3)."""
+        matrix: NDArray[np.float64] = Rotation.from_rotvec(self.turn_degrees, degrees=True).as_matrix()
+        return matrix
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where points (N, 3) of the resting head in world mm come to lie."""
+        """Positions (N, 3) after the motion of points (N, 3) of the unmoved head, in world mm."""
         moved = points + self.move_mm
         return (points - CENTRE_MM) @ self.matrix.T + CENTRE_MM + self.move_mm if any(self.turn_degrees) else moved
 
@@ -72,7 +73,7 @@ def grid(spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
 
 
 def random_direction(rng: np.random.Generator, length: float) -> Triple:
-    """A vector of this length, every direction being as likely."""
+    """Random vector of this length, uniform over all directions."""
     direction = rng.standard_normal(3)
     x, y, z = length * direction / np.linalg.norm(direction)
     return float(x), float(y), float(z)
@@ -85,9 +86,10 @@ def node_points() -> NDArray[np.float32]:
 
 
 def smooth_noise(rng: np.random.Generator, sigma_mm: float) -> Volume:
-    """Random field on the nodes, mean 0 and standard deviation 1, cut off at 2, smooth over about ``sigma_mm``."""
-    field = ndimage.gaussian_filter(rng.standard_normal(NODE_SHAPE, dtype=np.float32), sigma_mm / NODE_MM)
-    return np.clip((field - field.mean()) / field.std(), -2, 2)
+    """Smooth random field on the nodes: mean 0, standard deviation 1, clipped to [-2, 2], Gaussian of ``sigma_mm``."""
+    field: Volume = ndimage.gaussian_filter(rng.standard_normal(NODE_SHAPE, dtype=np.float32), sigma_mm / NODE_MM)
+    clipped: Volume = np.clip((field - field.mean()) / field.std(), -2, 2)
+    return clipped
 
 
 def to_voxels(
@@ -97,10 +99,11 @@ def to_voxels(
     move_mm: Triple = (0.0, 0.0, 0.0),
     turn_degrees: Triple = (0.0, 0.0, 0.0),
 ) -> Volume:
-    """Interpolate a field, moved with the head, from the nodes to ``shape`` voxels (X, Y, Z) around the same middle."""
+    """Interpolate a field, moved with the head, from the nodes to ``shape`` voxels (X, Y, Z) with the same centre."""
     back = Motion(move_mm, turn_degrees).matrix.T if any(turn_degrees) else np.eye(3)
     step = spacing / NODE_MM * back
     offset = (np.array(NODE_SHAPE) - 1) / 2 - step @ (np.array(shape) - 1) / 2 - back @ move_mm / NODE_MM
-    # A vector of scales is several times quicker than the same as a matrix.
+    # A vector of scales is several times faster than the equivalent matrix.
     scales = step if any(turn_degrees) else step.diagonal()
-    return ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")
+    voxels: Volume = ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")
+    return voxels

@@ -1,4 +1,4 @@
-"""One random head: how much of each tissue every voxel holds. Scanners are rendered from it (``render.py``)."""
+"""Anatomy of a random head: tissue fractions of every voxel, from which ``ct.py`` and ``mr.py`` render images."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ THICKNESS_MM: Table = {
     "fat": (3.2, 0.8),
     "skin": (2.0, 0.2),
 }
-"""Mean and standard deviation over the head. Skull in all: 7.0 mm, the mean of the parietal bone on CT of 100 adults
-(frontal and occipital 8.0, temporal 4.7). The others are [chosen] to look like scans of heads."""
+"""Mean and standard deviation of each layer's thickness. Skull in total: 7.0 mm, the mean of the parietal bone on CT of
+100 adults (frontal and occipital 8.0, temporal 4.7). The others are [chosen] to look like scans of heads."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Anatomy:
         fractions: for every name in ``TISSUES`` a map (X, Y, Z), float32 in [0, 1]; they sum to 1 in every voxel.
         affine: voxel indices to RAS mm, (4, 4).
         spacing: isotropic, in mm.
-        veins: how much of the vessels in a voxel is venous, (X, Y, Z) in [0, 1], or one number for all.
-        motion: how the head lies in its field of view.
+        veins: venous share of the vessels in a voxel, (X, Y, Z) in [0, 1], or one number for all.
+        motion: rigid motion of the head in its field of view.
     """
 
     fractions: dict[str, Volume]
@@ -52,7 +52,7 @@ class Anatomy:
 
     @property
     def head(self) -> NDArray[np.bool_]:
-        """The head with its air-filled cavities: everything inside the skin, (X, Y, Z)."""
+        """Mask of the head with its air-filled cavities: everything inside the skin, (X, Y, Z)."""
         return self.fractions["background"] < 0.5
 
 
@@ -62,13 +62,13 @@ def head_anatomy(
     offset_mm: Triple = (0.0, 0.0, 0.0),
     turn_degrees: Triple = (0.0, 0.0, 0.0),
 ) -> Anatomy:
-    """Build the head of a seed: the same bits for the same arguments, the same head at every spacing.
+    """Anatomy of the head of a seed: deterministic, and the same head at every spacing.
 
     Args:
-        seed: of everything random in the head.
+        seed: of all random parts.
         spacing: isotropic, in mm; 2.5 gives 80 x 96 x 80 voxels.
-        offset_mm: moves the head right, anterior, superior in its field of view, at most 20 mm each way.
-        turn_degrees: turns the head first, about the middle of the field of view; a rotation vector.
+        offset_mm: translation of the head right, anterior, superior in its field of view, at most 20 mm each way.
+        turn_degrees: rotation vector about the centre of the field of view, applied before the translation.
 
     Raises:
         ConfigError: the spacing is outside 0.5 to 8 mm.
@@ -94,6 +94,14 @@ def head_anatomy(
     vessels, veins = fill(replace(lines, points=motion.apply(to_head(sources, lines.points))), shape, affine)
     fractions = composite(layers_of(parts, points, surfaces, lesions, vessels, spacing), shape)
     return Anatomy(fractions, affine, spacing, veins, motion)
+
+
+def partial_volume(anatomy: Anatomy, values: Mapping[str, float]) -> Volume:
+    """Image (X, Y, Z) float32 of one value per tissue: the values weighted by the tissue fractions of each voxel."""
+    image = np.zeros_like(anatomy.fractions["background"])
+    for name, fraction in anatomy.fractions.items():
+        image += np.float32(values[name]) * fraction
+    return image
 
 
 def _lesion_map(rng: np.random.Generator, parts: Template) -> Volume:

@@ -1,4 +1,4 @@
-"""The layers of a head from the brain outwards: where their surfaces lie, and what each fills of every voxel."""
+"""Layers of a head from the brain outwards: surfaces as signed distances, and the share of each voxel they fill."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from common.phantoms.template import TEMPORALIS_MM, WALL_MM, Template, brain_map
 from common.phantoms.tissues import TISSUES
 
 VESSEL_COVER_MM = 1.0
-"""No vessel comes nearer to the air around the head."""
+"""Minimum distance of vessels to the air around the head."""
 
 NECK_BLEND_MM = 12.0
 UNBLURRED_MM = 1.2
-"""Below this spacing the 1 mm maps need no blur before sampling."""
+"""Largest spacing at which the 1 mm maps are sampled without blur."""
 
 
 def surfaces_of(parts: Template, points: NDArray[np.float32], thickness: dict[str, Volume]) -> dict[str, Volume]:
     """Signed distances in mm to the outer surface of each layer, negative inside.
 
     Args:
-        parts: of the template.
-        points: where each voxel lies in it, (3, X, Y, Z).
+        parts: maps of the template.
+        points: template coordinates of each voxel in mm, (3, X, Y, Z).
         thickness: of each layer in mm, (X, Y, Z).
     """
     surfaces = {}
@@ -48,15 +48,17 @@ def layers_of(
     vessels: Volume,
     spacing: float,
 ) -> Iterator[tuple[str, Volume]]:
-    """The vessels, then the head from the brain outwards: each fills a share of a voxel, and lies over all after it."""
+    """Name and share of each voxel of the vessels, then of the layers outwards; earlier layers cover later ones."""
 
     def inside(distance: Volume) -> Volume:
         """Share of a voxel on the inner side of a surface at this signed distance in mm."""
-        return np.clip(np.float32(0.5) - distance / np.float32(spacing), 0, 1)
+        share: Volume = np.clip(np.float32(0.5) - distance / np.float32(spacing), 0, 1)
+        return share
 
     def buried(part: Volume, depth_mm: float) -> Volume:
-        """Signed distance to a part of the face, cut off at this depth under the skin."""
-        return np.maximum(sample(part, points), surfaces["skin"] + np.float32(depth_mm))
+        """Signed distance to a part of the face, limited to this depth under the skin."""
+        distance: Volume = np.maximum(sample(part, points), surfaces["skin"] + np.float32(depth_mm))
+        return distance
 
     cranial = inside(surfaces["csf"])
     grey_map, white_map, affine = brain_maps(round(0.35 * spacing, 3) if spacing > UNBLURRED_MM else 0.0)
@@ -68,7 +70,7 @@ def layers_of(
     yield "skull", inside(surfaces["inner"])
     cavities = buried(parts.cavities, 7.0)
     yield "sinus", inside(cavities)
-    # Around a cavity the diploe gives way to its compact wall.
+    # Around a cavity, compact bone replaces the diploe.
     yield "marrow", inside(surfaces["diploe"]) * inside(np.float32(WALL_MM) - cavities)
     yield "skull", inside(surfaces["outer"])
     yield "csf", inside(buried(parts.eyes, 1.0))
@@ -81,12 +83,13 @@ def layers_of(
 
 def _smooth_union(first: Volume, second: Volume) -> Volume:
     """Signed distance to a union whose inner corners are rounded over ``NECK_BLEND_MM``."""
-    share = np.clip(np.float32(0.5) + (second - first) / np.float32(2 * NECK_BLEND_MM), 0, 1)
-    return second + share * (first - second) - np.float32(NECK_BLEND_MM) * share * (1 - share)
+    share: Volume = np.clip(np.float32(0.5) + (second - first) / np.float32(2 * NECK_BLEND_MM), 0, 1)
+    distance: Volume = second + share * (first - second) - np.float32(NECK_BLEND_MM) * share * (1 - share)
+    return distance
 
 
 def composite(layers: Iterable[tuple[str, Volume]], shape: tuple[int, ...]) -> dict[str, Volume]:
-    """Lay the layers over each other: each takes its share of what those before it left; the rest is background."""
+    """Tissue fractions of stacked layers: each takes its share of what is left; the rest is background."""
     fractions = {name: np.zeros(shape, np.float32) for name in TISSUES}
     left = np.ones(shape, np.float32)
     for name, share in layers:

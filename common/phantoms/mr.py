@@ -1,14 +1,21 @@
-"""What an MR scanner would show of an anatomy, as magnitude images: T1-weighted, and the two echoes PD and T2."""
+"""MR rendering of a head phantom as magnitude images: T1-weighted, and a dual echo of PD and T2."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import deviation, mix
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.head import Anatomy
-from common.phantoms.tissues import RELAXATION, TISSUES, Relaxation, spin_echo, spoiled_gradient_echo
+from common.phantoms.head import Anatomy, partial_volume
+from common.phantoms.scanner import rician
+from common.phantoms.tissues import (
+    RELAXATION,
+    TISSUES,
+    Relaxation,
+    random_deviation,
+    spin_echo,
+    spoiled_gradient_echo,
+)
 
 T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES = 18.0, 10.0, 30.0
 """The T1-weighted spoiled gradient echo of BrainWeb (Kwan et al. 1999)."""
@@ -23,33 +30,33 @@ PD_T2_TR_MS, PD_TE_MS, T2_TE_MS = 8178.0, 8.0, 100.0
 
 PD_T2_WATER = 2000.0
 PD_T2_GAIN = (0.7, 1.3)
-"""[chosen] signal of fully relaxed water, and the factor by which it differs between cases."""
+"""[chosen] signal of fully relaxed water, and the range of the gain between cases."""
 
 FLOW_VOID = 0.15
-"""[chosen] signal of flowing blood relative to blood at rest: most of it leaves the slice between the pulses."""
+"""[chosen] signal of flowing blood relative to static blood: most of it leaves the slice between the pulses."""
 
 T2_TEXTURE = 0.03
 """[chosen] relative standard deviation of T2 within the grey and the white matter of one head."""
 
 SHARED_BIAS = 0.8
-"""[chosen] share of the bias field's variance that both echoes have in common: the coil's, as against the pulses'."""
+"""[chosen] share of the bias field's variance that both echoes have in common: that of the coil, not of the pulses."""
 
 
 def render_t1(anatomy: Anatomy, rng: np.random.Generator, noise: float = 0.02, bias: float = 0.1) -> Volume:
-    """T1-weighted MR of an anatomy, (X, Y, Z) float32 white matter near 2000, fat up to about 4000.
+    """T1-weighted MR of an anatomy, (X, Y, Z) float32; white matter is near 2000, fat up to about 4000.
 
     Args:
         anatomy: what to render.
         rng: draws the tissues' spread, the gain (within 15%), the bias field and the noise.
         noise: standard deviation of each of the two channels of the Rician noise, relative to white matter.
-        bias: standard deviation of the logarithm of the smooth receive field, which is cut off at twice that.
+        bias: standard deviation of the logarithm of the smooth receive field, clipped to two standard deviations.
     """
     signals = {name: _t1_signal(RELAXATION[name], rng) for name in TISSUES}
     white = T1_WHITE * rng.uniform(1 - T1_GAIN_SPREAD, 1 + T1_GAIN_SPREAD)
-    image = mix(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
+    image = partial_volume(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
     image = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
     image *= np.exp(np.float32(bias) * _field(anatomy, rng))
-    return _rician(image, rng, noise * white)
+    return rician(image, rng, noise * white)
 
 
 def render_pd_t2(
@@ -61,10 +68,10 @@ def render_pd_t2(
 
     Args:
         anatomy: what to render.
-        rng: draws the tissues' spread, the gain (``PD_T2_GAIN``), bias fields and noise; tissues and gain are the same
-            in both echoes, the bias field in part (``SHARED_BIAS``), the noise is not.
+        rng: draws the tissues' spread, the gain (``PD_T2_GAIN``), bias fields and noise; the echoes share tissues and
+            gain, and part of the bias field (``SHARED_BIAS``), but not the noise.
         noise: standard deviation of each of the two channels of the Rician noise, relative to fully relaxed water.
-        bias: standard deviation of the logarithm of each echo's bias field, which is cut off at 2.7 times that.
+        bias: standard deviation of the logarithm of each echo's bias field, clipped to 2.7 standard deviations.
     """
     person = {name: _relaxation(RELAXATION[name], rng) for name in TISSUES}
     water = PD_T2_WATER * rng.uniform(*PD_T2_GAIN)
@@ -76,42 +83,37 @@ def render_pd_t2(
     for te in (PD_TE_MS, T2_TE_MS):
         image = np.float32(water) * _echo(anatomy, person, te, texture)
         field = np.float32(SHARED_BIAS**0.5) * shared + np.float32((1 - SHARED_BIAS) ** 0.5) * _field(anatomy, rng)
-        echoes.append(_rician(image * np.exp(np.float32(bias) * field), rng, noise * water))
+        echoes.append(rician(image * np.exp(np.float32(bias) * field), rng, noise * water))
     return echoes[0], echoes[1]
 
 
 def _echo(anatomy: Anatomy, person: dict[str, Relaxation], te: float, texture: Volume) -> Volume:
-    """Blurred signal at an echo time without noise and bias, relative to fully relaxed water."""
+    """Blurred signal at an echo time, without noise and bias field, relative to fully relaxed water."""
     signals = {name: spin_echo(tissue, PD_T2_TR_MS, te) for name, tissue in person.items()}
     signals["vessel"] *= FLOW_VOID
-    image = mix(anatomy, signals)
+    image = partial_volume(anatomy, signals)
     for name in ("white", "grey"):
         longer = np.expm1(np.float32(te / person[name].t2) * texture / (1 + texture))
         image += np.float32(signals[name]) * anatomy.fractions[name] * longer
-    return ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
+    blurred: Volume = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
+    return blurred
 
 
 def _field(anatomy: Anatomy, rng: np.random.Generator) -> Volume:
-    """A smooth field that stays where it is when the head moves; standard deviation 1, cut off at 2."""
+    """Smooth field that does not move with the head; standard deviation 1, clipped to [-2, 2]."""
     shape = anatomy.fractions["background"].shape
     return to_voxels(smooth_noise(rng, BIAS_SMOOTHNESS_MM), shape, anatomy.spacing)
 
 
-def _rician(image: Volume, rng: np.random.Generator, sigma: float) -> Volume:
-    """Magnitude of an image with noise of this standard deviation in each of its two channels."""
-    real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary)
-
-
 def _t1_signal(tissue: Relaxation, rng: np.random.Generator) -> float:
-    """The tissue's signal in this case: T1 and density each drawn around the table's values."""
-    t1 = tissue.t1 * (1 + tissue.spread * deviation(rng))
-    density = tissue.density * (1 + tissue.spread / 2 * deviation(rng))
+    """Signal of a tissue in one case: T1 and density are drawn around the values of the table."""
+    t1 = tissue.t1 * (1 + tissue.spread * random_deviation(rng))
+    density = tissue.density * (1 + tissue.spread / 2 * random_deviation(rng))
     return spoiled_gradient_echo(tissue._replace(t1=t1, density=density), T1_TR_MS, T1_TE_MS, T1_FLIP_DEGREES)
 
 
 def _relaxation(tissue: Relaxation, rng: np.random.Generator) -> Relaxation:
-    """The tissue in this case: T1, T2 and density each drawn around the table's values."""
-    t1 = tissue.t1 * (1 + tissue.spread * deviation(rng))
-    t2 = tissue.t2 * (1 + tissue.spread * deviation(rng))
-    return tissue._replace(t1=t1, t2=t2, density=tissue.density * (1 + tissue.spread / 2 * deviation(rng)))
+    """Relaxation of a tissue in one case: T1, T2 and density are drawn around the values of the table."""
+    t1 = tissue.t1 * (1 + tissue.spread * random_deviation(rng))
+    t2 = tissue.t2 * (1 + tissue.spread * random_deviation(rng))
+    return tissue._replace(t1=t1, t2=t2, density=tissue.density * (1 + tissue.spread / 2 * random_deviation(rng)))

@@ -1,7 +1,7 @@
-"""Randomised MR physics: the tissues of one person at one field strength, and what a drawn sequence shows of each.
+"""Randomised MR physics: relaxation of one person's tissues at one field strength, and pulse sequences.
 
-A network that has seen every plausible contrast treats a real scanner's as one more of them (Tobin et al. 2017;
-Billot et al. 2023). Each range is ``[low, high]`` and is drawn from evenly, once a case.
+Domain randomisation: a network that has seen every plausible contrast treats that of a real scanner as one more of
+them (Tobin et al. 2017; Billot et al. 2023). Each range is ``[low, high]``; a value is drawn uniformly once per case.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ from typing import Protocol
 import numpy as np
 
 from common.errors import ConfigError
-from common.phantoms.ct import deviation
-from common.phantoms.tissues import RELAXATION, Relaxation, inversion_recovery, spin_echo, spoiled_gradient_echo
+from common.phantoms.tissues import (
+    RELAXATION,
+    Relaxation,
+    inversion_recovery,
+    random_deviation,
+    spin_echo,
+    spoiled_gradient_echo,
+)
 
 Range = Sequence[float]
 
 
-class Echo(Protocol):
-    """A sequence: what it shows of each tissue, for a place from 0 to 1 in each of two ranges of its settings."""
+class PulseSequence(Protocol):
+    """Interface of a pulse sequence, whose settings are drawn from ranges."""
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
-        """Signal of each tissue relative to fully relaxed water."""
+        """Signal of each tissue relative to fully relaxed water, for places from 0 to 1 in two ranges of settings."""
 
 
 T1_AT_3T: Mapping[str, float] = {
@@ -31,17 +37,18 @@ T1_AT_3T: Mapping[str, float] = {
 }  # fmt: skip
 T2_AT_3T: Mapping[str, float] = {"vessel": 0.95, "white": 0.96, "grey": 1.04, "muscle": 1.14, "marrow": 0.86}
 """T1 and T2 at 3 T over those at 1.5 T: Stanisz et al. 2005 (blood, white, grey, muscle), de Bazelaire et al. 2004
-(fat, marrow); lesion, skin and dura [chosen] between their neighbours. Tissues without a number keep their times."""
+(fat, marrow); lesion, skin and dura [chosen] between their neighbours. Other tissues have equal times at both
+field strengths."""
 
 OUTSIDE_BRAIN = ("dura", "skull", "marrow", "muscle", "fat", "skin")
-"""What is least known and differs most between sequences (fat, marrow), so that its spread is a setting of its own."""
+"""Tissues with the least certain values and the largest differences between sequences; their spread is a setting."""
 
 
 def drawn(values: Range, place: float, name: str) -> float:
-    """The value at a place from 0 (low) to 1 (high) of a range.
+    """Value at a place from 0 (low) to 1 (high) of a range.
 
     Raises:
-        ConfigError: unless the range is two numbers, low first.
+        ConfigError: the range is not two numbers, the lower one first.
     """
     if len(values) != 2 or not values[0] <= values[1]:
         raise ConfigError(name, "is a range [low, high]", list(values), "swap or correct its ends")
@@ -50,10 +57,10 @@ def drawn(values: Range, place: float, name: str) -> float:
 
 @dataclass(frozen=True)
 class SpinEcho:
-    """A spin echo, or a fast one at its effective echo time: ``density (1 - exp(-TR/T1)) exp(-TE/T2)``.
+    """Spin echo, or fast spin echo at its effective echo time: ``density (1 - exp(-TR/T1)) exp(-TE/T2)``.
 
-    Defaults span PD of the dual echoes in use: IXI has TR 8178 and 5726 ms, TE 8 ms; clinical ones TR 2000 to 4000 and
-    TE 14 to 30 ms.
+    The defaults span the PD echo of common dual-echo sequences: IXI has TR 8178 and 5726 ms, TE 8 ms; clinical ones
+    have TR 2000 to 4000 and TE 14 to 30 ms.
 
     Args:
         tr_ms: repetition time.
@@ -71,15 +78,15 @@ class SpinEcho:
 
 @dataclass(frozen=True)
 class SpoiledEcho:
-    """A spoiled gradient echo, T1-weighted (Haase et al. 1986, eq. 1).
+    """Spoiled gradient echo, T1-weighted (Haase et al. 1986, eq. 1).
 
-    Defaults span BrainWeb's (TR 18 ms, TE 10 ms, 30 degrees) and IXI's 3-D T1 (TR 9.6 to 9.8 ms, TE 4.6 ms, 8 degrees;
-    its preparation pulse is stood for by the larger angles).
+    The defaults span those of BrainWeb (TR 18 ms, TE 10 ms, 30 degrees) and the 3-D T1 of IXI (TR 9.6 to 9.8 ms, TE
+    4.6 ms, 8 degrees; larger angles stand for its preparation pulse).
 
     Args:
         tr_ms: repetition time.
         te_ms: echo time.
-        flip_degrees: of the pulse.
+        flip_degrees: flip angle of the pulse.
     """
 
     tr_ms: Range = (9.0, 25.0)
@@ -87,7 +94,7 @@ class SpoiledEcho:
     flip_degrees: Range = (18.0, 35.0)
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
-        """Signal of each tissue relative to fully relaxed water; the flip angle takes the place of TR."""
+        """Signal of each tissue relative to fully relaxed water; the flip angle has the same place as TR."""
         tr, te = drawn(self.tr_ms, places[0], "tr_ms"), drawn(self.te_ms, places[1], "te_ms")
         flip = drawn(self.flip_degrees, places[0], "flip_degrees")
         return {name: spoiled_gradient_echo(tissue, tr, te, flip) for name, tissue in tissues.items()}
@@ -95,9 +102,9 @@ class SpoiledEcho:
 
 @dataclass(frozen=True)
 class InvertedEcho:
-    """An inversion recovery, T1-weighted: ``density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)``.
+    """Inversion recovery, T1-weighted: ``density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)``.
 
-    The magnitude, as scanners store it; :func:`common.phantoms.tissues.inversion_recovery`. Defaults span the turbo
+    Magnitude, as scanners store it; see :func:`common.phantoms.tissues.inversion_recovery`. The defaults span the turbo
     inversion recovery of Lesjak et al. 2017 (TR 2000, TI 800, TE 20 ms) and MPRAGE (TR 1900 to 2300, TI 900 ms): both
     leave fluid nearly dark.
 
@@ -112,7 +119,7 @@ class InvertedEcho:
     te_ms: Range = (3.0, 20.0)
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
-        """Signal of each tissue relative to fully relaxed water; TI takes the place of TE, which follows TR."""
+        """Signal of each tissue relative to fully relaxed water; places of TR and TI, and TE falls with TR."""
         tr, te = drawn(self.tr_ms, places[0], "tr_ms"), drawn(self.te_ms, 1 - places[0], "te_ms")
         ti = drawn(self.ti_ms, places[1], "ti_ms")
         return {name: inversion_recovery(tissue, tr, ti, te) for name, tissue in tissues.items()}
@@ -120,13 +127,13 @@ class InvertedEcho:
 
 @dataclass(frozen=True)
 class AnyEcho:
-    """One of several sequences, each as likely: the first place chooses, and what is left of it is that one's own.
+    """Random choice among sequences with equal probability: the first place selects, its remainder is passed on.
 
     Args:
-        sequences: to choose from.
+        sequences: the ones to choose from.
     """
 
-    sequences: Sequence[Echo]
+    sequences: Sequence[PulseSequence]
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
         """Signal of each tissue relative to fully relaxed water."""
@@ -137,16 +144,16 @@ class AnyEcho:
 
 @dataclass(frozen=True)
 class Tissues:
-    """The tissues of a person: the table of :mod:`common.phantoms.tissues` with everything uncertain drawn anew.
+    """Random relaxation of a person's tissues, drawn around the table of :mod:`common.phantoms.tissues`.
 
     Args:
-        field_tesla: field strengths, one of which is drawn, each 1.5 or 3.
+        field_tesla: field strengths to draw from, each 1.5 or 3.
         spread: factor on the table's spread between people; 0 gives everybody the table's values.
-        outside_spread: relative standard deviation of density and T2 outside the brain, on top of it.
-        fat_t2_factor: by which the echo train of a fast spin echo lengthens the T2 of fat and marrow (J-coupling;
-            Henkelman et al. 1992).
+        outside_spread: additional relative standard deviation of density and T2 outside the brain.
+        fat_t2_factor: factor by which the echo train of a fast spin echo lengthens the T2 of fat and marrow
+            (J-coupling; Henkelman et al. 1992).
         fat_suppression: probability of fat saturation, which leaves 5 to 30% of the signal of fat and marrow.
-        flow_void: signal of moving blood relative to blood at rest.
+        flow_void: signal of flowing blood relative to static blood.
     """
 
     field_tesla: Sequence[float] = (1.5, 3.0)
@@ -180,5 +187,5 @@ class Tissues:
 
 
 def _factor(rng: np.random.Generator, spread: float) -> float:
-    """1 with a relative spread, cut off at two and never below a fifth."""
-    return max(1 + spread * deviation(rng), 0.2)
+    """Factor around 1 with a relative spread, clipped to two spreads and to at least 0.2."""
+    return max(1 + spread * random_deviation(rng), 0.2)

@@ -1,4 +1,4 @@
-"""What a scanner and its operator do to an image: resolution, thick slices, field of view, bias, ghosts, noise."""
+"""Simulated image degradation: resolution, thick slices, field of view, bias field, ghosts, noise, grey scale."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from common.phantoms.physics import Range, drawn
 BIAS_SMOOTHNESS_MM = (30.0, 60.0)
 TEXTURE_SMOOTHNESS_MM = 8.0
 LEAST_EXTENT_MM = 90.0
-"""No cut leaves less than this of the field of view along an axis."""
+"""Smallest extent of the field of view along an axis after cropping."""
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """Ranges of all that degrades an image; each is drawn once a case.
+    """Random scanner: ranges of all degradations, each drawn once per case.
 
     Args:
-        blur_mm: standard deviation of a Gaussian, the point spread and, at its upper end, an average over people.
-        thick_probability: of slices that are thicker than pixels.
-        thickness: of a thick slice in pixels, two or more.
-        gap_probability: of a thick slice being followed by a gap, a third of it.
-        cut_mm: how much of the field of view (200 x 240 x 200 mm) is missing at the ends: left and right, behind and
+        blur_mm: standard deviation of the Gaussian point spread; its upper end resembles an average over people.
+        thick_probability: probability of slices that are thicker than pixels.
+        thickness: fewest and most pixels of a thick slice, two or more.
+        gap_probability: probability that a third of a thick slice is a gap.
+        cut_mm: largest part of the field of view (200 x 240 x 200 mm) missing at each end: left and right, behind and
             in front, below, above.
         bias: standard deviation of the logarithm of the receive field (BrainWeb's fields of 20% and 40% have about 0.06
             and 0.12; surface coils and high field more).
-        target_bias: share of the field's variance that the target has in common.
-        texture: relative standard deviation of the density of protons within tissues.
-        noise: standard deviation of each channel of the Rician noise, relative to the brightest percent of the head:
-            operators average until an image is worth reading, whatever its sequence.
-        ghost_probability: of a ghost of the head, shifted by half the field of view along one axis.
-        ghost: its amplitude.
+        target_bias: share of the field's variance that source and target have in common.
+        texture: relative standard deviation of the proton density within tissues.
+        noise: standard deviation of each channel of the Rician noise, relative to the 99th percentile of the
+            head, since operators average until an image is readable, whatever its sequence.
+        ghost_probability: probability of a ghost of the head, shifted by half the field of view along one axis.
+        ghost: amplitude of the ghost, relative to the image.
         gamma: exponent of the grey scale.
-        window_percent: percentile of the head above which grey levels are cut.
+        window_percent: percentile of the head at which grey levels are clipped.
     """
 
     blur_mm: Range = (0.2, 1.4)
@@ -55,7 +55,7 @@ class Scanner:
     window_percent: Range = (99.0, 100.0)
 
     def bias_fields(self, rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> tuple[Volume, Volume]:
-        """Factors of source and target, (X, Y, Z) each, that vary smoothly and share part of their variance."""
+        """Smooth bias fields of source and target, (X, Y, Z) each, factors that share part of their variance."""
         strength = drawn(self.bias, rng.random(), "bias")
         smoothness = drawn(BIAS_SMOOTHNESS_MM, rng.random(), "bias smoothness")
         own, other = (to_voxels(smooth_noise(rng, smoothness), shape, spacing) for _ in range(2))
@@ -63,12 +63,14 @@ class Scanner:
         return np.exp(np.float32(strength) * own), np.exp(np.float32(strength) * shared)
 
     def texture_field(self, rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> Volume:
-        """A factor that both images have in common, finer than a bias field."""
+        """Texture shared by both images: a factor (X, Y, Z), finer than a bias field."""
         strength = drawn(self.texture, rng.random(), "texture")
-        return np.exp(np.float32(strength) * to_voxels(smooth_noise(rng, TEXTURE_SMOOTHNESS_MM), shape, spacing))
+        field = to_voxels(smooth_noise(rng, TEXTURE_SMOOTHNESS_MM), shape, spacing)
+        factor: Volume = np.exp(np.float32(strength) * field)
+        return factor
 
     def window_of_view(self, rng: np.random.Generator, shape: tuple[int, ...], spacing: float) -> tuple[slice, ...]:
-        """The part of the field of view that was scanned."""
+        """Scanned part of the field of view, as slices."""
         sides, length, below, above = self.cut_mm
         ends = ((sides, sides), (length, length), (below, above))
         view = []
@@ -80,7 +82,7 @@ class Scanner:
         return tuple(view)
 
     def slabs(self, rng: np.random.Generator) -> tuple[int, int, int]:
-        """Axis across the slices (axial three in four times), pixels from one to the next, pixels that one is thick."""
+        """Slice axis (axial with probability 0.75), slice distance in pixels, slice thickness in pixels."""
         axis = int(rng.choice(3, p=(0.1, 0.15, 0.75)))
         least, most = self.thickness
         pitch = int(rng.integers(least, most + 1)) if rng.random() < self.thick_probability else 1
@@ -88,7 +90,7 @@ class Scanner:
         return axis, pitch, thick
 
     def degraded(self, image: Volume, head: np.ndarray, rng: np.random.Generator) -> Volume:
-        """A source with ghost, noise, grey scale and window, in [0, 1]; ``image`` in any unit."""
+        """Source image with ghost, noise, gamma and window, in [0, 1]; ``image`` (X, Y, Z) in any unit."""
         axis, strength = int(rng.integers(0, 2)), drawn(self.ghost, rng.random(), "ghost")
         if rng.random() < self.ghost_probability:
             image = image + np.float32(strength) * np.roll(image, image.shape[axis] // 2, axis)
@@ -96,11 +98,12 @@ class Scanner:
         image = rician(image, rng, brightest * drawn(self.noise, rng.random(), "noise"))
         top = np.percentile(image[head], drawn(self.window_percent, rng.random(), "window_percent"))
         scaled = np.minimum(image, np.float32(top)) / np.float32(top)
-        return np.power(scaled, np.float32(drawn(self.gamma, rng.random(), "gamma")))
+        grey: Volume = np.power(scaled, np.float32(drawn(self.gamma, rng.random(), "gamma")))
+        return grey
 
 
 def averaged(volume: Volume, axis: int, pitch: int, thick: int) -> Volume:
-    """Slices ``pitch`` pixels apart, each the mean over ``thick`` pixels; a rest at the end is left out."""
+    """Thick slices: ``pitch`` pixels apart, each the mean of ``thick`` pixels; an incomplete last slice is dropped."""
     if pitch == 1:
         return volume
     moved = np.moveaxis(volume, axis, 0)
@@ -110,11 +113,13 @@ def averaged(volume: Volume, axis: int, pitch: int, thick: int) -> Volume:
 
 
 def rician(image: Volume, rng: np.random.Generator, sigma: float) -> Volume:
-    """Magnitude of an image with Gaussian noise of this standard deviation in each of its two channels."""
+    """Rician noise: magnitude of an image with Gaussian noise of ``sigma`` in each of its two channels."""
     real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    return np.hypot(image + real, imaginary)
+    magnitude: Volume = np.hypot(image + real, imaginary)
+    return magnitude
 
 
 def blurred(image: Volume, sigma_mm: float, spacing: float) -> Volume:
-    """A Gaussian of this standard deviation."""
-    return ndimage.gaussian_filter(image, sigma_mm / spacing, truncate=3.0)
+    """Gaussian blur with a standard deviation of ``sigma_mm``."""
+    smooth: Volume = ndimage.gaussian_filter(image, sigma_mm / spacing, truncate=3.0)
+    return smooth

@@ -1,4 +1,4 @@
-"""Whole simulated cases, each a pure function of its seed: a random head, seen by a random scanner."""
+"""Simulated pairs of images (MR and MR, MR and CT): a random head and a random scanner, determined by a seed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import mix, render_ct
+from common.phantoms.ct import render_ct
 from common.phantoms.grid import Volume
-from common.phantoms.head import Anatomy, head_anatomy
-from common.phantoms.physics import Echo, Range, Tissues, drawn
+from common.phantoms.head import Anatomy, head_anatomy, partial_volume
+from common.phantoms.physics import PulseSequence, Range, Tissues, drawn
 from common.phantoms.scanner import Scanner, averaged, blurred
 from common.phantoms.variety import Variety
 
 Case = dict[str, np.ndarray]
-"""``image``, ``label`` and ``mask`` (X, Y, Z) of one grid, the mask being the head, 0 or 1; ``spacing`` (3,) in mm."""
+"""``image``, ``label`` and ``mask`` (X, Y, Z) on one grid, the mask (0 or 1) of the head; ``spacing`` (3,) in mm."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How finely and in which position a head is scanned.
+    """Random pixel spacing, position and identity of a head.
 
     Args:
-        spacings_mm: of pixels, one of which is drawn; each of them holds its own copy of the brain maps in memory.
-        turn_probability: of a head that is turned further than heads are anyhow, which takes twice as long to render.
-        turn_degrees: largest such turn about each axis.
-        move_mm: largest shift along each.
-        heads: how many heads there are, with their shapes and thicknesses; null for as many as cases.
+        spacings_mm: pixel spacings to draw from; each keeps its own copy of the brain maps in memory.
+        turn_probability: probability of a rotation beyond that of every head; it doubles the rendering time.
+        turn_degrees: largest rotation about each axis.
+        move_mm: largest translation along each axis.
+        heads: number of different heads; null for one per case.
     """
 
     spacings_mm: Sequence[float] = (1.4, 1.7, 2.0, 2.3)
@@ -47,7 +47,7 @@ class Pose:
 
 
 class Sampling(NamedTuple):
-    """What every volume of a case goes through alike: the field of view, and slices thicker than pixels.
+    """Sampling shared by all volumes of a case: field of view and slice thickness.
 
     ``axis``, ``pitch`` and ``thick`` as :func:`common.phantoms.scanner.averaged` takes them.
     """
@@ -58,32 +58,32 @@ class Sampling(NamedTuple):
     thick: int
 
     def __call__(self, volume: Volume) -> Volume:
-        """Cut and average a volume (X, Y, Z)."""
+        """Crop a volume (X, Y, Z) and average it to thick slices."""
         return np.ascontiguousarray(averaged(volume[self.view], self.axis, self.pitch, self.thick))
 
     def spacing(self, pixel: float) -> np.ndarray:
-        """Of the voxels in mm, for isotropic pixels."""
+        """Voxel spacing (3,) in mm, for isotropic pixels of ``pixel`` mm."""
         return pixel * np.where(np.arange(3) == self.axis, self.pitch, 1)
 
 
 @dataclass(frozen=True)
 class MrPair:
-    """Two MR contrasts of one head in one session: the source as scanned, the target without noise.
+    """Pair of two MR contrasts of one head in one session: the source as scanned, the target without noise.
 
-    The target shares anatomy, resolution, texture and part of the bias field. Noise that nothing predicts would only
-    slow down a network that is trained on L1: what it learns is the median over it.
+    Both share anatomy, resolution, texture and part of the bias field. Unpredictable noise in the target would only
+    slow down training with L1, whose optimum is the median over the noise.
 
     Args:
-        source: its sequence.
-        target: its sequence; where both are spin echoes they have the same place in their ranges of TR.
-        tissues: of the person.
-        variety: of the anatomy.
-        scanner: of the images.
-        pose: of the head.
+        source: sequence of the source.
+        target: sequence of the target; two spin echoes have the same place in their ranges of TR.
+        tissues: relaxation of the person's tissues.
+        variety: variation of the anatomy.
+        scanner: degradation of the images.
+        pose: spacing and position of the head.
     """
 
-    source: Echo
-    target: Echo
+    source: PulseSequence
+    target: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
     variety: Variety = field(default_factory=Variety)
     scanner: Scanner = field(default_factory=Scanner)
@@ -102,7 +102,7 @@ class MrPair:
         images = []
         for sequence, bias in zip((self.source, self.target), biases, strict=True):
             signals = sequence.signals(person, (tr_place, rng.random()))
-            images.append(shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias))
+            images.append(shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias))
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
         image = self.scanner.degraded(images[0], head, rng)
         mask = head.astype(np.float32)
@@ -111,19 +111,19 @@ class MrPair:
 
 @dataclass(frozen=True)
 class MrCtPair:
-    """MR of a head and its CT in HU, without misregistration.
+    """Pair of MR and CT (in HU) of one head, without misregistration.
 
     Args:
         source: sequence of the MR.
-        tissues: of the person.
-        variety: of the anatomy; nothing is cut away where the CT would show it.
-        scanner: of the MR.
-        pose: of the head.
-        noise_hu: standard deviation of the noise of the CT.
-        ct_blur_mm: of the CT's kernel, beside that of the phantoms.
+        tissues: relaxation of the person's tissues.
+        variety: variation of the anatomy; by default nothing that the CT shows is removed from the MR.
+        scanner: degradation of the MR.
+        pose: spacing and position of the head.
+        noise_hu: standard deviation of the CT noise.
+        ct_blur_mm: standard deviation of the CT kernel, in addition to that of the phantoms.
     """
 
-    source: Echo
+    source: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
     variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
     scanner: Scanner = field(default_factory=Scanner)
@@ -144,13 +144,12 @@ class MrCtPair:
         ct = render_ct(anatomy, rng, drawn(self.noise_hu, rng.random(), "noise_hu"))
         ct = blurred(ct, drawn(self.ct_blur_mm, rng.random(), "ct_blur_mm"), spacing)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        image = self.scanner.degraded(
-            shaped(blurred(mix(anatomy, signals) * texture, sigma, spacing) * bias), head, rng
-        )
+        mr = shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        image = self.scanner.degraded(mr, head, rng)
         mask = filled(head).astype(np.float32)
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing(spacing)}
 
 
 def filled(head: np.ndarray) -> np.ndarray:
-    """The head with the cavities of each axial slice, as :func:`common.transforms.head_mask` finds it."""
+    """Head mask (X, Y, Z) with the holes of each axial slice filled, as in :func:`common.transforms.head_mask`."""
     return np.stack([ndimage.binary_fill_holes(part) for part in np.moveaxis(head, 2, 0)], axis=2)

@@ -1,8 +1,7 @@
-"""The average head in template coordinates: ICBM152 brain maps, and signed distances to what lies around the brain.
+"""Average head in template coordinates: ICBM152 brain maps, and signed distances to the structures around the brain.
 
-The brain maps ship with nilearn. Everything else follows from the distance to the brain (skull, scalp) or is a union
-of ellipsoids (face, neck, orbits, air-filled cavities), which gives a synthesis network bone, air and fat where a
-head has them.
+The brain maps ship with nilearn. The other structures follow from the distance to the brain (skull, scalp) or are
+unions of ellipsoids (face, neck, orbits, air-filled cavities), so that bone, air and fat lie where a head has them.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ from common.phantoms.grid import Volume
 GRID_MM = 3.0
 GRID_ORIGIN = np.array([-114.0, -150.0, -132.0])
 GRID_SHAPE = (77, 90, 84)
-"""A coarse grid in template mm that holds the distances: they are smooth, so that 3 mm and linear interpolation do."""
+"""Coarse grid of the distance maps in template mm; they are smooth, so that 3 mm with linear interpolation suffice."""
 
 BRAIN_FLOOR_MM = -70.0
-"""The template ends here in the medulla; below, its last slice goes on as the spinal cord."""
+"""Lower end of the template, in the medulla; below, its last slice continues as the spinal cord."""
 
 CLOSING_MM = 12.0
-"""The skull bridges what is narrower than twice this: fissures, and the cleft between cerebellum and temporal lobes."""
+"""Radius of the closing of the brain: the skull bridges fissures and the cleft above the cerebellum."""
 
 CLEARANCE_MM = 5.0
-"""Orbits, cavities and facial bones keep this distance from the brain: the inner table stays whole."""
+"""Minimum distance of orbits, cavities and facial bones to the brain, which keeps the inner table intact."""
 
 Ellipsoid = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""Centre and radii in template mm; a centre off the midline stands for both sides."""
+"""Centre and radii in template mm; an ellipsoid off the midline occurs on both sides."""
 
 FACE: Sequence[Ellipsoid] = (
     ((0, 38, -62), (66, 52, 62)),
@@ -65,29 +64,29 @@ WALL_MM = 1.8
 
 @dataclass(frozen=True)
 class Template:
-    """Maps on the coarse grid (77, 90, 84): signed distances in mm, negative inside; the rest as stated."""
+    """Maps on the coarse grid (77, 90, 84): signed distances in mm, negative inside, unless stated otherwise."""
 
     brain: Volume
-    """To the closed envelope of brain and cord."""
+    """Distance to the closed envelope of brain and cord."""
     face: Volume
     cavities: Volume
     bones: Volume
     orbits: Volume
     eyes: Volume
     temporalis: Volume
-    """How much of the temporal muscle's ``TEMPORALIS_MM`` lies here, 0 to 1."""
+    """Thickness of the temporal muscle relative to ``TEMPORALIS_MM``, 0 to 1."""
     to_ventricles: NDArray[np.float32]
-    """(3, 77, 90, 84): the direction into the lateral ventricles, at most of length 1, zero far away."""
+    """Direction into the lateral ventricles (3, 77, 90, 84), of length 1 at most, zero far away."""
     lesion_sites: NDArray[np.float32]
-    """(N, 3): template mm inside white matter, each as likely to hold a lesion as any other."""
+    """Possible lesion sites (N, 3) in white matter, in template mm, all equally likely."""
 
 
 @functools.cache
 def brain_maps(blur_mm: float) -> tuple[Volume, Volume, NDArray[np.float64]]:
     """Grey and white matter fractions of the ICBM152 average at 1 mm, (197, 233, 189) each, and their affine.
 
-    The average over 152 people leaves grey walls between gyri; squaring the probabilities of grey, white and neither
-    opens the sulci again. Then a Gaussian of ``blur_mm`` (standard deviation) prepares the maps for a coarser grid.
+    Averaging over 152 people fills the sulci with grey matter; squaring the probabilities of grey, white and neither
+    opens them again. A Gaussian of ``blur_mm`` (standard deviation) prepares the maps for a coarser grid.
     """
     images = [datasets.load_mni152_gm_template(resolution=1), datasets.load_mni152_wm_template(resolution=1)]
     grey, white = (np.clip(image.get_fdata(dtype=np.float32), 0, 1) for image in images)
@@ -100,11 +99,12 @@ def brain_maps(blur_mm: float) -> tuple[Volume, Volume, NDArray[np.float64]]:
 
 
 def sample_brain(part: Volume, affine: NDArray[np.float64], points: NDArray[np.float32]) -> Volume:
-    """Values of a 1 mm brain map at template points (3, ...) in mm; below its last slice the cord goes on."""
+    """Values of a 1 mm brain map at template points (3, ...) in mm; below its last slice the cord continues."""
     indices = points - affine[:3, 3].astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
     floor = np.float32(BRAIN_FLOOR_MM - affine[2, 3])
     np.maximum(indices[2], floor, out=indices[2])
-    return ndimage.map_coordinates(part, indices, order=1, output=np.float32)
+    values: Volume = ndimage.map_coordinates(part, indices, order=1, output=np.float32)
+    return values
 
 
 def ellipsoids(shapes: Sequence[Ellipsoid], points: NDArray[np.float32]) -> Volume:
@@ -121,27 +121,36 @@ def ellipsoids(shapes: Sequence[Ellipsoid], points: NDArray[np.float32]) -> Volu
 
 
 def _signed_distance(inside: NDArray[np.bool_]) -> Volume:
-    outer, inner = ndimage.distance_transform_edt(~inside), ndimage.distance_transform_edt(inside)
+    outer: NDArray[np.float64] = ndimage.distance_transform_edt(~inside)
+    inner: NDArray[np.float64] = ndimage.distance_transform_edt(inside)
     return (GRID_MM * np.where(inside, 0.5 - inner, outer - 0.5)).astype(np.float32)
 
 
 def _brain_envelope(tissue: Volume) -> Volume:
-    """Signed distance to the brain closed by ``CLOSING_MM``; the smoothing takes off the voxels' corners."""
+    """Signed distance to the brain closed by ``CLOSING_MM``, smoothed to remove the steps of voxels."""
     grown = _signed_distance(tissue > 0.4) <= CLOSING_MM
-    return ndimage.gaussian_filter(_signed_distance(_signed_distance(grown) <= -CLOSING_MM), 1.0)
+    envelope: Volume = ndimage.gaussian_filter(_signed_distance(_signed_distance(grown) <= -CLOSING_MM), 1.0)
+    return envelope
 
 
 def _lesion_sites(white: Volume, ventricles: Volume, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """White matter within 15 mm of the lateral ventricles, where multiple sclerosis plaques gather."""
-    near = (ndimage.distance_transform_edt(ventricles < 0.3) * GRID_MM < 15) & (white > 0.85) & (points[2] > -15)
-    return points[:, near].T
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(ventricles < 0.3)
+    near = (distance * GRID_MM < 15) & (white > 0.85) & (points[2] > -15)
+    sites: NDArray[np.float32] = points[:, near].T
+    return sites
+
+
+def grid_points() -> NDArray[np.float32]:
+    """Template coordinates of the coarse grid in mm, (3, 77, 90, 84)."""
+    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 
 
 @functools.cache
 def template() -> Template:
-    """Build the average head once per process; takes about a second."""
-    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    """The average head; built once per process in about a second."""
+    points = grid_points()
     grey_map, white_map, affine = brain_maps(0.0)
     grey, white = (sample_brain(part, affine, points) for part in (grey_map, white_map))
     brain = _brain_envelope(grey + white)
@@ -171,4 +180,5 @@ def sample(part: Volume, points: NDArray[np.float32]) -> Volume:
     """Values of a map on the coarse grid at template points (3, ...) in mm."""
     origin = GRID_ORIGIN.astype(np.float32).reshape(3, *[1] * (points.ndim - 1))
     indices = (points - origin) / np.float32(GRID_MM)
-    return ndimage.map_coordinates(part, indices, order=1, mode="nearest", output=np.float32)
+    values: Volume = ndimage.map_coordinates(part, indices, order=1, mode="nearest", output=np.float32)
+    return values

@@ -1,6 +1,6 @@
-"""What each tissue looks like to each scanner: named tables, each with its source.
+"""Tissue properties in CT and MR with their sources, and the signal equations of MR sequences.
 
-Values marked ``[chosen]`` have no measurement behind them; the comment says what they stand for. The spreads are
+Values marked ``[chosen]`` are not measured; their comments give the reason. The spreads are
 standard deviations between people (MR: relative), [chosen] within the cited ranges, drawn once per case.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from typing import NamedTuple
+
+import numpy as np
 
 TISSUES = (
     "vessel",
@@ -36,7 +38,7 @@ class Hounsfield(NamedTuple):
 
 
 class Relaxation(NamedTuple):
-    """MR properties of a tissue: T1, T2, T2* in ms, density of protons relative to water, relative spread."""
+    """MR properties of a tissue: T1, T2, T2* in ms, proton density relative to water, relative spread of people."""
 
     t1: float
     t2: float
@@ -64,8 +66,8 @@ HOUNSFIELD = {
 al. 2013). White 20..30, grey 37..45, fat -100..-50, air -1000 HU: Buzug 2008 (Computed Tomography, p. 475) and Prokop
 2003 (Spiral and Multislice CT of the Body). CSF 0..15 and muscle 35..55 HU: ranges usual in radiology. Skull: between
 1323 HU, the largest regional mean over the full thickness of the neurocranium (temporal squama, 604 people), and
-1800..1900 HU of the compact bone of the jaw (Patrick et al. 2017), whose 300..400 HU of cancellous bone stand for the
-diploe."""
+1800..1900 HU of the compact bone of the jaw (Patrick et al. 2017), whose 300..400 HU of cancellous bone are used for
+the diploe."""
 
 RELAXATION = {
     "vessel": Relaxation(1441.0, 290.0, 60.0, 0.8, 0.05),
@@ -86,8 +88,13 @@ RELAXATION = {
 al. 1999). Cortical bone: T1 140..260 ms and T2* 0.42..0.50 ms (Reichert et al. 2005), proton density about 0.2
 (Techawiboonwong et al. 2008). Marrow: T1 and T2 of de Bazelaire et al. 2004; its T2* and density are [chosen] lower,
 since trabeculae dephase and displace it. Blood: T1 and T2 of Stanisz et al. 2005; T2* and density [chosen]. It is
-rendered as if it stood still: dark on T1-weighted images, between CSF and grey matter, which also stands for part of
-a flow void; blood that flows in fresh and bright is not modelled. Air has density 0, so its times do not matter."""
+rendered as static blood: dark on T1-weighted images, between CSF and grey matter, which also approximates a partial
+flow void; inflow enhancement is not modelled. Air has density 0, so its times do not matter."""
+
+
+def random_deviation(rng: np.random.Generator) -> float:
+    """Deviation of one person from a table's mean, in units of its spread: standard normal, clipped to [-2, 2]."""
+    return float(np.clip(rng.standard_normal(), -2, 2))
 
 
 def spoiled_gradient_echo(tissue: Relaxation, tr: float, te: float, flip_degrees: float) -> float:

@@ -1,4 +1,4 @@
-"""How heads differ beyond their shape: atrophy, larger lesions, and what was cut away before a user has the scan."""
+"""Anatomical variation beyond shape: atrophy, larger lesions, skull stripping and defacing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from common.phantoms.head import Anatomy
 from common.phantoms.physics import Range, drawn
 
 LESION_GRAIN_MM = (6.0, 14.0)
-"""[chosen] smoothness of the field whose peaks are lesions: single plaques to confluent ones."""
+"""[chosen] smoothness of the field whose peaks become lesions: single to confluent plaques."""
 
 STRIPPED_MARGIN_MM = 4.0
-"""How much fluid around the brain a skull-stripping tool leaves at most."""
+"""Largest margin of fluid that a skull-stripping tool leaves around the brain."""
 
 
 @dataclass(frozen=True)
 class Variety:
-    """What may happen to a head, each drawn once a case.
+    """Random changes of a head's anatomy, each drawn once per case.
 
     Args:
-        atrophy: how much grey matter gives way to fluid in the sulci; 0 none, 1 a grey fraction of 1/2 falls to 1/4.
-        plaques: whether the plaques that three in four heads are born with stay; otherwise they are white matter.
-        lesion_probability: of further lesions in white matter, beside those plaques.
-        lesion_share: of the white matter that they take (the patients of Lesjak et al. 2017 have up to 5%).
-        stripped_probability: of everything but the brain having been removed.
-        defaced_probability: of the face having been cut off.
+        atrophy: replacement of grey matter by fluid in the sulci; 0 is none, at 1 a grey fraction of 1/2 falls to 1/4.
+        plaques: whether to keep the plaques that three in four heads have; otherwise they become white matter.
+        lesion_probability: probability of additional lesions in white matter.
+        lesion_share: share of the white matter that these replace (up to 5% in the patients of Lesjak et al. 2017).
+        stripped_probability: probability of skull stripping.
+        defaced_probability: probability of defacing.
     """
 
     atrophy: Range = (0.0, 0.8)
@@ -40,7 +40,7 @@ class Variety:
     defaced_probability: float = 0.1
 
     def __call__(self, anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-        """Change the tissue fractions of a head; they still sum to 1 in every voxel."""
+        """Anatomy with changed tissue fractions, which still sum to 1 in every voxel."""
         anatomy = shrunk(anatomy, drawn(self.atrophy, rng.random(), "atrophy"))
         if not self.plaques:
             anatomy = healed(anatomy)
@@ -56,7 +56,7 @@ class Variety:
 
 
 def shrunk(anatomy: Anatomy, atrophy: float) -> Anatomy:
-    """Grey matter to the power ``1 + atrophy``; what it loses becomes fluid, which opens the sulci."""
+    """Atrophy: grey matter to the power ``1 + atrophy``; the loss becomes fluid, which opens the sulci."""
     grey = anatomy.fractions["grey"]
     left = np.power(grey, np.float32(1 + atrophy))
     changed = {"grey": left, "csf": anatomy.fractions["csf"] + grey - left}
@@ -64,13 +64,13 @@ def shrunk(anatomy: Anatomy, atrophy: float) -> Anatomy:
 
 
 def healed(anatomy: Anatomy) -> Anatomy:
-    """Every lesion becomes white matter."""
+    """Anatomy with all lesions replaced by white matter."""
     white, lesion = anatomy.fractions["white"], anatomy.fractions["lesion"]
     return replace(anatomy, fractions={**anatomy.fractions, "white": white + lesion, "lesion": np.zeros_like(lesion)})
 
 
 def with_lesions(anatomy: Anatomy, rng: np.random.Generator, share: float) -> Anatomy:
-    """Turn this share of the white matter into lesions, where a smooth random field is highest."""
+    """Anatomy with this share of the white matter replaced by lesions, where a smooth random field is highest."""
     white = anatomy.fractions["white"]
     field = to_voxels(smooth_noise(rng, rng.uniform(*LESION_GRAIN_MM)), white.shape, anatomy.spacing, *anatomy.motion)
     inside = white > 0.8
@@ -83,19 +83,19 @@ def with_lesions(anatomy: Anatomy, rng: np.random.Generator, share: float) -> An
 
 
 def brain_mask(anatomy: Anatomy, margin_mm: float) -> NDArray[np.bool_]:
-    """The brain with the fluid around it up to a margin, (X, Y, Z)."""
+    """Mask (X, Y, Z) of the brain with the fluid around it up to a margin."""
     parts = anatomy.fractions
     tissue = parts["grey"] + parts["white"] + parts["lesion"] > 0.4
     regions, _ = ndimage.label(tissue)
-    brain = regions == np.bincount(regions[tissue]).argmax()
+    brain: NDArray[np.bool_] = regions == np.bincount(regions[tissue]).argmax()
     steps = max(1, round((margin_mm + 6.0) / anatomy.spacing))
-    closed = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
-    depth = ndimage.distance_transform_edt(closed) * anatomy.spacing
+    closed: NDArray[np.bool_] = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=steps)) == 0
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(closed) * anatomy.spacing
     return (depth > 6.0) | brain
 
 
 def face(anatomy: Anatomy, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """What lies before and below an oblique plane in front of the brain, (X, Y, Z)."""
+    """Mask (X, Y, Z) of the face: in front of and below an oblique plane before the brain."""
     ahead, below = rng.uniform(62, 75), rng.uniform(-35, -20)
     shape = anatomy.fractions["grey"].shape
     y, z = (anatomy.affine[axis, 3] + anatomy.spacing * np.arange(shape[axis]) for axis in (1, 2))
@@ -105,7 +105,7 @@ def face(anatomy: Anatomy, rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def kept(anatomy: Anatomy, inside: NDArray[np.bool_]) -> Anatomy:
-    """Everything outside becomes air around the head."""
+    """Anatomy with everything outside the mask replaced by air."""
     share = inside.astype(np.float32)
     fractions = {name: part * share for name, part in anatomy.fractions.items()}
     return replace(anatomy, fractions={**fractions, "background": fractions["background"] + 1 - share})

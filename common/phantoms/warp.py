@@ -1,4 +1,4 @@
-"""How one head differs from the average head: where in the template each of its points comes from, and back."""
+"""Random deformation of the template: coordinate maps from a head to the template and back."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SCALE_RANGE = (0.88, 0.98)
 """Per axis; below 1 because the ICBM152 average is larger than most brains."""
 
 WARPS_MM = ((30.0, 2.5), (12.0, 1.0))
-"""Elastic warps as (smoothness, standard deviation along each axis): the course of lobes, then of gyri."""
+"""Elastic warps as (smoothness, standard deviation along each axis): first of lobes, then of gyri."""
 
 VENTRICLE_WIDENING_MM = 3.0
 INVERSION_STEPS = 15
 
 
 def template_points(rng: np.random.Generator, parts: Template) -> NDArray[np.float32]:
-    """Where in the template each node of a random head comes from, in mm (3, *NODE_SHAPE)."""
+    """Template coordinates of each node of a random head in mm, (3, *NODE_SHAPE)."""
     centre = np.array(CENTRE_MM).reshape(3, 1, 1, 1)
     rotation = Rotation.from_euler("xyz", rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, 3), degrees=True)
     scale = rng.uniform(*SCALE_RANGE, 3)
@@ -34,14 +34,21 @@ def template_points(rng: np.random.Generator, parts: Template) -> NDArray[np.flo
     for smoothness, amplitude in WARPS_MM:
         points += amplitude * np.stack([smooth_noise(rng, smoothness) for _ in range(3)])
     points = points.astype(np.float32)
-    # Reading nearer to the ventricles than one stands makes them larger and presses what is around them outwards.
-    return points + np.float32(widening) * np.stack([sample(axis, points) for axis in parts.to_ventricles])
+    # Sampling nearer to the ventricles enlarges them and displaces the surrounding tissue outwards.
+    widened: NDArray[np.float32] = points + np.float32(widening) * np.stack(
+        [sample(axis, points) for axis in parts.to_ventricles]
+    )
+    return widened
 
 
 def to_head(sources: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where in the head (world mm) points (N, 3) of the template lie, given where its nodes come from.
+    """Head coordinates (world mm) of points (N, 3) of the template; inverse of :func:`template_points`.
 
-    The inverse by fixed-point iteration: step by the error until the point read from there is the one looked for.
+    Fixed-point iteration that steps by the remaining error in template coordinates.
+
+    Args:
+        sources: template coordinates of each node of the head in mm, (3, *NODE_SHAPE).
+        points: template mm, (N, 3).
     """
     corner = np.subtract(CENTRE_MM, NODE_MM * (np.array(NODE_SHAPE) - 1) / 2)
     head = points.astype(float)

@@ -1,8 +1,8 @@
-"""Weights trained on simulations that a bundle ships: written, found, started from, and doubted on unlike input."""
+"""Pretrained weights: export, lookup, fine-tuning, out-of-distribution warnings."""
 
 from common.pretrained.fallback import fall_back
+from common.pretrained.fine_tuning import FineTuning
+from common.pretrained.info import PRETRAINED_NAME, PretrainedInfo, origin, read_info
 from common.pretrained.input_check import InputCheck
-from common.pretrained.shipped import PRETRAINED_NAME, About, origin, read_about
-from common.pretrained.start import Start
 
-__all__ = ["PRETRAINED_NAME", "About", "InputCheck", "Start", "fall_back", "origin", "read_about"]
+__all__ = ["PRETRAINED_NAME", "FineTuning", "InputCheck", "PretrainedInfo", "fall_back", "origin", "read_info"]

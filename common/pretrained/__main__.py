@@ -1,4 +1,4 @@
-"""Ship what a pretraining made: ``python -m common.pretrained export --bundle bundles/NAME --run DIR``."""
+"""Command that exports pretrained weights: ``python -m common.pretrained export --bundle bundles/NAME --run DIR``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.pretrained.export import PROFILE_CASES, export
-from common.pretrained.shipped import PRETRAINED_NAME
+from common.pretrained.info import PRETRAINED_NAME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, or 2 for a mistake of the user."""
+    """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m common.pretrained", description=__doc__)
     command = parser.add_subparsers(required=True).add_parser("export", help="write models/pretrained.pt and .json")
     command.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
     command.add_argument("--run", type=Path, help="the folder of the pretraining (default: BUNDLE/pretraining)")
     command.add_argument("--cases", type=int, default=PROFILE_CASES, help="simulated cases to compare inputs with")
-    command.add_argument("--name", default=PRETRAINED_NAME, help="of the file")
+    command.add_argument("--name", default=PRETRAINED_NAME, help="file name (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
         path = export(options.bundle, options.run or options.bundle / "pretraining", options.cases, options.name)

@@ -1,4 +1,4 @@
-"""From a finished pretraining to the two files that a bundle ships."""
+"""Export of a finished pretraining to the two files that a bundle ships."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from typing import Any
 import monai
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle.config_parser import ConfigParser
 from torch import Tensor
 
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import write_text
 from common.handlers import RUN_NAME
+from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, sidecar
 from common.pretrained.input_check import features, limits
-from common.pretrained.shipped import PRETRAINED_NAME, TRAINED_ON, sidecar
 from common.seeds import derive
 
 MAX_BYTES = 16_000_000
-"""What the repository holds of a bundle's weights."""
+"""Largest size of a bundle's weights in the repository."""
 
 PROFILE_CASES = 96
 NEEDED_BY = ("network_def", "preprocessing")
-"""Components whose settings belong to the weights: other values would give another network, or other inputs."""
+"""Components whose settings belong to the weights: other values would change the network or its inputs."""
 
 
 def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
     """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
 
-    The commit it notes is the repository's of now: export from the same files that trained.
+    The recorded commit is the current one of the repository: export from the files that were used for training.
 
     Args:
         bundle: the bundle's folder.
-        run: of the pretraining, with ``models/model.pt`` and ``run.json``.
-        cases: simulated, whose extents and histograms inputs are compared with.
-        name: of the file, beginning with ``pretrained``.
+        run: folder of the pretraining, with ``models/model.pt`` and ``run.json``.
+        cases: number of simulated cases whose extents and histograms inputs are compared with.
+        name: file name, beginning with ``pretrained``.
 
     Raises:
-        CheckpointError: where the run holds no weights or no ``run.json``, or a weight is not finite.
-        OutputError: where the weights are too large to ship.
+        CheckpointError: the run has no weights or no ``run.json``, or a weight is not finite in half precision.
+        OutputError: the weights are too large to ship.
     """
     weights = checkpoints.load(run / "models" / checkpoints.WEIGHTS_NAME)
     config = _config(run / RUN_NAME)
@@ -54,7 +54,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
     settings = _settings(config, ConfigParser.load_config_file(bundle / "configs" / "inference.yaml"))
-    profile, commit = _profile(config, cases), _commit(bundle)  # before new weights make the repository differ
+    profile, commit = _profile(config, cases), _commit(bundle)  # before new weights change the repository
     checkpoints.save(halved, path)
     about = {
         "sha256": checkpoints.sha256(path),
@@ -74,11 +74,12 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
 def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
-    return json.loads(path.read_text())["config"]
+    config: dict[str, Any] = json.loads(path.read_text())["config"]
+    return config
 
 
 def _halved(name: str, value: Tensor) -> Tensor:
-    """In half precision; integers, such as counts of batches, stay."""
+    """Weight in half precision; integers, such as counts of batches, are kept."""
     half = value.half() if value.is_floating_point() else value
     if half.is_floating_point() and not torch.isfinite(half).all():
         remedy = "train with a lower learning_rate"
@@ -87,14 +88,14 @@ def _halved(name: str, value: Tensor) -> Tensor:
 
 
 def _settings(config: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """The settings of network and preprocessing that the run has otherwise than ``inference.yaml``."""
+    """Settings of network and preprocessing in which the run differs from ``inference.yaml``."""
     text = json.dumps([shipped[name] for name in NEEDED_BY])
     names = [name for name in dict.fromkeys(re.findall(r"@(\w+)", text)) if name in config and name in shipped]
     return {name: config[name] for name in names if _is_plain(config[name]) and config[name] != shipped[name]}
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:
-    """Ranges of extents and histograms over cases that the training did not see."""
+    """Ranges of extents and histograms over simulated cases that were not used in training."""
     parser = ConfigParser(config)
     simulate = parser.get_parsed_content("simulation")
     drawn = (simulate(derive(config["seed"], 0, number, 2)) for number in range(cases))
@@ -102,7 +103,7 @@ def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a setting is a number, a flag, a text or a list or table of such, and no reference."""
+    """Whether a setting is a number, flag, text, or list or table of these, and not a reference."""
     if isinstance(value, dict):
         return "_target_" not in value and all(_is_plain(part) for part in value.values())
     if isinstance(value, list):
@@ -111,7 +112,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _commit(folder: Path) -> str:
-    """The commit of the repository that holds a folder, ``-dirty`` where files differ; ``unknown`` outside one."""
+    """Commit of the repository of a folder, with ``-dirty`` if files differ; ``unknown`` outside a repository."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     done = subprocess.run(describe, cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

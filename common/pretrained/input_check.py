@@ -1,9 +1,9 @@
-"""Whether a scan resembles what a network was trained on: a synthetic image looks plausible whether it does or not.
+"""Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
 
-Stated checks, each of which warns and none of which stops a case: voxels of at most ``MAX_SPACING_MM``; a head whose
-extent along every axis lies within those of the simulated heads; and a tissue histogram within theirs, given by
-quantiles of the z-scores inside the head and, since scalp and fat hide what contrast a scan has, by quantiles over the
-median in the depth of the head, where fluid, grey and white matter are.
+A synthetic image looks plausible even for unsuitable input. Three checks warn and never stop a case: voxels of at most
+``MAX_SPACING_MM``; the extent of the head along every axis within that of the simulated heads; and the tissue histogram
+within theirs. The histogram is given by quantiles of the z-scores inside the head and, since scalp and fat hide the
+contrast of a scan, by quantiles over the median deep inside the head, in fluid, grey and white matter.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
-from monai.utils import convert_to_numpy
+from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
-from common.pretrained.shipped import origin, read_about
+from common.pretrained.info import origin, read_info
 from common.transforms.head import head_mask
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0
-"""No simulated slice is thicker."""
+"""Largest slice thickness of the simulation."""
 
 PERCENTILES = (2, 10, 25, 50, 75, 90, 98)
 DEPTH = 0.35
-"""From where on the head is deep, relative to its deepest point."""
+"""Smallest depth of the inner head, relative to its deepest point."""
 
 AIR_PERCENTILE = 1
-"""Of the whole volume: as dark as air, or what was cut away; a network's input may have been shifted and scaled."""
+"""Percentile of the volume taken as air or removed tissue, since a network's input may be shifted and scaled."""
 
 COARSE_MM = 2.5
-"""How finely depth is measured."""
+"""Resolution at which depth is computed."""
 
 MARGIN = 0.25
-"""By how much of the range's own width a value may lie outside the range of the simulated cases."""
+"""Tolerance outside the range of the simulated cases, relative to its width."""
 
 Limits = dict[str, list[list[float]]]
 """``extent_mm`` along three axes, ``z_scores`` and ``depth_ratios`` at ``PERCENTILES``: [low, high] of each."""
 
 
 def features(image: np.ndarray, spacing: np.ndarray) -> dict[str, np.ndarray]:
-    """Extent of the head along each axis in mm, quantiles of its z-scores, and of its depth over their median.
+    """Extent of the head along each axis in mm, quantiles of its z-scores, and :func:`depth_ratios`.
 
     Args:
         image: (X, Y, Z), any scale.
@@ -61,7 +61,7 @@ def features(image: np.ndarray, spacing: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def depth_ratios(image: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Quantiles over the median, of the values above air far from the head's surface: high for a T2, low for a T1."""
+    """Quantiles over the median of the values above air deep inside the head: high for T2, low for T1 weighting."""
     steps = np.maximum(1, np.round(COARSE_MM / spacing)).astype(int)
     coarse = tuple(slice(None, None, step) for step in steps)
     inside = np.pad(head[coarse], 1)
@@ -69,11 +69,12 @@ def depth_ratios(image: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> np
     deep = np.percentile(image[coarse][depth >= DEPTH * depth.max()].astype(float), PERCENTILES)
     above = deep - np.percentile(image, AIR_PERCENTILE)
     middle = above[PERCENTILES.index(50)]
-    return above / (middle if middle > 0 else 1.0)
+    ratios: np.ndarray = above / (middle if middle > 0 else 1.0)
+    return ratios
 
 
 def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
-    """The range of each feature over some cases."""
+    """Range of each feature over some cases."""
     listed = list(cases)
     return {
         name: [[float(low), float(high)] for low, high in zip(part.min(axis=0), part.max(axis=0), strict=True)]
@@ -82,13 +83,13 @@ def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
     }
 
 
-def unlike(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
-    """What about a scan is unlike the cases of ``known``; empty where nothing is.
+def out_of_distribution(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
+    """Reasons why a scan is out of the distribution of ``known``; empty if it is inside.
 
     Args:
         image: (X, Y, Z), any scale.
-        spacing: in mm.
-        known: see :func:`limits`; empty to check the spacing alone.
+        spacing: of its voxels along the axes, in mm.
+        known: see :func:`limits`; empty to check only the spacing.
     """
     found = []
     if max(spacing) > MAX_SPACING_MM:
@@ -110,27 +111,27 @@ def unlike(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
 
 
 class InputCheck:
-    """Handler of inference that warns of every case unlike the training of pretrained weights.
+    """Handler of inference that warns of cases out of the training distribution of pretrained weights.
 
-    With weights of the user's own, whose training is not known here, only the spacing is checked.
+    With the user's own weights, whose training distribution is unknown, only the spacing is checked.
 
     Args:
         weights: the file in use.
     """
 
     def __init__(self, weights: str) -> None:
-        self.known: Limits = read_about(weights).profile if origin(weights) else {}
+        self.known: Limits = read_info(weights).profile if origin(weights) else {}
 
     def attach(self, engine: Engine) -> None:
-        """Look at each case when it has been inferred."""
+        """Check each case after its inference."""
         engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Look at the cases of the engine's batch."""
+        """Check the cases of the engine's batch."""
         batch: Any = engine.state.batch
         for number, image in enumerate(batch["image"]):
             affine = convert_to_numpy(getattr(image, "affine", np.eye(4)))
             spacing = np.linalg.norm(affine.reshape(-1, 4, 4)[0][:3, :3], axis=0)
-            for reason in unlike(convert_to_numpy(image)[0], spacing, self.known):
+            for reason in out_of_distribution(convert_to_numpy(image)[0], spacing, self.known):
                 case = batch["case"][number]
-                logger.warning(f"{case}: UNLIKE THE TRAINING, the result may look plausible and be wrong: {reason}")
+                logger.warning(f"{case}: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: {reason}")

@@ -1,4 +1,4 @@
-"""The report of an evaluation: `metrics.csv`, `summary.json`, a table for the terminal and one HTML page."""
+"""Evaluation report: `metrics.csv`, `summary.json`, a table for the terminal and an HTML page."""
 
 from common.report.contents import ExtraImage, Panel, Picture, Report
 from common.report.html import write_report

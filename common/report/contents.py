@@ -1,4 +1,4 @@
-"""What a report holds: the numbers of an evaluation, the volumes to show, and where both come from."""
+"""Contents of a report: metrics, volumes to show, settings and versions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from common.report.tables import Summary
 
 @dataclass(frozen=True)
 class ExtraImage:
-    """One more column of a panel, such as the residual r(x) of a residual generator.
+    """Additional column of a panel, such as the residual r(x) of a residual generator.
 
     Args:
         name: the column's heading.
         values: (X, Y, Z) on the panel's grid.
         unit: the unit of ``values``.
-        signed: shown on the diverging colour map, symmetric about zero; else in grey over its 0.5-99.5 percentiles.
+        signed: whether to show a diverging colour map, symmetric about zero, instead of grey over the 0.5-99.5
+            percentiles.
     """
 
     name: str
@@ -33,25 +34,25 @@ class ExtraImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """The volumes of one case and method, all (X, Y, Z) on one grid in RAS orientation.
+    """Volumes of one case and method, all (X, Y, Z) on one grid in RAS orientation.
 
     Args:
         case: the case's name.
         method: the method's name, such as ``model`` or ``copy_input``.
-        source: the image synthesised from (its first channel), in ``source_unit``.
+        source: the source image (its first channel), in ``source_unit``.
         synthetic: the synthetic image, in ``unit``.
-        truth: the true image, in ``unit``; None where there is none (unpaired data).
+        truth: the true image, in ``unit``; None for unpaired data.
         mask: non-zero where the metrics are measured; the planes go through its centre.
         extras: further columns.
         spacing: voxel size in mm along X, Y, Z.
         source_unit: unit of ``source``.
         unit: unit of ``synthetic`` and ``truth``.
         window: (low, high) shown as black and white, for ``synthetic`` and ``truth``.
-        source_window: the same for ``source``; None takes its 0.5-99.5 percentiles.
+        source_window: (low, high) for ``source``; None for its 0.5-99.5 percentiles.
 
     Raises:
-        DataError: a volume that is not 3-D or not of the shape of ``synthetic``.
-        ConfigError: a window that is empty, or a spacing that is not positive.
+        DataError: a volume is not 3-D or not of the shape of ``synthetic``.
+        ConfigError: a window is empty, or a spacing is not positive.
     """
 
     case: str
@@ -83,7 +84,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of its own: heading, PNG file and caption."""
+    """Further figure of a report: heading, PNG file and caption."""
 
     title: str
     png: bytes
@@ -92,7 +93,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that the page shows.
+    """Contents of the HTML page.
 
     Args:
         title: the page's heading.
@@ -100,7 +101,7 @@ class Report:
         version: the bundle's version.
         unit: unit of the target, such as ``HU``.
         value_range: (low, high) in ``unit`` that the metrics with a range (PSNR, SSIM) clip to.
-        mask_description: where the metrics are measured, such as ``head, from the CT``.
+        mask_description: the mask of the metrics, such as ``head, from the CT``.
         rows: one mapping per case and method, ``{"case", "method", <metric>: value, ...}``.
         summary: ``summarise(rows)``.
         panels: the volumes to show, at most one per case and method.
@@ -108,9 +109,9 @@ class Report:
         log_csv: training log, one row per epoch with an ``epoch`` column, named losses and validation metrics.
         settings: the settings of the run; nested mappings are shown with dotted names.
         versions: versions of the software.
-        notes: sentences shown at the top, such as the weights' hash or that the data are phantoms.
+        notes: sentences at the top, such as the hash of the weights.
         metrics: direction and unit of metrics that ``metric_info`` does not know, by name.
-        reference: the method that the others are tested against.
+        reference: the method that the others are compared with in the paired tests.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Training curves: one small picture for each loss and validation metric of the log."""
+"""Training curves: one small figure for each loss and validation metric of the log."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from matplotlib.ticker import MaxNLocator
 
 from common.errors import DataError
 from common.report.metric_info import MetricInfo, metric_info
-from common.report.panels import STYLE, picture
+from common.report.panels import STYLE, figure_image
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One column of the log: its name, epochs (N,) and finite values (N,), and the best epoch where there is one."""
+    """One column of the log: name, epochs (N,), finite values (N,), and the best epoch of a known metric."""
 
     name: str
     epochs: np.ndarray
@@ -29,9 +29,9 @@ class Curve:
 
 
 def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) -> list[Curve]:
-    """The numeric columns of a log with one row per epoch, in order; epochs without a value are left out.
+    """Numeric columns of a log with one row per epoch, in order, without the epochs that lack a value.
 
-    The best epoch is named for columns that are a known metric, such as ``val_mae``.
+    Columns of a known metric, such as ``val_mae``, have a best epoch.
 
     Raises:
         DataError: the log cannot be read or has no column ``epoch``.
@@ -54,7 +54,7 @@ def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) 
 
 
 def curve_png(curve: Curve) -> bytes:
-    """The curve as a small PNG; its best epoch is marked."""
+    """PNG of a curve, with its best epoch marked."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.6, 2.1), facecolor="white", layout="constrained")
         axes = figure.add_subplot()
@@ -69,5 +69,5 @@ def curve_png(curve: Curve) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
         stream = io.BytesIO()
-        picture(figure, 110).save(stream, "PNG", optimize=True)
+        figure_image(figure, 110).save(stream, "PNG", optimize=True)
         return stream.getvalue()

@@ -1,4 +1,4 @@
-"""The page: everything of a report in one HTML file that needs nothing beside it."""
+"""HTML page of a report: one self-contained file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from common.report.contents import Panel, Report
 from common.report.curves import curve_png, read_curves
 from common.report.metric_info import MetricInfo, metric_info
 from common.report.panels import panel_png
+from common.report.planes import difference_limit
 from common.report.significance import compare
 from common.report.tables import metric_names, metrics_frame, number
-from common.report.views import difference_limit
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A metric's name, arrow, unit and the arrow in words."""
+    """Column heading of a metric: name, arrow, unit, and the arrow in words."""
 
     name: str
     arrow: str
@@ -36,7 +36,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A number of the summary table, and whether it is the column's best."""
+    """Cell of the summary table: mean, standard deviation, number of cases, and whether it is the column's best."""
 
     mean: str
     std: str
@@ -45,10 +45,10 @@ class TableCell:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as one HTML file: no scripts, pictures embedded, nothing fetched from elsewhere.
+    """Write the report as one HTML file with embedded images, without scripts or external resources.
 
     Raises:
-        DataError: rows without case or method, or a training log that cannot be read.
+        DataError: a row lacks case or method, or the training log cannot be read.
         OutputError: the file cannot be written.
     """
     folder = FileSystemLoader(Path(__file__).parent)
@@ -79,7 +79,7 @@ def _heading(name: str, report: Report) -> Heading:
 
 
 def summary_cells(report: Report) -> dict[str, list[TableCell]]:
-    """Per method a cell for each metric, with n = 0 where it has no such metric; the best mean of each is marked."""
+    """Summary table: per method one cell for each metric (n = 0 if it lacks the metric), with the best means marked."""
     table: dict[str, list[TableCell]] = {method: [] for method in report.summary}
     for name in metric_names(report.summary):
         found = {method: cells[name] for method, cells in report.summary.items() if name in cells}
@@ -106,7 +106,7 @@ def _best(means: Mapping[str, float], info: MetricInfo) -> set[str]:
 
 
 def per_case(report: Report) -> list[dict[str, Any]]:
-    """Case, method and formatted metrics of each row, the rows of a case together; ``span`` as in ``_spans``."""
+    """Table of cases: case, method and formatted metrics of each row, grouped by case; ``span`` as in ``_spans``."""
     frame, names = metrics_frame(report.rows), metric_names(report.summary)
     order = {case: place for place, case in enumerate(frame["case"].unique())}
     frame = frame.iloc[np.argsort(frame["case"].map(order).to_numpy(), kind="stable")]
@@ -116,7 +116,7 @@ def per_case(report: Report) -> list[dict[str, Any]]:
 
 
 def comparison_rows(report: Report) -> list[dict[str, Any]]:
-    """The paired tests with their numbers as text; ``span`` as in ``_spans``."""
+    """Table of the paired tests with formatted numbers; ``span`` as in ``_spans``."""
     rows = []
     for test in compare(report.rows, report.reference, report.metrics):
         info = metric_info(test.metric, report.metrics)
@@ -129,7 +129,7 @@ def comparison_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def _spans(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """The rows with ``span``: for the first of those equal in ``key`` their number, for the others 0."""
+    """Rows with ``span`` (the HTML rowspan): their number for the first of those equal in ``key``, 0 for the others."""
     counts = Counter(row[key] for row in rows)
     return [{**row, "span": counts.pop(row[key], 0)} for row in rows]
 
@@ -145,9 +145,9 @@ def _signed(value: float) -> str:
 
 
 def figures(report: Report) -> list[dict[str, Any]]:
-    """Per case its panels as embedded pictures, with one colour range of the difference for all methods of a case.
+    """Embedded panels of each case, with one colour range of the difference for all methods of a case.
 
-    It is the reference method's, which a poor baseline must not bleach; without one, the widest.
+    The range is that of the reference method, so that a poor baseline does not widen it; without one, the widest.
     """
     cases: dict[str, list[Panel]] = {}
     for panel in report.panels:
@@ -174,7 +174,7 @@ def _embedded(png: bytes) -> str:
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as one table: dotted names and values as text."""
+    """Nested settings as a flat table of dotted names and formatted values."""
     flat: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:

@@ -1,4 +1,4 @@
-"""Which way a metric improves and what it is measured in."""
+"""Direction, unit and explanation of the metrics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Direction = Literal["lower", "higher", "ideal", "unknown"]
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How to read a metric.
+    """Interpretation of a metric.
 
     Args:
-        direction: ``lower`` or ``higher`` is better, ``ideal``: the nearer to ``ideal`` the better, or ``unknown``.
-        unit: its unit; ``{unit}`` stands for the unit of the target. Empty for a ratio.
-        ideal: the best value where ``direction`` is ``ideal``.
-        explanation: what it measures, where the name does not say.
+        direction: ``lower`` or ``higher`` is better, ``ideal`` (best close to ``ideal``), or ``unknown``.
+        unit: unit of the metric; ``{unit}`` stands for the unit of the target. Empty for a ratio.
+        ideal: the best value if ``direction`` is ``ideal``.
+        explanation: definition, if the name is not enough.
     """
 
     direction: Direction
@@ -29,18 +29,18 @@ class MetricInfo:
 
     @property
     def arrow(self) -> str:
-        """The sign beside the metric's name: ↓, ↑, → 1 or nothing."""
+        """Sign next to the metric's name: ↓, ↑, → 1 or nothing."""
         return {"lower": "↓", "higher": "↑", "ideal": f"→ {self.ideal:g}", "unknown": ""}[self.direction]
 
     @property
     def meaning(self) -> str:
-        """The explanation, if any, and the arrow in words."""
+        """Explanation, if any, and the arrow in words."""
         words = {"lower": "lower is better", "higher": "higher is better", "unknown": "no better direction"}
         arrow = words.get(self.direction, f"best at {self.ideal:g}")
         return f"{self.explanation}; {arrow}" if self.explanation else arrow
 
     def badness(self, values: np.ndarray) -> np.ndarray:
-        """Values of any shape as a cost, less is better: themselves, negated, or the distance to the ideal."""
+        """Cost (lower is better) of values of any shape: the values, their negative, or their distance to the ideal."""
         if self.direction == "ideal":
             return np.abs(values - self.ideal)
         return -values if self.direction == "higher" else values
@@ -81,7 +81,7 @@ KNOWN = {
     "lesion_contrast": MetricInfo(
         "unknown", explanation="mean of the lesions over that of normal-appearing white matter; best as in the truth"
     ),
-    "lesion_contrast_truth": MetricInfo("unknown", explanation="what lesion_contrast is in the truth"),
+    "lesion_contrast_truth": MetricInfo("unknown", explanation="lesion_contrast of the truth"),
     "demyelination_dice": MetricInfo(
         "higher", explanation="overlap of the demyelinated voxels, below one threshold in prediction and truth"
     ),
@@ -89,11 +89,10 @@ KNOWN = {
 
 
 def metric_info(name: str, own: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
-    """How to read the metric ``name``: from ``own``, else from the known ones, by all its words or fewer.
+    """Interpretation of the metric ``name``, looked up in ``own``, then in ``KNOWN``.
 
-    In each, the longest known beginning decides, else the longest known end: ``mae_bone`` reads as ``mae``,
-    ``val_ms_ssim`` as ``ms_ssim``. A metric that is not known has direction ``unknown``: it is shown, and no value of
-    it is called best.
+    In each table the longest known prefix decides, else the longest known suffix: ``mae_bone`` reads as ``mae``,
+    ``val_ms_ssim`` as ``ms_ssim``. An unknown metric has direction ``unknown``: it is shown without a best value.
     """
     words = name.split("_")
     pieces = ["_".join(words[:count]) for count in range(len(words), 0, -1)]

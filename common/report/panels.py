@@ -1,4 +1,4 @@
-"""One figure per case and method: three planes by source, synthetic, truth and signed difference."""
+"""Figures of a case and method: three planes of source, synthetic, truth and signed difference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
@@ -18,7 +17,7 @@ from PIL import Image
 from scipy.cluster.vq import vq
 
 from common.report.contents import Panel
-from common.report.views import (
+from common.report.planes import (
     EDGES,
     PLANES,
     difference_limit,
@@ -34,14 +33,14 @@ STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "font.size": 11, "text.pa
 DIFFERENCE = "Synthetic − truth"
 DIVERGING = "RdBu_r"
 COLUMN, LEFT, TOP, BOTTOM, GAP = 2.7, 0.35, 0.35, 0.75, 0.06
-"""Inches: width of a column, and the room for row names, headings, colour bars and between images."""
+"""Inches: width of a column, and space for row names, headings, colour bars and between images."""
 TALLEST = 11.0
-"""Inches that the three rows may take together."""
+"""Largest total height of the three rows in inches."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the figure: its heading, three planes, colour range, colour map and unit."""
+    """Column of the figure: heading, three planes, colour range, colour map and unit."""
 
     title: str
     planes: Sequence[np.ndarray]
@@ -52,11 +51,11 @@ class Column:
 
 
 def columns(panel: Panel, limit: float | None = None) -> list[Column]:
-    """The columns of a panel: source, synthetic, truth, synthetic - truth (the last two where a truth is), extras.
+    """Columns of a panel: source, synthetic, truth and synthetic - truth (if there is a truth), extras.
 
     Args:
         panel: the volumes.
-        limit: the difference is shown over [-limit, limit]; None takes ``difference_limit(panel)``.
+        limit: colour range [-limit, limit] of the difference; None for ``difference_limit(panel)``.
     """
     centre = plane_centre(panel)
     source = three_planes(panel.source, centre)
@@ -85,31 +84,30 @@ def _percentiles(planes: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def panel_png(panel: Panel, limit: float | None = None) -> bytes:
-    """The panel as a PNG of at most 250 kB, drawn coarser where it would be larger; ``limit`` as in ``columns``."""
+    """PNG of a panel, at a resolution that keeps it below 250 kB; ``limit`` as in ``columns``."""
     png = b""
     with matplotlib.rc_context(STYLE):
         figure = _draw(panel, columns(panel, limit))
         for dpi in (115, 95, 80, 65, 50):
             stream = io.BytesIO()
-            with_palette(picture(figure, dpi)).save(stream, "PNG", optimize=True)
+            with_palette(figure_image(figure, dpi)).save(stream, "PNG", optimize=True)
             png = stream.getvalue()
             if len(png) <= MAX_BYTES:
                 break
     return png
 
 
-def picture(figure: Figure, dpi: float) -> Image.Image:
-    """A figure as RGB picture of ``dpi`` dots an inch."""
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+def figure_image(figure: Figure, dpi: float) -> Image.Image:
+    """A Matplotlib figure as an RGB image with ``dpi`` dots per inch."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
+    return Image.open(stream).convert("RGB")
 
 
 def with_palette(image: Image.Image) -> Image.Image:
-    """An RGB picture in 128 greys and 128 colours of the diverging map, all that a panel is drawn with.
+    """Palette image with 128 greys and 128 colours of the diverging map, a third of the size of an RGB image.
 
-    A third of full colour's size; unlike Pillow's own nearest colour the choice is exact, so that white stays white.
+    The nearest colour is exact, unlike that of Pillow's ``quantize``, so that white stays white.
     """
     greys = np.repeat(np.linspace(0, 255, 128)[:, None], 3, axis=1)
     colours = 255 * matplotlib.colormaps[DIVERGING](np.linspace(0, 1, 128))[:, :3]
@@ -126,7 +124,7 @@ def with_palette(image: Image.Image) -> Image.Image:
 def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
     sizes = plane_sizes(panel)
     scale = min(COLUMN / max(width for _, width in sizes), TALLEST / sum(height for height, _ in sizes))
-    heights = [max(height * scale, 0.75) for height, _ in sizes]  # a thin slab still needs room for its row's name
+    heights = [max(height * scale, 0.75) for height, _ in sizes]  # a thin slab needs space for its row's name
     width = LEFT + len(shown) * (COLUMN + GAP)
     height = TOP + sum(heights) + 2 * GAP + BOTTOM
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -170,7 +168,7 @@ def _colour_bar(
 ) -> None:
     axes = figure.add_axes((*corner, (COLUMN - 0.5) / size[0], 0.12 / size[1]))
     bar = figure.colorbar(image, cax=axes, orientation="horizontal", extend="both")
-    bar.outline.set(edgecolor="0.6", linewidth=0.6)  # type: ignore[operator]
+    bar.outline.set(edgecolor="0.6", linewidth=0.6)
     bar.locator = matplotlib.ticker.MaxNLocator(4)
     bar.ax.tick_params(labelsize=10, length=2)
     bar.set_label(unit, size=10, labelpad=1)

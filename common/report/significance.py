@@ -1,4 +1,4 @@
-"""Paired tests of one method against the others, honest about how little few cases can show."""
+"""Paired significance tests of one method against the others, with verdicts that account for small samples."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from common.report.tables import metrics_frame
 
 LEVEL = 0.05
 SMALLEST_N = 6
-"""Pairs from which the two-sided signed-rank test can reach p < 0.05: 2 / 2^5 = 0.0625, 2 / 2^6 = 0.03125."""
+"""Smallest number of pairs at which the two-sided signed-rank test can reach p < 0.05: 2 / 2^6 = 0.03125."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of the reference method against another method over the cases that both have.
+    """Paired test of one metric between the reference method and another method, over the cases of both.
 
     Args:
         metric: the metric's name.
         other: the other method.
         n: cases with finite values of both.
-        difference: mean of reference - other; of the distances to the ideal where the metric has one.
+        difference: mean of reference - other, or of their distances to the ideal if the metric has one.
         p: two-sided p of the Wilcoxon signed-rank test; NaN for n = 0.
         p_holm: p after Holm's correction over the methods compared on this metric.
         verdict: the outcome in words.
@@ -41,9 +41,10 @@ class Comparison:
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """P-values (N,) after Holm's step-down (1979): the k-th smallest of m times m - k + 1, never falling, at most 1.
+    """P-values (N,) after Holm's step-down correction (1979).
 
-    NaN (no test) stays NaN and does not count in m.
+    The k-th smallest of m values is multiplied by m - k + 1; results are monotonic and at most 1. NaN (no test) stays
+    NaN and does not count in m.
     """
     values = np.asarray(p, dtype=float)
     adjusted = np.full(values.shape, np.nan)
@@ -54,7 +55,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test of paired ``differences`` (N,), zeros left out; 1 if all are zero."""
+    """Two-sided p of Wilcoxon's signed-rank test of paired ``differences`` (N,) without zeros; 1 if all are zero."""
     if differences.size == 0:
         return float("nan")
     differing = differences[differences != 0]
@@ -64,12 +65,12 @@ def signed_rank_p(differences: np.ndarray) -> float:
 def compare(
     rows: Sequence[Mapping[str, Any]], reference: str = "model", metrics: Mapping[str, MetricInfo] | None = None
 ) -> list[Comparison]:
-    """Test ``reference`` against every other method, metric by metric, over the cases that both have.
+    """Paired tests of ``reference`` against every other method for each metric, over the cases of both.
 
     Metrics with an ideal value (``sharpness``, ``bias``) are compared by their distance to it.
 
     Returns:
-        Comparisons ordered by metric, then method; none where there is no other method or no ``reference``.
+        Comparisons ordered by metric, then method; none without another method or without ``reference``.
 
     Raises:
         DataError: as ``metrics_frame``.
@@ -96,7 +97,7 @@ def compare(
 
 
 def _smallest_p(costs: np.ndarray) -> float:
-    """The p if all differences had one sign: Holm's correction is monotonic, so its smallest outcome follows."""
+    """Smallest p that the test can reach, that of differences of one sign; the smallest Holm-corrected p follows."""
     return min(1.0, 2 / 2 ** np.count_nonzero(costs)) if costs.size else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""Metrics per case, their means and deviations, as files and as a table for the terminal."""
+"""Tables of metrics: values per case, means and standard deviations, as files and for the terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TERMINAL_WIDTH = 100
 
 
 def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The rows as a table: ``case`` and ``method`` as text, then every metric as float, NaN where a row has none.
+    """Rows as a data frame: ``case`` and ``method`` as text, then every metric as float, NaN if a row lacks it.
 
     Raises:
         DataError: no rows, a row without case or method, a value that is not a number, or a case listed twice.
@@ -47,9 +47,9 @@ def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float | int]]]:
     """Mean and standard deviation over cases, ``{method: {metric: {"mean", "std", "n"}}}``, in order of appearance.
 
-    Values that are not finite (NaN, or the infinite PSNR of a perfect case) are left out and not counted in ``n``.
-    ``std`` is the sample's (ddof = 1), by convention 0.0 for n = 1; with n = 0 mean and std are NaN. A metric that no
-    row of a method names is left out for it.
+    Values that are not finite (NaN, or the infinite PSNR of a perfect case) are excluded and not counted in ``n``.
+    ``std`` is the sample standard deviation (ddof = 1), by convention 0.0 for n = 1; with n = 0 mean and std are NaN.
+    A method lacks the metrics that none of its rows contains.
 
     Raises:
         DataError: as ``metrics_frame``.
@@ -72,9 +72,9 @@ def moments(values: np.ndarray) -> dict[str, float | int]:
 
 
 def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summary) -> None:
-    """Write ``metrics.csv`` (a row per case and method) and ``summary.json`` into ``folder``, each whole or not at all.
+    """Write ``metrics.csv`` (a row per case and method) and ``summary.json`` into ``folder``, each atomically.
 
-    NaN reads ``nan`` in the CSV and ``null`` in the JSON, which has no NaN.
+    NaN is ``nan`` in the CSV and ``null`` in the JSON.
 
     Raises:
         DataError: as ``metrics_frame``.
@@ -94,9 +94,9 @@ def _json_number(value: Any) -> float | int | None:
 
 
 def format_table(summary: Summary) -> str:
-    """The means as plain text, a line per method, ``n`` and the metrics as columns with four significant digits.
+    """Plain-text table of the means: a line per method, ``n`` and the metrics as columns, four significant digits.
 
-    Columns that do not fit into 100 characters go into further blocks below.
+    Columns beyond 100 characters go into further blocks below.
     """
     names = metric_names(summary)
     counts = {method: sorted({cell["n"] for cell in cells.values()}) for method, cells in summary.items()}
@@ -127,12 +127,12 @@ def _mean(cells: Mapping[str, Mapping[str, Any]], name: str) -> float:
 
 
 def metric_names(summary: Summary) -> list[str]:
-    """The metrics of all methods, in order of appearance."""
+    """Names of the metrics of all methods, in order of appearance."""
     return list(dict.fromkeys(name for cells in summary.values() for name in cells))
 
 
 def number(value: float, scale: float | None = None) -> str:
-    """``value`` with four significant digits of ``scale`` (default itself), without exponent between 1e-4 and 1e7."""
+    """Text of ``value`` with four significant digits of ``scale`` (default: itself); exponents below 1e-4, from 1e7."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else f"{value}"
     size = abs(value if scale is None else scale)

@@ -29,7 +29,7 @@ from nvflare.recipe.utils import set_per_site_config
 from common import checkpoints
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
-from common.phantoms.sets import check_at_least
+from common.phantoms.dataset import check_at_least
 
 HERE = Path(__file__).resolve().parent
 NAME = "mr2ct_fedavg"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
 WHOLE = ("train", "inference", "study")
 """Configs that are each complete in one file; a study is a task of bundles that have one. The others are overlays."""
-UNCONDITIONAL = {"lesion_dcgan_aug"}
-"""Bundles that synthesise from a latent vector and a class. They have no source volume, hence no pairs, no copied input
-and no grid to keep: tests marked ``translation`` are not for them, their own test files say what holds instead."""
 TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size": 2}
 """Settings beside those of the demo overlay that end a training within two seconds."""
 
@@ -49,8 +48,17 @@ class Bundle:
 
     @property
     def conditional(self) -> bool:
-        """Whether there is a source to synthesise from."""
-        return self.name not in UNCONDITIONAL
+        """Whether there is a source to synthesise from.
+
+        Bundles that synthesise from a latent vector and a class have no pairs, no copied input and no grid to keep:
+        tests marked ``translation`` are not for them, their own test files say what holds instead.
+        """
+        return self.traits["translation"]
+
+    @cached_property
+    def traits(self) -> dict[str, Any]:
+        """What holds for this bundle and not for all, as its metadata state it."""
+        return json.loads((self.configs / "metadata.json").read_text())["traits"]
 
     @property
     def variants(self) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_commands import BUNDLES, TINY, UNCONDITIONAL, Bundle, ok
+from bundle_commands import BUNDLES, TINY, Bundle, ok
 
 
 def pytest_collection_modifyitems(config, items):
@@ -16,8 +16,10 @@ def pytest_collection_modifyitems(config, items):
 
     def asked(item) -> bool:
         name = item.callspec.params.get("bundle") if hasattr(item, "callspec") else None
-        other = "translation" if name in UNCONDITIONAL else "unconditional"
-        return name is None or item.get_closest_marker(other) is None
+        if name not in BUNDLES:  # of a test with another parameter of this name, or none
+            return True
+        other = "unconditional" if Bundle(name).conditional else "translation"
+        return item.get_closest_marker(other) is None
 
     config.hook.pytest_deselected(items=[item for item in items if not asked(item)])
     items[:] = [item for item in items if asked(item)]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import subprocess
-from collections.abc import Callable
-from types import ModuleType
 
 import forked_commands
 import pandas as pd
 import pytest
-from bundle_commands import ROOT, Bundle
+from bundle_commands import Bundle
+
+from tools import ablation
 
 PUBLISHED = {
     "mri2pet_sketcher_refiner": {
@@ -26,29 +25,18 @@ SHORT = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    return importlib.import_module("ablation")
-
-
-@pytest.fixture
-def variants_of(ablation: ModuleType) -> Callable[[str], list[str]]:
-    return ablation.variants_of
-
-
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_published_rows_are_trained(variants_of: Callable[[str], list[str]], name: str) -> None:
-    assert variants_of(name) == sorted(PUBLISHED[name])
+def test_the_published_rows_are_trained(name: str) -> None:
+    assert ablation.variants_of(name) == sorted(PUBLISHED[name])
 
 
-def test_the_default_is_not_trained_twice(variants_of: Callable[[str], list[str]]) -> None:
+def test_the_default_is_not_trained_twice() -> None:
     assert "resgan_acm" in Bundle("pd2t2_dcgan_acm").variants
-    assert "resgan_acm" not in variants_of("pd2t2_dcgan_acm")
+    assert "resgan_acm" not in ablation.variants_of("pd2t2_dcgan_acm")
 
 
-def test_other_overlays_are_no_variants(variants_of: Callable[[str], list[str]]) -> None:
-    found = {name: variants_of(name) for name in ("mr2ct_pix2pix", "cect2ct_rescyclegan")}
+def test_other_overlays_are_no_variants() -> None:
+    found = {name: ablation.variants_of(name) for name in ("mr2ct_pix2pix", "cect2ct_rescyclegan")}
     assert all("no_adversarial" in names for names in found.values())
     others = {"demo", "evaluate", "inference", "multi_gpu_train", "train"}
     assert not others.intersection(*found.values())
@@ -57,7 +45,7 @@ def test_other_overlays_are_no_variants(variants_of: Callable[[str], list[str]])
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_one_command_trains_all_and_prints_one_table(
-    name: str, ablation: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path
 ) -> None:
     """One epoch a stage of two steps, on four small phantoms; a row and a column's name for every variant.
 

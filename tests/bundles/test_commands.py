@@ -20,14 +20,6 @@ from monai.bundle import ConfigParser
 from common import checkpoints
 from common.transforms import head_mask
 
-LEARNS = {"cect2ct_rescyclegan": ("vessel_mae", 0.9)}
-"""By which error the demo beats copying the input, and by what part of it; otherwise by the mean absolute error."""
-KEEPS_OUTSIDE = {"cect2ct_rescyclegan"}
-"""Bundles that copy what lies outside the target's window; the others stay inside it."""
-Z_SCORED = {"pd2t2_dcgan_acm"}
-"""Bundles scored in z-scores inside the head; a scale kept with the weights gives their volumes a unit."""
-UNBOUNDED = {"mri2pet_sketcher_refiner", "pd2t2_dcgan_acm"}
-"""Bundles whose networks end without a bound."""
 TINY_PHANTOMS = {"phantoms::cases": 4, "phantoms::spacing": 5}
 
 
@@ -158,7 +150,7 @@ def test_summary_is_mean_and_deviation_of_the_rows(command_run):
 @pytest.mark.translation
 def test_the_demo_learns(demo_run):
     summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
-    error, part = LEARNS.get(demo_run.bundle.name, ("mae", 0.8))
+    error, part = demo_run.bundle.traits["demo_beats_copy"].values()
     assert summary["model"][error]["mean"] <= part * summary["copy_input"][error]["mean"]
     if "bias_outside" in summary["model"]:
         assert abs(summary["model"]["bias_outside"]["mean"]) < 5
@@ -193,7 +185,7 @@ def test_predictions_have_the_error_that_the_evaluation_reports(command_run, exp
     for item in split["test"]:
         path = command_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz"
         synthetic, truth = voxels(path).astype(float), voxels(item["label"]).astype(float)
-        if command_run.bundle.name in Z_SCORED:
+        if command_run.bundle.traits["scored_in"] == "z-scores":
             mean, deviation = checkpoints.load(command_run.weights)["target_scale"].tolist()
             head = head_mask(voxels(item["image"]), None, axial=2, case=item["case"])
             synthetic = (synthetic - mean) / deviation
@@ -218,7 +210,7 @@ def test_predictions_lie_on_the_grid_of_their_source(command_run, export):
         assert made.get_data_dtype() == np.dtype(settings["output_dtype"])
         assert bytes(made.header["descrip"]).startswith(b"SYNTHETIC")
         assert len(np.unique(voxels(made.get_filename()))) > 10, "of a constant other tests would say nothing"
-        if command_run.bundle.name in KEEPS_OUTSIDE:
+        if command_run.bundle.traits["keeps_outside_window"]:
             low, high = command_run.bundle.parser("inference").get_parsed_content("target_window")
             values, given = voxels(made.get_filename()), voxels(channels(item)[0])
             outside = (given < low) | (given > high)
@@ -229,7 +221,7 @@ def test_predictions_lie_on_the_grid_of_their_source(command_run, export):
 @pytest.mark.translation
 def test_predictions_of_the_demo_look_like_the_target(demo_run, export):
     split = json.loads((demo_run.output_dir / "datalist.json").read_text())
-    bounded = demo_run.bundle.name not in UNBOUNDED
+    bounded = demo_run.bundle.traits["bounded"]
     window = demo_run.bundle.parser("inference").get_parsed_content("target_window") if bounded else (None, None)
     assert len(split["test"]) >= 2
     for item in split["test"]:
@@ -238,7 +230,7 @@ def test_predictions_of_the_demo_look_like_the_target(demo_run, export):
         if not bounded:
             inside = voxels(item["mask"]) > 0
             assert values[inside].mean() == pytest.approx(truth[inside].mean(), rel=0.3), "in the target's unit"
-        elif demo_run.bundle.name not in KEEPS_OUTSIDE:
+        elif not demo_run.bundle.traits["keeps_outside_window"]:
             low, high = window
             assert low <= values.min() < low + 0.2 * (high - low)
             assert high - 0.5 * (high - low) < values.max() <= high

@@ -99,5 +99,5 @@ def test_one_process_infers_with_the_weights_of_two(bundle, pair, tiny_data, tmp
     where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}
     ok(bundle.run("inference", ["inference", "demo"], **where))
     made = sorted((tmp_path / "made").glob("*.nii.gz"))
-    assert len(made) == len(bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("cases"))
+    assert len(made) == len(bundle.parser("inference", dataset_dir=str(tiny_data)).get_parsed_content("data"))
     assert nib.load(made[0]).shape == nib.load(next(tiny_data.glob("*/*.nii.gz"))).shape

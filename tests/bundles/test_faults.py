@@ -58,7 +58,7 @@ def files(bundle, data):
 
 def cases(bundle, data, tmp_path, **settings):
     places = {"dataset_dir": str(data), "output_dir": str(tmp_path / "out")}
-    return complaint(bundle.parser("train", "demo", **places, **settings), "cases")
+    return complaint(bundle.parser("train", "demo", **places, **settings), "data")
 
 
 def change(path, edit):
@@ -135,7 +135,7 @@ def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
 
 @pytest.mark.translation
 def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
-    items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("cases")
+    items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("data")
     (train, *_), (other, *_), (test, *_) = items["training_A"], items["validation"], items["test"]
     leak = {"training": [{**train, "patient": "P7"}], "validation": [{**other, "patient": "P7"}], "test": [test]}
     path = tmp_path / "mine.json"

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import Bundle, mistake
+from bundle_commands import BUNDLES, Bundle, mistake
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError
 
-PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
 
 

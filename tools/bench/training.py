@@ -12,7 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.losses import weighted_sum
 from tools.bench.clock import Row, alternate, peak_gib
 from tools.repository import ROOT, bundle_names
@@ -21,7 +21,7 @@ BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
 
-def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> AdversarialTrainer:
+def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration, without handlers, on phantoms."""
     parser = ConfigParser()
     parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]])
@@ -47,7 +47,7 @@ class PlainLoop:
         trainer: whose method is copied.
     """
 
-    def __init__(self, trainer: AdversarialTrainer) -> None:
+    def __init__(self, trainer: SynthesisTrainer) -> None:
         self.device = trainer.state.device
         self.method = copy.deepcopy(trainer.method)
         adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999), fused=False)
@@ -78,12 +78,12 @@ class PlainLoop:
             self.step(batch)
 
 
-def _epoch(trainer: AdversarialTrainer) -> None:
+def _epoch(trainer: SynthesisTrainer) -> None:
     trainer.state.max_epochs = trainer.state.epoch + 1
     trainer.run()
 
 
-def _bare(trainer: AdversarialTrainer, batch: Mapping[str, Tensor], steps: int) -> None:
+def _bare(trainer: SynthesisTrainer, batch: Mapping[str, Tensor], steps: int) -> None:
     for _ in range(steps):
         trainer.run_step(batch)
 

@@ -8,6 +8,7 @@ should be.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import subprocess
@@ -25,13 +26,14 @@ from tools.label.requests import Requests
 from tools.label.servers import environment, monai_label, serving
 from tools.repository import ROOT
 
-TRANSLATION = ("cect2ct_rescyclegan", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
-PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
-UNCONDITIONAL = "lesion_dcgan_aug"
+METADATA = {path.parents[1].name: json.loads(path.read_text()) for path in ROOT.glob("bundles/*/configs/metadata.json")}
+BUNDLES = sorted(METADATA)
+TRANSLATION = [name for name in BUNDLES if METADATA[name]["traits"]["translation"]]
+PAIRED = [name for name in BUNDLES if METADATA[name]["traits"]["trained_on_pairs"]]
+UNCONDITIONAL = next(name for name in BUNDLES if name not in TRANSLATION)
 DICOM = "mr2ct_pix2pix"
 ONE_SERIES = {"cect2ct_rescyclegan": "CT", "pd2t2_dcgan_acm": "MR"}
 """The other bundles whose source is one series, and its modality; four channels are no series."""
-BUNDLES = sorted((*TRANSLATION, UNCONDITIONAL))
 
 DOWNLOAD = """
 import sys

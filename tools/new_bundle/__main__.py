@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import keyword
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import ConfigError, OutputError, UserError
+from common.files import write_text, write_whole_folder
 from tools.new_bundle import scaffold
 from tools.repository import ROOT, bundle_names
 
@@ -48,11 +46,8 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
         raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
     content = scaffold.files(root / "bundles" / like, name)
     setup = scaffold.packages((root / "setup.cfg").read_text(encoding="utf-8"), like, name)
-    try:
-        _write(folder, content)
-        _replace(root / "setup.cfg", setup)
-    except OSError as error:
-        raise OutputError(str(folder), "can be written", error.strerror, "check space and permissions") from error
+    write_whole_folder(folder, lambda unfinished: _write(unfinished, content))
+    write_text(root / "setup.cfg", setup)
     return folder
 
 
@@ -68,23 +63,9 @@ def _require_free(name: str) -> None:
 
 
 def _write(folder: Path, content: dict[str, bytes]) -> None:
-    """Write all files; the folder appears when it is complete."""
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
-        for place, data in content.items():
-            (unfinished / place).parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / place).write_bytes(data)
-        unfinished.chmod(0o755)  # a temporary folder is its owner's alone
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".unfinished")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    for place, data in content.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

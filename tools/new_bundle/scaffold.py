@@ -81,10 +81,11 @@ def _headline(content: bytes) -> str:
 
 
 def packages(setup: str, like: str, name: str) -> str:
-    """``setup.cfg`` in which the new bundle's package is listed wherever the other's is."""
+    """``setup.cfg`` in which the new bundle's package is listed next to the other's, with its folder."""
+    head, requirements, rest = setup.partition("install_requires")
     lines = []
-    for line in setup.splitlines():
+    for line in head.splitlines():
         lines.append(line)
         if (other := renamed(line, like, name)) != line:
             lines.append(other)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + requirements + rest

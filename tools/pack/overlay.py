@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import yaml
 
 from common.errors import ConfigError
+from common.running_config import is_reference, short_names
 from tools.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
@@ -30,7 +31,7 @@ def require_mergeable(overlay: str, name: str, train: str) -> None:
     remedy = "choose one like demo, or none"
     if "variant" in given:
         raise ConfigError(f"--overlay {name}", "is no variant of the method", f"variant {given['variant']}", remedy)
-    if foreign := sorted(given.keys() - known.keys()):
+    if foreign := sorted(given.keys() - known.keys() - short_names(known).keys()):
         raise ConfigError(f"--overlay {name}", "sets only what train.yaml sets", ", ".join(foreign), remedy)
     for key, node in _settings(overlay):
         if isinstance(node, yaml.CollectionNode) and not node.flow_style:
@@ -47,11 +48,7 @@ def merge(config: str, overlay: str, name: str) -> str:
         name: the overlay's name, for the third line of the head.
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
-    edits: list[Edit] = [
-        (node.start_mark.index, node.end_mark.index, values[key.value])
-        for key, node in _settings(config)
-        if key.value in values
-    ]
+    edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[n]) for n, node in _places(config, values)]
     lines = replaced(config, edits).split("\n")
     told = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
     lines[HEAD_LINE] = f"# With {name}.yaml merged in, whose sizes are not the published ones. {told}"
@@ -61,6 +58,34 @@ def merge(config: str, overlay: str, name: str) -> str:
 def _settings(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     node = yaml.compose(text)
     return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _places(config: str, names: Collection[str]) -> Iterator[tuple[str, yaml.Node]]:
+    """The value of each setting that a config has: at the top, or of a component by its short name."""
+    top = {key.value: node for key, node in _settings(config)}
+    inside: dict[str, list[yaml.Node]] = {}
+    for name, node in _of_components(yaml.compose(config)):
+        inside.setdefault(name, []).append(node)
+    for name in names:
+        nodes = inside.get(name, [])
+        plain = [node for node in nodes if not is_reference(node.value)]
+        if name in top:
+            yield name, top[name]
+        elif len(plain or nodes) == 1:
+            yield name, (plain or nodes)[0]
+
+
+def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    """Every setting of every component, as :func:`common.running_config.short_names` has them."""
+    if isinstance(node, yaml.MappingNode):
+        component = any(key.value == "_target_" for key, _ in node.value)
+        for key, value in node.value:
+            if component and not key.value.startswith("_"):
+                yield key.value, value
+            yield from _of_components(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _of_components(value)
 
 
 def of_settings(settings: Mapping[str, Any], result: str) -> str:

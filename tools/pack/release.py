@@ -13,8 +13,8 @@ from monai.bundle import ConfigParser
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.pretrained import PRETRAINED_NAME, read_about
-from common.pretrained.shipped import TRAINED_ON, sidecar
+from common.pretrained import PRETRAINED_NAME, read_info
+from common.pretrained.info import TRAINED_ON, sidecar
 from tools.pack import archive, documents, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized
@@ -50,7 +50,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[st
     pretrained = _pretrained(folder) if overlay_name is None else None
     if pretrained is not None:
         overlay_name = PRETRAINED
-        stems[PRETRAINED] = overlay.of_settings(read_about(pretrained).settings, f"Trained on {TRAINED_ON}.")
+        stems[PRETRAINED] = overlay.of_settings(read_info(pretrained).settings, f"Trained on {TRAINED_ON}.")
     configs = dict(_configs(stems, overlay_name))
     weights = _weights(folder, configs, pretrained)
     texts = {

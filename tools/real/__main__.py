@@ -19,7 +19,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 
-from common.pretrained import read_about
+from common.pretrained import read_info
 from common.pretrained.export import export
 from tools.real import ablation, plausibility
 from tools.real.rows import Pair, Row, head_of, read, row_of
@@ -44,7 +44,7 @@ def rows_of(recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, s
     """Every row for one held-out case; without other cases or steps only those that need none."""
     images = {"copy": read(held_out.source)}
     images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", **{"fallback::name": recipe.weights})
-    network = read_about(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
+    network = read_info(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
     starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": recipe.weights}, "scratch": {}}
     for row, start in starts.items():
         if steps and others:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.verify import schema
 from tools.verify.bundle import FORMAT_END, Bundle
-from tools.verify.shapes import ShapeError, sizes
+from tools.verify.shapes import ShapeTextError, sizes
 from tools.verify.verdicts import Check, Fault, Found, NotApplicableError, check
 
 ZOO = "model zoo, verify_bundle.py"
@@ -68,7 +68,7 @@ def values(bundle: Bundle) -> Found:
     for name, tensor in tensors(bundle):
         try:
             sizes(tensor.get("spatial_shape", []))
-        except ShapeError as error:
+        except ShapeTextError as error:
             yield Fault(f"{name} spatial_shape", "has sides like 64, '*' or '16*n'", error, "correct the expression")
         limits = tensor.get("value_range") or []
         if limits and not (len(limits) == 2 and all(map(math.isfinite, limits)) and limits[0] < limits[1]):

@@ -14,7 +14,7 @@ SIDE = re.compile(rf"\*|{_TERM}( ?(\*|\+|-|//) ?{_TERM})*")
 """Arithmetic of integers, ``n`` and ``p``: nothing else of a bundle is evaluated."""
 
 
-class ShapeError(ValueError):
+class ShapeTextError(ValueError):
     """A side that is neither a positive integer nor an expression of ``n`` and ``p``."""
 
 
@@ -22,14 +22,14 @@ def sizes(spatial_shape: Sequence[str | int], n: int = 1, p: int = 1) -> list[in
     """Sides for a choice of ``n`` and ``p``, which are the same in all expressions of a shape.
 
     Raises:
-        ShapeError: names the side.
+        ShapeTextError: names the side.
     """
     found: list[int] = []
     for side in spatial_shape:
         sound = SIDE.fullmatch(str(side).strip())
         found += _get_fake_spatial_shape([side], p=p, n=n, any=ANY_SIDE) if sound else [0]
         if found[-1] < 1:
-            raise ShapeError(f"{side!r}")
+            raise ShapeTextError(f"{side!r}")
     return found
 
 

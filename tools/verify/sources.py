@@ -29,11 +29,10 @@ def syntax(bundle: Bundle) -> Found:
 
 def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
     """A fault for each line of code and configs in which a pattern is found."""
-    for path in bundle.files():
-        if path.suffix in (".py", ".yaml", ".yml", ".json"):
-            for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-                if re.search(pattern, line):
-                    yield Fault(f"{path.relative_to(bundle.folder)}:{number}", rule, line.strip()[:120], remedy)
+    for path in [*(path for path in bundle.files() if path.suffix == ".py"), *bundle.config_files]:
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if re.search(pattern, line):
+                yield Fault(f"{path.relative_to(bundle.folder)}:{number}", rule, line.strip()[:120], remedy)
 
 
 @check("code.pickles", "sound", "torch: weights_only")

@@ -1,4 +1,4 @@
-"""Which of the two generators inference uses, and what it reads and writes."""
+"""Direction of inference: generator weights, source files and output names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residual CycleGAN's third discriminator, which judges pairs, and the data that its modes need."""
+"""Residual CycleGAN with a third discriminator, of pairs of images, and the training data of its pair modes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from common.methods.image_pool import ImagePool
 
 PAIR_MODES = ("registered", "cross", "off")
 JITTER = 3
-"""Pixels by which synthetic pairs are shifted in mode ``registered``: true pairs are never registered perfectly, and
-the discriminator must not tell them by that."""
+"""Largest shift of synthetic pairs in pixels in mode ``registered``: real pairs are never registered perfectly, and the
+discriminator must not recognise them by that."""
 
 
 def pairing(pair_mode: str, data: Mapping[str, Sequence[Any]]) -> str:
@@ -42,12 +42,12 @@ def pairing(pair_mode: str, data: Mapping[str, Sequence[Any]]) -> str:
 
 
 def sources(mode: str, cases: Mapping[str, Sequence[dict]]) -> Sequence[dict]:
-    """The cases whose CECT is trained on: the pairs in mode ``registered``, else pool A."""
+    """Training cases of CECT: the pairs in mode ``registered``, else pool A."""
     return cases["training" if mode == "registered" else "training_A"]
 
 
 def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict], **slicing: Any) -> Dataset:
-    """Training slices: of pairs in mode ``registered``, else of two pools drawn independently.
+    """Training slices: of pairs in mode ``registered``, else independently of two pools.
 
     Args:
         mode: of :func:`pairing`.
@@ -61,33 +61,33 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
 
 
 class ResCycleGan(CycleGan):
-    """CycleGAN with a discriminator of pairs: A = CECT, B = CT (the model card says what the source leaves open).
+    """CycleGAN with a discriminator of pairs: A = CECT, B = CT (see the model card for choices not given by the paper).
 
     Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.methods.cyclegan.CycleGan`, ``pair`` =
     L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
 
     - ``registered``: real = (a, b) of one patient and slice; fake = (a, G_AB(a)) and (G_BA(b), b), half weight each,
       shifted against each other by a few pixels.
-    - ``cross``: D_C tells (a, G_AB(a)), as real, from (G_BA(b), b); the generators want the opposite.
+    - ``cross``: D_C classifies (a, G_AB(a)) as real and (G_BA(b), b) as fake; the generators aim for the opposite.
     - ``off``: no third discriminator.
 
-    And ``l2`` = E (G_AB(a) - b)^2, which needs pairs that fit to the voxel, such as simulated ones, and trains G_AB
-    alone. Vessels are a hundredth of the voxels: squares let their hundreds of HU outweigh the few of all others, which
-    absolute differences do not.
+    And ``l2`` = E (G_AB(a) - b)^2, which needs pairs registered to the voxel, such as simulated ones, and trains only
+    G_AB. Vessels are 1% of the voxels: with squared differences their hundreds of HU outweigh the small differences of
+    all others, with absolute differences they do not.
 
-    Discriminators see only what the generators can change: voxels whose source lies outside the window count as -1,
-    and so do those within ``margin`` pixels of one. Bone, and the edge of the skull, whose voxels are part bone and
-    inside the window, would otherwise outshine the vessels that they are to judge.
+    Discriminators see only what the generators can change: voxels whose source lies outside the window are set to -1,
+    as are those within ``margin`` pixels of such a voxel. Otherwise bone and the partial-volume voxels at the edge of
+    the skull would dominate the vessels.
 
     Args:
-        discriminator_pair: judges pairs, (B, 2, H, W) -> logits.
+        discriminator_pair: of pairs, (B, 2, H, W) -> logits.
         pair_mode: see above.
         pool_size: of each discriminator's history.
-        margin: pixels around what lies outside the window that discriminators do not see; generators act there too.
+        margin: width in pixels of the border around voxels outside the window that is hidden from the discriminators.
         **cyclegan: arguments of :class:`common.methods.cyclegan.CycleGan`.
 
     Raises:
-        ConfigError: for ``l2`` in another mode than ``registered``.
+        ConfigError: ``l2`` is used in another mode than ``registered``.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class ResCycleGan(CycleGan):
             self.pools["pair_ba"] = ImagePool(pool_size)
 
     def seen(self, image: Tensor, source: Tensor) -> Tensor:
-        """The image inside the window, where its source lies there too and so do the source's pixels around."""
+        """Discriminator input: the image clipped to the window, -1 near voxels whose source lies outside it."""
         beyond = (source.abs() > 1).to(image.dtype)
         hidden = F.max_pool2d(beyond, 2 * self.margin + 1, stride=1, padding=self.margin) > 0
         return torch.where(hidden, -torch.ones_like(image), image.clamp(-1, 1))
 
     def _synthetic_pairs(self, batch: Batch, fakes: Batch) -> tuple[Tensor, Tensor]:
-        """(a, G_AB(a)) and (G_BA(b), b), as D_C sees them."""
+        """(a, G_AB(a)) and (G_BA(b), b) as inputs of D_C."""
         a, b = (self.seen(batch[key], batch[key]) for key in ("image", "label"))
         fake_b, fake_a = self.seen(fakes["pred"], batch["image"]), self.seen(fakes["fake_a"], batch["label"])
         if self.pair_mode == "registered":
@@ -127,7 +127,7 @@ class ResCycleGan(CycleGan):
         return torch.cat([a, fake_b], dim=1), torch.cat([fake_a, b], dim=1)
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Those of CycleGAN, and D_C's."""
+        """Losses of CycleGAN's discriminators and of D_C."""
         losses = super().discriminator_losses(batch, fakes)
         if self.uses("pair"):
             ab, ba = self._synthetic_pairs(batch, fakes)
@@ -144,7 +144,7 @@ class ResCycleGan(CycleGan):
         return losses
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Those of CycleGAN, the distance to the truth of pairs, and the deception of D_C."""
+        """Losses of CycleGAN's generators, ``l2`` of pairs, and the adversarial loss of D_C."""
         losses = super().generator_losses(batch, fakes)
         if self.uses("l2"):
             losses["l2"] = F.mse_loss(fakes["pred"], batch["label"])
@@ -162,7 +162,7 @@ class ResCycleGan(CycleGan):
 
 
 def _shifted(image: Tensor) -> Tensor:
-    """A batch moved by up to ``JITTER`` pixels each way, edges repeated; the shift is drawn on the device."""
+    """Batch shifted by up to ``JITTER`` pixels in each direction with repeated edges; drawn on the device."""
     height, width = image.shape[-2:]
     rows, columns = (torch.randint(2 * JITTER + 1, (), device=image.device) for _ in range(2))
     padded = F.pad(image, (JITTER,) * 4, mode="replicate")

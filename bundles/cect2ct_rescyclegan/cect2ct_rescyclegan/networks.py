@@ -1,4 +1,4 @@
-"""The residual generator; the patch discriminators are those of pix2pix."""
+"""Residual generator of the CycleGAN; the patch discriminators are those of pix2pix."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["PatchGanDiscriminator", "ResidualGenerator"]
 class ResidualGenerator(nn.Module):
     """G(x) = x + r(x), with r a U-Net and r = 0 wherever x lies outside the training window.
 
-    The input (B, 1, H, W) is HU scaled so that the window becomes [-1, 1], and not clipped: what lies outside, such as
-    bone and metal, passes through untouched, and so does its place in the output, which has the input's scale. The last
-    convolution starts at zero, so that the generator starts as the identity.
+    The input (B, 1, H, W) is HU scaled so that the window becomes [-1, 1], and not clipped: values outside, such as
+    bone and metal, are passed through unchanged. The output has the input's scale. The last convolution starts at zero,
+    so that the generator starts as the identity.
 
     Args:
-        depth: halvings of the resolution.
+        depth: number of downsampling steps.
         width: features of the outermost level.
         upsampling: ``transposed`` or ``resize``, see :class:`common.networks.unet.UNetGenerator`.
     """
@@ -32,6 +32,6 @@ class ResidualGenerator(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The synthetic image on the input's scale."""
+        """Synthetic image on the input's scale."""
         residual = self.unet(x.clamp(-1, 1))
         return x + torch.where(x.abs() <= 1, residual, torch.zeros_like(residual))

@@ -1,4 +1,4 @@
-"""Heads with and without contrast medium as files, scanned apart for training and at once for evaluation."""
+"""Phantom dataset of contrast-enhanced and unenhanced CT: unpaired for training, registered for evaluation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from common.data.datalist import Item, split_by_patient, write_datalist
 from common.phantoms.ct import render_ct_pair
+from common.phantoms.dataset import case_name, check_at_least, phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import Motion, grid, random_direction
 from common.phantoms.head import head_anatomy
-from common.phantoms.sets import case_name, check_at_least, phantom_set, save, write_about
 
 LEAST_MOTION = 0.5
-"""A head lies in its second scan by at least this share of the largest shift and turn otherwise than in its first."""
+"""Smallest motion between the scans of a training case, relative to the largest shift and rotation."""
 
 FILES = ("cect", "ct", "mask", "vessel")
 
@@ -24,17 +24,17 @@ def write_cect2ct(
     """Write contrast-enhanced and unenhanced CT of random heads, ``datalist.json`` and ``dataset.json``.
 
     A case is the folder ``phantom_000`` and on with ``cect``, ``ct``, ``mask`` (the head) and ``vessel`` (where vessels
-    fill more than half a voxel); both masks are the CECT's. In a training case the head lies otherwise in its CT: the
-    datalist lists CECT in ``training_A`` and CT in ``training_B``. In validation and test the CT fits exactly, and is
-    the label. The split is 70 : 15 : 15. All files appear when the last is done; an interruption leaves none.
+    fill more than half a voxel); both masks are the CECT's. In a training case the head has moved in its CT, and the
+    datalist lists CECT in ``training_A`` and CT in ``training_B``. In validation and test the CT is exactly registered
+    and is the label. The split is 70 : 15 : 15. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many heads, each its own patient.
+        cases: number of heads, each of another patient.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone, apart from whether it is for training.
-        misregistration_mm: largest shift of a training case's CT, in a random direction; the least is half of it.
-        rotation_degrees: largest turn, likewise.
+        seed: case ``i`` depends only on ``(seed, i)``, except for its section.
+        misregistration_mm: largest shift of a training case's CT in a random direction; the smallest is half of it.
+        rotation_degrees: largest rotation, likewise.
 
     Raises:
         ConfigError: a number is out of range.
@@ -44,7 +44,7 @@ def write_cect2ct(
     grid(spacing)
     check_at_least("misregistration_mm", misregistration_mm, 0)
     check_at_least("rotation_degrees", rotation_degrees, 0)
-    with phantom_set(root, cases, seed, least_cases=3) as (partial, each):
+    with phantom_dataset(root, cases, seed, least_cases=3) as (partial, each):
         split = split_by_patient([{"case": case_name(index)} for index in range(cases)], seed=seed)
         training = {item["case"] for item in split["training"]}
         motions = {}
@@ -54,7 +54,7 @@ def write_cect2ct(
             _write_case(case, number, spacing, motion)
             motions[case.name] = motion._asdict()
         write_datalist(_lists(split, partial), partial / "datalist.json", seed=seed)
-        write_about(partial, seed=seed, spacing_mm=spacing, ct_motion=motions)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, ct_motion=motions)
 
 
 def _motion(seed: int, move_mm: float, turn_degrees: float) -> Motion:
@@ -69,7 +69,7 @@ def _write_case(folder: Path, seed: int, spacing: float, motion: Motion) -> None
     vessel = anatomy.fractions["vessel"] > 0.5
     volumes = (np.rint(cect).astype(np.int16), np.rint(ct).astype(np.int16), anatomy.head, vessel)
     for name, voxels in zip(FILES, volumes, strict=True):
-        save(folder / f"{name}.nii.gz", voxels.astype(np.uint8) if voxels.dtype == bool else voxels, anatomy.affine)
+        save_nifti(folder / f"{name}.nii.gz", voxels, anatomy.affine)
 
 
 def _lists(split: dict[str, list[Item]], root: Path) -> dict[str, list[Item]]:

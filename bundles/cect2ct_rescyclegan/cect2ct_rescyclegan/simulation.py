@@ -1,4 +1,4 @@
-"""Simulated cases of contrast-enhanced and unenhanced CT, each a pure function of its seed."""
+"""Simulated pairs of contrast-enhanced and unenhanced CT, determined by a seed."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from common.phantoms.tissues import TISSUES
 from common.phantoms.variety import Variety
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
-"""What iodine adds to tissue: brain and dura as in ``render.PERFUSED_HU``; lesion, muscle and skin (which stands for
-mucosa too, since phantoms have neither that nor glands) [chosen] from nothing in an early arterial phase to what
-muscle and skin visibly take up in a venous one."""
+"""Tissue enhancement by iodine: brain and dura as in ``common.phantoms.ct.PERFUSED_HU``; lesion, muscle and skin (which
+also represents mucosa and glands, absent from the phantoms) [chosen] from none in an early arterial phase to the
+visible enhancement of muscle and skin in a venous phase."""
 
 
 @dataclass(frozen=True)
 class CectCtPair:
-    """CT of one head with and without contrast medium, as the phantoms of this bundle, but of any phase.
+    """Pair of CT of one head with and without contrast medium in any phase, simulated like the phantoms of this bundle.
 
-    Both share tissues, bone texture, kernel, slices and field of view. Arteries, veins and tissues are enhanced apart
-    from each other, so that every phase occurs, early arterial to late venous, and mixtures that none has.
+    Both share tissues, bone texture, kernel, slices and field of view. The enhancement of arteries, veins and tissues
+    is independent, so that every phase occurs, from early arterial to late venous, and also mixtures of phases.
 
     Args:
-        artery_hu: what iodine adds to arterial blood: up to the 450 HU that are usual in CT angiography with blood's
-            own 43 HU, and down to [chosen] a late routine scan.
-        vein_share: enhancement of veins and sinuses relative to the arteries' [chosen]: hardly filled in an early
-            arterial phase, slightly ahead in a venous one.
-        tissue_hu: what iodine adds to each tissue.
-        hu_spread: factor on the spread between people of the HU of tissues without contrast medium [chosen]: scanners
-            and tube voltages differ besides.
+        artery_hu: enhancement of arterial blood: up to the 450 HU that are usual in CT angiography (with the 43 HU of
+            blood), and down to that of a late routine scan [chosen].
+        vein_share: enhancement of veins and sinuses relative to that of the arteries [chosen]: small in an early
+            arterial phase, slightly above 1 in a venous phase.
+        tissue_hu: enhancement of each tissue.
+        hu_spread: factor on the spread between people of the unenhanced HU [chosen], since scanners and tube voltages
+            also differ.
         noise_hu: standard deviation of the noise of the enhanced scan: a thick slice to a thin one [chosen].
-        target_noise_hu: of the unenhanced scan, drawn apart.
-        shared_noise: give the unenhanced scan the noise of the enhanced one instead. Their difference is then the
-            enhancement alone, and a network that is trained on it learns to leave noise as it is.
-        plain_probability: of a case in which no contrast medium was given: what has none is to stay as it is.
-        blur_mm: standard deviation of the kernel of both, beside that of the phantoms.
-        misregistration_mm: how far the unenhanced head is moved, in a random direction; 0 for pairs that fit.
-        variety: of the anatomy; nothing is cut away where CT would show it.
-        scanner: whose slices and field of view are used; the rest of it is MR's.
-        pose: of the head.
+        target_noise_hu: of the unenhanced scan, drawn independently.
+        shared_noise: use the noise of the enhanced scan for both. Their difference is then the enhancement only, and
+            a network trained on it learns to preserve noise.
+        plain_probability: probability of a case without contrast medium, which should remain unchanged.
+        blur_mm: standard deviation of the kernel of both, in addition to that of the phantoms.
+        misregistration_mm: shift of the unenhanced head in a random direction; 0 for registered pairs.
+        variety: variation of the anatomy; by default nothing that CT shows is removed.
+        scanner: its slices and field of view are used; its other settings apply to MR.
+        pose: spacing and position of the head.
 
     Raises:
-        ConfigError: for a tissue that there is not; when called, for a range whose ends are swapped.
+        ConfigError: a tissue is unknown; when called, the ends of a range are swapped.
     """
 
     artery_hu: Range = (60.0, 410.0)
@@ -96,7 +96,7 @@ class CectCtPair:
         }
 
     def _iodine(self, anatomy: Anatomy, rng: np.random.Generator) -> Volume:
-        """What iodine adds to each voxel in HU."""
+        """Enhancement of each voxel in HU."""
         artery = drawn(self.artery_hu, rng.random(), "artery_hu")
         vein = artery * drawn(self.vein_share, rng.random(), "vein_share")
         tissues = {name: drawn(hu, rng.random(), f"tissue_hu::{name}") for name, hu in self.tissue_hu.items()}
@@ -113,7 +113,7 @@ class CectCtPair:
         return first, first if self.shared_noise else ct_noise(anatomy, rng, levels[1])
 
     def _moved(self, ct: Volume, rng: np.random.Generator, spacing: float) -> Volume:
-        """The unenhanced head where it lay, by linear interpolation; noise comes later, so that it keeps its grain."""
+        """Unenhanced CT with random misregistration by linear interpolation; later noise keeps its texture."""
         distance = drawn(self.misregistration_mm, rng.random(), "misregistration_mm")
         if not distance:
             return ct

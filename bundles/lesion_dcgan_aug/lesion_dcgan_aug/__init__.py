@@ -1,4 +1,4 @@
-"""Lesion patches by DCGAN, one for each class, and the study of what they add to a classifier."""
+"""Lesion patch synthesis with one DCGAN per class, and a study of augmentation for lesion classification."""
 
 from common.files import bundle_root_of
 

@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 
 class ClassicAugmentation:
-    """Random rotation, flip, translation and scale in one interpolation; beyond its border the patch is mirrored.
+    """Random rotation, flip, translation and scale in one interpolation; the patch is mirrored beyond its border.
 
-    The interpolation is bicubic, which keeps most of the noise: smooth ones would differ from those to be classified.
+    Bicubic interpolation keeps most of the noise, so that augmented patches resemble those to be classified.
 
     Args:
-        rotation: largest angle in degrees, both ways.
+        rotation: largest angle in degrees, in both directions.
         flip: whether to mirror half of the patches.
-        translation: largest shift along each axis, as a part of the side.
+        translation: largest shift along each axis, as a fraction of the side.
         scale: smallest and largest factor on the lesion's size.
     """
 
@@ -34,7 +34,7 @@ class ClassicAugmentation:
         self.scale = scale
 
     def matrices(self, count: int, generator: torch.Generator) -> Tensor:
-        """Maps (count, 2, 3) from places in the new patch to places in the old, both in [-1, 1]."""
+        """Random affine maps (count, 2, 3) from output to input coordinates, both in [-1, 1]."""
         draw = torch.rand(count, 5, generator=generator)
         angle = (draw[:, 0] * 2 - 1) * math.radians(self.rotation)
         low, high = self.scale
@@ -46,7 +46,7 @@ class ClassicAugmentation:
         return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
     def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, 1, H, W) in [-1, 1] -> the same shape and range, each patch moved in its own way."""
+        """(N, 1, H, W) in [-1, 1] -> the same shape and range, each patch transformed independently."""
         grid = F.affine_grid(self.matrices(len(patches), generator), list(patches.shape), align_corners=False)
         moved = F.grid_sample(patches, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
         return moved.clamp(-1, 1)

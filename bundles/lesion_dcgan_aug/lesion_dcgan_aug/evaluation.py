@@ -1,4 +1,4 @@
-"""How good samples are: near real patches as a set, varied, not copied, and of the class they were asked for."""
+"""Evaluation of samples: distance to real patches, diversity, memorisation and class consistency."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from common.report import Picture, Report, format_table, summarise, write_report
 from common.running_config import running_config
 from common.seeds import derive
 from lesion_dcgan_aug.data.class_patches import Augmentation
-from lesion_dcgan_aug.judge import hidden_layer, train_judge
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.features import RandomFeatures
 from lesion_dcgan_aug.metrics.sample_quality import collapse_verdict, memorisation_verdict, nearest_training
 from lesion_dcgan_aug.patches import load_patches, synthesise
+from lesion_dcgan_aug.reference_classifier import hidden_features, train_reference_classifier
 from lesion_dcgan_aug.sample_grids import class_picture, epoch_pictures
 from lesion_dcgan_aug.sample_scores import Real, SampleScores
 
@@ -44,7 +44,7 @@ HOW = (
 
 @dataclass
 class SampleEvaluation:
-    """Score samples of every trained model, real patches and noise, class by class, against held-out patients.
+    """Evaluation of the samples of every trained model, of real patches and of noise, by class, on held-out patients.
 
     Methods: ``model``, every variant under ``variants/`` by its name, ``real_floor`` and ``noise``.
 
@@ -56,12 +56,12 @@ class SampleEvaluation:
         preprocessing: of an item, to ``image`` in [-1, 1].
         augmentation: for the classifier's training.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
-        classifier_patches: augmented patches of each class that it is trained on besides the real ones.
+        classifier_patches: augmented patches of each class that it is trained on in addition to the real ones.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
         bundle: name and version.
         window: (low, high) in HU that [-1, 1] stands for.
-        samples: of each class, for diversity, copies and class.
+        samples: number of samples of each class.
         seed: of samples, draws and classifier.
     """
 
@@ -86,21 +86,21 @@ class SampleEvaluation:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
 
         Raises:
-            DataError: where no test patches are there.
-            CheckpointError: where there is no trained model, or weights do not fit.
+            DataError: there are no test patches.
+            CheckpointError: there is no trained model, or weights do not fit.
         """
         if not self.cases["test"]:
             raise DataError("section test", "has patches to compare samples with", 0, "add patients to it")
         folder = Path(self.output_dir, "evaluation")
         networks = self._networks()
         real = {name: self._real(name) for name in self.classes}
-        judge = train_judge(
+        classifier = train_reference_classifier(
             self.cases["training"], self.preprocessing, self.augmentation, self.classes, self.classifier_patches,
             derive(self.seed, 8), self.device, self.classifier,
         )  # fmt: skip
         everything = torch.cat([own.training for own in real.values()])
-        features: dict[str, Callable] = {"kid": RandomFeatures(), "kid_classifier": hidden_layer(judge, everything)}
-        scores = SampleScores(features, judge, self.seed)
+        hidden = hidden_features(classifier, everything)
+        scores = SampleScores({"kid": RandomFeatures(), "kid_classifier": hidden}, classifier, self.seed)
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []
         for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
@@ -114,7 +114,7 @@ class SampleEvaluation:
                 found_scores = scores.of(made, real[name], k, found, held_out)
                 self.rows.append({"case": name, "method": method, **found_scores})
                 if method in networks:
-                    self._judge_in_words(name, method, len(real[name].test))
+                    self._add_verdict(name, method, len(real[name].test))
                 if method == MODEL and found is not None:
                     pictures.append(class_picture(name, made, real[name].test, real[name].training, found))
         summary = summarise(self.rows)
@@ -129,7 +129,7 @@ class SampleEvaluation:
         return summary
 
     def _networks(self) -> dict[str, nn.Module]:
-        """The trained networks by name, ``model`` first; a variant's as its own run says."""
+        """Trained networks by name, ``model`` first; a variant's is built from the configuration of its run."""
         root = Path(self.output_dir)
         found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
         for name, weights in variants(root).items():
@@ -147,7 +147,7 @@ class SampleEvaluation:
         drawn = torch.randn(self.samples, *real.training.shape[1:], generator=generator)
         return (real.training.mean() + real.training.std() * drawn).clamp(-1, 1)
 
-    def _judge_in_words(self, name: str, method: str, held_out: int) -> None:
+    def _add_verdict(self, name: str, method: str, held_out: int) -> None:
         row = self.rows[-1]
         words = f"{memorisation_verdict(row['copied'], held_out)}; {collapse_verdict(row['diversity'])}"
         self.verdicts.append(f"{method}, {name}: {words}")

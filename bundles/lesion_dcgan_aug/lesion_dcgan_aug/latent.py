@@ -1,4 +1,4 @@
-"""Where samples come from: one latent distribution for training, validation and inference."""
+"""Latent distribution and datasets of latent vectors for training, validation and inference."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from common.seeds import derive
 
 
 class Latent:
-    """z ~ U[-1, 1]^dim (Frid-Adar et al. 2018), and its vector with a class for the deployed network.
+    """Latent distribution z ~ U[-1, 1]^dim (Frid-Adar et al. 2018), with one-hot classes for the deployed network.
 
     Args:
-        dim: of z.
-        classes: K.
+        dim: dimension of z.
+        classes: number of classes K.
     """
 
     def __init__(self, dim: int = 100, classes: int = 3) -> None:
@@ -27,24 +27,24 @@ class Latent:
         self.classes = classes
 
     def draw(self, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None) -> Tensor:
-        """(*shape, dim), from PyTorch's own source of chance or the one given."""
+        """Random vectors (*shape, dim), from ``generator`` or PyTorch's default generator."""
         return torch.rand(*shape, self.dim, generator=generator, device=device) * 2 - 1
 
     def seeded(self, seeds: Sequence[int]) -> Tensor:
-        """One vector for each seed, (N, dim): whatever its neighbours, a seed gives the same."""
+        """One vector for each seed, (N, dim), independent of the other seeds."""
         return torch.stack([self.draw(generator=torch.Generator().manual_seed(seed)) for seed in seeds])
 
     def labelled(self, z: Tensor, label: int) -> Tensor:
-        """Vectors (..., dim) with their one-hot class behind, (..., dim + K)."""
+        """Vectors (..., dim) followed by their one-hot class, (..., dim + K)."""
         one_hot = F.one_hot(torch.tensor(label), self.classes).to(z)
         return torch.cat([z, one_hot.expand(*z.shape[:-1], -1)], dim=-1)
 
 
 def requests(classes: Sequence[str], samples: int, seed: int) -> list[dict[str, Any]]:
-    """What to synthesise: ``samples`` of each class, each with a seed of its own that follows from ``seed``.
+    """Samples to synthesise: ``samples`` items of each class, each with its own seed derived from ``seed``.
 
     Raises:
-        ConfigError: for fewer than one sample.
+        ConfigError: ``samples`` is below 1.
     """
     if samples < 1:
         raise ConfigError("--samples", "is at least 1", samples, "raise it")
@@ -56,15 +56,15 @@ def requests(classes: Sequence[str], samples: int, seed: int) -> list[dict[str, 
 
 
 def sample_seed(seed: int, label: int, number: int) -> int:
-    """The seed of one sample: the first hundred of a class are the same, however many are asked for."""
+    """Seed of one sample, independent of the number of samples."""
     return derive(seed, label, number)
 
 
 class LatentDataset(Dataset):
-    """The latent vectors of some requests, (dim + K,) under ``image``, which the network takes.
+    """Dataset of the latent vectors of some requests: network inputs (dim + K,) under ``image``.
 
     Args:
-        data: see :func:`requests`.
+        data: items of :func:`requests`.
         latent: the distribution.
     """
 
@@ -79,9 +79,9 @@ class LatentDataset(Dataset):
 
 
 class ValidationLatents(CacheDataset):
-    """Real patches under ``label``, each with a latent vector of its class under ``image``, the same at every epoch.
+    """Dataset of real patches under ``label`` with latent vectors of their class under ``image``, fixed for all epochs.
 
-    The two have nothing to do with each other: they are compared as sets.
+    A patch and its vector are unrelated: samples and real patches are compared as sets.
 
     Args:
         data: items with ``image`` and ``class``.

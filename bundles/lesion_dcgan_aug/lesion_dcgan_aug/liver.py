@@ -1,10 +1,10 @@
-"""CT of a block of liver with focal lesions, in the portal venous phase: a pure function of its seed.
+"""Liver phantom: CT of a block of liver with focal lesions in the portal venous phase, determined by a seed.
 
 Three classes after their radiological description:
 
 - cysts: of water's density (0 to 20 HU), homogeneous, with a sharp edge and no visible wall (Mortele and Ros 2001);
-- metastases: below the liver's density, ill-defined, often with a rim and a darker middle (Sica et al. 2000);
-- hemangiomas: globular nodules at the edge that enhance like blood, around a middle not yet filled (Quinn and Benjamin
+- metastases: below the liver's density, ill-defined, often with a rim and a darker centre (Sica et al. 2000);
+- hemangiomas: globular nodules at the edge that enhance like blood, around an unfilled centre (Quinn and Benjamin
   1992).
 
 The classes overlap on purpose: dense cysts and necrotic metastases, faint nodules and broken rims, small lesions
@@ -27,13 +27,13 @@ LESIONS = ("cyst", "metastasis", "hemangioma")
 EXTENT_MM = (120.0, 120.0, 60.0)
 """Size of the block along right, anterior, superior."""
 SLICE_MM = 2.5
-"""Least distance of slices."""
+"""Smallest slice distance."""
 LIVER_HU, LIVER_SPREAD = 110.0, 10.0
-"""Parenchyma in the portal venous phase, and how patients differ."""
+"""Mean and standard deviation between patients of the parenchyma in the portal venous phase."""
 BLOOD_HU = (130.0, 170.0)
-"""Vessels and the nodules of hemangiomas in that phase."""
+"""Range of vessels and of the nodules of hemangiomas in that phase."""
 RADIUS_MM = (4.0, 12.0)
-"""Of lesions; none is so small that it would vanish between pixels."""
+"""Range of the lesions' radii; none is smaller than the pixels can show."""
 GAP_MM = 4.0
 MIN_SPACING_MM, MAX_SPACING_MM = 0.5, 6.0
 ATTEMPTS = 200
@@ -41,7 +41,7 @@ ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Liver:
-    """A block of liver: ``ct`` (X, Y, Z) in HU, a mask (X, Y, Z) of the lesions of each class, the affine (RAS, mm)."""
+    """Block of liver: ``ct`` (X, Y, Z) in HU, a mask (X, Y, Z) of the lesions of each class, the affine (RAS, mm)."""
 
     ct: Array
     masks: dict[str, NDArray[np.bool_]]
@@ -49,12 +49,12 @@ class Liver:
 
 
 def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liver:
-    """A patient with lesions of every class; what distinguishes patients (liver, noise, blur) is common to all of them.
+    """Liver of one patient with lesions of every class, which share the patient's parenchyma, noise and blur.
 
     Args:
-        seed: the patient.
-        spacing: of pixels, in mm; slices are 2.5 mm apart, or as far as pixels where that is more.
-        per_class: fewest and most lesions of a class.
+        seed: of the patient.
+        spacing: of pixels, in mm; slices are 2.5 mm apart, or ``spacing`` if that is more.
+        per_class: smallest and largest number of lesions of a class.
 
     Raises:
         ConfigError: the spacing is outside 0.5 to 6 mm.
@@ -78,7 +78,8 @@ def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liv
         if centre is not None:
             placed.append((centre, radius))
             box = _box(centre, 1.6 * radius, affine, shape)
-            depth, directions = _depth(rng, points[(slice(None), *box)], centre, radius)
+            local = np.stack([axis[box] for axis in points])
+            depth, directions = _depth(rng, local, centre, radius)
             fraction, values = PAINTERS[name](rng, depth, directions, radius)
             ct[box] += fraction * (values - ct[box])
             masks[name][box] |= depth > 0
@@ -93,7 +94,7 @@ def _points(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Array:
 
 
 def _parenchyma(rng: np.random.Generator, points: Array, steps: NDArray[np.float64]) -> Array:
-    """Liver with slow variations of density, and vessels across it."""
+    """Parenchyma with slow variations of density, and vessels."""
     texture = ndimage.gaussian_filter(rng.standard_normal(points.shape[1:]), 6 / steps)
     ct = rng.normal(LIVER_HU, LIVER_SPREAD) + 4 * texture / texture.std()
     blood = rng.uniform(*BLOOD_HU)
@@ -108,13 +109,13 @@ def _parenchyma(rng: np.random.Generator, points: Array, steps: NDArray[np.float
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], steps: NDArray[np.float64]) -> Array:
-    """Noise of 8 to 15 HU with the grain of a soft kernel."""
+    """Noise of 8 to 15 HU with the texture of a soft kernel."""
     grain = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), (0.7 / steps[0], 0.7 / steps[1], 0))
     return rng.uniform(8, 15) * grain / grain.std()
 
 
 def _place(rng: np.random.Generator, radius: float, placed: list) -> NDArray[np.float64] | None:
-    """A centre away from the borders and the other lesions; None where there is no room left."""
+    """Random centre away from the borders and the other lesions; None if there is no space left."""
     room = np.array(EXTENT_MM) / 2 - 1.5 * radius
     for _ in range(ATTEMPTS):
         centre = rng.uniform(-room, room)
@@ -133,7 +134,7 @@ def _box(
 
 
 def _depth(rng: np.random.Generator, points: Array, centre: NDArray[np.float64], radius: float) -> tuple[Array, Array]:
-    """Depth below a bumpy ellipsoid's surface in mm (negative outside), and the direction of each point from within."""
+    """Depth below the surface of a bumpy ellipsoid in mm (negative outside), and directions from its centre."""
     away = np.moveaxis(points, 0, -1) - centre
     turned = away @ Rotation.random(rng=rng).as_matrix().T / (radius * rng.uniform(0.8, 1.2, 3))
     distance = np.linalg.norm(turned, axis=-1)

@@ -1,4 +1,4 @@
-"""The losses of the DCGANs, one a class, and of the class-conditional ACGAN."""
+"""Losses of the DCGANs, one per class, and of the class-conditional ACGAN."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lesion_dcgan_aug.latent import Latent
 
 
 class ClassGans(GanMethod):
-    """A GAN for each class, trained side by side (Frid-Adar et al. 2018).
+    """One GAN per class, trained in parallel (Frid-Adar et al. 2018).
 
     Named losses: ``adversarial`` (generators) and ``discriminator_<class>``. They are summed over the classes, whose
-    networks share nothing, so that each trains as if it were alone.
+    networks share no weights, so that each is trained independently.
 
     Args:
         generator: see :class:`lesion_dcgan_aug.networks.ClassGenerators`.
         discriminator: (B, K, H, W) -> logits (B, K).
-        latent: what z is drawn from.
+        latent: distribution of z.
         classes: names in order.
         loss_weights: of ``adversarial``.
-        adversarial_loss: BCE with logits as published.
+        adversarial_loss: BCE with logits in the publication.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ClassGans(GanMethod):
         return {"pred": self.deployed.per_class(z)}  # type: ignore[operator]
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Real and synthetic patches of each class, in batches of their own."""
+        """Losses of real and synthetic patches of each class, in separate batches."""
         judge = self.discriminators["discriminator"]
         real, fake = judge(batch["image"]), judge(fakes["pred"])
         return {
@@ -58,17 +58,17 @@ class ClassGans(GanMethod):
         }
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Deceive each class's discriminator."""
+        """Adversarial loss, summed over the classes' discriminators."""
         verdicts = self.discriminators["discriminator"](fakes["pred"])
         losses = [self.adversarial_loss.generator(verdicts[:, k]) for k in range(len(self.classes))]
         return {"adversarial": torch.stack(losses).sum()}
 
 
 class AcGan(ClassGans):
-    """One conditional GAN whose discriminator names the class too (Odena et al. 2017, eq. 2 and 3).
+    """Conditional GAN whose discriminator also predicts the class (Odena et al. 2017, eq. 2 and 3).
 
     Named losses: ``adversarial`` and ``class`` (generator), ``discriminator`` and ``discriminator_class``. The weight
-    of ``class`` counts for both networks.
+    of ``class`` applies to both networks.
 
     Args:
         **method: arguments of :class:`ClassGans`; the discriminator is (B, 1, H, W) -> logits (B, 1 + K).
@@ -81,12 +81,12 @@ class AcGan(ClassGans):
         return logits[:, 0], F.cross_entropy(logits[:, 1:], wanted)
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Tell real from synthetic, and name the class of both."""
+        """Adversarial loss, and cross-entropy of the class of real and synthetic patches."""
         (real, real_class), (fake, fake_class) = self._judge(batch["image"]), self._judge(fakes["pred"])
         classes = self.loss_weights["class"] * (real_class + fake_class) / 2
         return {"discriminator": self.adversarial_loss.discriminator(real, fake), "discriminator_class": classes}
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Deceive the discriminator, and be recognised as the class."""
+        """Adversarial loss, and cross-entropy of the class."""
         verdicts, wrong = self._judge(fakes["pred"])
         return {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}

@@ -1,7 +1,7 @@
-"""The networks of Frid-Adar et al. 2018 at their published size by default (DCGAN, Radford et al. 2016; ACGAN).
+"""Generators and discriminators of Frid-Adar et al. 2018 (DCGAN, Radford et al. 2016; ACGAN), at published size.
 
-``width`` is the discriminator's first layer; the published 64 gives generators of 1024-512-256-128-1 features and
-discriminators of 64-128-256-512.
+``width`` is the number of features of the discriminator's first layer; the published 64 gives generators of
+1024-512-256-128-1 features and discriminators of 64-128-256-512.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from common.networks.initialisation import normal_
 from common.networks.strict_loading import refuse_other_weights
 
 SMALLEST = 4
-"""Pixels a side where the generator begins; each of its four layers doubles them, to 64."""
+"""Pixels per side of the generator's first layer; each of its four layers doubles them, to 64."""
 
 
 class DcganGenerator(nn.Module):
-    """FC to 4 x 4, then four transposed 5x5 convolutions at stride 2; BatchNorm and ReLU, tanh at the end.
+    """DCGAN generator: FC to 4 x 4, four transposed 5x5 convolutions at stride 2; BatchNorm, ReLU, tanh at the end.
 
     Args:
         inputs: length of the vectors (B, inputs) it synthesises from, (B, 1, 64, 64) in [-1, 1].
@@ -41,11 +41,11 @@ class DcganGenerator(nn.Module):
 
 
 class ClassGenerators(nn.Module):
-    """A generator for each class; an input's one-hot class, behind its latent vector, chooses among them.
+    """One generator per class; the one-hot class after the latent vector of an input selects among them.
 
     Args:
-        classes: K.
-        latent_dim: of z.
+        classes: number of classes K.
+        latent_dim: dimension of z.
         width: of each generator.
     """
 
@@ -56,7 +56,7 @@ class ClassGenerators(nn.Module):
         refuse_other_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run and the class selects: shapes stay static."""
+        """(B, latent_dim + K) -> (B, 1, 64, 64). All generators run, so that shapes are static."""
         z, chosen = x[:, : self.latent_dim], x[:, self.latent_dim :]
         pred = torch.zeros(1, device=x.device)
         for k, generator in enumerate(self.generators):
@@ -65,12 +65,12 @@ class ClassGenerators(nn.Module):
 
     @torch.jit.unused
     def per_class(self, z: Tensor) -> Tensor:
-        """Every class its own batch, as in training: (B, K, latent_dim) -> (B, K, 64, 64)."""
+        """One batch per class, as in training: (B, K, latent_dim) -> (B, K, 64, 64)."""
         return torch.cat([generator(z[:, k]) for k, generator in enumerate(self.generators)], dim=1)
 
 
 class ConditionalGenerator(nn.Module):
-    """One generator that is told the class (ACGAN, Odena et al. 2017); in and out as :class:`ClassGenerators`."""
+    """Class-conditional generator (ACGAN, Odena et al. 2017); inputs and outputs as :class:`ClassGenerators`."""
 
     def __init__(self, classes: int = 3, latent_dim: int = 100, width: int = 64) -> None:
         super().__init__()
@@ -91,10 +91,10 @@ class ConditionalGenerator(nn.Module):
 
 
 class DcganDiscriminator(nn.Module):
-    """Four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm in all but the first and last layer.
+    """DCGAN discriminator: four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm between first and last.
 
     Args:
-        outputs: logits of a patch (B, 1, 64, 64): (B, outputs).
+        outputs: number of logits (B, outputs) of patches (B, 1, 64, 64).
         width: features of the first layer.
         dropout: after each convolution; 0.5 in the published ACGAN, 0 in the DCGAN.
     """
@@ -118,10 +118,10 @@ class DcganDiscriminator(nn.Module):
 
 
 class ClassDiscriminators(nn.Module):
-    """A discriminator for each class: (B, K, 64, 64), channel k judged by the k-th -> logits (B, K).
+    """One discriminator per class: (B, K, 64, 64), channel k of class k -> logits (B, K).
 
     Args:
-        classes: K.
+        classes: number of classes K.
         width: of each.
     """
 

@@ -1,4 +1,4 @@
-"""Sets of patches in memory: real ones by class, and those that a generator makes."""
+"""Sets of patches in memory: loading of real patches, labels, synthesis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
     """Preprocessed patches (N, 1, H, W) in [-1, 1].
 
     Raises:
-        DataError: where there are none.
+        DataError: ``items`` is empty.
     """
     if not items:
         raise DataError("patches", "are at least one", "none", "add cases to the section")
@@ -27,13 +27,13 @@ def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
 
 
 def labels_of(items: Sequence[Item], classes: Sequence[str]) -> Tensor:
-    """The class of each item as a number, (N,)."""
+    """Class index of each item, (N,)."""
     return torch.tensor([list(classes).index(item["class"]) for item in items])
 
 
 @torch.no_grad()
 def synthesise(network: nn.Module, latent: Latent, label: int, count: int, seed: int, device: torch.device) -> Tensor:
-    """``count`` patches (count, 1, H, W) of a class on the CPU, from seeds that follow from ``seed``."""
+    """Synthetic patches (count, 1, H, W) of a class on the CPU, with seeds derived from ``seed``."""
     network.to(device).eval()
     z = latent.seeded([sample_seed(seed, label, number) for number in range(count)])
     inputs = latent.labelled(z, label)

@@ -1,4 +1,4 @@
-"""Liver phantoms as files: volumes with masks of their lesions, and the patches cut from them as from a user's."""
+"""Liver phantom dataset: volumes with lesion masks, and the patches cut from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.data.datalist import write_datalist
-from common.phantoms.sets import DESCRIPTION, phantom_set, save
+from common.phantoms.dataset import DESCRIPTION, phantom_dataset, save_nifti
 from lesion_dcgan_aug.data.cases import FRACTIONS, split_lesions
 from lesion_dcgan_aug.data.rois import cut_cases
 from lesion_dcgan_aug.liver import LESIONS, liver
@@ -22,14 +22,14 @@ def write_liver_lesions(
 ) -> None:
     """Write livers with cysts, metastases and hemangiomas, and their patches of 64 x 64 pixels.
 
-    A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches stand under
-    ``patches/<class>`` and are listed in ``datalist.json``, split by patient. All files appear when the last is done.
+    A case is the folder ``phantom_000`` and on with ``ct`` and a mask of each class of lesions. The patches are in
+    ``patches/<class>`` and listed in ``datalist.json``, split by patient. The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many patients, each with two or three lesions of every class.
+        cases: number of patients, each with two or three lesions of every class.
         spacing: of pixels, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
+        seed: case ``i`` depends only on ``(seed, i)``.
         fractions: of patients for training, validation and test.
 
     Raises:
@@ -37,12 +37,12 @@ def write_liver_lesions(
         OutputError: ``root`` holds something already or cannot be written.
     """
     root = Path(os.path.abspath(root))
-    with phantom_set(root, cases, seed, least_cases=3) as (partial, each):
+    with phantom_dataset(root, cases, seed, least_cases=3) as (partial, each):
         for folder, number in each:
             phantom = liver(number, spacing)
-            save(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
+            save_nifti(folder / "ct.nii.gz", np.rint(phantom.ct).astype(np.int16), phantom.affine)
             for name, mask in phantom.masks.items():
-                save(folder / f"{name}.nii.gz", mask.astype(np.uint8), phantom.affine)
+                save_nifti(folder / f"{name}.nii.gz", mask, phantom.affine)
         items = cut_cases(partial, partial / PATCHES, LESIONS, one_patient_per_file=True)
         about = {"description": DESCRIPTION, "seed": seed, "spacing_mm": spacing}
         write_datalist(split_lesions(items, fractions, seed), partial / "datalist.json", **about)

@@ -1,4 +1,4 @@
-"""Pictures of samples for the report: by class beside real patches and nearest neighbours, and by epoch."""
+"""Image grids of samples for the report: by class with real patches and nearest neighbours, and by epoch."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from lesion_dcgan_aug.samples import tiled, to_grey
 
 COLUMNS = 10
 EPOCHS = 6
-"""Validations that the report shows at most, evenly over the run."""
+"""Largest number of epochs in the report, evenly spaced over the run."""
 
 
 def class_picture(name: str, made: Tensor, test: Tensor, training: Tensor, nearest: Nearest) -> Picture:
-    """Samples of a class, the training patch nearest to each, and real patches of held-out patients."""
+    """Grid of samples of a class, the nearest training patch of each, and real patches of held-out patients."""
     blocks = [made[:COLUMNS], training[nearest.index[:COLUMNS]], test[:COLUMNS]]
     rows = [tiled(_padded(block[:, 0].numpy()), COLUMNS) for block in blocks]
     caption = (
-        "From above: samples; the training patch nearest to each; real patches of held-out patients. "
+        "From top to bottom: samples; the training patch nearest to each; real patches of held-out patients. "
         "Samples are synthetic, not for clinical use."
     )
     return Picture(name, png(np.concatenate([_line(row) for row in rows])), caption)
 
 
 def epoch_pictures(output_dir: Path, classes: Sequence[str]) -> list[Picture]:
-    """Samples of the same latent vectors over the epochs, a picture for each class; none where no log of them is."""
+    """Grids of samples of fixed latent vectors over the epochs, one for each class; empty without a sample log."""
     path = output_dir / "models" / NAME
     if not path.is_file():
         return []
@@ -50,14 +50,14 @@ def epoch_pictures(output_dir: Path, classes: Sequence[str]) -> list[Picture]:
 
 
 def png(canvas: np.ndarray) -> bytes:
-    """A picture of values in [-1, 1]."""
+    """PNG of values in [-1, 1]."""
     stream = io.BytesIO()
     Image.fromarray(to_grey(canvas, (-1, 1))).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 
 def _padded(images: np.ndarray) -> np.ndarray:
-    """As many images as a row has; where there are fewer, empty ones follow."""
+    """Images padded with empty ones to a full row."""
     missing = np.full((COLUMNS - len(images), *images.shape[1:]), -1, images.dtype)
     return np.concatenate([images, missing])
 

@@ -1,4 +1,4 @@
-"""What the generators made of the same latent vectors at every validation."""
+"""Log of samples of fixed latent vectors at every validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monai.engines import Evaluator
 from torch import Tensor
 
 from common import checkpoints, devices
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from lesion_dcgan_aug.latent import Latent, sample_seed
 
 NAME = "samples.pt"
@@ -19,16 +19,16 @@ PER_CLASS = 10
 
 
 class SampleLog:
-    """Handler of the trainer that keeps ``models/samples.pt``: a few patches of each class at each validation.
+    """Handler of the trainer that writes ``models/samples.pt``: a few patches of each class at each validation.
 
-    The file holds ``epochs`` (E,) and ``samples`` (E, K, N, H, W) in 8 bits over [-1, 1]. Attach it after the run's
-    folder, which moves an earlier run's file away.
+    The file holds ``epochs`` (E,) and ``samples`` (E, K, N, H, W) in 8 bits over [-1, 1]. Attach it after the run
+    folder's handler, which moves the file of an earlier run.
 
     Args:
-        run_dir: of the run.
-        validator: after whose runs samples are drawn, with the weights that would be deployed.
+        run_dir: folder of the run.
+        validator: samples are drawn after each of its runs, with the weights that would be deployed.
         latent: the distribution.
-        seed: of the vectors, the same at every epoch.
+        seed: of the vectors, which are the same at every epoch.
     """
 
     def __init__(self, run_dir: str, validator: Evaluator, latent: Latent, seed: int = 0) -> None:
@@ -39,13 +39,13 @@ class SampleLog:
         self._epochs: list[int] = []
         self._samples: list[Tensor] = []
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``, on the first process only."""
         if devices.rank() == 0:
             engine.add_event_handler(Events.STARTED, self.start)
 
-    def start(self, engine: AdversarialTrainer) -> None:
-        """Take up what a resumed run has kept."""
+    def start(self, engine: SynthesisTrainer) -> None:
+        """Load the log of a resumed run."""
         if engine.state.epoch and self.path.is_file():
             kept: Any = checkpoints.load(self.path)
             pairs = zip(kept["epochs"].tolist(), kept["samples"], strict=True)
@@ -54,8 +54,8 @@ class SampleLog:
         self.validator.add_event_handler(Events.COMPLETED, self.keep, engine)
 
     @torch.no_grad()
-    def keep(self, validator: Evaluator, engine: AdversarialTrainer) -> None:
-        """Draw and write."""
+    def keep(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
+        """Add samples of the current epoch and write the file."""
         network = engine.method.deployed.eval()
         made = network(self.inputs.flatten(0, 1).to(engine.state.device)).cpu()
         grey = ((made[:, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)

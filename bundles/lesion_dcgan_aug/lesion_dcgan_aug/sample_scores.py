@@ -1,4 +1,4 @@
-"""The scores of a set of samples of one class: distance to held-out real patches, diversity, copies, class."""
+"""Scores of a set of samples of one class: kernel distance to held-out patches, diversity, memorisation, class."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lesion_dcgan_aug.metrics.sample_quality import Nearest, copied, diversity
 from lesion_dcgan_aug.study.classifier import LesionClassifier
 
 REPEATS = 10
-"""Draws of n samples over which a KID is averaged."""
+"""Number of random subsets over which a KID is averaged."""
 
 
 @dataclass
 class Real:
-    """Real patches (N, 1, H, W) of one class: those trained on and those held out."""
+    """Real patches (N, 1, H, W) of one class: training patches and held-out test patches."""
 
     training: Tensor
     test: Tensor
@@ -28,16 +28,16 @@ class Real:
 
 @dataclass
 class SampleScores:
-    """Scores by features and by the verdicts of a classifier.
+    """Scores of samples from features and from the predictions of a classifier.
 
     Args:
-        features: by the name of the score that they give, patches -> (N, D); ``kid`` serves diversity too.
-        judge: the classifier of real patches.
-        seed: of draws.
+        features: patches -> (N, D), by the name of the resulting score; those of ``kid`` also give the diversity.
+        classifier: trained on real patches.
+        seed: of the random subsets.
     """
 
     features: Mapping[str, Callable]
-    judge: LesionClassifier
+    classifier: LesionClassifier
     seed: int
 
     def of(self, made: Tensor, real: Real, k: int, found: Nearest | None, held_out: Nearest) -> dict[str, float]:
@@ -46,21 +46,21 @@ class SampleScores:
         Args:
             made: the samples, or the real training patches in their place.
             real: patches of the class.
-            k: its number.
-            found: the samples' nearest training patches; None for training patches, which are no copies.
-            held_out: the held-out patches' nearest training patches, with which those distances are compared.
+            k: index of the class.
+            found: nearest training patches of the samples; None for the training patches themselves.
+            held_out: nearest training patches of the held-out patches, as the reference of the distances.
         """
         scores = {name: self._kid(made, real.test, extract, k) for name, extract in self.features.items()}
         extract = self.features["kid"]
         scores["diversity"] = diversity(extract(made), extract(real.test))
         if found is not None:
             scores["copied"] = float(copied(found, held_out).double().mean())
-        judged = real.test if found is None else made  # of real patches, those that the classifier has not seen
-        scores["class_consistency"] = float((self.judge.predict(judged) == k).double().mean())
+        patches = real.test if found is None else made  # real patches that the classifier was not trained on
+        scores["class_consistency"] = float((self.classifier.predict(patches) == k).double().mean())
         return scores
 
     def _kid(self, made: Tensor, test: Tensor, extract: Callable, k: int) -> float:
-        """Mean over draws of as many as there are test patches, or of all on both sides where fewer were made."""
+        """Mean KID over random subsets of equal size, that of the smaller set."""
         generator = torch.Generator().manual_seed(derive(self.seed, k, 11))
         n = min(len(made), len(test))
         draws = []

@@ -1,4 +1,4 @@
-"""Synthetic patches on disk: stacks in HU with labels and seeds, and pictures; each file says that it is synthetic."""
+"""Export of synthetic patches: stacks in HU with labels and seeds, and images; each file is marked as synthetic."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from common.io.stored_values import to_stored
 logger = logging.getLogger(__name__)
 FORMATS = ("png", "npz", "nifti")
 GRID_SAMPLES = 400
-"""Patches that a picture shows at most; the stacks hold all."""
+"""Largest number of patches in an image; the stacks hold all."""
 
 
 class SampleExporter:
-    """Handler that gathers the samples of a run and writes them at its end, class by class.
+    """Handler that collects the samples of a run and writes them at its end, by class.
 
-    ``<class>_synthetic.png`` is a grid in 8 bits over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with a
-    JSON file beside it that has the seeds; ``synthetic.npz`` holds ``images`` (N, H, W) in the unit, ``labels`` (N,),
+    ``<class>_synthetic.png`` is an 8-bit grid over the window; ``<class>_synthetic.nii.gz`` a stack (H, W, N) with the
+    seeds in a JSON file next to it; ``synthetic.npz`` holds ``images`` (N, H, W) in the unit, ``labels`` (N,),
     ``seeds`` (N,), ``classes``, ``unit`` and ``description`` of all classes. ``manifest.json`` lists the files.
 
     Args:
-        output_dir: for the files.
-        data: the requests; see :func:`lesion_dcgan_aug.latent.requests`.
+        output_dir: folder of the files.
+        data: the samples; see :func:`lesion_dcgan_aug.latent.requests`.
         classes: names in order.
-        window: (low, high) in the unit, black and white of the pictures.
+        window: (low, high) in the unit, black and white of the images.
         unit: of the values.
         bundle: name and version.
-        weights: file whose hash is written down.
+        weights: file whose hash is recorded.
         format: ``png``, ``npz``, ``nifti``, or ``all``.
         dtype: stored type.
         overwrite: replace files that exist.
 
     Raises:
-        ConfigError: for another format.
+        ConfigError: ``format`` is not one of these.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class SampleExporter:
 
     @property
     def description(self) -> str:
-        """What every file says of itself."""
+        """Description stored in every file."""
         return f"SYNTHETIC {self.bundle}, not for clinical use"
 
     def attach(self, engine: Engine) -> None:
-        """Gather after the postprocessing of each batch; write at the end."""
+        """Collect samples after the postprocessing of each batch; write at the end."""
         engine.add_event_handler(Events.STARTED, self.require_free)
         engine.add_event_handler(IterationEvents.MODEL_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self.write)
 
     def files(self) -> list[Path]:
-        """All files of the run but the manifest."""
+        """All files of the run except the manifest."""
         per_class = [f"{name}_synthetic{end}" for name in self.classes for end in self._ends()]
         return [self.output_dir / name for name in (*per_class, *(["synthetic.npz"] if "npz" in self.formats else []))]
 
@@ -101,10 +101,10 @@ class SampleExporter:
         return [end for name in self.formats for end in ends.get(name, [])]
 
     def require_free(self, engine: Engine) -> None:
-        """Refuse before anything is computed to replace what is there.
+        """Refuse to replace existing files, before anything is computed.
 
         Raises:
-            OutputError: for a file that exists without ``overwrite``.
+            OutputError: a file exists and ``overwrite`` is off.
         """
         self._made = []
         for path in self.files():
@@ -113,7 +113,7 @@ class SampleExporter:
                 raise OutputError(str(path), "does not exist yet", "a file", remedy)
 
     def __call__(self, engine: Engine) -> None:
-        """Keep the samples of the engine's batch, (1, H, W) each, as they are stored."""
+        """Keep the samples of the engine's batch, (1, H, W) each, in the stored type."""
         output: Any = engine.state.output
         for item in output:
             number = len(self._made)
@@ -121,7 +121,7 @@ class SampleExporter:
             self._made.append(to_stored(values, self.dtype, str(self.data[number]["case"])))
 
     def write(self, engine: Engine) -> None:
-        """Write all files; each appears only when it is whole."""
+        """Write all files, each atomically."""
         images = np.stack(self._made)
         labels = np.array([item["label"] for item in self.data])
         seeds = np.array([item["seed"] for item in self.data])
@@ -172,7 +172,7 @@ class SampleExporter:
 
 
 def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Images (N, H, W) side by side in rows, with a line between them at their least value; x runs right, y down."""
+    """Image grid of images (N, X, Y), separated by lines of the smallest value; x points right, y up."""
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     height, width = images.shape[2] + 1, images.shape[1] + 1
@@ -184,6 +184,6 @@ def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 
 def to_grey(values: np.ndarray, window: Sequence[float]) -> np.ndarray:
-    """Values in a unit as 8 bits over a window."""
+    """Values as 8-bit grey levels over a window in the same unit."""
     low, high = window
     return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * 255).astype(np.uint8)

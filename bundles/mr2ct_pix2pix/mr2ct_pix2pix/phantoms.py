@@ -1,4 +1,4 @@
-"""Pairs of T1-weighted MR and CT of random heads as files: ``ROOT/<case>/{mr,ct,mask}.nii.gz``."""
+"""Phantom dataset of paired T1-weighted MR and CT: ``ROOT/<case>/{mr,ct,mask}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from common.phantoms.ct import render_ct
+from common.phantoms.dataset import check_at_least, phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import Triple, grid, random_direction
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import render_t1
-from common.phantoms.sets import check_at_least, phantom_set, save, write_about
 
 
 def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 0.0) -> None:
     """Write pairs of T1-weighted MR and CT of random heads, with head masks, and ``dataset.json`` about them.
 
-    The files appear under ``root`` all at once when the last is done; an interruption leaves nothing there.
+    The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many heads, each its own patient, named ``phantom_000`` and on.
+        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
-        misregistration_mm: the head in the MR is moved this far, each case in a random direction; 0 gives exact pairs.
+        seed: case ``i`` depends only on ``(seed, i)``.
+        misregistration_mm: shift of the head in the MR, in a random direction for each case; 0 for registered pairs.
 
     Raises:
         ConfigError: a number is out of range.
@@ -32,19 +32,19 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistrati
     root = Path(root)
     grid(spacing)
     check_at_least("misregistration_mm", misregistration_mm, 0)
-    with phantom_set(root, cases, seed) as (partial, each):
+    with phantom_dataset(root, cases, seed) as (partial, each):
         offsets = {case.name: _write_case(case, number, spacing, misregistration_mm) for case, number in each}
-        write_about(partial, seed=seed, spacing_mm=spacing, mr_offset_mm=offsets)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, mr_offset_mm=offsets)
 
 
 def _write_case(folder: Path, seed: int, spacing: float, misregistration_mm: float) -> Triple:
-    """Write one case and return by how much its MR is moved, in mm (right, anterior, superior)."""
+    """Write one case and return the shift of its MR in mm (right, anterior, superior)."""
     anatomy = head_anatomy(seed, spacing)
     offset = random_direction(np.random.default_rng((seed, 0)), misregistration_mm)
     moved = head_anatomy(seed, spacing, offset) if misregistration_mm else anatomy
     mr = render_t1(moved, np.random.default_rng((seed, 1)))
     ct = render_ct(anatomy, np.random.default_rng((seed, 2)))
-    save(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
-    save(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
-    save(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
+    save_nifti(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
     return offset

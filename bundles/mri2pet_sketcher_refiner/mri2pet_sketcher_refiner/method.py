@@ -1,4 +1,4 @@
-"""The losses of Sketcher and Refiner."""
+"""Losses of Sketcher and Refiner."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STAGES = ("sketcher", "refiner")
 
 
 class RegionGan(ConditionalGan):
-    """A conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
+    """Conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
 
     Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion`` and
-    ``nawm``, (B, 1, X, Y, Z), zeros where a case has none; air around the brain belongs to the other tissue.
+    ``nawm``, (B, 1, X, Y, Z), zeros if a case has none; air around the brain belongs to the other tissue.
     """
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        """Those that have a weight."""
+        """Distances that have a weight."""
         target, losses = batch["label"], {}
         if self.uses("l1"):
             losses["l1"] = l1(pred, target)
@@ -35,16 +35,18 @@ class RegionGan(ConditionalGan):
 
 
 class SketcherRefinerGan(StagedMethod):
-    """The Sketcher, then the Refiner with the Sketcher frozen, each with a discriminator that sees MR beside PET.
+    """Staged training of Sketcher and Refiner, each with a discriminator of MR and PET (Wei et al. 2019).
+
+    The Sketcher is trained first; it is frozen while the Refiner is trained.
 
     Args:
         network: the cascade of one or two stages.
-        discriminator: the Sketcher's; the Refiner's begins as its copy.
-        loss_weights: under ``sketcher`` and ``refiner``, by the losses' names.
+        discriminator: of the Sketcher; that of the Refiner starts as a copy.
+        loss_weights: under ``sketcher`` and ``refiner``, by the names of the losses.
         adversarial_loss: on the discriminators' logits.
 
     Raises:
-        ConfigError: where a stage has no weights.
+        ConfigError: a stage has no weights.
     """
 
     def __init__(

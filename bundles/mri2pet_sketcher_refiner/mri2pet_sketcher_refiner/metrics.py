@@ -1,15 +1,17 @@
-"""Errors by region of the white matter: lesions, normal-appearing white matter (NAWM), and demyelination maps."""
+"""Metrics by white matter region: errors in lesions and normal-appearing white matter (NAWM), demyelination maps."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import DataError
-from common.metrics.masked import Mask, checked_volumes
+from common.metrics.masked import Mask, checked_volumes, dice
 
 DEMYELINATION_SD = 2.0
-"""A voxel counts as demyelinated this many standard deviations of the true NAWM below its mean."""
+"""Threshold of demyelination, in standard deviations of the true NAWM below its mean."""
 
 
 def region_scores(
@@ -20,18 +22,18 @@ def region_scores(
     mask: ArrayLike | None = None,
     demyelination_threshold: float | None = None,
 ) -> dict[str, float]:
-    """Scores by region of a synthetic myelin map; rows whose regions a case lacks are left out.
+    """Scores by region of a synthetic myelin map, as far as the case has the regions.
 
     A case whose lesion mask is absent, or has no voxel, is a control: its ``nawm`` holds the white matter of a healthy
-    subject. A voxel of both regions is lesion. Of a case with lesions:
+    subject. A voxel of both regions counts as lesion. Scores of a case with lesions:
 
     - ``lesion_error``, ``nawm_error``: mean |prediction - truth| over the region, ideal 0.
     - ``lesion_contrast``, ``lesion_contrast_truth``: mean over the lesions / mean over NAWM, of the prediction and of
-      the truth, which is what the prediction should have; below 1 where myelin is lost. Left out where the mean over
-      NAWM is not above 0, as in z-scores.
+      the truth, which is the ideal value; below 1 where myelin is lost. Omitted if the mean over NAWM is not above 0,
+      as in z-scores.
     - ``demyelination_dice``: Dice overlap in [0, 1] of the demyelination maps; see :func:`demyelination_dice`.
 
-    Of a control:
+    Scores of a control:
 
     - ``control_wm_error``: mean |prediction - truth| over ``nawm``.
 
@@ -40,7 +42,7 @@ def region_scores(
         truth: real volume (X, Y, Z) in the same unit.
         lesion: lesions (X, Y, Z), above 0 inside.
         nawm: normal-appearing white matter, or the white matter of a control.
-        mask: the voxels to score, above 0 inside; None for all. Regions do not count outside.
+        mask: the voxels to score, above 0 inside; None for all. Regions are restricted to it.
         demyelination_threshold: in the unit of the volumes; None for ``DEMYELINATION_SD`` below the true NAWM's mean.
 
     Raises:
@@ -71,9 +73,9 @@ def demyelination_maps(
     nawm: np.ndarray | None = None,
     **others: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Where lesions and NAWM lie below :func:`white_matter_threshold`, in the prediction and in the truth, by title.
+    """Demyelination maps: lesions and NAWM below :func:`white_matter_threshold` in prediction and truth, by title.
 
-    Empty for a case that lacks truth, lesions or NAWM. ``others`` are not looked at.
+    Empty for a case that lacks truth, lesions or NAWM. ``others`` are ignored.
     """
     if truth is None or lesion is None or nawm is None or not (nawm > 0).any():
         return {}
@@ -84,7 +86,7 @@ def demyelination_maps(
 
 
 def white_matter_threshold(truth: ArrayLike, nawm: ArrayLike) -> float:
-    """``DEMYELINATION_SD`` standard deviations (of the population) below the mean of the true NAWM.
+    """Threshold ``DEMYELINATION_SD`` population standard deviations below the mean of the true NAWM.
 
     Args:
         truth: real volume (X, Y, Z).
@@ -97,26 +99,25 @@ def white_matter_threshold(truth: ArrayLike, nawm: ArrayLike) -> float:
 def demyelination_dice(pred: ArrayLike, truth: ArrayLike, region: ArrayLike, threshold: float) -> float:
     """Dice overlap in [0, 1] of the voxels below a threshold in prediction and truth, inside a region.
 
-    One threshold serves both maps, so that a prediction with a bias loses by it. Where neither map has a voxel they
-    agree, and the Dice is 1: leaving such a case out would count a false map of it but never a right one.
+    Both maps have the same threshold, so that a bias of the prediction lowers the score. If both maps are empty they
+    agree and the Dice is 1: excluding such cases would count false maps of them but never correct ones.
 
     Args:
         pred: synthetic volume (X, Y, Z).
         truth: real volume (X, Y, Z) in the same unit.
-        region: where myelin is judged, lesions and NAWM (X, Y, Z), above 0 inside.
+        region: lesions and NAWM (X, Y, Z), above 0 inside.
         threshold: in the unit of the volumes.
 
     Raises:
         DataError: see :func:`~common.metrics.masked.checked_volumes`.
     """
     pred, truth, inside = checked_volumes(pred, truth, region)
-    predicted, real = pred[inside] < threshold, truth[inside] < threshold
-    total = predicted.sum() + real.sum()
-    return float(2 * (predicted & real).sum() / total) if total else 1.0
+    overlap = dice(pred[inside] < threshold, truth[inside] < threshold)
+    return 1.0 if math.isnan(overlap) else overlap
 
 
 def _region(name: str, region: ArrayLike | None, inside: Mask) -> Mask:
-    """A region's voxels inside the mask; none where it is not given."""
+    """Region restricted to the mask; empty if it is not given."""
     if region is None:
         return np.zeros_like(inside)
     if np.shape(region) != inside.shape:

@@ -1,4 +1,4 @@
-"""Brains of people with multiple sclerosis and of controls: tissue, its myelin, its water and its fibres."""
+"""Microstructure phantom of brains with multiple sclerosis and of controls: tissue, myelin, water, fibre coherence."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ REGIONAL_MYELIN = 0.04
 """[chosen] standard deviation of the myelin content over a healthy brain."""
 
 DIFFUSE_DEMYELINATION = (0.03, 0.11)
-"""Myelin lost throughout a patient's brain. Normal-appearing white matter holds 0.25 of myelin by volume, that of
-controls 0.27, plaques 0.17 (Yu et al. 2019): 7% less."""
+"""Range of myelin loss throughout a patient's brain. Normal-appearing white matter holds 0.25 of myelin by volume, that
+of controls 0.27, plaques 0.17 (Yu et al. 2019): 7% less."""
 
 DIFFUSE_WATER = (0.03, 0.15)
-"""[chosen] water gained throughout a patient's brain, on the scale of ``plaques.WATER``."""
+"""[chosen] range of water gain throughout a patient's brain, on the scale of ``plaques.WATER``."""
 
 VENTRICULAR_GAIN = 1.0
-"""[chosen] how much more is lost at the ventricles, towards which normal-appearing white matter is ever more abnormal
-(Brown et al. 2017)."""
+"""[chosen] additional relative loss at the ventricles, towards which normal-appearing white matter is increasingly
+abnormal (Brown et al. 2017)."""
 
 MASK_MARGIN_MM = 1.0
 STEM_MM = 3.0
-"""The mask reaches this far beyond the brain's envelope, and ends this far above the template's lowest slice."""
+"""Margin of the mask around the brain's envelope, and its distance from the template's lowest slice."""
 
 
 @dataclass(frozen=True)
 class Microstructure:
-    """What the quantitative maps of one brain follow from; all maps (X, Y, Z) float32 unless stated.
+    """Tissue properties that determine the quantitative maps of one brain; maps (X, Y, Z) float32 unless stated.
 
     Attributes:
         mask: the brain with its inner and outer fluid, bool.
-        white: share of white matter in a voxel, plaques included.
-        grey: share of grey matter; what is neither is fluid.
+        white: share of white matter in a voxel, including plaques.
+        grey: share of grey matter; the rest is fluid.
         lesion: share of plaques, at most ``white``.
         myelin: myelin content of the white matter relative to healthy white matter, 0 to about 1.1.
-        water: of the white matter, beyond that of healthy tissue: oedema and lost axons, 0 to about 1.
-        coherence: of the fibres' directions in the white matter, standard deviation 1 about 0, cut off at 2.
-        grey_myelin: as ``myelin``, of grey relative to healthy grey matter.
+        water: excess water of the white matter by oedema and axonal loss, 0 to about 1.
+        coherence: of the fibre directions in the white matter, mean 0, standard deviation 1, clipped to [-2, 2].
+        grey_myelin: myelin content of the grey matter relative to healthy grey matter.
         affine: voxel indices to RAS mm, (4, 4).
         spacing: isotropic, in mm.
     """
@@ -62,21 +62,21 @@ class Microstructure:
 
 
 def brain_microstructure(seed: int, spacing: float, patient: bool) -> Microstructure:
-    """Build the brain of a seed: the head of ``head_anatomy`` with plaques of its own, or without any.
+    """Microstructure of the brain of a seed: the head of ``head_anatomy``, with new plaques or without plaques.
 
-    The two factors ``myelin`` and ``water`` are drawn apart from each other, in plaques and around them.
+    The factors ``myelin`` and ``water`` are drawn independently, in plaques and around them.
 
     Args:
-        seed: of everything random; patient and control of a seed share head, fibres and regional myelin.
+        seed: of all random parts; patient and control of a seed share head, fibres and regional myelin.
         spacing: isotropic, in mm.
-        patient: with plaques and diffuse changes.
+        patient: whether to add plaques and diffuse changes.
 
     Raises:
         ConfigError: the spacing is outside 0.5 to 8 mm.
     """
     anatomy = head_anatomy(seed, spacing)
     shape = anatomy.head.shape
-    # The first that head_anatomy draws from its seed: where in the template the head's nodes come from.
+    # The first random draw of head_anatomy: the template coordinates of the head's nodes.
     sources = template_points(np.random.default_rng(seed), template())
     points = np.stack([to_voxels(axis, shape, spacing) for axis in sources])
     envelope = sample(template().brain, points) < MASK_MARGIN_MM

@@ -1,4 +1,4 @@
-"""Sketcher and Refiner as one network, the voxel-wise network they are compared with, and their discriminator."""
+"""Sketcher and Refiner as one network, the voxel-wise baseline network, and the discriminator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTIVATION = ("LeakyReLU", {"negative_slope": 0.2, "inplace": True})
 
 
 class SketcherRefiner(Cascade):
-    """A 3-D U-Net that sketches the PET from the MR, and one that refines it from MR and sketch (Wei et al. 2019).
+    """Cascade of two 3-D U-Nets: a sketch of the PET from the MR, refined from MR and sketch (Wei et al. 2019).
 
     Input (B, C, X, Y, Z) of MR maps, output (B, 1, X, Y, Z) PET, both with their windows scaled to [-1, 1]; any size of
     at least 16 voxels a side. Each U-Net halves the resolution four times.
@@ -27,7 +27,7 @@ class SketcherRefiner(Cascade):
         width: features at full resolution; 2, 4 and 8 times as many below.
 
     Raises:
-        ConfigError: for another number of stages.
+        ConfigError: ``stages`` is neither 1 nor 2.
     """
 
     def __init__(self, stages: int = 2, in_channels: int = 4, width: int = 32) -> None:
@@ -42,7 +42,7 @@ class SketcherRefiner(Cascade):
 
 
 class VoxelNetwork(Cascade):
-    """Two fully connected layers on the maps of one voxel, the baseline of Wei et al. 2018.
+    """Voxel-wise baseline of Wei et al. 2018: two fully connected layers on the maps of one voxel.
 
     Args:
         in_channels: MR maps.

@@ -1,7 +1,7 @@
-"""Quantitative MR and [11C]PIB PET of people with multiple sclerosis and of controls as files.
+"""Phantom dataset of quantitative MR and [11C]PIB PET in multiple sclerosis and controls.
 
-``ROOT/<case>/{mtr,fa,rd,ad,pet,mask,nawm}.nii.gz``, and ``lesion.nii.gz`` of patients alone: a region that a case has
-not is a file that it has not, by which a control is told from a patient.
+``ROOT/<case>/{mtr,fa,rd,ad,pet,mask,nawm}.nii.gz``, and ``lesion.nii.gz`` for patients only: the file of a region that
+a case lacks is absent, which distinguishes controls from patients.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.phantoms.dataset import case_name, phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import grid
-from common.phantoms.sets import case_name, phantom_set, save, write_about
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from mri2pet_sketcher_refiner.quantities import render_mtr_dti, render_pib
 
@@ -27,21 +27,21 @@ UNITS = {
 }
 LESION_SHARE = 0.5
 NAWM_SHARE = 0.8
-"""A voxel belongs to the regions where they fill at least this share of it."""
+"""Share of a voxel from which it belongs to a region."""
 
 
 def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int = 0) -> None:
     """Write MTR, FA, RD, AD and [11C]PIB PET of random brains with their regions, and ``dataset.json`` about them.
 
-    Pairs are exact; images are float32 and 0 outside the brain. ``mask`` is the brain, ``nawm`` a patient's white
-    matter outside plaques, or all white matter of a control, ``lesion`` a patient's plaques. The files appear under
-    ``root`` all at once when the last is done; an interruption leaves nothing there.
+    Pairs are registered; images are float32 and 0 outside the brain. ``mask`` is the brain, ``nawm`` a patient's white
+    matter outside plaques, or all white matter of a control, ``lesion`` a patient's plaques. The dataset is
+    written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many brains, each its own person, named ``phantom_000`` and on; every third is a control.
+        cases: number of brains, each of another person, named ``phantom_000`` and so on; every third is a control.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
+        seed: case ``i`` depends only on ``(seed, i)``.
 
     Raises:
         ConfigError: a number is out of range.
@@ -50,10 +50,10 @@ def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int =
     root = Path(root)
     grid(spacing)
     controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
-    with phantom_set(root, cases, seed) as (partial, each):
+    with phantom_dataset(root, cases, seed) as (partial, each):
         for case, number in each:
             _write_case(case, number, spacing, patient=case.name not in controls)
-        write_about(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
 
 
 def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
@@ -63,7 +63,5 @@ def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:
     regions = {"mask": brain.mask, "nawm": (brain.white - brain.lesion > NAWM_SHARE) & brain.mask}
     if patient:
         regions["lesion"] = (brain.lesion > LESION_SHARE) & brain.mask
-    for name, voxels in images.items():
-        save(folder / f"{name}.nii.gz", voxels, brain.affine)
-    for name, region in regions.items():
-        save(folder / f"{name}.nii.gz", region.astype(np.uint8), brain.affine)
+    for name, voxels in (images | regions).items():
+        save_nifti(folder / f"{name}.nii.gz", voxels, brain.affine)

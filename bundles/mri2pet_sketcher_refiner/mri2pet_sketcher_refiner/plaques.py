@@ -1,6 +1,6 @@
-"""Plaques of multiple sclerosis: where they lie, how far they reach, and how damaged the tissue in each of them is.
+"""Plaques of multiple sclerosis: sites, extent, demyelination and water.
 
-Most lie near the lateral ventricles and stretch away from them (Dawson's fingers), the others anywhere in white matter.
+Most lie near the lateral ventricles and extend away from them (Dawson's fingers), the others anywhere in white matter.
 """
 
 from __future__ import annotations
@@ -12,46 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phantoms.grid import Volume, smooth_noise, to_voxels
-from common.phantoms.template import (
-    GRID_MM,
-    GRID_ORIGIN,
-    GRID_SHAPE,
-    brain_maps,
-    sample,
-    sample_brain,
-    template,
-)
+from common.phantoms.template import brain_maps, grid_points, sample, sample_brain, template
 from common.phantoms.warp import to_head
 
 PLAQUES = (10, 40)
-"""[chosen] how many a patient has; with the radii below 2 to 30 ml in all."""
+"""[chosen] number of plaques of a patient; with the radii below, 2 to 30 ml in total."""
 
 PERIVENTRICULAR_SHARE = 0.7
-"""[chosen]"""
+"""[chosen] share of plaques near the lateral ventricles."""
 
 RADIUS_MM = (1.8, 9.0)
 RADIUS_MEDIAN_MM, RADIUS_LOG_SPREAD = 3.2, 0.45
-"""[chosen] radii are drawn log-normally and cut off: many small plaques, few large ones."""
+"""[chosen] radii follow a clipped log-normal distribution: many small plaques, few large ones."""
 
 ELONGATION = (1.2, 2.2)
 RAGGEDNESS = 0.25
 """[chosen] standard deviation of the rim's distance from an ellipsoid, in radii."""
 
 DEMYELINATION = (0.2, 1.0)
-"""Share of myelin lost in the middle of a plaque: from remyelinated shadow plaques to bare axons."""
+"""Range of myelin loss in the centre of a plaque: from remyelinated shadow plaques to bare axons."""
 
 RIM_SHARE = 0.6
-"""[chosen] how much of it is lost at the rim: binding of PIB falls from rim to middle (Bodini et al. 2016)."""
+"""[chosen] myelin loss at the rim relative to the centre: PIB binding falls from rim to centre (Bodini et al. 2016)."""
 
 WATER = (0.1, 1.0)
-"""How much of a plaque's tissue oedema and loss of axons have replaced by water, on a scale whose 1 is the most seen;
-drawn apart from the demyelination, since inflammation, demyelination and axonal loss differ between plaques."""
+"""Range of the water that replaces tissue by oedema and axonal loss, relative to the observed maximum; independent of
+the demyelination, since inflammation, demyelination and axonal loss differ between plaques."""
 
 DEEP_SITES_ABOVE_MM = -35.0
 
 
 class Plaques(NamedTuple):
-    """Maps (X, Y, Z) in [0, 1]; ``demyelination`` and ``water`` count where ``extent`` is above 0."""
+    """Maps (X, Y, Z) in [0, 1]; ``demyelination`` and ``water`` are defined where ``extent`` is above 0."""
 
     extent: Volume
     demyelination: Volume
@@ -64,11 +56,11 @@ def plaques(
     shape: tuple[int, int, int],
     affine: NDArray[np.float64],
 ) -> Plaques:
-    """The plaques of one patient; the same at every spacing.
+    """Plaques of one patient; the same at every spacing.
 
     Args:
-        rng: draws them.
-        sources: where in the template each node of the head comes from, mm (3, *NODE_SHAPE).
+        rng: random generator.
+        sources: template coordinates of each node of the head in mm, (3, *NODE_SHAPE).
         shape: of the maps.
         affine: voxel indices to world mm, without rotation.
     """
@@ -95,15 +87,14 @@ def plaques(
 
 @functools.cache
 def _deep_sites() -> NDArray[np.float32]:
-    """Template mm inside white matter anywhere above the brain stem, (N, 3)."""
-    axes = [o + GRID_MM * np.arange(n) for o, n in zip(GRID_ORIGIN, GRID_SHAPE, strict=True)]
-    points = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    """Sites (N, 3) in white matter above the brain stem, in template mm."""
+    points = grid_points()
     _, white, affine = brain_maps(0.0)
     return points[:, (sample_brain(white, affine, points) > 0.85) & (points[2] > DEEP_SITES_ABOVE_MM)].T
 
 
 def _away_from_ventricles(rng: np.random.Generator, sites: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Unit vectors along the plaques (N, 3): from the ventricles where these are near, else random."""
+    """Unit vectors along the plaques (N, 3): away from the ventricles if these are near, else random."""
     pull = np.stack([sample(axis, sites.T) for axis in template().to_ventricles], axis=1)
     direction = 10.0 * pull + rng.standard_normal(sites.shape)
     return direction / np.linalg.norm(direction, axis=1, keepdims=True)
@@ -116,7 +107,7 @@ def _depth(
     direction: NDArray[np.float64],
     radii: tuple[float, float],
 ) -> Volume:
-    """Depth in mm, to first order, inside an ellipsoid at the origin that is longer along one direction."""
+    """Depth in mm, to first order, inside an ellipsoid at the origin that is elongated along one direction."""
     radius, long = radii
     points = spacing * np.indices(shape, np.float32) + start.reshape(3, 1, 1, 1).astype(np.float32)
     along = np.tensordot(direction.astype(np.float32), points, axes=1)
@@ -125,7 +116,7 @@ def _depth(
 
 
 def _lay(maps: Plaques, depth: Volume, spacing: float, radius: float, lost: float, water: float) -> None:
-    """Add a plaque to the maps of its surroundings; where two meet, the one reaching further in prevails."""
+    """Add a plaque to the maps of its surroundings; where two overlap, the larger extent decides."""
     extent = np.clip(0.5 + depth / np.float32(spacing), 0, 1)
     here = extent > maps.extent
     middle = np.clip(depth / np.float32(radius), 0, 1)

@@ -1,7 +1,7 @@
-"""Quantitative maps of a brain: MTR and diffusion as MR measures them, and the uptake of [11C]PIB as PET does.
+"""Quantitative maps of a brain phantom: MTR and diffusion of MR, and [11C]PIB uptake of PET.
 
-PIB follows the myelin alone. MTR, RD, AD and FA follow myelin, water and the fibres' coherence, each in its own
-proportion: none of them tells the myelin by itself, all of them together do.
+PIB depends only on the myelin. MTR, RD, AD and FA depend on myelin, water and fibre coherence in different proportions:
+none of them determines the myelin alone, all of them together do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.ct import deviation
 from common.phantoms.grid import Volume
+from common.phantoms.tissues import random_deviation
 from mri2pet_sketcher_refiner.microstructure import Microstructure
 
 
 class Quantity(NamedTuple):
-    """A quantity in healthy tissue and fluid, and what is added for the loss of all myelin, water 1, coherence 1.
+    """Values of a quantity in healthy tissue and fluid, and its changes for loss of all myelin, water 1, coherence 1.
 
-    Loss of myelin acts on grey and white matter, the other two on white matter. ``spread`` is the relative standard
+    Loss of myelin affects grey and white matter, the other two white matter. ``spread`` is the relative standard
     deviation between scans, [chosen].
     """
 
@@ -68,7 +68,7 @@ def render_mtr_dti(brain: Microstructure, rng: np.random.Generator, noise: float
 
     Args:
         brain: what to render.
-        rng: draws how the scan differs from the table (``Quantity.spread``), and the noise.
+        rng: draws the deviation of the scan from the table (``Quantity.spread``), and the noise.
         noise: factor on ``NOISE``.
     """
     mtr, rd, ad = (_map(brain, quantity, rng) for quantity in (MTR, RADIAL, AXIAL))
@@ -85,7 +85,7 @@ def render_pib(brain: Microstructure, rng: np.random.Generator, noise: float = P
 
     Args:
         brain: what to render.
-        rng: draws how the scan differs from the table, and the noise.
+        rng: draws the deviation of the scan from the table, and the noise.
         noise: standard deviation of the noise, which is as smooth as the image.
     """
     sigma = PET_FWHM_MM / FWHM / brain.spacing
@@ -95,9 +95,9 @@ def render_pib(brain: Microstructure, rng: np.random.Generator, noise: float = P
 
 
 def _map(brain: Microstructure, quantity: Quantity, rng: np.random.Generator) -> Volume:
-    """A quantity without blur and noise: the compartments' values weighted by their shares."""
+    """Map of a quantity without blur and noise: the values of the compartments weighted by their shares."""
     white = quantity.white + quantity.no_myelin * (1 - brain.myelin)
     white += quantity.water * brain.water + quantity.coherence * brain.coherence
     grey = quantity.grey + quantity.no_myelin * (1 - brain.grey_myelin)
     image = brain.white * white + brain.grey * grey + (1 - brain.white - brain.grey) * quantity.fluid
-    return (1 + quantity.spread * deviation(rng)) * image
+    return (1 + quantity.spread * random_deviation(rng)) * image

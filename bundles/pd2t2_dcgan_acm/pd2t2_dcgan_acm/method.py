@@ -1,4 +1,4 @@
-"""The losses of the 3-D GAN on patches, and its auto-context stages."""
+"""Losses of the 3-D GAN on patches, and its auto-context stages."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ PER_VOXEL = ("l1", "gdl")
 
 
 class PatchGan(ConditionalGan):
-    """Adversarial, L1 and gradient difference loss on 3-D patches (Nie et al. 2018, eq. 6).
+    """3-D GAN on patches with adversarial, L1 and gradient difference loss (Nie et al. 2018, eq. 6).
 
     Named losses: ``adversarial``, ``l1``, ``gdl`` (generator), ``discriminator``. The two distances are summed over the
-    voxels of a patch and averaged over the batch, as in the authors' code, and the published weights belong to that.
-    With ``reduction: mean`` they are averaged over the voxels, and their weights multiplied by the voxels of a patch:
-    the same gradients, but logged losses that do not depend on the size of the patch.
+    voxels of a patch and averaged over the batch, as in the authors' code, which the published weights refer to. With
+    ``reduction: mean`` they are averaged over the voxels and their weights multiplied by the voxels of a patch, which
+    gives the same gradients but logged losses independent of the patch size.
 
     Args:
         patch_size: sides of a training patch in voxels.
         reduction: ``sum`` or ``mean``.
-        loss_weights: for ``reduction: sum``, whichever is chosen.
+        loss_weights: for ``reduction: sum``, also with ``mean``.
         **gan: the other arguments of :class:`common.methods.conditional.ConditionalGan`.
 
     Raises:
-        ConfigError: for another ``reduction``.
+        ConfigError: ``reduction`` is not one of these.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class PatchGan(ConditionalGan):
         self.reduction = reduction
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        """L1 and gradient difference, those that have a weight."""
+        """L1 and gradient difference losses that have a weight."""
         functions = {"l1": l1, "gdl": gradient_difference}
         target = batch["label"]
         return {name: loss(pred, target, self.reduction) for name, loss in functions.items() if self.uses(name)}
 
 
 class AutoContextGan(StagedMethod):
-    """A :class:`PatchGan` for every stage of an auto-context cascade, each with a discriminator of its own.
+    """Auto-context cascade with a :class:`PatchGan` and its own discriminator for every stage.
 
     Args:
         network: the cascade.
-        discriminator: of the first stage; the others begin as copies of it.
+        discriminator: of the first stage; those of the others start as copies of it.
         **method: arguments of :class:`PatchGan`, the same for all stages.
     """
 

@@ -1,4 +1,4 @@
-"""The dilated generator, its auto-context cascade and the discriminator of patches, at their published sizes."""
+"""Dilated generator, auto-context cascade and patch discriminator, at their published sizes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from common.networks.initialisation import normal_
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
-"""Of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""
+"""Kernel sizes of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""
 DILATIONS = (1, 2, 2, 2, 2, 2, 2, 2, 1)
 FILTERS = (1, 1, 1, 2, 2, 2, 1, 1)
-"""Filters of all but the last convolution, in units of the width."""
+"""Filters of all but the last convolution, relative to ``width``."""
 
 
 class DilatedGenerator(nn.Module):
-    """Nine 3-D convolutions, seven of them dilated, without any pooling (Nie et al. 2018, section III-A).
+    """Generator of nine 3-D convolutions, seven of them dilated, without pooling (Nie et al. 2018, section III-A).
 
     Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), both z-scores; any size. 3.64 M parameters at width 32.
 
     Args:
-        in_channels: the source, and from the second stage of a cascade on the output of the one before.
+        in_channels: those of the source, plus the previous output from the second stage of a cascade on.
         width: filters of the first convolution.
-        residual: whether the source, the first channel, is added to the output (ResGAN).
+        residual: whether to add the source, the first channel, to the output (ResGAN).
     """
 
     def __init__(self, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
@@ -45,25 +45,25 @@ class DilatedGenerator(nn.Module):
         normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The synthetic target."""
+        """Synthetic target."""
         y = self.layers(x)
         return y + x[:, :1] if self.residual else y
 
 
 class AutoContext(Cascade):
-    """Generators in a row, each seeing the source beside the output of the one before (Nie et al. 2018, section III-C).
+    """Auto-context cascade: each generator sees the source and the previous output (Nie et al. 2018, III-C).
 
-    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), z-scores. One stage is the generator alone. ``target_scale`` (mean
-    and standard deviation of the training targets) travels with the weights, to export in the target's unit.
+    Input (B, C, X, Y, Z), output (B, 1, X, Y, Z), z-scores. With one stage it is a single generator. ``target_scale``
+    (mean and standard deviation of the training targets) is saved with the weights, for export in the target's unit.
 
     Args:
-        stages: how many generators.
+        stages: number of generators.
         in_channels: of the source.
         width: see :class:`DilatedGenerator`.
         residual: likewise.
 
     Raises:
-        ConfigError: for less than one stage.
+        ConfigError: ``stages`` is below 1.
     """
 
     def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
@@ -74,18 +74,20 @@ class AutoContext(Cascade):
 
 
 class PatchClassifier(nn.Module):
-    """One verdict a patch: four convolutions and three fully connected layers (Nie et al. 2018, section III-A).
+    """Patch discriminator with one logit per patch (Nie et al. 2018, section III-A).
+
+    Four convolutions and three fully connected layers.
 
     Input (B, C, X, Y, Z) of the size of a training patch, output (B, 1) logits.
 
     Args:
-        in_channels: of the source; the context of a later stage is not shown.
-        conditional: whether the source is seen beside the target.
+        in_channels: of the source; the discriminator does not see the context of later stages.
+        conditional: whether the discriminator sees the source in addition to the target.
         width: filters of the first convolution.
         patch_size: sides of a patch, multiples of eight.
 
     Raises:
-        ConfigError: for another patch size.
+        ConfigError: a side of the patch is not a multiple of eight.
     """
 
     def __init__(
@@ -114,5 +116,5 @@ class PatchClassifier(nn.Module):
         normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of each patch being true."""
+        """Logits of each patch being real."""
         return self.layers(x)

@@ -1,4 +1,4 @@
-"""PD- and T2-weighted MR of random heads as files: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
+"""Phantom dataset of paired PD- and T2-weighted MR: ``ROOT/<case>/{pd,t2,mask}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from common.phantoms.dataset import phantom_dataset, save_nifti, write_dataset_json
 from common.phantoms.grid import grid
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
-from common.phantoms.sets import phantom_set, save, write_about
 
 
 def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
-    """Write exact pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json`` about them.
+    """Write registered pairs of PD- and T2-weighted MR of random heads, with head masks, and ``dataset.json``.
 
-    The files appear under ``root`` all at once when the last is done; an interruption leaves nothing there.
+    The dataset is written atomically.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many heads, each its own patient, named ``phantom_000`` and on.
+        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
         spacing: isotropic, in mm.
-        seed: case ``i`` depends on ``(seed, i)`` alone.
+        seed: case ``i`` depends only on ``(seed, i)``.
 
     Raises:
         ConfigError: a number is out of range.
@@ -29,15 +29,17 @@ def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     """
     root = Path(root)
     grid(spacing)
-    with phantom_set(root, cases, seed) as (partial, each):
+    with phantom_dataset(root, cases, seed) as (partial, each):
         for case, number in each:
             _write_case(case, number, spacing)
-        write_about(partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS})
+        write_dataset_json(
+            partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS}
+        )
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:
     anatomy = head_anatomy(seed, spacing)
     pd, t2 = render_pd_t2(anatomy, np.random.default_rng((seed, 1)))
-    save(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)
-    save(folder / "t2.nii.gz", np.rint(t2).astype(np.int16), anatomy.affine)
-    save(folder / "mask.nii.gz", anatomy.head.astype(np.uint8), anatomy.affine)
+    save_nifti(folder / "pd.nii.gz", np.rint(pd).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "t2.nii.gz", np.rint(t2).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)

@@ -1,7 +1,7 @@
-"""Branches of the large vessels over brain and scalp: shortest ways from random sites back to the nearest trunk.
+"""Branches of the large vessels over brain and scalp: shortest paths from random sites to the nearest trunk.
 
-Shortest ways that share a source form a tree, and the nearest trunk makes the territories of the three cerebral
-arteries by itself. Arteries keep to the fluid in and over the sulci, veins to the surface, scalp arteries to the fat.
+Shortest paths that share a source form a tree, and the choice of the nearest trunk yields the territories of the three
+cerebral arteries. Arteries run in the fluid in and over the sulci, veins on the surface, scalp arteries in the fat.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from common.phantoms.vessels.centre_lines import Lines, trunk_lines
 
 GRID_MM = 2.0
 LOW, HIGH = (-92.0, -126.0, -66.0), (92.0, 90.0, 100.0)
-"""The box in template mm in which branches run."""
+"""Bounding box of the branches in template mm."""
 
 REACH_MM = 6.0
-"""Branches start where their domain comes this near to a trunk."""
+"""Largest distance from a trunk at which branches start."""
 
 SCALP_MM = 12.2
-"""Mean distance from brain to the middle of the fat under the skin, where no temporal muscle lies between."""
+"""Mean distance from the brain to the middle of the subcutaneous fat, where there is no temporal muscle."""
 
 SCALP_SITES_ABOVE_MM = -15.0
 VEIN_SITES_ABOVE_MM = -20.0
@@ -44,13 +44,13 @@ SMOOTHINGS = 4
 
 @dataclass(frozen=True)
 class Domain:
-    """Where one kind of branch can run: nodes with the shortest way from each to a trunk.
+    """Region of one kind of branch: nodes with the shortest path from each to a trunk.
 
     Attributes:
         points: template mm, (N, 3).
         parent: next node towards the trunk, -1 where the trunk is reached, (N,).
-        trunk: node of ``trunk_lines`` that a way ends at, -1 except where ``parent`` is, (N,).
-        sites: nodes from which a way to a trunk leads, (M,).
+        trunk: node of ``trunk_lines`` at the end of a path, -1 except where ``parent`` is, (N,).
+        sites: nodes with a path to a trunk, (M,).
     """
 
     points: NDArray[np.float64]
@@ -60,9 +60,9 @@ class Domain:
 
 
 def grow(domain: Domain, rng: np.random.Generator, ends: int, end_radius: float, vein: bool) -> Lines:
-    """A random tree with this many ends; parents below 0 mean node ``-2 - parent`` of the trunks.
+    """Random tree with this many ends; a parent below 0 is node ``-2 - parent`` of the trunks.
 
-    Radii follow Murray's law, the cube of the parent's being the sum of the children's.
+    Radii follow Murray's law: the cube of the parent's radius is the sum of the cubes of the children's.
     """
     downstream = np.zeros(len(domain.points))
     current = rng.choice(domain.sites, ends, replace=False)
@@ -80,7 +80,7 @@ def grow(domain: Domain, rng: np.random.Generator, ends: int, end_radius: float,
 
 
 def _smooth(points: NDArray[np.float64], parent: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Take the steps of the grid out of a tree: each node moves half way to the mean of its neighbours."""
+    """Smooth the grid steps of a tree: each node moves half way to the mean of its neighbours."""
     child = np.flatnonzero(parent >= 0)
     for _ in range(SMOOTHINGS):
         total, count = np.zeros_like(points), np.zeros(len(points))
@@ -136,10 +136,10 @@ def _domain(
     sites: NDArray[np.bool_],
     trunks: NDArray[np.intp],
 ) -> Domain:
-    """Shortest ways through the nodes ``inside`` at a cost per mm, from ``sites`` to the nearest of the trunk nodes."""
+    """Shortest paths through the nodes ``inside`` at a cost per mm, from ``sites`` to the nearest trunk node."""
     nodes = points[:, inside].T.astype(float)
     distance, trunk = cKDTree(trunk_lines()[0].points[trunks]).query(nodes)
-    # Of all nodes near a trunk one per trunk node is its source, the nearest: a wide source would branch in bundles.
+    # Each trunk node has one source, the nearest node; several would start bundles of parallel branches.
     order = np.lexsort((distance, trunk))
     first = order[np.unique(trunk[order], return_index=True)[1]]
     sources = first[distance[first] < REACH_MM]
@@ -153,7 +153,7 @@ def _domain(
 
 
 def _graph(inside: NDArray[np.bool_], cost: Volume) -> sparse.csr_matrix:
-    """Neighbouring nodes, 26 to each, joined at the cost of the way between them."""
+    """Graph of nodes with their 26 neighbours; an edge weighs the cost of the path between them."""
     number = np.full(inside.shape, -1)
     number[inside] = np.arange(np.count_nonzero(inside))
     costs = cost[inside]

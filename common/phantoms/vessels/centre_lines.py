@@ -1,4 +1,4 @@
-"""Centre lines of vessels as points joined into trees, and those of the large vessels of the average head."""
+"""Centre lines of vessels as trees of points, and the centre lines of the large vessels of the average head."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ STEP_MM = 2.0
 """Distance between the nodes of a centre line."""
 
 INNER_TABLE_MM = 2.4
-"""Mean distance from brain to bone: a dural sinus touches the inner table with its outer wall."""
+"""Mean distance from brain to bone; the outer wall of a dural sinus touches the inner table."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Centre lines as a forest of N nodes: node ``i`` is joined to ``parent[i]``, which is -1 at the start of a line.
+    """Centre lines as a forest of N nodes; ``parent`` is -1 at the start of a line.
 
     Attributes:
         points: template mm, (N, 3).
         radius: mm, (N,).
-        parent: (N,).
+        parent: index of the node that each node is joined to, (N,).
         vein: whether a node's vessel is venous, (N,).
-        vessel: number of its vessel, left and right counted apart, (N,).
+        vessel: number of the node's vessel, with left and right numbered separately, (N,).
     """
 
     points: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Lines:
 
 @functools.cache
 def trunk_lines() -> tuple[Lines, tuple[Trunk, ...]]:
-    """All trunks of both sides, and for each number in ``Lines.vessel`` what it is."""
+    """Centre lines of all trunks of both sides, and the trunk of each number in ``Lines.vessel``."""
     kinds: list[Trunk] = []
     parts: list[Lines] = []
     start = 0
@@ -59,13 +59,13 @@ def trunk_lines() -> tuple[Lines, tuple[Trunk, ...]]:
 
 
 def join(parts: list[Lines]) -> Lines:
-    """Put forests side by side; their parents must already count over all of them."""
+    """Concatenate forests whose parents already refer to nodes of the concatenation."""
     fields = ("points", "radius", "parent", "vein", "vessel")
     return Lines(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
 
 
 def _course(trunk: Trunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Nodes (N, 3) every ``STEP_MM`` along the smooth curve through the points, and radii (N,)."""
+    """Nodes (N, 3) every ``STEP_MM`` along a spline through the points, and radii (N,)."""
     points = np.array(trunk.points, dtype=float)
     knots = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
     curve = make_interp_spline(knots, points, k=min(3, len(points) - 1))

@@ -1,4 +1,4 @@
-"""The vessels of one head: which branches it has, how wide they are, and how much of each voxel they fill."""
+"""Vessel tree of one head: random branches and radii, and the share of each voxel that the vessels fill."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.phantoms.grid import Volume
+from common.phantoms.tissues import random_deviation
 from common.phantoms.vessels.branches import domains, grow
 from common.phantoms.vessels.centre_lines import Lines, join, trunk_lines
 
 ENDS = {"artery": 170, "vein": 70, "scalp": 22}
 END_RADIUS_MM = {"artery": 0.33, "vein": 0.5, "scalp": 0.45}
-"""[chosen] how many branches end where, and with what radius; what is thinner belongs to the perfused parenchyma."""
+"""[chosen] number of ends of each kind of branch, and their radius; thinner vessels belong to the parenchyma."""
 
 RADIUS_SPREAD = 0.08
-"""Standard deviation between people of all radii together, and of each trunk besides."""
+"""Relative standard deviation of a person's radii as a whole, and in addition of each trunk."""
 
 MINOR_DRAINAGE = (0.6, 1.0)
-"""Radius of the weaker side's transverse and sigmoid sinus and jugular vein, relative to the other side's."""
+"""Radius of the weaker side's transverse and sigmoid sinus and jugular vein, relative to those of the other side."""
 
 MAX_BRANCH_RADIUS_MM = {"artery": 1.0, "vein": 1.6, "scalp": 1.0}
 SAMPLE_MM = (0.25, 0.5)
-"""Distance between the points that fill a vessel: a fifth of a voxel within this range."""
+"""Range of the distance between the points that fill a vessel, which is a fifth of a voxel."""
 
 GOLDEN_RATIO = (1 + np.sqrt(5)) / 2
 GOLDEN_ANGLE = 2 * np.pi / GOLDEN_RATIO**2
@@ -32,7 +33,7 @@ GOLDEN_ANGLE = 2 * np.pi / GOLDEN_RATIO**2
 def vessel_lines(rng: np.random.Generator) -> Lines:
     """Centre lines of the vessels of one head in template mm, with radii in mm."""
     trunks, kinds = trunk_lines()
-    person = 1 + RADIUS_SPREAD * np.clip(rng.standard_normal(), -2, 2)
+    person = 1 + RADIUS_SPREAD * random_deviation(rng)
     factor = person * (1 + RADIUS_SPREAD * np.clip(rng.standard_normal(len(kinds)), -2, 2))
     weaker, minor = rng.choice((-1, 1)), rng.uniform(*MINOR_DRAINAGE)
     drainage = [i for i, kind in enumerate(kinds) if kind.name in ("transverse sinus", "sigmoid sinus", "jugular")]
@@ -50,10 +51,10 @@ def vessel_lines(rng: np.random.Generator) -> Lines:
 
 
 def fill(lines: Lines, shape: tuple[int, ...], affine: NDArray[np.float64]) -> tuple[Volume, Volume]:
-    """How much of each voxel the vessels fill, and how much of that is venous, both (X, Y, Z) float32 in [0, 1].
+    """Share of each voxel that vessels fill, and the venous part of that share, both (X, Y, Z) float32 in [0, 1].
 
-    Every piece of a vessel is replaced by points that share its volume evenly, and each voxel counts those inside it,
-    so that a vessel much thinner than a voxel fills it by its volume.
+    Each piece of a vessel is replaced by points that share its volume equally, and each voxel sums the points inside
+    it, so that a vessel much thinner than a voxel contributes its volume.
 
     Args:
         lines: with points in the world mm of ``affine``.
@@ -78,7 +79,7 @@ def _filling(lines: Lines, step: float) -> tuple[NDArray[np.float64], NDArray[np
     """Points (P, 3) about ``step`` mm apart, the volume in mm^3 that each stands for, and whether it is venous."""
     child = np.flatnonzero(lines.parent >= 0)
     start, end = lines.points[lines.parent[child]], lines.points[child]
-    # A branch leaves its trunk with its own radius.
+    # A branch starts with its own radius, not that of its trunk.
     same = lines.vessel[child] == lines.vessel[lines.parent[child]]
     start_radius = np.where(same, lines.radius[lines.parent[child]], lines.radius[child])
     length = np.linalg.norm(end - start, axis=1)
@@ -87,8 +88,8 @@ def _filling(lines: Lines, step: float) -> tuple[NDArray[np.float64], NDArray[np
     piece = _count_up(pieces)
     radius = start_radius[edge] + (piece + 0.5) / pieces[edge] * (lines.radius[child] - start_radius)[edge]
 
-    # Sunflower points fill each disc evenly. Every disc turns on from the last and its points are spread over the
-    # thickness it stands for, so that discs do not line up with voxels.
+    # Sunflower points fill each disc evenly. Each disc is rotated against the last and its points are spread over the
+    # disc's thickness, so that discs do not align with voxels.
     dots = np.maximum(np.ceil(np.pi * radius**2 / step**2), 3).astype(int)
     disc = np.repeat(np.arange(len(radius)), dots)
     dot, of_edge = _count_up(dots), edge[disc]
@@ -103,12 +104,12 @@ def _filling(lines: Lines, step: float) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _count_up(counts: NDArray[np.int_]) -> NDArray[np.int_]:
-    """0, 1, ... for each count, one after the other."""
+    """Concatenation of ``range(count)`` for each count."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _frames(direction: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two unit vectors across each direction (N, 3)."""
+    """Two unit vectors orthogonal to each direction (N, 3)."""
     helper = np.eye(3)[np.abs(direction).argmin(axis=1)]
     across = np.cross(direction, helper)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)

@@ -1,7 +1,7 @@
-"""The large vessels of the average head: centre lines in template mm, and radii in mm.
+"""Large vessels of the average head: centre lines in template mm, and radii in mm.
 
-The courses are laid into the cerebrospinal fluid of the ICBM152 average (cisterns, fissures) and along its dura; the
-carotid and jugular pass the skull base and the neck, which the template has not, where anatomy places them.
+The courses follow the cerebrospinal fluid of the ICBM152 average (cisterns, fissures) and its dura; the carotid and
+jugular pass the skull base and the neck, which the template lacks, in their anatomical position.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Trunk:
     Attributes:
         name: of the vessel.
         radii: at both ends, in mm.
-        points: what the centre line passes through.
+        points: points of the centre line in template mm.
         vein: whether it is a vein or a sinus.
-        dural: whether it runs in the dura, so that the points are only near its course.
-        branches: whether cortical branches spring from it.
+        dural: whether it runs in the dura, so that the points only approximate its course.
+        branches: whether cortical branches start from it.
     """
 
     name: str

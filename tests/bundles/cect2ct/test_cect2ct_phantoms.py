@@ -7,7 +7,7 @@ from cect2ct_rescyclegan.phantoms import write_cect2ct
 
 from common.data.datalist import load_datalist
 from common.phantoms import head_anatomy
-from common.phantoms.sets import case_seed
+from common.phantoms.dataset import case_seed
 
 SPACING = 5.0
 CASES = 12

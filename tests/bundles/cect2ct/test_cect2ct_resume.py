@@ -14,17 +14,17 @@ from torch.utils.data import DataLoader
 
 from common import checkpoints
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 
 EPOCHS = 4
 """Of two steps each."""
 
 
-def _resumable(mode: str, epochs: int, seed: int) -> AdversarialTrainer:
+def _resumable(mode: str, epochs: int, seed: int) -> SynthesisTrainer:
     torch.manual_seed(seed)
     data = dataset(mode, pairs=mode == "registered")
     loader = DataLoader(data, 2, sampler=EpochSampler(data))  # type: ignore[arg-type]
-    return AdversarialTrainer(CPU, epochs, loader, residual(mode, pool_size=3), ADAM, seed=7)
+    return SynthesisTrainer(CPU, epochs, loader, residual(mode, pool_size=3), ADAM, seed=7)
 
 
 @pytest.fixture(scope="module", params=["registered", "cross"])
@@ -46,7 +46,7 @@ def _go_on(mode: str, path: Path, change: Callable[[dict], None] = lambda networ
 def _interrupted(mode: str, path: Path, step: int) -> None:
     trainer = _resumable(mode, EPOCHS, seed=0)
 
-    def stop(engine: AdversarialTrainer) -> None:
+    def stop(engine: SynthesisTrainer) -> None:
         checkpoints.save(engine.state_to_save(), path)
         engine.terminate()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 
 
 def once(*given: dict[str, Tensor]) -> list[dict[str, Any]]:
@@ -25,8 +25,8 @@ def noise(seed: int = 5) -> dict[str, Tensor]:
     return {key: torch.randn(1, 1, 16, 16, generator=generator) for key in ("image", "label")}
 
 
-def train(method: ResCycleGan, data: Any, epochs: int = 1) -> AdversarialTrainer:
-    trainer = AdversarialTrainer(CPU, epochs, data, method, ADAM)
+def train(method: ResCycleGan, data: Any, epochs: int = 1) -> SynthesisTrainer:
+    trainer = SynthesisTrainer(CPU, epochs, data, method, ADAM)
     trainer.run()
     return trainer
 

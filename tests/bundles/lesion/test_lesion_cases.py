@@ -129,7 +129,7 @@ def test_patches_of_mixed_size_or_depth_and_constant_ones_are_all_named(patients
     assert "3 errors in 3 cases" in said
     assert "cyst_p1 (p1.nii.gz): a patch has 64 x 64 x 1 voxels, but got 64 x 48 x 1; " in said
     assert "cyst_p2 (p2.nii.gz): a patch has 64 x 64 x 1 voxels, but got 64 x 64 x 3; " in said
-    assert "met_p3 (p3.nii.gz): a patch must not be constant, but got 7 everywhere; leave it out" in said
+    assert "met_p3 (p3.nii.gz): a patch must not be constant, but got 7 everywhere; exclude it" in said
 
 
 def test_copies_across_patients_are_errors_and_within_one_warnings(patients):

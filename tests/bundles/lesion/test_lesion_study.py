@@ -10,8 +10,8 @@ import pytest
 import torch
 from bundle_commands import Bundle, mistake, snapshot
 from lesion_dcgan_aug.phantoms import write_liver_lesions
-from lesion_dcgan_aug.study.cells import Arm, StudyCell, cell_path, read_cell, write_cell
-from lesion_dcgan_aug.study.intervals import interval
+from lesion_dcgan_aug.study.confidence_intervals import confidence_interval
+from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
 from lesion_dcgan_aug.study.report import gains, intervals, markdown
 
 from common import checkpoints
@@ -157,7 +157,7 @@ def test_a_variant_s_study_trains_the_variant(data, tmp_path):
 def test_finished_cells_and_gans_are_not_run_again(data, finished, tmp_path):
     folder, _ = finished
     shutil.copytree(folder, tmp_path / "study")
-    lost = cell_path(tmp_path / "study", 1, 0, Arm(12, 6))
+    lost = result_path(tmp_path / "study", 1, 0, Arm(12, 6))
     lost.unlink()
     before = {
         path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.suffix in (".json", ".pt")
@@ -174,7 +174,7 @@ def test_a_gan_that_was_interrupted_goes_on(data, finished, tmp_path):
     """Its last checkpoint is kept, the note that it is done and the cell that used it are lost."""
     folder, _ = finished
     shutil.copytree(folder, tmp_path / "study")
-    cell_path(tmp_path / "study", 0, 0, Arm(12, 6)).unlink()
+    result_path(tmp_path / "study", 0, 0, Arm(12, 6)).unlink()
     (tmp_path / "study" / "gans" / "fold0_seed0" / "done.json").unlink()
     study(data, tmp_path).run()
     assert contents(tmp_path / "study") == contents(folder)
@@ -189,20 +189,20 @@ def test_cells_of_another_study_are_refused(data, finished, tmp_path):
 
 
 def test_a_damaged_cell_is_named(tmp_path):
-    path = cell_path(tmp_path, 0, 1, Arm(5))
+    path = result_path(tmp_path, 0, 1, Arm(5))
     path.parent.mkdir()
     path.write_text('{"fold": 0')
-    with pytest.raises(DataError, match=re.escape(f"{path}: is a cell of the study, but got JSONDecodeError")):
-        read_cell(tmp_path, 0, 1, Arm(5), {})
+    with pytest.raises(DataError, match=re.escape(f"{path}: is a result of the study, but got JSONDecodeError")):
+        read_result(tmp_path, 0, 1, Arm(5), {})
 
 
 def test_a_cell_is_read_as_it_was_written(tmp_path):
-    cell = StudyCell(
+    cell = FoldResult(
         1, 2, Arm(5, 7), [[3, 1], [0, 4]], {"a": "cyst"}, 1.5, {"folds": 3, "augmentation": {"scale": [1, 2]}}
     )
-    write_cell(tmp_path, cell)
-    assert read_cell(tmp_path, 1, 2, Arm(5, 7), {"folds": 3, "augmentation": {"scale": (1, 2)}}) == cell
-    assert read_cell(tmp_path, 1, 2, Arm(5), {}) is None
+    write_result(tmp_path, cell)
+    assert read_result(tmp_path, 1, 2, Arm(5, 7), {"folds": 3, "augmentation": {"scale": (1, 2)}}) == cell
+    assert read_result(tmp_path, 1, 2, Arm(5), {}) is None
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -210,15 +210,15 @@ def test_a_cell_is_read_as_it_was_written(tmp_path):
 
 def cell(fold, seed, arm, right, of=10):
     """Two classes of ten cases, so many of each right."""
-    return StudyCell(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
+    return FoldResult(fold, seed, arm, [[right, of - right], [of - right, right]], {}, 0.0)
 
 
 def test_interval_by_hand():
-    found = interval([0.6, 0.7, 0.8], folds=3)
+    found = confidence_interval([0.6, 0.7, 0.8], folds=3)
     half = 4.302652729911275 * np.sqrt(0.01 * (1 / 3 + 1 / 2))  # t of 2 degrees of freedom; corrected variance
     assert tuple(found) == pytest.approx((0.7, 0.7 - half, 0.7 + half))
-    assert np.isnan(interval([0.5], 3).low)
-    assert interval([0.6, float("nan"), 0.8], 3).mean == pytest.approx(0.7)
+    assert np.isnan(confidence_interval([0.5], 3).low)
+    assert confidence_interval([0.6, float("nan"), 0.8], 3).mean == pytest.approx(0.7)
 
 
 def test_tables_have_the_means_and_the_paired_gain():

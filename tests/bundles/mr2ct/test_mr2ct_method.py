@@ -12,7 +12,7 @@ from mr2ct_pix2pix.networks import PatchGanDiscriminator, UNetGenerator
 from torch import Tensor
 from toy_networks import Pair, Scale
 
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, weighted_sum
 
@@ -98,7 +98,7 @@ def test_one_step_by_hand() -> None:
     # G: 2 (F' - 1) b 0.2 = 0.34414336, and 100 (-0.2) = -20; g = 0.5 + 0.1 (20 - 0.34414336)
     method = _method()
 
-    AdversarialTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
+    SynthesisTrainer(torch.device("cpu"), 1, [BATCH], method, partial(torch.optim.SGD, lr=0.1)).run()
     weight = method.discriminators["discriminator"].weight
     assert weight.tolist() == pytest.approx([9.92, 0.808], rel=1e-5)
     assert method.generators["generator"].weight.item() == pytest.approx(2.465585664, rel=1e-5)
@@ -110,7 +110,7 @@ def test_inverted_images_are_learnt() -> None:
     method = Pix2Pix(generator, PatchGanDiscriminator(2, 8, 1), {"adversarial": 1, "l1": 100}, AdversarialLoss())
     images = torch.rand(8, 4, 1, 16, 16) * 2 - 1
     batches = [{"image": image, "label": -0.8 * image} for image in images]
-    trainer = AdversarialTrainer(
+    trainer = SynthesisTrainer(
         torch.device("cpu"), 50, batches, method, partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
     )
     trainer.run()

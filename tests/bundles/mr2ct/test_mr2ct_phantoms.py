@@ -6,8 +6,8 @@ import pytest
 from mr2ct_pix2pix.phantoms import write_mr2ct
 
 from common.phantoms import head_anatomy
+from common.phantoms.dataset import case_seed
 from common.phantoms.grid import grid
-from common.phantoms.sets import case_seed
 
 SPACING = 5.0
 

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from common import checkpoints
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.handlers import RunFolder, Stages, Validation
 from common.inferers import CascadeInferer
@@ -235,7 +235,7 @@ def cases() -> list[dict[str, Any]]:
     return found
 
 
-def trainer(root: Path, epochs: int = 2) -> AdversarialTrainer:
+def trainer(root: Path, epochs: int = 2) -> SynthesisTrainer:
     method = staged(width=2)
     data = VolumePatchDataset(
         cases(), dict, None, (16, 16, 16), patches_per_case=4, foreground_share=0, lesion_share=0.5, regions=REGIONS
@@ -248,7 +248,7 @@ def trainer(root: Path, epochs: int = 2) -> AdversarialTrainer:
         metric_cmp_fn=operator.lt,
     )  # fmt: skip
     stages = Stages(data, inferer, validator, str(root), epochs)
-    return AdversarialTrainer(
+    return SynthesisTrainer(
         torch.device("cpu"), 2 * epochs, DataLoader(data, 2, sampler=EpochSampler(data)), method,
         partial(torch.optim.Adam, lr=0.01), seed=5,
         train_handlers=[stages, Validation(1, validator), RunFolder(str(root), validator)],

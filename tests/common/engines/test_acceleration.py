@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from common.data.loader import EpochLoader
-from common.engines import AdversarialTrainer, acceleration
+from common.engines import SynthesisTrainer, acceleration
 from common.engines.acceleration import Acceleration
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, l1
@@ -55,10 +55,10 @@ def method(dimensions: int = 2, adversarial: float = 1.0) -> Paired:
     return Paired(generator, convolution(2, 1, 4), weights, AdversarialLoss("least_squares"))
 
 
-def trained(dimensions: int = 2, epochs: int = 2, device: torch.device = CPU, **settings) -> AdversarialTrainer:
+def trained(dimensions: int = 2, epochs: int = 2, device: torch.device = CPU, **settings) -> SynthesisTrainer:
     """After two epochs of three steps."""
     data = EpochLoader(Doubling(dimensions), batch_size=2)
-    trainer = AdversarialTrainer(device, epochs, data, method(dimensions), ADAM, **settings)
+    trainer = SynthesisTrainer(device, epochs, data, method(dimensions), ADAM, **settings)
     trainer.run()
     return trainer
 
@@ -68,7 +68,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == acceleration.__name__]
 
 
-def distance(one: AdversarialTrainer, other: AdversarialTrainer) -> float:
+def distance(one: SynthesisTrainer, other: SynthesisTrainer) -> float:
     """Largest difference of two trainers' weights; floating-point noise is 1e-6, a lost update at least 1e-3."""
     pairs = zip(one.method.parameters(), other.method.parameters(), strict=True)
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
@@ -222,10 +222,10 @@ class TestGraph:
         class Listener:
             heard = 0
 
-            def attach(self, engine: AdversarialTrainer) -> None:
+            def attach(self, engine: SynthesisTrainer) -> None:
                 engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
 
-            def __call__(self, engine: AdversarialTrainer) -> None:
+            def __call__(self, engine: SynthesisTrainer) -> None:
                 self.heard += 1
 
         listener = Listener()

@@ -14,7 +14,7 @@ from torch import nn
 from toy_networks import Scale
 from toy_training import Pairs, Toy, convolutions, loader, on, scalars, train, weight_of
 
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
 from common.losses import l1
@@ -80,7 +80,7 @@ def test_gradients_reach_the_networks_they_are_for_and_no_other() -> None:
     first: dict[str, tuple] = {}
 
     def note(name: str) -> Callable:
-        def look(engine: AdversarialTrainer) -> None:
+        def look(engine: SynthesisTrainer) -> None:
             gradients = [each.grad if each.grad is None else float(each.grad) for each in (g, d)]
             seen[name] = (*gradients, d.requires_grad)
 

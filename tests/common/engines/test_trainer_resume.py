@@ -14,14 +14,14 @@ from torch import nn
 from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on
 
 from common import checkpoints
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
 
 EPOCH = 4
 
 
-def _resumable(epochs: int, seed: int, workers: int = 0, handlers: Any = None, **settings: Any) -> AdversarialTrainer:
+def _resumable(epochs: int, seed: int, workers: int = 0, handlers: Any = None, **settings: Any) -> SynthesisTrainer:
     torch.manual_seed(seed)
     method = Toy(*convolutions(nn.BatchNorm2d(8), nn.Dropout(0.5)), kind="bce", adversarial=1, l1=10)
     generator = torch.Generator().manual_seed(1)
@@ -29,7 +29,7 @@ def _resumable(epochs: int, seed: int, workers: int = 0, handlers: Any = None, *
     data = loader(Pairs(images, 1 - images, noise=0.2), batch_size=2, num_workers=workers)
     schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
     chosen = {"ema_decay": 0.9} | settings
-    return AdversarialTrainer(CPU, epochs, data, method, ADAM, schedule, seed=7, train_handlers=handlers, **chosen)
+    return SynthesisTrainer(CPU, epochs, data, method, ADAM, schedule, seed=7, train_handlers=handlers, **chosen)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_going_on_in_the_midst_of_an_epoch(uninterrupted: tuple[dict, list[dict]
     class StoppedError(Exception):
         pass
 
-    def interrupt(engine: AdversarialTrainer) -> None:
+    def interrupt(engine: SynthesisTrainer) -> None:
         checkpoints.save(engine.state_to_save(), tmp_path / "last.pt")
         raise StoppedError
 
@@ -91,7 +91,7 @@ def test_the_comparison_would_notice_lost_randomness(uninterrupted: tuple[dict, 
 
 
 def test_a_finished_run_does_not_go_on(uninterrupted: tuple[dict, list[dict]]) -> None:
-    steps: list[AdversarialTrainer] = []
+    steps: list[SynthesisTrainer] = []
     trainer = _resumable(4, seed=99, handlers=[on(Events.ITERATION_COMPLETED, steps.append)])
     trainer.add_event_handler(Events.STARTED, lambda engine: engine.load_saved_state(uninterrupted[0]))
     trainer.run()
@@ -116,7 +116,7 @@ def test_networks_of_another_size_are_refused() -> None:
     method = Toy(*convolutions(), kind="bce", adversarial=1, l1=10)
     images = torch.rand(2 * EPOCH, 1, 8, 8)
     schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
-    other = AdversarialTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
+    other = SynthesisTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
     with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume, but got .*; use its"):
         other.load_saved_state(saved)
 

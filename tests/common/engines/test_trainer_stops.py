@@ -12,20 +12,20 @@ from toy_networks import Scale
 from toy_training import CPU, SGD, Toy, loader, on, scalars, weight_of
 
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import ConfigError, TrainingError
 from common.losses import l1
 from common.methods.base import Batch, GanMethod, Losses
 
 
-def _stopped(method: GanMethod, data: Iterable, match: str, **settings: Any) -> tuple[AdversarialTrainer, list[dict]]:
+def _stopped(method: GanMethod, data: Iterable, match: str, **settings: Any) -> tuple[SynthesisTrainer, list[dict]]:
     """A trainer that stopped, and all weights after each good step."""
     states: list[dict] = []
     note = on(
         Events.ITERATION_COMPLETED,
         lambda e: states.append({name: value.clone() for name, value in method.state_dict().items()}),
     )
-    trainer = AdversarialTrainer(CPU, 3, data, method, SGD, train_handlers=[note], **settings)
+    trainer = SynthesisTrainer(CPU, 3, data, method, SGD, train_handlers=[note], **settings)
     with pytest.raises(TrainingError, match=match):
         trainer.run()
     return trainer, states
@@ -70,10 +70,10 @@ def test_batches_without_case_names_are_said_to_have_none() -> None:
 
 def test_unknown_precision_is_named() -> None:
     with pytest.raises(ConfigError, match="precision: is one of fp32, bf16, fp16, but got 'fp8'"):
-        AdversarialTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision="fp8")
+        SynthesisTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision="fp8")
 
 
 def test_too_few_samples_for_one_batch() -> None:
     data = loader(scalars((1, 3), (2, 1)), batch_size=4, drop_last=True)
     with pytest.raises(ConfigError, match=r"batch_size: is at most the samples of an epoch .*, but got 4; lower it"):
-        AdversarialTrainer(CPU, 1, data, Toy(Scale(0.5), Scale(1.0), l1=1), SGD)
+        SynthesisTrainer(CPU, 1, data, Toy(Scale(0.5), Scale(1.0), l1=1), SGD)

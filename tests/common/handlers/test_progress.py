@@ -11,18 +11,18 @@ from toy_networks import Scale
 from toy_training import Toy, loader, on, scalars, train
 
 from common import devices
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.handlers import Progress
 
 NUMBERS = loader(scalars(*((float(n), float(n)) for n in range(1, 7))))
 
 
-def run(*handlers: object, epochs: int = 1) -> AdversarialTrainer:
+def run(*handlers: object, epochs: int = 1) -> SynthesisTrainer:
     return train(Toy(Scale(0.5), Scale(1.0), l1=1), NUMBERS, epochs=epochs, train_handlers=[*handlers])
 
 
 def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    def resume(engine: AdversarialTrainer) -> None:
+    def resume(engine: SynthesisTrainer) -> None:
         engine.state.epoch, engine.state.iteration = 1, 6 + 4  # step 4 of the second epoch
 
     run(on(Events.STARTED, resume), Progress(str(tmp_path)), epochs=2)

@@ -26,7 +26,7 @@ from torch import nn
 from toy_training import CPU, Pairs, Toy, loader, on
 
 from common import checkpoints
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from common.files import TEMPORARY_PREFIX
@@ -46,7 +46,7 @@ def build(
     first: Sequence = (),
     generator: nn.Module | None = None,
     **settings: Any,
-) -> AdversarialTrainer:
+) -> SynthesisTrainer:
     """A trainer with validation and run folder; ``first`` are handlers before the folder's, ``handlers`` after."""
     torch.manual_seed(0)
     network = generator or nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 1, 1))
@@ -61,7 +61,7 @@ def build(
         metric_cmp_fn=operator.lt,
     )
     folder = RunFolder(str(root), validator, resume)
-    return AdversarialTrainer(
+    return SynthesisTrainer(
         CPU,
         epochs,
         data,
@@ -94,7 +94,7 @@ def test_the_best_model_is_kept_and_no_worse_one(tmp_path: Path) -> None:
     after: list[dict] = []
     kept: list[dict] = []
 
-    def note(engine: AdversarialTrainer) -> None:
+    def note(engine: SynthesisTrainer) -> None:
         after.append(weights(engine.method.deployed))
         kept.append(checkpoints.load(tmp_path / "models" / "model.pt"))
 
@@ -122,7 +122,7 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
         path = tmp_path / "models" / "last_checkpoint.pt"
         return checkpoints.load(path)["trainer"]["iteration"] if path.exists() else 0
 
-    def note(engine: AdversarialTrainer) -> None:
+    def note(engine: SynthesisTrainer) -> None:
         deadline = time.monotonic() + 20
         while saved() != engine.state.iteration and time.monotonic() < deadline:
             time.sleep(0.01)  # it is written in the background
@@ -285,7 +285,7 @@ def test_while_it_runs_a_run_keeps_others_out(tmp_path: Path) -> None:
     lock = tmp_path / "models" / ".lock"
     found: list[tuple[str, int]] = []
 
-    def intrude(engine: AdversarialTrainer) -> None:
+    def intrude(engine: SynthesisTrainer) -> None:
         attempt = subprocess.run([sys.executable, "-c", HOLDER, str(lock)], capture_output=True, text=True)
         found.append((lock.read_text(), attempt.returncode))
         assert "BlockingIOError" in attempt.stderr
@@ -298,7 +298,7 @@ def test_while_it_runs_a_run_keeps_others_out(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_releases_its_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def fail(engine: AdversarialTrainer) -> None:
+    def fail(engine: SynthesisTrainer) -> None:
         raise KeyError("a fault of the code")
 
     with pytest.raises(KeyError, match="a fault of the code"):
@@ -368,7 +368,7 @@ def test_a_signal_waits_for_the_end_of_an_accumulated_update(tmp_path: Path) -> 
 
 
 def test_a_second_signal_goes_to_the_earlier_handler(tmp_path: Path) -> None:
-    def twice(engine: AdversarialTrainer) -> None:
+    def twice(engine: SynthesisTrainer) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
@@ -400,7 +400,7 @@ def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    def spoil(engine: AdversarialTrainer) -> None:
+    def spoil(engine: SynthesisTrainer) -> None:
         engine.state.batch["image"] += math.nan
 
     handler = on(Events.ITERATION_STARTED(once=STEPS + 3), spoil)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from toy_networks import Scale, cycle_networks
 
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.losses import AdversarialLoss
 from common.methods.cyclegan import CycleGan
 
@@ -181,9 +181,7 @@ def test_both_directions_are_kept_and_a_to_b_is_deployed() -> None:
 def test_a_step_of_the_trainer_by_hand() -> None:
     method = cyclegan()
     data = [{**batch(), "case": "a, b"}]
-    trainer = AdversarialTrainer(
-        torch.device("cpu"), 1, data, method, lambda weights: torch.optim.SGD(weights, lr=0.01)
-    )
+    trainer = SynthesisTrainer(torch.device("cpu"), 1, data, method, lambda weights: torch.optim.SGD(weights, lr=0.01))
     trainer.run()
     after = {name: network.weight.item() for name, network in networks_of(method).items()}
     # discriminators first: 3 - 0.0235, 4 - 0.001; then the generators face these:

@@ -23,7 +23,7 @@ from toy_training import CPU
 from common import checkpoints
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError, DataError
 from common.handlers import RunFolder, Stages, Validation
@@ -84,7 +84,7 @@ def build(
     last: Any = (),
     interval: int = 1,
     **settings: Any,
-) -> AdversarialTrainer:
+) -> SynthesisTrainer:
     torch.manual_seed(0)
     method = staged(norm=True)
     data = VolumePatchDataset(volumes(), transform=dict, patch_size=(4, 4, 4), patches_per_case=STEPS)
@@ -99,7 +99,7 @@ def build(
         metric_cmp_fn=operator.lt,
     )
     stages = Stages(data, inferer, validator, str(root), EPOCHS)
-    return AdversarialTrainer(
+    return SynthesisTrainer(
         CPU,
         2 * EPOCHS,
         loader,
@@ -120,10 +120,10 @@ def build(
 class At:
     """Handler that runs a function at the start of one epoch."""
 
-    def __init__(self, epoch: int, function: Callable[[AdversarialTrainer], None]) -> None:
+    def __init__(self, epoch: int, function: Callable[[SynthesisTrainer], None]) -> None:
         self.epoch, self.function = epoch, function
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         engine.add_event_handler(Events.EPOCH_STARTED(once=self.epoch), self.function)
 
 
@@ -232,7 +232,7 @@ def test_each_network_is_saved_once() -> None:
 def test_the_second_stage_builds_on_the_best_of_the_first(tmp_path: Path) -> None:
     kept: dict[str, Mapping[str, Tensor]] = {}
 
-    def after_first(engine: AdversarialTrainer) -> None:
+    def after_first(engine: SynthesisTrainer) -> None:
         kept["best"] = checkpoints.load(tmp_path / "models" / "model.pt")
         kept["now"] = weights(engine.method.deployed)
 
@@ -280,12 +280,12 @@ def test_interrupted_in_any_stage_and_resumed_equals_uninterrupted(
     class Killed(BaseException):
         pass
 
-    def kill(engine: AdversarialTrainer) -> None:
+    def kill(engine: SynthesisTrainer) -> None:
         if engine.state.iteration == step:
             raise Killed
 
     class Kill:
-        def attach(self, engine: AdversarialTrainer) -> None:
+        def attach(self, engine: SynthesisTrainer) -> None:
             engine.add_event_handler(Events.ITERATION_COMPLETED, kill)
 
     scores = (1.0, 2.0, 4.0, 3.0)

@@ -16,10 +16,10 @@ from torch import nn
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import InputCheck, Start, fall_back, origin, read_about
+from common.pretrained import FineTuning, InputCheck, fall_back, origin, read_info
 from common.pretrained.__main__ import main
 from common.pretrained.export import export
-from common.pretrained.input_check import features, limits, unlike
+from common.pretrained.input_check import features, limits, out_of_distribution
 
 INFERENCE = """
 bundle_root: {root}
@@ -71,7 +71,7 @@ def parsed(bundle, **settings):
 
 
 def test_export_writes_half_precision_and_what_made_it(shipped):
-    about = read_about(shipped / "models" / "pretrained.pt")
+    about = read_info(shipped / "models" / "pretrained.pt")
     assert about.settings == {"width": 4}, "what differs from inference.yaml, no more"
     assert about.seed == 5
     assert about.sha256 == checkpoints.sha256(about.path)
@@ -91,13 +91,13 @@ def test_export_notes_the_commit_though_it_replaces_weights_of_the_repository(sh
     checkpoints.save({"weight": torch.tensor([[9.0]])}, shipped / "pretraining" / "models" / "model.pt")
     git("commit", "--all", "--message", "another training")
     commit = git("rev-parse", "HEAD")
-    assert read_about(export(shipped, shipped / "pretraining")).commit == commit
+    assert read_info(export(shipped, shipped / "pretraining")).commit == commit
     assert git("status", "--porcelain")
-    assert read_about(export(shipped, shipped / "pretraining")).commit == f"{commit}-dirty"
+    assert read_info(export(shipped, shipped / "pretraining")).commit == f"{commit}-dirty"
 
 
 def test_export_notes_what_inputs_looked_like(bundle):
-    profile = read_about(export(bundle, bundle / "pretraining", cases=2)).profile
+    profile = read_info(export(bundle, bundle / "pretraining", cases=2)).profile
     assert [len(profile[name]) for name in ("extent_mm", "z_scores")] == [3, 7]
     assert all(60 < low <= high < 245 for low, high in profile["extent_mm"])
     medians = profile["z_scores"][3]
@@ -128,13 +128,13 @@ def test_another_hash_is_refused(shipped):
     path = shipped / "models" / "pretrained.pt"
     checkpoints.save({"weight": torch.ones(1, 4), "bias": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match=r"has the SHA-256 noted in pretrained.json, [0-9a-f]{64}, but got"):
-        read_about(path)
+        read_info(path)
 
 
 def test_a_missing_description_is_refused(shipped):
     (shipped / "models" / "pretrained.json").unlink()
     with pytest.raises(CheckpointError, match=r"pretrained.json: exists, but got no such file"):
-        read_about(shipped / "models" / "pretrained.pt")
+        read_info(shipped / "models" / "pretrained.pt")
 
 
 def test_only_shipped_weights_have_an_origin():
@@ -183,7 +183,7 @@ def engine(network, iteration=0):
 def test_training_starts_from_the_weights(shipped):
     network = nn.Linear(4, 1)
     trainer, loaded = engine(network)
-    Start(str(shipped), pretrained=True)(trainer)
+    FineTuning(str(shipped), pretrained=True)(trainer)
     torch.testing.assert_close(network.weight, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), rtol=0, atol=2e-4)
     assert len(loaded) == 1, "the moving average has them too"
 
@@ -191,24 +191,24 @@ def test_training_starts_from_the_weights(shipped):
 def test_a_resumed_run_keeps_its_own_weights(shipped):
     network = nn.Linear(4, 1)
     before = network.weight.clone()
-    Start(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
+    FineTuning(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
     assert torch.equal(network.weight, before)
 
 
 def test_another_network_is_refused(shipped):
     with pytest.raises(CheckpointError, match=r"weight: has shape \(1, 5\), but got \(1, 4\)"):
-        Start(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
+        FineTuning(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    Start(str(bundle))
+    FineTuning(str(bundle))
     with pytest.raises(CheckpointError, match=r"pretrained.pt: exists, but got no such file"):
-        Start(str(bundle), pretrained=True)
+        FineTuning(str(bundle), pretrained=True)
 
 
 def test_frozen_weights_are_those_named(shipped):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-    Start(str(shipped), frozen=["0."])(engine(network)[0])
+    FineTuning(str(shipped), frozen=["0."])(engine(network)[0])
     assert [weight.requires_grad for weight in network.parameters()] == [False, False, True, True]
 
 
@@ -222,7 +222,7 @@ def test_frozen_weights_are_those_named(shipped):
 def test_wrong_names_of_frozen_weights(shipped, frozen, message):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     with pytest.raises(ConfigError, match=message):
-        Start(str(shipped), frozen=frozen)(engine(network)[0])
+        FineTuning(str(shipped), frozen=frozen)(engine(network)[0])
 
 
 # ---- inputs unlike the simulation -----------------------------------------------------------------------------------
@@ -262,19 +262,23 @@ def test_the_depth_of_a_head_tells_its_contrast_whatever_its_scalp():
     dark, bright = (features(core(value), np.full(3, 2.0))["depth_ratios"] for value in (2.0, 40.0))
     assert dark.tolist() == [0.2, 0.2, 0.2, 1, 1, 1, 1]
     assert bright.tolist() == [1, 1, 1, 1, 4, 4, 4]
-    found = unlike(core(40.0), np.full(3, 2.0), limits([features(core(value), np.full(3, 2.0)) for value in (2, 3)]))
+    found = out_of_distribution(
+        core(40.0), np.full(3, 2.0), limits([features(core(value), np.full(3, 2.0)) for value in (2, 3)])
+    )
     assert "98th percentile over the median in the depth of the head 4, in training 1 to 1" in found
 
 
 def test_a_ball_like_the_others_is_no_cause_to_warn():
-    assert unlike(7 * ball(20, 0.8), np.full(3, 2.0), KNOWN) == []
+    assert out_of_distribution(7 * ball(20, 0.8), np.full(3, 2.0), KNOWN) == []
 
 
 def test_a_small_head_thick_slices_and_another_histogram_are():
-    assert unlike(ball(10), np.full(3, 2.0), KNOWN)[0] == "head extent along x in mm 38, in training 78 to 94"
-    assert unlike(np.full((4, 4, 4), 3.0), np.ones(3), KNOWN) == ["the value 3 everywhere"]
-    assert unlike(ball(22), np.array([2.0, 2.0, 6.5]), {}) == ["voxels of 6.5 mm, more than 6"]
-    found = unlike(ball(22, contrast=12.0), np.full(3, 2.0), KNOWN)
+    assert (
+        out_of_distribution(ball(10), np.full(3, 2.0), KNOWN)[0] == "head extent along x in mm 38, in training 78 to 94"
+    )
+    assert out_of_distribution(np.full((4, 4, 4), 3.0), np.ones(3), KNOWN) == ["the value 3 everywhere"]
+    assert out_of_distribution(ball(22), np.array([2.0, 2.0, 6.5]), {}) == ["voxels of 6.5 mm, more than 6"]
+    found = out_of_distribution(ball(22, contrast=12.0), np.full(3, 2.0), KNOWN)
     assert any("percentile of z-scores in the head" in reason for reason in found)
 
 

@@ -87,7 +87,7 @@ def versions(checkout: Path, releases: dict[str, Path], tmp_path_factory: pytest
     root = copy_sources(checkout, tmp_path_factory.mktemp("later") / "repository", [ONE])
     for path in (root / "bundles" / ONE / "configs").glob("*"):
         path.write_text(path.read_text().replace("0.1.0", "0.2.0"))
-    networks = root / "common" / "networks.py"
+    networks = root / "common" / "networks" / "unet.py"
     assert networks.read_text().count("nn.Tanh()") == 1
     networks.write_text(networks.read_text().replace("nn.Tanh()", "nn.Hardtanh()"))
     write_weights(root, ONE)

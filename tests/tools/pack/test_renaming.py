@@ -19,7 +19,7 @@ RENAMING = Renaming(
     [
         ("from common.data import cases\n", "from toy_v0_1_0.common.data import cases\n"),
         ("from common import data\n", "from toy_v0_1_0.common import data\n"),
-        ("import common.io.nifti.reading as common\n", "import toy_v0_1_0.common.data.nifti as common\n"),
+        ("import common.io.nifti.reading as common\n", "import toy_v0_1_0.common.io.nifti.reading as common\n"),
         ("import os, toy.networks as n, re\n", "import os, toy_v0_1_0.networks as n, re\n"),
         ("if True:\n    from toy.networks import (\n        A,\n    )\n",
          "if True:\n    from toy_v0_1_0.networks import (\n        A,\n    )\n"),
@@ -84,7 +84,7 @@ def test_members_are_modules_packages_and_what_the_package_defines(tmp_path: Pat
         (tmp_path / name).write_text("")
     renaming = Renaming.of("toy_v2", {"toy": tmp_path, "common": tmp_path})
     assert renaming.packages == {"toy": "toy_v2", "common": "toy_v2.common"}
-    assert renaming.members["toy"] == {"bundle_root", "Net", "networks", "deep"}
+    assert renaming.members["toy"] == {"bundle_root", "Net", "VALUE", "networks", "deep"}
 
 
 @pytest.mark.parametrize(("version", "expected"), [("0.1.0", "toy_v0_1_0"), ("2.0.0rc1", "toy_v2_0_0rc1")])

@@ -15,12 +15,13 @@ import foreign_bundle
 import pytest
 import torch
 from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, saved, text
+from packed_copies import unpack
 
 from tools.repository import ROOT
 from tools.verify import archives, checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
-from tools.verify.shapes import ShapeError, choices, sizes
+from tools.verify.shapes import ShapeTextError, choices, sizes
 from tools.verify.verdicts import Fault, judge
 from tools.verify.verify import Options, verify
 
@@ -120,6 +121,15 @@ def test_a_release_passes_what_needs_no_code(releases, capsys):
     assert {outcomes[key] for key in ("archive.safe", "code.vendored", "contract.twins", "weights.hashes")} == {"pass"}
 
 
+def test_what_a_release_notes_of_its_training_is_no_code(releases, tmp_path):
+    """The file beside shipped weights names modules of the repository that simulated the images."""
+    folder = unpack(releases[NAME], tmp_path)
+    (folder / "models" / "pretrained.json").write_text('{"_target_": "common.phantoms.simulate.MrCtPair"}')
+    assert found(folder, "code.vendored")["outcome"] == "pass"
+    replaced(TRAIN, "_v0_1_0.common.devices", "_v0_1_0.x\n  _target_: common.devices")(folder)
+    assert "configs/train.yaml:" in told(found(folder, "code.vendored"))
+
+
 def test_a_release_under_another_name_is_noticed(releases, tmp_path, capsys):
     path = shutil.copy(releases[NAME], tmp_path / "renamed.zip")
     assert main([str(path), "--static"]) == 1
@@ -166,7 +176,7 @@ def test_a_foreign_bundle_passes_by_the_command(tmp_path):
     assert verdicts["contract.files", ""]["counted"] is False
     assert verdicts["network.weights", "network"]["notes"][0] == "raw state_dict"
     assert verdicts["network.output", "network"]["notes"] == ["inputs 1x1x8x8, 2x1x8x8, 1x1x16x16"]
-    assert "by their ids alone" in verdicts["workflow.properties", ""]["notes"][0]
+    assert "by its ids alone" in verdicts["workflow.properties", ""]["notes"][0]
     assert [entry["id"] for entry in record["expressions"]] == ["device", "run::0"]
 
 
@@ -181,6 +191,7 @@ def test_faulty_networks_and_code_are_found(tmp_path):
     folder = foreign_bundle.write(tmp_path, foreign_bundle.SOUND | foreign_bundle.FAULTY)
     metadata("absent_data_format", {"inputs": {"image": foreign_bundle.tensor()}, "outputs": {}})(folder)
     replaced("configs/inference.json", '"_target_": "SimpleInferer"', '"_target_": "NoInferer"')(folder)
+    replaced("configs/inference.json", '"dataset_dir"', '"data_dir"')(folder)
     text("toy_nets/missing.py", "import no_such_library")(folder)
     saved("model.pt", {"weight": torch.zeros(1, 1, 5, 5), "extra": torch.zeros(1)})(folder)
     outcome = verify(folder, Options())
@@ -202,6 +213,7 @@ def test_faulty_networks_and_code_are_found(tmp_path):
         ("network.onnx", "random"): "differs by at most",
         ("network.weights", "network"): r"Missing.*bias.*Unexpected.*extra.*\[1, 1, 5, 5\]",
         ("configs.targets", ""): "names a component that exists, but got NoInferer",
+        ("workflow.properties", ""): "configs/inference dataset_dir: is there, as the workflow's property dataset_dir",
         ("code.imports", ""): "module toy_nets.missing: can be imported, but got .*no_such_library",
     }
     for key, message in expected.items():
@@ -240,5 +252,5 @@ def test_sizes_are_arithmetic_on_n_and_p():
 
 @pytest.mark.parametrize("side", ["8*k", "-4", "n.real", "__import__('os')", "2**999", ""])
 def test_sizes_evaluate_no_code(side):
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeTextError):
         sizes([side])

@@ -1,1 +1,1 @@
-"""Lesion patches on disk: cutting, classes, checks, splits and folds by patient."""
+"""Lesion patch data: extraction from volumes, classes, checks, splits and folds by patient."""

@@ -1,4 +1,4 @@
-"""``python -m common.data`` with the layout of this bundle, also where the bundle is not installed."""
+"""``python -m common.data`` with the layout of this bundle, without installing the bundle."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Patches by class: which there are, whether they can be used, and their split by patient."""
+"""Patches by class: discovery on disk, checks, and the split by patient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lesion_dcgan_aug.data.checks import check_patches
 
 CSV_NAME = "patches.csv"
 FRACTIONS = (0.6, 0.15, 0.25)
-"""Of patients for training, validation and test: the evaluation compares sets of patches and needs more of them."""
+"""Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
 LAYOUT = f"DIR/<class>/<patch>.nii.gz, or DIR/{CSV_NAME} (file,class,patient)"
 NO_PATIENTS = "says whose lesion each patch is, so that no patient stands on both sides of a split"
 ONE_EACH = "or give --one_patient_per_file true where every file is another patient"
@@ -47,16 +47,17 @@ def lesion_cases(
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
         run_dir: receives the datalist; see ``keep_split`` of :func:`common.data.cases.training_cases`.
-        classes: that every patch belongs to one of, in the order that the networks know them by.
-        datalist: instead of ``dataset_dir``; its items have ``class`` besides.
+        classes: names of the classes, in the order of the networks' one-hot input.
+        datalist: instead of ``dataset_dir``; its items also have ``class``.
         seed: of the split.
-        size: of a patch, in pixels a side.
-        keep_split: take the split that ``run_dir`` has for the same data, and write none.
-        one_patient_per_file: whether patches without a patient are each another's. Otherwise they are refused.
-        data_check: whether every patch is read and judged; see :func:`lesion_dcgan_aug.data.checks.check_patches`.
+        size: of a patch, in pixels per side.
+        keep_split: use the split that ``run_dir`` has for the same data, and write none.
+        one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
+        data_check: whether to read and check every patch; see
+            :func:`lesion_dcgan_aug.data.checks.check_patches`.
 
     Raises:
-        DataError: for missing patients, patches that cannot be used, or a class that a section lacks.
+        DataError: patients are missing, patches cannot be used, or a section lacks a class.
     """
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms, LAYOUT)
@@ -81,10 +82,10 @@ def lesion_cases(
 
 
 def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool = False) -> list[Item]:
-    """The patches that ``patches.csv`` lists, or those in a folder per class.
+    """Patches listed in ``patches.csv``, or in one folder per class.
 
     Raises:
-        DataError: where there are none, or it is not known whose they are.
+        DataError: there are no patches, or their patients are not known.
     """
     if (root / CSV_NAME).is_file():
         items = _from_csv(root, one_patient_per_file)
@@ -102,7 +103,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
 
 
 def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) -> dict[str, list[Item]]:
-    """Split by patient, those with the same classes of lesions among themselves, so that no section lacks a class."""
+    """Split by patient, stratified by the patients' sets of lesion classes, so that no section lacks a class."""
     classes: dict[str, set[str]] = defaultdict(set)
     for item in items:
         classes[item["patient"]].add(item["class"])
@@ -114,10 +115,10 @@ def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) 
 
 
 def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str]) -> None:
-    """Refuse sections that lack a class, and patches of a class that is not one of ours; the test may be empty.
+    """Refuse sections that lack a class, and patches of an unknown class; the test section may be empty.
 
     Raises:
-        DataError: naming the class.
+        DataError: a section lacks a class, or a class is unknown.
     """
     for items in lists.values():
         for item in items:
@@ -164,7 +165,7 @@ def _stem(path: Path) -> str:
 
 
 def _require_patients(datalist: Path, one_each: bool) -> None:
-    """A datalist that names no patient takes every case for one; here that must be said."""
+    """Refuse a datalist without patients: each case would count as its own patient, which must be stated."""
     content = json.loads(datalist.read_text(encoding="utf-8"))
     items = [item for section in SPLITS for item in content.get(section, [])]
     lacking = [item["case"] for item in items if "patient" not in item]

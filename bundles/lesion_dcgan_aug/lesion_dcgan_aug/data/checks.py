@@ -1,4 +1,4 @@
-"""What is judged about patches by class before they are trained on."""
+"""Checks of patches before training: shape, constant values, duplicates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from common.io.nifti.reading import is_constant, read_volume
 
 
 def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
-    """Read every patch and report what is wrong: size or depth, one value everywhere, copies.
+    """Read every patch and report wrong shapes, constant patches and duplicates.
 
-    A copy of a patch under another patient is an error: on two sides of a split it would be a leak. Within a patient
+    A duplicate under another patient is an error, since it can leak between the sections of a split; within a patient
     it is a warning.
     """
     findings: list[Finding] = []
@@ -31,7 +31,7 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
             rule, remedy = f"a patch has {size} x {size} x 1 voxels", "cut all alike: make-datalist --layout rois"
             findings.append(where(rule, " x ".join(map(str, values.shape)), remedy))
         if is_constant(values):
-            findings.append(where("a patch must not be constant", f"{values.flat[0]:g} everywhere", "leave it out"))
+            findings.append(where("a patch must not be constant", f"{values.flat[0]:g} everywhere", "exclude it"))
             continue
         other = seen.setdefault(hashlib.sha256(values.tobytes()).hexdigest(), item)
         if other is not item:

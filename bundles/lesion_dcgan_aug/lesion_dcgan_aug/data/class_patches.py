@@ -1,4 +1,4 @@
-"""Training samples of methods that learn every class of patches side by side."""
+"""Training dataset with one patch of every class per sample."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from common.errors import ConfigError, DataError
 from common.seeds import derive
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-"""(N, 1, H, W) in [-1, 1] and a source of chance -> the same shape."""
+"""(N, 1, H, W) in [-1, 1] and a random generator -> the same shape."""
 
 
 class ClassPatches(CacheDataset):
-    """A sample holds one patch of every class, so that a batch of B samples holds B patches of each.
+    """Dataset whose samples hold one patch of every class, so that a batch of B samples holds B patches of each.
 
     ``image`` is (K, H, W), channel k a patch of class k. An epoch visits each patch of the largest class ``views``
-    times; of the others patches are drawn anew each epoch. A sample is a function of (``seed``, epoch, index) alone.
+    times; patches of the other classes are drawn at random. A sample depends only on (``seed``, epoch, index).
 
     Args:
         data: items with ``image``, ``class`` and ``case``.
         transform: preprocessing to (1, H, W), without randomness.
         classes: in the order of channels.
-        augmentation: applied to the patches of a sample, each drawn for itself.
+        augmentation: applied to the patches of a sample, with independent parameters.
         seed: of drawing and augmentation.
-        views: of a patch in an epoch, each augmented anew.
+        views: number of differently augmented views of a patch in an epoch.
 
     Raises:
-        ConfigError: for fewer than one view.
-        DataError: where a class has no patch.
+        ConfigError: ``views`` is below 1.
+        DataError: a class has no patch.
     """
 
     def __init__(
@@ -71,6 +71,6 @@ class ClassPatches(CacheDataset):
         return {"image": patches[:, 0], "case": ", ".join(str(self.data[number]["case"]) for number in chosen)}
 
     def patch(self, number: int) -> Tensor:
-        """One preprocessed patch (1, H, W), as it is."""
+        """One preprocessed patch (1, H, W) without augmentation."""
         value = self._cache[number]["image"]
         return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)

@@ -1,4 +1,4 @@
-"""The layout ``rois`` of ``python -m common.data``: patches cut from volumes with masks of lesions."""
+"""Layout ``rois`` of ``python -m common.data``: patches extracted from volumes with lesion masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lesion_dcgan_aug.data.rois import MARGIN, SIZE, cut_cases
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of the layout ``rois``."""
+    """Add the options of the layout ``rois``."""
     about = "ROOT/<case>/<source>.nii.gz, or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
     group = parser.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
@@ -24,10 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def make_datalist(options: argparse.Namespace) -> int:
-    """Cut the patches beside the datalist, split them by patient and write it.
+    """Extract the patches next to the datalist, split them by patient and write the datalist.
 
     Raises:
-        ConfigError: where no classes are named.
+        ConfigError: no classes are given.
     """
     if not options.classes:
         raise ConfigError("--classes", "names the masks of lesions", "none", "give --classes cyst,metastasis,...")
@@ -49,6 +49,6 @@ def make_datalist(options: argparse.Namespace) -> int:
 
 
 def check(lists: dict[str, list[Item]]) -> list[Finding] | None:
-    """The findings about patches by class, of 64 x 64 pixels; None where the cases have no class."""
+    """Findings about patches of 64 x 64 pixels; None if the cases have no class."""
     items = [item for own in lists.values() for item in own if "class" in item]
     return check_patches(items, SIZE) if items else None

@@ -1,4 +1,4 @@
-"""Cross-validation by patient."""
+"""Cross-validation folds by patient."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from common.errors import ConfigError, DataError
 
 
 def patient_folds(items: Sequence[Item], folds: int, seed: int, classes: Sequence[str]) -> list[list[Item]]:
-    """Deal the patients to folds, so that each fold tests patients of every class; all items of a patient together.
+    """Folds of items by patient, each with patients of every class.
 
-    Patients with equal sets of classes are dealt in turn, in an order that follows from the seed.
+    Patients with the same set of classes are assigned in turn, in an order determined by the seed.
 
     Raises:
-        ConfigError: for fewer than two folds.
-        DataError: for a class with fewer patients than folds.
+        ConfigError: there are fewer than two folds.
+        DataError: a class has fewer patients than there are folds, or a fold lacks a class.
     """
     if folds < 2:
         raise ConfigError("--folds", "is at least 2", folds, "raise it")
@@ -40,7 +40,7 @@ def patient_folds(items: Sequence[Item], folds: int, seed: int, classes: Sequenc
 
 
 def _deal(owned: dict[str, set[str]], folds: int, seed: int, classes: Sequence[str]) -> dict[str, int]:
-    """The fold of each patient; those of the rarest kinds first, each to the fold that has fewest of its classes."""
+    """Fold of each patient: the rarest sets of classes first, each to the fold with the fewest of its classes."""
     order = np.random.default_rng(seed).permutation(sorted(owned)).tolist()
     kinds = {patient: tuple(sorted(own)) for patient, own in owned.items()}
     frequency = {kind: list(kinds.values()).count(kind) for kind in set(kinds.values())}
@@ -58,7 +58,7 @@ def require_disjoint(training: Sequence[Item], test: Sequence[Item]) -> None:
     """Refuse training and test cases that share a patient.
 
     Raises:
-        DataError: naming the patient.
+        DataError: a patient is in both.
     """
     both = sorted({item["patient"] for item in training} & {item["patient"] for item in test})
     if both:

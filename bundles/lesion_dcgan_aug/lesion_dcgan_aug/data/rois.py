@@ -1,4 +1,4 @@
-"""Square patches around the lesions of a volume: what lesion generators and classifiers are trained on."""
+"""Extraction of square patches around the lesions of a volume."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from common.io.reader import Scan, VolumeReader, volume_path
 logger = logging.getLogger(__name__)
 SIZE = 64
 MARGIN = 0.2
-"""Of surroundings on each side, as a part of the lesion's larger extent."""
+"""Margin on each side of the lesion, relative to its larger extent."""
 ROIS_NAME = "rois.csv"
 SMALLEST = 4
-"""Pixels below which a component of a mask is no lesion but a slip of the brush."""
+"""Smallest component of a mask in pixels that counts as a lesion; smaller ones are annotation errors."""
 
 
 @dataclass(frozen=True)
 class Roi:
-    """A patch (size, size) and where it came from: the voxel's slice along z (RAS), the square's centre and side."""
+    """Patch (size, size) with its affine (RAS), slice index along z, and side in mm."""
 
     values: NDArray[np.float32]
     affine: NDArray[np.float64]
@@ -44,17 +44,17 @@ class Roi:
 def cut_rois(
     volume: NDArray, affine: NDArray, mask: NDArray, size: int = SIZE, margin: float = MARGIN
 ) -> Iterator[Roi]:
-    """A patch for each connected component of a mask: its axial slice of largest area, in a square in mm.
+    """One patch for each connected component of a mask: a square in mm in the axial slice of largest area.
 
-    The square has the component's larger extent plus ``margin`` of it on each side, and is interpolated by cubic
-    splines (bicubic), beyond the volume from its nearest voxel; a square larger than ``size`` pixels is smoothed first.
-    Patches are in RAS orientation, in the unit of the volume; no window is applied.
+    Its side is the component's larger extent plus ``margin`` of it on each side. It is interpolated by cubic splines,
+    with the nearest voxel outside the volume, and smoothed first if it is larger than ``size`` pixels. Patches are in
+    RAS orientation and in the unit of the volume; no window is applied.
 
     Args:
         volume: (X, Y, Z).
         affine: (4, 4), RAS, of volume and mask.
         mask: (X, Y, Z), above 0 inside.
-        size: pixels a side.
+        size: pixels per side.
         margin: see above.
     """
     turn = nib.orientations.io_orientation(affine)
@@ -99,10 +99,10 @@ def cut_cases(
     one_patient_per_file: bool = False,
     reader: VolumeReader | None = None,
 ) -> list[Item]:
-    """Cut the lesions of ``ROOT/<case>/<source>`` marked by ``ROOT/<case>/<class>.nii.gz`` to patches.
+    """Extract patches of the lesions in ``ROOT/<case>/<source>`` with the masks ``ROOT/<case>/<class>.nii.gz``.
 
     ``source`` is a NIfTI file or a folder with a DICOM series. Writes ``OUT/<class>/<case>_<class>_<n>.nii.gz`` in the
-    volume's unit, and ``OUT/rois.csv`` that says for every patch its patient, volume, slice and side in mm.
+    volume's unit, and ``OUT/rois.csv`` with the patient, volume, slice and side in mm of every patch.
 
     Args:
         root: folders of cases.
@@ -119,9 +119,9 @@ def cut_cases(
         items with ``case``, ``patient``, ``class`` and ``image``.
 
     Raises:
-        DataError: for cases whose patient is not known, a mask on another grid, or a class without lesions.
-        ConfigError: for a size or margin out of range.
-        OutputError: where ``out`` holds patches already.
+        DataError: a case's patient is not known, a mask is on another grid, or a class has no lesions.
+        ConfigError: the size or margin is out of range.
+        OutputError: ``out`` already holds patches.
     """
     if size < 8 or margin < 0:
         raise ConfigError("size, margin", "a patch has at least 8 pixels a side, a margin of 0 or more", (size, margin),

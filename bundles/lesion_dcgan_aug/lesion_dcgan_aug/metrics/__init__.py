@@ -1,1 +1,1 @@
-"""Measures of a set of synthetic patches and of a classifier."""
+"""Metrics of sets of synthetic patches and of a classifier."""

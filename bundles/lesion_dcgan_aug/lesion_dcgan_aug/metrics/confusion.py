@@ -1,10 +1,12 @@
-"""Measures of a classifier from its confusion matrix, one class against the rest."""
+"""Classification metrics from a confusion matrix, one class against the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from monai.metrics.confusion_matrix import compute_confusion_matrix_metric
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -16,28 +18,27 @@ def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], classes: in
 
 
 def sensitivities(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Of each class (K,), the part of its cases that are found; NaN for a class without cases."""
-    counts = np.asarray(matrix, float)
-    return _ratio(counts.diagonal(), counts.sum(axis=1))
+    """Sensitivity (recall) of each class (K,); NaN for a class without cases."""
+    return _one_against_rest("sensitivity", matrix)
 
 
 def specificities(matrix: ArrayLike) -> NDArray[np.float64]:
-    """Of each class (K,), the part of the other classes' cases that are not taken for it; NaN without such cases."""
-    counts = np.asarray(matrix, float)
-    others = counts.sum() - counts.sum(axis=1)
-    false = counts.sum(axis=0) - counts.diagonal()
-    return _ratio(others - false, others)
+    """Specificity of each class (K,); NaN where all cases belong to the class."""
+    return _one_against_rest("specificity", matrix)
 
 
 def classification_scores(matrix: ArrayLike, classes: Sequence[str]) -> dict[str, float]:
     """Sensitivity and specificity, one against the rest, of each class and overall, and the balanced accuracy.
 
-    Overall is the mean over the classes weighted by their cases, so that the overall sensitivity is the accuracy; the
-    balanced accuracy is the plain mean of the sensitivities. Classes without cases are left out of means.
+    Overall values are means over the classes weighted by their number of cases, so that the overall sensitivity is the
+    accuracy; the balanced accuracy is the unweighted mean of the sensitivities. Means exclude classes without cases.
+
+    Args:
+        matrix: counts (K, K), rows the true class, columns the predicted one.
+        classes: names in order.
     """
-    counts = np.asarray(matrix, float)
-    own, rest = sensitivities(counts), specificities(counts)
-    weights = counts.sum(axis=1)
+    own, rest = sensitivities(matrix), specificities(matrix)
+    weights = np.asarray(matrix, float).sum(axis=1)
     scores = {
         "sensitivity": _weighted(own, weights),
         "specificity": _weighted(rest, weights),
@@ -48,10 +49,16 @@ def classification_scores(matrix: ArrayLike, classes: Sequence[str]) -> dict[str
     return scores
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+def _one_against_rest(metric: str, matrix: ArrayLike) -> NDArray[np.float64]:
+    """A metric of MONAI's ``compute_confusion_matrix_metric`` for each class (K,)."""
+    counts = torch.as_tensor(np.asarray(matrix, float))
+    true_positive = counts.diagonal()
+    false_positive, false_negative = counts.sum(0) - true_positive, counts.sum(1) - true_positive
+    true_negative = counts.sum() - true_positive - false_positive - false_negative
+    four = torch.stack([true_positive, false_positive, true_negative, false_negative], dim=-1)
+    return compute_confusion_matrix_metric(metric, four).numpy()
 
 
 def _weighted(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    there = np.isfinite(values)
-    return float((values * weights)[there].sum() / weights[there].sum())
+    defined = np.isfinite(values)
+    return float(np.average(values[defined], weights=weights[defined]))

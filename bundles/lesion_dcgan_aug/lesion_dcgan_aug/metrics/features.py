@@ -1,4 +1,4 @@
-"""Features of patches for comparing sets of them, without any download."""
+"""Random convolutional features of patches, for kernel distances without downloaded weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch.nn import functional as F
 
 WIDTHS = (16, 32, 64, 128)
 CALIBRATION = 64
-"""Random textures that set the scale of the features."""
+"""Number of random textures that standardise the features."""
 
 
 class RandomFeatures(nn.Module):
-    """A convolutional network that was never trained, its weights drawn once from a fixed seed.
+    """Feature extractor: an untrained convolutional network with weights from a fixed seed.
 
-    For images far from natural ones, random networks are recommended feature extractors (Naeem et al. 2020).
-    Each of four layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives mean and logarithm of the deviation of its
-    maps over the patch. Features are standardised once and for all, by random textures of several grains, so that
-    numbers of different data compare: (N, 1, H, W) in [-1, 1] -> (N, 480).
+    Random networks are recommended feature extractors for images unlike natural ones (Naeem et al. 2020). Each of four
+    layers (3x3, stride 2, orthogonal rows, leaky ReLU) gives the mean and the logarithm of the standard deviation of
+    its maps over the patch. Features are standardised by random textures of several scales, so that values are
+    comparable between datasets: (N, 1, H, W) in [-1, 1] -> (N, 480).
 
     Args:
-        seed: of weights and textures; numbers compare only where it is the same.
+        seed: of weights and textures; values are comparable only for the same seed.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -51,7 +51,7 @@ class RandomFeatures(nn.Module):
 
 
 def _textures(generator: torch.Generator) -> Tensor:
-    """Sums of a constant and of noise at four grains, each of random strength: (N, 1, 64, 64) in [-1, 1]."""
+    """Random textures (N, 1, 64, 64) in [-1, 1]: a constant plus noise of four scales and random strengths."""
     total = torch.rand(CALIBRATION, 1, 1, 1, generator=generator) * 2 - 1
     for side in (64, 32, 16, 4):
         noise = torch.randn(CALIBRATION, 1, side, side, generator=generator)

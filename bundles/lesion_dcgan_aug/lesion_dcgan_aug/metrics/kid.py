@@ -1,4 +1,4 @@
-"""Kernel distance of two sets of images: unbiased at any number of them, unlike the Frechet distance."""
+"""Kernel inception distance (KID) of two sets of images: unbiased for any sample size, unlike the Frechet distance."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PAIRS = from_engine(["pred", "label", "image"])
 
 
 def kid(one: Tensor, other: Tensor) -> float:
-    """Squared maximum mean discrepancy, unbiased, with the kernel k(a, b) = (a.b / F + 1)^3 (Binkowski et al. 2018).
+    """Unbiased squared maximum mean discrepancy with the kernel k(a, b) = (a.b / F + 1)^3 (Binkowski et al. 2018).
 
-    Zero in the mean where both sets come from one distribution; single values then lie on both sides of it.
+    Its expectation is 0 if both sets have one distribution; single values are then positive or negative.
 
     Args:
         one: features (N, F).
         other: features (M, F).
 
     Raises:
-        DataError: for fewer than two images in a set.
+        DataError: a set has fewer than two images.
     """
     n, m = len(one), len(other)
     if min(n, m) < 2:
@@ -46,12 +46,12 @@ def _kernel(one: Tensor, other: Tensor) -> Tensor:
 class ClassKid(Metric):
     """Mean over the classes of the KID between synthetic and real patches, as a metric of MONAI's evaluator.
 
-    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``. Every process looks
-    at all patches, and nothing is exchanged.
+    ``pred`` and ``label`` are patches (1, H, W); the class of both is the one-hot end of ``image``. Every process
+    evaluates all patches, without communication.
 
     Args:
-        classes: K.
-        output_transform: gives three sequences, pred, label and image.
+        classes: number of classes K.
+        output_transform: returns three sequences, pred, label and image.
     """
 
     def __init__(self, classes: int, output_transform: Callable[[Any], Any] = PAIRS) -> None:
@@ -66,16 +66,16 @@ class ClassKid(Metric):
 
     @reinit__is_reduced
     def update(self, output: tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]) -> None:
-        """Take in the patches of one iteration."""
+        """Add the patches of one iteration."""
         for pred, label, image in zip(*output, strict=True):
             k = int(image[-self.classes :].argmax())
             self._seen.append((k, pred.detach().float().cpu(), label.detach().float().cpu()))
 
     def compute(self) -> float:
-        """The mean over the classes that have at least two patches.
+        """Mean KID over the classes with at least two patches.
 
         Raises:
-            NotComputableError: where none has.
+            NotComputableError: no class has two patches.
         """
         values = []
         for k in range(self.classes):

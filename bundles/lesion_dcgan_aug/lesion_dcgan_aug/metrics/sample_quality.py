@@ -1,4 +1,4 @@
-"""What a set of synthetic images is like: as varied as real ones, and not copied from those it was trained on."""
+"""Diversity and memorisation of a set of synthetic images, and the verdicts on mode collapse and copying."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch.nn import functional as F
 from common.errors import DataError
 
 GRAIN = 4
-"""Pixels a side over which images are averaged before they are compared: noise is no sign of who was copied."""
+"""Side of the blocks in pixels over which images are averaged before the comparison, which removes noise."""
 NEIGHBOURS = 5
-"""Further training images that a sample's nearest one is compared with."""
+"""Number of further training images that the distance to the nearest one is compared with."""
 CLOSE = 0.5
-"""Closeness above which nothing is called a copy: half as far from one training image as from the next ones."""
+"""Closeness from which nothing is a copy: half the distance of the next training images."""
 CHANCE = 0.01
-"""How often a generator that does not copy may be said to."""
+"""False positive rate of the verdict on copying."""
 COLLAPSED = 0.5
-"""Diversity below which a generator is said to have collapsed."""
+"""Diversity below which the verdict is mode collapse."""
 
 
 def diversity(made: Tensor, real: Tensor) -> float:
-    """Mean distance of pairs of synthetic images over that of pairs of real ones; ideal 1, near 0 where all are alike.
+    """Mean pairwise distance of synthetic images relative to that of real ones; ideal 1, near 0 at mode collapse.
 
     Args:
         made: features (N, F).
         real: features (M, F).
 
     Raises:
-        DataError: for fewer than two images in a set.
+        DataError: a set has fewer than two images.
     """
     if min(len(made), len(real)) < 2:
         raise DataError("diversity", "is of at least two images", f"{len(made)} and {len(real)}", "give more")
@@ -39,10 +39,10 @@ def diversity(made: Tensor, real: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each image its nearest training image: index (N,), distance (N,), and closeness (N,).
+    """Nearest training image of each image: index (N,), distance (N,), and closeness (N,).
 
-    Closeness is the distance to the nearest over the mean distance to the next ones: a copy's is near 0, while an image
-    that is merely smooth is about as near to several and stays near 1.
+    Closeness is the distance to the nearest relative to the mean distance to the next ones: near 0 for a copy, near 1
+    for a smooth image, which has about the same distance to several.
     """
 
     index: Tensor
@@ -51,17 +51,17 @@ class Nearest:
 
 
 def nearest_training(images: Tensor, training: Tensor) -> Nearest:
-    """The nearest training image of each, as it is, turned by quarters or mirrored.
+    """Nearest training image of each image, invariant to rotation by 90 degrees and reflection.
 
-    Distances are root mean squares over blocks of 4 x 4 pixels, so that a smooth image is not near to a smooth training
-    image for its want of noise alone.
+    Distances are root mean squares over blocks of 4 x 4 pixels, so that the absence of noise does not make a smooth
+    image close to a smooth training image.
 
     Args:
         images: (N, 1, H, W) with H = W, a multiple of 4.
         training: (M, 1, H, W), M at least 3.
 
     Raises:
-        DataError: for fewer training images.
+        DataError: there are fewer than 3 training images.
     """
     if len(training) < 3:
         raise DataError("nearest neighbours", "are among at least 3 training images", len(training), "give more")
@@ -75,24 +75,24 @@ def nearest_training(images: Tensor, training: Tensor) -> Nearest:
 
 
 def copied(made: Nearest, held_out: Nearest) -> Tensor:
-    """Which samples (N,) are copies: closer to a training image than every held-out real one is, and than ``CLOSE``.
+    """Mask (N,) of copies: samples with a closeness below that of every held-out real image and below ``CLOSE``.
 
-    By chance one sample in M + 1 is closer than all of M real ones, see :func:`chance_limit`; samples with less variety
-    than real ones have favourites among the training images more often, so they must be close as well.
+    By chance one sample in M + 1 is closer than all of M real ones, see :func:`chance_limit`. The second condition is
+    needed because samples with little diversity are more often close to the same training images.
     """
     return made.closeness < min(float(held_out.closeness.min()), CLOSE)
 
 
 def chance_limit(held_out: int) -> float:
-    """Share of samples below the least of M real values that chance exceeds in one case of a hundred.
+    """Share of samples below the smallest of M real values that is exceeded by chance with probability ``CHANCE``.
 
-    Were samples as independent of the training images as held-out ones are, the share would follow Beta(1, M).
+    For samples as independent of the training images as held-out ones, the share follows Beta(1, M).
     """
     return 1 - CHANCE ** (1 / held_out)
 
 
 def memorisation_verdict(share: float, held_out: int) -> str:
-    """In words, from the share of copied samples and the number of held-out real images beside them."""
+    """Verdict on copying, from the share of copied samples and the number of held-out real images."""
     found = f"{share:.0%} of samples closer to a training patch than any of {held_out} held-out ones is"
     if share > chance_limit(held_out):
         return f"COPIES training patches: {found}, chance allows {chance_limit(held_out):.0%}"
@@ -100,7 +100,7 @@ def memorisation_verdict(share: float, held_out: int) -> str:
 
 
 def collapse_verdict(value: float) -> str:
-    """In words, from the diversity."""
+    """Verdict on mode collapse, from the diversity."""
     if value < COLLAPSED:
         return f"MODE COLLAPSE: pairs of samples differ by {value:.0%} of what real ones do"
     return f"no mode collapse: pairs of samples differ by {value:.0%} of what real ones do"

@@ -1,1 +1,1 @@
-"""The classification study: what synthetic patches add to a classifier."""
+"""The classification study: cross-validated gain of a lesion classifier from synthetic patches."""

@@ -1,4 +1,4 @@
-"""The classifier that augmentation is judged by (Frid-Adar et al. 2018)."""
+"""Lesion classifier of the augmentation study (Frid-Adar et al. 2018)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LesionClassifier(nn.Module):
         self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(4 * width, classes))
 
     def fit_intensities(self, patches: Tensor) -> None:
-        """Take mean and deviation from patches (N, 1, H, W)."""
+        """Set mean and deviation to those of patches (N, 1, H, W)."""
         self.mean, self.deviation = patches.mean(), patches.std().clamp_min(1e-6)
 
     def features(self, patches: Tensor) -> Tensor:
-        """The layer before the last, (B, 4 width)."""
+        """Output of the last hidden layer, (B, 4 width)."""
         return self.body((patches - self.mean) / self.deviation)
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -77,14 +77,14 @@ def train_classifier(
         seed: of weights, order and dropout.
         width: of the network.
         epochs: over the patches, as published.
-        steps: so many updates instead, whatever the number of patches.
+        steps: number of updates instead of epochs, whatever the number of patches.
         batch_size: of an update.
         learning_rate: of SGD.
         momentum: of SGD.
-        done: told after each update how many patches it saw.
+        done: called after each update with its number of patches.
 
     Raises:
-        TrainingError: for a loss that is not finite.
+        TrainingError: the loss is not finite.
     """
     generator = torch.Generator().manual_seed(derive(seed, 1))
     torch.manual_seed(derive(seed, 0))
@@ -104,12 +104,12 @@ def train_classifier(
 
 
 def updates(count: int, epochs: int, steps: int | None, batch_size: int) -> int:
-    """How many batches a training sees."""
+    """Number of updates of a training."""
     return steps or epochs * -(-count // batch_size)
 
 
 def _batches(count: int, batch_size: int, number: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """So many batches of indices, every patch once before any comes again."""
+    """``number`` batches of indices; each patch occurs once before any is repeated."""
     order = torch.empty(0, dtype=torch.long)
     for _ in range(number):
         if not len(order):

@@ -1,4 +1,4 @@
-"""The GANs of one training fold: an ordinary training run of this bundle that knows that fold's patients alone."""
+"""GAN training on one fold: an ordinary training run of this bundle on that fold's training patients only."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lesion_dcgan_aug.data.cases import split_lesions
 
 logger = logging.getLogger(__name__)
 VALIDATION = 0.15
-"""Part of a fold's training patients by which the GANs' best epoch is chosen; training patients nevertheless."""
+"""Share of a fold's training patients used to select the GANs' best epoch; they are training patients all the same."""
 DONE = "done.json"
 OWN = ("bundle_root", "output_dir", "variant", "run_dir", "dataset_dir", "demo_data", "datalist", "seed", "resume")
-"""Settings that a fold's run has of its own."""
+"""Settings that each fold's run sets itself."""
 PARTS = ("network_def", "discriminator_def", "method")
-"""Components by which a variant differs."""
+"""Components in which a variant differs."""
 GAN_KEYS = (
     "width",
     "max_epochs",
@@ -44,7 +44,7 @@ GAN_KEYS = (
     "target_window",
     "ema_decay",
 )
-"""Settings on which the samples depend."""
+"""Settings that the samples depend on."""
 
 
 def train_fold_gan(
@@ -55,7 +55,7 @@ def train_fold_gan(
     seed: int,
     progress: Callable[[], object] = lambda: None,
 ) -> nn.Module:
-    """Train, go on with, or take up the GANs of a fold; returns the deployed network with its weights.
+    """Train, resume or reload the GANs of a fold; returns the deployed network with its weights.
 
     ``folder`` then holds the run: ``models/model.pt``, ``log.csv``, ``datalist.json``; its ``run.json`` has the study's
     settings.
@@ -63,10 +63,10 @@ def train_fold_gan(
     Args:
         folder: of the run.
         config: ``train.yaml``.
-        settings: that differ from it.
+        settings: those that differ from ``train.yaml``.
         training: the fold's training items, of which some patients validate. No other item reaches the run.
         seed: of the run.
-        progress: told after each epoch.
+        progress: called after each epoch.
     """
     folder.mkdir(parents=True, exist_ok=True)
     asked = folder / "asked.json"
@@ -89,7 +89,7 @@ def train_fold_gan(
 
 
 def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the study's command that its GANs share: values, and the components of a variant."""
+    """Settings of the study's command that apply to its GANs: values, and the components of a variant."""
     plain = {
         key: value
         for key, value in running.items()
@@ -100,5 +100,5 @@ def changed_settings(running: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decisive_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those on which a GAN's samples depend, of settings of ``train.yaml``."""
+    """The settings among these that a GAN's samples depend on."""
     return {key: settings[key] for key in GAN_KEYS if key in settings}

@@ -1,4 +1,4 @@
-"""What comes of the study: tables of every fold and of means with intervals, a figure, a page."""
+"""Report of the study: table of all folds, means with confidence intervals, figure, HTML page."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 
 from common.files import write_text
 from common.report import Picture, Report, summarise, write_report, write_tables
-from common.report.panels import STYLE, picture
+from common.report.panels import STYLE, figure_image
 from lesion_dcgan_aug.metrics.confusion import classification_scores
-from lesion_dcgan_aug.study.cells import Arm, StudyCell
-from lesion_dcgan_aug.study.intervals import Interval, interval
+from lesion_dcgan_aug.study.confidence_intervals import ConfidenceInterval, confidence_interval
+from lesion_dcgan_aug.study.fold_results import Arm, FoldResult
 
 logger = logging.getLogger(__name__)
 SHOWN = ("balanced_accuracy", "sensitivity", "specificity")
@@ -33,21 +33,21 @@ HOW = (
 
 def write_study(
     folder: Path,
-    cells: Sequence[StudyCell],
+    results: Sequence[FoldResult],
     classes: Sequence[str],
     folds: int,
     bundle: str,
     settings: Mapping[str, Any],
-) -> dict[Arm, dict[str, Interval]]:
+) -> dict[Arm, dict[str, ConfidenceInterval]]:
     """Write ``metrics.csv``, ``summary.json``, ``intervals.csv``, ``table.md``, ``study.png`` and ``report.html``."""
     rows = [
-        {"case": cell.repeat, "method": cell.arm.label, **classification_scores(cell.confusion, classes)}
-        for cell in cells
+        {"case": result.repeat, "method": result.arm.label, **classification_scores(result.confusion, classes)}
+        for result in results
     ]
     summary = summarise(rows)
     write_tables(folder, rows, summary)
-    means = intervals(cells, classes, folds)
-    text = markdown(means, gains(cells, classes, folds))
+    means = intervals(results, classes, folds)
+    text = markdown(means, gains(results, classes, folds))
     write_text(folder / "table.md", text)
     write_text(folder / "intervals.csv", _csv(means))
     png = figure_png(means)
@@ -59,42 +59,46 @@ def write_study(
     return means
 
 
-def intervals(cells: Sequence[StudyCell], classes: Sequence[str], folds: int) -> dict[Arm, dict[str, Interval]]:
-    """Every score of every augmentation, in order of appearance."""
-    table: dict[Arm, dict[str, Interval]] = {}
-    for arm in dict.fromkeys(cell.arm for cell in cells):
-        scores = [classification_scores(cell.confusion, classes) for cell in cells if cell.arm == arm]
-        table[arm] = {name: interval([score[name] for score in scores], folds) for name in scores[0]}
+def intervals(
+    results: Sequence[FoldResult], classes: Sequence[str], folds: int
+) -> dict[Arm, dict[str, ConfidenceInterval]]:
+    """Confidence intervals of every score of every arm, in order of appearance."""
+    table: dict[Arm, dict[str, ConfidenceInterval]] = {}
+    for arm in dict.fromkeys(result.arm for result in results):
+        scores = [classification_scores(result.confusion, classes) for result in results if result.arm == arm]
+        table[arm] = {name: confidence_interval([score[name] for score in scores], folds) for name in scores[0]}
     return table
 
 
-def gains(cells: Sequence[StudyCell], classes: Sequence[str], folds: int) -> dict[str, Interval]:
-    """Of balanced accuracy, on the same folds and seeds: of every GAN size over the classic set beneath it."""
-    scores = {(c.arm, c.repeat): classification_scores(c.confusion, classes)["balanced_accuracy"] for c in cells}
+def gains(results: Sequence[FoldResult], classes: Sequence[str], folds: int) -> dict[str, ConfidenceInterval]:
+    """Paired gain in balanced accuracy of every GAN size over the same classic augmentation without GAN."""
+    scores = {(c.arm, c.repeat): classification_scores(c.confusion, classes)["balanced_accuracy"] for c in results}
     found = {}
-    for arm in dict.fromkeys(cell.arm for cell in cells if cell.arm.gan):
+    for arm in dict.fromkeys(result.arm for result in results if result.arm.gan):
         pairs = [(scores[arm, repeat], scores.get((Arm(arm.classic), repeat))) for own, repeat in scores if own == arm]
         differences = [with_gan - without for with_gan, without in pairs if without is not None]
-        found[f"{arm.label} against {Arm(arm.classic).label}"] = interval(differences, folds)
+        found[f"{arm.label} against {Arm(arm.classic).label}"] = confidence_interval(differences, folds)
     return found
 
 
-def markdown(means: Mapping[Arm, Mapping[str, Interval]], gained: Mapping[str, Interval]) -> str:
-    """The table of the study, with what GAN samples gain beneath it."""
+def markdown(means: Mapping[Arm, Mapping[str, ConfidenceInterval]], gained: Mapping[str, ConfidenceInterval]) -> str:
+    """The study's table as Markdown, followed by the gains from GAN samples."""
     lines = [f"| augmentation | {' | '.join(SHOWN)} |", "|---" * (len(SHOWN) + 1) + "|"]
     lines += [f"| {arm.label} | {' | '.join(str(own[name]) for name in SHOWN)} |" for arm, own in means.items()]
-    lines += ["", *(f"Balanced accuracy, {name}: {value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}]{_word(value)}"
-                    for name, value in gained.items()), "", HOW, ""]  # fmt: skip
-    return "\n".join(lines)
+    lines.append("")
+    for name, gain in gained.items():
+        limits = f"[{gain.low:+.3f}, {gain.high:+.3f}]"
+        lines.append(f"Balanced accuracy, {name}: {gain.mean:+.3f} {limits}{_outcome(gain)}")
+    return "\n".join([*lines, "", HOW, ""])
 
 
-def _word(gain: Interval) -> str:
+def _outcome(gain: ConfidenceInterval) -> str:
     if gain.low > 0:
         return ", better"
     return ", worse" if gain.high < 0 else ", no difference shown"
 
 
-def _csv(means: Mapping[Arm, Mapping[str, Interval]]) -> str:
+def _csv(means: Mapping[Arm, Mapping[str, ConfidenceInterval]]) -> str:
     rows = [
         {"augmentation": arm.label, "classic": arm.classic, "gan": arm.gan, "metric": name, **value._asdict()}
         for arm, own in means.items()
@@ -103,19 +107,19 @@ def _csv(means: Mapping[Arm, Mapping[str, Interval]]) -> str:
     return pd.DataFrame(rows).to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
-def figure_png(means: Mapping[Arm, Mapping[str, Interval]]) -> bytes:
-    """Scores against the number of patches that were added to each class, classic and with GAN samples."""
+def figure_png(means: Mapping[Arm, Mapping[str, ConfidenceInterval]]) -> bytes:
+    """Figure of the scores against the patches added to each class, classic and with GAN samples."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4 * len(SHOWN), 3.6), facecolor="white", layout="constrained")
         for axes, name in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
             _curves(axes, {arm: own[name] for arm, own in means.items()})
             axes.set_title(name.replace("_", " "))
         stream = io.BytesIO()
-        picture(figure, 110).save(stream, "PNG", optimize=True)
+        figure_image(figure, 110).save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
 
-def _curves(axes: Axes, means: Mapping[Arm, Interval]) -> None:
+def _curves(axes: Axes, means: Mapping[Arm, ConfidenceInterval]) -> None:
     classic = {arm.classic: value for arm, value in means.items() if not arm.gan}
     base = {arm.classic: means[Arm(arm.classic)] for arm in means if arm.gan and Arm(arm.classic) in means}
     mixed = base | {arm.classic + arm.gan: value for arm, value in means.items() if arm.gan}
@@ -141,17 +145,17 @@ def _report(
     name, _, version = bundle.partition(" ")
     gained = [line for line in text.splitlines() if line.startswith("Balanced")]
     return Report(
-        title=f"{name}: what augmentation adds to a classifier",
+        title=f"{name}: classifier performance by augmentation",
         bundle=name,
         version=version,
         unit="HU",
         value_range=tuple(settings.get("gan", {}).get("target_window", (-1.0, 1.0))),
-        mask_description="whole patches, a classifier's verdict on each",
+        mask_description="whole patches, one prediction per patch",
         rows=rows,
         summary=summary,
         pictures=[Picture("Performance against augmentation", png, HOW)],
         settings=settings,
         versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        notes=[HOW, *gained, "GANs and normalisation were fitted to each fold's training patients alone."],
+        notes=[HOW, *gained, "GANs and normalisation were fitted to each fold's training patients only."],
         reference=next((row["method"] for row in reversed(rows) if "GAN" in row["method"]), "none"),
     )

@@ -1,4 +1,4 @@
-"""The classification study: none, classic and classic + GAN augmentation, cross-validated by patient."""
+"""Classification study: no, classic, and classic + GAN augmentation, cross-validated by patient."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.confusion import classification_scores, confusion_matrix
 from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
-from lesion_dcgan_aug.study.cells import Arm, StudyCell, read_cell, write_cell
 from lesion_dcgan_aug.study.classifier import train_classifier
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
+from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
+from lesion_dcgan_aug.study.progress import WorkEstimate
 from lesion_dcgan_aug.study.report import write_study
-from lesion_dcgan_aug.study.work import StudyWork
 
 logger = logging.getLogger(__name__)
 SCORE = "balanced_accuracy"
-"""By which the best classic size is chosen."""
+"""Score that selects the best classic size."""
 
 
 @dataclass
 class Study:
-    """Train the classifier on every fold, seed and augmentation, and write what came of it under ``output_dir/study``.
+    """Train the classifier on every fold, seed and augmentation; results go to ``output_dir/study``.
 
-    Whatever is fitted, the GANs and the classifier's normalisation, is fitted to the fold's training patients. First
-    the classic sizes are run; GAN samples are then added on top of the size above 0 whose mean score over all folds is
-    best. Each cell is a file; an interrupted study goes on where it was.
+    GANs and the classifier's normalisation are fitted to the fold's training patients only. First the classic sizes are
+    run; GAN samples are then added to the classic size above 0 with the best mean score over all folds. Each result is
+    a file, so that an interrupted study resumes where it stopped.
 
     Args:
         cases: items by section; their split is not used here.
         classes: names in order.
         preprocessing: of an item, to ``image`` in [-1, 1].
         augmentation: classic augmentation, for classifier and (in ``train.yaml``) GANs.
-        latent: what GANs sample from.
+        latent: the distribution that the GANs sample from.
         device: to train on.
         output_dir: of the run or variant; receives ``study/``.
         bundle: name and version.
-        train_config: the bundle's ``train.yaml``, by which a fold's GANs are trained.
-        folds: of patients.
-        seeds: repetitions; each deals the folds, starts the networks and draws the augmentation anew.
+        train_config: the bundle's ``train.yaml``, with which a fold's GANs are trained.
+        folds: number of folds of the patients.
+        seeds: one repetition each, with its own folds, initial weights and augmentation.
         classic_sizes: patches that classic augmentation adds to each class; 0 is none.
         gan_sizes: patches of each class that the GAN adds to the best classic size.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
 
     Raises:
-        ConfigError: for sizes that are negative or doubled, or no seed.
+        ConfigError: a size is negative or repeated, or there is no seed.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -89,32 +89,38 @@ class Study:
         self.folder = Path(self.output_dir, "study")
         self.gan_settings = {**_train_settings(self.train_config), **changed_settings(running_config())}
 
-    def run(self) -> list[StudyCell]:
-        """Run all cells that are not there yet, write tables, figure and report, print the table."""
+    def run(self) -> list[FoldResult]:
+        """Run what has no result yet, write tables, figure and report, and print the table.
+
+        Raises:
+            ConfigError: results of another study are in the folder.
+            DataError: a class has fewer patients than there are folds, or a result's file is damaged.
+        """
         dealt = {seed: patient_folds(self.items, self.folds, seed, self.classes) for seed in self.seeds}
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
         counts = (len(self.items), len(self.classes), self.folds)
-        self.work = StudyWork(*counts, self.classifier, self.gan_settings)
-        total = self.work.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
+        self.estimate = WorkEstimate(*counts, self.classifier, self.gan_settings)
+        total = self.estimate.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
         self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
         classic = [Arm(size) for size in self.classic_sizes]
-        cells = [self._cell(seed, fold, dealt[seed], arm) for seed, fold in repeats for arm in classic]
-        best = self._best(cells, [arm for arm in classic if arm.classic] or classic)
+        results = [self._result(seed, fold, dealt[seed], arm) for seed, fold in repeats for arm in classic]
+        best = self._best(results, [arm for arm in classic if arm.classic] or classic)
         logger.info(f"best classic augmentation: {best.label}; GAN samples are added to it")
         for seed, fold in repeats if self.gan_sizes else []:
-            cells += [self._cell(seed, fold, dealt[seed], Arm(best.classic, size)) for size in self.gan_sizes]
+            results += [self._result(seed, fold, dealt[seed], Arm(best.classic, size)) for size in self.gan_sizes]
         self.bar.close()
-        write_study(self.folder, cells, self.classes, self.folds, self.bundle, self.settings)
-        return cells
+        write_study(self.folder, results, self.classes, self.folds, self.bundle, self.settings)
+        return results
 
-    def _cell(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> StudyCell:
+    def _result(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> FoldResult:
         originals = sum(len(part) for number, part in enumerate(dealt) if number != fold)
-        work = self.work.of_classifier(arm, originals) + (self.work.of_gan() / len(self.gan_sizes) if arm.gan else 0)
+        gan_work = self.estimate.of_gan() / len(self.gan_sizes) if arm.gan else 0
+        work = self.estimate.of_classifier(arm, originals) + gan_work
         begun = self.bar.n
-        cell = read_cell(self.folder, fold, seed, arm, self.settings)
-        if cell is None:
+        result = read_result(self.folder, fold, seed, arm, self.settings)
+        if result is None:
             self.bar.set_postfix_str(f"fold {fold}, seed {seed}, {arm.label}")
             start = time.monotonic()
             test = list(dealt[fold])
@@ -126,13 +132,13 @@ class Study:
                 done=lambda count: self.bar.update(count), **self.classifier,
             )  # fmt: skip
             predicted = model.predict(self._patches(test).to(self.device))
-            cell = self._outcome(fold, seed, arm, test, predicted, time.monotonic() - start)
-            write_cell(self.folder, cell)
+            result = self._outcome(fold, seed, arm, test, predicted, time.monotonic() - start)
+            write_result(self.folder, result)
         self.bar.update(max(0, begun + work - self.bar.n))
-        return cell
+        return result
 
     def _training_set(self, training: Sequence[Item], arm: Arm, fold: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Originals, then those of classic augmentation and of the GAN, the same number for each class."""
+        """Original patches, then equally many per class from classic augmentation and from the GAN."""
         real, labels = self._patches(training), labels_of(training, self.classes)
         network = self._gan(training, fold, seed) if arm.gan else None
         sets, names = [real], [labels]
@@ -149,7 +155,7 @@ class Study:
     def _gan(self, training: Sequence[Item], fold: int, seed: int) -> nn.Module:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
         epochs = max(1, int(self.gan_settings.get("max_epochs", 1)))
-        share = self.work.of_gan() / epochs
+        share = self.estimate.of_gan() / epochs
         return train_fold_gan(
             folder, Path(self.train_config), self.gan_settings, training, derive(seed, fold, 5),
             lambda: self.bar.update(share),
@@ -157,15 +163,16 @@ class Study:
 
     def _outcome(
         self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float
-    ) -> StudyCell:
+    ) -> FoldResult:
         matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
         named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
-        return StudyCell(fold, seed, arm, matrix.tolist(), named, round(seconds, 1), self.settings)
+        return FoldResult(fold, seed, arm, matrix.tolist(), named, round(seconds, 1), self.settings)
 
-    def _best(self, cells: Sequence[StudyCell], arms: Sequence[Arm]) -> Arm:
+    def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
         def score(arm: Arm) -> float:
-            own = [cell for cell in cells if cell.arm == arm]
-            return float(np.mean([classification_scores(cell.confusion, self.classes)[SCORE] for cell in own]))
+            own = [result for result in results if result.arm == arm]
+            scores = [classification_scores(result.confusion, self.classes)[SCORE] for result in own]
+            return float(np.mean(scores))
 
         return max(arms, key=score)
 
@@ -173,7 +180,7 @@ class Study:
         return self.patches[[self._index[item["case"]] for item in items]]
 
     def _settings(self) -> dict[str, Any]:
-        """What a cell depends on: its file of another study is not taken for one of this."""
+        """Everything that a result depends on, so that results of another study are recognised."""
         self._index = {item["case"]: number for number, item in enumerate(self.items)}
         listed = sorted((item["case"], item["patient"], item["class"]) for item in self.items)
         digest = hashlib.sha256(self.patches.numpy().tobytes() + json.dumps(listed).encode()).hexdigest()

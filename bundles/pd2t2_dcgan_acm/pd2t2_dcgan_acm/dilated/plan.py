@@ -1,4 +1,4 @@
-"""How a 3-D convolution is cut into tiles for the Fourier transform, and whether that is faster than a direct one."""
+"""Tiling plan of a 3-D convolution in the frequency domain, chosen by its estimated cost."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 SPECTRUM_BYTES = 2**28
-"""Most memory the spectrum of one layer's weight may take; it bounds the size of the tiles."""
+"""Largest memory of the spectrum of one layer's weight, which limits the size of the tiles."""
 RATE = 5.0
-"""How many times less arithmetic a plan must do to be taken: on CPUs the small complex products are 3 to 4 times slower
-at it than direct convolutions, and small gains are not worth the memory of a spectrum."""
+"""Factor by which a plan must reduce the arithmetic to be used: on CPUs small complex products run 3 to 4 times slower
+than direct convolutions per operation, and small gains do not justify the memory of a spectrum."""
 
 Sizes = tuple[int, int, int]
 
 
 class Window(NamedTuple):
-    """One tile on one axis: what it reads, where that lies in the tile, what it writes and how much of the tile."""
+    """One tile on one axis: voxels read, their place in the tile, voxels written, and the part of the tile kept."""
 
     read: slice
     place: slice
@@ -29,17 +29,16 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """How one axis of each interleaved grid is cut into tiles.
+    """Tiling of one axis of each interleaved grid.
 
-    Zeros behind the samples serve both ends of a circular convolution: with ``reach`` of them, what wraps around is
-    zero wherever an output is kept, so a single tile needs no zeros in front. Of several tiles each reads its
-    neighbours' samples instead (overlap-save).
+    A single tile is padded by ``reach`` zeros at its end, which suffice for both ends of the circular convolution. With
+    several tiles each reads the samples of its neighbours instead (overlap-save).
 
     Args:
         length: voxels of the volume.
         dilation: number of interleaved grids.
-        reach: samples the kernel reaches to either side, k // 2.
-        tiles: of each grid.
+        reach: samples of the kernel to either side, k // 2.
+        tiles: number of tiles of each grid.
     """
 
     length: int
@@ -49,17 +48,17 @@ class Axis:
 
     @cached_property
     def step(self) -> int:
-        """Outputs a tile."""
+        """Outputs of a tile."""
         return math.ceil(math.ceil(self.length / self.dilation) / self.tiles)
 
     @cached_property
     def lead(self) -> int:
-        """Samples a tile reads before its first output."""
+        """Samples that a tile reads before its first output."""
         return self.reach if self.tiles > 1 else 0
 
     @cached_property
     def taken(self) -> int:
-        """Samples a tile reads."""
+        """Samples that a tile reads."""
         return self.step + 2 * self.lead
 
     @cached_property
@@ -83,7 +82,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tiles of a convolution and what they cost; the transform along x keeps the frequencies from 0 to size // 2."""
+    """Tiles of a convolution and their cost; the transform along x keeps the frequencies from 0 to size // 2."""
 
     axes: tuple[Axis, Axis, Axis]
     in_channels: int
@@ -91,7 +90,7 @@ class Plan:
 
     @cached_property
     def frequencies(self) -> Sizes:
-        """Frequencies kept on each axis; the volume is real, so half of them suffice on one."""
+        """Frequencies kept on each axis; half of those along x, since the volume is real."""
         x, y, z = (axis.size for axis in self.axes)
         return (x // 2 + 1, y, z)
 
@@ -102,12 +101,12 @@ class Plan:
 
     @property
     def tile_bytes(self) -> int:
-        """Memory of one tile in work: spectra before and after the product, and one stage of a transform."""
+        """Memory of one tile during processing: spectra before and after the product, and one stage of a transform."""
         return 8 * math.prod(self.frequencies) * (self.in_channels + self.out_channels) * 3 // 2
 
     @cached_property
     def operations(self) -> int:
-        """Real operations a volume."""
+        """Real operations per volume."""
         (fx, fy, fz), (x, y, z) = self.frequencies, self.axes
         forward = fx * (x.taken * y.taken * z.taken + fy * y.taken * z.taken + fy * fz * z.taken)
         inverse = fx * (x.step * y.step * z.step + fy * y.step * z.step + fy * fz * z.step)

@@ -1,4 +1,4 @@
-"""Dilated 3-D convolutions as dense ones on interleaved grids."""
+"""Dilated 3-D convolutions as dense convolutions on interleaved grids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def to_phases(volume: Tensor, dilation: int) -> Tensor:
-    """The d^3 interleaved grids of a volume as a batch: (B, C, X, Y, Z) -> (B d^3, C, X / d, Y / d, Z / d).
+    """Interleaved grids (d^3) of a volume as a batch: (B, C, X, Y, Z) -> (B d^3, C, X / d, Y / d, Z / d).
 
     The sides are multiples of the dilation.
     """
@@ -18,19 +18,19 @@ def to_phases(volume: Tensor, dilation: int) -> Tensor:
 
 
 def from_phases(grids: Tensor, dilation: int) -> Tensor:
-    """The inverse of :func:`to_phases`."""
+    """Inverse of :func:`to_phases`."""
     count, channels, x, y, z = grids.shape
     split = grids.reshape(count // dilation**3, dilation, dilation, dilation, channels, x, y, z)
     return split.permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(-1, channels, x * dilation, y * dilation, z * dilation)
 
 
 def polyphase_conv3d(volume: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
-    """The dilated convolution that keeps the size, (B, C, X, Y, Z) -> (B, C', X, Y, Z): the same sums.
+    """Size-preserving dilated convolution, (B, C, X, Y, Z) -> (B, C', X, Y, Z), with the same sums.
 
     For training on CPUs, where the gradient of a dilated kernel has no fast implementation.
 
     Args:
-        volume: with zeros around it.
+        volume: padded with zeros.
         weight: (C', C, kx, ky, kz), odd sides.
         bias: (C',) or None.
         dilation: the same along all axes.

@@ -1,7 +1,7 @@
 """Large dilated 3-D convolutions in the frequency domain.
 
-A convolution of dilation d falls into d^3 interleaved grids on which the kernel is dense. On each grid it becomes a
-product of spectra: one complex (in x out) matrix a frequency instead of one real matrix a kernel tap.
+A convolution of dilation d separates into d^3 interleaved grids on which the kernel is dense. On each grid it becomes a
+product of spectra: one complex (in x out) matrix per frequency instead of one real matrix per kernel tap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pd2t2_dcgan_acm.dilated.plan import Plan, best_plan
 from pd2t2_dcgan_acm.dilated.polyphase import polyphase_conv3d
 
 WORKING_BYTES = 2**26
-"""About the memory the spectra of the tiles in work take; more is slower, as it no longer stays in caches."""
+"""Approximate memory of the spectra processed at once; larger values are slower, since they exceed the caches."""
 
 
 def _matrix(rows: range, columns: range, size: int, sign: int, like: Tensor) -> Tensor:
@@ -30,10 +30,10 @@ def _matrix(rows: range, columns: range, size: int, sign: int, like: Tensor) -> 
 
 
 def _transform(values: Tensor, matrices: list[Tensor], order: Sequence[int]) -> Tensor:
-    """Multiply the first three axes of a complex array (X, Y, Z, ...) by a matrix each.
+    """Separable transform: the first three axes of a complex array (X, Y, Z, ...) multiplied by one matrix each.
 
-    For transforms this short matrix products are as fast as fast Fourier transforms, take any length, and leave the
-    frequencies in front, where the product over channels wants them.
+    For such short transforms matrix products are as fast as fast Fourier transforms, allow any length, and keep the
+    frequencies in front for the product over channels.
     """
     shape = list(values.shape)
     for axis in order:
@@ -93,22 +93,23 @@ def _data_matrices(plan: Plan, like: Tensor) -> tuple[list[Tensor], list[Tensor]
         forward.append(_matrix(range(frequencies), range(axis.taken), axis.size, -1, like))
         inverse.append(_matrix(range(axis.lead, axis.lead + axis.step), range(frequencies), axis.size, 1, like))
         inverse[-1] /= axis.size
-    # a real volume's spectrum is half kept; the other half, its conjugate, is made up for by counting this one twice
+    # only half of a real volume's spectrum is kept; it counts twice for the conjugate other half
     inverse[0][:, 1 : (plan.axes[0].size + 1) // 2] *= 2
     return forward, inverse
 
 
 class SpectralConv3d(nn.Conv3d):
-    """``nn.Conv3d`` with the same parameters, many times faster where kernels are large or dilated.
+    """``nn.Conv3d`` with the same parameters, many times faster for large or dilated kernels.
 
-    float32 volumes (B, C, X, Y, Z) are convolved in the frequency domain where that pays, to about 1e-5 of the direct
-    result; this asks for odd kernels, stride 1, one group and zero padding that keeps the size. On CPUs it is trained
-    so too, and smaller dilated kernels on interleaved grids (:mod:`pd2t2_dcgan_acm.dilated.polyphase`). All else
-    (autocast, TorchScript, other settings) is the direct convolution.
+    float32 volumes (B, C, X, Y, Z) are convolved in the frequency domain if that is faster, to about 1e-5 of the direct
+    result; this requires odd kernels, stride 1, one group and zero padding that keeps the size. On CPUs this also
+    applies to training, where smaller dilated kernels use interleaved grids
+    (:mod:`pd2t2_dcgan_acm.dilated.polyphase`). Otherwise (autocast, TorchScript, other settings) the convolution is
+    direct.
 
-    In eval mode without gradients the spectrum of the weight, at most SPECTRUM_BYTES, is kept for the next call with
-    the same spatial size until the weight changes or training begins; a change in place through ``weight.data`` in eval
-    mode goes unseen, as autograd does not see it either. It is no part of ``state_dict``, copies and pickles.
+    In eval mode without gradients the spectrum of the weight, at most SPECTRUM_BYTES, is cached for the next call with
+    the same spatial size until the weight changes or training starts. In-place changes through ``weight.data`` in eval
+    mode are not detected. The cache is not part of ``state_dict``, copies and pickles.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -139,18 +140,18 @@ class SpectralConv3d(nn.Conv3d):
         return {**self.__dict__, "_spectrum": None}
 
     def _suited(self, volume: Tensor, learning: bool) -> bool:
-        """Whether another way than the direct one gives the same, and was measured to be faster."""
+        """Whether a faster method than the direct convolution is applicable."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self._keeps_size():
             return False
         if volume.ndim != 5 or 0 in volume.shape or torch.is_autocast_enabled(volume.device.type):
             return False
-        # a weight computed anew at each call (a parametrisation, a replica) would need its spectrum anew
+        # a weight computed at each call (a parametrisation, a replica) would need a new spectrum each time
         lasting = isinstance(self.weight, nn.Parameter) and not self.weight.is_inference()
         single = volume.dtype == torch.float32 and self.weight.dtype == torch.float32
         return lasting and single and (not learning or volume.device.type == "cpu")
 
     def _plan(self, volume: Tensor) -> Plan | None:
-        """How to convolve in the frequency domain; None where that does not pay."""
+        """Plan of the convolution in the frequency domain; None if the direct one is faster."""
         sizes: Any = (tuple(volume.shape[2:]), tuple(self.kernel_size), tuple(self.dilation))
         return best_plan(*sizes, self.in_channels, self.out_channels)
 
@@ -164,6 +165,6 @@ class SpectralConv3d(nn.Conv3d):
         key = (plan, weight.device, weight.data_ptr(), weight._version)
         if self._spectrum is None or self._spectrum[0] != key:
             self._spectrum = None  # free it before the next is computed
-            # the weight is kept too: its address, were it freed, could become that of another
+            # keep the weight, since a freed address could be reused by another
             self._spectrum = (key, weight, weight_spectrum(weight, plan))
         return self._spectrum[2]

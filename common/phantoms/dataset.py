@@ -1,4 +1,4 @@
-"""Sets of phantom cases as folders of files that appear all at once: ``ROOT/phantom_000/...``, ``dataset.json``."""
+"""Phantom datasets on disk: ``ROOT/phantom_000/...`` and ``dataset.json``, written atomically."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ ICBM_LICENCE = (
     "McGill University make no representations about the suitability of this software for any purpose. It is provided "
     '"as is" without express or implied warranty.'
 )
-"""The notice that copies of the atlas must carry."""
+"""Licence notice that copies of the atlas must carry."""
 
 Case = tuple[Path, int]
-"""The folder of a case, and its seed."""
+"""Folder and seed of a case."""
 
 
 @contextmanager
-def phantom_set(root: Path, cases: int, seed: int, least_cases: int = 1) -> Iterator[tuple[Path, Iterator[Case]]]:
-    """The folder of a set and its cases, each a new folder in it with the seed to make it from.
+def phantom_dataset(root: Path, cases: int, seed: int, least_cases: int = 1) -> Iterator[tuple[Path, Iterator[Case]]]:
+    """Context of a new dataset: its folder, and its cases as new folders in it with their seeds.
 
-    The folder is a temporary one beside ``root`` that becomes ``root`` at the end, and vanishes if there is an
-    exception.
+    The folder is a temporary one next to ``root``; it is renamed to ``root`` at the end and removed after an exception.
 
     Args:
         root: the folder to create; may exist if empty.
-        cases: how many.
-        seed: of the set.
-        least_cases: fewer are refused.
+        cases: number of cases.
+        seed: of the dataset.
+        least_cases: smallest number of cases accepted.
 
     Raises:
         ConfigError: a number is out of range.
@@ -63,12 +62,12 @@ def _new_cases(folder: Path, cases: int, seed: int) -> Iterator[Case]:
 
 
 def case_name(index: int) -> str:
-    """Name of one case of a set, which is also its folder's."""
+    """Name of a case and of its folder."""
     return f"phantom_{index:03d}"
 
 
 def case_seed(seed: int, index: int) -> int:
-    """Seed of one case of a set; different for every pair of arguments."""
+    """Seed of a case; different for every pair of arguments."""
     return int(np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0])
 
 
@@ -76,21 +75,21 @@ def check_at_least(name: str, value: float, least: float) -> None:
     """Refuse a setting below its least value.
 
     Raises:
-        ConfigError: naming it.
+        ConfigError: ``value`` is below ``least``.
     """
     if not value >= least:
         raise ConfigError(name, f"must be at least {least}", value, "give a larger number")
 
 
-def write_about(folder: Path, **facts: object) -> None:
-    """Write ``dataset.json``: that this is synthetic, these facts, and the licence of what it derives from."""
+def write_dataset_json(folder: Path, **facts: object) -> None:
+    """Write ``dataset.json``: that the data are synthetic, these facts, and the licence of the atlas."""
     about = {"description": DESCRIPTION, **facts, "licence": ICBM_LICENCE}
     (folder / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
 
 
-def save(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
-    """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic."""
-    image = nib.Nifti1Image(voxels, affine)
+def save_nifti(path: Path, voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
+    """Write voxels (X, Y, Z) as NIfTI in mm, described as synthetic; booleans are stored as uint8."""
+    image = nib.Nifti1Image(voxels.astype(np.uint8) if voxels.dtype == bool else voxels, affine)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")
@@ -108,7 +107,7 @@ def _new_folder(root: Path) -> Iterator[Path]:
         raise OutputError(str(root.parent), "must be a writable folder", error, "choose another folder") from error
     try:
         yield partial
-        partial.chmod(0o755)  # a temporary folder is its owner's alone
+        partial.chmod(0o755)  # temporary folders are readable by their owner only
         _check_free(root)
         partial.rename(root)
     except OSError as error:

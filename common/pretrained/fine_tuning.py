@@ -1,4 +1,4 @@
-"""Training that begins with pretrained weights rather than random ones: fine-tuning."""
+"""Fine-tuning: training that starts from pretrained weights."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 from ignite.engine import Events
 
 from common import checkpoints
-from common.engines import AdversarialTrainer
+from common.engines import SynthesisTrainer
 from common.errors import ConfigError
-from common.pretrained.shipped import PRETRAINED_NAME, read_about
+from common.pretrained.info import PRETRAINED_NAME, read_info
 from common.running_config import change
 
 logger = logging.getLogger(__name__)
 
 
-class Start:
-    """Handler that gives a new run's network the pretrained weights; a resumed run keeps its own.
+class FineTuning:
+    """Handler that loads the pretrained weights into the network of a new run; a resumed run keeps its own.
 
-    Made before the network, it sets the settings that the weights need, such as the network's size; made later, a
-    network of another size is an error.
+    Create it before the network, so that it can set the settings that the weights need, such as the network's size.
+    Created later, a network of another size is an error.
 
     Args:
         bundle_root: the bundle's folder, whose ``models`` hold the weights.
-        pretrained: whether to do anything at all.
-        frozen: beginnings of the names of weights that stay as they are, such as ``stages.0.layers.0``. Batch
-            statistics go on adapting to the new images.
-        name: of the file, where a bundle ships several.
+        pretrained: whether to load the pretrained weights.
+        frozen: prefixes of the names of weights that are not trained, such as ``stages.0.layers.0``. Batch statistics
+            still adapt to the new images.
+        name: file name, if a bundle ships several.
 
     Raises:
-        CheckpointError: where there are no pretrained weights, or not those that were shipped.
+        CheckpointError: there are no pretrained weights, or they are not those that were shipped.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Start:
         self.pretrained = pretrained
         self.frozen = tuple(frozen)
         if pretrained:
-            change(read_about(self.path).settings)
+            change(read_info(self.path).settings)
 
-    def attach(self, engine: AdversarialTrainer) -> None:
+    def attach(self, engine: SynthesisTrainer) -> None:
         """Load at the start of ``engine``."""
         engine.add_event_handler(Events.STARTED, self)
 
-    def __call__(self, engine: AdversarialTrainer) -> None:
+    def __call__(self, engine: SynthesisTrainer) -> None:
         """Load and freeze now.
 
         Raises:
-            CheckpointError: for weights of another network.
-            ConfigError: for a name in ``frozen`` that no weight begins with, or where nothing is left to train.
+            CheckpointError: the weights belong to another network.
+            ConfigError: no weight begins with a name in ``frozen``, or nothing is left to train.
         """
         network = engine.method.deployed
         if self.pretrained and engine.state.iteration == 0:
@@ -61,7 +61,7 @@ class Start:
             logger.info(f"training starts from {self.path}")
         self._freeze(engine)
 
-    def _freeze(self, engine: AdversarialTrainer) -> None:
+    def _freeze(self, engine: SynthesisTrainer) -> None:
         weights = dict(engine.method.deployed.named_parameters())
         for start in self.frozen:
             if not any(name.startswith(start) for name in weights):

@@ -14,7 +14,7 @@ from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
 from common.errors import ConfigError, OutputError
-from common.phantoms.sets import case_seed
+from common.phantoms.dataset import case_seed
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Writer:
 
     function: Callable
     files: tuple[str, ...]
-    last: str = "write_about"
+    last: str = "write_dataset_json"
     least_cases: int = 1
     spacing: float = 6.0
     spacings: str = r"0\.5 and 8\.0 mm"

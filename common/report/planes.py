@@ -1,4 +1,4 @@
-"""Axial, coronal and sagittal planes of a RAS volume, and how the difference between two is shown."""
+"""Axial, coronal and sagittal planes of a RAS volume, and the colour range of their difference."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from common.report.contents import Panel
 
 PLANES = ("Axial", "Coronal", "Sagittal")
 EDGES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
-"""What lies at the left, right, top and bottom of each plane: the patient's left is on the right (radiological)."""
+"""Directions at the left, right, top and bottom of each plane: the patient's left is on the right (radiological)."""
 
 
 def plane_centre(panel: Panel) -> tuple[int, int, int]:
-    """Voxel index of the mask's centre of mass; of the volume's middle where the mask is absent or empty."""
+    """Voxel index of the mask's centre of mass, or of the volume's centre if the mask is absent or empty."""
     if panel.mask is None or not np.any(panel.mask):
         x, y, z = (size // 2 for size in panel.synthetic.shape)
         return x, y, z
@@ -26,8 +26,8 @@ def plane_centre(panel: Panel) -> tuple[int, int, int]:
 def three_planes(volume: np.ndarray, centre: tuple[int, int, int]) -> list[np.ndarray]:
     """Axial (Y, X), coronal (Z, X) and sagittal (Z, Y) planes of a RAS volume (X, Y, Z) through ``centre``.
 
-    The first row is the top of the picture. Radiological convention: axial and coronal have the patient's left on the
-    right, the axial plane has anterior up, the others superior up, the sagittal plane has anterior on the left.
+    The first row is the top of the image. Radiological convention: axial and coronal planes show the patient's left on
+    the right, the axial plane has anterior at the top, the others superior, the sagittal plane anterior on the left.
     """
     x, y, z = centre
     axial, coronal, sagittal = volume[::-1, ::-1, z], volume[::-1, y, ::-1], volume[x, ::-1, ::-1]
@@ -41,7 +41,7 @@ def plane_sizes(panel: Panel) -> list[tuple[float, float]]:
 
 
 def difference_planes(panel: Panel) -> list[np.ndarray]:
-    """Synthetic - truth on the three planes, in the panel's unit, float64; empty without a truth."""
+    """Difference synthetic - truth on the three planes, in the panel's unit, float64; empty without a truth."""
     if panel.truth is None:
         return []
     centre = plane_centre(panel)
@@ -50,9 +50,9 @@ def difference_planes(panel: Panel) -> list[np.ndarray]:
 
 
 def symmetric_limit(planes: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None) -> float:
-    """The limit v of a colour range [-v, v]: the 99th percentile of |values| in the masks, so that no outlier rules it.
+    """Limit v of a colour range [-v, v]: the 99th percentile of |values| in the masks, robust to outliers.
 
-    Where the masks are empty or the percentile is 0 it is the largest |value|, and 1.0 where all are zero.
+    If the masks are empty or the percentile is 0 it is the largest |value|, and 1.0 if all values are zero.
     """
     values = np.abs(np.concatenate([plane.ravel() for plane in planes]))
     inside = np.concatenate([mask.ravel() for mask in masks]) != 0 if masks else np.ones(values.size, dtype=bool)
@@ -62,6 +62,6 @@ def symmetric_limit(planes: Sequence[np.ndarray], masks: Sequence[np.ndarray] | 
 
 
 def difference_limit(panel: Panel) -> float:
-    """``symmetric_limit`` of the panel's difference inside its mask, in its unit."""
+    """Colour limit (:func:`symmetric_limit`) of the panel's difference inside its mask, in its unit."""
     masks = None if panel.mask is None else three_planes(panel.mask, plane_centre(panel))
     return symmetric_limit(difference_planes(panel), masks)

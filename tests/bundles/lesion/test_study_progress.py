@@ -1,16 +1,16 @@
 """The work of a study, counted by hand."""
 
 import pytest
-from lesion_dcgan_aug.study.cells import Arm
-from lesion_dcgan_aug.study.work import StudyWork
+from lesion_dcgan_aug.study.fold_results import Arm
+from lesion_dcgan_aug.study.progress import WorkEstimate
 
 CLASSIFIER = {"batch_size": 10, "epochs": 4}
 GAN = {"max_epochs": 3, "views": 2}
 
 
-def work(classifier=CLASSIFIER, gan=GAN) -> StudyWork:
+def work(classifier=CLASSIFIER, gan=GAN) -> WorkEstimate:
     """60 patches of 3 classes, 2 folds."""
-    return StudyWork(60, 3, 2, classifier, gan)
+    return WorkEstimate(60, 3, 2, classifier, gan)
 
 
 @pytest.mark.parametrize(

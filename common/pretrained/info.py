@@ -1,4 +1,4 @@
-"""The pretrained weights of a bundle and the JSON file beside them, which says what made them."""
+"""Metadata of pretrained weights: the JSON file next to them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PRETRAINED_NAME = f"{checkpoints.SHIPPED_PREFIX}.pt"
 TRAINED_ON = "simulated heads, no patient"
 
 
-class About(NamedTuple):
-    """What is known of pretrained weights.
+class PretrainedInfo(NamedTuple):
+    """Metadata of pretrained weights.
 
     Attributes:
-        path: of the weights.
-        sha256: of that file.
-        settings: of the bundle that the weights need, by name: the size of the network, and how images are prepared.
-        profile: what inputs in training looked like; see :mod:`common.pretrained.input_check`.
-        seed: of the training.
-        commit: of the repository that trained them.
+        path: the weights' file.
+        sha256: hash of that file.
+        settings: the bundle's settings that the weights need, by name: network size and preprocessing.
+        profile: distribution of the training inputs; see :mod:`common.pretrained.input_check`.
+        seed: seed of the training.
+        commit: commit of the repository at the training.
     """
 
     path: Path
@@ -34,16 +34,16 @@ class About(NamedTuple):
 
 
 def sidecar(path: Path) -> Path:
-    """The JSON file that belongs to pretrained weights; a release has them under the name of trained ones."""
+    """Path of the JSON file of pretrained weights, also for weights that a release stores as ``model.pt``."""
     own = path.name.startswith(checkpoints.SHIPPED_PREFIX)
     return path.with_suffix(".json") if own else path.with_name(f"{checkpoints.SHIPPED_PREFIX}.json")
 
 
-def read_about(path: str | Path) -> About:
-    """What the file beside pretrained weights says, after comparing their hash with it.
+def read_info(path: str | Path) -> PretrainedInfo:
+    """Read the metadata of pretrained weights and verify their hash.
 
     Raises:
-        CheckpointError: where weights or file are missing, the file is no such description, or the hash is another.
+        CheckpointError: weights or metadata are missing, the metadata are invalid, or the hash differs.
     """
     path = Path(path)
     remedy = "restore both files from the repository, or train the bundle"
@@ -52,7 +52,7 @@ def read_about(path: str | Path) -> About:
             raise CheckpointError(str(each), "exists", "no such file", remedy)
     try:
         told = json.loads(sidecar(path).read_text())
-        about = About(path, **{name: told[name] for name in About._fields[1:]})
+        about = PretrainedInfo(path, **{name: told[name] for name in PretrainedInfo._fields[1:]})
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(sidecar(path)), "describes pretrained weights", error, remedy) from error
     if (found := checkpoints.sha256(path)) != about.sha256:
@@ -62,7 +62,7 @@ def read_about(path: str | Path) -> About:
 
 
 def origin(weights: str | Path) -> str | None:
-    """What weights were trained on, where they are shipped ones, be it as a release's ``model.pt``; None for others."""
+    """Training data of pretrained weights, also of a release's ``model.pt``; None for other weights."""
     path = Path(weights)
     return TRAINED_ON if path.name.startswith(checkpoints.SHIPPED_PREFIX) or _is_released(path) else None
 
@@ -71,4 +71,4 @@ def _is_released(path: Path) -> bool:
     about = sidecar(path)
     if not (path.is_file() and about.is_file()):
         return False
-    return json.loads(about.read_text()).get("sha256") == checkpoints.sha256(path)
+    return bool(json.loads(about.read_text()).get("sha256") == checkpoints.sha256(path))

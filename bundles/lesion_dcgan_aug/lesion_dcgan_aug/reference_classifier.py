@@ -1,4 +1,4 @@
-"""The classifier of real patches by which samples are judged."""
+"""Reference classifier, trained on real patches, for the evaluation of samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
 logger = logging.getLogger(__name__)
 
 
-def train_judge(
+def train_reference_classifier(
     items: Sequence[Item],
     preprocessing: Callable,
     augmentation: Augmentation,
@@ -27,14 +27,14 @@ def train_judge(
     device: torch.device,
     settings: Mapping[str, Any],
 ) -> LesionClassifier:
-    """Train on real patches and on ``per_class`` of each class by classic augmentation; returned on the CPU.
+    """Train on real patches and on ``per_class`` augmented patches of each class; the result is on the CPU.
 
     Args:
-        items: the training patients'.
+        items: of the training patients.
         preprocessing: of an item, to ``image`` in [-1, 1].
-        augmentation: classic.
+        augmentation: classic augmentation.
         classes: names in order.
-        per_class: augmented patches.
+        per_class: number of augmented patches of each class.
         seed: of augmentation and training.
         device: to train on.
         settings: further arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
@@ -48,16 +48,16 @@ def train_judge(
     drawn = torch.cat(chosen)
     augmented = [augmentation(part, generator) for part in patches[drawn].split(256)]
     both, wanted = torch.cat([patches, *augmented]), torch.cat([labels, labels[drawn]])
-    logger.info(f"training the classifier that names samples' classes on {len(both)} patches")
+    logger.info(f"training the reference classifier on {len(both)} patches")
     return train_classifier(both.to(device), wanted.to(device), len(classes), seed=seed, **settings).cpu()
 
 
-def hidden_layer(judge: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
-    """The classifier's last hidden layer as features of patches, standardised by the training patches."""
+def hidden_features(classifier: LesionClassifier, training: Tensor) -> Callable[[Tensor], Tensor]:
+    """Feature extractor: the classifier's last hidden layer, standardised by the training patches."""
 
     @torch.no_grad()
     def extract(patches: Tensor) -> Tensor:
-        return judge.eval().features(patches)
+        return classifier.eval().features(patches)
 
     known = extract(training)
     centre, spread = known.mean(0), known.std().clamp_min(1e-6)

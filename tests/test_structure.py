@@ -1,0 +1,126 @@
+"""The structure of the code: which folder may import which, how long modules are, and whose names they have."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import monai
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLES = sorted(path.parents[1] for path in ROOT.glob("bundles/*/configs/train.yaml"))
+PACKAGES = {"common": ROOT, "tools": ROOT, **{folder.name: folder for folder in BUNDLES}}
+MOST_LINES = 300
+MOST_LOOSE_FILES = 14
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the project by its dotted name."""
+    found = {}
+    for package, parent in PACKAGES.items():
+        for path in (parent / package).rglob("*.py"):
+            name = ".".join(path.relative_to(parent).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(name: str) -> Iterator[str]:
+    """The modules that a module imports when it is imported, of the project by their own names."""
+    for node in ast.parse(MODULES[name].read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+def reached(name: str) -> set[str]:
+    """What is imported with a module: what it imports, the packages that these are in, and so on."""
+    found, todo = set(), [name]
+    while todo:
+        parts = todo.pop().split(".")
+        for own in (".".join(parts[:end]) for end in range(1, len(parts) + 1)):
+            if own in MODULES and own not in found:
+                found.add(own)
+                todo += [other for other in imported(own) if other.split(".")[0] in PACKAGES]
+    return found
+
+
+def test_few_files_lie_loose_in_common() -> None:
+    assert len(list((ROOT / "common").glob("*.py"))) <= MOST_LOOSE_FILES
+
+
+def test_modules_are_short() -> None:
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_common_knows_no_bundle() -> None:
+    names = {folder.name for folder in BUNDLES}
+    known = {name: names & {other.split(".")[0] for other in imported(name)} for name in MODULES}
+    assert {name: found for name, found in known.items() if found and name.startswith("common")} == {}
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    """A module of the project imports no module that imports it, packages on the way left aside."""
+    direct = {name: {other for other in imported(name) if other in MODULES and other != name} for name in MODULES}
+    seen: dict[str, set[str]] = {}
+
+    def behind(name: str, path: tuple[str, ...]) -> set[str]:
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in seen:
+            seen[name] = direct[name].union(*(behind(other, (*path, name)) for other in direct[name]))
+        return seen[name]
+
+    assert max(len(behind(name, ())) for name in MODULES) > 20
+
+
+@pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name)
+def test_networks_need_no_trainer_and_no_data(folder: Path) -> None:
+    found = reached(f"{folder.name}.networks")
+    allowed = ("common", "common.networks", "common.errors", "common.files", folder.name)
+    assert {
+        name for name in found if not name.startswith(("common.networks.", folder.name)) and name not in allowed
+    } == set()
+
+
+def test_common_networks_need_torch_and_monai_alone() -> None:
+    others = {other.split(".")[0] for name in MODULES if name.startswith("common.networks") for other in imported(name)}
+    assert others <= {"__future__", "collections", "typing", "torch", "monai", "common"}
+
+
+def test_phantoms_need_nothing_of_data() -> None:
+    found = set().union(*(reached(name) for name in MODULES if name.startswith("common.phantoms.")))
+    assert {name for name in found if name.startswith(("common.data", "common.io", "common.engines"))} == set()
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [name for name in MODULES if name.split(".")[-1] in ("utils", "helpers", "misc", "util")] == []
+
+
+def test_no_class_has_the_name_of_another_of_monai() -> None:
+    theirs = set()
+    for package in ("bundle", "data", "engines", "handlers", "inferers", "losses", "metrics", "networks", "transforms"):
+        for found in pkgutil.walk_packages(importlib.import_module(f"monai.{package}").__path__, f"monai.{package}."):
+            try:
+                members = vars(importlib.import_module(found.name))
+            except ImportError:  # of an extra that is not installed
+                continue
+            theirs |= {name for name, member in members.items() if inspect.isclass(member)}
+    assert len(theirs) > 300, monai.__version__
+    own = {
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert own & theirs == set()
