@@ -1,4 +1,4 @@
-"""The errors a user can cause. Each message says name, rule, value and remedy on one line."""
+"""Errors that a user can cause; each message gives name, rule, value and remedy on one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 
 def _last_line(message: str) -> str:
-    """The message alone, where PyTorch hands it on from a worker process at the end of that one's stack trace."""
+    """The message without the stack trace that PyTorch adds to errors of worker processes."""
     if "Traceback" not in message:
         return " ".join(message.split())
     own = re.escape(__name__.rpartition(".")[0])  # the package has another name in a release
@@ -17,12 +17,12 @@ def _last_line(message: str) -> str:
 
 
 def explain(name: str, rule: str, value: object, remedy: str | None) -> str:
-    """The one form of every message: what is wrong, what must hold, what was found, what to do; on one line."""
+    """Format a message on one line: what is wrong, the rule, the value found, the remedy."""
     return " ".join(f"{name}: {rule}, but got {value}; {remedy}".split())
 
 
 def users_mistake(error: BaseException) -> UserError | None:
-    """The mistake of the user in a chain of errors, which MONAI wraps while it instantiates, if there is one."""
+    """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, UserError):
         cause = cause.__cause__ or cause.__context__
@@ -30,15 +30,15 @@ def users_mistake(error: BaseException) -> UserError | None:
 
 
 class UserError(ValueError):
-    """A mistake the user can mend; a command that meets one ends with ``exit_code`` and this line on stderr.
+    """An error that the user can fix; a command ends with this message on stderr and ``exit_code``.
 
     Args:
-        name: what is wrong: a case, a file, a setting.
-        rule: what must hold for it.
-        value: what was found instead.
-        remedy: what to do about it.
+        name: of the case, file or setting.
+        rule: that it must satisfy.
+        value: found instead.
+        remedy: for the user.
 
-    A single argument is taken as the finished message, so that the error survives the trip from a worker process.
+    A single argument is taken as the complete message, so that errors can be passed on from worker processes.
     """
 
     exit_code = 2
@@ -56,26 +56,26 @@ class DataError(UserError):
 
 
 class CheckpointError(UserError):
-    """Weights or a checkpoint that are missing, damaged, not finite or of another network."""
+    """Missing, damaged or non-finite weights, or weights of another network."""
 
 
 class OutputError(UserError):
-    """An output that exists already, cannot be written or would lose values."""
+    """An output that already exists, cannot be written or would lose values."""
 
 
 class TrainingError(UserError):
-    """Training that cannot go on, such as a loss that is not finite."""
+    """A training that cannot continue, such as after a loss that is not finite."""
 
 
 class CasesFailedError(UserError):
-    """Some cases of a batch failed; the others are done and the manifest lists the failures."""
+    """Failure of some cases of a batch; the others are done, and the manifest lists the failures."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with one file of one case, and what to do about it."""
+    """An error or warning about one file of one case, with its remedy."""
 
     case: str
     file: str
@@ -90,7 +90,7 @@ class Finding:
 
 
 class VolumeError(DataError):
-    """A volume that cannot be used; ``finding`` keeps the parts of the message for reports."""
+    """A volume that cannot be used; ``finding`` has the parts of the message for reports."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(str(finding))
@@ -101,4 +101,4 @@ class VolumeError(DataError):
 
 
 Where = Callable[..., Finding]
-"""A finding whose case and file are filled in already; rule, value and remedy are to come."""
+"""Constructor of findings of one case and file, from rule, value, remedy and severity."""

@@ -1,4 +1,4 @@
-"""Atomic writing: files and folders that appear under their name when they are whole, or not at all."""
+"""Atomic writing of files and folders: they appear under their name only when complete."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ TEMPORARY_PREFIX = ".unfinished-"
 
 
 def bundle_root_of(package_file: str) -> Callable[[], str]:
-    """The function ``bundle_root`` of a bundle: finds its folder wherever the command was started.
+    """The function ``bundle_root`` of a bundle, which returns its folder independent of the working directory.
 
     Args:
-        package_file: ``__file__`` of the package inside the bundle's folder.
+        package_file: ``__file__`` of the package in the folder of the bundle.
     """
     return lambda: str(Path(package_file).resolve().parents[1])
 
 
 def write_whole(path: Path, write: Callable[[str], Any]) -> None:
-    """Let ``write`` fill a temporary file that becomes ``path`` when it is whole and on disk.
+    """Write a file atomically: ``write`` fills a temporary file, which is renamed to ``path`` when it is on disk.
 
     Raises:
-        OutputError: where the folder cannot be written or the disk is full.
+        OutputError: for a folder that cannot be written, or a full disk.
     """
-    # a name of its own rather than one of tempfile's, which makes files that their owner alone may read
+    # not by tempfile, whose files only their owner may read
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{''.join(path.suffixes[-2:])}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,25 +46,25 @@ def write_whole(path: Path, write: Callable[[str], Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``path``, replacing what was there in one step.
+    """Write ``text`` as UTF-8 to ``path`` atomically; an existing file is replaced.
 
     Raises:
-        OutputError: the folder cannot be made or written to.
+        OutputError: for a folder that cannot be created or written.
     """
     write_whole(path, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
 
 
 def write_whole_folder(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary folder that becomes ``path`` when it is whole, in place of what stood there.
+    """Write a folder atomically: ``write`` fills a temporary folder, which replaces ``path`` when it is complete.
 
     Raises:
-        OutputError: where the folder cannot be written or the disk is full.
+        OutputError: for a folder that cannot be written, or a full disk.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
         try:
-            made = temporary / "made"  # what is replaced steps aside beside it: a folder is not renamed over another
+            made = temporary / "made"  # an existing folder is moved away first, since a rename cannot replace a folder
             made.mkdir()
             write(made)
             _put(made, path, temporary / "replaced")
@@ -75,7 +75,7 @@ def write_whole_folder(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process left half written; nobody else may be writing there."""
+    """Remove the temporary files of a killed process; no other process may be writing in the folder."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
@@ -89,7 +89,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _put(made: Path, path: Path, aside: Path) -> None:
-    """Rename one folder to another's name; that one comes back where it fails."""
+    """Replace a folder by another; the old one is restored on failure."""
     if not path.exists():
         made.rename(path)
         return
@@ -102,6 +102,6 @@ def _put(made: Path, path: Path, aside: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
-    """The error of an output that the system refuses to write."""
+    """The error for an output that the operating system refuses to write."""
     remedy = "free space or choose another output_dir"
     return OutputError(str(path), "can be written", error.strerror or error, remedy)

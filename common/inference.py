@@ -1,4 +1,4 @@
-"""Inference over many cases, of which a bad one fails alone."""
+"""Batch inference: failed cases do not stop the others; manifest, resume."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MANIFEST_NAME = "manifest.json"
 
 
 class CaseDataset(Dataset):
-    """Preprocess one case at a time; a case that cannot be read becomes a note of why, not an end of the batch.
+    """Preprocesses one case at a time; a case that cannot be read becomes an error message instead of an exception.
 
     Args:
-        data: items with ``case`` and ``image``, of which each process under torchrun takes its part.
+        data: items with ``case`` and ``image``; under torchrun each process takes its share.
         transform: preprocessing.
     """
 
@@ -43,28 +43,27 @@ class CaseDataset(Dataset):
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
             return dict(self.transform(item)) if self.transform is not None else item
-        except Exception as error:  # whatever goes wrong with one file is that case's failure alone
+        except Exception as error:  # any error is a failure of this case only
             return {"case": item["case"], ERROR_KEY: _reason(error)}
 
 
 class CaseEvaluator(SupervisedEvaluator):
-    """MONAI's evaluator that goes on after a failed case, keeps a manifest and ends with an error if any failed.
+    """MONAI's evaluator that continues after failed cases, writes a manifest and raises at the end if any failed.
 
-    A case is written while the next is computed and, where the loader reads ahead, the two after that are read; no more
-    than these four are in memory.
+    A case is written while the next one is computed and, with a prefetching loader, two more are read; at most these
+    four are in memory.
 
     Args:
-        exporter: writes the volumes; asked beforehand whether it can.
-        precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are of 32 bits.
-        acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile`` are
-            of use here.
-        resume: pass over cases that an earlier run has written, by the same weights.
+        exporter: writes the volumes; its outputs are checked before inference.
+        precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
+        acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
+            have an effect.
+        resume: skip cases that an earlier run with the same weights has written.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
         ConfigError: for another ``precision`` or acceleration.
-        CasesFailedError: from :meth:`run`, after all cases, naming those that failed; ``manifest.json`` has the
-            reasons.
+        CasesFailedError: by :meth:`run` after all cases, naming the failed ones; ``manifest.json`` has the reasons.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self.add_event_handler(IterationEvents.MODEL_COMPLETED, CaseEvaluator._hand_over)
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
-        """Infer all cases and write the manifest beside the outputs."""
+        """Infer all cases and write the manifest next to the outputs."""
         loader: Any = self.data_loader
         self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
         loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
@@ -96,7 +95,7 @@ class CaseEvaluator(SupervisedEvaluator):
         devices.barrier()
         self.exporter.require_free(loader.dataset.data, self.resume)
         self.state.epoch_length = len(loader.dataset)
-        if self.state.epoch_length:  # of few cases and many processes some have none
+        if self.state.epoch_length:  # with fewer cases than processes, some have none
             with ThreadPoolExecutor(1) as self._writer:
                 super().run(global_epoch)
                 self._settle()
@@ -109,7 +108,7 @@ class CaseEvaluator(SupervisedEvaluator):
         return kept
 
     def _conclude(self, outcomes: Sequence[Mapping[str, str]]) -> None:
-        """Write the manifest of all processes and say what failed."""
+        """Write the manifest of all processes, and raise if cases failed."""
         if devices.rank() > 0:
             return
         manifest = self.exporter.output_dir / MANIFEST_NAME
@@ -130,19 +129,19 @@ class CaseEvaluator(SupervisedEvaluator):
                 self._fail(case, batchdata[ERROR_KEY][0])
             else:
                 output = super()._iteration(engine, batchdata)
-        except Exception as error:  # one bad case never stops a batch
+        except Exception as error:  # one failed case must not stop the batch
             self._fail(case, _reason(error))
         return output
 
     def _hand_over(self) -> None:
-        """Let the writer have this case as soon as it is done with the one before."""
+        """Pass the case to the writer thread when that has finished the previous one."""
         (item,), (output,) = self.state.batch, self.state.output
         values = self.exporter.on_host(item, output["pred"])
         self._settle()
         self._writing = str(item["case"]), self._writer.submit(self.exporter.write, item, values)
 
     def _settle(self) -> None:
-        """Wait for the case that is being written."""
+        """Wait for the writer thread, and record its failure."""
         if self._writing is not None:
             case, future = self._writing
             self._writing = None
@@ -155,10 +154,10 @@ class CaseEvaluator(SupervisedEvaluator):
 
 
 class AutocastInferer(Inferer):
-    """Another inferer, within autocast.
+    """Wraps an inferer in autocast.
 
     Args:
-        inferer: computes (B, C', ...) from (B, C, ...).
+        inferer: maps (B, C, ...) to (B, C', ...).
         device: of the network.
         precision: ``fp32`` (no autocast), ``bf16`` or ``fp16``.
 
@@ -172,12 +171,12 @@ class AutocastInferer(Inferer):
         self.autocast = autocast(device, precision)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-        """Infer; the result is of 32 bits."""
+        """Infer under autocast; the result is float32."""
         with self.autocast:
             inferred: Tensor = self.inferer(inputs, network, *args, **kwargs)
         return inferred.float()
 
 
 def _reason(error: BaseException) -> str:
-    """The user's mistake at the bottom of a chain of errors, else the last error."""
+    """The user error in a chain of exceptions, otherwise the last exception."""
     return str(users_mistake(error) or f"{type(error).__name__}: {error}")

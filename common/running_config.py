@@ -1,11 +1,11 @@
-"""The running configuration: what a component may learn of the parser that builds it, and short names of options.
+"""Access to the running configuration, and short names of options.
 
-MONAI hands components no view of the whole configuration, lets an option that no file knows pass in silence, and says
-nothing of which files a command was given. This module alone looks these up, on the call stack: components are built
-by a method of ``ConfigParser``, commands by ``monai.bundle``'s function ``run``.
+MONAI gives components no access to the whole configuration, ignores options that no file defines, and does not expose
+the config files of a command. Only this module looks them up, on the call stack: components are instantiated by a
+method of ``ConfigParser``, commands run in the function ``run`` of ``monai.bundle``.
 
-An option has a short name: ``--series UID`` stands for ``--reader::series UID`` as long as one component of the
-configuration alone has a setting of that name. Programs that read configurations themselves use :func:`read_config`.
+An option has a short name: ``--series UID`` is ``--reader::series UID`` if only one component of the configuration has
+a setting of that name. Programs that read configurations themselves use :func:`read_config`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Settings = dict[str, Any]
 
 
 def running_config() -> Settings:
-    """The merged configuration, overrides included, of the parser that is building the caller; empty outside one."""
+    """The merged configuration, with overrides, of the parser that instantiates the caller; empty without a parser."""
     parser = running_parser()
     return {} if parser is None else settings_of(parser)
 
 
 def settings_of(parser: ConfigParser) -> Settings:
-    """The configuration of a parser without MONAI's meta data."""
+    """The configuration of a parser without MONAI's metadata."""
     return {key: value for key, value in parser.get().items() if key != ConfigParser.meta_key}
 
 
 def change(values: Mapping[str, Any]) -> None:
-    """Give settings of the running configuration other values; only before a component has taken them.
+    """Change settings of the running configuration, before any component reads them.
 
-    Without a configuration, as in a program that makes components itself, nothing is changed.
+    Without a running configuration, as in a program that instantiates components itself, nothing is changed.
     """
     parser: Any = running_parser()
     for key, value in values.items() if parser is not None else ():
@@ -47,14 +47,14 @@ def change(values: Mapping[str, Any]) -> None:
 
 
 def read_config(files: str | Sequence[str], **options: Any) -> ConfigParser:
-    """The configuration of some files with options as on the command line, of which nothing is built yet.
+    """Read config files with options as on the command line; nothing is instantiated.
 
     Args:
-        files: of which later ones overlay earlier ones.
-        **options: settings by their name, ``a::b`` for one of a component, or by a short name.
+        files: later ones override earlier ones.
+        **options: settings by name, ``a::b`` for that of a component, or by short name.
 
     Raises:
-        ConfigError: for a short name that stands for several settings.
+        ConfigError: for a short name of several settings.
     """
     parser = ConfigParser()
     parser.read_config(files)
@@ -64,10 +64,10 @@ def read_config(files: str | Sequence[str], **options: Any) -> ConfigParser:
 
 
 def place_options(parser: ConfigParser) -> None:
-    """Let each setting that was given by its short name reach its component: one at the top that nothing refers to.
+    """Resolve short names: a top-level setting without references is passed to the component that has it.
 
     Raises:
-        ConfigError: for a short name that stands for several settings.
+        ConfigError: for a short name of several settings.
     """
     config: Any = parser.get()
     known = short_names(config)
@@ -82,9 +82,9 @@ def place_options(parser: ConfigParser) -> None:
 
 
 def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings]]]:
-    """The settings of components that a short name may stand for, each with its place and its component.
+    """The component settings of each short name, with their id and component.
 
-    Settings that are values come before those that refer to others.
+    If some of them are values and others are references, only the values count.
     """
     found: dict[str, list[tuple[str, Settings]]] = {}
     for place, component in _components(config):
@@ -98,12 +98,12 @@ def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings
 
 
 def is_reference(value: Any) -> bool:
-    """Whether it is an expression or a reference of MONAI's, whose value is not known before it is resolved."""
+    """Whether a value is a MONAI expression or reference, which must be resolved first."""
     return isinstance(value, str) and value[:1] in ("$", "@", "%")
 
 
 def running_parser() -> ConfigParser | None:
-    """The outermost parser that is at work; None outside one."""
+    """The outermost ``ConfigParser`` on the call stack; None without one."""
     found = None
     for frame in _frames():
         owner = frame.f_locals.get("self")
@@ -112,7 +112,7 @@ def running_parser() -> ConfigParser | None:
 
 
 def config_files() -> tuple[str, ...]:
-    """The files that the running command was given; empty where there is no command."""
+    """The config files of the running command; empty without a command."""
     for frame in _frames():
         if frame.f_code.co_name == "run" and "config_file" in frame.f_locals:
             return ensure_tuple(frame.f_locals["config_file"])
@@ -127,7 +127,7 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _components(config: Any, place: str = "") -> Iterator[tuple[str, Settings]]:
-    """Every component with its id; the settings of a component that is inside another are that one's own."""
+    """Every component with its id, including nested ones."""
     if isinstance(config, dict):
         if "_target_" in config:
             yield place, config

@@ -1,4 +1,4 @@
-"""Whether settings are known, of the type of their defaults, and in range."""
+"""Checks of settings: known name, type of the default, range."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
-    """Compare a configuration with the shipped defaults.
+    """Check a configuration against the defaults of the bundle.
 
     Args:
         config: top-level keys and raw values.
-        shipped: every top-level key of the bundle's files, with the values it has there.
+        shipped: every top-level key of the config files of the bundle, with its values there.
 
     Raises:
         ConfigError: for the first setting that is unknown, of another type than its default, or out of range.
@@ -44,7 +44,7 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:
-    """A crop must halve as often as the network does, and fit into the padded slice."""
+    """A crop must be divisible by 2 to the depth of the network, and fit into the padded slice."""
     crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
     if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
         rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change crop_size or depth"
@@ -57,7 +57,7 @@ def _check_type(key: str, value: Any, defaults: list[Any]) -> None:
     made = [default for default in defaults if is_reference(default) or _is_component(default)]
     plain = [default for default in defaults if default not in made and default is not None]
     optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
-    if value is True and (key.endswith("_dir") or key in PATHS):  # as the command line takes an option without a value
+    if value is True and (key.endswith("_dir") or key in PATHS):  # the value of an option without a value
         raise ConfigError(f"--{key}", "is a path", "an option without a value", "write the path after it")
     if not plain or value is None and optional or is_reference(value):
         return
@@ -94,5 +94,5 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
 
 
 def _is_component(value: Any) -> bool:
-    """Whether it stands for what is made of it, whose type is not known here: servers give ``device`` as a text."""
+    """Whether a value defines a component, whose type is unknown here; servers give ``device`` as a text."""
     return isinstance(value, dict) and "_target_" in value

@@ -1,4 +1,4 @@
-"""The settings of a run: what is checked before anything costs time, and how a user's mistake ends the command."""
+"""Start of a command: settings are checked, random numbers seeded, user errors get one line and an exit code."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from common.running_config import config_files, is_reference, place_options, run
 from common.setting_checks import check
 
 WORDS = {"true": True, "false": False, "null": None}
-"""MONAI's command line reads options as Python does, and hands these on as texts."""
+"""YAML words that MONAI's command line, which parses options as Python, passes on as text."""
 
 
 def prepare(bundle_root: str, seed: int) -> None:
-    """First step of every command: check the settings, seed the initial weights, arrange the exit code of mistakes.
+    """First step of every command: check the settings, seed the initial weights, set the exit code of user errors.
 
     Args:
         bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
-        seed: from which the initial weights follow.
+        seed: of the initial weights.
 
     Raises:
         ConfigError: for a setting that is unknown, of another type than its default, or out of range.
@@ -41,21 +41,21 @@ def prepare(bundle_root: str, seed: int) -> None:
         check(settings_of(parser), shipped)
         place_options(parser)
     if devices.rank() > 0:
-        logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
+        logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     torch.manual_seed(seed)
 
 
 def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:
-    """Take ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
+    """Convert ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
     for place, holder, key in list(_words(parser.config)):
         text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
             holder[key] = WORDS[holder[key]]
-            parser.ref_resolver.items[place].update_config(holder[key])  # no component has taken it yet
+            parser.ref_resolver.items[place].update_config(holder[key])  # before any component reads it
 
 
 def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every setting whose value is one of ``WORDS``: its id, and where it stands."""
+    """Every setting whose value is one of ``WORDS``: its id, its container and its key."""
     for key, value in config.items():
         here = f"{place}::{key}" if place else key
         if isinstance(value, dict) and key != ConfigParser.meta_key:
@@ -65,10 +65,10 @@ def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[
 
 
 def _refuse_duplicates() -> None:
-    """Read the command's config files again, strictly: MONAI lets the last of two equal keys win with a mere warning.
+    """Refuse duplicate keys in the config files of the command; MONAI only warns, and uses the last one.
 
     Raises:
-        ConfigError: names the file and the key.
+        ConfigError: naming the file and the key.
     """
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
     for path in config_files():
@@ -79,7 +79,7 @@ def _refuse_duplicates() -> None:
 
 
 def _shipped_configs(folder: Path) -> dict[str, list[Any]]:
-    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
+    """The settings in the config files of the bundle with their values: top-level ones, and those with a short name."""
     shipped: dict[str, list[Any]] = {}
     files = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]) if path.stem != "metadata"]
     configs = [ConfigParser.load_config_file(path) for path in files]
@@ -101,11 +101,11 @@ def _is_command() -> bool:
 
 
 def _end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Print a mistake of the user as one line and leave with its exit code; anything else as Python would."""
+    """Print a user error as one line and exit with its code; other errors are printed as usual."""
     cause = users_mistake(error)
     if cause is None:
         sys.__excepthook__(kind, error, trace)
         return
     sys.stdout.flush()
-    print(f"\nerror: {cause}", file=sys.stderr, flush=True)  # a progress bar may stand unfinished on the line
+    print(f"\nerror: {cause}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
     raise SystemExit(cause.exit_code)

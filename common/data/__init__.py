@@ -1,6 +1,6 @@
 """Cases: datalists with patient-level splits, folder layouts, checks before training, datasets.
 
-``python -m common.data make-datalist`` and ``python -m common.data check`` do the same from the command line.
+``python -m common.data make-datalist`` and ``python -m common.data check`` are the commands for them.
 """
 
 from common.data.cases import inference_cases, training_cases

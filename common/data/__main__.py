@@ -1,4 +1,4 @@
-"""Make a datalist from a folder, and check cases: ``python -m common.data make-datalist`` and ``... check``."""
+"""Commands for datalists and data checks: ``python -m common.data make-datalist`` and ``... check``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from common.errors import ConfigError, Finding, OutputError, UserError
 from common.io.options import add_reader_options, reader_of
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
-"""Entry points of bundles that have a layout of their own: modules as :class:`BundleLayout`, by the layout's name."""
+"""Entry point group of bundle-specific layouts: a module like :class:`BundleLayout` for each name of a layout."""
 
 
 class BundleLayout(Protocol):
-    """A layout that only one bundle has, with its own options, files and checks."""
+    """The interface of a bundle-specific layout, with its own options, files and checks."""
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         """Add the layout's options to ``make-datalist``."""
@@ -30,7 +30,7 @@ class BundleLayout(Protocol):
         """Write the datalist and return the exit code."""
 
     def check(self, lists: dict[str, list[Item]]) -> list[Finding] | None:
-        """The findings about the cases of a datalist; None where they are not of this layout."""
+        """The findings about the cases of a datalist; None if they are not of this layout."""
 
 
 def installed_layouts() -> dict[str, BundleLayout]:
@@ -40,11 +40,11 @@ def installed_layouts() -> dict[str, BundleLayout]:
 
 
 def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLayout] | None = None) -> int:
-    """Run a command; returns its exit code: 0, or 2 where cases have errors or the user made a mistake.
+    """Run a command and return its exit code: 0, or 2 for cases with errors and for mistakes of the user.
 
     Args:
         arguments: of the command line.
-        layouts: of bundles, by name; by default those of the bundles that are installed.
+        layouts: of bundles, by name; by default those of the installed bundles.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _parser(installed_layouts() if layouts is None else layouts).parse_args(arguments)
@@ -75,10 +75,10 @@ def make_datalist(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Check the cases of a datalist or a folder and print what is found."""
+    """Check the cases of a datalist or a folder and print the findings."""
     lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
-    judged = (layout.check(lists) for layout in options.bundle_layouts.values())
-    findings = next((found for found in judged if found is not None), None)
+    checked = (layout.check(lists) for layout in options.bundle_layouts.values())
+    findings = next((found for found in checked if found is not None), None)
     if findings is None:
         findings = check_cases(
             lists,
@@ -101,7 +101,7 @@ def _find(options: argparse.Namespace) -> list[Item]:
 
 
 def _names(options: argparse.Namespace) -> tuple[str, str, str]:
-    """Names of source, target and mask: as given, else those of the layout."""
+    """Names of source, target and mask: the given ones, otherwise those of the layout."""
     source, target = DEFAULT_NAMES[options.layout]
     return (
         source if options.source is None else options.source,
@@ -125,19 +125,19 @@ def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     three = ("TRAIN", "VAL", "TEST")
     fractions = [0.7, 0.15, 0.15]
     sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
-    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are left out")
+    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are not used")
     add_reader_options(make)
     make.set_defaults(command=make_datalist)
-    checks = commands.add_parser("check", help="read and judge every case; exit code 2 where there are errors")
+    checks = commands.add_parser("check", help="read and check every case; exit code 2 for errors")
     checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
     _add_folder(checks, required=False)
     window = ("LOW", "HIGH")
-    several = "window of the images; given again for each further channel, in their order"
+    several = "window of the images; repeat the option for further channels, in their order"
     checks.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
     checks.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
     checks.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
     checks.add_argument("--channels", type=int, help="channels an image must have")
-    checks.add_argument("--resample", action="store_true", help="other grids are to be resampled: warn, do not refuse")
+    checks.add_argument("--resample", action="store_true", help="other grids will be resampled: warn, do not refuse")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
     add_reader_options(checks)
     checks.set_defaults(command=check)

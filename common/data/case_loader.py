@@ -1,4 +1,4 @@
-"""In which order simulated samples come, so that each case is rendered once and no batch waits for several."""
+"""Order of simulated samples, in which each case is rendered once and rendering is spread over the epoch."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from common.data.datasets.simulated import SimulatedCases
 from common.errors import ConfigError
 
 PREFETCHED = 8
-"""Batches that a worker has ready, so that the rendering of a case is spread over as many steps."""
+"""Batches prefetched by a worker, over which the time of rendering a case is spread."""
 
 
 class CaseSampler(Sampler[tuple[int, int]]):
-    """Samples in an order in which each worker holds few cases and seldom begins a new one.
+    """Sampler whose order needs few cases in memory and few new ones at a time for each worker.
 
-    Every place in a batch of a worker is a lane that takes all samples of a case before it goes on to its next. Lanes
-    begin at different places of their first case, so that new cases are spread over the epoch and no batch waits for
-    several. Yields pairs ``(epoch, index)`` like :class:`common.data.samplers.EpochSampler`.
+    Every position in the batches of a worker is a lane that takes all samples of a case before it goes on to the next
+    case. Lanes start at different samples of their first case, so that new cases are spread over the epoch and no batch
+    waits for several. Yields pairs ``(epoch, index)`` like :class:`common.data.samplers.EpochSampler`.
 
     Args:
-        dataset: whose ``samples_per_case`` and length count.
+        dataset: gives ``samples_per_case`` and the length.
         batch_size: of the loader.
-        num_workers: of the loader; the samples are the same for any number, their order is not.
-        samples_per_epoch: over all processes; None for as many as the dataset has.
+        num_workers: of the loader; it changes the order of the samples, not the samples.
+        samples_per_epoch: over all processes; None for the length of the dataset.
 
     Raises:
-        ConfigError: for fewer samples an epoch than one batch a process.
+        ConfigError: for fewer samples per epoch than one batch per process.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class CaseSampler(Sampler[tuple[int, int]]):
         self.samples = len(dataset) if samples_per_epoch is None else samples_per_epoch
         self.epoch, self.skip = 1, 0
         if self.samples < batch_size * devices.world_size():
-            rule = f"is at least {batch_size * devices.world_size()}, one batch a process"
+            rule = f"is at least {batch_size * devices.world_size()}, one batch per process"
             raise ConfigError("samples_per_epoch", rule, self.samples, "raise it or lower batch_size")
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
-        """Choose the epoch to draw next, without its first ``skip`` samples of this process (after a resume)."""
+        """Set the next epoch, without the first ``skip`` samples of this process (after a resume)."""
         self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class CaseSampler(Sampler[tuple[int, int]]):
         yield from ((self.epoch, self.index(position)) for position in range(self.skip, len(self)))
 
     def index(self, position: int) -> int:
-        """Which sample stands at a position of this process's epoch."""
+        """The index of the sample at a position in the epoch of this process."""
         batch, place = divmod(position, self.batch_size)
         turn, worker = divmod(batch, self.workers)
         lanes = self.workers * self.batch_size
@@ -67,13 +67,13 @@ class CaseSampler(Sampler[tuple[int, int]]):
 
 
 class CaseLoader(DataLoader):
-    """MONAI's ``DataLoader`` around a :class:`CaseSampler`; its workers live as long as the training.
+    """MONAI's ``DataLoader`` with a :class:`CaseSampler` and persistent workers.
 
     Args:
         dataset: of simulated samples.
-        batch_size: samples a step and process.
+        batch_size: samples per step and process.
         samples_per_epoch: over all processes; None for the whole dataset.
-        num_workers: processes that render, beside the one that trains.
+        num_workers: rendering processes, in addition to the training process.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which cases a run works on: those of a datalist, those of a folder, or phantoms where nothing was given."""
+"""Case selection: datalist, folder layout or generated phantoms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from common.io.dicom.reading.headers import holds_series
 logger = logging.getLogger(__name__)
 DATALIST_NAME = "datalist.json"
 SCORED = "scored"
-"""The section of the validation cases that this process computes the validation metrics of."""
+"""The section of the validation cases whose metrics this process computes."""
 NIFTI = (".nii", ".nii.gz")
 
 
@@ -41,37 +41,35 @@ def training_cases(
     keep_split: bool = False,
     target_dir: str | None = None,
 ) -> dict[str, list[Item]]:
-    """The items of every section, checked, and written to ``run_dir/datalist.json``.
+    """Select and check the cases of a training, and write them to ``run_dir/datalist.json``.
 
-    Sections are ``training`` (pairs, empty where the data have none), ``training_A`` and ``training_B`` (pools drawn
-    without pairing; those of the datalist, else sources and targets of ``training``), ``validation`` and ``test``. An
-    item of pool B has its scan under ``label``. ``scored`` holds this process's part of the validation cases that have
-    a target to be compared with.
+    Sections are ``training`` (pairs; empty for unpaired data), ``training_A`` and ``training_B`` (unpaired pools: those
+    of the datalist, otherwise sources and targets of ``training``), ``validation`` and ``test``. An item of pool B has
+    its scan under ``label``. ``scored`` is this process's share of the validation cases with a target.
 
     Args:
         dataset_dir: holds ``<case>/<name>.nii.gz`` (or folders ``<case>/<name>`` with a DICOM series), or a
-            ``datalist.json`` about its files; the default of a bundle is ``demo_data``.
-        demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
-        phantoms: writes them.
-        run_dir: receives the datalist, so that a run's split is known.
-        datalist: JSON file in MONAI's decathlon form, instead of ``dataset_dir``.
-        source: file name of the source without suffix; several channels by commas (``in_channels`` to match).
-        target: of the target.
-        mask: of the mask.
+            ``datalist.json`` of its files; the default of a bundle is ``demo_data``.
+        demo_data: folder of the phantoms, which are generated if ``dataset_dir`` is this folder and does not exist.
+        phantoms: writes the phantoms.
+        run_dir: receives the datalist as a record of the split.
+        datalist: JSON file in MONAI's decathlon format, instead of ``dataset_dir``.
+        source: file name of the source without suffix; channels separated by commas, as many as ``in_channels``.
+        target: file name of the target.
+        mask: file name of the mask.
         seed: of the split by patient, 70 : 15 : 15.
         reader: of the volumes.
-        source_range: window of the source, or one a channel, that the check of every case compares with, see
+        source_range: window of the source, or one per channel, against which cases are checked; see
             :func:`common.data.checks.cases.check_cases`.
-        target_range: window of the target, likewise.
+        target_range: window of the target against which cases are checked.
         data_check: whether every case is read and checked.
-        keep_split: for evaluation and resume: take the split that ``run_dir`` has for the same data, and write none: a
-            case that came later must not move a training case to the test.
-        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets.
-            There are no pairs then, so neither validation nor test.
+        keep_split: for evaluation and resume: use the split in ``run_dir`` if it is of the same data, and write none,
+            so that added cases cannot move a training case into the test set.
+        target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets,
+            and there is neither validation nor test.
 
     Raises:
-        DataError: for a folder or file that does not exist, an empty pool, or cases that cannot be used, all named at
-            once.
+        DataError: for a folder or file that does not exist, an empty pool, or unusable cases, which are all named.
     """
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
@@ -101,7 +99,7 @@ def training_cases(
     checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
     if devices.rank() == 0:
         if data_check:
-            keep = devices.world_size() == 1  # the other processes read for themselves
+            keep = devices.world_size() == 1  # volumes read here are of no use to other processes
             ranges = {"source_range": source_range, "target_range": target_range}
             require_clean(check_cases(checked, reader, keep=keep, **ranges))
         if new_run:
@@ -120,22 +118,22 @@ def inference_cases(
     seed: int = 0,
     key: str = "image",
 ) -> list[Item]:
-    """The items to synthesise from: no target is needed.
+    """Select the cases to synthesise from; no target is needed.
 
     ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, a folder with a DICOM series, a folder of such
-    folders (a case each), or a folder of cases as in training. Of a datalist the section ``test`` is taken, and of the
-    phantoms the cases that training would leave for the test.
+    folders (one per case), or a folder of cases as in training. Of a datalist the section ``test`` is used, and of the
+    phantoms the test cases of the training split.
 
-    ``key`` is the item of a datalist that holds the scans: ``label`` for a generator that works the other way.
+    ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction.
 
     Raises:
-        DataError: where there is nothing at ``dataset_dir``, or a case of the datalist has no such scan.
+        DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()
     if listed := datalist or listed_in(dataset_dir):
-        items = [_taken(item, key) for item in load_datalist(listed).get("test", [])]
+        items = [_with_image(item, key) for item in load_datalist(listed).get("test", [])]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
     elif holds_series(Path(dataset_dir)):
@@ -145,7 +143,7 @@ def inference_cases(
         items = _files(files)
     else:
         items = find_cases(dataset_dir, "folders", source, None, None)
-        if _same(dataset_dir, demo_data):
+        if _is_same_path(dataset_dir, demo_data):
             items = split_by_patient(items, seed=seed)["test"]
     if not items:
         raise DataError(datalist or dataset_dir, "has cases to infer (section test)", "none", "give volumes")
@@ -159,11 +157,11 @@ def announce(
     phantoms: Callable[[Path], None],
     layout: str = "DIR/<case>/<name>.nii.gz",
 ) -> None:
-    """Say which data are used; generate phantoms where the user gave none and none exist yet."""
+    """Log which data are used; generate phantoms if the user gave no data and no phantoms exist yet."""
     if datalist is not None:
         logger.info(f"data: {datalist}")
         return
-    if not _same(dataset_dir, demo_data):
+    if not _is_same_path(dataset_dir, demo_data):
         logger.info(f"data: {dataset_dir}")
         return
     logger.warning(
@@ -176,42 +174,42 @@ def announce(
 
 
 def require_dir(dataset_dir: str) -> Path:
-    """The folder, if there is one.
+    """The path of an existing folder.
 
     Raises:
-        DataError: if not.
+        DataError: for a folder that does not exist.
     """
     path = Path(dataset_dir)
     if not path.is_dir():
-        remedy = "correct the path, or leave it out for phantoms"
+        remedy = "correct the path, or omit it for phantoms"
         raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
     return path
 
 
 def root_of(datalist: Path) -> str | None:
-    """The folder that a run's datalist says its cases came from; None where there is no such file."""
+    """The data folder that the datalist of a run records; None without such a file."""
     return json.loads(datalist.read_text()).get("root") if datalist.is_file() else None
 
 
 def listed_in(dataset_dir: str) -> str | None:
-    """The datalist that a data folder holds, if it holds one."""
+    """The datalist in a data folder; None without one."""
     path = Path(dataset_dir, DATALIST_NAME)
     return str(path) if path.is_file() else None
 
 
-def _taken(item: Item, key: str) -> Item:
-    """An item with the scan under ``key`` as its image."""
+def _with_image(item: Item, key: str) -> Item:
+    """The item with the scan under ``key`` as its image."""
     if key not in item:
         raise DataError(f"{item['case']}", f"has the scan to translate under {key}", sorted(item), "add it")
     return {**item, "image": item[key]}
 
 
 def _as_target(item: Item) -> Item:
-    """An item of pool B, whose scan is a target, whatever the datalist calls it."""
+    """An item of pool B with its scan, ``image`` in the datalist, as ``label``."""
     return {"label" if key == "image" else key: value for key, value in item.items()}
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_path(one: str, other: str) -> bool:
     return Path(one).resolve() == Path(other).resolve()
 
 

@@ -1,4 +1,4 @@
-"""Datalists: JSON in MONAI's decathlon form, with patient-level splits."""
+"""Datalists: JSON in MONAI's decathlon format, with patient-level splits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Item = dict[str, Any]
 
 SPLITS = ("training", "validation", "test")
 POOLS = ("training_A", "training_B")
-"""Unpaired training: source and target scans drawn independently; each item's scan is its ``image``."""
+"""Sections of unpaired training, whose source and target scans are drawn independently; scans are under ``image``."""
 PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
 ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 
 
 def load_datalist(path: str | Path) -> dict[str, list[Item]]:
-    """Read and validate a datalist; other top-level keys, such as its provenance, are left out.
+    """Read and validate a datalist; other top-level keys, such as its provenance, are ignored.
 
     Returns:
         the lists of ``SPLITS`` and ``POOLS`` that the file holds; paths are absolute, ``patient`` is always set.
@@ -56,37 +56,38 @@ def split_by_patient(
     seed: int = 0,
     counts: Sequence[int] | None = None,
 ) -> dict[str, list[Item]]:
-    """Split cases by patient; the same seed gives the same split in whatever order the cases come.
+    """Split cases by patient; the split depends on the seed, not on the order of the cases.
 
     Args:
-        items: cases with ``case`` and, where it is another, ``patient``.
+        items: cases with ``case`` and, where it differs, ``patient``.
         fractions: of training, validation and test; see :func:`common.data.splits.sizes_by_fraction`.
-        seed: of the order in which patients are drawn.
-        counts: patients of training, validation and test instead of fractions; further patients are left out, and a
-            warning says how many.
+        seed: of the random order of the patients.
+        counts: patients of training, validation and test instead of fractions; a warning gives the number of
+            further patients, which are not used.
 
     Raises:
-        ConfigError: fractions or counts that cannot be.
-        DataError: fewer patients than the counts need.
+        ConfigError: for invalid fractions or counts.
+        DataError: for fewer patients than the counts need.
     """
     patients: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda item: item["case"]):
         patients.setdefault(_patient(item), []).append(item)
     names = sorted(patients)
     sizes = require_counts(len(names), counts) if counts is not None else sizes_by_fraction(len(names), fractions)
-    if left_out := len(names) - sum(sizes):
-        logger.warning("split: %d of %d patients are left out by counts %s", left_out, len(names), sizes)
+    if unused := len(names) - sum(sizes):
+        logger.warning("split: %d of %d patients are not used with counts %s", unused, len(names), sizes)
     shuffled = iter([names[i] for i in np.random.default_rng(seed).permutation(len(names))])
     chosen = {key: {next(shuffled) for _ in range(size)} for key, size in zip(SPLITS, sizes, strict=True)}
     return {key: [item for name in names if name in chosen[key] for item in patients[name]] for key in SPLITS}
 
 
 def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance: Any) -> None:
-    """Write lists and provenance (``layout``, ``root``, ``seed``, ``fractions``, ``names``) under a temporary name
-    first; an interrupted write leaves nothing at ``path``. Data under the file's folder are named relative to it.
+    """Write sections and provenance (``layout``, ``root``, ``seed``, ``fractions``, ``names``) atomically.
+
+    Paths below the folder of the datalist are written relative to it.
 
     Raises:
-        OutputError: a place that cannot be written.
+        OutputError: for a path that cannot be written.
     """
     path = Path(os.path.abspath(path))
     content = provenance | {key: [_with_paths(item, path.parent, _relative) for item in lists[key]] for key in lists}
@@ -103,10 +104,10 @@ def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance:
 
 
 def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:
-    """Refuse lists in which one patient stands in more than one of training (pools included), validation and test.
+    """Refuse patient leaks: a patient in more than one of training (pools included), validation and test.
 
     Raises:
-        DataError: naming the patient and both lists.
+        DataError: naming the patient and both sections.
     """
     seen: dict[str, str] = {}
     for key, items in lists.items():

@@ -1,4 +1,4 @@
-"""Batches for a training: in the order of (seed, epoch), ready for the device."""
+"""Data loader of a training: order by (seed, epoch), pinned memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from common.data.samplers import EpochSampler
 
 
 class EpochLoader(DataLoader):
-    """MONAI's ``DataLoader`` around an :class:`~common.data.samplers.EpochSampler`, without an incomplete last batch.
+    """MONAI's ``DataLoader`` with an :class:`~common.data.samplers.EpochSampler`, without an incomplete last batch.
 
-    Batches lie in pinned memory where the device is an accelerator, so that their copies to it do not wait.
+    For an accelerator, batches are in pinned memory, so that copies to the device are asynchronous.
 
     Args:
-        dataset: takes pairs ``(epoch, index)``.
-        batch_size: samples a step and process.
+        dataset: indexed by pairs ``(epoch, index)``.
+        batch_size: samples per step and process.
         seed: of the order.
         samples_per_epoch: over all processes; None for the whole dataset.
-        num_workers: processes that draw samples, started anew each epoch, since a dataset may change between.
+        num_workers: processes that draw samples, restarted every epoch, since the dataset may change between epochs.
     """
 
     def __init__(

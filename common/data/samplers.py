@@ -1,4 +1,4 @@
-"""In which order the samples of an epoch come."""
+"""Order of the samples of an epoch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from common.seeds import derive
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Samples of an epoch in an order that follows from (seed, epoch), each with the epoch's number for the dataset.
+    """Random order of samples, a function of (seed, epoch); yields pairs ``(epoch, index)``.
 
-    Under torchrun the processes share one order and take turns, so that no sample is seen twice an epoch. Yields pairs
-    ``(epoch, index)``.
+    Under torchrun the processes take turns in one shared order, so that no sample is drawn twice in an epoch.
 
     Args:
         dataset: to sample from, without replacement.
         seed: of the order.
-        samples_per_epoch: over all processes; None for the whole dataset; more begins again in a new order.
+        samples_per_epoch: over all processes; None for the whole dataset; beyond it, samples repeat in a new order.
 
     Raises:
         DataError: for an empty dataset.
-        ConfigError: for ``samples_per_epoch`` below one a process.
+        ConfigError: for ``samples_per_epoch`` below one per process.
     """
 
     def __init__(self, dataset: Sized, seed: int = 0, samples_per_epoch: int | None = None) -> None:
@@ -37,11 +36,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         if len(dataset) == 0:
             raise DataError("training samples", "are at least one", "an empty dataset", "check cases and masks")
         if self.samples < devices.world_size():
-            rule = f"is at least {devices.world_size()}, one a process"
+            rule = f"is at least {devices.world_size()}, one per process"
             raise ConfigError("samples_per_epoch", rule, self.samples, "raise it, or use fewer processes")
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
-        """Choose the epoch to draw next, without its first ``skip`` samples of this process (after a resume)."""
+        """Set the next epoch, without the first ``skip`` samples of this process (after a resume)."""
         self.epoch = epoch
         self.skip = skip
 

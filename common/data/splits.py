@@ -1,4 +1,4 @@
-"""How many patients each of training, validation and test gets."""
+"""Split sizes: numbers of patients for training, validation and test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from common.errors import ConfigError, DataError
 
 
 def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:
-    """Numbers with the given ratio and the patients as sum.
+    """Numbers of patients in the given ratio.
 
-    Each list whose fraction is not 0 gets one patient, in order, as far as patients reach; every further patient goes
-    where most are lacking from the fractions.
+    Each section whose fraction is not 0 gets one patient, in order, as long as there are patients; every further
+    patient goes to the section that is farthest below its fraction.
 
     Raises:
-        ConfigError: fractions that are not three numbers from 0 to 1 with sum 1.
+        ConfigError: for fractions that are not three numbers from 0 to 1 with sum 1.
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ConfigError("fractions", "three numbers from 0 to 1 with sum 1", list(fractions), "correct them")
@@ -30,11 +30,11 @@ def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:
 
 
 def require_counts(patients: int, counts: Sequence[int]) -> list[int]:
-    """The counts themselves, where there are patients enough.
+    """Check that there are enough patients for the counts, and return the counts.
 
     Raises:
-        ConfigError: counts that are not three whole numbers from 0 with a sum above 0.
-        DataError: fewer patients than the counts need.
+        ConfigError: for counts that are not three whole numbers from 0 with a sum above 0.
+        DataError: for fewer patients than the counts need.
     """
     if len(counts) != 3 or any(count != int(count) or count < 0 for count in counts) or sum(counts) == 0:
         rule = "three whole numbers from 0, not all 0"

@@ -1,4 +1,4 @@
-"""The few transforms that MONAI lacks: guarded loading, intensities by modality, the head and z-scores inside it."""
+"""Transforms that MONAI lacks: checked loading, intensities by modality, head mask, z-scores inside the head."""
 
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd

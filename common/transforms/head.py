@@ -1,4 +1,4 @@
-"""The mask of a head, where a case has none."""
+"""Head mask by threshold and connected components."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from common.errors import DataError
 
 
 class HeadMaskd(MapTransform):
-    """Give every case a mask: the one it has, else the head found in its CT.
+    """Add a head mask computed from the CT to cases without a mask; an existing mask is binarised.
 
-    See :func:`head_mask`; sinuses and mouth belong to it. Without any of the keys nothing is added.
+    The mask of :func:`head_mask` includes sinuses and mouth. Without any of the keys nothing is added.
 
     Args:
-        keys: CT volumes, (1, X, Y, Z) in their unit, oriented RAS; the last one present gives the mask.
-        threshold: in the target's unit; air lies below it.
-        mask_key: where the mask is or goes, (1, X, Y, Z), 0 or 1.
+        keys: CT volumes, (1, X, Y, Z) in their unit, oriented RAS; the last existing one gives the mask.
+        threshold: in the unit of the CT; air is below it.
+        mask_key: key of the mask, (1, X, Y, Z), 0 or 1.
 
     Raises:
-        DataError: where nothing lies above the threshold.
+        DataError: if no voxel is above the threshold.
     """
 
     def __init__(self, keys: KeysCollection, threshold: float = -500.0, mask_key: str = "mask") -> None:
@@ -35,7 +35,7 @@ class HeadMaskd(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Add the mask where it is missing."""
+        """Add or binarise the mask."""
         masked = dict(data)
         if self.mask_key in masked:
             masked[self.mask_key] = (masked[self.mask_key] > 0).to(torch.float32)
@@ -49,16 +49,16 @@ class HeadMaskd(MapTransform):
 
 
 def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str) -> np.ndarray:
-    """The largest connected region above a threshold, cavities of each axial slice filled.
+    """The largest connected region above a threshold, with filled cavities in each axial slice.
 
     Args:
         target: (X, Y, Z) in its unit.
-        threshold: in that unit; air lies below it. None: the volume's mean.
-        axial: the axis along which axial slices follow each other.
-        case: for the error.
+        threshold: in that unit; air is below it. None for the mean of the volume.
+        axial: the axis perpendicular to axial slices.
+        case: for messages.
 
     Raises:
-        DataError: where nothing lies above the threshold.
+        DataError: if no voxel is above the threshold.
     """
     threshold = float(target.mean()) if threshold is None else threshold
     above = target > threshold

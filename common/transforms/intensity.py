@@ -1,4 +1,4 @@
-"""Intensities by modality: windows, percentiles and z-scores to the network's range, and back to a unit."""
+"""Intensity scaling by window, percentiles or z-score, and its inverse."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from common.errors import ConfigError
 
 
 class ScaleWindowd(MapTransform):
-    """Map intensities to [-1, 1], by a fixed window or by a range found in each image; inverted by :class:`ToUnitd`.
+    """Map intensities to [-1, 1], by a fixed window or by a range computed from each image; see :class:`ToUnitd`.
 
     Args:
-        keys: items (C, ...), each channel on its own.
-        window: ``[low, high]`` in the image's unit: a fixed window, the same for every case; or a list of them, one a
+        keys: items (C, ...); each channel is scaled separately.
+        window: ``[low, high]`` in the image's unit: a fixed window, the same for every case; or a list of them, one per
             channel.
-        percentiles: ``[low, high]`` in percent instead: the window is where these lie among the voxels above the
-            image's minimum, so that one setting serves several scanners. For sources; a target needs a fixed window to
-            be restored at export.
-        zscore: instead: mean 0 and standard deviation 1 over the same voxels, not clipped.
-        clip: whether values outside the window are clipped.
+        percentiles: ``[low, high]`` in percent, instead of ``window``: the window is between these percentiles of the
+            voxels above the minimum of the image, so that one setting fits several scanners. For sources only; a target
+            needs a fixed window to be restored at export.
+        zscore: instead of both: mean 0 and standard deviation 1 over the same voxels, not clipped.
+        clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
 
     Raises:
-        ConfigError: unless exactly one of the three is given and a window's low lies below its high; for an image with
-            another number of channels than there are windows.
+        ConfigError: unless exactly one of the three is given; for a window whose low is not below its high; for an
+            image whose number of channels is not that of the windows.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class ScaleWindowd(MapTransform):
             plain = convert_to_tensor(scaled[key], track_meta=False)
             windows = self._windows(str(key), len(plain))
             channels = torch.stack([self._scale(channel, w) for channel, w in zip(plain, windows, strict=True)])
-            # without the dtype, an image of integers would be cut to -1, 0 and 1
+            # without the dtype, an integer image would be truncated to -1, 0 and 1
             scaled[key] = convert_to_dst_type(channels, scaled[key], dtype=torch.float32)[0]
         return scaled
 
     def _windows(self, key: str, channels: int) -> Sequence[Any]:
-        """The fixed window of each channel; None of each without one."""
+        """The fixed window of each channel; None for each without a fixed window."""
         if self.window is None or np.ndim(self.window) == 1:
             return [self.window] * channels
         if len(self.window) != channels:
@@ -82,7 +82,7 @@ class ScaleWindowd(MapTransform):
         else:
             values = channel.numpy()
             foreground = values[values > values.min()]
-            # without a range, as in a constant image, everything becomes background rather than NaN or huge
+            # a constant image has no range: it becomes background instead of NaN or huge values
             if foreground.size == 0 or self.zscore and foreground.min() == foreground.max():
                 return torch.zeros_like(channel) if self.zscore else torch.full_like(channel, -1.0)
             if self.zscore:
@@ -94,11 +94,11 @@ class ScaleWindowd(MapTransform):
 
 
 class ToUnitd(MapTransform):
-    """Map [-1, 1] back to a unit through its fixed window: the inverse of :class:`ScaleWindowd`.
+    """Map [-1, 1] to a unit by its fixed window: the inverse of :class:`ScaleWindowd`.
 
     Args:
         keys: items to map.
-        window: ``[low, high]`` in the unit.
+        window: ``[low, high]`` in that unit.
         allow_missing_keys: skip absent keys.
     """
 

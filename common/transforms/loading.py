@@ -1,4 +1,4 @@
-"""Volumes from files: loading with every check, and the working spacing."""
+"""Loading of volumes with checks of their files, and resampling to a working spacing."""
 
 from __future__ import annotations
 
@@ -22,26 +22,25 @@ from common.io import Scan, VolumeReader
 
 logger = logging.getLogger(__name__)
 MASKS = ("mask", *REGIONS)
-"""Keys whose values are not to be mixed."""
+"""Keys of label maps, which are resampled by nearest neighbour."""
 
 
 class LoadVolumed(MapTransform):
-    """Load volumes with every check of :mod:`common.io.nifti.reading` before their voxels are believed.
+    """Load volumes by :class:`common.io.VolumeReader`, with all checks of their files.
 
-    A path is a NIfTI file or a folder with a DICOM series, which :mod:`common.io.dicom` reads. It gives (1, X, Y, Z), a
-    list of paths one channel each, all on one grid. The affine is RAS, in mm. ``meta`` has the path of the first
-    channel under ``filename_or_obj`` and, of a series, its UID under ``series_uid``.
+    A path gives (1, X, Y, Z), a list of paths one channel each, all on one grid. The affine maps to RAS mm. ``meta``
+    has the path of the first channel as ``filename_or_obj`` and the UID of a DICOM series as ``series_uid``.
 
     Args:
         keys: items that hold a path or a list of paths.
-        reader: of the volumes; ``channels`` of an ``image`` that is one file gives (C, X, Y, Z). With ``resample``
-            volumes on another grid are brought onto that of the first channel of the first key present, with a
-            warning: ``mask`` and regions by the nearest voxel, others linearly. Outside its own field of view a mask is
-            0 and another volume has its minimum, which is background. Otherwise channels on several grids are refused.
+        reader: of the volumes; with ``channels`` an ``image`` in one file gives (C, X, Y, Z). With ``resample``,
+            volumes on another grid are resampled to that of the first channel of the first existing key, with a
+            warning: ``mask`` and regions by nearest neighbour, others linearly. Outside its field of view a mask is 0,
+            and another volume has its minimum, which is background. Without it, channels on several grids are refused.
         allow_missing_keys: skip absent keys.
 
     Raises:
-        DataError: names the case and the file; also where a volume covers less than half of the grid it should get.
+        DataError: naming case and file; also for a volume that covers less than half of the grid to resample to.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class LoadVolumed(MapTransform):
 
 
 def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTensor:
-    """Volumes of one grid as channels."""
+    """Stack volumes on one grid as channels."""
     shape, affine = scans[0].values.shape[-3:], scans[0].affine
     for path, scan in zip(paths, scans, strict=True):
         if not _same_grid(scan, scans[0]):
@@ -94,7 +93,7 @@ def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTens
 
 
 def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
-    """The scan on the grid of the first; as it is where it lies there already."""
+    """Resample a scan to the grid of the first one; unchanged if it is already on that grid."""
     if _same_grid(scan, first):
         return scan
     values, affine = _channels(scan.values), scan.affine
@@ -103,7 +102,7 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     if inside.mean() < LEAST_COVERED:
         rule = f"covers at least {LEAST_COVERED:.0%} of the grid it is resampled to, shape {shape}, affine"
         found = f"{inside.mean():.0%} by shape {values.shape[-3:]}, affine {show_affine(affine)}"
-        raise DataError(name, f"{rule} {show_affine(wanted)}", found, "correct its affine, or leave the case out")
+        raise DataError(name, f"{rule} {show_affine(wanted)}", found, "correct its affine, or exclude the case")
     is_mask = key in MASKS
     logger.warning(
         f"{name}: resampled ({'nearest' if is_mask else 'linear'}) from shape {values.shape[-3:]}, affine"
@@ -121,17 +120,18 @@ def _same_grid(one: Scan, other: Scan) -> bool:
 
 
 def _channels(values: np.ndarray) -> np.ndarray:
-    """Values with an axis of channels, which only files of several have."""
+    """Values with a channel axis, which only multi-channel files have."""
     return values if values.ndim == 4 else values[None]
 
 
 class WorkingSpacingd(Spacingd):
-    """Resample to a working spacing, or leave the grid alone; undone by ``Invertd`` like MONAI's ``Spacingd``.
+    """Resample to a working spacing, or keep the grid; inverted by ``Invertd`` like MONAI's ``Spacingd``.
 
     Args:
         keys: items (C, X, Y, Z).
-        spacing: in mm along the three axes; None keeps each case's own.
-        mode: of interpolation, one for all keys or one a key; by default the nearest voxel for masks and regions.
+        spacing: in mm along the three axes; None keeps the spacing of each case.
+        mode: of interpolation, one for all keys or one per key; by default nearest neighbour for masks and regions,
+            linear for others.
         allow_missing_keys: skip absent keys.
     """
 
@@ -150,11 +150,11 @@ class WorkingSpacingd(Spacingd):
         """Resample the volumes."""
         if self.keeps:
             return dict(data)
-        # Spacingd takes every key that begins with "image_" for meta data; servers add such keys with paths
+        # Spacingd takes every key that begins with "image_" as metadata; servers add such keys with paths
         others = {key: value for key, value in data.items() if key not in self.keys}
         volumes = super().__call__({key: data[key] for key in self.keys if key in data}, lazy)
         return {**others, **volumes}
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return to the grid before."""
+        """Resample to the original grid."""
         return dict(data) if self.keeps else super().inverse(data)

@@ -1,4 +1,4 @@
-"""What a server that answers with label maps needs to be told about synthetic images."""
+"""MONAI Label: output type and file extension of synthetic images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FOLDER_EXTENSION = ".nii.gz"
 
 
 class ServedAsFloatd(MapTransform):
-    """Ask MONAI Label's writer for values of 32 bits, whatever its client asked for; elsewhere it changes no image.
+    """Set the output type of MONAI Label's writer to float32, whatever the client requests; images keep their values.
 
-    Clients for segmentation ask for ``uint8``, in which no Hounsfield unit survives. The writer names its answer like
-    the source, so that a source without an extension of its own, a DICOM series in a folder, would get none: it is
-    answered as NIfTI unless the client asked for a type of file.
+    Segmentation clients request ``uint8``, which cannot hold Hounsfield units. The writer names its result after the
+    source, so that a DICOM series in a folder would give a file without extension: the result is NIfTI unless the
+    client requests a file type.
 
     Args:
-        keys: images to be written.
+        keys: images to write.
         allow_missing_keys: skip absent keys.
     """
 

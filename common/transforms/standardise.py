@@ -1,4 +1,4 @@
-"""Z-scores inside the head: how images without a unit are scaled, and the target's scale that the network keeps."""
+"""Z-score normalisation inside the head, and the target scale stored in the network."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from common.transforms.head import head_mask
 
 
 class StandardiseHeadd(MapTransform):
-    """Mean 0 and standard deviation 1 over the head; nothing inside it is clipped.
+    """Normalise to mean 0 and standard deviation 1 over the head, without clipping.
 
-    The head is found in the first channel of the source, in training and inference alike: the largest region above the
-    volume's mean, cavities of each axial slice filled. Adds ``<key>_scale``, mean and standard deviation of the first
-    channel, and the head as ``mask`` where the case has none.
+    The head is computed from the first channel of the source, both in training and inference: the largest region above
+    the mean of the volume, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and standard deviation
+    of the first channel, and the head as ``mask`` if the case has none.
 
     Args:
-        keys: volumes (C, X, Y, Z), oriented RAS; each channel on its own.
+        keys: volumes (C, X, Y, Z), oriented RAS; each channel is normalised separately.
         reference: the key of the source.
-        background: the z-score of every voxel outside the head; None keeps what is there. The air around a
-            skull-stripped brain has another z-score in every case, which no patch can tell: an L1 over patches is
-            mostly about it unless it is the same everywhere.
+        background: value of every voxel outside the head; None keeps the z-scores. The air around a skull-stripped
+            brain has a different z-score in every case, which a patch cannot reveal and which would dominate an L1 loss
+            over patches.
         allow_missing_keys: skip absent keys.
 
     Raises:
-        DataError: for a volume that is flat inside the head.
+        DataError: for a volume that is constant inside the head.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StandardiseHeadd(MapTransform):
         self.background = background
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Standardise the volumes."""
+        """Normalise the volumes."""
         scaled = dict(data)
         case = str(data.get("case", ""))
         source = np.asarray(data[self.reference][0])
@@ -67,10 +67,10 @@ class StandardiseHeadd(MapTransform):
 
 
 def scale(values: Tensor, name: str) -> tuple[float, float]:
-    """Mean and standard deviation of a volume's values inside the head.
+    """Mean and standard deviation of values inside the head.
 
     Raises:
-        DataError: where they are all equal.
+        DataError: for constant values.
     """
     mean, deviation = float(values.double().mean()), float(values.double().std())
     if not deviation > 0:
@@ -79,11 +79,13 @@ def scale(values: Tensor, name: str) -> tuple[float, float]:
 
 
 class TargetScale:
-    """Handler that gives a new run's network the mean scale of its training targets; a resumed run keeps its own.
+    """Handler that sets the target scale of a network to the mean over the training targets at the start of a new run.
+
+    A resumed run keeps the scale of its checkpoint.
 
     Args:
-        dataset: of patches whose labels :class:`StandardiseHeadd` has standardised.
-        network: has the buffer ``target_scale``.
+        dataset: of patches with labels normalised by :class:`StandardiseHeadd`.
+        network: with the buffer ``target_scale``.
     """
 
     def __init__(self, dataset: VolumePatchDataset, network: nn.Module) -> None:
@@ -91,10 +93,10 @@ class TargetScale:
         self.network = network
 
     def attach(self, engine: Engine) -> None:
-        """Fit at the first epoch of ``engine``."""
+        """Set the scale at the first epoch of ``engine``."""
         engine.add_event_handler(Events.EPOCH_STARTED(once=1), self)
 
     def __call__(self, engine: Engine) -> None:
-        """Fit now."""
+        """Set the scale."""
         scales = torch.stack(list(self.dataset.scales.values()))
         self.network.target_scale.copy_(scales.mean(dim=0))  # type: ignore[operator]

@@ -164,7 +164,7 @@ def test_a_pair_on_two_grids_shows_both(bundle, data, files, tmp_path):
     assert source.parent.name in said
     assert target.name in said
     assert f"{(shape[0] - 3, *shape[1:])} " in said
-    assert f"beside {shape} " in said
+    assert f"compared with {shape} " in said
 
 
 @pytest.mark.translation
@@ -198,7 +198,7 @@ def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
     (first / source).write_bytes(whole[: len(whole) // 2])
     (second / source).write_bytes(b"")
     said = cases(bundle, data, tmp_path)
-    assert said.startswith("data check: every case must pass, but got 2 errors in 2 cases; mend or leave out: ")
+    assert said.startswith("data check: every case must pass, but got 2 errors in 2 cases; fix or exclude: ")
     assert first.name in said
     assert second.name in said
 

@@ -1,4 +1,4 @@
-"""Checks of cases before training."""
+"""Data check: every case is read and checked before training."""
 
 from common.data.checks.cases import check_cases, require_clean
 

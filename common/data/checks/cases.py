@@ -1,4 +1,4 @@
-"""The check before training starts: every case is read and judged, and the report says what to do."""
+"""Data check before training: every case is read, and each finding comes with a remedy."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 Range = Sequence[float]
 TRAINED = ("image", "label", "mask")
-"""What every training reads again; region masks are read by some alone."""
+"""Keys that every training reads; only some read region masks."""
 TEST = "test"
-"""The section whose volumes no training reads."""
+"""The section that no training reads."""
 OTHERS = ("label", "mask", *REGIONS)
-"""The keys of a case that lie on the grid of its image."""
+"""Keys whose volumes must be on the grid of the image."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,22 @@ def check_cases(
     keep: bool = False,
     progress: bool = True,
 ) -> list[Finding]:
-    """Read every case of the lists and report what is wrong; one bad case never stops the check.
+    """Read and check every case; errors of one case do not stop the check.
 
     Args:
-        lists: as ``load_datalist`` returns them.
-        reader: of the volumes. Its ``channels`` are how many an image has: that many files, or one 4-D file. With its
-            ``resample``, volumes on another grid than the image are warnings; those that cover less than half of it
-            are errors still.
-        source_range: the intensity window (low, high) of the images, or one window per channel, which also finds
-            channels in the wrong order where their windows differ.
-        target_range: the window of the labels, in their unit; one that spans -200 to 200 is taken as HU.
-        min_shape: the smallest shape accepted, for axes in RAS order.
-        keep: whether volumes of training and validation wait in ``reader`` for the dataset that reads them next.
-        progress: whether a bar over the cases is shown.
+        lists: sections as ``load_datalist`` returns them.
+        reader: of the volumes. Its ``channels`` is the number of channels of an image: files, or the fourth dimension
+            of one file. With its ``resample``, a volume on another grid than the image is a warning; it remains an
+            error if it covers less than half of the image.
+        source_range: the intensity window (low, high) of the images, or one window per channel, which also detects
+            swapped channels with different windows.
+        target_range: the window of the labels in their unit; a window that spans -200 to 200 is taken as HU.
+        min_shape: the smallest accepted shape, for axes in RAS order.
+        keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
+        progress: show a progress bar.
 
     Raises:
-        ConfigError: a window that is not (low, high), a shape that is not of three axes.
+        ConfigError: for a window that is not (low, high), or a shape that has not three axes.
     """
     sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
     for window in (*(() if sources is None else sources), *(() if target_range is None else (target_range,))):
@@ -78,10 +78,10 @@ def check_cases(
 
 
 def require_clean(findings: list[Finding]) -> None:
-    """Log the warnings, and refuse to go on where there is any error.
+    """Log the warnings, and raise if there is any error.
 
     Raises:
-        DataError: listing every error with case, rule, value and remedy.
+        DataError: listing all errors with case, rule, value and remedy.
     """
     for finding in findings:
         if finding.severity == "warning":
@@ -90,7 +90,7 @@ def require_clean(findings: list[Finding]) -> None:
     if errors:
         found = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
         listed = " | ".join(str(finding) for finding in errors)
-        raise DataError("data check", "every case must pass", found, f"mend or leave out: {listed}")
+        raise DataError("data check", "every case must pass", found, f"fix or exclude: {listed}")
 
 
 def _check_case(item: Item, expected: _Expected) -> list[Finding]:
@@ -114,8 +114,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
 
 
 def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> list[Volume]:
-    """All channels of the image; none where one cannot be read, since they are judged together."""
-    if "image" not in item:  # a target of an unpaired pool
+    """All channels of the image; none if one cannot be read, since they are checked together."""
+    if "image" not in item:  # target of an unpaired pool
         return []
     paths = [item["image"]] if isinstance(item["image"], str) else item["image"]
     if len(paths) == 1:
@@ -150,7 +150,7 @@ def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding
 
 
 def _check_channels(images: list[Volume], windows: np.ndarray) -> Iterator[Finding]:
-    """Each channel against its window, and where there is one per channel, their order."""
+    """Check each channel against its window, and the order of channels with one window each."""
     channels = channel_ranges(images)
     if len(windows) not in (1, len(channels)):
         rule, found = "there is one source window, or one per channel", f"{len(windows)} for {len(channels)} channels"
@@ -172,7 +172,7 @@ def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
 
 
 def _plausible(channel: ChannelRange, window: Sequence[float]) -> Iterator[Finding]:
-    """A window across water and bone is one of HU, which have a known scale; others give the magnitude alone."""
+    """HU have a known scale, which a window from soft tissue to bone indicates; other units give the magnitude only."""
     if window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM:
         yield from volumes.plausible_hu(channel.volume)
     else:

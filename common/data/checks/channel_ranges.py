@@ -1,4 +1,4 @@
-"""Whether the channels of an image have the magnitudes that are stated for them, and are in the stated order."""
+"""Checks of channels against their intensity windows: magnitude and order."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from common.data.checks.volumes import Volume
 from common.errors import Finding
 
 NARROW, WIDE = 0.2, 5.0
-"""A channel's span below or above these multiples of the stated window is worth a look."""
+"""A span of a channel below or above these multiples of its window is reported."""
 DISORDER = 0.5
-"""By this much the squared log ratios must fall in another order: two channels are taken for swapped from where their
-values and their windows both lie a factor of 1.65 apart, since 2 log(1.65)^2 = 0.5.
+"""Minimum decrease of the summed squared log ratios in another order: channels are reported as swapped if their values
+and their windows both differ by a factor of 1.65 or more, since 2 log(1.65)^2 = 0.5.
 """
 
 
 @dataclass(frozen=True)
 class ChannelRange:
-    """One channel of an image: the volume that holds it, its number from 1 (None where the image has one channel
-    alone), and its 0.5 and 99.5 percentile.
+    """One channel of an image: its volume, its number from 1 (None in an image of one channel), and its 0.5 and 99.5
+    percentile.
     """
 
     volume: Volume
@@ -32,13 +32,13 @@ class ChannelRange:
 
     @property
     def found(self) -> str:
-        """The range for messages, with the channel's number."""
+        """The range for messages, with the number of the channel."""
         values = f"{self.low:g} to {self.high:g} (0.5 to 99.5 percentile)"
         return values if self.number is None else f"{values} in channel {self.number}"
 
 
 def channel_ranges(images: Sequence[Volume]) -> list[ChannelRange]:
-    """The ranges of all channels, those of each volume (X, Y, Z) or (C, X, Y, Z) in turn."""
+    """The ranges of all channels of volumes (X, Y, Z) or (C, X, Y, Z), in their order."""
     channels = [(volume, values) for volume in images for values in volume.values.reshape(-1, *volume.shape)]
     numbers = range(1, len(channels) + 1) if len(channels) > 1 else [None]
     ranges = [[float(p) for p in np.percentile(values, (0.5, 99.5))] for _, values in channels]
@@ -49,7 +49,7 @@ def channel_ranges(images: Sequence[Volume]) -> list[ChannelRange]:
 
 
 def plausible_range(channel: ChannelRange, window: Sequence[float]) -> Iterator[Finding]:
-    """The values of a channel are of the magnitude of the stated window."""
+    """The values of a channel must be of the magnitude of its window."""
     span, width = channel.high - channel.low, window[1] - window[0]
     apart = channel.high < window[0] or channel.low > window[1]
     if apart or not NARROW * width <= span <= WIDE * width:
@@ -59,21 +59,22 @@ def plausible_range(channel: ChannelRange, window: Sequence[float]) -> Iterator[
 
 
 def in_order(channels: Sequence[ChannelRange], windows: np.ndarray) -> Iterator[Finding]:
-    """No other order of the channels fits the windows clearly better.
+    """No other order of the channels may fit the windows clearly better.
 
-    A channel fits a window by how far its 99.5 percentile reaches into it; the best order is the assignment with the
-    least sum of squared log ratios. Channels of like values or windows (RD and AD, say) cannot be told apart.
+    The misfit of a channel with 99.5 percentile p and a window [low, high] is log((p - low) / (high - low))^2; the best
+    order is the assignment with the smallest sum. Channels with similar values or windows, such as RD and AD, cannot be
+    distinguished.
 
     Args:
         channels: of one image.
-        windows: (C, 2), low and high of each channel.
+        windows: (C, 2), low and high end for each channel.
     """
     highs = np.array([channel.high for channel in channels])
     reach = (highs[:, None] - windows[:, 0]) / (windows[:, 1] - windows[:, 0])
     misfit = np.log(np.maximum(reach, 1e-6)) ** 2
     order = linear_sum_assignment(misfit)[1]
     reordered = misfit[np.arange(len(order)), order]
-    # a channel that fits no window in the best order either is of another unit, not in another place
+    # a channel that fits no window in the best order either has another unit, not another position
     if np.trace(misfit) - reordered.sum() <= DISORDER or reordered.max() > np.log(WIDE) ** 2:
         return
     for channel, own, other in zip(channels, windows, windows[order], strict=True):

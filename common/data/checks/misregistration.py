@@ -1,4 +1,4 @@
-"""Does a pair of volumes look misregistered? Mutual information should not grow when one of them is shifted."""
+"""Detection of misregistration: mutual information should not increase when one volume is shifted."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 SHIFTS = (-4, -2, 2, 4)
-"""Trial shifts in voxels. One voxel is left out: within it, interpolation and partial volume blur the maximum."""
+"""Trial shifts in voxels. One voxel is not tried, since interpolation and partial volume blur the maximum."""
 MARGIN = max(SHIFTS)
-"""Voxels left out at either end of a tried axis, so that all trials compare equally many voxels."""
+"""Voxels excluded at either end of a tried axis, so that all trials compare the same number of voxels."""
 SAMPLES_PER_AXIS = 48
-"""The volume is subsampled to about this many voxels an axis after shifting; shifts stay in full-size voxels."""
+"""Approximate number of voxels per axis after subsampling; shifts are in voxels of the full volume."""
 BINS = 32
-"""Histogram bins an axis."""
+"""Histogram bins per axis."""
 MINIMUM_SAMPLES = 4 * BINS**2
-"""Below this many samples the histogram is too empty for its information to mean anything."""
+"""Fewest samples for a meaningful histogram."""
 RELATIVE_GAIN = 0.05
-"""A pair is suspect when a shift raises the information by this fraction. Aligned MR contrasts of three brains lose
-11 to 16 % under every trial shift; the same pairs set 2 to 8 voxels apart gain 12 to 45 %."""
+"""Relative increase of mutual information by a shift above which a pair is reported. Aligned MR contrasts of three
+brains lose 11 to 16 % with every trial shift; the same pairs shifted by 2 to 8 voxels gain 12 to 45 %."""
 ABSOLUTE_GAIN = 0.01
-"""... and by this many nats, so that chance does not decide where the volumes share almost no information."""
+"""Additional increase in nats, which excludes noise where the volumes share almost no information."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The shift of the target, in voxels along an axis, that raises the mutual information (nats) most."""
+    """The shift of the target, in voxels along an axis, that increases the mutual information (nats) most."""
 
     axis: int
     voxels: int
@@ -34,9 +34,9 @@ class Shift:
 
 
 def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
-    """The best of a few trial shifts of the target ``(X, Y, Z)`` against the source, None where none helps enough.
+    """The best trial shift of the target ``(X, Y, Z)`` against the source; None without a clear improvement.
 
-    Axes too short to be shifted are not tried, and volumes with too few voxels are not judged.
+    Axes too short to be shifted are not tried, and volumes with too few voxels are not checked.
     """
     a, b = _binned(source), _binned(target)
     tried = [axis for axis, n in enumerate(source.shape) if n > 3 * MARGIN]

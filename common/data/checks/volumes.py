@@ -1,4 +1,4 @@
-"""What is judged about the volumes of one case; each judgement yields its findings."""
+"""Checks of the volumes of one case; each check yields its findings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from common.io.nifti.reading import is_constant
 from common.io.reader import VolumeReader
 
 HU_MINIMUM, HU_MAXIMUM = -200, 200
-"""A CT in HU holds air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
+"""A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
 OUTSIDE_SHARE = 0.05
-"""Share of a lesion outside the brain's mask above which one of the two lies elsewhere."""
+"""Largest share of a lesion outside the brain mask; a larger one means that one of them is misplaced."""
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume that was read: values ``(X, Y, Z)`` or ``(C, X, Y, Z)``, affine ``(4, 4)``, warnings of its header."""
+    """A volume: values ``(X, Y, Z)`` or ``(C, X, Y, Z)``, affine ``(4, 4)``, warnings of its reader."""
 
     where: Where
     values: np.ndarray
@@ -41,17 +41,17 @@ def read(path: str, case: str, reader: VolumeReader, channels: int | None = None
     """Read a volume with all checks of its file; the arguments are those of :meth:`common.io.VolumeReader.check`.
 
     Raises:
-        VolumeError: a file that cannot be used.
+        VolumeError: for an unusable file.
     """
     scan = reader.check(path, case, channels, keep)
     return Volume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
 
 
 def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
-    """Shape and affine of both must agree, so that a voxel is the same place in each, or be made to by resampling."""
+    """Shape and affine of both must agree, or resampling must be enabled and the image sufficiently covered."""
     if _on_one_grid(image, other):
         return
-    found = f"{other.shape} {show_affine(other.affine)} beside {image.shape} {show_affine(image.affine)}"
+    found = f"{other.shape} {show_affine(other.affine)} compared with {image.shape} {show_affine(image.affine)}"
     rule = f"the grid must be the image's within {GRID_TOLERANCE_MM} mm (shape, affine)"
     if not resample:
         yield other.where(rule, found, "resample it to the image's grid")
@@ -59,26 +59,26 @@ def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[
     share = covered(image.shape, image.affine, other.shape, other.affine).mean()
     if share < LEAST_COVERED:
         rule = f"a volume to be resampled covers at least {LEAST_COVERED:.0%} of the image's voxels"
-        yield other.where(rule, f"{share:.0%}: {found}", "correct its affine, or leave the case out")
+        yield other.where(rule, f"{share:.0%}: {found}", "correct its affine, or exclude the case")
     else:
         yield other.where(rule, found, "it will be resampled to the image's grid", "warning")
 
 
 def not_constant(volume: Volume) -> Iterator[Finding]:
-    """An image or label of one value teaches nothing."""
+    """An image or label must not be constant."""
     if is_constant(volume.values):
         found = f"{volume.values.flat[0]:g} everywhere"
-        yield volume.where("a volume must not be constant", found, "export it again or leave the case out")
+        yield volume.where("a volume must not be constant", found, "export it again or exclude the case")
 
 
 def marks_something(mask: Volume) -> Iterator[Finding]:
-    """A mask has at least one voxel above zero."""
+    """A mask must have voxels above 0."""
     if not (mask.values > 0).any():
-        yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or leave it out")
+        yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or remove it")
 
 
 def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
-    """Of the lesion's voxels at most ``OUTSIDE_SHARE`` lie outside the mask; on other grids nothing is said."""
+    """At most ``OUTSIDE_SHARE`` of the lesion lies outside the mask; not checked on different grids."""
     if not _on_one_grid(lesion, mask) or not (lesion.values > 0).any():
         return
     outside = float((mask.values[lesion.values > 0] <= 0).mean())
@@ -88,7 +88,7 @@ def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
 
 
 def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
-    """The volume, its axes in RAS order, holds at least ``min_shape`` voxels."""
+    """The volume, with axes in RAS order, must have at least ``min_shape`` voxels."""
     shape = ras_shape(volume.shape, volume.affine)
     if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
         rule = f"a volume holds at least {tuple(min_shape)} voxels (axes in RAS order)"
@@ -96,7 +96,7 @@ def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
 
 
 def plausible_hu(label: Volume) -> Iterator[Finding]:
-    """A CT reaches below -200 and above 200 HU."""
+    """A CT must reach below -200 and above 200 HU."""
     low, high = float(label.values.min()), float(label.values.max())
     if low > HU_MINIMUM or high < HU_MAXIMUM:
         rule = f"a CT in HU reaches below {HU_MINIMUM} and above {HU_MAXIMUM}"
@@ -105,7 +105,7 @@ def plausible_hu(label: Volume) -> Iterator[Finding]:
 
 
 def registered(image: Volume, label: Volume) -> Iterator[Finding]:
-    """No trial shift of the image raises the pair's mutual information; on other grids nothing is said."""
+    """No trial shift may raise the mutual information of the pair; not checked on different grids."""
     if not _on_one_grid(image, label):
         return
     source = image.values[0] if image.values.ndim == 4 else image.values

@@ -1,1 +1,1 @@
-"""Datasets of training samples: slices and patches of volumes on disk, and simulated cases."""
+"""Datasets of training samples: slices and patches of volumes on disk, and of simulated cases."""

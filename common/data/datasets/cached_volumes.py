@@ -1,4 +1,4 @@
-"""What preprocessing must have made of the volumes that training samples are cut from."""
+"""Checks of preprocessed volumes in a cache, from which training samples are cut."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ Cache = Sequence[Mapping[str, Any]]
 
 
 def plain(volume: Any) -> Tensor:
-    """A tensor without MONAI's metadata, which would cost time in every operation."""
+    """A tensor without MONAI's metadata, which slows every operation."""
     return volume.as_tensor() if hasattr(volume, "as_tensor") else torch.as_tensor(volume)
 
 
 def name_of(cache: Cache, number: int) -> str:
-    """The name of a case, or its number where it has none."""
+    """The name of a case, or its number if it has none."""
     return str(cache[number].get("case", number))
 
 
 def require_volumes(cache: Cache, needed: Collection[str]) -> None:
-    """Refuse cases that lack a volume; a cache leaves out what preprocessing does from the first random transform on.
+    """Refuse cases without a needed volume, such as after a random transform, at which caching stops.
 
     Raises:
-        ConfigError: names the first such case and what it lacks.
+        ConfigError: naming the first such case and its missing volumes.
     """
     for number, item in enumerate(cache):
         if missing := set(needed) - item.keys():
             rule = f"gives {', '.join(sorted(needed))} through MONAI transforms without randomness"
             value = f"no {' and no '.join(sorted(missing))} of case {name_of(cache, number)}"
-            remedy = "add mask files, or set foreground_share to 0; move chance to augmentation"
+            remedy = "add mask files, or set foreground_share to 0; move random transforms to augmentation"
             raise ConfigError("preprocessing", rule, value, remedy)
 
 
 def require_one_shape(cache: Cache, keys: Collection[str]) -> None:
-    """Refuse cases whose volumes of these keys have several shapes (X, Y, Z).
+    """Refuse cases whose volumes of these keys differ in shape (X, Y, Z).
 
     Raises:
-        ConfigError: names the first such case and its shapes.
+        ConfigError: naming the first such case and its shapes.
     """
     for number, item in enumerate(cache):
         shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}

@@ -24,42 +24,43 @@ logger = logging.getLogger(__name__)
 
 
 class VolumePatchDataset(CacheDataset):
-    """Patches of all cases: drawn at random, or the grid of patches that tiles each volume.
+    """Patches of all cases: at random positions, or on the grid that tiles each volume.
 
-    The volumes are loaded and preprocessed once and kept in memory: 4 bytes a voxel and channel, 1 a region, and 4 for
-    each voxel that centres are drawn from. A volume smaller than the patch is padded at its ends, each channel by its
-    minimum, which is background, and regions by 0.
+    The volumes are loaded and preprocessed once and kept in memory: 4 bytes per voxel and channel, 1 per voxel of a
+    region, and 4 per candidate of a patch centre. A volume smaller than the patch is padded at its ends, each channel
+    with its minimum, which is background, and regions with 0.
 
-    A patch is centred on a voxel of ``lesion`` with probability ``lesion_share`` where the case has one; of the others,
-    on a voxel of ``mask`` with probability ``foreground_share``; else it lies anywhere, all places alike. A patch that
-    would leave the volume is shifted inside, and still holds the voxel.
+    A patch is centred on a voxel of ``lesion`` with probability ``lesion_share`` if the case has one; otherwise on a
+    voxel of ``mask`` with probability ``foreground_share``; otherwise its position is uniformly random. A patch that
+    would exceed the volume is shifted inside and still contains the voxel.
 
-    A sample is a function of (``seed``, epoch, index) alone, whichever process or worker draws it: ask with the pair
-    ``(epoch, index)`` that :class:`common.data.samplers.EpochSampler` gives, or with an index for epoch 0. It holds
-    plain tensors (C, X, Y, Z) of the patch's size, ``keys``, ``regions`` (zeros where the case has none, so that
-    samples collate) and the ``context`` of :meth:`set_context`, and the ``case``.
+    A sample is a function of (``seed``, epoch, index) only, independent of process and worker: index the dataset with
+    the pairs ``(epoch, index)`` of :class:`common.data.samplers.EpochSampler`, or with an index for epoch 0. It has
+    plain tensors (C, X, Y, Z) of the patch size for ``keys``, ``regions`` (zeros if the case has none, so that samples
+    collate) and the ``context`` of :meth:`set_context`, and the ``case``.
 
-    ``scales`` holds by case the mean and deviation of a label that was standardised.
+    ``scales`` has, for each case with a standardised label, its mean and standard deviation.
 
     Args:
         data: items with ``image``, ``label`` and ``case``.
-        transform: preprocessing of the volumes, without randomness; must give ``mask`` where centres lie in it.
-        augmentation: random transforms of a sample's arrays, all of them together.
+        transform: preprocessing of the volumes, without random transforms; must give ``mask`` if patches are centred in
+            it.
+        augmentation: random transforms of a sample, the same for all its arrays.
         patch_size: voxels along X, Y, Z.
-        patches_per_case: samples of a case an epoch; a grid has as many as it needs.
-        foreground_share: of the patches not centred on a lesion, those centred in the mask.
-        lesion_share: of the patches of a case that has a lesion, those centred on it.
-        grid: instead of random patches those that tile each volume without overlap, once an epoch; volumes are padded
-            to whole patches, and nothing is left out as background.
-        regions: keys of region masks that a sample holds, (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
-        seed: of drawing and augmentation.
+        patches_per_case: samples per case and epoch; not used with ``grid``.
+        foreground_share: share centred in the mask, of the patches not centred on a lesion.
+        lesion_share: share centred on the lesion, of the patches of a case with a lesion.
+        grid: instead of random patches, all patches that tile each volume without overlap, once per epoch; volumes are
+            padded to whole patches, and background patches are included.
+        regions: keys of region masks in a sample, (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
+        seed: of patch positions and augmentation.
         num_workers: threads that fill the cache.
-        keys: of images that a sample holds.
+        keys: of the images in a sample.
 
     Raises:
-        ConfigError: for a size, number or share out of range, or where preprocessing gives no image, label or mask,
-            volumes of several shapes in a case, or draws at random, which cannot be cached.
-        DataError: for a case whose mask has no voxel to centre on.
+        ConfigError: for a size, number or share out of range, or preprocessing that gives no image, label or mask,
+            gives different shapes in a case, or is random, which cannot be cached.
+        DataError: for an empty mask, if patches are centred in masks.
     """
 
     def __init__(
@@ -102,22 +103,22 @@ class VolumePatchDataset(CacheDataset):
         self.ends = list(accumulate(counts))
 
     def volume(self, number: int, key: str = "image") -> Tensor:
-        """A case's preprocessed volume (C, X, Y, Z) as it was before padding, such as to infer its context from."""
+        """The preprocessed volume (C, X, Y, Z) of a case without padding, such as for the inference of its context."""
         x, y, z = self.shapes[number]
         volume: Tensor = self._cache[number][key]
         return volume[:, :x, :y, :z]
 
     def set_context(self, volumes: Sequence[Tensor]) -> None:
-        """Give each case one more volume, such as what an earlier stage made of it: samples then hold ``context``.
+        """Add a volume to each case, such as the output of an earlier stage; samples then have ``context``.
 
-        It is padded, cut and augmented like the others (transforms that name it need ``allow_missing_keys`` where other
-        stages have none). Worker processes that run already keep what they had.
+        It is padded, cut and augmented like the others (transforms that name it need ``allow_missing_keys`` if other
+        stages have none). Worker processes that are already running do not see the change.
 
         Args:
             volumes: (C, X, Y, Z) on the grid of each case, in the order of the data.
 
         Raises:
-            DataError: for another number of volumes, or one on another grid.
+            DataError: for another number of volumes or another shape.
         """
         if len(volumes) != len(self._cache):
             raise DataError("context", f"has a volume for each of {len(self._cache)} cases", len(volumes), "give them")
@@ -158,7 +159,7 @@ class VolumePatchDataset(CacheDataset):
         return start_around(int(voxels[chance.integers(len(voxels))]), shape, self.patch_size)
 
     def _centres(self, number: int, chance: np.random.Generator) -> Tensor | None:
-        """The voxels to centre a patch on, as flat indices; None for anywhere."""
+        """Flat indices of the candidates for the centre of a patch; None for a uniformly random position."""
         if len(self.lesions[number]) and chance.random() < self.lesion_share:
             return self.lesions[number]
         return self.foregrounds[number] if chance.random() < self.foreground_share else None
@@ -167,26 +168,26 @@ class VolumePatchDataset(CacheDataset):
         return name_of(self._cache, number)
 
     def _voxels(self, key: str, share: float) -> list[Tensor]:
-        """The voxels of a region of each case, where any share of the patches is centred on it."""
+        """The voxels of a region in each case; empty if its share of patches is 0."""
         return [voxels_of(plain(item[key]) if share and key in item else None) for item in self._cache]
 
     def _require_centres(self) -> None:
         for number, voxels in enumerate(self.foregrounds):
             if self.foreground_share and not len(voxels):
-                remedy = "correct the mask, or leave the case out"
+                remedy = "correct the mask, or exclude the case"
                 raise DataError(f"mask of case {self._name(number)}", "marks voxels to centre on", "none", remedy)
         if self.lesion_share and not any(map(len, self.lesions)):
             logger.warning("lesion_share %g: no case has a lesion to centre patches on", self.lesion_share)
 
     def _kept(self, number: int) -> dict[str, Any]:
-        """What samples are cut from: padded images, and regions as booleans."""
+        """The volumes from which samples are cut: padded images, and regions as booleans."""
         item = self._cache[number]
         images = {key: self._padded(plain(item[key])) for key in self.keys}
         regions = {key: self._padded(plain(item[key]) > 0, False) for key in self.regions if key in item}
         return {**images, **regions, "case": self._name(number)}
 
     def _padded(self, volume: Tensor, background: bool = True) -> Tensor:
-        """A volume at least as large as the patch, or as whole patches of the grid."""
+        """A volume padded to at least the patch size, or to whole patches of the grid."""
         counts = cells(volume.shape[1:], self.patch_size) if self.grid else (1, 1, 1)
         shape = [count * side for count, side in zip(counts, self.patch_size, strict=True)]
         return padded(volume, shape, background)

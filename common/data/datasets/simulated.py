@@ -1,4 +1,4 @@
-"""Training samples of simulated cases without end, rendered while training."""
+"""Training samples of simulated cases, rendered during training."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from common.data.datasets.cached_volumes import plain
 from common.data.datasets.patch_positions import last_starts, padded, start_around, voxels_of
 from common.errors import ConfigError
 from common.inferers import odd_neighbours, plane_axis, slabs
 from common.seeds import derive
 
 Simulate = Callable[[int], dict[str, np.ndarray]]
-"""A case from its seed: ``image``, ``label``, ``mask`` (X, Y, Z), such as :class:`common.phantoms.simulate.MrPair`."""
+"""Gives ``image``, ``label`` and ``mask`` (X, Y, Z) of a seed, such as :class:`common.phantoms.simulate.MrPair`."""
 
 
 class SimulatedCases(Dataset[dict[str, Any]]):
-    """What the datasets of simulated samples share: cases rendered when first asked for, the latest ones kept.
+    """Base class of datasets of simulated samples: cases are rendered on first use, and the last ones kept.
 
-    A case is a function of (``seed``, epoch, number) alone, and a sample of (``seed``, epoch, index), whichever process
-    or worker draws it: sample ``index`` belongs to case ``index // samples_per_case``. The order in which
-    :class:`common.data.case_loader.CaseSampler` brings them renders every case once.
+    A case is a function of (``seed``, epoch, number) only, and a sample of (``seed``, epoch, index), independent of
+    process and worker: sample ``index`` belongs to case ``index // samples_per_case``. In the order of
+    :class:`common.data.case_loader.CaseSampler`, every case is rendered once.
 
     Args:
         simulate: renders a case from a seed.
-        transform: preprocessing of a case (1, X, Y, Z) each, without randomness.
-        augmentation: random transforms of a sample, source and target together.
-        samples_per_case: how many samples are taken of each.
-        cases: an epoch.
-        kept: how many cases a worker keeps, at least ``batch_size``.
-        seed: of everything.
+        transform: preprocessing of the volumes (1, X, Y, Z) of a case, without random transforms.
+        augmentation: random transforms of a sample, the same for source and target.
+        samples_per_case: samples of each case.
+        cases: number of cases per epoch.
+        kept: cases that a worker keeps in memory, at least ``batch_size``.
+        seed: of cases, samples and augmentation.
 
     Raises:
         ConfigError: for a number that is not positive.
@@ -77,7 +78,7 @@ class SimulatedCases(Dataset[dict[str, Any]]):
         return {**{name: plain(part) for name, part in sample.items()}, "case": f"simulation {epoch}-{number}"}
 
     def case(self, epoch: int, number: int) -> dict[str, Tensor]:
-        """A whole case, preprocessed, (1, X, Y, Z) each."""
+        """The preprocessed volumes of a case, (1, X, Y, Z) each."""
         held = self._held.get((epoch, number))
         if held is None:
             held = self._rendered(derive(self.seed, epoch, number))
@@ -94,20 +95,20 @@ class SimulatedCases(Dataset[dict[str, Any]]):
         return {name: plain(part) for name, part in done.items() if name != "case"}
 
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """One sample of a case."""
+        """Cut one sample from a case."""
         raise NotImplementedError
 
 
 class SimulatedPatches(SimulatedCases):
-    """Patches of simulated cases, the like of :class:`common.data.datasets.patches.VolumePatchDataset`.
+    """Patches of simulated cases, like those of :class:`common.data.datasets.patches.VolumePatchDataset`.
 
-    A sample holds ``image`` and ``label`` (1, X, Y, Z) of the patch's size.
+    A sample has ``image`` and ``label`` (1, X, Y, Z) of the patch size.
 
     Args:
         simulate: renders a case from a seed.
         transform: preprocessing.
         patch_size: voxels along X, Y, Z.
-        foreground_share: of patches centred in the mask; the others lie anywhere.
+        foreground_share: share of patches centred in the mask; others are anywhere.
         **stream: further arguments of :class:`SimulatedCases`.
     """
 
@@ -125,11 +126,11 @@ class SimulatedPatches(SimulatedCases):
 
     @property
     def scales(self) -> dict[str, Tensor]:
-        """Mean and deviation of the label of the first cases; simulated grey scales are relative to water."""
+        """Mean and standard deviation of the labels of two cases; simulated intensities are relative to water."""
         return {str(number): self.case(0, number)["label_scale"] for number in range(2)}
 
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """A patch at a random place."""
+        """Cut a patch at a random position."""
         shape = tuple(case["image"].shape[1:])
         centres = voxels_of(case["mask"]) if rng.random() < self.foreground_share else ()
         if len(centres):
@@ -142,14 +143,14 @@ class SimulatedPatches(SimulatedCases):
 
 
 class SimulatedSlices(SimulatedCases):
-    """Slices of simulated cases, the like of :class:`common.data.datasets.slices.SliceDataset`.
+    """Slices of simulated cases, like those of :class:`common.data.datasets.slices.SliceDataset`.
 
     Args:
         simulate: renders a case from a seed.
         transform: preprocessing.
         plane: sagittal, coronal or axial.
-        neighbours: slices a slab for the image, odd; the label is the central slice.
-        min_foreground: least share of a slice inside the mask.
+        neighbours: slices per slab of the image, odd; the label is the central slice.
+        min_foreground: smallest share of a slice inside the mask.
         **stream: further arguments of :class:`SimulatedCases`.
     """
 
@@ -167,7 +168,7 @@ class SimulatedSlices(SimulatedCases):
         super().__init__(simulate, transform, **stream)
 
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """A slice that holds enough of the head."""
+        """Cut a random slice with enough foreground."""
         across = [axis for axis in range(3) if axis != self.axis]
         good = torch.nonzero((case["mask"][0] > 0).float().mean(dim=across) >= self.min_foreground).flatten()
         place = int(good[rng.integers(len(good))]) if len(good) else case["mask"].shape[self.axis + 1] // 2
@@ -176,7 +177,7 @@ class SimulatedSlices(SimulatedCases):
 
 
 class SimulatedVolumes(SimulatedCases):
-    """Whole simulated cases of epoch 0, the same ones every time: what a training on simulations is validated on."""
+    """Whole simulated cases of epoch 0, a fixed set for the validation of trainings on simulations."""
 
     def __len__(self) -> int:
         return self.cases
@@ -184,8 +185,3 @@ class SimulatedVolumes(SimulatedCases):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         number = key[1] if isinstance(key, tuple) else key
         return {**self.case(0, number), "case": f"simulation {number}"}
-
-
-def plain(value: Any) -> Tensor:
-    """A tensor without MONAI's meta data."""
-    return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)

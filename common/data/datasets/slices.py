@@ -11,35 +11,36 @@ from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from common.data.datasets.cached_volumes import plain
 from common.errors import ConfigError, DataError
 from common.inferers import odd_neighbours, plane_axis, slabs
 from common.seeds import derive
 
 
 class SliceDataset(CacheDataset):
-    """Slices of all cases along one plane, with their neighbours as channels of the image (2.5-D).
+    """Slices of all cases in one plane, with their neighbours as channels of the image (2.5-D).
 
-    The volumes are loaded and preprocessed once and kept in memory (4 bytes a voxel and image). Slices with less than
-    ``min_foreground`` of the mask are left out: a flat slice teaches nothing and has no variance to normalise by.
+    The volumes are loaded and preprocessed once and kept in memory (4 bytes per voxel and image). Slices with a smaller
+    share of the mask than ``min_foreground`` are excluded: a constant slice has no variance to normalise by.
 
-    A sample is a function of (``seed``, epoch, index) alone, whichever process or worker draws it: ask with the pair
-    ``(epoch, index)`` that :class:`common.data.samplers.EpochSampler` gives, or with an index for epoch 0.
+    A sample is a function of (``seed``, epoch, index) only, independent of process and worker: index the dataset with
+    the pairs ``(epoch, index)`` of :class:`common.data.samplers.EpochSampler`, or with an index for epoch 0.
 
     Args:
         data: items with ``image``, ``label`` and ``case``.
-        transform: preprocessing of the volumes, without randomness; must give ``mask``.
-        augmentation: random transforms of a sample's (C, H, W) arrays, source and target together.
+        transform: preprocessing of the volumes, without random transforms; must give ``mask``.
+        augmentation: random transforms of the (C, H, W) arrays of a sample, the same for source and target.
         plane: sagittal, coronal or axial.
-        neighbours: slices a slab for the image, odd. The label is the central slice.
-        min_foreground: least share of a slice inside the mask.
+        neighbours: slices per slab of the image, odd. The label is the central slice.
+        min_foreground: smallest share of a slice inside the mask.
         seed: of the augmentation.
         num_workers: threads that fill the cache.
-        keys: of ``image`` and ``label``, those that a sample holds.
+        keys: of a sample, ``image``, ``label`` or both.
 
     Raises:
-        DataError: where no slice holds enough foreground.
-        ConfigError: for a wrong plane or number of neighbours, or where preprocessing gives no image, label or mask, or
-            draws at random, which cannot be cached.
+        DataError: if no slice has enough foreground.
+        ConfigError: for a wrong plane or number of neighbours, or preprocessing that gives no image, label or mask or
+            is random, which cannot be cached.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class SliceDataset(CacheDataset):
             if missing := {*self.keys, "mask"} - item.keys():
                 rule = f"gives {', '.join(self.keys)} and mask through MONAI transforms without randomness"
                 value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
-                remedy = "add HeadMaskd or mask files; move chance to augmentation"
+                remedy = "add HeadMaskd or mask files; move random transforms to augmentation"
                 raise ConfigError("preprocessing", rule, value, remedy)
 
     def _foreground(self, number: int) -> Tensor:
@@ -87,8 +88,7 @@ class SliceDataset(CacheDataset):
         return mask.float().mean(dim=[axis for axis in range(3) if axis != self.axis])
 
     def _volume(self, number: int, key: str) -> Tensor:
-        value = self._cache[number][key]
-        return value.as_tensor() if hasattr(value, "as_tensor") else torch.as_tensor(value)
+        return plain(self._cache[number][key])
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -103,24 +103,23 @@ class SliceDataset(CacheDataset):
         }
         self.augmentation.set_random_state(seed=derive(self.seed, epoch, index) % 2**32)
         sample = self.augmentation(sample)
-        plain = {k: v.as_tensor() if hasattr(v, "as_tensor") else v for k, v in sample.items()}
-        return {**plain, "case": self._cache[number].get("case", str(number))}
+        tensors = {key: plain(volume) for key, volume in sample.items()}
+        return {**tensors, "case": self._cache[number].get("case", str(number))}
 
 
 class UnpairedSliceDataset(Dataset[dict[str, Any]]):
-    """Slices of two pools of cases that nothing pairs: ``image`` from pool A, ``label`` from pool B.
+    """Slices of two unpaired pools of cases: ``image`` from pool A, ``label`` from pool B.
 
-    An epoch visits every slice of pool A once; the slice of pool B beside it is drawn anew each epoch from all of its
-    slices. Like in :class:`SliceDataset`, a sample follows from (``seed``, epoch, index) alone, and A and B are cropped
-    independently.
+    An epoch visits every slice of pool A once, each with a random slice of pool B, drawn again every epoch. As in
+    :class:`SliceDataset`, a sample is a function of (``seed``, epoch, index) only; A and B are cropped independently.
 
     Args:
-        data: pool A, items with ``image`` and ``case``; a ``label`` serves preprocessing alone (the mask).
+        data: pool A, items with ``image`` and ``case``; a ``label`` is used by preprocessing only (for the mask).
         target_data: pool B, items with ``label`` and ``case``.
         transform: preprocessing of both, with ``allow_missing_keys``.
         augmentation: random transforms, with ``allow_missing_keys``.
-        seed: of drawing and augmentation.
-        **slicing: further arguments of :class:`SliceDataset` for both pools.
+        seed: of the random choice and augmentation.
+        **slicing: further arguments of :class:`SliceDataset`, for both pools.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Folder layouts of data sets."""
+"""Folder layouts of public data sets."""

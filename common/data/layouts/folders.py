@@ -1,4 +1,4 @@
-"""Folder layouts: which files of a data set belong together, matched by the name of the case."""
+"""Folder layouts: files of a data set grouped by case."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from common.io.reader import volume_path
 logger = logging.getLogger(__name__)
 
 DEFAULT_MASK = "mask"
-"""The one mask name that no case need have; any other was asked for, so that its absence is an error."""
+"""Default name of the mask, which may be missing; a mask of any other name is required."""
 REGIONS = ("lesion", "nawm", "vessel")
-"""Region masks that are taken up where a case has them: lesions, normal-appearing white matter, enhanced vessels."""
+"""Optional region masks: lesions, normal-appearing white matter, enhanced vessels."""
 NIFTI = (".nii.gz", ".nii")
 
 
@@ -35,13 +35,13 @@ CASE_FOLDERS = {
     "folders": _Layout(r"[^.].*", (), NIFTI),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
-    # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; converted files come first.
+    # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
     "synthrad2025": _Layout(r"[12](AB|HN|TH)[A-E]\d{3}", ("AB", "HN", "TH"), (*NIFTI, ".mha")),
 }
 IXI = "ixi"
 LAYOUTS = (*CASE_FOLDERS, IXI)
 DEFAULT_NAMES = {**dict.fromkeys(CASE_FOLDERS, ("mr", "ct")), IXI: ("PD", "T2")}
-"""Source and target of each layout where the user names none."""
+"""Default names of source and target of each layout."""
 
 
 def find_cases(
@@ -56,21 +56,21 @@ def find_cases(
     """List the cases under ``root``, sorted by name, with absolute paths.
 
     Args:
-        root: the folder of the cases, for SynthRAD also the folder of the region folders, for IXI that of ``IXI-PD``
-            and the other modalities.
+        root: the folder of the cases, for SynthRAD also the parent of the region folders, for IXI the parent of
+            ``IXI-PD`` and the other modalities.
         layout: ``folders`` (``ROOT/<case>/<name>.nii.gz`` or ``.nii``, or a folder ``ROOT/<case>/<name>`` with a DICOM
-            series; of one name alone also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025`` or ``ixi``
+            series; for a single name also ``ROOT/<case>`` with a series), ``synthrad2023``, ``synthrad2025`` or ``ixi``
             (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
         source: the file name of the image without its suffix; several channels are separated by commas.
         target: the file name of the label; None for inference, where cases have no label.
-        mask: the file name of the mask; None to leave masks out. Where no case has the default, they are left out.
-        patient_separator: the patient is the case's name before the first separator; otherwise the whole name.
+        mask: the file name of the mask; None for no masks. The default name is ignored if no case has it.
+        patient_separator: the patient is the name of the case up to the first separator; by default the whole name.
             A file ``patients.csv`` (columns ``case``, ``patient``) in ``root`` overrides both.
 
     Raises:
-        ConfigError: unknown layout.
-        DataError: no folder, no cases, files that are missing (of IXI, subjects without all files are left out with a
-            warning) or stored twice, a case that patients.csv lacks.
+        ConfigError: for an unknown layout.
+        DataError: for no folder, no cases, missing files (IXI subjects without all files are excluded with a warning),
+            files stored twice, or a case that is missing in patients.csv.
     """
     if layout not in LAYOUTS:
         raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
@@ -90,14 +90,14 @@ def _ixi_files(root: Path, names: list[str], mask: str | None) -> dict[str, dict
 
 
 def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -> dict[str, dict[str, Path]]:
-    """The files of each case by their names: the required ones, and regions where a case has them."""
+    """The files of each case by name: the required ones, and the region masks that exist."""
     chosen = CASE_FOLDERS[layout]
     folders = _case_folders(root, layout, chosen)
     whole = {f.name: {names[0]: f} for f in folders if len(names) == 1 and _is_series(f, names[0], chosen.suffixes)}
     if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
         names = [*names, mask]
     elif mask:
-        logger.info("%s: no case has a file '%s', so that the cases have no masks", root.name, mask)
+        logger.info("%s: no case has a file '%s', so the cases have no masks", root.name, mask)
     _check_complete(root, [f for f in folders if f.name not in whole], names, chosen.suffixes)
     found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *REGIONS)} for f in folders}
     paths = {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
@@ -105,7 +105,7 @@ def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -
 
 
 def _is_series(folder: Path, name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a case's folder holds the slices of its one volume itself."""
+    """Whether the folder of a case directly holds the slices of its only volume."""
     return _file(folder, name, suffixes) is None and holds_series(folder)
 
 
@@ -139,10 +139,10 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
 
 
 def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
-    """The patient of each case: of ``ROOT/patients.csv``, else the case's name as far as the separator.
+    """The patient of each case: from ``ROOT/patients.csv``, otherwise the name of the case up to the separator.
 
     Raises:
-        DataError: a table without the columns ``case`` and ``patient``, or a case that it lacks.
+        DataError: for a table without the columns ``case`` and ``patient``, or without one of the cases.
     """
     path = root / "patients.csv"
     if not path.is_file():

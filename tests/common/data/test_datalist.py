@@ -181,7 +181,7 @@ def test_counts_of_patients_and_the_rest_left_out(caplog: pytest.LogCaptureFixtu
     assert [len(part) for part in lists.values()] == [8, 2, 6]
     assert [len({item["patient"] for item in part}) for part in lists.values()] == [4, 1, 3]
     check_leaks(lists)
-    assert "2 of 10 patients are left out by counts [4, 1, 3]" in caplog.text
+    assert "2 of 10 patients are not used with counts [4, 1, 3]" in caplog.text
     assert split_by_patient(items[::-1], seed=3, counts=(4, 1, 3)) == lists
     with pytest.raises(DataError, match=r"4 \+ 1 \+ 6 = 11 patients for training, .*but got 10 patients"):
         split_by_patient(items, counts=(4, 1, 6))

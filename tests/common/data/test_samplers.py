@@ -91,7 +91,7 @@ def test_no_samples(samples_per_epoch):
 
 def test_fewer_samples_than_processes(monkeypatch):
     as_process(monkeypatch, 0, 4)
-    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 4, one a process, but got 3"):
+    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 4, one per process, but got 3"):
         EpochSampler(range(5), samples_per_epoch=3)
 
 

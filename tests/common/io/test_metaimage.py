@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from common.errors import VolumeError
 from common.io.reader import VolumeReader
+from common.transforms import LoadVolumed
 
 itk = pytest.importorskip("itk")
 VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -57,3 +59,12 @@ def test_itk_is_named_where_it_is_missing(tmp_path, monkeypatch):
     match = r"a \(mr\.mha\): MetaImage files are read by ITK, but got no package itk; pip install itk, or convert"
     with pytest.raises(VolumeError, match=match):
         VolumeReader().check(tmp_path / "mr.mha", "a")
+
+
+def test_loaded_like_nifti(write, tmp_path):
+    nib.save(nib.Nifti1Image(VALUES, RAS), tmp_path / "mr.nii.gz")
+    paths = (write(VALUES), tmp_path / "mr.nii.gz")
+    mha, nifti = (LoadVolumed("image")({"image": str(path), "case": "a"})["image"] for path in paths)
+    np.testing.assert_array_equal(mha, nifti)
+    np.testing.assert_allclose(mha.affine, nifti.affine)
+    assert mha.meta["filename_or_obj"] == str(tmp_path / "mr.mha")

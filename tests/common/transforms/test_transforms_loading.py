@@ -238,7 +238,7 @@ def test_less_than_half_of_the_view_is_an_error(tmp_path, key):
     onto_first(tmp_path, key, values, along_x(1, 4))  # covers x = 4 to 7, half of 0 to 7
     message = (
         rf"c7: .*{key}.nii.gz: covers at least 50% of the grid it is resampled to, shape \(8, 3, 2\), affine "
-        r"\[1 0 0 0; .*\], but got 38% by shape \(8, 3, 2\), affine \[1 0 0 5; .*\]; correct its affine, or leave"
+        r"\[1 0 0 0; .*\], but got 38% by shape \(8, 3, 2\), affine \[1 0 0 5; .*\]; correct its affine, or exclude"
     )
     with pytest.raises(DataError, match=message):
         onto_first(tmp_path, key, values, along_x(1, 5))

@@ -64,13 +64,13 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         {"label": ((1000 - MR)[1:], AFFINE)},
         {},
         "error",
-        r"label.nii.gz.*got \(23, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2 0\] beside \(24, 26, 28\) \[1 0 0 0; .*resample",
+        r"label.nii.gz.*got \(23, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2 0\] compared with \(24, 26, 28\) \[1 0 .*resample",
     ),
     "affine": (
         {"mask": (MR > 500, np.diag([1, 1, 2.5, 1]))},
         {},
         "error",
-        r"mask.nii.gz.*\(24, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] beside .*0 0 2 0\]",
+        r"mask.nii.gz.*\(24, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] compared with .*0 0 2 0\]",
     ),
     "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid must be the image's"),
     "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid must be the image's"),
@@ -154,7 +154,7 @@ def test_less_than_half_of_the_image_cannot_be_resampled(tmp_path: Path) -> None
     assert finding.severity == "error"
     assert re.search(
         r"c1 \(mask.nii.gz\): a volume to be resampled covers at least 50% of the image's voxels, but got 46%: "
-        r"\(24, 26, 28\) \[1 0 0 0; 0 1 0 14; 0 0 2 0\] beside .*; correct its affine, or leave the case out",
+        r"\(24, 26, 28\) \[1 0 0 0; 0 1 0 14; 0 0 2 0\] compared with .*; correct its affine, or exclude the case",
         str(finding),
     )
 
@@ -278,7 +278,7 @@ def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCap
     assert "c3 (mr.nii): should be so, but got this; look" in caplog.text
     errors = [Finding("c1", "mr.nii", "must be A", "a", "mend"), Finding("c1", "ct.nii", "must be B", "b", "cut")]
     expected = (
-        r"data check: every case must pass, but got 2 errors in 1 cases; mend or leave out: "
+        r"data check: every case must pass, but got 2 errors in 1 cases; fix or exclude: "
         r"c1 \(mr.nii\): must be A, but got a; mend \| c1 \(ct.nii\): must be B, but got b; cut$"
     )
     with pytest.raises(DataError, match=expected):

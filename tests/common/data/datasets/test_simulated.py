@@ -156,5 +156,5 @@ def _pairs(sampler):
 
 
 def test_an_epoch_holds_a_batch():
-    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 8, one batch a process, but got 4"):
+    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 8, one batch per process, but got 4"):
         CaseSampler(patches(), batch_size=8, samples_per_epoch=4)

@@ -43,7 +43,7 @@ def test_pairs_by_subject_and_the_rest_is_named(ixi: Path, caplog: pytest.LogCap
             "label": str(ixi / "IXI-T2/IXI012-HH-1212-T2.nii"),
         },
     ]
-    assert "2 subjects are left out: IXI035 (no T2); IXI567 (no PD)" in caplog.text
+    assert "2 subjects are excluded: IXI035 (no T2); IXI567 (no PD)" in caplog.text
 
 
 def test_other_modalities_masks_and_inference(ixi: Path) -> None:
@@ -60,7 +60,7 @@ def test_other_modalities_masks_and_inference(ixi: Path) -> None:
 
 
 def test_a_modality_that_is_not_there(ixi: Path) -> None:
-    with pytest.raises(DataError, match="layout ixi needs the folder IXI-mr, but got IXI-PD, IXI-T2; name modalities"):
+    with pytest.raises(DataError, match="needs the folder IXI-mr, but got IXI-PD, IXI-T2; name existing modalities"):
         find_cases(ixi, "ixi")
     with pytest.raises(DataError, match="needs the folder IXI-brain, but got"):
         find_cases(ixi, "ixi", "PD", "T2", "brain")
