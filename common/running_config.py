@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -46,33 +47,53 @@ def change(values: Mapping[str, Any]) -> None:
         parser.ref_resolver.items[key] = ConfigItem(config=value, id=key)
 
 
-def read_config(files: str | Sequence[str], **options: Any) -> ConfigParser:
-    """Read config files with options as on the command line; nothing is instantiated.
+def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> ConfigParser:
+    """Configuration of some files with options as on the command line; nothing is built yet.
 
     Args:
-        files: later ones override earlier ones.
-        **options: settings by name, ``a::b`` for that of a component, or by short name.
+        files: later ones overlay earlier ones; the files next to them are those of the bundle.
+        **options: settings by their name, ``a::b`` for one of a component, or by a short name.
 
     Raises:
-        ConfigError: for a short name of several settings.
+        ConfigError: a short name stands for several settings.
     """
+    paths = [Path(path) for path in ensure_tuple(files)]
     parser = ConfigParser()
-    parser.read_config(files)
+    parser.read_config([str(path) for path in paths])
     parser.update(options)
-    place_options(parser)
+    shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
+    place_options(parser, top_settings(shipped))
     return parser
 
 
-def place_options(parser: ConfigParser) -> None:
-    """Resolve short names: a top-level setting without references is passed to the component that has it.
+def configs_in(folder: Path) -> list[Settings]:
+    """Content of every config file of a folder, without the metadata."""
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.json")])
+    return [ConfigParser.load_config_file(path) for path in files if path.stem != "metadata"]
+
+
+def top_settings(configs: Iterable[Settings]) -> set[str]:
+    """Names that stand at the top of a config that is complete in one file: these are not short names."""
+    return {key for config in configs if "bundle_root" in config for key in config}
+
+
+def place_options(parser: ConfigParser, top: Collection[str]) -> None:
+    """Let each setting that was given at the top by its short name reach its component.
+
+    Args:
+        parser: of the configuration, in which a component takes the setting by reference afterwards.
+        top: names that are no short names, see :func:`top_settings`.
 
     Raises:
-        ConfigError: for a short name of several settings.
+        ConfigError: a short name stands for several settings.
     """
     config: Any = parser.get()
     known = short_names(config)
     text = str(config)
-    for key in [key for key in config if key in known and not re.search(rf"[@%]{re.escape(key)}\b", text)]:
+    given = [key for key in config if key in known and key not in top]
+    for key in given:
+        if re.search(rf"[@%]{re.escape(key)}\b", text):  # a definition of the user's own, which something refers to
+            continue
         places = known[key]
         if len(places) > 1:
             found = f"{len(places)} settings: {', '.join(f'--{place}' for place, _ in places)}"

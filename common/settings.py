@@ -15,7 +15,17 @@ from monai.bundle import ConfigParser
 
 from common import devices
 from common.errors import ConfigError, users_mistake
-from common.running_config import config_files, is_reference, place_options, running_parser, settings_of, short_names
+from common.running_config import (
+    Settings,
+    config_files,
+    configs_in,
+    is_reference,
+    place_options,
+    running_parser,
+    settings_of,
+    short_names,
+    top_settings,
+)
 from common.setting_checks import check
 
 WORDS = {"true": True, "false": False, "null": None}
@@ -35,11 +45,12 @@ def prepare(bundle_root: str, seed: int) -> None:
     if _is_command():
         sys.excepthook = _end_command
     _refuse_duplicates()
-    shipped = _shipped_configs(Path(bundle_root, "configs"))
+    configs = configs_in(Path(bundle_root, "configs"))
+    shipped = _shipped_settings(configs)
     if (parser := running_parser()) is not None:
         _read_words(parser, shipped)
         check(settings_of(parser), shipped)
-        place_options(parser)
+        place_options(parser, top_settings(configs))
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     torch.manual_seed(seed)
@@ -78,15 +89,13 @@ def _refuse_duplicates() -> None:
             raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
 
 
-def _shipped_configs(folder: Path) -> dict[str, list[Any]]:
-    """The settings in the config files of the bundle with their values: top-level ones, and those with a short name."""
+def _shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
+    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
     shipped: dict[str, list[Any]] = {}
-    files = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]) if path.stem != "metadata"]
-    configs = [ConfigParser.load_config_file(path) for path in files]
     for config in configs:
         for key, value in config.items():
             shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
-    top = {key for config in configs if "bundle_root" in config for key in config}  # overlays may use short names
+    top = top_settings(configs)
     for config in configs:
         for name, places in short_names(config).items():
             if name not in top:
