@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from common.errors import ConfigError
 
-if TYPE_CHECKING:
-    from common.engines.trainer import SynthesisTrainer
-
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
 """Options of an optimiser that set how its updates are computed, not their values; they depend on the machine."""
 
 
-def state_of(trainer: SynthesisTrainer) -> dict[str, Any]:
+class Resumable(Protocol):
+    """The parts of a trainer that a checkpoint holds."""
+
+    state: Any
+    method: Any
+    ema: Any
+    optimizers: dict[str, Optimizer]
+    schedulers: list[Any]
+    grad_scaler: Any
+    loss_sums: dict[str, Tensor]
+    seed: int
+
+
+def state_of(trainer: Resumable) -> dict[str, Any]:
     """The state that a resumed run needs: tensors, numbers and strings only."""
     return {
         "iteration": trainer.state.iteration,
@@ -32,7 +42,7 @@ def state_of(trainer: SynthesisTrainer) -> dict[str, Any]:
     }
 
 
-def restore(trainer: SynthesisTrainer, saved: Mapping[str, Any]) -> None:
+def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     """Restore what :func:`state_of` returned, in the middle of an epoch too.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.pretrained.export import PROFILE_CASES, export
-from common.pretrained.info import PRETRAINED_NAME
+from common.weights_info import PRETRAINED_NAME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

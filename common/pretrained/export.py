@@ -18,9 +18,9 @@ from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import write_text
 from common.handlers import RUN_NAME
-from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, sidecar
 from common.pretrained.input_check import features, limits
 from common.seeds import derive
+from common.weights_info import PRETRAINED_NAME, TRAINED_ON, sidecar
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from monai.bundle.config_parser import ConfigParser
 
 from common import checkpoints
-from common.pretrained.info import PRETRAINED_NAME, TRAINED_ON, read_info
 from common.running_config import change, running_config
+from common.weights_info import PRETRAINED_NAME, TRAINED_ON, read_info
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from ignite.engine import Events
 from common import checkpoints
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
-from common.pretrained.info import PRETRAINED_NAME, read_info
 from common.running_config import change
+from common.weights_info import PRETRAINED_NAME, read_info
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from monai.engines.utils import IterationEvents
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
-from common.pretrained.info import origin, read_info
 from common.transforms.head import head_mask
+from common.weights_info import origin, read_info
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0

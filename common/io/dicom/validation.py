@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from contextlib import ContextDecorator
+from functools import cache
 from threading import Lock
 
 from pydicom import config
@@ -18,6 +21,7 @@ class _WithoutValidation(ContextDecorator):
 
     def __enter__(self) -> None:
         with self._lock:
+            _silence()
             if self._inside == 0:
                 self._mode = config.settings.reading_validation_mode
                 config.settings.reading_validation_mode = config.IGNORE
@@ -28,6 +32,16 @@ class _WithoutValidation(ContextDecorator):
             self._inside -= 1
             if self._inside == 0:
                 config.settings.reading_validation_mode = self._mode
+
+
+@cache
+def _silence() -> None:
+    """Keep a patient's values out of logs from the first reading on: pydicom's messages about damaged files quote them.
+
+    Filters of warnings cannot be taken back safely while other threads run, and headers are converted lazily.
+    """
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 
 without_validation = _WithoutValidation()

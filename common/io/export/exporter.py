@@ -18,7 +18,7 @@ from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.volume import volume_of
-from common.pretrained.info import origin
+from common.weights_info import origin
 
 FORMATS = ("nifti", "dicom")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,6 @@ from pydicom.misc import is_dicom
 from pydicom.uid import UID
 
 from common.errors import VolumeError, Where
-
-# pydicom's messages about damaged files quote values, which can be a patient's; filters stay, as threads share them
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
