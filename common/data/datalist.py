@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from common.data.splits import require_counts, sizes_by_fraction
-from common.errors import DataError, OutputError
+from common.errors import DataError
+from common.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -91,16 +92,7 @@ def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance:
     """
     path = Path(os.path.abspath(path))
     content = provenance | {key: [_with_paths(item, path.parent, _relative) for item in lists[key]] for key in lists}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(str(path), "the datalist must be writable", str(error), "choose another place") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:

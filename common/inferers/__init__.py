@@ -1,8 +1,8 @@
 """Inferers: networks of slices or patches applied to whole volumes."""
 
 from common.inferers.cascade import CascadeInferer
-from common.inferers.patches import PatchStitchingInferer
-from common.inferers.slices import PLANES, PlaneInferer, odd_neighbours, plane_axis, slabs
+from common.inferers.patch_stitching import PatchStitchingInferer
+from common.inferers.slice_stitching import PLANES, PlaneInferer, odd_neighbours, plane_axis, slabs
 from common.inferers.target_scale import TargetScaleInferer
 
 __all__ = [

@@ -16,7 +16,7 @@ import forked_commands
 from forked_commands import ForkedCommand
 from monai.bundle import ConfigParser
 
-from common.errors import UserError
+from common.errors import UserError, users_mistake
 from common.running_config import read_config, short_names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,9 +149,7 @@ def last_line(text: str) -> str:
 
 def mistake(error: BaseException) -> UserError:
     """The user's mistake in a chain of errors, which MONAI wraps while it instantiates."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
+    cause = users_mistake(error)
     assert cause is not None, f"no mistake of the user in {error!r}"
     return cause
 

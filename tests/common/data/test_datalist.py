@@ -211,7 +211,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OutputError, match="must be writable, but got .*No space left on device"):
+    with pytest.raises(OutputError, match="can be written, but got No space left on device"):
         write_datalist({"training": []}, path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["datalist.json"]
@@ -219,5 +219,5 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     path = written(tmp_path, "a file, not a folder")
-    with pytest.raises(OutputError, match="the datalist must be writable.*choose another place"):
+    with pytest.raises(OutputError, match="can be written, but got .*choose another output_dir"):
         write_datalist({"training": []}, path / "datalist.json")

@@ -11,7 +11,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from common.io.dicom.writing.slices import nearest_slices, plane_items, to_planes
+from common.io.dicom.writing.slice_geometry import nearest_slices, plane_items, to_planes
 from common.io.dicom.writing.source_reference import SourceReference, SourceSlice
 from common.io.dicom.writing.stored_pixels import TO_PIXELS, Pixels
 from common.io.dicom.writing.template import SOURCE_IMAGE, Synthesis, code_item, series_template

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from common.errors import OutputError
-from common.io.dicom.writing.slices import LPS_RAS, nearest_slices, plane_items, to_planes
+from common.io.dicom.writing.slice_geometry import LPS_RAS, nearest_slices, plane_items, to_planes
 
 ROTATED = nib.affines.from_matvec(nib.eulerangles.euler2mat(0.1, -0.2, 0.3) * [1.1, 0.9, 2.3], [7.7, -8.8, 9.9])
 SHAPE = (3, 4, 5)
