@@ -1,10 +1,18 @@
+import shutil
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 from dicom_phantom import Grid, write_series
+from monai.data import CacheDataset
+from monai.transforms import Compose
 
+from common.data import SliceDataset, training_cases
 from common.errors import VolumeError
+from common.io import nifti
 from common.io.reader import VolumeReader, volume_path
+from common.transforms import HeadMaskd, LoadVolumed
 
 
 def test_a_file_and_a_folder_give_the_same(tmp_path):
@@ -41,3 +49,61 @@ def test_where_a_volume_may_be(tmp_path):
     assert volume_path(tmp_path, "mr", (".nii.gz", ".nii")) == [tmp_path / "mr"]
     assert volume_path(tmp_path, "ct", (".nii.gz", ".nii")) == [tmp_path / "ct.nii"]
     assert volume_path(tmp_path, "pet", (".nii.gz", ".nii")) == []
+
+
+def volume(path: Path) -> Path:
+    nib.save(nib.Nifti1Image(np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.eye(4)), path)
+    return path
+
+
+def test_what_the_check_has_read_is_not_read_again(tmp_path: Path) -> None:
+    path, reader = volume(tmp_path / "mr.nii"), VolumeReader()
+    reader.check(path, "a", keep=True)
+    path.unlink()
+    assert reader.read(path, "a").values[1, 2, 3] == 23
+    with pytest.raises(VolumeError, match="the file must exist"):
+        reader.read(path, "a")
+
+
+def test_no_more_is_kept_than_memory_is_meant_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.io.reader.KEPT_BYTES", 4 * 24)
+    reader = VolumeReader()
+    one, other = volume(tmp_path / "one.nii"), volume(tmp_path / "other.nii")
+    for path in (one, other):
+        reader.check(path, "a", keep=True)
+        path.unlink()
+    assert reader.read(one, "a").values.size == 24
+    with pytest.raises(VolumeError, match="the file must exist"):
+        reader.read(other, "a")
+
+
+def test_headers_of_a_series_are_those_that_were_read(tmp_path: Path) -> None:
+    uid, reader = write_series(tmp_path / "ct"), VolumeReader()
+    reader.read(tmp_path / "ct", "a")
+    shutil.rmtree(tmp_path / "ct")
+    found = reader.headers(tmp_path / "ct", "a", uid)
+    assert {header.SeriesInstanceUID for header in found} == {uid}
+    assert len(found) == Grid().values().shape[2]
+    with pytest.raises(VolumeError):
+        reader.headers(tmp_path / "ct", "a", uid)
+
+
+def test_training_reads_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        (tmp_path / "data" / f"case_{number}").mkdir(parents=True)
+        for name in ("mr", "ct"):
+            values = np.random.default_rng(number).normal(0, 300, (6, 6, 6)).astype(np.float32)
+            nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "data" / f"case_{number}" / f"{name}.nii.gz")
+    read: list[str] = []
+
+    def counted(header: nifti.Header, *settings: object) -> np.ndarray:
+        read.append(str(header.path))
+        return nifti.read_values(header, *settings)
+
+    monkeypatch.setattr("common.io.reader.read_values", counted)
+    reader = VolumeReader()
+    lists = training_cases(str(tmp_path / "data"), "", print, str(tmp_path / "run"), reader=reader)
+    steps = Compose([LoadVolumed(["image", "label"], reader), HeadMaskd("label", threshold=-1000)])
+    SliceDataset(lists["training"], steps, plane="axial")
+    CacheDataset(lists["validation"], steps, progress=False)
+    assert len(read) == len(set(read)) == 8, "of three cases that are used, and one for the test"
