@@ -13,7 +13,7 @@ def translation(direction: str, run_dir: str, source: str, target: str) -> dict[
     ``common.pretrained export`` writes those of ``cect2ct`` alone.
 
     Args:
-        direction: ``cect2ct``, or ``ct2cect`` for the generator kept beside it.
+        direction: ``cect2ct``, or ``ct2cect`` for the generator kept next to it.
         run_dir: of the training.
         source: file name of contrast-enhanced CT, without suffix.
         target: of unenhanced CT.

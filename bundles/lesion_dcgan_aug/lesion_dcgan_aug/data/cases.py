@@ -43,7 +43,7 @@ def lesion_cases(
     Args:
         dataset_dir: holds ``datalist.json`` (see ``python -m common.data make-datalist --layout rois``), else
             ``patches.csv`` with the columns ``file,class,patient``, else a folder of NIfTI files per class, with
-            ``patients.csv`` (``case,patient``) beside them.
+            ``patients.csv`` (``case,patient``) next to them.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
         run_dir: receives the datalist; see ``keep_split`` of :func:`common.data.cases.training_cases`.
