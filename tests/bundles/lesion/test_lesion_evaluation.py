@@ -45,13 +45,14 @@ def data(tmp_path_factory):
 def parts(data, tmp_path_factory):
     places = {"dataset_dir": str(data), "output_dir": str(tmp_path_factory.mktemp("parts")), "width": 1}
     parser = BUNDLE.parser("train", **places)
-    return {name: parser.get_parsed_content(name) for name in ("data", "preprocessing", "augmentation")}
+    names = {"cases": "data", "preprocessing": "preprocessing", "augmentation": "augmentation"}
+    return {argument: parser.get_parsed_content(name) for argument, name in names.items()}
 
 
 @pytest.fixture(scope="module")
 def training(parts):
     """As many training patches of each class as the smallest has, (K, N, 1, 64, 64)."""
-    cases = parts["data"]["training"]
+    cases = parts["cases"]["training"]
     sets = [load_patches([i for i in cases if i["class"] == name], parts["preprocessing"]) for name in CLASSES]
     return torch.stack([own[: min(map(len, sets))] for own in sets])
 
@@ -103,7 +104,7 @@ def test_real_patches_reach_the_floor(parts, training, tmp_path):
 
 
 def test_no_held_out_patches_are_refused(parts, training, tmp_path):
-    cases = {**parts["data"], "test": []}
+    cases = {**parts["cases"], "test": []}
     with pytest.raises(DataError, match="section test: has patches to compare samples with, but got 0; add patients"):
         evaluate(parts, Copying(training, 0.0), tmp_path, cases=cases).run()
 
