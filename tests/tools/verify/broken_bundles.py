@@ -139,8 +139,8 @@ BROKEN: list[tuple[str, Change, str]] = [
     ),
     (
         "configs.references",
-        replaced(INFER, "\nsource: mr\n", "\n"),
-        "inference.yaml cases: refers to what exists, but got @source; define it in the same file",
+        replaced(INFER, "\nspacing: null\n", "\n"),
+        "inference.yaml preprocessing.*: refers to what exists, but got @spacing; define it in the same file",
     ),
     ("configs.expressions", replaced(TRAIN, "$2 ** @depth", "$2 ** ** @depth"), "is an expression of Python"),
     ("code.syntax", text(f"{NAME}/new.py", "def x(:"), "mr2ct_pix2pix/new.py: is sound Python"),
