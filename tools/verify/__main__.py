@@ -12,13 +12,13 @@ import sys
 import time
 from pathlib import Path
 
-from common.errors import DataError, UserError
-from tools.verify import offline, report
+from common.errors import DataError, exit_code_of_mistakes
+from tools.verify import report
+from tools.verify.process import block_network
 from tools.verify.verify import LIMIT, Options, verify
 
 
-def arguments(words: list[str]) -> argparse.Namespace:
-    """The command line; what is wrong with it ends the program with code 2."""
+def _options(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
     parser.add_argument("--schema", type=Path, help="JSON schema for the metadata")
@@ -30,23 +30,20 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+@exit_code_of_mistakes
 def main(words: list[str]) -> int:
     """Verify each bundle and print what was found."""
-    given = arguments(words)
+    given = _options(words)
+    if given.schema is not None and not given.schema.is_file():
+        raise DataError(str(given.schema), "is a file with a JSON schema", "no such file", "give an existing path")
+    options = Options(given.schema, given.overlay, given.limit, given.static, given.house)
     records = []
-    try:
-        if given.schema is not None and not given.schema.is_file():
-            raise DataError(str(given.schema), "is a file with a JSON schema", "no such file", "give an existing path")
-        options = Options(given.schema, given.overlay, given.limit, not given.static, given.house)
-        for path in given.bundles:
-            start = time.monotonic()
-            outcome = verify(path, options)
-            records.append(report.record(outcome, time.monotonic() - start))
-            if not given.json:
-                print(report.table(outcome, time.monotonic() - start), end="\n\n", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    for path in given.bundles:
+        start = time.monotonic()
+        outcome = verify(path, options)
+        records.append(report.record(outcome, time.monotonic() - start))
+        if not given.json:
+            print(report.table(outcome, time.monotonic() - start), end="\n\n", flush=True)
     passed = all(record["passed"] for record in records)
     if given.json:
         print(json.dumps({"passed": passed, "bundles": records}, indent=2))
@@ -54,5 +51,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    offline.block()
+    block_network()
     sys.exit(main(sys.argv[1:]))

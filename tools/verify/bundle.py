@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,10 +28,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 class Bundle:
     """A bundle that lies unpacked in a folder named as it is.
 
-    Args:
-        folder: its folder.
-        overlay: config by stem, such as ``demo``, with which networks are built and workflows are made.
-        archive: the zip it came from.
+    ``overlay`` is the stem of a config, such as ``demo``, with which networks are built; ``archive`` the zip it was in.
     """
 
     folder: Path
@@ -92,9 +90,26 @@ class Bundle:
         """Every file that is part of the bundle, sorted."""
         left = tuple(f"{name}/" for name in LEFTOVERS)
         for path in sorted(self.folder.rglob("*")):
-            place = path.relative_to(self.folder).as_posix()
+            place = self.relative(path)
             if path.is_file() and "__pycache__" not in path.parts and not place.startswith(left):
                 yield path
+
+    def copy(self, folder: Path) -> Path:
+        """A copy, in ``folder``, that its code may write into, without what using it has left there."""
+        for path in self.files():
+            place = folder / self.name / path.relative_to(self.folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+        return folder / self.name
+
+    @property
+    def sources(self) -> list[Path]:
+        """Its Python files."""
+        return [path for path in self.files() if path.suffix == ".py"]
+
+    def relative(self, path: Path) -> str:
+        """A file's path inside the bundle."""
+        return path.relative_to(self.folder).as_posix()
 
     def text(self, name: str) -> str:
         """A file's text; empty where there is no such file."""

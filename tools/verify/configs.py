@@ -12,7 +12,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from tools.verify.bundle import WHOLE, Bundle, read
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, one_line
 
 MONAI = "monai.bundle.ConfigParser"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -42,7 +42,7 @@ def readable(bundle: Bundle) -> Found:
         try:
             read(path)
         except NotApplicableError as error:
-            value = " ".join(str(error.__cause__ or error).split())[:300]
+            value = one_line(error.__cause__ or error, 300)
             rule = "names every key once" if "uplicate key" in value else "is a mapping in sound YAML or JSON"
             yield Fault(f"configs/{path.name}", rule, value, "correct the file")
 
@@ -81,13 +81,13 @@ def _missing(bundle: Bundle, *files: Path) -> dict[str, str]:
             parser.read_meta(bundle.metadata)
         parser.parse(True)
     except Exception as error:
-        return {" ".join(str(error).split())[:200]: "a macro (%) or file"}
+        return {one_line(error, 200): "a macro (%) or file"}
     for name in parser.get():
         try:
             parser.get_parsed_content(name, instantiate=False, eval_expr=False)
         except Exception as error:
             reference = re.search(r"@[\w:]+", str(error))
-            found.setdefault(reference.group() if reference else " ".join(str(error).split())[:200], name)
+            found.setdefault(reference.group() if reference else one_line(error, 200), name)
     return found
 
 

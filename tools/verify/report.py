@@ -29,11 +29,12 @@ def table(outcome: Outcome, seconds: float) -> str:
 
 
 def _row(verdict: Verdict) -> list[str]:
-    check = verdict.check
     subject = f"{verdict.subject}: " if verdict.subject else ""
     notes = f" ({'; '.join(verdict.notes)})" if verdict.notes else ""
-    head = f"  {WORDS[verdict.outcome]:<5}{check.id:<22}"
-    rows = textwrap.wrap(subject + check.meaning + notes, WIDTH, initial_indent=head, subsequent_indent=" " * 31)
+    head = f"  {WORDS[verdict.outcome]:<5}{verdict.check.id:<22}"
+    rows = textwrap.wrap(
+        subject + verdict.check.meaning + notes, WIDTH, initial_indent=head, subsequent_indent=" " * 31
+    )
     for fault in verdict.faults:
         rows += textwrap.wrap(str(Fault(**fault)), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
     return rows
@@ -47,11 +48,6 @@ def record(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "kind": outcome.kind,
         "passed": not outcome.failures,
         "seconds": round(seconds, 1),
-        "verdicts": [_fields(verdict) | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
+        "verdicts": [verdict.record() | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
         "expressions": outcome.expressions,
     }
-
-
-def _fields(verdict: Verdict) -> dict[str, Any]:
-    rule = {key: getattr(verdict.check, key) for key in ("id", "group", "meaning", "source")}
-    return rule | {key: getattr(verdict, key) for key in ("subject", "outcome", "notes", "faults")}

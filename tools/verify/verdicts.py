@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
+
+from common.errors import explain
 
 GROUPS = {
     "zoo": "MONAI's bundle specification and what the model zoo's CI runs",
@@ -24,15 +26,20 @@ class Fault(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        return " ".join(f"{self.name}: {self.rule}, but got {self.value}; {self.remedy}".split())
+        return explain(*self)
+
+
+def expect(holds: object, name: str, rule: str, value: object, remedy: str) -> Fault | None:
+    """A fault where a rule does not hold."""
+    return None if holds else Fault(name, rule, value, remedy)
 
 
 class NotApplicableError(Exception):
     """Raised by a check that has nothing to look at; the message says why."""
 
 
-Found = Iterable[Fault | str]
-"""What a check yields: faults, and notes (plain texts) on what it measured."""
+Found = Iterable[Fault | str | None]
+"""What a check yields: faults, and notes (plain texts) on what it measured; None where a rule holds."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,7 @@ def check(name: str, group: str, source: str, runs: str = "files") -> Callable[[
     """Make a function a :class:`Check`, whose meaning is the first line of its docstring."""
 
     def made(find: Callable[[Any], Found]) -> Check:
-        meaning = (find.__doc__ or "").splitlines()[0].rstrip(".")
-        return Check(name, group, source, runs, meaning, find)
+        return Check(name, group, source, runs, (find.__doc__ or "").splitlines()[0].rstrip("."), find)
 
     return made
 
@@ -75,6 +81,12 @@ class Verdict:
     faults: list[dict[str, str]]
     notes: list[str]
     subject: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Everything about it, as JSON can hold it."""
+        fields = asdict(self)
+        rule = fields.pop("check")
+        return {key: rule[key] for key in ("id", "group", "meaning", "source")} | fields
 
 
 def judge(find: Callable[[], Found]) -> dict[str, Any]:
@@ -90,12 +102,21 @@ def judge(find: Callable[[], Found]) -> dict[str, Any]:
         passed, notes = SKIP, [str(reason)]
     except (Exception, SystemExit) as error:  # whatever foreign code does
         faults.append(Fault("the check", "runs to its end", deepest(error), "fix what raises it"))
-    plain = [fault._asdict() | {"value": str(fault.value)} for fault in faults]
-    return {"outcome": FAIL if faults else passed, "faults": plain, "notes": notes}
+    return {"outcome": FAIL if faults else passed, "faults": [plain(fault) for fault in faults], "notes": notes}
+
+
+def plain(fault: Fault) -> dict[str, str]:
+    """A fault as JSON can hold it."""
+    return fault._asdict() | {"value": str(fault.value)}
+
+
+def one_line(text: object, length: int = 400) -> str:
+    """The beginning of a text, on one line."""
+    return " ".join(str(text).split())[:length]
 
 
 def deepest(error: BaseException) -> str:
     """An exception's deepest cause as a text, since MONAI wraps what goes wrong while it instantiates."""
     while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = cause
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -18,7 +18,7 @@ from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, sa
 from packed_copies import unpack
 
 from tools.repository import ROOT
-from tools.verify import archives, checks, configs, process
+from tools.verify import checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import ShapeTextError, choices, sizes
@@ -39,7 +39,7 @@ def told(finding: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """A bundle as it stands in the repository, without what using it left there."""
-    return archives.copy(Bundle(ROOT / "bundles" / NAME), tmp_path_factory.mktemp("sound"))
+    return Bundle(ROOT / "bundles" / NAME).copy(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
