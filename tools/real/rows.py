@@ -58,13 +58,13 @@ def spacing_of(path: Path) -> tuple[float, float, float]:
 
 def standardised(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """z-scores of a volume in the mask."""
-    return (truth - truth[mask].mean()) / truth[mask].std()
+    return np.asarray((truth - truth[mask].mean()) / truth[mask].std())
 
 
 def fitted(image: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The image after the line that fits it to the truth in the mask by least squares."""
     slope, intercept = np.polyfit(image[mask].astype(float), truth[mask], 1)
-    return (slope * image + intercept).astype(np.float32)
+    return np.asarray(slope * image + intercept, np.float32)
 
 
 def row_of(pair: Pair, method: str, image: np.ndarray, mask: np.ndarray) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,8 +120,8 @@ class Bundle:
     @property
     def config_files(self) -> list[Path]:
         """Every config, sorted; metadata is none."""
-        found = [path for path in sorted(self.configs.glob("*")) if path.suffix in SUFFIXES]
-        return [path for path in found if path.name != "metadata.json"]
+        paths = sorted(self.configs.glob("*"))
+        return [path for path in paths if path.suffix in SUFFIXES and path.name != "metadata.json"]
 
     def config(self, stem: str) -> Path | None:
         """The file of a config, YAML before JSON."""
@@ -131,10 +132,8 @@ class Bundle:
         """The content of the configs that can be read; of the others ``configs.readable`` reports."""
         found = {}
         for path in self.config_files:
-            try:
+            with suppress(NotApplicableError):
                 found[path] = read(path)
-            except NotApplicableError:
-                continue
         return found
 
     def whole(self, stem: str) -> dict[str, Any]:
@@ -153,11 +152,7 @@ class Bundle:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a YAML or JSON file.
-
-    Raises:
-        NotApplicableError: where it is no sound mapping; the cause says why.
-    """
+    """The content of a YAML or JSON file; NotApplicableError where it is no sound mapping, whose cause says why."""
     try:
         content = ConfigParser.load_config_file(path)
     except Exception as error:  # broken YAML, broken JSON, a duplicate key

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from common.running_config import short_names
 from tools.verify import schema
 from tools.verify.bundle import WHOLE, Bundle, read
-from tools.verify.configs import all_leaves, leaves
+from tools.verify.configs import all_leaves, expressions, leaves
 from tools.verify.verdicts import Check, Fault, Found, NotApplicableError, expect, one_line
 from tools.verify.verdicts import check as any_check
 
@@ -38,11 +37,6 @@ REMEDY = "see CONTRIBUTING.md"
 def check(name: str) -> Callable[[Callable[[Any], Found]], Check]:
     """Make a function a check of the contract."""
     return any_check(f"contract.{name}", "house", "the contract of this collection")
-
-
-def overlays(bundle: Bundle) -> list[Path]:
-    """Configs that lie over ``train``."""
-    return [path for path in bundle.config_files if path.suffix == ".yaml" and path.stem not in WHOLE]
 
 
 @check("files")
@@ -81,7 +75,7 @@ def overlaid(bundle: Bundle) -> Found:
     """Overlays hold differences alone, variants are named as their files, the demo has plain settings of train."""
     train = bundle.whole("train")
     parser = bundle.parser(*([path] if (path := bundle.config("train")) else []))
-    for path in overlays(bundle):
+    for path in [path for path in bundle.config_files if path.suffix == ".yaml" and path.stem not in WHOLE]:
         for key, value in read(path).items():
             name = f"configs/{path.name} {key}"
             # others may agree with what a release has merged into train
@@ -117,9 +111,9 @@ def metadata(bundle: Bundle) -> Found:
     for key in sorted({"kid" if bundle.latent else "mae", *train.get("validate", {}).get("key_metric", {})}):
         yield expect(key in metrics, "metadata eval_metrics", f"explains {key}", sorted(metrics), REMEDY)
     expected = f"{bundle.name} {bundle.metadata.get('version')}"
-    for path, name, value in all_leaves(bundle):
+    for name, value in all_leaves(bundle):
         same = value == expected or not name.endswith("::bundle")
-        yield expect(same, f"configs/{path.name} {name}", f"is {expected}", value, "write the version of metadata")
+        yield expect(same, name, f"is {expected}", value, "write the version of metadata")
 
 
 @check("layout")
@@ -149,9 +143,8 @@ def _head(name: str, head: list[str]) -> Found:
 def plain(bundle: Bundle) -> Found:
     """Behaviour is in Python, not in configs."""
     rule, remedy = "is no lambda, loop, condition or import", "write a class or function in Python"
-    for path, name, value in all_leaves(bundle):
-        clever = isinstance(value, str) and value[:1] == "$" and re.search(CLEVER, value)
-        yield expect(not clever, f"configs/{path.name} {name}", rule, value, remedy)
+    for name, value in expressions(bundle).items():
+        yield expect(not re.search(CLEVER, value), name, rule, value, remedy)
 
 
 @check("card")

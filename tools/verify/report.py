@@ -49,5 +49,10 @@ def record(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "passed": not outcome.failures,
         "seconds": round(seconds, 1),
         "verdicts": [verdict.record() | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
-        "expressions": outcome.expressions,
+        "expressions": [_expression(*entry) for entry in outcome.expressions.items()],
     }
+
+
+def _expression(place: str, expression: str) -> dict[str, str]:
+    file, name = place.removeprefix("configs/").split(" ", 1)
+    return {"file": file, "id": name, "expression": expression}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from common.errors import explain
@@ -42,18 +42,8 @@ Found = Iterable[Fault | str | None]
 """What a check yields: faults, and notes (plain texts) on what it measured; None where a rule holds."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One rule.
-
-    Args:
-        id: ``subject.rule``.
-        group: one of ``GROUPS``.
-        source: where the rule comes from.
-        runs: what it needs: ``files`` alone, ``code`` of the bundle, or each ``network``.
-        meaning: what holds for a bundle that passes.
-        find: looks at a bundle, or at a network.
-    """
+class Check(NamedTuple):
+    """One rule, of one of ``GROUPS``; it looks at ``files`` alone, runs ``code`` of the bundle, or each ``network``."""
 
     id: str
     group: str
@@ -84,9 +74,8 @@ class Verdict:
 
     def record(self) -> dict[str, Any]:
         """Everything about it, as JSON can hold it."""
-        fields = asdict(self)
-        rule = fields.pop("check")
-        return {key: rule[key] for key in ("id", "group", "meaning", "source")} | fields
+        rule = {key: getattr(self.check, key) for key in ("id", "group", "meaning", "source")}
+        return rule | {key: getattr(self, key) for key in ("subject", "outcome", "notes", "faults")}
 
 
 def judge(find: Callable[[], Found]) -> dict[str, Any]:

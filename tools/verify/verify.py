@@ -37,7 +37,7 @@ class Outcome:
     verdicts: list[Verdict]
     kind: str = "not unpacked"
     bound: bool = False
-    expressions: list[dict[str, str]] = field(default_factory=list)
+    expressions: dict[str, str] = field(default_factory=dict)
 
     def counts(self, verdict: Verdict) -> bool:
         """Whether a failure counts."""

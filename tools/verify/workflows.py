@@ -54,13 +54,12 @@ def targets(bundle: Bundle) -> Found:
     """Every _target_ exists."""
     locator = ComponentLocator()
     known: dict[str, bool] = {}
-    for path, name, value in all_leaves(bundle):
-        if name.split("::")[-1] == "_target_" and isinstance(value, str) and value[:1] not in "$@%":
+    for name, value in all_leaves(bundle):
+        if name.endswith("_target_") and isinstance(value, str) and value[:1] not in "$@%":
             if value not in known:
                 module = ensure_tuple(locator.get_component_module_name(value) if "." not in value else None)[0]
                 known[value] = locate(f"{module}.{value}" if module else value) is not None
-            rule = "names a component that exists"
-            yield expect(known[value], f"configs/{path.name} {name}", rule, value, "correct the name")
+            yield expect(known[value], name, "names a component that exists", value, "correct the name")
     yield f"{len(known)} components"
 
 

@@ -79,12 +79,9 @@ def test_a_schema_file_of_the_users(copied, tmp_path, capsys):
 
 
 def test_every_expression_is_listed(copied):
-    listed = {
-        entry["id"]: entry["expression"]
-        for entry in configs.expressions(Bundle(copied))
-        if entry["file"] == "train.yaml"
-    }
-    assert listed["demo_data"] == "$@bundle_root + '/demo_data'"
+    expressions = configs.expressions(Bundle(copied))
+    listed = {name: value for name, value in expressions.items() if name.startswith(TRAIN)}
+    assert listed[f"{TRAIN} demo_data"] == "$@bundle_root + '/demo_data'"
     assert len(listed) == (copied / TRAIN).read_text().count('"$')
 
 
