@@ -86,15 +86,8 @@ def environment(python: Path) -> dict[str, str]:
 def monai_label(python: Path, app: Path, studies: str, bundles: Sequence[str], log: Path) -> Iterator[str]:
     """A MONAI Label server of the app's bundles; gives its address when it answers, and stops it by its pid.
 
-    Args:
-        python: the interpreter of its environment.
-        app: a copy of the app ``monaibundle`` with the bundles under ``model/``.
-        studies: its datastore: a folder, or the address of a DICOMweb server.
-        bundles: their names.
-        log: receives everything that it prints; its sessions and caches go beside it.
-
-    Raises:
-        RuntimeError: where it ends or does not answer in time, with the last lines of its log.
+    The datastore is a folder or the address of a DICOMweb server. Sessions and caches go next to the log, whose last
+    lines a RuntimeError shows where the server ends or does not answer in time.
     """
     address = f"http://{HOST}:{_free_port()}"
     words = [str(python), "-m", "monailabel.main", "start_server", "--app", str(app), "--studies", studies]

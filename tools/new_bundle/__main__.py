@@ -28,11 +28,6 @@ NEXT = """{folder} is made from {like} and listed in setup.cfg. Next, in that fo
 def new_bundle(root: Path, name: str, like: str) -> Path:
     """Write ``bundles/<name>`` and list its package in ``setup.cfg``; returns the folder.
 
-    Args:
-        root: of the repository.
-        name: of the new bundle and its package.
-        like: the bundle that it is made from.
-
     Raises:
         ConfigError: for a name that cannot be a package, or that another module has; for an unknown ``like``.
         OutputError: where the folder exists or cannot be written.

@@ -22,8 +22,7 @@ import pydicom
 from common.pretrained import read_info
 from common.pretrained.export import export
 from tools.real import plausibility
-from tools.real.rows import Pair, Row, head_of, read, row_of
-from tools.real.tables import page, text
+from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     PD_TO_T2,
     RATES,

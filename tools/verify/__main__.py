@@ -9,13 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from common.errors import DataError, exit_code_of_mistakes
-from tools.verify import report
 from tools.verify.process import block_network
-from tools.verify.verify import LIMIT, Options, verify
+from tools.verify.verdicts import FAIL, GROUPS, PASS, SKIP, Fault, Verdict
+from tools.verify.verify import LIMIT, Options, Outcome, verify
+
+WIDTH = 118
+WORDS = {PASS: "ok", FAIL: "FAIL", SKIP: "-"}
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -41,13 +47,58 @@ def main(words: list[str]) -> int:
     for path in given.bundles:
         start = time.monotonic()
         outcome = verify(path, options)
-        records.append(report.record(outcome, time.monotonic() - start))
+        records.append(_record(outcome, time.monotonic() - start))
         if not given.json:
-            print(report.table(outcome, time.monotonic() - start), end="\n\n", flush=True)
+            print(_table(outcome, time.monotonic() - start), end="\n\n", flush=True)
     passed = all(record["passed"] for record in records)
     if given.json:
         print(json.dumps({"passed": passed, "bundles": records}, indent=2))
     return 0 if passed else 1
+
+
+def _table(outcome: Outcome, seconds: float) -> str:
+    """One line a check, under it what is wrong; then the sums."""
+    bundle = outcome.bundle
+    lines = [f"{bundle.name}, {outcome.kind}: {bundle.archive or bundle.folder}"]
+    for group, title in GROUPS.items():
+        if own := [verdict for verdict in outcome.verdicts if verdict.check.group == group]:
+            free = "" if outcome.counts(own[0]) else " (not counted without --house)"
+            lines += ["", f"{group}: {title}{free}", *(line for verdict in own for line in _row(verdict))]
+    sums = Counter(verdict.outcome for verdict in outcome.verdicts)
+    failed = len(outcome.failures)
+    result = f"FAILS {failed} {'check' if failed == 1 else 'checks'}" if failed else "passes"
+    counts = f"{sums[PASS]} ok, {sums[FAIL]} failed, {sums[SKIP]} skipped, {seconds:.0f} s"
+    return "\n".join([*lines, "", f"{bundle.name} {result}: {counts}"])
+
+
+def _row(verdict: Verdict) -> list[str]:
+    subject = f"{verdict.subject}: " if verdict.subject else ""
+    notes = f" ({'; '.join(verdict.notes)})" if verdict.notes else ""
+    head = f"  {WORDS[verdict.outcome]:<5}{verdict.check.id:<22}"
+    rows = textwrap.wrap(
+        subject + verdict.check.meaning + notes, WIDTH, initial_indent=head, subsequent_indent=" " * 31
+    )
+    for fault in verdict.faults:
+        rows += textwrap.wrap(str(Fault(**fault)), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
+    return rows
+
+
+def _record(outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Everything about one bundle."""
+    return {
+        "bundle": outcome.bundle.name,
+        "path": str(outcome.bundle.archive or outcome.bundle.folder),
+        "kind": outcome.kind,
+        "passed": not outcome.failures,
+        "seconds": round(seconds, 1),
+        "verdicts": [verdict.record() | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
+        "expressions": [_expression(*entry) for entry in outcome.expressions.items()],
+    }
+
+
+def _expression(place: str, expression: str) -> dict[str, str]:
+    file, name = place.removeprefix("configs/").split(" ", 1)
+    return {"file": file, "id": name, "expression": expression}
 
 
 if __name__ == "__main__":

@@ -62,11 +62,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
 def findings(bundle: Bundle, steps: Sequence[Step], limit: int, scratch: Path) -> list[dict[str, Any]]:
     """What each check found, in order; one that ends its process fails, and the next ones get a new process.
 
-    Args:
-        bundle: a copy that its code may write into.
-        steps: what to check.
-        limit: seconds for each check.
-        scratch: an empty folder.
+    The bundle is a copy that its code may write into; ``limit`` is in seconds for each check.
     """
     found: dict[Step, dict[str, Any]] = {}
     report = scratch / "report.jsonl"
