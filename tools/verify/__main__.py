@@ -91,9 +91,14 @@ def _record(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "kind": outcome.kind,
         "passed": not outcome.failures,
         "seconds": round(seconds, 1),
-        "verdicts": [verdict.record() | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
+        "verdicts": [_fields(verdict) | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
         "expressions": [_expression(*entry) for entry in outcome.expressions.items()],
     }
+
+
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    rule = {key: getattr(verdict.check, key) for key in ("id", "group", "meaning", "source")}
+    return rule | {key: getattr(verdict, key) for key in ("subject", "outcome", "notes", "faults")}
 
 
 def _expression(place: str, expression: str) -> dict[str, str]:

@@ -72,11 +72,6 @@ class Verdict:
     notes: list[str]
     subject: str = ""
 
-    def record(self) -> dict[str, Any]:
-        """Everything about it, as JSON can hold it."""
-        rule = {key: getattr(self.check, key) for key in ("id", "group", "meaning", "source")}
-        return rule | {key: getattr(self, key) for key in ("subject", "outcome", "notes", "faults")}
-
 
 def judge(find: Callable[[], Found]) -> dict[str, Any]:
     """What a check finds, as plain data: ``outcome``, ``faults``, ``notes``. Whatever it raises is a fault, too."""
