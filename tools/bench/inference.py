@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines.utils import IterationEvents
 
 from common import checkpoints
 from common.inference import CaseEvaluator
+from common.running_config import read_config
 from tools.bench.clock import Row, peak_gib
 from tools.repository import ROOT
 
@@ -48,14 +48,13 @@ def _timed(owner: Any, name: str, totals: dict[str, float], part: str) -> Iterat
 
 def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
     """The inference of a bundle at demo size with random weights on four phantoms; ``ahead``: reads the next case."""
-    parser = ConfigParser()
-    parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")]
     folder, weights = data / f"{bundle}_inference", data / f"{bundle}.pt"
-    parser.update({"phantoms::cases": CASES, "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")})
+    places = {"dataset_dir": str(folder), "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")}
+    parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})
     if not folder.exists():
         parser.get_parsed_content("phantoms")(folder)
         checkpoints.save(parser.get_parsed_content("network_def").state_dict(), weights)
-    parser.update({"dataset_dir": str(folder), "overwrite": True})
     evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
     if not ahead:
         loader: Any = evaluator.data_loader

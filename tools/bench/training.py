@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -17,6 +16,7 @@ from common.devices import single_device
 from common.engines import SynthesisTrainer
 from common.inferers import PlaneInferer
 from common.losses import weighted_sum
+from common.running_config import read_config
 from tools.bench.clock import Row, alternate, growth_of, peak_gib
 from tools.bench.stitching import SIDES
 from tools.repository import ROOT, bundle_names
@@ -36,9 +36,8 @@ KINDS = {
 
 def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration, without handlers, on phantoms."""
-    parser = ConfigParser()
-    parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]])
-    batch = settings.get("batch_size", parser.get("batch_size"))
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]]
+    batch = settings.get("batch_size", read_config(files).get("batch_size"))
     own = {
         "dataset_dir": str(data / bundle),
         "output_dir": str(data / f"{bundle}_run"),
@@ -47,7 +46,7 @@ def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) 
         "train::trainer::max_epochs": 0,
         "train::handlers": [],
     }
-    parser.update({**own, **settings})
+    parser = read_config(files, **{**own, **settings})
     if not (data / bundle).exists():
         parser.get_parsed_content("phantoms")(data / bundle)
     trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")

@@ -20,8 +20,7 @@ from tools.verify.verdicts import Fault, Found, NotApplicableError, check, deepe
 
 KINDS = {"infer": ["inference"], "train": ["train"], "train to evaluate": ["train", "evaluate"]}
 """Configs of each kind of workflow, one over the other; its first word is MONAI's name for it."""
-TINY = {"phantoms::cases": 4, "phantoms::spacing": 5, "max_epochs": 1, "samples_per_epoch": 8}
-TINY |= {"val_interval": 1, "batch_size": 2}
+TINY = {"phantoms::cases": 4, "phantoms::spacing": 5, "max_epochs": 1, "batch_size": 2}
 """Settings that keep the data small which bundles of this collection generate."""
 ABSENT = ("FileNotFoundError", "NotADirectoryError")
 
