@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import wraps
+from typing import Literal, ParamSpec
+
+Arguments = ParamSpec("Arguments")
 
 
 def _last_line(message: str) -> str:
@@ -45,6 +49,20 @@ class UserError(ValueError):
 
     def __init__(self, name: str, rule: str | None = None, value: object = None, remedy: str | None = None) -> None:
         super().__init__(_last_line(name) if rule is None else explain(name, rule, value, remedy))
+
+
+def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
+    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code."""
+
+    @wraps(main)
+    def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+
+    return command
 
 
 class ConfigError(UserError):

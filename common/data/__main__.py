@@ -13,7 +13,7 @@ from typing import Protocol
 from common.data.checks.cases import check_cases
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
 from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
-from common.errors import ConfigError, Finding, OutputError, UserError
+from common.errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
 from common.io.options import add_reader_options, reader_of
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
@@ -39,6 +39,7 @@ def installed_layouts() -> dict[str, BundleLayout]:
     return {entry.name: entry.load() for entry in sorted(found, key=lambda entry: entry.name)}
 
 
+@exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLayout] | None = None) -> int:
     """Run a command and return its exit code: 0, or 2 for cases with errors and for mistakes of the user.
 
@@ -48,11 +49,7 @@ def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLay
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _parser(installed_layouts() if layouts is None else layouts).parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return int(options.command(options))
 
 
 def make_datalist(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import DataError, UserError
+from common.errors import DataError, exit_code_of_mistakes
 from common.grids import same_grid, show_grid
 from common.io import VolumeReader
 from common.metrics import CT_RANGE, HFEN_SIGMA, score
@@ -48,14 +48,11 @@ def score_files(
     }
 
 
+@exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     options = _parser().parse_args(arguments)
-    try:
-        result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
     print(json.dumps(result, allow_nan=False))
     return 0
 

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import UserError
+from common.errors import exit_code_of_mistakes
 from common.pretrained.export import PROFILE_CASES, export
 from common.weights_info import PRETRAINED_NAME
 
 
+@exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m common.pretrained", description=__doc__)
@@ -21,11 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--cases", type=int, default=PROFILE_CASES, help="simulated cases to compare inputs with")
     command.add_argument("--name", default=PRETRAINED_NAME, help="file name (default: %(default)s)")
     options = parser.parse_args(arguments)
-    try:
-        path = export(options.bundle, options.run or options.bundle / "pretraining", options.cases, options.name)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    path = export(options.bundle, options.run or options.bundle / "pretraining", options.cases, options.name)
     print(f"written: {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json').name}")
     return 0
 

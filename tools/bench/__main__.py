@@ -7,41 +7,66 @@ machine disturb least.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from common.devices import single_device
-from tools.bench import growth, inference, profile, stitching, training
+from tools.bench import inference, stitching, training
 from tools.bench.clock import Row, save, show
-from tools.repository import ROOT
 
-PARTS = ("training", "profile", "inference", "stitching", "growth", "memory")
 MODES = ("faithful", "fast")
 
 
-def _apart(*words: str) -> list[Row]:
-    """Rows of a part measured in a process of its own, whose peak memory is then its own."""
-    command = [sys.executable, "-W", "ignore", "-m", "tools.bench", "--apart", *words]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return [Row(**row) for row in json.loads(done.stdout.splitlines()[-1])]
+def _apart(work: Callable[..., list[Row]], *words: Any, **settings: Any) -> list[Row]:
+    """Rows measured in a process of its own, whose peak memory is then its own."""
+    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        return pool.submit(work, *words, **settings).result()
 
 
-def _run_apart(words: list[str], options: argparse.Namespace) -> list[Row]:
-    kind, data, name, *more = words
-    if kind == "training":
-        settings = {"batch_size": int(more[1])} if len(more) > 1 else {}
-        return training.steps_of(name, more[0], Path(data), options.steps, options.repeats, **settings)
-    if kind == "profile":
-        return profile.rows(name, more[0], Path(data), options.repeats)
-    if kind == "inference":
-        return inference.end_to_end(name, Path(data), options.repeats)
-    return [stitching.peak(name, [int(side) for side in more])]
+def _training(data: Path, options: argparse.Namespace) -> list[Row]:
+    numbers = {"data": data, "steps": options.steps, "repeats": options.repeats}
+    named = [(name, size) for size in options.size for name in training.BUNDLES]
+    rows = [row for name, size in named for row in _apart(training.steps_of, name, size, **numbers)]
+    if single_device().type == "cpu":
+        return rows
+    return rows + _apart(training.steps_of, "mr2ct_pix2pix", "published", **numbers, batch_size=64)
+
+
+def _profile(data: Path, options: argparse.Namespace) -> list[Row]:
+    size, repeats = options.size[-1], options.repeats
+    return [row for name in training.BUNDLES for row in _apart(training.profile_of, name, size, data, repeats)]
+
+
+def _inference(data: Path, options: argparse.Namespace) -> list[Row]:
+    return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
+
+
+def _stitching(data: Path, options: argparse.Namespace) -> list[Row]:
+    return stitching.rows(options.side, options.stride, options.repeats)
+
+
+def _growth(data: Path, options: argparse.Namespace) -> list[Row]:
+    return [*training.growth(data, options.repeats), *stitching.growth(options.repeats)]
+
+
+def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
+    return [row for mode in MODES for row in _apart(stitching.peak, mode, options.memory_shape)]
+
+
+PARTS = {
+    "training": _training,
+    "profile": _profile,
+    "inference": _inference,
+    "stitching": _stitching,
+    "growth": _growth,
+    "memory": _memory,
+}
 
 
 def main() -> None:
@@ -53,42 +78,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--side", type=int, default=64, help="of the volume stitched")
     parser.add_argument("--stride", type=int, default=16, help="between its patches; published: 8")
-    parser.add_argument("--memory-shape", nargs=3, default=["512", "512", "400"])
+    parser.add_argument("--memory-shape", nargs=3, type=int, default=[512, 512, 400])
     parser.add_argument("--json", type=Path, help="write the rows there too")
-    parser.add_argument("--apart", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    if options.apart:
-        print(json.dumps([asdict(row) for row in _run_apart(options.apart, options)]))
-        return
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
+    options.size = options.size or (["demo"] if single_device().type == "cpu" else list(training.SIZES))
+    torch.set_num_threads(1)
     tables: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as data:
         for part in options.parts or PARTS:
-            tables[part] = _rows(part, data, options)
+            tables[part] = PARTS[part](Path(data), options)
             show(part, tables[part])
     if options.json:
-        save(options.json, {**tables})
-
-
-def _rows(part: str, data: str, options: argparse.Namespace) -> list[Row]:
-    on_cpu = single_device().type == "cpu"
-    sizes = options.size or (["demo"] if on_cpu else list(training.SIZES))
-    if part == "profile":
-        return [row for name in training.BUNDLES for row in _apart("profile", data, name, sizes[-1])]
-    if part == "training":
-        named = [(name, size) for size in sizes for name in training.BUNDLES]
-        numbers = ["--steps", str(options.steps), "--repeats", str(options.repeats)]
-        own = [row for name, size in named for row in _apart("training", data, name, size, *numbers)]
-        return own if on_cpu else own + _apart("training", data, "mr2ct_pix2pix", "published", "64", *numbers)
-    if part == "inference":
-        return [row for name in inference.BUNDLES for row in _apart("inference", data, name)]
-    if part == "stitching":
-        return stitching.rows(options.side, options.stride, options.repeats)
-    if part == "growth":
-        return growth.rows(Path(data), options.repeats)
-    return [row for mode in MODES for row in _apart("memory", data, mode, *options.memory_shape)]
+        save(options.json, tables)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import TypeVar
+from statistics import linear_regression, median
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -18,16 +18,8 @@ from common.devices import single_device
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One comparison, or one measurement without a partner.
-
-    Args:
-        case: what was measured.
-        before: seconds of the way it is compared with.
-        after: seconds of our way.
-        note: difference of the results, memory, or what else there is to say.
-    """
+class Row(NamedTuple):
+    """Seconds ``before`` (the way that ours is compared with) and ``after`` (ours), or one measurement alone."""
 
     case: str
     before: float | None = None
@@ -52,14 +44,20 @@ def seconds(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def alternate(works: Sequence[Callable[[], T]], repeats: int) -> tuple[list[float], list[T]]:
-    """Several pieces of work done in turns, so that a disturbance meets all of them.
-
-    Returns:
-        the medians of their seconds, and what each returned last.
-    """
+    """Medians of the seconds of several pieces of work, done in turns so that a disturbance meets all; last results."""
     rounds = [[seconds(work) for work in works] for _ in range(repeats)]
     times = [[took for took, _ in each] for each in rounds]
     return [median(column) for column in zip(*times, strict=True)], [result for _, result in rounds[-1]]
+
+
+def growth_of(case: str, works: Mapping[int, Callable[[], Any]], repeats: int) -> Row:
+    """Scaling exponent of work by its amount: the slope of log seconds over log amount; 1 is proportional."""
+    for work in works.values():
+        work()
+    times, _ = alternate(list(works.values()), repeats)
+    slope = linear_regression([math.log(amount) for amount in works], [math.log(took) for took in times]).slope
+    note = ", ".join(f"{amount}: {took:.3g} s" for amount, took in zip(works, times, strict=True))
+    return Row(case, None, times[-1], f"exponent {slope:.2f} ({note})")
 
 
 def peak_gib() -> float:
@@ -77,10 +75,10 @@ def show(title: str, rows: Sequence[Row]) -> None:
         print(f"{row.case:58}{cells[0]:>10}{cells[1]:>10}{cells[2]:>8}  {row.note}", flush=True)
 
 
-def save(path: Path, tables: dict[str, Sequence[Row]]) -> None:
+def save(path: Path, tables: Mapping[str, Sequence[Row]]) -> None:
     """Write all tables as JSON, with the kind of machine."""
     device = single_device()
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} CPU thread(s)"
     about = {"device": name, "torch": torch.__version__}
-    listed = {title: [{**asdict(row), "ratio": row.ratio} for row in rows] for title, rows in tables.items()}
+    listed = {title: [{**row._asdict(), "ratio": row.ratio} for row in rows] for title, rows in tables.items()}
     path.write_text(json.dumps({"machine": about, "tables": listed}, indent=1))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines.utils import IterationEvents
 
 from common import checkpoints
 from common.inference import CaseEvaluator
+from common.running_config import read_config
 from tools.bench.clock import Row, peak_gib
 from tools.repository import ROOT
 
@@ -26,61 +27,53 @@ BUNDLES = sorted(
 CASES = 4
 
 
-class Stopwatch:
-    """Adds up the seconds that a function takes, whichever thread calls it."""
+@contextmanager
+def _timed(owner: Any, name: str, totals: dict[str, float], part: str) -> Iterator[None]:
+    """Adds up the seconds that a method takes meanwhile, whichever thread calls it."""
+    work = getattr(owner, name)
 
-    def __init__(self) -> None:
-        self.total = 0.0
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            totals[part] += time.perf_counter() - start
 
-    def around(self, work: Callable) -> Callable:
-        """The function, timed."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            try:
-                return work(*args, **kwargs)
-            finally:
-                self.total += time.perf_counter() - start
-
-        return timed
+    setattr(owner, name, timed)
+    try:
+        yield
+    finally:
+        setattr(owner, name, work)
 
 
 def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
-    """The inference of a bundle at demo size with random weights on four phantoms.
-
-    Args:
-        bundle: its name.
-        data: folder for phantoms, weights and outputs.
-        ahead: read the next case while one is computed.
-    """
-    parser = ConfigParser()
-    parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    """The inference of a bundle at demo size with random weights on four phantoms; ``ahead``: reads the next case."""
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")]
     folder, weights = data / f"{bundle}_inference", data / f"{bundle}.pt"
-    parser.update({"phantoms::cases": CASES, "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")})
+    places = {"dataset_dir": str(folder), "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")}
+    parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})
     if not folder.exists():
         parser.get_parsed_content("phantoms")(folder)
         checkpoints.save(parser.get_parsed_content("network_def").state_dict(), weights)
-    parser.update({"dataset_dir": str(folder), "overwrite": True})
-    evaluator = parser.get_parsed_content("evaluator")
+    evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
     if not ahead:
-        evaluator.data_loader = DataLoader(evaluator.data_loader.dataset, batch_size=1)
+        loader: Any = evaluator.data_loader
+        evaluator.data_loader = DataLoader(loader.dataset, batch_size=1)
     return evaluator
 
 
 def _run(evaluator: CaseEvaluator) -> tuple[float, dict[str, float]]:
     """Seconds of a run over all cases, and those spent on reading, computing and writing."""
-    watches = {"reading": Stopwatch(), "computing": Stopwatch(), "writing": Stopwatch()}
-    dataset: Any = evaluator.data_loader.dataset  # type: ignore[union-attr]
-    parts = [(dataset, "transform"), (evaluator.inferer, "inferer"), (evaluator.exporter, "write")]
-    whole = [getattr(owner, name) for owner, name in parts]
-    for watch, (owner, name), work in zip(watches.values(), parts, whole, strict=True):
-        setattr(owner, name, watch.around(work))
-    start = time.perf_counter()
-    evaluator.run()
-    took = time.perf_counter() - start
-    for (owner, name), work in zip(parts, whole, strict=True):
-        setattr(owner, name, work)
-    return took, {name: watch.total for name, watch in watches.items()}
+    totals = {"reading": 0.0, "computing": 0.0, "writing": 0.0}
+    loader: Any = evaluator.data_loader
+    with (
+        _timed(loader.dataset, "transform", totals, "reading"),
+        _timed(evaluator.inferer, "inferer", totals, "computing"),
+        _timed(evaluator.exporter, "write", totals, "writing"),
+    ):
+        start = time.perf_counter()
+        evaluator.run()
+        return time.perf_counter() - start, totals
 
 
 def _in_turn(evaluator: CaseEvaluator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 
 from common.devices import single_device
 from common.inferers import PatchStitchingInferer
-from tools.bench.clock import Row, alternate, peak_gib, seconds
+from tools.bench.clock import Row, alternate, growth_of, peak_gib, seconds
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
 PUBLISHED = (128, 224, 224)
+SIDES = (48, 64, 96)
 
 
 def generator(convolution: type[nn.Conv3d], narrower: int = 1) -> nn.Sequential:
@@ -71,14 +73,24 @@ def stitching(shape: tuple[int, int, int], stride: int, batch_size: int) -> list
     return [first, compare(name, lambda: faithful(volume, new), lambda: fast(volume, new), 1, same=False)]
 
 
-def peak(mode: str, shape: list[int]) -> Row:
+def peak(mode: str, shape: list[int]) -> list[Row]:
     """Seconds and peak memory of one inference with an eighth of the filters, in a process that does nothing else."""
     inferer = PatchStitchingInferer(mode=mode, stride=32, max_voxels=2**24, progress=False)
     volume = torch.rand(1, 1, *shape, device=single_device())
     network = generator(SpectralConv3d, narrower=8).to(volume.device)
     with torch.no_grad():
         took, _ = seconds(lambda: inferer(volume, network))
-    return Row(f"{'x'.join(map(str, shape))}, narrow, {mode}", None, took, f"peak memory {peak_gib():.2f} GiB")
+    return [Row(f"{'x'.join(map(str, shape))}, narrow, {mode}", None, took, f"peak memory {peak_gib():.2f} GiB")]
+
+
+def growth(repeats: int) -> list[Row]:
+    """Stitching of patches over the volume's voxels."""
+    network = generator(nn.Conv3d, narrower=8).to(single_device())
+    volumes = [torch.rand(1, 1, side, side, side, device=single_device()) for side in SIDES]
+    patches = PatchStitchingInferer(mode="faithful", stride=16, progress=False)
+    with torch.no_grad():
+        works = {volume.numel(): partial(patches, volume, network) for volume in volumes}
+        return [growth_of("patches over voxels", works, repeats)]
 
 
 def rows(side: int, stride: int, repeats: int) -> list[Row]:

@@ -1,31 +1,43 @@
-"""Training steps of all bundles: the engine and its loader compared with a plain loop and with the bare step."""
+"""Training steps of all bundles: the engine compared with a plain loop and the bare step, profiles, growth."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
+from common.devices import single_device
 from common.engines import SynthesisTrainer
+from common.inferers import PlaneInferer
 from common.losses import weighted_sum
-from tools.bench.clock import Row, alternate, peak_gib
+from common.running_config import read_config
+from tools.bench.clock import Row, alternate, growth_of, peak_gib
+from tools.bench.stitching import SIDES
 from tools.repository import ROOT, bundle_names
 
 BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
+BATCHES = (1, 2, 4, 8)
+KINDS = {
+    "convolution": ("conv",),
+    "spectra": ("fft", "bmm"),
+    "optimiser": ("adam", "foreach", "addcmul", "addcdiv"),
+    "normalisation": ("batch_norm", "instance_norm"),
+    "copies": ("copy_", "cat", "clone", "memcpy", "contiguous"),
+}
+"""Parts of an operator's name; the first kind that fits takes it, and ``other`` what fits none."""
 
 
 def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration, without handlers, on phantoms."""
-    parser = ConfigParser()
-    parser.read_config([str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]])
-    batch = settings.get("batch_size", parser.get("batch_size"))
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]]
+    batch = settings.get("batch_size", read_config(files).get("batch_size"))
     own = {
         "dataset_dir": str(data / bundle),
         "output_dir": str(data / f"{bundle}_run"),
@@ -34,10 +46,17 @@ def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) 
         "train::trainer::max_epochs": 0,
         "train::handlers": [],
     }
-    parser.update({**own, **settings})
+    parser = read_config(files, **{**own, **settings})
     if not (data / bundle).exists():
         parser.get_parsed_content("phantoms")(data / bundle)
-    return parser.get_parsed_content("train::trainer")
+    trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")
+    return trainer
+
+
+def _batch(trainer: SynthesisTrainer) -> dict[str, Tensor]:
+    loader: Any = trainer.data_loader
+    batch: dict[str, Tensor] = trainer._to_device(next(iter(loader)))
+    return batch
 
 
 class PlainLoop:
@@ -72,10 +91,10 @@ class PlainLoop:
         self.generators.step()
         return [float(loss) for loss in losses.values()]
 
-    def epoch(self, loader: Any) -> None:
-        """One pass over the loader."""
-        for batch in loader:
-            self.step(batch)
+
+def _each(step: Callable[[Any], object], batches: Iterable[Any]) -> None:
+    for batch in batches:
+        step(batch)
 
 
 def _epoch(trainer: SynthesisTrainer) -> None:
@@ -83,28 +102,73 @@ def _epoch(trainer: SynthesisTrainer) -> None:
     trainer.run()
 
 
-def _bare(trainer: SynthesisTrainer, batch: Mapping[str, Tensor], steps: int) -> None:
-    for _ in range(steps):
-        trainer.run_step(batch)
-
-
 def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **settings: Any) -> list[Row]:
     """Seconds a step: plain loop and engine over one loader; engine and bare step; share of the loader."""
     trainer = trainer_of(bundle, size, data, steps, **settings)
     loader: Any = trainer.data_loader
-    plain = PlainLoop(trainer)
-    batch = trainer._to_device(next(iter(loader)))
-    for warm_up in (partial(_epoch, trainer), partial(plain.epoch, loader), partial(_bare, trainer, batch, 4)):
-        warm_up()
     works: list[Callable[[], object]] = [
-        partial(plain.epoch, loader),
+        partial(_each, PlainLoop(trainer).step, loader),
         partial(_epoch, trainer),
-        partial(_bare, trainer, batch, steps),
+        partial(_each, trainer.run_step, [_batch(trainer)] * steps),
         partial(list, loader),
     ]
+    for warm_up in works[:3]:
+        warm_up()
     before, engine, bare, loading = (took / steps for took in alternate(works, repeats)[0])
     name = f"{bundle}, {size}, batch {loader.batch_size}"
     return [
         Row(f"{name}: plain loop, engine", before, engine, f"peak memory {peak_gib():.2f} GiB"),
         Row(f"{name}: engine, bare step", engine, bare, f"loading is {loading / engine:.1%} of the step"),
     ]
+
+
+def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
+    """Share of the time by kind, and how many operators ran (kernels, on an accelerator)."""
+    on_cpu = single_device().type == "cpu"
+    activity = ProfilerActivity.CPU if on_cpu else ProfilerActivity.CUDA
+    with profile(activities=[activity]) as profiler:
+        work()
+    times: dict[str, float] = dict.fromkeys([*KINDS, "other"], 0.0)
+    count = 0
+    for event in profiler.key_averages():
+        name = event.key.lower()
+        kind = next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), "other")
+        times[kind] += event.self_cpu_time_total if on_cpu else event.self_device_time_total
+        count += event.count
+    whole = sum(times.values())
+    return {kind: took / whole for kind, took in times.items()}, count
+
+
+def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
+    """The plain step and the engine's, each with shares of its time by kind of operation."""
+    trainer = trainer_of(bundle, size, data, steps=1)
+    batch = _batch(trainer)
+    steps: dict[str, Callable[[Any], object]] = {
+        "plain step": PlainLoop(trainer).step,
+        "engine's step": trainer.run_step,
+    }
+    for step in steps.values():
+        _each(step, [batch] * 5)
+    times, _ = alternate([partial(step, batch) for step in steps.values()], repeats)
+    found = []
+    for (name, step), took in zip(steps.items(), times, strict=True):
+        parts, count = _shares(partial(step, batch))
+        largest = sorted(parts.items(), key=lambda part: -part[1])
+        listed = ", ".join(f"{kind} {share:.0%}" for kind, share in largest if share > 0.01)
+        found.append(Row(f"{bundle}, {size}: {name}", None, took, f"{count} operations: {listed}"))
+    return found
+
+
+def growth(data: Path, repeats: int) -> list[Row]:
+    """A training step over the batch, and slices of a volume over its voxels."""
+    trainer = trainer_of("mr2ct_pix2pix", "demo", data, steps=1)
+    one = _batch(trainer)
+    batches = {count: {name: value[:1].repeat(count, 1, 1, 1) for name, value in one.items()} for count in BATCHES}
+    works = {count: partial(trainer.step, batch) for count, batch in batches.items()}
+    step = growth_of("mr2ct_pix2pix, demo: a step over the batch", works, repeats)
+    slices = PlaneInferer(plane="axial", multiple_of=2**5)
+    network = trainer.method.deployed.eval()
+    volumes = [torch.rand(1, 1, side, side, side, device=single_device()) for side in SIDES]
+    with torch.no_grad():
+        inference = {volume.numel(): partial(slices, volume, network) for volume in volumes}
+        return [step, growth_of("slices over voxels", inference, repeats)]

@@ -15,15 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
+import torch
+
+from tools.demo import command
 from tools.label.dicomweb import dicomweb
-from tools.label.environment import ensure
-from tools.label.inputs import pairs, series
-from tools.label.requests import Requests
-from tools.label.servers import environment, monai_label, serving
+from tools.label.inputs import Pair, pairs, series
+from tools.label.requests import Client, Request
+from tools.label.servers import ensure, environment, monai_label, serving
+from tools.pack.release import pack
 from tools.repository import ROOT
 
 METADATA = {path.parents[1].name: json.loads(path.read_text()) for path in ROOT.glob("bundles/*/configs/metadata.json")}
@@ -32,8 +35,8 @@ TRANSLATION = [name for name in BUNDLES if METADATA[name]["traits"]["translation
 PAIRED = [name for name in BUNDLES if METADATA[name]["traits"]["trained_on_pairs"]]
 UNCONDITIONAL = next(name for name in BUNDLES if name not in TRANSLATION)
 DICOM = "mr2ct_pix2pix"
-ONE_SERIES = {"cect2ct_rescyclegan": "CT", "pd2t2_dcgan_acm": "MR"}
-"""The other bundles whose source is one series, and its modality; four channels are no series."""
+ONE_SERIES = {DICOM: "MR", "cect2ct_rescyclegan": "CT", "pd2t2_dcgan_acm": "MR"}
+"""The bundles whose source is one series, and its modality; four channels are no series."""
 
 DOWNLOAD = """
 import sys
@@ -49,78 +52,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run all requests; 0 where each is as it should be."""
     parser = argparse.ArgumentParser(prog="python -m tools.label", description=__doc__)
     parser.add_argument("--environment", type=Path, default=ROOT / ".label-venv", help="MONAI Label's environment")
-    parser.add_argument(
-        "--work", type=Path, help="new folder to keep zips, app, data and logs in; else a temporary one"
-    )
+    parser.add_argument("--work", type=Path, help="new folder for zips, app, data and logs; else a temporary one")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # the server is stopped then, too
-    python = ensure(given.environment)
-    start = time.monotonic()
+    python, start = ensure(given.environment), time.monotonic()
     work = (given.work or Path(tempfile.mkdtemp(prefix="label-test-"))).resolve()
     try:
-        requests = _requests(python, work)
+        client = _run(python, work)
     finally:
         if given.work is None:
             shutil.rmtree(work)
-    print(f"{len(requests.failed)} of {requests.made} requests not as they should be; {_seconds(start)} in all")
-    return 1 if requests.failed else 0
+    print(f"{len(client.failed)} of {client.made} requests not as they should be; {time.monotonic() - start:.0f} s")
+    return 1 if client.failed else 0
 
 
-def _requests(python: Path, work: Path) -> Requests:
+def _run(python: Path, work: Path) -> Client:
     """Make all requests; those that change weights last."""
-    app = _app(python, _zips(work / "dist"), work)
-    requests = Requests(app, work)
+    app = _app(python, work)
+    client = Client(app, work)
     data = {bundle: pairs(ROOT / "bundles" / bundle, work / "data" / bundle) for bundle in TRANSLATION}
-    image = data[DICOM][0].image
-    files = series(image, work / "data" / "series")
+    scans = {
+        bundle: series(data[bundle][0].image, work / "data" / f"{bundle}_series", modality)
+        for bundle, modality in ONE_SERIES.items()
+    }
     with (
-        dicomweb(files) as (studies, uid),
+        dicomweb(scans[DICOM]) as (studies, uid),
         monai_label(python, app, studies, [DICOM], work / "dicomweb.log") as address,
     ):
-        requests.dicomweb(address, DICOM, uid, files)
+        client.infer(address, Request("series of a DICOMweb server", DICOM, uid, scans[DICOM][0].parent))
     (work / "studies").mkdir()
     with monai_label(python, app, str(work / "studies"), BUNDLES, work / "label.log") as address:
         print(f"MONAI Label answers at {address} with {len(BUNDLES)} bundles", flush=True)
-        for bundle in TRANSLATION:
-            requests.nifti(address, bundle, data[bundle][0].image)
-        requests.series(address, DICOM, files)
-        requests.uploads(address, DICOM, files)
-        for bundle, modality in ONE_SERIES.items():
-            folder = work / "data" / f"{bundle}_series"
-            requests.series(address, bundle, series(data[bundle][0].image, folder, modality))
-        requests.label_client(address, DICOM, image)
-        requests.unconditional(address, UNCONDITIONAL, image)
+        for request in _requests(data, scans, work):
+            client.infer(address, request)
         for bundle in PAIRED:
-            requests.training(address, bundle, data[bundle])
-        requests.other_weights(address, DICOM, image)
-    return requests
+            client.train(address, bundle, data[bundle])
+        torch.save({"layers.0.weight": torch.zeros(1)}, app / "model" / DICOM / "models" / "model.pt")
+        client.infer(address, Request("weights of another network", DICOM, str(data[DICOM][0].image), None))
+    return client
 
 
-def _zips(dist: Path) -> Path:
-    """Packed bundles as the demo trains them; one that was not trained yet is."""
+def _requests(data: Mapping[str, list[Pair]], scans: Mapping[str, list[Path]], work: Path) -> list[Request]:
+    """Every request that changes nothing: what is asked, of which bundle, and what its own inference reads."""
+    images = {bundle: data[bundle][0].image for bundle in TRANSLATION}
+    image, files = images[DICOM], scans[DICOM]
+    folder = files[0].parent
+    packed = Path(shutil.make_archive(str(work / "series"), "zip", folder))
+    # a client for segmentations asks for a label map, and gets values all the same
+    label_map = {"result_dtype": "uint8", "result_extension": ".nii.gz"}
+    return [
+        *(Request("NIfTI", bundle, str(source), source) for bundle, source in images.items()),
+        *(
+            Request(f"DICOM folder of {len(paths)}", bundle, str(paths[0].parent), paths[0].parent)
+            for bundle, paths in scans.items()
+        ),
+        Request(f"PUT /session of {len(files)} DICOM files", DICOM, "", folder, upload=files),
+        Request("PUT /session of a zip of DICOM", DICOM, "", folder, upload=[packed]),
+        Request("asked for uint8", DICOM, str(image), image, params=label_map),
+        Request("which has no source", UNCONDITIONAL, str(image), None),
+    ]
+
+
+def _app(python: Path, work: Path) -> Path:
+    """The app ``monaibundle`` with every bundle as the demo trains it, downloaded over HTTP as a user would."""
     for bundle in BUNDLES:
         if not Path(ROOT, "bundles", bundle, "models", "model.pt").is_file():
-            files = ",".join(f"'bundles/{bundle}/configs/{name}.yaml'" for name in ("train", "demo"))
-            words = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training"]
-            subprocess.run([*words, "--config_file", f"[{files}]"], cwd=ROOT, check=True)
-    pack = [sys.executable, "-W", "ignore", "-m", "tools.pack", "--overlay", "demo", "--out", str(dist)]
-    subprocess.run(pack, cwd=ROOT, check=True)
-    return dist
-
-
-def _app(python: Path, dist: Path, work: Path) -> Path:
-    """The app ``monaibundle`` with every bundle, downloaded over HTTP as a user would."""
+            subprocess.run(command(bundle, "training", ["train", "demo"]), cwd=ROOT, check=True)
+        print(pack(ROOT, bundle, work / "dist", "demo"), flush=True)
     label = [str(python), "-m", "monailabel.main", "apps", "--download", "--name", "monaibundle", "--output", str(work)]
     subprocess.run(label, env=environment(python), cwd=work, check=True, stdout=subprocess.DEVNULL)
-    app = work / "monaibundle"
+    app, start = work / "monaibundle", time.monotonic()
     _pretend_dcmqi(app)
-    with serving(SimpleHTTPRequestHandler, directory=str(dist)) as address:
-        start, zips = time.monotonic(), sorted(path.name for path in dist.glob("*.zip"))
+    zips = sorted(path.name for path in (work / "dist").glob("*.zip"))
+    with serving(SimpleHTTPRequestHandler, directory=str(work / "dist")) as address:
         words = [str(python), "-W", "ignore", "-c", DOWNLOAD, str(app / "model"), address, *zips]
         done = subprocess.run(words, env=environment(python), cwd=work, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"monai.bundle.download of {', '.join(zips)}\n{done.stderr[-2000:]}")
-        print(f"monai.bundle.download of {', '.join(zips)}: {_seconds(start)}", flush=True)
+    if done.returncode:
+        raise RuntimeError(f"monai.bundle.download of {', '.join(zips)}\n{done.stderr[-2000:]}")
+    print(f"monai.bundle.download of {', '.join(zips)}: {time.monotonic() - start:.0f} s", flush=True)
     return app
 
 
@@ -129,10 +138,6 @@ def _pretend_dcmqi(app: Path) -> None:
     tool = app / "bin" / "itkimage2segimage"
     tool.parent.mkdir(exist_ok=True)
     tool.touch(mode=0o755)
-
-
-def _seconds(start: float) -> str:
-    return f"{time.monotonic() - start:.0f} s"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def pairs(bundle: Path, root: Path) -> list[Pair]:
     parser.read_config(str(bundle / "configs" / "train.yaml"))
     parser.update({"phantoms::cases": CASES, "phantoms::spacing": SPACING_MM})
     parser.get_parsed_content("phantoms")(root / "phantoms")
-    sources, target = str(parser["source"]).split(","), str(parser["target"])
+    sources, target = str(parser["data::source"]).split(","), str(parser["data::target"])
     cases = sorted(path for path in (root / "phantoms").iterdir() if (path / f"{target}.nii.gz").is_file())
     return [_pair(case, sources, target, root / case.name) for case in cases]
 

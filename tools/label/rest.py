@@ -33,14 +33,15 @@ def infer(
 ) -> bytes:
     """What ``POST /infer`` makes of a path on the server, an image of its datastore or a session: a file's bytes."""
     query = {"output": "image"} | ({"session_id": session} if session else {"image": image})
-    form = {"params": (None, json.dumps(params or {}))}
+    form = {"params": (None, json.dumps(dict(params or {})))}
     return _ask("POST", f"{address}/infer/{model}", query, files=form).content
 
 
-def open_session(address: str, files: Sequence[Path], uncompress: bool = False) -> str:
+def open_session(address: str, files: Sequence[Path]) -> str:
     """Upload files, all of a series or one zip of them, and return the session's id."""
     form = [("files", (path.name, path.read_bytes())) for path in files]
-    return _ask("PUT", f"{address}/session/", {"uncompress": str(uncompress).lower()}, files=form).json()["session_id"]
+    query = {"uncompress": "true" if files[0].suffix == ".zip" else "false"}
+    return str(_ask("PUT", f"{address}/session/", query, files=form).json()["session_id"])
 
 
 def add_pair(address: str, name: str, image: Path, label: Path) -> None:
@@ -60,6 +61,6 @@ def train(address: str, model: str, params: Mapping[str, Any]) -> dict[str, Any]
     _ask("POST", f"{address}/train/{model}", {}, json=params)
     while True:
         time.sleep(1)
-        task = _ask("GET", f"{address}/train/", {}).json()
+        task: dict[str, Any] = _ask("GET", f"{address}/train/", {}).json()
         if task["status"] not in ("SUBMITTED", "RUNNING"):
             return task

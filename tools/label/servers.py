@@ -1,4 +1,4 @@
-"""Servers on loopback: one for release zips, and MONAI Label."""
+"""Servers on loopback, and the environment of MONAI Label, which needs an older pydicom and numpy than the bundles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,45 @@ import requests
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
+REQUIREMENTS = (
+    *("torch==2.13.0", "monailabel==0.8.5", "pydicom<3", "pynetdicom", "dicomweb-client"),
+    "nilearn>=0.11,<0.15",
+)
+"""One resolution. monailabel brings monai, ignite, nibabel, scipy, pandas, matplotlib, fire and tensorboard along; what
+is left of the bundles' requirements is nilearn, of the phantoms. Of DICOM, monailabel's own parts need pydicom 2."""
+UNDECLARED = """import torch
+_undeclared = torch.library.Library("torchvision", "FRAGMENT")
+_undeclared.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+_undeclared.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+"""What lets ``import torchvision`` end well where its operators, compiled for CUDA, find a PyTorch without: Label uses
+nothing of it but grids of pictures. Needed where an index has torchvision's default build alone."""
+
+
+def ensure(folder: Path) -> Path:
+    """The interpreter of the environment in ``folder``, made and filled first where it is not ready."""
+    python = folder / "bin" / "python"
+    ready = folder / ".ready"
+    wanted = "\n".join(REQUIREMENTS)
+    if ready.is_file() and ready.read_text() == wanted:
+        return python
+    print(f"installing {', '.join(REQUIREMENTS)} into {folder}: some minutes, 4 GB", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *REQUIREMENTS]
+    subprocess.run(install, check=True)
+    _let_torchvision_import(python)
+    ready.write_text(wanted)
+    return python
+
+
+def _let_torchvision_import(python: Path) -> None:
+    if subprocess.run([str(python), "-c", "import torchvision"], capture_output=True).returncode == 0:
+        return
+    purelib = sysconfig.get_path("purelib", "venv", {"base": str(python.parents[1])})
+    module = Path(purelib, "torchvision", "_meta_registrations.py")
+    print("torchvision's operators do not load with this PyTorch: declared without an implementation", flush=True)
+    module.write_text(UNDECLARED + module.read_text())
+    subprocess.run([str(python), "-c", "import torchvision.utils"], check=True)
 
 
 @contextmanager
@@ -45,15 +86,8 @@ def environment(python: Path) -> dict[str, str]:
 def monai_label(python: Path, app: Path, studies: str, bundles: Sequence[str], log: Path) -> Iterator[str]:
     """A MONAI Label server of the app's bundles; gives its address when it answers, and stops it by its pid.
 
-    Args:
-        python: the interpreter of its environment.
-        app: a copy of the app ``monaibundle`` with the bundles under ``model/``.
-        studies: its datastore: a folder, or the address of a DICOMweb server.
-        bundles: their names.
-        log: receives everything that it prints; its sessions and caches go beside it.
-
-    Raises:
-        RuntimeError: where it ends or does not answer in time, with the last lines of its log.
+    The datastore is a folder or the address of a DICOMweb server. Sessions and caches go next to the log, whose last
+    lines a RuntimeError shows where the server ends or does not answer in time.
     """
     address = f"http://{HOST}:{_free_port()}"
     words = [str(python), "-m", "monailabel.main", "start_server", "--app", str(app), "--studies", studies]
@@ -81,7 +115,7 @@ def monai_label(python: Path, app: Path, studies: str, bundles: Sequence[str], l
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
@@ -94,13 +128,12 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
             continue
         if answer.ok:
             return
-        raise RuntimeError(f"{address}/info/: {answer.status_code}\n{tail(log)}")
-    raise RuntimeError(f"MONAI Label does not answer, exit code {server.poll()}\n{tail(log)}")
+        raise RuntimeError(f"{address}/info/: {answer.status_code}\n{_tail(log)}")
+    raise RuntimeError(f"MONAI Label does not answer, exit code {server.poll()}\n{_tail(log)}")
 
 
-def tail(log: Path, lines: int = 40) -> str:
-    """The last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-40:])
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from common.errors import ConfigError, OutputError, UserError
+from common.errors import ConfigError, OutputError, exit_code_of_mistakes
 from common.files import write_text, write_whole_folder
 from tools.new_bundle import scaffold
 from tools.repository import ROOT, bundle_names
@@ -28,20 +28,18 @@ NEXT = """{folder} is made from {like} and listed in setup.cfg. Next, in that fo
 def new_bundle(root: Path, name: str, like: str) -> Path:
     """Write ``bundles/<name>`` and list its package in ``setup.cfg``; returns the folder.
 
-    Args:
-        root: of the repository.
-        name: of the new bundle and its package.
-        like: the bundle that it is made from.
-
     Raises:
         ConfigError: for a name that cannot be a package, or that another module has; for an unknown ``like``.
         OutputError: where the folder exists or cannot be written.
     """
     folder = root / "bundles" / name
-    _require_name(name)
+    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
+        remedy = "use letters, digits and underscores, such as t1_to_t2_unet"
+        raise ConfigError("NAME", "is an identifier of Python, since the package is named by it", name, remedy)
     if folder.exists():
         raise OutputError(str(folder), "does not exist yet", "a file or folder", "choose another name or remove it")
-    _require_free(name)
+    if name in sys.stdlib_module_names or find_spec(name) is not None:
+        raise ConfigError("NAME", "is no module that can be imported already", name, "choose another name")
     if like not in bundle_names(root):
         raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
     content = scaffold.files(root / "bundles" / like, name)
@@ -51,23 +49,13 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
     return folder
 
 
-def _require_name(name: str) -> None:
-    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
-        remedy = "use letters, digits and underscores, such as t1_to_t2_unet"
-        raise ConfigError("NAME", "is an identifier of Python, since the package is named by it", name, remedy)
-
-
-def _require_free(name: str) -> None:
-    if name in sys.stdlib_module_names or find_spec(name) is not None:
-        raise ConfigError("NAME", "is no module that can be imported already", name, "choose another name")
-
-
 def _write(folder: Path, content: dict[str, bytes]) -> None:
     for place, data in content.items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_bytes(data)
 
 
+@exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the bundle and print what to do next."""
     parser = argparse.ArgumentParser(prog="python -m tools.new_bundle", description=__doc__)
@@ -75,11 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--like", required=True, help="the bundle that it is made from, such as mr2ct_pix2pix")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository (%(default)s)")
     given = parser.parse_args(arguments)
-    try:
-        folder = new_bundle(given.root, given.name, given.like)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    folder = new_bundle(given.root, given.name, given.like)
     print(NEXT.format(folder=folder, like=given.like, name=given.name), end="")
     return 0
 

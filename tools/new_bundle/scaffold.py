@@ -20,12 +20,7 @@ NOT_MEASURED = "# Time and result are not measured yet; those of {like} do not c
 
 
 def files(like: Path, name: str) -> dict[str, bytes]:
-    """Every file of the new bundle by its path in it.
-
-    Args:
-        like: folder of the bundle that it is made from.
-        name: of the new one.
-    """
+    """Every file of the new bundle by its path in it; ``like`` is the folder of the one that it is made from."""
     version = str(json.loads((like / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"])
     found = {}
     for path in sorted(like.rglob("*")):

@@ -6,11 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.errors import UserError
+from common.errors import exit_code_of_mistakes
 from tools.pack.release import pack
 from tools.repository import ROOT, bundle_names
 
 
+@exit_code_of_mistakes
 def main(arguments: list[str] | None = None) -> int:
     """Build the zips that the command line names, all bundles where it names none."""
     parser = argparse.ArgumentParser(prog="python -m tools.pack", description=__doc__)
@@ -18,12 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--overlay", help="overlay that is merged into train and inference, such as demo")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zips")
     given = parser.parse_args(arguments)
-    try:
-        for bundle in given.bundles or bundle_names(ROOT):
-            print(pack(ROOT, bundle, given.out, given.overlay), flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    for bundle in given.bundles or bundle_names(ROOT):
+        print(pack(ROOT, bundle, given.out, given.overlay), flush=True)
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 from common.errors import OutputError
+from common.files import write_whole
 
 DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest that a zip can hold: when a release was built says nothing about it."""
@@ -24,19 +23,15 @@ def write(path: Path, top: str, files: dict[str, bytes]) -> None:
         OutputError: where the folder cannot be written or the disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for place in sorted(files):
-                    entry = zipfile.ZipInfo(f"{top}/{place}", DATE)
-                    entry.external_attr, entry.create_system = PLAIN_FILE, UNIX
-                    archive.writestr(entry, files[place])
-            os.chmod(temporary, 0o644)  # a temporary file is its owner's alone
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        remedy = "free space or choose another folder by --out"
-        raise OutputError(str(path), "can be written", error.strerror, remedy) from error
+        write_whole(path, lambda name: _write(name, top, files))
+    except OutputError as error:
+        value, remedy = getattr(error.__cause__, "strerror", error), "free space or choose another folder by --out"
+        raise OutputError(str(path), "can be written", value, remedy) from error
+
+
+def _write(name: str, top: str, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_STORED) as archive:
+        for place in sorted(files):
+            entry = zipfile.ZipInfo(f"{top}/{place}", DATE)
+            entry.external_attr, entry.create_system = PLAIN_FILE, UNIX
+            archive.writestr(entry, files[place])

@@ -24,12 +24,7 @@ DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml
 
 
 def card(text: str, weights: bool) -> str:
-    """The model card, after modules and paths were renamed.
-
-    Args:
-        text: Markdown, with commands for the repository's root.
-        weights: whether the release holds any.
-    """
+    """The model card, after modules and paths were renamed, of a release with or without weights."""
     text = re.sub(r"^From the repository's root; `CONFIGS` stands for `configs`\.", "From this bundle's folder:", text,
                   flags=re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)

@@ -17,12 +17,7 @@ HEAD_LINE = 2
 
 
 def require_mergeable(overlay: str, name: str, train: str) -> None:
-    """An overlay can be merged where it sets what ``train.yaml`` sets, as ``demo.yaml`` does.
-
-    Args:
-        overlay: its text.
-        name: its name, without suffix.
-        train: the text of ``train.yaml``.
+    """The text of an overlay can be merged where it sets what the text of ``train.yaml`` sets, as ``demo.yaml`` does.
 
     Raises:
         ConfigError: for a variant, whose weights lie elsewhere, and for settings that ``train.yaml`` does not have.
@@ -40,12 +35,9 @@ def require_mergeable(overlay: str, name: str, train: str) -> None:
 
 
 def merge(config: str, overlay: str, name: str) -> str:
-    """A config with the values of an overlay, as far as it has the settings.
+    """The text of a config with the values of an overlay, as far as it has the settings.
 
-    Args:
-        config: the text of ``train.yaml`` or ``inference.yaml``, which opens with three comment lines.
-        overlay: the text of an overlay of scalars, lists and dictionaries in flow style.
-        name: the overlay's name, for the third line of the head.
+    The overlay has scalars, lists and dictionaries in flow style; the third line of the config's head names it.
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
     edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[n]) for n, node in _places(config, values)]
@@ -89,11 +81,6 @@ def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
 
 
 def of_settings(settings: Mapping[str, Any], result: str) -> str:
-    """The text of an overlay that sets what shipped weights need.
-
-    Args:
-        settings: plain values by name.
-        result: for the third line of its head.
-    """
+    """The text of an overlay that sets what shipped weights need; ``result`` stands in the third line of its head."""
     lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
     return "\n".join(["# Settings of weights that the bundle ships.", "#", f"# {result}", *lines]) + "\n"

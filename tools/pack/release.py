@@ -30,19 +30,15 @@ WEIGHTS = "models/model*.pt"
 
 
 def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[str, bytes]:
-    """Every file of a bundle's release with its bytes, ``model_info.json`` among them.
-
-    Args:
-        root: of the repository.
-        bundle: name of a folder under ``bundles``.
-        overlay_name: of an overlay to merge into train and inference, such as ``demo``; None for none.
+    """Every file of a bundle's release with its bytes; an overlay such as ``demo`` is merged into train and inference.
 
     Raises:
         ConfigError: where there is no such bundle or overlay, or the overlay cannot be merged.
         CheckpointError: where ``models/model.pt`` is damaged or is not of the network of the packed configs.
     """
     folder = root / "bundles" / bundle
-    _require_bundle(folder)
+    if not (folder / "configs" / "train.yaml").is_file():
+        raise ConfigError("bundle", f"is one of {', '.join(bundle_names(root))}", bundle, "choose one of them")
     version = str(json.loads((folder / "configs" / "metadata.json").read_text())["version"])
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
@@ -65,13 +61,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[st
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None) -> Path:
-    """Build one bundle's release and return its zip, ``<bundle>_v<version>.zip``.
-
-    Args:
-        root: of the repository: holds ``common``, ``bundles/<bundle>``, ``setup.cfg``, ``requirements.txt``.
-        bundle: the bundle's name.
-        out: the folder of the zip; one of the same name is replaced.
-        overlay: merged into train and inference configs, such as ``demo``; see :func:`release`.
+    """Build one bundle's :func:`release` as ``<bundle>_v<version>.zip``, in place of one of the same name.
 
     Raises:
         UserError: where something is missing, weights and configs do not match, or the zip cannot be written.
@@ -80,12 +70,6 @@ def pack(root: Path, bundle: str, out: Path, overlay: str | None = None) -> Path
     path = out / f"{bundle}_v{json.loads(files[MODEL_INFO])['version']}.zip"
     archive.write(path, bundle, files)
     return path
-
-
-def _require_bundle(folder: Path) -> None:
-    if not (folder / "configs" / "train.yaml").is_file():
-        there = ", ".join(bundle_names(folder.parents[1]))
-        raise ConfigError("bundle", f"is one of {there}", folder.name, "choose one of them")
 
 
 def _code(folder: Path, renaming: Renaming) -> Iterator[tuple[str, str]]:

@@ -42,12 +42,7 @@ def package_name(bundle: str, version: str) -> str:
 
 @dataclass(frozen=True)
 class Renaming:
-    """Which packages are renamed and what they hold.
-
-    Args:
-        packages: the new dotted name by the old one.
-        members: the names that each old package holds: modules, packages, and what its ``__init__`` defines.
-    """
+    """Which packages are renamed, to which dotted name, and what each holds: modules and what ``__init__`` defines."""
 
     packages: dict[str, str]
     members: dict[str, set[str]]

@@ -19,10 +19,7 @@ PATCH_SETTINGS = ("crop_size", "patch_size")
 def resized(metadata: str, published: str, merged: str) -> str:
     """Metadata whose networks of training alone have the sizes of an overlaid config; the deployed one takes many.
 
-    Args:
-        metadata: text of ``metadata.json``.
-        published: text of ``train.yaml``.
-        merged: the same with the overlay.
+    All are texts: of ``metadata.json``, of ``train.yaml``, and of the same with the overlay.
     """
     content, config = json.loads(metadata), yaml.safe_load(merged)
     before, after = _patch(yaml.safe_load(published)), _patch(config)

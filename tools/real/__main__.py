@@ -21,18 +21,25 @@ import pydicom
 
 from common.pretrained import read_info
 from common.pretrained.export import export
-from tools.real import ablation, plausibility
-from tools.real.rows import Pair, Row, head_of, read, row_of
-from tools.real.tables import page, text
-from tools.real.trainings import PD_TO_T2, RATES, T1_TO_CT, T1_TO_T2, Recipe, infer, pretrained, trained
+from tools.real import plausibility
+from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
+from tools.real.trainings import (
+    PD_TO_T2,
+    RATES,
+    T1_TO_CT,
+    T1_TO_T2,
+    WITHOUT,
+    Recipe,
+    infer,
+    pretrained,
+    pretrained_briefly,
+    trained,
+)
 from tools.repository import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
 REPORTS = ROOT / "build" / "real-check"
 BUNDLES = ROOT / "bundles"
-RECIPES = {"templates": PD_TO_T2, "patients": T1_TO_T2, "series": PD_TO_T2, "ct": T1_TO_CT}
-"""Whose weights each check needs."""
-
 WHOLE = Pair("whole", DATA / "spm_templates" / "pd.nii", DATA / "spm_templates" / "t2.nii")
 """Averages of many people."""
 
@@ -125,9 +132,18 @@ def plausible_ct(out: Path, _: int) -> None:
 
 
 def without_parts(steps: int, seed: int) -> None:
-    """The ablation of the simulation, on the patients."""
+    """The patients after pretraining for some steps on the whole simulation and on each that lacks a part of it."""
+    pairs = patient_pairs()
+    rows = [row_of(pair, "copy", read(pair.source), head_of(pair)) for pair in pairs]
     with tempfile.TemporaryDirectory() as folder:
-        rows = ablation.rows_of(patient_pairs(), Path(folder), steps, seed)
+        for part in (None, *sorted(WITHOUT.glob("*.yaml"))):
+            name = f"without {part.stem.replace('_', ' ')}" if part else "whole simulation"
+            out = Path(folder, name.replace(" ", "_"))
+            weights = pretrained_briefly(T1_TO_T2, out, [str(part.with_suffix(""))] if part else [], steps, seed)
+            for pair in pairs:
+                image, _ = infer(T1_TO_T2, pair.source, out / pair.case, weights=weights)
+                rows.append(row_of(pair, name, image, head_of(pair)))
+            print(f"{name}: done", flush=True)
     title = f"T1 to T2, three patients, pretrained for {steps} steps by simulations that lack a part, seed {seed}"
     show(title, f"ablation_{seed}", T1_TO_T2, rows)
 
@@ -139,7 +155,13 @@ def pretrain() -> None:
         export(BUNDLES / T1_TO_T2.bundle, run, name=T1_TO_T2.weights)
 
 
-CHECKS = {"templates": templates, "patients": patients, "series": series, "ct": plausible_ct}
+CHECKS = {
+    "templates": (templates, PD_TO_T2),
+    "patients": (patients, T1_TO_T2),
+    "series": (series, PD_TO_T2),
+    "ct": (plausible_ct, T1_TO_CT),
+}
+"""What each check does, and whose weights it needs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,11 +181,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.pretrain:
         pretrain()
-    for name, check in CHECKS.items():
-        path = BUNDLES / RECIPES[name].bundle / "models" / RECIPES[name].weights
-        if options.only in (None, name) and not path.is_file():
+    for name in [options.only] if options.only else CHECKS:
+        check, recipe = CHECKS[name]
+        path = BUNDLES / recipe.bundle / "models" / recipe.weights
+        if not path.is_file():
             print(f"\n{name}: skipped, since {path} is not there (not shipped; see --pretrain)")
-        elif options.only in (None, name):
+        else:
             with tempfile.TemporaryDirectory() as folder:
                 check(Path(folder), options.steps)
     return 0

@@ -1,20 +1,29 @@
-"""Scores of one image of a case, its grey scale fitted linearly to the truth."""
+"""Scores of images whose grey scale is fitted linearly to the truth; tables and pages of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
+from monai.bundle import ConfigParser
 
 from common.metrics import score
+from common.report import Panel, Report, summarise, write_report
 from common.transforms.head import head_mask
 
 Z_RANGE = (-3.0, 8.0)
 """Of the z-scores of a T2 inside the head, which the metrics with a range clip to."""
 
 COLUMNS = ("mae", "psnr", "ssim", "sharpness")
+UNIT = "z-score"
+NOTES = (
+    "Trained on simulated heads; no patient was seen, but by the rows that say so.",
+    "Every row is fitted to the truth by one line a case. Not for clinical use.",
+)
 
 
 class Pair(NamedTuple):
@@ -58,13 +67,13 @@ def spacing_of(path: Path) -> tuple[float, float, float]:
 
 def standardised(truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """z-scores of a volume in the mask."""
-    return (truth - truth[mask].mean()) / truth[mask].std()
+    return np.asarray((truth - truth[mask].mean()) / truth[mask].std())
 
 
 def fitted(image: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The image after the line that fits it to the truth in the mask by least squares."""
     slope, intercept = np.polyfit(image[mask].astype(float), truth[mask], 1)
-    return (slope * image + intercept).astype(np.float32)
+    return np.asarray(slope * image + intercept, np.float32)
 
 
 def row_of(pair: Pair, method: str, image: np.ndarray, mask: np.ndarray) -> Row:
@@ -74,3 +83,37 @@ def row_of(pair: Pair, method: str, image: np.ndarray, mask: np.ndarray) -> Row:
     scores = score(shown, truth, mask, Z_RANGE)
     chosen = {name: scores[name] for name in COLUMNS}
     return Row(pair.case, method, read(pair.source), shown, truth, mask, spacing_of(pair.source), chosen)
+
+
+def text(title: str, rows: Sequence[Row]) -> str:
+    """A line a method: means over the cases, and the MAE of each case."""
+    frame = pd.DataFrame([{"case": row.case, "row": row.method, **row.scores} for row in rows])
+    means = frame.groupby("row", sort=False)[list(COLUMNS)].mean()
+    each = frame.pivot(index="row", columns="case", values="mae").loc[means.index].add_prefix("mae of ")
+    return f"\n{title}\n{means.join(each).round(3).to_string()}"
+
+
+def page(path: Path, title: str, bundle: Path, rows: Sequence[Row]) -> Path:
+    """The same with a picture of every row: source, image, truth and their difference."""
+    scored = [{"case": row.case, "method": row.method, **row.scores} for row in rows]
+    metadata = ConfigParser.load_config_file(bundle / "configs" / "metadata.json")
+    report = Report(
+        title=title,
+        bundle=bundle.name,
+        version=metadata["version"],
+        unit=UNIT,
+        value_range=Z_RANGE,
+        mask_description="head, from the source",
+        rows=scored,
+        summary=summarise(scored),
+        panels=[_panel(row) for row in rows],
+        notes=NOTES,
+        reference="pretrained",
+    )
+    write_report(path, report)
+    return path
+
+
+def _panel(row: Row) -> Panel:
+    shared = {name: getattr(row, name) for name in ("case", "method", "source", "truth", "mask", "spacing")}
+    return Panel(**shared, synthetic=row.image, source_unit="as stored", unit=UNIT, window=(-2.5, 4.0))

@@ -17,6 +17,13 @@ from tools.real.rows import Pair, read
 from tools.repository import ROOT
 
 OVERLAYS = Path(__file__).parent
+WITHOUT = OVERLAYS / "without"
+"""An overlay for every part of the simulation that is left out; its name says which."""
+BRIEF = {
+    "max_epochs": 4, "constant_epochs": 1, "decay_epochs": 3, "val_interval": 4, "validate::dataset::cases": 1,
+    "batch_size": 8,
+}  # fmt: skip
+"""Schedule of a short pretraining."""
 ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false"}
 """Of the steps that are asked for."""
 
@@ -97,3 +104,9 @@ def pretrained(recipe: Recipe, folder: Path, further: Sequence[str] = (), **sett
     configs = ["train", "pretrain", *recipe.overlays, *recipe.simulated, *further]
     run("training", configs, recipe.bundle, output_dir=folder, run_dir=folder, **settings)
     return folder / "models" / "model.pt"
+
+
+def pretrained_briefly(recipe: Recipe, folder: Path, further: Sequence[str], steps: int, seed: int) -> Path:
+    """The same in so many steps."""
+    samples = steps * BRIEF["batch_size"] // BRIEF["max_epochs"]
+    return pretrained(recipe, folder, further, **BRIEF, samples_per_epoch=samples, seed=seed)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +29,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 class Bundle:
     """A bundle that lies unpacked in a folder named as it is.
 
-    Args:
-        folder: its folder.
-        overlay: config by stem, such as ``demo``, with which networks are built and workflows are made.
-        archive: the zip it came from.
+    ``overlay`` is the stem of a config, such as ``demo``, with which networks are built; ``archive`` the zip it was in.
     """
 
     folder: Path
@@ -92,9 +91,26 @@ class Bundle:
         """Every file that is part of the bundle, sorted."""
         left = tuple(f"{name}/" for name in LEFTOVERS)
         for path in sorted(self.folder.rglob("*")):
-            place = path.relative_to(self.folder).as_posix()
+            place = self.relative(path)
             if path.is_file() and "__pycache__" not in path.parts and not place.startswith(left):
                 yield path
+
+    def copy(self, folder: Path) -> Path:
+        """A copy, in ``folder``, that its code may write into, without what using it has left there."""
+        for path in self.files():
+            place = folder / self.name / path.relative_to(self.folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+        return folder / self.name
+
+    @property
+    def sources(self) -> list[Path]:
+        """Its Python files."""
+        return [path for path in self.files() if path.suffix == ".py"]
+
+    def relative(self, path: Path) -> str:
+        """A file's path inside the bundle."""
+        return path.relative_to(self.folder).as_posix()
 
     def text(self, name: str) -> str:
         """A file's text; empty where there is no such file."""
@@ -104,8 +120,8 @@ class Bundle:
     @property
     def config_files(self) -> list[Path]:
         """Every config, sorted; metadata is none."""
-        found = [path for path in sorted(self.configs.glob("*")) if path.suffix in SUFFIXES]
-        return [path for path in found if path.name != "metadata.json"]
+        paths = sorted(self.configs.glob("*"))
+        return [path for path in paths if path.suffix in SUFFIXES and path.name != "metadata.json"]
 
     def config(self, stem: str) -> Path | None:
         """The file of a config, YAML before JSON."""
@@ -116,10 +132,8 @@ class Bundle:
         """The content of the configs that can be read; of the others ``configs.readable`` reports."""
         found = {}
         for path in self.config_files:
-            try:
+            with suppress(NotApplicableError):
                 found[path] = read(path)
-            except NotApplicableError:
-                continue
         return found
 
     def whole(self, stem: str) -> dict[str, Any]:
@@ -138,11 +152,7 @@ class Bundle:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a YAML or JSON file.
-
-    Raises:
-        NotApplicableError: where it is no sound mapping; the cause says why.
-    """
+    """The content of a YAML or JSON file; NotApplicableError where it is no sound mapping, whose cause says why."""
     try:
         content = ConfigParser.load_config_file(path)
     except Exception as error:  # broken YAML, broken JSON, a duplicate key

@@ -12,7 +12,7 @@ from typing import Any
 from monai.bundle import ConfigParser
 
 from tools.verify.bundle import WHOLE, Bundle, read
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, one_line
 
 MONAI = "monai.bundle.ConfigParser"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -28,11 +28,11 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from leaves(part, f"{name}::{key}" if name else str(key))
 
 
-def all_leaves(bundle: Bundle) -> Iterator[tuple[Path, str, Any]]:
-    """Every value of every config that can be read: file, id and value."""
+def all_leaves(bundle: Bundle) -> Iterator[tuple[str, Any]]:
+    """Every value of every config that can be read, with file and id, as ``configs/train.yaml network_def::depth``."""
     for path, content in bundle.readable().items():
         for name, value in leaves(content):
-            yield path, name, value
+            yield f"configs/{path.name} {name}", value
 
 
 @check("configs.readable", "zoo", f"{MONAI}, MONAI_FAIL_ON_DUPLICATE_CONFIG")
@@ -42,7 +42,7 @@ def readable(bundle: Bundle) -> Found:
         try:
             read(path)
         except NotApplicableError as error:
-            value = " ".join(str(error.__cause__ or error).split())[:300]
+            value = one_line(error.__cause__ or error, 300)
             rule = "names every key once" if "uplicate key" in value else "is a mapping in sound YAML or JSON"
             yield Fault(f"configs/{path.name}", rule, value, "correct the file")
 
@@ -50,10 +50,10 @@ def readable(bundle: Bundle) -> Found:
 @check("configs.numbers", "sound", "YAML 1.1: 1e-4 is a text")
 def numbers(bundle: Bundle) -> Found:
     """No number is read as a text."""
-    for path, name, value in all_leaves(bundle):
+    remedy = "write 1.0e-4, not 1e-4, for a number in YAML"
+    for name, value in all_leaves(bundle):
         if isinstance(value, str) and NUMBER.fullmatch(value) and not name.endswith("version"):
-            remedy = "write 1.0e-4, not 1e-4, for a number in YAML"
-            yield Fault(f"configs/{path.name} {name}", "is a number", f"the text {value!r}", remedy)
+            yield Fault(name, "is a number", f"the text {value!r}", remedy)
 
 
 @check("configs.references", "zoo", MONAI)
@@ -81,33 +81,28 @@ def _missing(bundle: Bundle, *files: Path) -> dict[str, str]:
             parser.read_meta(bundle.metadata)
         parser.parse(True)
     except Exception as error:
-        return {" ".join(str(error).split())[:200]: "a macro (%) or file"}
+        return {one_line(error, 200): "a macro (%) or file"}
     for name in parser.get():
         try:
             parser.get_parsed_content(name, instantiate=False, eval_expr=False)
         except Exception as error:
             reference = re.search(r"@[\w:]+", str(error))
-            found.setdefault(reference.group() if reference else " ".join(str(error).split())[:200], name)
+            found.setdefault(reference.group() if reference else one_line(error, 200), name)
     return found
 
 
-def expressions(bundle: Bundle) -> list[dict[str, str]]:
-    """Everything in the configs that Python evaluates: file, id and the expression itself."""
-    return [
-        {"file": path.name, "id": name, "expression": value}
-        for path, name, value in all_leaves(bundle)
-        if isinstance(value, str) and value[:1] == "$"
-    ]
+def expressions(bundle: Bundle) -> dict[str, str]:
+    """Everything in the configs that Python evaluates, by file and id."""
+    return {name: value for name, value in all_leaves(bundle) if isinstance(value, str) and value[:1] == "$"}
 
 
 @check("configs.expressions", "sound", "configs are code")
 def code(bundle: Bundle) -> Found:
     """Every $ expression is Python."""
     found = expressions(bundle)
-    for entry in found:
+    for name, expression in found.items():
         try:
-            ast.parse(re.sub(r"@[\w:]*\w", "_", entry["expression"][1:]).strip())
+            ast.parse(re.sub(r"@[\w:]*\w", "_", expression[1:]).strip())
         except SyntaxError as error:
-            name, value = f"configs/{entry['file']} {entry['id']}", f"{entry['expression']} ({error.msg})"
-            yield Fault(name, "is an expression of Python", value, "correct it")
+            yield Fault(name, "is an expression of Python", f"{expression} ({error.msg})", "correct it")
     yield f"{len(found)} $ expressions are code that runs with the bundle (listed by --json)"

@@ -1,26 +1,37 @@
-"""Checks of the files that a bundle needs."""
+"""Checks of the files that a bundle needs, of its code and of its weights."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import ast
+import hashlib
+import re
+import zipfile
+from pathlib import Path
 from typing import Any
 
+import torch
 from monai.bundle import ConfigParser
+from torch import Tensor
 
+from tools.verify import schema
 from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check
+from tools.verify.configs import leaves
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expect
 
 ZOO = "model zoo, verify_bundle.py: verify_bundle_directory"
-LARGE_FILES = ("large_files.yml", "large_files.yaml", "large_files.json")
+SHARED = "common"
+"""The package that bundles share in the repository and that a release carries under a name of its own."""
+EXECUTING = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|\b(pickle\.(loads?|Unpickler)|joblib\.load)\("
+IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
 
 @check("files.texts", "zoo", ZOO)
 def texts(bundle: Bundle) -> Found:
     """LICENSE and the model card docs/README.md are there and not empty."""
     for name in ("LICENSE", "docs/README.md"):
-        if not bundle.text(name).strip():
-            value = "an empty file" if (bundle.folder / name).is_file() else "no such file"
-            yield Fault(name, "exists and is not empty", value, "state licence, use and limits of the model")
+        value = "an empty file" if (bundle.folder / name).is_file() else "no such file"
+        remedy = "state licence, use and limits of the model"
+        yield expect(bundle.text(name).strip(), name, "exists and is not empty", value, remedy)
 
 
 @check("files.metadata", "zoo", ZOO)
@@ -36,23 +47,19 @@ def metadata(bundle: Bundle) -> Found:
 @check("files.inference", "zoo", ZOO)
 def inference(bundle: Bundle) -> Found:
     """There is an inference config."""
-    if bundle.config("inference") is None:
-        names = [path.name for path in bundle.config_files]
-        yield Fault("configs/inference.yaml or .json", "exists", names, "add a config that infers on its own")
+    names = [path.name for path in bundle.config_files]
+    remedy = "add a config that infers on its own"
+    yield expect(bundle.config("inference"), "configs/inference.yaml or .json", "exists", names, remedy)
 
 
 @check("files.weights", "zoo", ZOO)
 def weights(bundle: Bundle) -> Found:
     """Weights are inside, or large_files.yml names where they are and stays inside the bundle."""
-    entries = _entries(bundle)
-    for entry in entries:
-        name = f"large_files: {entry.get('path')}"
-        for key in ("path", "url"):
-            if not isinstance(entry.get(key), str):
-                yield Fault(name, f"has a text {key}", entry.get(key), "add it")
-        path = PurePosixPath(str(entry.get("path", "")).replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            yield Fault(name, "stays inside the bundle", path, "give a path below the bundle's folder")
+    entries: list[dict[str, Any]] = []
+    for path in sorted(bundle.folder.glob("large_files.*")):
+        content = ConfigParser.load_config_file(path)
+        yield from schema.faults(path.name, content, "large_files", "MONAI downloads by path and url")
+        entries += [entry for entry in content.get("large_files", []) if isinstance(entry, dict)]
     if (bundle.folder / "models" / "model.pt").is_file():
         return
     if held := [f"{entry.get('path')}{'' if entry.get('hash_val') else ' (no hash)'}" for entry in entries]:
@@ -64,7 +71,87 @@ def weights(bundle: Bundle) -> Found:
     yield Fault("models/model.pt", "exists, or large_files.yml says where it is", found, remedy)
 
 
-def _entries(bundle: Bundle) -> list[dict[str, Any]]:
-    found = [bundle.folder / name for name in LARGE_FILES if (bundle.folder / name).is_file()]
-    listed = [entry for path in found for entry in ConfigParser.load_config_file(path).get("large_files", [])]
-    return [entry for entry in listed if isinstance(entry, dict)]
+@check("code.syntax", "sound", "Python")
+def syntax(bundle: Bundle) -> Found:
+    """Every Python file can be parsed."""
+    if not bundle.sources:
+        raise NotApplicableError("no Python code inside")
+    for path in bundle.sources:
+        try:
+            ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            yield Fault(bundle.relative(path), "is sound Python", error, "correct it")
+
+
+def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
+    """A fault for each line of code and configs in which a pattern is found."""
+    for path in [*bundle.sources, *bundle.config_files]:
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if re.search(pattern, line):
+                yield Fault(f"{bundle.relative(path)}:{number}", rule, line.strip()[:120], remedy)
+
+
+@check("code.pickles", "sound", "torch: weights_only")
+def pickles(bundle: Bundle) -> Found:
+    """No pickle is executed."""
+    return _lines(bundle, EXECUTING, "executes no pickle", "load tensors alone: torch.load(..., weights_only=True)")
+
+
+@check("code.vendored", "house", "the contract of this collection")
+def vendored(bundle: Bundle) -> Found:
+    """A release imports its own copy of the shared package, not the top-level one."""
+    if not bundle.packed:
+        raise NotApplicableError("not a packed bundle: the shared package is imported from the repository")
+    return _lines(bundle, IMPORTING, f"imports no {SHARED}", f"pack it again: {SHARED} is inside its own package")
+
+
+def read_weights(path: Path) -> Any:
+    """What a file of weights holds; nothing in it is executed and each record's checksum is compared."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"the checksum of {damaged} is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+@check("weights.tensors", "sound", "torch: weights_only; MONAI Label, Deploy, ckpt_export")
+def tensors_only(bundle: Bundle) -> Found:
+    """Weights hold finite tensors and no code, model.pt a raw state_dict."""
+    paths = sorted((bundle.folder / "models").glob("*.pt"))
+    if not paths:
+        raise NotApplicableError("no weights inside")
+    for path in paths:
+        name = f"models/{path.name}"
+        try:
+            content = read_weights(path)
+        except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            yield Fault(name, "is a whole file of tensors that executes nothing", reason[:200], "save a state_dict")
+            continue
+        kinds = {type(value).__name__ for value in content.values()} if isinstance(content, dict) else {"no dict"}
+        raw = path.name != "model.pt" or kinds <= {"Tensor"}
+        yield expect(raw, name, "is the raw state_dict of network_def", sorted(kinds), "save network.state_dict()")
+        for key, value in leaves(content):
+            finite = not isinstance(value, Tensor) or torch.isfinite(value).all()
+            yield expect(finite, f"{name} {key}", "is finite", "NaN or infinity", "use an earlier checkpoint")
+
+
+@check("weights.hashes", "sound", "model_info.json")
+def hashes(bundle: Bundle) -> Found:
+    """Files have the hashes that model_info.json and .sha256 files name, and no other file is inside."""
+    listed = dict(bundle.model_info.get("sha256") or {})
+    named = {f"models/{path.stem}": path.read_text().split()[0] for path in bundle.folder.glob("models/*.sha256")}
+    if told := bundle.model_info.get("weights"):
+        named["models/model.pt"] = str(told)
+    named |= listed
+    if not named:
+        raise NotApplicableError("no model_info.json and no .sha256 inside")
+    for name, expected in sorted(named.items()):
+        path = bundle.folder / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
+        rule = f"has sha256 {expected[:12]}..."
+        yield expect(found == expected, name, rule, found[:12], "restore the file, or pack again")
+    held = {bundle.relative(path) for path in bundle.files()} - {"model_info.json"}
+    for name in sorted(held - named.keys()) if listed else ():
+        yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
+    yield f"{len(named)} files"

@@ -9,7 +9,8 @@ from typing import Any
 
 from tools.verify import schema
 from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check
+from tools.verify.configs import leaves
+from tools.verify.verdicts import Found, NotApplicableError, check, expect
 
 LABEL = "MONAI Label 0.8.5, bundle app"
 FOLDER_WORDS = ("deepedit", "deepgrow", "detection", "classification")
@@ -25,17 +26,16 @@ SPACING_BREAKS = (1, 6)
 def names(bundle: Bundle) -> Found:
     """Folder, packages and weights have names that Label takes for no other bundle's."""
     for word in FOLDER_WORDS:
-        if word in bundle.name:
-            yield Fault(bundle.name, f"has no {word} in its name", bundle.name, "rename it: Label reads that word")
+        rule, remedy = f"has no {word} in its name", "rename it: Label reads that word"
+        yield expect(word not in bundle.name, bundle.name, rule, bundle.name, remedy)
     for name in bundle.packages:
-        if name in GENERIC:
-            remedy = f"name it as the bundle; of shared names Label unloads {UNLOADED} alone"
-            yield Fault(f"package {name}", "has a name that no other bundle has", name, remedy)
-        elif name == UNLOADED:
-            yield f"package {UNLOADED}: Label unloads it between bundles, other programs do not"
+        remedy = f"name it as the bundle; of shared names Label unloads {UNLOADED} alone"
+        yield expect(name not in GENERIC, f"package {name}", "has a name that no other bundle has", name, remedy)
+    if UNLOADED in bundle.packages:
+        yield f"package {UNLOADED}: Label unloads it between bundles, other programs do not"
     for name in sorted(path.name for path in (bundle.folder / "models").glob("*.pt")):
-        if len(name) < len("model.pt"):
-            yield Fault(f"models/{name}", "has a name no shorter than model.pt", name, "Label would load it: rename it")
+        rule, remedy = "has a name no shorter than model.pt", "Label would load it: rename it"
+        yield expect(len(name) >= len("model.pt"), f"models/{name}", rule, name, remedy)
 
 
 @check("label.tensors", "label", LABEL)
@@ -43,12 +43,9 @@ def tensors(bundle: Bundle) -> Found:
     """Image and pred come first in metadata, and the output is not half precision."""
     data = bundle.formats.get("network", {})
     for side, key in (("inputs", "image"), ("outputs", "pred")):
-        listed = list(data.get(side) or {})
-        if listed[:1] != [key]:
-            yield Fault(f"metadata network_data_format {side}", f"has {key} first", listed, "Label reads the first one")
-    for key, tensor in (data.get("outputs") or {}).items():
-        if isinstance(tensor, dict) and tensor.get("dtype") in ("float16", "bfloat16", "half"):
-            yield Fault(f"metadata output {key} dtype", "is not half precision", tensor["dtype"], "give float32")
+        listed, name = list(data.get(side) or {}), f"metadata network_data_format {side}"
+        yield expect(listed[:1] == [key], name, f"has {key} first", listed, "Label reads the first one")
+    yield from schema.faults("metadata network_data_format", data, "tensors_label", "give float32")
 
 
 @check("label.inference", "label", "MONAI Label, MONAI Deploy App SDK")
@@ -58,24 +55,19 @@ def inference(bundle: Bundle) -> Found:
         raise NotApplicableError("synthesises from a latent vector: of no use in Label")
     content = bundle.whole("inference")
     yield from schema.faults("configs/inference", content, "inference_label", "Label and Deploy take it by this name")
-    before, after = ([*_components(content.get(key))] for key in ("preprocessing", "postprocessing"))
-    changed = [part["_target_"] for part in before if re.search(r"Orientation|Spacing", part["_target_"])]
-    if changed and not any("Invert" in part["_target_"] for part in after):
-        remedy = "let postprocessing begin with Invertd of the preprocessing"
-        yield Fault("postprocessing", "has Invertd, since the geometry was changed", ", ".join(changed), remedy)
+    before, after = ([*_targets(content.get(key))] for key in ("preprocessing", "postprocessing"))
+    changed = [target for target in before if re.search("Orientation|Spacing", target)]
+    inverted = not changed or any("Invert" in target for target in after)
+    rule, remedy = "has Invertd, since the geometry was changed", "let it begin with Invertd of the preprocessing"
+    yield expect(inverted, "postprocessing", rule, ", ".join(changed), remedy)
     made_for = tuple(map(int, re.findall(r"\d+", str(bundle.metadata.get("monai_version")))[:2]))
-    for part in before if made_for >= SPACING_BREAKS else []:
-        if part["_target_"].split(".")[-1] == "Spacingd" and "image" in str(part.get("keys")):
-            remedy = "use a subclass that ignores items which are paths, as common.transforms.WorkingSpacingd"
-            yield Fault("preprocessing", "does not use Spacingd on image", part["_target_"], remedy)
+    if made_for >= SPACING_BREAKS:
+        remedy = "use a subclass that ignores items which are paths, as common.transforms.WorkingSpacingd"
+        yield from schema.faults("configs/inference", content, "spacing_label", remedy)
 
 
-def _components(config: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(config, dict) and isinstance(config.get("_target_"), str):
-        yield config
-    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
-    for part in parts:
-        yield from _components(part)
+def _targets(config: Any) -> Iterator[str]:
+    return (str(value) for name, value in leaves(config) if name.endswith("_target_"))
 
 
 @check("label.handlers", "label", LABEL)

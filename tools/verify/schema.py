@@ -37,22 +37,22 @@ def faults(name: str, content: Any, schema: str | Path, remedy: str) -> Iterator
     path = schema if isinstance(schema, Path) else FOLDER / f"{schema}.json"
     for error in _validator(path).iter_errors(content):
         place = " ".join([name, *map(str, error.absolute_path)])
-        yield from _faults(place, error, error.schema.get("$comment", remedy))
+        remedy_here = error.schema.get("$comment", remedy)
+        if error.validator == "required":
+            key = error.message.split("'")[1]
+            yield Fault(f"{place} {key}", "is there", "no such key", remedy_here)
+        elif error.validator == "additionalProperties":
+            yield from _unknown_keys(place, error)
+        else:
+            kind = f" ({type(error.instance).__name__})" if error.validator == "type" else ""
+            rule = error.schema.get("description", error.message[:200])
+            yield Fault(place, rule, f"{error.instance}"[:200] + kind, remedy_here)
 
 
-def _faults(place: str, error: ValidationError, remedy: str) -> Iterator[Fault]:
-    rule = error.schema.get("description", error.message[:200])
-    if error.validator == "required":
-        key = error.message.split("'")[1]
-        yield Fault(f"{place} {key}", "is there", "no such key", remedy)
-    elif error.validator == "additionalProperties":
-        known, patterns = (error.schema.get(key, {}) for key in ("properties", "patternProperties"))
-        for key in sorted(error.instance.keys() - known.keys()):
-            if any(re.search(pattern, key) for pattern in patterns):
-                continue
+def _unknown_keys(place: str, error: ValidationError) -> Iterator[Fault]:
+    known, patterns = (error.schema.get(key, {}) for key in ("properties", "patternProperties"))
+    for key in sorted(error.instance.keys() - known.keys()):
+        if not any(re.search(pattern, key) for pattern in patterns):
             nearest = difflib.get_close_matches(key, known, n=1)
             told = f"did you mean {nearest[0]}?" if nearest else "remove it"
             yield Fault(f"{place} {key}", "is a known key", "an unknown one", told)
-    else:
-        kind = f" ({type(error.instance).__name__})" if error.validator == "type" else ""
-        yield Fault(place, rule, f"{error.instance}"[:200] + kind, remedy)

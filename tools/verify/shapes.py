@@ -19,11 +19,7 @@ class ShapeTextError(ValueError):
 
 
 def sizes(spatial_shape: Sequence[str | int], n: int = 1, p: int = 1) -> list[int]:
-    """Sides for a choice of ``n`` and ``p``, which are the same in all expressions of a shape.
-
-    Raises:
-        ShapeTextError: names the side.
-    """
+    """Sides for a choice of ``n`` and ``p``, the same in all expressions; ShapeTextError names a wrong side."""
     found: list[int] = []
     for side in spatial_shape:
         sound = SIDE.fullmatch(str(side).strip())

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from common.errors import explain
+
 GROUPS = {
     "zoo": "MONAI's bundle specification and what the model zoo's CI runs",
     "sound": "what no bundle can do without, though nobody else checks it",
@@ -24,29 +26,24 @@ class Fault(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        return " ".join(f"{self.name}: {self.rule}, but got {self.value}; {self.remedy}".split())
+        return explain(*self)
+
+
+def expect(holds: object, name: str, rule: str, value: object, remedy: str) -> Fault | None:
+    """A fault where a rule does not hold."""
+    return None if holds else Fault(name, rule, value, remedy)
 
 
 class NotApplicableError(Exception):
     """Raised by a check that has nothing to look at; the message says why."""
 
 
-Found = Iterable[Fault | str]
-"""What a check yields: faults, and notes (plain texts) on what it measured."""
+Found = Iterable[Fault | str | None]
+"""What a check yields: faults, and notes (plain texts) on what it measured; None where a rule holds."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One rule.
-
-    Args:
-        id: ``subject.rule``.
-        group: one of ``GROUPS``.
-        source: where the rule comes from.
-        runs: what it needs: ``files`` alone, ``code`` of the bundle, or each ``network``.
-        meaning: what holds for a bundle that passes.
-        find: looks at a bundle, or at a network.
-    """
+class Check(NamedTuple):
+    """One rule, of one of ``GROUPS``; it looks at ``files`` alone, runs ``code`` of the bundle, or each ``network``."""
 
     id: str
     group: str
@@ -60,8 +57,7 @@ def check(name: str, group: str, source: str, runs: str = "files") -> Callable[[
     """Make a function a :class:`Check`, whose meaning is the first line of its docstring."""
 
     def made(find: Callable[[Any], Found]) -> Check:
-        meaning = (find.__doc__ or "").splitlines()[0].rstrip(".")
-        return Check(name, group, source, runs, meaning, find)
+        return Check(name, group, source, runs, (find.__doc__ or "").splitlines()[0].rstrip("."), find)
 
     return made
 
@@ -90,12 +86,21 @@ def judge(find: Callable[[], Found]) -> dict[str, Any]:
         passed, notes = SKIP, [str(reason)]
     except (Exception, SystemExit) as error:  # whatever foreign code does
         faults.append(Fault("the check", "runs to its end", deepest(error), "fix what raises it"))
-    plain = [fault._asdict() | {"value": str(fault.value)} for fault in faults]
-    return {"outcome": FAIL if faults else passed, "faults": plain, "notes": notes}
+    return {"outcome": FAIL if faults else passed, "faults": [plain(fault) for fault in faults], "notes": notes}
+
+
+def plain(fault: Fault) -> dict[str, str]:
+    """A fault as JSON can hold it."""
+    return fault._asdict() | {"value": str(fault.value)}
+
+
+def one_line(text: object, length: int = 400) -> str:
+    """The beginning of a text, on one line."""
+    return " ".join(str(text).split())[:length]
 
 
 def deepest(error: BaseException) -> str:
     """An exception's deepest cause as a text, since MONAI wraps what goes wrong while it instantiates."""
     while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
         error = cause
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+    return f"{type(error).__name__}: {one_line(error)}"

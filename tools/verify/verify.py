@@ -20,20 +20,12 @@ LIMIT = 600
 
 @dataclass(frozen=True)
 class Options:
-    """How bundles are verified.
-
-    Args:
-        schema: file with a JSON schema for the metadata.
-        overlay: config, by stem, over train and inference when networks are built.
-        limit: seconds for each check that runs code.
-        execute: whether the bundle's code is run at all.
-        house: whether the contract of this collection binds foreign bundles, too.
-    """
+    """How bundles are verified; the command line explains each option."""
 
     schema: Path | None = None
     overlay: str | None = None
     limit: int = LIMIT
-    execute: bool = True
+    static: bool = False
     house: bool = False
 
 
@@ -45,7 +37,7 @@ class Outcome:
     verdicts: list[Verdict]
     kind: str = "not unpacked"
     bound: bool = False
-    expressions: list[dict[str, str]] = field(default_factory=list)
+    expressions: dict[str, str] = field(default_factory=dict)
 
     def counts(self, verdict: Verdict) -> bool:
         """Whether a failure counts."""
@@ -58,11 +50,7 @@ class Outcome:
 
 
 def verify(path: Path, options: Options) -> Outcome:
-    """Judge a bundle's folder or zip.
-
-    Raises:
-        DataError: for a path that is neither.
-    """
+    """Judge a bundle's folder or zip; DataError for a path that is neither."""
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
     path = path.resolve()
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
@@ -70,9 +58,9 @@ def verify(path: Path, options: Options) -> Outcome:
             return _folder(Bundle(path, options.overlay), options, Path(scratch), [])
         if not path.is_file():
             raise DataError(str(path), "is a bundle's folder or zip", "no such file", "give an existing path")
-        faults = list(archives.safe.find(path))
-        verdict = Verdict(archives.safe, **judge(lambda: faults))
-        if faults:
+        found = list(archives.safe.find(path))
+        verdict = Verdict(archives.safe, **judge(lambda: found))
+        if verdict.faults:
             return Outcome(Bundle(path.with_suffix(""), archive=path), [verdict])
         folder = archives.unpack(path, Path(scratch, "unpacked"))
         return _folder(Bundle(folder, options.overlay, path), options, Path(scratch), [verdict])
@@ -80,11 +68,10 @@ def verify(path: Path, options: Options) -> Outcome:
 
 def _folder(bundle: Bundle, options: Options, scratch: Path, found: list[Verdict]) -> Outcome:
     if not bundle.configs.is_dir():
-        value = sorted(path.name for path in bundle.folder.glob("*"))[:8]
-        remedy = "give a bundle's folder or zip"
+        value, remedy = sorted(path.name for path in bundle.folder.glob("*"))[:8], "give a bundle's folder or zip"
         raise DataError(str(bundle.folder), "is a bundle: it has a folder configs", value, remedy)
     found += [Verdict(check, **judge(partial(check.find, bundle))) for check in checks.of_files(options.schema)]
-    if options.execute:
+    if not options.static:
         found += _executed(bundle, options, scratch)
     kind = "a release of this collection" if bundle.packed else "of this collection" if bundle.house else "foreign"
     return Outcome(bundle, found, kind, bundle.house or options.house, configs.expressions(bundle))
@@ -95,8 +82,8 @@ def _executed(bundle: Bundle, options: Options, scratch: Path) -> list[Verdict]:
         names = [network.name for network in all_networks(bundle)]
     except NotApplicableError:  # without metadata
         names = []
-    asked = [(check, "") for check in checks.of_code()]
-    asked += [(check, name) for name in names for check in checks.of_networks()]
-    copied = replace(bundle, folder=archives.copy(bundle, scratch / "copy"))
+    asked = [(check, "") for check in checks.of("code")]
+    asked += [(check, name) for name in names for check in checks.of("network")]
+    copied = replace(bundle, folder=bundle.copy(scratch / "copy"))
     found = process.findings(copied, [(check.id, name) for check, name in asked], options.limit, scratch)
     return [Verdict(check, **finding, subject=name) for (check, name), finding in zip(asked, found, strict=True)]

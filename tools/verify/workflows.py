@@ -14,20 +14,13 @@ from monai.utils import BundleProperty, BundlePropertyConfig, ensure_tuple
 
 from tools.verify.bundle import Bundle
 from tools.verify.configs import all_leaves
+from tools.verify.files import SHARED
 from tools.verify.networks import settings_here
-from tools.verify.sources import SHARED, module_names
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check, deepest
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, deepest, expect
 
 KINDS = {"infer": ["inference"], "train": ["train"], "train to evaluate": ["train", "evaluate"]}
 """Configs of each kind of workflow, one over the other; its first word is MONAI's name for it."""
-TINY = {
-    "phantoms::cases": 4,
-    "phantoms::spacing": 5,
-    "max_epochs": 1,
-    "samples_per_epoch": 8,
-    "val_interval": 1,
-    "batch_size": 2,
-}
+TINY = {"phantoms::cases": 4, "phantoms::spacing": 5, "max_epochs": 1, "batch_size": 2}
 """Settings that keep the data small which bundles of this collection generate."""
 ABSENT = ("FileNotFoundError", "NotADirectoryError")
 
@@ -35,7 +28,7 @@ ABSENT = ("FileNotFoundError", "NotADirectoryError")
 @check("code.imports", "sound", "Python", "code")
 def imports(bundle: Bundle) -> Found:
     """Every module can be imported, offline."""
-    names = module_names(bundle)
+    names = _module_names(bundle)
     if not names:
         raise NotApplicableError("no package inside")
     for name in names:
@@ -49,18 +42,23 @@ def imports(bundle: Bundle) -> Found:
     yield f"{len(names)} modules"
 
 
+def _module_names(bundle: Bundle) -> list[str]:
+    """Every module of the bundle's packages; a ``__main__`` would run."""
+    paths = [path.relative_to(bundle.folder).with_suffix("") for path in bundle.sources if path.stem != "__main__"]
+    return sorted(".".join(path.parts).removesuffix(".__init__") for path in paths if path.parts[0] in bundle.packages)
+
+
 @check("configs.targets", "sound", "monai.bundle", "code")
 def targets(bundle: Bundle) -> Found:
     """Every _target_ exists."""
     locator = ComponentLocator()
     known: dict[str, bool] = {}
-    for path, name, value in all_leaves(bundle):
-        if name.split("::")[-1] == "_target_" and isinstance(value, str) and value[:1] not in "$@%":
+    for name, value in all_leaves(bundle):
+        if name.endswith("_target_") and isinstance(value, str) and value[:1] not in "$@%":
             if value not in known:
                 module = ensure_tuple(locator.get_component_module_name(value) if "." not in value else None)[0]
                 known[value] = locate(f"{module}.{value}" if module else value) is not None
-            if not known[value]:
-                yield Fault(f"configs/{path.name} {name}", "names a component that exists", value, "correct the name")
+            yield expect(known[value], name, "names a component that exists", value, "correct the name")
     yield f"{len(known)} components"
 
 

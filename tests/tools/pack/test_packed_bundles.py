@@ -107,7 +107,7 @@ def test_two_versions_in_one_process_run_their_own_code(
     for folder, package in zip(versions, (f"{ONE}_v0_1_0", f"{ONE}_v0_2_0"), strict=True):
         monkeypatch.syspath_prepend(folder)
         network = monai.bundle.load(ONE, bundle_dir=folder.parent, device="cpu", workflow_type="inference").eval()
-        assert type(network).__module__ == f"{package}.common.networks"
+        assert type(network).__module__ == f"{package}.common.networks.unet"
         outputs.append(network(images).detach())
     tanh, hardtanh = outputs
     inside = hardtanh.abs() < 1

@@ -6,8 +6,7 @@ import pytest
 
 from tools.real import __main__ as real_check
 from tools.real import plausibility
-from tools.real.rows import COLUMNS, Pair, Row, read, row_of, spacing_of
-from tools.real.tables import page, text
+from tools.real.rows import COLUMNS, Pair, Row, page, read, row_of, spacing_of, text
 from tools.real.trainings import PD_TO_T2
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])

@@ -18,7 +18,7 @@ from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, sa
 from packed_copies import unpack
 
 from tools.repository import ROOT
-from tools.verify import archives, checks, configs, process
+from tools.verify import checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import ShapeTextError, choices, sizes
@@ -39,7 +39,7 @@ def told(finding: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """A bundle as it stands in the repository, without what using it left there."""
-    return archives.copy(Bundle(ROOT / "bundles" / NAME), tmp_path_factory.mktemp("sound"))
+    return Bundle(ROOT / "bundles" / NAME).copy(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -79,12 +79,9 @@ def test_a_schema_file_of_the_users(copied, tmp_path, capsys):
 
 
 def test_every_expression_is_listed(copied):
-    listed = {
-        entry["id"]: entry["expression"]
-        for entry in configs.expressions(Bundle(copied))
-        if entry["file"] == "train.yaml"
-    }
-    assert listed["demo_data"] == "$@bundle_root + '/demo_data'"
+    expressions = configs.expressions(Bundle(copied))
+    listed = {name: value for name, value in expressions.items() if name.startswith(TRAIN)}
+    assert listed[f"{TRAIN} demo_data"] == "$@bundle_root + '/demo_data'"
     assert len(listed) == (copied / TRAIN).read_text().count('"$')
 
 
