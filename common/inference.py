@@ -22,6 +22,7 @@ from common.engines.precision import autocast
 from common.errors import CasesFailedError, users_mistake
 from common.files import remove_unfinished, write_text
 from common.io.export import VolumeExporter
+from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
@@ -74,6 +75,7 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: bool = False,
         **evaluator: Any,
     ) -> None:
+        require_placed()
         super().__init__(**evaluator)
         self.exporter = exporter
         self.resume = resume

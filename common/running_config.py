@@ -87,19 +87,37 @@ def place_options(parser: ConfigParser, top: Collection[str]) -> None:
     Raises:
         ConfigError: a short name stands for several settings.
     """
-    config: Any = parser.get()
-    known = short_names(config)
-    text = str(config)
-    given = [key for key in config if key in known and key not in top]
-    for key in given:
-        if re.search(rf"[@%]{re.escape(key)}\b", text):  # a definition of the user's own, which something refers to
-            continue
-        places = known[key]
+    for key, places in _unplaced(parser, top).items():
         if len(places) > 1:
             found = f"{len(places)} settings: {', '.join(f'--{place}' for place, _ in places)}"
             raise ConfigError(f"--{key}", "stands for one setting of this configuration", found, "give one in full")
         _, component = places[0]
         component[key] = f"@{key}"
+
+
+def require_placed() -> None:
+    """Refuse a short name that no component will take, in a configuration that was not read as commands read it.
+
+    Raises:
+        ConfigError: names the setting in full.
+    """
+    parser = running_parser()
+    if parser is None or "bundle_root" not in parser:
+        return
+    shipped = configs_in(Path(parser.get_parsed_content("bundle_root"), "configs"))
+    for key, places in _unplaced(parser, top_settings(shipped)).items() if shipped else ():
+        rule = "is given in full to a program that builds the configuration itself, such as MONAI's ConfigWorkflow"
+        remedy = f"write {places[0][0]}, or read the files with common.running_config.read_config"
+        raise ConfigError(key, rule, "the short name of an option", remedy)
+
+
+def _unplaced(parser: ConfigParser, top: Collection[str]) -> dict[str, list[tuple[str, Settings]]]:
+    """Short names at the top that nothing refers to; a name that something refers to is a definition of the user's."""
+    config: Any = parser.get()
+    known = short_names(config)
+    text = str(config)
+    given = [key for key in config if key in known and key not in top]
+    return {key: known[key] for key in given if not re.search(rf"[@%]{re.escape(key)}\b", text)}
 
 
 def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings]]]:

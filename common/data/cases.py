@@ -16,6 +16,7 @@ from common.data.layouts.folders import find_cases
 from common.errors import DataError
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
+from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 DATALIST_NAME = "datalist.json"
@@ -71,6 +72,7 @@ def training_cases(
     Raises:
         DataError: for a folder or file that does not exist, an empty pool, or unusable cases, which are all named.
     """
+    require_placed()
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()
@@ -129,6 +131,7 @@ def inference_cases(
     Raises:
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
+    require_placed()
     if devices.rank() == 0:
         announce(dataset_dir, demo_data, datalist, phantoms)
     devices.barrier()

@@ -25,6 +25,7 @@ from common.engines.graph import GraphedStep
 from common.engines.step import GanStep
 from common.errors import ConfigError
 from common.methods.base import GanMethod
+from common.running_config import require_placed
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class SynthesisTrainer(SupervisedTrainer):
         optimizers = {"generators": self.acceleration.optimizer(optimizer, method.generators.parameters())}
         if len(method.discriminators):
             optimizers["discriminators"] = self.acceleration.optimizer(optimizer, method.discriminators.parameters())
+        require_placed()
         super().__init__(
             device=device,
             max_epochs=max_epochs,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monai.bundle import ConfigParser
 
-from common.errors import ConfigError
-from common.running_config import read_config, running_config, short_names
+from common.errors import ConfigError, users_mistake
+from common.running_config import read_config, require_placed, running_config, short_names
 
 READER = {"_target_": "common.io.VolumeReader", "series": None, "phase": None}
 LOADER = {"_target_": "Loader", "batch_size": "@batch_size", "num_workers": 0}
@@ -66,6 +67,27 @@ def test_values_come_before_references_and_definitions_stay(tmp_path: Path) -> N
     assert [place for place, _ in short_names(parts)["rate"]] == ["other::rate"]
     mine = write(tmp_path, "train", bundle_root="x", **parts, third={"_target_": "C", "rates": "@rate"}, rate=5)
     assert read_config(mine)["other"]["rate"] == 2, "rate is a definition that the third refers to"
+
+
+class Component:
+    """One of the project that is built within a configuration."""
+
+    def __init__(self, size: int = 0) -> None:
+        require_placed()
+
+
+def test_a_program_that_builds_a_configuration_itself_is_told_the_whole_name(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    settings = {"bundle_root": str(tmp_path), "train": {"part": {"_target_": f"{__name__}.Component", "size": 1}}}
+    path = write(tmp_path / "configs", "train", **settings, width=3)
+    read_config(path, size=2).get_parsed_content("train::part")
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    parser.update({"size": 2})
+    with pytest.raises(RuntimeError) as caught:
+        parser.get_parsed_content("train::part")
+    assert str(users_mistake(caught.value)).startswith("size: is given in full to a program that builds the configurat")
+    assert "write train::part::size, or read the files" in str(users_mistake(caught.value))
 
 
 def test_outside_a_configuration_there_is_none() -> None:
