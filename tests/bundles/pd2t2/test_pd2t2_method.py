@@ -275,7 +275,7 @@ def test_published_settings() -> None:
     settings = BUNDLE.raw("train")
     assert settings["patch_size"] == [32, 32, 32]
     assert settings["learning_rate"] == 1e-4
-    assert settings["train"]["dataset"]["patches_per_case"] == 196
+    assert settings["patches_per_case"] == 196
 
 
 def test_the_switches_of_the_configuration_reach_the_method() -> None:
