@@ -6,8 +6,8 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
-# two processes of one thread each, which is what the commands that the tests start have too
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --durations 15
+# two processes of one thread each, as the commands that the tests start; a file stays in one, which makes its demos once
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }

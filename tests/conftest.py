@@ -1,4 +1,4 @@
-"""What tests of several folders share: which are slow, which run in one process, and the judges of DICOM."""
+"""What tests of several folders share: which are slow, and the judges of DICOM."""
 
 from __future__ import annotations
 
@@ -20,18 +20,13 @@ DEMONSTRATED = "mr2ct_pix2pix"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that share a fixture that takes minutes stay in one process, in which it is made once; so does a file.
-
-    Those of a whole demo and those marked so are slow for all bundles but one.
-    """
+    """Tests of a whole demo and those marked so are slow for all bundles but one."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         bundle = parameters.get("bundle") or parameters.get("release")
         long = "demo_run" in item.fixturenames or item.get_closest_marker("slow_elsewhere")
         if long and bundle not in (None, DEMONSTRATED):
             item.add_marker(pytest.mark.slow)
-        packed = "releases" if "releases" in item.fixturenames else None
-        item.add_marker(pytest.mark.xdist_group(packed or parameters.get("bundle") or item.path.name))
 
 
 @pytest.fixture(scope="session")
