@@ -225,6 +225,18 @@ def test_missing_model(tmp_path, cases):
     assert not (tmp_path / "run" / "evaluation").exists()
 
 
+def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    save_model(tmp_path / "run" / "variants" / "old", Scale(1.0))
+    config = {**variant_config(), "preprocessing": {"_target_": "common.runs.NoLongerThere"}}
+    (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
+    match = (
+        r"variants/old/run.json: variant of an earlier run: can be built by this version, .*; train the variant again"
+    )
+    with pytest.raises(CheckpointError, match=match):
+        evaluation(tmp_path, cases).run()
+
+
 def test_variant_without_its_settings(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
