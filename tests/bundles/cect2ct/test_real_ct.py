@@ -12,10 +12,8 @@ SCAN = ROOT.parent / "shared" / "data" / "totalsegmentator" / "example_ct.nii.gz
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.skipif(not SCAN.is_file(), reason=f"no scan at {SCAN}")]
 
 
-def test_geometry_is_kept_and_nothing_changes_outside_the_window(demo_run, tmp_path):
-    bundle = demo_run.bundle
-    if bundle.name != "cect2ct_rescyclegan":
-        pytest.skip("another task")
+@pytest.mark.parametrize("bundle", ["cect2ct_rescyclegan"], indirect=True)
+def test_geometry_is_kept_and_nothing_changes_outside_the_window(bundle, demo_run, tmp_path):
     places = {"dataset_dir": SCAN, "output_dir": demo_run.output_dir, "predictions_dir": tmp_path}
     ok(bundle.run("inference", ["inference", "demo"], **places))
     source, made = nib.load(SCAN), nib.load(tmp_path / "example_ct_synthetic_ct.nii.gz")
