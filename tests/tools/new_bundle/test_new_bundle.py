@@ -22,8 +22,10 @@ LIKE = "mr2ct_pix2pix"
 @pytest.fixture
 def root(tmp_path) -> Path:
     """A repository of one bundle, with a module, a configuration and weights that the real one need not have."""
-    ignore = shutil.ignore_patterns("__pycache__", "demo_data", "predictions")
-    shutil.copytree(ROOT / "bundles" / LIKE, tmp_path / "bundles" / LIKE, ignore=ignore)
+    for part in ("configs", "docs", LIKE):  # and nothing that a run has left in the bundle's folder
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "bundles" / LIKE / part, tmp_path / "bundles" / LIKE / part, ignore=ignore)
+    shutil.copy(ROOT / "bundles" / LIKE / "LICENSE", tmp_path / "bundles" / LIKE)
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     folder = tmp_path / "bundles" / LIKE
     (folder / LIKE / "phantoms.py").write_text(f'"""Phantoms of the method."""\nfrom {LIKE} import bundle_root\n')
