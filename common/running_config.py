@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from monai.bundle import ConfigItem, ConfigParser
+from monai.bundle import ConfigItem, ConfigParser, ReferenceResolver
 from monai.utils import ensure_tuple
 
 from common.errors import ConfigError
@@ -152,10 +152,23 @@ def running_parser() -> ConfigParser | None:
 
 def config_files() -> tuple[str, ...]:
     """The config files of the running command; empty without a command."""
+    named, stored = _command()
+    return ensure_tuple(named.get("config_file") or stored.get("config_file") or ())
+
+
+def given_options() -> Settings:
+    """The options of the running command, as they were given, by their id; empty without a command."""
+    named, stored = _command()
+    given = {**stored, **named.get("override", {})}
+    return {ReferenceResolver.normalize_id(name): value for name, value in given.items()}
+
+
+def _command() -> tuple[Settings, Settings]:
+    """The arguments of the running ``monai.bundle.run``, and those of its ``args_file``; empty without a command."""
     for frame in _frames():
         if frame.f_code.co_name == "run" and "config_file" in frame.f_locals:
-            return ensure_tuple(frame.f_locals["config_file"])
-    return ()
+            return dict(frame.f_locals), ConfigParser.load_config_files(frame.f_locals.get("args_file") or {})
+    return {}, {}
 
 
 def _frames() -> Iterator[FrameType]:

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monai import bundle
 from monai.bundle import ConfigParser
 
 from common.errors import ConfigError, users_mistake
-from common.running_config import read_config, require_placed, running_config, short_names
+from common.running_config import (
+    config_files,
+    given_options,
+    read_config,
+    require_placed,
+    running_config,
+    short_names,
+)
 
 READER = {"_target_": "common.io.VolumeReader", "series": None, "phase": None}
 LOADER = {"_target_": "Loader", "batch_size": "@batch_size", "num_workers": 0}
@@ -92,3 +100,18 @@ def test_a_program_that_builds_a_configuration_itself_is_told_the_whole_name(tmp
 
 def test_outside_a_configuration_there_is_none() -> None:
     assert running_config() == {}
+    assert given_options() == {}
+    assert config_files() == ()
+
+
+def test_a_command_is_asked_for_its_files_and_options(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    asked = "[running.config_files(), running.given_options()]"
+    imports = ["$import json", "$from pathlib import Path", "$import common.running_config as running"]
+    run = [f"$Path({str(out)!r}).write_text(json.dumps({asked}))"]
+    path = write(tmp_path, "train", imports=imports, reader=READER, depth=8, run=run)
+    stored = write(tmp_path, "stored", depth=7, plane="axial", config_file=str(path))
+    bundle.run("run", args_file=str(stored), depth=5, **{"reader#phase": 2})
+    files, options = json.loads(out.read_text())
+    assert files == [str(path)]
+    assert (options["depth"], options["plane"], options["reader::phase"]) == (5, "axial", 2)
