@@ -20,7 +20,7 @@ class PretrainedInfo(NamedTuple):
         path: the weights' file.
         sha256: hash of that file.
         settings: the bundle's settings that the weights need, by name: network size and preprocessing.
-        profile: distribution of the training inputs; see :mod:`common.pretrained.input_check`.
+        profile: distribution of the training inputs; see :mod:`common.trained.input_check`.
         seed: seed of the training.
         commit: commit of the repository at the training.
     """

@@ -15,7 +15,7 @@ from bundle_commands import Bundle, mistake
 from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
-from common.pretrained.export import export
+from common.trained.export import export
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
 COARSE = {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0}

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.pretrained import PRETRAINED_NAME, read_info
+from common.trained import PRETRAINED_NAME, read_info
 from common.weights_info import TRAINED_ON, sidecar
 from tools.pack import archive, documents, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name

@@ -19,8 +19,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 
-from common.pretrained import read_info
-from common.pretrained.export import export
+from common.trained import read_info
+from common.trained.export import export
 from tools.real import plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (

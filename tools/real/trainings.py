@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.pretrained import PRETRAINED_NAME
+from common.trained import PRETRAINED_NAME
 from tools.demo import command
 from tools.real.rows import Pair, read
 from tools.repository import ROOT

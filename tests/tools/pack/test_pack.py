@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, copy_sources, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import origin, read_info
+from common.trained import origin, read_info
 from common.running_config import short_names
 from tools.pack import __main__ as command
 from tools.pack.release import pack

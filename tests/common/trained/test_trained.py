@@ -16,10 +16,10 @@ from torch import nn
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.pretrained import FineTuning, InputCheck, fall_back, origin, read_info
-from common.pretrained.__main__ import main
-from common.pretrained.export import export
-from common.pretrained.input_check import features, limits, out_of_distribution
+from common.trained import FineTuning, InputCheck, fall_back, origin, read_info
+from common.trained.__main__ import main
+from common.trained.export import export
+from common.trained.input_check import features, limits, out_of_distribution
 
 INFERENCE = """
 bundle_root: {root}
@@ -31,7 +31,7 @@ network_def: {{_target_: torch.nn.Linear, in_features: "@width", out_features: 1
 preprocessing: {{_target_: Spacingd, keys: image, pixdim: "@spacing", mode: "@mode"}}
 weights: "$@run_dir + '/models/model.pt'"
 variant: ""
-fallback: {{_target_: common.pretrained.fall_back, bundle_root: "@bundle_root", run_dir: "@run_dir"}}
+fallback: {{_target_: common.trained.fall_back, bundle_root: "@bundle_root", run_dir: "@run_dir"}}
 done: ["@fallback", "@width", "@weights"]
 """
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
@@ -55,7 +55,7 @@ def bundle(tmp_path):
 @pytest.fixture
 def shipped(bundle, monkeypatch):
     """The same, shipped, but for the simulated cases that inputs would be compared with."""
-    monkeypatch.setattr("common.pretrained.export._profile", lambda config, cases: {})
+    monkeypatch.setattr("common.trained.export._profile", lambda config, cases: {})
     export(bundle, bundle / "pretraining")
     return bundle
 
@@ -105,7 +105,7 @@ def test_export_notes_what_inputs_looked_like(bundle):
 
 
 def test_export_refuses_weights_that_are_too_large(bundle, monkeypatch):
-    monkeypatch.setattr("common.pretrained.export.MAX_BYTES", 9)
+    monkeypatch.setattr("common.trained.export.MAX_BYTES", 9)
     with pytest.raises(
         OutputError, match=r"takes at most 9e-06 MB in half precision, but got 0.0 MB; train a narrower"
     ):

@@ -1,4 +1,4 @@
-"""Command that exports pretrained weights: ``python -m common.pretrained export --bundle bundles/NAME --run DIR``."""
+"""Command that exports pretrained weights: ``python -m common.trained export --bundle bundles/NAME --run DIR``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import exit_code_of_mistakes
-from common.pretrained.export import PROFILE_CASES, export
+from common.trained.export import PROFILE_CASES, export
 from common.weights_info import PRETRAINED_NAME
 
 
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m common.pretrained", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m common.trained", description=__doc__)
     command = parser.add_subparsers(required=True).add_parser("export", help="write models/pretrained.pt and .json")
     command.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
     command.add_argument("--run", type=Path, help="the folder of the pretraining (default: BUNDLE/pretraining)")

@@ -18,7 +18,7 @@ from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import write_text
 from common.handlers import RUN_NAME
-from common.pretrained.input_check import features, limits
+from common.trained.input_check import features, limits
 from common.seeds import derive
 from common.weights_info import PRETRAINED_NAME, TRAINED_ON, sidecar
 
