@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,17 @@ RESUME_NAME = "last_checkpoint.pt"
 SHIPPED_PREFIX = "pretrained"
 """Prefix of the names of all weights that a bundle ships, and of no other file in its ``models``."""
 
-HASH_SUFFIX = ".sha256"
-"""Suffix of the file next to released weights that holds their hash as ``sha256sum`` writes it. Training writes none,
-and moves it together with the weights that it belongs to."""
 HASH_BLOCK = 2**20
 """Bytes read at a time for a hash."""
 
 
-def save(content: Mapping[str, Any], path: Path) -> None:
+def save(content: Mapping[str, Any], path: Path, before: Callable[[str], None] | None = None) -> None:
     """Write tensors, numbers, strings and dicts of them; the file appears only when all bytes are on disk.
+
+    Args:
+        content: of the file.
+        path: of the file.
+        before: is called with the SHA-256 of the new file just before that replaces an earlier one.
 
     Raises:
         OutputError: where the folder cannot be written or the disk is full.
@@ -39,6 +42,8 @@ def save(content: Mapping[str, Any], path: Path) -> None:
     def write(name: str) -> None:
         with open(name, "wb") as file:  # given a path, torch's writer would hide the cause of a failure
             torch.save(content, file)
+        if before is not None:
+            before(sha256(name))
 
     try:
         write_whole(path, write)
@@ -53,13 +58,11 @@ def load(path: str | Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: for a missing, empty, truncated, altered or foreign file, or one that holds code; where
-            there is a file with its hash (``model.pt.sha256``), for any other content.
+            there is a file with its hash (``model.json``), for any other content.
     """
     path = Path(path)
     again = "train the bundle, or give the path of weights that it trained"
-    if not path.is_file():
-        raise CheckpointError(str(path), "exists", "no such file", again)
-    _require_released(path)
+    require_noted(path)
     try:
         # torch's reader does not verify the checksums it writes, so that a flipped bit would load silently
         with zipfile.ZipFile(path) as archive:
@@ -82,16 +85,14 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Load a raw ``state_dict`` after checking every key, shape and value.
+    """Load a raw ``state_dict``, or the deployed network of a checkpoint, after checking every key, shape and value.
 
     Raises:
         CheckpointError: where a key is missing or unexpected, a shape differs, or a weight is not finite.
     """
-    weights = load(path)
+    weights = _deployed(load(path))
     own = network.state_dict()
-    remedy = (
-        "give the weights of this network_def, or the network_def of these weights (was demo.yaml used in training?)"
-    )
+    remedy = "give the weights of this network_def, or the network_def of these weights"
     for rule, kind, names in (
         ("has every weight of the network", "missing", sorted(own.keys() - weights.keys())),
         ("has no other weight", "unexpected", sorted(weights.keys() - own.keys())),
@@ -105,6 +106,16 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: {name}", "is finite", "NaN or infinity", "use an earlier checkpoint")
     network.load_state_dict(weights)
+
+
+def _deployed(content: dict[str, Any]) -> dict[str, Any]:
+    """The weights that a checkpoint of a run would deploy, which are averaged where that is on; others as they are."""
+    if not content.keys() >= {"trainer", "deployed"}:
+        return content
+    trainer, place = content["trainer"], f"{content['deployed']}."
+    if trainer["ema"] is not None:
+        trainer, place = {"networks": trainer["ema"]}, "module."
+    return {name.removeprefix(place): value for name, value in trainer["networks"].items() if name.startswith(place)}
 
 
 def sha256(path: str | Path) -> str:
@@ -122,9 +133,24 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def _require_released(path: Path) -> None:
-    """Raise where weights that have a file with their hash are not the released ones."""
-    noted = path.with_name(path.name + HASH_SUFFIX)
-    if noted.is_file() and noted.read_text().split()[:1] != [(found := sha256(path))]:
-        remedy = f"restore the released file, or delete {noted.name} if these weights are your own"
-        raise CheckpointError(str(path), f"has the SHA-256 noted in {noted.name}", found, remedy)
+def require_noted(path: Path) -> None:
+    """Refuse weights that do not exist, or that are not those that the JSON file next to them describes.
+
+    Raises:
+        CheckpointError: no such file, or another hash.
+    """
+    if not path.is_file():
+        remedy = "give --output_dir of a training or --weights of a file that it wrote, or train the bundle"
+        raise CheckpointError(str(path), "exists", "no such file", remedy)
+    about = path.with_suffix(".json")
+    if not about.is_file():
+        return
+    try:
+        told = json.loads(about.read_text())
+        noted = [told["sha256"], told.get("replaces")]
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "restore the file, or train the bundle"
+        raise CheckpointError(str(about), "describes the weights next to it", repr(error), remedy) from error
+    if (found := sha256(path)) not in noted:
+        remedy = f"restore the file that {about.name} describes, or copy both files from where these were trained"
+        raise CheckpointError(str(path), f"has the SHA-256 noted in {about.name}, {noted[0]}", found, remedy)

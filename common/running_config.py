@@ -13,11 +13,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from monai.bundle import ConfigItem, ConfigParser, ReferenceResolver
+from monai.bundle import ConfigComponent, ConfigExpression, ConfigItem, ConfigParser, ReferenceResolver
 from monai.utils import ensure_tuple
 
 from common.errors import ConfigError
@@ -37,14 +38,70 @@ def settings_of(parser: ConfigParser) -> Settings:
 
 
 def change(values: Mapping[str, Any]) -> None:
-    """Change settings of the running configuration, before any component reads them.
+    """Change settings of the running configuration, by their id, even those that something refers to already.
 
+    Components are changed in place, since one of them may be waiting for the caller before it is built.
     Without a running configuration, as in a program that instantiates components itself, nothing is changed.
     """
-    parser: Any = running_parser()
-    for key, value in values.items() if parser is not None else ():
-        parser.config[key] = value
-        parser.ref_resolver.items[key] = ConfigItem(config=value, id=key)
+    parser = running_parser()
+    if parser is None:
+        return
+    resolver = parser.ref_resolver
+    for place, value in values.items():
+        *above, key = place.split("::")
+        holder: Any = parser.config
+        for part in above:
+            holder = holder.setdefault(part, {})
+        if isinstance(value, dict) and isinstance(holder.get(key), dict):
+            holder[key].clear()
+            holder[key].update(value)
+        else:
+            holder[key] = value
+        for known in [known for known in resolver.items if f"{known}::".startswith(f"{place}::")]:
+            del resolver.items[known]
+            resolver.remove_resolved_content(known)
+        _add_items(parser, holder[key], place)
+    for place, value in values.items():
+        for needed in resolver.find_refs_in_config(value, place):
+            resolver.get_resolved_content(needed)
+        if not isinstance(value, dict):  # what waits for it does not look for it again
+            resolver.get_resolved_content(place)
+
+
+def _add_items(parser: ConfigParser, config: Any, place: str) -> None:
+    """Make a setting and its parts known, as reading a configuration does."""
+    if isinstance(config, dict | list):
+        for _, part, value in parser.ref_resolver.iter_subconfigs(place, config):
+            _add_items(parser, value, part)
+    kind: Any = ConfigItem
+    if ConfigComponent.is_instantiable(config):
+        kind = partial(ConfigComponent, locator=parser.locator)
+    elif ConfigExpression.is_expression(config):
+        kind = partial(ConfigExpression, globals=parser.globals)
+    parser.ref_resolver.add_item(kind(config=config, id=place))
+
+
+def lookup(config: Any, place: str) -> Any:
+    """The raw setting with an id such as ``a::b::0``; None where there is none."""
+    for part in place.split("::"):
+        if isinstance(config, list | tuple) and part.isdigit() and int(part) < len(config):
+            config = config[int(part)]
+        else:
+            config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
+def references(config: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
+    """The ids of the roots and of every setting that they refer to, directly or through others."""
+    found: set[str] = set()
+    todo = [root for root in roots if lookup(config, root) is not None]
+    while todo:
+        if (name := todo.pop()) not in found:
+            found.add(name)
+            text = str(lookup(config, name))
+            others = re.findall(r"[@%](\w+(?:::\w+)*)", text)
+            todo += [other for other in others if other in config or lookup(config, other) is not None]
+    return found
 
 
 def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> ConfigParser:
@@ -74,7 +131,12 @@ def configs_in(folder: Path) -> list[Settings]:
 
 def top_settings(configs: Iterable[Settings]) -> set[str]:
     """Names that stand at the top of a config that is complete in one file: these are not short names."""
-    return {key for config in configs if "bundle_root" in config for key in config}
+    return {key for config in whole_configs(configs) for key in config}
+
+
+def whole_configs(configs: Iterable[Settings]) -> list[Settings]:
+    """The configs that are complete in one file; the others are overlays."""
+    return [config for config in configs if "bundle_root" in config]
 
 
 def place_options(parser: ConfigParser, top: Collection[str]) -> None:

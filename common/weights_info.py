@@ -1,74 +1,215 @@
-"""Metadata of pretrained weights: the JSON file next to them."""
+"""What is known of weights: the JSON file next to each of them, ``models/model.json`` next to ``models/model.pt``."""
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from common import checkpoints
 from common.errors import CheckpointError
+from common.files import write_text
+from common.running_config import Settings, lookup, references
 
+logger = logging.getLogger(__name__)
+SCHEMA_VERSION = 1
 PRETRAINED_NAME = f"{checkpoints.SHIPPED_PREFIX}.pt"
-TRAINED_ON = "simulated heads, no patient"
+RUN_NAME = "run.json"
+"""File of a run with its whole configuration."""
+SIMULATED = "simulated heads, no patient"
+PHANTOMS = "generated phantoms, no patient"
+IMAGES = "images"
+
+NETWORK = ("network_def", "latent")
+"""Components that weights fit or not."""
+SCALING = ("preprocessing", "validate::postprocessing")
+"""Components that give a network its images and their unit: windows, plane, spacing."""
+INFERER = "validate::inferer"
+READER = "reader"
+"""Says how the files of the training were read; it belongs to these files, not to the weights."""
+CONTRASTS = ("source", "target", "mask")
+NEEDLESS = ("_requires_",)
 
 
-class PretrainedInfo(NamedTuple):
-    """Metadata of pretrained weights.
+class WeightsInfo(NamedTuple):
+    """What is known of weights.
 
     Attributes:
         path: the weights' file.
         sha256: hash of that file.
-        settings: the bundle's settings that the weights need, by name: network size and preprocessing.
+        bundle: whose network they are of.
+        settings: raw settings of the configuration by name: ``network_def``, ``preprocessing``, ``inferer``, and every
+            setting that these refer to, such as ``depth``, ``plane``, ``spacing`` and windows.
+        trained_on: ``source``, ``target`` and ``mask`` (names of the files), ``data`` (phantoms, simulations or
+            images), ``cases`` (how many in each section).
+        reader: how the files of the training were read.
         profile: distribution of the training inputs; see :mod:`common.trained.input_check`.
-        seed: seed of the training.
-        commit: commit of the repository at the training.
+        told: the whole content of the file.
     """
 
     path: Path
     sha256: str
-    settings: dict[str, Any]
+    bundle: str
+    settings: Settings
+    trained_on: dict[str, Any]
+    reader: Settings
     profile: dict[str, list[list[float]]]
-    seed: int
-    commit: str
+    told: dict[str, Any]
+
+    @property
+    def origin(self) -> str | None:
+        """Training data that show no patient; None for others."""
+        data = self.trained_on.get("data")
+        return data if data in (SIMULATED, PHANTOMS) else None
+
+    def network_settings(self) -> set[str]:
+        """The settings that the network is built from; with other values the weights do not fit."""
+        return references(self.settings, NETWORK)
 
 
 def sidecar(path: Path) -> Path:
-    """Path of the JSON file of pretrained weights, also for weights that a release stores as ``model.pt``."""
-    own = path.name.startswith(checkpoints.SHIPPED_PREFIX)
-    return path.with_suffix(".json") if own else path.with_name(f"{checkpoints.SHIPPED_PREFIX}.json")
+    """Path of the JSON file of weights."""
+    return path.with_suffix(".json")
 
 
-def read_info(path: str | Path) -> PretrainedInfo:
-    """Read the metadata of pretrained weights and verify their hash.
+def settings_of(config: Mapping[str, Any], network: str = "network_def") -> Settings:
+    """The settings of a training that its weights need, from its whole configuration.
+
+    Args:
+        config: raw, as it was trained with.
+        network: the component that the weights are of.
+    """
+    known = without_order({**config, "network_def": config.get(network)})
+    names = references(known, (*NETWORK, *SCALING, INFERER)) - {READER, *SCALING[1:], INFERER}
+    inferer = lookup(known, INFERER)
+    return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
+
+
+def write_info(path: Path, about: Mapping[str, Any], sha256: str) -> None:
+    """Write the JSON file of weights before they replace those that are there.
+
+    The hash of the ones that are replaced is kept, so that a process that is killed in between leaves a sound pair.
+
+    Args:
+        path: of the weights.
+        about: what is known of the new ones.
+        sha256: their hash.
+    """
+    replaced = checkpoints.sha256(path) if path.is_file() else None
+    write_text(sidecar(path), as_text({"sha256": sha256, "replaces": replaced, **about}) + "\n")
+
+
+def as_text(about: Mapping[str, Any]) -> str:
+    """The content of a JSON file of weights, or of the entry ``model`` of a checkpoint."""
+    return portable(json.dumps({"schema_version": SCHEMA_VERSION, **about}, indent=1, default=str))
+
+
+def read_info(path: str | Path) -> WeightsInfo:
+    """Read what is known of weights, and verify their hash.
+
+    Weights without a JSON file, of an older version, have the settings of their run, ``run.json``; a warning says so.
 
     Raises:
-        CheckpointError: weights or metadata are missing, the metadata are invalid, or the hash differs.
+        CheckpointError: weights are missing, nothing is known of them, the file is of a later version, invalid, or of
+            other weights.
     """
     path = Path(path)
-    remedy = "restore both files from the repository, or train the bundle"
-    for each in (path, sidecar(path)):
-        if not each.is_file():
-            raise CheckpointError(str(each), "exists", "no such file", remedy)
+    checkpoints.require_noted(path)
+    if path.name == checkpoints.RESUME_NAME:
+        return _parsed(path, checkpoints.load(path).get("model", "{}"), path.name)
+    about = sidecar(path)
+    return _parsed(path, about.read_text(), about.name) if about.is_file() else _of_an_older_run(path)
+
+
+def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
+    remedy = "restore the file, or train the bundle"
     try:
-        told = json.loads(sidecar(path).read_text())
-        about = PretrainedInfo(path, **{name: told[name] for name in PretrainedInfo._fields[1:]})
+        told = json.loads(local(text))
+        if told["schema_version"] != SCHEMA_VERSION:
+            remedy = "use the version that wrote it, or a later one"
+            raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
+        needed = {key: told[key] for key in ("bundle", "settings", "trained_on")}
+        sha256 = told.get("sha256") or checkpoints.sha256(path)
+        return WeightsInfo(
+            path, sha256, **needed, reader=told.get("reader", {}), profile=told.get("profile", {}), told=told
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(str(sidecar(path)), "describes pretrained weights", error, remedy) from error
-    if (found := checkpoints.sha256(path)) != about.sha256:
-        rule = f"has the SHA-256 noted in {sidecar(path).name}, {about.sha256}"
-        raise CheckpointError(str(path), rule, found, remedy)
-    return about
+        raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
+
+
+def _of_an_older_run(path: Path) -> WeightsInfo:
+    """The settings of the run that weights without a JSON file lie in."""
+    for folder in (path.parent.parent, path.parent):
+        if (run := folder / RUN_NAME).is_file():
+            config = json.loads(local(run.read_text()))["config"]
+            logger.warning(f"weights: {path} has no {sidecar(path).name}: the settings of {run} are used")
+            settings, told = settings_of(config), {"config": config}
+            contrasts = contrasts_of(config)
+            return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, told)
+    rule = f"has its settings in {sidecar(path).name} next to it, or in the {RUN_NAME} of its run"
+    raise CheckpointError(str(path), rule, "neither", f"copy {sidecar(path).name} from where it was trained")
+
+
+def contrasts_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of the files that a training read: its contrasts."""
+    data = config.get("data")
+    return {name: data[name] for name in CONTRASTS if isinstance(data, dict) and isinstance(data.get(name), str)}
+
+
+def bundle_name(bundle_root: str | Path) -> str:
+    """Name of a bundle, which its folder has in the repository; the folder of a release may have another one."""
+    return BUNDLE or Path(bundle_root).name
 
 
 def origin(weights: str | Path) -> str | None:
-    """Training data of pretrained weights, also of a release's ``model.pt``; None for other weights."""
-    path = Path(weights)
-    return TRAINED_ON if path.name.startswith(checkpoints.SHIPPED_PREFIX) or _is_released(path) else None
+    """Training data of weights if they show no patient; None for others, and where nothing is known of them."""
+    about = _told_of(Path(weights))
+    return None if about is None else about.origin
 
 
-def _is_released(path: Path) -> bool:
-    about = sidecar(path)
-    if not (path.is_file() and about.is_file()):
-        return False
-    return bool(json.loads(about.read_text()).get("sha256") == checkpoints.sha256(path))
+def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
+    """Distribution of the training inputs of weights; empty where nothing is known of it."""
+    about = _told_of(Path(weights))
+    return {} if about is None else about.profile
+
+
+def _told_of(path: Path) -> WeightsInfo | None:
+    return _parsed(path, sidecar(path).read_text(), sidecar(path).name) if sidecar(path).is_file() else None
+
+
+def without_order(value: Any) -> Any:
+    """A copy of a setting without what only orders the building of components; tuples are lists, as in JSON."""
+    if isinstance(value, Mapping):
+        return {key: without_order(part) for key, part in value.items() if key not in NEEDLESS}
+    if isinstance(value, list | tuple):
+        return [without_order(part) for part in value]
+    return copy.deepcopy(value)
+
+
+# ---- names of modules, which are others in a release ----------------------------------------------------------------
+
+SHARED = __name__.split(".")[-2]
+PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
+"""The package of a release, such as ``mr2ct_pix2pix_v0_1_0``, which holds the shared one; empty in the repository."""
+BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)
+
+
+def portable(text: str) -> str:
+    """A text with the names that modules have in the repository, whichever release wrote it."""
+    return (
+        re.sub(rf"\b{PACKAGE}\.", f"{BUNDLE}.", text.replace(f"{PACKAGE}.{SHARED}.", f"{SHARED}.")) if PACKAGE else text
+    )
+
+
+def local(text: str) -> str:
+    """A text of :func:`portable` with the names that modules have here."""
+    if not PACKAGE:
+        return text
+    names: Iterable[tuple[str, str]] = ((SHARED, f"{PACKAGE}.{SHARED}"), (BUNDLE, PACKAGE))
+    for name, own in names:
+        text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
+    return text

@@ -222,6 +222,10 @@ class SynthesisTrainer(SupervisedTrainer):
         finally:
             self.method.deployed.load_state_dict(own)
 
+    def deployed_name(self) -> str:
+        """Name of the deployed network among the method's modules, with which its weights begin in a checkpoint."""
+        return next(str(name) for name, module in self.method.named_modules() if module is self.method.deployed)
+
     def load_deployed(self, weights: Mapping[str, Tensor]) -> None:
         """Load weights into the deployed network and its moving average, such as the best ones of an earlier stage."""
         self.method.deployed.load_state_dict(weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from torch import nn
 from common import checkpoints
 from common.errors import CheckpointError
 from common.evaluation.cases import Case, require_grid
-from common.handlers import RUN_NAME
 from common.running_config import running_config
+from common.weights_info import READER, read_info
 
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
@@ -63,30 +62,28 @@ def variants(output_dir: Path) -> dict[str, Path]:
 
 
 def variant_config(weights: Path) -> dict[str, Any]:
-    """Configuration that a variant was trained with.
+    """Settings that a variant was trained with: its network, preprocessing, inferer and all that these refer to.
 
     Raises:
-        CheckpointError: it is not next to the weights.
+        CheckpointError: nothing is known of the weights.
     """
-    run = weights.parents[1] / RUN_NAME
-    if not run.is_file():
-        remedy = "restore it, or remove the variant's folder"
-        raise CheckpointError(str(run), "names the network of the weights", "no such file", remedy)
-    config: dict[str, Any] = json.loads(run.read_text())["config"]
-    return config
+    settings = dict(read_info(weights).settings)
+    return {**settings, "validate": {"inferer": settings.pop("inferer", None)}}
 
 
 def variant(weights: Path) -> EvaluatedMethod:
     """Method of a variant: its own network, preprocessing and inferer.
 
     Raises:
-        CheckpointError: its configuration is missing, or names components that this version does not have.
+        CheckpointError: its settings are missing, or name components that this version does not have.
     """
-    parser = ConfigParser({RESTORE: running_config().get(RESTORE), **variant_config(weights)})
+    running = running_config()
+    kept = {name: running[name] for name in (RESTORE, READER) if name in running}
+    parser = ConfigParser({**kept, **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
         return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
     except (RuntimeError, KeyError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
         rule, remedy = "can be built by this version", "train the variant again, or remove its folder"
-        name = f"{weights.parents[1] / RUN_NAME}: variant of an earlier run"
+        name = f"{weights}: variant of an earlier run"
         raise CheckpointError(name, rule, f"{type(error).__name__}: {error}"[:200], remedy) from error

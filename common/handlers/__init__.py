@@ -2,14 +2,13 @@
 
 from common.handlers.batch_statistics import EpochStatistics
 from common.handlers.progress import Progress
-from common.handlers.run_folder import LOG_NAME, RUN_NAME, RunFolder, run_dir
+from common.handlers.run_folder import LOG_NAME, RunFolder, run_dir
 from common.handlers.stages import Stages
 from common.handlers.validation import Validation
 from common.handlers.weights_loader import WeightsLoader
 
 __all__ = [
     "LOG_NAME",
-    "RUN_NAME",
     "EpochStatistics",
     "Progress",
     "RunFolder",

@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 import signal
-from collections.abc import Sized
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,18 +17,19 @@ import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
-from common import checkpoints, devices
+from common import checkpoints, devices, weights_info
 from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, OutputError
 from common.files import remove_unfinished, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.signals import TerminationSignals
+from common.handlers.weights_writer import WeightsWriter
 from common.running_config import running_config
+from common.weights_info import RUN_NAME
 
 logger = logging.getLogger(__name__)
 LOG_NAME = "log.csv"
-RUN_NAME = "run.json"
 
 
 def run_dir(output_dir: str, variant: str = "") -> str:
@@ -39,7 +40,8 @@ def run_dir(output_dir: str, variant: str = "") -> str:
 class RunFolder:
     """Handler that writes a training run to disk; attach it after the validation.
 
-    Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation),
+    Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation) with
+    ``model.json`` (what it was trained with),
     ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for each
     epoch) and ``run.json`` (configuration and versions). A new run moves an earlier one to ``models/previous``.
 
@@ -47,16 +49,25 @@ class RunFolder:
         run_dir: see :func:`run_dir`.
         validator: its key metric decides what is best (``metric_cmp_fn``).
         resume: continue the run in ``run_dir`` instead of starting a new one.
+        data: the cases by section.
     """
 
-    def __init__(self, run_dir: str, validator: Evaluator, resume: bool = False) -> None:
+    def __init__(
+        self,
+        run_dir: str,
+        validator: Evaluator,
+        resume: bool = False,
+        data: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         self.root = Path(run_dir)
         self.models = self.root / "models"
         self.validator = validator
         self.resume = resume
+        self.data = data
         self.lock = RunLock(self.root, self.models)
         self.signals = TerminationSignals()
         self.saver = AsyncSaver()
+        self.weights = WeightsWriter(self.models)
         self._rows: list[dict[str, Any]] = []
 
     def attach(self, engine: SynthesisTrainer) -> None:
@@ -85,6 +96,7 @@ class RunFolder:
             self._restore(engine, last)
         if devices.rank() == 0:
             self._write_settings()
+            self.weights.describe(self.data)
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self.signals.catch()
 
@@ -131,7 +143,7 @@ class RunFolder:
         self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
         if devices.rank() == 0:
             if not self._validates():
-                self._save_weights(engine)
+                self.weights.save(engine, None)
             self._write_log()
             self._save(engine)
         self._exit_if_signalled(engine)
@@ -142,18 +154,12 @@ class RunFolder:
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
             state.best_metric_epoch = -1
         if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
-            self._save_weights(engine)
+            self.weights.save(engine, validator)
             logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
 
     def _validates(self) -> bool:
         """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
         return bool(len(cast(Sized, self.validator.data_loader)))
-
-    def _save_weights(self, engine: SynthesisTrainer) -> None:
-        with engine.deployed_weights():
-            for name, network in engine.method.kept().items():
-                weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-                checkpoints.save(weights, self.models / f"{name}.pt")
 
     def exit_on_signal(self, engine: SynthesisTrainer) -> None:
         """Save and exit within an epoch after a signal; one in its last step is handled when the epoch is complete."""
@@ -176,6 +182,8 @@ class RunFolder:
         state = self.validator.state
         content = {
             "trainer": engine.state_to_save(),
+            "deployed": engine.deployed_name(),
+            "model": weights_info.as_text(self.weights.about(engine, None)),
             "best_metric": float(state.best_metric),
             "best_metric_epoch": state.best_metric_epoch,
             "log": [json.dumps(row) for row in self._rows],

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 from monai.bundle.config_parser import ConfigParser
@@ -17,17 +15,14 @@ from torch import Tensor
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import write_text
-from common.handlers import RUN_NAME
-from common.trained.input_check import features, limits
 from common.seeds import derive
-from common.weights_info import PRETRAINED_NAME, TRAINED_ON, sidecar
+from common.trained.input_check import features, limits
+from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, as_text, bundle_name, read_info, sidecar
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
 
 PROFILE_CASES = 96
-NEEDED_BY = ("network_def", "preprocessing")
-"""Components whose settings belong to the weights: other values would change the network or its inputs."""
 
 
 def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
@@ -45,7 +40,8 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         CheckpointError: the run has no weights or no ``run.json``, or a weight is not finite in half precision.
         OutputError: the weights are too large to ship.
     """
-    weights = checkpoints.load(run / "models" / checkpoints.WEIGHTS_NAME)
+    source = run / "models" / checkpoints.WEIGHTS_NAME
+    weights, known = checkpoints.load(source), read_info(source)
     config = _config(run / RUN_NAME)
     halved = {key: _halved(key, value) for key, value in weights.items()}
     path = bundle / "models" / name
@@ -53,21 +49,22 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     if size > MAX_BYTES:
         rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
-    settings = _settings(config, ConfigParser.load_config_file(bundle / "configs" / "inference.yaml"))
     profile, commit = _profile(config, cases), _commit(bundle)  # before new weights change the repository
-    checkpoints.save(halved, path)
     about = {
-        "sha256": checkpoints.sha256(path),
-        "trained_on": TRAINED_ON,
-        "settings": settings,
-        "profile": profile,
+        **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
+        "bundle": bundle_name(bundle),
+        "settings": known.settings,
+        "trained_on": {**known.trained_on, "data": SIMULATED},
+        "shipped": True,
         "seed": config["seed"],
         "commit": commit,
-        "versions": {"monai": monai.__version__, "torch": torch.__version__},
         "simulation": config["simulation"],
+        "profile": profile,
         "config": {key: value for key, value in config.items() if _is_plain(value)},
     }
-    write_text(sidecar(path), json.dumps(about, indent=1) + "\n")
+    sidecar(path).unlink(missing_ok=True)
+    checkpoints.save(halved, path)
+    write_text(sidecar(path), as_text({"sha256": checkpoints.sha256(path), **about}) + "\n")
     return path
 
 
@@ -85,13 +82,6 @@ def _halved(name: str, value: Tensor) -> Tensor:
         remedy = "train with a lower learning_rate"
         raise CheckpointError(name, "is finite in half precision", f"up to {float(value.abs().max()):g}", remedy)
     return half
-
-
-def _settings(config: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """Settings of network and preprocessing in which the run differs from ``inference.yaml``."""
-    text = json.dumps([shipped[name] for name in NEEDED_BY])
-    names = [name for name in dict.fromkeys(re.findall(r"@(\w+)", text)) if name in config and name in shipped]
-    return {name: config[name] for name in names if _is_plain(config[name]) and config[name] != shipped[name]}
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:

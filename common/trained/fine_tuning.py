@@ -1,47 +1,32 @@
-"""Fine-tuning: training that starts from pretrained weights."""
+"""Fine-tuning: training that starts from shipped weights."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from ignite.engine import Events
 
 from common import checkpoints
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
-from common.running_config import change
-from common.weights_info import PRETRAINED_NAME, read_info
+from common.weights_info import WeightsInfo
 
 logger = logging.getLogger(__name__)
 
 
 class FineTuning:
-    """Handler that loads the pretrained weights into the network of a new run; a resumed run keeps its own.
-
-    Create it before the network, so that it can set the settings that the weights need, such as the network's size.
-    Created later, a network of another size is an error.
+    """Handler that loads weights into the network of a new run; a resumed run keeps its own.
 
     Args:
-        bundle_root: the bundle's folder, whose ``models`` hold the weights.
-        pretrained: whether to load the pretrained weights.
+        start: of :func:`common.trained.settings_to_start_from`; None to start from random weights.
         frozen: prefixes of the names of weights that are not trained, such as ``stages.0.layers.0``. Batch statistics
             still adapt to the new images.
-        name: file name, if a bundle ships several.
-
-    Raises:
-        CheckpointError: there are no pretrained weights, or they are not those that were shipped.
     """
 
-    def __init__(
-        self, bundle_root: str, pretrained: bool = False, frozen: Sequence[str] = (), name: str = PRETRAINED_NAME
-    ) -> None:
-        self.path = Path(bundle_root, "models", name)
-        self.pretrained = pretrained
+    def __init__(self, start: WeightsInfo | None = None, frozen: Sequence[str] = ()) -> None:
+        self.start = start
         self.frozen = tuple(frozen)
-        if pretrained:
-            change(read_info(self.path).settings)
 
     def attach(self, engine: SynthesisTrainer) -> None:
         """Load at the start of ``engine``."""
@@ -55,10 +40,10 @@ class FineTuning:
             ConfigError: no weight begins with a name in ``frozen``, or nothing is left to train.
         """
         network = engine.method.deployed
-        if self.pretrained and engine.state.iteration == 0:
-            checkpoints.load_weights(network, self.path)
+        if self.start is not None and engine.state.iteration == 0:
+            checkpoints.load_weights(network, self.start.path)
             engine.load_deployed(network.state_dict())  # its moving average too
-            logger.info(f"training starts from {self.path}")
+            logger.info(f"training starts from {self.start.path}")
         self._freeze(engine)
 
     def _freeze(self, engine: SynthesisTrainer) -> None:

@@ -19,7 +19,7 @@ from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
 from common.transforms.head import head_mask
-from common.weights_info import origin, read_info
+from common.weights_info import known_profile
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0
@@ -120,7 +120,7 @@ class InputCheck:
     """
 
     def __init__(self, weights: str) -> None:
-        self.known: Limits = read_info(weights).profile if origin(weights) else {}
+        self.known: Limits = known_profile(weights)
 
     def attach(self, engine: Engine) -> None:
         """Check each case after its inference."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 import yaml
 
 from common.errors import ConfigError
 from common.running_config import is_reference, short_names
+from common.weights_info import IMAGES, WeightsInfo
 from tools.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
@@ -43,7 +43,7 @@ def merge(config: str, overlay: str, name: str) -> str:
     edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[n]) for n, node in _places(config, values)]
     lines = replaced(config, edits).split("\n")
     told = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
-    lines[HEAD_LINE] = f"# With {name}.yaml merged in, whose sizes are not the published ones. {told}"
+    lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {told}"
     return "\n".join(lines)
 
 
@@ -80,7 +80,9 @@ def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
             yield from _of_components(value)
 
 
-def of_settings(settings: Mapping[str, Any], result: str) -> str:
-    """The text of an overlay that sets what shipped weights need; ``result`` stands in the third line of its head."""
-    lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
-    return "\n".join(["# Settings of weights that the bundle ships.", "#", f"# {result}", *lines]) + "\n"
+def of_weights(about: WeightsInfo) -> str:
+    """The text of an overlay that sets the settings, not the components, that weights were trained with."""
+    plain = {name: value for name, value in about.settings.items() if not isinstance(value, Mapping)}
+    lines = [f"{name}: {json.dumps(value)}" for name, value in plain.items() if not is_reference(value)]
+    told = f"Trained on {about.trained_on.get('data', IMAGES)}."
+    return "\n".join(["# Settings of the weights inside.", "#", f"# {told}", *lines]) + "\n"

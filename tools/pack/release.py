@@ -13,8 +13,7 @@ from monai.bundle import ConfigParser
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.trained import PRETRAINED_NAME, read_info
-from common.weights_info import TRAINED_ON, sidecar
+from common.weights_info import PRETRAINED_NAME, WeightsInfo, as_text, read_info, sidecar
 from tools.pack import archive, documents, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized
@@ -23,10 +22,11 @@ from tools.repository import bundle_names
 MODEL_INFO = "model_info.json"
 OVERLAID = ("train", "inference")
 """The configs that an overlay is merged into; the others are overlays themselves or a task of their own."""
-PRETRAINED = "pretrained"
-"""Stands for an overlay where shipped weights are packed: the settings that they need."""
+WEIGHTS_SETTINGS = "model"
+"""Stands for an overlay where weights are packed: the settings that they were trained with."""
 WEIGHTS = "models/model*.pt"
 """The networks that inference can load. Checkpoints of training and earlier runs stay at home."""
+MODEL = f"models/{checkpoints.WEIGHTS_NAME}"
 
 
 def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[str, bytes]:
@@ -43,12 +43,12 @@ def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[st
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
-    pretrained = _pretrained(folder) if overlay_name is None else None
-    if pretrained is not None:
-        overlay_name = PRETRAINED
-        stems[PRETRAINED] = overlay.of_settings(read_info(pretrained).settings, f"Trained on {TRAINED_ON}.")
+    sources = _sources(folder)
+    if overlay_name is None and sources:
+        overlay_name = WEIGHTS_SETTINGS
+        stems[overlay_name] = overlay.of_weights(read_info(sources[MODEL]))
     configs = dict(_configs(stems, overlay_name))
-    weights = _weights(folder, configs, pretrained)
+    weights = _weights(sources, configs)
     texts = {
         **{f"{package}/{path}": text for path, text in _code(folder / bundle, renaming)},
         **{f"{package}/{SHARED}/{path}": text for path, text in _code(root / SHARED, renaming)},
@@ -93,10 +93,11 @@ def _package_data(root: Path, package: str) -> dict[str, bytes]:
     return found
 
 
-def _pretrained(folder: Path) -> Path | None:
-    """The weights that the bundle ships, where its user has trained none."""
-    path = folder / "models" / PRETRAINED_NAME
-    return path if path.is_file() and not (folder / "models" / checkpoints.WEIGHTS_NAME).exists() else None
+def _sources(folder: Path) -> dict[str, Path]:
+    """The weights to pack by their place in the release: those trained here, else those that the bundle ships."""
+    own = {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(WEIGHTS))}
+    shipped = folder / "models" / PRETRAINED_NAME
+    return {MODEL: shipped, **own} if shipped.is_file() and MODEL not in own else own
 
 
 def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[str, str]]:
@@ -107,7 +108,7 @@ def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[
             raise ConfigError("--overlay", f"is one of {there}", overlay_name, "choose demo, or none")
         overlay.require_mergeable(texts[overlay_name], overlay_name, texts["train"])
     for name, text in texts.items():
-        if name == PRETRAINED:
+        if name == WEIGHTS_SETTINGS:
             continue
         merged = overlay_name is not None and name in OVERLAID
         yield name, overlay.merge(text, texts[str(overlay_name)], str(overlay_name)) if merged else text
@@ -130,24 +131,27 @@ def _documents(root: Path, folder: Path, renaming: Renaming, train: str, weights
     return texts
 
 
-def _weights(folder: Path, configs: dict[str, str], pretrained: Path | None) -> dict[str, bytes]:
-    """Weights that are there, each with its hash in a file beside it, and all of them of the packed network."""
-    sources = {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(WEIGHTS))}
+def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, bytes]:
+    """Weights that are there, each with what is known of it, and all of them of the packed network."""
     found: dict[str, bytes] = {}
-    if pretrained is not None:
-        sources = {f"models/{checkpoints.WEIGHTS_NAME}": pretrained}
-        about = sidecar(pretrained)  # by which inference knows what they were trained on
-        found[about.relative_to(folder).as_posix()] = about.read_bytes()
     for place, path in sources.items():
         parser = ConfigParser(yaml.safe_load(configs["inference"]))
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
+        about = read_info(path)
         found[place] = path.read_bytes()
-        noted = f"{hashlib.sha256(found[place]).hexdigest()}  {Path(place).name}\n"
-        found[f"{place}{checkpoints.HASH_SUFFIX}"] = noted.encode()
+        found[sidecar(Path(place)).as_posix()] = _told(about).encode()
     return found
+
+
+def _told(about: WeightsInfo) -> str:
+    """The JSON file of weights, written anew for those of a version that wrote none."""
+    if sidecar(about.path).is_file():
+        return sidecar(about.path).read_text()
+    known = {"bundle": about.bundle, "settings": about.settings, "trained_on": about.trained_on}
+    return as_text({"sha256": about.sha256, **known}) + "\n"
 
 
 def _model_info(about: dict[str, str | None], files: dict[str, bytes]) -> bytes:
     hashes = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
-    info = {**about, "weights": hashes.get(f"models/{checkpoints.WEIGHTS_NAME}"), "sha256": hashes}
+    info = {**about, "weights": hashes.get(MODEL), "sha256": hashes}
     return (json.dumps(info, indent=4) + "\n").encode()

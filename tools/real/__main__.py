@@ -19,8 +19,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 
-from common.trained import read_info
 from common.trained.export import export
+from common.weights_info import read_info
 from tools.real import plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
@@ -50,14 +50,15 @@ FIRST_SLICE = 40
 def rows_of(recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, steps: int) -> list[Row]:
     """Every row for one held-out case; without other cases or steps only those that need none."""
     images = {"copy": read(held_out.source)}
-    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", **{"fallback::name": recipe.weights})
-    network = read_info(BUNDLES / recipe.bundle / "models" / recipe.weights).settings
-    starts = {"fine-tuned": {"pretrained": "true", "train::handlers::0::name": recipe.weights}, "scratch": {}}
+    shipped = BUNDLES / recipe.bundle / "models" / recipe.weights
+    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", weights=shipped)
+    network = {name: value for name, value in read_info(shipped).settings.items() if not isinstance(value, dict)}
+    starts = {"fine-tuned": {"pretrained": "true", "trained_with::name": recipe.weights}, "scratch": {}}
     for row, start in starts.items():
         if steps and others:
             folder = out / held_out.case / row
             trained(recipe, others, folder, steps, {**network, **start, "learning_rate": RATES[row]})
-            images[row], _ = infer(recipe, held_out.source, folder, **network)
+            images[row], _ = infer(recipe, held_out.source, folder)
     print(warnings or f"{held_out.case}: like the simulations", flush=True)
     return [row_of(held_out, row, image, head_of(held_out)) for row, image in images.items()]
 

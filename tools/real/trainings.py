@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.trained import PRETRAINED_NAME
+from common.weights_info import PRETRAINED_NAME
 from tools.demo import command
 from tools.real.rows import Pair, read
 from tools.repository import ROOT
@@ -93,8 +93,8 @@ def trained(recipe: Recipe, training: Sequence[Pair], folder: Path, steps: int, 
     """A short training on some pairs, in a folder."""
     items = [{"case": pair.case, "image": str(pair.source), "label": str(pair.truth)} for pair in training]
     folder.mkdir(parents=True)
-    (folder / "datalist.json").write_text(json.dumps({"training": items}))
-    places = {"datalist": folder / "datalist.json", "output_dir": folder}
+    (folder / "pairs.json").write_text(json.dumps({"training": items}))
+    places = {"datalist": folder / "pairs.json", "output_dir": folder}
     samples = {"samples_per_epoch": recipe.training["batch_size"] * steps}
     run("training", ["train", *recipe.overlays], recipe.bundle, **places, **recipe.training, **samples, **settings)
 

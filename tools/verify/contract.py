@@ -17,9 +17,9 @@ FILES = (
     *(f"configs/{stem}.yaml" for stem in ("demo", "evaluate", "inference", "multi_gpu_train", "train")),
     *("configs/logging.conf", "docs/data_license.txt"),
 )
-OWN_TO_EACH_TASK = {"data", "device", "run"}
-"""Keys that stand in train and inference and may differ: what is read, what runs by default, and where (an inference is
-shared out among processes as it stands, a training needs its overlay)."""
+OWN_TO_EACH_TASK = {"data", "device", "run", "trained_with"}
+"""Keys that stand in train and inference and may differ: what is read, what runs by default, with which weights, and
+where (an inference is shared out among processes as it stands, a training needs its overlay)."""
 MOST_LINES = {"train": 105, "inference": 70, "study": 60}
 OVERLAY_LINES, COLUMNS = 40, 120
 COMMAND = r"python -m monai\.bundle run|torchrun .*-m monai\.bundle run|make demo"

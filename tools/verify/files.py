@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -138,14 +139,15 @@ def tensors_only(bundle: Bundle) -> Found:
 
 @check("weights.hashes", "sound", "model_info.json")
 def hashes(bundle: Bundle) -> Found:
-    """Files have the hashes that model_info.json and .sha256 files name, and no other file is inside."""
+    """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
-    named = {f"models/{path.stem}": path.read_text().split()[0] for path in bundle.folder.glob("models/*.sha256")}
+    told_of = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}
+    named = {f"models/{stem}.pt": str(told.get("sha256")) for stem, told in told_of.items()}
     if told := bundle.model_info.get("weights"):
         named["models/model.pt"] = str(told)
     named |= listed
     if not named:
-        raise NotApplicableError("no model_info.json and no .sha256 inside")
+        raise NotApplicableError("no model_info.json and no JSON file of weights inside")
     for name, expected in sorted(named.items()):
         path = bundle.folder / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"

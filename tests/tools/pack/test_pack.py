@@ -19,8 +19,8 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, copy_sources, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained import origin, read_info
 from common.running_config import short_names
+from common.trained import origin, read_info
 from tools.pack import __main__ as command
 from tools.pack.release import pack
 from tools.pack.release import release as contents

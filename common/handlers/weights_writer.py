@@ -1,0 +1,101 @@
+"""Writing of weights together with what is known of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from monai.engines import Evaluator
+
+from common import checkpoints, weights_info
+from common.engines import SynthesisTrainer
+from common.running_config import running_config, running_parser
+
+BEST, LAST = "best", "last"
+BACKWARD = "backward_def"
+"""The generator of the opposite direction, whose weights are ``model_backward.pt``."""
+
+
+class WeightsWriter:
+    """Writes ``model.pt`` and ``model.json`` of a run, and those of the other networks that a method keeps.
+
+    Args:
+        models: the folder to write to.
+    """
+
+    def __init__(self, models: Path) -> None:
+        self.models = models
+        self._about: dict[str, Any] = {}
+        self._config: dict[str, Any] = {}
+
+    def describe(self, data: Mapping[str, Sequence[Any]] | None = None) -> None:
+        """Note what the weights of this run are trained with, before the first ones are written.
+
+        Args:
+            data: the cases by section.
+        """
+        self._config = running_config()
+        self._about = {
+            **_bundle(),
+            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), "cases": _counts(data or {})},
+            "seed": self._config.get("seed"),
+            "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            "reader": weights_info.without_order(self._config.get(weights_info.READER, {})),
+        }
+
+    def save(self, engine: SynthesisTrainer, validator: Evaluator | None) -> None:
+        """Write the networks of deployment.
+
+        Args:
+            engine: has trained them.
+            validator: its last validation was the best so far; None keeps the last epoch's.
+        """
+        with engine.deployed_weights():
+            for name, network in engine.method.kept().items():
+                weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+                path, about = self.models / f"{name}.pt", self.about(engine, validator, name)
+                checkpoints.save(weights, path, partial(weights_info.write_info, path, about))
+
+    def about(self, engine: SynthesisTrainer, validator: Evaluator | None, name: str = "model") -> dict[str, Any]:
+        """What is known of the weights as they are now."""
+        deployed = name == "model" or BACKWARD not in self._config
+        settings = weights_info.settings_of(self._config, "network_def" if deployed else BACKWARD)
+        kept: dict[str, Any] = {"keep": LAST if validator is None else BEST, "epoch": engine.state.epoch}
+        if validator is not None and math.isfinite(validator.state.best_metric):
+            kept["metric"] = {validator.state.key_metric_name: float(validator.state.best_metric)}
+        return {**self._about, **kept, "settings": settings}
+
+
+def _bundle() -> dict[str, Any]:
+    """Name, version and unit of the bundle whose training runs."""
+    parser = running_parser()
+    if parser is None or "bundle_root" not in parser:
+        return {"bundle": ""}
+    root = parser.get_parsed_content("bundle_root")
+    path = Path(root, "configs", "metadata.json")
+    metadata = json.loads(path.read_text()) if path.is_file() else {}
+    told = {"version": metadata.get("version"), "unit": metadata.get("traits", {}).get("unit")}
+    return {"bundle": weights_info.bundle_name(root), **told}
+
+
+def _data() -> str:
+    """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
+    parser = running_parser()
+    if parser is None or "dataset_dir" not in parser:
+        return weights_info.IMAGES
+    if "simulation" in parser:
+        return weights_info.SIMULATED
+    found, phantoms, listed = (parser.get_parsed_content(name) for name in ("dataset_dir", "demo_data", "datalist"))
+    generated = listed is None and Path(found).resolve() == Path(phantoms).resolve()
+    return weights_info.PHANTOMS if generated else weights_info.IMAGES
+
+
+def _counts(data: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+    return {section: len(items) for section, items in data.items() if section != "scored" and len(items)}

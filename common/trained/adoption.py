@@ -1,0 +1,151 @@
+"""Comparison of the settings of weights with those of a configuration, and of both with the shipped ones."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from common.errors import CheckpointError, ConfigError
+from common.running_config import Settings, is_reference, lookup, short_names
+from common.weights_info import CONTRASTS, INFERER, READER, WeightsInfo, without_order
+
+logger = logging.getLogger(__name__)
+COMPUTING = ("mode", "stitching", "inferer")
+"""Settings that only say how a volume is computed, which may differ from training."""
+
+
+class Adoption:
+    """The changes by which a configuration gets the settings that weights were trained with.
+
+    An option of the user is what a command was given, or where no command runs a value that no shipped config has.
+    Options of the network may not contradict the weights; others are kept, with a warning that names both values.
+
+    Args:
+        about: what is known of the weights.
+        config: the running configuration, raw.
+        shipped: the whole configs of the bundle, raw.
+        given: options of the running command by their id.
+    """
+
+    def __init__(self, about: WeightsInfo, config: Settings, shipped: Sequence[Settings], given: Iterable[str]) -> None:
+        self.about = about
+        self.config = config
+        self.shipped = shipped
+        self.given = tuple(given)
+
+    def changes(self, bundle: str, same_files: bool = False) -> Settings:
+        """Settings to change, by their id.
+
+        Args:
+            bundle: whose configuration it is.
+            same_files: whether the files of the training are read again; then ``reader`` is as it was.
+
+        Raises:
+            CheckpointError: the weights are another bundle's.
+            ConfigError: an option contradicts the network of the weights.
+        """
+        if self.about.bundle not in ("", bundle):
+            remedy = "give weights of this bundle"
+            raise CheckpointError(str(self.about.path), f"is of {bundle}", self.about.bundle, remedy)
+        network = self.about.network_settings()
+        recorded = {name: value for name, value in self.about.settings.items() if name != "inferer"}
+        found = {name: self._adopted(name, value, name in network) for name, value in recorded.items()}
+        found |= self._contrasts()
+        if self.about.settings.get("inferer"):
+            found |= self._inferer(self.about.settings["inferer"])
+        if same_files and self.about.reader:
+            found[READER] = self._adopted(READER, self.about.reader, False)
+        return {name: value for name, value in found.items() if value != without_order(lookup(self.config, name))}
+
+    def _adopted(self, name: str, recorded: Any, of_network: bool) -> Any:
+        """The setting as recorded, with the options of the user that may differ."""
+        known = dict(leaves(recorded, name))
+        adopted = copy.deepcopy(recorded)
+        for place, value in leaves(without_order(lookup(self.config, name)), name):
+            trained = known.get(place)
+            if plain(value) == plain(trained) or not self._is_option(place):
+                continue
+            if of_network:
+                rule = f"is {self._shown(trained)}, as the network of {self.about.path} was trained"
+                raise ConfigError(f"--{place}", rule, self._shown(value), "omit the option, or give other --weights")
+            if name not in COMPUTING:
+                logger.warning(
+                    f"--{place}: {self._shown(value)} is used, but {self.about.path} were trained with"
+                    f" {self._shown(trained)}: results may look plausible and be wrong"
+                )
+            adopted = value if place == name else _put(adopted, place.split("::")[1:], value)
+        return adopted
+
+    def _contrasts(self) -> Settings:
+        """Names of the files of a case, where the component that reads them has them as settings of its own."""
+        places = short_names(self.config)
+        found = {}
+        for name in CONTRASTS:
+            for place, component in places.get(name, []) if name in self.about.trained_on else ():
+                if not is_reference(component[name]) and not self._is_option(place) and name not in self.given:
+                    found[place] = self.about.trained_on[name]
+        return found
+
+    def _inferer(self, recorded: Any) -> Settings:
+        """The inferer, each of its components with the settings that the one of its kind had in training."""
+        place = INFERER if lookup(self.config, INFERER) is not None else "inferer"
+        if any(option.startswith(place) for option in self.given):
+            return {}
+        adopted = without_order(lookup(self.config, place))
+        kinds = {trained["_target_"]: trained for trained in components(recorded)}
+        for component in components(adopted):
+            for key, value in kinds.get(component["_target_"], {}).items():
+                if not isinstance(value, dict):
+                    component[key] = value
+        return {place: adopted}
+
+    def _is_option(self, place: str) -> bool:
+        """Whether the user set it: by an option of the command, or to what no shipped config has."""
+        if any(f"{place}::".startswith(f"{option}::") for option in self.given):
+            return True
+        value = plain(lookup(self.config, place))
+        return all(value != plain(lookup(config, place)) for config in self.shipped)
+
+    def _shown(self, value: Any) -> Any:
+        """The value of a setting; what it refers to where it is a reference."""
+        followed = lookup(self.config, value[1:]) if is_reference(value) else None
+        return value if followed is None else followed
+
+
+def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every setting of a component by its id; lists of numbers or texts are one setting."""
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        parts = enumerate(value)
+    else:
+        yield place, value
+    for key, part in parts:
+        yield from leaves(part, f"{place}::{key}")
+
+
+def components(value: Any) -> Iterator[dict[str, Any]]:
+    """Every component of a configuration, nested ones too."""
+    if isinstance(value, dict) and "_target_" in value:
+        yield value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from components(part)
+
+
+def plain(value: Any) -> Any:
+    """The value as it is after reading from JSON, so that tuples and lists compare equal."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _put(value: Any, parts: Sequence[str], leaf: Any) -> Any:
+    """A component with another value of one of its settings."""
+    holder = value
+    for part in parts[:-1]:
+        holder = holder[int(part)] if isinstance(holder, list) else holder.setdefault(part, {})
+    holder[int(parts[-1]) if isinstance(holder, list) else parts[-1]] = leaf
+    return value
