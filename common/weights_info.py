@@ -76,7 +76,7 @@ def sidecar(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def settings_of(config: Mapping[str, Any], network: str = "network_def") -> Settings:
+def needed_settings(config: Mapping[str, Any], network: str = "network_def") -> Settings:
     """The settings of a training that its weights need, from its whole configuration.
 
     Args:
@@ -89,18 +89,30 @@ def settings_of(config: Mapping[str, Any], network: str = "network_def") -> Sett
     return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
 
 
-def write_info(path: Path, about: Mapping[str, Any], sha256: str) -> None:
-    """Write the JSON file of weights before they replace those that are there.
+def described(config: Mapping[str, Any], bundle: str) -> dict[str, Any]:
+    """What is known of weights from a raw configuration alone."""
+    return {"bundle": bundle, "settings": needed_settings(config), "trained_on": contrasts_of(config)}
 
-    The hash of the ones that are replaced is kept, so that a process that is killed in between leaves a sound pair.
+
+def save(weights: Mapping[str, Any], path: Path, about: Mapping[str, Any]) -> None:
+    """Write weights and what is known of them, the JSON file first.
+
+    That notes the hash of the weights that are replaced too: a process killed in between leaves a sound pair.
 
     Args:
+        weights: a raw ``state_dict``.
         path: of the weights.
-        about: what is known of the new ones.
-        sha256: their hash.
+        about: entries of the JSON file besides the hash, such as :func:`described`.
+
+    Raises:
+        OutputError: where the folder cannot be written or the disk is full.
     """
-    replaced = checkpoints.sha256(path) if path.is_file() else None
-    write_text(sidecar(path), as_text({"sha256": sha256, "replaces": replaced, **about}) + "\n")
+
+    def note(sha256: str) -> None:
+        replaced = checkpoints.sha256(path) if path.is_file() else None
+        write_text(sidecar(path), as_text({"sha256": sha256, "replaces": replaced, **about}) + "\n")
+
+    checkpoints.save(weights, path, note)
 
 
 def as_text(about: Mapping[str, Any]) -> str:
@@ -147,11 +159,20 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
         if (run := folder / RUN_NAME).is_file():
             config = json.loads(local(run.read_text()))["config"]
             logger.warning(f"weights: {path} has no {sidecar(path).name}: the settings of {run} are used")
-            settings, told = settings_of(config), {"config": config}
+            settings, told = needed_settings(config), {"config": config}
             contrasts = contrasts_of(config)
             return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, told)
     rule = f"has its settings in {sidecar(path).name} next to it, or in the {RUN_NAME} of its run"
     raise CheckpointError(str(path), rule, "neither", f"copy {sidecar(path).name} from where it was trained")
+
+
+def keep_shipped(models: Path) -> None:
+    """Rename the weights that a release ships as ``model.pt`` before a run writes its own there."""
+    released, name = models / checkpoints.WEIGHTS_NAME, models / PRETRAINED_NAME
+    about = _told_of(released) if released.is_file() else None
+    if about is not None and about.told.get("shipped") and not name.exists():
+        released.rename(name)
+        sidecar(released).rename(sidecar(name))
 
 
 def contrasts_of(config: Mapping[str, Any]) -> dict[str, Any]:

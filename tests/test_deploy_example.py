@@ -20,11 +20,11 @@ import pydicom
 import pytest
 import torch
 from dicom_phantom import OBLIQUE, PATIENT, Grid, write_series
-from monai.bundle import ConfigParser
 from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
-from common import checkpoints
+from common import weights_info
+from common.running_config import read_config, settings_of
 from tools.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,11 +55,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / "bundles" / ONE / part, root / "bundles" / ONE / part, ignore=caches)
     for name in ("setup.cfg", "requirements.txt", f"bundles/{ONE}/LICENSE"):
         shutil.copy(ROOT / name, root / name)
-    parser = ConfigParser()
-    parser.read_config([str(root / "bundles" / ONE / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    parser = read_config([root / "bundles" / ONE / "configs" / f"{name}.yaml" for name in ("train", "demo")])
     torch.manual_seed(0)
     weights = root / "bundles" / ONE / "models" / "model.pt"
-    checkpoints.save(parser.get_parsed_content("network_def").state_dict(), weights)
+    about = weights_info.described(settings_of(parser), ONE)
+    weights_info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
     shutil.unpack_archive(pack(root, ONE, root, "demo"), root / "unpacked")
     return root / "unpacked" / ONE
 

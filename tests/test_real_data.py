@@ -53,8 +53,8 @@ def trained(tmp_path_factory):
     (root / "datalist.json").write_text(json.dumps(lists))
     data = {"datalist": root / "datalist.json", "output_dir": root / "out", **SETTINGS}
     run("training", ["train", "demo"], **data, **LEARNING)
-    run("evaluating", ["train", "demo", "evaluate"], value_range=SETTINGS["target_window"], **data)
-    run("inference", ["inference", "demo"], **data)
+    run("evaluating", ["train", "evaluate"], value_range=SETTINGS["target_window"], **data)
+    run("inference", ["inference"], **data)
     return root / "out"
 
 

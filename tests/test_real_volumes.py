@@ -57,8 +57,8 @@ def templates(tmp_path_factory):
     # from scratch one half of one head is too little: over seeds the MAE lies between .37 and .53, copying has .39
     fine_tuned = {"pretrained": "true", "learning_rate": 2.0e-4, "max_epochs": 3}
     run("training", ["train", "demo"], **data, **listed, **fine_tuned)
-    run("evaluating", ["train", "demo", "evaluate"], **data, **listed)
-    run("inference", ["inference", "demo"], dataset_dir=TEMPLATES / "pd.nii", **data)
+    run("evaluating", ["train", "evaluate"], **data, **listed)
+    run("inference", ["inference"], dataset_dir=TEMPLATES / "pd.nii", **data)
     return root / "out"
 
 
@@ -112,7 +112,7 @@ def patients(tmp_path_factory):
     run("training", ["train", "demo"], **data)
     for name in VARIANTS:
         run("training", ["train", "demo", name], **data)
-    run("evaluating", ["train", "demo", "evaluate"], value_range=data["target_window"], **data)
+    run("evaluating", ["train", "evaluate"], value_range=data["target_window"], **data)
     return root / "out"
 
 

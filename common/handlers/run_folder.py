@@ -103,8 +103,9 @@ class RunFolder:
     def _move_previous(self) -> None:
         """Move an earlier run to ``models/previous``; the one before it is then in ``models/previous/previous``.
 
-        Weights that the bundle ships are no run and stay. In a release, whose weights are ``model.pt``, all are moved.
+        Weights that the bundle ships are no run and stay; a release has them as ``model.pt``, which is renamed.
         """
+        weights_info.keep_shipped(self.models)
         shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
         held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
         held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from monai.engines import Evaluator
 
-from common import checkpoints, weights_info
+from common import weights_info
 from common.engines import SynthesisTrainer
 from common.running_config import running_config, running_parser
 
@@ -60,13 +59,12 @@ class WeightsWriter:
         with engine.deployed_weights():
             for name, network in engine.method.kept().items():
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-                path, about = self.models / f"{name}.pt", self.about(engine, validator, name)
-                checkpoints.save(weights, path, partial(weights_info.write_info, path, about))
+                weights_info.save(weights, self.models / f"{name}.pt", self.about(engine, validator, name))
 
     def about(self, engine: SynthesisTrainer, validator: Evaluator | None, name: str = "model") -> dict[str, Any]:
         """What is known of the weights as they are now."""
         deployed = name == "model" or BACKWARD not in self._config
-        settings = weights_info.settings_of(self._config, "network_def" if deployed else BACKWARD)
+        settings = weights_info.needed_settings(self._config, "network_def" if deployed else BACKWARD)
         kept: dict[str, Any] = {"keep": LAST if validator is None else BEST, "epoch": engine.state.epoch}
         if validator is not None and math.isfinite(validator.state.best_metric):
             kept["metric"] = {validator.state.key_metric_name: float(validator.state.best_metric)}

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
-from common.files import write_text
 from common.seeds import derive
 from common.trained.input_check import features, limits
-from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, as_text, bundle_name, read_info, sidecar
+from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_name, read_info, save
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
@@ -62,9 +61,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         "profile": profile,
         "config": {key: value for key, value in config.items() if _is_plain(value)},
     }
-    sidecar(path).unlink(missing_ok=True)
-    checkpoints.save(halved, path)
-    write_text(sidecar(path), as_text({"sha256": checkpoints.sha256(path), **about}) + "\n")
+    save(halved, path, about)
     return path
 
 

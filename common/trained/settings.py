@@ -71,7 +71,9 @@ def settings_of_weights(
     return about
 
 
-def settings_to_start_from(bundle_root: str, pretrained: bool, name: str = PRETRAINED_NAME) -> WeightsInfo | None:
+def settings_to_start_from(
+    bundle_root: str, pretrained: bool = False, name: str = PRETRAINED_NAME
+) -> WeightsInfo | None:
     """Give the running configuration the settings of the weights that a training starts from.
 
     These are the weights that the bundle ships, or those that MONAI Label loads by a ``CheckpointLoader``.
@@ -118,7 +120,9 @@ def _chosen(bundle_root: str, config: Settings) -> list[str]:
 
 
 def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: bool = False) -> None:
-    """Change what the configuration has otherwise, and say it."""
+    """Change what the configuration has otherwise, and say it; a program without a configuration has no settings."""
+    if not config:
+        return
     adoption = Adoption(about, config, whole_configs(configs_in(Path(bundle_root, "configs"))), given_options())
     changes = adoption.changes(bundle_name(bundle_root), same_files)
     change(changes)

@@ -26,10 +26,11 @@ from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
 from nvflare.recipe.utils import set_per_site_config
 
-from common import checkpoints
+from common import checkpoints, weights_info
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
 from common.phantoms.dataset import check_at_least
+from common.running_config import read_config, settings_of
 
 HERE = Path(__file__).resolve().parent
 NAME = "mr2ct_fedavg"
@@ -38,12 +39,15 @@ CASES = {"site-1": 5, "site-2": 4}
 SEED = 0
 
 
+def demo() -> ConfigParser:
+    """The demo's training."""
+    return read_config([f"{bundle_root()}/configs/{name}.yaml" for name in ("train", "demo")])
+
+
 def method() -> GanMethod:
     """All networks of the demo with their initial weights."""
-    parser = ConfigParser()
-    parser.read_config([f"{bundle_root()}/configs/{name}.yaml" for name in ("train", "demo")])
     torch.manual_seed(SEED)
-    return parser.get_parsed_content("method")
+    return demo().get_parsed_content("method")
 
 
 def prepare(output: Path, spacing: float) -> None:
@@ -93,7 +97,8 @@ def deploy(made: Path, output: Path) -> None:
     """Write the deployed network of a global model as the bundle's inference loads it."""
     networks = method()
     networks.load_state_dict(checkpoints.load(made)["model"])
-    checkpoints.save(networks.deployed.state_dict(), output / "model.pt")
+    about = weights_info.described(settings_of(demo()), "mr2ct_pix2pix")
+    weights_info.save(networks.deployed.state_dict(), output / "model.pt", about)
 
 
 def main() -> int:

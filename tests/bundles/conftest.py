@@ -74,9 +74,9 @@ def _run_all(bundle: Bundle, folder: Path, **settings: Any) -> CommandRun:
     for name in variants:
         own = settings | places | {"max_epochs": 1, "val_interval": 1}
         done[name] = ok(bundle.run("training", ["train", "demo", str(bundle.variants[name])], **own))
-    done["evaluating"] = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **(places | phantoms)))
+    done["evaluating"] = ok(bundle.run("evaluating", ["train", "evaluate"], **(places | phantoms)))
     shown = phantoms if "phantoms" in bundle.raw("inference") else {}
-    done["inference"] = ok(bundle.run("inference", ["inference", "demo"], **(places | shown)))
+    done["inference"] = ok(bundle.run("inference", ["inference"], **(places | shown)))
     return CommandRun(bundle, folder / "out", folder / "data", epochs, variants, done)
 
 

@@ -105,8 +105,8 @@ def test_a_python_started_for_each_command_makes_the_same_as_a_fork(tmp_path):
         out = tmp_path / name
         places = {"output_dir": out, "demo_data": tmp_path / f"{name}_data", **TINY_PHANTOMS}
         ok(start("training", ["train", "demo"], **(TINY | places)))
-        ok(start("evaluating", ["train", "demo", "evaluate"], **places))
-        ok(start("inference", ["inference", "demo"], **places))
+        ok(start("evaluating", ["train", "evaluate"], **places))
+        ok(start("inference", ["inference"], **places))
         refused = start("training", ["train", "demo"], max_epohcs=7, **places)
         assert refused.returncode == 2
         (prediction,) = (out / "predictions").glob("*.nii.gz")
@@ -273,7 +273,7 @@ def test_bad_files_fail_alone_and_orientation_does_not_matter(command_run, expor
 
     bundle, out = command_run.bundle, tmp_path / "out"
     places = {"dataset_dir": tmp_path / "sources", "weights": command_run.weights, "predictions_dir": out}
-    done = bundle.run("inference", ["inference", "demo"], **places)
+    done = bundle.run("inference", ["inference"], **places)
     assert done.returncode == 1
     rule = r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json"
     assert re.match(rule, last_line(done.stderr))
@@ -300,7 +300,7 @@ def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(c
     places = {"demo_data": command_run.data, "weights": command_run.weights}
     places["predictions_dir"] = tmp_path / "predictions"
     before = snapshot(tmp_path)
-    refused = bundle.run("inference", ["inference", "demo"], **places)
+    refused = bundle.run("inference", ["inference"], **places)
     assert refused.returncode == 2
     rule = rf"_{export['suffix']}\.nii\.gz: does not exist yet, but got a file; give --overwrite true"
     assert re.search(rule, last_line(refused.stderr))
@@ -309,7 +309,7 @@ def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(c
     for name in before:
         if name.endswith(".nii.gz"):
             nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / name)
-    ok(bundle.run("inference", ["inference", "demo"], overwrite="true", **places))
+    ok(bundle.run("inference", ["inference"], overwrite="true", **places))
     after = snapshot(tmp_path)
     assert {name: _unpacked(name, data) for name, data in after.items()} == {
         name: _unpacked(name, data) for name, data in before.items()

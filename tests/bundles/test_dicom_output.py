@@ -48,7 +48,7 @@ def in_units(folder):
 def test_series_has_the_values_of_the_file_and_conforms(bundle, tiny_run, case, tmp_path, conformance_errors):
     weights, data = tiny_run / "models" / "model.pt", str(tmp_path / "data")
     settings = {"dataset_dir": data, "weights": weights, "predictions_dir": tmp_path / "dicom"}
-    ok(bundle.run("inference", ["inference", "demo"], output_format="dicom", **settings))
+    ok(bundle.run("inference", ["inference"], output_format="dicom", **settings))
     infer(bundle, weights, dataset_dir=data, predictions_dir=str(tmp_path / "nifti"), output_dtype="float32")
 
     (file,) = (tmp_path / "nifti").glob("*.nii.gz")

@@ -216,49 +216,70 @@ def spoilt(how, whole):
 @pytest.mark.parametrize(
     ("how", "rule"),
     [
-        ("missing", "exists, but got no such file"),
+        ("missing", "exists.*, but got no such file"),
         ("truncated", "is a whole checkpoint of tensors only"),
         ("empty", "is a whole checkpoint of tensors only"),
         ("flipped", "has sound checksums, but got a damaged record"),
     ],
 )
-def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how, rule):
-    content, path = spoilt(how, (tiny_run / "models" / "model.pt").read_bytes()), tmp_path / "model.pt"
+@pytest.mark.parametrize("described", [True, False])
+def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how, rule, described):
+    """Weights of an older version, which have no model.json, are looked into; others have another hash at once."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    path = folder / "models" / "model.pt"
+    content = spoilt(how, path.read_bytes())
+    path.unlink()
     if content is not None:
         path.write_bytes(content)
+    if not described:
+        (folder / "models" / "model.json").unlink()
+    elif content is not None:
+        rule = "has the SHA-256 noted in model.json"
+    settings = {"device": torch.device("cpu"), "dataset_dir": str(tiny_data), "weights": str(path)}
+    settings["predictions_dir" if bundle.conditional else "output_dir"] = str(tmp_path / "out")
     with pytest.raises(Exception, match=".") as caught:
-        infer(bundle, tiny_data, tmp_path, path)
-    said = str(mistake(caught.value))
-    assert said.startswith(f"{path}: {rule}")
+        bundle.parser("inference", **settings).get_parsed_content("evaluator").run()
+    assert re.match(f"{re.escape(str(path))}: {rule}", str(mistake(caught.value)))
     assert snapshot(tmp_path / "out") == {}
 
 
-def test_weights_of_another_size_are_refused(bundle, tiny_run, tiny_data, tmp_path):
-    width = bundle.own("demo")["width"] * 2
-    with pytest.raises(Exception, match=".") as caught:
-        infer(bundle, tiny_data, tmp_path, tiny_run / "models" / "model.pt", width=width)
-    said = str(mistake(caught.value))
-    assert re.search(r"model\.pt: .+: has shape \(.+\), but got \(.+\); give the weights of", said)
-
-
-def infer(bundle, data, tmp_path, weights, **settings):
-    places = {"dataset_dir": str(data), "output_dir": str(tmp_path / "out"), "weights": str(weights)}
-    settings = {"device": torch.device("cpu"), **places, **settings}
-    bundle.parser("inference", "demo", **settings).get_parsed_content("evaluator").run()
+def test_a_size_that_contradicts_the_weights_is_refused(bundle, tiny_run, tiny_data, tmp_path):
+    width = bundle.own("demo")["width"]
+    places = {
+        "dataset_dir": tiny_data,
+        "predictions_dir": tmp_path / "out",
+        "weights": tiny_run / "models" / "model.pt",
+    }
+    done = bundle.run("inference", ["inference"], **places, width=2 * width)
+    rule = (
+        rf"^error: --width: is {width}, as the network of .*model\.pt was trained, but got {2 * width}; omit the option"
+    )
+    refused(done, rule)
+    assert not (tmp_path / "out").exists()
 
 
 def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path):
-    nothing_shipped = {"fallback::name": "none.pt"} if "fallback" in bundle.raw("inference") else {}
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
-    done = bundle.run("inference", ["inference", "demo"], **places, **nothing_shipped)
-    refused(done, rf"^error: {tmp_path}/out/models/model\.pt: exists, but got no such file; train the bundle")
+    done = bundle.run("inference", ["inference"], **places)
+    rule = rf"^error: {tmp_path}/out/models/model\.pt: exists.*, but got no such file; give .*--output_dir.*--weights"
+    refused(done, rule)
     assert snapshot(tmp_path / "out") == {}
 
 
-def test_published_settings_on_the_demo_s_weights_end_the_command(bundle, tiny_run, tiny_data):
-    done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=tiny_run)
-    rule = r"model\.pt.*: has (every weight of the network|shape .+), but got .*; "
-    refused(done, rule + r".*\(was demo\.yaml used in training\?\)")
+def test_weights_that_changed_after_they_were_described_are_refused(bundle, tiny_run, tiny_data, tmp_path):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    weights = checkpoints.load(folder / "models" / "model.pt")
+    torch.save({name: value + 1 for name, value in weights.items()}, folder / "models" / "model.pt")
+    done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=folder)
+    refused(done, r"model\.pt: has the SHA-256 noted in model\.json, [0-9a-f]{64}, but got [0-9a-f]{64}; restore")
+
+
+def test_weights_of_which_nothing_is_known_are_refused(bundle, tiny_run, tiny_data, tmp_path):
+    shutil.copy(tiny_run / "models" / "model.pt", tmp_path / "mine.pt")
+    done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, weights=tmp_path / "mine.pt")
+    refused(
+        done, r"mine\.pt: has its settings in mine\.json next to it, or in the run\.json of its run, but got neither"
+    )
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------

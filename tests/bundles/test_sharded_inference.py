@@ -12,7 +12,8 @@ import time
 import pytest
 from bundle_commands import ROOT, Bundle, ok
 
-from common import checkpoints
+from common import weights_info
+from common.running_config import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,14 +31,15 @@ def settings(tmp_path_factory):
     folder.mkdir()
     for name, case in zip(CASES, sorted(path for path in (root / "phantoms").iterdir() if path.is_dir()), strict=True):
         (case / "mr.nii.gz").rename(folder / f"{name}.nii.gz")
-    network = BUNDLE.parser("inference", "demo").get_parsed_content("network_def")
-    checkpoints.save(network.state_dict(), root / "model.pt")
+    parser = BUNDLE.parser("train", "demo")
+    network, about = parser.get_parsed_content("network_def"), weights_info.described(settings_of(parser), BUNDLE.name)
+    weights_info.save(network.state_dict(), root / "model.pt", about)
     return {"dataset_dir": folder, "weights": root / "model.pt"}
 
 
 def launch(settings, **more) -> subprocess.Popen[str]:
     """Two processes by torchrun."""
-    arguments = BUNDLE.arguments(None, ["inference", "demo"], {**settings, **more})
+    arguments = BUNDLE.arguments(None, ["inference"], {**settings, **more})
     words = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return subprocess.Popen(
         [*words, *arguments],
@@ -66,7 +68,7 @@ def written(folder) -> dict[str, int]:
 
 def test_each_case_is_written_exactly_once_and_as_by_one_process(settings, tmp_path):
     finished(launch(settings, predictions_dir=tmp_path / "two"))
-    ok(BUNDLE.run(None, ["inference", "demo"], **settings, predictions_dir=tmp_path / "one"))
+    ok(BUNDLE.run(None, ["inference"], **settings, predictions_dir=tmp_path / "one"))
     assert manifest(tmp_path / "two") == manifest(tmp_path / "one") == [(case, "done") for case in CASES]
     for case in CASES:
         name = f"{case}_synthetic_ct.nii.gz"

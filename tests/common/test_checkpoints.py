@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import os
 import pickle
 import resource
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -255,19 +255,40 @@ def test_not_finite(weights: Path, name: str, value: float) -> None:
     _refused(path, rf"model\.pt: {name}: is finite, but got NaN or infinity; use an earlier checkpoint")
 
 
-def test_released_weights_are_loaded_where_their_hash_is_right(weights: Path) -> None:
-    noted = weights.with_name("model.pt.sha256")
-    noted.write_text(f"{hashlib.sha256(weights.read_bytes()).hexdigest()}  model.pt\n")
-    assert checkpoints.load(weights).keys() == _network().state_dict().keys()
-    subprocess.run(["sha256sum", "--check", "--status", noted.name], cwd=weights.parent, check=True)
+def test_described_weights_are_loaded_where_their_hash_is_right(weights: Path) -> None:
+    own = hashlib.sha256(weights.read_bytes()).hexdigest()
+    for about in ({"sha256": own}, {"sha256": "0" * 64, "replaces": own}):
+        weights.with_name("model.json").write_text(json.dumps(about))
+        assert checkpoints.load(weights).keys() == _network().state_dict().keys()
 
 
-@pytest.mark.parametrize("noted", ["0" * 64 + "  model.pt\n", ""])
-def test_weights_with_another_hash_than_the_released_are_refused(weights: Path, noted: str) -> None:
-    weights.with_name("model.pt.sha256").write_text(noted)
-    found = hashlib.sha256(weights.read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match=rf"has the SHA-256 noted in model\.pt\.sha256, but got {found}; restore"):
+@pytest.mark.parametrize(
+    ("about", "rule"),
+    [
+        (
+            {"sha256": "0" * 64},
+            rf"model\.pt: has the SHA-256 noted in model\.json, {'0' * 64}, but got [0-9a-f]{{64}}; ",
+        ),
+        ({}, r"model\.json: describes the weights next to it, but got KeyError\('sha256'\); restore"),
+        ([], r"model\.json: describes the weights next to it, but got TypeError"),
+    ],
+)
+def test_weights_with_another_hash_than_described_are_refused(weights: Path, about: object, rule: str) -> None:
+    weights.with_name("model.json").write_text(json.dumps(about))
+    with pytest.raises(CheckpointError, match=rule):
         checkpoints.load(weights)
+
+
+def test_the_deployed_network_of_a_checkpoint_is_loaded(weights: Path, tmp_path: Path) -> None:
+    own = checkpoints.load(weights)
+    networks = {f"generators.a.{name}": value for name, value in own.items()} | {"discriminators.b": torch.ones(1)}
+    averaged = {"n_averaged": torch.tensor(1)} | {f"module.{name}": value * 2 for name, value in own.items()}
+    for ema, factor in ((None, 1), (averaged, 2)):
+        content = {"trainer": {"networks": networks, "ema": ema}, "deployed": "generators.a"}
+        checkpoints.save(content, tmp_path / "last_checkpoint.pt")
+        network = _network()
+        checkpoints.load_weights(network, tmp_path / "last_checkpoint.pt")
+        assert all(torch.equal(network.state_dict()[name], value * factor) for name, value in own.items())
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import forked_commands
 import torch
-from monai.bundle import ConfigParser
 
-from common import checkpoints
+from common import weights_info
+from common.running_config import read_config, settings_of
 from tools.repository import bundle_names
 
 BUNDLES = bundle_names()
@@ -42,14 +42,14 @@ def copy_sources(root: Path, target: Path, bundles: list[str]) -> Path:
 def write_weights(root: Path, bundle: str) -> Path:
     """Weights of the demo's network, drawn so that its answers are as large as images are; the same each time."""
     folder = root / "bundles" / bundle
-    parser = ConfigParser()
-    parser.read_config([str(folder / "configs" / f"{name}.yaml") for name in ("inference", "demo")])
+    parser = read_config([folder / "configs" / f"{name}.yaml" for name in ("train", "demo")])
     torch.manual_seed(0)
     network = parser.get_parsed_content("network_def")
     for value in network.parameters():
         if value.ndim > 1:
             torch.nn.init.kaiming_normal_(value)
-    checkpoints.save(network.state_dict(), folder / "models" / "model.pt")
+    about = weights_info.described(settings_of(parser), bundle)
+    weights_info.save(network.state_dict(), folder / "models" / "model.pt", about)
     return folder / "models" / "model.pt"
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from monai.data import DataLoader
 from monai.engines.utils import IterationEvents
 
-from common import checkpoints
+from common import weights_info
 from common.inference import CaseEvaluator
-from common.running_config import read_config
+from common.running_config import read_config, settings_of
 from tools.bench.clock import Row, peak_gib
 from tools.repository import ROOT
 
@@ -54,7 +54,8 @@ def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
     parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})
     if not folder.exists():
         parser.get_parsed_content("phantoms")(folder)
-        checkpoints.save(parser.get_parsed_content("network_def").state_dict(), weights)
+        about = weights_info.described(settings_of(parser), bundle)
+        weights_info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
     evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
     if not ahead:
         loader: Any = evaluator.data_loader

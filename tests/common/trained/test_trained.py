@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from torch import nn
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained import FineTuning, InputCheck, fall_back, origin, read_info
+from common.trained import FineTuning, InputCheck, settings_to_start_from
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
+from common.weights_info import origin, read_info
 
-INFERENCE = """
-bundle_root: {root}
-run_dir: {run}
-width: 32
-spacing: null
-mode: fast
-network_def: {{_target_: torch.nn.Linear, in_features: "@width", out_features: 1}}
-preprocessing: {{_target_: Spacingd, keys: image, pixdim: "@spacing", mode: "@mode"}}
-weights: "$@run_dir + '/models/model.pt'"
-variant: ""
-fallback: {{_target_: common.trained.fall_back, bundle_root: "@bundle_root", run_dir: "@run_dir"}}
-done: ["@fallback", "@width", "@weights"]
-"""
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
               "source": {"_target_": "common.phantoms.physics.SpinEcho"},
               "target": {"_target_": "common.phantoms.physics.SpinEcho", "te_ms": [90, 90]},
@@ -44,10 +30,9 @@ SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
 def bundle(tmp_path):
     """A bundle with a pretraining of two weights at width 4 behind it, nothing shipped yet."""
     root, run = tmp_path / "bundle", tmp_path / "bundle" / "pretraining"
-    (root / "configs").mkdir(parents=True)
-    (root / "configs" / "inference.yaml").write_text(INFERENCE.format(root=root, run=tmp_path / "own"))
     checkpoints.save({"weight": torch.tensor([[0.1, 0.2, 0.3, 0.4]]), "bias": torch.zeros(1)}, run / "models/model.pt")
-    config = {"width": 4, "spacing": None, "mode": "fast", "seed": 5, "simulation": SIMULATION}
+    network = {"_target_": "torch.nn.Linear", "in_features": "@width", "out_features": 1}
+    config = {"network_def": network, "width": 4, "spacing": None, "seed": 5, "simulation": SIMULATION}
     (run / "run.json").write_text(json.dumps({"config": config}))
     return root
 
@@ -60,20 +45,14 @@ def shipped(bundle, monkeypatch):
     return bundle
 
 
-def parsed(bundle, **settings):
-    parser = ConfigParser()
-    parser.read_config(bundle / "configs" / "inference.yaml")
-    parser.update(settings)
-    return parser.get_parsed_content("done")
-
-
 # ---- shipping -------------------------------------------------------------------------------------------------------
 
 
 def test_export_writes_half_precision_and_what_made_it(shipped):
     about = read_info(shipped / "models" / "pretrained.pt")
-    assert about.settings == {"width": 4}, "what differs from inference.yaml, no more"
-    assert about.seed == 5
+    assert about.settings.keys() == {"network_def", "width"}, "what the network needs, no more"
+    assert about.settings["width"] == 4
+    assert (about.bundle, about.origin, about.told["seed"]) == ("bundle", "simulated heads, no patient", 5)
     assert about.sha256 == checkpoints.sha256(about.path)
     kept = torch.load(about.path, weights_only=True)
     assert kept["weight"].dtype == torch.float16
@@ -91,9 +70,9 @@ def test_export_notes_the_commit_though_it_replaces_weights_of_the_repository(sh
     checkpoints.save({"weight": torch.tensor([[9.0]])}, shipped / "pretraining" / "models" / "model.pt")
     git("commit", "--all", "--message", "another training")
     commit = git("rev-parse", "HEAD")
-    assert read_info(export(shipped, shipped / "pretraining")).commit == commit
+    assert read_info(export(shipped, shipped / "pretraining")).told["commit"] == commit
     assert git("status", "--porcelain")
-    assert read_info(export(shipped, shipped / "pretraining")).commit == f"{commit}-dirty"
+    assert read_info(export(shipped, shipped / "pretraining")).told["commit"] == f"{commit}-dirty"
 
 
 def test_export_notes_what_inputs_looked_like(bundle):
@@ -121,7 +100,9 @@ def test_export_refuses_what_half_precision_cannot_hold(bundle):
 def test_the_command_says_what_is_missing(bundle, capsys):
     (bundle / "pretraining" / "run.json").unlink()
     assert main(["export", "--bundle", str(bundle), "--cases", "1"]) == 2
-    assert "run.json: exists, but got no such file; give the folder of a finished" in capsys.readouterr().err
+    assert (
+        "model.pt: has its settings in model.json next to it, or in the run.json of its run" in capsys.readouterr().err
+    )
 
 
 def test_another_hash_is_refused(shipped):
@@ -133,42 +114,13 @@ def test_another_hash_is_refused(shipped):
 
 def test_a_missing_description_is_refused(shipped):
     (shipped / "models" / "pretrained.json").unlink()
-    with pytest.raises(CheckpointError, match=r"pretrained.json: exists, but got no such file"):
+    with pytest.raises(CheckpointError, match=r"has its settings in pretrained.json next to it, or in the run.json"):
         read_info(shipped / "models" / "pretrained.pt")
 
 
-def test_only_shipped_weights_have_an_origin():
-    assert origin("/x/models/pretrained.pt") == "simulated heads, no patient"
+def test_weights_of_simulations_have_an_origin(shipped):
+    assert origin(shipped / "models" / "pretrained.pt") == "simulated heads, no patient"
     assert origin("/x/models/model.pt") is None
-
-
-# ---- inference ------------------------------------------------------------------------------------------------------
-
-
-def test_without_a_model_the_pretrained_one_is_taken_with_its_size(shipped, caplog):
-    with caplog.at_level(logging.WARNING):
-        assert parsed(shipped) == [True, 4, str(shipped / "models" / "pretrained.pt")]
-    assert "PRETRAINED ones are used, trained on simulated heads, no patient" in caplog.text
-
-
-def test_a_model_of_the_users_own_is_preferred(shipped, tmp_path):
-    checkpoints.save({"weight": torch.ones(1)}, tmp_path / "own" / "models" / "model.pt")
-    assert parsed(shipped)[:2] == [False, 32]
-
-
-def test_a_size_that_the_user_chose_is_kept_and_the_log_says_so(shipped, caplog):
-    assert parsed(shipped, width=16)[:2] == [False, 16]
-    assert "is not used, since it has width 4 rather than 16" in caplog.text
-
-
-@pytest.mark.parametrize("chosen", [{"weights": "/elsewhere/model.pt"}, {"variant": "resgan"}])
-def test_chosen_weights_and_variants_are_kept(shipped, chosen):
-    assert parsed(shipped, **chosen)[:2] == [False, 32]
-
-
-def test_nothing_shipped_changes_nothing(bundle):
-    assert parsed(bundle)[:2] == [False, 32]
-    assert fall_back(str(bundle), "/nowhere") is False
 
 
 # ---- training -------------------------------------------------------------------------------------------------------
@@ -183,7 +135,7 @@ def engine(network, iteration=0):
 def test_training_starts_from_the_weights(shipped):
     network = nn.Linear(4, 1)
     trainer, loaded = engine(network)
-    FineTuning(str(shipped), pretrained=True)(trainer)
+    FineTuning(settings_to_start_from(str(shipped), pretrained=True))(trainer)
     torch.testing.assert_close(network.weight, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), rtol=0, atol=2e-4)
     assert len(loaded) == 1, "the moving average has them too"
 
@@ -191,24 +143,24 @@ def test_training_starts_from_the_weights(shipped):
 def test_a_resumed_run_keeps_its_own_weights(shipped):
     network = nn.Linear(4, 1)
     before = network.weight.clone()
-    FineTuning(str(shipped), pretrained=True)(engine(network, iteration=7)[0])
+    FineTuning(settings_to_start_from(str(shipped), pretrained=True))(engine(network, iteration=7)[0])
     assert torch.equal(network.weight, before)
 
 
 def test_another_network_is_refused(shipped):
     with pytest.raises(CheckpointError, match=r"weight: has shape \(1, 5\), but got \(1, 4\)"):
-        FineTuning(str(shipped), pretrained=True)(engine(nn.Linear(5, 1))[0])
+        FineTuning(settings_to_start_from(str(shipped), pretrained=True))(engine(nn.Linear(5, 1))[0])
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    FineTuning(str(bundle))
-    with pytest.raises(CheckpointError, match=r"pretrained.pt: exists, but got no such file"):
-        FineTuning(str(bundle), pretrained=True)
+    assert settings_to_start_from(str(bundle), pretrained=False) is None
+    with pytest.raises(CheckpointError, match="--pretrained: starts from weights that the bundle ships, but got none"):
+        settings_to_start_from(str(bundle), pretrained=True)
 
 
 def test_frozen_weights_are_those_named(shipped):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-    FineTuning(str(shipped), frozen=["0."])(engine(network)[0])
+    FineTuning(frozen=["0."])(engine(network)[0])
     assert [weight.requires_grad for weight in network.parameters()] == [False, False, True, True]
 
 
@@ -222,7 +174,7 @@ def test_frozen_weights_are_those_named(shipped):
 def test_wrong_names_of_frozen_weights(shipped, frozen, message):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     with pytest.raises(ConfigError, match=message):
-        FineTuning(str(shipped), frozen=frozen)(engine(network)[0])
+        FineTuning(frozen=frozen)(engine(network)[0])
 
 
 # ---- inputs unlike the simulation -----------------------------------------------------------------------------------

@@ -115,5 +115,5 @@ def test_it_trains_on_phantoms_and_its_loss_falls(sixth: Bundle, tmp_path: Path)
         losses = [float(row["charbonnier"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.7 * losses[0]
     used = {"width": 8, "depth": 2, "output_dir": tmp_path / "out", "demo_data": tmp_path / "data"}
-    ok(sixth.run("inference", ["inference", "demo"], cwd=sixth.root, **used))
+    ok(sixth.run("inference", ["inference"], cwd=sixth.root, **used))
     assert list((tmp_path / "out" / "predictions").glob("*.nii.gz"))

@@ -20,7 +20,7 @@ from packed_copies import BUNDLES, copy_sources, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.running_config import short_names
-from common.trained import origin, read_info
+from common.weights_info import origin, read_info
 from tools.pack import __main__ as command
 from tools.pack.release import pack
 from tools.pack.release import release as contents
@@ -94,7 +94,7 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
     code = {path.relative_to(checkout).as_posix() for path in (checkout / "common").rglob("*.py")}
     assert names == {
         "LICENSE", "requirements.txt", "model_info.json", "docs/README.md", "docs/data_license.txt",
-        "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.pt.sha256",
+        "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.json",
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
         *(f"{PACKAGE}/{name}.py" for name in ("__init__", "method", "networks", "phantoms")),
         *(f"{PACKAGE}/{name}" for name in code), f"{PACKAGE}/common/report/template.html.j2",
@@ -205,7 +205,7 @@ def test_model_info_has_the_hash_of_every_file(unpacked: Path) -> None:
     for name, noted in info["sha256"].items():
         assert noted == hashlib.sha256(files[name].read_bytes()).hexdigest(), name
     assert info["weights"] == info["sha256"]["models/model.pt"]
-    assert (unpacked / "models" / "model.pt.sha256").read_text() == f"{info['weights']}  model.pt\n"
+    assert json.loads((unpacked / "models" / "model.json").read_text())["sha256"] == info["weights"]
     named = {key: info[key] for key in ("name", "version", "package", "overlay")}
     assert named == {
         "name": unpacked.name, "version": "0.1.0", "package": f"{unpacked.name}_v0_1_0", "overlay": "demo"
@@ -226,19 +226,34 @@ def test_without_weights_there_are_none(checkout: Path, tmp_path: Path) -> None:
 def test_the_way_back_travels_too(checkout: Path) -> None:
     bundle = "cect2ct_rescyclegan"
     models = checkout / "bundles" / bundle / "models"
-    shutil.copy(models / "model.pt", models / "model_backward.pt")
+    for suffix in (".pt", ".json"):
+        shutil.copy(models / f"model{suffix}", models / f"model_backward{suffix}")
     try:
         files = contents(checkout, bundle, "demo")
     finally:
-        (models / "model_backward.pt").unlink()
-    assert files["models/model_backward.pt"] == files["models/model.pt"]
-    assert files["models/model_backward.pt.sha256"].split()[1] == b"model_backward.pt"
+        for suffix in (".pt", ".json"):
+            (models / f"model_backward{suffix}").unlink()
+    for suffix in (".pt", ".json"):
+        assert files[f"models/model_backward{suffix}"] == files[f"models/model{suffix}"]
 
 
-def test_weights_of_another_network_are_not_packed(checkout: Path) -> None:
-    """Those of the demo do not fit the published size."""
-    with pytest.raises(CheckpointError, match=r"model\.pt.*was demo\.yaml used in training"):
-        contents(checkout, ONE)
+def test_weights_give_the_configs_their_own_size(checkout: Path) -> None:
+    """Those of the demo do not fit the published size; nobody has to name their overlay."""
+    files = contents(checkout, ONE)
+    for name in ("train", "inference"):
+        assert yaml.safe_load(files[f"configs/{name}.yaml"])["width"] == 16
+    assert yaml.safe_load(files["configs/train.yaml"])["max_epochs"] == 200, "a setting of training, not of weights"
+    assert json.loads(files["model_info.json"])["overlay"] == "model"
+
+
+def test_weights_of_another_network_are_not_packed(checkout: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(checkout, tmp_path / "copy")
+    demo = root / "bundles" / ONE / "configs" / "demo.yaml"
+    demo.write_text(demo.read_text().replace("width: 16", "width: 20"))
+    with pytest.raises(
+        CheckpointError, match=r"model\.pt: .* has shape .*, but got .*; give the weights of this network"
+    ):
+        contents(root, ONE, "demo")
 
 
 def test_damaged_weights_are_not_packed(small: Path) -> None:
@@ -320,12 +335,13 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     shipped = shipping / "bundles" / SHIPS / "models" / "pretrained.pt"
     assert files["models/model.pt"] == shipped.read_bytes()
     assert "models/pretrained.pt" not in files
-    needed = json.loads(files["models/pretrained.json"])["settings"]
-    assert needed == {"stages": 1, "width": 8}
+    needed = {"stages": 1, "width": 8}
+    told = json.loads(files["models/model.json"])["settings"]
+    assert {key: told[key] for key in needed} == needed
     for name in ("train", "inference"):
         config = json.loads(files[f"configs/{name}.json"])
         assert {key: config[key] for key in needed} == needed
-    assert json.loads(files["model_info.json"])["overlay"] == "pretrained"
+    assert json.loads(files["model_info.json"])["overlay"] == "model"
     assert "Trained on simulated heads, no patient" in files["configs/inference.yaml"].decode().split("\n")[2]
 
 
@@ -335,8 +351,6 @@ def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: 
             (tmp_path / Path(name).name).write_bytes(content)
     assert origin(tmp_path / "model.pt") == "simulated heads, no patient"
     assert read_info(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
-    (tmp_path / "model.pt").write_bytes(b"weights of the user's own")
-    assert origin(tmp_path / "model.pt") is None
 
 
 def test_a_user_s_own_weights_come_before_shipped_ones(shipping: Path) -> None:
@@ -344,4 +358,4 @@ def test_a_user_s_own_weights_come_before_shipped_ones(shipping: Path) -> None:
     files = contents(shipping, SHIPS, "demo")
     own.unlink()
     assert files["models/model.pt"] != (shipping / "bundles" / SHIPS / "models" / "pretrained.pt").read_bytes()
-    assert "models/pretrained.json" not in files
+    assert json.loads(files["models/model.json"])["trained_on"].get("data") is None

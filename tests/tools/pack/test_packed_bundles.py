@@ -212,9 +212,13 @@ def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     patches = ("--patch_size", "[16,16,16]") if cubes else ()
     done = monai_bundle(folder, "run", "training", "--config_file", "configs/train.json", *PHANTOMS, *TINY, *patches)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (folder / "models" / "previous" / "model.pt.sha256").read_text() == f"{released}  model.pt\n"
-    assert not (folder / "models" / "model.pt.sha256").exists(), "the user's own weights need not be the released ones"
-    assert hashlib.sha256((folder / "models" / "model.pt").read_bytes()).hexdigest() != released
+    described = {
+        place: json.loads((folder / "models" / place).read_text())["sha256"]
+        for place in ("previous/model.json", "model.json")
+    }
+    own = hashlib.sha256((folder / "models" / "model.pt").read_bytes()).hexdigest()
+    assert described == {"previous/model.json": released, "model.json": own}
+    assert own != released
     assert (folder / "models" / "last_checkpoint.pt").is_file()
 
 
@@ -234,6 +238,6 @@ def test_is_downloaded_by_the_command_and_refuses_other_weights(served: str, tmp
     )  # fmt: skip
     assert done.returncode == 2, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"error: {folder}/models/model.pt: has the SHA-256 noted in model.pt.sha256, but got ")
-    assert last.endswith("delete model.pt.sha256 if these weights are your own")
+    assert last.startswith(f"error: {folder}/models/model.pt: has the SHA-256 noted in model.json, ")
+    assert last.endswith("or copy both files from where these were trained")
     assert list((folder / "predictions").glob("*.nii.gz")) == []

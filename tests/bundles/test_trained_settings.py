@@ -1,0 +1,355 @@
+"""Weights know their settings: who trains with odd options need not give them again, wherever the weights are used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_commands import TINY, Bundle, last_line, mistake, ok
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+from common import checkpoints, weights_info
+from common.evaluation.methods import variant
+from common.running_config import settings_of
+
+ODD: dict[str, dict[str, Any]] = {
+    "cect2ct_rescyclegan": {
+        "depth": 3, "plane": "coronal", "source_window": [-100, 700], "spacing": [5.5, 5, 5.5], "head_threshold": -400,
+    },
+    "mr2ct_pix2pix": {
+        "depth": 4, "plane": "axial", "source_window": None, "source_percentiles": [1, 99], "neighbours": 3,
+        "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::upsampling": "resize",
+    },
+    "pd2t2_dcgan_acm": {"stages": 1, "residual": False, "spacing": [5.5, 5, 5.5], "width": 6},
+    "mri2pet_sketcher_refiner": {"stages": 1, "target_window": [0, 3], "spacing": [5.5, 5, 5.5], "width": 6},
+    "lesion_dcgan_aug": {"width": 4, "target_window": [-100, 300], "latent::dim": 20, "network_def::latent_dim": 20},
+}  # fmt: skip
+"""Options of training that change the network, its images or what its values stand for."""
+CPU = torch.device("cpu")
+ONE = Bundle("mr2ct_pix2pix")
+
+
+def words(options: dict[str, Any]) -> dict[str, str]:
+    """Options as they are typed."""
+    return {name: "null" if value is None else str(value).replace(" ", "") for name, value in options.items()}
+
+
+@pytest.fixture(scope="module")
+def odd_run(bundle, tiny_data, tmp_path_factory) -> Path:
+    """A training of two steps with odd options."""
+    folder = tmp_path_factory.mktemp(f"{bundle.name}_odd")
+    settings = {**TINY, "dataset_dir": tiny_data, "output_dir": folder, "crop_size": 48, "pad_size": 48}
+    settings = {name: value for name, value in settings.items() if name not in ("crop_size", "pad_size")}
+    if "crop_size" in bundle.raw("train"):
+        settings |= {"crop_size": 48, "pad_size": 96}
+    ok(bundle.run("training", ["train", "demo"], **settings, **bundle.small_patches, **words(ODD[bundle.name])))
+    return folder
+
+
+def retyped(bundle: Bundle) -> dict[str, str]:
+    """What had to be typed for inference as well: the options of training and of the demo that it knows."""
+    known = bundle.raw("inference")
+    demo = {name: value for name, value in bundle.own("demo").items() if name in known}
+    return words({**demo, **{name: value for name, value in ODD[bundle.name].items()}})
+
+
+def volumes(folder: Path) -> dict[str, np.ndarray]:
+    """Every volume that an inference wrote, by its name."""
+    return {path.name: np.asarray(nib.load(path).dataobj) for path in sorted(folder.rglob("*.nii.gz"))}
+
+
+@pytest.mark.slow_elsewhere
+def test_plain_commands_do_what_retyping_every_option_does(bundle, odd_run, tiny_data, tmp_path):
+    told = json.loads((odd_run / "models" / "model.json").read_text())
+    for name, value in ODD[bundle.name].items():
+        top, _, inner = name.partition("::")
+        assert (told["settings"][top][inner] if inner else told["settings"][top]) == value, name
+
+    given = {"output_dtype": "float32", **({"dataset_dir": tiny_data} if bundle.conditional else {"samples": "3"})}
+    made = {}
+    for name, options in (("plain", {}), ("retyped", retyped(bundle))):
+        where = {"output_dir": odd_run, "predictions_dir": tmp_path / name}
+        done = ok(bundle.run("inference", ["inference"], **given, **where, **options))
+        assert "results may look plausible and be wrong" not in done.stdout, name
+        made[name] = volumes(tmp_path / name)
+    assert made["plain"]
+    assert made["plain"].keys() == made["retyped"].keys()
+    for name, values in made["plain"].items():
+        assert values.std() > 0, name
+        assert np.array_equal(values, made["retyped"][name]), name
+
+    tables = []
+    more = {} if bundle.conditional else {"samples": 20, "classifier_patches": 10, "classifier::steps": 3}
+    for options in ({}, words(ODD[bundle.name])):
+        configs = ["train", "demo", "evaluate"] if options else ["train", "evaluate"]
+        ok(bundle.run("evaluating", configs, dataset_dir=tiny_data, output_dir=odd_run, **more, **options))
+        tables.append((odd_run / "evaluation" / "metrics.csv").read_text())
+    assert tables[0] == tables[1]
+
+
+def folder_of(bundle: Bundle, weights: Path, target: Path) -> Path:
+    """A bundle's folder as MONAI Label has it, with weights and what is known of them."""
+    shutil.copytree(bundle.configs, target / bundle.name / "configs")
+    models = target / bundle.name / "models"
+    models.mkdir()
+    for suffix in (".pt", ".json"):
+        shutil.copy(weights.with_suffix(suffix), models / f"model{suffix}")
+    return target / bundle.name
+
+
+@pytest.mark.slow_elsewhere
+def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, tmp_path):
+    """MONAI Label replaces ``bundle_root``, runs no run list and asks for the network first; workflows for evaluators."""
+    folder = folder_of(bundle, odd_run / "models" / "model.pt", tmp_path)
+    parser = ConfigParser()
+    parser.read_config(folder / "configs" / "inference.yaml")
+    parser.config.update({"bundle_root": str(folder)})
+    served = {name: parser.get_parsed_content(name) for name in ("network_def", "postprocessing", "inferer")}
+    expected = bundle.parser("train", "demo", device=CPU, **ODD[bundle.name])
+    shapes = {name: value.shape for name, value in expected.get_parsed_content("network_def").state_dict().items()}
+    assert {name: value.shape for name, value in served["network_def"].state_dict().items()} == shapes
+    checkpoints.load_weights(served["network_def"], folder / "models" / "model.pt")
+    if bundle.conditional:
+        assert str(parser["preprocessing"]) == str(expected["preprocessing"])
+        for name in ("spacing", "target_window", "source_window", "plane", "source_percentiles"):
+            if name in ODD[bundle.name]:
+                assert parser.get_parsed_content(name) == ODD[bundle.name][name], name
+        if "plane" in ODD[bundle.name]:
+            assert parser["inferer"]["plane"] == "@plane"
+
+    files = str(folder / "configs" / "inference.yaml")
+    places = {"bundle_root": str(folder), "device": CPU}
+    workflow = ConfigWorkflow(files, workflow_type="infer", logging_file=False, **places)
+    workflow.initialize()
+    assert workflow.network_def.state_dict().keys() == shapes.keys()
+
+
+# ---- options that differ, for one bundle ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Weights of a network at odd settings, drawn at random, in the folder of a run."""
+    folder = tmp_path_factory.mktemp("trained")
+    parser = ONE.parser("train", "demo", **ODD[ONE.name], **{"data::source": "t1"})
+    torch.manual_seed(0)
+    about = weights_info.described(settings_of(parser), ONE.name)
+    weights_info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
+    return folder
+
+
+def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
+    """The configuration after its weights gave it their settings."""
+    parser = ONE.parser(*(configs or ("inference",)), output_dir=str(trained), device=CPU, **options)
+    parser.get_parsed_content("trained_with")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            {"depth": 6},
+            r"--depth: is 4, as the network of .*model\.pt was trained, but got 6; omit the option, or give",
+        ),
+        ({"neighbours": 5}, r"--neighbours: is 3, as the network of .* was trained, but got 5"),
+        ({"network_def::upsampling": "transposed"}, r"--network_def::upsampling: is resize, as .*, but got transposed"),
+        ({"network_def::norm": "instance"}, r"--network_def::norm: is batch, as .*, but got instance"),
+    ],
+)
+def test_an_option_that_contradicts_the_network_is_an_error(trained, option, message):
+    with pytest.raises(Exception, match=".") as caught:
+        prepared(trained, **option)
+    assert re.match(message, str(mistake(caught.value)))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"plane": "coronal"}, "--plane: coronal is used, but .*model.pt were trained with axial"),
+        ({"target_window": [-1000, 2000]}, r"--target_window: \[-1000, 2000\] is used, but .* with \[-900, 1800\]"),
+        ({"spacing": [1, 1, 1]}, r"--spacing: \[1, 1, 1\] is used, but .* with \[5.5, 5, 5.5\]"),
+        ({"source_percentiles": [5, 95]}, r"--source_percentiles: \[5, 95\] is used, but .* with \[1, 99\]"),
+    ],
+)
+def test_an_option_that_changes_images_is_used_with_a_warning(trained, option, said, caplog):
+    with caplog.at_level(logging.WARNING):
+        parser = prepared(trained, **option)
+    (name,) = option
+    assert parser.get_parsed_content(name) == option[name]
+    assert len(re.findall(said, caplog.text)) == 1
+    assert parser.get_parsed_content("spacing") == option.get("spacing", [5.5, 5, 5.5]), (
+        "the others are those of training"
+    )
+
+
+def test_an_option_given_by_a_command_counts_even_where_it_is_the_default(trained, tiny_data_of_one, tmp_path):
+    places = {"output_dir": trained, "predictions_dir": tmp_path / "out", "dataset_dir": tiny_data_of_one}
+    done = ok(ONE.run("inference", ["inference"], plane="sagittal", **places))
+    assert "--plane: sagittal is used, but" in done.stdout
+    refused = ONE.run("inference", ["inference"], depth=8, **places)
+    assert refused.returncode == 2
+    assert last_line(refused.stderr).startswith("error: --depth: is 4, as the network of")
+
+
+@pytest.fixture(scope="module")
+def tiny_data_of_one(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "tiny"
+    ONE.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")(root)
+    for path in root.rglob("mr.nii.gz"):
+        shutil.copy(path, path.with_name("t1.nii.gz"))
+    return root
+
+
+def test_the_names_of_the_files_are_known_too(trained):
+    assert prepared(trained)["data::source"] == "t1"
+    assert prepared(trained, "train", "evaluate")["data::source"] == "t1"
+    assert prepared(trained, **{"data::source": "flair"})["data::source"] == "flair"
+
+
+def test_a_setting_that_only_says_how_to_compute_is_the_user_s(trained, caplog):
+    with caplog.at_level(logging.WARNING):
+        parser = prepared(trained, inference_batch=3)
+    assert parser.get_parsed_content("inferer").batch_size == 3
+    assert "plausible" not in caplog.text
+
+
+# ---- weights without a description, descriptions without weights ----------------------------------------------------
+
+
+def test_weights_of_an_older_run_have_the_settings_of_the_run_and_say_so(trained, tmp_path, caplog):
+    folder = shutil.copytree(trained, tmp_path / "older")
+    (folder / "models" / "model.json").unlink()
+    config = settings_of(ONE.parser("train", "demo", **ODD[ONE.name]))
+    (folder / "run.json").write_text(json.dumps({"config": config}, default=str))
+    with caplog.at_level(logging.WARNING):
+        parser = prepared(folder)
+    assert parser.get_parsed_content("plane") == "axial"
+    assert f"has no model.json: the settings of {folder / 'run.json'} are used" in caplog.text
+    checkpoints.load_weights(parser.get_parsed_content("network_def"), folder / "models" / "model.pt")
+
+
+def test_a_later_version_is_refused(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "later")
+    path = folder / "models" / "model.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 9'))
+    with pytest.raises(Exception, match=".") as caught:
+        prepared(folder)
+    assert "model.json: describes its weights, but got ValueError('schema_version 9, this version reads 1')" in str(
+        mistake(caught.value)
+    )
+
+
+def test_weights_of_another_bundle_are_refused(trained, tmp_path):
+    places = {"weights": str(trained / "models" / "model.pt"), "device": CPU}
+    with pytest.raises(Exception, match=".") as caught:
+        Bundle("pd2t2_dcgan_acm").parser("inference", **places).get_parsed_content("trained_with")
+    assert "is of pd2t2_dcgan_acm, but got mr2ct_pix2pix" in str(mistake(caught.value))
+
+
+def test_a_process_killed_between_both_files_leaves_a_pair_that_loads(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained, tmp_path / "killed")
+    path = folder / "models" / "model.pt"
+    before = checkpoints.sha256(path)
+    weights = {name: value * 2 for name, value in checkpoints.load(path).items()}
+    monkeypatch.setattr("common.files.os.replace", stop_at("model.pt"))
+    with pytest.raises(KeyboardInterrupt):
+        weights_info.save(weights, path, {"bundle": ONE.name, "settings": {}, "trained_on": {}})
+    assert checkpoints.sha256(path) == before
+    assert json.loads((folder / "models" / "model.json").read_text())["replaces"] == before
+    checkpoints.load(path)
+
+
+def stop_at(name):
+    """A rename that is cut short before this file is replaced."""
+    rename = os.rename
+
+    def replace(source, target):
+        if Path(target).name == name:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    return replace
+
+
+# ---- shipped weights ------------------------------------------------------------------------------------------------
+
+
+def test_shipped_weights_are_used_where_no_others_are_meant(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        parser = ONE.parser("inference", device=CPU, bundle_root=str(shipping(tmp_path)))
+        about = parser.get_parsed_content("trained_with")
+    assert about.path == tmp_path / ONE.name / "models" / "pretrained.pt"
+    assert parser.get_parsed_content("weights") == str(about.path)
+    assert parser.get_parsed_content("network_def").state_dict().keys() == checkpoints.load(about.path).keys()
+    assert "PRETRAINED ones are used" in caplog.text
+    assert "were trained on simulated heads, no patient" not in caplog.text, "on phantoms there is nothing to warn of"
+
+
+@pytest.mark.parametrize("option", [{"output_dir": "/x"}, {"weights": "/x/model.pt"}, {"variant": "unpaired"}])
+def test_who_names_weights_is_not_given_others(tmp_path, option):
+    with pytest.raises(Exception, match=".") as caught:
+        ONE.parser("inference", bundle_root=str(shipping(tmp_path)), **option).get_parsed_content("trained_with")
+    said = str(mistake(caught.value))
+    assert f"exists, as --{next(iter(option))} asks for it, but got no such file; give the --output_dir of a" in said
+    assert f"--weights {tmp_path / ONE.name / 'models' / 'pretrained.pt'}" in said
+
+
+def shipping(target: Path) -> Path:
+    folder = target / ONE.name
+    shutil.copytree(ONE.configs, folder / "configs")
+    (folder / "models").mkdir()
+    for name in ("pretrained.pt", "pretrained.json"):
+        shutil.copy(ONE.folder / "models" / name, folder / "models" / name)
+    return folder
+
+
+# ---- variants, checkpoints, fine-tuning -----------------------------------------------------------------------------
+
+
+def test_a_variant_is_built_from_its_own_settings(trained, monkeypatch):
+    running = settings_of(ONE.parser("train", "evaluate"))
+    monkeypatch.setattr("common.evaluation.methods.running_config", lambda: running)
+    method = variant(trained / "models" / "model.pt")
+    assert (method.inferer.axis, method.inferer.neighbours) == (2, 3)
+    checkpoints.load_weights(method.network, trained / "models" / "model.pt")
+
+
+def test_the_deployed_network_of_a_checkpoint_knows_its_settings(odd_run_of_one, tmp_path):
+    run, data = odd_run_of_one
+    made = {}
+    for name in ("model.pt", "last_checkpoint.pt"):
+        out = tmp_path / name
+        places = {"weights": run / "models" / name, "dataset_dir": data, "predictions_dir": out}
+        ok(ONE.run("inference", ["inference"], **places, output_dtype="float32"))
+        made[name] = volumes(out)
+    for name, values in made["model.pt"].items():
+        assert np.array_equal(values, made["last_checkpoint.pt"][name]), "one epoch, which was the best and the last"
+
+
+@pytest.fixture(scope="module")
+def odd_run_of_one(tiny_data_of_one, tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("one") / "run"
+    places = {"dataset_dir": tiny_data_of_one, "output_dir": folder, "crop_size": 48, "pad_size": 96}
+    ok(ONE.run("training", ["train", "demo"], **TINY, **places, **words(ODD[ONE.name])))
+    return folder, tiny_data_of_one
+
+
+def test_label_trains_on_from_weights_with_their_settings(trained):
+    """MONAI Label loads the served weights by a handler of its own that it puts before the bundle's."""
+    loader = {"_target_": "CheckpointLoader", "load_path": str(trained / "models" / "model.pt")}
+    own = ONE.raw("train")["train"]["handlers"]
+    handlers = [{**loader, "load_dict": {"model": "$@network"}, "strict": False}, *own]
+    fresh = ONE.parser("train", device=CPU, **{"train::handlers": handlers})
+    fresh.get_parsed_content("trained_with")
+    assert fresh.get_parsed_content("depth") == 4
+    assert fresh.get_parsed_content("plane") == "axial"
