@@ -11,6 +11,7 @@ a setting of that name. Programs that read configurations themselves use :func:`
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -201,6 +202,30 @@ def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings
 def is_reference(value: Any) -> bool:
     """Whether a value is a MONAI expression or reference, which must be resolved first."""
     return isinstance(value, str) and value[:1] in ("$", "@", "%")
+
+
+def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every setting of a component by its id; lists of numbers or texts are one setting."""
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        parts = enumerate(value)
+    else:
+        yield place, value
+    for key, part in parts:
+        yield from leaves(part, f"{place}::{key}")
+
+
+def followed(config: Mapping[str, Any], value: Any) -> Any:
+    """The value of a setting, of the one that it refers to where it is a reference."""
+    named = lookup(config, value[1:]) if is_reference(value) else None
+    return value if named is None else followed(config, named)
+
+
+def as_json(value: Any) -> Any:
+    """The value as it is after writing and reading JSON, so that tuples equal lists."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def running_parser() -> ConfigParser | None:

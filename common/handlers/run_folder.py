@@ -23,6 +23,7 @@ from common.errors import CheckpointError, OutputError
 from common.files import remove_unfinished, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
+from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
 from common.handlers.weights_writer import WeightsWriter
 from common.running_config import running_config
@@ -93,6 +94,7 @@ class RunFolder:
                 self._move_previous()
         devices.barrier()
         if self.resume:
+            require_same(self.root, running_config())
             self._restore(engine, last)
         if devices.rank() == 0:
             self._write_settings()

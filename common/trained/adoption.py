@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from common.errors import CheckpointError, ConfigError
-from common.running_config import Settings, is_reference, lookup, short_names
+from common.running_config import Settings, as_json, followed, is_reference, leaves, lookup, short_names
 from common.weights_info import CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
@@ -66,15 +65,17 @@ class Adoption:
         adopted = copy.deepcopy(recorded)
         for place, value in leaves(without_order(lookup(self.config, name)), name):
             trained = known.get(place)
-            if plain(value) == plain(trained) or not self._is_option(place):
+            if as_json(value) == as_json(trained) or not self._is_option(place):
                 continue
             if of_network:
-                rule = f"is {self._shown(trained)}, as the network of {self.about.path} was trained"
-                raise ConfigError(f"--{place}", rule, self._shown(value), "omit the option, or give other --weights")
+                rule = f"is {followed(self.about.settings, trained)}, as the network of {self.about.path} was trained"
+                raise ConfigError(
+                    f"--{place}", rule, followed(self.config, value), "omit the option, or give other --weights"
+                )
             if name not in COMPUTING:
                 logger.warning(
-                    f"--{place}: {self._shown(value)} is used, but {self.about.path} were trained with"
-                    f" {self._shown(trained)}: results may look plausible and be wrong"
+                    f"--{place}: {followed(self.config, value)} is used, but {self.about.path} were trained with"
+                    f" {followed(self.about.settings, trained)}: results may look plausible and be wrong"
                 )
             adopted = value if place == name else _put(adopted, place.split("::")[1:], value)
         return adopted
@@ -106,26 +107,8 @@ class Adoption:
         """Whether the user set it: by an option of the command, or to what no shipped config has."""
         if any(f"{place}::".startswith(f"{option}::") for option in self.given):
             return True
-        value = plain(lookup(self.config, place))
-        return all(value != plain(lookup(config, place)) for config in self.shipped)
-
-    def _shown(self, value: Any) -> Any:
-        """The value of a setting; what it refers to where it is a reference."""
-        followed = lookup(self.config, value[1:]) if is_reference(value) else None
-        return value if followed is None else followed
-
-
-def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Every setting of a component by its id; lists of numbers or texts are one setting."""
-    parts: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, Mapping):
-        parts = value.items()
-    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        parts = enumerate(value)
-    else:
-        yield place, value
-    for key, part in parts:
-        yield from leaves(part, f"{place}::{key}")
+        value = as_json(lookup(self.config, place))
+        return all(value != as_json(lookup(config, place)) for config in self.shipped)
 
 
 def components(value: Any) -> Iterator[dict[str, Any]]:
@@ -135,11 +118,6 @@ def components(value: Any) -> Iterator[dict[str, Any]]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for part in parts:
         yield from components(part)
-
-
-def plain(value: Any) -> Any:
-    """The value as it is after reading from JSON, so that tuples and lists compare equal."""
-    return json.loads(json.dumps(value, default=str))
 
 
 def _put(value: Any, parts: Sequence[str], leaf: Any) -> Any:

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_commands import last_line, mistake, plain_settings, snapshot
+from bundle_commands import last_line, mistake, ok, plain_settings, snapshot
 
 from common import checkpoints
 
@@ -328,3 +328,43 @@ def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
 def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", resume="true")
     refused(done, rf"^error: {tmp_path}/out/models/last_checkpoint\.pt: exists.*; start a new run with --resume false$")
+
+
+@pytest.mark.parametrize(
+    ("option", "rule"),
+    [
+        (
+            {"learning_rate": 5.0e-5},
+            "--learning_rate: is {} as in the run to resume, since the checkpoint keeps it, but ",
+        ),
+        (
+            {"seed": 7},
+            "--seed: is {} as in the run to resume, since the checkpoint keeps it, but got 7; set it as it was",
+        ),
+        (
+            {"width": 3},
+            "--width: is {} as in the run to resume, since the best validation so far was with it, but got 3",
+        ),
+    ],
+)
+def test_a_resumed_run_keeps_what_its_checkpoint_and_best_validation_depend_on(
+    bundle, tiny_run, tiny_data, tmp_path, option, rule
+):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    before = snapshot(folder)
+    settings = {"samples_per_epoch": 4, "batch_size": 2, "val_interval": 1, "max_epochs": 2, **bundle.small_patches}
+    places = {"dataset_dir": tiny_data, "output_dir": folder, "resume": "true"}
+    done = bundle.run("training", ["train", "demo"], **settings, **places, **option)
+    ((name, _),) = option.items()
+    refused(done, "^error: " + rule.format(re.escape(str(bundle.raw("train", "demo")[name]))))
+    assert snapshot(folder) == before
+
+
+def test_a_resumed_run_says_what_is_another_from_here_on(bundle, tiny_run, tiny_data, tmp_path):
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    settings = {"samples_per_epoch": 4, "batch_size": 2, "val_interval": 1, **bundle.small_patches}
+    places = {"dataset_dir": tiny_data, "output_dir": folder, "resume": "true"}
+    done = ok(bundle.run("training", ["train", "demo"], **settings, **places, max_epochs=1, clip_norm=0.5))
+    lines = [line for line in done.stdout.splitlines() if "resume: --" in line]
+    assert len(lines) == 1, lines
+    assert lines[0].endswith("--train::trainer::clip_norm is 0.5 from here on, and was None in the run so far")

@@ -59,7 +59,7 @@ def retyped(bundle: Bundle) -> dict[str, str]:
     """What had to be typed for inference as well: the options of training and of the demo that it knows."""
     known = bundle.raw("inference")
     demo = {name: value for name, value in bundle.own("demo").items() if name in known}
-    return words({**demo, **{name: value for name, value in ODD[bundle.name].items()}})
+    return words({**demo, **ODD[bundle.name]})
 
 
 def volumes(folder: Path) -> dict[str, np.ndarray]:
@@ -108,7 +108,7 @@ def folder_of(bundle: Bundle, weights: Path, target: Path) -> Path:
 
 @pytest.mark.slow_elsewhere
 def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, tmp_path):
-    """MONAI Label replaces ``bundle_root``, runs no run list and asks for the network first; workflows for evaluators."""
+    """MONAI Label replaces ``bundle_root``, runs no run list and asks for the network first; so do workflows."""
     folder = folder_of(bundle, odd_run / "models" / "model.pt", tmp_path)
     parser = ConfigParser()
     parser.read_config(folder / "configs" / "inference.yaml")

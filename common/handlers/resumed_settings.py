@@ -1,0 +1,75 @@
+"""Comparison of the settings of a resumed run with those it had."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError
+from common.running_config import as_json, followed, leaves, references, short_names
+from common.weights_info import NETWORK, RUN_NAME, without_order
+
+logger = logging.getLogger(__name__)
+KEPT = ("optimizer", "schedule", "seed")
+"""What a checkpoint keeps as it was, so that another value would be without effect."""
+COMPARED = (*NETWORK, "preprocessing", "validate")
+"""What the best validation so far depends on."""
+FREE = (
+    *(
+        "device",
+        "bundle_root",
+        "output_dir",
+        "run_dir",
+        "variant",
+        "resume",
+        "run",
+        "training",
+        "prepare",
+        "acceleration",
+    ),
+    *("dataset_dir", "demo_data", "datalist", "phantoms", "trained_with", "network", "max_epochs", "val_interval"),
+)
+"""Where and how long a run goes on; its data are compared by what they are, with the split."""
+
+
+def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
+    """Compare a configuration with that of the run to resume; settings that may change give one line each.
+
+    Args:
+        run_dir: of the run to resume.
+        config: the running configuration, raw.
+
+    Raises:
+        ConfigError: a setting is another that the checkpoint keeps, or that the best validation depends on.
+    """
+    path = run_dir / RUN_NAME
+    if not path.is_file():
+        logger.warning(f"resume: {path} does not exist, so that settings are not compared with those of the run so far")
+        return
+    then, now = without_order(json.loads(path.read_text())["config"]), without_order(as_json(dict(config)))
+    kept, compared = (references(then, roots) | references(now, roots) for roots in (KEPT, COMPARED))
+    for place, before, value in _differences(then, now):
+        top = place.split("::")[0]
+        reason = "the checkpoint keeps it" if top in kept else "the best validation so far was with it"
+        if top in kept | compared:
+            remedy = "set it as it was, or start a new run with --resume false"
+            raise ConfigError(f"--{place}", f"is {before} as in the run to resume, since {reason}", value, remedy)
+        logger.warning(f"resume: --{place} is {value} from here on, and was {before} in the run so far")
+
+
+def _differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Every setting that is another one: its id, and both values."""
+    one, other = dict(leaves(then, "")), dict(leaves(now, ""))
+    inside = short_names(then).keys() | short_names(now).keys()
+    for place in dict.fromkeys([*one, *other]):
+        name = place.removeprefix("::")
+        top, _, inner = name.partition("::")
+        only_named = not inner and name in inside and (name not in then or name not in now)
+        if top in FREE or only_named or name.startswith("train::handlers") or one.get(place) == other.get(place):
+            continue
+        before, value = followed(then, one.get(place)), followed(now, other.get(place))
+        if before != value:
+            yield name, before, value
