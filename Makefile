@@ -24,7 +24,7 @@ ablation: $(READY)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY))
+	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN))
 
 verify: $(READY)  # every bundle, and the zips in dist/
 	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
@@ -59,7 +59,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data bundles/*/demo
 
 $(READY): requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 from monai.bundle import ConfigParser
 
@@ -35,8 +36,10 @@ def main(bundle: str, *options: str) -> int:
     short = "--short" in options
     given = [*(SHORT if short else _epochs(bundle)), *(option for option in options if option != "--short")]
     trained = [["train", "demo"], *(["train", "demo", variant] for variant in variants_of(bundle))]
+    if "--output_dir" not in given:
+        given += ["--output_dir", str(Path("bundles", bundle, "demo"))]
     steps = [command(bundle, "training", configs, *given) for configs in trained]
-    code = run_all([*steps, command(bundle, "evaluating", ["train", "demo", "evaluate"], *given)])
+    code = run_all([*steps, command(bundle, "evaluating", ["train", "evaluate"], *given)])
     if not code:
         print(f"ablation of {bundle}, {len(trained)} trainings: {time.monotonic() - start:.0f} s")
     return code

@@ -27,18 +27,22 @@ def run_all(steps: list[list[str]]) -> int:
 
 
 def main(bundle: str) -> int:
-    """Train, infer, evaluate; run the study of a bundle that has one."""
+    """Train, infer, evaluate; run the study of a bundle that has one.
+
+    All is written to the folder ``demo`` of the bundle, so that its own weights stay those that it ships.
+    """
     start = time.monotonic()
+    out = str(Path("bundles", bundle, "demo"))
     steps = [
-        command(bundle, "training", ["train", "demo"]),
-        command(bundle, "inference", ["inference", "demo"], "--overwrite", "true"),
-        command(bundle, "evaluating", ["train", "demo", "evaluate"]),
+        command(bundle, "training", ["train", "demo"], "--output_dir", out),
+        command(bundle, "inference", ["inference"], "--output_dir", out, "--overwrite", "true"),
+        command(bundle, "evaluating", ["train", "evaluate"], "--output_dir", out),
     ]
     if Path(ROOT, "bundles", bundle, "configs", "study.yaml").is_file():
-        steps.append(command(bundle, "study", ["study", "demo", "study_demo"]))
+        steps.append(command(bundle, "study", ["study", "demo", "study_demo"], "--output_dir", out))
     if code := run_all(steps):
         return code
-    print(f"synthetic images: {ROOT / 'bundles' / bundle / 'predictions'}")
+    print(f"synthetic images: {ROOT / out / 'predictions'}")
     print(f"demo of {bundle}: {time.monotonic() - start:.0f} s")
     return 0
 

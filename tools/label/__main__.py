@@ -116,9 +116,11 @@ def _requests(data: Mapping[str, list[Pair]], scans: Mapping[str, list[Path]], w
 def _app(python: Path, work: Path) -> Path:
     """The app ``monaibundle`` with every bundle as the demo trains it, downloaded over HTTP as a user would."""
     for bundle in BUNDLES:
-        if not Path(ROOT, "bundles", bundle, "models", "model.pt").is_file():
-            subprocess.run(command(bundle, "training", ["train", "demo"]), cwd=ROOT, check=True)
-        print(pack(ROOT, bundle, work / "dist", "demo"), flush=True)
+        run = Path(ROOT, "bundles", bundle, "demo")
+        if not (run / "models" / "model.pt").is_file():
+            words = command(bundle, "training", ["train", "demo"], "--output_dir", str(run))
+            subprocess.run(words, cwd=ROOT, check=True)
+        print(pack(ROOT, bundle, work / "dist", "demo", run), flush=True)
     label = [str(python), "-m", "monailabel.main", "apps", "--download", "--name", "monaibundle", "--output", str(work)]
     subprocess.run(label, env=environment(python), cwd=work, check=True, stdout=subprocess.DEVNULL)
     app, start = work / "monaibundle", time.monotonic()

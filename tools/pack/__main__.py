@@ -1,4 +1,4 @@
-"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--overlay demo]``; see docs/releasing.md."""
+"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--run DIR] [--overlay demo]``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from common.errors import exit_code_of_mistakes
+from common.errors import ConfigError, exit_code_of_mistakes
 from tools.pack.release import pack
 from tools.repository import ROOT, bundle_names
 
@@ -17,10 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.pack", description=__doc__)
     parser.add_argument("bundles", nargs="*", help="names of folders under bundles; all of them by default")
     parser.add_argument("--overlay", help="overlay that is merged into train and inference, such as demo")
+    parser.add_argument("--run", type=Path, help="folder of the training whose weights are packed, of one bundle")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zips")
     given = parser.parse_args(arguments)
+    if given.run is not None and len(given.bundles) != 1:
+        raise ConfigError("--run", "is of one bundle", f"{len(given.bundles)} names", "name the bundle")
     for bundle in given.bundles or bundle_names(ROOT):
-        print(pack(ROOT, bundle, given.out, given.overlay), flush=True)
+        print(pack(ROOT, bundle, given.out, given.overlay, given.run), flush=True)
     return 0
 
 

@@ -29,8 +29,16 @@ WEIGHTS = "models/model*.pt"
 MODEL = f"models/{checkpoints.WEIGHTS_NAME}"
 
 
-def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[str, bytes]:
-    """Every file of a bundle's release with its bytes; an overlay such as ``demo`` is merged into train and inference.
+def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path | None = None) -> dict[str, bytes]:
+    """Every file of a bundle's release with its bytes.
+
+    Weights give train and inference the settings that they were trained with.
+
+    Args:
+        root: of the repository.
+        bundle: its name.
+        overlay_name: such as ``demo``, which is merged into train and inference instead.
+        run: the folder of the training whose weights are packed; by default the bundle's own.
 
     Raises:
         ConfigError: where there is no such bundle or overlay, or the overlay cannot be merged.
@@ -43,7 +51,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[st
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
-    sources = _sources(folder)
+    sources = _sources(folder, run or folder)
     if overlay_name is None and sources:
         overlay_name = WEIGHTS_SETTINGS
         stems[overlay_name] = overlay.of_weights(read_info(sources[MODEL]))
@@ -60,13 +68,13 @@ def release(root: Path, bundle: str, overlay_name: str | None = None) -> dict[st
     return files | {MODEL_INFO: _model_info(about, files)}
 
 
-def pack(root: Path, bundle: str, out: Path, overlay: str | None = None) -> Path:
+def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
     """Build one bundle's :func:`release` as ``<bundle>_v<version>.zip``, in place of one of the same name.
 
     Raises:
         UserError: where something is missing, weights and configs do not match, or the zip cannot be written.
     """
-    files = release(root, bundle, overlay)
+    files = release(root, bundle, overlay, run)
     path = out / f"{bundle}_v{json.loads(files[MODEL_INFO])['version']}.zip"
     archive.write(path, bundle, files)
     return path
@@ -93,9 +101,11 @@ def _package_data(root: Path, package: str) -> dict[str, bytes]:
     return found
 
 
-def _sources(folder: Path) -> dict[str, Path]:
+def _sources(folder: Path, run: Path) -> dict[str, Path]:
     """The weights to pack by their place in the release: those trained here, else those that the bundle ships."""
-    own = {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(WEIGHTS))}
+    own = {path.relative_to(run).as_posix(): path for path in sorted(run.glob(WEIGHTS))}
+    if run != folder:
+        checkpoints.require_noted(run / MODEL)
     shipped = folder / "models" / PRETRAINED_NAME
     return {MODEL: shipped, **own} if shipped.is_file() and MODEL not in own else own
 
