@@ -40,11 +40,16 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         _check_type(key, value, shipped.get(key, []))
         for name, number in _numbers(key, value):
             _check_range(name, number)
-    _check_sizes(config)
+    if not config.get("pretrained"):  # the depth is that of the weights then, which are not read yet
+        check_sizes(config)
 
 
-def _check_sizes(config: Mapping[str, Any]) -> None:
-    """A crop must be divisible by 2 to the depth of the network, and fit into the padded slice."""
+def check_sizes(config: Mapping[str, Any]) -> None:
+    """A crop must be divisible by 2 to the depth of the network, and fit into the padded slice.
+
+    Raises:
+        ConfigError: it does not.
+    """
     crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
     if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
         rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change crop_size or depth"

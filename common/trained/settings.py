@@ -13,10 +13,11 @@ from typing import Any
 from monai.handlers import CheckpointLoader
 
 from common import checkpoints
-from common.errors import CheckpointError
+from common.errors import CheckpointError, ConfigError
 from common.running_config import (
     Settings,
     change,
+    config_files,
     configs_in,
     given_options,
     is_reference,
@@ -24,6 +25,7 @@ from common.running_config import (
     running_config,
     whole_configs,
 )
+from common.setting_checks import check_sizes
 from common.trained.adoption import Adoption
 from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, bundle_name, read_info
 
@@ -53,21 +55,28 @@ def settings_of_weights(
         ConfigError: an option contradicts the network of the weights.
     """
     config = running_config()
-    path = Path(weights)
-    if not path.is_file():
-        own = Path(bundle_root, "models", shipped or "")
-        if not own.is_file():
-            return None
-        if chosen := _chosen(bundle_root, config):
-            told = ", ".join(f"--{name}" for name in chosen)
-            remedy = f"give the --output_dir of a training or --weights FILE; the bundle ships --weights {own} (and"
-            remedy += " --predictions_dir alone says where to write)"
-            raise CheckpointError(weights, f"exists, as {told} asks for it", "no such file", remedy)
-        path = own
-        logger.warning(f"weights: {weights} does not exist; PRETRAINED ones are used, which the bundle ships: {path}")
-        change({"weights": str(path)})
-    about = read_info(path)
-    _adopt(bundle_root, about, config, same_files)
+    if Path(weights).is_file():
+        about = read_info(weights)
+        _adopt(bundle_root, about, config, same_files)
+        return about
+    own = Path(bundle_root, "models", shipped or "")
+    if not own.is_file():
+        return None
+    if chosen := _chosen(bundle_root, config):
+        told = ", ".join(f"--{name}" for name in chosen)
+        remedy = f"give the --output_dir of a training or --weights FILE; the bundle ships --weights {own} (and"
+        remedy += " --predictions_dir alone says where to write)"
+        raise CheckpointError(weights, f"exists, as {told} asks for it", "no such file", remedy)
+    about = read_info(own)
+    try:
+        _adopt(bundle_root, about, config)
+    except ConfigError as error:
+        if config_files():
+            raise
+        logger.warning(f"weights: {own}, which the bundle ships, is not used: {error}")  # a program's own network
+        return None
+    logger.warning(f"weights: {weights} does not exist; PRETRAINED ones are used, which the bundle ships: {own}")
+    change({"weights": str(own)})
     return about
 
 
@@ -94,6 +103,7 @@ def settings_to_start_from(
     if pretrained:
         about = read_info(_shipped(Path(bundle_root, "models"), name))
         _adopt(bundle_root, about, config)
+        check_sizes(running_config())
         return about
     for handler in lookup(config, "train::handlers") or []:
         if handler.get("_target_") == CheckpointLoader.__name__ and Path(handler["load_path"]).is_file():

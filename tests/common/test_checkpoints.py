@@ -142,7 +142,7 @@ def test_the_handler_loads_at_the_start(weights: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no\.pt: exists, but got no such file; train the bundle"):
+    with pytest.raises(CheckpointError, match=r"no\.pt: exists, but got no such file; give --output_dir of a"):
         checkpoints.load(tmp_path / "no.pt")
     with pytest.raises(CheckpointError, match="exists, but got no such file"):
         checkpoints.load(tmp_path)  # a folder is no checkpoint either

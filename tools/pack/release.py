@@ -145,7 +145,7 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
     """Weights that are there, each with what is known of it, and all of them of the packed network."""
     found: dict[str, bytes] = {}
     for place, path in sources.items():
-        parser = ConfigParser(yaml.safe_load(configs["inference"]))
+        parser = ConfigParser({**yaml.safe_load(configs["inference"]), "trained_with": None})
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
         about = read_info(path)
         found[place] = path.read_bytes()

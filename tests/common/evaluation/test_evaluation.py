@@ -180,7 +180,13 @@ def variant_config() -> dict:
     }
 
 
-def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases):
+@pytest.fixture
+def running(monkeypatch) -> None:
+    """The evaluation's own configuration, which has what restores grid and unit."""
+    monkeypatch.setattr("common.evaluation.methods.running_config", lambda: {"restore": variant_config()["restore"]})
+
+
+def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
     save_model(tmp_path / "run", Scale(1.0))
     variant = Shift()
     variant.shift.data.fill_(0.25)  # 0.25 of half the target's window: 250 HU
@@ -220,7 +226,7 @@ def test_without_a_mask_the_head_is_found_in_any_orientation(tmp_path, cases):
 
 
 def test_missing_model(tmp_path, cases):
-    with pytest.raises(CheckpointError, match="model.pt: exists, but got no such file; train the bundle"):
+    with pytest.raises(CheckpointError, match="model.pt: exists, but got no such file; give --output_dir of a training"):
         evaluation(tmp_path, cases).run()
     assert not (tmp_path / "run" / "evaluation").exists()
 
@@ -231,7 +237,7 @@ def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases):
     config = {**variant_config(), "preprocessing": {"_target_": "common.runs.NoLongerThere"}}
     (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
     match = (
-        r"variants/old/run.json: variant of an earlier run: can be built by this version, .*; train the variant again"
+        r"variants/old/models/model.pt: variant of an earlier run: can be built by this version, .*; train the variant again"
     )
     with pytest.raises(CheckpointError, match=match):
         evaluation(tmp_path, cases).run()
@@ -240,7 +246,7 @@ def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases):
 def test_variant_without_its_settings(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
-    with pytest.raises(CheckpointError, match="lost/run.json: names the network of the weights, but got no such file"):
+    with pytest.raises(CheckpointError, match="lost/models/model.pt: has its settings in model.json next to it, or in the run.json of its run"):
         evaluation(tmp_path, cases).run()
 
 

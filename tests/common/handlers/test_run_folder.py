@@ -25,7 +25,7 @@ from scripted_runs import Scripted, rows, weights
 from torch import nn
 from toy_training import CPU, Pairs, Toy, loader, on
 
-from common import checkpoints
+from common import checkpoints, weights_info
 from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
@@ -147,7 +147,7 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
 def test_nothing_else_is_left(tmp_path: Path) -> None:
     build(tmp_path, epochs=1).run()
     assert sorted(os.listdir(tmp_path)) == ["log.csv", "models", "run.json"]
-    assert sorted(os.listdir(tmp_path / "models")) == [".lock", "last_checkpoint.pt", "model.pt"]
+    assert sorted(os.listdir(tmp_path / "models")) == [".lock", "last_checkpoint.pt", "model.json", "model.pt"]
     assert json.loads((tmp_path / "run.json").read_text())["versions"]["torch"] == torch.__version__
 
 
@@ -193,21 +193,34 @@ def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.
     assert "held a run" not in caplog.text
     build(tmp_path).run()
     assert sorted(path.name for path in (models / "previous").iterdir()) == [
-        "last_checkpoint.pt", "log.csv", "model.pt", "run.json",
+        "last_checkpoint.pt", "log.csv", "model.json", "model.pt", "run.json",
     ]  # fmt: skip
     assert (models / "pretrained.pt").read_text() == "shipped pretrained.pt"
     assert (models / "pretrained.json").read_text() == "shipped pretrained.json"
 
 
-def test_weights_of_a_release_go_with_what_describes_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shipped", [True, False])
+def test_weights_that_a_release_ships_stay_under_another_name(tmp_path: Path, shipped: bool) -> None:
     models = tmp_path / "models"
-    models.mkdir()
-    for name in ("model.pt", "pretrained.json"):
-        (models / name).write_text(f"released {name}")
+    about = {"bundle": "x", "settings": {}, "trained_on": {}, "shipped": shipped}
+    weights_info.save({"released": torch.ones(1)}, models / "model.pt", about)
     build(tmp_path).run()
-    assert (models / "previous" / "pretrained.json").read_text() == "released pretrained.json"
-    assert (models / "previous" / "model.pt").read_text() == "released model.pt"
-    assert not (models / "pretrained.json").exists()
+    kept = models / ("pretrained.pt" if shipped else "previous/model.pt")
+    assert checkpoints.load(kept).keys() == {"released"}
+    assert kept.with_suffix(".json").is_file()
+    assert "released" not in checkpoints.load(models / "model.pt")
+    assert (models / "previous").exists() is not shipped
+
+
+def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
+    build(tmp_path, epochs=2).run()
+    told = json.loads((tmp_path / "models" / "model.json").read_text())
+    assert told["sha256"] == checkpoints.sha256(tmp_path / "models" / "model.pt")
+    best = min(rows(tmp_path), key=lambda row: float(row["val_mae"]))
+    assert told["keep"] == "best"
+    assert told["epoch"] == int(best["epoch"])
+    assert told["metric"] == {"mae": pytest.approx(float(best["val_mae"]))}
+    assert told["versions"]["torch"] == torch.__version__
 
 
 def test_moving_aside_that_was_cut_short_is_finished(tmp_path: Path) -> None:

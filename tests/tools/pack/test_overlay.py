@@ -34,7 +34,7 @@ def test_values_change_and_nothing_else_does() -> None:
         merge(TRAIN, DEMO, "demo")
         == """# What it is.
 # The command.
-# With demo.yaml merged in, whose sizes are not the published ones. Two minutes.
+# With the settings of demo, whose sizes are not the published ones. Two minutes.
 width: 8
 
 # Sizes, explained.
