@@ -1,8 +1,9 @@
-"""Atomic writing of files and folders: they appear under their name only when complete."""
+"""Names of outputs, and atomic writing of files and folders: they appear under their name only when complete."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -10,9 +11,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.errors import OutputError
+from common.errors import DataError, OutputError, UserError
 
 TEMPORARY_PREFIX = ".unfinished-"
+LONGEST_NAME = 231
+"""Length of the longest name of an output in bytes: file systems allow 255, of which a temporary name needs 24."""
+NO_PART_OF_A_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Separators of paths, control characters and lone surrogates."""
+
+
+def require_file_name(name: str, what: str, ending: str = "", error: type[UserError] = DataError) -> None:
+    """Refuse the name of a case or class that cannot begin the names of files, or would lead out of their folder.
+
+    Args:
+        name: given by the user.
+        what: has this name, for the message.
+        ending: the longest that a file name adds to it.
+        error: to raise.
+
+    Raises:
+        UserError: of the class ``error``.
+    """
+    if name in ("", ".", "..") or NO_PART_OF_A_NAME.search(name):
+        rule = "names files: not empty, not . or .., without / or \\ and control characters"
+        raise error(what, rule, repr(name), "rename it")
+    if (length := len(f"{name}{ending}".encode())) > LONGEST_NAME:
+        rule = f"names files of at most {LONGEST_NAME} bytes"
+        raise error(what, rule, f"{length} bytes by {name[:20]!r}...", "shorten it")
 
 
 def bundle_root_of(package_file: str) -> Callable[[], str]:
@@ -54,12 +79,18 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda name: Path(name).write_text(text, encoding="utf-8", newline=""))
 
 
-def write_whole_folder(path: Path, write: Callable[[Path], Any]) -> None:
+def write_whole_folder(path: Path, write: Callable[[Path], Any], is_own: Callable[[Path], bool]) -> None:
     """Write a folder atomically: ``write`` fills a temporary folder, which replaces ``path`` when it is complete.
 
+    Args:
+        path: of the folder.
+        write: fills it.
+        is_own: whether this project wrote all that an existing folder holds, which is then replaced.
+
     Raises:
-        OutputError: for a folder that cannot be written, or a full disk.
+        OutputError: for a folder that cannot be written, a full disk, or as :func:`require_own_folder`.
     """
+    require_own_folder(path, is_own)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
@@ -74,10 +105,28 @@ def write_whole_folder(path: Path, write: Callable[[Path], Any]) -> None:
         raise cannot_write(path, error) from error
 
 
+def require_own_folder(path: Path, is_own: Callable[[Path], bool]) -> None:
+    """Refuse to replace anything but an empty folder, or one for which ``is_own`` holds; links are not followed.
+
+    Raises:
+        OutputError: for what is not this project's, or a folder that cannot be read.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        own = path.is_dir() and not path.is_symlink() and (not any(path.iterdir()) or is_own(path))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if not own:
+        found = "a link" if path.is_symlink() else "another folder" if path.is_dir() else "a file"
+        remedy = "move it away or choose another folder"
+        raise OutputError(str(path), "is replaced only where this project wrote all it holds", found, remedy)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files of a killed process; no other process may be writing in the folder."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
 
 
 def _to_disk(path: Path) -> None:

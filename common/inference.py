@@ -22,11 +22,11 @@ from common.engines.precision import autocast
 from common.errors import CasesFailedError, users_mistake
 from common.files import remove_unfinished, write_text
 from common.io.export import VolumeExporter
-from common.running_config import require_placed
+from common.io.export.outputs import MANIFEST_NAME
+from common.running_config import is_reference, require_placed, running_config
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
-MANIFEST_NAME = "manifest.json"
 
 
 class CaseDataset(Dataset):
@@ -55,7 +55,7 @@ class CaseEvaluator(SupervisedEvaluator):
     four are in memory.
 
     Args:
-        exporter: writes the volumes; its outputs are checked before inference.
+        exporter: writes the volumes; the outputs of all processes are checked before inference.
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
         acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
@@ -76,6 +76,8 @@ class CaseEvaluator(SupervisedEvaluator):
         **evaluator: Any,
     ) -> None:
         require_placed()
+        datalist = running_config().get("datalist")
+        self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)
         self.exporter = exporter
         self.resume = resume
@@ -90,12 +92,12 @@ class CaseEvaluator(SupervisedEvaluator):
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Infer all cases and write the manifest next to the outputs."""
         loader: Any = self.data_loader
-        self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
-        loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
+        self.exporter.require_free(devices.gather(loader.dataset.data), self.resume, self._lists)
         if self.resume and devices.rank() == 0:
             remove_unfinished(self.exporter.output_dir)
-        devices.barrier()
-        self.exporter.require_free(loader.dataset.data, self.resume)
+        devices.barrier()  # no process writes before all have found every output free
+        self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
+        loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
         self.state.epoch_length = len(loader.dataset)
         if self.state.epoch_length:  # with fewer cases than processes, some have none
             with ThreadPoolExecutor(1) as self._writer:

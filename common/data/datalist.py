@@ -14,7 +14,7 @@ import numpy as np
 
 from common.data.splits import require_counts, sizes_by_fraction
 from common.errors import DataError
-from common.files import write_text
+from common.files import require_file_name, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def load_datalist(path: str | Path) -> dict[str, list[Item]]:
         the lists of ``SPLITS`` and ``POOLS`` that the file holds; paths are absolute, ``patient`` is always set.
 
     Raises:
-        DataError: not JSON, unknown key, missing ``case``, ``image`` or file, duplicate case, patient in two splits.
+        DataError: not JSON, unknown key, missing ``case``, ``image`` or file, name that is no file name, duplicate
+            case, patient in two splits.
     """
     path = Path(os.path.abspath(path))
     lists = {}
@@ -145,6 +146,7 @@ def _item(place: str, item: object, folder: Path) -> Item:
     for key in ("case", "image"):
         if key not in item:
             raise DataError(place, f"every case has '{key}'", f"the keys {sorted(item)}", f"add '{key}'")
+    require_file_name(item["case"], f"{place}, 'case'")
     for key in PATH_KEYS:
         if key in item:
             _check_paths(f"{place}, case '{item['case']}'", key, item[key], folder)

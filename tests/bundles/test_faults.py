@@ -282,6 +282,64 @@ def test_weights_of_which_nothing_is_known_are_refused(bundle, tiny_run, tiny_da
     )
 
 
+# ---- outputs --------------------------------------------------------------------------------------------------------
+
+
+def suffix_of(bundle):
+    return bundle.parser("inference", "demo").get_parsed_content("exporter::suffix")
+
+
+@pytest.fixture
+def synthesise(bundle, tiny_run, tmp_path):
+    """The command with weights that fit; afterwards every file is as it was."""
+
+    def command(**settings):
+        before = snapshot(tmp_path)
+        weights = tiny_run / "models" / "model.pt"
+        done = bundle.run("inference", ["inference", "demo"], output_dir=tmp_path / "run", weights=weights, **settings)
+        assert snapshot(tmp_path) == before
+        return done
+
+    return command
+
+
+@pytest.mark.translation
+@pytest.mark.parametrize("name", ["../../victim", "{tmp_path}/victim"])
+def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_path, name):
+    name, suffix = name.format(tmp_path=tmp_path), suffix_of(bundle)
+    victim = tmp_path / f"victim_{suffix}"
+    victim.mkdir()
+    (victim / "notes.txt").write_text("mine")
+    (tmp_path / "mine.json").write_text(json.dumps({"test": [{"case": name, "image": str(files[0])}]}))
+    done = synthesise(datalist=tmp_path / "mine.json", output_format="dicom", overwrite="true")
+    refused(done, rf"^error: mine\.json, test\[0\], 'case': names files: .+, but got '{name}'; rename it$")
+
+
+@pytest.mark.translation
+def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, synthesise, files, tmp_path):
+    suffix, data = suffix_of(bundle), tmp_path / "predictions"
+    data.mkdir()
+    earlier = data / f"a_{suffix}.nii.gz"
+    shutil.copy(files[0], data / "a.nii.gz")
+    shutil.copy(files[0], earlier)
+    done = synthesise(dataset_dir=data, predictions_dir=data, overwrite="true")
+    rule = f"is not an input of the same run, but got the input {earlier}; choose another predictions_dir"
+    refused(done, rf"^error: {earlier}: {rule}$")
+
+
+@pytest.mark.translation
+def test_a_folder_of_others_in_the_place_of_a_series_ends_the_command(bundle, synthesise, files, tmp_path):
+    folder = tmp_path / "predictions" / f"a_{suffix_of(bundle)}"
+    folder.mkdir(parents=True)
+    (folder / "IM0001.dcm").write_text("mine")
+    (tmp_path / "flat").mkdir()
+    shutil.copy(files[0], tmp_path / "flat" / "a.nii.gz")
+    settings = {"dataset_dir": tmp_path / "flat", "predictions_dir": folder.parent, "output_format": "dicom"}
+    done = synthesise(**settings, overwrite="true")
+    rule = "is replaced only where this project wrote all it holds, but got another folder; move it away"
+    refused(done, rf"^error: {folder}: {rule} or choose another folder$")
+
+
 # ---- the run --------------------------------------------------------------------------------------------------------
 
 

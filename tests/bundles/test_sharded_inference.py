@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from bundle_commands import ROOT, Bundle, ok
+from bundle_commands import ROOT, Bundle, ok, snapshot
 
 from common import weights_info
 from common.running_config import settings_of
@@ -73,6 +74,18 @@ def test_each_case_is_written_exactly_once_and_as_by_one_process(settings, tmp_p
     for case in CASES:
         name = f"{case}_synthetic_ct.nii.gz"
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+
+
+def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(settings, tmp_path):
+    """The first process has case_0 and case_1, the second what case_0 would replace."""
+    for name in ("case_0", "case_0_synthetic_ct", "case_1"):
+        shutil.copy(settings["dataset_dir"] / "case_0.nii.gz", tmp_path / f"{name}.nii.gz")
+    before = snapshot(tmp_path)
+    process = launch(settings, dataset_dir=tmp_path, predictions_dir=tmp_path, overwrite="true")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz: is not an input of the same run, but got the input" in said
+    assert snapshot(tmp_path) == before
 
 
 def test_after_a_kill_the_rest_only_is_done(settings, tmp_path):

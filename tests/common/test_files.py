@@ -1,4 +1,4 @@
-"""Files and folders are there whole, or what stood there before is."""
+"""Files and folders are there whole, or what stood there before is; names of files; folders of others stay."""
 
 from __future__ import annotations
 
@@ -11,19 +11,100 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import OutputError
-from common.files import write_whole_folder
+from common.errors import ConfigError, DataError, OutputError
+from common.files import (
+    LONGEST_NAME,
+    TEMPORARY_PREFIX,
+    remove_unfinished,
+    require_file_name,
+    write_text,
+    write_whole_folder,
+)
 
 
 def fill(text):
     return lambda folder: (folder / "IM0001.dcm").write_text(text)
 
 
+def own(path):
+    return True
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "site.1.v2", "..a", "a..", ".hidden", "ä b", "DOE^JANE", "病例", "-", "a:b", "x" * 226]
+)
+def test_names_of_files(tmp_path, name):
+    require_file_name(name, "case", ".json")
+    write_text(tmp_path / f"{name}.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/", "/etc/a", "../a", "a/b", "a/", "..\\a", "a\0b", "a\nb", "a\x7f", "a\x85", "a\ud800", "\udcff"],
+)
+def test_names_that_are_refused(name):
+    with pytest.raises(DataError) as caught:
+        require_file_name(name, "case")
+    rule = "not empty, not . or .., without / or \\ and control characters"
+    assert str(caught.value) == f"case: names files: {rule}, but got {name!r}; rename it"
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "病"])
+def test_the_longest_name_of_a_file_leaves_room_for_the_temporary_one(tmp_path, letter):
+    most = (LONGEST_NAME - len(".a.json")) // len(letter.encode())
+    require_file_name(letter * most, "case", ".a.json")
+    write_text(tmp_path / f"{letter * most}.a.json", "{}")
+    longest = "." + letter * ((LONGEST_NAME - len("..json")) // len(letter.encode()))  # all of it is a suffix
+    write_text(tmp_path / f".{longest}.json", "{}")
+    assert len(TEMPORARY_PREFIX) + 12 + LONGEST_NAME == 255
+    with pytest.raises(
+        ConfigError, match=rf"--classes: names files of at most 231 bytes, but got \d+ bytes by '{letter}"
+    ):
+        require_file_name(letter * (most + 1), "--classes", ".a.json", ConfigError)
+
+
+def test_a_folder_of_others_is_kept(tmp_path):
+    target = tmp_path / "case"
+    target.mkdir()
+    (target / "mine.txt").write_text("mine")
+    asked, written = [], []
+    message = "case: is replaced only where this project wrote all it holds, but got another folder; move it away"
+    with pytest.raises(OutputError, match=message):
+        write_whole_folder(target, written.append, lambda path: bool(asked.append(path)))
+    assert (asked, written) == ([target], [])
+    assert [(path.name, path.read_text()) for path in target.iterdir()] == [("mine.txt", "mine")]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_empty_folder_is_anyone_s(tmp_path):
+    (tmp_path / "case").mkdir()
+    write_whole_folder(tmp_path / "case", fill("first"), lambda path: False)
+    assert (tmp_path / "case" / "IM0001.dcm").read_text() == "first"
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link that leads nowhere"])
+def test_what_is_no_folder_is_not_replaced_by_one(tmp_path, kind):
+    target, elsewhere = tmp_path / "case", tmp_path / "elsewhere"
+    if kind == "file":
+        target.write_text("mine")
+    else:
+        target.symlink_to(elsewhere)
+    if kind == "link":
+        write_whole_folder(elsewhere, fill("first"), own)
+    with pytest.raises(OutputError, match=f"wrote all it holds, but got a {kind[:4]}; move it away"):
+        write_whole_folder(target, fill("second"), own)
+    assert target.is_symlink() == (kind != "file")
+    assert kind != "file" or target.read_text() == "mine"
+    assert kind != "link" or (elsewhere / "IM0001.dcm").read_text() == "first"
+
+
 def test_a_folder_replaces_another_whole(tmp_path):
     target = tmp_path / "new" / "case"
-    write_whole_folder(target, fill("first"))
+    write_whole_folder(target, fill("first"), own)
     (target / "left over").touch()
-    write_whole_folder(target, fill("second"))
+    write_whole_folder(target, fill("second"), own)
     assert [path.name for path in target.iterdir()] == ["IM0001.dcm"]
     assert (target / "IM0001.dcm").read_text() == "second"
     assert list(target.parent.iterdir()) == [target]
@@ -38,14 +119,14 @@ def test_a_folder_replaces_another_whole(tmp_path):
 def test_failure_midway_leaves_what_was_there(tmp_path, failure, expected, existing):
     target = tmp_path / "case"
     if existing:
-        write_whole_folder(target, fill("first"))
+        write_whole_folder(target, fill("first"), own)
 
     def fail(folder):
         (folder / "IM0001.dcm").write_text("half")
         raise failure
 
     with pytest.raises(expected, match=r"case: can be written, but got No space left.*; free space|^$"):
-        write_whole_folder(target, fail)
+        write_whole_folder(target, fail, own)
     assert list(tmp_path.iterdir()) == ([target] if existing else [])
     if existing:
         assert (target / "IM0001.dcm").read_text() == "first"
@@ -53,7 +134,7 @@ def test_failure_midway_leaves_what_was_there(tmp_path, failure, expected, exist
 
 def test_a_failure_between_the_two_renames_brings_the_old_folder_back(tmp_path, monkeypatch):
     target, rename = tmp_path / "case", Path.rename
-    write_whole_folder(target, fill("first"))
+    write_whole_folder(target, fill("first"), own)
 
     def fail(self, other):
         if self.name == "made":
@@ -62,7 +143,7 @@ def test_a_failure_between_the_two_renames_brings_the_old_folder_back(tmp_path, 
 
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OutputError, match="case: can be written, but got Input/output error"):
-        write_whole_folder(target, fill("second"))
+        write_whole_folder(target, fill("second"), own)
     assert list(tmp_path.iterdir()) == [target]
     assert (target / "IM0001.dcm").read_text() == "first"
 
@@ -73,7 +154,7 @@ def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path):
         "import sys, time; from pathlib import Path; from common.files import write_whole_folder\n"
         "def write(folder):\n"
         "    (folder / 'IM0001.dcm').touch(); print('begun', flush=True); time.sleep(60)\n"
-        "write_whole_folder(Path(sys.argv[1]), write)"
+        "write_whole_folder(Path(sys.argv[1]), write, lambda path: False)"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "case")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
@@ -82,5 +163,15 @@ def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
     assert not (tmp_path / "case").exists()
-    write_whole_folder(tmp_path / "case", fill("again"))
+    write_whole_folder(tmp_path / "case", fill("again"), own)
     assert (tmp_path / "case" / "IM0001.dcm").read_text() == "again"
+
+
+def test_what_a_killed_process_left_is_removed_and_links_are_not_followed(tmp_path):
+    write_whole_folder(tmp_path / "elsewhere", fill("mine"), own)
+    write_whole_folder(tmp_path / f"{TEMPORARY_PREFIX}a", fill("half"), own)
+    (tmp_path / f"{TEMPORARY_PREFIX}b.nii.gz").touch()
+    (tmp_path / f"{TEMPORARY_PREFIX}c").symlink_to(tmp_path / "elsewhere")
+    remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [tmp_path / "elsewhere"]
+    assert (tmp_path / "elsewhere" / "IM0001.dcm").read_text() == "mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from bundle_commands import snapshot
+from monai.bundle import ConfigParser
 from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Orientationd
 
@@ -159,6 +162,77 @@ def test_nothing_is_computed_for_an_unwritable_folder(tmp_path, cases, network):
     with pytest.raises(OutputError, match="out: is a writable folder"):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["../case_2", "{tmp_path}/case_2", "a\0b"])
+def test_nothing_is_written_for_a_case_that_leads_out_of_the_folder(tmp_path, cases, network, name, resume):
+    before = snapshot(tmp_path)
+    cases[2]["case"] = name.format(tmp_path=tmp_path)
+    with pytest.raises(DataError, match="^case: names files: .*, but got '.*'; rename it$"):
+        build(tmp_path, cases, network, resume=resume).run()
+    assert network.calls == 0
+    assert snapshot(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("how", ["itself", "link", "hard link"])
+@pytest.mark.parametrize("allowed", ["overwrite", "resume", "neither"])
+def test_nothing_is_written_where_an_output_is_the_input_of_another_case(tmp_path, cases, network, how, allowed):
+    """The folder of an earlier run is the data of this one: case_0_ct.nii.gz is a case, and the output of case_0."""
+    build(tmp_path, cases[:1], network).run()
+    earlier, other = tmp_path / "out" / "case_0_ct.nii.gz", tmp_path / "other.nii.gz"
+    {"itself": lambda: None, "link": lambda: other.symlink_to(earlier), "hard link": lambda: os.link(earlier, other)}[
+        how
+    ]()
+    cases.append({"case": "case_0_ct", "image": str(earlier if how == "itself" else other)})
+    before, network.calls = snapshot(tmp_path), 0
+    evaluator = build(tmp_path, cases, network, resume=allowed == "resume")
+    evaluator.exporter.overwrite = allowed == "overwrite"
+    with pytest.raises(OutputError, match=f"{earlier}: is not an input of the same run, but got the input {tmp_path}"):
+        evaluator.run()
+    assert network.calls == 0
+    assert snapshot(tmp_path) == before
+
+
+def test_the_cases_of_other_processes_count(tmp_path, cases, network, monkeypatch):
+    """This process writes case_0 and case_2, whose output is the input of the case that another one has."""
+    cases[1]["image"] = str(tmp_path / "out" / "case_2_ct.nii.gz")
+    monkeypatch.setattr(devices, "deal", lambda items: list(items[::2]))
+    monkeypatch.setattr(devices, "gather", lambda items: [items[0], cases[1], *items[1:]])
+    with pytest.raises(OutputError, match="case_2_ct.nii.gz: is not an input of the same run"):
+        build(tmp_path, cases, network).run()
+    assert network.calls == 0
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("given", "refused"), [("{out}/manifest.json", True), ("@other", False), (None, False)])
+def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, refused):
+    config = {"datalist": given and given.format(out=tmp_path / "out"), "other": "a.json"}
+    parser = ConfigParser({**config, "evaluator": {"_target_": lambda: build(tmp_path, cases, network)}})
+    evaluator = parser.get_parsed_content("evaluator")
+    evaluator.exporter.overwrite = True
+    if refused:
+        with pytest.raises(OutputError, match="manifest.json: is not an input of the same run, but got the input "):
+            evaluator.run()
+    else:
+        evaluator.run()
+    assert (tmp_path / "out").exists() is not refused
+
+
+def test_another_manifest_is_kept_unless_told(tmp_path, cases, network):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text('{"name": "an app"}')
+    with pytest.raises(
+        OutputError, match="manifest.json: is the list of the outcomes of an earlier run, but got another"
+    ):
+        build(tmp_path, cases, network).run()
+    assert network.calls == 0
+    assert snapshot(tmp_path / "out") == {"manifest.json": b'{"name": "an app"}'}
+    evaluator = build(tmp_path, cases, network)
+    evaluator.exporter.overwrite = True
+    evaluator.run()
+    assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())) == 3
 
 
 def test_missing_weights_are_not_the_cases_fault(tmp_path, cases, network):

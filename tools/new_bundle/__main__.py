@@ -44,7 +44,7 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
         raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
     content = scaffold.files(root / "bundles" / like, name)
     setup = scaffold.packages((root / "setup.cfg").read_text(encoding="utf-8"), like, name)
-    write_whole_folder(folder, lambda unfinished: _write(unfinished, content))
+    write_whole_folder(folder, lambda unfinished: _write(unfinished, content), is_own=lambda existing: False)
     write_text(root / "setup.cfg", setup)
     return folder
 

@@ -18,10 +18,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from common import checkpoints
-from common.errors import ConfigError, OutputError
-from common.files import write_text, write_whole
-from common.inference import MANIFEST_NAME
+from common.errors import ConfigError
+from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
+from common.io.export.outputs import (
+    MANIFEST_NAME,
+    require_apart,
+    require_distinct,
+    require_file,
+    require_new,
+    require_own_manifest,
+)
 from common.io.stored_values import to_stored
 
 logger = logging.getLogger(__name__)
@@ -92,25 +99,37 @@ class SampleExporter:
         engine.add_event_handler(Events.COMPLETED, self.write)
 
     def files(self) -> list[Path]:
-        """All files of the run except the manifest."""
-        per_class = [f"{name}_synthetic{end}" for name in self.classes for end in self._ends()]
-        return [self.output_dir / name for name in (*per_class, *(["synthetic.npz"] if "npz" in self.formats else []))]
+        """All files of the run except the manifest.
+
+        Raises:
+            ConfigError: for a class whose name cannot be that of a file.
+        """
+        per_class = [self._file(name, end) for name in self.classes for end in self._ends()]
+        return [*per_class, *([self.output_dir / "synthetic.npz"] if "npz" in self.formats else [])]
+
+    def _file(self, name: str, end: str) -> Path:
+        require_file_name(name, "--classes", f"_synthetic{end}", ConfigError)
+        return self.output_dir / f"{name}_synthetic{end}"
 
     def _ends(self) -> list[str]:
         ends = {"png": [".png"], "nifti": [".nii.gz", ".json"]}
         return [end for name in self.formats for end in ends.get(name, [])]
 
     def require_free(self, engine: Engine) -> None:
-        """Refuse to replace existing files, before anything is computed.
+        """Refuse outputs that must not be written, before anything is computed.
 
         Raises:
-            OutputError: a file exists and ``overwrite`` is off.
+            ConfigError: for a class whose name cannot be that of a file.
+            OutputError: a file exists and ``overwrite`` is off, is a folder, the weights or that of another class.
         """
         self._made = []
-        for path in self.files():
-            if path.exists() and not self.overwrite:
-                remedy = "give --overwrite true or another predictions_dir"
-                raise OutputError(str(path), "does not exist yet", "a file", remedy)
+        files = self.files()
+        require_distinct(files)
+        require_apart([*files, self.output_dir / MANIFEST_NAME], [self.weights])
+        for path in files:
+            require_new(path, self.overwrite)
+            require_file(path)
+        require_own_manifest(self.output_dir, self.overwrite)
 
     def __call__(self, engine: Engine) -> None:
         """Keep the samples of the engine's batch, (1, H, W) each, in the stored type."""
@@ -127,11 +146,10 @@ class SampleExporter:
         seeds = np.array([item["seed"] for item in self.data])
         for k, name in enumerate(self.classes):
             own = labels == k
-            path = self.output_dir / f"{name}_synthetic"
             if "png" in self.formats:
-                self._write_png(path.with_suffix(".png"), images[own][:GRID_SAMPLES])
+                self._write_png(self._file(name, ".png"), images[own][:GRID_SAMPLES])
             if "nifti" in self.formats:
-                self._write_nifti(path, name, images[own], seeds[own])
+                self._write_nifti(name, images[own], seeds[own])
         if "npz" in self.formats:
             self._write_npz(self.output_dir / "synthetic.npz", images=images, labels=labels, seeds=seeds)
         listed = [{"file": path.name, "samples": len(images) // len(self.classes)} for path in self.files()]
@@ -154,10 +172,10 @@ class SampleExporter:
 
         write_whole(path, write)
 
-    def _write_nifti(self, path: Path, name: str, images: np.ndarray, seeds: np.ndarray) -> None:
+    def _write_nifti(self, name: str, images: np.ndarray, seeds: np.ndarray) -> None:
         stack = nib.Nifti1Image(np.moveaxis(images, 0, 2), np.eye(4))
         stack.header["descrip"] = self.description[:DESCRIPTION_LENGTH].encode("ascii", "replace")
-        write_whole(path.with_suffix(".nii.gz"), lambda temporary: nib.save(stack, temporary))
+        write_whole(self._file(name, ".nii.gz"), lambda temporary: nib.save(stack, temporary))
         about = {
             "SyntheticData": True,
             "NotForClinicalUse": True,
@@ -168,7 +186,7 @@ class SampleExporter:
             "Window": list(self.window),
             "Seeds": [int(seed) for seed in seeds],
         }
-        write_text(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+        write_text(self._file(name, ".json"), json.dumps(about, indent=2) + "\n")
 
 
 def tiled(images: np.ndarray, columns: int | None = None) -> np.ndarray:

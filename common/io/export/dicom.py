@@ -10,8 +10,8 @@ from typing import Any
 
 from common import checkpoints
 from common.errors import ConfigError, DataError
-from common.files import write_whole_folder
-from common.io.dicom.writing.derived import derived_slices, write_slices
+from common.files import require_own_folder, write_whole_folder
+from common.io.dicom.writing.derived import derived_slices, is_derived_series, write_slices
 from common.io.dicom.writing.source_reference import SourceReference, reference_of_file, reference_of_series
 from common.io.dicom.writing.stored_pixels import TO_PIXELS
 from common.io.dicom.writing.template import Synthesis
@@ -71,12 +71,20 @@ class DicomFormat:
         except DataError:  # a case that will fail by itself, a series or a MetaImage
             return 0
 
+    def require_replaceable(self, path: Path) -> None:
+        """Refuse to replace anything but an empty folder or a synthetic series of this project.
+
+        Raises:
+            OutputError: as :func:`common.files.require_own_folder`.
+        """
+        require_own_folder(path, is_derived_series)
+
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:
         """Write one volume as the folder ``path`` and return further entries of its sidecar.
 
         Raises:
-            OutputError: for a value that is not finite, axes that are not at right angles, or a folder that cannot be
-                written.
+            OutputError: for a value that is not finite, axes that are not at right angles, a folder that cannot be
+                written, or one that this project did not write.
         """
         synthesis = Synthesis(
             self.modality,
@@ -90,7 +98,7 @@ class DicomFormat:
         slices, pixels = derived_slices(
             volume.values, volume.affine, self._source_reference(volume), synthesis, axial, volume.case
         )
-        write_whole_folder(path, lambda folder: write_slices(slices, folder))
+        write_whole_folder(path, lambda folder: write_slices(slices, folder), is_derived_series)
         return {
             "Modality": self.modality,
             "SeriesInstanceUID": str(slices[0].SeriesInstanceUID),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,18 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
 from common.errors import ConfigError, OutputError
-from common.files import write_text
+from common.files import require_file_name, write_text
 from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
 from common.io.export.nifti import NiftiFormat
+from common.io.export.outputs import (
+    MANIFEST_NAME,
+    require_apart,
+    require_distinct,
+    require_file,
+    require_new,
+    require_own_manifest,
+)
 from common.io.export.volume import volume_of
 from common.weights_info import origin
 
@@ -39,7 +47,7 @@ class VolumeExporter:
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
-        ConfigError: for another format or modality.
+        ConfigError: for another format or modality, or a suffix that cannot be part of a file name.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class VolumeExporter:
     ) -> None:
         if output_format not in FORMATS:
             raise ConfigError("output_format", f"is {' or '.join(FORMATS)}", repr(output_format), "choose one of them")
+        require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)
         self.suffix = suffix
         self.unit = unit
@@ -68,26 +77,58 @@ class VolumeExporter:
         self.format = as_series if output_format == "dicom" else NiftiFormat(named, output_dtype)
 
     def path(self, case: str) -> Path:
-        """The path of the volume of a case."""
-        return self.output_dir / f"{case}_{self.suffix}{self.format.suffix}"
-
-    def sidecar(self, case: str) -> Path:
-        """The path of the JSON sidecar of a case."""
-        return self.output_dir / f"{case}_{self.suffix}.json"
-
-    def require_free(self, cases: Sequence[Mapping[str, Any]], resume: bool = False) -> None:
-        """Refuse outputs that cannot be written before anything is computed.
-
-        Args:
-            cases: to be written.
-            resume: whether an earlier run left these cases unfinished, possibly with partial outputs.
+        """The path of the volume of a case.
 
         Raises:
-            OutputError: for an output that exists without ``overwrite``, that is or contains an input, an unwritable
-                folder, or too little disk space for the series.
+            DataError: for a case whose name cannot be that of a file, as :func:`common.files.require_file_name`.
         """
-        for item in cases:
-            self._require_place(str(item["case"]), [Path(source) for source in _inputs(item)], resume)
+        return self._place(case, self.format.suffix)
+
+    def sidecar(self, case: str) -> Path:
+        """The path of the JSON sidecar of a case; raises as :meth:`path`."""
+        return self._place(case, ".json")
+
+    def _place(self, case: str, ending: str) -> Path:
+        require_file_name(case, "case", f"_{self.suffix}{ending}")
+        return self.output_dir / f"{case}_{self.suffix}{ending}"
+
+    def require_free(
+        self, cases: Sequence[Mapping[str, Any]], resume: bool = False, inputs: Iterable[str | Path] = ()
+    ) -> None:
+        """Refuse outputs that cannot be written, or must not, before anything is computed.
+
+        Args:
+            cases: all of the run, those of other processes too, since no case may replace the input of another.
+            resume: whether an earlier run may have written some of them; what it left unfinished is replaced.
+            inputs: further files that the run reads; the weights are known.
+
+        Raises:
+            DataError: for a case whose name cannot be that of a file.
+            OutputError: for two cases with the same output; an output that exists without ``overwrite``, that is or
+                contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
+                the series.
+        """
+        names = [str(item["case"]) for item in cases]
+        outputs = [
+            self.output_dir / MANIFEST_NAME,
+            *(make(name) for name in names for make in (self.path, self.sidecar)),
+        ]
+        require_distinct(outputs)
+        read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
+        require_apart(outputs, [Path(source) for source in read])
+        left = [item for item in cases if not (resume and self.is_done(str(item["case"])))]
+        for item in left:
+            self._require_place(str(item["case"]), self.overwrite or resume)
+        require_own_manifest(self.output_dir, self.overwrite)
+        self._require_room(left)
+
+    def _require_place(self, case: str, may_replace: bool) -> None:
+        for output in (self.path(case), self.sidecar(case)):
+            require_new(output, may_replace)
+        self.format.require_replaceable(self.path(case))
+        require_file(self.sidecar(case))
+
+    def _require_room(self, cases: Sequence[Mapping[str, Any]]) -> None:
         try:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.output_dir).close()
@@ -101,18 +142,6 @@ class VolumeExporter:
             raise OutputError(
                 str(self.output_dir), f"has room for {needed / 1e6:.1f} MB", f"{free / 1e6:.1f} MB", remedy
             )
-
-    def _require_place(self, case: str, sources: Sequence[Path], resume: bool) -> None:
-        path = self.path(case)
-        place = path.resolve()
-        for source in sources:
-            if place == source.resolve() or place in source.resolve().parents:
-                raise OutputError(str(path), "is not an input of the same run", "the source", "change output_dir")
-        for output in (path, self.sidecar(case)):
-            if output.exists() and not (self.overwrite or resume):
-                found = "a folder" if output.is_dir() else "a file"
-                remedy = "give --overwrite true or another output_dir"
-                raise OutputError(str(output), "does not exist yet", found, remedy)
 
     def is_done(self, case: str) -> bool:
         """Whether an earlier run wrote a case completely with these weights.

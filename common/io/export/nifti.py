@@ -10,6 +10,7 @@ import numpy as np
 
 from common.errors import OutputError
 from common.files import write_whole
+from common.io.export.outputs import require_file
 from common.io.export.volume import Volume
 from common.io.stored_values import to_stored
 
@@ -88,6 +89,14 @@ class NiftiFormat:
     def least_bytes(self, source: Path) -> int:
         """Lower limit of the output size in bytes: 0, since it is unknown before compression."""
         return 0
+
+    def require_replaceable(self, path: Path) -> None:
+        """Refuse to replace anything but a file.
+
+        Raises:
+            OutputError: for a folder.
+        """
+        require_file(path)
 
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:
         """Write one volume and return further entries of its sidecar.

@@ -172,6 +172,17 @@ def test_samples_are_replaced_only_when_told(command_run, tmp_path):
     assert len(infer(command_run.bundle, command_run.weights, tmp_path, samples=3, overwrite=True)["images"]) == 9
 
 
+@pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", "a/b"])
+def test_a_class_that_is_a_path_ends_the_command(bundle, tiny_run, tmp_path, name):
+    settings = {"weights": tiny_run / "models" / "model.pt", "predictions_dir": tmp_path / "out", "overwrite": "true"}
+    named = f"['{name}','metastasis','hemangioma']"
+    done = bundle.run("inference", ["inference", "demo"], classes=named, samples=2, **settings)
+    assert done.returncode == 2
+    assert last_line(done.stderr).startswith("error: --classes: names files: not empty, not . or ..")
+    assert last_line(done.stderr).endswith(f", but got '{name}'; rename it")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_variant_samples_with_its_own_network(command_run, tmp_path):
     weights = command_run.output_dir / "variants" / "acgan" / "models" / "model.pt"
     assert infer(command_run.bundle, weights, tmp_path, "acgan", samples=2)["images"].shape == (6, 64, 64)

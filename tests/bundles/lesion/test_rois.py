@@ -5,11 +5,12 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
+from bundle_commands import snapshot
 from dicom_phantom import write_series
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
 from common.data.__main__ import main
-from common.errors import DataError, OutputError
+from common.errors import ConfigError, DataError, OutputError
 from common.io.dicom.reading.volume import read_series
 from common.io.nifti.reading import read_volume
 
@@ -151,6 +152,14 @@ def test_a_class_without_a_lesion_is_named(root, tmp_path):
         DataError, match="every class has lesions, but got none of tumour; name masks <case>/tumour.nii.gz"
     ):
         cut_cases(root, tmp_path / "out", ["cyst", "tumour"], one_patient_per_file=True)
+
+
+@pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", ".", ""])
+def test_a_class_that_is_no_folder_of_out_is_refused(root, tmp_path, name):
+    before = snapshot(tmp_path)
+    with pytest.raises(ConfigError, match=f"^--classes: names files: .*, but got '{name}'; rename it$"):
+        cut_cases(root, tmp_path / "deep" / "out", ["cyst", name], one_patient_per_file=True)
+    assert snapshot(tmp_path) == before
 
 
 def test_patches_are_not_written_over(root, tmp_path):

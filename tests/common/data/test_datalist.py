@@ -73,6 +73,14 @@ FAULTS = {
     "no case": (lambda p: {"training": [without(case(p, "a"), "case")]}, r"training\[0\]: every case has 'case'"),
     "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\]: every case has 'image'.*add"),
     "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is a text.*got 7"),
+    "case outside": (
+        lambda p: {"test": [case(p, "a") | {"case": "../a"}]},
+        r"test\[0\], 'case': names files: .*'../a'",
+    ),
+    "case with a path": (
+        lambda p: {"training": [case(p, "a") | {"case": "/a"}]},
+        "without / .*but got '/a'; rename it",
+    ),
     "empty patient": (lambda p: {"training": [case(p, "a", patient="")]}, "'patient' is a text.*got ''"),
     "missing file": (
         lambda p: {"training": [case(p, "a"), case(p, "b") | {"label": "b/pet.nii.gz"}]},

@@ -133,6 +133,18 @@ def test_refuses_what_cannot_be_a_bundle(root, name, like, error, message):
     assert (text_of(root), sorted(path.name for path in (root / "bundles").iterdir())) == before
 
 
+def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
+    folder, setup = root / "bundles" / "toy_gan", (root / "setup.cfg").read_text()
+    folder.symlink_to(tmp_path / "not here")
+    with pytest.raises(
+        OutputError, match="toy_gan: is replaced only where this project wrote .*, but got a link; move"
+    ):
+        new_bundle(root, "toy_gan", LIKE)
+    assert folder.is_symlink()
+    assert not folder.exists()
+    assert (root / "setup.cfg").read_text() == setup
+
+
 def test_the_command_tells_what_to_do_next(root, capsys):
     words = ["toy_gan", "--like", LIKE, "--root", str(root)]
     assert main(words) == 0

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from common.data.datalist import Item
 from common.data.layouts.folders import NIFTI, patients_of
 from common.errors import ConfigError, DataError, OutputError
+from common.files import require_file_name
 from common.grids import same_grid, show_grid
 from common.io.nifti.reading import read_volume
 from common.io.reader import Scan, VolumeReader, volume_path
@@ -120,12 +121,14 @@ def cut_cases(
 
     Raises:
         DataError: a case's patient is not known, a mask is on another grid, or a class has no lesions.
-        ConfigError: the size or margin is out of range.
+        ConfigError: the size or margin is out of range, or a class has a name that cannot be that of a folder.
         OutputError: ``out`` already holds patches.
     """
     if size < 8 or margin < 0:
         raise ConfigError("size, margin", "a patch has at least 8 pixels a side, a margin of 0 or more", (size, margin),
                           "correct them")  # fmt: skip
+    for name in classes:
+        require_file_name(name, "--classes", error=ConfigError)
     root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
     folders = _case_folders(root, source)
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)

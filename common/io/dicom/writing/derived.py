@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from common.io.dicom.writing.slice_geometry import nearest_slices, plane_items, to_planes
 from common.io.dicom.writing.source_reference import SourceReference, SourceSlice
 from common.io.dicom.writing.stored_pixels import TO_PIXELS, Pixels
-from common.io.dicom.writing.template import SOURCE_IMAGE, Synthesis, code_item, series_template
+from common.io.dicom.writing.template import (
+    MANUFACTURER,
+    SOURCE_IMAGE,
+    SYNTHETIC_DATA,
+    Synthesis,
+    code_item,
+    series_template,
+)
+
+MANUFACTURER_TAG = 0x00080070
 
 
 def derived_slices(
@@ -60,6 +70,22 @@ def write_slices(slices: list[Dataset], folder: Path) -> None:
         # this call works with pydicom 2 and 3
         whole = FileDataset(str(path), each, bytes(128), meta, is_implicit_VR=False, is_little_endian=True)
         dcmwrite(path, whole)
+
+
+def is_derived_series(folder: Path) -> bool:
+    """Whether a folder holds nothing but slices that :func:`write_slices` wrote."""
+    return all(re.fullmatch(r"IM\d{4,}\.dcm", path.name) and _is_derived(path) for path in folder.iterdir())
+
+
+def _is_derived(path: Path) -> bool:
+    """Whether a file is marked as a synthetic slice of this project."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=[SYNTHETIC_DATA, MANUFACTURER_TAG])
+        return (header[SYNTHETIC_DATA].value, header[MANUFACTURER_TAG].value) == ("YES", MANUFACTURER)
+    except Exception:  # no DICOM, or without these elements: pydicom raises many types for damaged bytes
+        return False
 
 
 def _series_uid(source: SourceReference, synthesis: Synthesis, pixels: Pixels, lps: np.ndarray) -> str:

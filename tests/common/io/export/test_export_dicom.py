@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from bundle_commands import snapshot
 from dicom_phantom import OBLIQUE, PATIENT, SAGITTAL, Grid, write_series
 from monai.data import DataLoader, Dataset, MetaTensor
 from series_readers import by_hand
@@ -150,7 +151,7 @@ class TestRefusals:
     def test_existing_folder_unless_overwritten_and_then_whole(self, make, tmp_path):
         item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
         path = make().write(item, np.zeros((4, 5, 6)))
-        (path / "IM0099.dcm").touch()
+        shutil.copy(path / "IM0001.dcm", path / "IM0099.dcm")  # as of an earlier output with more slices
         with pytest.raises(
             OutputError, match="case_1_synthetic_ct: does not exist yet, but got a folder; give --overw"
         ):
@@ -159,6 +160,48 @@ class TestRefusals:
         make(overwrite=True).write(item, np.ones((4, 5, 6)))
         assert len(list(path.iterdir())) == 6
         assert (pydicom.dcmread(path / "IM0001.dcm").pixel_array == 1).all()
+
+    @pytest.mark.parametrize("allowed", ["overwrite", "resume"])
+    def test_a_folder_of_others_is_kept(self, make, tmp_path, allowed):
+        item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
+        series(tmp_path / "out" / "case_1_synthetic_ct")
+        if allowed == "overwrite":  # a sidecar says nothing of what the folder holds by now
+            (tmp_path / "out" / "case_1_synthetic_ct.json").write_text('{"SyntheticData": true}')
+        before = snapshot(tmp_path / "out")
+        exporter = make(overwrite=allowed == "overwrite")
+        message = "case_1_synthetic_ct: is replaced only where this project wrote all it holds, but got another folder"
+        with pytest.raises(OutputError, match=message):
+            exporter.require_free([case], resume=allowed == "resume")
+        with pytest.raises(OutputError, match=message):
+            exporter.write(item, np.zeros((4, 5, 6)))
+        assert snapshot(tmp_path / "out") == before
+
+    def test_a_run_killed_before_the_sidecar_is_resumed(self, make, tmp_path):
+        item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
+        path = make().write(item, np.zeros((4, 5, 6)))
+        path.with_suffix(".json").unlink()
+        with pytest.raises(OutputError, match="case_1_synthetic_ct: does not exist yet, but got a folder"):
+            make().require_free([case])
+        make().require_free([case], resume=True)
+        make().write(item, np.ones((4, 5, 6)))
+        assert (pydicom.dcmread(path / "IM0001.dcm").pixel_array == 1).all()
+        assert path.with_suffix(".json").is_file()
+
+    def test_a_finished_series_is_not_looked_at_again(self, make, tmp_path):
+        path = make().write(loaded(nifti(tmp_path / "mr.nii")), np.zeros((4, 5, 6)))
+        (path / "notes.txt").write_text("mine")
+        make().require_free([{"case": "case_1", "image": str(tmp_path / "mr.nii")}], resume=True)
+
+    @pytest.mark.parametrize("place", ["", "predictions", "deep/predictions"])
+    def test_outputs_inside_a_series_that_is_read(self, make, tmp_path, place):
+        source = series(tmp_path / "series")
+        before = snapshot(tmp_path)
+        message = (
+            f"lies outside the input folders of the run, but got a place in {source}; choose another predictions_dir"
+        )
+        with pytest.raises(OutputError, match=message):
+            make(predictions_dir=str(source / place)).require_free([{"case": "case_1", "image": str(source)}])
+        assert snapshot(tmp_path) == before
 
     @pytest.mark.parametrize("inside", ["", "mr.nii", "deep/mr.nii"])
     def test_an_output_that_is_or_holds_an_input(self, make, tmp_path, inside):

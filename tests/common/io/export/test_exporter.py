@@ -11,9 +11,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from bundle_commands import snapshot
 from monai.data import MetaTensor
 
-from common.errors import OutputError
+from common.errors import ConfigError, DataError, OutputError
 from common.io.export import VolumeExporter
 
 SHAPE = (4, 5, 6)
@@ -73,6 +74,97 @@ class TestExporter:
         image = str(tmp_path / "elsewhere" / ".." / "out" / "case_1_synthetic_ct.nii.gz")
         with pytest.raises(OutputError, match="is not an input of the same run"):
             exporter.require_free([{"case": "case_1", "image": ["other.nii.gz", image]}])
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_output_that_is_the_input_of_another_case_is_refused(self, exporter, overwrite, tmp_path):
+        exporter.overwrite = overwrite
+        exporter.output_dir.mkdir()
+        earlier = exporter.output_dir / "a_synthetic_ct.nii.gz"
+        earlier.write_bytes(b"earlier")
+        (tmp_path / "a.nii.gz").write_bytes(b"source")
+        cases = [{"case": "a", "image": str(tmp_path / "a.nii.gz")}, {"case": "b", "image": str(earlier)}]
+        message = f"{earlier}: is not an input of the same run, but got the input {earlier}; choose another predictions"
+        with pytest.raises(OutputError, match=message):
+            exporter.require_free(cases)
+        assert snapshot(tmp_path) == {
+            "a.nii.gz": b"source",
+            "model.pt": b"weights",
+            "out/a_synthetic_ct.nii.gz": b"earlier",
+        }
+
+    @pytest.mark.parametrize("output", ["manifest.json", "a_synthetic_ct.json"])
+    def test_a_file_of_the_run_that_is_no_case_is_no_output_either(self, exporter, output):
+        exporter.overwrite = True
+        with pytest.raises(OutputError, match=f"{output}: is not an input of the same run"):
+            exporter.require_free([{"case": "a", "image": "a.nii"}], inputs=[exporter.output_dir / output])
+
+    def test_weights_are_no_output(self, exporter):
+        exporter.overwrite = True
+        exporter.weights = exporter.output_dir / "a_synthetic_ct.nii.gz"
+        with pytest.raises(OutputError, match=r"a_synthetic_ct.nii.gz: is not an input of the same run"):
+            exporter.require_free([{"case": "a", "image": "a.nii"}])
+
+    @pytest.mark.parametrize("name", ["../a", "/tmp/a", "a/b", "..", "", "a\0", "a\ud800", "x" * 220])
+    def test_a_name_that_leads_out_of_the_folder_is_refused(self, exporter, name, item, tmp_path):
+        with pytest.raises(DataError, match="^case: names files.*, but got .*; (rename|shorten) it$"):
+            exporter.require_free([{"case": "good", "image": "a.nii"}, {"case": name, "image": "b.nii"}])
+        with pytest.raises(DataError, match="^case: names files"):
+            exporter.write({**item, "case": name}, np.zeros(SHAPE))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt", "mr.nii"]
+
+    def test_a_suffix_that_leads_out_of_the_folder_is_refused(self, tmp_path):
+        with pytest.raises(ConfigError, match="^suffix: names files: .*, but got '/../../a'; rename it$"):
+            VolumeExporter(str(tmp_path / "out"), "/../../a", "CT", "HU", "mr2ct 1.2.3", str(tmp_path / "model.pt"))
+
+    @pytest.mark.parametrize("pair", ["aA", "ßẞ", ("é", "e\u0301"), ("É", "e\u0301"), "aa"])
+    def test_cases_with_the_same_output_are_refused(self, exporter, pair):
+        with pytest.raises(OutputError, match=r"_synthetic_ct.nii.gz: is written once in a run.*, but got also '"):
+            exporter.require_free([{"case": name, "image": "a.nii"} for name in pair])
+        assert not exporter.output_dir.exists()
+
+    def test_a_folder_where_a_file_is_to_be_is_kept(self, exporter):
+        exporter.overwrite = True
+        for name in ("case_1_synthetic_ct.nii.gz", "case_1_synthetic_ct.json"):
+            (exporter.output_dir / name).mkdir(parents=True)
+            with pytest.raises(OutputError, match=f"{name}: is a file or new, but got a folder; move it away"):
+                exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
+            (exporter.output_dir / name).rmdir()
+
+    def test_of_a_link_only_the_link_is_replaced(self, exporter, item, tmp_path):
+        exporter.output_dir.mkdir()
+        (tmp_path / "precious").write_text("mine")
+        for output in (exporter.path("case_1"), exporter.sidecar("case_1")):
+            output.symlink_to(tmp_path / "precious")
+        exporter.overwrite = True
+        exporter.require_free([{"case": "case_1", "image": str(tmp_path / "mr.nii")}])
+        exporter.write(item, np.zeros(SHAPE))
+        assert (tmp_path / "precious").read_text() == "mine"
+        assert not exporter.path("case_1").is_symlink()
+        assert not exporter.sidecar("case_1").is_symlink()
+
+    def test_a_link_that_leads_nowhere_exists(self, exporter, tmp_path):
+        exporter.output_dir.mkdir()
+        exporter.path("case_1").symlink_to(tmp_path / "not here")
+        with pytest.raises(OutputError, match="case_1_synthetic_ct.nii.gz: does not exist yet, but got a file"):
+            exporter.require_free([{"case": "case_1", "image": "mr.nii"}])
+
+    def test_the_folder_may_be_a_link_to_another(self, exporter, item, tmp_path):
+        (tmp_path / "disk").mkdir()
+        exporter.output_dir.symlink_to(tmp_path / "disk")
+        exporter.require_free([{"case": "case_1", "image": str(tmp_path / "mr.nii")}])
+        exporter.write(item, np.zeros(SHAPE))
+        assert (tmp_path / "disk" / "case_1_synthetic_ct.nii.gz").is_file()
+        again = [{"case": "b", "image": str(tmp_path / "disk" / "b_synthetic_ct.nii.gz")}]
+        with pytest.raises(OutputError, match="out/b_synthetic_ct.nii.gz: is not an input of the same run"):
+            exporter.require_free(again)
+
+    def test_room_is_needed_for_what_is_left_to_do(self, exporter, item, tmp_path, monkeypatch):
+        exporter.write(item, np.zeros(SHAPE))
+        measured = []
+        monkeypatch.setattr(exporter.format, "least_bytes", lambda source: measured.append(source.name) or 0)
+        cases = [{"case": name, "image": str(tmp_path / f"{name}.nii")} for name in ("case_1", "case_2")]
+        exporter.require_free(cases, resume=True)
+        assert measured == ["case_2.nii"]
 
     def test_unwritable_folder_is_refused_early(self, exporter):
         exporter.output_dir.write_text("a file where the folder should be")

@@ -17,7 +17,7 @@ from series_readers import READERS
 
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
-from common.io.dicom.writing.derived import derived_slices, write_slices
+from common.io.dicom.writing.derived import derived_slices, is_derived_series, write_slices
 from common.io.dicom.writing.source_reference import reference_of_file, reference_of_series
 from common.io.dicom.writing.template import Synthesis
 
@@ -296,3 +296,47 @@ def test_series_derived_from_real_scans_on_a_resampled_grid(tmp_path, conformanc
         assert distance == pytest.approx(min(abs(height - own) for height in heights.values()))
     for reader in READERS.values():
         assert_reads_back(reader, tmp_path / "out", values, volume.affine, pixels)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("origin", [file_origin, lambda folder: series_origin(folder / "source", Grid())])
+def test_a_series_is_recognised_as_one_of_this_project(tmp_path, modality, origin):
+    write(tmp_path / "made", random_values((4, 5, 6)), np.eye(4), origin(tmp_path), synthesis(modality))
+    assert is_derived_series(tmp_path / "made")
+
+
+def other_maker(folder):
+    header = pydicom.dcmread(folder / "IM0003.dcm")
+    header.Manufacturer = "another project"
+    header.save_as(folder / "IM0003.dcm")
+
+
+def unmarked(folder):
+    header = pydicom.dcmread(folder / "IM0003.dcm")
+    del header[0x0008001C]
+    header.save_as(folder / "IM0003.dcm")
+
+
+def scan(folder):
+    write_series(folder.parent / "scan", Grid(), "CT")
+    (folder.parent / "scan" / "001.dcm").rename(folder / "IM0007.dcm")
+
+
+FOREIGN = {
+    "notes": lambda folder: (folder / "notes.txt").write_text("mine"),
+    "another name": lambda folder: (folder / "IM0003.dcm").rename(folder / "copy.dcm"),
+    "a folder": lambda folder: (folder / "IM0007.dcm").mkdir(),
+    "a link": lambda folder: (folder / "IM0007.dcm").symlink_to(folder / "IM0001.dcm"),
+    "an empty file": lambda folder: (folder / "IM0007.dcm").touch(),
+    "no DICOM": lambda folder: (folder / "IM0003.dcm").write_text("mine" * 100),
+    "a scan": scan,
+    "of another maker": other_maker,
+    "without the mark": unmarked,
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_series_with_anything_else_is_not_this_project_s(tmp_path, what):
+    write(tmp_path / "made", random_values((4, 5, 6)), np.eye(4), file_origin(tmp_path))
+    FOREIGN[what](tmp_path / "made")
+    assert not is_derived_series(tmp_path / "made")

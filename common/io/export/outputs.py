@@ -1,0 +1,126 @@
+"""Checks of the outputs of a run before anything is computed: distinct, no inputs of the run, nothing of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from common.errors import OutputError
+
+MANIFEST_NAME = "manifest.json"
+MANIFEST_KEYS = {"case", "status", "file", "reason", "samples"}
+OTHER_FOLDER = "choose another predictions_dir"
+
+
+def require_distinct(outputs: Iterable[Path]) -> None:
+    """Refuse outputs in one folder that are the same file where case or Unicode normalisation do not count.
+
+    Raises:
+        OutputError: naming two outputs.
+    """
+    seen: dict[str, Path] = {}
+    for output in outputs:
+        decomposed = unicodedata.normalize("NFD", output.name)
+        other = seen.setdefault(unicodedata.normalize("NFD", decomposed.casefold()), output)
+        if other is not output:
+            rule = "is written once in a run, upper and lower case being alike on some file systems"
+            raise OutputError(str(output), rule, f"also {other.name!r}", "rename one of the cases or classes")
+
+
+def require_apart(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are an input of the run, hold one, or lie in an input that is a folder.
+
+    Links are followed, in a folder of slices too. What exists is also compared by its identity, which hard links share.
+
+    Raises:
+        OutputError: naming an output and an input.
+    """
+    taken = {mark: output for output in outputs for mark in _marks(output)}
+    folders = {output.parent.resolve() for output in outputs}
+    holding = {mark for folder in folders for each in (folder, *folder.parents) for mark in _marks(each)}
+
+    @cache  # thousands of inputs share few folders
+    def replaced(place: Path) -> Path | None:
+        """The output that a path is, or lies in."""
+        own = next((taken[mark] for mark in _marks(place) if mark in taken), None)
+        return own or (None if place == place.parent else replaced(place.parent))
+
+    for source in inputs:
+        if any(mark in holding for mark in _marks(source)):
+            rule = "lies outside the input folders of the run"
+            raise OutputError(str(outputs[0].parent), rule, f"a place in {source}", OTHER_FOLDER)
+        for each in (source, *_links_in(source)):
+            if output := replaced(Path(os.path.abspath(each))) or replaced(each.resolve()):
+                raise OutputError(str(output), "is not an input of the same run", f"the input {source}", OTHER_FOLDER)
+
+
+def require_new(path: Path, may_replace: bool) -> None:
+    """Refuse an output that exists, be it a link that leads nowhere.
+
+    Args:
+        path: of the output.
+        may_replace: whether the user allows to replace it.
+
+    Raises:
+        OutputError: with the option that allows it.
+    """
+    if os.path.lexists(path) and not may_replace:
+        found = "a folder" if path.is_dir() else "a file"
+        remedy = "give --overwrite true or another predictions_dir"
+        raise OutputError(str(path), "does not exist yet", found, remedy)
+
+
+def require_file(path: Path) -> None:
+    """Refuse to replace a folder by a file; of a link, only the link itself is replaced.
+
+    Raises:
+        OutputError: for a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise OutputError(str(path), "is a file or new", "a folder", f"move it away or {OTHER_FOLDER}")
+
+
+def require_own_manifest(folder: Path, overwrite: bool) -> None:
+    """Refuse to replace a ``manifest.json`` that no inference of this project wrote; their own they replace.
+
+    Raises:
+        OutputError: for a foreign file without ``overwrite``, or a folder.
+    """
+    path = folder / MANIFEST_NAME
+    require_file(path)
+    if os.path.lexists(path) and not overwrite and not _is_manifest(path):
+        rule, remedy = (
+            "is the list of the outcomes of an earlier run",
+            "give --overwrite true or another predictions_dir",
+        )
+        raise OutputError(str(path), rule, "another file", remedy)
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(entries, list) and all(
+        isinstance(each, dict) and each.keys() <= MANIFEST_KEYS for each in entries
+    )
+
+
+def _marks(path: Path) -> Iterator[Path | tuple[int, int]]:
+    """The path with links followed in its folder alone and in itself, and the identity of what exists."""
+    yield path.parent.resolve() / path.name
+    yield path.resolve()
+    with suppress(OSError):
+        status = path.stat()
+        yield status.st_dev, status.st_ino
+
+
+def _links_in(folder: Path) -> Iterator[Path]:
+    """The links directly in a folder: slices of a series may lie elsewhere."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        yield from (Path(entry) for entry in entries if entry.is_symlink())

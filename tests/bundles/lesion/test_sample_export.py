@@ -1,0 +1,86 @@
+"""The files of samples: one for each class by its whole name, and nothing replaced that is not theirs."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from bundle_commands import snapshot
+from lesion_dcgan_aug.latent import requests
+from lesion_dcgan_aug.samples import SampleExporter
+
+from common.errors import ConfigError, OutputError
+
+
+@pytest.fixture
+def make(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"weights")
+
+    def exporter(classes=("cyst", "met"), **settings):
+        data = requests(classes, 2, 0)
+        fixed = {"window": [-60, 200], "unit": "HU", "bundle": "lesion 1", "weights": str(tmp_path / "model.pt")}
+        return SampleExporter(str(tmp_path / "out"), data, classes, **{**fixed, **settings})
+
+    return exporter
+
+
+def export(exporter) -> None:
+    """A run of the exporter: sample n has the value n everywhere."""
+    engine: Any = SimpleNamespace(state=SimpleNamespace())
+    exporter.require_free(engine)
+    engine.state.output = [{"pred": torch.full((1, 3, 3), float(n))} for n in range(len(exporter.data))]
+    exporter(engine)
+    exporter.write(engine)
+
+
+def test_files_are_those_that_were_checked_whatever_dots_the_classes_have(make, tmp_path):
+    exporter = make(["site.a", "site.b"])
+    export(exporter)
+    names = [f"site.{each}_synthetic{end}" for each in "ab" for end in (".json", ".nii.gz", ".png")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", *names, "synthetic.npz"]
+    assert {path.name for path in exporter.files()} == {*names, "synthetic.npz"}
+    for number, each in enumerate("ab"):
+        about = json.loads((tmp_path / "out" / f"site.{each}_synthetic.json").read_text())
+        assert about["Class"] == f"site.{each}"
+        assert about["Seeds"] == [item["seed"] for item in exporter.data if item["label"] == number]
+
+
+@pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", "a/b", "..", "", "a\0", "x" * 220])
+def test_a_class_that_leads_out_of_the_folder_is_refused(make, tmp_path, name):
+    with pytest.raises(ConfigError, match="^--classes: names files.*, but got .*; (rename|shorten) it$"):
+        export(make(["cyst", name]))
+    assert snapshot(tmp_path) == {"model.pt": b"weights"}
+
+
+@pytest.mark.parametrize("names", [("cyst", "Cyst"), ("cyst", "cyst")])
+def test_classes_with_the_same_files_are_refused(make, tmp_path, names):
+    with pytest.raises(
+        OutputError, match="is written once in a run, .*, but got also 'cyst_synthetic.png'; rename one"
+    ):
+        export(make(names))
+    assert snapshot(tmp_path) == {"model.pt": b"weights"}
+
+
+def test_weights_are_no_output(make, tmp_path):
+    weights = tmp_path / "out" / "synthetic.npz"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    with pytest.raises(OutputError, match="synthetic.npz: is not an input of the same run"):
+        export(make(weights=str(weights), overwrite=True))
+    assert weights.read_bytes() == b"weights"
+
+
+def test_what_is_not_the_run_s_is_kept(make, tmp_path):
+    (tmp_path / "out" / "cyst_synthetic.png").mkdir(parents=True)
+    with pytest.raises(OutputError, match="cyst_synthetic.png: is a file or new, but got a folder"):
+        export(make(overwrite=True))
+    (tmp_path / "out" / "cyst_synthetic.png").rmdir()
+    (tmp_path / "out" / "manifest.json").write_text("{}")
+    with pytest.raises(OutputError, match="manifest.json: is the list of the outcomes of an earlier run"):
+        export(make())
+    assert snapshot(tmp_path / "out") == {"manifest.json": b"{}"}
+    export(make(overwrite=True))
+    export(make(overwrite=True))

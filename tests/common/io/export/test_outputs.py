@@ -1,0 +1,145 @@
+"""What an output must not be: another output, an input by any path, a folder with one, or another's manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from common.errors import OutputError
+from common.io.export.outputs import require_apart, require_distinct, require_own_manifest
+
+OUTCOMES = [{"case": "a", "status": "failed", "reason": "no"}, {"case": "b", "status": "done", "file": "b.nii.gz"}]
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "data" / "mr.nii.gz").write_bytes(b"source")
+    return tmp_path / "data" / "mr.nii.gz"
+
+
+def outputs(tmp_path):
+    return [tmp_path / "out" / name for name in ("a_ct.nii.gz", "b_ct", "b_ct.json")]
+
+
+def refused(tmp_path, source, name="a_ct.nii.gz"):
+    with pytest.raises(OutputError) as caught:
+        require_apart(outputs(tmp_path), [tmp_path / "another.nii.gz", source])
+    start = f"{tmp_path / 'out' / name}: is not an input of the same run, but got the input {source}; "
+    assert str(caught.value) == f"{start}choose another predictions_dir"
+
+
+def test_neighbours_are_no_inputs(tmp_path, source):
+    inputs = [
+        source,
+        tmp_path / "out" / "a.nii.gz",
+        tmp_path / "out" / "b_ct.nii.gz",
+        tmp_path / "out" / "b_ct2" / "mr",
+    ]
+    require_apart(outputs(tmp_path), inputs)
+
+
+def test_an_input_by_its_own_path(tmp_path, source):
+    refused(tmp_path, source.rename(tmp_path / "out" / "a_ct.nii.gz"))
+
+
+def test_an_input_that_is_a_link_to_the_output(tmp_path, source):
+    source.rename(tmp_path / "out" / "a_ct.nii.gz")
+    source.symlink_to(tmp_path / "out" / "a_ct.nii.gz")
+    refused(tmp_path, source)
+
+
+def test_an_output_that_is_a_link_to_the_input(tmp_path, source):
+    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
+    refused(tmp_path, source)
+
+
+def test_an_input_that_is_a_link_by_the_name_of_an_output(tmp_path, source):
+    (tmp_path / "out" / "a_ct.nii.gz").symlink_to(source)
+    refused(tmp_path, tmp_path / "out" / "a_ct.nii.gz")
+
+
+def test_a_hard_link(tmp_path, source):
+    os.link(source, tmp_path / "out" / "a_ct.nii.gz")
+    refused(tmp_path, source)
+
+
+def test_a_link_to_the_folder_of_the_outputs(tmp_path, source):
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    refused(tmp_path, tmp_path / "link" / "a_ct.nii.gz")
+
+
+def test_a_path_from_the_working_directory(tmp_path, source, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(tmp_path, Path("data", "..", "out", "a_ct.nii.gz"))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_that_holds_an_input(tmp_path, source, linked):
+    inside = tmp_path / "out" / "b_ct" / "deep" / "mr.nii.gz"
+    inside.parent.mkdir(parents=True)
+    source.rename(inside)
+    if linked:
+        source.symlink_to(inside)
+    refused(tmp_path, source if linked else inside, "b_ct")
+
+
+def test_a_series_of_links_to_slices_in_an_output(tmp_path, source):
+    series = tmp_path / "data" / "series"
+    for folder in (series, tmp_path / "out" / "b_ct"):
+        folder.mkdir()
+    (tmp_path / "out" / "b_ct" / "IM0001.dcm").touch()
+    (series / "1.dcm").symlink_to(tmp_path / "out" / "b_ct" / "IM0001.dcm")
+    refused(tmp_path, series, "b_ct")
+
+
+@pytest.mark.parametrize("name", ["data", "data/out", "link"])
+def test_outputs_in_a_folder_that_is_an_input(tmp_path, source, name):
+    (tmp_path / "link").symlink_to(source.parent)
+    place = tmp_path / name
+    with pytest.raises(OutputError) as caught:
+        require_apart([place / "a_ct.nii.gz"], [source.parent])
+    rule = f"lies outside the input folders of the run, but got a place in {source.parent}"
+    assert str(caught.value) == f"{place}: {rule}; choose another predictions_dir"
+
+
+def test_each_folder_is_looked_at_once_however_many_cases_it_holds(tmp_path, source, monkeypatch):
+    places, resolve = [], Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda self, strict=False: places.append(self) or resolve(self, strict))
+    inputs = [tmp_path / "data" / f"case_{number}.nii.gz" for number in range(500)]
+    require_apart(outputs(tmp_path), inputs)
+    assert len(places) < 8 * len(inputs)
+    assert len([place for place in places if place == tmp_path]) < 10
+
+
+def test_distinct_names_are_let_through():
+    require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
+
+
+@pytest.mark.parametrize("content", [OUTCOMES, [], [{"file": "cyst_synthetic.png", "samples": 3}]])
+def test_the_manifest_of_an_earlier_run_is_replaced(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    require_own_manifest(tmp_path, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"name": "app"}', '[{"case": "a", "url": "x"}]', '["a"]', "not JSON", "\udcff", "null"]
+)
+def test_another_manifest_is_kept_unless_told(tmp_path, content):
+    (tmp_path / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
+    message = (
+        "manifest.json: is the list of the outcomes of an earlier run, but got another file; give --overwrite true"
+    )
+    with pytest.raises(OutputError, match=message):
+        require_own_manifest(tmp_path, overwrite=False)
+    require_own_manifest(tmp_path, overwrite=True)
+
+
+def test_a_folder_is_no_manifest(tmp_path):
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(OutputError, match="manifest.json: is a file or new, but got a folder"):
+        require_own_manifest(tmp_path, overwrite=True)
