@@ -19,8 +19,8 @@ from monai.engines import Evaluator
 
 from common import checkpoints, devices, weights_info
 from common.engines import SynthesisTrainer
-from common.errors import CheckpointError, OutputError
-from common.files import remove_unfinished, write_text, write_whole
+from common.errors import CheckpointError, ConfigError, OutputError
+from common.files import remove_unfinished, require_file_name, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.resumed_settings import require_same
@@ -34,7 +34,13 @@ LOG_NAME = "log.csv"
 
 
 def run_dir(output_dir: str, variant: str = "") -> str:
-    """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method."""
+    """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method.
+
+    Raises:
+        ConfigError: for a variant whose name cannot be that of a folder.
+    """
+    if variant:
+        require_file_name(variant, "--variant", error=ConfigError)
     return str(Path(output_dir, "variants", variant) if variant else Path(output_dir))
 
 

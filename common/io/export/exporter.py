@@ -151,7 +151,7 @@ class VolumeExporter:
         """
         if not (self.path(case).exists() and self.sidecar(case).exists()):
             return False
-        found, own = json.loads(self.sidecar(case).read_text()).get("WeightsSha256"), checkpoints.sha256(self.weights)
+        found, own = _weights_of(self.sidecar(case)), checkpoints.sha256(self.weights)
         if found != own:
             rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
             raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
@@ -188,6 +188,15 @@ class VolumeExporter:
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path
+
+
+def _weights_of(sidecar: Path) -> str | None:
+    """The hash of the weights that an earlier run noted; None in a file of others."""
+    try:
+        told = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told.get("WeightsSha256") if isinstance(told, dict) else None
 
 
 def _inputs(item: Mapping[str, Any]) -> Iterator[str]:

@@ -216,10 +216,11 @@ def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
     build(tmp_path, epochs=2).run()
     told = json.loads((tmp_path / "models" / "model.json").read_text())
     assert told["sha256"] == checkpoints.sha256(tmp_path / "models" / "model.pt")
-    best = min(rows(tmp_path), key=lambda row: float(row["val_mae"]))
     assert told["keep"] == "best"
-    assert told["epoch"] == int(best["epoch"])
-    assert told["metric"] == {"mae": pytest.approx(float(best["val_mae"]))}
+    (name,) = told["metric"]
+    scores = {int(row["epoch"]): float(row[f"val_{name}"]) for row in rows(tmp_path)}
+    assert told["metric"][name] == pytest.approx(scores[told["epoch"]])
+    assert told["metric"][name] in (pytest.approx(min(scores.values())), pytest.approx(max(scores.values())))
     assert told["versions"]["torch"] == torch.__version__
 
 
@@ -459,3 +460,10 @@ def test_a_run_outside_the_main_thread_leaves_signals_alone(tmp_path: Path) -> N
     thread.join(timeout=60)
     assert not thread.is_alive()
     assert len(rows(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "."])
+def test_a_variant_stays_in_the_folder_of_variants(tmp_path: Path, name: str) -> None:
+    assert run_dir(str(tmp_path), "a b") == str(tmp_path / "variants" / "a b")
+    with pytest.raises(ConfigError, match=r"--variant: names files: not empty, not \. or \.\."):
+        run_dir(str(tmp_path), name)

@@ -220,6 +220,10 @@ class TestExporter:
         about.write_text(text.replace('"WeightsSha256": "', '"WeightsSha256": "0000'))
         with pytest.raises(OutputError, match=r"case_1_synthetic_ct.nii.gz: was made by the weights .*, but got 0000"):
             exporter.is_done("case_1")
+        for foreign in ("[]", "no JSON"):
+            about.write_text(foreign)
+            with pytest.raises(OutputError, match="was made by the weights .*, but got None"):
+                exporter.is_done("case_1")
 
     @pytest.mark.parametrize("plain", [False, True])
     def test_a_prediction_that_was_not_inverted_is_refused(self, exporter, item, plain):
