@@ -238,9 +238,7 @@ def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases):
     save_model(tmp_path / "run" / "variants" / "old", Scale(1.0))
     config = {**variant_config(), "preprocessing": {"_target_": "common.runs.NoLongerThere"}}
     (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
-    match = (
-        r"variants/old/models/model.pt: variant of an earlier run: can be built by this version, .*; train the variant"
-    )
+    match = r"variants/old/models/model.pt: variant of an earlier run: can be built by this version, .*; train the"
     with pytest.raises(CheckpointError, match=match):
         evaluation(tmp_path, cases).run()
 
