@@ -60,10 +60,12 @@ class KeptSplit:
             DataError: training or validation cases are missing or have changed.
         """
         items = [item for section in (found or {}).values() for item in section]
-        lists = self.lists if found is None else self._located(items)
-        wanted = [item for section in TRAINED for item in lists[section]]
-        identify([item for item in wanted if _exists(item)], self.reader)
-        if lost := [item["case"] for item in wanted if not (_exists(item) and self._known.issuperset(self._now(item)))]:
+        lists = self.lists if found is None else self._located(items, others=False)
+        wanted = [pair for section in TRAINED for pair in zip(self.lists[section], lists[section], strict=True)]
+        identify([item for _, item in wanted if _exists(item)], self.reader)  # all at once, in threads
+        if lost := [
+            item["case"] for kept, item in wanted if not (_exists(item) and self._now(item) == self._was(kept))
+        ]:
             rule = f"finds the {len(wanted)} training and validation cases of {self.run_dir} unchanged"
             remedy = "give --dataset_dir with where they are now, or start a new run with --resume false"
             raise DataError("--resume true", rule, f"{counted(lost)} missing or changed", remedy)
@@ -115,8 +117,15 @@ class KeptSplit:
         files = identify([item], self.reader)
         return [files[path].sha256 for path in paths_of(item)]
 
-    def _located(self, found: Sequence[Item]) -> Lists:
-        """The run's cases with the files of those cases among ``found`` that share an image or label with them."""
+    def _was(self, item: Item) -> list[str]:
+        """The hashes of a case's images and label when the run began."""
+        return [self.hashes[path] for path in paths_of(item)]
+
+    def _located(self, found: Sequence[Item], others: bool = True) -> Lists:
+        """The run's cases with the files of those cases among ``found`` that share an image or label with them.
+
+        ``others`` adds files, such as a mask, that the run's case did not have.
+        """
         identify(found, self.reader)  # all at once, in threads
         owners: dict[str, tuple[Item, str]] = {}
         for item in found:
@@ -132,7 +141,7 @@ class KeptSplit:
                 image = item["image"]
                 return item | {"image": moved[image] if isinstance(image, str) else [moved.get(p, p) for p in image]}
             owner, _ = next(iter(here.values()))
-            return item | {key: owner[key] for key in PATH_KEYS if key in owner}
+            return item | {key: owner[key] for key in PATH_KEYS if key in owner and (others or key in item)}
 
         return {section: [located(item, section) for item in items] for section, items in self.lists.items()}
 
