@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, cast
 
 import ignite.distributed as idist
@@ -68,6 +68,14 @@ def gather(items: Sequence[T]) -> list[T]:
     """The shares of all processes in the order before :func:`deal`; every process must call it."""
     parts = cast(list[list[T]], idist.all_gather(list(items)))
     return [part[turn] for turn in range(max(map(len, parts))) for part in parts if turn < len(part)]
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """What ``make`` returns in the first process, which alone calls it; every process must call this function."""
+    if world_size() == 1:
+        return make()
+    made = [make()] if rank() == 0 else [None]
+    return cast(list[list[T]], idist.all_gather(made))[0][0]
 
 
 def shard(items: Sequence[T]) -> list[T]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from common.data.checks.cases import check_cases
+from common.data.checks.copies import copies
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
+from common.data.identity import identify
 from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
 from common.errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
 from common.io.options import add_reader_options, reader_of
@@ -84,6 +86,8 @@ def check(options: argparse.Namespace) -> int:
             target_range=options.target_range,
             min_shape=options.min_shape,
         )
+    if not any(finding.severity == "error" for finding in findings):  # then every file can be read
+        findings += copies(lists, identify([item for items in lists.values() for item in items], reader_of(options)))
     for finding in findings:
         print(f"{finding.severity}: {finding}")
     errors = sum(finding.severity == "error" for finding in findings)

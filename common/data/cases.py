@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import devices
 from common.data.checks.cases import check_cases, require_clean
-from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, write_datalist
+from common.data.datalist import POOLS, Item, load_datalist, split_by_patient
+from common.data.kept_split import Lists
 from common.data.layouts.folders import find_cases
+from common.data.origins import Origin, require_dir
+from common.data.selection import ALL, new_record, select_lists
+from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 from common.errors import DataError
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
 from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
-DATALIST_NAME = "datalist.json"
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
 NIFTI = (".nii", ".nii.gz")
@@ -40,9 +42,14 @@ def training_cases(
     target_range: Sequence[float] | None = None,
     data_check: bool = True,
     keep_split: bool = False,
+    held_out: bool = False,
     target_dir: str | None = None,
-) -> dict[str, list[Item]]:
-    """Select and check the cases of a training, and write them to ``run_dir/datalist.json``.
+) -> Cases:
+    """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
+
+    A new run gets the record of its split, which :class:`common.handlers.RunFolder` writes. Resume and evaluation keep
+    the split of the run in ``run_dir``, whose cases are recognised by their content; see
+    :class:`common.data.kept_split.KeptSplit`.
 
     Sections are ``training`` (pairs; empty for unpaired data), ``training_A`` and ``training_B`` (unpaired pools: those
     of the datalist, otherwise sources and targets of ``training``), ``validation`` and ``test``. An item of pool B has
@@ -53,7 +60,7 @@ def training_cases(
             ``datalist.json`` of its files; the default of a bundle is ``demo_data``.
         demo_data: folder of the phantoms, which are generated if ``dataset_dir`` is this folder and does not exist.
         phantoms: writes the phantoms.
-        run_dir: receives the datalist as a record of the split.
+        run_dir: holds ``datalist.json``, the record of the split, for resume and evaluation.
         datalist: JSON file in MONAI's decathlon format, instead of ``dataset_dir``.
         source: file name of the source without suffix; channels separated by commas, as many as ``in_channels``.
         target: file name of the target.
@@ -64,51 +71,36 @@ def training_cases(
             :func:`common.data.checks.cases.check_cases`.
         target_range: window of the target against which cases are checked.
         data_check: whether every case is read and checked.
-        keep_split: for evaluation and resume: use the split in ``run_dir`` if it is of the same data, and write none,
-            so that added cases cannot move a training case into the test set.
+        keep_split: for a resume: the split of the run again, without added cases.
+        held_out: for an evaluation: training and validation cases of the run, and test cases that it has not seen.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets,
             and there is neither validation nor test.
 
     Raises:
-        DataError: for a folder or file that does not exist, an empty pool, or unusable cases, which are all named.
+        DataError: for a folder or file that does not exist, an empty pool, unusable cases, which are all named, an
+            image in two sections, or a split of the run that cannot be kept.
+        ConfigError: for a datalist that the run would replace.
     """
     require_placed()
-    if devices.rank() == 0:
-        announce(dataset_dir, demo_data, datalist, phantoms)
-    devices.barrier()
-    kept = Path(run_dir, DATALIST_NAME)
-    new_run = not keep_split
-    keep_split = keep_split and datalist is None and root_of(kept) == os.path.abspath(dataset_dir)
-    listed = datalist or (str(kept) if keep_split else listed_in(dataset_dir))
-    if listed is not None:
-        lists = load_datalist(listed)
-    elif target_dir is not None:
-        pools = (
-            find_cases(require_dir(dataset_dir), "folders", source, None, mask),
-            find_cases(require_dir(target_dir), "folders", target, None, mask),
-        )
-        lists = dict(zip(POOLS, pools, strict=True))
-    else:
-        lists = split_by_patient(find_cases(require_dir(dataset_dir), "folders", source, target, mask), seed=seed)
-    lists = {section: lists.get(section, []) for section in (*SPLITS, *POOLS)}
-    paired = not any(lists[pool] for pool in POOLS)
-    if not any("label" in item for item in lists["validation"]):
-        logger.warning("data: no validation cases, so that the last epoch is kept rather than the best")
-    for section in ("training",) if paired else POOLS:
-        if not lists[section]:
-            counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
-            raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
-    checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
-    if devices.rank() == 0:
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist)
+    find = partial(_find, origin, target_dir, source, target, mask)
+
+    def select() -> Cases:
+        split = partial(split_by_patient, seed=seed)
+        lists, kept = select_lists(origin, run_dir, find, split, reader, keep_split, held_out)
+        if not held_out:
+            _require_training(lists)
+        checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
         if data_check:
             keep = devices.world_size() == 1  # volumes read here are of no use to other processes
             ranges = {"source_range": source_range, "target_range": target_range}
             require_clean(check_cases(checked, reader, keep=keep, **ranges))
-        if new_run:
-            filled = {section: items for section, items in lists.items() if items}
-            write_datalist(filled, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
-    scored = devices.shard([item for item in checked["validation"] if "label" in item])
-    return {**checked, SCORED: scored, **(dict.fromkeys(POOLS, checked["training"]) if paired else {})}
+        return Cases(checked, None if kept else new_record(lists, reader, seed, origin))
+
+    cases = devices.from_first(select)
+    scored = devices.shard([item for item in cases["validation"] if "label" in item])
+    pools = {} if any(cases[pool] for pool in POOLS) else dict.fromkeys(POOLS, cases["training"])
+    return Cases({**cases, SCORED: scored, **pools}, cases.record)
 
 
 def inference_cases(
@@ -119,6 +111,7 @@ def inference_cases(
     source: str = "mr",
     seed: int = 0,
     key: str = "image",
+    run_dir: str | None = None,
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
@@ -126,17 +119,26 @@ def inference_cases(
     folders (one per case), or a folder of cases as in training. Of a datalist the section ``test`` is used, and of the
     phantoms the test cases of the training split.
 
-    ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction.
+    ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction. If the user gave
+    no data, those are the test cases of the run in ``run_dir``, and phantoms where it has none.
 
     Raises:
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     require_placed()
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist)
+    record = None if run_dir is None or origin.given else _test_record(run_dir)
     if devices.rank() == 0:
-        announce(dataset_dir, demo_data, datalist, phantoms)
+        if record is None or origin.is_phantoms(record.root):
+            origin.announce()
+        if record is not None:
+            logger.info(f"data: the {len(record.lists['test'])} test cases of the split of {run_dir}")
     devices.barrier()
-    if listed := datalist or listed_in(dataset_dir):
-        items = [_with_image(item, key) for item in load_datalist(listed).get("test", [])]
+    if record is not None:
+        require_files(record.lists["test"], str(run_dir))
+        items = [_with_image(item, key) for item in record.lists["test"]]
+    elif origin.listed is not None:
+        items = [_with_image(item, key) for item in load_datalist(origin.listed).get("test", [])]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
     elif holds_series(Path(dataset_dir)):
@@ -146,58 +148,38 @@ def inference_cases(
         items = _files(files)
     else:
         items = find_cases(dataset_dir, "folders", source, None, None)
-        if _is_same_path(dataset_dir, demo_data):
+        if origin.is_phantoms(dataset_dir):
             items = split_by_patient(items, seed=seed)["test"]
     if not items:
-        raise DataError(datalist or dataset_dir, "has cases to infer (section test)", "none", "give volumes")
+        raise DataError(origin.name, "has cases to infer (section test)", "none", "give volumes")
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
 
 
-def announce(
-    dataset_dir: str,
-    demo_data: str,
-    datalist: str | None,
-    phantoms: Callable[[Path], None],
-    layout: str = "DIR/<case>/<name>.nii.gz",
-) -> None:
-    """Log which data are used; generate phantoms if the user gave no data and no phantoms exist yet."""
-    if datalist is not None:
-        logger.info(f"data: {datalist}")
-        return
-    if not _is_same_path(dataset_dir, demo_data):
-        logger.info(f"data: {dataset_dir}")
-        return
-    logger.warning(
-        "data: no --dataset_dir or --datalist was given, so GENERATED PHANTOMS are used (no patient, no scanner). "
-        f"For your own: --dataset_dir DIR with {layout}, or --datalist FILE.json"
-    )
-    if not Path(demo_data).exists():
-        logger.info(f"generating phantoms in {demo_data}")
-        phantoms(Path(demo_data))
+def _find(origin: Origin, target_dir: str | None, source: str, target: str, mask: str) -> Lists:
+    """The sections of a datalist, the pools of two folders, or the cases of a folder under ``ALL``."""
+    if origin.listed is not None:
+        return load_datalist(origin.listed)
+    folder = require_dir(origin.dataset_dir)
+    if target_dir is None:
+        return {ALL: find_cases(folder, "folders", source, target, mask)}
+    targets = find_cases(require_dir(target_dir), "folders", target, None, mask)
+    return dict(zip(POOLS, (find_cases(folder, "folders", source, None, mask), targets), strict=True))
 
 
-def require_dir(dataset_dir: str) -> Path:
-    """The path of an existing folder.
-
-    Raises:
-        DataError: for a folder that does not exist.
-    """
-    path = Path(dataset_dir)
-    if not path.is_dir():
-        remedy = "correct the path, or omit it for phantoms"
-        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
-    return path
+def _require_training(lists: Lists) -> None:
+    if not any("label" in item for item in lists["validation"]):
+        logger.warning("data: no validation cases, so that the last epoch is kept rather than the best")
+    for section in POOLS if any(lists[pool] for pool in POOLS) else ("training",):
+        if not lists[section]:
+            counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
+            raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
 
 
-def root_of(datalist: Path) -> str | None:
-    """The data folder that the datalist of a run records; None without such a file."""
-    return json.loads(datalist.read_text()).get("root") if datalist.is_file() else None
-
-
-def listed_in(dataset_dir: str) -> str | None:
-    """The datalist in a data folder; None without one."""
-    path = Path(dataset_dir, DATALIST_NAME)
-    return str(path) if path.is_file() else None
+def _test_record(run_dir: str) -> SplitRecord | None:
+    """The record of the split of a run that has test cases; None without one."""
+    path = Path(run_dir, DATALIST_NAME)
+    record = SplitRecord.read(path) if path.is_file() else None
+    return record if record is not None and record.lists.get("test") else None
 
 
 def _with_image(item: Item, key: str) -> Item:
@@ -210,10 +192,6 @@ def _with_image(item: Item, key: str) -> Item:
 def _as_target(item: Item) -> Item:
     """An item of pool B with its scan, ``image`` in the datalist, as ``label``."""
     return {"label" if key == "image" else key: value for key, value in item.items()}
-
-
-def _is_same_path(one: str, other: str) -> bool:
-    return Path(one).resolve() == Path(other).resolve()
 
 
 def _files(paths: Sequence[Path]) -> list[Item]:

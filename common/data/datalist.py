@@ -27,8 +27,12 @@ PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
 ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 
 
-def load_datalist(path: str | Path) -> dict[str, list[Item]]:
+def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[Item]]:
     """Read and validate a datalist; other top-level keys, such as its provenance, are ignored.
+
+    Args:
+        path: of the JSON file.
+        must_exist: whether a file that is listed but does not exist is an error.
 
     Returns:
         the lists of ``SPLITS`` and ``POOLS`` that the file holds; paths are absolute, ``patient`` is always set.
@@ -41,7 +45,7 @@ def load_datalist(path: str | Path) -> dict[str, list[Item]]:
     lists = {}
     for key, value in _parse(path).items():
         if key in (*SPLITS, *POOLS):
-            lists[key] = _items(key, value, path)
+            lists[key] = _items(key, value, path, must_exist)
         elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
             rule = f"lists of cases are named {', '.join((*SPLITS, *POOLS))}"
             raise DataError(path.name, rule, f"'{key}'", _hint(key))
@@ -92,7 +96,7 @@ def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance:
         OutputError: for a path that cannot be written.
     """
     path = Path(os.path.abspath(path))
-    content = provenance | {key: [_with_paths(item, path.parent, _relative) for item in lists[key]] for key in lists}
+    content = provenance | {key: [_with_paths(item, path.parent, relative) for item in lists[key]] for key in lists}
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -127,14 +131,15 @@ def _parse(path: Path) -> dict[str, Any]:
     return content
 
 
-def _items(key: str, items: object, path: Path) -> list[Item]:
+def _items(key: str, items: object, path: Path, must_exist: bool) -> list[Item]:
     if not isinstance(items, list):
         remedy = "write [{...}, ...]"
         raise DataError(f"{path.name}, {key}", "this key holds a list of cases", type(items).__name__, remedy)
-    return [_item(f"{path.name}, {key}[{number}]", item, path.parent) for number, item in enumerate(items)]
+    places = [f"{path.name}, {key}[{number}]" for number in range(len(items))]
+    return [_item(place, item, path.parent, must_exist) for place, item in zip(places, items, strict=True)]
 
 
-def _item(place: str, item: object, folder: Path) -> Item:
+def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
     if not isinstance(item, dict):
         raise DataError(place, "a case is a JSON object", repr(item), 'write {"case": ..., "image": ...}')
     for key in item:
@@ -149,16 +154,16 @@ def _item(place: str, item: object, folder: Path) -> Item:
     require_file_name(item["case"], f"{place}, 'case'")
     for key in PATH_KEYS:
         if key in item:
-            _check_paths(f"{place}, case '{item['case']}'", key, item[key], folder)
-    return {"patient": item["case"]} | _with_paths(item, folder, _absolute)
+            _check_paths(f"{place}, case '{item['case']}'", key, item[key], folder, must_exist)
+    return {"patient": item["case"]} | _with_paths(item, folder, absolute)
 
 
-def _check_paths(place: str, key: str, value: object, folder: Path) -> None:
+def _check_paths(place: str, key: str, value: object, folder: Path, must_exist: bool) -> None:
     paths: list[Any] = value if isinstance(value, list) and key == "image" else [value]
     if not paths or not all(isinstance(path, str) and path for path in paths):
         raise DataError(place, f"'{key}' is a path (image: or a list of them)", repr(value), "correct it")
-    for path in paths:
-        if not Path(_absolute(path, folder)).exists():
+    for path in paths if must_exist else ():
+        if not Path(absolute(path, folder)).exists():
             remedy = f"correct the path; relative paths start at {folder}"
             raise DataError(place, f"the file of '{key}' must exist", f"no file at {path}", remedy)
 
@@ -182,13 +187,15 @@ def _with_paths(item: Item, folder: Path, change: Any) -> Item:
     return {key: changed(value) if key in PATH_KEYS else value for key, value in item.items()}
 
 
-def _absolute(path: str | Path, folder: Path) -> str:
+def absolute(path: str | Path, folder: Path) -> str:
+    """The absolute form of a path in a datalist of this folder."""
     return os.path.abspath(folder / path)
 
 
-def _relative(path: str | Path, folder: Path) -> str:
-    absolute = Path(os.path.abspath(path))
-    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
+def relative(path: str | Path, folder: Path) -> str:
+    """The form of a path in a datalist of this folder: relative where it is below the folder."""
+    whole = Path(os.path.abspath(path))
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else str(whole)
 
 
 def _hint(key: str, known: Sequence[str] = (*SPLITS, *POOLS)) -> str:

@@ -136,6 +136,8 @@ class Evaluation:
 
     def _line(self) -> tuple[float, float]:
         pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]
+        if self.fit_copy and not pairs:
+            logger.warning(f"{COPY}: there is no training case to fit a line to, so that it is the source as it is")
         if not self.fit_copy or not pairs:
             return 1.0, 0.0
         bar = tqdm(self.cases["training"] or pairs, desc="copy_input: fitting the line", unit="case")

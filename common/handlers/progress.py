@@ -17,6 +17,8 @@ from common.engines import SynthesisTrainer
 class Progress:
     """Handler that shows a progress bar over each epoch and, where asked, writes TensorBoard events.
 
+    Attach it after the run's folder, which is locked, and in which an earlier run is set aside, when the run starts.
+
     Args:
         run_dir: receives ``events/`` for TensorBoard.
         tensorboard: whether to write them (the loss of each step, the metrics of each epoch).
@@ -26,6 +28,7 @@ class Progress:
         self.run_dir = run_dir
         self.tensorboard = tensorboard
         self._bar = tqdm(disable=True)
+        self._events: TensorBoardStatsHandler | None = None
 
     def attach(self, engine: SynthesisTrainer) -> None:
         """Follow ``engine``, on the first process only."""
@@ -34,8 +37,14 @@ class Progress:
             engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
             engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self._bar.close())
             if self.tensorboard:
-                events = str(Path(self.run_dir, "events"))
-                TensorBoardStatsHandler(log_dir=events, output_transform=itemgetter(CommonKeys.LOSS)).attach(engine)
+                engine.add_event_handler(Events.STARTED, self._write_events)
+
+    def _write_events(self, engine: SynthesisTrainer) -> None:
+        """Begin the events of a run, whose folder is locked by now and has no earlier events."""
+        if self._events is None:
+            events = str(Path(self.run_dir, "events"))
+            self._events = TensorBoardStatsHandler(log_dir=events, output_transform=itemgetter(CommonKeys.LOSS))
+            self._events.attach(engine)
 
     def _open(self, engine: SynthesisTrainer) -> None:
         state = engine.state

@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 import signal
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 
 from common import checkpoints, devices, weights_info
+from common.data.split_record import move_split, write_split
 from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.files import remove_unfinished, require_file_name, write_text, write_whole
@@ -50,21 +51,18 @@ class RunFolder:
     Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation) with
     ``model.json`` (what it was trained with),
     ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for each
-    epoch) and ``run.json`` (configuration and versions). A new run moves an earlier one to ``models/previous``.
+    epoch), ``run.json`` (configuration and versions) and ``datalist.json`` (cases and split). A new run moves an
+    earlier one to ``models/previous``. Nothing is written before the folder is locked.
 
     Args:
         run_dir: see :func:`run_dir`.
         validator: its key metric decides what is best (``metric_cmp_fn``).
         resume: continue the run in ``run_dir`` instead of starting a new one.
-        data: the cases by section.
+        data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
     """
 
     def __init__(
-        self,
-        run_dir: str,
-        validator: Evaluator,
-        resume: bool = False,
-        data: Mapping[str, Sequence[Any]] | None = None,
+        self, run_dir: str, validator: Evaluator, resume: bool = False, data: Mapping[str, Any] | None = None
     ) -> None:
         self.root = Path(run_dir)
         self.models = self.root / "models"
@@ -98,6 +96,7 @@ class RunFolder:
             remove_unfinished(self.models)
             if not self.resume:
                 self._move_previous()
+                write_split(self.data, self.root)
         devices.barrier()
         if self.resume:
             require_same(self.root, running_config())
@@ -124,6 +123,7 @@ class RunFolder:
         for path in held:
             if path != incoming:
                 shutil.move(str(path), incoming / path.name)
+        move_split(self.root, incoming)
         aside = incoming.rename(self.models / "previous")
         logger.warning(f"{self.root} held a run: moved to {aside} (--resume true continues a run)")
 

@@ -292,7 +292,7 @@ def test_shipped_weights_are_used_where_no_others_are_meant(tmp_path, caplog):
     assert parser.get_parsed_content("weights") == str(about.path)
     assert parser.get_parsed_content("network_def").state_dict().keys() == checkpoints.load(about.path).keys()
     assert "PRETRAINED ones are used" in caplog.text
-    assert "were trained on simulated heads, no patient" not in caplog.text, "on phantoms there is nothing to warn of"
+    assert "trained on simulated heads, no patient" not in caplog.text, "on phantoms there is nothing to warn of"
 
 
 @pytest.mark.parametrize("option", [{"output_dir": "/x"}, {"weights": "/x/model.pt"}, {"variant": "unpaired"}])

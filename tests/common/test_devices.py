@@ -26,6 +26,7 @@ def test_alone_everything_is_ones_own() -> None:
     devices.average([values])
     devices.broadcast([values])
     assert devices.gather(["a", "b"]) == ["a", "b"]
+    assert devices.from_first(lambda: {"a": [1]}) == {"a": [1]}
     devices.leave()
     assert values.tolist() == [1.0, 2.0]
 
@@ -72,6 +73,7 @@ print(json.dumps({
     "single": single.tolist(), "scalar": float(scalar),
     "counts": counts.tolist(), "parameter": parameter.tolist(), "column": column.tolist(), "start": start.tolist(),
     "steps": int(steps), "shard": devices.shard("abcde"), "gathered": devices.gather(devices.deal("abcde")),
+    "first": devices.from_first(lambda: {"made by": [rank, {"case": "a"}]}),
 }))
 devices.leave()
 assert devices.world_size() == 1
@@ -108,5 +110,6 @@ def test_two_processes_average_and_broadcast(scheduler: dict[str, str]) -> None:
         assert seen["parameter"] == [3.0, 3.0, 3.0]
         assert seen["column"] == [[0.5, 3.5], [1.5, 4.5], [2.5, 5.5]]
         assert "".join(seen["gathered"]) == "abcde"
+        assert seen["first"] == {"made by": [0, {"case": "a"}]}
         assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
     assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]

@@ -93,8 +93,8 @@ def trained(recipe: Recipe, training: Sequence[Pair], folder: Path, steps: int, 
     """A short training on some pairs, in a folder."""
     items = [{"case": pair.case, "image": str(pair.source), "label": str(pair.truth)} for pair in training]
     folder.mkdir(parents=True)
-    (folder / "pairs.json").write_text(json.dumps({"training": items}))
-    places = {"datalist": folder / "pairs.json", "output_dir": folder}
+    (folder / "cases.json").write_text(json.dumps({"training": items}))
+    places = {"datalist": folder / "cases.json", "output_dir": folder}
     samples = {"samples_per_epoch": recipe.training["batch_size"] * steps}
     run("training", ["train", *recipe.overlays], recipe.bundle, **places, **recipe.training, **samples, **settings)
 

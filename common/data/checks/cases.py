@@ -13,6 +13,7 @@ import common.data.checks.volumes as volumes
 from common.data.checks.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM, Volume
 from common.data.datalist import Item
+from common.data.identity import HASHED, remember
 from common.data.layouts.folders import REGIONS
 from common.errors import ConfigError, DataError, Finding, VolumeError
 from common.io import VolumeReader
@@ -136,6 +137,8 @@ def _read(
     except VolumeError as error:
         findings.append(error.finding)
         return None
+    if key in HASHED:
+        remember(path, volume.values, expected.reader.nan_fill)
     findings += volume.warnings
     return volume
 

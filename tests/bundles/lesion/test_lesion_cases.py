@@ -7,6 +7,7 @@ import pytest
 from lesion_dcgan_aug.data.cases import find_patches, lesion_cases, split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
 
+from common.data.split_record import write_split
 from common.errors import DataError
 
 CLASSES = ["cyst", "met"]
@@ -63,12 +64,46 @@ def test_a_folder_a_class_with_patients(patients, tmp_path):
         assert len(items) == 2 * len({item["patient"] for item in items})
 
 
-def test_the_split_is_written_and_kept(patients, tmp_path):
+def test_the_split_is_recorded_and_kept(patients, tmp_path, caplog):
     first = cases(patients, tmp_path)
+    assert not (tmp_path / "run").exists()
+    write_split(first, tmp_path / "run")
     save(patients / "cyst" / "late.nii.gz", patch(999))
     (patients / "patients.csv").open("a").write("cyst_late,someone\n")
-    assert cases(patients, tmp_path, keep_split=True) == first
+    for task in ("keep_split", "held_out"):
+        caplog.clear()
+        assert {key: items for key, items in cases(patients, tmp_path, **{task: True}).items() if items} == first
+        assert f"data: 1 cases are not in the split of {tmp_path / 'run'} and are not used" in caplog.text
     assert sum(map(len, cases(patients, tmp_path).values())) == 21
+
+
+def test_a_copied_folder_is_evaluated_on_the_test_patches_of_the_run(patients, tmp_path):
+    first = cases(patients, tmp_path, seed=3)
+    write_split(first, tmp_path / "run")
+    for path in sorted(patients.glob("*/*.nii.gz")):
+        copy = tmp_path / "copy" / path.parent.name / f"renamed_{path.name.removesuffix('.gz')}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.load(path), copy)
+    found = cases(tmp_path / "copy", tmp_path, held_out=True, one_patient_per_file=True)
+    assert [item["case"] for item in found["test"]] == [item["case"] for item in first["test"]]
+    assert {item["image"].split("/")[-3] for item in found["test"]} == {"copy"}
+    listed = tmp_path / "mine.json"
+    listed.write_text(json.dumps({"test": first["training"][:2] + first["test"]}))
+    rule = r"was not trained on, but got 2 \(.*\) of 6 test cases were trained on"
+    with pytest.raises(DataError, match=rule):
+        cases(patients, tmp_path, held_out=True, datalist=str(listed))
+
+
+def test_a_patch_in_two_sections_is_a_leak_even_where_patches_are_not_checked(root, tmp_path):
+    save(root / "met" / "p9.nii.gz", patch(0))  # cyst_p0
+    given = {**listed(root, tmp_path), "one_patient_per_file": True, "data_check": False}
+    lists = json.loads((tmp_path / "mine.json").read_text())
+    lists["test"] = [item for item in find_patches(root, CLASSES, True) if item["case"] in ("met_p8", "met_p9")]
+    lists["test"] += [item for item in find_patches(root, CLASSES, True) if item["case"] in ("cyst_p8", "cyst_p9")]
+    (tmp_path / "mine.json").write_text(json.dumps(lists))
+    rule = r"met_p9 \(p9.nii.gz\): .*, but got the voxels of cyst_p0 \(p0.nii.gz\) in training, here in test"
+    with pytest.raises(DataError, match=rule):
+        cases(root, tmp_path, **given)
 
 
 def test_missing_patients_are_refused_unless_told_that_each_file_is_one(root, tmp_path):
@@ -132,15 +167,16 @@ def test_patches_of_mixed_size_or_depth_and_constant_ones_are_all_named(patients
     assert "met_p3 (p3.nii.gz): a patch must not be constant, but got 7 everywhere; exclude it" in said
 
 
-def test_copies_across_patients_are_errors_and_within_one_warnings(patients):
+def test_copies_across_patients_are_errors_and_within_one_warnings(patients, tmp_path, caplog):
     save(patients / "met" / "p9.nii.gz", patch(0))  # cyst_p0 of patient cyst0
     save(patients / "cyst" / "p3.nii.gz", patch(2))  # cyst_p2, of the same patient cyst1
-    findings = check_patches(find_patches(patients, CLASSES), 64)
-    found = {finding.case: finding for finding in findings}
-    assert found["met_p9"].severity == "error"
-    assert re.search("but got a copy of cyst_p0 of patient cyst0; remove one, or give both", str(found["met_p9"]))
-    assert found["cyst_p3"].severity == "warning"
-    assert len(findings) == 2
+    [found] = check_patches(find_patches(patients, CLASSES), 64)
+    assert (found.case, found.severity) == ("met_p9", "error")
+    assert re.search("but got a copy of cyst_p0 of patient cyst0; remove one, or give both", str(found))
+    save(patients / "met" / "p9.nii.gz", patch(109))
+    cases(patients, tmp_path)
+    said = "cyst_p3 (p3.nii.gz): images differ, but got the voxels of cyst_p2 (p2.nii.gz) in "
+    assert caplog.text.count(said) == 1
 
 
 def test_patients_with_equal_classes_are_split_among_themselves():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from mr2ct_pix2pix.phantoms import write_mr2ct
 
 from common.data.cases import inference_cases, training_cases
 from common.data.datalist import SPLITS
-from common.errors import DataError
+from common.data.split_record import write_split
+from common.errors import ConfigError, DataError
 from common.io import VolumeReader
 from common.transforms import LoadVolumed
 
@@ -22,24 +24,29 @@ NAMES = ("mr", "ct", "mask")
 
 
 def volumes(folder: Path, names: tuple[str, ...] = NAMES) -> Path:
-    """Three files of a case on one grid."""
+    """Three files of a case on one grid, other images for each name of a case."""
     folder.mkdir(parents=True)
-    values = np.arange(64, dtype=np.float32).reshape(4, 4, 4)
     for name in names:
+        random = np.random.default_rng(zlib.crc32(f"{folder.name}/{name}".encode()))
+        values = random.permutation(np.arange(64, dtype=np.float32)).reshape(4, 4, 4)
         voxels = (values > 20).astype(np.uint8) if name == "mask" else values
         nib.save(nib.Nifti1Image(voxels, np.eye(4)), folder / f"{name}.nii.gz")
     return folder
 
 
+def random_maps(case: str) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(case.encode())).random((6, 6, 6, 2), dtype=np.float32)
+
+
 def maps(folder: Path) -> None:
     """Maps on one grid, as one file and as one each, and a PET of half the resolution."""
     folder.mkdir(parents=True)
-    values = np.random.default_rng(0).random((6, 6, 6, 2), dtype=np.float32)
+    values = random_maps(folder.name)
     for name, voxels, spacing in (
         ("maps", values, 1),
         ("fa", values[..., 0], 1),
         ("rd", values[..., 1], 1),
-        ("pet", values[::2, ::2, ::2, 0], 2),
+        ("pet", 1 - values[::2, ::2, ::2, 0], 2),
     ):
         nib.save(nib.Nifti1Image(voxels, np.diag([spacing, spacing, spacing, 1])), folder / f"{name}.nii.gz")
 
@@ -69,7 +76,7 @@ def names(items: list[dict]) -> list[str]:
 
 
 class TestTraining:
-    def test_split_of_a_folder_is_complete_and_written(self, tmp_path, call):
+    def test_split_of_a_folder_is_complete_and_recorded(self, tmp_path, call):
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"))
         # one patient each first; of 10 the fractions then lack 6, 0.5, 0.5, so that training fills up before the others
@@ -79,6 +86,8 @@ class TestTraining:
         assert Path(item["image"]) == tmp_path / "data" / item["case"] / "mr.nii.gz"
         assert Path(item["label"]) == tmp_path / "data" / item["case"] / "ct.nii.gz"
         assert Path(item["mask"]) == tmp_path / "data" / item["case"] / "mask.nii.gz"
+        assert not (tmp_path / "run").exists(), "nothing is written before the run has its folder"
+        write_split(lists, tmp_path / "run")
         written = json.loads((tmp_path / "run" / "datalist.json").read_text())
         assert {section: names(written[section]) for section in SPLITS} == {s: names(lists[s]) for s in SPLITS}
         assert written["seed"] == 0
@@ -86,25 +95,41 @@ class TestTraining:
     def test_the_written_split_gives_the_same_cases(self, tmp_path, call):
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"), seed=3)
-        again = call(dataset_dir=str(tmp_path / "unused"), datalist=str(tmp_path / "run" / "datalist.json"))
+        write_split(lists, tmp_path / "list")
+        again = call(dataset_dir=str(tmp_path / "unused"), datalist=str(tmp_path / "list" / "datalist.json"))
         assert again == lists
         assert call(dataset_dir=str(tmp_path / "data"), seed=4) != lists
 
-    def test_a_kept_split_does_not_move_cases(self, tmp_path, call):
+    @pytest.mark.parametrize("task", ["keep_split", "held_out"])
+    def test_a_kept_split_does_not_move_cases(self, tmp_path, call, caplog, task):
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"))
+        write_split(lists, tmp_path / "run")
         for number in range(10, 16):
             volumes(tmp_path / "data" / f"case_{number:02d}")
         written = (tmp_path / "run" / "datalist.json").read_text()
-        assert call(dataset_dir=str(tmp_path / "data"), keep_split=True) == lists
+        again = call(dataset_dir=str(tmp_path / "data"), **{task: True})
+        assert again == lists
+        assert again.record is None
+        assert f"data: 6 cases are not in the split of {tmp_path / 'run'} and are not used" in caplog.text
         assert (tmp_path / "run" / "datalist.json").read_text() == written
         assert sum(sizes(call(dataset_dir=str(tmp_path / "data"))).values()) == 16
 
-    def test_a_kept_split_is_of_the_same_data_only(self, tmp_path, call):
-        write_cases(tmp_path / "data")
-        write_cases(tmp_path / "other", 5)
-        call(dataset_dir=str(tmp_path / "data"))
-        assert sum(sizes(call(dataset_dir=str(tmp_path / "other"), keep_split=True)).values()) == 5
+    def test_a_run_without_a_record_is_split_again_with_a_warning(self, tmp_path, call, caplog):
+        write_cases(tmp_path / "data", 5)
+        lists = call(dataset_dir=str(tmp_path / "data"))
+        assert call(dataset_dir=str(tmp_path / "data"), held_out=True) == lists
+        assert f"{tmp_path / 'run'} has no datalist.json: which cases it was trained on is not known" in caplog.text
+
+    def test_the_record_of_the_run_itself_is_no_input_of_a_new_run(self, tmp_path, call):
+        write_cases(tmp_path / "run")
+        listed = str(tmp_path / "run" / "datalist.json")
+        write_split(call(dataset_dir=str(tmp_path / "run")), tmp_path / "run")
+        rule = "is another file than the one that the run writes, but got .*; copy it to another place"
+        for given in ({"dataset_dir": str(tmp_path / "run")}, {"dataset_dir": "unused", "datalist": listed}):
+            with pytest.raises(ConfigError, match=rule):
+                call(**given)
+            assert sizes(call(**given, keep_split=True)) == {"training": 7, "validation": 2, "test": 1}
 
     def test_names_and_channels(self, tmp_path, call):
         for number in range(3):
@@ -235,7 +260,7 @@ class TestInference:
     def test_channels_are_loaded_from_files_or_from_one_file(self, tmp_path, infer, source):
         maps(tmp_path / "data" / "case_0")
         (item,) = infer(dataset_dir=str(tmp_path / "data"), source=source)
-        expected = np.random.default_rng(0).random((6, 6, 6, 2), dtype=np.float32)
+        expected = random_maps("case_0")
         image = LoadVolumed("image", VolumeReader(channels=2, resample=True))(item)["image"]
         np.testing.assert_array_equal(image.array, np.moveaxis(expected, 3, 0))
 
@@ -362,10 +387,36 @@ def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path):
         inference_cases(str(tmp_path), "", forbidden, key="label")
 
 
-def test_evaluating_other_data_leaves_the_split_of_the_run_alone(tmp_path, call):
-    write_cases(tmp_path / "data", 5)
-    call(dataset_dir=str(tmp_path / "data"))
-    before = (tmp_path / "run" / "datalist.json").read_bytes()
-    write_cases(tmp_path / "other", 4)
-    call(dataset_dir=str(tmp_path / "other"), keep_split=True)
-    assert (tmp_path / "run" / "datalist.json").read_bytes() == before
+class TestInferenceWithoutData:
+    def test_the_test_cases_of_the_run_are_taken(self, tmp_path, call, infer, caplog):
+        write_cases(tmp_path / "data")
+        lists = call(dataset_dir=str(tmp_path / "data"))
+        write_split(lists, tmp_path / "run")
+        default = {"dataset_dir": str(tmp_path / "demo"), "run_dir": str(tmp_path / "run")}
+        with caplog.at_level(logging.INFO):
+            found = infer(**default)
+        assert [item["image"] for item in found] == [item["image"] for item in lists["test"]]
+        assert f"data: the 1 test cases of the split of {tmp_path / 'run'}" in caplog.text
+        assert "PHANTOMS" not in caplog.text
+        backward = infer(**default, key="label")
+        assert [item["image"] for item in backward] == [item["label"] for item in lists["test"]]
+
+    def test_given_data_are_taken_all_the_same(self, tmp_path, call, infer):
+        write_cases(tmp_path / "data")
+        write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
+        assert len(infer(dataset_dir=str(tmp_path / "data"), run_dir=str(tmp_path / "run"))) == 10
+
+    def test_files_that_are_gone_are_counted(self, tmp_path, call, infer):
+        write_cases(tmp_path / "data")
+        write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
+        (tmp_path / "data").rename(tmp_path / "moved")
+        rule = r"finds the files of its split, but got 3 \(.*mr.nii.gz, .*\) gone; give --dataset_dir"
+        with pytest.raises(DataError, match=rule):
+            infer(dataset_dir=str(tmp_path / "demo"), run_dir=str(tmp_path / "run"))
+
+    def test_a_run_without_test_cases_leaves_the_phantoms(self, tmp_path, call, infer):
+        write_cases(tmp_path / "data", 1)
+        write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
+        generated = lambda root: write_cases(root, 10)  # noqa: E731
+        found = infer(dataset_dir=str(tmp_path / "demo"), run_dir=str(tmp_path / "run"), phantoms=generated)
+        assert [Path(item["image"]).parents[1] for item in found] == [tmp_path / "demo"]

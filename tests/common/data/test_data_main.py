@@ -98,6 +98,17 @@ def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pyt
     assert printed.endswith("8 cases checked: 1 errors, 0 warnings\n")
 
 
+def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: pytest.CaptureFixture) -> None:
+    item = {"case": "a", "image": "s0_v1/mr.nii.gz"}
+    (root / "copy.nii.gz").write_bytes((root / "s0_v1" / "mr.nii.gz").read_bytes())
+    lists = {"training": [item], "test": [{"case": "b", "image": "copy.nii.gz"}]}
+    (root / "mine.json").write_text(json.dumps(lists))
+    assert main(["check", "--datalist", str(root / "mine.json")]) == 2
+    printed = capsys.readouterr().out
+    assert "error: b (copy.nii.gz): an image belongs to one of training, validation and test (leak), but got" in printed
+    assert printed.endswith("2 cases checked: 1 errors, 0 warnings\n")
+
+
 def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) -> None:
     arguments = ["check", "--root", str(root), "--layout", "folders", "--source", "mr,ct", "--target", ""]
     windows = ["--source_range", "-1000", "1000", "--source_range", "-500", "500"]

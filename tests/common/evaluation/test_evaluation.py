@@ -163,6 +163,16 @@ def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
     assert evaluation(tmp_path, cases)._line() == pytest.approx((slope, intercept), rel=1e-8)
 
 
+def test_without_training_cases_the_copy_is_the_source_and_the_log_says_so(tmp_path, cases, caplog):
+    save_model(tmp_path / "run", Scale(1.0))
+    evaluation(tmp_path, {**cases, "training": [], "validation": []}).run()
+    source, target, mask = head(4)
+    assert table(tmp_path).loc[("test_1", "copy_input"), "mae"] == pytest.approx(
+        masked_mae(source, target, mask)["mae"]
+    )
+    assert "copy_input: there is no training case to fit a line to" in caplog.text
+
+
 def variant_config() -> dict:
     """A run's configuration with another network and plane than the model's."""
     load = {"_target_": "common.transforms.LoadVolumed", "keys": "image"}

@@ -26,6 +26,8 @@ from torch import nn
 from toy_training import CPU, Pairs, Toy, loader, on
 
 from common import checkpoints, weights_info
+from common.data.identity import FileIdentity
+from common.data.split_record import Cases, SplitRecord
 from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
@@ -45,6 +47,7 @@ def build(
     handlers: Sequence = (),
     first: Sequence = (),
     generator: nn.Module | None = None,
+    cases: dict | None = None,
     **settings: Any,
 ) -> SynthesisTrainer:
     """A trainer with validation and run folder; ``first`` are handlers before the folder's, ``handlers`` after."""
@@ -60,7 +63,7 @@ def build(
         key_val_metric={"score": Scripted(scores)},
         metric_cmp_fn=operator.lt,
     )
-    folder = RunFolder(str(root), validator, resume)
+    folder = RunFolder(str(root), validator, resume, cases)
     return SynthesisTrainer(
         CPU,
         epochs,
@@ -182,6 +185,31 @@ def test_earlier_runs_are_moved_aside_and_nothing_is_lost(tmp_path: Path, caplog
     assert _contents(models / "previous") == runs[1]
     assert _contents(models / "previous" / "previous") == runs[0]
     assert len(rows(tmp_path)) == 3
+
+
+def split(case: str) -> Cases:
+    """Cases with the record of a split; the file is in the run's folder and need not exist."""
+    lists = {"training": [{"case": case, "patient": case, "image": f"/data/{case}.nii"}]}
+    return Cases(lists, SplitRecord(lists, {f"/data/{case}.nii": FileIdentity("1f", 1, 2)}, {"seed": 0}))
+
+
+def test_a_split_is_written_with_its_run_and_moved_aside_with_it(tmp_path: Path) -> None:
+    record, previous = tmp_path / "datalist.json", tmp_path / "models" / "previous" / "datalist.json"
+    build(tmp_path, epochs=1, cases=split("a")).run()
+    assert SplitRecord.read(record) == split("a").record
+    build(tmp_path, epochs=2, resume=True, cases=split("b")).run()
+    assert SplitRecord.read(record) == split("a").record, "a resumed run keeps its split"
+    build(tmp_path, epochs=1, cases=split("c")).run()
+    assert (SplitRecord.read(record), SplitRecord.read(previous)) == (split("c").record, split("a").record)
+    build(tmp_path, epochs=1, cases={"training": []}).run()
+    assert SplitRecord.read(previous) == split("c").record
+    assert not record.exists(), "simulated cases have no split"
+
+
+def test_no_split_is_written_into_a_folder_that_another_run_holds(tmp_path: Path, holder: subprocess.Popen) -> None:
+    with pytest.raises(ConfigError, match="is used by one run at a time"):
+        build(tmp_path, epochs=1, cases=split("a")).run()
+    assert os.listdir(tmp_path) == ["models"]
 
 
 def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

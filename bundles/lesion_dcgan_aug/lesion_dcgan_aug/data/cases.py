@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from common import devices
-from common.data.cases import DATALIST_NAME, NIFTI, announce, listed_in, require_dir, root_of
+from common.data.cases import NIFTI
 from common.data.checks.cases import require_clean
-from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient, write_datalist
+from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient
+from common.data.kept_split import Lists
 from common.data.layouts.folders import patients_of
+from common.data.origins import Origin, require_dir
+from common.data.selection import ALL, new_record, select_lists
+from common.data.split_record import Cases
 from common.errors import DataError
 from lesion_dcgan_aug.data.checks import check_patches
 
@@ -35,10 +39,13 @@ def lesion_cases(
     seed: int = 0,
     size: int = 64,
     keep_split: bool = False,
+    held_out: bool = False,
     one_patient_per_file: bool = False,
     data_check: bool = True,
-) -> dict[str, list[Item]]:
-    """The patches for training, validation and test, checked; their split is written to ``run_dir/datalist.json``.
+) -> Cases:
+    """The patches for training, validation and test, checked; nothing is written but phantoms.
+
+    The split of a new run, and that of an earlier one, are handled as in :func:`common.data.cases.training_cases`.
 
     Args:
         dataset_dir: holds ``datalist.json`` (see ``python -m common.data make-datalist --layout rois``), else
@@ -46,39 +53,44 @@ def lesion_cases(
             ``patients.csv`` (``case,patient``) next to them.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.
         phantoms: writes them.
-        run_dir: receives the datalist; see ``keep_split`` of :func:`common.data.cases.training_cases`.
+        run_dir: holds ``datalist.json``, the record of the split, for resume and evaluation.
         classes: names of the classes, in the order of the networks' one-hot input.
         datalist: instead of ``dataset_dir``; its items also have ``class``.
         seed: of the split.
         size: of a patch, in pixels per side.
-        keep_split: use the split that ``run_dir`` has for the same data, and write none.
+        keep_split: for a resume: the split of the run again, without added patches.
+        held_out: for an evaluation: training and validation patches of the run, and a test that it has not seen.
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
         data_check: whether to read and check every patch; see
             :func:`lesion_dcgan_aug.data.checks.check_patches`.
 
     Raises:
-        DataError: patients are missing, patches cannot be used, or a section lacks a class.
+        DataError: patients are missing, patches cannot be used, a section lacks a class, a patch is in two sections, or
+            the split of the run cannot be kept.
+        ConfigError: for a datalist that the run would replace.
     """
-    if devices.rank() == 0:
-        announce(dataset_dir, demo_data, datalist, phantoms, LAYOUT)
-    devices.barrier()
-    kept = Path(run_dir, DATALIST_NAME)
-    if keep_split and datalist is None and root_of(kept) == os.path.abspath(dataset_dir):
-        lists = load_datalist(kept)
-    elif listed := datalist or listed_in(dataset_dir):
-        lists = load_datalist(listed)
-        _require_patients(Path(listed), one_patient_per_file)
-    else:
-        found = find_patches(require_dir(dataset_dir), classes, one_patient_per_file)
-        lists = split_lesions(found, FRACTIONS, seed)
-    lists = {section: lists.get(section, []) for section in SPLITS}
-    require_classes(lists, classes)
-    if devices.rank() == 0:
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist, LAYOUT)
+    find = partial(_find, origin, classes, one_patient_per_file)
+
+    def select() -> Cases:
+        split = partial(split_lesions, fractions=FRACTIONS, seed=seed)
+        chosen, kept = select_lists(origin, run_dir, find, split, None, keep_split, held_out)
+        lists = {section: chosen[section] for section in SPLITS}
+        require_classes(lists, classes)
         if data_check:
             require_clean(check_patches([item for items in lists.values() for item in items], size))
-        if not keep_split:
-            write_datalist(lists, kept, seed=seed, root=os.path.abspath(datalist or dataset_dir))
-    return lists
+        return Cases(lists, None if kept else new_record(lists, None, seed, origin))
+
+    return devices.from_first(select)
+
+
+def _find(origin: Origin, classes: Sequence[str], one_patient_per_file: bool) -> Lists:
+    """The sections of a datalist, or the patches of a folder under ``ALL``."""
+    if origin.listed is not None:
+        lists = load_datalist(origin.listed)
+        _require_patients(Path(origin.listed), one_patient_per_file)
+        return lists
+    return {ALL: find_patches(require_dir(origin.dataset_dir), classes, one_patient_per_file)}
 
 
 def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool = False) -> list[Item]:

@@ -1,22 +1,22 @@
-"""Checks of patches before training: shape, constant values, duplicates."""
+"""Checks of patches before training: shape, constant values, copies under another patient."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from common.data.datalist import Item
+from common.data.identity import content_hash, remember
 from common.errors import Finding, VolumeError
 from common.io.nifti.reading import is_constant, read_volume
 
 
 def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
-    """Read every patch and report wrong shapes, constant patches and duplicates.
+    """Read every patch and report wrong shapes, constant patches, and patches that two patients share.
 
-    A duplicate under another patient is an error, since it can leak between the sections of a split; within a patient
-    it is a warning.
+    The latter could leak between the sections of a split and between folds; for other copies see
+    :func:`common.data.checks.copies.copies`.
     """
     findings: list[Finding] = []
     seen: dict[str, Item] = {}
@@ -33,10 +33,9 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
         if is_constant(values):
             findings.append(where("a patch must not be constant", f"{values.flat[0]:g} everywhere", "exclude it"))
             continue
-        other = seen.setdefault(hashlib.sha256(values.tobytes()).hexdigest(), item)
-        if other is not item:
-            across = other["patient"] != item["patient"]
-            value = f"a copy of {other['case']}" + (f" of patient {other['patient']}" if across else "")
-            remedy = "remove one, or give both the same patient" if across else "remove one"
-            findings.append(where("every patch is another", value, remedy, "error" if across else "warning"))
+        remember(item["image"], values)
+        other = seen.setdefault(content_hash(values), item)
+        if other["patient"] != item["patient"]:
+            value = f"a copy of {other['case']} of patient {other['patient']}"
+            findings.append(where("every patch is another", value, "remove one, or give both the same patient"))
     return findings

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.data.datalist import Item
+from common.data.split_record import write_split
 from common.errors import ConfigError
+from common.handlers.lock import RunLock
 from common.running_config import running_config
 from common.seeds import derive
 from lesion_dcgan_aug.data.class_patches import Augmentation
@@ -93,9 +95,17 @@ class Study:
         """Run what has no result yet, write tables, figure and report, and print the table.
 
         Raises:
-            ConfigError: results of another study are in the folder.
+            ConfigError: results of another study are in the folder, or another process uses it.
             DataError: a class has fewer patients than there are folds, or a result's file is damaged.
         """
+        lock = RunLock(self.folder, self.folder)
+        lock.acquire()
+        try:
+            return self._run()
+        finally:
+            lock.release()
+
+    def _run(self) -> list[FoldResult]:
         dealt = {seed: patient_folds(self.items, self.folds, seed, self.classes) for seed in self.seeds}
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
@@ -105,6 +115,10 @@ class Study:
         self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
         classic = [Arm(size) for size in self.classic_sizes]
+        for seed, fold in repeats:  # those of another study are refused before anything is written
+            for arm in classic:
+                read_result(self.folder, fold, seed, arm, self.settings)
+        write_split(self.cases, self.folder)
         results = [self._result(seed, fold, dealt[seed], arm) for seed, fold in repeats for arm in classic]
         best = self._best(results, [arm for arm in classic if arm.classic] or classic)
         logger.info(f"best classic augmentation: {best.label}; GAN samples are added to it")

@@ -102,9 +102,10 @@ def test_a_datalist_names_folders(tmp_path):
 def test_pairs_of_series_and_files_train_together(tmp_path):
     for number in range(4):
         case = tmp_path / "all" / f"c{number}"
-        write_series(case / "mr", Grid(shape=(12, 12, 8)), modality="MR")
         grid = Grid(shape=(12, 12, 8))
-        nib.save(nib.Nifti1Image(grid.values() - 200, grid.affine), case / "ct.nii.gz")
+        values = grid.values() + number
+        write_series(case / "mr", grid, modality="MR", values=values)
+        nib.save(nib.Nifti1Image(values - 200, grid.affine), case / "ct.nii.gz")
     lists = training_cases(str(tmp_path / "all"), "none", no_phantoms, str(tmp_path / "run"))
     assert sum(len(lists[name]) for name in ("training", "validation", "test")) == 4
     assert Path(lists["training"][0]["image"]).name == "mr"

@@ -1,0 +1,38 @@
+"""Check that no image is in two sections, whatever its cases and files are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common.data.datalist import POOLS, Item
+from common.data.identity import FileIdentity, paths_of
+from common.errors import Finding
+
+
+def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity]) -> list[Finding]:
+    """Images and labels that two cases share: errors in two of training, validation and test, else warnings.
+
+    Args:
+        lists: cases by section; the pools of unpaired training count as training.
+        files: identities by path, see :func:`common.data.identity.identify`.
+    """
+    first: dict[str, tuple[str, Item, str]] = {}
+    findings = []
+    for section, items in lists.items():
+        for item in items:
+            for path in paths_of(item):
+                other_section, other, other_path = first.setdefault(files[path].sha256, (section, item, path))
+                leak = _read_as(section) != _read_as(other_section)
+                if other is item or (path == other_path and not leak):  # a pair may be in both pools
+                    continue
+                rule = "an image belongs to one of training, validation and test (leak)" if leak else "images differ"
+                found = f"the voxels of {other['case']} ({Path(other_path).name}) in {other_section}, here in {section}"
+                remedy = "remove one of the two, or put both in one section" if leak else "remove one of the two"
+                where = (item["case"], Path(path).name)
+                findings.append(Finding(*where, rule, found, remedy, "error" if leak else "warning"))
+    return findings
+
+
+def _read_as(section: str) -> str:
+    return "training" if section in POOLS else section

@@ -1,0 +1,89 @@
+"""Where the cases of a command come from: the user's folder or datalist, or generated phantoms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.data.split_record import DATALIST_NAME
+from common.errors import ConfigError, DataError
+from common.running_config import given_options
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The data of a command, as its settings name them.
+
+    Args:
+        dataset_dir: folder of the cases.
+        demo_data: folder of the phantoms, the default of ``dataset_dir``.
+        phantoms: writes the phantoms.
+        datalist: JSON file instead of ``dataset_dir``.
+        layout: of the folder, for messages.
+    """
+
+    dataset_dir: str
+    demo_data: str
+    phantoms: Callable[[Path], None]
+    datalist: str | None = None
+    layout: str = "DIR/<case>/<name>.nii.gz"
+
+    @property
+    def name(self) -> str:
+        """The datalist or folder, for messages."""
+        return self.datalist or self.dataset_dir
+
+    @property
+    def given(self) -> bool:
+        """Whether the user named the data; the folder of the phantoms is the default, but may be named as well."""
+        return self.datalist is not None or "dataset_dir" in given_options() or not self.is_phantoms(self.dataset_dir)
+
+    @property
+    def listed(self) -> str | None:
+        """The datalist: the one that is given, otherwise that in the folder; None without one."""
+        own = Path(self.dataset_dir, DATALIST_NAME)
+        return self.datalist or (str(own) if own.is_file() else None)
+
+    def is_phantoms(self, root: str) -> bool:
+        """Whether a data folder is that of the phantoms."""
+        return Path(root).resolve() == Path(self.demo_data).resolve()
+
+    def announce(self) -> None:
+        """Log which data are used; generate phantoms if the user gave no data and no phantoms exist yet."""
+        if self.datalist is not None or not self.is_phantoms(self.dataset_dir):
+            logger.info(f"data: {self.name}")
+            return
+        logger.warning(
+            "data: no --dataset_dir or --datalist was given, so GENERATED PHANTOMS are used (no patient, no scanner). "
+            f"For your own: --dataset_dir DIR with {self.layout}, or --datalist FILE.json"
+        )
+        if not Path(self.demo_data).exists():
+            logger.info(f"generating phantoms in {self.demo_data}")
+            self.phantoms(Path(self.demo_data))
+
+    def require_other_than(self, run_dir: str) -> None:
+        """Refuse a datalist that the run would replace by the record of its own split.
+
+        Raises:
+            ConfigError: naming the file.
+        """
+        if self.listed is not None and Path(self.listed).resolve() == Path(run_dir, DATALIST_NAME).resolve():
+            remedy = "copy it to another place and give that as --datalist, or give another --output_dir"
+            raise ConfigError("the datalist", "is another file than the one that the run writes", self.listed, remedy)
+
+
+def require_dir(dataset_dir: str) -> Path:
+    """The path of an existing folder.
+
+    Raises:
+        DataError: for a folder that does not exist.
+    """
+    path = Path(dataset_dir)
+    if not path.is_dir():
+        remedy = "correct the path, or omit it for phantoms"
+        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
+    return path

@@ -1,0 +1,74 @@
+"""Selection of a command's cases: a new split, or the one that the run in its folder has."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from common.data.checks.cases import require_clean
+from common.data.checks.copies import copies
+from common.data.datalist import POOLS, SPLITS, Item
+from common.data.identity import identify
+from common.data.kept_split import KeptSplit, Lists
+from common.data.origins import Origin
+from common.data.split_record import DATALIST_NAME, SplitRecord
+from common.io import VolumeReader
+
+logger = logging.getLogger(__name__)
+ALL = "all"
+"""The section of cases that are not split yet."""
+
+
+def select_lists(
+    origin: Origin,
+    run_dir: str,
+    find: Callable[[], Lists],
+    split: Callable[[Sequence[Item]], Lists],
+    reader: VolumeReader | None = None,
+    keep_split: bool = False,
+    held_out: bool = False,
+) -> tuple[Lists, bool]:
+    """The cases of a command by section, and whether they are those of an earlier run's split.
+
+    Args:
+        origin: of the data.
+        run_dir: of the run.
+        find: the cases that ``origin`` has, by section, or under ``ALL`` to be split.
+        split: divides cases into sections.
+        reader: of the volumes.
+        keep_split: for a resume; see :meth:`common.data.kept_split.KeptSplit.resumed`.
+        held_out: for an evaluation; see :meth:`common.data.kept_split.KeptSplit.evaluated`.
+
+    Raises:
+        DataError: for missing data, or a split that cannot be kept.
+        ConfigError: for a datalist that a new run would replace.
+    """
+    kept = None
+    if keep_split or held_out:
+        kept = KeptSplit(Path(run_dir), reader) if Path(run_dir, DATALIST_NAME).is_file() else None
+        if kept is None:
+            logger.warning(f"{run_dir} has no {DATALIST_NAME}: which cases it was trained on is not known")
+    else:
+        origin.require_other_than(run_dir)
+    if kept is None or origin.given or origin.is_phantoms(kept.root):
+        origin.announce()
+    if kept is None:
+        lists = find()
+        lists = split(lists[ALL]) if ALL in lists else lists
+    else:
+        found = find() if origin.given else None
+        lists = kept.evaluated(found, origin.name, origin.datalist is not None) if held_out else kept.resumed(found)
+    return {section: lists.get(section, []) for section in (*SPLITS, *POOLS)}, kept is not None
+
+
+def new_record(lists: Lists, reader: VolumeReader | None, seed: int, origin: Origin) -> SplitRecord:
+    """The record of a new split, in which no image is in two sections.
+
+    Raises:
+        DataError: naming the cases and sections that share an image, or a file that cannot be read.
+    """
+    files = identify([item for items in lists.values() for item in items], reader)
+    require_clean(copies(lists, files))
+    return SplitRecord(lists, files, {"seed": seed, "root": os.path.abspath(origin.name)})

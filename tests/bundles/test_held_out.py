@@ -1,0 +1,190 @@
+"""That no command tests a network on what it was trained on, and that no command takes another run's record away."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+from bundle_commands import ROOT, Bundle, last_line, ok, snapshot
+
+ONE_OF_EACH = ["mr2ct_pix2pix", "lesion_dcgan_aug"]
+"""A bundle of pairs and one of patches by class; each has a selection of cases of its own."""
+BRIEF = {"classifier": "{'width': 2, 'steps': 3, 'batch_size': 8}", "classifier_patches": 6, "samples": 8}
+
+
+@pytest.fixture
+def brief(bundle):
+    """Settings that make an evaluation short."""
+    return {} if bundle.conditional else BRIEF
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of a short run, to evaluate and to spoil."""
+    return shutil.copytree(tiny_run, tmp_path / "run")
+
+
+def record(run):
+    return json.loads((run / "datalist.json").read_text())
+
+
+def paths_of(items):
+    return [path for item in items for path in (item["image"] if isinstance(item["image"], list) else [item["image"]])]
+
+
+def uncompressed(source: Path, folder: Path) -> Path:
+    """The same data set with every volume as ``.nii``."""
+    shutil.copytree(source, folder)
+    for path in sorted(folder.rglob("*.nii.gz")):
+        nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz")))
+        path.unlink()
+    for listed in folder.glob("*.json"):
+        listed.write_text(listed.read_text().replace(".nii.gz", ".nii"))
+    return folder
+
+
+def refused(done, pattern):
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert re.fullmatch(rf"error: {pattern}", last_line(done.stderr)), last_line(done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+# ---- which cases are tested -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["nothing given", "link", "relative", "uncompressed"])
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_evaluation_keeps_the_split_of_the_run_by_every_path(bundle, tiny_data, run, brief, tmp_path, how):
+    """With another seed, and after a training by a datalist whose split is another than a folder would get."""
+    places = {"output_dir": run, "seed": 5, **brief}
+    if how == "link":
+        (tmp_path / "place").symlink_to(tiny_data)
+        places["dataset_dir"] = tmp_path / "place"
+    elif how == "relative":
+        places["dataset_dir"] = os.path.relpath(tiny_data, ROOT)
+    elif how == "uncompressed":
+        places["dataset_dir"] = uncompressed(tiny_data, tmp_path / "place")
+    done = ok(bundle.run("evaluating", ["train", "demo", "evaluate"], **places))
+    test = record(run)["test"]
+    source = f"of the split of {run}" + (f", by content in {places['dataset_dir']}" if "dataset_dir" in places else "")
+    assert f"evaluation: {len(test)} test cases {source}; none of them was trained on" in done.stdout
+    assert "PHANTOMS" not in done.stdout
+    if bundle.conditional:
+        rows = (run / "evaluation" / "metrics.csv").read_text().splitlines()[1:]
+        assert {row.split(",")[0] for row in rows} == {item["case"] for item in test}
+
+
+def test_the_split_is_the_same_for_a_copy_and_for_a_datalist_of_another_order(bundle, tiny_data, run, tmp_path):
+    """In this process, for every bundle; the cases of the run are listed in other sections than in its record."""
+    place = uncompressed(tiny_data, tmp_path / "place")
+    expected = record(run)
+    parser = bundle.parser("train", "demo", "evaluate", dataset_dir=str(place), output_dir=str(run), seed=5)
+    found = parser.get_parsed_content("data")
+    assert {section: [item["case"] for item in found[section]] for section in ("training", "validation", "test")} == {
+        section: [item["case"] for item in expected.get(section, [])] for section in ("training", "validation", "test")
+    }
+    assert len(found["test"]) >= 1
+    assert all(Path(path).is_relative_to(place) for path in paths_of(found["test"]))
+
+
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_a_folder_after_a_training_by_datalist_tests_no_trained_case(bundle, tiny_data, run, tmp_path):
+    """The test cases of the record and its training cases have changed places, as a datalist may have it."""
+    whole = record(run)
+    training = whole["training"]
+    whole["training"] = whole["test"] if bundle.conditional else training
+    whole["test"] = training[:1] if bundle.conditional else whole["test"]
+    (run / "datalist.json").write_text(json.dumps(whole))
+    found = bundle.parser("train", "demo", "evaluate", dataset_dir=str(tiny_data), output_dir=str(run))
+    assert [item["case"] for item in found.get_parsed_content("data")["test"]] == [i["case"] for i in whole["test"]]
+
+
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_a_datalist_that_tests_trained_cases_ends_the_command(bundle, run, tmp_path):
+    whole = record(run)
+    test = [{**item, "case": f"renamed_{n}", "patient": f"p{n}"} for n, item in enumerate(whole["training"][:2])]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"test": [*test, *whole["test"]]}))
+    before = snapshot(run)
+    done = bundle.run("evaluating", ["train", "demo", "evaluate"], datalist=path, output_dir=run)
+    counted = rf"2 \(renamed_0, renamed_1\) of {2 + len(whole['test'])} test cases were trained on"
+    refused(done, rf"{run}: is evaluated on cases that it was not trained on, but got {counted}; give cases .*")
+    assert snapshot(run) == before
+
+
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_data_that_are_gone_end_an_evaluation_with_their_number(bundle, run, tmp_path):
+    whole = record(run)
+    text = (run / "datalist.json").read_text()
+    for path in paths_of([*whole["training"], *whole["validation"], *whole["test"]]):
+        text = text.replace(path, path.replace("tiny", "gone"))
+    (run / "datalist.json").write_text(text)
+    done = bundle.run("evaluating", ["train", "demo", "evaluate"], output_dir=run)
+    refused(done, rf"{run}: finds the files of its split, but got \d+ \(.*\) gone; give --dataset_dir with .*")
+
+
+# ---- one image in two sections --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_one_image_in_two_sections_ends_a_training(bundle, run, tmp_path):
+    whole = record(run)
+    first = whole["training"][0]
+    (tmp_path / "copies").mkdir()
+    copy = {**first, "case": "copy", "patient": "another"}
+    for key in ("image", "label") if bundle.conditional else ("image",):
+        nib.save(nib.load(first[key]), tmp_path / "copies" / f"{key}.nii")
+        copy[key] = str(tmp_path / "copies" / f"{key}.nii")
+    path = tmp_path / "mine.json"
+    sections = {key: whole[key] for key in ("training", "validation", "test")}
+    path.write_text(json.dumps({**sections, "test": [*whole["test"], copy]}))
+    out = tmp_path / "out"
+    done = bundle.run("training", ["train", "demo"], datalist=path, output_dir=out, data_check="false")
+    rule = r"an image belongs to one of training, validation and test \(leak\)"
+    found = rf"the voxels of {first['case']} \({Path(first['image']).name}\) in training, here in test"
+    refused(done, rf"data check: .*copy \(image.nii\): {rule}, but got {found}; .*")
+    assert not out.exists()
+
+
+# ---- nothing is written before the lock is held ---------------------------------------------------------------------
+
+
+def test_a_run_that_is_refused_has_changed_nothing(bundle, tiny_data, run):
+    """The folder of a run that another process holds, and a training on other cases with other settings."""
+    before = snapshot(run)
+    with open(run / "models" / ".lock", "r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = bundle.run(
+            "training", ["train", "demo"], dataset_dir=tiny_data, output_dir=run, seed=7, tensorboard="true"
+        )
+    refused(done, rf"{run}: is used by one run at a time, but got .*; wait for it, .*")
+    assert snapshot(run) == before
+
+
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+def test_the_record_of_a_run_is_no_input_of_the_next_in_its_folder(bundle, run):
+    before = snapshot(run)
+    done = bundle.run("training", ["train", "demo"], datalist=run / "datalist.json", output_dir=run)
+    refused(
+        done, rf"the datalist: is another file than the one that the run writes, but got {run}/datalist.json; copy .*"
+    )
+    assert snapshot(run) == before
+
+
+def test_a_study_that_is_refused_has_changed_nothing(tmp_path, tmp_path_factory):
+    bundle = Bundle("lesion_dcgan_aug")
+    data = tmp_path / "data"
+    bundle.parser("train", **{"phantoms::cases": 6, "phantoms::spacing": 5}).get_parsed_content("phantoms")(data)
+    lock = tmp_path / "out" / "study" / ".lock"
+    lock.parent.mkdir(parents=True)
+    with open(lock, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = bundle.run("study", ["study"], dataset_dir=data, output_dir=tmp_path / "out", folds=2, seeds="[0]")
+    refused(done, rf"{lock.parent}: is used by one run at a time, but got a run by another process; wait for it, .*")
+    assert snapshot(tmp_path / "out") == {"study/.lock": b""}

@@ -1,0 +1,49 @@
+"""One image in two cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.data.checks.copies import copies
+from common.data.identity import FileIdentity
+
+
+def item(case: str, image: str, **more: str) -> dict:
+    return {"case": case, "image": image, **more}
+
+
+def found(lists: dict) -> list[tuple[str, str]]:
+    """Severity and message; the content of a file is the part of its name before the underscore."""
+    paths = {path for items in lists.values() for each in items for path in (each["image"], each.get("label", "x"))}
+    files = {path: FileIdentity(path.split("_")[0], 1, 1) for path in paths}
+    return [(finding.severity, str(finding)) for finding in copies(lists, files)]
+
+
+def test_other_images_are_no_copies() -> None:
+    assert found({"training": [item("a", "1", label="2")], "test": [item("b", "3", label="4")]}) == []
+
+
+@pytest.mark.parametrize("sections", [("training", "test"), ("training_A", "validation"), ("validation", "test")])
+def test_two_sections_are_an_error_that_names_both(sections: tuple[str, str]) -> None:
+    one, two = sections
+    [(severity, said)] = found({one: [item("a", "1_mr.nii")], two: [item("b", "2"), item("c", "1_copy.nii")]})
+    assert severity == "error"
+    assert said == (
+        "c (1_copy.nii): an image belongs to one of training, validation and test (leak), but got the voxels of "
+        f"a (1_mr.nii) in {one}, here in {two}; remove one of the two, or put both in one section"
+    )
+
+
+def test_a_label_counts_as_well_and_so_does_one_file_that_is_listed_twice() -> None:
+    lists = {"training": [item("a", "1", label="2")], "test": [item("b", "3", label="2"), item("c", "1")]}
+    assert [severity for severity, _ in found(lists)] == ["error", "error"]
+
+
+def test_within_training_it_is_a_warning_pools_included() -> None:
+    [(severity, said)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
+    assert (severity, "a (1_x) in training_A, here in training_B" in said) == ("warning", True)
+    assert found({"training_A": [item("a", "1")], "training_B": [item("a", "1")]}) == [], "one file in both pools"
+
+
+def test_two_files_of_a_case_are_no_two_cases() -> None:
+    assert found({"training": [item("a", "1_mr", label="1_ct")]}) == []
