@@ -10,10 +10,10 @@ from typing import Any
 
 from common import devices
 from common.data.checks.cases import check_cases, require_clean
-from common.data.datalist import POOLS, Item, load_datalist, split_by_patient
+from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient
 from common.data.kept_split import Lists
 from common.data.layouts.folders import find_cases
-from common.data.origins import Origin, require_dir
+from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 from common.errors import DataError
@@ -49,7 +49,8 @@ def training_cases(
 
     A new run gets the record of its split, which :class:`common.handlers.RunFolder` writes. Resume and evaluation keep
     the split of the run in ``run_dir``, whose cases are recognised by their content; see
-    :class:`common.data.kept_split.KeptSplit`.
+    :class:`common.data.kept_split.KeptSplit`. Where a program gave the training its own cases, as MONAI Label does, all
+    sections are empty.
 
     Sections are ``training`` (pairs; empty for unpaired data), ``training_A`` and ``training_B`` (unpaired pools: those
     of the datalist, otherwise sources and targets of ``training``), ``validation`` and ``test``. An item of pool B has
@@ -82,6 +83,8 @@ def training_cases(
         ConfigError: for a datalist that the run would replace.
     """
     require_placed()
+    if cases_of_program() is not None:
+        return Cases({section: [] for section in (*SPLITS, *POOLS, SCORED)})
     origin = Origin(dataset_dir, demo_data, phantoms, datalist)
     find = partial(_find, origin, target_dir, source, target, mask)
 

@@ -6,12 +6,21 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common.data.split_record import DATALIST_NAME
 from common.errors import ConfigError, DataError
-from common.running_config import given_options
+from common.running_config import given_options, lookup, running_config
 
 logger = logging.getLogger(__name__)
+TRAINING_DATA = "train::dataset::data"
+"""Where MONAI's workflows expect the cases of a training, and where MONAI Label puts those of its datastore."""
+
+
+def cases_of_program() -> list[Any] | None:
+    """The training cases that a program put into the running configuration itself; None where it put none."""
+    given = lookup(running_config(), TRAINING_DATA)
+    return given if isinstance(given, list) else None
 
 
 @dataclass(frozen=True)

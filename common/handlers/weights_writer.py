@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ import torch
 from monai.engines import Evaluator
 
 from common import weights_info
+from common.data.cases import SCORED
+from common.data.origins import cases_of_program
+from common.data.split_record import Cases
 from common.engines import SynthesisTrainer
 from common.running_config import running_config, running_parser
 
@@ -43,7 +47,7 @@ class WeightsWriter:
         self._config = running_config()
         self._about = {
             **_bundle(),
-            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), "cases": _counts(data or {})},
+            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), **_cases(data or {})},
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             "reader": weights_info.without_order(self._config.get(weights_info.READER, {})),
@@ -86,7 +90,7 @@ def _bundle() -> dict[str, Any]:
 def _data() -> str:
     """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
     parser = running_parser()
-    if parser is None or "dataset_dir" not in parser:
+    if parser is None or "dataset_dir" not in parser or cases_of_program() is not None:
         return weights_info.IMAGES
     if "simulation" in parser:
         return weights_info.SIMULATED
@@ -95,5 +99,12 @@ def _data() -> str:
     return weights_info.PHANTOMS if generated else weights_info.IMAGES
 
 
-def _counts(data: Mapping[str, Sequence[Any]]) -> dict[str, int]:
-    return {section: len(items) for section, items in data.items() if section != "scored" and len(items)}
+def _cases(data: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """How many cases each section has, and a hash over the hashes of their images."""
+    own = cases_of_program()
+    counts = {section: len(items) for section, items in data.items() if section != SCORED and len(items)}
+    told: dict[str, Any] = {"cases": {"training": len(own)} if own is not None else counts}
+    if isinstance(data, Cases) and data.record is not None:
+        hashes = "".join(sorted(identity.sha256 for identity in data.record.files.values()))
+        told["images_sha256"] = hashlib.sha256(hashes.encode()).hexdigest()
+    return told

@@ -15,8 +15,9 @@ import pytest
 import torch
 from bundle_commands import BUNDLES, Bundle, mistake
 
-from common import checkpoints
+from common import checkpoints, weights_info
 from common.errors import CheckpointError, ConfigError
+from common.running_config import settings_of
 
 PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
@@ -91,6 +92,9 @@ def test_two_epochs_are_trained_on_the_data_of_the_server(served):
     checkpoints.load_weights(network, served.weights)
     assert json.loads((served.folder / "run.json").read_text())["config"]["device"] == "cpu"
     assert not (served.folder / "datalist.json").exists(), "no data but those of the server are looked for"
+    assert not (served.folder / "demo_data").exists()
+    told = json.loads((served.folder / "models" / "model.json").read_text())["trained_on"]
+    assert (told["data"], told["cases"]) == ("images", {"training": 2})
 
 
 def test_a_training_begins_with_the_weights_that_were_served(pix2pix):
@@ -107,8 +111,9 @@ def test_a_training_begins_with_the_weights_that_were_served(pix2pix):
 
 
 def test_weights_of_another_network_are_not_trained_on(pix2pix):
-    pix2pix.weights.parent.mkdir()
-    torch.save({"layers.0.weight": torch.zeros(1)}, pix2pix.weights)
+    config = settings_of(pix2pix.bundle.parser("train", "demo"))
+    other = {"layers.0.weight": torch.zeros(1)}
+    weights_info.save(other, pix2pix.weights, weights_info.described(config, pix2pix.bundle.name))
     with pytest.raises(RuntimeError) as caught:
         pix2pix.train(epochs=1, pretrained=True)
     error = mistake(caught.value)
