@@ -16,10 +16,12 @@ import pytest
 import torch
 from bundle_commands import TINY, Bundle, last_line, mistake, ok
 from monai.bundle import ConfigParser, ConfigWorkflow
+from packed_copies import monai_bundle, unpack
 
 from common import checkpoints, weights_info
 from common.evaluation.methods import variant
 from common.running_config import settings_of
+from tools.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
     "cect2ct_rescyclegan": {
@@ -94,6 +96,23 @@ def test_plain_commands_do_what_retyping_every_option_does(bundle, odd_run, tiny
         ok(bundle.run("evaluating", configs, dataset_dir=tiny_data, output_dir=odd_run, **more, **options))
         tables.append((odd_run / "evaluation" / "metrics.csv").read_text())
     assert tables[0] == tables[1]
+
+
+@pytest.mark.slow_elsewhere
+def test_a_release_of_the_run_does_the_same(bundle, odd_run, tiny_data, tmp_path):
+    given = {"output_dtype": "float32", **({"dataset_dir": tiny_data} if bundle.conditional else {"samples": "3"})}
+    ok(bundle.run("inference", ["inference"], output_dir=odd_run, predictions_dir=tmp_path / "own", **given))
+    folder = unpack(pack(bundle.root, bundle.name, tmp_path / "dist", run=odd_run), tmp_path / "release")
+    options = [word for key, value in given.items() for word in (f"--{key}", str(value))]
+    done = monai_bundle(folder, "run", "--config_file", "configs/inference.yaml", *options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    own, released = volumes(tmp_path / "own"), volumes(folder / "predictions")
+    assert own.keys() == released.keys()
+    assert own
+    for name, values in own.items():
+        assert np.array_equal(values, released[name]), name
+    told = [json.loads((place / "models" / "model.json").read_text()) for place in (odd_run, folder)]
+    assert told[0] == told[1], "written with the names that modules have in the repository"
 
 
 def folder_of(bundle: Bundle, weights: Path, target: Path) -> Path:

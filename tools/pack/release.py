@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from configparser import ConfigParser as IniParser
 from pathlib import Path
+from typing import Any
 
 import yaml
 from monai.bundle import ConfigParser
@@ -145,12 +146,22 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
     """Weights that are there, each with what is known of it, and all of them of the packed network."""
     found: dict[str, bytes] = {}
     for place, path in sources.items():
-        parser = ConfigParser({**yaml.safe_load(configs["inference"]), "trained_with": None})
+        about, config = read_info(path), yaml.safe_load(configs["inference"])
+        _require_same_network(about, config)
+        parser = ConfigParser({**config, **about.settings, "trained_with": None})
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
-        about = read_info(path)
         found[place] = path.read_bytes()
         found[sidecar(Path(place)).as_posix()] = _told(about).encode()
     return found
+
+
+def _require_same_network(about: WeightsInfo, config: dict[str, Any]) -> None:
+    """Refuse weights whose network has other settings than the packed configs, such as those of an overlay."""
+    for name in sorted(about.network_settings() & config.keys()):
+        trained, packed = about.settings[name], config[name]
+        if not isinstance(trained, dict) and trained != packed:
+            rule, remedy = f"is {trained}, as the network of {about.path} was trained", "omit the overlay"
+            raise ConfigError(f"--overlay: {name}", rule, packed, remedy)
 
 
 def _told(about: WeightsInfo) -> str:

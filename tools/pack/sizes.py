@@ -14,23 +14,41 @@ FORMAT = "_data_format"
 DEPLOYED = "network"
 PATCH_SETTINGS = ("crop_size", "patch_size")
 """Settings that say how large a training's patches are, by their side or all three sides."""
+CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 def resized(metadata: str, published: str, merged: str) -> str:
-    """Metadata whose networks of training alone have the sizes of an overlaid config; the deployed one takes many.
+    """Metadata with the sizes of a config that other settings are merged into: channels, and patches of training.
 
-    All are texts: of ``metadata.json``, of ``train.yaml``, and of the same with the overlay.
+    Spatial sizes of the deployed network stay, since it takes many. All are texts: of ``metadata.json``, of
+    ``train.yaml``, and of the same with the settings.
     """
     content, config = json.loads(metadata), yaml.safe_load(merged)
     before, after = _patch(yaml.safe_load(published)), _patch(config)
     for key, described in content.items():
         name = key.removesuffix(FORMAT)
-        if key.endswith(FORMAT) and name != DEPLOYED and f"{name}_def" in config:
-            image, pred = described["inputs"]["image"], described["outputs"]["pred"]
-            if image["spatial_shape"] == [before] * len(image["spatial_shape"]):
-                image["spatial_shape"] = [after] * len(image["spatial_shape"])
-                pred["spatial_shape"] = _produced(config, name, [image["num_channels"], *image["spatial_shape"]])
+        if not key.endswith(FORMAT) or f"{name}_def" not in config:
+            continue
+        network = ConfigParser({**config, "trained_with": None}).get_parsed_content(f"{name}_def").eval()
+        image, pred = described["inputs"]["image"], described["outputs"]["pred"]
+        changed = _set_channels(image, network)
+        if name != DEPLOYED and image["spatial_shape"] == [before] * len(image["spatial_shape"]):
+            image["spatial_shape"] = [after] * len(image["spatial_shape"])
+            changed = True
+        if name != DEPLOYED and changed:
+            pred["spatial_shape"] = _produced(network, [image["num_channels"], *image["spatial_shape"]])
     return json.dumps(content, indent=4) + "\n"
+
+
+def _set_channels(image: dict[str, Any], network: torch.nn.Module) -> bool:
+    """Describe the channels that the first convolution takes; whether these are others than before."""
+    first = next((each for each in network.modules() if isinstance(each, CONVOLUTIONS)), None)
+    if first is None or first.in_channels in (0, image["num_channels"]):  # 0: not known before the first image
+        return False
+    named = image.get("channel_def", {})
+    image["num_channels"] = first.in_channels
+    image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(first.in_channels)}
+    return True
 
 
 def _patch(config: Mapping[str, Any]) -> int | None:
@@ -38,7 +56,6 @@ def _patch(config: Mapping[str, Any]) -> int | None:
     return sides[0] if isinstance(sides, list) else sides
 
 
-def _produced(config: dict[str, Any], name: str, shape: list[int]) -> list[int]:
-    network = ConfigParser(config).get_parsed_content(f"{name}_def").eval()
+def _produced(network: torch.nn.Module, shape: list[int]) -> list[int]:
     with torch.no_grad():
         return list(network(torch.zeros(1, *shape)).shape[2:])

@@ -250,9 +250,7 @@ def test_weights_of_another_network_are_not_packed(checkout: Path, tmp_path: Pat
     root = shutil.copytree(checkout, tmp_path / "copy")
     demo = root / "bundles" / ONE / "configs" / "demo.yaml"
     demo.write_text(demo.read_text().replace("width: 16", "width: 20"))
-    with pytest.raises(
-        CheckpointError, match=r"model\.pt: .* has shape .*, but got .*; give the weights of this network"
-    ):
+    with pytest.raises(ConfigError, match=r"--overlay: width: is 16, as the network of .* was trained, but got 20"):
         contents(root, ONE, "demo")
 
 
