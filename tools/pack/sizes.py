@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,13 +42,22 @@ def resized(metadata: str, published: str, merged: str) -> str:
 
 
 def _set_channels(image: dict[str, Any], network: torch.nn.Module) -> bool:
-    """Describe the channels that the first convolution takes; whether these are others than before."""
+    """Describe the channels of the first convolution, where the network does not take those that are described."""
+    sides = [int(re.findall(r"\d+", str(side))[0]) for side in image["spatial_shape"]]
     first = next((each for each in network.modules() if isinstance(each, CONVOLUTIONS)), None)
-    if first is None or first.in_channels in (0, image["num_channels"]):  # 0: not known before the first image
+    if first is None or first.in_channels == image["num_channels"] or _takes(network, [image["num_channels"], *sides]):
         return False
     named = image.get("channel_def", {})
     image["num_channels"] = first.in_channels
     image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(first.in_channels)}
+    return True
+
+
+def _takes(network: torch.nn.Module, shape: list[int]) -> bool:
+    try:
+        _produced(network, shape)
+    except RuntimeError:
+        return False
     return True
 
 
