@@ -60,6 +60,9 @@ class KeptSplit:
             DataError: training or validation cases are missing or have changed.
         """
         items = [item for section in (found or {}).values() for item in section]
+        if items and not any(map(self._knows, items)):
+            rule, remedy = f"has cases of {self.run_dir}", "omit it, or start a new run with --resume false"
+            raise DataError("--dataset_dir or --datalist", rule, f"{len(items)} others", remedy)
         lists = self.lists if found is None else self._located(items, others=False)
         wanted = [pair for section in TRAINED for pair in zip(self.lists[section], lists[section], strict=True)]
         identify([item for _, item in wanted if _exists(item)], self.reader)  # all at once, in threads

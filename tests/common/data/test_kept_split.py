@@ -278,3 +278,11 @@ def test_the_same_image_twice_in_one_section_is_a_warning(tmp_path, call, caplog
     assert (
         "b (mr.nii.gz): images differ, but got the voxels of a (mr.nii.gz) in training, here in training" in caplog.text
     )
+
+
+def test_a_resume_on_other_data_is_refused(tmp_path, run, call):
+    """Its own files are still there, but the user asked for others."""
+    others = write(tmp_path / "others", ["x", "y", "z"], first=50)
+    with pytest.raises(DataError, match=rf"has cases of {tmp_path / 'run'}, but got 3 others; omit it, or start a new"):
+        call(others, keep_split=True)
+    assert sections(call(keep_split=True)) == sections(run)
