@@ -18,7 +18,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 
 from common import checkpoints, devices, weights_info
-from common.data.split_record import move_split, write_split
+from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.files import remove_unfinished, require_file_name, write_text, write_whole
@@ -103,7 +103,7 @@ class RunFolder:
             self._restore(engine, last)
         if devices.rank() == 0:
             self._write_settings()
-            self.weights.describe(self.data)
+            self.weights.describe(self.root / DATALIST_NAME)
         self.validator.add_event_handler(Events.COMPLETED, self.keep_best, engine)
         self.signals.catch()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ import torch
 from monai.engines import Evaluator
 
 from common import weights_info
-from common.data.cases import SCORED
 from common.data.origins import cases_of_program
-from common.data.split_record import Cases
+from common.data.split_record import SplitRecord
 from common.engines import SynthesisTrainer
 from common.running_config import running_config, running_parser
 
@@ -38,16 +36,16 @@ class WeightsWriter:
         self._about: dict[str, Any] = {}
         self._config: dict[str, Any] = {}
 
-    def describe(self, data: Mapping[str, Sequence[Any]] | None = None) -> None:
+    def describe(self, split: Path) -> None:
         """Note what the weights of this run are trained with, before the first ones are written.
 
         Args:
-            data: the cases by section.
+            split: the record of the run's cases, where it has one.
         """
         self._config = running_config()
         self._about = {
             **_bundle(),
-            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), **_cases(data or {})},
+            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), **_cases(split)},
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             "reader": weights_info.without_order(self._config.get(weights_info.READER, {})),
@@ -99,12 +97,12 @@ def _data() -> str:
     return weights_info.PHANTOMS if generated else weights_info.IMAGES
 
 
-def _cases(data: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """How many cases each section has, and a hash over the hashes of their images."""
+def _cases(split: Path) -> dict[str, Any]:
+    """How many cases each section of the run's split has, and a hash over the hashes of their images."""
     own = cases_of_program()
-    counts = {section: len(items) for section, items in data.items() if section != SCORED and len(items)}
-    told: dict[str, Any] = {"cases": {"training": len(own)} if own is not None else counts}
-    if isinstance(data, Cases) and data.record is not None:
-        hashes = "".join(sorted(identity.sha256 for identity in data.record.files.values()))
-        told["images_sha256"] = hashlib.sha256(hashes.encode()).hexdigest()
-    return told
+    if own is not None or not split.is_file():
+        return {"cases": {"training": len(own or [])}}
+    record = SplitRecord.read(split)
+    hashes = "".join(sorted(identity.sha256 for identity in record.files.values()))
+    counts = {section: len(items) for section, items in record.lists.items() if items}
+    return {"cases": counts, "images_sha256": hashlib.sha256(hashes.encode()).hexdigest()}

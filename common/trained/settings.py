@@ -62,7 +62,10 @@ def settings_of_weights(
     own = Path(bundle_root, "models", shipped or "")
     if not own.is_file():
         return None
-    if chosen := _chosen(bundle_root, config):
+    chosen = _chosen(bundle_root, config)
+    if chosen and not config_files():  # a program may build networks before it has weights
+        return None
+    if chosen:
         told = ", ".join(f"--{name}" for name in chosen)
         remedy = f"give the --output_dir of a training or --weights FILE; the bundle ships --weights {own} (and"
         remedy += " --predictions_dir alone says where to write)"

@@ -132,7 +132,10 @@ class Bundle:
 def run_files(bundle: Bundle) -> set[str]:
     """What a training writes into its folder; a method with a way back keeps that generator too."""
     own = {"datalist.json", "log.csv", "run.json", "models/.lock", "models/last_checkpoint.pt", "models/model.pt"}
-    more = {"models/model_backward.pt"} if "backward_def" in bundle.own("train") else set()
+    own.add("models/model.json")
+    more = (
+        {"models/model_backward.pt", "models/model_backward.json"} if "backward_def" in bundle.own("train") else set()
+    )
     return own | more | (set() if bundle.conditional else {"models/samples.pt"})
 
 

@@ -82,7 +82,7 @@ def test_an_option_of_one_task_is_not_lost_in_another(bundle):
 def test_demo_gives_train_and_inference_the_same_network(bundle):
     shapes = []
     for config in ("train", "inference"):
-        network = bundle.parser(config, "demo").get_parsed_content("network_def")
+        network = bundle.parser(config, "demo", trained_with=None).get_parsed_content("network_def")
         shapes.append({name: tuple(value.shape) for name, value in network.state_dict().items()})
     assert shapes[0] == shapes[1]
     assert sum(math.prod(shape) for shape in shapes[0].values()) < 5_000_000, "the demo's network is small"

@@ -67,7 +67,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     scan = tmp_path / "scan.nii.gz"
     nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), scan)
     settings = {
-        "bundle_root": str(copy), "output_dir": str(tmp_path / "out"), "dataset_dir": str(scan),
+        "bundle_root": str(copy), "predictions_dir": str(tmp_path / "out" / "predictions"), "dataset_dir": str(scan),
         "device": "$torch.device('cpu')",
     }  # fmt: skip
     with caplog.at_level(logging.WARNING):
@@ -89,7 +89,6 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
     """Nothing is learned at a rate of almost zero, so that what is saved is what was shipped."""
     name, copy, _ = pretrained
     settings = {**SMALL, **OWN[name], "pretrained": True, "bundle_root": str(copy), "learning_rate": 1.0e-12}
-    del settings["width"]
     parser = Bundle(name).parser("train", "pretrain", **settings, output_dir=str(tmp_path))
     parser.get_parsed_content("training")
     shipped = checkpoints.load(copy / "models" / "pretrained.pt")
@@ -107,7 +106,7 @@ def test_without_pretrained_weights_fine_tuning_says_what_is_missing(tmp_path):
     with pytest.raises(Exception, match=".") as caught:
         Bundle("cect2ct_rescyclegan").parser("train", "demo", **settings).get_parsed_content("training")
     assert isinstance(mistake(caught.value), CheckpointError)
-    assert "pretrained.pt: exists, but got no such file" in str(mistake(caught.value))
+    assert "--pretrained: starts from weights that the bundle ships, but got none" in str(mistake(caught.value))
 
 
 def test_the_way_back_is_not_given_the_weights_of_the_way_there(pretrained, tmp_path):

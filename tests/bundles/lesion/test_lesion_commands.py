@@ -176,10 +176,15 @@ def test_samples_are_replaced_only_when_told(command_run, tmp_path):
 def test_a_class_that_is_a_path_ends_the_command(bundle, tiny_run, tmp_path, name):
     settings = {"weights": tiny_run / "models" / "model.pt", "predictions_dir": tmp_path / "out", "overwrite": "true"}
     named = f"['{name}','metastasis','hemangioma']"
-    done = bundle.run("inference", ["inference", "demo"], classes=named, samples=2, **settings)
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    about = folder / "models" / "model.json"
+    about.write_text(about.read_text().replace('"cyst"', json.dumps(name)))  # else the weights contradict it
+    settings["weights"] = folder / "models" / "model.pt"
+    done = bundle.run("inference", ["inference"], classes=named, samples=2, **settings)
     assert done.returncode == 2
     assert last_line(done.stderr).startswith("error: --classes: names files: not empty, not . or ..")
     assert last_line(done.stderr).endswith(f", but got '{name}'; rename it")
+    shutil.rmtree(folder)
     assert list(tmp_path.iterdir()) == []
 
 
