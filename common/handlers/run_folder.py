@@ -26,7 +26,7 @@ from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
-from common.handlers.weights_writer import WeightsWriter
+from common.handlers.weights_writer import BEST, LAST, WeightsWriter
 from common.running_config import running_config
 from common.weights_info import RUN_NAME
 
@@ -48,27 +48,39 @@ def run_dir(output_dir: str, variant: str = "") -> str:
 class RunFolder:
     """Handler that writes a training run to disk; attach it after the validation.
 
-    Writes under ``run_dir``: ``models/model.pt`` (the deployed network at its best validation) with
-    ``model.json`` (what it was trained with),
-    ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv`` (a row for each
-    epoch), ``run.json`` (configuration and versions) and ``datalist.json`` (cases and split). A new run moves an
-    earlier one to ``models/previous``. Nothing is written before the folder is locked.
+    Writes under ``run_dir``: ``models/model.pt`` (the deployed network, see ``keep``) with ``model.json`` (what it was
+    trained with), ``models/last_checkpoint.pt`` (after each epoch, and within one on SIGTERM or SIGINT), ``log.csv``
+    (a row for each epoch), ``run.json`` (configuration and versions) and ``datalist.json`` (cases and split). A new run
+    moves an earlier one to ``models/previous``. Nothing is written before the folder is locked.
 
     Args:
         run_dir: see :func:`run_dir`.
         validator: its key metric decides what is best (``metric_cmp_fn``).
         resume: continue the run in ``run_dir`` instead of starting a new one.
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
+        keep: which weights become ``model.pt``: ``best``, of the best validation (the last epoch's without validation
+            cases), or ``last``, of the last epoch, as papers do that validate nothing.
+
+    Raises:
+        ConfigError: for another ``keep``.
     """
 
     def __init__(
-        self, run_dir: str, validator: Evaluator, resume: bool = False, data: Mapping[str, Any] | None = None
+        self,
+        run_dir: str,
+        validator: Evaluator,
+        resume: bool = False,
+        data: Mapping[str, Any] | None = None,
+        keep: str = BEST,
     ) -> None:
+        if keep not in (BEST, LAST):
+            raise ConfigError("--keep", f"is {BEST} or {LAST}", repr(keep), "choose one of them")
         self.root = Path(run_dir)
         self.models = self.root / "models"
         self.validator = validator
         self.resume = resume
         self.data = data
+        self.keep = keep
         self.lock = RunLock(self.root, self.models)
         self.signals = TerminationSignals()
         self.saver = AsyncSaver()
@@ -151,19 +163,20 @@ class RunFolder:
             row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
         self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
         if devices.rank() == 0:
-            if not self._validates():
+            if self.keep == LAST or not self._validates():
                 self.weights.save(engine, None)
             self._write_log()
             self._save(engine)
         self._exit_if_signalled(engine)
 
     def keep_best(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
-        """Write ``model.pt`` after a validation that was the best so far."""
+        """Write ``model.pt`` after a validation that was the best so far, unless the last one is kept."""
         state = validator.state
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
             state.best_metric_epoch = -1
         if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
-            self.weights.save(engine, validator)
+            if self.keep == BEST:
+                self.weights.save(engine, validator)
             logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
 
     def _validates(self) -> bool:

@@ -48,6 +48,7 @@ def build(
     first: Sequence = (),
     generator: nn.Module | None = None,
     cases: dict | None = None,
+    keep: str = "best",
     **settings: Any,
 ) -> SynthesisTrainer:
     """A trainer with validation and run folder; ``first`` are handlers before the folder's, ``handlers`` after."""
@@ -63,7 +64,7 @@ def build(
         key_val_metric={"score": Scripted(scores)},
         metric_cmp_fn=operator.lt,
     )
-    folder = RunFolder(str(root), validator, resume, cases)
+    folder = RunFolder(str(root), validator, resume, cases, keep)
     return SynthesisTrainer(
         CPU,
         epochs,
@@ -238,6 +239,20 @@ def test_weights_that_a_release_ships_stay_under_another_name(tmp_path: Path, sh
     assert kept.with_suffix(".json").is_file()
     assert "released" not in checkpoints.load(models / "model.pt")
     assert (models / "previous").exists() is not shipped
+
+
+def test_the_last_weights_are_kept_where_asked(tmp_path: Path) -> None:
+    build(tmp_path, scores=(1, 2, 3), epochs=3, keep="last").run()
+    last, told = checkpoints.load(tmp_path / "models" / "last_checkpoint.pt"), tmp_path / "models" / "model.json"
+    place = f"{last['deployed']}."
+    for name, value in checkpoints.load(tmp_path / "models" / "model.pt").items():
+        assert torch.equal(value, last["trainer"]["networks"][place + name]), name
+    about = json.loads(told.read_text())
+    assert (about["keep"], about["epoch"]) == ("last", 3)
+    build(tmp_path / "best", scores=(1, 2, 3), epochs=3).run()
+    assert json.loads((tmp_path / "best" / "models" / "model.json").read_text())["epoch"] == 1
+    with pytest.raises(ConfigError, match="--keep: is best or last, but got 'first'"):
+        build(tmp_path, keep="first")
 
 
 def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
