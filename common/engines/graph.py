@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from common.engines.step import GanStep, StepResult
 
+logger = logging.getLogger(__name__)
 WARM_UP = 3
 """Steps run eagerly before recording, in which libraries choose kernels and optimisers create their state."""
 MAX_GRAPHS = 4
@@ -19,7 +21,8 @@ class GraphedStep:
     """A :class:`GanStep` that is replayed as a CUDA graph from the fourth batch of each shape on.
 
     The next step overwrites the tensors of the result. A step draws its random numbers from PyTorch's generator as it
-    is seeded before the call, like an eager step.
+    is seeded before the call, like an eager step. A step that cannot be recorded, for whatever reason, and all later
+    ones, run eagerly; one warning gives the reason.
 
     Args:
         step: to record.
@@ -29,6 +32,7 @@ class GraphedStep:
     def __init__(self, step: GanStep, device: torch.device) -> None:
         self.step = step
         self.stream = torch.cuda.Stream(device)
+        self._fails = False
         self._seen: dict[Hashable, int] = {}
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, dict[str, Tensor], StepResult]] = {}
 
@@ -38,9 +42,10 @@ class GraphedStep:
         kind: Hashable = (self.step.method.variation, shapes)
         if kind not in self._recorded:
             self._seen[kind] = self._seen.get(kind, 0) + 1
-            if self._seen[kind] <= WARM_UP or len(self._recorded) >= MAX_GRAPHS:
+            if self._fails or self._seen[kind] <= WARM_UP or len(self._recorded) >= MAX_GRAPHS:
                 return self._run_eagerly(batch)
-            self._record(kind, batch)
+            if not self._record(kind, batch):
+                return self._run_eagerly(batch)
         graph, inputs, result = self._recorded[kind]
         for name, value in batch.items():
             inputs[name].copy_(value, non_blocking=True)
@@ -55,9 +60,20 @@ class GraphedStep:
         torch.cuda.current_stream().wait_stream(self.stream)
         return result
 
-    def _record(self, kind: Hashable, batch: Mapping[str, Tensor]) -> None:
+    def _record(self, kind: Hashable, batch: Mapping[str, Tensor]) -> bool:
+        """Record the step; whether that succeeded. Recording computes nothing, so that no tensor changes by it."""
         inputs = {name: value.clone() for name, value in batch.items()}
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
-            result = self.step(inputs)
+        graph, random = torch.cuda.CUDAGraph(), torch.get_rng_state()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                result = self.step(inputs)
+        except Exception as error:  # such as a layer that reads a value back, or too little memory
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            logger.warning(f"acceleration::cuda_graph: off, since the step cannot be recorded here: {reason}")
+            self._fails = True
+            torch.set_rng_state(random)
+            for optimizer in self.step.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)  # gradients of a step that was never computed
+            return False
         self._recorded[kind] = graph, inputs, result
+        return True

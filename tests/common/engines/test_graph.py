@@ -1,0 +1,73 @@
+"""A step that cannot be recorded as a CUDA graph goes on eagerly: shown without CUDA, whose parts are replaced."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from common.engines.graph import WARM_UP, GraphedStep
+
+REFUSED = "operation not permitted when stream is capturing"
+
+
+class Step:
+    """Draws a number and moves a weight by it; refuses to be recorded, after it has drawn and made a gradient."""
+
+    def __init__(self) -> None:
+        self.method = SimpleNamespace(variation=None)
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.optimizers = {"generators": torch.optim.SGD([self.weight], lr=0.5)}
+        self.recording = False
+        self.attempts = 0
+
+    def __call__(self, batch: dict[str, torch.Tensor]) -> Any:
+        (self.weight * torch.rand(1) * batch["image"]).sum().backward()
+        if self.recording:
+            self.attempts += 1
+            raise RuntimeError(f"{REFUSED}\nmore")
+        self.optimizers["generators"].step()
+        self.optimizers["generators"].zero_grad(set_to_none=True)
+        return self.weight.detach().clone()
+
+
+def steps(step: Any, count: int) -> list[torch.Tensor]:
+    made = []
+    for number in range(count):
+        torch.manual_seed(number)
+        made.append(step({"image": torch.full((2,), 1.0 + number)}))
+    return made
+
+
+def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step()
+
+    @contextmanager
+    def recording(graph: Any, stream: Any) -> Iterator[None]:
+        step.recording = True
+        try:
+            yield
+        finally:
+            step.recording = False
+
+    waiting = SimpleNamespace(wait_stream=lambda other: None)
+    fakes = {
+        "Stream": lambda device: waiting,
+        "current_stream": lambda: waiting,
+        "stream": lambda stream: nullcontext(),
+    }
+    for name, fake in {**fakes, "CUDAGraph": SimpleNamespace, "graph": recording}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    with caplog.at_level(logging.WARNING):
+        made = steps(GraphedStep(step, torch.device("cuda")), WARM_UP + 3)
+    assert made == steps(Step(), WARM_UP + 3)
+    assert step.attempts == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"acceleration::cuda_graph: off, since the step cannot be recorded here: {REFUSED}"]
