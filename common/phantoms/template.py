@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nilearn import datasets
+from monai.utils import optional_import
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -88,6 +88,7 @@ def brain_maps(blur_mm: float) -> tuple[Volume, Volume, NDArray[np.float64]]:
     Averaging over 152 people fills the sulci with grey matter; squaring the probabilities of grey, white and neither
     opens them again. A Gaussian of ``blur_mm`` (standard deviation) prepares the maps for a coarser grid.
     """
+    datasets, _ = optional_import("nilearn.datasets")  # training on one's own images does without it
     images = [datasets.load_mni152_gm_template(resolution=1), datasets.load_mni152_wm_template(resolution=1)]
     grey, white = (np.clip(image.get_fdata(dtype=np.float32), 0, 1) for image in images)
     other = np.clip(1 - grey - white, 0, 1)
