@@ -50,9 +50,14 @@ def change(values: Mapping[str, Any]) -> None:
     resolver = parser.ref_resolver
     for place, value in values.items():
         *above, key = place.split("::")
-        holder: Any = parser.config
+        top: Any = parser.config
+        holder = top
         for part in above:
             holder = holder.setdefault(part, {})
+        for end in range(1, len(above) + 1):  # what has this part may have been built from the earlier value
+            outer = "::".join(above[:end])
+            resolver.items.pop(outer, None)
+            resolver.remove_resolved_content(outer)
         if isinstance(value, dict) and isinstance(holder.get(key), dict):
             holder[key].clear()
             holder[key].update(value)
@@ -61,7 +66,7 @@ def change(values: Mapping[str, Any]) -> None:
         for known in [known for known in resolver.items if f"{known}::".startswith(f"{place}::")]:
             del resolver.items[known]
             resolver.remove_resolved_content(known)
-        _add_items(parser, holder[key], place)
+        _add_items(parser, top[place.split("::")[0]], place.split("::")[0])
     for place, value in values.items():
         for needed in resolver.find_refs_in_config(value, place):
             resolver.get_resolved_content(needed)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from common import checkpoints
 from common.errors import CheckpointError
 from common.files import write_text
-from common.running_config import Settings, lookup, references
+from common.running_config import Settings, followed, is_reference, lookup, references
 
 logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
@@ -84,7 +84,8 @@ def needed_settings(config: Mapping[str, Any], network: str = "network_def") -> 
         network: the component that the weights are of.
     """
     known = without_order({**config, "network_def": config.get(network)})
-    names = references(known, (*NETWORK, *SCALING, INFERER)) - {READER, *SCALING[1:], INFERER}
+    known.pop(READER, None)  # its settings belong to the files
+    names = references(known, (*NETWORK, *SCALING, INFERER)) - {*SCALING[1:], INFERER}
     inferer = lookup(known, INFERER)
     return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
 
@@ -131,10 +132,7 @@ def read_info(path: str | Path) -> WeightsInfo:
     """
     path = Path(path)
     checkpoints.require_noted(path)
-    if path.name == checkpoints.RESUME_NAME:
-        return _parsed(path, checkpoints.load(path).get("model", "{}"), path.name)
-    about = sidecar(path)
-    return _parsed(path, about.read_text(), about.name) if about.is_file() else _of_an_older_run(path)
+    return _told_of(path) or _of_an_older_run(path)
 
 
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
@@ -145,6 +143,9 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
             remedy = "use the version that wrote it, or a later one"
             raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
         needed = {key: told[key] for key in ("bundle", "settings", "trained_on")}
+        for key in ("settings", "trained_on", "reader", "profile"):
+            if not isinstance(told.get(key, {}), dict):
+                raise TypeError(f"{key} is {told[key]!r}")
         sha256 = told.get("sha256") or checkpoints.sha256(path)
         return WeightsInfo(
             path, sha256, **needed, reader=told.get("reader", {}), profile=told.get("profile", {}), told=told
@@ -155,9 +156,9 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
 
 def _of_an_older_run(path: Path) -> WeightsInfo:
     """The settings of the run that weights without a JSON file lie in."""
-    for folder in (path.parent.parent, path.parent):
+    for folder in (path.parent, path.parent.parent):
         if (run := folder / RUN_NAME).is_file():
-            config = json.loads(local(run.read_text()))["config"]
+            config = read_run(run)
             logger.warning(f"weights: {path} has no {sidecar(path).name}: the settings of {run} are used")
             settings, told = needed_settings(config), {"config": config}
             contrasts = contrasts_of(config)
@@ -171,19 +172,36 @@ def keep_shipped(models: Path) -> None:
     released, name = models / checkpoints.WEIGHTS_NAME, models / PRETRAINED_NAME
     about = _told_of(released) if released.is_file() else None
     if about is not None and about.told.get("shipped") and not name.exists():
+        sidecar(name).write_text(sidecar(released).read_text())  # first, so that weights never lack it
         released.rename(name)
-        sidecar(released).rename(sidecar(name))
+        sidecar(released).unlink()
+
+
+def read_run(path: Path) -> Settings:
+    """The configuration of a run, raw, from its ``run.json``.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        config = json.loads(local(path.read_text()))["config"]
+        return dict(config)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            str(path), "has the settings of a run", repr(error), "restore it, or train again"
+        ) from error
 
 
 def contrasts_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Names of the files that a training read: its contrasts."""
     data = config.get("data")
-    return {name: data[name] for name in CONTRASTS if isinstance(data, dict) and isinstance(data.get(name), str)}
+    named = {name: followed(config, data.get(name)) for name in CONTRASTS} if isinstance(data, dict) else {}
+    return {name: value for name, value in named.items() if isinstance(value, str) and not is_reference(value)}
 
 
 def bundle_name(bundle_root: str | Path) -> str:
     """Name of a bundle, which its folder has in the repository; the folder of a release may have another one."""
-    return BUNDLE or Path(bundle_root).name
+    return BUNDLE or Path(bundle_root).resolve().name
 
 
 def origin(weights: str | Path) -> str | None:
@@ -199,7 +217,12 @@ def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
 
 
 def _told_of(path: Path) -> WeightsInfo | None:
-    return _parsed(path, sidecar(path).read_text(), sidecar(path).name) if sidecar(path).is_file() else None
+    """What the JSON file of weights says, or the checkpoint of a run of itself; None without either."""
+    if sidecar(path).is_file():
+        return _parsed(path, sidecar(path).read_text(), sidecar(path).name)
+    if path.name == checkpoints.RESUME_NAME and path.is_file() and (own := checkpoints.load(path).get("model")):
+        return _parsed(path, own, path.name)
+    return None
 
 
 def without_order(value: Any) -> Any:

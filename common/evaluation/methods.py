@@ -16,7 +16,7 @@ from torch import nn
 from common import checkpoints
 from common.errors import CheckpointError
 from common.evaluation.cases import Case, require_grid
-from common.running_config import running_config
+from common.running_config import references, running_config
 from common.weights_info import READER, read_info
 
 RESTORE = "restore"
@@ -78,12 +78,12 @@ def variant(weights: Path) -> EvaluatedMethod:
         CheckpointError: its settings are missing, or name components that this version does not have.
     """
     running = running_config()
-    kept = {name: running[name] for name in (RESTORE, READER) if name in running}
+    kept = {name: running[name] for name in references(running, (RESTORE, READER)) if name in running}
     parser = ConfigParser({**kept, **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
         return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
-    except (RuntimeError, KeyError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
+    except (RuntimeError, KeyError, ValueError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
         rule, remedy = "can be built by this version", "train the variant again, or remove its folder"
         name = f"{weights}: variant of an earlier run"
         raise CheckpointError(name, rule, f"{type(error).__name__}: {error}"[:200], remedy) from error

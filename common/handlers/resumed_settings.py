@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
-from common.running_config import as_json, followed, leaves, references, short_names
-from common.weights_info import NETWORK, RUN_NAME, without_order
+from common.running_config import as_json, followed, leaves, lookup, references, short_names
+from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
 
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")
@@ -33,6 +32,8 @@ FREE = (
     *("dataset_dir", "demo_data", "datalist", "phantoms", "trained_with", "network", "max_epochs", "val_interval"),
 )
 """Where and how long a run goes on; its data are compared by what they are, with the split."""
+FREE_PARTS = (*FREE, "target_dir", "data_check", "keep_split", "num_workers")
+"""The same as parts of a component."""
 
 
 def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
@@ -49,12 +50,13 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
     if not path.is_file():
         logger.warning(f"resume: {path} does not exist, so that settings are not compared with those of the run so far")
         return
-    then, now = without_order(json.loads(path.read_text())["config"]), without_order(as_json(dict(config)))
-    kept, compared = (references(then, roots) | references(now, roots) for roots in (KEPT, COMPARED))
+    then, now = without_order(read_run(path)), without_order(as_json(dict(config)))
+    network, kept, compared = (references(then, roots) | references(now, roots) for roots in (NETWORK, KEPT, COMPARED))
     for place, before, value in _differences(then, now):
         top = place.split("::")[0]
         reason = "the checkpoint keeps it" if top in kept else "the best validation so far was with it"
-        if top in kept | compared:
+        in_both = lookup(then, place) is not None and lookup(now, place) is not None  # versions may differ in the rest
+        if top in network or top in kept | compared and (in_both or "::" not in place):
             remedy = "set it as it was, or start a new run with --resume false"
             raise ConfigError(f"--{place}", f"is {before} as in the run to resume, since {reason}", value, remedy)
         logger.warning(f"resume: --{place} is {value} from here on, and was {before} in the run so far")
@@ -68,7 +70,8 @@ def _differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[st
         name = place.removeprefix("::")
         top, _, inner = name.partition("::")
         only_named = not inner and name in inside and (name not in then or name not in now)
-        if top in FREE or only_named or name.startswith("train::handlers") or one.get(place) == other.get(place):
+        free = top in FREE or name.split("::")[-1] in FREE_PARTS or name.startswith("train::handlers")
+        if free or only_named or one.get(place) == other.get(place):
             continue
         before, value = followed(then, one.get(place)), followed(now, other.get(place))
         if before != value:

@@ -103,6 +103,7 @@ class RunFolder:
         if self.resume and not last.is_file():
             remedy = "start a new run with --resume false"
             raise CheckpointError(str(last), "exists, to resume from it", "no such file", remedy)
+        devices.barrier()  # all have read the weights that they start from, which may be moved now
         if devices.rank() == 0:
             self.lock.acquire()
             remove_unfinished(self.models)
@@ -141,7 +142,7 @@ class RunFolder:
 
     def _write_settings(self) -> None:
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
-        write_text(self.root / RUN_NAME, json.dumps(about, indent=2, default=str))
+        write_text(self.root / RUN_NAME, weights_info.portable(json.dumps(about, indent=2, default=str)))
 
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
         saved = checkpoints.load(last)

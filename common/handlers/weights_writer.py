@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import monai
 import numpy as np
 import torch
+from monai.bundle import ConfigParser
 from monai.engines import Evaluator
 
 from common import weights_info
 from common.data.origins import cases_of_program
 from common.data.split_record import SplitRecord
 from common.engines import SynthesisTrainer
-from common.running_config import running_config, running_parser
+from common.running_config import followed, running_parser, settings_of
 
+logger = logging.getLogger(__name__)
 BEST, LAST = "best", "last"
 BACKWARD = "backward_def"
 """The generator of the opposite direction, whose weights are ``model_backward.pt``."""
@@ -33,6 +36,7 @@ class WeightsWriter:
 
     def __init__(self, models: Path) -> None:
         self.models = models
+        self._parser = running_parser()  # of the program that builds the run; it may start the trainer by itself
         self._about: dict[str, Any] = {}
         self._config: dict[str, Any] = {}
 
@@ -42,13 +46,19 @@ class WeightsWriter:
         Args:
             split: the record of the run's cases, where it has one.
         """
-        self._config = running_config()
+        parser = self._parser
+        self._config = {} if parser is None else settings_of(parser)
+        if parser is None:
+            logger.warning(f"{self.models}: no configuration is running, so that the weights' settings are not noted")
         self._about = {
-            **_bundle(),
-            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(), **_cases(split)},
+            **_bundle(parser),
+            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(parser), **_cases(split)},
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-            "reader": weights_info.without_order(self._config.get(weights_info.READER, {})),
+            "reader": {
+                key: followed(self._config, value)
+                for key, value in weights_info.without_order(self._config.get(weights_info.READER, {})).items()
+            },
         }
 
     def save(self, engine: SynthesisTrainer, validator: Evaluator | None) -> None:
@@ -73,9 +83,8 @@ class WeightsWriter:
         return {**self._about, **kept, "settings": settings}
 
 
-def _bundle() -> dict[str, Any]:
+def _bundle(parser: ConfigParser | None) -> dict[str, Any]:
     """Name, version and unit of the bundle whose training runs."""
-    parser = running_parser()
     if parser is None or "bundle_root" not in parser:
         return {"bundle": ""}
     root = parser.get_parsed_content("bundle_root")
@@ -85,9 +94,8 @@ def _bundle() -> dict[str, Any]:
     return {"bundle": weights_info.bundle_name(root), **told}
 
 
-def _data() -> str:
+def _data(parser: ConfigParser | None) -> str:
     """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
-    parser = running_parser()
     if parser is None or "dataset_dir" not in parser or cases_of_program() is not None:
         return weights_info.IMAGES
     if "simulation" in parser:

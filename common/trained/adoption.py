@@ -61,22 +61,22 @@ class Adoption:
 
     def _adopted(self, name: str, recorded: Any, of_network: bool) -> Any:
         """The setting as recorded, with the options of the user that may differ."""
-        known = dict(leaves(recorded, name))
+        known, own = dict(leaves(recorded, name)), without_order(lookup(self.config, name))
         adopted = copy.deepcopy(recorded)
-        for place, value in leaves(without_order(lookup(self.config, name)), name):
-            trained = known.get(place)
-            if as_json(value) == as_json(trained) or not self._is_option(place):
+        for place, value in leaves(own, name):
+            trained, now = followed(self.about.settings, known.get(place)), followed(self.config, value)
+            if as_json(now) == as_json(trained) or not self._is_option(place):
                 continue
             if of_network:
-                rule = f"is {followed(self.about.settings, trained)}, as the network of {self.about.path} was trained"
-                raise ConfigError(
-                    f"--{place}", rule, followed(self.config, value), "omit the option, or give other --weights"
-                )
+                rule = f"is {trained}, as the network of {self.about.path} was trained"
+                raise ConfigError(f"--{place}", rule, now, "omit the option, or give other --weights")
             if name not in COMPUTING:
                 logger.warning(
-                    f"--{place}: {followed(self.config, value)} is used, but {self.about.path} were trained with"
-                    f" {followed(self.about.settings, trained)}: results may look plausible and be wrong"
+                    f"--{place}: {now} is used, but {self.about.path} were trained with {trained}: results may look"
+                    " plausible and be wrong"
                 )
+            if place.endswith("_target_") or place not in known and isinstance(recorded, dict):
+                return own  # another component, or a longer list of them: parts of both would be neither
             adopted = value if place == name else _put(adopted, place.split("::")[1:], value)
         return adopted
 
@@ -86,20 +86,19 @@ class Adoption:
         found = {}
         for name in CONTRASTS:
             for place, component in places.get(name, []) if name in self.about.trained_on else ():
+                trained = self.about.trained_on[name]
                 if not is_reference(component[name]) and not self._is_option(place) and name not in self.given:
-                    found[place] = self.about.trained_on[name]
+                    found[place] = trained
         return found
 
     def _inferer(self, recorded: Any) -> Settings:
         """The inferer, each of its components with the settings that the one of its kind had in training."""
         place = INFERER if lookup(self.config, INFERER) is not None else "inferer"
-        if any(option.startswith(place) for option in self.given):
-            return {}
         adopted = without_order(lookup(self.config, place))
-        kinds = {trained["_target_"]: trained for trained in components(recorded)}
-        for component in components(adopted):
+        kinds = {trained["_target_"]: trained for _, trained in components(recorded, "")}
+        for where, component in components(adopted, place):
             for key, value in kinds.get(component["_target_"], {}).items():
-                if not isinstance(value, dict):
+                if not isinstance(value, dict) and not self._is_option(f"{where}::{key}"):
                     component[key] = value
         return {place: adopted}
 
@@ -111,13 +110,13 @@ class Adoption:
         return all(value != as_json(lookup(config, place)) for config in self.shipped)
 
 
-def components(value: Any) -> Iterator[dict[str, Any]]:
-    """Every component of a configuration, nested ones too."""
+def components(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every component of a configuration with its id, nested ones too."""
     if isinstance(value, dict) and "_target_" in value:
-        yield value
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for part in parts:
-        yield from components(part)
+        yield place, value
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from components(part, f"{place}::{key}")
 
 
 def _put(value: Any, parts: Sequence[str], leaf: Any) -> Any:

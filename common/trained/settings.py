@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from monai.bundle import ConfigParser, ReferenceResolver
 from monai.handlers import CheckpointLoader
 
 from common import checkpoints
@@ -19,6 +20,7 @@ from common.running_config import (
     change,
     config_files,
     configs_in,
+    followed,
     given_options,
     is_reference,
     lookup,
@@ -55,6 +57,8 @@ def settings_of_weights(
         ConfigError: an option contradicts the network of the weights.
     """
     config = running_config()
+    if not isinstance(weights, str | Path):
+        raise ConfigError("--weights", "is a path", repr(weights), "write the path after it, or omit the option")
     if Path(weights).is_file():
         about = read_info(weights)
         _adopt(bundle_root, about, config, same_files)
@@ -108,8 +112,9 @@ def settings_to_start_from(
         _adopt(bundle_root, about, config)
         check_sizes(running_config())
         return about
-    for handler in lookup(config, "train::handlers") or []:
-        if handler.get("_target_") == CheckpointLoader.__name__ and Path(handler["load_path"]).is_file():
+    for handler in (followed(config, handler) for handler in lookup(config, "train::handlers") or []):
+        kind = str(handler.get("_target_")).rpartition(".")[2] if isinstance(handler, dict) else None
+        if kind == CheckpointLoader.__name__ and Path(str(handler["load_path"])).is_file():
             _adopt(bundle_root, read_info(handler["load_path"]), config)
     return None
 
@@ -136,7 +141,7 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
     """Change what the configuration has otherwise, and say it; a program without a configuration has no settings."""
     if not config:
         return
-    adoption = Adoption(about, config, whole_configs(configs_in(Path(bundle_root, "configs"))), given_options())
+    adoption = Adoption(about, config, whole_configs(configs_in(Path(bundle_root, "configs"))), _given())
     changes = adoption.changes(bundle_name(bundle_root), same_files)
     change(changes)
     shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))
@@ -146,6 +151,13 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
     )
     if about.origin and not _on_phantoms(config):
         logger.warning(f"weights: {about.path} were trained on {about.origin}")
+
+
+def _given() -> set[str]:
+    """The ids of the command's options, and of what its overlays set."""
+    overlays = [ConfigParser.load_config_file(path) for path in config_files()]
+    keys = {key.lstrip("+") for overlay in overlays if "bundle_root" not in overlay for key in overlay}
+    return {*given_options(), *(ReferenceResolver.normalize_id(key) for key in keys)}
 
 
 def _on_phantoms(config: Settings) -> bool:

@@ -376,3 +376,96 @@ def test_label_trains_on_from_weights_with_their_settings(trained):
     fresh.get_parsed_content("trained_with")
     assert fresh.get_parsed_content("depth") == 4
     assert fresh.get_parsed_content("plane") == "axial"
+
+
+# ---- how options are typed ------------------------------------------------------------------------------------------
+
+
+def written(folder: Path, bundle: Bundle = ONE, **options: Any) -> Path:
+    """The weights of a training with these options, in the folder of a run, as its writer describes them."""
+    parser = bundle.parser("train", "demo", **options)
+    about = weights_info.described(settings_of(parser), bundle.name)
+    weights_info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
+    return folder
+
+
+def test_short_names_of_the_training_are_recorded_by_their_values(tmp_path):
+    run = written(tmp_path / "run", source="t1", nan_fill=0)
+    told = json.loads((run / "models" / "model.json").read_text())
+    assert told["trained_on"] == {"source": "t1", "target": "ct", "mask": "mask"}
+    assert "nan_fill" not in told["settings"], "how files are read belongs to the files"
+    parser = prepared(run)
+    assert parser["data::source"] == "t1"
+    assert parser.get_parsed_content("reader").nan_fill is None
+
+
+@pytest.mark.parametrize(("direction", "source"), [("cect2ct", "ap"), ("ct2cect", "nc")])
+def test_both_directions_read_the_files_that_were_trained_on(tmp_path, direction, source):
+    bundle = Bundle("cect2ct_rescyclegan")
+    run = written(tmp_path / "run", bundle, source="ap", target="nc")
+    for suffix in (".pt", ".json"):
+        shutil.copy(run / "models" / f"model{suffix}", run / "models" / f"model_backward{suffix}")
+    parser = bundle.parser("inference", output_dir=str(run), device=CPU, direction=direction)
+    parser.get_parsed_content("weights")
+    parser.get_parsed_content("trained_with")
+    assert parser.get_parsed_content("way")["source"] == source
+
+
+@pytest.mark.parametrize("option", [{"network_def::width": 16}, {"in_channels": 3}, {"depth": 4}])
+def test_the_same_value_in_another_form_contradicts_nothing(trained, option):
+    prepared(trained, **option)
+
+
+def test_values_of_an_overlay_count_even_where_they_are_defaults(trained, tiny_data_of_one, tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("target_window: [-600, 1400]\n")
+    places = {"output_dir": trained, "predictions_dir": tmp_path / "out", "dataset_dir": tiny_data_of_one}
+    done = ok(ONE.run("inference", ["inference", str(overlay)], **places))
+    assert "--target_window: [-600, 1400] is used, but" in done.stdout
+
+
+def test_an_option_of_the_inferer_is_used_and_the_rest_is_that_of_training(trained):
+    inferer = prepared(trained, multiple_of=64).get_parsed_content("inferer")
+    assert (inferer.multiple_of, inferer.neighbours, inferer.axis) == (64, 3, 2)
+
+
+def test_another_list_of_transforms_is_taken_as_it_is(trained, caplog):
+    turn = {"_target_": "Flipd", "keys": "image", "spatial_axis": 0}
+    with caplog.at_level(logging.WARNING):
+        parser = prepared(
+            trained, **{"preprocessing::transforms": [*ONE.raw("train")["preprocessing"]["transforms"], turn]}
+        )
+    assert len(parser.get_parsed_content("preprocessing").transforms) == 7
+    assert "--preprocessing::transforms::6" in caplog.text
+    assert parser.get_parsed_content("target_window") == [-900, 1800]
+
+
+def test_a_bundle_may_be_named_by_a_relative_path(trained, monkeypatch):
+    monkeypatch.chdir(ONE.folder)
+    assert prepared(trained, bundle_root=".").get_parsed_content("depth") == 4
+
+
+def test_a_reference_among_the_handlers_is_followed():
+    handlers = [*ONE.raw("train")["train"]["handlers"], "@extra"]
+    parser = ONE.parser("train", device=CPU, extra={"_target_": "StatsHandler"}, **{"train::handlers": handlers})
+    assert parser.get_parsed_content("trained_with") is None
+
+
+def test_a_checkpoint_says_where_it_is_from(odd_run_of_one):
+    run, _ = odd_run_of_one
+    about = weights_info.read_info(run / "models" / "last_checkpoint.pt")
+    assert about.settings == weights_info.read_info(run / "models" / "model.pt").settings
+    assert about.trained_on["cases"] == {"training": 2, "validation": 1, "test": 1}
+    assert weights_info.origin(run / "models" / "last_checkpoint.pt") is None
+
+
+@pytest.mark.parametrize("name", ["models/model.json", "run.json"])
+@pytest.mark.parametrize("content", ["{", '{"sha256": "", "schema_version": 1, "bundle": "", "settings": []}', "[]"])
+def test_damaged_descriptions_end_in_one_line(trained, tmp_path, name, content):
+    folder = shutil.copytree(trained, tmp_path / "damaged")
+    sha256 = checkpoints.sha256(folder / "models" / "model.pt")
+    (folder / "models" / "model.json").unlink()
+    (folder / name).write_text(content.replace('"sha256": ""', f'"sha256": "{sha256}"'))
+    with pytest.raises(Exception, match=".") as caught:
+        prepared(folder)
+    assert re.search(r"(describes|has the settings of a run)", str(mistake(caught.value)))
