@@ -12,7 +12,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation dist verify label-test deploy-test federated-test bench real-check test test-slow lint types clean
+.PHONY: demo ablation defaults-check dist verify label-test deploy-test federated-test bench real-check test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -21,6 +21,10 @@ demo: $(READY)
 ablation: $(READY)
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.ablation $(BUNDLE) $(OPTIONS)
+
+defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two cores
+	@$(BUNDLE_IS_THERE)
+	@$(PY) -W ignore -m tools.defaults_check $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)

@@ -1,0 +1,117 @@
+"""The comparison of published settings with the demo's: what it trains, for how long, and its verdict."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from tools import defaults_check
+from tools.defaults_check import Row, epochs, options_of, table, trained_configs
+from tools.repository import bundle_names
+
+TUNED = {"learning_rate", "loss_weights", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
+DEMO = {"learning_rate": 1.0e-3, "batch_size": 8, "max_epochs": 10}
+PUBLISHED = {"learning_rate": 2.0e-4, "batch_size": 1, "max_epochs": 200, "constant_epochs": 100, "decay_epochs": 100}
+
+
+def test_epochs_give_the_demos_product_of_steps_and_rate():
+    # 72 images: the demo makes 10 * 72 / 8 = 90 steps of 1e-3, so the defaults need 450 of 2e-4, and 7 * 72 = 504 do
+    assert epochs(PUBLISHED, DEMO, 1.0) == {
+        "max_epochs": 7, "constant_epochs": 3, "decay_epochs": 4, "val_interval": 7,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("length", "own", "wanted"),
+    [(0.001, {}, 1), (1.0, {"max_epochs": 3}, 3), (4.0, {}, 25), (1.0, {"batch_size": 8}, 50)],
+)
+def test_epochs_are_at_least_one_and_at_most_the_configs_own(length, own, wanted):
+    assert epochs(PUBLISHED | own, DEMO, length)["max_epochs"] == wanted
+
+
+def test_a_config_without_falling_rates_keeps_a_constant_rate():
+    own = PUBLISHED | {"constant_epochs": 70, "decay_epochs": 0}
+    assert epochs(own, DEMO, 1.0)["decay_epochs"] == 0
+
+
+@pytest.mark.parametrize("bundle", bundle_names())
+def test_only_sizes_and_durations_are_the_demos(bundle):
+    for config in trained_configs(bundle):
+        options = options_of(bundle, config, 1.0)
+        assert not TUNED & options.keys()
+        assert options["max_epochs"] == options["constant_epochs"] + options["decay_epochs"]
+        assert options["width"] == defaults_check.own_settings(bundle, "demo")["width"]
+
+
+def test_all_overlays_that_train_are_compared():
+    assert trained_configs("cect2ct_rescyclegan") == ["train", "no_adversarial", "no_pair_discriminator", "pretrain"]
+    found = trained_configs("lesion_dcgan_aug")
+    assert {"train", "acgan"} <= set(found)
+    assert not {"demo", "study", "study_demo", "evaluate", "inference", "multi_gpu_train"} & set(found)
+
+
+def row(config="train", first=2.0, last=1.0, untrained=244.0, demo=152.0, defaults=180.0, control=False):
+    return Row(config, 8, first, last, untrained, demo, defaults, control)
+
+
+@pytest.mark.parametrize(
+    ("given", "learns"),
+    [
+        ({}, True),
+        ({"defaults": 244.0}, False),
+        ({"defaults": math.nan}, False),
+        ({"untrained": math.nan, "defaults": math.nan}, True),
+        ({"untrained": math.nan, "last": 2.0}, False),
+        ({"untrained": math.nan, "last": math.nan}, False),
+    ],
+)
+def test_defaults_learn_when_they_beat_what_is_untrained_or_else_when_their_loss_fell(given, learns):
+    assert row(**given).learns is learns
+
+
+def test_table_shows_both_settings_and_a_verdict():
+    rows = [row(), row("worse", defaults=250.0), row("still", defaults=244.0, control=True)]
+    lines = [line.split() for line in table(rows).splitlines()]
+    assert lines[1] == ["train", "8", "2.000", "1.000", "244.0", "152.0", "180.0", "learns"]
+    assert lines[2][-4:] == ["250.0", "DOES", "NOT", "LEARN"]
+    assert lines[3][-1] == "control"
+
+
+def written(folder, config_folder, losses, scores):
+    """What a training and an evaluation leave in ``folder``."""
+    run = folder / config_folder
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "log.csv").write_text("epoch,loss\n" + "".join(f"{i + 1},{loss}\n" for i, loss in enumerate(losses)))
+    (folder / "evaluation").mkdir(exist_ok=True)
+    summary = {method: {"mae": {"mean": value, "std": 0.0, "n": 2}} for method, value in scores.items()}
+    (folder / "evaluation" / "summary.json").write_text(json.dumps(summary))
+
+
+@pytest.mark.parametrize(("defaults", "code"), [(180.0, 0), (260.0, 1)])
+def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
+    tmp_path, monkeypatch, capsys, defaults, code
+):
+    started = []
+
+    def run(steps):
+        (step,) = steps
+        started.append(step[step.index("run") + 1])
+        folder = tmp_path / "mr2ct_pix2pix" / step[-1].rsplit("/", 1)[-1]
+        reached = {"demo": 152.0, "defaults": defaults}[folder.name]
+        written(folder, ".", [3.0, 2.0], {"model": reached, "copy_input": 244.0})
+        return 0
+
+    monkeypatch.setattr(defaults_check, "run_all", run)
+    assert defaults_check.main(["mr2ct_pix2pix", "--configs", "train", "--out", str(tmp_path)]) == code
+    assert started == ["training", "evaluating", "training", "evaluating"]
+    assert f"152.0  {defaults:.1f}" in capsys.readouterr().out
+    (kept,) = json.loads((tmp_path / "mr2ct_pix2pix" / "table.json").read_text())
+    assert kept["untrained"] == 244.0
+    assert kept["defaults"] == defaults
+
+
+def test_a_failing_training_ends_the_command_with_its_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(defaults_check, "run_all", lambda steps: 2)
+    assert defaults_check.main(["mr2ct_pix2pix", "--out", str(tmp_path)]) == 2

@@ -1,0 +1,192 @@
+"""Whether the published settings learn: every training config next to the demo's settings, on the same phantoms.
+
+A run of the defaults takes the sizes of networks and images from the demo, since a CPU has to bear it, and nothing
+else: weights of losses, rates, batch, norms, pools and augmentation are those of ``train.yaml`` and of the overlay.
+Adam moves a weight by about its rate in each step, so a run of the defaults has as many steps as give the demo's
+product of steps and rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai.bundle import ConfigParser
+
+from common.files import write_text
+from common.handlers import LOG_NAME
+from common.report.tables import number
+from tools.ablation import EPOCHS
+from tools.demo import command, run_all
+from tools.repository import ROOT, bundle_names
+
+SIZES = (
+    "depth",
+    "width",
+    "patch_layers",
+    "pad_size",
+    "crop_size",
+    "patch_size",
+    "patches_per_case",
+    "samples_per_epoch",
+)
+"""Settings of a demo that make networks and images small."""
+
+COMPLETE = ("train", "inference", "evaluate", "study")
+MEASURES = ("vessel_mae", "kid", "mae")
+"""What a bundle is judged by, the first of these that its evaluation has; smaller is better."""
+
+UNTRAINED = ("copy_input", "noise")
+"""Methods of an evaluation that have learnt nothing."""
+
+CONTROLS = {("cect2ct_rescyclegan", "no_adversarial")}
+"""Configs that are not meant to learn."""
+
+SETTINGS = ("demo", "defaults")
+
+
+class Row(NamedTuple):
+    """A config's line of the table. NaN: not measured, such as the evaluation of a pretraining."""
+
+    config: str
+    epochs: int
+    first_loss: float
+    last_loss: float
+    untrained: float
+    demo: float
+    defaults: float
+    control: bool
+
+    @property
+    def learns(self) -> bool:
+        """Whether the defaults beat what has learnt nothing; where that was not measured, whether their loss fell."""
+        return self.defaults < self.untrained if math.isfinite(self.untrained) else self.last_loss < self.first_loss
+
+
+def own_settings(bundle: str, *configs: str) -> dict[str, Any]:
+    """The top of some configs of a bundle, merged and unresolved."""
+    merged: dict[str, Any] = {}
+    for name in configs:
+        merged |= ConfigParser.load_config_file(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml")
+    return merged
+
+
+def trained_configs(bundle: str) -> list[str]:
+    """``train``, and the overlays that train into a folder of their own."""
+    names = sorted(path.stem for path in (ROOT / "bundles" / bundle / "configs").glob("*.yaml"))
+    tops = {name: own_settings(bundle, name) for name in names if name not in COMPLETE}
+    return ["train", *(name for name, top in tops.items() if {"variant", "run_dir"} & top.keys() and len(top) > 1)]
+
+
+def epochs(own: Mapping[str, Any], demo: Mapping[str, Any], length: float) -> dict[str, int]:
+    """Settings of a run with the demo's product of steps and rate, times ``length``, and at most its own epochs.
+
+    An epoch is as many images in both. The share of epochs with falling rates is the config's own.
+    """
+    longer = demo["learning_rate"] / own["learning_rate"] * own["batch_size"] / demo["batch_size"]
+    total = max(1, min(own["max_epochs"], math.ceil(length * demo["max_epochs"] * longer)))
+    falling = round(total * own["decay_epochs"] / (own["constant_epochs"] + own["decay_epochs"]))
+    return dict(zip((*EPOCHS, "val_interval"), (total, total - falling, falling, total), strict=True))
+
+
+def options_of(bundle: str, config: str, length: float) -> dict[str, Any]:
+    """The options by which a config is trained at the demo's sizes with its own settings."""
+    own, demo = own_settings(bundle, "train", config), own_settings(bundle, "train", "demo")
+    given = own_settings(bundle, "demo")
+    sizes = {name: given[name] for name in SIZES if name in given}
+    if own.get("samples_per_epoch"):
+        sizes |= {"samples_per_epoch": own["samples_per_epoch"]}
+    return sizes | epochs(own, demo, length)
+
+
+def train(bundle: str, config: str, settings: str, folder: Path, length: float) -> int:
+    """Train a config with the demo's settings or its own; the exit code."""
+    if settings == "demo":
+        demo = own_settings(bundle, "demo")
+        configs = ["train", "demo"] if config == "train" else ["train", "demo", config]
+        options = {name: demo[name] for name in EPOCHS if name in demo}
+    else:
+        configs = ["train"] if config == "train" else ["train", config]
+        options = options_of(bundle, config, length)
+    words = [word for name, value in options.items() for word in (f"--{name}", json.dumps(value))]
+    return run_all([command(bundle, "training", configs, *words, "--output_dir", str(folder))])
+
+
+def run_folder(bundle: str, config: str, folder: Path) -> Path:
+    """The run of a config that was trained into ``folder``."""
+    top = own_settings(bundle, config)
+    if config == "train":
+        return folder
+    return folder / "variants" / top["variant"] if top.get("variant") else folder / "pretraining"
+
+
+def row_of(bundle: str, config: str, folders: Mapping[str, Path]) -> Row:
+    """Read what the training of a config and the evaluations wrote."""
+    with open(run_folder(bundle, config, folders["defaults"]) / LOG_NAME, newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    method = "model" if config == "train" else own_settings(bundle, config).get("variant", "")
+    scores = {name: _scores(folders[name] / "evaluation" / "summary.json") for name in SETTINGS}
+    untrained = next((own for name, own in scores["defaults"].items() if name in UNTRAINED and method), math.nan)
+    demo, defaults = (scores[name].get(method, math.nan) for name in SETTINGS)
+    control = (bundle, config) in CONTROLS
+    return Row(config, len(losses), losses[0], losses[-1], untrained, demo, defaults, control)
+
+
+def _scores(summary: Path) -> dict[str, float]:
+    """The bundle's measure of each method; none before an evaluation."""
+    methods = json.loads(summary.read_text()) if summary.is_file() else {}
+    measure = next((name for name in MEASURES if name in methods.get("model", {})), "")
+    return {method: cells[measure]["mean"] for method, cells in methods.items() if measure in cells}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line for each config, its verdict last."""
+    lines = [["config", "epochs", "loss first", "last", "untrained", "demo", "defaults", ""]]
+    for row in rows:
+        verdict = "control" if row.control else "learns" if row.learns else "DOES NOT LEARN"
+        values = (row.first_loss, row.last_loss, row.untrained, row.demo, row.defaults)
+        lines.append([row.config, str(row.epochs), *map(number, values), verdict])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train and evaluate all, print a table for each bundle; 1 if a config does not learn."""
+    parser = argparse.ArgumentParser(prog="python -m tools.defaults_check", description=__doc__)
+    parser.add_argument("bundles", nargs="*", choices=[*bundle_names(), []], help="default: all")
+    parser.add_argument("--length", type=float, default=1.0, help="of the runs, relative to the demo's steps x rate")
+    parser.add_argument("--configs", nargs="+", help="default: train and every overlay that trains")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "defaults-check")
+    given = parser.parse_args(arguments)
+    tables, failed = [], False
+    for bundle in given.bundles or bundle_names():
+        start = time.monotonic()
+        configs = given.configs or trained_configs(bundle)
+        folders = {name: given.out / bundle / name for name in SETTINGS}
+        for name, folder in folders.items():
+            for config in configs:
+                if code := train(bundle, config, name, folder, given.length):
+                    return code
+            if "train" in configs and (code := run_all([_evaluation(bundle, folder)])):
+                return code
+        rows = [row_of(bundle, config, folders) for config in configs]
+        failed |= not all(row.learns or row.control for row in rows)
+        tables.append(f"{bundle}, {time.monotonic() - start:.0f} s\n{table(rows)}")
+        write_text(given.out / bundle / "table.json", json.dumps([row._asdict() for row in rows], indent=2) + "\n")
+    print("\n" + "\n\n".join(tables))
+    return int(failed)
+
+
+def _evaluation(bundle: str, folder: Path) -> list[str]:
+    return command(bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
