@@ -69,7 +69,9 @@ def _is_made(value: object) -> bool:
     return isinstance(value, str) and value[:1] in ("$", "@", "%")
 
 
-@pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml"])
+@pytest.mark.parametrize(
+    "name", ["CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml", ".github/workflows/nightly.yml"]
+)
 def test_files_for_other_programs_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
 
