@@ -1,4 +1,4 @@
-"""Patch positions: grid of patches, patch around a voxel, padding."""
+"""Patch positions: grid of patches, patch around a voxel or in a lesion, padding."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,6 +41,20 @@ def voxels_of(region: Tensor | None) -> Tensor:
     """Flat indices of the voxels of a region (1, X, Y, Z) above 0, (N,) int32; empty without a region."""
     marked = torch.zeros(0) if region is None else region[0].flatten()
     return torch.nonzero(marked > 0).flatten().to(torch.int32)
+
+
+def lesions_of(region: Tensor | None) -> list[Tensor]:
+    """Flat indices of the voxels of each lesion of a region (1, X, Y, Z), (N,) int32 each; no lesion without a region.
+
+    A lesion is a connected component of the voxels above 0; voxels that touch at a corner are connected.
+    """
+    if region is None:
+        return []
+    components, count = ndimage.label(region[0].numpy() > 0, np.ones((3, 3, 3)))
+    numbers = components.ravel()[(voxels := np.flatnonzero(components))]
+    sizes = np.bincount(numbers, minlength=count + 1)[1:]
+    ordered = voxels[np.argsort(numbers, kind="stable")].astype(np.int32)
+    return list(torch.from_numpy(ordered).split(sizes.tolist())) if count else []
 
 
 def padded(volume: Tensor, shape: Sequence[int], background: bool) -> Tensor:

@@ -16,7 +16,15 @@ from monai.transforms import Compose
 from torch import Tensor
 
 from common.data.datasets.cached_volumes import name_of, plain, require_one_shape, require_volumes
-from common.data.datasets.patch_positions import cells, grid_start, last_starts, padded, start_around, voxels_of
+from common.data.datasets.patch_positions import (
+    cells,
+    grid_start,
+    last_starts,
+    lesions_of,
+    padded,
+    start_around,
+    voxels_of,
+)
 from common.errors import ConfigError, DataError
 from common.seeds import derive
 
@@ -30,9 +38,10 @@ class VolumePatchDataset(CacheDataset):
     region, and 4 per candidate of a patch centre. A volume smaller than the patch is padded at its ends, each channel
     with its minimum, which is background, and regions with 0.
 
-    A patch is centred on a voxel of ``lesion`` with probability ``lesion_share`` if the case has one; otherwise on a
-    voxel of ``mask`` with probability ``foreground_share``; otherwise its position is uniformly random. A patch that
-    would exceed the volume is shifted inside and still contains the voxel.
+    A patch is centred on a voxel of a lesion with probability ``lesion_share`` if the case has one; each lesion, a
+    connected component of ``lesion``, is as likely as another, whatever its size. Otherwise it is centred on a voxel of
+    ``mask`` with probability ``foreground_share``; otherwise its position is uniformly random. A patch that would
+    exceed the volume is shifted inside and still contains the voxel.
 
     A sample is a function of (``seed``, epoch, index) only, independent of process and worker: index the dataset with
     the pairs ``(epoch, index)`` of :class:`common.data.samplers.EpochSampler`, or with an index for epoch 0. It has
@@ -93,8 +102,8 @@ class VolumePatchDataset(CacheDataset):
         require_volumes(self._cache, {*self.keys, *(["mask"] if self.foreground_share else [])})
         require_one_shape(self._cache, (*self.keys, "mask", "lesion", *self.regions))
         self.shapes = [tuple(item[self.keys[0]].shape[1:]) for item in self._cache]
-        self.lesions = self._voxels("lesion", self.lesion_share)
-        self.foregrounds = self._voxels("mask", self.foreground_share)
+        self.lesions = [lesions_of(region) for region in self._regions("lesion", self.lesion_share)]
+        self.foregrounds = [voxels_of(region) for region in self._regions("mask", self.foreground_share)]
         self._require_centres()
         scaled = [number for number, item in enumerate(self._cache) if "label_scale" in item]
         self.scales = {self._name(number): self._cache[number]["label_scale"] for number in scaled}
@@ -160,16 +169,17 @@ class VolumePatchDataset(CacheDataset):
 
     def _centres(self, number: int, chance: np.random.Generator) -> Tensor | None:
         """Flat indices of the candidates for the centre of a patch; None for a uniformly random position."""
-        if len(self.lesions[number]) and chance.random() < self.lesion_share:
-            return self.lesions[number]
+        lesions = self.lesions[number]
+        if lesions and chance.random() < self.lesion_share:
+            return lesions[chance.integers(len(lesions))]
         return self.foregrounds[number] if chance.random() < self.foreground_share else None
 
     def _name(self, number: int) -> str:
         return name_of(self._cache, number)
 
-    def _voxels(self, key: str, share: float) -> list[Tensor]:
-        """The voxels of a region in each case; empty if its share of patches is 0."""
-        return [voxels_of(plain(item[key]) if share and key in item else None) for item in self._cache]
+    def _regions(self, key: str, share: float) -> list[Tensor | None]:
+        """A region of each case; None if the case has none or if its share of patches is 0."""
+        return [plain(item[key]) if share and key in item else None for item in self._cache]
 
     def _require_centres(self) -> None:
         for number, voxels in enumerate(self.foregrounds):

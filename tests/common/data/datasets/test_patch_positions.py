@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from common.data.datasets.patch_positions import cells, grid_start, padded, start_around, voxels_of
+from common.data.datasets.patch_positions import cells, grid_start, lesions_of, padded, start_around, voxels_of
 
 
 def test_the_published_grid_has_196_patches() -> None:
@@ -31,6 +31,18 @@ def test_voxels_are_compact_flat_indices() -> None:
     found = voxels_of(region)
     assert (found.tolist(), found.dtype) == ([3, 5], torch.int32)
     assert voxels_of(None).tolist() == []
+
+
+def test_a_lesion_is_a_component_whose_voxels_touch_even_at_corners() -> None:
+    region = torch.zeros(1, 3, 3, 4)
+    for voxel in ((0, 0, 0), (1, 1, 1), (0, 0, 3), (2, 2, 3)):
+        region[(0, *voxel)] = 0.5
+    # flat indices x * 12 + y * 4 + z; the first two voxels touch at a corner
+    found = lesions_of(region)
+    assert [lesion.tolist() for lesion in found] == [[0, 17], [3], [35]]
+    assert {lesion.dtype for lesion in found} == {torch.int32}
+    assert lesions_of(torch.zeros(1, 2, 2, 2)) == []
+    assert lesions_of(None) == []
 
 
 def test_padding_is_each_channels_background_at_the_ends() -> None:

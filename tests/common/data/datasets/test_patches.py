@@ -90,6 +90,17 @@ def test_shares_of_lesion_foreground_and_anywhere():
     assert in_mask == pytest.approx(np.array([0.3, 0.6]) + chance, abs=0.035)
 
 
+def test_a_large_lesion_is_drawn_as_often_as_a_small_one():
+    large = [(x, y, z) for x in (2, 3) for y in (2, 3) for z in (2, 3, 4)]
+    own = {0: {"lesion": region(*large, (5, 6, 7))}}
+    places = starts(dataset(1, own, lesion_share=1, patches_per_case=1000))
+    in_small = (places == [4, 4, 5]).all(axis=1)  # centre (5, 6, 7) less half a patch
+    assert in_small.mean() == pytest.approx(1 / 2, abs=0.05), "one of two lesions; by voxels it would be 1 in 13"
+    values, counts = np.unique(places[~in_small], axis=0, return_counts=True)
+    assert len(values) == 12, "every voxel of the large lesion"
+    assert counts / counts.sum() == pytest.approx([1 / 12] * 12, abs=0.04)
+
+
 def test_patches_anywhere_reach_every_place_alike():
     samples = dataset(1, foreground_share=0, patches_per_case=4000)
     places = starts(samples)
