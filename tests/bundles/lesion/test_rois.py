@@ -54,6 +54,12 @@ def test_each_lesion_is_cut_in_its_largest_slice():
     assert places == [(1, pytest.approx(10)), (3, pytest.approx(12))]
 
 
+def test_a_large_ragged_lesion_is_cut_as_often_as_a_small_one():
+    large = ((5, 15), (5, 15), (1, 4)), ((15, 18), (15, 18), (1, 3))  # the second block touches the first at an edge
+    mask = box((40, 40, 6), *large, ((30, 33), (30, 32), (2, 3)))
+    assert sorted(roi.side_mm for roi in cut_rois(ramp(), AFFINE, mask, margin=0)) == pytest.approx([6, 26])
+
+
 def test_a_slip_of_the_brush_is_no_lesion():
     assert list(cut_rois(ramp(), AFFINE, box((40, 40, 6), ((5, 6), (5, 8), (0, 1))))) == []
 

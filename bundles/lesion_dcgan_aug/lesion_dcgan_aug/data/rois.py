@@ -45,9 +45,12 @@ class Roi:
 def cut_rois(
     volume: NDArray, affine: NDArray, mask: NDArray, size: int = SIZE, margin: float = MARGIN
 ) -> Iterator[Roi]:
-    """One patch for each connected component of a mask: a square in mm in the axial slice of largest area.
+    """One patch for each lesion of a mask, whatever its size: a square in mm in the axial slice of largest area.
 
-    Its side is the component's larger extent plus ``margin`` of it on each side. It is interpolated by cubic splines,
+    A lesion is a connected component; voxels that touch at a corner are connected, so that the ragged edge of a large
+    lesion is not cut as further ones.
+
+    Its side is the lesion's larger extent plus ``margin`` of it on each side. It is interpolated by cubic splines,
     with the nearest voxel outside the volume, and smoothed first if it is larger than ``size`` pixels. Patches are in
     RAS orientation and in the unit of the volume; no window is applied.
 
@@ -63,7 +66,7 @@ def cut_rois(
     inside = nib.orientations.apply_orientation((mask > 0).astype(np.uint8), turn)
     affine = affine @ nib.orientations.inv_ornt_aff(turn, volume.shape)
     steps = np.linalg.norm(affine[:3, :3], axis=0)
-    components, _ = ndimage.label(inside)
+    components, _ = ndimage.label(inside, np.ones((3, 3, 3)))
     for number, box in enumerate(ndimage.find_objects(components), start=1):
         lesion = components[box] == number
         areas = lesion.sum(axis=(0, 1))
