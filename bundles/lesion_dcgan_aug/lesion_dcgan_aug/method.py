@@ -83,7 +83,7 @@ class AcGan(ClassGans):
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial loss, and cross-entropy of the class of real and synthetic patches."""
         (real, real_class), (fake, fake_class) = self._judge(batch["image"]), self._judge(fakes["pred"])
-        classes = self.loss_weights["class"] * (real_class + fake_class) / 2
+        classes = self.loss_weights["class"] * (real_class + fake_class)
         return {"discriminator": self.adversarial_loss.discriminator(real, fake), "discriminator_class": classes}
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:

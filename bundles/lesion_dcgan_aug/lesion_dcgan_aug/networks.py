@@ -1,10 +1,12 @@
 """Generators and discriminators of Frid-Adar et al. 2018 (DCGAN, Radford et al. 2016; ACGAN), at published size.
 
 ``width`` is the number of features of the discriminator's first layer; the published 64 gives generators of
-1024-512-256-128-1 features and discriminators of 64-128-256-512.
+1024-512-256-128-1 features and discriminators of 64-128-256-512 (ACGAN 16-32-64-128-256-512).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -94,26 +96,51 @@ class DcganDiscriminator(nn.Module):
     """DCGAN discriminator: four strided 5x5 convolutions and FC; LeakyReLU 0.2, BatchNorm between first and last.
 
     Args:
-        outputs: number of logits (B, outputs) of patches (B, 1, 64, 64).
         width: features of the first layer.
-        dropout: after each convolution; 0.5 in the published ACGAN, 0 in the DCGAN.
     """
 
-    def __init__(self, outputs: int = 1, width: int = 64, dropout: float = 0.0) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         features = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for above, count in zip(features, features[1:], strict=False):
+        for above, count in pairwise(features):
             first = above == 1
             layers.append(nn.Conv2d(above, count, 5, 2, 2, bias=first))
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
-            if dropout:
-                layers.append(nn.Dropout(dropout))
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, outputs))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
         normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: first of being real, then (ACGAN) of each class."""
+        """(B, 1, 64, 64) -> logits (B, 1) of being real."""
+        return self.layers(x)
+
+
+class AcganDiscriminator(nn.Module):
+    """ACGAN discriminator: 3x3 convolutions, stride 2 in every odd one, dropout 0.5 after each; one FC for both heads.
+
+    Kernels, strides and dropout are those of Frid-Adar et al. 2018, who do not give the number of layers and features:
+    these, and BatchNorm in all but the first, are those of the ImageNet discriminator of Odena et al. 2017 (appendix),
+    16-32-64-128-256-512.
+
+    Args:
+        classes: number of classes K.
+        width: a quarter of it are the features of the first layer, 16 of the published 64.
+        dropout: probability in training.
+    """
+
+    def __init__(self, classes: int = 3, width: int = 64, dropout: float = 0.5) -> None:
+        super().__init__()
+        features = [1, *(max(1, width * 2**power // 4) for power in range(6))]
+        layers: list[nn.Module] = []
+        for number, (above, count) in enumerate(pairwise(features)):
+            layers.append(nn.Conv2d(above, count, 3, 2 - number % 2, 1, bias=number == 0))
+            layers += [nn.LeakyReLU(0.2)] if number == 0 else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
+            layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * (2 * SMALLEST) ** 2, 1 + classes))
+        normal_(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, 64, 64) -> logits (B, 1 + K): of being real, then of each class."""
         return self.layers(x)
 
 
@@ -127,7 +154,7 @@ class ClassDiscriminators(nn.Module):
 
     def __init__(self, classes: int = 3, width: int = 64) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(DcganDiscriminator(1, width) for _ in range(classes))
+        self.discriminators = nn.ModuleList(DcganDiscriminator(width) for _ in range(classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""

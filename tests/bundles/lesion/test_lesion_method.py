@@ -4,7 +4,7 @@ import pytest
 import torch
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.method import AcGan, ClassGans
-from lesion_dcgan_aug.networks import ClassDiscriminators, ClassGenerators, ConditionalGenerator, DcganDiscriminator
+from lesion_dcgan_aug.networks import AcganDiscriminator, ClassDiscriminators, ClassGenerators, ConditionalGenerator
 from torch import nn
 
 from common.losses import AdversarialLoss
@@ -85,7 +85,7 @@ def test_acgan_losses_by_hand():
     losses = method.discriminator_losses(batch, {"pred": torch.zeros(1, 3, 64, 64)})
     named = [-math.log(math.e / (math.e + 2)), math.log(3), -math.log(math.exp(5) / (math.exp(5) + 2))]
     assert losses["discriminator"].item() == pytest.approx(bce(2, True) + bce(-1, False))
-    assert losses["discriminator_class"].item() == pytest.approx(2 * (sum(named) / 3 + math.log(3)) / 2, rel=1e-5)
+    assert losses["discriminator_class"].item() == pytest.approx(2 * (sum(named) / 3 + math.log(3)), rel=1e-5)
     method.discriminators["discriminator"].turn = 0
     losses = method.generator_losses(batch, {"pred": torch.zeros(1, 3, 64, 64)})
     assert losses["adversarial"].item() == pytest.approx(bce(-1, True))
@@ -94,7 +94,7 @@ def test_acgan_losses_by_hand():
 
 def test_acgan_judges_each_channel_as_its_own_class():
     method = AcGan(
-        ConditionalGenerator(3, 4, 1), DcganDiscriminator(4, 1).eval(), Latent(4, 3), CLASSES,
+        ConditionalGenerator(3, 4, 1), AcganDiscriminator(3, 4).eval(), Latent(4, 3), CLASSES,
         {"adversarial": 1, "class": 1}, LOSS,
     )  # fmt: skip
     patches = torch.rand(2, 3, 64, 64)

@@ -5,6 +5,7 @@ import torch
 from lesion_dcgan_aug.augment import ClassicAugmentation
 from lesion_dcgan_aug.latent import Latent, LatentDataset, requests
 from lesion_dcgan_aug.networks import (
+    AcganDiscriminator,
     ClassDiscriminators,
     ClassGenerators,
     ConditionalGenerator,
@@ -63,10 +64,25 @@ def test_weights_start_at_a_deviation_of_2_percent():
     assert weights.std().item() == pytest.approx(0.02, rel=0.01)
 
 
-def test_the_acgan_s_discriminator_has_dropout_and_a_head_for_the_class():
-    network = DcganDiscriminator(outputs=4, width=4, dropout=0.5)
-    assert [part.p for part in network.modules() if isinstance(part, nn.Dropout)] == [0.5] * 4
-    assert network(torch.rand(3, 1, 64, 64)).shape == (3, 4)
+def test_the_published_discriminator_of_the_acgan():
+    network = AcganDiscriminator()
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert [part.out_channels for part in layers] == [16, 32, 64, 128, 256, 512]
+    assert {part.kernel_size for part in layers} == {(3, 3)}
+    assert [part.stride for part in layers] == [(2, 2), (1, 1)] * 3, "every odd layer is strided"
+    block = ["Conv2d", "BatchNorm2d", "LeakyReLU", "Dropout"]
+    assert kinds(network) == ["Conv2d", "LeakyReLU", "Dropout", *block * 5, "Flatten", "Linear"]
+    assert [part.p for part in network.modules() if isinstance(part, nn.Dropout)] == [0.5] * 6
+    convolutions = 160 + 4_608 + 18_432 + 73_728 + 294_912 + 1_179_648
+    assert count(network) == convolutions + 1_984 + 131_076 == 1_704_548, "and BatchNorm, and 8 x 8 x 512 to 4"
+    assert network(torch.rand(2, 1, 64, 64)).shape == (2, 4)
+
+
+def test_a_narrow_acgan_keeps_a_feature_in_every_layer():
+    network = AcganDiscriminator(classes=2, width=2)
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    assert [part.out_channels for part in layers] == [1, 1, 2, 4, 8, 16]
+    assert network(torch.rand(3, 1, 64, 64)).shape == (3, 3)
 
 
 def test_each_row_is_made_by_the_generator_of_its_class():
