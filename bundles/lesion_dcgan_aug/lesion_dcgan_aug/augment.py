@@ -1,4 +1,4 @@
-"""Classic augmentation of patches: rotation, flip, translation and scale (Frid-Adar et al. 2018)."""
+"""Random classic augmentation of patches: rotation, flip, translation and scale in one interpolation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 
 class ClassicAugmentation:
-    """Random rotation, flip, translation and scale in one interpolation; the patch is mirrored beyond its border.
+    """Random rotation, flip, translation and scale, another one whenever a patch is seen: for the training of GANs.
 
-    Bicubic interpolation keeps most of the noise, so that augmented patches resemble those to be classified.
+    The study's classic sets are those of :class:`lesion_dcgan_aug.classic_grid.ClassicGrid`.
 
     Args:
         rotation: largest angle in degrees, in both directions.
@@ -47,6 +47,18 @@ class ClassicAugmentation:
 
     def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
         """(N, 1, H, W) in [-1, 1] -> the same shape and range, each patch transformed independently."""
-        grid = F.affine_grid(self.matrices(len(patches), generator), list(patches.shape), align_corners=False)
-        moved = F.grid_sample(patches, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
-        return moved.clamp(-1, 1)
+        return warped(patches, self.matrices(len(patches), generator))
+
+
+def warped(patches: Tensor, maps: Tensor) -> Tensor:
+    """Patches (N, 1, H, W) in [-1, 1] under affine maps (N, 2, 3); the patch is mirrored beyond its border.
+
+    Bicubic interpolation keeps most of the noise, so that augmented patches resemble those to be classified.
+
+    Args:
+        patches: to move.
+        maps: from output to input coordinates, both in [-1, 1] between the outer borders of a patch; x first.
+    """
+    grid = F.affine_grid(maps, list(patches.shape), align_corners=False)
+    moved = F.grid_sample(patches, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+    return moved.clamp(-1, 1)

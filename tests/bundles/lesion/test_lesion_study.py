@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from bundle_commands import Bundle, mistake, snapshot
+from lesion_dcgan_aug.data.folds import patient_folds
+from lesion_dcgan_aug.patches import load_patches
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from lesion_dcgan_aug.study.confidence_intervals import confidence_interval
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
@@ -151,6 +153,51 @@ def test_a_variant_s_study_trains_the_variant(data, tmp_path):
     assert {name.split(".")[0] for name in weights} == {"generator"}, "one generator, not one for each class"
 
 
+# ---- training sets ---------------------------------------------------------------------------------------------------
+
+
+def test_the_published_protocol_is_the_default():
+    config = BUNDLE.raw("study")
+    assert config["classic_sizes"] == [0, 500, 1000, 2000, 3000, 5000, 7500, 10000, 15000]
+    assert config["gan_sizes"] == [100, 500, 1000, 2000, 3000, 4000]
+    assert (config["folds"], config["classifier"]["epochs"], config["classifier"]["batch_size"]) == (3, 150, 64)
+
+
+def test_sizes_are_views_of_each_fold_and_samples_of_each_class_and_fold(data, finished, tmp_path):
+    """Two folds of three trained on: 2 * 30 views of 45 lesions or so, and 2 * 4 samples of each class."""
+    shutil.copytree(finished[0] / "gans" / "fold0_seed0", tmp_path / "study" / "gans" / "fold0_seed0")
+    made = study(data, tmp_path, folds=3)
+    dealt = patient_folds(made.items, 3, 0, CLASSES)
+    made.patches = load_patches(made.items, made.preprocessing)
+    made._settings()
+    training = [item for part in dealt[1:] for item in part]
+    counts = np.array([sum(item["class"] == name for item in training) for name in CLASSES])
+
+    patches, labels = made._training_set(dealt, Arm(30), 0, 0)
+    assert len(patches) == len(training) + 2 * 30
+    largest, smallest = max(map(len, dealt[1:])), min(map(len, dealt[1:]))
+    views = np.bincount(labels, minlength=3) - counts
+    assert (views >= counts * (30 // largest)).all(), "equal shares of each lesion"
+    assert (views <= counts * -(-30 // smallest)).all()
+    fewer, _ = made._training_set(dealt, Arm(10), 0, 0)
+    found = {patch.numpy().tobytes() for patch in patches}
+    assert all(patch.numpy().tobytes() in found for patch in fewer), "the larger set contains the smaller"
+
+    patches, labels = made._training_set(dealt, Arm(30, 4), 0, 0)
+    assert (np.bincount(labels[-24:]) == [8, 8, 8]).all()
+    assert len(patches) == len(training) + 2 * (30 + 3 * 4)
+
+
+def test_more_views_than_the_grid_has_are_refused_before_anything_is_written(data, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        study(data, tmp_path, classic_sizes=[0, 100_000]).run()
+    fewest = min(map(len, patient_folds(study(data, tmp_path).items, 2, 0, CLASSES)))
+    rule = f"is at most 480 views of each lesion, of which the smallest fold has {fewest}"
+    remedy = f"leave out sizes above {480 * fewest}"
+    assert str(caught.value) == f"--classic_sizes: {rule}, but got 100000; {remedy}"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
+
+
 # ---- resume ---------------------------------------------------------------------------------------------------------
 
 
@@ -245,10 +292,42 @@ def test_the_study_writes_tables_figure_and_a_page_that_stands_alone(finished):
     expected = rows[rows["method"] == "none"]["balanced_accuracy"].mean()
     assert table.loc[("none", "balanced_accuracy"), "mean"] == pytest.approx(expected)
     assert (folder / "study.png").read_bytes()[:4] == b"\x89PNG"
+    assert (folder / "tsne.png").read_bytes()[:4] == b"\x89PNG"
     page = (folder / "report.html").read_text()
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+""", page) == []
     assert 'src="data:image/png' in page
+    assert "Features of real and synthetic patches" in page
     assert "classic 12 + GAN 6" in (folder / "table.md").read_text()
+
+
+def test_as_many_samples_as_real_patches_tested_are_embedded_for_two_classifiers(data, finished):
+    folder, cells = finished
+    tested = next(cell for cell in cells if cell.fold == 0)
+    counts = {name: sum(row) for name, row in zip(CLASSES, tested.confusion, strict=True)}
+    table = pd.read_csv(folder / "tsne.csv")
+    assert list(table.columns) == ["augmentation", "seed", "kind", "class", "x", "y"]
+    found = table.groupby(["augmentation", "kind", "class"]).size().to_dict()
+    assert found == {
+        (label, kind, name): counts[name]
+        for label in ("classic 12", "classic 12 + GAN 6")
+        for kind in ("real", "synthetic")
+        for name in CLASSES
+    }
+    assert np.isfinite(table[["x", "y"]]).all().all()
+
+
+def test_coordinates_are_kept_with_the_study_and_made_again_where_they_are_lost(data, finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path / "study")
+    marked = (folder / "tsne.csv").read_text().replace(",synthetic,cyst,", ",synthetic,metastasis,")
+    (tmp_path / "study" / "tsne.csv").write_text(marked)
+    study(data, tmp_path).run()
+    assert (tmp_path / "study" / "tsne.csv").read_text() == marked, "read, not made again"
+    (tmp_path / "study" / "tsne.csv").unlink()
+    study(data, tmp_path).run()
+    again, first = (pd.read_csv(path / "tsne.csv") for path in (tmp_path / "study", folder))
+    assert again.drop(columns=["x", "y"]).equals(first.drop(columns=["x", "y"]))
+    assert again[["x", "y"]].to_numpy() == pytest.approx(first[["x", "y"]].to_numpy(), rel=1e-3, abs=1e-3)
 
 
 def test_the_same_study_gives_the_same_cells(data, finished, tmp_path):

@@ -14,7 +14,12 @@ from common.files import write_text
 
 @dataclass(frozen=True, order=True)
 class Arm:
-    """An augmentation arm of the study: patches added to each class by classic transforms and by the GAN."""
+    """An augmentation arm of the study: what is added to each fold trained on.
+
+    Attributes:
+        classic: views of its lesions by classic transforms.
+        gan: samples of each class.
+    """
 
     classic: int = 0
     gan: int = 0

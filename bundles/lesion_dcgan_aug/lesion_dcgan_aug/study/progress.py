@@ -39,7 +39,7 @@ class WorkEstimate:
 
     def of_classifier(self, arm: Arm, originals: float) -> float:
         """Work of one classifier training on this many original patches and those that the arm adds."""
-        count = originals + self.classes * (arm.classic + arm.gan)
+        count = originals + (self.folds - 1) * (arm.classic + self.classes * arm.gan)
         batch, epochs, steps = (self.classifier.get(name) for name in ("batch_size", "epochs", "steps"))
         return updates(int(count), epochs or 150, steps, batch or 64) * min(batch or 64, count)
 

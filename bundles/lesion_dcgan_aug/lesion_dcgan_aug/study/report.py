@@ -21,6 +21,7 @@ from common.report import Picture, Report, summarise, write_report, write_tables
 from common.report.panels import STYLE, figure_image
 from lesion_dcgan_aug.metrics.confusion import classification_scores
 from lesion_dcgan_aug.study.confidence_intervals import ConfidenceInterval, confidence_interval
+from lesion_dcgan_aug.study.embedding import CAPTION, embedding_png, write_table
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,11 @@ def write_study(
     folds: int,
     bundle: str,
     settings: Mapping[str, Any],
+    places: pd.DataFrame,
 ) -> dict[Arm, dict[str, ConfidenceInterval]]:
-    """Write ``metrics.csv``, ``summary.json``, ``intervals.csv``, ``table.md``, ``study.png`` and ``report.html``."""
+    """Write ``metrics.csv``, ``summary.json``, ``intervals.csv``, ``table.md``, ``study.png``, ``tsne.csv``,
+    ``tsne.png`` and ``report.html``; ``places`` is the table of :func:`lesion_dcgan_aug.study.embedding.coordinates`.
+    """
     rows = [
         {"case": result.repeat, "method": result.arm.label, **classification_scores(result.confusion, classes)}
         for result in results
@@ -50,10 +54,14 @@ def write_study(
     text = markdown(means, gains(results, classes, folds))
     write_text(folder / "table.md", text)
     write_text(folder / "intervals.csv", _csv(means))
-    png = figure_png(means)
-    with open(folder / "study.png", "wb") as file:
-        file.write(png)
-    write_report(folder / "report.html", _report(bundle, rows, summary, text, png, settings, folder))
+    pictures = [
+        Picture("Performance against augmentation", figure_png(means, len(classes)), HOW),
+        Picture("Features of real and synthetic patches", embedding_png(places, classes), CAPTION),
+    ]
+    write_table(folder, places)
+    for name, picture in zip(("study.png", "tsne.png"), pictures, strict=True):
+        (folder / name).write_bytes(picture.png)
+    write_report(folder / "report.html", _report(bundle, rows, summary, text, pictures, settings))
     print(f"\n{bundle}: classification of patches of {len(classes)} classes, {folds} folds by patient\n{text}")
     print(f"report: {folder / 'report.html'}")
     return means
@@ -107,22 +115,22 @@ def _csv(means: Mapping[Arm, Mapping[str, ConfidenceInterval]]) -> str:
     return pd.DataFrame(rows).to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
-def figure_png(means: Mapping[Arm, Mapping[str, ConfidenceInterval]]) -> bytes:
-    """Figure of the scores against the patches added to each class, classic and with GAN samples."""
+def figure_png(means: Mapping[Arm, Mapping[str, ConfidenceInterval]], classes: int) -> bytes:
+    """Figure of the scores against the patches added to each fold, classic and with GAN samples of so many classes."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4 * len(SHOWN), 3.6), facecolor="white", layout="constrained")
         for axes, name in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
-            _curves(axes, {arm: own[name] for arm, own in means.items()})
+            _curves(axes, {arm: own[name] for arm, own in means.items()}, classes)
             axes.set_title(name.replace("_", " "))
         stream = io.BytesIO()
         figure_image(figure, 110).save(stream, "PNG", optimize=True)
         return stream.getvalue()
 
 
-def _curves(axes: Axes, means: Mapping[Arm, ConfidenceInterval]) -> None:
+def _curves(axes: Axes, means: Mapping[Arm, ConfidenceInterval], classes: int) -> None:
     classic = {arm.classic: value for arm, value in means.items() if not arm.gan}
     base = {arm.classic: means[Arm(arm.classic)] for arm in means if arm.gan and Arm(arm.classic) in means}
-    mixed = base | {arm.classic + arm.gan: value for arm, value in means.items() if arm.gan}
+    mixed = base | {arm.classic + classes * arm.gan: value for arm, value in means.items() if arm.gan}
     for values, colour, label in ((classic, "#1f5a8a", "classic"), (mixed, "#b5521b", "classic + GAN")):
         sizes = sorted(values)
         if sizes:
@@ -134,13 +142,13 @@ def _curves(axes: Axes, means: Mapping[Arm, ConfidenceInterval]) -> None:
     shown = sorted({*classic, *([max(mixed)] if mixed else [])})
     axes.set_xticks(shown, [f"{size:,}" for size in shown], rotation=45)
     axes.minorticks_off()
-    axes.set_xlabel("patches added to each class")
+    axes.set_xlabel("patches added to each fold")
     axes.grid(color="0.92")
     axes.legend(frameon=False, fontsize=9)
 
 
 def _report(
-    bundle: str, rows: list, summary: Mapping, text: str, png: bytes, settings: Mapping[str, Any], folder: Path
+    bundle: str, rows: list, summary: Mapping, text: str, pictures: list[Picture], settings: Mapping[str, Any]
 ) -> Report:
     name, _, version = bundle.partition(" ")
     gained = [line for line in text.splitlines() if line.startswith("Balanced")]
@@ -153,7 +161,7 @@ def _report(
         mask_description="whole patches, one prediction per patch",
         rows=rows,
         summary=summary,
-        pictures=[Picture("Performance against augmentation", png, HOW)],
+        pictures=pictures,
         settings=settings,
         versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
         notes=[HOW, *gained, "GANs and normalisation were fitted to each fold's training patients only."],

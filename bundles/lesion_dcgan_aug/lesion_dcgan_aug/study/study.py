@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
@@ -23,12 +24,13 @@ from common.errors import ConfigError
 from common.handlers.lock import RunLock
 from common.running_config import running_config
 from common.seeds import derive
-from lesion_dcgan_aug.data.class_patches import Augmentation
+from lesion_dcgan_aug.classic_grid import ClassicGrid
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.confusion import classification_scores, confusion_matrix
 from lesion_dcgan_aug.patches import labels_of, load_patches, synthesise
-from lesion_dcgan_aug.study.classifier import train_classifier
+from lesion_dcgan_aug.study.classifier import LesionClassifier, train_classifier
+from lesion_dcgan_aug.study.embedding import REAL, SYNTHETIC, coordinates, read_table
 from lesion_dcgan_aug.study.fold_gan import changed_settings, decisive_settings, train_fold_gan
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, write_result
 from lesion_dcgan_aug.study.progress import WorkEstimate
@@ -51,7 +53,7 @@ class Study:
         cases: items by section; their split is not used here.
         classes: names in order.
         preprocessing: of an item, to ``image`` in [-1, 1].
-        augmentation: classic augmentation, for classifier and (in ``train.yaml``) GANs.
+        classic_grid: views of the classic augmentation.
         latent: the distribution that the GANs sample from.
         device: to train on.
         output_dir: of the run or variant; receives ``study/``.
@@ -59,8 +61,9 @@ class Study:
         train_config: the bundle's ``train.yaml``, with which a fold's GANs are trained.
         folds: number of folds of the patients.
         seeds: one repetition each, with its own folds, initial weights and augmentation.
-        classic_sizes: patches that classic augmentation adds to each class; 0 is none.
-        gan_sizes: patches of each class that the GAN adds to the best classic size.
+        classic_sizes: views that classic augmentation adds to each fold trained on, in equal shares of its lesions; 0
+            is none. A larger set contains the smaller ones.
+        gan_sizes: samples of each class that are added to each fold trained on, besides the best classic size.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
 
     Raises:
@@ -70,7 +73,7 @@ class Study:
     cases: Mapping[str, Sequence[Item]]
     classes: Sequence[str]
     preprocessing: Callable
-    augmentation: Augmentation
+    classic_grid: ClassicGrid
     latent: Latent
     device: torch.device
     output_dir: str
@@ -78,8 +81,8 @@ class Study:
     train_config: str
     folds: int = 3
     seeds: Sequence[int] = (0,)
-    classic_sizes: Sequence[int] = (0, 500, 1500, 5000, 15000)
-    gan_sizes: Sequence[int] = (500, 1500, 5000)
+    classic_sizes: Sequence[int] = (0, 500, 1000, 2000, 3000, 5000, 7500, 10000, 15000)
+    gan_sizes: Sequence[int] = (100, 500, 1000, 2000, 3000, 4000)
     classifier: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,13 +92,17 @@ class Study:
                 raise ConfigError(f"--{name}", "holds numbers of 0 or more, each once", sizes, "correct it")
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
+        self.models: dict[Arm, LesionClassifier] = {}
         self.gan_settings = {**_train_settings(self.train_config), **changed_settings(running_config())}
+        counts = (len(self.items), len(self.classes), self.folds)
+        self.estimate = WorkEstimate(*counts, self.classifier, self.gan_settings)
 
     def run(self) -> list[FoldResult]:
         """Run what has no result yet, write tables, figure and report, and print the table.
 
         Raises:
-            ConfigError: results of another study are in the folder, or another process uses it.
+            ConfigError: a classic size is more than the views of a fold's lesions, results of another study are in the
+                folder, or another process uses it.
             DataError: a class has fewer patients than there are folds, or a result's file is damaged.
         """
         lock = RunLock(self.folder, self.folder)
@@ -107,10 +114,9 @@ class Study:
 
     def _run(self) -> list[FoldResult]:
         dealt = {seed: patient_folds(self.items, self.folds, seed, self.classes) for seed in self.seeds}
+        self._require_views(dealt)
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
-        counts = (len(self.items), len(self.classes), self.folds)
-        self.estimate = WorkEstimate(*counts, self.classifier, self.gan_settings)
         total = self.estimate.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
         self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
@@ -122,10 +128,13 @@ class Study:
         results = [self._result(seed, fold, dealt[seed], arm) for seed, fold in repeats for arm in classic]
         best = self._best(results, [arm for arm in classic if arm.classic] or classic)
         logger.info(f"best classic augmentation: {best.label}; GAN samples are added to it")
-        for seed, fold in repeats if self.gan_sizes else []:
-            results += [self._result(seed, fold, dealt[seed], Arm(best.classic, size)) for size in self.gan_sizes]
+        mixed = [Arm(best.classic, size) for size in self.gan_sizes]
+        for seed, fold in repeats if mixed else []:
+            results += [self._result(seed, fold, dealt[seed], arm) for arm in mixed]
+        shown = [best, *([self._best(results, mixed)] if mixed else [])]
+        places = self._coordinates(dealt[self.seeds[0]], shown)
         self.bar.close()
-        write_study(self.folder, results, self.classes, self.folds, self.bundle, self.settings)
+        write_study(self.folder, results, self.classes, self.folds, self.bundle, self.settings, places)
         return results
 
     def _result(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> FoldResult:
@@ -138,33 +147,42 @@ class Study:
             self.bar.set_postfix_str(f"fold {fold}, seed {seed}, {arm.label}")
             start = time.monotonic()
             test = list(dealt[fold])
-            training = [item for number, part in enumerate(dealt) if number != fold for item in part]
-            require_disjoint(training, test)
-            patches, labels = self._training_set(training, arm, fold, seed)
-            model = train_classifier(
-                patches.to(self.device), labels.to(self.device), len(self.classes), seed=derive(seed, fold, 2),
-                done=lambda count: self.bar.update(count), **self.classifier,
-            )  # fmt: skip
+            model = self._train(seed, fold, dealt, arm)
             predicted = model.predict(self._patches(test).to(self.device))
             result = self._outcome(fold, seed, arm, test, predicted, time.monotonic() - start)
             write_result(self.folder, result)
         self.bar.update(max(0, begun + work - self.bar.n))
         return result
 
-    def _training_set(self, training: Sequence[Item], arm: Arm, fold: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Original patches, then equally many per class from classic augmentation and from the GAN."""
-        real, labels = self._patches(training), labels_of(training, self.classes)
-        network = self._gan(training, fold, seed) if arm.gan else None
-        sets, names = [real], [labels]
-        for k in range(len(self.classes)):
-            generator = torch.Generator().manual_seed(derive(seed, fold, k, 3))
-            chosen = torch.randint(int((labels == k).sum()), (arm.classic,), generator=generator)
-            if arm.classic:
-                sets += [self.augmentation(part, generator) for part in real[labels == k][chosen].split(256)]
-            if network is not None:
-                sets.append(synthesise(network, self.latent, k, arm.gan, derive(seed, fold, 4), self.device))
-            names.append(torch.full((arm.classic + arm.gan,), k))
-        return torch.cat(sets), torch.cat(names)
+    def _train(self, seed: int, fold: int, dealt: Sequence[Sequence[Item]], arm: Arm) -> LesionClassifier:
+        """Classifier trained on all folds but one; those of the first repeat are kept for the figure."""
+        training = [item for number, part in enumerate(dealt) if number != fold for item in part]
+        require_disjoint(training, dealt[fold])
+        patches, labels = self._training_set(dealt, arm, fold, seed)
+        model = train_classifier(
+            patches.to(self.device), labels.to(self.device), len(self.classes), seed=derive(seed, fold, 2),
+            done=lambda count: self.bar.update(count), **self.classifier,
+        )  # fmt: skip
+        if (seed, fold) == (self.seeds[0], 0):
+            self.models[arm] = model
+        return model
+
+    def _training_set(self, dealt: Sequence[Sequence[Item]], arm: Arm, fold: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Original patches of all folds but one, classic views of each of these folds, and samples of each class."""
+        parts = [part for number, part in enumerate(dealt) if number != fold]
+        training = [item for part in parts for item in part]
+        sets, labels = [self._patches(training)], [labels_of(training, self.classes)]
+        for part in parts:
+            seeds = [derive(seed, self._index[item["case"]], 3) for item in part]
+            views, owners = self.classic_grid.sample(self._patches(part), arm.classic, seeds)
+            sets.append(views)
+            labels.append(labels_of(part, self.classes)[owners])
+        if arm.gan:
+            network, count = self._gan(training, fold, seed), arm.gan * len(parts)
+            for k in range(len(self.classes)):
+                sets.append(synthesise(network, self.latent, k, count, derive(seed, fold, 4), self.device))
+                labels.append(torch.full((count,), k))
+        return torch.cat(sets), torch.cat(labels)
 
     def _gan(self, training: Sequence[Item], fold: int, seed: int) -> nn.Module:
         folder = self.folder / "gans" / f"fold{fold}_seed{seed}"
@@ -175,12 +193,42 @@ class Study:
             lambda: self.bar.update(share),
         )  # fmt: skip
 
+    def _require_views(self, dealt: Mapping[int, Sequence[Sequence[Item]]]) -> None:
+        """Refuse a classic size for which a fold's lesions have too few views."""
+        fewest = min(len(part) for folds in dealt.values() for part in folds)
+        if (largest := max(self.classic_sizes)) > fewest * self.classic_grid.size:
+            rule = f"is at most {self.classic_grid.size} views of each lesion, of which the smallest fold has {fewest}"
+            remedy = f"leave out sizes above {fewest * self.classic_grid.size}"
+            raise ConfigError("--classic_sizes", rule, largest, remedy)
+
     def _outcome(
         self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float
     ) -> FoldResult:
         matrix = confusion_matrix(labels_of(test, self.classes).tolist(), predicted.tolist(), len(self.classes))
         named = {item["case"]: self.classes[k] for item, k in zip(test, predicted.tolist(), strict=True)}
         return FoldResult(fold, seed, arm, matrix.tolist(), named, round(seconds, 1), self.settings)
+
+    def _coordinates(self, dealt: Sequence[Sequence[Item]], arms: Sequence[Arm]) -> pd.DataFrame:
+        """t-SNE of the first repeat by the classifiers of some arms, or that of an earlier run of this study."""
+        seed, fold, test = self.seeds[0], 0, list(dealt[0])
+        known = read_table(self.folder, [arm.label for arm in arms], seed)
+        if known is not None:
+            return known
+        sets = {REAL: (self._patches(test), labels_of(test, self.classes))}
+        if self.gan_sizes:
+            sets[SYNTHETIC] = self._samples_like(sets[REAL][1], dealt[1:], seed)
+        tables = []
+        for arm in arms:
+            model = self.models.get(arm) or self._train(seed, fold, dealt, arm)
+            tables.append(coordinates(model.to("cpu"), sets, self.classes, seed).assign(augmentation=arm.label))
+        return pd.concat(tables)
+
+    def _samples_like(self, labels: Tensor, parts: Sequence[Sequence[Item]], seed: int) -> tuple[Tensor, Tensor]:
+        """As many samples of each class as are labelled so, by the GANs of the first fold; none was trained on."""
+        network = self._gan([item for part in parts for item in part], 0, seed)
+        counts = torch.bincount(labels, minlength=len(self.classes)).tolist()
+        own = [synthesise(network, self.latent, k, n, derive(seed, 6), self.device) for k, n in enumerate(counts)]
+        return torch.cat(own), torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
     def _best(self, results: Sequence[FoldResult], arms: Sequence[Arm]) -> Arm:
         def score(arm: Arm) -> float:
@@ -199,7 +247,7 @@ class Study:
         listed = sorted((item["case"], item["patient"], item["class"]) for item in self.items)
         digest = hashlib.sha256(self.patches.numpy().tobytes() + json.dumps(listed).encode()).hexdigest()
         return {"folds": self.folds, "classes": list(self.classes), "classifier": dict(self.classifier),
-                "augmentation": vars(self.augmentation), "gan": decisive_settings(self.gan_settings),
+                "classic_grid": vars(self.classic_grid), "gan": decisive_settings(self.gan_settings),
                 "data": digest}  # fmt: skip
 
 
