@@ -26,7 +26,8 @@ class StepResult(NamedTuple):
 
 
 class GanStep:
-    """Update a method's networks on one batch: one forward of the generators, then discriminators, then generators.
+    """Update a method's networks on one batch: one forward of the generators, then discriminators, then generators, or
+    these two in the other order where the method has ``generators_first``.
 
     Nothing in it waits for the device or branches on a tensor's value, so that it can be captured as a graph.
 
@@ -73,9 +74,16 @@ class GanStep:
         with self.autocast:
             fakes = self.method.generate(batch)
         self.announce(IterationEvents.FORWARD_COMPLETED)
-        losses = self._discriminators(batch, fakes, window, last)
-        generator_losses, total = self._generators(batch, fakes, window, last)
-        return StepResult(fakes["pred"].detach(), losses | generator_losses, total)
+        if self.method.generators_first:
+            losses, total = self._generators(batch, fakes, window, last)
+            losses = self._discriminators(batch, fakes, window, last) | losses
+        else:
+            losses = self._discriminators(batch, fakes, window, last)
+            generator_losses, total = self._generators(batch, fakes, window, last)
+            losses |= generator_losses
+        if last:
+            self.scaler.update()
+        return StepResult(fakes["pred"].detach(), losses, total)
 
     def _discriminators(self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool) -> Losses:
         with self.autocast:
@@ -99,7 +107,6 @@ class GanStep:
             self.announce(IterationEvents.BACKWARD_COMPLETED)
         if last:
             self._update("generators", self.method.generators)
-            self.scaler.update()
         return {name: loss.detach() for name, loss in losses.items()}, total.detach()
 
     def _backward(self, loss: Tensor, window: int) -> None:

@@ -14,7 +14,7 @@ Losses = dict[str, Tensor]
 class GanMethod(nn.Module):
     """All networks of a method and its three functions: generation and the losses of both kinds of networks.
 
-    Order of updates, precision, freezing and bookkeeping are the tasks of :class:`common.engines.SynthesisTrainer`.
+    Precision, freezing and bookkeeping are the tasks of :class:`common.engines.SynthesisTrainer`.
 
     Args:
         generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.
@@ -22,6 +22,9 @@ class GanMethod(nn.Module):
         loss_weights: weight of each of the generators' losses by its name. A loss of weight 0 is not computed, and a
             discriminator that no loss uses is not trained.
     """
+
+    generators_first = False
+    """Whether a step updates the generators before the discriminators, both on the same synthetic images."""
 
     def __init__(
         self,

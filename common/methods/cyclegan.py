@@ -27,6 +27,7 @@ class CycleGan(GanMethod):
         loss_weights: by the names above.
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
+        generators_first: whether the generators are updated before the discriminators, as in the authors' code.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class CycleGan(GanMethod):
         loss_weights: Mapping[str, float],
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
+        generators_first: bool = False,
     ) -> None:
         generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
         discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
         super().__init__(generators, discriminators, loss_weights)
         self.adversarial_loss = adversarial_loss
+        self.generators_first = generators_first
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
     def kept(self) -> dict[str, nn.Module]:

@@ -49,8 +49,7 @@ class UNetGenerator(nn.Module):
         super().__init__()
         if upsampling not in ("transposed", "resize"):
             raise ConfigError("upsampling", "is transposed or resize", repr(upsampling), "choose one of them")
-        if norm not in NORMS:
-            raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
+        require_norm(norm)
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
         self.decoder = nn.ModuleList()  # innermost first
@@ -80,6 +79,16 @@ class UNetGenerator(nn.Module):
         for done, block in enumerate(self.decoder):
             x = block(x if done == 0 else torch.cat([skips[-1 - done], x], dim=1))
         return x
+
+
+def require_norm(norm: str) -> None:
+    """Refuse a normalisation that is none of ``NORMS``.
+
+    Raises:
+        ConfigError: for such a name.
+    """
+    if norm not in NORMS:
+        raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
 
 
 def _norm(name: str, count: int) -> nn.Module:
