@@ -16,9 +16,11 @@ SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "
 
 
 def variants_of(bundle: str) -> list[str]:
-    """Overlays that train a variant of the method; one that names the default itself is not trained twice."""
+    """Overlays that train a variant of the method; one that at demo size is the default itself is not trained twice."""
     overlays = {path.stem: ConfigParser.load_config_file(path) for path in (ROOT / "bundles" / bundle).glob("*/*.yaml")}
-    return sorted(name for name, settings in overlays.items() if settings.get("variant") and len(settings) > 1)
+    variants = {name: settings for name, settings in overlays.items() if settings.get("variant")}
+    same = {"variant", *(key for key, value in overlays["demo"].items() if value is None)}
+    return sorted(name for name, settings in variants.items() if not settings.keys() <= same)
 
 
 def _epochs(bundle: str) -> list[str]:

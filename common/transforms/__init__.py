@@ -1,5 +1,6 @@
-"""Transforms that MONAI lacks: checked loading, intensities by modality, head mask, z-scores inside the head."""
+"""Checked loading, intensities by modality, head mask, z-scores inside the head, augmentation."""
 
+from common.transforms.augment import random_augmentation
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
@@ -16,5 +17,6 @@ __all__ = [
     "ToUnitd",
     "WorkingSpacingd",
     "head_mask",
+    "random_augmentation",
     "scale",
 ]

@@ -31,8 +31,9 @@ def test_the_published_rows_are_trained(name: str) -> None:
 
 
 def test_the_default_is_not_trained_twice() -> None:
-    assert "resgan_acm" in Bundle("pd2t2_dcgan_acm").variants
-    assert "resgan_acm" not in ablation.variants_of("pd2t2_dcgan_acm")
+    for name, default in {"pd2t2_dcgan_acm": "resgan_acm", "mri2pet_sketcher_refiner": "refiner"}.items():
+        assert default in Bundle(name).variants
+        assert default not in ablation.variants_of(name)
 
 
 def test_other_overlays_are_no_variants() -> None:

@@ -93,6 +93,24 @@ def test_variants_are_named_as_their_overlays(bundle):
     assert {name: path.stem for name, path in bundle.variants.items()} == {name: name for name in bundle.variants}
 
 
+def _names(transform):
+    """Class names of a transform, or of all transforms of a chain or list of them."""
+    parts = transform if isinstance(transform, list) else getattr(transform, "transforms", None)
+    return {type(transform).__name__} if parts is None else {name for part in parts for name in _names(part)}
+
+
+@pytest.mark.translation
+def test_augmentation_suits_the_source_and_is_off_in_the_demo(bundle, metadata):
+    drawn = _names(bundle.parser("train").get_parsed_content("train::augmentation"))
+    assert "RandAffined" in drawn
+    # contrast and noise of a magnitude image are a scanner's; HU, diffusivities and ratios are quantities
+    image = metadata["network_data_format"]["inputs"]["image"]
+    arbitrary = image["format"] == "magnitude" and image["num_channels"] == 1
+    assert ({"RandAdjustContrastd", "RandGaussianNoised"} <= drawn) is arbitrary
+    off = _names(bundle.parser("train", "demo").get_parsed_content("train::augmentation"))
+    assert off <= {"SpatialPadd", "Identityd", "RandSpatialCropd"}
+
+
 # ---- what MONAI demands ---------------------------------------------------------------------------------------------
 
 

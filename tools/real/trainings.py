@@ -24,8 +24,10 @@ BRIEF = {
     "batch_size": 8,
 }  # fmt: skip
 """Schedule of a short pretraining."""
-ONE_EPOCH = {"max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false"}
-"""Of the steps that are asked for."""
+ONE_EPOCH = {
+    "max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false", "augmentation": None,
+}  # fmt: skip
+"""Of the steps that are asked for, too few for augmentation."""
 
 
 class Recipe(NamedTuple):

@@ -15,6 +15,7 @@ from sample_checks import assert_samples_follow_from_seed_epoch_and_index, asser
 
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
+from common.transforms import random_augmentation
 
 SHAPE = (8, 9, 10)
 
@@ -52,6 +53,7 @@ def starts(samples: VolumePatchDataset, epoch: int = 1) -> np.ndarray:
 
 
 FLIPS = [RandFlipd(keys=["image", "label"], spatial_axis=axis, prob=0.5) for axis in range(3)]
+ALL = [random_augmentation({"rotation": 20, "scale": 0.2, "flip": 0.5, "gamma": 0.2, "noise": 0.1})]
 
 
 def test_a_sample_is_a_piece_of_its_case():
@@ -190,8 +192,9 @@ def test_contexts_that_do_not_fit():
     assert "context" not in samples[0]
 
 
-def test_a_sample_is_a_function_of_seed_epoch_and_index():
-    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=FLIPS), 40)
+@pytest.mark.parametrize("augmentation", [FLIPS, ALL], ids=["flips", "all"])
+def test_a_sample_is_a_function_of_seed_epoch_and_index(augmentation):
+    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=augmentation), 40)
 
 
 @pytest.mark.parametrize("grid", [False, True])

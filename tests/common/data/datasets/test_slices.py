@@ -13,6 +13,7 @@ from sample_checks import assert_samples_follow_from_seed_epoch_and_index, asser
 
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError, DataError
+from common.transforms import random_augmentation
 
 SHAPE = (5, 6, 7)
 
@@ -36,6 +37,7 @@ def dataset(cases: int = 2, masks: dict | None = None, **settings) -> SliceDatas
 
 
 CROP = [RandSpatialCropd(keys=["image", "label"], roi_size=[3, 3], random_size=False)]
+ALL = [random_augmentation({"rotation": 20, "scale": 0.2, "gamma": 0.2, "noise": 0.1}, "sagittal"), *CROP]
 
 
 @pytest.mark.parametrize(
@@ -93,12 +95,14 @@ def test_augmentation_moves_image_and_label_together():
         torch.testing.assert_close(sample["label"], -sample["image"])
 
 
-def test_a_sample_is_a_function_of_seed_epoch_and_index():
-    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=CROP), 10)
+@pytest.mark.parametrize("augmentation", [CROP, ALL], ids=["crops", "all"])
+def test_a_sample_is_a_function_of_seed_epoch_and_index(augmentation):
+    assert_samples_follow_from_seed_epoch_and_index(partial(dataset, augmentation=augmentation), 10)
 
 
-def test_workers_draw_the_same_samples():
-    assert_workers_draw_the_same(partial(dataset, augmentation=CROP), 4, (10, 1, 3, 3))
+@pytest.mark.parametrize("augmentation", [CROP, ALL], ids=["crops", "all"])
+def test_workers_draw_the_same_samples(augmentation):
+    assert_workers_draw_the_same(partial(dataset, augmentation=augmentation), 4, (10, 1, 3, 3))
 
 
 def test_a_changed_sample_leaves_the_cache_alone():
