@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SCANS = ROOT.parent / "shared" / "data" / "open_ms"
 BUNDLE = "mr2ct_pix2pix"
 TRAINING, HELD_OUT = ("patient19", "patient26"), "patient07"
-SETTINGS = {"source_window": [0, 450], "target_window": [0, 150], "head_threshold": 5, "spacing": [2, 2, 2]}
+SETTINGS = {
+    "source_window": [0, 450], "source_percentiles": "null", "target_window": [0, 150], "head_threshold": 5,
+    "spacing": [2, 2, 2],
+}  # fmt: skip
 LEARNING = {"max_epochs": 10, "constant_epochs": 5, "decay_epochs": 5}
 
 pytestmark = [
