@@ -99,8 +99,9 @@ def epochs(own: Mapping[str, Any], demo: Mapping[str, Any], length: float) -> di
 def options_of(bundle: str, config: str, length: float) -> dict[str, Any]:
     """The options by which a config is trained at the demo's sizes with its own settings."""
     own, demo = own_settings(bundle, "train", config), own_settings(bundle, "train", "demo")
-    given = own_settings(bundle, "demo")
-    sizes = {name: given[name] for name in SIZES if name in given}
+    given, top = own_settings(bundle, "demo"), own_settings(bundle, config)
+    kept = top if top.get("variant") else {}  # such as the depth of another kind of network
+    sizes = {name: given[name] for name in SIZES if name in given and name not in kept}
     if own.get("samples_per_epoch"):
         sizes |= {"samples_per_epoch": own["samples_per_epoch"]}
     return sizes | epochs(own, demo, length)

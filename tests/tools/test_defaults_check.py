@@ -115,3 +115,11 @@ def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
 def test_a_failing_training_ends_the_command_with_its_code(tmp_path, monkeypatch):
     monkeypatch.setattr(defaults_check, "run_all", lambda steps: 2)
     assert defaults_check.main(["mr2ct_pix2pix", "--out", str(tmp_path)]) == 2
+
+
+def test_a_variant_keeps_the_sizes_that_it_sets_itself() -> None:
+    """The unpaired generators halve the resolution twice, whatever the depth of the demo's U-Net."""
+    paired, unpaired = (options_of("mr2ct_pix2pix", config, 1.0) for config in ("train", "unpaired"))
+    assert paired["depth"] == 5
+    assert "depth" not in unpaired
+    assert unpaired["width"] == paired["width"] == 16
