@@ -29,6 +29,8 @@ NETWORK = ("network_def", "latent")
 SCALING = ("preprocessing", "validate::postprocessing")
 """Components that give a network its images and their unit: windows, plane, spacing."""
 INFERER = "validate::inferer"
+OUTPUT = "output"
+"""What the network synthesises: modality in DICOM, unit and suffix of files, where a bundle has it as a setting."""
 READER = "reader"
 """Says how the files of the training were read; it belongs to these files, not to the weights."""
 CONTRASTS = ("source", "target", "mask")
@@ -85,7 +87,7 @@ def needed_settings(config: Mapping[str, Any], network: str = "network_def") -> 
     """
     known = without_order({**config, "network_def": config.get(network)})
     known.pop(READER, None)  # its settings belong to the files
-    names = references(known, (*NETWORK, *SCALING, INFERER)) - {*SCALING[1:], INFERER}
+    names = references(known, (*NETWORK, *SCALING, OUTPUT, INFERER)) - {*SCALING[1:], INFERER}
     inferer = lookup(known, INFERER)
     return {name: lookup(known, name) for name in sorted(names)} | ({"inferer": inferer} if inferer else {})
 
@@ -208,6 +210,13 @@ def origin(weights: str | Path) -> str | None:
     """Training data of weights if they show no patient; None for others, and where nothing is known of them."""
     about = _told_of(Path(weights))
     return None if about is None else about.origin
+
+
+def known_unit(weights: str | Path) -> str | None:
+    """Unit of what a network synthesises, where its training set one; None for that of the bundle."""
+    about = _told_of(Path(weights))
+    unit: str | None = None if about is None else about.settings.get(OUTPUT, {}).get("unit")
+    return unit
 
 
 def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from common import checkpoints
 from common.data.datalist import Item
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, fitted_line, load_case
 from common.evaluation.methods import EvaluatedMethod, variant, variants
 from common.evaluation.pictures import Pictures
@@ -25,8 +25,11 @@ from common.handlers import LOG_NAME
 from common.io import VolumeReader
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
 from common.running_config import running_config
+from common.weights_info import known_unit
 
 logger = logging.getLogger(__name__)
+ARBITRARY = "a.u."
+"""Unit of intensities without one, which are scored as z-scores."""
 COPY = "copy_input"
 MODEL = "model"
 VARIANT_PANELS = 3
@@ -97,6 +100,7 @@ class Evaluation:
         Raises:
             DataError: there are no cases to evaluate, or a prediction is not on the source's grid.
             CheckpointError: there is no trained model, or weights do not fit.
+            ConfigError: weights were trained to another unit.
         """
         items = self.cases[self.section]
         if not items:
@@ -128,11 +132,21 @@ class Evaluation:
         """Trained networks by name, ``model`` first."""
         root = Path(self.output_dir)
         methods = {MODEL: EvaluatedMethod(self.network, self.preprocessing, self.inferer, self.postprocessing)}
-        methods[MODEL].load(root / "models" / checkpoints.WEIGHTS_NAME, self.device)
+        own = root / "models" / checkpoints.WEIGHTS_NAME
+        self._require_unit(own)
+        methods[MODEL].load(own, self.device)
         for name, weights in variants(root).items():
+            self._require_unit(weights)
             methods[name] = variant(weights)
             methods[name].load(weights, self.device)
         return methods
+
+    def _require_unit(self, weights: Path) -> None:
+        """Refuse weights whose training set another unit of its targets than the one that is scored."""
+        trained = known_unit(weights)
+        if trained is not None and trained != (ARBITRARY if self.standardise else self.unit):
+            remedy = "give the overlay of that training as the last of the config files"
+            raise ConfigError("evaluation", f"is in {trained}, as {weights} were trained", self.unit, remedy)
 
     def _line(self) -> tuple[float, float]:
         pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]

@@ -17,6 +17,7 @@ from common import checkpoints, devices
 from common.data.datasets.patches import VolumePatchDataset
 from common.engines.trainer import SynthesisTrainer
 from common.errors import ConfigError
+from common.inferers import CascadeInferer
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
 
@@ -32,7 +33,8 @@ class Stages:
 
     Args:
         dataset: of the training patches; receives the inferred volumes.
-        inferer: stitches a whole volume through the stages in use.
+        inferer: stitches a whole volume through the stages in use; of a
+            :class:`common.inferers.cascade.CascadeInferer`, its stitching of contexts is used for all of them.
         validator: its best metric is reset at each transition.
         run_dir: holds ``models/model.pt``.
         epochs: of every stage.
@@ -42,7 +44,7 @@ class Stages:
         self, dataset: VolumePatchDataset, inferer: Inferer, validator: Evaluator, run_dir: str, epochs: int
     ) -> None:
         self.dataset = dataset
-        self.inferer = inferer
+        self.inferer = inferer.making_contexts() if isinstance(inferer, CascadeInferer) else inferer
         self.validator = validator
         self.weights = Path(run_dir, "models", checkpoints.WEIGHTS_NAME)
         self.epochs = epochs

@@ -90,7 +90,8 @@ def _bundle(parser: ConfigParser | None) -> dict[str, Any]:
     root = parser.get_parsed_content("bundle_root")
     path = Path(root, "configs", "metadata.json")
     metadata = json.loads(path.read_text()) if path.is_file() else {}
-    told = {"version": metadata.get("version"), "unit": metadata.get("traits", {}).get("unit")}
+    output = {**metadata.get("traits", {}), **settings_of(parser).get(weights_info.OUTPUT, {})}
+    told = {"version": metadata.get("version"), "unit": output.get("unit")}
     return {"bundle": weights_info.bundle_name(root), **told}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.inferers import Inferer
@@ -20,11 +20,19 @@ class CascadeInferer(Inferer):
 
     Args:
         inferer: applies one network to whole volumes.
+        contexts: how it stitches the stages before the last, a mode of
+            :class:`common.inferers.patch_stitching.PatchStitchingInferer`. It is the same in training and inference,
+            since a stage depends on how its context was stitched. None for that of the last stage.
     """
 
-    def __init__(self, inferer: Inferer) -> None:
+    def __init__(self, inferer: Inferer, contexts: str | None = None) -> None:
         super().__init__()
         self.inferer = inferer
+        self.of_contexts: Inferer = inferer if contexts is None else cast(Any, inferer).in_mode(contexts)
+
+    def making_contexts(self) -> CascadeInferer:
+        """The inferer of the contexts of a further stage: all stages are stitched as those before the last."""
+        return CascadeInferer(self.of_contexts)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) by the stages in use.
@@ -36,8 +44,10 @@ class CascadeInferer(Inferer):
         if inputs.shape[1] != cascade.in_channels:
             rule = f"has the {cascade.in_channels} channels of the network"
             raise DataError("source", rule, inputs.shape[1], "correct source, or train with these channels")
-        first, *others = list(cascade.stages)[: int(cascade.in_use)]
-        output: Tensor = self.inferer(inputs, first, *args, **kwargs)
-        for stage in others:
-            output = self.inferer(torch.cat([inputs, output.to(inputs.device)], dim=1), stage, *args, **kwargs)
+        *earlier, last = list(cascade.stages)[: int(cascade.in_use)]
+        seen = inputs
+        for stage in earlier:
+            context = self.of_contexts(seen, stage, *args, **kwargs)
+            seen = torch.cat([inputs, context.to(inputs.device)], dim=1)
+        output: Tensor = self.inferer(seen, last, *args, **kwargs)
         return output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable
@@ -85,6 +86,17 @@ class PatchStitchingInferer(Inferer):
         if mode == "faithful" and math.prod(self.roi_size) > max_voxels:
             rule = f"holds a window of roi_size {self.roi_size}, {math.prod(self.roi_size)} voxels"
             raise ConfigError("max_voxels", rule, max_voxels, "raise it or lower roi_size")
+
+    def in_mode(self, mode: str) -> PatchStitchingInferer:
+        """The same inferer in a mode.
+
+        Raises:
+            ConfigError: for another mode than faithful and fast.
+        """
+        _require_choice("mode", mode, MODES)
+        other = copy.copy(self)
+        other.mode = mode
+        return other
 
     def cut(self, shape: tuple[int, ...]) -> Cut:
         """How a volume (X, Y, Z) is padded and cut.

@@ -97,7 +97,8 @@ class Adoption:
         adopted = without_order(lookup(self.config, place))
         kinds = {trained["_target_"]: trained for _, trained in components(recorded, "")}
         for where, component in components(adopted, place):
-            for key, value in kinds.get(component["_target_"], {}).items():
+            for key, trained in kinds.get(component["_target_"], {}).items():
+                value = trained if component.get(key) == trained else followed(self.about.settings, trained)
                 if not isinstance(value, dict) and not self._is_option(f"{where}::{key}"):
                     component[key] = value
         return {place: adopted}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,12 @@ from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
 from common.data.datasets.patches import VolumePatchDataset
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.transforms.head import head_mask
 
 
 class StandardiseHeadd(MapTransform):
-    """Normalise to mean 0 and standard deviation 1 over the head, without clipping.
+    """Normalise to mean 0 and standard deviation 1 over the head, or by a fixed scale, without clipping.
 
     The head is computed from the first channel of the source, both in training and inference: the largest region above
     the mean of the volume, with filled cavities in each axial slice. Adds ``<key>_scale``, mean and standard deviation
@@ -31,9 +31,12 @@ class StandardiseHeadd(MapTransform):
         background: value of every voxel outside the head; None keeps the z-scores. The air around a skull-stripped
             brain has a different z-score in every case, which a patch cannot reveal and which would dominate an L1 loss
             over patches.
+        fixed: key -> (mean, deviation) in the unit of a volume whose numbers mean the same in every case, such as HU;
+            it is normalised by these instead of its own.
         allow_missing_keys: skip absent keys.
 
     Raises:
+        ConfigError: for a fixed scale that is not two finite numbers, the second positive.
         DataError: for a volume that is constant inside the head.
     """
 
@@ -42,11 +45,13 @@ class StandardiseHeadd(MapTransform):
         keys: KeysCollection,
         reference: str = "image",
         background: float | None = None,
+        fixed: Mapping[str, Sequence[float]] | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.reference = reference
         self.background = background
+        self.fixed = {key: _fixed_scale(key, values) for key, values in (fixed or {}).items()}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Normalise the volumes."""
@@ -57,7 +62,9 @@ class StandardiseHeadd(MapTransform):
         mask = scaled["mask"] if "mask" in scaled else convert_to_dst_type(head[None], data[self.reference])[0]
         scaled["mask"] = (mask > 0).to(torch.float32)
         for key in self.key_iterator(scaled):
-            scales = [scale(channel[head], f"{case}: {key}") for channel in torch.as_tensor(scaled[key])]
+            channels = torch.as_tensor(scaled[key])
+            known = self.fixed.get(str(key))
+            scales = [known or scale(channel[head], f"{case}: {key}") for channel in channels]
             mean, deviation = (torch.tensor(part)[:, None, None, None] for part in zip(*scales, strict=True))
             scaled[key] = ((scaled[key] - mean) / deviation).to(torch.float32)
             if self.background is not None:
@@ -76,6 +83,14 @@ def scale(values: Tensor, name: str) -> tuple[float, float]:
     if not deviation > 0:
         raise DataError(name, "varies inside the head, to be standardised", f"{mean:g} everywhere", "check the file")
     return mean, deviation
+
+
+def _fixed_scale(key: str, values: Sequence[float]) -> tuple[float, float]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != 2 or not np.isfinite(numbers).all() or numbers[1] <= 0:
+        rule = "is a mean and a positive deviation in the unit of the volume"
+        raise ConfigError(f"fixed scale of {key}", rule, list(values), "give for example [0, 500]")
+    return numbers[0], numbers[1]
 
 
 class TargetScale:

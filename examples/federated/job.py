@@ -20,7 +20,6 @@ from pathlib import Path
 import torch
 from monai.bundle import ConfigParser
 from mr2ct_pix2pix import bundle_root
-from mr2ct_pix2pix.phantoms import write_mr2ct
 from nvflare.app_opt.pt.file_model_persistor import PTFileModelPersistor
 from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
@@ -30,6 +29,7 @@ from common import checkpoints, weights_info
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
 from common.phantoms.dataset import check_at_least
+from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.running_config import read_config, settings_of
 
 HERE = Path(__file__).resolve().parent

@@ -285,3 +285,13 @@ def test_the_switches_of_the_configuration_reach_the_method() -> None:
     assert method.loss_weights == {"adversarial": 0.5, "l1": voxels, "gdl": voxels}
     judging = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
     assert judging.in_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("variant", "epochs"), [([], 42), (["adv"], 42), (["adv_gdl"], 80), (["resgan"], 42), (["resgan_acm"], 42)]
+)
+def test_epochs_of_a_stage_are_those_of_the_report(variant: list[str], epochs: int) -> None:
+    """Its table has the best epoch of 42 in every row but that of the gradient difference loss alone, of 80."""
+    config = BUNDLE.raw("train", *variant)
+    assert config["max_epochs"] == epochs
+    assert (config["constant_epochs"], config["decay_epochs"]) == (epochs, 0)

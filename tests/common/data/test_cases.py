@@ -11,13 +11,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from mr2ct_pix2pix.phantoms import write_mr2ct
 
 from common.data.cases import inference_cases, training_cases
 from common.data.datalist import SPLITS
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
 from common.io import VolumeReader
+from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")

@@ -9,12 +9,12 @@ import nibabel as nib
 import pytest
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
-from mr2ct_pix2pix.phantoms import write_mr2ct
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
 from common.errors import ConfigError, OutputError
 from common.phantoms.dataset import case_seed
+from common.phantoms.mr_ct_pairs import write_mr2ct
 
 
 @dataclass(frozen=True)

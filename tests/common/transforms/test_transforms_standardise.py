@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from torch import nn
 
 from common.data.datasets.patches import VolumePatchDataset
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.inferers import TargetScaleInferer
 from common.transforms import StandardiseHeadd, TargetScale
 
@@ -105,6 +105,20 @@ def test_a_target_that_is_flat_inside_the_head_is_refused():
 def test_a_source_without_a_head_is_refused():
     with pytest.raises(DataError, match="c3: target: has voxels above the head's threshold 4.0, but got a maximum of"):
         standardised(image=torch.full((1, 4, 4, 4), 4.0))
+
+
+def test_a_fixed_scale_takes_the_place_of_the_case_s_own_in_one_key():
+    fixed = StandardiseHeadd(["image", "label"], fixed={"label": [-100, 50]})
+    item = fixed({"case": "c3", "image": SOURCE, "label": TARGET})
+    assert middle(item["label"]) == pytest.approx([3.8, 2, 2.02, 2.06, 2.1, 2.14, 2, 1.96])
+    assert item["label_scale"].tolist() == [-100, 50]
+    assert item["image_scale"].tolist() == pytest.approx([13, DEVIATION])
+
+
+@pytest.mark.parametrize("values", [[0, 0], [0, -500], [500], [0, float("nan")]])
+def test_a_fixed_scale_that_is_none_is_refused(values):
+    with pytest.raises(ConfigError, match="fixed scale of label: is a mean and a positive deviation .*, but got"):
+        StandardiseHeadd(["image", "label"], fixed={"label": values})
 
 
 class Scaled(nn.Module):

@@ -3,11 +3,11 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from mr2ct_pix2pix.phantoms import write_mr2ct
 
 from common.phantoms import head_anatomy
 from common.phantoms.dataset import case_seed
 from common.phantoms.grid import grid
+from common.phantoms.mr_ct_pairs import write_mr2ct
 
 SPACING = 5.0
 

@@ -1,0 +1,134 @@
+"""MR to CT by the 3-D GAN, trained by its overlay: HU and CT everywhere, and nothing of it typed again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+from bundle_commands import TINY, Bundle, last_line, ok
+
+from common import checkpoints
+
+BUNDLE = Bundle("pd2t2_dcgan_acm")
+EVALUATION = ["train", "evaluate", "mr2ct_3d"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """Two stages of four steps each on small phantoms."""
+    folder = tmp_path_factory.mktemp("mr2ct_3d")
+    small = {**TINY, **BUNDLE.small_patches, "phantoms::cases": 4, "phantoms::spacing": 5}
+    ok(BUNDLE.run("training", ["train", "demo", "mr2ct_3d"], output_dir=folder, **small))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(run) -> Path:
+    """The synthetic volume of the run's test case; the command has no other option."""
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run))
+    (path,) = (run / "predictions").glob("*.nii.gz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows(run) -> pd.DataFrame:
+    ok(BUNDLE.run("evaluating", EVALUATION, output_dir=run))
+    return pd.read_csv(run / "evaluation" / "metrics.csv").set_index("method")
+
+
+def test_the_weights_keep_what_they_synthesise(run):
+    told = json.loads((run / "models" / "model.json").read_text())
+    assert told["unit"] == "HU"
+    assert told["settings"]["output"] == {"modality": "CT", "unit": "HU", "suffix": "synthetic_ct"}
+    assert (told["trained_on"]["source"], told["trained_on"]["target"]) == ("mr", "ct")
+    assert checkpoints.load(run / "models" / "model.pt")["target_scale"].tolist() == [0, 500]
+
+
+def test_validation_is_in_hu(run):
+    error = pd.read_csv(run / "log.csv")["val_mae"].min()
+    assert 50 < error < 2000, "in units of 500 HU it would be below 4"
+
+
+def test_plain_inference_writes_hu_of_a_ct(run, file):
+    assert file.name.endswith("_synthetic_ct.nii.gz")
+    about = json.loads(file.with_name(file.name.replace(".nii.gz", ".json")).read_text())
+    assert (about["Unit"], about["Source"]) == ("HU", "mr.nii.gz")
+    parser = BUNDLE.parser("inference", output_dir=str(run))
+    parser.get_parsed_content("trained_with")
+    network = parser.get_parsed_content("network_def").eval()
+    checkpoints.load_weights(network, run / "models" / "model.pt")
+    case = file.name.removesuffix("_synthetic_ct.nii.gz")
+    item = {"case": case, "image": str(run / "demo_data" / case / "mr.nii.gz")}
+    image = parser.get_parsed_content("preprocessing")(item)["image"]
+    units = parser.get_parsed_content("inferer").inferer(image[None], network)
+    np.testing.assert_allclose(nib.load(file).get_fdata(), 500 * np.asarray(units[0, 0]), atol=1e-2)
+
+
+def test_plain_inference_writes_a_ct_series(run, file, tmp_path):
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run, predictions_dir=tmp_path, output_format="dicom"))
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    slices = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    assert {(each.Modality, each.SOPClassUID.name, each.RescaleType) for each in slices} == {
+        ("CT", "CT Image Storage", "HU")
+    }
+    assert "Synthetic CT image in HU" in slices[0].DerivationDescription
+    stored = np.concatenate([each.pixel_array.ravel() for each in slices]) * float(slices[0].RescaleSlope)
+    values = nib.load(file).get_fdata()
+    assert np.sort(stored) == pytest.approx(np.sort(np.rint(values).ravel()), abs=1)
+
+
+def test_the_evaluation_is_that_of_a_ct(run, file, rows):
+    assert {"mae", "psnr", "ssim", "ms_ssim", "mae_bone", "bias_air", "bone_dice", "psnr_nie"} <= set(rows.columns)
+    case = run / "demo_data" / rows.loc["model", "case"]
+    truth, mask = (nib.load(case / f"{name}.nii.gz").get_fdata() for name in ("ct", "mask"))
+    error = np.abs(nib.load(file).get_fdata() - truth)
+    assert rows.loc["model", "mae"] == pytest.approx(error[mask > 0].mean(), rel=1e-3)
+    bone = (mask > 0) & (truth > 250)
+    assert rows.loc["model", "mae_bone"] == pytest.approx(error[bone].mean(), rel=1e-3)
+    assert "HU" in (run / "evaluation" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])
+def test_patches_and_contexts_are_those_of_the_training(run, options, mode):
+    """The contexts of the second stage were made in one pass, by a network of patches of 16 voxels."""
+    for configs, place in ((["inference"], "inferer::inferer"), (EVALUATION, "validate::inferer")):
+        parser = BUNDLE.parser(*configs, output_dir=str(run), **options)
+        parser.get_parsed_content("trained_with")
+        cascade = parser.get_parsed_content(place)
+        assert (cascade.inferer.mode, cascade.of_contexts.mode) == (mode, "fast")
+        assert cascade.inferer.roi_size == cascade.of_contexts.roi_size == (16, 16, 16)
+
+
+@pytest.mark.parametrize("configs", [["train", "evaluate"], ["train", "mr2ct_3d", "evaluate"]])
+def test_an_evaluation_in_z_scores_is_refused(run, configs):
+    done = BUNDLE.run("evaluating", configs, output_dir=run)
+    assert done.returncode == 2
+    assert last_line(done.stderr) == (
+        f"error: evaluation: is in HU, as {run / 'models' / 'model.pt'} were trained, but got z; give the overlay of"
+        " that training as the last of the config files"
+    )
+
+
+def test_the_default_still_synthesises_t2(run, tmp_path):
+    """PD-weighted weights next to these have no such setting, and what inference says of them holds."""
+    told = json.loads((run / "models" / "model.json").read_text())
+    parser = BUNDLE.parser("inference", output_dir=str(tmp_path))
+    exporter = parser.get_parsed_content("exporter")
+    assert (exporter.unit, exporter.suffix) == ("a.u.", "synthetic_t2")
+    assert "output" in told["settings"]
+    assert "output" not in json.loads((BUNDLE.folder / "models" / "pretrained.json").read_text())["settings"]
+
+
+def test_fine_tuning_of_the_t2_weights_is_refused(tmp_path):
+    """A residual network cannot go on as one that is not."""
+    small = {**TINY, **BUNDLE.small_patches, "phantoms::cases": 4, "phantoms::spacing": 5}
+    done = BUNDLE.run("training", ["train", "mr2ct_3d"], output_dir=tmp_path, pretrained="true", **small)
+    assert done.returncode == 2
+    assert "--residual: is True, as the network of" in last_line(done.stderr)
+    shutil.rmtree(tmp_path)
