@@ -104,44 +104,56 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
 
 
 def region_weighted_l1(
-    prediction: Tensor, target: Tensor, lesion: Tensor, nawm: Tensor, mask: Tensor | None = None
+    prediction: Tensor, target: Tensor, lesion: Tensor, nawm: Tensor, counts: Tensor | None = None
 ) -> Tensor:
-    """Mean absolute difference of each region, summed over the regions, averaged over the batch (Wei et al. 2018).
+    """Absolute differences summed over each region, divided by its voxels, summed over the regions, averaged over the
+    batch: 1 / B sum_i (1 / N_Les sum_Les |e| + 1 / N_NAWM sum_NAWM |e| + 1 / N_other sum_other |e|) (Wei et al. 2018).
 
     The regions are lesion, normal-appearing white matter and other, all that is neither; a voxel of both is lesion. A
-    small lesion thus weighs as much as each larger region. A region without a voxel in a sample contributes nothing.
+    small lesion thus weighs as much as each larger region. A region without a voxel contributes nothing.
 
-    The published sum has the factor 1 / (N M). M, the subjects, is the batch here. 1 / N is left out: each mean is over
-    the voxels of its region already, and a further constant would only rescale the weight of this loss. Without it, the
-    loss of a sample has the size of :func:`l1` times the regions present, so that weights are comparable.
+    The published N are those of a whole subject. For patches, ``counts`` are the voxels that a patch of the subject
+    holds on average: N times the mean probability that a patch covers a voxel of the region. The expected loss over its
+    patches is then the published sum, exactly for patches that tile the subject; for patches drawn at random, each mean
+    is weighted within its region by how often a voxel is drawn. Without ``counts``, those of each sample are taken: a
+    patch that grazes a lesion in one voxel then gives that voxel the weight of all its NAWM.
+
+    The published sum has the factor 1 / (N M). N, over which it runs, are the subjects, here the batch. 1 / M, the
+    voxels of an image, is left out: it would only rescale the weight of this loss, which without it has the size of
+    :func:`l1` times the regions present.
 
     Args:
         prediction: synthetic images (B, C, H, W[, D]).
         target: real images of the same shape.
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
-        mask: likewise; voxels outside, such as the air around a brain, belong to no region. None: no mask.
+        counts: (B, 3), voxels of lesion, NAWM and other that the sums of a sample are divided by, 0 for an absent
+            region; ``region_counts`` of :class:`common.data.VolumePatchDataset`. None: those of the sample.
 
     Raises:
-        ValueError: for images or regions of different shapes.
+        ValueError: for images, regions or counts of different shapes.
     """
     _require_same_shape(prediction, target)
-    wanted = (len(target), 1, *target.shape[2:])
-    for name, region in {"lesion": lesion, "nawm": nawm, "mask": mask}.items():
-        if region is not None and region.shape != wanted:
-            raise ValueError(f"{name} has the shape {tuple(region.shape)} where the images need {wanted}")
-    inside = torch.ones_like(lesion, dtype=torch.bool) if mask is None else mask > 0
+    region = (len(target), 1, *target.shape[2:])
+    for name, given, shape in (
+        ("lesion", lesion, region),
+        ("nawm", nawm, region),
+        ("counts", counts, (len(target), 3)),
+    ):
+        if given is not None and given.shape != shape:
+            raise ValueError(f"{name} has the shape {tuple(given.shape)} where the images need {shape}")
     in_lesion = lesion > 0
     in_nawm = (nawm > 0) & ~in_lesion
-    error = (_at_least_float32(prediction) - _at_least_float32(target)).abs()
     regions = (in_lesion, in_nawm, ~(in_lesion | in_nawm))
-    return torch.stack([_mean_inside(error, region & inside) for region in regions]).sum(dim=0).mean()
+    error = (_at_least_float32(prediction) - _at_least_float32(target)).abs().mean(dim=1, keepdim=True)
+    sums = torch.stack([_voxel_sum(error * region) for region in regions], dim=1)
+    voxels = torch.stack([_voxel_sum(region) for region in regions], dim=1) if counts is None else counts
+    return (sums / (voxels + (voxels == 0))).sum(dim=1).mean()
 
 
-def _mean_inside(error: Tensor, region: Tensor) -> Tensor:
-    """Mean of (B, C, ...) over the voxels of a region (B, 1, ...) in each sample, (B,); 0 where it has none."""
-    count = region.flatten(1).sum(dim=1) * error.shape[1]
-    return (error * region).flatten(1).sum(dim=1) / count.clamp(min=1)
+def _voxel_sum(image: Tensor) -> Tensor:
+    """Sum of each sample (B, ...), (B,)."""
+    return image.flatten(1).sum(dim=1)
 
 
 def _require_same_shape(prediction: Tensor, target: Tensor) -> None:

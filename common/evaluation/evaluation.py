@@ -123,7 +123,9 @@ class Evaluation:
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
         write_report(folder / "report.html", self._report(summary, panels, slope, intercept))
-        print(f"\n{self.bundle}, {len(items)} held-out cases, {self.unit}, inside the mask: {self.mask_description}")
+        low, high = self.value_range
+        scored = f"{self.unit}, value range {low:g} to {high:g}, inside the mask: {self.mask_description}"
+        print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
         print(format_table(summary))
         print(f"report: {folder / 'report.html'}")
         return summary

@@ -103,9 +103,18 @@ def psnr_nie(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
 
     Args and Raises: see :func:`checked_volumes`.
     """
-    pred, truth, inside = checked_volumes(pred, truth, mask)
-    peak = max(pred[inside].max(), truth[inside].max())
+    shown, real, inside = checked_volumes(pred, truth, mask)
+    return psnr_of_peak(pred, truth, mask, max(shown[inside].max(), real[inside].max()))
+
+
+def psnr_of_peak(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, peak: float) -> float:
+    """Peak signal to noise ratio in dB inside the mask, unclipped: 20 log10(peak / RMSE), infinite where the RMSE is 0.
+
+    A peak that is not above 0 gives nan.
+
+    Args and Raises: see :func:`checked_volumes`; ``peak`` is in the unit of the volumes.
+    """
+    error = mse(pred, truth, mask)
     if peak <= 0:
         return float("nan")
-    error = np.sqrt(np.square(pred[inside] - truth[inside]).mean())
-    return float("inf") if error == 0 else float(20 * np.log10(peak / error))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))

@@ -58,6 +58,8 @@ KNOWN = {
     "psnr_nie": MetricInfo(
         "higher", "dB", explanation="20 log10(peak / RMSE), the peak being the larger maximum of prediction and truth"
     ),
+    "psnr_peak": MetricInfo("higher", "dB", explanation="20 log10(peak / RMSE), unclipped, the peak being peak_truth"),
+    "peak_truth": MetricInfo("unknown", "{unit}", explanation="maximum of the truth inside the mask"),
     "ssim": MetricInfo("higher"),
     "ms_ssim": MetricInfo("higher"),
     "dice": MetricInfo("higher"),

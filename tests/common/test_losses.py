@@ -167,10 +167,25 @@ class TestRegionWeightedL1:
         both = region_weighted_l1(self.errors, self.zeros, self.lesion, self.region(1, 2, 3, 4))
         assert float(both) == 1.5 + 4 + 7
 
-    def test_what_lies_outside_the_mask_belongs_to_no_region(self) -> None:
-        masked = region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, self.region(1, 2, 3, 7))
-        assert float(masked) == 2 + (3 + 4) / 2 + 8
-        assert float(region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, self.region())) == 0
+    def test_a_grazed_lesion_voxel_weighs_as_one_of_all_lesion_voxels(self) -> None:
+        # the patch grazes a lesion of 20 voxels in voxel 0, whose error is 1; alone it would count as much as its NAWM
+        grazed, counts = self.region(0), torch.tensor([[20.0, 6.0, 10.0]])
+        assert float(region_weighted_l1(self.errors, self.zeros, grazed, self.nawm)) == 1 + 4 + (2 + 6 + 7 + 8) / 4
+        found = float(region_weighted_l1(self.errors, self.zeros, grazed, self.nawm, counts))
+        assert found == pytest.approx(1 / 20 + (3 + 4 + 5) / 6 + (2 + 6 + 7 + 8) / 10)
+
+    def test_counts_are_those_of_each_sample(self) -> None:
+        both = [torch.cat([image] * 2) for image in (self.errors, self.zeros, self.lesion, self.nawm)]
+        counts = torch.tensor([[2.0, 3, 3], [4, 6, 0.5]])
+        assert float(region_weighted_l1(*both, counts)) == (12.5 + (3 / 4 + 12 / 6 + 21 / 0.5)) / 2
+
+    def test_patches_that_tile_a_volume_have_the_mean_loss_of_the_whole(self) -> None:
+        halves = [image.split(1, dim=2) for image in (self.errors, self.zeros, self.lesion, self.nawm)]
+        counts = torch.tensor([[2.0, 3, 3]]) / 2  # the volume has 2, 3 and 3 voxels of the regions, in two patches
+        patches = [float(region_weighted_l1(*patch, counts)) for patch in zip(*halves, strict=True)]
+        # errors 1 to 4: lesion 1, 2 and NAWM 3, 4; errors 5 to 8: NAWM 5 and other 6, 7, 8
+        assert patches == pytest.approx([3 / 1 + 7 / 1.5, 5 / 1.5 + 21 / 1.5])
+        assert sum(patches) / 2 == pytest.approx(12.5)
 
     def test_the_batch_is_averaged_sample_by_sample(self) -> None:
         lesion, nawm = torch.cat([self.lesion, self.region()]), torch.cat([self.nawm, self.region()])
@@ -189,19 +204,23 @@ class TestRegionWeightedL1:
 
     def test_empty_regions_give_no_nan_in_the_gradient(self) -> None:
         prediction = self.zeros.clone().requires_grad_()
-        loss = region_weighted_l1(prediction, self.errors, self.region(), self.region(), self.region(6, 7))
-        loss.backward()
-        assert prediction.grad is not None
-        assert prediction.grad.flatten().tolist() == [0] * 6 + [-1 / 2] * 2
+        for counts, gradient in ((None, -1 / 8), (torch.tensor([[0.0, 0, 16]]), -1 / 16)):
+            prediction.grad = None
+            region_weighted_l1(prediction, self.errors, self.region(), self.region(), counts).backward()
+            assert prediction.grad is not None
+            assert prediction.grad.flatten().tolist() == [gradient] * 8
 
     def test_no_value_is_read_back_from_the_device(self) -> None:
         # a tensor on "meta" has a shape and no values: reading one back, or a shape that depends on one, raises
         image, region = self.errors.to("meta"), self.lesion.to("meta")
-        assert region_weighted_l1(image, image, region, region, region).shape == ()
+        for counts in (None, torch.ones(1, 3, device="meta")):
+            assert region_weighted_l1(image, image, region, region, counts).shape == ()
 
     def test_regions_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"nawm has the shape \(2, 2, 2\) where the images need \(1, 1, 2, 2, 2\)"):
             region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm[0, 0])
+        with pytest.raises(ValueError, match=r"counts has the shape \(3,\) where the images need \(1, 3\)"):
+            region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, torch.ones(3))
 
 
 def test_weighted_sum_by_hand() -> None:

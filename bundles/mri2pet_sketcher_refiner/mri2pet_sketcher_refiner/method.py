@@ -21,7 +21,8 @@ class RegionGan(ConditionalGan):
     """Conditional GAN with L1, plain or weighted by region (Wei et al. 2019, eq. 1 to 4).
 
     Named losses: ``adversarial``, ``l1``, ``region_l1`` (generator), ``discriminator``. A batch holds ``lesion`` and
-    ``nawm``, (B, 1, X, Y, Z), zeros if a case has none; air around the brain belongs to the other tissue.
+    ``nawm``, (B, 1, X, Y, Z), zeros if a case has none; air around the brain belongs to the other tissue. With
+    ``region_counts`` (B, 3) the regions are counted over the subject, without them over the patch.
     """
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
@@ -30,7 +31,8 @@ class RegionGan(ConditionalGan):
         if self.uses("l1"):
             losses["l1"] = l1(pred, target)
         if self.uses("region_l1"):
-            losses["region_l1"] = region_weighted_l1(pred, target, batch["lesion"], batch["nawm"])
+            regions = batch["lesion"], batch["nawm"], batch.get("region_counts")
+            losses["region_l1"] = region_weighted_l1(pred, target, *regions)
         return losses
 
 

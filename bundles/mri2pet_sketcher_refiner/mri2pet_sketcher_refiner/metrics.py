@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from common.errors import DataError
-from common.metrics.masked import Mask, checked_volumes, dice
+from common.metrics.masked import Mask, checked_volumes, dice, psnr_of_peak
 
 DEMYELINATION_SD = 2.0
 """Threshold of demyelination, in standard deviations of the true NAWM below its mean."""
@@ -64,6 +64,23 @@ def region_scores(
             scores[name] = float(volume[lesions].mean() / volume[white].mean())
     threshold = white_matter_threshold(truth, white) if demyelination_threshold is None else demyelination_threshold
     return scores | {"demyelination_dice": demyelination_dice(pred, truth, lesions | white, threshold)}
+
+
+def peak_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """PSNR with the peak of the truth, to be read next to the published values, and that peak.
+
+    - ``psnr_peak``: 20 log10(peak / RMSE) in dB inside the mask, unclipped; infinite where the RMSE is 0, nan where the
+      peak is not above 0, as in z-scores.
+    - ``peak_truth``: the peak, the largest true value inside the mask, in the unit of the volumes.
+
+    Wei et al. 2019 print MSE and PSNR without the peak; 20 log10(maximum of the image) - 10 log10(MSE) is the usual
+    definition. The printed pairs imply a peak, sqrt(MSE 10^(PSNR / 10)), of 2.85 to 3.02.
+
+    Args and Raises: see :func:`~common.metrics.masked.checked_volumes`.
+    """
+    _, real, inside = checked_volumes(pred, truth, mask)
+    peak = float(real[inside].max())
+    return {"psnr_peak": psnr_of_peak(pred, truth, mask, peak), "peak_truth": peak}
 
 
 def demyelination_maps(

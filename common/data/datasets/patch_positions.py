@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,9 +33,14 @@ def start_around(voxel: int, shape: Sequence[int], patch_size: Sequence[int]) ->
 
     The centre of an even side is the first voxel of its second half.
     """
-    centre = np.unravel_index(voxel, tuple(shape))
-    firsts = (int(place) - side // 2 for place, side in zip(centre, patch_size, strict=True))
-    return [min(max(first, 0), last) for first, last in zip(firsts, last_starts(shape, patch_size), strict=True)]
+    return [int(first) for first in starts_around(voxel, shape, patch_size)]
+
+
+def starts_around(voxels: ArrayLike, shape: Sequence[int], patch_size: Sequence[int]) -> list[NDArray[np.int64]]:
+    """:func:`start_around` of many voxels (N,): the first voxels along each axis, (N,) each."""
+    centres = np.unravel_index(np.asarray(voxels), tuple(shape))
+    lasts = last_starts(shape, patch_size)
+    return [np.clip(place - side // 2, 0, last) for place, side, last in zip(centres, patch_size, lasts, strict=True)]
 
 
 def voxels_of(region: Tensor | None) -> Tensor:

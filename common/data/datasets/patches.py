@@ -25,6 +25,7 @@ from common.data.datasets.patch_positions import (
     start_around,
     voxels_of,
 )
+from common.data.datasets.region_counts import disjoint, expected_counts
 from common.errors import ConfigError, DataError
 from common.seeds import derive
 
@@ -48,6 +49,11 @@ class VolumePatchDataset(CacheDataset):
     plain tensors (C, X, Y, Z) of the patch size for ``keys``, ``regions`` (zeros if the case has none, so that samples
     collate) and the ``context`` of :meth:`set_context`, and the ``case``.
 
+    With ``region_counts: subject`` it also has ``region_counts``, (regions + 1,) float32: how many voxels of each
+    region, and of the rest, a patch of its case holds on average (a voxel of several regions belongs to the first).
+    They are the case's own counts times the mean probability that a patch covers such a voxel: 1 / patches on the grid,
+    more for a region that patches are centred on. Augmentation does not change them.
+
     ``scales`` has, for each case with a standardised label, its mean and standard deviation.
 
     Args:
@@ -62,6 +68,7 @@ class VolumePatchDataset(CacheDataset):
         grid: instead of random patches, all patches that tile each volume without overlap, once per epoch; volumes are
             padded to whole patches, and background patches are included.
         regions: keys of region masks in a sample, (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
+        region_counts: ``subject``, or ``patch`` for samples without counts, whose losses count the patch's own voxels.
         seed: of patch positions and augmentation.
         num_workers: threads that fill the cache.
         keys: of the images in a sample.
@@ -86,12 +93,14 @@ class VolumePatchDataset(CacheDataset):
         seed: int = 0,
         num_workers: int = 1,
         keys: Sequence[str] = ("image", "label"),
+        region_counts: str = "subject",
     ) -> None:
         sides = list(patch_size)
         _require("patch_size", "is three positive numbers", sides, len(sides) == 3 and min(sides) > 0)
         _require("patches_per_case", "is positive", patches_per_case, patches_per_case > 0)
         for name, share in (("foreground_share", foreground_share), ("lesion_share", lesion_share)):
             _require(name, "is a share from 0 to 1", share, 0 <= share <= 1)
+        _require("region_counts", "is subject or patch", repr(region_counts), region_counts in ("subject", "patch"))
         self.patch_size = tuple(sides)
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid
@@ -110,6 +119,8 @@ class VolumePatchDataset(CacheDataset):
         self._cache = [self._kept(number) for number in range(len(self.shapes))]
         counts = [prod(cells(shape, self.patch_size)) if grid else patches_per_case for shape in self.shapes]
         self.ends = list(accumulate(counts))
+        counted = self.regions and region_counts == "subject"
+        self.region_counts = [self._region_counts(number) for number in range(len(counts))] if counted else []
 
     def volume(self, number: int, key: str = "image") -> Tensor:
         """The preprocessed volume (C, X, Y, Z) of a case without padding, such as for the inference of its context."""
@@ -154,7 +165,8 @@ class VolumePatchDataset(CacheDataset):
             sample[name] = sample[name].float() if name in sample else torch.zeros(1, *self.patch_size)
         self.augmentation.set_random_state(seed=seed % 2**32)
         sample = self.augmentation(sample)
-        return {**{name: plain(volume) for name, volume in sample.items()}, "case": item["case"]}
+        counts = {"region_counts": self.region_counts[number]} if self.region_counts else {}
+        return {**{name: plain(volume) for name, volume in sample.items()}, **counts, "case": item["case"]}
 
     def _start(self, number: int, index: int, chance: np.random.Generator) -> list[int]:
         """The first voxel of a patch along each axis."""
@@ -173,6 +185,22 @@ class VolumePatchDataset(CacheDataset):
         if lesions and chance.random() < self.lesion_share:
             return lesions[chance.integers(len(lesions))]
         return self.foregrounds[number] if chance.random() < self.foreground_share else None
+
+    def _region_counts(self, number: int) -> Tensor:
+        """Expected voxels of each region, and of the rest, in a patch of a case."""
+        item, shape = self._cache[number], tuple(self._cache[number][self.keys[0]].shape[1:])
+        empty = torch.zeros(1, *shape, dtype=torch.bool)
+        regions = [item.get(key, empty) for key in self.regions]
+        if self.grid:
+            patches = prod(cells(shape, self.patch_size))
+            return torch.stack([part.sum() / patches for part in disjoint(regions)])
+        lesions = self.lesions[number]
+        on_lesions = self.lesion_share if lesions else 0.0
+        in_mask = (1 - on_lesions) * self.foreground_share
+        draws: list[tuple[float, Tensor | None]] = [(on_lesions / len(lesions), voxels) for voxels in lesions]
+        draws += [(in_mask, self.foregrounds[number])] if in_mask else []
+        draws += [(1 - on_lesions - in_mask, None)]
+        return expected_counts(regions, self.shapes[number], self.patch_size, draws)
 
     def _name(self, number: int) -> str:
         return name_of(self._cache, number)

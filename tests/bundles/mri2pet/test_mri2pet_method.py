@@ -106,6 +106,14 @@ def test_the_l1_by_region_takes_lesion_and_nawm_of_the_batch(change: dict[str, T
     assert numbers(method.generator_losses(batch, method.generate(batch))) == pytest.approx({"region_l1": expected})
 
 
+def test_the_counts_of_the_subject_replace_those_of_the_patch() -> None:
+    method = region_gan(region_l1=100)
+    batch = {**BATCH, "region_counts": torch.tensor([[4.0, 5, 10]])}
+    # sums 0.1, 0.2 + 0.3 and 0.4 to 0.8
+    expected = {"region_l1": 0.1 / 4 + 0.5 / 5 + 3.0 / 10}
+    assert numbers(method.generator_losses(batch, method.generate(batch))) == pytest.approx(expected)
+
+
 def test_losses_by_hand() -> None:
     method = region_gan(adversarial=1, l1=10, region_l1=100)
     fakes = method.generate(BATCH)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import numpy as np
 import pytest
-from mri2pet_sketcher_refiner.metrics import demyelination_dice, region_scores, white_matter_threshold
+from mri2pet_sketcher_refiner.metrics import demyelination_dice, peak_scores, region_scores, white_matter_threshold
 
 from common.errors import DataError
 
@@ -36,6 +37,15 @@ def test_scores_by_hand():
     assert region_scores(PRED, TRUTH, LESION, NAWM, MASK) == pytest.approx(EXPECTED)
     assert region_scores(PRED, TRUTH, LESION, NAWM) == pytest.approx(EXPECTED)
     assert region_scores(PRED, TRUTH, LESION > 0, NAWM > 0, MASK > 0) == pytest.approx(EXPECTED)
+
+
+def test_the_peak_is_that_of_the_truth_inside_the_mask():
+    # squared errors inside: 1, 9, 1, 0, 25, 4 and 45^2; neither the prediction's 50 nor the 99 outside is the peak
+    expected = {"psnr_peak": 10 * math.log10(12**2 / ((40 + 45**2) / 7)), "peak_truth": 12}
+    assert peak_scores(PRED, TRUTH, MASK) == pytest.approx(expected)
+    below_zero = peak_scores(PRED - 20, TRUTH - 20, MASK)
+    assert below_zero["peak_truth"] == -8
+    assert math.isnan(below_zero["psnr_peak"])
 
 
 def test_the_truth_itself():

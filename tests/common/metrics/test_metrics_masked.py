@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.metrics.masked import checked_range, mae, mse, psnr, psnr_nie
+from common.metrics.masked import checked_range, mae, mse, psnr, psnr_nie, psnr_of_peak
 
 TRUTH = np.array([0.0, 10.0, 20.0, 30.0]).reshape(2, 2, 1)
 PRED = np.array([1.0, 8.0, 20.0, 1000.0]).reshape(2, 2, 1)
@@ -53,6 +53,13 @@ def test_psnr_of_nie_feels_where_zero_lies_but_not_the_unit():
     assert psnr_nie(PRED + 1000, TRUTH + 1000, MASK) > psnr_nie(PRED, TRUTH, MASK) + 30
     assert math.isnan(psnr_nie(PRED - 20, TRUTH - 20, MASK))  # a peak of 0 has no logarithm
     assert psnr_nie(TRUTH, TRUTH, MASK) == math.inf
+
+
+def test_psnr_of_a_given_peak_by_hand():
+    # squared errors 1, 4 and 0: 20 log10(30 / sqrt(5 / 3))
+    assert psnr_of_peak(PRED, TRUTH, MASK, 30) == pytest.approx(20 * math.log10(30 / math.sqrt(5 / 3)), rel=1e-12)
+    assert psnr_of_peak(TRUTH, TRUTH, MASK, 30) == math.inf
+    assert math.isnan(psnr_of_peak(PRED, TRUTH, MASK, 0))
 
 
 def test_reference_digits_of_the_small_phantom(small_phantom):

@@ -11,6 +11,7 @@ from common.report.metric_info import MetricInfo, metric_info
         ("bias_soft", "ideal"), ("slice_jumps", "ideal"), ("contrast", "unknown"), ("generator_l1", "unknown"),
         ("mse", "lower"), ("psnr_nie", "higher"), ("lesion_error", "lower"), ("nawm_error", "lower"),
         ("control_wm_error", "lower"), ("demyelination_dice", "higher"), ("lesion_contrast_truth", "unknown"),
+        ("psnr_peak", "higher"), ("peak_truth", "unknown"),
     ],
 )  # fmt: skip
 def test_direction_by_name(name, direction):
@@ -25,8 +26,11 @@ def test_own_direction_comes_first():
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [("mse", "{unit}²"), ("psnr_nie", "dB"), ("nawm_error", "{unit}"), ("lesion_contrast", ""), ("bone_dice", "")],
-)
+    [
+        ("mse", "{unit}²"), ("psnr_nie", "dB"), ("nawm_error", "{unit}"), ("lesion_contrast", ""), ("bone_dice", ""),
+        ("psnr_peak", "dB"), ("peak_truth", "{unit}"),
+    ],
+)  # fmt: skip
 def test_unit_by_name(name, unit):
     assert metric_info(name).unit == unit
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from common.data.datasets.patch_positions import cells, grid_start, lesions_of, padded, start_around, voxels_of
+from common.data.datasets.patch_positions import (
+    cells,
+    grid_start,
+    lesions_of,
+    padded,
+    start_around,
+    starts_around,
+    voxels_of,
+)
 
 
 def test_the_published_grid_has_196_patches() -> None:
@@ -23,6 +31,8 @@ def test_a_patch_around_a_voxel_stays_inside() -> None:
     assert start_around(181, (5, 6, 7), (3, 3, 3)) == [2, 0, 4]  # from [3, 0, 5], whose end is beyond 5 and 7
     assert start_around(2 * 42 + 3 * 7 + 3, (5, 6, 7), (2, 3, 4)) == [1, 2, 1]
     assert start_around(181, (5, 6, 7), (8, 6, 7)) == [0, 0, 0]
+    both = starts_around([181, 2 * 42 + 3 * 7 + 3], (5, 6, 7), (3, 3, 3))
+    assert [places.tolist() for places in both] == [[2, 1], [0, 2], [4, 2]]
 
 
 def test_voxels_are_compact_flat_indices() -> None:

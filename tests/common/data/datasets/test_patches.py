@@ -12,9 +12,11 @@ import torch
 from monai.data import DataLoader, MetaTensor
 from monai.transforms import Compose, Lambda, RandFlipd
 from sample_checks import assert_samples_follow_from_seed_epoch_and_index, assert_workers_draw_the_same
+from torch.nn import functional as F
 
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
+from common.losses import region_weighted_l1
 from common.transforms import random_augmentation
 
 SHAPE = (8, 9, 10)
@@ -158,6 +160,49 @@ def test_regions_are_carried_along_or_zeros():
     assert batch["lesion"].sum() == 20
 
 
+def test_counts_are_the_voxels_that_a_patch_of_the_case_holds_on_average():
+    own = {0: {"lesion": region((4, 4, 4), (4, 4, 5)), "nawm": region((4, 4, 4))}, 1: {"nawm": region((4, 4, 4))}}
+    samples = dataset(2, own, lesion_share=1, foreground_share=0, regions=["lesion", "nawm"])
+    # around (4, 4, 4) or (4, 4, 5), a patch of 3 x 4 x 5 voxels holds both voxels, which are lesion and so not NAWM
+    assert samples[0]["region_counts"].tolist() == samples[7, 19]["region_counts"].tolist() == [2, 0, 58]
+    # anywhere: 3, 4 and 5 of the 6 places along each axis hold the voxel (4, 4, 4)
+    assert samples[20]["region_counts"].tolist() == pytest.approx([0, 60 / 216, 60 - 60 / 216])
+    assert next(iter(DataLoader(samples, batch_size=40)))["region_counts"].shape == (40, 3)
+    assert "region_counts" not in dataset(2, own, regions=["lesion"], region_counts="patch")[0]
+    assert "region_counts" not in dataset(2, own)[0]
+
+
+def test_counts_agree_with_the_patches_that_are_drawn():
+    chance = torch.Generator().manual_seed(3)
+    lesion, nawm, mask = ((torch.rand(1, *SHAPE, generator=chance) > level).float() for level in (0.97, 0.8, 0.5))
+    lesion[..., 5:] = 0
+    nawm *= 1 - lesion
+    samples = dataset(
+        1, {0: {"lesion": lesion, "nawm": nawm, "mask": mask}}, patches_per_case=1500, lesion_share=0.5,
+        foreground_share=0.6, regions=["lesion", "nawm"],
+    )  # fmt: skip
+    drawn = [samples[index] for index in range(1500)]
+    held = {name: sum(float(sample[name].sum()) for sample in drawn) / 1500 for name in ("lesion", "nawm")}
+    expected = samples[0]["region_counts"]
+    assert list(held.values()) == pytest.approx(expected[:2].tolist(), rel=0.05)
+    assert float(expected.sum()) == pytest.approx(60)
+    anywhere = 60 / (8 * 9 * 10) * float(lesion.sum())
+    assert float(expected[0]) > 1.3 * anywhere, "patches on lesions hold more of them"
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5), (3, 4, 5)])
+def test_the_mean_loss_of_all_patches_of_the_grid_is_that_of_the_volume(shape):
+    chance = torch.Generator().manual_seed(4)
+    lesion, nawm = ((torch.rand(1, *SHAPE, generator=chance) > level).float() for level in (0.97, 0.6))
+    samples = dataset(1, {0: {"lesion": lesion, "nawm": nawm}}, grid=True, patch_size=shape, regions=["lesion", "nawm"])
+    batch = next(iter(DataLoader(samples, batch_size=len(samples))))
+    patches = region_weighted_l1(*(batch[key] for key in ("image", "label", "lesion", "nawm", "region_counts")))
+    padding = [pad for side, length in zip(shape[::-1], SHAPE[::-1], strict=True) for pad in (0, -length % side)]
+    volume = F.pad(number_voxels(), padding), F.pad(-number_voxels(), padding, value=-789.0)
+    whole = region_weighted_l1(*(image[None] for image in (*volume, F.pad(lesion, padding), F.pad(nawm, padding))))
+    assert float(patches) == pytest.approx(float(whole))
+
+
 def test_augmentation_moves_all_arrays_together():
     keys = ["image", "label", "lesion", "context"]
     flips = [RandFlipd(keys=keys, spatial_axis=axis, prob=0.5) for axis in range(3)]
@@ -254,3 +299,5 @@ def test_wrong_settings_are_refused_before_the_volumes_are_read():
         unread(lesion_share=50)
     with pytest.raises(ConfigError, match="foreground_share: is a share from 0 to 1, but got -0.1"):
         unread(foreground_share=-0.1)
+    with pytest.raises(ConfigError, match="region_counts: is subject or patch, but got 'volume'; correct it"):
+        unread(region_counts="volume")
