@@ -18,7 +18,7 @@ OPERATORS = "<>="
 
 def pins(metadata: Mapping[str, Any]) -> list[str]:
     """The lines of a requirements file: ``name==version``, as the zoo's ``get_bundle_requirements.py`` writes them."""
-    named = {package: metadata[key] for key, package in OF_ALL.items()}
+    named = {package: metadata[key] for key, package in OF_ALL.items() if key in metadata}
     named |= metadata.get("optional_packages_version", {}) | metadata.get("required_packages_version", {})
     return [name + (version if version[0] in OPERATORS else f"=={version}") for name, version in named.items()]
 
@@ -30,18 +30,18 @@ def pins_of(release: Path) -> list[str]:
         return pins(json.loads(archive.read(f"{top}/configs/metadata.json")))
 
 
-def resolve(wanted: Sequence[str], python: str, scratch: Path) -> str:
-    """What pip says of installing wheels of the packages and of all that they need; empty where it can.
+def without_wheels(wanted: Sequence[str], python: str, scratch: Path) -> str:
+    """What pip says of wheels of the packages themselves for a Python; empty where there are all.
+
+    What they need in turn is not looked at: PyTorch's libraries alone are gigabytes, which pip would fetch.
 
     Args:
         wanted: requirements.
         python: version of the interpreter, such as ``3.10``, which need not be there.
         scratch: a folder, in which nothing is installed.
     """
-    words = ["--dry-run", "--quiet", "--only-binary", ":all:", "--python-version", python, "--target", str(scratch)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *words, *wanted],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    options = ["--disable-pip-version-check", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    words = ["install", *options, "--python-version", python, "--target", str(scratch), *wanted]
+    done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, check=False)
     told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     return "" if done.returncode == 0 else (told or ["ERROR: pip failed"])[-1].removeprefix("ERROR: ")
