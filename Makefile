@@ -12,7 +12,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify label-test deploy-test federated-test bench real-check test test-slow lint types clean
+.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench real-check test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -26,12 +26,15 @@ defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two c
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -W ignore -m tools.defaults_check $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
 
-dist: $(READY)  # every bundle, unless BUNDLE is given
+dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN))
+	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
 
 verify: $(READY)  # every bundle, and the zips in dist/
 	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
+
+environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
+	@$(PY) -W ignore -m tools.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
 	@$(PY) -W ignore -m tools.label $(OPTIONS)

@@ -55,6 +55,14 @@ def reached(name: str) -> set[str]:
     return found
 
 
+def test_every_module_has_the_syntax_of_the_oldest_python() -> None:
+    with (ROOT / "setup.cfg").open() as file:
+        (oldest,) = (line.split(">=")[1].strip() for line in file if line.startswith("python_requires"))
+    assert oldest == "3.10"
+    for path in MODULES.values():
+        ast.parse(path.read_text(), str(path), feature_version=(3, 10))
+
+
 def test_few_files_lie_loose_in_common() -> None:
     assert len(list((ROOT / "common").glob("*.py"))) <= MOST_LOOSE_FILES
 

@@ -1,4 +1,4 @@
-"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--run DIR] [--overlay demo]``."""
+"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--run DIR] [--overlay demo] [--zoo --url URL]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_mistakes
-from tools.pack.release import pack
+from tools.pack.layouts import write_layouts
+from tools.pack.release import pack, release
 from tools.repository import ROOT, bundle_names
 
 
@@ -19,11 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--overlay", help="overlay that is merged into train and inference, such as demo")
     parser.add_argument("--run", type=Path, help="folder of the training whose weights are packed, of one bundle")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the zips")
+    parser.add_argument("--zoo", action="store_true", help="folders for the model zoo and the Hugging Face Hub instead")
+    parser.add_argument("--url", help="public address under which the folder large_files will lie")
     given = parser.parse_args(arguments)
     if given.run is not None and len(given.bundles) != 1:
         raise ConfigError("--run", "is of one bundle", f"{len(given.bundles)} names", "name the bundle")
     for bundle in given.bundles or bundle_names(ROOT):
-        print(pack(ROOT, bundle, given.out, given.overlay, given.run), flush=True)
+        if given.zoo:
+            made = write_layouts(release(ROOT, bundle, given.overlay, given.run), given.out, given.url)
+        else:
+            made = [pack(ROOT, bundle, given.out, given.overlay, given.run)]
+        print(*made, sep="\n", flush=True)
     return 0
 
 

@@ -22,6 +22,7 @@ from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expec
 ZOO = "model zoo, verify_bundle.py: verify_bundle_directory"
 SHARED = "common"
 """The package that bundles share in the repository and that a release carries under a name of its own."""
+LARGE_FILES = "large_files.*"
 EXECUTING = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|\b(pickle\.(loads?|Unpickler)|joblib\.load)\("
 IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
@@ -56,11 +57,12 @@ def inference(bundle: Bundle) -> Found:
 @check("files.weights", "zoo", ZOO)
 def weights(bundle: Bundle) -> Found:
     """Weights are inside, or large_files.yml names where they are and stays inside the bundle."""
-    entries: list[dict[str, Any]] = []
-    for path in sorted(bundle.folder.glob("large_files.*")):
+    for path in sorted(bundle.folder.glob(LARGE_FILES)):
         content = ConfigParser.load_config_file(path)
         yield from schema.faults(path.name, content, "large_files", "MONAI downloads by path and url")
-        entries += [entry for entry in content.get("large_files", []) if isinstance(entry, dict)]
+    entries = _large_files(bundle)
+    for entry in entries:
+        yield _same_hash(bundle, str(entry.get("path")), entry.get("hash_val"), entry.get("hash_type"))
     if (bundle.folder / "models" / "model.pt").is_file():
         return
     if held := [f"{entry.get('path')}{'' if entry.get('hash_val') else ' (no hash)'}" for entry in entries]:
@@ -70,6 +72,22 @@ def weights(bundle: Bundle) -> Found:
     found = sorted(path.name for path in (bundle.folder / "models").glob("*"))
     remedy = "put the weights there or name them in large_files.yml"
     yield Fault("models/model.pt", "exists, or large_files.yml says where it is", found, remedy)
+
+
+def _large_files(bundle: Bundle) -> list[dict[str, Any]]:
+    """What is to be downloaded."""
+    contents = [ConfigParser.load_config_file(path) for path in sorted(bundle.folder.glob(LARGE_FILES))]
+    return [entry for content in contents for entry in content.get("large_files", []) if isinstance(entry, dict)]
+
+
+def _same_hash(bundle: Bundle, name: str, expected: str | None, kind: str | None) -> Fault | None:
+    """A fault where a large file was downloaded and is another."""
+    path = bundle.folder / name
+    if not (expected and kind and path.is_file() and kind in hashlib.algorithms_available):
+        return None
+    found = hashlib.new(kind, path.read_bytes()).hexdigest()
+    rule = f"has {kind} {expected[:12]}... as large_files.yml says"
+    return expect(found == expected, name, rule, found[:12], "download it again, or pack again")
 
 
 @check("code.syntax", "sound", "Python")
@@ -148,8 +166,12 @@ def hashes(bundle: Bundle) -> Found:
     named |= listed
     if not named:
         raise NotApplicableError("no model_info.json and no JSON file of weights inside")
+    elsewhere = {entry.get("path") for entry in _large_files(bundle)}
     for name, expected in sorted(named.items()):
         path = bundle.folder / name
+        if name in elsewhere and not path.is_file():
+            yield f"{name} not downloaded"
+            continue
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
         rule = f"has sha256 {expected[:12]}..."
         yield expect(found == expected, name, rule, found[:12], "restore the file, or pack again")

@@ -20,6 +20,7 @@ import pytest
 import torch
 from packed_copies import alone, copy_sources, monai_bundle, unpack, write_weights
 
+from tools.environment import commands
 from tools.pack.release import pack
 
 ONE = "mr2ct_pix2pix"
@@ -194,6 +195,24 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     assert found["largest"] > 0.1
     assert found["script"] <= 1e-5 * max(1, found["largest"])
     assert found.get("onnx", 0) <= 1e-5 * max(1, found["largest"])
+
+
+@pytest.mark.slow_elsewhere
+def test_the_commands_of_the_zoo_and_of_export_end_well(release: Path, tmp_path: Path) -> None:
+    """As they are typed in the bundle's folder; the TorchScript file holds the network of the weights."""
+    folder = unpack(release, tmp_path)
+    image = json.loads((folder / "configs" / "metadata.json").read_text())["network_data_format"]["inputs"]["image"]
+    shape = [1, image["num_channels"], *(int(str(side).split("*")[0]) for side in image["spatial_shape"])]
+    onnx = ("--filepath", "models/model.onnx", "--ckpt_file", "models/model.pt", "--input_shape", str(shape))
+    network = ("--net_id", "network_def", "--meta_file", "configs/metadata.json", "--config_file", "configs/train.yaml")
+    for what, words in [*commands.checks(), ("onnx_export", ["-m", "monai.bundle", "onnx_export", *network, *onnx])]:
+        done = monai_bundle(folder, *words[words.index("monai.bundle") + 1 :])
+        assert done.returncode == 0, f"{what}: {done.stderr[-2000:]}"
+    weights = torch.load(folder / "models" / "model.pt", weights_only=True)
+    script = torch.jit.load(folder / "models" / "model.ts").state_dict()
+    assert script.keys() == weights.keys()
+    assert all(torch.equal(script[name], weights[name]) for name in weights)
+    assert (folder / "models" / "model.onnx").stat().st_size > 0.9 * (folder / "models" / "model.pt").stat().st_size
 
 
 @pytest.mark.slow_elsewhere

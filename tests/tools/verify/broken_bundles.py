@@ -94,6 +94,11 @@ BROKEN: list[tuple[str, Change, str]] = [
         text("large_files.yml", "large_files: [{path: ../up.pt}]"),
         "url: is there.*stays inside the bundle",
     ),
+    (
+        "files.weights",
+        text("large_files.yml", "large_files: [{path: models/model.pt, url: 'https://example.com/model.pt'}]"),
+        "large_files 0 url: is a public address, no placeholder, but got https://example.com",
+    ),
     ("metadata.schema", metadata("task", None), "metadata task: is there"),
     ("metadata.schema", metadata("numpy_version", 2.4), r"numpy_version: is a text, but got 2.4 \(float\)"),
     ("metadata.schema", metadata(f"{IN}/dtype", None), "inputs image dtype: is there, but got no such key"),

@@ -1,0 +1,1 @@
+"""Bundles in environments that hold what their metadata name, and nothing else."""
