@@ -53,7 +53,7 @@ EVEN = 0.35
 FEWEST = 500
 """Voxels without which nothing is told."""
 
-PERCENTILES = (5, 25, 50, 75, 90, 95, 98)
+PERCENTILES = (2, 5, 25, 50, 75, 90, 95, 98)
 FLAT = 1.06
 """Largest ratio of the 98th to the 5th percentile in a CT, whose tissues differ by 2% of their distance to air."""
 
@@ -61,8 +61,11 @@ T1_FLAIR = (-0.25, -0.15)
 PD_T2 = (1.1, 1.3)
 """Below the first T1, or PD; above the second FLAIR, or T2; between them both are possible."""
 
-DARK_FLUID = 0.78
-"""5th percentile over white matter below which the fluid is dark."""
+DARK_FLUID = (0.7, 0.85)
+"""2nd and 5th percentile over white matter below which the fluid is dark; the second leaves out air in sinuses."""
+
+DARK_PARTS = 0.3
+"""5th percentile below which a scan with bright parts is none of a head."""
 
 BRIGHT = 1.6
 """Sum of logarithms (:func:`told`) above which a scan with dark parts is not FLAIR."""
@@ -92,8 +95,9 @@ def weighting_seen(image: np.ndarray, spacing: np.ndarray) -> Seen:
     away, depth = places(pixels, size)
     radius = float(depth.max())
     if not INSCRIBED_MM[0] <= radius <= INSCRIBED_MM[1]:
+        low, high = INSCRIBED_MM
         return Seen(
-            (), f"the largest ball inside has a radius of {radius:.0f} mm, in heads {INSCRIBED_MM[0]:g} or more"
+            (), f"no head: the largest ball in it has a radius of {radius:.0f} mm, in heads {low:g} to {high:g}"
         )
     inner = (depth >= DEPTH * radius) & (away[2] > -BELOW_MM) & (sum(axis**2 for axis in away) < BALL_MM**2)
     if np.count_nonzero(inner) < FEWEST:
@@ -107,18 +111,19 @@ def told(quantiles: np.ndarray) -> Seen:
     Args:
         quantiles: at ``PERCENTILES``.
     """
-    if quantiles[-1] < FLAT * quantiles[0]:
+    if quantiles[-1] < FLAT * quantiles[1]:
         return Seen((), "fluid, grey and white matter are equally bright")
-    _, quarter, half, upper, bright, brighter, brightest = np.log(np.maximum(quantiles, 1e-3))
+    dark_fluid = bool(np.all(quantiles[:2] < DARK_FLUID))
+    quarter, half, upper, bright, brighter, brightest = np.log(np.maximum(quantiles[2:], 1e-3))
     above_white = upper + brighter + brightest
     t1_to_flair = quarter + 4 * half + 2 * bright
     if t1_to_flair < T1_FLAIR[0] and above_white < BRIGHT / 3:
         return Seen(("T1",), ORDERS["T1"])
-    if quantiles[0] < DARK_FLUID and above_white < BRIGHT:
+    if dark_fluid and above_white < BRIGHT:
         if t1_to_flair < T1_FLAIR[1]:
             return Seen(("T1", "FLAIR"), "fluid darkest, grey and white matter alike")
         return Seen(("FLAIR",), ORDERS["FLAIR"])
-    if quantiles[0] < DARK_FLUID / 3 or t1_to_flair < T1_FLAIR[1]:
+    if quantiles[1] < DARK_PARTS or t1_to_flair < T1_FLAIR[1]:
         return Seen((), "some parts are far darker and others far brighter than white matter")
     if above_white < PD_T2[0]:
         return Seen(("PD",), ORDERS["PD"])
@@ -129,7 +134,7 @@ def told(quantiles: np.ndarray) -> Seen:
 
 def blocks(image: np.ndarray, spacing: np.ndarray, size_mm: float) -> tuple[Values, np.ndarray]:
     """Means over blocks of voxels of at most a size in mm, and their spacing; incomplete blocks are left out."""
-    steps = np.maximum(1, np.floor(size_mm / spacing + 1e-6)).astype(int)
+    steps = np.clip(np.floor(size_mm / spacing + 1e-6).astype(int), 1, image.shape)
     counts = np.asarray(image.shape) // steps
     whole = image[tuple(slice(0, count * step) for count, step in zip(counts, steps, strict=True))]
     parts = whole.reshape([size for pair in zip(counts, steps, strict=True) for size in pair])
@@ -172,7 +177,8 @@ def air_threshold(pixels: Values) -> float:
 
 def relative_to_white(pixels: Values, size: np.ndarray, inner: Mask, away: list[np.ndarray]) -> Values:
     """Values of the inner voxels over the level of white matter at their place, (N,)."""
-    logs = np.log(np.maximum(pixels, 0.02 * np.percentile(pixels[inner], 98)))
+    floor = max(0.02 * float(np.percentile(pixels[inner], 98)), 1e-6 * float(pixels.max()))
+    logs = np.log(np.maximum(pixels, floor))
     slopes = np.sqrt(sum((ndimage.sobel(logs, axis) / mm) ** 2 for axis, mm in enumerate(size)))[inner]
     beside = np.broadcast_to(np.abs(away[0]) > BESIDE_MM, inner.shape)[inner]
     even = slopes <= np.quantile(slopes, EVEN)
@@ -185,7 +191,7 @@ def relative_to_white(pixels: Values, size: np.ndarray, inner: Mask, away: list[
 
 
 def white_level(values: np.ndarray, at: np.ndarray, even: Mask, white: Mask) -> np.ndarray:
-    """Level of white matter: of several quadratics in the place the one that most even voxels beside the middle keep to.
+    """Level of white matter: of several quadratics in the place that which most even voxels keep to.
 
     Args:
         values: logarithms, (N,).
