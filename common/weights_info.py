@@ -225,6 +225,12 @@ def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
     return {} if about is None else about.profile
 
 
+def known_contrasts(weights: str | Path) -> list[str]:
+    """Weightings that weights were trained on, such as ``T1``; empty where nothing is known of them."""
+    about = _told_of(Path(weights))
+    return [] if about is None else list(about.told.get("contrasts", []))
+
+
 def _told_of(path: Path) -> WeightsInfo | None:
     """What the JSON file of weights says, or the checkpoint of a run of itself; None without either."""
     if sidecar(path).is_file():

@@ -189,3 +189,31 @@ class Tissues:
 def _factor(rng: np.random.Generator, spread: float) -> float:
     """Factor around 1 with a relative spread, clipped to two spreads and to at least 0.2."""
     return max(1 + spread * random_deviation(rng), 0.2)
+
+
+LEAST_SHARE = 0.1
+"""Part of a sequence's range that has a weighting; less is its border to the next."""
+
+DARK_FLUID, BRIGHT_FLUID = 0.65, 1.86
+"""Signal of fluid over that of white matter below which a scan is FLAIR and above which it is T2-weighted. TE of 35 ms
+and TR of 9 s give 1.87, TE of 85 ms and TR of 2 s 1.86: the longest PD and the shortest T2 of the simulations."""
+
+
+def weightings(sequence: PulseSequence) -> list[str]:
+    """Weightings in the ranges of a sequence, of T1, PD, T2 and FLAIR, by the order of fluid, grey and white matter.
+
+    Signals are those of the table at 1.5 T; a weighting counts from a tenth of the ranges on.
+    """
+    steps = (np.arange(8) + 0.5) / 8
+    seen = [_weighting(sequence.signals(RELAXATION, (one, other))) for one in steps for other in steps]
+    return [name for name in ("T1", "PD", "T2", "FLAIR") if seen.count(name) >= LEAST_SHARE * len(seen)]
+
+
+def _weighting(signals: Mapping[str, float]) -> str:
+    """Weighting with these signals of ``csf``, ``grey`` and ``white``."""
+    fluid, grey, white = (signals[name] for name in ("csf", "grey", "white"))
+    if white > grey:
+        return "T1"
+    if fluid < DARK_FLUID * white:
+        return "FLAIR"
+    return "T2" if fluid > BRIGHT_FLUID * white else "PD"

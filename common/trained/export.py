@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
+from common.phantoms.physics import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_name, read_info, save
@@ -58,6 +59,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         "seed": config["seed"],
         "commit": commit,
         "simulation": config["simulation"],
+        "contrasts": contrasts_simulated(config),
         "profile": profile,
         "config": {key: value for key, value in config.items() if _is_plain(value)},
     }
@@ -79,6 +81,12 @@ def _halved(name: str, value: Tensor) -> Tensor:
         remedy = "train with a lower learning_rate"
         raise CheckpointError(name, "is finite in half precision", f"up to {float(value.abs().max()):g}", remedy)
     return half
+
+
+def contrasts_simulated(config: dict[str, Any]) -> list[str]:
+    """Weightings of the source of a simulation, by its settings; empty where it is no MR."""
+    sequence = getattr(ConfigParser(config).get_parsed_content("simulation"), "source", None)
+    return [] if sequence is None else weightings(sequence)
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:

@@ -1,15 +1,16 @@
 """Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
 
-A synthetic image looks plausible even for unsuitable input. Three checks warn and never stop a case: voxels of at most
-``MAX_SPACING_MM``; the extent of the head along every axis within that of the simulated heads; and the tissue histogram
-within theirs. The histogram is given by quantiles of the z-scores inside the head and, since scalp and fat hide the
-contrast of a scan, by quantiles over the median deep inside the head, in fluid, grey and white matter.
+A synthetic image looks plausible even for unsuitable input. Four checks warn and never stop a case: voxels of at most
+``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trained.weighting`); the extent of the head along
+every axis within that of the simulated heads; and the tissue histogram within theirs. The histogram is given by
+quantiles of the z-scores inside the head and, since scalp and fat hide the contrast of a scan, by quantiles over the
+median deep inside the head, in fluid, grey and white matter.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from monai.engines.utils import IterationEvents
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
+from common.trained.weighting import weighting_seen
 from common.transforms.head import head_mask
-from common.weights_info import known_profile
+from common.weights_info import known_contrasts, known_profile
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0
@@ -83,19 +85,40 @@ def limits(cases: Iterable[dict[str, np.ndarray]]) -> Limits:
     }
 
 
-def out_of_distribution(image: np.ndarray, spacing: np.ndarray, known: Limits) -> list[str]:
+def unlisted_contrast(image: np.ndarray, spacing: np.ndarray, contrasts: Sequence[str]) -> list[str]:
+    """The reason why a scan is none of the contrasts that weights list; empty if it is, or where they list none."""
+    if not contrasts:
+        return []
+    seen = weighting_seen(image, spacing)
+    if set(seen.weightings) & set(contrasts):
+        return []
+    looks = f"looks {_weighted(seen.weightings)} ({seen.reason})" if seen.weightings else "contrast not recognised"
+    why = "" if seen.weightings else f" ({seen.reason})"
+    return [f"{looks}{why}; these weights were trained on {_weighted(contrasts)}"]
+
+
+def _weighted(contrasts: Sequence[str]) -> str:
+    """Names of weightings in a sentence; FLAIR is a sequence and no weighting."""
+    return " or ".join(name if name == "FLAIR" else f"{name}-weighted" for name in contrasts)
+
+
+def out_of_distribution(
+    image: np.ndarray, spacing: np.ndarray, known: Limits, contrasts: Sequence[str] = ()
+) -> list[str]:
     """Reasons why a scan is out of the distribution of ``known``; empty if it is inside.
 
     Args:
-        image: (X, Y, Z), any scale.
+        image: (X, Y, Z) oriented RAS, any scale.
         spacing: of its voxels along the axes, in mm.
-        known: see :func:`limits`; empty to check only the spacing.
+        known: see :func:`limits`; empty to check neither extent nor histogram.
+        contrasts: keys of :data:`common.trained.weighting.ORDERS`; empty to accept every contrast.
     """
     found = []
     if max(spacing) > MAX_SPACING_MM:
         found.append(f"voxels of {max(spacing):.1f} mm, more than {MAX_SPACING_MM:g}")
     if np.ptp(image) == 0:
         return [*found, f"the value {image.flat[0]:g} everywhere"]
+    found += unlisted_contrast(image, spacing, contrasts)
     if not known:
         return found
     seen = features(image, spacing)
@@ -113,7 +136,7 @@ def out_of_distribution(image: np.ndarray, spacing: np.ndarray, known: Limits) -
 class InputCheck:
     """Handler of inference that warns of cases out of the training distribution of pretrained weights.
 
-    With the user's own weights, whose training distribution is unknown, only the spacing is checked.
+    With the user's own weights, whose training distribution and contrasts are unknown, only the spacing is checked.
 
     Args:
         weights: the file in use.
@@ -121,6 +144,7 @@ class InputCheck:
 
     def __init__(self, weights: str) -> None:
         self.known: Limits = known_profile(weights)
+        self.contrasts = known_contrasts(weights)
 
     def attach(self, engine: Engine) -> None:
         """Check each case after its inference."""
@@ -132,6 +156,6 @@ class InputCheck:
         for number, image in enumerate(batch["image"]):
             affine = convert_to_numpy(getattr(image, "affine", np.eye(4)))
             spacing = np.linalg.norm(affine.reshape(-1, 4, 4)[0][:3, :3], axis=0)
-            for reason in out_of_distribution(convert_to_numpy(image)[0], spacing, self.known):
+            for reason in out_of_distribution(convert_to_numpy(image)[0], spacing, self.known, self.contrasts):
                 case = batch["case"][number]
                 logger.warning(f"{case}: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: {reason}")

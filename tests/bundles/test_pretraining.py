@@ -15,7 +15,8 @@ from bundle_commands import Bundle, mistake
 from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
-from common.trained.export import export
+from common.trained.export import contrasts_simulated, export
+from common.weights_info import known_contrasts, read_info
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
 COARSE = {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0}
@@ -97,6 +98,13 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
     assert len(names) > 5
     for key in names:
         torch.testing.assert_close(tuned[key], shipped[key].float(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "contrasts"), [("mr2ct_pix2pix", ["T1"]), ("pd2t2_dcgan_acm", ["PD"])])
+def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts):
+    path = Bundle(name).configs.parent / "models" / "pretrained.pt"
+    assert known_contrasts(path) == contrasts == contrasts_simulated(json.loads(path.with_suffix(".json").read_text()))
+    assert read_info(path).sha256 == checkpoints.sha256(path), "the weights are those they were"
 
 
 def test_without_pretrained_weights_fine_tuning_says_what_is_missing(tmp_path):

@@ -21,7 +21,7 @@ import pydicom
 
 from common.trained.export import export
 from common.weights_info import read_info
-from tools.real import plausibility
+from tools.real import contrasts, plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     PD_TO_T2,
@@ -173,7 +173,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
     parser.add_argument("--seed", type=int, default=0, help="of the ablation's pretrainings")
+    parser.add_argument("--contrasts", type=int, metavar="HEADS", help="instead: whether contrasts are told")
     options = parser.parse_args(arguments)
+    if options.contrasts:
+        contrasts.show(options.contrasts, DATA)
+        return 0
     if not DATA.is_dir():
         print(f"real-check: skipped, since there are no scans at {DATA}")
         return 0

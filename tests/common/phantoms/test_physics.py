@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.phantoms.physics import AnyEcho, InvertedEcho, SpinEcho, SpoiledEcho, Tissues, drawn
+from common.phantoms.physics import AnyEcho, InvertedEcho, SpinEcho, SpoiledEcho, Tissues, drawn, weightings
 from common.phantoms.tissues import RELAXATION, Relaxation
 
 WATER = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.1)
@@ -86,3 +86,12 @@ def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
 def test_field_strengths_are_those_of_the_tables():
     with pytest.raises(ConfigError, match=r"field_tesla: lists 1.5, 3 or both, but got \[7\]"):
         Tissues(field_tesla=[7])
+
+
+def test_sequences_have_the_weighting_that_their_times_give():
+    assert weightings(AnyEcho([SpoiledEcho(), InvertedEcho()])) == ["T1"]
+    assert weightings(SpinEcho(tr_ms=[400, 700], te_ms=[8, 20])) == ["T1"]
+    assert weightings(SpinEcho()) == ["PD"]
+    assert weightings(SpinEcho(te_ms=[85, 115])) == ["T2"]
+    assert weightings(SpinEcho(te_ms=[10, 110])) == ["PD", "T2"]
+    assert weightings(InvertedEcho(tr_ms=[9000, 9000], ti_ms=[1780, 1780], te_ms=[120, 120])) == ["FLAIR"]

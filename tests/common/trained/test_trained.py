@@ -18,7 +18,7 @@ from common.trained import FineTuning, InputCheck, settings_to_start_from
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
-from common.weights_info import origin, read_info
+from common.weights_info import known_contrasts, origin, read_info
 
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
               "source": {"_target_": "common.phantoms.physics.SpinEcho"},
@@ -81,6 +81,12 @@ def test_export_notes_what_inputs_looked_like(bundle):
     assert all(60 < low <= high < 245 for low, high in profile["extent_mm"])
     medians = profile["z_scores"][3]
     assert -1 < medians[0] < medians[1] < 1
+
+
+def test_export_lists_the_contrasts_of_the_simulation(shipped):
+    """A spin echo of TE 8 to 35 ms; a run, whose images could be any, lists none."""
+    assert known_contrasts(shipped / "models" / "pretrained.pt") == ["PD"]
+    assert known_contrasts(shipped / "pretraining" / "models" / "model.pt") == []
 
 
 def test_export_refuses_weights_that_are_too_large(bundle, monkeypatch):
@@ -232,6 +238,17 @@ def test_a_small_head_thick_slices_and_another_histogram_are():
     assert out_of_distribution(ball(22), np.array([2.0, 2.0, 6.5]), {}) == ["voxels of 6.5 mm, more than 6"]
     found = out_of_distribution(ball(22, contrast=12.0), np.full(3, 2.0), KNOWN)
     assert any("percentile of z-scores in the head" in reason for reason in found)
+
+
+def test_the_handler_warns_of_a_contrast_that_the_weights_do_not_list(shipped, caplog):
+    """Weights of PD, and a ball of one brightness, whose contrast cannot be told."""
+    image = MetaTensor(
+        torch.from_numpy((ball(22) > 0).astype(np.float32))[None], affine=torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0]))
+    )
+    check = InputCheck(str(shipped / "models" / "pretrained.pt"))
+    check(SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["case_07"]})))
+    assert "case_07: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: contrast not" in caplog.text
+    assert "are equally bright); these weights were trained on PD-weighted" in caplog.text
 
 
 def test_the_handler_warns_by_case(tmp_path, caplog):
