@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.bundle import ConfigParser
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -34,26 +35,31 @@ KINDS = {
 """Parts of an operator's name; the first kind that fits takes it, and ``other`` what fits none."""
 
 
-def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> SynthesisTrainer:
-    """The trainer of a bundle's own configuration, without handlers, on phantoms."""
-    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]]
-    batch = settings.get("batch_size", read_config(files).get("batch_size"))
+def trainer_of(
+    bundle: str, size: str, data: Path, steps: int, overlay: str | None = None, **settings: Any
+) -> SynthesisTrainer:
+    """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
+    names = [*SIZES[size], *([overlay] if overlay else [])]
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in names]
+    parser = read_config(files, **settings)
+    in_common = len(ConfigParser.load_config_file(files[0])["train"]["handlers"])
     own = {
         "dataset_dir": str(data / bundle),
         "output_dir": str(data / f"{bundle}_run"),
-        "samples_per_epoch": steps * batch,
+        "samples_per_epoch": steps * parser["batch_size"],
         "phantoms::cases": 6,
         "train::trainer::max_epochs": 0,
-        "train::handlers": [],
+        "train::handlers": parser["train::handlers"][in_common:],
     }
-    parser = read_config(files, **{**own, **settings})
+    parser.update({name: value for name, value in own.items() if name not in settings})
     if not (data / bundle).exists():
         parser.get_parsed_content("phantoms")(data / bundle)
     trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")
     return trainer
 
 
-def _batch(trainer: SynthesisTrainer) -> dict[str, Tensor]:
+def batch_of(trainer: SynthesisTrainer) -> dict[str, Tensor]:
+    """One batch of its loader, on its device."""
     loader: Any = trainer.data_loader
     batch: dict[str, Tensor] = trainer._to_device(next(iter(loader)))
     return batch
@@ -109,7 +115,7 @@ def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **set
     works: list[Callable[[], object]] = [
         partial(_each, PlainLoop(trainer).step, loader),
         partial(_epoch, trainer),
-        partial(_each, trainer.run_step, [_batch(trainer)] * steps),
+        partial(_each, trainer.run_step, [batch_of(trainer)] * steps),
         partial(list, loader),
     ]
     for warm_up in works[:3]:
@@ -142,7 +148,7 @@ def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
 def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
     """The plain step and the engine's, each with shares of its time by kind of operation."""
     trainer = trainer_of(bundle, size, data, steps=1)
-    batch = _batch(trainer)
+    batch = batch_of(trainer)
     steps: dict[str, Callable[[Any], object]] = {
         "plain step": PlainLoop(trainer).step,
         "engine's step": trainer.run_step,
@@ -162,7 +168,7 @@ def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
 def growth(data: Path, repeats: int) -> list[Row]:
     """A training step over the batch, and slices of a volume over its voxels."""
     trainer = trainer_of("mr2ct_pix2pix", "demo", data, steps=1)
-    one = _batch(trainer)
+    one = batch_of(trainer)
     batches = {count: {name: value[:1].repeat(count, 1, 1, 1) for name, value in one.items()} for count in BATCHES}
     works = {count: partial(trainer.step, batch) for count, batch in batches.items()}
     step = growth_of("mr2ct_pix2pix, demo: a step over the batch", works, repeats)
