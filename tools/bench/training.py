@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,21 @@ from tools.repository import ROOT, bundle_names
 BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 BATCHES = (1, 2, 4, 8)
+OPTIONS_AT: dict[str, Any] = {
+    "width": 32,
+    "depth": 7,
+    "crop_size": 128,
+    "pad_size": 128,
+    "batch_size": 1,
+    "phantoms::spacing": 5,
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "as configured": {},
+    "channels_last": {"acceleration::channels_last": True},
+    "bf16": {"train::trainer::precision": "bf16"},
+    "bf16, channels_last": {"train::trainer::precision": "bf16", "acceleration::channels_last": True},
+    "compile": {"acceleration::compile": True},
+}
 KINDS = {
     "convolution": ("conv",),
     "spectra": ("fft", "bmm"),
@@ -126,6 +141,27 @@ def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **set
         Row(f"{name}: plain loop, engine", before, engine, f"peak memory {peak_gib():.2f} GiB"),
         Row(f"{name}: engine, bare step", engine, bare, f"loading is {loading / engine:.1%} of the step"),
     ]
+
+
+def bare_steps(
+    plain: PlainLoop, trainers: Sequence[SynthesisTrainer], batch: Mapping[str, Tensor], steps: int, repeats: int
+) -> list[float]:
+    """Seconds a step of the plain loop and of each trainer in turns, all on one batch that is on the device."""
+    works: list[Callable[[], object]] = [partial(_each, plain.step, [batch] * steps)]
+    for trainer in trainers:
+        trainer.method.train()
+        own = {name: trainer.acceleration.laid_out(value) for name, value in batch.items()}
+        works.append(partial(_each, trainer.run_step, [own] * steps))
+    for work in works * 2:
+        work()
+    return [took / steps for took in alternate(works, repeats)[0]]
+
+
+def options_of(data: Path, repeats: int, names: Iterable[str] = tuple(OPTIONS)) -> list[Row]:
+    """A step of the plain loop compared with that under each of some options."""
+    trainers = [trainer_of("mr2ct_pix2pix", "demo", data, 1, **OPTIONS_AT, **OPTIONS[name]) for name in names]
+    before, *after = bare_steps(PlainLoop(trainers[0]), trainers, batch_of(trainers[0]), 1, repeats)
+    return [Row(f"step of 128x128: plain loop, {name}", before, took) for name, took in zip(names, after, strict=True)]
 
 
 def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
