@@ -12,7 +12,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench real-check test test-slow lint types clean
+.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench gpu-check real-check test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -47,6 +47,11 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 
 bench: $(READY)
 	@$(PY) -W ignore -m tools.bench $(OPTIONS)
+
+# With PY=python a machine with its own PyTorch needs no .venv; the packages are then found by their folders.
+gpu-check: export PYTHONPATH := $(CURDIR):$(subst $(eval) ,:,$(BUNDLES:%=$(CURDIR)/bundles/%)):$(PYTHONPATH)
+gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # under eight minutes on a machine with a GPU; writes OUT=DIR
+	@$(PY) -W ignore -m tools.gpu_check --out $(or $(OUT),build/gpu-check) $(OPTIONS)
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore -m tools.real $(OPTIONS)

@@ -36,6 +36,11 @@ class GraphedStep:
         self._seen: dict[Hashable, int] = {}
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, dict[str, Tensor], StepResult]] = {}
 
+    @property
+    def recordings(self) -> int:
+        """Graphs that steps are replayed from; 0 before the first and where the step cannot be recorded."""
+        return 0 if self._fails else len(self._recorded)
+
     def __call__(self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True) -> StepResult:
         """Run or replay the step; ``window`` is 1 and ``last`` true."""
         shapes = tuple((name, tuple(value.shape), value.dtype) for name, value in sorted(batch.items()))

@@ -43,6 +43,10 @@ def _profile(data: Path, options: argparse.Namespace) -> list[Row]:
     return [row for name in training.BUNDLES for row in _apart(training.profile_of, name, size, data, repeats)]
 
 
+def _options(data: Path, options: argparse.Namespace) -> list[Row]:
+    return training.options_of(data, options.repeats)
+
+
 def _inference(data: Path, options: argparse.Namespace) -> list[Row]:
     return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
 
@@ -62,6 +66,7 @@ def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
 PARTS = {
     "training": _training,
     "profile": _profile,
+    "options": _options,
     "inference": _inference,
     "stitching": _stitching,
     "growth": _growth,

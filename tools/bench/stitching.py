@@ -62,15 +62,27 @@ def _networks(name: str, old: nn.Module, new: nn.Module, channels: int, repeats:
 
 def stitching(shape: tuple[int, int, int], stride: int, batch_size: int) -> list[Row]:
     """MONAI one patch at a time against mode faithful, and mode faithful against mode fast."""
+    return [against_monai(shape, stride, batch_size), modes(shape, stride, batch_size)]
+
+
+def against_monai(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
+    """MONAI one patch at a time against mode faithful."""
     volume = torch.randn(1, 1, *shape, device=single_device())
     old, new = generator(nn.Conv3d).to(volume.device), generator(SpectralConv3d).to(volume.device)
     monai = SlidingWindowInferer((32, 32, 32), 1, 1 - stride / 32)
     faithful = PatchStitchingInferer(stride=stride, batch_size=batch_size, progress=False)
+    name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows: MONAI, faithful"
+    return compare(name, lambda: monai(volume, old), lambda: faithful(volume, new), 1)  # type: ignore
+
+
+def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
+    """Mode faithful against mode fast."""
+    volume = torch.randn(1, 1, *shape, device=single_device())
+    network = generator(SpectralConv3d).to(volume.device)
+    faithful = PatchStitchingInferer(stride=stride, batch_size=batch_size, progress=False)
     fast = PatchStitchingInferer(mode="fast", progress=False)
-    name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows"
-    first = compare(f"{name}: MONAI, faithful", lambda: monai(volume, old), lambda: faithful(volume, new), 1)  # type: ignore
-    name = f"{name}: faithful, fast"
-    return [first, compare(name, lambda: faithful(volume, new), lambda: fast(volume, new), 1, same=False)]
+    name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows: faithful, fast"
+    return compare(name, lambda: faithful(volume, network), lambda: fast(volume, network), 1, same=False)
 
 
 def peak(mode: str, shape: list[int]) -> list[Row]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from monai.bundle import ConfigParser
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -24,6 +25,21 @@ from tools.repository import ROOT, bundle_names
 BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 BATCHES = (1, 2, 4, 8)
+OPTIONS_AT: dict[str, Any] = {
+    "width": 32,
+    "depth": 7,
+    "crop_size": 128,
+    "pad_size": 128,
+    "batch_size": 1,
+    "phantoms::spacing": 5,
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "as configured": {},
+    "channels_last": {"acceleration::channels_last": True},
+    "bf16": {"train::trainer::precision": "bf16"},
+    "bf16, channels_last": {"train::trainer::precision": "bf16", "acceleration::channels_last": True},
+    "compile": {"acceleration::compile": True},
+}
 KINDS = {
     "convolution": ("conv",),
     "spectra": ("fft", "bmm"),
@@ -34,26 +50,31 @@ KINDS = {
 """Parts of an operator's name; the first kind that fits takes it, and ``other`` what fits none."""
 
 
-def trainer_of(bundle: str, size: str, data: Path, steps: int, **settings: Any) -> SynthesisTrainer:
-    """The trainer of a bundle's own configuration, without handlers, on phantoms."""
-    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in SIZES[size]]
-    batch = settings.get("batch_size", read_config(files).get("batch_size"))
+def trainer_of(
+    bundle: str, size: str, data: Path, steps: int, overlay: str | None = None, **settings: Any
+) -> SynthesisTrainer:
+    """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
+    names = [*SIZES[size], *([overlay] if overlay else [])]
+    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in names]
+    parser = read_config(files, **settings)
+    in_common = len(ConfigParser.load_config_file(files[0])["train"]["handlers"])
     own = {
         "dataset_dir": str(data / bundle),
         "output_dir": str(data / f"{bundle}_run"),
-        "samples_per_epoch": steps * batch,
+        "samples_per_epoch": steps * parser["batch_size"],
         "phantoms::cases": 6,
         "train::trainer::max_epochs": 0,
-        "train::handlers": [],
+        "train::handlers": parser["train::handlers"][in_common:],
     }
-    parser = read_config(files, **{**own, **settings})
+    parser.update({name: value for name, value in own.items() if name not in settings})
     if not (data / bundle).exists():
         parser.get_parsed_content("phantoms")(data / bundle)
     trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")
     return trainer
 
 
-def _batch(trainer: SynthesisTrainer) -> dict[str, Tensor]:
+def batch_of(trainer: SynthesisTrainer) -> dict[str, Tensor]:
+    """One batch of its loader, on its device."""
     loader: Any = trainer.data_loader
     batch: dict[str, Tensor] = trainer._to_device(next(iter(loader)))
     return batch
@@ -109,7 +130,7 @@ def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **set
     works: list[Callable[[], object]] = [
         partial(_each, PlainLoop(trainer).step, loader),
         partial(_epoch, trainer),
-        partial(_each, trainer.run_step, [_batch(trainer)] * steps),
+        partial(_each, trainer.run_step, [batch_of(trainer)] * steps),
         partial(list, loader),
     ]
     for warm_up in works[:3]:
@@ -120,6 +141,27 @@ def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **set
         Row(f"{name}: plain loop, engine", before, engine, f"peak memory {peak_gib():.2f} GiB"),
         Row(f"{name}: engine, bare step", engine, bare, f"loading is {loading / engine:.1%} of the step"),
     ]
+
+
+def bare_steps(
+    plain: PlainLoop, trainers: Sequence[SynthesisTrainer], batch: Mapping[str, Tensor], steps: int, repeats: int
+) -> list[float]:
+    """Seconds a step of the plain loop and of each trainer in turns, all on one batch that is on the device."""
+    works: list[Callable[[], object]] = [partial(_each, plain.step, [batch] * steps)]
+    for trainer in trainers:
+        trainer.method.train()
+        own = {name: trainer.acceleration.laid_out(value) for name, value in batch.items()}
+        works.append(partial(_each, trainer.run_step, [own] * steps))
+    for work in works * 2:
+        work()
+    return [took / steps for took in alternate(works, repeats)[0]]
+
+
+def options_of(data: Path, repeats: int, names: Iterable[str] = tuple(OPTIONS)) -> list[Row]:
+    """A step of the plain loop compared with that under each of some options."""
+    trainers = [trainer_of("mr2ct_pix2pix", "demo", data, 1, **OPTIONS_AT, **OPTIONS[name]) for name in names]
+    before, *after = bare_steps(PlainLoop(trainers[0]), trainers, batch_of(trainers[0]), 1, repeats)
+    return [Row(f"step of 128x128: plain loop, {name}", before, took) for name, took in zip(names, after, strict=True)]
 
 
 def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
@@ -142,7 +184,7 @@ def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
 def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
     """The plain step and the engine's, each with shares of its time by kind of operation."""
     trainer = trainer_of(bundle, size, data, steps=1)
-    batch = _batch(trainer)
+    batch = batch_of(trainer)
     steps: dict[str, Callable[[Any], object]] = {
         "plain step": PlainLoop(trainer).step,
         "engine's step": trainer.run_step,
@@ -162,7 +204,7 @@ def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
 def growth(data: Path, repeats: int) -> list[Row]:
     """A training step over the batch, and slices of a volume over its voxels."""
     trainer = trainer_of("mr2ct_pix2pix", "demo", data, steps=1)
-    one = _batch(trainer)
+    one = batch_of(trainer)
     batches = {count: {name: value[:1].repeat(count, 1, 1, 1) for name, value in one.items()} for count in BATCHES}
     works = {count: partial(trainer.step, batch) for count, batch in batches.items()}
     step = growth_of("mr2ct_pix2pix, demo: a step over the batch", works, repeats)

@@ -143,12 +143,12 @@ class SpectralConv3d(nn.Conv3d):
         """Whether a faster method than the direct convolution is applicable."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing() or not self._keeps_size():
             return False
-        if volume.ndim != 5 or 0 in volume.shape or torch.is_autocast_enabled(volume.device.type):
+        if volume.ndim != 5 or 0 in volume.shape or (learning and volume.device.type != "cpu"):
             return False
         # a weight computed at each call (a parametrisation, a replica) would need a new spectrum each time
         lasting = isinstance(self.weight, nn.Parameter) and not self.weight.is_inference()
         single = volume.dtype == torch.float32 and self.weight.dtype == torch.float32
-        return lasting and single and (not learning or volume.device.type == "cpu")
+        return lasting and single and not torch.is_autocast_enabled(volume.device.type)
 
     def _plan(self, volume: Tensor) -> Plan | None:
         """Plan of the convolution in the frequency domain; None if the direct one is faster."""

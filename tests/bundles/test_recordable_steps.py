@@ -1,0 +1,52 @@
+"""The step of every bundle and every overlay is one that a CUDA graph can record: shown without a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from host_reads import META, no_host_reads, on_meta
+
+from common.engines import SynthesisTrainer
+from common.engines.finite import FiniteWatch
+from tools.bench.training import batch_of
+from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where phantoms of each bundle are written by its first recipe."""
+    return tmp_path_factory.mktemp("phantoms")
+
+
+def without_values(trainer: SynthesisTrainer) -> SynthesisTrainer:
+    """Its networks on ``meta``, with a plain optimiser, since the capturable form of Adam runs on GPUs alone."""
+    trainer.method.to(META)
+    sides = {"generators": trainer.method.generators, "discriminators": trainer.method.discriminators}
+    trainer.step.optimizers = {
+        name: torch.optim.SGD(side.parameters(), lr=0.1, foreach=True) for name, side in sides.items() if len(side)
+    }
+    trainer.step.device, trainer.step.finite, trainer.step.clip_norm = META, FiniteWatch(META), 1.0
+    trainer.method.train()
+    return trainer
+
+
+def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
+    found = recipes()
+    assert len({recipe.bundle for recipe in found}) >= 5
+    assert {Recipe("mr2ct_pix2pix", overlay) for overlay in (None, "unpaired", "pretrain")} < set(found)
+    assert not {"demo", "evaluate", "inference", "multi_gpu_train", "study"} & {recipe.overlay for recipe in found}
+
+
+@pytest.mark.parametrize("recipe", recipes(), ids=str)
+def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: Recipe, data: Path) -> None:
+    trainer = toy_trainer(recipe, data)
+    first = batch_of(trainer)
+    without_values(trainer)
+    for _, batch in stages(trainer, on_meta(first)):
+        trainer.step(batch)  # image pools take their shape
+        with no_host_reads():
+            result = trainer.step(batch)
+        assert result.pred.device == META
+        assert set(result.losses) >= {name for name, weight in trainer.method.loss_weights.items() if weight}

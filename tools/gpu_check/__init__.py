@@ -1,0 +1,1 @@
+"""Check of training and inference on a GPU: ``make gpu-check``."""

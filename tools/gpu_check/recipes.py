@@ -1,0 +1,72 @@
+"""Every training of the bundles: ``train.yaml`` alone and with each overlay that trains another model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai.bundle import ConfigParser
+from torch import Tensor
+
+from common.engines import SynthesisTrainer
+from common.methods.staged import StagedMethod
+from tools.bench.training import trainer_of
+from tools.repository import ROOT, bundle_names
+
+TOY: dict[str, Any] = {"width": 4, "depth": 4, "crop_size": 32, "pad_size": 40, "patch_size": [16, 16, 16]}
+"""Sizes of networks and batches, as far as a bundle has these settings."""
+PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
+SIMULATED = {
+    "num_workers": 0,
+    "simulation::pose": {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0},
+    "train::dataset::samples_per_case": 4,
+}
+"""Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
+ELSEWHERE = ("variant", "run_dir")
+"""What an overlay sets that trains another model: where that is kept."""
+Tensors = dict[str, Tensor]
+
+
+class Recipe(NamedTuple):
+    """A bundle, and an overlay of it or None."""
+
+    bundle: str
+    overlay: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.bundle}, {self.overlay}" if self.overlay else self.bundle
+
+
+def recipes() -> list[Recipe]:
+    """All of them, found in the folders of the bundles."""
+    return [Recipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *_overlays(bundle))]
+
+
+def _overlays(bundle: str) -> list[str]:
+    files = sorted((ROOT / "bundles" / bundle / "configs").glob("*.yaml"))
+    own = {path.stem: ConfigParser.load_config_file(path) for path in files}
+    return [name for name, keys in own.items() if "bundle_root" not in keys and any(key in keys for key in ELSEWHERE)]
+
+
+def toy_trainer(recipe: Recipe, data: Path, batch_size: int = 2, **settings: Any) -> SynthesisTrainer:
+    """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
+    config = ROOT / "bundles" / recipe.bundle / "configs"
+    known = ConfigParser.load_config_file(config / "train.yaml")
+    own = {name: value for name, value in TOY.items() if name in known}
+    drawn = recipe.overlay and "simulation" in ConfigParser.load_config_file(config / f"{recipe.overlay}.yaml")
+    own |= PHANTOMS | (SIMULATED if drawn else {"data::data_check": False})
+    return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
+
+
+def stages(trainer: SynthesisTrainer, batch: Tensors) -> Iterator[tuple[str, Tensors]]:
+    """Let the trainer enter each stage of its method, and give its name and a batch; most methods have one stage.
+
+    A later stage sees the output of the one before: here half the target, as far as it matters to a step.
+    """
+    if not isinstance(trainer.method, StagedMethod):
+        yield "", batch
+        return
+    for stage in range(len(trainer.method.methods)):
+        trainer.method.enter(stage)
+        yield f"stage {stage + 1}", {**batch, "context": batch["label"] / 2} if stage else batch
