@@ -7,8 +7,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from mr2ct_pix2pix.phantoms import write_mr2ct
 
+from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.transforms import head_mask
 
 CASES = 3
