@@ -333,7 +333,7 @@ def test_each_variant_is_the_method_it_names(variant: list[str], losses: list[se
 
 def test_the_variants_are_the_published_rows() -> None:
     assert sorted(BUNDLE.variants) == [
-        "no_adversarial", "sketcher", "sketcher_weighted", "unet", "unet_weighted", "voxel_mlp",
+        "no_adversarial", "refiner", "sketcher", "sketcher_weighted", "unet", "unet_weighted", "voxel_mlp",
     ]  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
 

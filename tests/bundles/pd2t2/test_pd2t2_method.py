@@ -263,7 +263,7 @@ def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
         "adv", "adv_gdl", "no_adversarial", "resgan", "resgan_acm",
     }  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
-    assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm"}, "the default under a name of its own"
+    assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
 
 
 def test_published_settings() -> None:
