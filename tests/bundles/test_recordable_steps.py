@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from common.engines import SynthesisTrainer
 from common.engines.finite import FiniteWatch
 from tools.bench.training import batch_of
 from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
+
+SHOWN_BY_MAKE_TEST = "mr2ct_pix2pix"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,14 @@ def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
     assert not {"demo", "evaluate", "inference", "multi_gpu_train", "study"} & {recipe.overlay for recipe in found}
 
 
-@pytest.mark.parametrize("recipe", recipes(), ids=str)
+def each_recipe() -> list[Any]:
+    """Every recipe; those of all bundles but one are slow."""
+    return [
+        pytest.param(each, marks=[] if each.bundle == SHOWN_BY_MAKE_TEST else pytest.mark.slow) for each in recipes()
+    ]
+
+
+@pytest.mark.parametrize("recipe", each_recipe(), ids=str)
 def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: Recipe, data: Path) -> None:
     trainer = toy_trainer(recipe, data)
     first = batch_of(trainer)

@@ -15,6 +15,7 @@ from bundle_commands import TINY, Bundle, last_line, ok
 
 from common import checkpoints
 
+pytestmark = pytest.mark.slow
 BUNDLE = Bundle("pd2t2_dcgan_acm")
 EVALUATION = ["train", "evaluate", "mr2ct_3d"]
 
