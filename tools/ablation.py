@@ -6,10 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from monai.bundle import ConfigParser
-
 from tools.demo import command, run_all
-from tools.repository import ROOT
+from tools.repository import own_settings, trained_overlays
 
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")
@@ -17,14 +15,12 @@ SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "
 
 def variants_of(bundle: str) -> list[str]:
     """Overlays that train a variant of the method; one that at demo size is the default itself is not trained twice."""
-    overlays = {path.stem: ConfigParser.load_config_file(path) for path in (ROOT / "bundles" / bundle).glob("*/*.yaml")}
-    variants = {name: settings for name, settings in overlays.items() if settings.get("variant")}
-    same = {"variant", *(key for key, value in overlays["demo"].items() if value is None)}
-    return sorted(name for name, settings in variants.items() if not settings.keys() <= same)
+    same = {"variant", *(key for key, value in own_settings(bundle, "demo").items() if value is None)}
+    return [name for name, own in trained_overlays(bundle).items() if own.get("variant") and not own.keys() <= same]
 
 
 def _epochs(bundle: str) -> list[str]:
-    demo = ConfigParser.load_config_file(ROOT / "bundles" / bundle / "configs" / "demo.yaml")
+    demo = own_settings(bundle, "demo")
     return [word for name in EPOCHS if name in demo for word in (f"--{name}", str(demo[name]))]
 
 

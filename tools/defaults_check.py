@@ -18,14 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monai.bundle import ConfigParser
-
 from common.files import write_text
 from common.handlers import LOG_NAME
 from common.report.tables import number
 from tools.ablation import EPOCHS
 from tools.demo import command, run_all
-from tools.repository import ROOT, bundle_names
+from tools.repository import ROOT, bundle_names, own_settings, trained_overlays
 
 SIZES = (
     "depth",
@@ -39,7 +37,6 @@ SIZES = (
 )
 """Settings of a demo that make networks and images small."""
 
-COMPLETE = ("train", "inference", "evaluate", "study")
 MEASURES = ("vessel_mae", "kid", "mae")
 """What a bundle is judged by, the first of these that its evaluation has; smaller is better."""
 
@@ -70,19 +67,9 @@ class Row(NamedTuple):
         return self.defaults < self.untrained if math.isfinite(self.untrained) else self.last_loss < self.first_loss
 
 
-def own_settings(bundle: str, *configs: str) -> dict[str, Any]:
-    """The top of some configs of a bundle, merged and unresolved."""
-    merged: dict[str, Any] = {}
-    for name in configs:
-        merged |= ConfigParser.load_config_file(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml")
-    return merged
-
-
 def trained_configs(bundle: str) -> list[str]:
-    """``train``, and the overlays that train into a folder of their own."""
-    names = sorted(path.stem for path in (ROOT / "bundles" / bundle / "configs").glob("*.yaml"))
-    tops = {name: own_settings(bundle, name) for name in names if name not in COMPLETE}
-    return ["train", *(name for name, top in tops.items() if {"variant", "run_dir"} & top.keys() and len(top) > 1)]
+    """``train``, and the overlays that train another model."""
+    return ["train", *trained_overlays(bundle)]
 
 
 def epochs(own: Mapping[str, Any], demo: Mapping[str, Any], length: float) -> dict[str, int]:
@@ -117,23 +104,46 @@ def train(bundle: str, config: str, settings: str, folder: Path, length: float) 
         configs = ["train"] if config == "train" else ["train", config]
         options = options_of(bundle, config, length)
     words = [word for name, value in options.items() for word in (f"--{name}", json.dumps(value))]
-    return run_all([command(bundle, "training", configs, *words, "--output_dir", str(folder))])
+    words += ["--output_dir", str(output_dir(bundle, config, folder))]
+    return run_all([command(bundle, "training", configs, *words)])
 
 
-def run_folder(bundle: str, config: str, folder: Path) -> Path:
-    """The run of a config that was trained into ``folder``."""
-    top = own_settings(bundle, config)
-    if config == "train":
-        return folder
-    return folder / "variants" / top["variant"] if top.get("variant") else folder / "pretraining"
+def alone(bundle: str, config: str) -> bool:
+    """Whether a config has an output of its own and is evaluated with it: ``train``, and another task's overlay."""
+    return "output_dir" in own_settings(bundle, config)
+
+
+def output_dir(bundle: str, config: str, folder: Path) -> Path:
+    """Where a config is trained to, and where its evaluation lies."""
+    return folder / config if alone(bundle, config) and config != "train" else folder
+
+
+def run_dir(bundle: str, config: str, folder: Path) -> Path:
+    """The run of a config within its output."""
+    variant, output = own_settings(bundle, config).get("variant"), output_dir(bundle, config, folder)
+    if variant:
+        return output / "variants" / variant
+    return output if alone(bundle, config) else output / "pretraining"
+
+
+def evaluations(bundle: str, configs: Sequence[str], folder: Path) -> list[list[str]]:
+    """The commands that evaluate some trained configs; variants are evaluated with the main model, if that is there."""
+    overlays = [[config] for config in configs if alone(bundle, config) and config != "train"]
+    if (folder / "models" / "model.pt").is_file():
+        overlays.insert(0, [])
+    return [
+        command(bundle, "evaluating", ["train", "evaluate", *own], "--output_dir", str(folder.joinpath(*own)))
+        for own in overlays
+    ]
 
 
 def row_of(bundle: str, config: str, folders: Mapping[str, Path]) -> Row:
     """Read what the training of a config and the evaluations wrote."""
-    with open(run_folder(bundle, config, folders["defaults"]) / LOG_NAME, newline="") as file:
+    with open(run_dir(bundle, config, folders["defaults"]) / LOG_NAME, newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    method = "model" if config == "train" else own_settings(bundle, config).get("variant", "")
-    scores = {name: _scores(folders[name] / "evaluation" / "summary.json") for name in SETTINGS}
+    method = own_settings(bundle, config).get("variant") or ("model" if alone(bundle, config) else "")
+    outputs = {name: output_dir(bundle, config, folder) for name, folder in folders.items()}
+    scores = {name: _scores(outputs[name] / "evaluation" / "summary.json") for name in SETTINGS}
     untrained = next((own for name, own in scores["defaults"].items() if name in UNTRAINED and method), math.nan)
     demo, defaults = (scores[name].get(method, math.nan) for name in SETTINGS)
     control = (bundle, config) in CONTROLS
@@ -175,7 +185,7 @@ def main(arguments: Sequence[str]) -> int:
             for config in configs:
                 if code := train(bundle, config, name, folder, given.length):
                     return code
-            if "train" in configs and (code := run_all([_evaluation(bundle, folder)])):
+            if code := run_all(evaluations(bundle, configs, folder)):
                 return code
         rows = [row_of(bundle, config, folders) for config in configs]
         failed |= not all(row.learns or row.control for row in rows)
@@ -183,10 +193,6 @@ def main(arguments: Sequence[str]) -> int:
         write_text(given.out / bundle / "table.json", json.dumps([row._asdict() for row in rows], indent=2) + "\n")
     print("\n" + "\n\n".join(tables))
     return int(failed)
-
-
-def _evaluation(bundle: str, folder: Path) -> list[str]:
-    return command(bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(folder))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,44 @@
-"""The repository's root and the names of its bundles."""
+"""The repository's root, the names of its bundles and what their configs are for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+
+KEPT_IN = ("variant", "run_dir", "output_dir")
+"""What an overlay sets that trains another model: the folder where that is kept."""
 
 
 def bundle_names(root: Path = ROOT) -> list[str]:
     """Folders under ``bundles`` that can be trained, sorted."""
     return sorted(path.parents[1].name for path in root.glob("bundles/*/configs/train.yaml"))
+
+
+def config_path(bundle: str, name: str) -> Path:
+    """Where a config of a bundle lies."""
+    return ROOT / "bundles" / bundle / "configs" / f"{name}.yaml"
+
+
+def own_settings(bundle: str, *configs: str) -> dict[str, Any]:
+    """The top of some configs of a bundle, merged and unresolved."""
+    merged: dict[str, Any] = {}
+    for name in configs:
+        merged |= yaml.safe_load(config_path(bundle, name).read_text())
+    return merged
+
+
+def trained_overlays(bundle: str) -> dict[str, Mapping[str, Any]]:
+    """The overlays of ``train.yaml`` that train another model, each with its own settings, sorted by name.
+
+    A config that names the bundle's root is complete in itself and no overlay.
+    """
+    names = sorted(path.stem for path in config_path(bundle, "train").parent.glob("*.yaml"))
+    configs = {name: own_settings(bundle, name) for name in names}
+    return {
+        name: own for name, own in configs.items() if "bundle_root" not in own and not own.keys().isdisjoint(KEPT_IN)
+    }

@@ -39,6 +39,7 @@ def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
     found = recipes()
     assert len({recipe.bundle for recipe in found}) >= 5
     assert {Recipe("mr2ct_pix2pix", overlay) for overlay in (None, "unpaired", "pretrain")} < set(found)
+    assert Recipe("pd2t2_dcgan_acm", "mr2ct_3d") in found
     assert not {"demo", "evaluate", "inference", "multi_gpu_train", "study"} & {recipe.overlay for recipe in found}
 
 

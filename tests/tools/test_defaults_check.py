@@ -8,8 +8,8 @@ import math
 import pytest
 
 from tools import defaults_check
-from tools.defaults_check import Row, epochs, options_of, table, trained_configs
-from tools.repository import bundle_names
+from tools.defaults_check import Row, epochs, evaluations, options_of, run_dir, table, trained_configs
+from tools.repository import bundle_names, own_settings
 
 TUNED = {"learning_rate", "loss_weights", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
 DEMO = {"learning_rate": 1.0e-3, "batch_size": 8, "max_epochs": 10}
@@ -42,7 +42,7 @@ def test_only_sizes_and_durations_are_the_demos(bundle):
         options = options_of(bundle, config, 1.0)
         assert not TUNED & options.keys()
         assert options["max_epochs"] == options["constant_epochs"] + options["decay_epochs"]
-        assert options["width"] == defaults_check.own_settings(bundle, "demo")["width"]
+        assert options["width"] == own_settings(bundle, "demo")["width"]
 
 
 def test_all_overlays_that_train_are_compared():
@@ -50,6 +50,27 @@ def test_all_overlays_that_train_are_compared():
     found = trained_configs("lesion_dcgan_aug")
     assert {"train", "acgan"} <= set(found)
     assert not {"demo", "study", "study_demo", "evaluate", "inference", "multi_gpu_train"} & set(found)
+
+
+def test_every_kind_of_overlay_is_found_where_it_is_written(tmp_path):
+    """A variant and a pretraining in folders of the main run, another task in an output of its own."""
+    places = {"train": ".", "adv": "variants/adv", "pretrain": "pretraining", "mr2ct_3d": "mr2ct_3d"}
+    for config, place in places.items():
+        assert config in trained_configs("pd2t2_dcgan_acm")
+        assert run_dir("pd2t2_dcgan_acm", config, tmp_path) == tmp_path / place
+
+
+def test_another_task_is_evaluated_by_its_own_overlay_and_variants_with_the_main_model(tmp_path):
+    configs = ["train", "adv", "pretrain", "mr2ct_3d"]
+    (tmp_path / "models").mkdir()
+    for weights, wanted in ((False, ["mr2ct_3d"]), (True, ["", "mr2ct_3d"])):
+        if weights:
+            (tmp_path / "models" / "model.pt").touch()
+        found = evaluations("pd2t2_dcgan_acm", configs, tmp_path)
+        assert [step[-1] for step in found] == [str(tmp_path / name) for name in wanted]
+        assert all(
+            ("mr2ct_3d.yaml" in step[step.index("--config_file") + 1]) == ("mr2ct_3d" in step[-1]) for step in found
+        )
 
 
 def row(config="train", first=2.0, last=1.0, untrained=244.0, demo=152.0, defaults=180.0, control=False):
@@ -83,6 +104,8 @@ def written(folder, config_folder, losses, scores):
     """What a training and an evaluation leave in ``folder``."""
     run = folder / config_folder
     run.mkdir(parents=True, exist_ok=True)
+    (folder / "models").mkdir(exist_ok=True)
+    (folder / "models" / "model.pt").touch()
     (run / "log.csv").write_text("epoch,loss\n" + "".join(f"{i + 1},{loss}\n" for i, loss in enumerate(losses)))
     (folder / "evaluation").mkdir(exist_ok=True)
     summary = {method: {"mae": {"mean": value, "std": 0.0, "n": 2}} for method, value in scores.items()}
@@ -97,6 +120,7 @@ def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
 
     def run(steps):
         (step,) = steps
+        assert step[-2] == "--output_dir"
         started.append(step[step.index("run") + 1])
         folder = tmp_path / "mr2ct_pix2pix" / step[-1].rsplit("/", 1)[-1]
         reached = {"demo": 152.0, "defaults": defaults}[folder.name]

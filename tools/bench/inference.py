@@ -16,7 +16,7 @@ from common import weights_info
 from common.inference import CaseEvaluator
 from common.running_config import read_config, settings_of
 from tools.bench.clock import Row, peak_gib
-from tools.repository import ROOT
+from tools.repository import ROOT, config_path
 
 BUNDLES = sorted(
     path.parents[1].name
@@ -48,7 +48,7 @@ def _timed(owner: Any, name: str, totals: dict[str, float], part: str) -> Iterat
 
 def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
     """The inference of a bundle at demo size with random weights on four phantoms; ``ahead``: reads the next case."""
-    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in ("inference", "demo")]
+    files = [str(config_path(bundle, name)) for name in ("inference", "demo")]
     folder, weights = data / f"{bundle}_inference", data / f"{bundle}.pt"
     places = {"dataset_dir": str(folder), "weights": str(weights), "predictions_dir": str(data / f"{bundle}_out")}
     parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})

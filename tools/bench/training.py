@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -20,7 +19,7 @@ from common.losses import weighted_sum
 from common.running_config import read_config
 from tools.bench.clock import Row, alternate, growth_of, peak_gib
 from tools.bench.stitching import SIDES
-from tools.repository import ROOT, bundle_names
+from tools.repository import bundle_names, config_path, own_settings
 
 BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
@@ -55,11 +54,12 @@ def trainer_of(
 ) -> SynthesisTrainer:
     """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
     names = [*SIZES[size], *([overlay] if overlay else [])]
-    files = [str(ROOT / "bundles" / bundle / "configs" / f"{name}.yaml") for name in names]
-    parser = read_config(files, **settings)
-    in_common = len(ConfigParser.load_config_file(files[0])["train"]["handlers"])
+    parser = read_config([str(config_path(bundle, name)) for name in names], **settings)
+    in_common = len(own_settings(bundle, "train")["train"]["handlers"])
+    writer = parser["phantoms::_target_"].rpartition(".")[2]
+    phantoms = data / f"{bundle}_{writer}"
     own = {
-        "dataset_dir": str(data / bundle),
+        "dataset_dir": str(phantoms),
         "output_dir": str(data / f"{bundle}_run"),
         "samples_per_epoch": steps * parser["batch_size"],
         "phantoms::cases": 6,
@@ -67,8 +67,8 @@ def trainer_of(
         "train::handlers": parser["train::handlers"][in_common:],
     }
     parser.update({name: value for name, value in own.items() if name not in settings})
-    if not (data / bundle).exists():
-        parser.get_parsed_content("phantoms")(data / bundle)
+    if not phantoms.exists():
+        parser.get_parsed_content("phantoms")(phantoms)
     trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")
     return trainer
 

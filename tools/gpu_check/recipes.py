@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monai.bundle import ConfigParser
 from torch import Tensor
 
 from common.engines import SynthesisTrainer
 from common.methods.staged import StagedMethod
 from tools.bench.training import trainer_of
-from tools.repository import ROOT, bundle_names
+from tools.repository import bundle_names, own_settings, trained_overlays
 
 TOY: dict[str, Any] = {"width": 4, "depth": 4, "crop_size": 32, "pad_size": 40, "patch_size": [16, 16, 16]}
 """Sizes of networks and batches, as far as a bundle has these settings."""
@@ -23,8 +22,6 @@ SIMULATED = {
     "train::dataset::samples_per_case": 4,
 }
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""
-ELSEWHERE = ("variant", "run_dir")
-"""What an overlay sets that trains another model: where that is kept."""
 Tensors = dict[str, Tensor]
 
 
@@ -40,22 +37,14 @@ class Recipe(NamedTuple):
 
 def recipes() -> list[Recipe]:
     """All of them, found in the folders of the bundles."""
-    return [Recipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *_overlays(bundle))]
-
-
-def _overlays(bundle: str) -> list[str]:
-    files = sorted((ROOT / "bundles" / bundle / "configs").glob("*.yaml"))
-    own = {path.stem: ConfigParser.load_config_file(path) for path in files}
-    return [name for name, keys in own.items() if "bundle_root" not in keys and any(key in keys for key in ELSEWHERE)]
+    return [Recipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
 
 
 def toy_trainer(recipe: Recipe, data: Path, batch_size: int = 2, **settings: Any) -> SynthesisTrainer:
     """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
-    config = ROOT / "bundles" / recipe.bundle / "configs"
-    known = ConfigParser.load_config_file(config / "train.yaml")
+    known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}
-    drawn = recipe.overlay and "simulation" in ConfigParser.load_config_file(config / f"{recipe.overlay}.yaml")
-    own |= PHANTOMS | (SIMULATED if drawn else {"data::data_check": False})
+    own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data::data_check": False})
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
 
 
