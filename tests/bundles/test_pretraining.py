@@ -19,9 +19,9 @@ from common.trained.export import contrasts_simulated, export
 from common.weights_info import known_contrasts, read_info
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
-COARSE = {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0}
+COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
 SMALL = {
-    "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::pose": COARSE,
+    "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::heads": COARSE,
     "train::dataset::samples_per_case": 2, "validate::dataset::cases": 1, "device": "$torch.device('cpu')",
     "width": 4,
 }  # fmt: skip
