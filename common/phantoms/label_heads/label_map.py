@@ -22,7 +22,7 @@ COARSE = 2
 MARGIN = 4
 """Voxels of air around a head, so that what lies outside the map is air."""
 
-CLOSING_MM = 10.0
+CLOSING_MM = 5.0
 """Clefts and openings up to twice this width belong to the head: nostrils, ear canals, the mouth."""
 
 SMOOTHING_MM = 0.6
@@ -112,6 +112,7 @@ def label_map(path: Path) -> LabelMap:
     if not brain.any():
         raise DataError(path.name, "has a brain, of labels 2, 3, 41 and 42", "none", "choose another file")
     corners = [np.flatnonzero(brain.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
+    ventricles = np.isin(labels, VENTRICLE_LABELS)
     eyes = np.argwhere(labels == EYE_LABEL)
     return LabelMap(
         path.name,
@@ -120,8 +121,8 @@ def label_map(path: Path) -> LabelMap:
         np.array([(part[0] + part[-1]) / 2 for part in corners]),
         np.stack([eyes.min(0), eyes.max(0)]) if len(eyes) else None,
         _distance(head, spacing),
-        -_signed(brain[::COARSE, ::COARSE, ::COARSE], spacing),
-        _pull(np.isin(labels[::COARSE, ::COARSE, ::COARSE], VENTRICLE_LABELS), spacing),
+        -_signed(ndimage.binary_fill_holes((brain | ventricles)[::COARSE, ::COARSE, ::COARSE]), spacing),
+        _pull(ventricles[::COARSE, ::COARSE, ::COARSE], spacing),
     )
 
 

@@ -93,12 +93,14 @@ class Pathology:
         if chances[7] < self.metal_probability:
             filled(codes, head, parts["metal"])
         if chances[8] < self.stripped_probability:
-            codes[_from_brain(head) > parts["cut"].uniform(0, 6)] = CODE["background"]
+            far = _from_brain(head) > parts["cut"].uniform(0, 6)
+            codes[far | inside(codes, *AROUND_BRAIN)] = CODE["background"]
         elif chances[8] < self.stripped_probability + self.defaced_probability:
             codes[_face(head, parts["cut"])] = CODE["background"]
         return codes
 
 
+AROUND_BRAIN = ("skull", "marrow", "muscle", "fat", "mucosa", "skin", "sinus", "metal")
 PARTS = (
     "fat",
     "atrophy",
