@@ -52,7 +52,12 @@ class WeightsWriter:
             logger.warning(f"{self.models}: no configuration is running, so that the weights' settings are not noted")
         self._about = {
             **_bundle(parser),
-            "trained_on": {**weights_info.contrasts_of(self._config), "data": _data(parser), **_cases(split)},
+            "trained_on": {
+                **weights_info.contrasts_of(self._config),
+                "data": _data(parser),
+                **_cases(split),
+                **_maps(parser),
+            },
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             "reader": {
@@ -104,6 +109,14 @@ def _data(parser: ConfigParser | None) -> str:
     found, phantoms, listed = (parser.get_parsed_content(name) for name in ("dataset_dir", "demo_data", "datalist"))
     generated = listed is None and Path(found).resolve() == Path(phantoms).resolve()
     return weights_info.PHANTOMS if generated else weights_info.IMAGES
+
+
+def _maps(parser: ConfigParser | None) -> dict[str, Any]:
+    """Hashes of the label maps that simulated heads are drawn from, by their names; none for the average head."""
+    simulation = parser.get_parsed_content("simulation") if parser is not None and "simulation" in parser else None
+    heads = getattr(simulation, "heads", None)
+    hashes = heads.hashes() if heads is not None else {}
+    return {"label_maps": hashes} if hashes else {}
 
 
 def _cases(split: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Each renderer combines a table of tissue values (``tissues.py``), an equation, p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy import ndimage
@@ -41,7 +41,7 @@ def render_ct(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0)
     Tissues differ between cases by the spread of ``HOUNSFIELD``; bone density also varies within a skull. The noise is
     Gaussian, smoothed by the reconstruction kernel and rescaled to the standard deviation ``noise_hu``.
     """
-    plain = ct_signal(anatomy, *ct_person(rng))
+    plain = ct_signal(anatomy, *ct_person(rng, names=anatomy.fractions))
     ct: Volume = np.clip(plain + ct_noise(anatomy, rng, noise_hu), *CT_RANGE_HU)
     return ct
 
@@ -71,7 +71,7 @@ def render_ct_pair(
         plain: the same head in its position of the scan without contrast medium; by default it did not move.
         same_noise: add the same noise to both, so that their difference is the enhancement only.
     """
-    person = ct_person(rng)
+    person = ct_person(rng, names=anatomy.fractions)
     noise = ct_noise(anatomy, rng, noise_hu)
     enhanced = ct_signal(anatomy, *person)
     ct = (enhanced if plain is None else ct_signal(plain, *person)) + noise
@@ -80,16 +80,17 @@ def render_ct_pair(
     return np.clip(cect, *CT_RANGE_HU), np.clip(ct, *CT_RANGE_HU)
 
 
-def ct_person(rng: np.random.Generator, spread: float = 1.0) -> tuple[dict[str, float], Volume]:
+def ct_person(
+    rng: np.random.Generator, spread: float = 1.0, names: Iterable[str] = TISSUES
+) -> tuple[dict[str, float], Volume]:
     """Properties shared by all CT of one person: HU of the tissues, and relative bone density on the nodes.
 
     Args:
         rng: draws both.
         spread: factor on the spread of ``HOUNSFIELD`` between people.
+        names: of the tissues, those of the anatomy.
     """
-    values = {
-        name: HOUNSFIELD[name].mean + spread * HOUNSFIELD[name].spread * random_deviation(rng) for name in TISSUES
-    }
+    values = {name: HOUNSFIELD[name].mean + spread * HOUNSFIELD[name].spread * random_deviation(rng) for name in names}
     return values, np.float32(BONE_TEXTURE) * smooth_noise(rng, 12.0)
 
 

@@ -37,14 +37,14 @@ class Anatomy:
     """Tissue fractions of a head.
 
     Attributes:
-        fractions: for every name in ``TISSUES`` a map (X, Y, Z), float32 in [0, 1]; they sum to 1 in every voxel.
+        fractions: for every tissue a map (X, Y, Z), float32 in [0, 1]; they sum to 1 in every voxel.
         affine: voxel indices to RAS mm, (4, 4).
         spacing: isotropic, in mm.
         veins: venous share of the vessels in a voxel, (X, Y, Z) in [0, 1], or one number for all.
         motion: rigid motion of the head in its field of view.
     """
 
-    fractions: dict[str, Volume]
+    fractions: Mapping[str, Volume]
     affine: NDArray[np.float64]
     spacing: float
     veins: Volume | float = 0.0
@@ -96,8 +96,18 @@ def head_anatomy(
     return Anatomy(fractions, affine, spacing, veins, motion)
 
 
+class Fractions(Mapping[str, Volume]):
+    """Tissue fractions that are not kept as a map for each tissue."""
+
+    def mean(self, values: Mapping[str, float]) -> Volume:
+        """Image (X, Y, Z) float32 of one value per tissue: the mean of the values in each voxel."""
+        raise NotImplementedError
+
+
 def partial_volume(anatomy: Anatomy, values: Mapping[str, float]) -> Volume:
     """Image (X, Y, Z) float32 of one value per tissue: the values weighted by the tissue fractions of each voxel."""
+    if isinstance(anatomy.fractions, Fractions):
+        return anatomy.fractions.mean(values)
     image = np.zeros_like(anatomy.fractions["background"])
     for name, fraction in anatomy.fractions.items():
         image += np.float32(values[name]) * fraction

@@ -34,10 +34,12 @@ class PulseSequence(Protocol):
 
 T1_AT_3T: Mapping[str, float] = {
     "vessel": 1.34, "white": 1.23, "grey": 1.62, "lesion": 1.4, "muscle": 1.40, "skin": 1.40, "fat": 1.11, "dura": 1.3,
+    "thalamus": 1.45, "striatum": 1.55, "pallidum": 1.4, "stem": 1.3, "choroid": 1.3, "mucosa": 1.4, "oedema": 1.4,
+    "tumour": 1.4, "infarct": 1.4, "haematoma": 1.3,
 }  # fmt: skip
 T2_AT_3T: Mapping[str, float] = {"vessel": 0.95, "white": 0.96, "grey": 1.04, "muscle": 1.14, "marrow": 0.86}
 """T1 and T2 at 3 T over those at 1.5 T: Stanisz et al. 2005 (blood, white, grey, muscle), de Bazelaire et al. 2004
-(fat, marrow); lesion, skin and dura [chosen] between their neighbours. Other tissues have equal times at both
+(fat, marrow); others [chosen] between their neighbours. Tissues without a number have equal times at both
 field strengths."""
 
 OUTSIDE_BRAIN = ("dura", "skull", "marrow", "muscle", "fat", "skin")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -20,11 +20,25 @@ Case = dict[str, np.ndarray]
 """``image``, ``label`` and ``mask`` (X, Y, Z) on one grid, the mask (0 or 1) of the head; ``spacing`` (3,) in mm."""
 
 
+class Heads(Protocol):
+    """Interface of what gives random heads."""
+
+    def __call__(self, rng: np.random.Generator) -> Anatomy:
+        """A random head in a random position."""
+
+    def held_out(self) -> Heads:
+        """Heads for validation."""
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the files that heads are drawn from, by their names."""
+
+
 @dataclass(frozen=True)
-class Pose:
-    """Random pixel spacing, position and identity of a head.
+class AverageHeads:
+    """Random deformations of the average head, each with its own variation, position and pixel spacing.
 
     Args:
+        variety: variation of the anatomy; by default nothing that a CT shows is removed.
         spacings_mm: pixel spacings to draw from; each keeps its own copy of the brain maps in memory.
         turn_probability: probability of a rotation beyond that of every head; it doubles the rendering time.
         turn_degrees: largest rotation about each axis.
@@ -32,18 +46,31 @@ class Pose:
         heads: number of different heads; null for one per case.
     """
 
+    variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
     spacings_mm: Sequence[float] = (1.4, 1.7, 2.0, 2.3)
     turn_probability: float = 0.2
     turn_degrees: float = 12.0
     move_mm: float = 8.0
     heads: int | None = None
 
-    def head(self, rng: np.random.Generator) -> Anatomy:
+    def __call__(self, rng: np.random.Generator) -> Anatomy:
         """A random head in a random position."""
+        return self.variety(self.unvaried(rng), rng)
+
+    def unvaried(self, rng: np.random.Generator) -> Anatomy:
+        """The same before the variation of its anatomy."""
         spacing, turned = float(rng.choice(self.spacings_mm)), rng.random() < self.turn_probability
         move = tuple(rng.uniform(-self.move_mm, self.move_mm, 3))
         turn = tuple(rng.uniform(-self.turn_degrees, self.turn_degrees, 3)) if turned else (0.0, 0.0, 0.0)
         return head_anatomy(int(rng.integers(self.heads or 2**63)), spacing, move, turn)
+
+    def held_out(self) -> AverageHeads:
+        """The same: other seeds are other heads."""
+        return self
+
+    def hashes(self) -> dict[str, str]:
+        """None: the average head needs no file of the user."""
+        return {}
 
 
 class Sampling(NamedTuple):
@@ -77,22 +104,20 @@ class MrPair:
         source: sequence of the source.
         target: sequence of the target; two spin echoes have the same place in their ranges of TR.
         tissues: relaxation of the person's tissues.
-        variety: variation of the anatomy.
         scanner: degradation of the images.
-        pose: spacing and position of the head.
+        heads: with their spacing and position; :class:`common.phantoms.label_heads.IndividualHeads` are others.
     """
 
     source: PulseSequence
     target: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
-    variety: Variety = field(default_factory=Variety)
     scanner: Scanner = field(default_factory=Scanner)
-    pose: Pose = field(default_factory=Pose)
+    heads: Heads = field(default_factory=lambda: AverageHeads(Variety()))
 
     def __call__(self, seed: int) -> Case:
         """The case of a seed: source in [0, 1], target relative to fully relaxed water."""
         rng = np.random.default_rng(seed)
-        anatomy = self.variety(self.pose.head(rng), rng)
+        anatomy = self.heads(rng)
         person, tr_place = self.tissues.draw(rng), rng.random()
         shape, spacing = anatomy.fractions["grey"].shape, anatomy.spacing
         texture = self.scanner.texture_field(rng, shape, spacing)
@@ -116,25 +141,23 @@ class MrCtPair:
     Args:
         source: sequence of the MR.
         tissues: relaxation of the person's tissues.
-        variety: variation of the anatomy; by default nothing that the CT shows is removed from the MR.
         scanner: degradation of the MR.
-        pose: spacing and position of the head.
+        heads: with their spacing and position; :class:`common.phantoms.label_heads.IndividualHeads` are others.
         noise_hu: standard deviation of the CT noise.
         ct_blur_mm: standard deviation of the CT kernel, in addition to that of the phantoms.
     """
 
     source: PulseSequence
     tissues: Tissues = field(default_factory=Tissues)
-    variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
     scanner: Scanner = field(default_factory=Scanner)
-    pose: Pose = field(default_factory=Pose)
+    heads: Heads = field(default_factory=AverageHeads)
     noise_hu: Range = (0.0, 10.0)
     ct_blur_mm: Range = (0.0, 0.6)
 
     def __call__(self, seed: int) -> Case:
         """The case of a seed: MR in [0, 1], CT in HU."""
         rng = np.random.default_rng(seed)
-        anatomy = self.variety(self.pose.head(rng), rng)
+        anatomy = self.heads(rng)
         shape, spacing = anatomy.fractions["grey"].shape, anatomy.spacing
         signals = self.source.signals(self.tissues.draw(rng), (rng.random(), rng.random()))
         texture = self.scanner.texture_field(rng, shape, spacing)
@@ -148,6 +171,11 @@ class MrCtPair:
         image = self.scanner.degraded(mr, head, rng)
         mask = filled(head).astype(np.float32)
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing(spacing)}
+
+
+def held_out(simulation: Any) -> Any:
+    """The same simulation of the heads that are kept for validation."""
+    return replace(simulation, heads=simulation.heads.held_out())
 
 
 def filled(head: np.ndarray) -> np.ndarray:

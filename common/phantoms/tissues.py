@@ -30,6 +30,23 @@ TISSUES = (
 inside the head, ``background`` the air around it."""
 
 
+INDIVIDUAL_TISSUES = (
+    "thalamus",
+    "striatum",
+    "pallidum",
+    "stem",
+    "choroid",
+    "mucosa",
+    "oedema",
+    "tumour",
+    "infarct",
+    "haematoma",
+    "calcium",
+    "metal",
+)
+"""Further tissues of heads from label maps (:mod:`common.phantoms.label_heads`), which the average head has not."""
+
+
 class Hounsfield(NamedTuple):
     """CT number of a tissue: mean and standard deviation between people, in HU."""
 
@@ -61,13 +78,25 @@ HOUNSFIELD = {
     "skin": Hounsfield(45.0, 8.0),  # [chosen] as muscle, with a wider spread
     "sinus": Hounsfield(-1000.0, 0.0),
     "background": Hounsfield(-1000.0, 0.0),
+    "thalamus": Hounsfield(35.0, 2.0),  # [chosen] between grey and white matter, as its cells lie between fibres
+    "striatum": Hounsfield(38.0, 2.0),  # [chosen] as cortex
+    "pallidum": Hounsfield(40.0, 4.0),  # [chosen] as cortex, often with a little calcium
+    "stem": Hounsfield(30.0, 2.0),  # [chosen] white matter with nuclei in it
+    "choroid": Hounsfield(40.0, 6.0),  # [chosen] vessels in fluid
+    "mucosa": Hounsfield(40.0, 10.0),  # [chosen] from fluid-filled to muscle-like
+    "oedema": Hounsfield(18.0, 3.0),  # [chosen] white matter with more water
+    "tumour": Hounsfield(35.0, 7.0),  # [chosen] from below to above grey matter
+    "infarct": Hounsfield(22.0, 4.0),  # [chosen] grey and white matter alike, darker than both
+    "haematoma": Hounsfield(65.0, 7.0),
+    "calcium": Hounsfield(300.0, 80.0),  # [chosen] above the 100 HU by which calcification is called
+    "metal": Hounsfield(3071.0, 0.0),  # the end of the scanners' range
 }
 """Blood without contrast medium, in the dural sinuses of 122 people: mean 43.3, 25..54 HU by the hematocrit (Lee et
 al. 2013). White 20..30, grey 37..45, fat -100..-50, air -1000 HU: Buzug 2008 (Computed Tomography, p. 475) and Prokop
 2003 (Spiral and Multislice CT of the Body). CSF 0..15 and muscle 35..55 HU: ranges usual in radiology. Skull: between
 1323 HU, the largest regional mean over the full thickness of the neurocranium (temporal squama, 604 people), and
 1800..1900 HU of the compact bone of the jaw (Patrick et al. 2017), whose 300..400 HU of cancellous bone are used for
-the diploe."""
+the diploe. Clotted blood 50..80 HU: the range usual in radiology."""
 
 RELAXATION = {
     "vessel": Relaxation(1441.0, 290.0, 60.0, 0.8, 0.05),
@@ -83,13 +112,29 @@ RELAXATION = {
     "skin": Relaxation(900.0, 47.0, 30.0, 1.0, 0.1),
     "sinus": Relaxation(1000.0, 1.0, 1.0, 0.0, 0.0),
     "background": Relaxation(1000.0, 1.0, 1.0, 0.0, 0.0),
+    "thalamus": Relaxation(700.0, 80.0, 60.0, 0.82, 0.05),
+    "striatum": Relaxation(830.0, 76.0, 54.0, 0.85, 0.05),
+    "pallidum": Relaxation(640.0, 63.0, 38.0, 0.79, 0.06),
+    "stem": Relaxation(600.0, 78.0, 60.0, 0.79, 0.05),
+    "choroid": Relaxation(1200.0, 180.0, 60.0, 0.9, 0.1),
+    "mucosa": Relaxation(1000.0, 100.0, 40.0, 0.9, 0.15),
+    "oedema": Relaxation(1000.0, 140.0, 90.0, 0.85, 0.08),
+    "tumour": Relaxation(1150.0, 125.0, 70.0, 0.88, 0.12),
+    "infarct": Relaxation(1050.0, 140.0, 80.0, 0.87, 0.08),
+    "haematoma": Relaxation(800.0, 90.0, 20.0, 0.85, 0.25),
+    "calcium": Relaxation(600.0, 15.0, 3.0, 0.3, 0.2),
+    "metal": Relaxation(1000.0, 1.0, 1.0, 0.0, 0.0),
 }
 """At 1.5 T. Brain, CSF, lesion, fat, muscle and skin: the tissue parameters of BrainWeb (Collins et al. 1998; Kwan et
 al. 1999). Cortical bone: T1 140..260 ms and T2* 0.42..0.50 ms (Reichert et al. 2005), proton density about 0.2
 (Techawiboonwong et al. 2008). Marrow: T1 and T2 of de Bazelaire et al. 2004; its T2* and density are [chosen] lower,
 since trabeculae dephase and displace it. Blood: T1 and T2 of Stanisz et al. 2005; T2* and density [chosen]. It is
 rendered as static blood: dark on T1-weighted images, between CSF and grey matter, which also approximates a partial
-flow void; inflow enhancement is not modelled. Air has density 0, so its times do not matter."""
+flow void; inflow enhancement is not modelled. Air has density 0, so its times do not matter.
+
+Deep nuclei [chosen] between grey and white matter, with T2 and T2* shortened by their iron, in the order of what was
+measured: pallidum 21, putamen 13, caudate 9, thalamus 5, cortex 3 mg in 100 g (Hallgren and Sourander 1958). Oedema,
+tumour and infarct [chosen] between brain and fluid, haematoma with the wide spread of its ages."""
 
 
 def random_deviation(rng: np.random.Generator) -> float:

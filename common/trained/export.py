@@ -85,8 +85,8 @@ def _halved(name: str, value: Tensor) -> Tensor:
 
 def contrasts_simulated(config: dict[str, Any]) -> list[str]:
     """Weightings of the source of a simulation, by its settings; empty where it is no MR."""
-    sequence = getattr(ConfigParser(config).get_parsed_content("simulation"), "source", None)
-    return [] if sequence is None else weightings(sequence)
+    parser = ConfigParser(config)
+    return weightings(parser.get_parsed_content("simulation::source")) if "simulation::source" in parser else []
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 
+import label_maps
 import nibabel as nib
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ from common.trained.export import contrasts_simulated, export
 from common.weights_info import known_contrasts, read_info
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
-COARSE = {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0}
+COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
 SMALL = {
-    "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::pose": COARSE,
+    "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::heads": COARSE,
     "train::dataset::samples_per_case": 2, "validate::dataset::cases": 1, "device": "$torch.device('cpu')",
     "width": 4,
 }  # fmt: skip
@@ -33,9 +34,9 @@ OWN = {
 SCANS = {"pd2t2_dcgan_acm": render_t1, "mr2ct_pix2pix": render_t1, "cect2ct_rescyclegan": render_cect}
 
 
-def pretrain(name, folder, seed=0):
+def pretrain(name, folder, seed=0, **own):
     """A pretraining of two steps; returns the folder of its run."""
-    settings = {**SMALL, **OWN[name], "output_dir": str(folder), "seed": seed}
+    settings = {**SMALL, **OWN[name], "output_dir": str(folder), "seed": seed, **own}
     parser = Bundle(name).parser("train", "pretrain", **settings)
     parser.get_parsed_content("training")
     return folder / "pretraining"
@@ -60,6 +61,17 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(pretrained, t
     )
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+def test_label_maps_give_other_heads_and_are_noted_with_the_weights(pretrained, tmp_path):
+    name, _, run = pretrained
+    maps = label_maps.write(tmp_path / "maps", count=4)
+    heads = {"_target_": "common.phantoms.label_heads.heads_of", "label_maps": "@label_maps", "spacings_mm": [8.0]}
+    other = pretrain(name, tmp_path / "run", **{"label_maps": str(maps), "simulation::heads": heads})
+    first, second = (checkpoints.load(each / "models" / "model.pt") for each in (run, other))
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+    noted = [read_info(each / "models" / "model.pt").trained_on.get("label_maps") for each in (run, other)]
+    assert noted == [None, {"head_00.nii.gz": checkpoints.sha256(maps / "head_00.nii.gz")}]  # three are for validation
 
 
 def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path, caplog):

@@ -18,7 +18,7 @@ TOY: dict[str, Any] = {"width": 4, "depth": 4, "crop_size": 32, "pad_size": 40, 
 PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
 SIMULATED = {
     "num_workers": 0,
-    "simulation::pose": {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0], "turn_probability": 0},
+    "simulation::heads": {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0]},
     "train::dataset::samples_per_case": 4,
 }
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""

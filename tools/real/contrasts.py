@@ -14,7 +14,7 @@ import numpy as np
 from common.phantoms.head import partial_volume
 from common.phantoms.physics import AnyEcho, InvertedEcho, PulseSequence, Range, SpinEcho, SpoiledEcho, Tissues, drawn
 from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import Pose, Sampling
+from common.phantoms.simulate import AverageHeads, Sampling
 from common.phantoms.tissues import Relaxation, inversion_recovery
 from common.phantoms.variety import Variety
 from common.trained.weighting import ORDERS, weighting_seen
@@ -63,13 +63,13 @@ SEQUENCES: Mapping[str, PulseSequence] = {
 """T1, PD and T2 as in the pretrainings of the bundles."""
 
 SCANNER = Scanner(blur_mm=(0.2, 3.0))
-POSE = Pose(spacings_mm=(1.7, 2.0, 2.3))
+HEADS = AverageHeads(spacings_mm=(1.7, 2.0, 2.3))
 
 
-def simulated(seed: int, scans: int = SCANS_PER_HEAD, pose: Pose = POSE) -> Iterator[Scan]:
+def simulated(seed: int, scans: int = SCANS_PER_HEAD, heads: AverageHeads = HEADS) -> Iterator[Scan]:
     """Scans of each contrast of the head of a seed, one in four of them skull-stripped."""
     rng = np.random.default_rng(seed)
-    head = pose.head(rng)
+    head = heads.unvaried(rng)
     shape, spacing = head.fractions["grey"].shape, head.spacing
     for name in [name for name in SEQUENCES for _ in range(scans)]:
         anatomy = Variety()(head, rng)

@@ -14,9 +14,8 @@ from common.phantoms.grid import Volume, random_direction
 from common.phantoms.head import Anatomy
 from common.phantoms.physics import Range, drawn
 from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import Case, Pose, Sampling, filled
+from common.phantoms.simulate import AverageHeads, Case, Heads, Sampling, filled
 from common.phantoms.tissues import TISSUES
-from common.phantoms.variety import Variety
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
 """Tissue enhancement by iodine: brain and dura as in ``common.phantoms.ct.PERFUSED_HU``; lesion, muscle and skin (which
@@ -46,9 +45,8 @@ class CectCtPair:
         plain_probability: probability of a case without contrast medium, which should remain unchanged.
         blur_mm: standard deviation of the kernel of both, in addition to that of the phantoms.
         misregistration_mm: shift of the unenhanced head in a random direction; 0 for registered pairs.
-        variety: variation of the anatomy; by default nothing that CT shows is removed.
         scanner: its slices and field of view are used; its other settings apply to MR.
-        pose: spacing and position of the head.
+        heads: with their spacing and position.
 
     Raises:
         ConfigError: a tissue is unknown; when called, the ends of a range are swapped.
@@ -64,9 +62,8 @@ class CectCtPair:
     plain_probability: float = 0.0
     blur_mm: Range = (0.0, 0.8)
     misregistration_mm: Range = (0.0, 0.0)
-    variety: Variety = field(default_factory=lambda: Variety(stripped_probability=0.0, defaced_probability=0.0))
     scanner: Scanner = field(default_factory=Scanner)
-    pose: Pose = field(default_factory=Pose)
+    heads: Heads = field(default_factory=AverageHeads)
 
     def __post_init__(self) -> None:
         if unknown := sorted(self.tissue_hu.keys() - set(TISSUES)):
@@ -78,11 +75,11 @@ class CectCtPair:
         Also ``vessel``: where vessels fill more than half a voxel of the enhanced scan, 0 or 1.
         """
         rng = np.random.default_rng(seed)
-        anatomy = self.variety(self.pose.head(rng), rng)
+        anatomy = self.heads(rng)
         shape, spacing = anatomy.fractions["grey"].shape, anatomy.spacing
         shaped = Sampling(self.scanner.window_of_view(rng, shape, spacing), *self.scanner.slabs(rng))
         sigma = drawn(self.blur_mm, rng.random(), "blur_mm")
-        plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread)), sigma, spacing)
+        plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread, anatomy.fractions)), sigma, spacing)
         enhanced = plain + blurred(self._iodine(anatomy, rng), sigma, spacing)
         noise, target_noise = self._noise(anatomy, rng)
         image, label = enhanced + noise, self._moved(plain, rng, spacing) + target_noise

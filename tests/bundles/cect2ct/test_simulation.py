@@ -4,12 +4,13 @@ from cect2ct_rescyclegan.simulation import CectCtPair
 
 from common.errors import ConfigError
 from common.phantoms.scanner import Scanner
-from common.phantoms.simulate import Pose
+from common.phantoms.simulate import AverageHeads
 
-COARSE = Pose(spacings_mm=[8.0], turn_probability=0)
+COARSE = AverageHeads(spacings_mm=[8.0], turn_probability=0)
 WHOLE = {
-    "pose": Pose(spacings_mm=[3.0], turn_probability=0), "scanner": Scanner(thick_probability=0, cut_mm=[0, 0, 0, 0]),
-}  # fmt: skip
+    "heads": AverageHeads(spacings_mm=[3.0], turn_probability=0),
+    "scanner": Scanner(thick_probability=0, cut_mm=[0, 0, 0, 0]),
+}
 STILL = {"hu_spread": 0, "noise_hu": [0, 0], "target_noise_hu": [0, 0], "blur_mm": [0, 0], "tissue_hu": {}}
 SEED = 4
 
@@ -17,7 +18,7 @@ SEED = 4
 def anatomy():
     """The head of ``SEED`` in cases that are scanned whole."""
     pair, rng = CectCtPair(**WHOLE), np.random.default_rng(SEED)
-    return pair.variety(pair.pose.head(rng), rng)
+    return pair.heads(rng)
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +37,20 @@ def iodine():
 
 
 def test_a_seed_gives_the_same_bits():
-    one, other = (CectCtPair(pose=COARSE)(7) for _ in range(2))
+    one, other = (CectCtPair(heads=COARSE)(7) for _ in range(2))
     assert one.keys() == {"image", "label", "mask", "vessel", "spacing"}
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_seeds_give_other_images():
-    one, other = (CectCtPair(pose=COARSE)(seed)["image"] for seed in (7, 8))
+    one, other = (CectCtPair(heads=COARSE)(seed)["image"] for seed in (7, 8))
     assert one.shape != other.shape or np.abs(one - other).mean() > 10
 
 
 def test_volumes_share_a_grid_of_single_precision():
     volumes = ("image", "label", "mask", "vessel")
     for seed in range(3):
-        case = CectCtPair(pose=COARSE)(seed)
+        case = CectCtPair(heads=COARSE)(seed)
         assert len({case[name].shape for name in volumes}) == 1
         assert {case[name].dtype for name in volumes} == {np.dtype(np.float32)}
         assert set(np.unique(case["mask"])) == {0, 1}
@@ -58,7 +59,7 @@ def test_volumes_share_a_grid_of_single_precision():
 
 
 def test_thick_slices_show_in_the_spacing():
-    case = CectCtPair(pose=COARSE, scanner=Scanner(thick_probability=1, thickness=[2, 2]))(1)
+    case = CectCtPair(heads=COARSE, scanner=Scanner(thick_probability=1, thickness=[2, 2]))(1)
     assert sorted(case["spacing"].tolist()) == [8, 8, 16]
 
 
@@ -105,7 +106,7 @@ def test_veins_have_their_share_of_the_arteries():
 
 
 def test_a_share_of_cases_has_no_contrast_medium_at_all():
-    pair = CectCtPair(pose=COARSE, plain_probability=0.5, shared_noise=True)
+    pair = CectCtPair(heads=COARSE, plain_probability=0.5, shared_noise=True)
     added = [np.abs(case["image"] - case["label"]).max() for case in map(pair, range(5))]
     assert 0 < sum(most == 0 for most in added) < 5
     assert all(most == 0 or most > 10 for most in added)
@@ -158,12 +159,12 @@ def test_the_unenhanced_head_is_moved_as_far_as_was_drawn(iodine):
 )
 def test_swapped_ranges_are_refused(name):
     with pytest.raises(ConfigError, match=rf"{name}: is a range \[low, high\], but got \[9, 1\]; swap"):
-        CectCtPair(pose=COARSE, **{name: [9, 1]})(0)
+        CectCtPair(heads=COARSE, **{name: [9, 1]})(0)
 
 
 def test_swapped_ranges_of_tissues_are_refused_by_name():
     with pytest.raises(ConfigError, match=r"tissue_hu::muscle: is a range \[low, high\], but got \[9, 1\]"):
-        CectCtPair(pose=COARSE, tissue_hu={"muscle": [9, 1]})(0)
+        CectCtPair(heads=COARSE, tissue_hu={"muscle": [9, 1]})(0)
 
 
 def test_tissues_are_known():

@@ -3,16 +3,16 @@ import pytest
 
 from common.phantoms.physics import SpinEcho, SpoiledEcho, Tissues
 from common.phantoms.scanner import Scanner
-from common.phantoms.simulate import MrCtPair, MrPair, Pose
+from common.phantoms.simulate import AverageHeads, MrCtPair, MrPair
 from common.phantoms.variety import Variety
 
-COARSE = Pose(spacings_mm=[5.0], turn_probability=0)
+COARSE = AverageHeads(spacings_mm=[5.0], turn_probability=0)
 T2 = SpinEcho(te_ms=[90, 90])
 
 
 @pytest.fixture(scope="module")
 def pair():
-    return MrPair(SpinEcho(), T2, pose=COARSE)
+    return MrPair(SpinEcho(), T2, heads=COARSE)
 
 
 def test_a_seed_gives_the_same_bits(pair):
@@ -37,25 +37,25 @@ def test_volumes_share_a_grid_of_single_precision(pair):
 def test_one_head_has_one_shape():
     still = {"spacings_mm": [5.0], "turn_probability": 0, "move_mm": 0}
     for heads, alike in ((1, True), (None, False)):
-        one, other = (Pose(heads=heads, **still).head(np.random.default_rng(seed)) for seed in (0, 1))
+        one, other = (AverageHeads(heads=heads, **still)(np.random.default_rng(seed)) for seed in (0, 1))
         assert np.array_equal(one.fractions["skull"], other.fractions["skull"]) is alike
 
 
 def test_thick_slices_show_in_the_spacing():
-    case = MrPair(SpinEcho(), T2, scanner=Scanner(thick_probability=1, thickness=[2, 2]), pose=COARSE)(1)
+    case = MrPair(SpinEcho(), T2, scanner=Scanner(thick_probability=1, thickness=[2, 2]), heads=COARSE)(1)
     assert sorted(case["spacing"].tolist()) == [5, 5, 10]
 
 
 def test_fluid_is_brighter_than_white_matter_on_t2_and_darker_on_t1():
     """The ventricles against the white matter around them, in a head that nothing degrades."""
+    variety = Variety(atrophy=[0, 0], lesion_probability=0, stripped_probability=0, defaced_probability=0)
     still = {
         "tissues": Tissues(spread=0, outside_spread=0),
-        "variety": Variety(atrophy=[0, 0], lesion_probability=0, stripped_probability=0, defaced_probability=0),
         "scanner": Scanner(
             blur_mm=[0, 0], thick_probability=0, cut_mm=[0, 0, 0, 0], bias=[0, 0], texture=[0, 0], noise=[0, 0],
             ghost_probability=0, gamma=[1, 1], window_percent=[100, 100],
         ),
-        "pose": Pose(spacings_mm=[4.0], turn_probability=0, move_mm=0),
+        "heads": AverageHeads(variety, spacings_mm=[4.0], turn_probability=0, move_mm=0),
     }  # fmt: skip
     case = MrPair(SpoiledEcho(), T2, **still)(3)
     x, y, z = (size // 2 for size in case["image"].shape)
@@ -67,7 +67,7 @@ def test_fluid_is_brighter_than_white_matter_on_t2_and_darker_on_t1():
 
 
 def test_ct_is_in_hounsfield_units_with_air_and_bone():
-    case = MrCtPair(SpoiledEcho(), pose=Pose(spacings_mm=[4.0], turn_probability=0), noise_hu=[0, 0])(2)
+    case = MrCtPair(SpoiledEcho(), heads=AverageHeads(spacings_mm=[4.0], turn_probability=0), noise_hu=[0, 0])(2)
     ct = case["label"]
     assert np.median(ct[case["mask"] == 0]) == pytest.approx(-1000, abs=5)
     assert 700 < ct.max() < 2200

@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from common.phantoms.tissues import HOUNSFIELD, RELAXATION, TISSUES, Relaxation, spin_echo, spoiled_gradient_echo
+from common.phantoms.tissues import (
+    HOUNSFIELD,
+    INDIVIDUAL_TISSUES,
+    RELAXATION,
+    TISSUES,
+    Relaxation,
+    spin_echo,
+    spoiled_gradient_echo,
+)
 
 
 def test_spoiled_gradient_echo_by_hand():
@@ -27,7 +35,8 @@ def test_spin_echo_by_hand():
 
 
 def test_every_tissue_stands_in_every_table():
-    assert set(HOUNSFIELD) == set(RELAXATION) == set(TISSUES)
+    assert set(HOUNSFIELD) == set(RELAXATION) == {*TISSUES, *INDIVIDUAL_TISSUES}
+    assert not set(TISSUES) & set(INDIVIDUAL_TISSUES)
 
 
 def test_t1_contrast_orders_the_tissues():

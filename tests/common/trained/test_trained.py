@@ -23,7 +23,7 @@ from common.weights_info import known_contrasts, origin, read_info
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
               "source": {"_target_": "common.phantoms.physics.SpinEcho"},
               "target": {"_target_": "common.phantoms.physics.SpinEcho", "te_ms": [90, 90]},
-              "pose": {"_target_": "common.phantoms.simulate.Pose", "spacings_mm": [8.0]}}  # fmt: skip
+              "heads": {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0]}}  # fmt: skip
 
 
 @pytest.fixture
