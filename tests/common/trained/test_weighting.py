@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.phantoms.simulate import Pose
+from common.phantoms.simulate import AverageHeads
 from common.trained.input_check import unlisted_contrast
 from common.trained.weighting import (
     air_threshold,
@@ -84,7 +84,10 @@ def test_the_level_of_white_matter_is_found_under_a_bias_field_and_beside_other_
 @pytest.fixture(scope="module")
 def scans():
     """One scan of each contrast of one head, 2.3 mm."""
-    return {name: (image, spacing) for name, image, spacing in simulated(7100, 1, Pose((2.3,), 0.0))}
+    return {
+        name: (image, spacing)
+        for name, image, spacing in simulated(7100, 1, AverageHeads(spacings_mm=(2.3,), turn_probability=0.0))
+    }
 
 
 @pytest.mark.parametrize("name", ["T1", "PD", "T2", "FLAIR"])
