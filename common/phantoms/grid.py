@@ -107,3 +107,16 @@ def to_voxels(
     scales = step if any(turn_degrees) else step.diagonal()
     voxels: Volume = ndimage.affine_transform(nodes, scales, offset, shape, np.float32, order=1, mode="nearest")
     return voxels
+
+
+def stretched(nodes: Volume, shape: tuple[int, ...], spacing: float) -> Volume:
+    """Interpolate a field that does not move with the head: as :func:`to_voxels`, but one axis after the other.
+
+    That takes a sixteenth of the time; the last bits differ, so that heads on disk keep to the other.
+    """
+    voxels = nodes
+    for count, size in zip(shape, NODE_SHAPE, strict=True):
+        at = (size - 1) / 2 + spacing / NODE_MM * (np.arange(count) - (count - 1) / 2)
+        weights = np.clip(1 - np.abs(at[:, None] - np.arange(size)), 0, 1).astype(np.float32)
+        voxels = np.tensordot(voxels, weights, (0, 1))  # the next axis is first then
+    return voxels

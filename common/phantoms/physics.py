@@ -6,6 +6,7 @@ them (Tobin et al. 2017; Billot et al. 2023). Each range is ``[low, high]``; a v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +42,20 @@ T2_AT_3T: Mapping[str, float] = {"vessel": 0.95, "white": 0.96, "grey": 1.04, "m
 """T1 and T2 at 3 T over those at 1.5 T: Stanisz et al. 2005 (blood, white, grey, muscle), de Bazelaire et al. 2004
 (fat, marrow); others [chosen] between their neighbours. Tissues without a number have equal times at both
 field strengths."""
+
+T2_STAR_AT_3T = 0.8
+"""T2* at 3 T over that at 1.5 T: 66.0 and 84.0 ms in cortex, 53.2 and 66.2 ms in white matter (Peters et al. 2007)."""
+
+FLUID_T1_MS = 4300.0
+"""T1 of cerebrospinal fluid (Rooney et al. 2007). With that of BrainWeb, 2569 ms, no inversion time leaves fluid dark
+and grey matter brighter than white, as scanners' FLAIR does."""
+
+FLUID_T2_STAR_MS = 180.0
+"""[chosen] of its T2 of 329 ms and the 409 ms of dephasing that BrainWeb gives grey matter (T2 of 83, T2* of 69 ms).
+With BrainWeb's own, 58 ms, fluid would not be brighter than the brain on T2*-weighted scans."""
+
+FLUIDS = tuple(name for name, tissue in RELAXATION.items() if tissue.t1 > 2000)
+"""Tissues that relax like water: of the others, blood has the longest T1, 1441 ms."""
 
 OUTSIDE_BRAIN = ("dura", "skull", "marrow", "muscle", "fat", "skin")
 """Tissues with the least certain values and the largest differences between sequences; their spread is a setting."""
@@ -80,7 +95,7 @@ class SpinEcho:
 
 @dataclass(frozen=True)
 class SpoiledEcho:
-    """Spoiled gradient echo, T1-weighted (Haase et al. 1986, eq. 1).
+    """Spoiled gradient echo, by default T1-weighted (Haase et al. 1986, eq. 1).
 
     The defaults span those of BrainWeb (TR 18 ms, TE 10 ms, 30 degrees) and the 3-D T1 of IXI (TR 9.6 to 9.8 ms, TE
     4.6 ms, 8 degrees; larger angles stand for its preparation pulse).
@@ -100,6 +115,23 @@ class SpoiledEcho:
         tr, te = drawn(self.tr_ms, places[0], "tr_ms"), drawn(self.te_ms, places[1], "te_ms")
         flip = drawn(self.flip_degrees, places[0], "flip_degrees")
         return {name: spoiled_gradient_echo(tissue, tr, te, flip) for name, tissue in tissues.items()}
+
+
+@dataclass(frozen=True)
+class T2StarEcho(SpoiledEcho):
+    """Spoiled gradient echo, T2*-weighted: fluid bright, iron, veins and old blood dark.
+
+    The defaults [chosen] span scans for bleeding and susceptibility, at a long TR and a small angle, which leave little
+    T1 weighting, around the TE of 20 ms at 3 T and 40 ms at 1.5 T that Haacke et al. 2009 recommend.
+    """
+
+    tr_ms: Range = (400.0, 1000.0)
+    te_ms: Range = (15.0, 40.0)
+    flip_degrees: Range = (10.0, 20.0)
+
+    def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
+        """Signal of each tissue relative to fully relaxed water."""
+        return super().signals(_with_fluids(tissues, t2_star=FLUID_T2_STAR_MS), places)
 
 
 @dataclass(frozen=True)
@@ -128,20 +160,64 @@ class InvertedEcho:
 
 
 @dataclass(frozen=True)
+class NulledFluid:
+    """FLAIR: inversion recovery near the null of fluid, ``TI = T1 ln(2 / (1 + exp(-TR / T1)))``.
+
+    Hajnal et al. 1992. The defaults [chosen] span clinical 2-D protocols at 1.5 and 3 T.
+
+    Args:
+        tr_ms: repetition time.
+        te_ms: echo time.
+        null: inversion time over that of the null.
+    """
+
+    tr_ms: Range = (8000.0, 11000.0)
+    te_ms: Range = (90.0, 140.0)
+    null: Range = (0.95, 1.03)
+
+    def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
+        """Signal of each tissue relative to fully relaxed water; TE falls with TR."""
+        tr, te = drawn(self.tr_ms, places[0], "tr_ms"), drawn(self.te_ms, 1 - places[0], "te_ms")
+        nulling = FLUID_T1_MS * math.log(2 / (1 + math.exp(-tr / FLUID_T1_MS)))
+        ti = nulling * drawn(self.null, places[1], "null")
+        person = _with_fluids(tissues, t1=FLUID_T1_MS)
+        return {name: inversion_recovery(tissue, tr, ti, te) for name, tissue in person.items()}
+
+
+def _with_fluids(tissues: Mapping[str, Relaxation], **times: float) -> dict[str, Relaxation]:
+    """Tissues of which the fluids have other times, in ms."""
+    return {name: tissue._replace(**times) if name in FLUIDS else tissue for name, tissue in tissues.items()}
+
+
+@dataclass(frozen=True)
 class AnyEcho:
-    """Random choice among sequences with equal probability: the first place selects, its remainder is passed on.
+    """Random choice among sequences: the first place selects, its position in the share of the selected is passed on.
 
     Args:
         sequences: the ones to choose from.
+        weights: of each, relative to their sum; equal by default.
+
+    Raises:
+        ConfigError: not one weight for each sequence, a negative one, or none above 0.
     """
 
     sequences: Sequence[PulseSequence]
+    weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        weights = self.weights
+        if weights is not None and (len(weights) != len(self.sequences) or min(weights) < 0 or max(weights) == 0):
+            rule = f"has a number of 0 or more for each of the {len(self.sequences)} sequences, and one above 0"
+            raise ConfigError("weights", rule, list(weights), "correct it")
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
         """Signal of each tissue relative to fully relaxed water."""
-        chosen, rest = divmod(places[0] * len(self.sequences), 1)
-        last = len(self.sequences) - 1
-        return self.sequences[min(int(chosen), last)].signals(tissues, (rest, *places[1:]))
+        shares = np.asarray(self.weights or [1.0] * len(self.sequences), float)
+        ends = np.cumsum(shares) / shares.sum()
+        chosen = int(min(np.searchsorted(ends, places[0], "right"), np.flatnonzero(shares)[-1]))
+        start = ends[chosen - 1] if chosen else 0.0
+        rest = float((places[0] - start) / (ends[chosen] - start) % 1)
+        return self.sequences[chosen].signals(tissues, (rest, *places[1:]))
 
 
 @dataclass(frozen=True)
@@ -184,38 +260,11 @@ class Tissues:
             scale = (suppressed if fatty else 1.0) * (void if name == "vessel" else 1.0)
             density = tissue.density * scale * _factor(rng, spread / 2 + extra)
             t2 *= longer_fat if fatty else 1.0
-            person[name] = tissue._replace(t1=t1, t2=t2, density=density)
+            t2_star = min(tissue.t2_star * (T2_STAR_AT_3T if high_field else 1.0) * _factor(rng, spread + extra), t2)
+            person[name] = Relaxation(t1, t2, t2_star, density, tissue.spread)
         return person
 
 
 def _factor(rng: np.random.Generator, spread: float) -> float:
     """Factor around 1 with a relative spread, clipped to two spreads and to at least 0.2."""
     return max(1 + spread * random_deviation(rng), 0.2)
-
-
-LEAST_SHARE = 0.1
-"""Part of a sequence's range that has a weighting; less is its border to the next."""
-
-DARK_FLUID, BRIGHT_FLUID = 0.65, 1.86
-"""Signal of fluid over that of white matter below which a scan is FLAIR and above which it is T2-weighted. TE of 35 ms
-and TR of 9 s give 1.87, TE of 85 ms and TR of 2 s 1.86: the longest PD and the shortest T2 of the simulations."""
-
-
-def weightings(sequence: PulseSequence) -> list[str]:
-    """Weightings in the ranges of a sequence, of T1, PD, T2 and FLAIR, by the order of fluid, grey and white matter.
-
-    Signals are those of the table at 1.5 T; a weighting counts from a tenth of the ranges on.
-    """
-    steps = (np.arange(8) + 0.5) / 8
-    seen = [_weighting(sequence.signals(RELAXATION, (one, other))) for one in steps for other in steps]
-    return [name for name in ("T1", "PD", "T2", "FLAIR") if seen.count(name) >= LEAST_SHARE * len(seen)]
-
-
-def _weighting(signals: Mapping[str, float]) -> str:
-    """Weighting with these signals of ``csf``, ``grey`` and ``white``."""
-    fluid, grey, white = (signals[name] for name in ("csf", "grey", "white"))
-    if white > grey:
-        return "T1"
-    if fluid < DARK_FLUID * white:
-        return "FLAIR"
-    return "T2" if fluid > BRIGHT_FLUID * white else "PD"

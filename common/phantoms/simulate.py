@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import ndimage
 
 from common.phantoms.ct import render_ct
-from common.phantoms.grid import Volume
 from common.phantoms.head import Anatomy, head_anatomy, partial_volume
 from common.phantoms.physics import PulseSequence, Range, Tissues, drawn
-from common.phantoms.scanner import Scanner, averaged, blurred
+from common.phantoms.scanner import Scanner, blurred
 from common.phantoms.variety import Variety
 
 Case = dict[str, np.ndarray]
@@ -73,26 +72,6 @@ class AverageHeads:
         return {}
 
 
-class Sampling(NamedTuple):
-    """Sampling shared by all volumes of a case: field of view and slice thickness.
-
-    ``axis``, ``pitch`` and ``thick`` as :func:`common.phantoms.scanner.averaged` takes them.
-    """
-
-    view: tuple[slice, ...]
-    axis: int
-    pitch: int
-    thick: int
-
-    def __call__(self, volume: Volume) -> Volume:
-        """Crop a volume (X, Y, Z) and average it to thick slices."""
-        return np.ascontiguousarray(averaged(volume[self.view], self.axis, self.pitch, self.thick))
-
-    def spacing(self, pixel: float) -> np.ndarray:
-        """Voxel spacing (3,) in mm, for isotropic pixels of ``pixel`` mm."""
-        return pixel * np.where(np.arange(3) == self.axis, self.pitch, 1)
-
-
 @dataclass(frozen=True)
 class MrPair:
     """Pair of two MR contrasts of one head in one session: the source as scanned, the target without noise.
@@ -123,15 +102,15 @@ class MrPair:
         texture = self.scanner.texture_field(rng, shape, spacing)
         biases = self.scanner.bias_fields(rng, shape, spacing)
         sigma = drawn(self.scanner.blur_mm, rng.random(), "blur_mm")
-        shaped = Sampling(self.scanner.window_of_view(rng, shape, spacing), *self.scanner.slabs(rng))
+        shaped = self.scanner.sampling(rng, shape, spacing, anatomy.head)
         images = []
         for sequence, bias in zip((self.source, self.target), biases, strict=True):
             signals = sequence.signals(person, (tr_place, rng.random()))
-            images.append(shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias))
+            images.append(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        image = self.scanner.degraded(images[0], head, rng)
+        image = self.scanner.degraded(shaped.received(images[0]), head, rng, shaped)
         mask = head.astype(np.float32)
-        return {"image": image, "label": images[1], "mask": mask, "spacing": shaped.spacing(spacing)}
+        return {"image": image, "label": shaped(images[1]), "mask": mask, "spacing": shaped.spacing}
 
 
 @dataclass(frozen=True)
@@ -163,14 +142,14 @@ class MrCtPair:
         texture = self.scanner.texture_field(rng, shape, spacing)
         bias, _ = self.scanner.bias_fields(rng, shape, spacing)
         sigma = drawn(self.scanner.blur_mm, rng.random(), "blur_mm")
-        shaped = Sampling(self.scanner.window_of_view(rng, shape, spacing), *self.scanner.slabs(rng))
+        shaped = self.scanner.sampling(rng, shape, spacing, anatomy.head)
         ct = render_ct(anatomy, rng, drawn(self.noise_hu, rng.random(), "noise_hu"))
         ct = blurred(ct, drawn(self.ct_blur_mm, rng.random(), "ct_blur_mm"), spacing)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        mr = shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
-        image = self.scanner.degraded(mr, head, rng)
+        mr = shaped.received(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        image = self.scanner.degraded(mr, head, rng, shaped)
         mask = filled(head).astype(np.float32)
-        return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing(spacing)}
+        return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing}
 
 
 def held_out(simulation: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common import checkpoints
 from common.errors import CheckpointError, OutputError
-from common.phantoms.physics import weightings
+from common.phantoms.mr_contrasts import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_name, read_info, save

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from common.phantoms.head import partial_volume
-from common.phantoms.physics import AnyEcho, InvertedEcho, PulseSequence, Range, SpinEcho, SpoiledEcho, Tissues, drawn
+from common.phantoms.mr_contrasts import FLAIR, PD, T1, T2
+from common.phantoms.physics import PulseSequence, Tissues, drawn
 from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import AverageHeads, Sampling
-from common.phantoms.tissues import Relaxation, inversion_recovery
+from common.phantoms.simulate import AverageHeads
 from common.phantoms.variety import Variety
 from common.trained.weighting import ORDERS, weighting_seen
-
-FLUID_T1_MS = 4300.0
-"""T1 of cerebrospinal fluid (Rooney et al. 2007). With that of BrainWeb, 2569 ms, no inversion time leaves fluid dark
-and grey matter brighter than white, as scanners' FLAIR does."""
 
 FIRST_SEED = 7012
 SCANS_PER_HEAD = 4
@@ -31,42 +25,16 @@ Scan = tuple[str, np.ndarray, np.ndarray]
 """True contrast, image (X, Y, Z) and spacing (3,) in mm."""
 
 
-@dataclass(frozen=True)
-class NulledFluid:
-    """FLAIR: inversion recovery near the null of fluid, ``TI = T1 ln(2 / (1 + exp(-TR / T1)))``.
-
-    Args:
-        tr_ms: repetition time.
-        te_ms: echo time.
-        null: inversion time over that of the null.
-    """
-
-    tr_ms: Range = (8000.0, 11000.0)
-    te_ms: Range = (90.0, 140.0)
-    null: Range = (0.95, 1.03)
-
-    def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
-        """Signal of each tissue relative to fully relaxed water; TE falls with TR."""
-        tr, te = drawn(self.tr_ms, places[0], "tr_ms"), drawn(self.te_ms, 1 - places[0], "te_ms")
-        nulling = FLUID_T1_MS * math.log(2 / (1 + math.exp(-tr / FLUID_T1_MS)))
-        ti = nulling * drawn(self.null, places[1], "null")
-        person = {**tissues, "csf": tissues["csf"]._replace(t1=FLUID_T1_MS)}
-        return {name: inversion_recovery(tissue, tr, ti, te) for name, tissue in person.items()}
-
-
-SEQUENCES: Mapping[str, PulseSequence] = {
-    "T1": AnyEcho([SpoiledEcho(), InvertedEcho()]),
-    "PD": SpinEcho(),
-    "T2": SpinEcho(te_ms=(85.0, 115.0)),
-    "FLAIR": NulledFluid(),
-}
-"""T1, PD and T2 as in the pretrainings of the bundles."""
+SEQUENCES: Mapping[str, PulseSequence] = {"T1": T1, "PD": PD, "T2": T2, "FLAIR": FLAIR}
+"""Those that the rule tells; a T2*-weighted scan is told as PD or T2."""
 
 SCANNER = Scanner(blur_mm=(0.2, 3.0))
 HEADS = AverageHeads(spacings_mm=(1.7, 2.0, 2.3))
 
 
-def simulated(seed: int, scans: int = SCANS_PER_HEAD, heads: AverageHeads = HEADS) -> Iterator[Scan]:
+def simulated(
+    seed: int, scans: int = SCANS_PER_HEAD, heads: AverageHeads = HEADS, scanner: Scanner = SCANNER
+) -> Iterator[Scan]:
     """Scans of each contrast of the head of a seed, one in four of them skull-stripped."""
     rng = np.random.default_rng(seed)
     head = heads.unvaried(rng)
@@ -74,12 +42,12 @@ def simulated(seed: int, scans: int = SCANS_PER_HEAD, heads: AverageHeads = HEAD
     for name in [name for name in SEQUENCES for _ in range(scans)]:
         anatomy = Variety()(head, rng)
         signals = SEQUENCES[name].signals(Tissues().draw(rng), (rng.random(), rng.random()))
-        texture, (bias, _) = SCANNER.texture_field(rng, shape, spacing), SCANNER.bias_fields(rng, shape, spacing)
-        sigma = drawn(SCANNER.blur_mm, rng.random(), "blur_mm")
-        shaped = Sampling(SCANNER.window_of_view(rng, shape, spacing), *SCANNER.slabs(rng))
-        image = shaped(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        texture, (bias, _) = scanner.texture_field(rng, shape, spacing), scanner.bias_fields(rng, shape, spacing)
+        sigma = drawn(scanner.blur_mm, rng.random(), "blur_mm")
+        shaped = scanner.sampling(rng, shape, spacing, anatomy.head)
+        image = shaped.received(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
         skin = shaped(anatomy.head.astype(np.float32)) > 0.5
-        yield name, SCANNER.degraded(image, skin, rng), shaped.spacing(spacing)
+        yield name, scanner.degraded(image, skin, rng, shaped), shaped.spacing
 
 
 def real(data: Path) -> Iterator[Scan]:

@@ -14,7 +14,7 @@ from common.phantoms.grid import Volume, random_direction
 from common.phantoms.head import Anatomy
 from common.phantoms.physics import Range, drawn
 from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import AverageHeads, Case, Heads, Sampling, filled
+from common.phantoms.simulate import AverageHeads, Case, Heads, filled
 from common.phantoms.tissues import TISSUES
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
@@ -77,7 +77,7 @@ class CectCtPair:
         rng = np.random.default_rng(seed)
         anatomy = self.heads(rng)
         shape, spacing = anatomy.fractions["grey"].shape, anatomy.spacing
-        shaped = Sampling(self.scanner.window_of_view(rng, shape, spacing), *self.scanner.slabs(rng))
+        shaped = self.scanner.sampling(rng, shape, spacing)
         sigma = drawn(self.blur_mm, rng.random(), "blur_mm")
         plain = blurred(ct_signal(anatomy, *ct_person(rng, self.hu_spread, anatomy.fractions)), sigma, spacing)
         enhanced = plain + blurred(self._iodine(anatomy, rng), sigma, spacing)
@@ -89,7 +89,7 @@ class CectCtPair:
             "label": np.clip(shaped(label), *CT_RANGE_HU),
             "mask": filled(head).astype(np.float32),
             "vessel": (shaped(anatomy.fractions["vessel"]) > 0.5).astype(np.float32),
-            "spacing": shaped.spacing(spacing),
+            "spacing": shaped.spacing,
         }
 
     def _iodine(self, anatomy: Anatomy, rng: np.random.Generator) -> Volume:

@@ -59,7 +59,7 @@ def test_volumes_share_a_grid_of_single_precision():
 
 
 def test_thick_slices_show_in_the_spacing():
-    case = CectCtPair(heads=COARSE, scanner=Scanner(thick_probability=1, thickness=[2, 2]))(1)
+    case = CectCtPair(heads=COARSE, scanner=Scanner(thick_probability=1, thickness_mm=[16, 16]))(1)
     assert sorted(case["spacing"].tolist()) == [8, 8, 16]
 
 

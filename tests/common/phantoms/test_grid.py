@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError
-from common.phantoms.grid import CENTRE_MM, NODE_MM, NODE_SHAPE, Motion, grid, node_points, smooth_noise, to_voxels
+from common.phantoms.grid import (
+    CENTRE_MM,
+    NODE_MM,
+    NODE_SHAPE,
+    Motion,
+    grid,
+    node_points,
+    smooth_noise,
+    stretched,
+    to_voxels,
+)
 
 
 @pytest.mark.parametrize(("spacing", "shape"), [(2.5, (80, 96, 80)), (2.0, (100, 120, 100)), (1.0, (200, 240, 200))])
@@ -56,3 +66,10 @@ def test_smooth_noise_is_standardised_and_smooth():
     # A Gaussian filter of sigma s gives the correlation exp(-d^2 / 4 s^2), so steps of one node have this variance.
     expected = 2 * (1 - np.exp(-((NODE_MM / 25.0) ** 2) / 4))
     assert np.diff(field, axis=1).var() == pytest.approx(expected, rel=0.35)
+
+
+def test_a_field_that_does_not_move_is_the_same_one_axis_after_the_other():
+    field = smooth_noise(np.random.default_rng(0), 10.0)
+    for spacing in (1.3, 4.0):
+        shape, _ = grid(spacing)
+        np.testing.assert_allclose(stretched(field, shape, spacing), to_voxels(field, shape, spacing), atol=1e-5)

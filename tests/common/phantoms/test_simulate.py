@@ -1,7 +1,12 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
+from common.phantoms.artefacts import Artefacts
+from common.phantoms.mr_contrasts import any_contrast
 from common.phantoms.physics import SpinEcho, SpoiledEcho, Tissues
+from common.phantoms.sampling import folded
 from common.phantoms.scanner import Scanner
 from common.phantoms.simulate import AverageHeads, MrCtPair, MrPair
 from common.phantoms.variety import Variety
@@ -42,7 +47,7 @@ def test_one_head_has_one_shape():
 
 
 def test_thick_slices_show_in_the_spacing():
-    case = MrPair(SpinEcho(), T2, scanner=Scanner(thick_probability=1, thickness=[2, 2]), heads=COARSE)(1)
+    case = MrPair(SpinEcho(), T2, scanner=Scanner(thick_probability=1, thickness_mm=[10, 10]), heads=COARSE)(1)
     assert sorted(case["spacing"].tolist()) == [5, 5, 10]
 
 
@@ -52,8 +57,8 @@ def test_fluid_is_brighter_than_white_matter_on_t2_and_darker_on_t1():
     still = {
         "tissues": Tissues(spread=0, outside_spread=0),
         "scanner": Scanner(
-            blur_mm=[0, 0], thick_probability=0, cut_mm=[0, 0, 0, 0], bias=[0, 0], texture=[0, 0], noise=[0, 0],
-            ghost_probability=0, gamma=[1, 1], window_percent=[100, 100],
+            blur_mm=[0, 0], thick_probability=0, cut_mm=[0, 0, 0, 0], bias=[0, 0], coil_probability=0, texture=[0, 0],
+            noise=[0, 0], gamma=[1, 1], window_percent=[100, 100], quantised_probability=0, artefacts=None,
         ),
         "heads": AverageHeads(variety, spacings_mm=[4.0], turn_probability=0, move_mm=0),
     }  # fmt: skip
@@ -64,6 +69,42 @@ def test_fluid_is_brighter_than_white_matter_on_t2_and_darker_on_t1():
     rest = case["label"][middle] <= np.percentile(case["label"][middle], 40)
     assert case["label"][middle][fluid].mean() > 1.8 * case["label"][middle][rest].mean()
     assert case["image"][middle][fluid].mean() < 0.8 * case["image"][middle][rest].mean()
+
+
+def test_a_scan_of_any_contrast_with_every_artefact_keeps_its_grid_and_its_bits():
+    sure = {field.name: 1.0 for field in fields(Artefacts) if field.name.endswith("_probability")}
+    scanner = Scanner(artefacts=Artefacts(**sure), coil_probability=1, quantised_probability=1)
+    pair = MrCtPair(any_contrast(), scanner=scanner, heads=COARSE)
+    for seed in range(3):
+        one, again = pair(seed), pair(seed)
+        assert all(np.array_equal(one[name], again[name]) for name in one)
+        assert one["image"].shape == one["label"].shape == one["mask"].shape
+        assert one["image"].dtype == np.float32
+        assert 0 <= one["image"].min() < one["image"].max() == 1
+        assert len(np.unique(one["image"])) <= 256
+
+
+def test_what_folds_over_in_the_source_is_only_cut_in_the_target():
+    """Source and target of one sequence are equal but for the fold and the grey scale."""
+    quiet = {field.name: 0.0 for field in fields(Artefacts) if field.name.endswith("_probability")}
+    plain = {
+        "blur_mm": [0, 0], "thick_probability": 0, "cut_mm": [0, 0, 0, 0], "noise": [0, 0], "texture": [0, 0],
+        "coil_probability": 0, "bias": [0, 0], "gamma": [1, 1], "window_percent": [100, 100],
+        "quantised_probability": 0,
+    }  # fmt: skip
+    whole, cut = (
+        MrPair(T2, T2, scanner=Scanner(artefacts=artefacts, **plain), heads=COARSE)(4)
+        for artefacts in (None, Artefacts(**{**quiet, "wrap_probability": 1.0}, wrap_mm=[30, 30]))
+    )
+    size = [whole["label"].shape[axis] - cut["label"].shape[axis] for axis in range(3)]
+    (phase,) = np.flatnonzero(size)
+    views = [slice(start, start + cut["label"].shape[phase]) for start in range(size[phase] + 1)]
+    kept = [np.moveaxis(np.moveaxis(whole["label"], phase, 0)[view], 0, phase) for view in views]
+    (found,) = (place for place, part in enumerate(kept) if np.array_equal(part, cut["label"]))
+    expected = folded(whole["label"], phase, views[found])
+    assert np.count_nonzero(expected != kept[found]) > 100
+    top = expected[cut["mask"] > 0].max()
+    np.testing.assert_allclose(cut["image"], np.minimum(expected / top, 1), atol=1e-6)
 
 
 def test_ct_is_in_hounsfield_units_with_air_and_bone():
