@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from common.devices import single_device
-from tools.bench import inference, stitching, training
+from tools.bench import inference, simulation, stitching, training
 from tools.bench.clock import Row, save, show
 
 MODES = ("faithful", "fast")
@@ -55,6 +55,12 @@ def _stitching(data: Path, options: argparse.Namespace) -> list[Row]:
     return stitching.rows(options.side, options.stride, options.repeats)
 
 
+def _simulation(data: Path, options: argparse.Namespace) -> list[Row]:
+    maps = [None, *([options.label_maps] if options.label_maps else [])]
+    numbers = {"cases": 1, "repeats": options.repeats}
+    return [simulation.samples_of(name, data, each, **numbers) for name in simulation.BUNDLES for each in maps]
+
+
 def _growth(data: Path, options: argparse.Namespace) -> list[Row]:
     return [*training.growth(data, options.repeats), *stitching.growth(options.repeats)]
 
@@ -69,6 +75,7 @@ PARTS = {
     "options": _options,
     "inference": _inference,
     "stitching": _stitching,
+    "simulation": _simulation,
     "growth": _growth,
     "memory": _memory,
 }
@@ -83,6 +90,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--side", type=int, default=64, help="of the volume stitched")
     parser.add_argument("--stride", type=int, default=16, help="between its patches; published: 8")
+    parser.add_argument(
+        "--label-maps", type=Path, help="folder of the maps of the simulation part, beside the average head"
+    )
     parser.add_argument("--memory-shape", nargs=3, type=int, default=[512, 512, 400])
     parser.add_argument("--json", type=Path, help="write the rows there too")
     options = parser.parse_args()
