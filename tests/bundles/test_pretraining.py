@@ -16,8 +16,9 @@ from bundle_commands import Bundle, mistake
 from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
+from common.running_config import settings_of
 from common.trained.export import contrasts_simulated, export
-from common.weights_info import known_contrasts, read_info
+from common.weights_info import known_contrasts, needed_settings, read_info
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
 COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
@@ -72,6 +73,20 @@ def test_label_maps_give_other_heads_and_are_noted_with_the_weights(pretrained, 
     assert not all(torch.equal(first[key], second[key]) for key in first)
     noted = [read_info(each / "models" / "model.pt").trained_on.get("label_maps") for each in (run, other)]
     assert noted == [None, {"head_00.nii.gz": checkpoints.sha256(maps / "head_00.nii.gz")}]  # three are for validation
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_working_spacing_is_applied_to_simulations_and_kept_with_the_weights(name, tmp_path):
+    """Voxels of 8 mm come at 4 mm, so that a volume has about eight times as many; the weights keep it."""
+    settings = {**SMALL, **OWN[name], "output_dir": str(tmp_path)}
+    shapes = [
+        np.array(Bundle(name).parser("train", "pretrain", **settings, spacing=spacing)
+                 .get_parsed_content("validate::dataset")[0]["image"].shape[1:])
+        for spacing in (None, [4, 4, 4])
+    ]  # fmt: skip
+    assert np.abs(shapes[1] - 2 * shapes[0]).max() <= 1
+    config = Bundle(name).parser("train", "pretrain", **settings, spacing=[4, 4, 4])
+    assert needed_settings(settings_of(config))["spacing"] == [4, 4, 4]
 
 
 def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path, caplog):
