@@ -17,6 +17,7 @@ from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
 from common.running_config import settings_of
+from common.seeds import derive
 from common.trained.export import contrasts_simulated, export
 from common.weights_info import known_contrasts, needed_settings, read_info
 
@@ -77,15 +78,14 @@ def test_label_maps_give_other_heads_and_are_noted_with_the_weights(pretrained, 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_working_spacing_is_applied_to_simulations_and_kept_with_the_weights(name, tmp_path):
-    """Voxels of 8 mm come at 4 mm, so that a volume has about eight times as many; the weights keep it."""
-    settings = {**SMALL, **OWN[name], "output_dir": str(tmp_path)}
-    shapes = [
-        np.array(Bundle(name).parser("train", "pretrain", **settings, spacing=spacing)
-                 .get_parsed_content("validate::dataset")[0]["image"].shape[1:])
-        for spacing in (None, [4, 4, 4])
-    ]  # fmt: skip
-    assert np.abs(shapes[1] - 2 * shapes[0]).max() <= 1
-    config = Bundle(name).parser("train", "pretrain", **settings, spacing=[4, 4, 4])
+    """From the centre of the first voxel to that of the last it is as far in mm as in the simulated scan."""
+    settings = {**SMALL, **OWN[name], "output_dir": str(tmp_path), "spacing": [4, 4, 4]}
+    config = Bundle(name).parser("train", "pretrain", **settings)
+    data = config.get_parsed_content("validate::dataset")
+    scan = data.simulate(derive(1, 0, 0))
+    expected = (np.array(scan["image"].shape) - 1) * scan["spacing"] / 4 + 1
+    np.testing.assert_allclose(data[0]["image"].shape[1:], expected, atol=1)
+    assert np.abs(expected - scan["image"].shape).max() > 10, "nothing was resampled"
     assert needed_settings(settings_of(config))["spacing"] == [4, 4, 4]
 
 
