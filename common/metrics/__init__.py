@@ -8,12 +8,21 @@ from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, mae, mse, psnr, psnr_nie
 from common.metrics.ssim import ms_ssim, ssim
-from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
+from common.metrics.tissue import (
+    air_dice,
+    bone_dice,
+    ct_scores,
+    tissue_bias,
+    tissue_errors,
+    tissue_mae,
+    tissue_order,
+)
 
 __all__ = [
     "CT_RANGE",
     "HFEN_SIGMA",
     "MaskedMetric",
+    "air_dice",
     "bone_dice",
     "ct_scores",
     "hfen",
@@ -30,6 +39,7 @@ __all__ = [
     "tissue_bias",
     "tissue_errors",
     "tissue_mae",
+    "tissue_order",
 ]
 
 

@@ -1,6 +1,9 @@
-"""CT metrics by tissue inside a mask: MAE and bias of air, soft tissue and bone, and Dice of bone."""
+"""CT metrics by tissue: MAE and bias of air, soft tissue and bone, Dice of bone and air cavities, order of tissues."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +17,9 @@ AIR_HU = -200.0
 
 BONE_HU = 250.0
 """Lower threshold of bone in the truth; soft tissue is neither air nor bone."""
+
+CAVITY_HU = -500.0
+"""Upper threshold of air cavities, half-way between air and soft tissue, so that skin at the edge of a mask is none."""
 
 TISSUES = ("air", "soft", "bone")
 
@@ -61,16 +67,45 @@ def bone_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     return dice(pred[inside] > BONE_HU, truth[inside] > BONE_HU)
 
 
+def air_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
+    """Dice overlap in [0, 1] of air cavities (below ``CAVITY_HU`` inside the mask); nan where neither has any.
+
+    The mask holds the head with its cavities and no air around it. Args and Raises: see :func:`tissue_mae`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    return dice(pred[inside] < CAVITY_HU, truth[inside] < CAVITY_HU)
+
+
+def tissue_order(ct: ArrayLike, regions: Mapping[str, ArrayLike]) -> dict[str, float]:
+    """Median HU of every region, by its name, and ``ordered``: 1 if the medians rise strictly in the order given, or 0.
+
+    Over the range of CT the brain's tissues lie so close together that no mean error shows whether they are told apart.
+
+    Args:
+        ct: (X, Y, Z) in HU.
+        regions: masks (X, Y, Z), above 0 inside, in the order of their true HU: fluid, white matter, grey matter.
+
+    Raises:
+        DataError: a region has another shape or no voxel, or a value is not finite.
+    """
+    medians = {}
+    for name, region in regions.items():
+        values, _, inside = checked_volumes(ct, ct, region)
+        medians[name] = float(np.median(values[inside]))
+    return {**medians, "ordered": float(all(low < high for low, high in pairwise(medians.values())))}
+
+
 def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
-    """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, bone Dice, slice jumps.
+    """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, Dice of bone and air cavities,
+    slice jumps.
 
     ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them.
 
     Args and Raises: see :func:`tissue_mae`.
     """
     jumps = [slice_jumps(pred, truth, mask, axis) for axis in range(3)]
-    bone = {"bone_dice": bone_dice(pred, truth, mask)}
-    return {**tissue_errors(pred, truth, mask), **bone, "slice_jumps": float(np.nanmax([*jumps, 0.0]))}
+    overlaps = {"bone_dice": bone_dice(pred, truth, mask), "air_dice": air_dice(pred, truth, mask)}
+    return {**tissue_errors(pred, truth, mask), **overlaps, "slice_jumps": float(np.nanmax([*jumps, 0.0]))}
 
 
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:

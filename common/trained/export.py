@@ -7,16 +7,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.bundle.config_parser import ConfigParser
+from monai.data.utils import affine_to_spacing
 from torch import Tensor
 
 from common import checkpoints
+from common.data.datasets.simulated import placed
 from common.errors import CheckpointError, OutputError
 from common.phantoms.mr_contrasts import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
+from common.transforms import WorkingSpacingd
 from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_name, read_info, save
 
 MAX_BYTES = 16_000_000
@@ -90,11 +92,12 @@ def contrasts_simulated(config: dict[str, Any]) -> list[str]:
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:
-    """Ranges of extents and histograms over simulated cases that were not used in training."""
+    """Ranges of extents and histograms over simulated cases that were not used in training, at the working spacing."""
     parser = ConfigParser(config)
-    simulate = parser.get_parsed_content("simulation")
-    drawn = (simulate(derive(config["seed"], 0, number, 2)) for number in range(cases))
-    return limits(features(case["image"], np.asarray(case["spacing"])) for case in drawn)
+    simulate, respaced = parser.get_parsed_content("simulation"), WorkingSpacingd("image", config.get("spacing"))
+    drawn = (placed(simulate(derive(config["seed"], 0, number, 2))) for number in range(cases))
+    images = (respaced({"image": case["image"]})["image"] for case in drawn)
+    return limits(features(image.numpy()[0], affine_to_spacing(image.affine).numpy()) for image in images)
 
 
 def _is_plain(value: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
+from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
@@ -103,7 +104,11 @@ def _weighted(contrasts: Sequence[str]) -> str:
 
 
 def out_of_distribution(
-    image: np.ndarray, spacing: np.ndarray, known: Limits, contrasts: Sequence[str] = ()
+    image: np.ndarray,
+    spacing: np.ndarray,
+    known: Limits,
+    contrasts: Sequence[str] = (),
+    scanned: np.ndarray | None = None,
 ) -> list[str]:
     """Reasons why a scan is out of the distribution of ``known``; empty if it is inside.
 
@@ -112,10 +117,12 @@ def out_of_distribution(
         spacing: of its voxels along the axes, in mm.
         known: see :func:`limits`; empty to check neither extent nor histogram.
         contrasts: keys of :data:`common.trained.weighting.ORDERS`; empty to accept every contrast.
+        scanned: spacing of the scan before it was resampled to a working spacing, in mm; None where it was not.
     """
     found = []
-    if max(spacing) > MAX_SPACING_MM:
-        found.append(f"voxels of {max(spacing):.1f} mm, more than {MAX_SPACING_MM:g}")
+    coarsest = max(spacing if scanned is None else scanned)
+    if coarsest > MAX_SPACING_MM:
+        found.append(f"voxels of {coarsest:.1f} mm, more than {MAX_SPACING_MM:g}")
     if np.ptp(image) == 0:
         return [*found, f"the value {image.flat[0]:g} everywhere"]
     found += unlisted_contrast(image, spacing, contrasts)
@@ -154,8 +161,14 @@ class InputCheck:
         """Check the cases of the engine's batch."""
         batch: Any = engine.state.batch
         for number, image in enumerate(batch["image"]):
-            affine = convert_to_numpy(getattr(image, "affine", np.eye(4)))
-            spacing = np.linalg.norm(affine.reshape(-1, 4, 4)[0][:3, :3], axis=0)
-            for reason in out_of_distribution(convert_to_numpy(image)[0], spacing, self.known, self.contrasts):
+            affine = getattr(image, "affine", np.eye(4))
+            scanned = _spacing(getattr(image, "meta", {}).get(MetaKeys.ORIGINAL_AFFINE, affine))
+            values, spacing = convert_to_numpy(image)[0], _spacing(affine)
+            for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned):
                 case = batch["case"][number]
                 logger.warning(f"{case}: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: {reason}")
+
+
+def _spacing(affine: Any) -> np.ndarray:
+    """Spacing in mm of an affine (4, 4), or of the first of a batch."""
+    return np.asarray(np.linalg.norm(convert_to_numpy(affine).reshape(-1, 4, 4)[0][:3, :3], axis=0))

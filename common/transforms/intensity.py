@@ -12,6 +12,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
 from common.errors import ConfigError
+from common.knots import Knot, KnottedWindow
 
 
 class ScaleWindowd(MapTransform):
@@ -27,10 +28,12 @@ class ScaleWindowd(MapTransform):
         zscore: instead of both: mean 0 and standard deviation 1 over the same voxels, not clipped.
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
+        knots: of a piecewise-linear scale between the ends of ``window``, see :class:`common.knots.KnottedWindow`;
+            empty for one line.
 
     Raises:
         ConfigError: unless exactly one of the three is given; for a window whose low is not below its high; for an
-            image whose number of channels is not that of the windows.
+            image whose number of channels is not that of the windows; for knots that do not rise within one window.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class ScaleWindowd(MapTransform):
         zscore: bool = False,
         clip: bool = True,
         allow_missing_keys: bool = True,
+        knots: Sequence[Knot] = (),
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         choices = {"window": window, "percentiles": percentiles, "zscore": zscore}
@@ -51,6 +55,10 @@ class ScaleWindowd(MapTransform):
         for low, high in [] if zscore else np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
             if low >= high:
                 raise ConfigError(f"intensity of {self.keys}", "has low < high", [low, high], "swap or correct them")
+        if knots and np.ndim(window or 0) != 1:
+            rule = "is given by one fixed window where it has knots"
+            raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no knots")
+        self.knotted = KnottedWindow(window, knots) if knots else None  # type: ignore[arg-type]
         self.window = window
         self.percentiles = percentiles
         self.zscore = zscore
@@ -77,6 +85,8 @@ class ScaleWindowd(MapTransform):
         return self.window
 
     def _scale(self, channel: torch.Tensor, window: Sequence[float] | None) -> torch.Tensor:
+        if self.knotted is not None:
+            return self.knotted.scaled(channel, self.clip)
         if window is not None:
             low, high = window
         else:
@@ -97,18 +107,28 @@ class ToUnitd(MapTransform):
     """Map [-1, 1] to a unit by its fixed window: the inverse of :class:`ScaleWindowd`.
 
     Args:
-        keys: items to map.
+        keys: items to map, of any shape.
         window: ``[low, high]`` in that unit.
         allow_missing_keys: skip absent keys.
+        knots: those of the scale; empty for one line.
+
+    Raises:
+        ConfigError: for a window whose low is not below its high, or knots that do not rise within it.
     """
 
-    def __init__(self, keys: KeysCollection, window: Sequence[float], allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        window: Sequence[float],
+        allow_missing_keys: bool = False,
+        knots: Sequence[Knot] = (),
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.low, self.high = window
+        self.knotted = KnottedWindow(window, knots)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Restore the unit."""
         restored = dict(data)
         for key in self.key_iterator(restored):
-            restored[key] = (restored[key] + 1) / 2 * (self.high - self.low) + self.low
+            restored[key] = self.knotted.unscaled(restored[key])
         return restored

@@ -16,8 +16,10 @@ from bundle_commands import Bundle, mistake
 from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
+from common.running_config import settings_of
+from common.seeds import derive
 from common.trained.export import contrasts_simulated, export
-from common.weights_info import known_contrasts, read_info
+from common.weights_info import known_contrasts, needed_settings, read_info
 
 NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
 COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
@@ -72,6 +74,19 @@ def test_label_maps_give_other_heads_and_are_noted_with_the_weights(pretrained, 
     assert not all(torch.equal(first[key], second[key]) for key in first)
     noted = [read_info(each / "models" / "model.pt").trained_on.get("label_maps") for each in (run, other)]
     assert noted == [None, {"head_00.nii.gz": checkpoints.sha256(maps / "head_00.nii.gz")}]  # three are for validation
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_working_spacing_is_applied_to_simulations_and_kept_with_the_weights(name, tmp_path):
+    """From the centre of the first voxel to that of the last it is as far in mm as in the simulated scan."""
+    settings = {**SMALL, **OWN[name], "output_dir": str(tmp_path), "spacing": [4, 4, 4]}
+    config = Bundle(name).parser("train", "pretrain", **settings)
+    data = config.get_parsed_content("validate::dataset")
+    scan = data.simulate(derive(1, 0, 0))
+    expected = (np.array(scan["image"].shape) - 1) * scan["spacing"] / 4 + 1
+    np.testing.assert_allclose(data[0]["image"].shape[1:], expected, atol=1)
+    assert np.abs(expected - scan["image"].shape).max() > 10, "nothing was resampled"
+    assert needed_settings(settings_of(config))["spacing"] == [4, 4, 4]
 
 
 def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path, caplog):

@@ -19,6 +19,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 
+from common.metrics import tissue_order
 from common.trained.export import export
 from common.weights_info import read_info
 from tools.real import contrasts, plausibility
@@ -127,6 +128,8 @@ def plausible_ct(out: Path, _: int) -> None:
     print("\nMR to CT, T1 template: HU, quartiles")
     for name, low, median, high, expected in plausibility.tissues(ct, masks):
         print(f"{name:6} {low:6.0f} {median:6.0f} {high:6.0f}   expected {expected:.0f}")
+    order = tissue_order(ct, {name: masks[name] for name in ("csf", "white", "grey")})
+    print(f"fluid < white < grey: {'yes' if order['ordered'] else 'no'}")
     closed = plausibility.enclosed(ct, masks["brain"], affine)
     print(f"bone above {plausibility.BONE_HU:.0f} HU encloses {closed:.0%} of the brain in its upper half")
     print(warnings or "no warning")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
-from common.losses import l1
+from common.losses import Distance, l1
 from common.methods.base import Batch, Losses
 from common.methods.conditional import ConditionalGan
 
@@ -14,8 +16,16 @@ class Pix2Pix(ConditionalGan):
 
     Named losses: ``adversarial``, ``l1`` (generator), ``discriminator``. With ``adversarial: 0`` only the U-Net
     is trained, without the discriminator. Images (B, C, H, W) in [-1, 1].
+
+    Args:
+        l1_loss: ``l1``, or one that weighs by the true HU, :class:`common.losses.BalancedL1`.
+        *gan, **settings: arguments of :class:`common.methods.conditional.ConditionalGan`.
     """
+
+    def __init__(self, *gan: Any, l1_loss: Distance = l1, **settings: Any) -> None:
+        super().__init__(*gan, **settings)
+        self.l1_loss = l1_loss
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
         """Mean absolute difference."""
-        return {"l1": l1(pred, batch["label"])}
+        return {"l1": self.l1_loss(pred, batch["label"])}

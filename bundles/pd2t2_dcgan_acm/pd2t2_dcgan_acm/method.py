@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, gradient_difference, l1
+from common.losses import AdversarialLoss, Distance, gradient_difference, l1
 from common.methods.base import Batch, Losses
 from common.methods.conditional import ConditionalGan
 from common.methods.staged import StagedMethod
@@ -30,6 +30,7 @@ class PatchGan(ConditionalGan):
         patch_size: sides of a training patch in voxels.
         reduction: ``sum`` or ``mean``.
         loss_weights: for ``reduction: sum``, also with ``mean``.
+        l1_loss: ``l1``, or one that weighs by the true HU, :class:`common.losses.BalancedL1`.
         **gan: the other arguments of :class:`common.methods.conditional.ConditionalGan`.
 
     Raises:
@@ -37,7 +38,12 @@ class PatchGan(ConditionalGan):
     """
 
     def __init__(
-        self, patch_size: Sequence[int], reduction: str, loss_weights: Mapping[str, float], **gan: object
+        self,
+        patch_size: Sequence[int],
+        reduction: str,
+        loss_weights: Mapping[str, float],
+        l1_loss: Distance = l1,
+        **gan: object,
     ) -> None:
         if reduction not in ("sum", "mean"):
             raise ConfigError("reduction", "is sum or mean", repr(reduction), "choose one of them")
@@ -45,12 +51,12 @@ class PatchGan(ConditionalGan):
         weights = {name: weight * (voxels if name in PER_VOXEL else 1) for name, weight in loss_weights.items()}
         super().__init__(loss_weights=weights, **gan)  # type: ignore[arg-type]
         self.reduction = reduction
+        self.functions = {"l1": l1_loss, "gdl": gradient_difference}
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
         """L1 and gradient difference losses that have a weight."""
-        functions = {"l1": l1, "gdl": gradient_difference}
         target = batch["label"]
-        return {name: loss(pred, target, self.reduction) for name, loss in functions.items() if self.uses(name)}
+        return {name: loss(pred, target, self.reduction) for name, loss in self.functions.items() if self.uses(name)}
 
 
 class AutoContextGan(StagedMethod):
@@ -71,9 +77,10 @@ class AutoContextGan(StagedMethod):
         conditional: bool = True,
         reduction: str = "sum",
         patch_size: Sequence[int] = (32, 32, 32),
+        l1_loss: Distance = l1,
     ) -> None:
         shared = {"loss_weights": loss_weights, "adversarial_loss": adversarial_loss, "conditional": conditional}
-        shared |= {"reduction": reduction, "patch_size": patch_size}
+        shared |= {"reduction": reduction, "patch_size": patch_size, "l1_loss": l1_loss}
         judges = [discriminator, *(copy.deepcopy(discriminator) for _ in network.stages[1:])]
         methods = [
             PatchGan(generator=stage, discriminator=judge, **shared)  # type: ignore[arg-type]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
 from monai.transforms import Compose
+from monai.utils import MetaKeys, SpaceKeys
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,7 +21,17 @@ from common.inferers import odd_neighbours, plane_axis, slabs
 from common.seeds import derive
 
 Simulate = Callable[[int], dict[str, np.ndarray]]
-"""Gives ``image``, ``label`` and ``mask`` (X, Y, Z) of a seed, such as :class:`common.phantoms.simulate.MrPair`."""
+"""Gives ``image``, ``label``, ``mask`` (X, Y, Z) and ``spacing`` (3,) in mm of a seed, such as
+:class:`common.phantoms.simulate.MrPair`."""
+
+
+def placed(case: Mapping[str, np.ndarray]) -> dict[str, MetaTensor]:
+    """Image, label and mask of a simulated case (1, X, Y, Z) with an affine to RAS mm, as volumes of files have."""
+    affine = torch.from_numpy(np.diag([*case["spacing"], 1.0]))
+    return {
+        name: MetaTensor(torch.from_numpy(case[name])[None], affine=affine, meta={MetaKeys.SPACE: SpaceKeys.RAS})
+        for name in ("image", "label", "mask")
+    }
 
 
 class SimulatedCases(Dataset[dict[str, Any]]):
@@ -31,7 +43,8 @@ class SimulatedCases(Dataset[dict[str, Any]]):
 
     Args:
         simulate: renders a case from a seed.
-        transform: preprocessing of the volumes (1, X, Y, Z) of a case, without random transforms.
+        transform: preprocessing of the volumes (1, X, Y, Z) of a case, without random transforms. They have an affine,
+            see :func:`placed`, so that a working spacing is applied as in inference.
         augmentation: random transforms of a sample, the same for source and target.
         samples_per_case: samples of each case.
         cases: number of cases per epoch.
@@ -90,8 +103,7 @@ class SimulatedCases(Dataset[dict[str, Any]]):
 
     def _rendered(self, seed: int) -> dict[str, Tensor]:
         case = self.simulate(seed)
-        volumes = {name: torch.from_numpy(case[name])[None] for name in ("image", "label", "mask")}
-        done = self.transform({**volumes, "case": f"simulation of seed {seed}"})
+        done = self.transform({**placed(case), "case": f"simulation of seed {seed}"})
         return {name: plain(part) for name, part in done.items() if name != "case"}
 
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from toy_networks import Pair, Scale
 
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, weighted_sum
+from common.losses import AdversarialLoss, BalancedL1, weighted_sum
 
 
 def _method(kind: str = "least_squares", **weights: float) -> Pix2Pix:
@@ -39,6 +39,16 @@ def test_losses_by_hand() -> None:
     found = method.generator_losses(BATCH, fakes)
     assert _numbers(found) == pytest.approx({"adversarial": 1.21, "l1": 0.8})
     assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(81.21)
+
+
+def test_l1_with_a_weight_by_the_true_hu() -> None:
+    """|0.1 - 0.9| in the band, 1300 HU, weighs 3; |0.1 + 0.9| of air, -500 HU, weighs 1."""
+    label = torch.tensor([0.9, -0.9]).reshape(1, 1, 1, 2)
+    batch = {"image": torch.full((1, 1, 1, 2), 0.2), "label": label}
+    loss = BalancedL1([[1100, 1400, 3]], window=[-600, 1400])
+    method = Pix2Pix(Scale(0.5), Pair(10.0, 1.0), {"adversarial": 0, "l1": 100}, AdversarialLoss(), l1_loss=loss)
+    found = method.generator_losses(batch, method.generate(batch))
+    assert _numbers(found) == pytest.approx({"l1": (3 * 0.8 + 1 * 1.0) / 4})
 
 
 def test_cross_entropy_is_the_default_of_the_paper() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from toy_networks import Scale
 
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, weighted_sum
+from common.losses import AdversarialLoss, BalancedL1, weighted_sum
 
 BUNDLE = Bundle("pd2t2_dcgan_acm")
 PUBLISHED = {"adversarial": 0.5, "l1": 1, "gdl": 1}
@@ -96,6 +96,19 @@ def test_mean_reduction_logs_means_and_weighs_them_by_the_voxels() -> None:
     found = numbers(method.generator_losses(BATCH, method.generate(BATCH)))
     assert found == pytest.approx({"adversarial": 1.21, "l1": 0.5, "gdl": 0.5})
     assert method.loss_weights == {"adversarial": 0.5, "l1": 8, "gdl": 8}
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_l1_with_a_weight_by_the_true_value(reduction: str) -> None:
+    """The prediction is 0.1 in four voxels of 0 and in four of 1, which weigh 3: (0.1 + 3 * 0.9) / 4 a voxel."""
+    parts = {"generator": Scale(0.5), "discriminator": _Mean(), "adversarial_loss": AdversarialLoss()}
+    bands = BalancedL1([[250, 1000, 3]], window=[-500, 500])
+    method = PatchGan((2, 2, 2), reduction, {"adversarial": 0, "l1": 1, "gdl": 0}, l1_loss=bands, **parts)
+    found = numbers(method.generator_losses(BATCH, method.generate(BATCH)))
+    assert found == pytest.approx({"l1": 0.7 * (8 if reduction == "sum" else 1)})
+    network = AutoContext(stages=2, width=2)
+    staged = AutoContextGan(network, _Mean(), PUBLISHED, AdversarialLoss(), patch_size=(2, 2, 2), l1_loss=bands)
+    assert [stage.functions["l1"] for stage in staged.methods] == [bands, bands]
 
 
 @pytest.mark.parametrize("reduction", ["none", "SUM"])

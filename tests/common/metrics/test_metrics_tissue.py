@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from common.metrics.detail import slice_jumps
-from common.metrics.tissue import bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae
+from common.metrics.tissue import air_dice, bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae, tissue_order
 
 # Two voxels of air, four of soft tissue (both thresholds belong to it), three of bone; the last one is background.
 TRUTH = np.array([-1000, -201, -200, 0, 50, 250, 251, 900, 1200, 2000], float).reshape(1, 10, 1)
@@ -44,6 +44,27 @@ def test_dice_of_bone_at_its_ends():
     assert bone_dice(bone, bone, mask) == 1.0
     assert bone_dice(soft, bone, mask) == 0.0
     assert math.isnan(bone_dice(soft, soft, mask))
+
+
+def test_dice_of_air_cavities_by_hand():
+    # Below -500 HU inside the mask: two voxels of the prediction, two of the truth, one of both; the edge is no cavity.
+    truth = np.array([-1000, -501, -499, 40, -1000], float).reshape(1, 5, 1)
+    pred = np.array([-900, -400, -600, 40, -1000], float).reshape(1, 5, 1)
+    mask = np.array([1, 1, 1, 1, 0]).reshape(1, 5, 1)
+    assert air_dice(pred, truth, mask) == pytest.approx(2 * 1 / (2 + 2))
+    assert ct_scores(pred, truth, mask)["air_dice"] == air_dice(pred, truth, mask)
+    assert math.isnan(air_dice(truth, truth, truth > -400))
+
+
+def test_order_of_tissues_by_their_medians():
+    ct = np.array([8, 9, 400, 30, 31, 32, 40, 41, 42], float).reshape(1, 9, 1)
+    regions = {"fluid": slice(0, 3), "white": slice(3, 6), "grey": slice(6, 9)}
+    masks = {name: np.isin(np.arange(9), np.arange(9)[part]).reshape(1, 9, 1) for name, part in regions.items()}
+    assert tissue_order(ct, masks) == {"fluid": 9, "white": 31, "grey": 41, "ordered": 1}
+    assert tissue_order(-ct, masks) == {"fluid": -9, "white": -31, "grey": -41, "ordered": 0}
+    assert tissue_order(np.full(ct.shape, 30.0), masks)["ordered"] == 0, "tissues of one value are not told apart"
+    with pytest.raises(DataError, match="mask: must have a voxel above 0"):
+        tissue_order(ct, {"fluid": np.zeros(ct.shape)})
 
 
 def test_unknown_tissue_is_refused():

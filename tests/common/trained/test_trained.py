@@ -6,10 +6,11 @@ import json
 import subprocess
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import MetaTensor, list_data_collate
 from torch import nn
 
 from common import checkpoints
@@ -18,12 +19,15 @@ from common.trained import FineTuning, InputCheck, settings_to_start_from
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
+from common.transforms import LoadVolumed, WorkingSpacingd
 from common.weights_info import known_contrasts, origin, read_info
 
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
               "source": {"_target_": "common.phantoms.physics.SpinEcho"},
               "target": {"_target_": "common.phantoms.physics.SpinEcho", "te_ms": [90, 90]},
               "heads": {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0]}}  # fmt: skip
+
+ISOTROPIC = {"_target_": "common.phantoms.scanner.Scanner", "thick_probability": 0}
 
 
 @pytest.fixture
@@ -81,6 +85,18 @@ def test_export_notes_what_inputs_looked_like(bundle):
     assert all(60 < low <= high < 245 for low, high in profile["extent_mm"])
     medians = profile["z_scores"][3]
     assert -1 < medians[0] < medians[1] < 1
+
+
+def test_inputs_are_compared_with_simulations_at_the_working_spacing(bundle):
+    """Extents are multiples of the working spacing: of 8 mm, as simulated, or of 3 mm and within a voxel of those."""
+    profiles = {}
+    for spacing in (8, 3):
+        config = json.loads((bundle / "pretraining" / "run.json").read_text())
+        config["config"] |= {"spacing": [spacing] * 3, "simulation": {**SIMULATION, "scanner": ISOTROPIC}}
+        (bundle / "pretraining" / "run.json").write_text(json.dumps(config))
+        profiles[spacing] = read_info(export(bundle, bundle / "pretraining", cases=1)).profile["extent_mm"]
+        assert np.allclose(np.remainder(np.add(profiles[spacing], 1e-3), spacing), 1e-3, atol=1e-3)
+    np.testing.assert_allclose(profiles[3], profiles[8], atol=8)
 
 
 def test_export_lists_the_contrasts_of_the_simulation(shipped):
@@ -256,4 +272,15 @@ def test_the_handler_warns_by_case(tmp_path, caplog):
     batch = {"image": image[None], "case": ["case_07"]}
     InputCheck(str(tmp_path / "model.pt"))(SimpleNamespace(state=SimpleNamespace(batch=batch)))
     assert "case_07: UNLIKE THE TRAINING" in caplog.text
+    assert "voxels of 7.0 mm, more than 6" in caplog.text
+
+
+def test_the_handler_sees_the_slices_of_a_scan_that_was_resampled(tmp_path, caplog):
+    """Slices of 7 mm remain slices of 7 mm at a working spacing of 2 mm; those of 5 mm are within the simulation."""
+    for height, warned in ((5.0, 0), (7.0, 1)):
+        nib.save(nib.Nifti1Image(ball(22), np.diag([2.0, 2.0, height, 1.0])), tmp_path / "scan.nii")
+        loaded = LoadVolumed("image")({"image": str(tmp_path / "scan.nii"), "case": "case_07"})
+        batch = list_data_collate([WorkingSpacingd("image", spacing=[2.0, 2.0, 2.0])(loaded)])
+        InputCheck(str(tmp_path / "model.pt"))(SimpleNamespace(state=SimpleNamespace(batch=batch)))
+        assert caplog.text.count("case_07: UNLIKE THE TRAINING") == warned
     assert "voxels of 7.0 mm, more than 6" in caplog.text

@@ -105,3 +105,30 @@ class TestScaleWindow:
     def test_low_below_high(self, pair):
         with pytest.raises(ConfigError, match=rf"has low < high, but got \[{pair[0]}, {pair[1]}\]"):
             ScaleWindowd("image", window=pair)
+
+
+class TestKnots:
+    SCALE = {"window": [-1024, 2000], "knots": [[-200, -0.6], [100, 0.5]]}
+
+    def test_there_and_back(self):
+        image = channel(-1000.0, -200, -50, 1050, 2000)
+        there = scaled(image, **self.SCALE)
+        assert there.flatten().tolist() == pytest.approx([-1 + 0.4 * 24 / 824, -0.6, -0.05, 0.75, 1], abs=1e-6)
+        back = ToUnitd("image", **self.SCALE)({"image": there})["image"]
+        torch.testing.assert_close(back, image, rtol=0, atol=1e-3)
+
+    def test_clipping(self):
+        image = channel(-3000, 3900)
+        assert scaled(image, **self.SCALE).flatten().tolist() == pytest.approx([-1, 1])
+        assert scaled(image, **self.SCALE, clip=False).flatten()[1] == pytest.approx(1.5, abs=1e-6)
+
+    def test_integers_and_metadata(self):
+        image = MetaTensor(torch.tensor([-200, 100], dtype=torch.int16).reshape(1, 2, 1, 1), affine=torch.eye(4) * 2)
+        result = scaled(image, **self.SCALE)
+        assert result.flatten().tolist() == pytest.approx([-0.6, 0.5], abs=1e-6)
+        assert result.affine[0, 0] == 2
+
+    @pytest.mark.parametrize("scale", [{"percentiles": [1, 99]}, {"zscore": True}, {"window": [[0, 100], [0, 2]]}])
+    def test_one_fixed_window_alone_has_knots(self, scale):
+        with pytest.raises(ConfigError, match="is given by one fixed window where it has knots, but got"):
+            ScaleWindowd("image", **scale, knots=[[50, 0.5]])

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from common.data.case_loader import CaseLoader, CaseSampler
 from common.data.datasets.simulated import SimulatedPatches, SimulatedSlices, SimulatedVolumes
 from common.errors import ConfigError
+from common.transforms import WorkingSpacingd
 
 RENDERED = []
 
@@ -89,6 +91,65 @@ def test_volumes_are_the_same_ones_every_time():
 def test_numbers_are_positive():
     with pytest.raises(ConfigError, match="samples_per_case: is positive, but got 0; raise it"):
         patches(samples_per_case=0)
+
+
+# ---- the working spacing --------------------------------------------------------------------------------------------
+
+EXTENT_MM = np.array([30.0, 36, 24])
+"""Of the head of a thick-slice case, which fills its mask."""
+
+
+def thick(seed):
+    """A head of 30 x 36 x 24 mm in voxels of 2 x 2 x 6 mm whose image is its distance from the first voxel in mm."""
+    RENDERED.append(seed)
+    spacing, margin = np.array([2.0, 2, 6]), 2 + seed % 2
+    shape = tuple(np.rint(EXTENT_MM / spacing).astype(int) + 2 * margin)
+    mask = np.zeros(shape, np.float32)
+    mask[(slice(margin, -margin),) * 3] = 1
+    image = sum(np.indices(shape) * spacing[:, None, None, None]).astype(np.float32)
+    return {"image": image, "label": 2 * image, "mask": mask, "spacing": spacing}
+
+
+RESPACED = WorkingSpacingd(["image", "label", "mask"], spacing=[1.5, 1.5, 1.5])
+KINDS = {
+    "patches": lambda step: SimulatedPatches(thick, step, patch_size=(6, 6, 6), samples_per_case=6, cases=9),
+    "slices": lambda step: SimulatedSlices(thick, step, plane="coronal", samples_per_case=6, cases=9),
+    "volumes": lambda step: SimulatedVolumes(thick, step, cases=9),
+}
+
+
+def test_volumes_have_the_affine_of_their_spacing():
+    seen = {}
+    SimulatedVolumes(thick, lambda case: seen.update(case) or case, cases=1)[0]
+    for name in ("image", "label", "mask"):
+        assert isinstance(seen[name], MetaTensor)
+        np.testing.assert_array_equal(np.diag(seen[name].affine), [2, 2, 6, 1])
+
+
+def test_a_thick_slice_case_comes_at_the_working_spacing_with_its_size_in_mm():
+    case = KINDS["volumes"](RESPACED)[0]
+    voxels = np.argwhere(case["mask"][0].numpy())
+    np.testing.assert_allclose(1.5 * (np.ptp(voxels, axis=0) + 1), EXTENT_MM, atol=3.0)  # half a thick voxel
+    inner = (0, *[slice(4, -4)] * 3)
+    for axis in range(3):
+        steps = case["image"][inner].diff(dim=axis)
+        torch.testing.assert_close(steps, torch.full_like(steps, 1.5), rtol=0, atol=1e-3)
+    torch.testing.assert_close(case["label"], 2 * case["image"], rtol=0, atol=1e-3)
+    assert set(case["mask"].unique().tolist()) == {0, 1}, "a mask is not interpolated"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_at_the_working_spacing_follow_from_seed_epoch_and_index(kind):
+    forwards = {key: KINDS[kind](RESPACED)[key] for key in [(1, 0), (1, 7), (2, 0)]}
+    backwards = KINDS[kind](RESPACED)
+    assert all(same(backwards[key], forwards[key]) for key in reversed(forwards))
+    assert type(forwards[1, 0]["image"]) is torch.Tensor, "metadata slow training down"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_working_spacing_samples_keep_the_grid(kind):
+    step = WorkingSpacingd(["image", "label", "mask"], spacing=None)
+    assert same(KINDS[kind](step)[1, 3], KINDS[kind](lambda case: case)[1, 3])
 
 
 # ---- their order ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""Piecewise-linear scale between a unit and [-1, 1]: a window whose inside is divided unevenly by knots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.errors import ConfigError
+
+Knot = Sequence[float]
+"""Value in the unit of the window, and where it lies in [-1, 1]."""
+
+
+class KnottedWindow:
+    """The piecewise-linear map of a unit to [-1, 1] through ``(low, -1)``, the knots and ``(high, 1)``.
+
+    Within a segment of slope s an error of 1 unit is s in the scaled image: knots say how much of a loss on scaled
+    images, such as L1, falls to each range. Without knots the map is the line of the window. Beyond the window the
+    outermost segments go on, so that the map has an inverse everywhere.
+
+    Args:
+        window: ``[low, high]`` in the unit, such as HU.
+        knots: ``[value, scaled]`` between the ends of the window; None or empty for none.
+
+    Raises:
+        ConfigError: the window is not two numbers, the lower first, or the points do not rise strictly in both columns.
+    """
+
+    def __init__(self, window: Sequence[float], knots: Sequence[Knot] | None = ()) -> None:
+        if np.shape(window) != (2,) or not np.isfinite(window).all() or not window[0] < window[1]:
+            raise ConfigError("target_window", "is two numbers, low < high", window, "give for example [-1024, 2000]")
+        self.low, self.high = (float(end) for end in window)
+        points = np.array([[self.low, -1], *_pairs(knots or ()), [self.high, 1]], float)
+        if len(points) != 2 + len(knots or ()) or not (np.diff(points, axis=0) > 0).all():
+            rule = f"are pairs that rise strictly in both columns from [{self.low:g}, -1] to [{self.high:g}, 1]"
+            remedy = "correct them or widen target_window; [] for none"
+            raise ConfigError("target_knots", rule, knots, remedy)
+        self.even = ((points[:, 0] - self.low) / (self.high - self.low) * 2 - 1).tolist()
+        self.bent = points[:, 1].tolist()
+
+    def scaled(self, values: Tensor, clip: bool = False) -> Tensor:
+        """Values in the unit, of any shape, on the scale; with ``clip`` those beyond the window are at its ends."""
+        even = (values - self.low) / (self.high - self.low) * 2 - 1
+        return _through(even.clamp(-1, 1) if clip else even, self.even, self.bent)
+
+    def unscaled(self, values: Tensor) -> Tensor:
+        """Scaled values, of any shape, in the unit: the inverse of :meth:`scaled`."""
+        return (_through(values, self.bent, self.even) + 1) / 2 * (self.high - self.low) + self.low
+
+
+def _pairs(knots: Sequence[Knot]) -> list[Knot]:
+    """Those of the knots that are pairs of finite numbers."""
+    numbers = (int, float)
+    return [
+        knot
+        for knot in knots
+        if isinstance(knot, list | tuple)
+        and len(knot) == 2
+        and all(isinstance(part, numbers) and math.isfinite(part) for part in knot)
+    ]
+
+
+def _through(values: Tensor, places: Sequence[float], heights: Sequence[float]) -> Tensor:
+    """Linear interpolation between points, on along the first and last segment; a single segment changes nothing."""
+    count = len(places) - 1
+    if count == 1:
+        return values
+    result = torch.full_like(values, heights[0])
+    for number, (start, end) in enumerate(zip(places, places[1:], strict=False)):
+        slope = (heights[number + 1] - heights[number]) / (end - start)
+        low, high = 0.0 if number else None, end - start if number < count - 1 else None
+        result = result + (values - start).clamp(low, high) * slope
+    return result
