@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.phantoms.grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, to_voxels
+from common.phantoms.grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, stretched
 from common.phantoms.head import Anatomy, Fractions
 from common.phantoms.label_heads.codes import CODE, CODES, Codes
 from common.phantoms.label_heads.label_map import LabelMap, label_map, map_files
@@ -131,7 +131,7 @@ class IndividualHeads:
         points = self._points(own, rng)
         codes = self.pathology(own, rng)
         shape, affine = grid(spacing)
-        voxels = np.stack([to_voxels(axis, shape, spacing) for axis in points])
+        voxels = np.stack([stretched(axis, shape, spacing) for axis in points])
         fractions = SampledFractions(sampled(codes, voxels, max(spacing, POINT_SPREAD_MM) / own.spacing))
         table = np.zeros((2, len(CODES)), np.float32)
         table[0, CODE["vein"]] = table[1, [CODE["vein"], CODE["artery"]]] = 1
