@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, sparse
+from scipy import fft, ndimage, sparse
 
 from common.phantoms.grid import Volume
 from common.phantoms.physics import Range, drawn
@@ -93,6 +93,25 @@ class Artefacts:
             side, (start, stop) = rng.integers(2), np.sort(rng.uniform(0.02, 0.5, 2))
             segments.append((0.5 + start, 0.5 + stop) if side else (0.5 - stop, 0.5 - start))
         return moved(image, sampling.axis, sampling.phase, turns, shifts, segments)
+
+
+def void_around(metal: Volume, reach_mm: float, pixel: float) -> Volume:
+    """Factor (X, Y, Z) of the signal near metal, whose field dephases it: none within ``reach_mm``, all 3 mm further.
+
+    Args:
+        metal: its fraction of each voxel (X, Y, Z).
+        reach_mm: of the void around the metal.
+        pixel: size of the voxels in mm.
+    """
+    factor: Volume = np.ones(metal.shape, np.float32)
+    places = np.argwhere(metal > 0)
+    if not len(places):
+        return factor
+    margin = int(np.ceil((reach_mm + 3) / pixel)) + 1
+    low, high = np.maximum(places.min(0) - margin, 0), places.max(0) + margin + 1
+    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+    factor[box] = np.clip((ndimage.distance_transform_edt(metal[box] == 0) * pixel - reach_mm) / 3, 0, 1)
+    return factor
 
 
 def truncated(image: Volume, axis: int, kept: float) -> Volume:

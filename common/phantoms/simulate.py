@@ -9,11 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
+from common.phantoms.artefacts import void_around
 from common.phantoms.ct import render_ct
 from common.phantoms.head import Anatomy, head_anatomy, partial_volume
 from common.phantoms.physics import PulseSequence, Range, Tissues, drawn
 from common.phantoms.scanner import Scanner, blurred
 from common.phantoms.variety import Variety
+
+METAL_VOID_MM = (3.0, 15.0)
+"""[chosen] reach of the signal void around metal in the jaw, which the CT does not have."""
 
 Case = dict[str, np.ndarray]
 """``image``, ``label`` and ``mask`` (X, Y, Z) on one grid, the mask (0 or 1) of the head; ``spacing`` (3,) in mm."""
@@ -146,7 +150,10 @@ class MrCtPair:
         ct = render_ct(anatomy, rng, drawn(self.noise_hu, rng.random(), "noise_hu"))
         ct = blurred(ct, drawn(self.ct_blur_mm, rng.random(), "ct_blur_mm"), spacing)
         head = shaped(anatomy.head.astype(np.float32)) > 0.5
-        mr = shaped.received(blurred(partial_volume(anatomy, signals) * texture, sigma, spacing) * bias)
+        void = void_around(
+            anatomy.fractions.get("metal", np.zeros(shape, np.float32)), rng.uniform(*METAL_VOID_MM), spacing
+        )
+        mr = shaped.received(blurred(partial_volume(anatomy, signals) * texture * void, sigma, spacing) * bias)
         image = self.scanner.degraded(mr, head, rng, shaped)
         mask = filled(head).astype(np.float32)
         return {"image": image, "label": shaped(ct), "mask": mask, "spacing": shaped.spacing}

@@ -22,7 +22,7 @@ import pydicom
 from common.metrics import tissue_order
 from common.trained.export import export
 from common.weights_info import read_info
-from tools.real import contrasts, plausibility
+from tools.real import contrasts, heads, plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     PD_TO_T2,
@@ -135,6 +135,14 @@ def plausible_ct(out: Path, _: int) -> None:
     print(warnings or "no warning")
 
 
+def held_out_heads(out: Path, _: int) -> None:
+    """MR to CT of label maps that no training saw, whose CT is known."""
+    maps = DATA / "heads"
+    print(
+        f"\n{heads.table(maps, out)}" if maps.is_dir() else f"\nheads: skipped, since there are no label maps at {maps}"
+    )
+
+
 def without_parts(steps: int, seed: int) -> None:
     """The patients after pretraining for some steps on the whole simulation and on each that lacks a part of it."""
     pairs = patient_pairs()
@@ -164,6 +172,7 @@ CHECKS = {
     "patients": (patients, T1_TO_T2),
     "series": (series, PD_TO_T2),
     "ct": (plausible_ct, T1_TO_CT),
+    "heads": (held_out_heads, T1_TO_CT),
 }
 """What each check does, and whose weights it needs."""
 
@@ -176,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
     parser.add_argument("--seed", type=int, default=0, help="of the ablation's pretrainings")
+    parser.add_argument("--weights", type=Path, help="instead: MR to CT of held-out heads by these weights of a run")
     parser.add_argument("--contrasts", type=int, metavar="HEADS", help="instead: whether contrasts are told")
     options = parser.parse_args(arguments)
     if options.contrasts:
@@ -183,6 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not DATA.is_dir():
         print(f"real-check: skipped, since there are no scans at {DATA}")
+        return 0
+    if options.weights:
+        with tempfile.TemporaryDirectory() as folder:
+            print(heads.table(DATA / "heads", Path(folder), options.weights.resolve()))
         return 0
     if options.ablation:
         without_parts(options.ablation, options.seed)

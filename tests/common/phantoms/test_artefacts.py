@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from common.phantoms.artefacts import Artefacts, displaced, moved, spiked, truncated
+from common.phantoms.artefacts import Artefacts, displaced, moved, spiked, truncated, void_around
 from common.phantoms.sampling import Sampling
 
 WHOLE = (slice(None),) * 3
@@ -165,3 +165,13 @@ def test_the_same_generator_gives_the_same_bits_in_single_precision(head):
     assert one.dtype == np.float32
     assert np.array_equal(one, again)
     assert not np.allclose(one, other, atol=1e-3)
+
+
+def test_signal_is_void_around_metal_and_back_3_mm_further():
+    """One voxel of metal, 2 mm pixels, reach 4 mm: nothing at 4 mm, a third at 5 mm away, all from 7 mm on."""
+    metal = np.zeros((21, 21, 21), np.float32)
+    metal[10, 10, 10] = 0.5
+    factor = void_around(metal, 4.0, 2.0)
+    assert factor[10:15, 10, 10].tolist() == pytest.approx([0, 0, 0, 2 / 3, 1])
+    assert factor[0, 0, 0] == 1
+    assert (void_around(np.zeros_like(metal), 4.0, 2.0) == 1).all()

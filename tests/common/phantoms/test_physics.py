@@ -13,6 +13,7 @@ from common.phantoms.physics import (
     T2StarEcho,
     Tissues,
     drawn,
+    enhanced,
 )
 from common.phantoms.tissues import RELAXATION, Relaxation
 
@@ -164,3 +165,19 @@ def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
 def test_field_strengths_are_those_of_the_tables():
     with pytest.raises(ConfigError, match=r"field_tesla: lists 1.5, 3 or both, but got \[7\]"):
         Tissues(field_tesla=[7])
+
+
+def test_a_contrast_agent_shortens_t1_of_blood_and_tumours_not_of_brain():
+    """Blood of T1 1000 ms and 4 / s more: 1 / (1 + 4) s; a tumour takes 0.4 of it, white matter none."""
+    before = {name: RELAXATION[name]._replace(t1=1000.0) for name in ("vessel", "tumour", "white")}
+    after = enhanced(before, 4.0)
+    assert [after[name].t1 for name in before] == pytest.approx([200.0, 1000 / 2.6, 1000.0])
+    assert after["vessel"].t2 == before["vessel"].t2
+
+
+def test_one_scan_in_ten_has_a_contrast_agent():
+    shortened = sum(
+        Tissues(spread=0, field_tesla=[1.5]).draw(np.random.default_rng(seed))["vessel"].t1 < 1000
+        for seed in range(400)
+    )
+    assert 20 < shortened < 65
