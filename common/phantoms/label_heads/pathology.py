@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from common.phantoms.label_heads.codes import BRAIN, CODE, SOFT, Codes, inside
 from common.phantoms.label_heads.fields import Body, highest, noise_at
-from common.phantoms.label_heads.label_map import LabelMap
+from common.phantoms.label_heads.label_map import COARSE, LabelMap
 from common.phantoms.physics import Range, drawn
 
 FAT_GRAIN_MM, DEEP_FAT_GRAIN_MM = 25.0, 7.0
@@ -21,6 +21,24 @@ ORBIT_MM = 22.0
 
 FACE_FROM_BRAIN_MM = 12.0
 """Defacing keeps what is nearer to the brain."""
+
+AROUND_BRAIN = ("skull", "marrow", "muscle", "fat", "mucosa", "skin", "sinus", "metal")
+"""What skull stripping takes away, wherever it is."""
+
+PARTS = (
+    "fat",
+    "atrophy",
+    "lesions",
+    "tumour",
+    "infarct",
+    "haematoma",
+    "calcium",
+    "sinus",
+    "craniotomy",
+    "metal",
+    "cut",
+)
+"""Changes, each of which has random numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +116,6 @@ class Pathology:
         elif chances[8] < self.stripped_probability + self.defaced_probability:
             codes[_face(head, parts["cut"])] = CODE["background"]
         return codes
-
-
-AROUND_BRAIN = ("skull", "marrow", "muscle", "fat", "mucosa", "skin", "sinus", "metal")
-PARTS = (
-    "fat",
-    "atrophy",
-    "lesions",
-    "tumour",
-    "infarct",
-    "haematoma",
-    "calcium",
-    "sinus",
-    "craniotomy",
-    "metal",
-    "cut",
-)
 
 
 def fat(codes: Codes, head: LabelMap, rng: np.random.Generator, thickness_mm: float, deep: float) -> None:
@@ -214,7 +216,7 @@ def filled(codes: Codes, head: LabelMap, rng: np.random.Generator) -> None:
 
 def _from_brain(head: LabelMap) -> NDArray[np.float32]:
     """Distance to the brain of every voxel in mm, (X, Y, Z)."""
-    x, y, z = (np.arange(size) // 2 for size in head.codes.shape)
+    x, y, z = (np.arange(size) // COARSE for size in head.codes.shape)
     distance: NDArray[np.float32] = head.from_brain[np.ix_(x, y, z)]
     return distance
 
