@@ -31,6 +31,9 @@ def imports(bundle: Bundle) -> Found:
     names = _module_names(bundle)
     if not names:
         raise NotApplicableError("no package inside")
+    own = {
+        name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == SHARED
+    }  # the validator's
     for name in names:
         try:
             importlib.import_module(name)
@@ -39,6 +42,7 @@ def imports(bundle: Bundle) -> Found:
     if bundle.packed and SHARED in sys.modules:
         value = getattr(sys.modules[SHARED], "__file__", SHARED)
         yield Fault(f"package {SHARED}", "is not imported by a release", value, "pack the bundle again")
+    sys.modules.update(own)
     yield f"{len(names)} modules"
 
 
@@ -91,8 +95,12 @@ def _missing(bundle: Bundle, name: str, workflow: ConfigWorkflow) -> Found:
 
 
 def _workflow(bundle: Bundle, kind: str, files: list[Path]) -> ConfigWorkflow:
-    """On the CPU; a bundle of this collection at the size of its demo on a few small phantoms."""
-    demo = [path] if bundle.house and (path := bundle.config("demo")) else []
+    """On the CPU; a bundle of this collection at the size of its demo on a few small phantoms.
+
+    Weights that a release ships know their network, which the demo's size would contradict.
+    """
+    fitted = (bundle.folder / "models" / "model.pt").is_file() and (kind != "train" or len(files) > 1)
+    demo = [path] if bundle.house and not fitted and (path := bundle.config("demo")) else []
     listed = [files[0], *demo, *files[1:]]
     content = bundle.parser(*listed)
     tiny: dict[str, Any] = {key: value for key, value in TINY.items() if bundle.house and key.split("::")[0] in content}
