@@ -98,4 +98,4 @@ def test_without_weights_each_check_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(real_check, "DATA", tmp_path)
     monkeypatch.setattr(real_check, "BUNDLES", tmp_path / "bundles")
     assert real_check.main([]) == 0
-    assert capsys.readouterr().out.count("is not there (not shipped; see --pretrain)") == 4
+    assert capsys.readouterr().out.count("is not there (not shipped; see --pretrain)") == 5
