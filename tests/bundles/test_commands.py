@@ -98,6 +98,7 @@ def test_label_finds_the_deployed_weights_by_their_short_name(command_run):
     assert len(names[1]) > len(names[0])
 
 
+@pytest.mark.slow
 def test_a_python_started_for_each_command_makes_the_same_as_a_fork(tmp_path):
     """What most tests start is forked from a process with the libraries; a user starts each command anew."""
     bundle, made = Bundle("mr2ct_pix2pix"), []
