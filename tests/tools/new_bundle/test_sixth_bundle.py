@@ -63,7 +63,13 @@ class CharbonnierGan(ConditionalGan):
         """The smooth absolute difference."""
         return {"charbonnier": ((pred - batch["label"]).square() + 1e-6).sqrt().mean()}
 '''
-RENAMED = {"UNetGenerator": "ResidualStack", "Pix2Pix": "CharbonnierGan", " l1:": " charbonnier:"}
+RENAMED = {
+    "UNetGenerator": "ResidualStack",
+    "Pix2Pix": "CharbonnierGan",
+    " l1:": " charbonnier:",
+    ', l1_loss: "@l1_loss"': "",
+    'l1_loss: {_target_: common.losses.BalancedL1, bands: [], window: "@target_window", knots: "@target_knots"}\n': "",
+}
 """In its configs."""
 
 
