@@ -6,6 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 from pydoc import locate
+from types import ModuleType
 from typing import Any
 
 from monai.bundle import ConfigWorkflow
@@ -31,9 +32,7 @@ def imports(bundle: Bundle) -> Found:
     names = _module_names(bundle)
     if not names:
         raise NotApplicableError("no package inside")
-    own = {
-        name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == SHARED
-    }  # the validator's
+    own = _unload_shared() if bundle.packed else {}  # what the validator itself imported
     for name in names:
         try:
             importlib.import_module(name)
@@ -42,8 +41,15 @@ def imports(bundle: Bundle) -> Found:
     if bundle.packed and SHARED in sys.modules:
         value = getattr(sys.modules[SHARED], "__file__", SHARED)
         yield Fault(f"package {SHARED}", "is not imported by a release", value, "pack the bundle again")
-    sys.modules.update(own)
+    if bundle.packed:
+        _unload_shared()  # else a later import would find halves of two copies
+        sys.modules.update(own)
     yield f"{len(names)} modules"
+
+
+def _unload_shared() -> dict[str, ModuleType]:
+    """Take every loaded module of the shared package out of ``sys.modules``; the modules by their names."""
+    return {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == SHARED}
 
 
 def _module_names(bundle: Bundle) -> list[str]:

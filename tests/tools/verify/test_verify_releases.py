@@ -25,6 +25,13 @@ def test_a_release_with_the_shipped_weights_passes(folder: Path, tmp_path: Path)
     assert [found["faults"] for found in findings(Bundle(folder), STEPS, 120, tmp_path)] == [[], []]
 
 
+def test_a_bundle_of_the_repository_passes_after_its_imports(tmp_path: Path) -> None:
+    """Its configs name the shared package, of which the checks before have imported parts."""
+    bundle = Bundle(ROOT / "bundles" / "cect2ct_rescyclegan")
+    steps = [*STEPS, ("configs.targets", "")]
+    assert [found["faults"] for found in findings(bundle, steps, 120, tmp_path)] == [[], [], []]
+
+
 def test_a_release_that_imports_the_repositorys_package_is_found_out(folder: Path, tmp_path: Path) -> None:
     """The validator has imported that package itself, which must not hide it."""
     (package,) = (path for path in folder.iterdir() if (path / "networks.py").is_file() or "_v" in path.name)
