@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -61,15 +62,24 @@ class AutoContext(Cascade):
         in_channels: of the source.
         width: see :class:`DilatedGenerator`.
         residual: likewise.
+        generator: what makes each stage of its ``in_channels``, in place of :class:`DilatedGenerator`.
 
     Raises:
         ConfigError: ``stages`` is below 1.
     """
 
-    def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
+    def __init__(
+        self,
+        stages: int = 2,
+        in_channels: int = 1,
+        width: int = 32,
+        residual: bool = True,
+        generator: Callable[..., nn.Module] | None = None,
+    ) -> None:
         if stages < 1:
             raise ConfigError("stages", "is at least one", stages, "give the number of generators")
-        super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)], in_channels)
+        make = partial(DilatedGenerator, width=width, residual=residual) if generator is None else generator
+        super().__init__([make(in_channels=in_channels + (k > 0)) for k in range(stages)], in_channels)
         self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
 
 
