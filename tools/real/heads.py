@@ -30,7 +30,7 @@ from common.phantoms.simulate import filled
 from common.phantoms.tissues import RELAXATION
 from tools.real.plausibility import PURE
 from tools.real.rows import fitted
-from tools.real.trainings import T1_TO_CT, infer
+from tools.real.trainings import TO_CT, infer
 
 VALIDATION_MAPS = 3
 SEQUENCES: dict[str, PulseSequence] = {
@@ -119,7 +119,6 @@ def scores(made: Volume, scan: Scan) -> dict[str, float]:
 
 def table(label_maps: Path, out: Path, weights: Path | None = None) -> str:
     """Infer all scans, by other weights than the shipped ones if given: a line a contrast and thickness, of means."""
-    own = {} if weights is None else {"weights": weights}
     rows = []
     for pixel, thick in SLICES_MM:
         for scan in scans(label_maps, pixel, thick, out):
@@ -128,7 +127,7 @@ def table(label_maps: Path, out: Path, weights: Path | None = None) -> str:
             source = folder / "mr.nii.gz"
             stored = (4000 * scan.mr / scan.mr.max()).astype(np.int16)
             nib.save(nib.nifti1.Nifti1Image(stored, np.diag([*scan.spacing, 1])), source)
-            made, _ = infer(T1_TO_CT, source, folder, **own)
+            made, _ = infer(TO_CT, source, folder, weights)
             rows.append({"contrast": scan.contrast, "slices_mm": pixel * thick, **scores(made, scan)})
     means = pd.DataFrame(rows).groupby(["contrast", "slices_mm"], sort=False).mean()
     return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{means.round(2).to_string()}"
