@@ -22,8 +22,8 @@ WITHOUT = Path(__file__).parent / "without"
 """An overlay for every part of the simulation that is left out; its name says which."""
 BRIEF_EPOCHS = 4
 BRIEF = {
-    "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 3, "val_interval": BRIEF_EPOCHS, "validate::dataset::cases": 1,
-    "network_def::generator::features": "[8,8,16,32,64,8]",
+    "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 3, "val_interval": BRIEF_EPOCHS,
+    "validate::dataset::cases": 1, "network_def::generator::features": "[8,8,16,32,64,8]",
 }  # fmt: skip
 """Schedule and network of a short pretraining."""
 
