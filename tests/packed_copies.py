@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ import torch
 
 from common import weights_info
 from common.running_config import read_config, settings_of
-from tools.repository import bundle_names
+from tools.pack.renaming import package_name
+from tools.repository import ROOT, bundle_names
 
 BUNDLES = bundle_names()
 CACHES = shutil.ignore_patterns("__pycache__")
@@ -25,6 +27,16 @@ assert not any(importlib.util.find_spec(name) for name in ("common", "mr2ct_pix2
 sys.argv = sys.argv[1:]
 """
 """Begins a program on a machine where the project is not installed, whose first argument is the module to run."""
+
+
+def version_of(bundle: str) -> str:
+    """The version in the metadata of a bundle of the repository."""
+    return str(json.loads((ROOT / "bundles" / bundle / "configs" / "metadata.json").read_text())["version"])
+
+
+def package_of(bundle: str) -> str:
+    """The package of a release of this version."""
+    return package_name(bundle, version_of(bundle))
 
 
 def copy_sources(root: Path, target: Path, bundles: list[str]) -> Path:

@@ -9,6 +9,7 @@ from configparser import ConfigParser as IniParser
 from pathlib import Path
 
 import pytest
+from packed_copies import version_of
 
 from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
@@ -62,9 +63,9 @@ def test_names_the_other_bundle_only_as_its_origin(root):
 
 def test_metadata_start_again(root):
     path = root / "bundles" / LIKE / "configs" / "metadata.json"
-    path.write_text(path.read_text().replace('"version": "0.1.0"', '"version": "3.2.1"'))
+    path.write_text(path.read_text().replace(f'"version": "{version_of(LIKE)}"', '"version": "3.2.1"'))
     for config in path.parent.glob("*.yaml"):
-        config.write_text(config.read_text().replace(f"{LIKE} 0.1.0", f"{LIKE} 3.2.1"))
+        config.write_text(config.read_text().replace(f"{LIKE} {version_of(LIKE)}", f"{LIKE} 3.2.1"))
     folder = new_bundle(root, "toy_gan", LIKE)
     metadata = json.loads((folder / "configs" / "metadata.json").read_text())
     assert metadata["version"] == "0.1.0"

@@ -15,7 +15,7 @@ import monai.bundle
 import pytest
 import torch
 import yaml
-from packed_copies import unpack
+from packed_copies import unpack, version_of
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from tools.pack import __main__ as command
@@ -69,7 +69,7 @@ def test_the_limit_is_that_of_the_zoo() -> None:
 def test_the_zoo_gets_all_but_the_large_files_and_where_they_are(packed: dict[str, bytes], tmp_path: Path) -> None:
     zoo, hub, large = layouts.write_layouts(packed, tmp_path, URL)
     assert [folder.relative_to(tmp_path).as_posix() for folder in (zoo, hub, large)] == [
-        f"zoo/models/{ONE}", f"hub/{ONE}", f"large_files/{ONE}_v0.1.0"
+        f"zoo/models/{ONE}", f"hub/{ONE}", f"large_files/{ONE}_v{version_of(ONE)}"
     ]  # fmt: skip
     held = _held(zoo)
     assert held.keys() == (packed.keys() - {PLACE}) | {"large_files.yml"}
@@ -78,7 +78,7 @@ def test_the_zoo_gets_all_but_the_large_files_and_where_they_are(packed: dict[st
         "large_files": [
             {
                 "path": PLACE,
-                "url": f"{URL}/{ONE}_v0.1.0/{PLACE}",
+                "url": f"{URL}/{ONE}_v{version_of(ONE)}/{PLACE}",
                 "hash_val": hashlib.sha256(packed[PLACE]).hexdigest(),
                 "hash_type": "sha256",
             }
@@ -177,5 +177,6 @@ def test_the_command_needs_an_address_before_it_writes(
     assert not (tmp_path / "dist").exists()
     assert command.main([*words, "--url", URL]) == 0
     assert capsys.readouterr().out.split() == [
-        str(tmp_path / "dist" / place) for place in (f"zoo/models/{ONE}", f"hub/{ONE}", f"large_files/{ONE}_v0.1.0")
+        str(tmp_path / "dist" / place)
+        for place in (f"zoo/models/{ONE}", f"hub/{ONE}", f"large_files/{ONE}_v{version_of(ONE)}")
     ]

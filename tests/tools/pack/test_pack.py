@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from monai.bundle import ConfigParser
-from packed_copies import BUNDLES, copy_sources, write_weights
+from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.running_config import short_names
@@ -28,7 +28,7 @@ from tools.pack.sizes import resized
 from tools.repository import ROOT
 
 ONE = "mr2ct_pix2pix"
-PACKAGE = "mr2ct_pix2pix_v0_1_0"
+PACKAGE = package_of(ONE)
 LEFTOVERS = (
     f"bundles/{ONE}/models/last_checkpoint.pt", f"bundles/{ONE}/models/previous/model.pt", f"bundles/{ONE}/log.csv",
     f"bundles/{ONE}/models/.lock", f"bundles/{ONE}/evaluation/report.html", f"bundles/{ONE}/variants/a/models/model.pt",
@@ -72,7 +72,7 @@ def test_two_builds_have_the_same_bytes(releases: dict[str, Path], small: Path, 
         os.utime(path, (0, 0))
         path.chmod(0o700)
     again = pack(small, ONE, tmp_path / "again", "demo")
-    assert again.name == "mr2ct_pix2pix_v0.1.0.zip"
+    assert again.name == f"{ONE}_v{version_of(ONE)}.zip"
     assert again.read_bytes() == releases[ONE].read_bytes()
 
 
@@ -81,7 +81,7 @@ def test_entries_are_plain_sorted_files_of_one_folder(release: Path) -> None:
         entries = archive.infolist()
     names = [entry.filename for entry in entries]
     assert names == sorted(set(names))
-    assert {name.split("/")[0] for name in names} == {release.name.removesuffix("_v0.1.0.zip")}
+    assert {name.split("/")[0] for name in names} == {re.sub(r"_v[\d.]+\.zip$", "", release.name)}
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {entry.external_attr >> 16 for entry in entries} == {stat.S_IFREG | 0o644}
     assert [name for name in names if re.search(r"__pycache__|\.pyc$|demo_data|last_checkpoint|previous/", name)] == []
@@ -103,7 +103,7 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
 
 def test_a_folder_that_cannot_be_written_is_refused(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"file/mr2ct_pix2pix_v0.1.0.zip: can be written, but got .*by --out"):
+    with pytest.raises(OutputError, match=rf"file/{ONE}_v{version_of(ONE)}.zip: can be written, but got .*by --out"):
         pack(checkout, ONE, tmp_path / "file", "demo")
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_is_refused(checkout: Path, tmp_path: Pa
 
 def test_no_module_outside_the_release_is_named(unpacked: Path) -> None:
     """Neither by an import nor by a component: all that is not a library is in the release's own package."""
-    package = f"{unpacked.name}_v0_1_0"
+    package = package_of(unpacked.name)
     imported = set()
     for path in unpacked.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -131,7 +131,7 @@ def test_components_are_found_in_the_release(unpacked: Path, monkeypatch: pytest
 
     monkeypatch.syspath_prepend(unpacked)
     text = "".join(path.read_text() for path in unpacked.glob("configs/*.yaml"))
-    targets = set(re.findall(rf"_target_: ({unpacked.name}_v0_1_0[\w.]+)\.(\w+)", text))
+    targets = set(re.findall(rf"_target_: ({package_of(unpacked.name)}[\w.]+)\.(\w+)", text))
     assert len(targets) > 10
     assert [target for target in sorted(targets) if not optional_import(target[0], name=target[1])[1]] == []
 
@@ -145,7 +145,7 @@ def test_json_twins_hold_what_the_yaml_holds(unpacked: Path) -> None:
 
 
 def test_configs_are_those_that_monai_merges(unpacked: Path, checkout: Path) -> None:
-    folder, package = checkout / "bundles" / unpacked.name / "configs", f"{unpacked.name}_v0_1_0"
+    folder, package = checkout / "bundles" / unpacked.name / "configs", package_of(unpacked.name)
     for task in ("train", "inference"):
         own = _raw(folder / f"{task}.yaml")
         merged = _raw(folder / f"{task}.yaml", folder / "demo.yaml")
@@ -161,7 +161,7 @@ def test_configs_are_those_that_monai_merges(unpacked: Path, checkout: Path) -> 
 def test_other_configs_differ_in_names_alone(unpacked: Path, checkout: Path) -> None:
     for path in (checkout / "bundles" / unpacked.name / "configs").glob("*.yaml"):
         if path.stem not in ("train", "inference"):
-            expected = _renamed(yaml.safe_load(path.read_text()), unpacked.name, f"{unpacked.name}_v0_1_0")
+            expected = _renamed(yaml.safe_load(path.read_text()), unpacked.name, package_of(unpacked.name))
             assert yaml.safe_load((unpacked / "configs" / path.name).read_text()) == expected, path.name
 
 
@@ -171,7 +171,7 @@ def test_comments_of_configs_are_kept(unpacked: Path, checkout: Path) -> None:
             [line for line in (folder / "configs" / f"{task}.yaml").read_text().splitlines()[3:] if line[:1] == "#"]
             for folder in (checkout / "bundles" / unpacked.name, unpacked)
         ]
-        assert [line.replace(f"{unpacked.name}_v0_1_0.", "") for line in theirs] == ours
+        assert [line.replace(f"{package_of(unpacked.name)}.", "") for line in theirs] == ours
         assert len(ours) > 2
 
 
@@ -206,9 +206,10 @@ def test_model_info_has_the_hash_of_every_file(unpacked: Path) -> None:
         assert noted == hashlib.sha256(files[name].read_bytes()).hexdigest(), name
     assert info["weights"] == info["sha256"]["models/model.pt"]
     assert json.loads((unpacked / "models" / "model.json").read_text())["sha256"] == info["weights"]
+    told = version_of(unpacked.name)
     named = {key: info[key] for key in ("name", "version", "package", "overlay")}
     assert named == {
-        "name": unpacked.name, "version": "0.1.0", "package": f"{unpacked.name}_v0_1_0", "overlay": "demo"
+        "name": unpacked.name, "version": told, "package": package_of(unpacked.name), "overlay": "demo"
     }  # fmt: skip
 
 
@@ -285,8 +286,8 @@ def test_the_command_packs_what_it_names(
     assert command.main([ONE, "--out", str(tmp_path / "a")]) == 0
     assert command.main(["--out", str(tmp_path / "b")]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [str(tmp_path / folder / "mr2ct_pix2pix_v0.1.0.zip") for folder in "ab"]
-    assert (tmp_path / "a" / "mr2ct_pix2pix_v0.1.0.zip").read_bytes() == Path(printed[1]).read_bytes()
+    assert printed == [str(tmp_path / folder / f"{ONE}_v{version_of(ONE)}.zip") for folder in "ab"]
+    assert (tmp_path / "a" / f"{ONE}_v{version_of(ONE)}.zip").read_bytes() == Path(printed[1]).read_bytes()
 
 
 def test_a_mistake_ends_the_command_with_code_2_and_one_line(capsys: pytest.CaptureFixture) -> None:

@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from packed_copies import alone, copy_sources, monai_bundle, unpack, write_weights
+from packed_copies import alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
 
 from tools.environment import commands
 from tools.pack.release import pack
@@ -87,13 +87,13 @@ def versions(checkout: Path, releases: dict[str, Path], tmp_path_factory: pytest
     """A release, and a later one whose ``common`` bounds outputs by another function, unpacked side by side."""
     root = copy_sources(checkout, tmp_path_factory.mktemp("later") / "repository", [ONE])
     for path in (root / "bundles" / ONE / "configs").glob("*"):
-        path.write_text(path.read_text().replace("0.1.0", "0.2.0"))
+        path.write_text(path.read_text().replace(version_of(ONE), "9.0.0"))
     networks = root / "common" / "networks" / "unet.py"
     assert networks.read_text().count("nn.Tanh()") == 1
     networks.write_text(networks.read_text().replace("nn.Tanh()", "nn.Hardtanh()"))
     write_weights(root, ONE)
     later = pack(root, ONE, tmp_path_factory.mktemp("dist"), "demo")
-    assert later.name == f"{ONE}_v0.2.0.zip"
+    assert later.name == f"{ONE}_v9.0.0.zip"
     places = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
     return unpack(releases[ONE], places[0]), unpack(later, places[1])
 
@@ -105,7 +105,7 @@ def test_two_versions_in_one_process_run_their_own_code(
     torch.manual_seed(0)
     images = torch.rand(1, 1, 64, 64) * 2 - 1
     outputs = []
-    for folder, package in zip(versions, (f"{ONE}_v0_1_0", f"{ONE}_v0_2_0"), strict=True):
+    for folder, package in zip(versions, (package_of(ONE), f"{ONE}_v9_0_0"), strict=True):
         monkeypatch.syspath_prepend(folder)
         network = monai.bundle.load(ONE, bundle_dir=folder.parent, device="cpu", workflow_type="inference").eval()
         assert type(network).__module__ == f"{package}.common.networks.unet"
@@ -138,7 +138,7 @@ def test_two_versions_infer_in_one_process(
     inside = abs(scaled) < 0.99
     assert abs(scaled[inside]).max() > 0.5
     np.testing.assert_allclose(tanh[inside], 1000 * np.tanh(scaled[inside]) + 400, atol=0.05)
-    assert (f"{ONE} 0.1.0" in str(first), f"{ONE} 0.2.0" in str(second)) == (True, True)
+    assert (f"{ONE} {version_of(ONE)}" in str(first), f"{ONE} 9.0.0" in str(second)) == (True, True)
     assert [root_1, root_2] == [str(folder) for folder in versions]
 
 
@@ -146,9 +146,9 @@ def test_errors_of_a_release_lose_the_trace_of_a_worker_process(
     versions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(versions[0])
-    errors = importlib.import_module(f"{ONE}_v0_1_0.common.errors")
+    errors = importlib.import_module(f"{package_of(ONE)}.common.errors")
     trace = "Caught DataError in worker.\nTraceback (most recent call last):\n"
-    line = f"{ONE}_v0_1_0.common.findings.VolumeError: case_1: is finite, but got NaN; mend"
+    line = f"{package_of(ONE)}.common.findings.VolumeError: case_1: is finite, but got NaN; mend"
     error = errors.DataError(trace + line)
     assert str(error) == "case_1: is finite, but got NaN; mend"
 
@@ -190,7 +190,7 @@ def test_monai_loads_verifies_and_exports(unpacked: Path, tmp_path: Path) -> Non
     done = alone(unpacked, TOOLS, "tools", str(tmp_path / "schema.json"), str(tmp_path))
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads((tmp_path / "found.json").read_text())
-    assert found["module"].startswith(f"{unpacked.name}_v0_1_0.")
+    assert found["module"].startswith(f"{package_of(unpacked.name)}.")
     assert found["foreign"] == []
     assert found["largest"] > 0.1
     assert found["script"] <= 1e-5 * max(1, found["largest"])
@@ -242,7 +242,7 @@ def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
 
 
 def test_is_downloaded_by_the_command_and_refuses_other_weights(served: str, tmp_path: Path) -> None:
-    url = f"{served}/{ONE}_v0.1.0.zip"
+    url = f"{served}/{ONE}_v{version_of(ONE)}.zip"
     done = monai_bundle(tmp_path, "download", "--name", ONE, "--url", url, "--bundle_dir", str(tmp_path / "here"))
     assert done.returncode == 0, done.stderr[-2000:]
     folder = tmp_path / "here" / ONE

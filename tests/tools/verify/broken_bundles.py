@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from packed_copies import package_of, version_of
 
 NAME = "mr2ct_pix2pix"
 Change = Callable[[Path], None]
@@ -156,7 +157,7 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("code.pickles", text(f"{NAME}/new.py", "a = torch.load(p, weights_only=False)"), r"new.py:1: executes no pickle"),
     (
         "code.vendored",
-        text(f"{NAME}_v0_1_0/__init__.py", "from common.errors import A"),
+        text(f"{package_of(NAME)}/__init__.py", "from common.errors import A"),
         "imports no common, but got from",
     ),
     ("weights.tensors", pickled, "model.pt: is a whole file of tensors that executes nothing"),
@@ -213,8 +214,8 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("contract.metadata", metadata("schema", "schema.json"), "metadata schema: is the schema's address"),
     (
         "contract.metadata",
-        replaced(INFER, f"{NAME} 0.1.0", f"{NAME} 0.0.9"),
-        "is mr2ct_pix2pix 0.1.0, but got mr2ct_pix2pix 0.0.9",
+        replaced(INFER, f"{NAME} {version_of(NAME)}", f"{NAME} 0.0.9"),
+        f"is mr2ct_pix2pix {version_of(NAME)}, but got mr2ct_pix2pix 0.0.9",
     ),
     ("contract.metadata", metadata("eval_metrics/mae", None), "eval_metrics: explains mae"),
     (

@@ -15,7 +15,7 @@ import foreign_bundle
 import pytest
 import torch
 from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, saved, text
-from packed_copies import unpack
+from packed_copies import package_of, unpack, version_of
 
 from tools.repository import ROOT
 from tools.verify import checks, configs, process
@@ -75,7 +75,7 @@ def test_a_schema_file_of_the_users(copied, tmp_path, capsys):
     path = tmp_path / "schema.json"
     path.write_text(json.dumps({"properties": {"version": {"const": "9.9.9"}}}))
     assert main([str(copied), "--static", "--schema", str(path)]) == 1
-    assert "metadata version: '9.9.9' was expected, but got 0.1.0" in capsys.readouterr().out
+    assert f"metadata version: '9.9.9' was expected, but got {version_of(NAME)}" in capsys.readouterr().out
 
 
 def test_every_expression_is_listed(copied):
@@ -123,14 +123,14 @@ def test_what_a_release_notes_of_its_training_is_no_code(releases, tmp_path):
     folder = unpack(releases[NAME], tmp_path)
     (folder / "models" / "pretrained.json").write_text('{"_target_": "common.phantoms.simulate.MrCtPair"}')
     assert found(folder, "code.vendored")["outcome"] == "pass"
-    replaced(TRAIN, "_v0_1_0.common.devices", "_v0_1_0.x\n  _target_: common.devices")(folder)
+    replaced(TRAIN, f"{package_of(NAME)}.common.devices", f"{package_of(NAME)}.x\n  _target_: common.devices")(folder)
     assert "configs/train.yaml:" in told(found(folder, "code.vendored"))
 
 
 def test_a_release_under_another_name_is_noticed(releases, tmp_path, capsys):
     path = shutil.copy(releases[NAME], tmp_path / "renamed.zip")
     assert main([str(path), "--static"]) == 1
-    assert "renamed.zip: is named mr2ct_pix2pix_v0.1.0.zip" in capsys.readouterr().out
+    assert f"renamed.zip: is named {NAME}_v{version_of(NAME)}.zip" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
