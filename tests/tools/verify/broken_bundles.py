@@ -110,7 +110,7 @@ BROKEN: list[tuple[str, Change, str]] = [
         "spatial_shape 0: is an integer or a text, but got 1.5",
     ),
     ("metadata.schema", metadata("network_data_format/outputs", None), "network_data_format outputs: is there"),
-    ("metadata.version", metadata("version", "0.2.0"), "metadata changelog: has version 0.2.0"),
+    ("metadata.version", metadata("version", "8.0.0"), "metadata changelog: has version 8.0.0"),
     ("metadata.complete", metadata("version", "next"), "metadata version: is like 1.2.3, but got next"),
     ("metadata.complete", metadata("monai_version", "latest"), "monai_version: is a version, but got latest"),
     ("metadata.complete", metadata("intended_use", None), "metadata intended_use: is there, but got no such key"),
