@@ -48,12 +48,12 @@ class Recipe(NamedTuple):
 RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
 """Learning rates: one that keeps what was learnt, and one that short trainings of these networks do well with."""
 
-BATCH_SIZE = 3
+BATCH_SIZE = 8
 TO_T2 = Recipe(
     bundle="pd2t2_dcgan_acm",
     training={
         "max_epochs": 1, "val_interval": 1, "loss_weights": "{'adversarial':0,'l1':1,'gdl':0}", "data_check": "false",
-        "augmentation": None, "batch_size": BATCH_SIZE, "patch_size": "[48,48,48]",
+        "augmentation": None, "batch_size": BATCH_SIZE, "patch_size": "[32,32,32]",
     },
 )  # fmt: skip
 TO_CT = Recipe(bundle="mr2ct_pix2pix")
