@@ -45,12 +45,16 @@ class Network:
 
     @cached_property
     def module(self) -> nn.Module:
-        """It, with the weights it starts with, in evaluation mode on the CPU."""
+        """It, with the weights it starts with, in evaluation mode on the CPU.
+
+        Weights of another name than ``model.pt``, which a bundle of this collection ships, may have another network.
+        """
         if self.place is None:
             raise NotApplicableError(f"no config defines {self.id}")
         over = self.bundle.config(self.bundle.overlay) if self.bundle.overlay else None
         parser = self.bundle.parser(*filter(None, (self.place[0], over)))
-        parser.update(settings_here(self.bundle, parser))
+        untrained = {"trained_with": None} if "trained_with" in parser and not self.weights.is_file() else {}
+        parser.update(settings_here(self.bundle, parser) | untrained)
         return _build(parser, self.id)
 
     @property
