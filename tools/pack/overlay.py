@@ -9,9 +9,10 @@ import yaml
 
 from common.errors import ConfigError
 from common.running_config import is_reference, short_names
-from common.weights_info import IMAGES, WeightsInfo
+from common.weights_info import IMAGES, WeightsInfo, without_order
 from tools.pack.renaming import Edit, replaced
 
+NETWORK = "network_def"
 HEAD_LINE = 2
 """The third line of a config tells time and expected result: those of the overlay, once it is merged in."""
 
@@ -80,9 +81,16 @@ def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
             yield from _of_components(value)
 
 
-def of_weights(about: WeightsInfo) -> str:
-    """The text of an overlay that sets the settings, not the components, that weights were trained with."""
+def of_weights(about: WeightsInfo, published: str) -> str:
+    """The text of an overlay with the settings that weights were trained with.
+
+    Components are those of the config ``published``, the text of ``train.yaml``, but for another network.
+    """
     plain = {name: value for name, value in about.settings.items() if not isinstance(value, Mapping)}
-    lines = [f"{name}: {json.dumps(value)}" for name, value in plain.items() if not is_reference(value)]
+    settings = {name: value for name, value in plain.items() if not is_reference(value)}
+    network, shipped = about.settings.get(NETWORK), yaml.safe_load(published).get(NETWORK)
+    if isinstance(network, Mapping) and without_order(network) != without_order(shipped):
+        settings[NETWORK] = {**network, "_requires_": shipped["_requires_"]}
     told = f"Trained on {about.trained_on.get('data', IMAGES)}."
+    lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
     return "\n".join(["# Settings of the weights inside.", "#", f"# {told}", *lines]) + "\n"

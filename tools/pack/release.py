@@ -55,7 +55,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     sources = _sources(folder, run or folder)
     if overlay_name is None and sources:
         overlay_name = WEIGHTS_SETTINGS
-        stems[overlay_name] = overlay.of_weights(read_info(sources[MODEL]))
+        stems[overlay_name] = overlay.of_weights(read_info(sources[MODEL]), stems["train"])
     configs = dict(_configs(stems, overlay_name))
     weights = _weights(sources, configs)
     texts = {

@@ -21,11 +21,12 @@ CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.Conv3d)
 def resized(metadata: str, published: str, merged: str) -> str:
     """Metadata with the sizes of a config that other settings are merged into: channels, and patches of training.
 
-    Spatial sizes of the deployed network stay, since it takes many. All are texts: of ``metadata.json``, of
-    ``train.yaml``, and of the same with the settings.
+    Spatial sizes of the deployed network stay, since it takes many. Where another network is deployed than the
+    published one, nothing bounds its output. All are texts: of ``metadata.json``, of ``train.yaml``, and of the same
+    with the settings.
     """
-    content, config = json.loads(metadata), yaml.safe_load(merged)
-    before, after = _patch(yaml.safe_load(published)), _patch(config)
+    content, config, original = json.loads(metadata), yaml.safe_load(merged), yaml.safe_load(published)
+    before, after = _patch(original), _patch(config)
     for key, described in content.items():
         name = key.removesuffix(FORMAT)
         if not key.endswith(FORMAT) or f"{name}_def" not in config:
@@ -33,6 +34,9 @@ def resized(metadata: str, published: str, merged: str) -> str:
         network = ConfigParser({**config, "trained_with": None}).get_parsed_content(f"{name}_def").eval()
         image, pred = described["inputs"]["image"], described["outputs"]["pred"]
         changed = _set_channels(image, network)
+        if _kind(config, name) != _kind(original, name):
+            pred["value_range"] = []
+            content.get("traits", {})["bounded"] = False
         if name != DEPLOYED and image["spatial_shape"] == [before] * len(image["spatial_shape"]):
             image["spatial_shape"] = [after] * len(image["spatial_shape"])
             changed = True
@@ -51,6 +55,12 @@ def _set_channels(image: dict[str, Any], network: torch.nn.Module) -> bool:
     image["num_channels"] = first.in_channels
     image["channel_def"] = {str(n): named.get(str(n), f"channel {n}") for n in range(first.in_channels)}
     return True
+
+
+def _kind(config: Mapping[str, Any], name: str) -> Any:
+    """The class of a network; None where another config defines it."""
+    defined = config.get(f"{name}_def")
+    return defined["_target_"] if isinstance(defined, Mapping) else None
 
 
 def _takes(network: torch.nn.Module, shape: list[int]) -> bool:

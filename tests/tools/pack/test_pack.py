@@ -20,8 +20,9 @@ from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_w
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.running_config import short_names
-from common.weights_info import origin, read_info
+from common.weights_info import WeightsInfo, origin, read_info
 from tools.pack import __main__ as command
+from tools.pack import overlay
 from tools.pack.release import pack
 from tools.pack.release import release as contents
 from tools.pack.sizes import resized
@@ -311,6 +312,27 @@ def test_metadata_of_an_overlaid_release_has_its_patches() -> None:
     assert told["judge_data_format"]["inputs"]["image"]["spatial_shape"] == [64, 64]
     # two strided convolutions halve 64 twice; two of kernel 4 without stride take one pixel each
     assert told["judge_data_format"]["outputs"]["pred"]["spatial_shape"] == [14, 14]
+
+
+def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
+    published = "network_def: {_target_: toy.Bounded}\n"
+    merged = "network_def: {_target_: torch.nn.Conv2d, in_channels: 3, out_channels: 1, kernel_size: 1}\n"
+    image = {"num_channels": 1, "spatial_shape": ["16*n", "16*n"], "channel_def": {"0": "MR slice"}}
+    described = {"inputs": {"image": image}, "outputs": {"pred": {"value_range": [-1, 1]}}}
+    told = json.loads(resized(json.dumps({"network_data_format": described}), published, merged))["network_data_format"]
+    assert told["inputs"]["image"]["num_channels"] == 3
+    assert told["inputs"]["image"]["channel_def"] == {"0": "MR slice", "1": "channel 1", "2": "channel 2"}
+    assert told["outputs"]["pred"]["value_range"] == []
+
+
+def test_a_release_has_the_network_of_its_weights() -> None:
+    published = "network_def: {_target_: toy.Network, _requires_: '@trained_with', width: '@width'}\nwidth: 64\n"
+    same, other = ({"_target_": name, "width": "@width"} for name in ("toy.Network", "toy.Other"))
+    for network, expected in ((same, None), (other, {**other, "_requires_": "@trained_with"})):
+        settings = {"width": 4, "network_def": network, "preprocessing": {"_target_": "Compose"}}
+        about = WeightsInfo(Path("model.pt"), "", "toy", settings, {}, {}, {}, {})
+        text = overlay.of_weights(about, published)
+        assert yaml.safe_load(text) == {"width": 4} | ({"network_def": expected} if expected else {})
 
 
 # ---- shipped weights ------------------------------------------------------------------------------------------------
