@@ -130,7 +130,11 @@ def plausible_ct(out: Path, _: int, weights: Path | None) -> None:
 
 def held_out_heads(out: Path, _: int, weights: Path | None) -> None:
     """MR to CT of label maps that no training saw, whose CT is known."""
-    print(f"\n{heads.table(MAPS, out, weights)}" if MAPS.is_dir() else f"\nheads: skipped, since there is no {MAPS}")
+    print(
+        f"\n{heads.table(MAPS, out, REPORTS / 'heads.html', weights)}"
+        if MAPS.is_dir()
+        else f"\nheads: skipped, since there is no {MAPS}"
+    )
 
 
 def enhanced_scans(out: Path, _: int, weights: Path | None) -> None:

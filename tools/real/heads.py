@@ -6,7 +6,7 @@ here with one set of tissue values and fixed sequences, none of which is drawn a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +28,9 @@ from common.phantoms.sampling import averaged
 from common.phantoms.scanner import blurred, rician
 from common.phantoms.simulate import filled
 from common.phantoms.tissues import RELAXATION
+from common.report import Panel, Report, summarise, write_report
 from tools.real.plausibility import PURE
-from tools.real.rows import fitted
+from tools.real.rows import bundle_version, fitted
 from tools.real.trainings import TO_CT, infer
 
 VALIDATION_MAPS = 3
@@ -41,6 +42,8 @@ SEQUENCES: dict[str, PulseSequence] = {
 SLICES_MM = ((0.7, 1), (1.5, 1), (1.0, 4))
 """Pixel size in mm, and how many pixels a slice is thick: slices of 0.7, 1.5 and 4 mm."""
 
+METHOD = "synthetic"
+SHOWN_HU = (-1000.0, 1500.0)
 NOISE, BIAS, BLUR_MM, TEXTURE = 0.02, 0.1, 0.4, 0.02
 """Noise relative to the 99th percentile of the head; standard deviations of the logarithms of the bias field and of the
 proton density within tissues."""
@@ -117,9 +120,31 @@ def scores(made: Volume, scan: Scan) -> dict[str, float]:
     }
 
 
-def table(label_maps: Path, out: Path, weights: Path | None = None) -> str:
-    """Infer all scans, by other weights than the shipped ones if given: a line a contrast and thickness, of means."""
+def panel(made: Volume, scan: Scan) -> Panel:
+    """A picture of a synthetic CT: MR, it, the true CT, their difference."""
+    x, y, z = (float(size) for size in scan.spacing)
+    case = f"{scan.head}, {scan.contrast}, slices of {z:g} mm"
+    return Panel(
+        case=case,
+        method=METHOD,
+        source=scan.mr,
+        synthetic=made,
+        truth=scan.ct,
+        mask=scan.mask,
+        spacing=(x, y, z),
+        source_unit="a.u.",
+        unit="HU",
+        window=SHOWN_HU,
+    )
+
+
+def table(label_maps: Path, out: Path, page: Path, weights: Path | None = None) -> str:
+    """Infer all scans, by other weights than the shipped ones if given: a line a contrast and thickness, of means.
+
+    The page has a picture of the scan with the largest MAE of each line.
+    """
     rows = []
+    worst: dict[tuple[str, float], tuple[float, Panel]] = {}
     for pixel, thick in SLICES_MM:
         for scan in scans(label_maps, pixel, thick, out):
             folder = out / f"{scan.head}_{scan.contrast}_{pixel * thick:g}"
@@ -128,6 +153,28 @@ def table(label_maps: Path, out: Path, weights: Path | None = None) -> str:
             stored = (4000 * scan.mr / scan.mr.max()).astype(np.int16)
             nib.save(nib.nifti1.Nifti1Image(stored, np.diag([*scan.spacing, 1])), source)
             made, _ = infer(TO_CT, source, folder, weights)
-            rows.append({"contrast": scan.contrast, "slices_mm": pixel * thick, **scores(made, scan)})
+            line, found = (scan.contrast, pixel * thick), scores(made, scan)
+            rows.append({"contrast": line[0], "slices_mm": line[1], **found})
+            if line not in worst or found["mae"] > worst[line][0]:
+                worst[line] = found["mae"], panel(made, scan)
+    _write_page(page, [picture for _, picture in worst.values()], [error for error, _ in worst.values()])
     means = pd.DataFrame(rows).groupby(["contrast", "slices_mm"], sort=False).mean()
-    return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{means.round(2).to_string()}"
+    return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{means.round(2).to_string()}\npictures: {page}"
+
+
+def _write_page(path: Path, pictures: Sequence[Panel], errors: Sequence[float]) -> None:
+    rows = [{"case": one.case, "method": one.method, "mae": mae} for one, mae in zip(pictures, errors, strict=True)]
+    report = Report(
+        title="MR to CT of heads that no training saw: the worst case of each contrast and thickness",
+        bundle=TO_CT.bundle,
+        version=bundle_version(TO_CT.bundle),
+        unit="HU",
+        value_range=(-1024.0, 3000.0),
+        mask_description="head with its cavities",
+        rows=rows,
+        summary=summarise(rows),
+        panels=pictures,
+        notes=("Simulated scans of label maps. Not for clinical use.",),
+        reference=METHOD,
+    )
+    write_report(path, report)
