@@ -20,16 +20,20 @@ import numpy as np
 import pydicom
 
 from common.metrics import tissue_order
+from common.trained.export import export
 from tools.real import contrasts, enhanced, heads, plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     BUNDLES,
+    PD_TO_T2,
     RATES,
+    T1_TO_T2,
     TO_CT,
-    TO_T2,
     WITHOUT,
     WITHOUT_AGENT,
+    Recipe,
     infer,
+    pretrained,
     pretrained_briefly,
     trained,
 )
@@ -45,22 +49,24 @@ FIRST_SLICE = 40
 """Of the part of the DICOM series without a gap."""
 
 
-def rows_of(held_out: Pair, others: Sequence[Pair], out: Path, steps: int, weights: Path | None) -> list[Row]:
+def rows_of(
+    recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, steps: int, weights: Path | None
+) -> list[Row]:
     """Every row for one held-out case; without other cases or steps only those that need none."""
     images = {"copy": read(held_out.source)}
-    images["pretrained"], warnings = infer(TO_T2, held_out.source, out / "none", weights)
+    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", weights or recipe.weights)
     for row in RATES if steps and others else ():
         folder = out / held_out.case / row
-        trained(TO_T2, row, others, folder, steps)
-        images[row], _ = infer(TO_T2, held_out.source, folder)
+        trained(recipe, row, others, folder, steps)
+        images[row], _ = infer(recipe, held_out.source, folder)
     print(warnings or f"{held_out.case}: like the simulations", flush=True)
     return [row_of(held_out, row, image, head_of(held_out)) for row, image in images.items()]
 
 
-def show(title: str, name: str, rows: Sequence[Row]) -> None:
+def show(title: str, name: str, recipe: Recipe, rows: Sequence[Row]) -> None:
     """Print a table and write its page."""
     print(text(title, rows))
-    print(f"pictures: {page(REPORTS / f'{name}.html', title, BUNDLES / TO_T2.bundle, rows)}", flush=True)
+    print(f"pictures: {page(REPORTS / f'{name}.html', title, BUNDLES / recipe.bundle, rows)}", flush=True)
 
 
 def half(part: str, out: Path) -> Pair:
@@ -77,10 +83,10 @@ def half(part: str, out: Path) -> Pair:
 
 def templates(out: Path, steps: int, weights: Path | None) -> None:
     """PD to T2 averages of many people: scored on the left half of the head, fine-tuned on the right."""
-    rows = rows_of(WHOLE, [], out / "whole", 0, weights)
-    show("PD to T2, SPM templates, whole head", "templates", rows)
-    rows = rows_of(half("left", out), [half("right", out)], out / "halves", steps, weights)
-    show(f"PD to T2, SPM templates, left half, {steps} steps on the right half", "halves", rows)
+    rows = rows_of(PD_TO_T2, WHOLE, [], out / "whole", 0, weights)
+    show("PD to T2, SPM templates, whole head", "templates", PD_TO_T2, rows)
+    rows = rows_of(PD_TO_T2, half("left", out), [half("right", out)], out / "halves", steps, weights)
+    show(f"PD to T2, SPM templates, left half, {steps} steps on the right half", "halves", PD_TO_T2, rows)
 
 
 def patient_pairs() -> list[Pair]:
@@ -94,12 +100,12 @@ def patients(out: Path, steps: int, weights: Path | None) -> None:
     pairs = patient_pairs()
     rows = []
     for pair in pairs:
-        rows += rows_of(pair, [other for other in pairs if other != pair], out / "ms", steps, weights)
-    show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", rows)
+        rows += rows_of(T1_TO_T2, pair, [other for other in pairs if other != pair], out / "ms", steps, weights)
+    show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", T1_TO_T2, rows)
 
 
 def series(out: Path, _: int, weights: Path | None) -> None:
-    """A DICOM series that is neither T1 nor PD: it must run, keep the grid and warn where it is unlike.
+    """A DICOM series that is no PD: it must run, keep the grid and warn where it is unlike.
 
     Its slices 8 to 39 are missing, which the reader refuses; those from the 40th on are taken.
     """
@@ -108,7 +114,7 @@ def series(out: Path, _: int, weights: Path | None) -> None:
     for path in (out / "series").iterdir():
         if pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber < FIRST_SLICE:
             path.unlink()
-    made, warnings = infer(TO_T2, out / "series", out / "dicom", weights)
+    made, warnings = infer(PD_TO_T2, out / "series", out / "dicom", weights)
     print(f"\nDICOM series mr_t2_axial: {made.shape}, finite: {np.isfinite(made).all()}\n{warnings or 'no warning'}")
 
 
@@ -143,7 +149,7 @@ def enhanced_scans(out: Path, _: int, weights: Path | None) -> None:
 
 
 def without_parts(steps: int, seed: int) -> None:
-    """Patients and templates after pretraining on the whole simulation and on each that lacks a part of it."""
+    """T1 of patients and a PD template, after pretraining on the whole simulation and on each that lacks a part."""
     pairs = [*patient_pairs(), WHOLE]
     rows = [row_of(pair, "copy", read(pair.source), head_of(pair)) for pair in pairs]
     with tempfile.TemporaryDirectory() as folder:
@@ -151,19 +157,26 @@ def without_parts(steps: int, seed: int) -> None:
             name = f"without {part.stem.replace('_', ' ')}" if part else "whole simulation"
             out = Path(folder, name.replace(" ", "_"))
             further = [str(part.with_suffix(""))] if part else []
-            weights = pretrained_briefly(TO_T2, out, MAPS, further, steps, seed)
+            weights = pretrained_briefly(T1_TO_T2, out, MAPS, further, steps, seed)
             for pair in pairs:
-                image, _ = infer(TO_T2, pair.source, out / pair.case, weights)
+                image, _ = infer(T1_TO_T2, pair.source, out / pair.case, weights)
                 rows.append(row_of(pair, name, image, head_of(pair)))
             print(f"{name}: done", flush=True)
     title = f"T1 and PD to T2, pretrained for {steps} steps by simulations that lack a part, seed {seed}"
-    show(title, f"ablation_{seed}", rows)
+    show(title, f"ablation_{seed}", T1_TO_T2, rows)
+
+
+def pretrain() -> None:
+    """Make the weights of the patients' check, which no bundle ships."""
+    with tempfile.TemporaryDirectory() as folder:
+        pretrained(T1_TO_T2, Path(folder), MAPS if MAPS.is_dir() else None)
+        export(BUNDLES / T1_TO_T2.bundle, Path(folder), name=T1_TO_T2.name)
 
 
 CHECKS = {
-    "templates": (templates, TO_T2),
-    "patients": (patients, TO_T2),
-    "series": (series, TO_T2),
+    "templates": (templates, PD_TO_T2),
+    "patients": (patients, T1_TO_T2),
+    "series": (series, PD_TO_T2),
     "ct": (plausible_ct, TO_CT),
     "heads": (held_out_heads, TO_CT),
     "enhanced": (enhanced_scans, WITHOUT_AGENT),
@@ -176,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
     parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
+    parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--weights", type=Path, help="of a run instead of the shipped ones, in one check; no trainings")
     parser.add_argument("--ablation", type=int, metavar="STEPS", help="instead: pretrainings of so many steps each")
     parser.add_argument("--seed", type=int, default=0, help="of the ablation's pretrainings")
@@ -192,10 +206,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.ablation:
         without_parts(options.ablation, options.seed)
         return 0
+    if options.pretrain:
+        pretrain()
     for name in [options.only] if options.only else CHECKS:
         check, recipe = CHECKS[name]
         if not (options.weights or recipe.weights).is_file():
-            print(f"\n{name}: skipped, since {options.weights or recipe.weights} is not there")
+            missing = options.weights or recipe.weights
+            print(f"\n{name}: skipped, since {missing} is not there (not shipped; see --pretrain)")
             continue
         with tempfile.TemporaryDirectory() as folder:
             weights = options.weights.resolve() if options.weights else None

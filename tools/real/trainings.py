@@ -18,46 +18,68 @@ from tools.real.rows import Pair, read
 from tools.repository import ROOT
 
 BUNDLES = ROOT / "bundles"
-WITHOUT = Path(__file__).parent / "without"
+OVERLAYS = Path(__file__).parent
+WITHOUT = OVERLAYS / "without"
 """An overlay for every part of the simulation that is left out; its name says which."""
+BATCH_SIZE = 8
 BRIEF_EPOCHS = 4
 BRIEF = {
     "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 3, "val_interval": BRIEF_EPOCHS,
-    "validate::dataset::cases": 1, "network_def::generator::features": "[8,8,16,32,64,8]",
+    "validate::dataset::cases": 1, "network_def::features": "[12,12,24,48,96,12]",
 }  # fmt: skip
 """Schedule and network of a short pretraining."""
+ONE_EPOCH = {
+    "max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false", "augmentation": None,
+    "batch_size": BATCH_SIZE,
+}  # fmt: skip
+"""Of the steps that are asked for, too few for augmentation."""
 
 
 class Recipe(NamedTuple):
-    """A bundle that goes from one contrast to another: pretrained, fine-tuned and from scratch.
+    """How a bundle goes from one contrast to another: pretrained, fine-tuned and from scratch.
 
     Attributes:
         bundle: its name.
+        name: of those of its pretrained weights that are meant.
         training: settings of short trainings, of which each is one epoch; the network is that of the weights.
+        overlays: configs beside training and inference alike.
+        simulated: configs beside those of a pretraining.
+        inference: settings of inference.
     """
 
     bundle: str
+    name: str = PRETRAINED_NAME
     training: Mapping[str, Any] = MappingProxyType({})
+    overlays: tuple[str, ...] = ()
+    simulated: tuple[str, ...] = ()
+    inference: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def weights(self) -> Path:
         """The weights that it ships."""
-        return BUNDLES / self.bundle / "models" / PRETRAINED_NAME
+        return BUNDLES / self.bundle / "models" / self.name
 
 
 RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
 """Learning rates: one that keeps what was learnt, and one that short trainings of these networks do well with."""
 
-BATCH_SIZE = 8
-TO_T2 = Recipe(
+PD_TO_T2 = Recipe(
     bundle="pd2t2_dcgan_acm",
-    training={
-        "max_epochs": 1, "val_interval": 1, "loss_weights": "{'adversarial':0,'l1':1,'gdl':0}", "data_check": "false",
-        "augmentation": None, "batch_size": BATCH_SIZE, "patch_size": "[32,32,32]",
-    },
-)  # fmt: skip
+    training={**ONE_EPOCH, "loss_weights::gdl": 0, "batch_size": 2, "patch_size": "[40,40,40]"},
+)
 TO_CT = Recipe(bundle="mr2ct_pix2pix")
 WITHOUT_AGENT = Recipe(bundle="cect2ct_rescyclegan")
+T1_TO_T2 = Recipe(
+    bundle="mr2ct_pix2pix",
+    name="pretrained_t1_to_t2.pt",
+    training={**ONE_EPOCH, "pad_size": 176, "crop_size": 160},
+    overlays=(str(OVERLAYS / "t1_to_t2"),),
+    simulated=(str(OVERLAYS / "t1_to_t2_simulated"),),
+    inference={
+        "output_dtype": "float32", "exporter::modality": "MR", "exporter::unit": "z-score",
+        "exporter::suffix": "synthetic_t2",
+    },
+)  # fmt: skip
 
 
 def run(run_id: str, configs: Sequence[str], bundle: str, **settings: Any) -> str:
@@ -81,7 +103,8 @@ def infer(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) 
     predictions = out / "predictions" / source.stem.split(".")[0]
     places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions, "overwrite": "true"}
     given = {} if weights is None else {"weights": weights}
-    said = run("inference", ["inference"], recipe.bundle, **places, **given)
+    configs = ["inference", *recipe.overlays]
+    said = run("inference", configs, recipe.bundle, **places, **recipe.inference, **given)
     warnings = "\n".join(line for line in said.splitlines() if "UNLIKE" in line)
     (made,) = predictions.glob("*.nii.gz")
     return read(made), warnings
@@ -92,23 +115,33 @@ def trained(recipe: Recipe, row: str, training: Sequence[Pair], folder: Path, st
     items = [{"case": pair.case, "image": str(pair.source), "label": str(pair.truth)} for pair in training]
     folder.mkdir(parents=True)
     (folder / "cases.json").write_text(json.dumps({"training": items}))
-    settings = {name: value for name, value in read_info(recipe.weights).settings.items() if name != "inferer"}
-    (folder / "network.yaml").write_text(yaml.safe_dump(settings))
-    start = {"pretrained": "true"} if row == "fine-tuned" else {}
-    configs = ["train"] if row == "fine-tuned" else ["train", str(folder / "network")]
     places = {"datalist": folder / "cases.json", "output_dir": folder}
-    own = {"samples_per_epoch": BATCH_SIZE * steps, "learning_rate": RATES[row]}
+    own = {"samples_per_epoch": recipe.training["batch_size"] * steps, "learning_rate": RATES[row]}
+    if row == "fine-tuned":
+        configs, start = [], {"pretrained": "true", "trained_with::name": recipe.name}
+    else:
+        settings = {name: value for name, value in read_info(recipe.weights).settings.items() if name != "inferer"}
+        (folder / "network.yaml").write_text(yaml.safe_dump(settings))
+        configs, start = [str(folder / "network")], {}
+    configs = ["train", *recipe.overlays, *configs]
     run("training", configs, recipe.bundle, **places, **recipe.training, **own, **start)
+
+
+def pretrained(
+    recipe: Recipe, folder: Path, label_maps: Path | None, further: Sequence[str] = (), **settings: Any
+) -> Path:
+    """A pretraining on simulations, with further configs and settings; returns its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    maps = folder / "maps"  # a config, since an option would come after the further ones
+    maps.with_suffix(".yaml").write_text(yaml.safe_dump({"label_maps": label_maps and str(label_maps)}))
+    configs = ["train", "pretrain", *recipe.overlays, *recipe.simulated, str(maps), *further]
+    run("training", configs, recipe.bundle, output_dir=folder, run_dir=folder, **settings)
+    return folder / "models" / "model.pt"
 
 
 def pretrained_briefly(
     recipe: Recipe, folder: Path, label_maps: Path, further: Sequence[str], steps: int, seed: int
 ) -> Path:
-    """A pretraining of so many steps on simulations, with further configs; returns its weights."""
-    folder.mkdir(parents=True)
-    maps = folder / "maps"  # a config, since an option would come after the further ones
-    maps.with_suffix(".yaml").write_text(yaml.safe_dump({"label_maps": str(label_maps)}))
-    own = {"batch_size": BATCH_SIZE, "samples_per_epoch": steps * BATCH_SIZE // BRIEF_EPOCHS, "seed": seed}
-    places = {"output_dir": folder, "run_dir": folder}
-    run("training", ["train", "pretrain", str(maps), *further], recipe.bundle, **places, **BRIEF, **own)
-    return folder / "models" / "model.pt"
+    """The same in so many steps."""
+    samples = steps * BATCH_SIZE // BRIEF_EPOCHS
+    return pretrained(recipe, folder, label_maps, further, **BRIEF, samples_per_epoch=samples, seed=seed)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,24 +61,15 @@ class AutoContext(Cascade):
         in_channels: of the source.
         width: see :class:`DilatedGenerator`.
         residual: likewise.
-        generator: what makes each stage of its ``in_channels``, in place of :class:`DilatedGenerator`.
 
     Raises:
         ConfigError: ``stages`` is below 1.
     """
 
-    def __init__(
-        self,
-        stages: int = 2,
-        in_channels: int = 1,
-        width: int = 32,
-        residual: bool = True,
-        generator: Callable[..., nn.Module] | None = None,
-    ) -> None:
+    def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
         if stages < 1:
             raise ConfigError("stages", "is at least one", stages, "give the number of generators")
-        make = partial(DilatedGenerator, width=width, residual=residual) if generator is None else generator
-        super().__init__([make(in_channels=in_channels + (k > 0)) for k in range(stages)], in_channels)
+        super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)], in_channels)
         self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
-from monai.networks.nets import BasicUNet
 from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
 from torch import Tensor, nn
 
@@ -121,16 +118,6 @@ def test_the_scale_of_the_target_travels_with_the_weights() -> None:
     trained.get_buffer("target_scale").copy_(torch.tensor([812.0, 390.5]))
     loaded.load_state_dict(trained.state_dict())
     assert loaded.get_buffer("target_scale").tolist() == [812.0, 390.5]
-
-
-def test_stages_of_another_network_take_the_same_inputs() -> None:
-    generator = partial(BasicUNet, spatial_dims=3, out_channels=1, features=(2,) * 6)
-    cascade = AutoContext(2, generator=generator).eval()
-    assert [type(stage) for stage in cascade.stages] == [BasicUNet, BasicUNet]
-    assert [convolutions(stage)[0].in_channels for stage in cascade.stages] == [1, 2]
-    x = torch.randn(1, 1, 32, 16, 16, generator=torch.Generator().manual_seed(0))
-    first, second = cascade.stages
-    assert torch.equal(cascade(x), second(torch.cat([x, first(x)], dim=1)))
 
 
 def test_no_stage_is_refused() -> None:

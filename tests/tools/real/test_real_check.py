@@ -7,7 +7,7 @@ import pytest
 from tools.real import __main__ as real_check
 from tools.real import plausibility, trainings
 from tools.real.rows import COLUMNS, Pair, Row, page, read, row_of, spacing_of, text
-from tools.real.trainings import TO_T2
+from tools.real.trainings import PD_TO_T2
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -90, -126, -72
@@ -68,7 +68,7 @@ def test_the_table_has_a_mean_a_row_and_the_cases_beside():
 
 
 def test_the_page_shows_every_row_and_its_numbers(tmp_path):
-    written = page(tmp_path / "page.html", "PD to T2", real_check.BUNDLES / TO_T2.bundle, rows()).read_text()
+    written = page(tmp_path / "page.html", "PD to T2", real_check.BUNDLES / PD_TO_T2.bundle, rows()).read_text()
     assert written.count("data:image/png") == 4
     assert "Not for clinical use" in written
     assert "0.15" in written
@@ -98,4 +98,4 @@ def test_without_weights_each_check_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(real_check, "DATA", tmp_path)
     monkeypatch.setattr(trainings, "BUNDLES", tmp_path / "bundles")
     assert real_check.main([]) == 0
-    assert capsys.readouterr().out.count("pretrained.pt is not there") == 6
+    assert capsys.readouterr().out.count("is not there (not shipped; see --pretrain)") == 6
