@@ -146,6 +146,8 @@ def held_out_heads(out: Path, _: int, weights: Path | None) -> None:
 def enhanced_scans(out: Path, _: int, weights: Path | None) -> None:
     """CT with contrast medium to CT without: an angiography, and a head that has none."""
     print(f"\n{enhanced.table(DATA, out, weights)}")
+    if MAPS.is_dir():
+        print(f"\n{enhanced.held_out(MAPS, out, weights)}")
 
 
 def without_parts(steps: int, seed: int) -> None:
