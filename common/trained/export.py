@@ -55,6 +55,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     about = {
         **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
+        "version": json.loads((bundle / "configs" / "metadata.json").read_text())["version"],
         "settings": known.settings,
         "trained_on": {**known.trained_on, "data": SIMULATED},
         "shipped": True,
