@@ -206,6 +206,12 @@ def bundle_name(bundle_root: str | Path) -> str:
     return BUNDLE or Path(bundle_root).resolve().name
 
 
+def bundle_metadata(bundle_root: str | Path) -> dict[str, Any]:
+    """The metadata of a bundle; empty where it has none."""
+    path = Path(bundle_root, "configs", "metadata.json")
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
 def origin(weights: str | Path) -> str | None:
     """Training data of weights if they show no patient; None for others, and where nothing is known of them."""
     about = _told_of(Path(weights))

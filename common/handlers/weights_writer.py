@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 from pathlib import Path
@@ -93,8 +92,7 @@ def _bundle(parser: ConfigParser | None) -> dict[str, Any]:
     if parser is None or "bundle_root" not in parser:
         return {"bundle": ""}
     root = parser.get_parsed_content("bundle_root")
-    path = Path(root, "configs", "metadata.json")
-    metadata = json.loads(path.read_text()) if path.is_file() else {}
+    metadata = weights_info.bundle_metadata(root)
     output = {**metadata.get("traits", {}), **settings_of(parser).get(weights_info.OUTPUT, {})}
     told = {"version": metadata.get("version"), "unit": output.get("unit")}
     return {"bundle": weights_info.bundle_name(root), **told}

@@ -19,7 +19,7 @@ from common.phantoms.mr_contrasts import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
-from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_name, read_info, save
+from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_metadata, bundle_name, read_info, save
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
@@ -55,7 +55,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     about = {
         **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
-        "version": json.loads((bundle / "configs" / "metadata.json").read_text())["version"],
+        "version": bundle_metadata(bundle).get("version"),
         "settings": known.settings,
         "trained_on": {**known.trained_on, "data": SIMULATED},
         "shipped": True,

@@ -38,6 +38,8 @@ def bundle(tmp_path):
     network = {"_target_": "torch.nn.Linear", "in_features": "@width", "out_features": 1}
     config = {"network_def": network, "width": 4, "spacing": None, "seed": 5, "simulation": SIMULATION}
     (run / "run.json").write_text(json.dumps({"config": config}))
+    (root / "configs").mkdir()
+    (root / "configs" / "metadata.json").write_text(json.dumps({"version": "1.2.3"}))
     return root
 
 
@@ -57,6 +59,7 @@ def test_export_writes_half_precision_and_what_made_it(shipped):
     assert about.settings.keys() == {"network_def", "width"}, "what the network needs, no more"
     assert about.settings["width"] == 4
     assert (about.bundle, about.origin, about.told["seed"]) == ("bundle", "simulated heads, no patient", 5)
+    assert about.told["version"] == "1.2.3", "of the bundle that ships them"
     assert about.sha256 == checkpoints.sha256(about.path)
     kept = torch.load(about.path, weights_only=True)
     assert kept["weight"].dtype == torch.float16
