@@ -127,7 +127,9 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
         torch.testing.assert_close(tuned[key], shipped[key].float(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "contrasts"), [("mr2ct_pix2pix", ["T1", "PD", "T2", "FLAIR"]), ("pd2t2_dcgan_acm", ["PD"])])
+@pytest.mark.parametrize(
+    ("name", "contrasts"), [("mr2ct_pix2pix", ["T1", "PD", "T2", "FLAIR"]), ("pd2t2_dcgan_acm", ["PD"])]
+)
 def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts):
     path = Bundle(name).configs.parent / "models" / "pretrained.pt"
     assert known_contrasts(path) == contrasts == contrasts_simulated(json.loads(path.with_suffix(".json").read_text()))
