@@ -56,7 +56,7 @@ gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # under eight minutes
 real-check: $(READY)  # on the scans of ../shared/data, where they are
 	@$(PY) -W ignore -m tools.real $(OPTIONS)
 
-test: $(READY)  # every module, every message, each kind of command, one demo: ten minutes on two cores
+test: $(READY)  # every module, every message, each kind of command: ten minutes on two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
 test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 25 minutes more

@@ -16,19 +16,19 @@ ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 part that is not known has no side."""
 DEMONSTRATED = "mr2ct_pix2pix"
 """The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
-VOLUMETRIC = ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+LONG = ("lesion_dcgan_aug", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 """Bundles whose tiny trainings and inferences take half a minute; the others show the same commands."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests of a whole demo and those marked so are slow for all bundles but one; those of commands are so in 3-D."""
+    """Tests of a whole demo are slow, those marked so for all bundles but one, those of commands for some bundles."""
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         bundle = parameters.get("bundle") or parameters.get("release")
-        long = "demo_run" in item.fixturenames or item.get_closest_marker("slow_elsewhere")
-        long_in_3d = "command_run" in item.fixturenames and bundle in VOLUMETRIC
-        if long_in_3d or (long and bundle not in (None, DEMONSTRATED)):
+        long = "demo_run" in item.fixturenames or ("command_run" in item.fixturenames and bundle in LONG)
+        elsewhere = item.get_closest_marker("slow_elsewhere") and bundle not in (None, DEMONSTRATED)
+        if long or elsewhere:
             item.add_marker(pytest.mark.slow)
 
 

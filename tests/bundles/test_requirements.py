@@ -89,7 +89,7 @@ def test_pinned_packages_take_every_python(bundle: Bundle) -> None:
     assert {"monai", "pytorch-ignite", "nibabel", "pydicom"} <= set(known)
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 def test_trains_and_infers_with_the_named_packages_alone(bundle: Bundle, tiny_data: Path, tmp_path: Path) -> None:
     """Every other package is hidden, as if it were not installed: what reports and phantoms need is not there."""
     hidden = _modules_of_others({OURS} | _with_what_they_need(one.name for one in _named(bundle)))

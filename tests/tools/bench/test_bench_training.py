@@ -21,7 +21,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_overlay_keeps_the_handlers_that_it_adds(data: Path) -> None:
     def momenta(overlay: str | None) -> set[float]:
-        trainer = trainer_of("mr2ct_pix2pix", "demo", data, 1, overlay, **TOY, **PHANTOMS)
+        trainer = trainer_of("cect2ct_rescyclegan", "demo", data, 1, overlay, **TOY, **PHANTOMS)
         return {layer.momentum for layer in trainer.method.deployed.modules() if isinstance(layer, nn.BatchNorm2d)}
 
     assert momenta(None) == {0.1}

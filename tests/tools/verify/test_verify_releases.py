@@ -12,6 +12,7 @@ from tools.repository import ROOT
 from tools.verify.bundle import Bundle
 from tools.verify.process import findings
 
+pytestmark = pytest.mark.slow
 STEPS = [("code.imports", ""), ("workflow.properties", "")]
 
 
