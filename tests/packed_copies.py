@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -31,7 +30,7 @@ sys.argv = sys.argv[1:]
 
 def version_of(bundle: str) -> str:
     """The version in the metadata of a bundle of the repository."""
-    return str(json.loads((ROOT / "bundles" / bundle / "configs" / "metadata.json").read_text())["version"])
+    return str(weights_info.bundle_metadata(ROOT / "bundles" / bundle)["version"])
 
 
 def package_of(bundle: str) -> str:

@@ -87,10 +87,8 @@ def demo_run(bundle, tmp_path_factory) -> CommandRun:
 
 
 @pytest.fixture(scope="session")
-def command_run(bundle, request, tmp_path_factory) -> CommandRun:
-    """The same where it does not matter how well a network is trained: all but one are trained for a few steps."""
-    if bundle.name == "mr2ct_pix2pix":  # has its demo in the same process anyway
-        return request.getfixturevalue("demo_run")
+def command_run(bundle, tmp_path_factory) -> CommandRun:
+    """The same where it does not matter how well a network is trained: for a few steps."""
     small = {"phantoms::cases": 12, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
     if not bundle.conditional:
         small |= {"samples_per_epoch": 320, "batch_size": 8}  # after fewer steps all samples are alike

@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.weights_info import PRETRAINED_NAME, WeightsInfo, as_text, read_info, sidecar
+from common.weights_info import PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.pack import archive, documents, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized
@@ -48,7 +48,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     folder = root / "bundles" / bundle
     if not (folder / "configs" / "train.yaml").is_file():
         raise ConfigError("bundle", f"is one of {', '.join(bundle_names(root))}", bundle, "choose one of them")
-    version = str(json.loads((folder / "configs" / "metadata.json").read_text())["version"])
+    version = str(bundle_metadata(folder)["version"])
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}

@@ -49,12 +49,10 @@ FIRST_SLICE = 40
 """Of the part of the DICOM series without a gap."""
 
 
-def rows_of(
-    recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, steps: int, weights: Path | None
-) -> list[Row]:
+def rows_of(recipe: Recipe, held_out: Pair, others: Sequence[Pair], out: Path, steps: int, weights: Path) -> list[Row]:
     """Every row for one held-out case; without other cases or steps only those that need none."""
     images = {"copy": read(held_out.source)}
-    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", weights or recipe.weights)
+    images["pretrained"], warnings = infer(recipe, held_out.source, out / "none", weights)
     for row in RATES if steps and others else ():
         folder = out / held_out.case / row
         trained(recipe, row, others, folder, steps)
@@ -81,7 +79,7 @@ def half(part: str, out: Path) -> Pair:
     return Pair(part, *files)
 
 
-def templates(out: Path, steps: int, weights: Path | None) -> None:
+def templates(out: Path, steps: int, weights: Path) -> None:
     """PD to T2 averages of many people: scored on the left half of the head, fine-tuned on the right."""
     rows = rows_of(PD_TO_T2, WHOLE, [], out / "whole", 0, weights)
     show("PD to T2, SPM templates, whole head", "templates", PD_TO_T2, rows)
@@ -95,7 +93,7 @@ def patient_pairs() -> list[Pair]:
     return [Pair(folder.name, folder / "t1.nii.gz", folder / "t2.nii.gz") for folder in folders]
 
 
-def patients(out: Path, steps: int, weights: Path | None) -> None:
+def patients(out: Path, steps: int, weights: Path) -> None:
     """T1 to T2, each patient held out once."""
     pairs = patient_pairs()
     rows = []
@@ -104,7 +102,7 @@ def patients(out: Path, steps: int, weights: Path | None) -> None:
     show(f"T1 to T2, three patients, each held out; {steps} steps on the others", "patients", T1_TO_T2, rows)
 
 
-def series(out: Path, _: int, weights: Path | None) -> None:
+def series(out: Path, _: int, weights: Path) -> None:
     """A DICOM series that is no PD: it must run, keep the grid and warn where it is unlike.
 
     Its slices 8 to 39 are missing, which the reader refuses; those from the 40th on are taken.
@@ -118,7 +116,7 @@ def series(out: Path, _: int, weights: Path | None) -> None:
     print(f"\nDICOM series mr_t2_axial: {made.shape}, finite: {np.isfinite(made).all()}\n{warnings or 'no warning'}")
 
 
-def plausible_ct(out: Path, _: int, weights: Path | None) -> None:
+def plausible_ct(out: Path, _: int, weights: Path) -> None:
     """MR to CT of the T1 template, of which no CT exists: HU of tissues, and bone that closes around the brain."""
     source = DATA / "spm_templates" / "t1.nii"
     ct, warnings = infer(TO_CT, source, out / "ct", weights)
@@ -134,16 +132,13 @@ def plausible_ct(out: Path, _: int, weights: Path | None) -> None:
     print(warnings or "no warning")
 
 
-def held_out_heads(out: Path, _: int, weights: Path | None) -> None:
+def held_out_heads(out: Path, _: int, weights: Path) -> None:
     """MR to CT of label maps that no training saw, whose CT is known."""
-    print(
-        f"\n{heads.table(MAPS, out, REPORTS / 'heads.html', weights)}"
-        if MAPS.is_dir()
-        else f"\nheads: skipped, since there is no {MAPS}"
-    )
+    table = heads.table(MAPS, out, REPORTS / "heads.html", weights) if MAPS.is_dir() else f"skipped: there is no {MAPS}"
+    print(f"\nheads: {table}")
 
 
-def enhanced_scans(out: Path, _: int, weights: Path | None) -> None:
+def enhanced_scans(out: Path, _: int, weights: Path) -> None:
     """CT with contrast medium to CT without: an angiography, and a head that has none."""
     print(f"\n{enhanced.table(DATA, out, weights)}")
     if MAPS.is_dir():
@@ -212,13 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pretrain()
     for name in [options.only] if options.only else CHECKS:
         check, recipe = CHECKS[name]
-        if not (options.weights or recipe.weights).is_file():
-            missing = options.weights or recipe.weights
-            print(f"\n{name}: skipped, since {missing} is not there (not shipped; see --pretrain)")
+        weights = (options.weights or recipe.weights).resolve()
+        if not weights.is_file():
+            print(f"\n{name}: skipped, since {weights} is not there (not shipped; see --pretrain)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            weights = options.weights.resolve() if options.weights else None
-            check(Path(folder), 0 if weights else options.steps, weights)
+            check(Path(folder), 0 if options.weights else options.steps, weights)
     return 0
 
 

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from common.io import VolumeReader
 from common.phantoms.label_heads import IndividualHeads
+from tools.real.rows import read
 from tools.real.trainings import WITHOUT_AGENT, infer
 
 Regions = dict[str, NDArray[np.bool_]]
@@ -75,24 +76,21 @@ def changes(scan: str, before: np.ndarray, after: np.ndarray, regions: Regions) 
     ]
 
 
-def table(data: Path, out: Path, weights: Path | None = None) -> str:
+def table(data: Path, out: Path, weights: Path) -> str:
     """Infer both scans; a line a region."""
-    path = data / "totalsegmentator" / "cta_thorax.nii.gz"
-    scan = VolumeReader().read(path, "cta_thorax")
+    scan = VolumeReader().read(data / "totalsegmentator" / "cta_thorax.nii.gz", "cta_thorax")
     spacing = float(np.linalg.norm(scan.affine[:3, 0]))
-    made, _ = infer(WITHOUT_AGENT, _stored(scan.values, scan.affine, out / "cta"), out / "cta", weights)
-    ct = _ras(scan.values, scan.affine)
+    ct, made = _inferred(scan.values, scan.affine, out / "cta", weights)
     rows = changes("angiography of the thorax", ct, made, regions_of_angiography(ct, spacing))
     with zipfile.ZipFile(data / "dicom" / "ct_head_gantry_tilt.zip") as archive:
         archive.extractall(out / "tilted")
     scan = VolumeReader(resample_tilt=True).read(out / "tilted", "ct_head_gantry_tilt")
-    made, _ = infer(WITHOUT_AGENT, _stored(scan.values, scan.affine, out / "head"), out / "head", weights)
-    ct = _ras(scan.values, scan.affine)
+    ct, made = _inferred(scan.values, scan.affine, out / "head", weights)
     rows += changes("head, gantry tilt", ct, made, regions_of_plain(ct))
     return f"CT with to without contrast medium, HU\n{pd.DataFrame(rows).round(1).to_string(index=False)}"
 
 
-def held_out(label_maps: Path, out: Path, weights: Path | None = None) -> str:
+def held_out(label_maps: Path, out: Path, weights: Path) -> str:
     """Mean absolute errors in simulated heads that no training saw, copying beside the weights; a line a head."""
     heads = IndividualHeads(label_maps, part="validation", spacings_mm=[1.0])
     simulate = CectCtPair(tissue_hu={}, shared_noise=True, heads=heads)
@@ -100,8 +98,7 @@ def held_out(label_maps: Path, out: Path, weights: Path | None = None) -> str:
     for seed in HELD_OUT_SEEDS:
         case = simulate(seed)
         affine = np.diag([*case["spacing"], 1.0])
-        folder = out / f"simulated_{seed}"
-        made, _ = infer(WITHOUT_AGENT, _stored(case["image"], affine, folder), folder, weights)
+        _, made = _inferred(case["image"], affine, out / f"simulated_{seed}", weights)
         row: dict[str, object] = {"head": seed}
         regions = {"vessels": case["vessel"] > 0, "outside": (case["mask"] > 0) & (case["vessel"] == 0)}
         for region, mask in regions.items():
@@ -111,11 +108,9 @@ def held_out(label_maps: Path, out: Path, weights: Path | None = None) -> str:
     return f"simulated heads of held-out label maps, error in HU\n{pd.DataFrame(rows).round(1).to_string(index=False)}"
 
 
-def _stored(values: np.ndarray, affine: np.ndarray, out: Path) -> Path:
+def _inferred(values: np.ndarray, affine: np.ndarray, out: Path, weights: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A scan and its synthetic CT, both (X, Y, Z) in RAS orientation."""
     out.mkdir(parents=True)
-    nib.save(nib.nifti1.Nifti1Image(values, affine), out / "cect.nii.gz")
-    return out / "cect.nii.gz"
-
-
-def _ras(values: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    return np.asarray(nib.as_closest_canonical(nib.nifti1.Nifti1Image(values, affine)).dataobj)
+    source = out / "cect.nii.gz"
+    nib.save(nib.nifti1.Nifti1Image(values, affine), source)
+    return read(source), infer(WITHOUT_AGENT, source, out, weights)[0]

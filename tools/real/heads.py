@@ -29,9 +29,10 @@ from common.phantoms.scanner import blurred, rician
 from common.phantoms.simulate import filled
 from common.phantoms.tissues import RELAXATION
 from common.report import Panel, Report, summarise, write_report
+from common.weights_info import bundle_metadata
 from tools.real.plausibility import PURE
-from tools.real.rows import bundle_version, fitted
-from tools.real.trainings import TO_CT, infer
+from tools.real.rows import fitted
+from tools.real.trainings import BUNDLES, TO_CT, infer
 
 VALIDATION_MAPS = 3
 SEQUENCES: dict[str, PulseSequence] = {
@@ -138,8 +139,8 @@ def panel(made: Volume, scan: Scan) -> Panel:
     )
 
 
-def table(label_maps: Path, out: Path, page: Path, weights: Path | None = None) -> str:
-    """Infer all scans, by other weights than the shipped ones if given: a line a contrast and thickness, of means.
+def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
+    """Infer all scans: a line a contrast and thickness, of means.
 
     The page has a picture of the scan with the largest MAE of each line.
     """
@@ -167,7 +168,7 @@ def _write_page(path: Path, pictures: Sequence[Panel], errors: Sequence[float]) 
     report = Report(
         title="MR to CT of heads that no training saw: the worst case of each contrast and thickness",
         bundle=TO_CT.bundle,
-        version=bundle_version(TO_CT.bundle),
+        version=bundle_metadata(BUNDLES / TO_CT.bundle)["version"],
         unit="HU",
         value_range=(-1024.0, 3000.0),
         mask_description="head with its cavities",

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from monai.bundle import ConfigParser
 
 from common.metrics import score
 from common.report import Panel, Report, summarise, write_report
 from common.transforms.head import head_mask
-from tools.repository import config_path
+from common.weights_info import bundle_metadata
 
 Z_RANGE = (-3.0, 8.0)
 """Of the z-scores of a T2 inside the head, which the metrics with a range clip to."""
@@ -94,18 +93,13 @@ def text(title: str, rows: Sequence[Row]) -> str:
     return f"\n{title}\n{means.join(each).round(3).to_string()}"
 
 
-def bundle_version(bundle: str) -> str:
-    """The version in the metadata of a bundle."""
-    return str(ConfigParser.load_config_file(config_path(bundle, "metadata").with_suffix(".json"))["version"])
-
-
 def page(path: Path, title: str, bundle: Path, rows: Sequence[Row]) -> Path:
     """The same with a picture of every row: source, image, truth and their difference."""
     scored = [{"case": row.case, "method": row.method, **row.scores} for row in rows]
     report = Report(
         title=title,
         bundle=bundle.name,
-        version=bundle_version(bundle.name),
+        version=bundle_metadata(bundle)["version"],
         unit=UNIT,
         value_range=Z_RANGE,
         mask_description="head, from the source",

@@ -98,7 +98,7 @@ def infer(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) 
         recipe: the bundle.
         source: file, or folder of a series.
         out: folder for the predictions, whose training is used if there is one.
-        weights: others than that training's and the shipped ones.
+        weights: others than that training's.
     """
     predictions = out / "predictions" / source.stem.split(".")[0]
     places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions, "overwrite": "true"}
