@@ -22,9 +22,9 @@ OVERLAYS = Path(__file__).parent
 WITHOUT = OVERLAYS / "without"
 """An overlay for every part of the simulation that is left out; its name says which."""
 BATCH_SIZE = 8
-BRIEF_EPOCHS = 4
+BRIEF_EPOCHS = 2
 BRIEF = {
-    "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 3, "val_interval": BRIEF_EPOCHS,
+    "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 1, "val_interval": BRIEF_EPOCHS,
     "validate::dataset::cases": 1, "network_def::features": "[12,12,24,48,96,12]",
 }  # fmt: skip
 """Schedule and network of a short pretraining."""
