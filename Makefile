@@ -68,12 +68,12 @@ lint: $(READY)
 
 types: $(READY)
 	$(VENV)/bin/mypy --strict common
-	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools
+	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
 	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data bundles/*/demo
 
-$(READY): requirements.txt setup.cfg pyproject.toml
+$(READY): requirements.txt setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $(READY)

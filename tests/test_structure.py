@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLES = sorted(path.parents[1] for path in ROOT.glob("bundles/*/configs/train.yaml"))
-PACKAGES = {"common": ROOT, "tools": ROOT, **{folder.name: folder for folder in BUNDLES}}
+PACKAGES = {
+    **dict.fromkeys(("common", "tools", "medical_image_synthesis"), ROOT),
+    **{path.name: path for path in BUNDLES},
+}
 MOST_LINES = 300
 MOST_LOOSE_FILES = 14
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from configparser import ConfigParser as IniParser
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from monai.bundle import ConfigParser
 from common import checkpoints
 from common.errors import ConfigError
 from common.weights_info import PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
-from tools.pack import archive, documents, overlay
+from tools.pack import archive, documents, modules, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized
 from tools.repository import bundle_names
@@ -59,12 +58,12 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     configs = dict(_configs(stems, overlay_name))
     weights = _weights(sources, configs)
     texts = {
-        **{f"{package}/{path}": text for path, text in _code(folder / bundle, renaming)},
-        **{f"{package}/{SHARED}/{path}": text for path, text in _code(root / SHARED, renaming)},
+        **{f"{package}/{path}": text for path, text in modules.modules_of(folder / bundle, renaming)},
+        **{f"{package}/{SHARED}/{path}": text for path, text in modules.modules_of(root / SHARED, renaming)},
         **_packed_configs(configs, renaming),
         **_documents(root, folder, renaming, configs["train"], bool(weights)),
     }
-    files = {path: text.encode() for path, text in texts.items()} | _package_data(root, package) | weights
+    files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
     about = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
     return files | {MODEL_INFO: _model_info(about, files)}
 
@@ -79,27 +78,6 @@ def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Pa
     path = out / f"{bundle}_v{json.loads(files[MODEL_INFO])['version']}.zip"
     archive.write(path, bundle, files)
     return path
-
-
-def _code(folder: Path, renaming: Renaming) -> Iterator[tuple[str, str]]:
-    """Every module of a package. All of ``common`` travels: settings may name any loss or transform, and the
-    commands ``python -m`` any reader; what is reached from the shipped configs alone would be less than is offered.
-    """
-    for path in sorted(folder.rglob("*.py")):
-        place = path.relative_to(folder).as_posix()
-        yield place, renaming.python(path.read_text(), str(path))
-
-
-def _package_data(root: Path, package: str) -> dict[str, bytes]:
-    """Files beside the modules of ``common`` that ``setup.cfg`` lists as package data."""
-    setup = IniParser()
-    setup.read(root / "setup.cfg")
-    found = {}
-    for name, patterns in setup["options.package_data"].items():
-        folder = root / name.replace(".", "/")
-        for path in (path for pattern in patterns.split() for path in folder.glob(pattern)):
-            found[f"{package}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
-    return found
 
 
 def _sources(folder: Path, run: Path) -> dict[str, Path]:

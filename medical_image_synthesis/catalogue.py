@@ -1,0 +1,72 @@
+"""The bundles that are there, in a wheel or in the repository, and what their files say of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from common.errors import CheckpointError
+
+HERE = Path(__file__).resolve().parent
+PLACES = (HERE / "bundles", HERE.parent / "bundles")
+"""Of a wheel, and of the repository."""
+SHARED = "common"
+WEIGHTS = ("model.pt", "pretrained.pt")
+"""Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
+
+
+class Bundle(NamedTuple):
+    """A bundle by its name and folder."""
+
+    name: str
+    folder: Path
+
+    @property
+    def short(self) -> str:
+        """What it is called on the command line: ``mr2ct`` for ``mr2ct_pix2pix``."""
+        return self.name.partition("_")[0]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The content of ``metadata.json``."""
+        return dict(json.loads((self.folder / "configs" / "metadata.json").read_text(encoding="utf-8")))
+
+    @property
+    def weights(self) -> Path | None:
+        """The weights that it uses where none are named; None where it has none."""
+        files = (self.folder / "models" / name for name in WEIGHTS)
+        return next((path for path in files if path.is_file()), None)
+
+    @property
+    def trained_on(self) -> str:
+        """What its weights saw, in words."""
+        if self.weights is None:
+            return "no weights: train it, or give --weights"
+        about = _described(self.weights)
+        contrasts = ", ".join(about.get("contrasts", []))
+        return str(about["trained_on"].get("data", "images")) + (f" ({contrasts})" if contrasts else "")
+
+    @property
+    def reads_volumes(self) -> bool:
+        """Whether it translates volumes; others draw samples."""
+        return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
+
+    def module(self, name: str) -> str:
+        """The name under which a module of the shared package, such as ``metrics``, is imported for it."""
+        own = next((f"{path.name}." for path in self.folder.glob(f"{self.name}_v*") if path.is_dir()), "")
+        return f"{own}{SHARED}.{name}"
+
+
+def bundles() -> list[Bundle]:
+    """All that are there, sorted by name."""
+    place = next(place for place in PLACES if place.is_dir())
+    return [Bundle(path.parents[1].name, path.parents[1]) for path in sorted(place.glob("*/configs/inference.yaml"))]
+
+
+def _described(weights: Path) -> dict[str, Any]:
+    path = weights.with_suffix(".json")
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(str(path), "describes its weights", error, "restore the file, or train again") from error

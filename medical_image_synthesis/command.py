@@ -1,0 +1,254 @@
+"""``synthesize``: inference and evaluation of the bundles as one command, which prints the files that it wrote.
+
+Paths are checked before PyTorch and MONAI are imported; all else is done by ``python -m monai.bundle`` in a process of
+its own, whose messages go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes
+from medical_image_synthesis.catalogue import Bundle, bundles
+
+FILE = ".nii.gz"
+"""Ends an output that is one file; another is a folder."""
+VOLUMES = (".nii", ".nii.gz", ".mha")
+SLICES = (".dcm", ".ima")
+OTHER_FILES = (*VOLUMES, *SLICES, ".mhd", ".nrrd", ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
+"""Endings that are no name of a folder of outputs."""
+MANIFEST = "manifest.json"
+WRITTEN = ("done", "kept")
+
+
+@exit_code_of_mistakes
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
+    options, words = _parser().parse_known_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the other process and tidies up
+    try:
+        return int(options.run(options, words))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def listing(_: argparse.Namespace, words: Sequence[str]) -> int:
+    """Print the bundles: name, version, what they do, what their weights saw, and where they lie."""
+    _require_none(words)
+    for bundle in bundles():
+        about = bundle.metadata
+        print(f"{bundle.short:9}{bundle.name} {about['version']}: {about['task']}")
+        print(f"{'':9}weights: {bundle.trained_on}")
+        print(f"{'':9}{bundle.folder}")
+    print("For research; not for clinical use.")
+    return 0
+
+
+def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Print the metrics of a synthetic volume as JSON, by the shared package of any bundle."""
+    _require_none(words)
+    files = {"pred": options.synthetic, "truth": options.truth, "mask": options.mask}
+    for name, path in files.items():
+        if not path.exists():
+            raise DataError(name, "is a volume", f"{path}: no such file or folder", "check the path")
+    scored = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    limits = ["--value_range", *map(str, options.value_range)] if options.value_range else []
+    bundle = bundles()[0]
+    return _python(bundle, ["-m", bundle.module("metrics"), "score", *scored, *limits], to_stderr=False)
+
+
+def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Infer by a bundle, and print what was written."""
+    bundle: Bundle = options.bundle
+    settings = _settings(words)
+    _require_weights(bundle, options.weights, settings)
+    if bundle.reads_volumes:
+        many = _require_source(options.source)
+        settings["dataset_dir"] = str(options.source)
+    else:
+        many = True
+    _require_output(options, many)
+    if options.weights:
+        settings["weights"] = str(options.weights)
+    if bundle.reads_volumes:
+        settings["output_format"] = options.output_format
+    for name in ("resume", "overwrite"):
+        if getattr(options, name):
+            settings[name] = "true"
+    if options.output.name.endswith(FILE):
+        return _one_file(bundle, settings, options.output)
+    code = _infer(bundle, settings, options.output)
+    for path in _written(options.output):
+        print(path)
+    return code
+
+
+def _one_file(bundle: Bundle, settings: dict[str, str], output: Path) -> int:
+    """Infer one case into a folder beside the file, and give the volume and its JSON their names at the end."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        code = _infer(bundle, settings, Path(folder))
+        if code == 0:
+            (made,) = _written(Path(folder))
+            os.replace(made.with_name(made.name.removesuffix(FILE) + ".json"), _sidecar(output))
+            os.replace(made, output)
+            print(output)
+        return code
+
+
+def _infer(bundle: Bundle, settings: dict[str, str], folder: Path) -> int:
+    config = bundle.folder / "configs" / "inference.yaml"
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    command = ["-m", "monai.bundle", "run", "inference", "--config_file", str(config)]
+    return _python(bundle, [*command, "--predictions_dir", str(folder), *words], to_stderr=True)
+
+
+def _python(bundle: Bundle, words: Sequence[str], to_stderr: bool) -> int:
+    """Run Python where a bundle's package is found, and return its exit code."""
+    paths = os.pathsep.join(filter(None, [str(bundle.folder), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-W", "ignore", *words]
+    output = sys.stderr if to_stderr else None
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, stdout=output, check=False).returncode
+
+
+def _written(folder: Path) -> list[Path]:
+    """The outputs that the manifest of a folder lists."""
+    manifest = folder / MANIFEST
+    cases = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    return [folder / case["file"] for case in cases if case["status"] in WRITTEN]
+
+
+def _settings(words: Sequence[str]) -> dict[str, str]:
+    """Options that are passed on, ``--name value``, by name.
+
+    Raises:
+        ConfigError: for a word that is neither.
+    """
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        name = rest.pop(0)
+        if not name.startswith("--"):
+            raise ConfigError(name, "follows an option", "none before it", "give several volumes as one folder")
+        name, given, value = name[2:].partition("=")
+        if not given:
+            if not rest or rest[0].startswith("--"):
+                raise ConfigError(f"--{name}", "has a value", "none", "write it after the option")
+            value = rest.pop(0)
+        found[name.replace("-", "_")] = value
+    return found
+
+
+def _require_none(words: Sequence[str]) -> None:
+    if words:
+        raise ConfigError(words[0], "is an option of this command", "another word", "see synthesize --help")
+
+
+def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, str]) -> None:
+    if weights is not None and not weights.is_file():
+        raise CheckpointError("--weights", "is a file", f"{weights}: no such file", "check the path")
+    if weights is None and bundle.weights is None and "output_dir" not in settings:
+        remedy = "train it, and give --weights FILE"
+        raise CheckpointError(bundle.name, "comes with weights or is given some", "none", remedy)
+
+
+def _require_source(source: Path | None) -> bool:
+    """Refuse what cannot be one or more volumes; whether a folder holds one for each case."""
+    name, remedy = "SOURCE", "give a volume, a DICOM series or a folder of them"
+    if source is None:
+        raise DataError(name, "is a file or folder", "none", remedy)
+    if not source.exists():
+        raise DataError(name, "is a file or folder", f"{source}: no such file or folder", "check the path")
+    if source.is_file():
+        if source.name.lower().endswith(SLICES):
+            raise DataError(name, "is the folder of a series", f"{source}: one slice", "give its folder")
+        if not source.name.lower().endswith(VOLUMES):
+            raise DataError(name, f"ends in {', '.join(VOLUMES)} or is a folder", source, remedy)
+        return False
+    held = [path for path in source.iterdir() if not path.name.startswith(".")]
+    if not held:
+        raise DataError(name, "holds volumes or a DICOM series", f"{source}: an empty folder", remedy)
+    return any(path.is_dir() or path.name.lower().endswith(VOLUMES) for path in held)
+
+
+def _require_output(options: argparse.Namespace, many: bool) -> None:
+    """Refuse an output that cannot be written, or must not."""
+    output: Path = options.output
+    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
+        raise OutputError("--output", "is in a folder that can be written", there, "choose another")
+    if not output.name.endswith(FILE):
+        if output.name.lower().endswith(OTHER_FILES):
+            raise OutputError("--output", f"ends in {FILE} or is a folder", output, f"write NAME{FILE} or a folder")
+        if output.is_file():
+            raise OutputError("--output", "is a folder", f"{output}: a file", "choose another")
+        return
+    if many:
+        remedy = "give a folder"
+        raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
+    if options.output_format == "dicom" or options.resume:
+        told = "--resume" if options.resume else "--output-format dicom"
+        raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
+    if options.source is not None and output.resolve() == options.source.resolve():
+        raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
+    for path in (output, _sidecar(output)):
+        if path.is_dir():
+            raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
+        if path.exists() and not options.overwrite:
+            remedy = "add --overwrite, or choose another name"
+            raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
+
+
+def _sidecar(output: Path) -> Path:
+    return output.with_name(output.name.removesuffix(FILE) + ".json")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="synthesize", description="Synthetic medical images by MONAI bundles. Not for clinical use.",
+        allow_abbrev=False,
+    )  # fmt: skip
+    commands = parser.add_subparsers(required=True, metavar="BUNDLE")
+    commands.add_parser("list", help="bundles, their weights and folders").set_defaults(run=listing)
+    _add_evaluate(commands.add_parser("evaluate", help="score a synthetic volume against the true one"))
+    for bundle in bundles():
+        _add(commands.add_parser(bundle.short, aliases=[bundle.name], help=_task(bundle), allow_abbrev=False), bundle)
+    return parser
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    command.description = "Print the metrics of a synthetic volume as JSON."
+    for name, told in (("synthetic", "volume to score"), ("truth", "the true volume, on the same grid")):
+        command.add_argument(name, metavar=name.upper(), type=Path, help=told)
+    command.add_argument("--mask", type=Path, required=True, help="voxels to score, above 0 inside, on the same grid")
+    told = "range that psnr, ssim and ms_ssim clip to (default: that of CT in HU)"
+    command.add_argument("--value_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=told)
+    command.set_defaults(run=evaluate)
+
+
+def _task(bundle: Bundle) -> str:
+    return f"{bundle.metadata['task']}; {bundle.trained_on}"
+
+
+def _add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
+    command.description = (
+        f"{_task(bundle)}. Any setting of {bundle.folder / 'configs' / 'inference.yaml'} is an option."
+    )
+    if bundle.reads_volumes:
+        told = "a volume (.nii.gz, .mha), a DICOM series, or a folder of them"
+        command.add_argument("source", metavar="SOURCE", type=Path, nargs="?", help=told)
+        command.add_argument("--output-format", "--output_format", choices=("nifti", "dicom"), default="nifti")
+    told = f"a file NAME{FILE} for one volume, otherwise a folder"
+    command.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=told)
+    command.add_argument("--weights", metavar="FILE", type=Path, help="others than those it comes with")
+    command.add_argument("--overwrite", action="store_true", help="replace what is there")
+    command.add_argument("--resume", action="store_true", help="keep cases that are done")
+    command.set_defaults(run=synthesise, bundle=bundle, source=None)

@@ -1,0 +1,188 @@
+"""The command ``synthesize``: what it refuses before anything is imported, what it passes on, what it prints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medical_image_synthesis import catalogue, command
+from medical_image_synthesis.catalogue import Bundle
+from tools.repository import ROOT, bundle_names
+
+ONE = "mr2ct_pix2pix"
+Ran = list[list[str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with volumes and other files; bundles of which one alone has weights."""
+    for name in bundle_names():
+        target = tmp_path / "bundles" / name / "configs"
+        target.mkdir(parents=True)
+        for file in ("metadata.json", "inference.yaml"):
+            shutil.copy(ROOT / "bundles" / name / "configs" / file, target)
+    models = tmp_path / "bundles" / ONE / "models"
+    models.mkdir()
+    (models / "pretrained.pt").touch()
+    about = {"trained_on": {"data": "simulated heads, no patient"}, "contrasts": ["T1", "PD"]}
+    (models / "pretrained.json").write_text(json.dumps(about))
+    monkeypatch.setattr(catalogue, "PLACES", (tmp_path / "bundles",))
+    monkeypatch.chdir(tmp_path)
+    for name in ("mr.nii.gz", "weights.pt", "slice.dcm", "picture.png", "cases/a.nii.gz", "series/1"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """The words of each inference, which writes the outputs that one of MONAI would."""
+    words_of: Ran = []
+
+    def infer(_: Bundle, words: list[str], to_stderr: bool) -> int:
+        assert to_stderr
+        words_of.append(words)
+        folder = Path(words[words.index("--predictions_dir") + 1])
+        folder.mkdir(exist_ok=True)
+        cases = [{"case": "a", "status": "done", "file": "a_synthetic_ct.nii.gz"}]
+        cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "--fail" in words else []
+        (folder / "a_synthetic_ct.nii.gz").write_text("volume")
+        (folder / "a_synthetic_ct.json").write_text("about")
+        (folder / "manifest.json").write_text(json.dumps(cases))
+        return len(cases) - 1
+
+    monkeypatch.setattr(command, "_python", infer)
+    return words_of
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mr2ct nothing.nii -o x.nii.gz", "SOURCE: is a file or folder, but got nothing.nii: no such"),
+        ("mr2ct -o x.nii.gz", "SOURCE: is a file or folder, but got none; give a volume"),
+        ("mr2ct picture.png -o x.nii.gz", "SOURCE: ends in .nii, .nii.gz, .mha or is a folder, but got picture.png"),
+        ("mr2ct slice.dcm -o x.nii.gz", "SOURCE: is the folder of a series, but got slice.dcm: one slice; give its"),
+        ("mr2ct empty -o out", "SOURCE: holds volumes or a DICOM series, but got empty: an empty folder"),
+        ("mr2ct mr.nii.gz mr.nii.gz -o out", "mr.nii.gz: follows an option, but got none before it; give several"),
+        ("mr2ct mr.nii.gz -o out --seed", "--seed: has a value, but got none; write it after the option"),
+        ("mr2ct mr.nii.gz -o x.nii", "--output: ends in .nii.gz or is a folder, but got x.nii; write NAME.nii.gz"),
+        ("mr2ct mr.nii.gz -o x.mha", "--output: ends in .nii.gz or is a folder, but got x.mha"),
+        ("mr2ct mr.nii.gz -o mr.nii.gz", "--output: is another file than SOURCE, but got mr.nii.gz"),
+        ("mr2ct mr.nii.gz -o cases/a.nii.gz", "--output: does not exist yet, but got cases/a.nii.gz: there already"),
+        ("mr2ct mr.nii.gz -o weights.pt", "--output: is a folder, but got weights.pt: a file"),
+        ("mr2ct mr.nii.gz -o weights.pt/x.nii.gz", "--output: is in a folder that can be written, but got"),
+        ("mr2ct mr.nii.gz -o x.nii.gz --output-format dicom", "--output: is a folder with --output-format dicom"),
+        ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output: is a folder with --resume, but got x.nii.gz"),
+        ("mr2ct cases -o x.nii.gz", "--output: is a folder where SOURCE is one of several volumes, but got x.nii.gz"),
+        ("mr2ct mr.nii.gz -o out --weights no.pt", "--weights: is a file, but got no.pt: no such file"),
+        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan: comes with weights or is given some, but got none; train"),
+        ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
+        ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),
+        ("evaluate mr.nii.gz no.nii --mask mr.nii.gz", "truth: is a volume, but got no.nii: no such file"),
+        ("list all", "all: is an option of this command, but got another word; see synthesize --help"),
+    ],
+)
+def test_refuses_at_once(place: Path, ran: Ran, words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(place.rglob("*"))
+    assert command.main(words.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"error: {message}")
+    assert (printed.out, ran, sorted(place.rglob("*"))) == ("", [], before)
+
+
+def test_one_volume_gets_its_name_and_is_printed(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz", "--inference_batch", "4", "--seed=1"]) == 0
+    assert capsys.readouterr().out == "new/ct.nii.gz\n"
+    assert {path.name: path.read_text() for path in (place / "new").iterdir()} == {
+        "ct.nii.gz": "volume",
+        "ct.json": "about",
+    }
+    (words,) = ran
+    assert words[:4] == ["-m", "monai.bundle", "run", "inference"]
+    assert words[words.index("--config_file") + 1] == str(place / "bundles" / ONE / "configs" / "inference.yaml")
+    settings = dict(zip(words[8::2], words[9::2], strict=True))
+    assert settings == {
+        "--inference_batch": "4", "--seed": "1", "--dataset_dir": "mr.nii.gz", "--output_format": "nifti",
+    }  # fmt: skip
+
+
+def test_replaces_a_file_only_when_told(place: Path, ran: Ran) -> None:
+    (place / "ct.nii.gz").write_text("before")
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz"]) == 2
+    assert (place / "ct.nii.gz").read_text() == "before"
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--overwrite"]) == 0
+    assert (place / "ct.nii.gz").read_text() == "volume"
+
+
+def test_a_failed_volume_leaves_nothing(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(place.iterdir())
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--fail", "1"]) == 1
+    assert (capsys.readouterr().out, sorted(place.iterdir())) == ("", before)
+
+
+def test_a_folder_gets_what_succeeded(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["mr2ct_pix2pix", "series", "-o", "out", "--output-format", "dicom", "--resume", "--weights", "weights.pt"]
+    assert command.main([*words, "--fail", "1"]) == 1
+    assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
+    settings = dict(zip(ran[0][8::2], ran[0][9::2], strict=True))
+    assert settings == {
+        "--fail": "1", "--dataset_dir": "series", "--weights": "weights.pt", "--output_format": "dicom",
+        "--resume": "true",
+    }  # fmt: skip
+
+
+def test_samples_need_no_source(place: Path, ran: Ran) -> None:
+    assert command.main(["lesion", "-o", "out", "--weights", "weights.pt", "--samples", "3"]) == 0
+    assert ran[0][8:] == ["--samples", "3", "--weights", "weights.pt"]
+
+
+def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 * len(bundle_names()) + 1
+    row = lines.index("mr2ct    mr2ct_pix2pix 0.2.0: Synthesis of CT in Hounsfield units from MR of the head")
+    assert lines[row + 1 : row + 3] == [
+        "         weights: simulated heads, no patient (T1, PD)",
+        f"         {place / 'bundles' / ONE}",
+    ]
+    assert lines.count("         weights: no weights: train it, or give --weights") == len(bundle_names()) - 1
+    assert lines[-1] == "For research; not for clinical use."
+
+
+def test_weights_without_a_description_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    about = place / "bundles" / ONE / "models" / "pretrained.json"
+    about.write_text("{")
+    assert command.main(["list"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {about}: describes its weights, but got")
+
+
+def test_imports_neither_pytorch_nor_monai() -> None:
+    program = "import sys; from medical_image_synthesis import command; command.main(['list']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"torch", "monai", "numpy", "yaml"}.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
+def test_scores_a_volume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    volume = np.zeros((16, 16, 16), np.float32)
+    for name, value in (("truth", 0), ("synthetic", 20), ("mask", 1)):
+        nib.save(nib.nifti1.Nifti1Image(volume + value, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    words = [str(tmp_path / f"{name}.nii.gz") for name in ("synthetic", "truth")]
+    assert command.main(["evaluate", *words, "--mask", str(tmp_path / "mask.nii.gz")]) == 0
+    assert json.loads(capfd.readouterr().out)["mae"] == 20
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"), [(None, "common.metrics"), ("x_y_v0_1_0", "x_y_v0_1_0.common.metrics")]
+)
+def test_modules_have_the_names_of_the_wheel(tmp_path: Path, folder: str | None, expected: str) -> None:
+    if folder:
+        (tmp_path / folder).mkdir()
+    assert Bundle("x_y", tmp_path).module("metrics") == expected
