@@ -1,8 +1,18 @@
-"""``python -m medical_image_synthesis``, the same as ``synthesize``."""
+"""``synthesize``, the same as ``python -m medical_image_synthesis``."""
 
+import signal
 import sys
 
 from medical_image_synthesis.command import main
 
+
+def synthesize() -> int:
+    """Run the command as a process of its own: it ends as others do when it is told to, or nobody reads on."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the inference and tidies up
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    return main()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(synthesize())

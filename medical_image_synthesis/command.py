@@ -33,7 +33,6 @@ WRITTEN = ("done", "kept")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     options, words = _parser().parse_known_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the other process and tidies up
     try:
         return int(options.run(options, words))
     except KeyboardInterrupt:

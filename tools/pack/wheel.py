@@ -19,7 +19,7 @@ NEEDED = ("__init__", "errors")
 """Modules of the shared package that the command imports."""
 KEPT = ("LICENSE", "docs/data_license.txt", "configs/logging.conf", "configs/metadata.json")
 WEIGHTS = ("models/pretrained*.pt", "models/pretrained*.json")
-ENTRY_POINTS = {"console_scripts": [f"synthesize = {PRODUCT}.command:main"]}
+ENTRY_POINTS = {"console_scripts": [f"synthesize = {PRODUCT}.__main__:synthesize"]}
 
 
 def wheel_files(root: Path) -> dict[str, bytes]:

@@ -55,7 +55,7 @@ def test_holds_one_package_and_one_command(site: Path) -> None:
     assert package == PRODUCT
     assert (site / info / "top_level.txt").read_text() == f"{PRODUCT}\n"
     entries = (site / info / "entry_points.txt").read_text()
-    assert entries == f"[console_scripts]\nsynthesize = {PRODUCT}.command:main\n"
+    assert entries == f"[console_scripts]\nsynthesize = {PRODUCT}.__main__:synthesize\n"
 
 
 def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -> None:
