@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
@@ -19,14 +20,18 @@ from torch import Tensor
 from common import devices
 from common.engines.acceleration import Acceleration
 from common.engines.precision import autocast
-from common.errors import CasesFailedError, users_mistake
+from common.errors import CasesFailedError, DataError, users_mistake
 from common.files import remove_unfinished, write_text
 from common.io.export import VolumeExporter
 from common.io.export.outputs import MANIFEST_NAME
+from common.io.modality import require_modality
 from common.running_config import is_reference, require_placed, running_config
+from common.transforms.loading import MODALITY, WARNINGS
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
+LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 0.001}
+"""Between the 0.1th and the 99.9th percentile, in a network's scale: windows are [-1, 1], and z-scores span several."""
 
 
 class CaseDataset(Dataset):
@@ -35,15 +40,29 @@ class CaseDataset(Dataset):
     Args:
         data: items with ``case`` and ``image``; under torchrun each process takes its share.
         transform: preprocessing.
+        modality: of the images that the network was trained on, such as ``MR``; a case of another one fails.
+        accept_modality: infer such a case all the same.
     """
 
-    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable[..., Any] | None = None,
+        modality: str | None = None,
+        accept_modality: bool = False,
+    ) -> None:
         super().__init__(devices.deal(data), transform)
+        self.modality = None if accept_modality else modality
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
-            return dict(self.transform(item)) if self.transform is not None else item
+            done = dict(self.transform(item)) if self.transform is not None else item
+            if self.modality is not None:
+                require_modality(item["case"], self.modality, done["image"].meta.get(MODALITY))
+                for channel in done["image"]:
+                    _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
+            return done
         except Exception as error:  # any error is a failure of this case only
             return {"case": item["case"], ERROR_KEY: _reason(error)}
 
@@ -52,7 +71,8 @@ class CaseEvaluator(SupervisedEvaluator):
     """MONAI's evaluator that continues after failed cases, writes a manifest and raises at the end if any failed.
 
     A case is written while the next one is computed and, with a prefetching loader, two more are read; at most these
-    four are in memory.
+    four are in memory. ``warnings`` of a case, by its name, are those of its files and of handlers; they are written
+    with it.
 
     Args:
         exporter: writes the volumes; the outputs of all processes are checked before inference.
@@ -81,12 +101,14 @@ class CaseEvaluator(SupervisedEvaluator):
         super().__init__(**evaluator)
         self.exporter = exporter
         self.resume = resume
-        self.outcomes: dict[str, dict[str, str]] = {}
+        self.outcomes: dict[str, dict[str, Any]] = {}
+        self.warnings: dict[str, list[str]] = {}
         self._writing: tuple[str, Future[Any]] | None = None
         self._writer: ThreadPoolExecutor
         device = self.state.device
         self.inferer = AutocastInferer(self.inferer, device, precision)
         Acceleration.of(acceleration, device).prepare([self.network])
+        self.add_event_handler(IterationEvents.FORWARD_COMPLETED, CaseEvaluator._require_an_image)
         self.add_event_handler(IterationEvents.MODEL_COMPLETED, CaseEvaluator._hand_over)
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
@@ -111,7 +133,7 @@ class CaseEvaluator(SupervisedEvaluator):
             self.outcomes[case] = {"case": case, "status": "kept", "file": self.exporter.path(case).name}
         return kept
 
-    def _conclude(self, outcomes: Sequence[Mapping[str, str]]) -> None:
+    def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         """Write the manifest of all processes, and raise if cases failed."""
         if devices.rank() > 0:
             return
@@ -137,12 +159,22 @@ class CaseEvaluator(SupervisedEvaluator):
             self._fail(case, _reason(error))
         return output
 
+    def _require_an_image(self) -> None:
+        """Fail a case that a network which learnt nothing, or was made for other sources, answers by one value."""
+        batch, output = self.state.batch, self.state.output
+        remedy = "give the weights of a training that has learnt, and a source like those of the training"
+        _require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
+
     def _hand_over(self) -> None:
         """Pass the case to the writer thread when that has finished the previous one."""
         (item,), (output,) = self.state.batch, self.state.output
         values = self.exporter.on_host(item, output["pred"])
+        case = str(item["case"])
+        warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
+        self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
+        item = {**item, WARNINGS: warnings}
         self._settle()
-        self._writing = str(item["case"]), self._writer.submit(self.exporter.write, item, values)
+        self._writing = case, self._writer.submit(self.exporter.write, item, values)
 
     def _settle(self) -> None:
         """Wait for the writer thread, and record its failure."""
@@ -179,6 +211,21 @@ class AutocastInferer(Inferer):
         with self.autocast:
             inferred: Tensor = self.inferer(inputs, network, *args, **kwargs)
         return inferred.float()
+
+
+def _require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
+    """Refuse an image (..., X, Y, Z) of nearly one value.
+
+    Raises:
+        DataError: where it has not the least contrast of ``what``.
+    """
+    some = values.detach()[..., ::2, ::2, ::2].float().cpu().numpy()
+    if not np.isfinite(some).all():  # said by others
+        return
+    low, middle, high = np.percentile(some, (0.1, 50, 99.9))
+    if high - low < LEAST_CONTRAST[what]:
+        rule = f"varies by {LEAST_CONTRAST[what]:g} or more as the network sees it"
+        raise DataError(f"{case}: {what}", rule, f"{middle:.4g} nearly everywhere", remedy)
 
 
 def _reason(error: BaseException) -> str:

@@ -31,7 +31,7 @@ KEPT_HEADERS = 8
 class Scan:
     """Values float32 (X, Y, Z) or (C, X, Y, Z), affine (4, 4) to RAS mm, and warnings.
 
-    For a DICOM series also its SeriesInstanceUID, and its unit where headers give it.
+    For a DICOM series also its SeriesInstanceUID, its unit where headers give it, and its modality.
     """
 
     values: np.ndarray
@@ -39,6 +39,7 @@ class Scan:
     warnings: tuple[Finding, ...]
     series_uid: str | None = None
     unit: str | None = None
+    modality: str | None = None
 
 
 class VolumeReader:
@@ -124,7 +125,7 @@ class VolumeReader:
             self._headers[str(path)] = series.headers
             while len(self._headers) > KEPT_HEADERS:
                 self._headers.popitem(last=False)
-            return Scan(series.values, series.affine, series.notes, series.uid, series.unit)
+            return Scan(series.values, series.affine, series.notes, series.uid, series.unit, series.modality)
         if path.suffix.lower() in DICOM_SUFFIXES:
             rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
             raise VolumeError(Finding(case, path.name, rule, "one file", remedy))

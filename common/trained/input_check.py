@@ -143,6 +143,8 @@ def out_of_distribution(
 class InputCheck:
     """Handler of inference that warns of cases out of the training distribution of pretrained weights.
 
+    The warnings are logged, and noted with the case where the engine has ``warnings`` to be written with it.
+
     With the user's own weights, whose training distribution and contrasts are unknown, only the spacing is checked.
 
     Args:
@@ -166,6 +168,8 @@ class InputCheck:
             values, spacing = convert_to_numpy(image)[0], _spacing(affine)
             for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned):
                 case = batch["case"][number]
+                if (noted := getattr(engine, "warnings", None)) is not None:
+                    noted.setdefault(str(case), []).append(f"unlike the training data: {reason}")
                 logger.warning(f"{case}: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: {reason}")
 
 

@@ -19,8 +19,12 @@ from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.grids import LEAST_COVERED, covered, same_grid, show_affine
 from common.io import Scan, VolumeReader
+from common.io.modality import modality_of
 
 logger = logging.getLogger(__name__)
+MODALITY = "modality"
+WARNINGS = "warnings"
+"""Entries of a volume's ``meta``."""
 MASKS = ("mask", *REGIONS)
 """Keys of label maps, which are resampled by nearest neighbour."""
 
@@ -29,7 +33,8 @@ class LoadVolumed(MapTransform):
     """Load volumes by :class:`common.io.VolumeReader`, with all checks of their files.
 
     A path gives (1, X, Y, Z), a list of paths one channel each, all on one grid. The affine maps to RAS mm. ``meta``
-    has the path of the first channel as ``filename_or_obj`` and the UID of a DICOM series as ``series_uid``.
+    has the path of the first channel as ``filename_or_obj``, the UID of a DICOM series as ``series_uid``, the modality
+    by :mod:`common.io.modality`, and ``warnings`` of the files without their names, a line each.
 
     Args:
         keys: items that hold a path or a list of paths.
@@ -87,6 +92,9 @@ def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTens
     stacked.meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
     stacked.meta[MetaKeys.SPACE] = SpaceKeys.RAS
     stacked.meta["filename_or_obj"] = paths[0]
+    stacked.meta[MODALITY] = scans[0].modality or modality_of(scans[0].values)
+    warnings = (f"{each.rule}, but got {each.value}" for scan in scans for each in scan.warnings)
+    stacked.meta[WARNINGS] = "\n".join(" ".join(each.split()) for each in warnings)  # MONAI's batches need a text
     if scans[0].series_uid is not None:
         stacked.meta["series_uid"] = scans[0].series_uid
     return stacked

@@ -316,6 +316,30 @@ def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_p
 
 
 @pytest.mark.translation
+def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_run, data, files, tmp_path):
+    """A CT stored without its intercept for the bundle that reads CT, values as of HU for those that read MR."""
+    ct = bundle.raw("inference")["dataset"]["modality"] == "CT"
+
+    def spoil(values, affine):
+        return values + 1024 if ct else np.where(values <= np.percentile(values, 20), -1000, values), affine
+
+    change(files[0], spoil)
+    places = {"dataset_dir": data, "predictions_dir": tmp_path / "out", "weights": tiny_run / "models" / "model.pt"}
+    done = bundle.run("inference", ["inference", "demo"], **places)
+    assert done.returncode == 1
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    case = files[0].parent.name
+    assert {each["case"] for each in manifest if each["status"] == "failed"} == {case}
+    (reason,) = (each["reason"] for each in manifest if each["case"] == case)
+    found = "no CT in HU (no value below 0)" if ct else "CT (values as low as HU of air)"
+    wanted = "CT" if ct else "MR"
+    assert reason == (
+        f"{case}: modality: is {wanted}, as that of the training, but got {found};"
+        f" give {wanted}, or --accept_modality true"
+    )
+
+
+@pytest.mark.translation
 def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, synthesise, files, tmp_path):
     suffix, data = suffix_of(bundle), tmp_path / "predictions"
     data.mkdir()

@@ -356,3 +356,66 @@ def test_half_precision_is_near_and_gives_32_bits(tmp_path, cases, precision, le
 def test_an_unknown_precision_is_named_before_any_case(tmp_path, cases, network):
     with pytest.raises(ConfigError, match="precision: is one of fp32, bf16, fp16, but got 'int8'"):
         build(tmp_path, cases, network, precision="int8")
+
+
+def as_cases(folder, **volumes):
+    items = []
+    for name, values in volumes.items():
+        nib.save(nib.Nifti1Image(values.astype(np.float32), PERMUTED), folder / f"{name}.nii.gz")
+        items.append({"case": name, "image": str(folder / f"{name}.nii.gz")})
+    return items
+
+
+def outcomes(folder):
+    return {each["case"]: each for each in json.loads((folder / "out" / "manifest.json").read_text())}
+
+
+def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network):
+    items = as_cases(tmp_path, mr=values(0), ct=values(1) * 20 - 1000)
+    evaluator = build(tmp_path, items, network)
+    evaluator.data_loader.dataset.modality = "MR"
+    with pytest.raises(CasesFailedError, match="1 failed: ct"):
+        evaluator.run()
+    assert outcomes(tmp_path)["mr"]["status"] == "done"
+    reason = "ct: modality: is MR, as that of the training, but got CT (values as low as HU of air); give MR, or"
+    assert outcomes(tmp_path)["ct"]["reason"] == f"{reason} --accept_modality true"
+    assert CaseDataset(items, modality="MR", accept_modality=True).modality is None
+
+
+def test_a_source_outside_its_window_fails(tmp_path, network):
+    items = as_cases(tmp_path, unit=values(0) / 100)  # a window of [0, 100]
+    evaluator = build(tmp_path, items, network)
+    evaluator.data_loader.dataset.modality = "MR"
+    with pytest.raises(CasesFailedError, match="1 failed: unit"):
+        evaluator.run()
+    assert outcomes(tmp_path)["unit"]["reason"].startswith(
+        "unit: source: varies by 0.1 or more as the network sees it, but got -0.99"
+    )
+
+
+def test_a_prediction_of_one_value_fails_its_case_alone(tmp_path, cases, network):
+    calls = iter([1.0, 1e-4, 1.0])
+    plain = PlaneInferer("axial", multiple_of=1)
+    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+        build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
+    rule = "case_1: synthetic volume: varies by 0.001 or more as the network sees it, but got"
+    assert outcomes(tmp_path)["case_1"]["reason"].startswith(rule)
+    assert not list((tmp_path / "out").glob("case_1*"))
+
+
+def test_warnings_of_files_and_handlers_are_written_with_their_case(tmp_path, network, caplog):
+    items = as_cases(tmp_path, plain=values(0), doubtful=values(1))
+    image = nib.load(items[1]["image"])
+    image.set_qform(np.diag([1.0, 1, 1, 1]), 1)  # another grid than the sform's
+    nib.save(image, items[1]["image"])
+    evaluator = build(tmp_path, items, network)
+    evaluator.warnings["doubtful"] = ["unlike the training data: another contrast"]
+    evaluator.run()
+    written = {name: json.loads((tmp_path / "out" / f"{name}_ct.json").read_text()) for name in ("plain", "doubtful")}
+    assert written["plain"]["Warnings"] == []
+    assert "warnings" not in outcomes(tmp_path)["plain"]
+    assert written["doubtful"]["Warnings"] == outcomes(tmp_path)["doubtful"]["warnings"]
+    of_file, of_handler = written["doubtful"]["Warnings"]
+    assert of_file.startswith("sform and qform should agree, but got sform")
+    assert of_handler == "unlike the training data: another contrast"
+    assert of_file.split(", but got ")[0] in caplog.text

@@ -18,6 +18,7 @@ from common.io.dicom.writing.template import Synthesis
 from common.io.export.volume import Volume
 from common.io.nifti.reading import read_header
 from common.io.reader import VolumeReader
+from common.weights_info import origin
 
 BYTES_PER_VOXEL = 2
 
@@ -93,6 +94,8 @@ class DicomFormat:
             checkpoints.sha256(self.weights),
             datetime.now(),
             self.timing,
+            origin(self.weights),
+            volume.warnings,
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

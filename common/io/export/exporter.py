@@ -184,6 +184,7 @@ class VolumeExporter:
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
             "Unit": self.unit,
+            "Warnings": list(volume.warnings),
             **more,
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))

@@ -16,7 +16,7 @@ class Volume:
     """The output of one case on the grid of its source.
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
-    folder with the DICOM series ``series_uid``, that the first channel was read from.
+    folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
     """
 
     case: str
@@ -24,6 +24,7 @@ class Volume:
     affine: np.ndarray
     source: Path
     series_uid: str | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_series(self) -> bool:
@@ -45,9 +46,16 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
     """The output of a case from its loaded item.
 
     Args:
-        item: with ``case`` and the loaded ``image``.
+        item: with ``case``, the loaded ``image`` and, where there are any, ``warnings``.
         values: (X, Y, Z) in the target's unit.
     """
     meta = item["image"].meta
     affine = np.asarray(convert_to_numpy(meta[MetaKeys.ORIGINAL_AFFINE]), dtype=float)
-    return Volume(str(item["case"]), values, affine, Path(meta["filename_or_obj"]), meta.get("series_uid"))
+    return Volume(
+        str(item["case"]),
+        values,
+        affine,
+        Path(meta["filename_or_obj"]),
+        meta.get("series_uid"),
+        tuple(item.get("warnings", ())),
+    )

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
+from pydicom.valuerep import format_number_as_ds
 
 from common.io.dicom.writing.source_reference import SourceReference
 from common.io.dicom.writing.stored_pixels import Pixels
@@ -20,15 +22,22 @@ SYNTHESIZING_EQUIPMENT = ("109100", "DCM", "Synthesizing Equipment")
 SOURCE_IMAGE = ("121322", "DCM", "Source of Image Processing Operation")
 DESCRIPTION_LENGTH = 64
 """Maximum length of a series description in characters (VR LO)."""
+COMMENTS_LENGTH = 10240
+"""Maximum length of image comments in characters (VR LT)."""
 FIRST_SERIES_NUMBER = 9000
 """Lowest number of a synthetic series, after those of a scanner."""
+CT_WINDOW = (40.0, 400.0)
+"""Centre and width in HU that show brain and bone at once."""
+SHOWN = (1, 99.5)
+"""Percentiles of other modalities between which a viewer spreads its greys."""
 STORAGE_CLASS = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
 
 
 @dataclass(frozen=True)
 class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
-    weights, the ``moment`` of writing, and for MR the (repetition, echo) times in ms where known.
+    weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
+    ``trained_on`` where that is no image of a patient, and ``warnings`` about the input, without names.
     """
 
     modality: str
@@ -37,14 +46,26 @@ class Synthesis:
     weights_sha256: str
     moment: datetime
     timing: tuple[float, float] | None = None
+    trained_on: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
         """One sentence on origin and intended use."""
         return (
             f"Synthetic {self.modality} image in {self.unit}, made by {MANUFACTURER}, bundle {self.bundle}, weights"
-            f" sha256 {self.weights_sha256}. Research use only, not for clinical use."
+            f" sha256 {self.weights_sha256}{self._origin}. Research use only, not for clinical use."
         )
+
+    @property
+    def comments(self) -> str:
+        """What a reader of the image must know: origin, use, and every warning about the input, a line each."""
+        lines = [f"SYNTHETIC, research use only, not for clinical use. Weights{self._origin or ' of a training'}."]
+        return "\r\n".join([*lines, *(f"Warning: {each}" for each in self.warnings)])[:COMMENTS_LENGTH]
+
+    @property
+    def _origin(self) -> str:
+        return "" if self.trained_on is None else f" trained on {self.trained_on}, alone"
 
 
 def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixels, slices: int) -> Dataset:
@@ -64,6 +85,7 @@ def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixel
     _add_labels(template, source, synthesis)
     _add_equipment(template, synthesis, pixels)
     _add_pixel_format(template, pixels)
+    _add_window(template, pixels)
     template.AcquisitionNumber = None
     OWN_ITEMS[synthesis.modality](template, synthesis, slices)
     return template
@@ -79,6 +101,7 @@ def code_item(code: tuple[str, str, str]) -> Dataset:
 def _add_labels(template: Dataset, source: SourceReference, synthesis: Synthesis) -> None:
     description = f"SYNTHETIC {synthesis.modality}, research use only: {synthesis.bundle}"
     template.SeriesDescription = description[:DESCRIPTION_LENGTH]
+    template.ImageComments = synthesis.comments
     template.SeriesNumber = FIRST_SERIES_NUMBER + source.series_number % 1000
     day, time = f"{synthesis.moment:%Y%m%d}", f"{synthesis.moment:%H%M%S}"
     template.InstanceCreationDate = template.SeriesDate = template.ContentDate = day
@@ -112,6 +135,17 @@ def _add_pixel_format(template: Dataset, pixels: Pixels) -> None:
     if pixels.slope is not None:
         template.RescaleIntercept = "0"
         template.RescaleSlope = pixels.slope
+
+
+def _add_window(template: Dataset, pixels: Pixels) -> None:
+    """What a viewer shows at first, in the unit after rescaling (PS3.3, C.11.2)."""
+    centre, width = CT_WINDOW
+    if template.Modality != "CT":
+        step = float(pixels.slope or 1)
+        low, high = np.percentile(pixels.stored, SHOWN) * step
+        centre, width = (low + high) / 2, max(high - low, step)
+        template.VOILUTFunction = "LINEAR_EXACT"  # the other one has no width below 1
+    template.WindowCenter, template.WindowWidth = format_number_as_ds(centre), format_number_as_ds(width)
 
 
 def _add_ct(template: Dataset, synthesis: Synthesis, slices: int) -> None:

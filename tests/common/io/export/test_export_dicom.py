@@ -73,6 +73,7 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
         "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
         "Source": "mr.nii",
         "Unit": "HU",
+        "Warnings": [],
         "Modality": "CT",
         "SeriesInstanceUID": header.SeriesInstanceUID,
         "UnitPerStoredStep": 1.0,

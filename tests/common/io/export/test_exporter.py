@@ -50,6 +50,7 @@ class TestExporter:
             "WeightsSha256": hashlib.sha256(b"weights").hexdigest(),
             "Source": "mr.nii",
             "Unit": "HU",
+            "Warnings": [],
         }
         names = ["case_1_synthetic_ct.json", "case_1_synthetic_ct.nii.gz"]
         assert sorted(entry.name for entry in path.parent.iterdir()) == names

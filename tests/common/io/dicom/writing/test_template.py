@@ -51,6 +51,40 @@ def test_items_of_all_modalities(modality):
     assert made.DerivationDescription.startswith(SENTENCE.format(modality, "HU"))
 
 
+def test_comments_tell_origin_and_warnings():
+    pixels = TO_PIXELS["CT"](np.zeros((2, 2, 2)), "a")
+    source = SourceReference(source_items(), "1.2.3", 0, ())
+    known = Synthesis("CT", "HU", "b 1", HASH, MOMENT, None, "simulated heads, no patient", ("one", "two"))
+    made = series_template(source, known, pixels, 2)
+    assert made.ImageComments.split("\r\n") == [
+        "SYNTHETIC, research use only, not for clinical use. Weights trained on simulated heads, no patient, alone.",
+        "Warning: one",
+        "Warning: two",
+    ]
+    told = f"weights sha256 {HASH} trained on simulated heads, no patient, alone. Research use only"
+    assert told in made.DerivationDescription
+    assert told in made.ContributingEquipmentSequence[0].ContributionDescription
+    assert len(made.DerivationDescription) <= 1024
+    assert template("MR").ImageComments == (
+        "SYNTHETIC, research use only, not for clinical use. Weights of a training."
+    )
+    many = Synthesis("CT", "HU", "b 1", HASH, MOMENT, None, None, ("x" * 9000, "y" * 9000))
+    assert len(series_template(source, many, pixels, 2).ImageComments) == 10240
+
+
+def test_viewers_are_told_a_window():
+    assert (template("CT").WindowCenter, template("CT").WindowWidth) == (40, 400)
+    values = np.arange(1001.0).reshape(1001, 1, 1)
+    for modality, slope in (("MR", 32), ("PT", 1)):  # MR is stored in powers of two, and has no rescale slope
+        pixels = TO_PIXELS[modality](values, "a")
+        made = series_template(
+            SourceReference(source_items(), "1.2.3", 0, ()), Synthesis(modality, "u", "b 1", HASH, MOMENT), pixels, 1
+        )
+        assert float(made.WindowCenter) == pytest.approx(slope * 502.5, rel=1e-3)
+        assert float(made.WindowWidth) == pytest.approx(slope * 985, rel=1e-3)
+        assert made.VOILUTFunction == "LINEAR_EXACT"
+
+
 def test_equipment_says_what_made_it():
     made = template("CT")
     (item,) = made.ContributingEquipmentSequence

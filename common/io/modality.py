@@ -1,0 +1,43 @@
+"""Modality of a volume: what its DICOM header says, or what the values of a file give away."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.errors import DataError
+
+AIR_HU = -300.0
+"""Above the HU of air and lung, below those of tissue."""
+PERCENTILE = 1
+STEP = 2
+"""Every second voxel along each axis tells as much."""
+IN_HU = "CT (values as low as HU of air)"
+NOT_IN_HU = "no CT in HU (no value below 0)"
+
+
+def modality_of(values: np.ndarray) -> str | None:
+    """What the values of a file (..., X, Y, Z) are by themselves: ``IN_HU``, ``NOT_IN_HU``, or None where they may be
+    either, such as those of a skull-stripped CT or of an MR with offset.
+    """
+    some = values[..., ::STEP, ::STEP, ::STEP]
+    if np.percentile(some, PERCENTILE) <= AIR_HU:
+        return IN_HU
+    return NOT_IN_HU if values.min() >= 0 else None
+
+
+def require_modality(case: str, wanted: str, found: str | None) -> None:
+    """Refuse a volume of another modality than a network was trained on.
+
+    Args:
+        case: for the message.
+        wanted: DICOM's code, such as ``MR``.
+        found: such a code, or what :func:`modality_of` gives; None where neither is known.
+
+    Raises:
+        DataError: where they differ.
+    """
+    is_ct = found in ("CT", IN_HU)
+    same = found is None or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
+    if not same:
+        remedy = f"give {wanted}, or --accept_modality true"
+        raise DataError(f"{case}: modality", f"is {wanted}, as that of the training", found, remedy)
