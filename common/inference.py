@@ -24,7 +24,7 @@ from common.errors import CasesFailedError, DataError, users_mistake
 from common.files import remove_unfinished, write_text
 from common.io.export import VolumeExporter
 from common.io.export.outputs import MANIFEST_NAME
-from common.io.modality import require_modality
+from common.io.modality import UNKNOWN, require_modality
 from common.running_config import is_reference, require_placed, running_config
 from common.transforms.loading import MODALITY, WARNINGS
 
@@ -59,7 +59,7 @@ class CaseDataset(Dataset):
         try:
             done = dict(self.transform(item)) if self.transform is not None else item
             if self.modality is not None:
-                require_modality(item["case"], self.modality, done["image"].meta.get(MODALITY))
+                require_modality(item["case"], self.modality, done["image"].meta.get(MODALITY, UNKNOWN))
                 for channel in done["image"]:
                     _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
             return done

@@ -14,30 +14,32 @@ STEP = 2
 IN_HU = "CT (values as low as HU of air)"
 NOT_IN_HU = "no CT in HU (no value below 0)"
 
+UNKNOWN = ""
 
-def modality_of(values: np.ndarray) -> str | None:
-    """What the values of a file (..., X, Y, Z) are by themselves: ``IN_HU``, ``NOT_IN_HU``, or None where they may be
-    either, such as those of a skull-stripped CT or of an MR with offset.
+
+def modality_of(values: np.ndarray) -> str:
+    """What the values of a file (..., X, Y, Z) are by themselves: ``IN_HU``, ``NOT_IN_HU``, or ``UNKNOWN`` where they
+    may be either, such as those of a skull-stripped CT or of an MR with offset.
     """
     some = values[..., ::STEP, ::STEP, ::STEP]
     if np.percentile(some, PERCENTILE) <= AIR_HU:
         return IN_HU
-    return NOT_IN_HU if values.min() >= 0 else None
+    return NOT_IN_HU if values.min() >= 0 else UNKNOWN
 
 
-def require_modality(case: str, wanted: str, found: str | None) -> None:
+def require_modality(case: str, wanted: str, found: str) -> None:
     """Refuse a volume of another modality than a network was trained on.
 
     Args:
         case: for the message.
         wanted: DICOM's code, such as ``MR``.
-        found: such a code, or what :func:`modality_of` gives; None where neither is known.
+        found: such a code, or what :func:`modality_of` gives.
 
     Raises:
         DataError: where they differ.
     """
     is_ct = found in ("CT", IN_HU)
-    same = found is None or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
+    same = found == UNKNOWN or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
     if not same:
         remedy = f"give {wanted}, or --accept_modality true"
         raise DataError(f"{case}: modality", f"is {wanted}, as that of the training", found, remedy)

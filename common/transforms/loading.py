@@ -92,9 +92,10 @@ def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTens
     stacked.meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
     stacked.meta[MetaKeys.SPACE] = SpaceKeys.RAS
     stacked.meta["filename_or_obj"] = paths[0]
+    # both are texts, since MONAI makes no batches of None and empty lists
     stacked.meta[MODALITY] = scans[0].modality or modality_of(scans[0].values)
     warnings = (f"{each.rule}, but got {each.value}" for scan in scans for each in scan.warnings)
-    stacked.meta[WARNINGS] = "\n".join(" ".join(each.split()) for each in warnings)  # MONAI's batches need a text
+    stacked.meta[WARNINGS] = "\n".join(" ".join(each.split()) for each in warnings)
     if scans[0].series_uid is not None:
         stacked.meta["series_uid"] = scans[0].series_uid
     return stacked

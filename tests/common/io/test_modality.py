@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import DataError
-from common.io.modality import IN_HU, NOT_IN_HU, modality_of, require_modality
+from common.io.modality import IN_HU, NOT_IN_HU, UNKNOWN, modality_of, require_modality
 
 
 def volume(outside: float, inside: float) -> np.ndarray:
@@ -22,19 +22,19 @@ def volume(outside: float, inside: float) -> np.ndarray:
         (volume(-3024, 40), IN_HU),  # outside the circle of a scanner
         (volume(0, 40), NOT_IN_HU),
         (volume(24, 1064), NOT_IN_HU),  # CT as stored, without its intercept
-        (volume(-3, 2), None),  # z-scores
-        (volume(-100, 40), None),  # within fat
+        (volume(-3, 2), UNKNOWN),  # z-scores
+        (volume(-100, 40), UNKNOWN),  # within fat
         (volume(-1000, 40)[None], IN_HU),
     ],
 )
-def test_what_values_give_away(values: np.ndarray, expected: str | None) -> None:
+def test_what_values_give_away(values: np.ndarray, expected: str) -> None:
     assert modality_of(values) == expected
 
 
 def test_a_few_dark_voxels_are_no_air() -> None:
     values = volume(-20, 40)
     values[0, 0, ::2] = -1000
-    assert modality_of(values) is None
+    assert modality_of(values) == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_another_modality_is_refused(wanted: str, found: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"), [("MR", "MR"), ("MR", NOT_IN_HU), ("MR", None), ("CT", "CT"), ("CT", IN_HU), ("CT", None)]
+    ("wanted", "found"),
+    [("MR", "MR"), ("MR", NOT_IN_HU), ("MR", UNKNOWN), ("CT", "CT"), ("CT", IN_HU), ("CT", UNKNOWN)],
 )
-def test_the_same_or_an_unknown_one_is_not(wanted: str, found: str | None) -> None:
+def test_the_same_or_an_unknown_one_is_not(wanted: str, found: str) -> None:
     require_modality("case_1", wanted, found)
