@@ -65,7 +65,8 @@ class Adoption:
         adopted = copy.deepcopy(recorded)
         for place, value in leaves(own, name):
             trained, now = followed(self.about.settings, known.get(place)), followed(self.config, value)
-            if as_json(now) == as_json(trained) or not self._is_option(place):
+            same = value if is_reference(trained) else now  # what belongs to the files, as the reader, is not recorded
+            if as_json(same) == as_json(trained) or not self._is_option(place):
                 continue
             if of_network:
                 rule = f"is {trained}, as the network of {self.about.path} was trained"
