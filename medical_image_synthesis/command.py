@@ -19,11 +19,11 @@ from pathlib import Path
 from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes
 from medical_image_synthesis.catalogue import Bundle, bundles
 
-FILE = ".nii.gz"
-"""Ends an output that is one file; another is a folder."""
-VOLUMES = (".nii", ".nii.gz", ".mha")
+FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
+"""Endings of an output that is one file, with its format; another is a folder."""
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 SLICES = (".dcm", ".ima")
-OTHER_FILES = (*VOLUMES, *SLICES, ".mhd", ".nrrd", ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
+OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 MANIFEST = "manifest.json"
 WRITTEN = ("done", "kept")
@@ -78,11 +78,11 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.weights:
         settings["weights"] = str(options.weights)
     if bundle.reads_volumes:
-        settings["output_format"] = options.output_format
+        settings["output_format"] = FILES.get(_ending(options.output), options.output_format or "nifti")
     for name in ("resume", "overwrite"):
         if getattr(options, name):
             settings[name] = "true"
-    if options.output.name.endswith(FILE):
+    if _ending(options.output):
         return _one_file(bundle, settings, options.output)
     code = _infer(bundle, settings, options.output)
     for path in _written(options.output):
@@ -97,7 +97,7 @@ def _one_file(bundle: Bundle, settings: dict[str, str], output: Path) -> int:
         code = _infer(bundle, settings, Path(folder))
         if code == 0:
             (made,) = _written(Path(folder))
-            os.replace(made.with_name(made.name.removesuffix(FILE) + ".json"), _sidecar(output))
+            os.replace(_sidecar(made), _sidecar(output))
             os.replace(made, output)
             print(output)
         return code
@@ -184,17 +184,17 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
     there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
     if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
         raise OutputError("--output", "is in a folder that can be written", there, "choose another")
-    if not output.name.endswith(FILE):
+    if not _ending(output):
         if output.name.lower().endswith(OTHER_FILES):
-            raise OutputError("--output", f"ends in {FILE} or is a folder", output, f"write NAME{FILE} or a folder")
+            raise OutputError("--output", f"ends in {', '.join(FILES)} or is a folder", output, "write NAME.nii.gz")
         if output.is_file():
             raise OutputError("--output", "is a folder", f"{output}: a file", "choose another")
         return
     if many:
         remedy = "give a folder"
         raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
-    if options.output_format == "dicom" or options.resume:
-        told = "--resume" if options.resume else "--output-format dicom"
+    if options.output_format or options.resume:
+        told = "--resume" if options.resume else f"--output-format {options.output_format}"
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
@@ -207,7 +207,12 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
 
 
 def _sidecar(output: Path) -> Path:
-    return output.with_name(output.name.removesuffix(FILE) + ".json")
+    return output.with_name(output.name.removesuffix(_ending(output)) + ".json")
+
+
+def _ending(output: Path) -> str:
+    """The ending of a file; empty for a folder."""
+    return next((ending for ending in FILES if output.name.endswith(ending)), "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,10 +247,11 @@ def _add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         f"{_task(bundle)}. Any setting of {bundle.folder / 'configs' / 'inference.yaml'} is an option."
     )
     if bundle.reads_volumes:
-        told = "a volume (.nii.gz, .mha), a DICOM series, or a folder of them"
+        told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=Path, nargs="?", help=told)
-        command.add_argument("--output-format", "--output_format", choices=("nifti", "dicom"), default="nifti")
-    told = f"a file NAME{FILE} for one volume, otherwise a folder"
+        formats = (*FILES.values(), "dicom")
+        command.add_argument("--output-format", "--output_format", choices=formats, help="of a folder")
+    told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=told)
     command.add_argument("--weights", metavar="FILE", type=Path, help="others than those it comes with")
     command.add_argument("--overwrite", action="store_true", help="replace what is there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,14 @@ from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_
 from common.errors import DataError
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
+from common.io.itk_files import SUFFIXES
 from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
-NIFTI = (".nii", ".nii.gz")
+VOLUMES = (".nii", ".nii.gz", *SUFFIXES)
+ENDING = "(" + "|".join(re.escape(suffix) for suffix in VOLUMES) + ")$"
 
 
 def training_cases(
@@ -118,9 +121,9 @@ def inference_cases(
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
-    ``dataset_dir`` may be one NIfTI file, a folder of NIfTI files, a folder with a DICOM series, a folder of such
-    folders (one per case), or a folder of cases as in training. Of a datalist the section ``test`` is used, and of the
-    phantoms the test cases of the training split.
+    ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD), a folder of such files, a folder with a DICOM series, a
+    folder of such folders (one per case), or a folder of cases as in training. Of a datalist the section ``test`` is
+    used, and of the phantoms the test cases of the training split.
 
     ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction. If the user gave
     no data, those are the test cases of the run in ``run_dir``, and phantoms where it has none.
@@ -147,7 +150,7 @@ def inference_cases(
     elif holds_series(Path(dataset_dir)):
         folder = Path(dataset_dir).resolve()
         items = [{"case": folder.name, "image": str(folder)}]
-    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.endswith(NIFTI)):
+    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.lower().endswith(VOLUMES)):
         items = _files(files)
     else:
         items = find_cases(dataset_dir, "folders", source, None, None)
@@ -198,7 +201,8 @@ def _as_target(item: Item) -> Item:
 
 
 def _files(paths: Sequence[Path]) -> list[Item]:
-    names = [path.name.removesuffix(".gz").removesuffix(".nii") for path in paths]
+    names = [re.sub(ENDING, "", path.name, flags=re.IGNORECASE) for path in paths]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise DataError(", ".join(sorted(twice)), "is one file", "both .nii and .nii.gz", "remove one of them")
+        endings = sorted(path.name.removeprefix(min(twice)) for path in paths if path.name.startswith(min(twice)))
+        raise DataError(", ".join(sorted(twice)), "is one file", f"both {' and '.join(endings)}", "remove one of them")
     return [{"case": name, "image": str(path)} for name, path in zip(names, paths, strict=True)]

@@ -1,4 +1,4 @@
-"""Volumes on disk: reading of NIfTI, MetaImage and DICOM series, export of synthetic volumes."""
+"""Volumes on disk: reading of NIfTI, MetaImage, NRRD and DICOM series, export of synthetic volumes."""
 
 from common.io.reader import Scan, VolumeReader
 

@@ -1,4 +1,4 @@
-"""Reading of volumes by their path: NIfTI file, MetaImage or folder of a DICOM series."""
+"""Reading of volumes by their path: NIfTI, MetaImage or NRRD file, or folder of a DICOM series."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from common.errors import Finding, VolumeError
 from common.io.dicom.reading.headers import holds_series
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
-from common.io.metaimage import SUFFIX as METAIMAGE_SUFFIX
-from common.io.metaimage import read_metaimage
+from common.io.itk_files import SUFFIXES, read_itk
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,8 @@ class Scan:
 
 
 class VolumeReader:
-    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage files where ITK is installed.
+    """Reader of all volumes: NIfTI files, folders with a DICOM series, and MetaImage and NRRD files where
+    SimpleITK is installed.
 
     Args:
         nan_fill: replaces NaN and infinity of a file, which are otherwise errors.
@@ -79,7 +79,7 @@ class VolumeReader:
         """Read a volume with all checks of its format; warnings are returned, not logged.
 
         Args:
-            path: a ``.nii``, ``.nii.gz`` or ``.mha`` file, or a folder with a DICOM series.
+            path: a NIfTI, MetaImage or NRRD file, or a folder with a DICOM series.
             case: for messages.
             channels: length of a fourth dimension.
             keep: keep the volume in memory for the next :meth:`read` of this path, within ``KEPT_BYTES`` in total.
@@ -129,8 +129,8 @@ class VolumeReader:
         if path.suffix.lower() in DICOM_SUFFIXES:
             rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
             raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
-        if path.suffix.lower() == METAIMAGE_SUFFIX:
-            return Scan(*read_metaimage(path, case, self.nan_fill), warnings=())
+        if path.suffix.lower() in SUFFIXES:
+            return Scan(*read_itk(path, case, self.nan_fill))
         header = read_header(path, case, channels)
         return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
 

@@ -13,6 +13,7 @@ from common.data.datalist import Item
 from common.data.layouts.ixi import modality_folder, subject_files
 from common.errors import ConfigError, DataError
 from common.io.dicom.reading.headers import holds_series
+from common.io.itk_files import SUFFIXES
 from common.io.reader import volume_path
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class _Layout:
 
 
 CASE_FOLDERS = {
-    "folders": _Layout(r"[^.].*", (), NIFTI),
+    "folders": _Layout(r"[^.].*", (), (*NIFTI, *SUFFIXES)),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
@@ -130,7 +131,7 @@ def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
 
 
 def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes: tuple[str, ...]) -> None:
-    suffix = suffixes[-1] if ".mha" in suffixes else suffixes[0]
+    suffix = suffixes[-1] if suffixes[-1] == ".mha" else suffixes[0]
     missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
     if missing:
         found = f"{len(missing)} missing: {', '.join(missing)}"

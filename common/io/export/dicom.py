@@ -69,7 +69,7 @@ class DicomFormat:
         """Lower limit of the output size of a case in bytes; 0 where it is unknown before the source is read."""
         try:
             return BYTES_PER_VOXEL * math.prod(read_header(source, source.name).shape)
-        except DataError:  # a case that will fail by itself, a series or a MetaImage
+        except DataError:  # a case that will fail by itself, a series, a MetaImage or NRRD
             return 0
 
     def require_replaceable(self, path: Path) -> None:

@@ -16,6 +16,7 @@ from common.errors import ConfigError, OutputError
 from common.files import require_file_name, write_text
 from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
+from common.io.export.itk import ItkFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.outputs import (
     MANIFEST_NAME,
@@ -28,21 +29,22 @@ from common.io.export.outputs import (
 from common.io.export.volume import volume_of
 from common.weights_info import origin
 
-FORMATS = ("nifti", "dicom")
+FORMATS = ("nifti", "dicom", "nrrd", "mha")
 
 
 class VolumeExporter:
-    """Writes each predicted volume as NIfTI or as a DICOM series, with a JSON sidecar on its provenance.
+    """Writes each predicted volume as a file or as a DICOM series, with a JSON sidecar on its provenance.
 
     Args:
-        predictions_dir: receives ``<case>_<suffix>.nii.gz``, or a folder ``<case>_<suffix>`` of slices, and ``.json``.
+        predictions_dir: receives ``<case>_<suffix>.nii.gz`` (``.nrrd``, ``.mha``), or a folder ``<case>_<suffix>`` of
+            slices, and ``.json``.
         suffix: of the name, such as ``synthetic_ct``.
         modality: of the target, for DICOM: ``CT``, ``MR`` or ``PT``.
         unit: of the values, such as ``HU``.
         bundle: name and version, for headers and JSON.
         weights: file whose hash is written into the sidecar.
-        output_format: ``nifti`` or ``dicom``.
-        output_dtype: stored type of NIfTI; for DICOM the modality determines it.
+        output_format: ``nifti``, ``dicom``, ``nrrd`` or ``mha``.
+        output_dtype: stored type of files; for DICOM the modality determines it.
         overwrite: replace existing outputs.
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
@@ -64,7 +66,8 @@ class VolumeExporter:
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
-            raise ConfigError("output_format", f"is {' or '.join(FORMATS)}", repr(output_format), "choose one of them")
+            rule = f"is one of {', '.join(FORMATS)}"
+            raise ConfigError("output_format", rule, repr(output_format), "choose one of them")
         require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)
         self.suffix = suffix
@@ -74,7 +77,11 @@ class VolumeExporter:
         self.overwrite = overwrite
         as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
         named = f"{bundle}, simulation-trained" if origin(weights) else bundle
-        self.format = as_series if output_format == "dicom" else NiftiFormat(named, output_dtype)
+        self.format: DicomFormat | NiftiFormat | ItkFormat = as_series
+        if output_format == "nifti":
+            self.format = NiftiFormat(named, output_dtype)
+        elif output_format != "dicom":
+            self.format = ItkFormat(named, output_dtype, f".{output_format}")
 
     def path(self, case: str) -> Path:
         """The path of the volume of a case.

@@ -297,7 +297,7 @@ def test_metaimage_needs_itk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     item = case(tmp_path) | {"image": str(tmp_path / "mr.mha")}
     (finding,) = found(item)
-    assert "c1 (mr.mha): MetaImage files are read by ITK, but got no package itk; pip install itk, or" in str(finding)
+    assert "c1 (mr.mha): MetaImage and NRRD files are read by SimpleITK, but got no package SimpleITK" in str(finding)
 
 
 @pytest.mark.real

@@ -235,7 +235,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"output_format": "nrrd"}, "output_format: is nifti or dicom, but got 'nrrd'"),
+            ({"output_format": "png"}, "output_format: is one of nifti, dicom, nrrd, mha, but got 'png'"),
             ({"modality": "US"}, "modality: is one of CT, MR, PT, but got 'US'"),
             ({"timing": 4000}, "timing: is two positive numbers, but got 4000"),
             ({"timing": [4000, -1]}, r"timing: is two positive numbers, but got \[4000, -1\]"),

@@ -1,0 +1,167 @@
+"""MetaImage and NRRD files (``.mha``, ``.mhd``, ``.nrrd``, ``.nhdr``), read and written by SimpleITK where installed.
+
+ITK assumes what a header leaves out; here a file without spacing, or in a space that is not the patient's, is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from common.errors import Finding, OutputError, VolumeError, Where
+from common.grids import is_invertible, show_affine
+from common.io.stored_values import to_stored
+
+METAIMAGE = (".mha", ".mhd")
+NRRD = (".nrrd", ".nhdr")
+SUFFIXES = (*METAIMAGE, *NRRD)
+HEADER_BYTES = 2**16
+PATIENT_SPACES = (
+    "left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las",
+)  # fmt: skip
+"""Of NRRD; ITK turns the coordinates of all three into LPS, and leaves those of others as they are."""
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+RIGHT_ANGLE = 1e-4
+"""Largest cosine between axes that count as being at right angles."""
+REMEDY = "pip install SimpleITK, or convert it to NIfTI"
+
+
+def read_itk(
+    path: Path, case: str, nan_fill: float | None = None
+) -> tuple[np.ndarray, np.ndarray, tuple[Finding, ...]]:
+    """Read a 3-D volume of one channel.
+
+    Args:
+        path: with one of ``SUFFIXES``.
+        case: for messages.
+        nan_fill: replaces NaN and infinity, which are errors otherwise.
+
+    Returns:
+        the values, float32 (X, Y, Z), the affine (4, 4) to RAS mm, and warnings.
+
+    Raises:
+        VolumeError: where SimpleITK is not installed or cannot read the file; for a header without spacing, of another
+            space or with data elsewhere; for other than 3 dimensions or 1 channel; for NaN or infinity without
+            ``nan_fill``.
+    """
+    where = partial(Finding, case, path.name)
+    if not is_there():
+        raise VolumeError(where("MetaImage and NRRD files are read by SimpleITK", "no package SimpleITK", REMEDY))
+    warnings = _checked_header(path, where)
+    try:
+        image = _simpleitk().ReadImage(str(path))
+        values = _simpleitk().GetArrayFromImage(image)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise VolumeError(where("the file must be readable by ITK", reason, "export it again")) from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
+        kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
+        found = f"{image.GetDimension()} dimensions, {kind}"
+        raise VolumeError(where("a volume has 3 dimensions and 1 channel of real numbers", found, "export it again"))
+    values = np.ascontiguousarray(values.T, dtype=np.float32)  # ITK's arrays are Z, Y, X
+    if nan_fill is not None:
+        values = np.where(np.isfinite(values), values, np.float32(nan_fill))
+    if missing := int(np.count_nonzero(~np.isfinite(values))):
+        raise VolumeError(where("voxels must be finite", f"{missing} NaN or Inf", "repair the file or give nan_fill"))
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    affine = TO_RAS @ affine
+    if not is_invertible(affine):
+        raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "export it again"))
+    return values, affine, warnings
+
+
+def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, about: dict[str, str]) -> None:
+    """Write a volume, compressed.
+
+    Args:
+        values: (X, Y, Z).
+        affine: (4, 4), to RAS mm.
+        path: whose ending says the format.
+        dtype: stored type.
+        about: entries of the header.
+
+    Raises:
+        OutputError: where axes are not at right angles, for a value that is not finite, or where it cannot be written.
+    """
+    name = Path(path).name
+    lps = TO_RAS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    direction = lps[:3, :3] / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > RIGHT_ANGLE:
+        rule, remedy = "has axes at right angles, which this format asks for", "write NIfTI"
+        raise OutputError(f"{name}: affine", rule, show_affine(affine), remedy)
+    itk = _simpleitk()
+    image = itk.GetImageFromArray(np.ascontiguousarray(to_stored(values, dtype, name).T))
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection(direction.ravel().tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    for key, value in about.items():
+        image.SetMetaData(key, value)
+    try:
+        itk.WriteImage(image, path, useCompression=True)
+    except RuntimeError as error:
+        raise OSError(str(error).strip().splitlines()[-1]) from error
+
+
+def is_there() -> bool:
+    """Whether SimpleITK is installed."""
+    return importlib.util.find_spec("SimpleITK") is not None
+
+
+def _simpleitk() -> ModuleType:
+    import SimpleITK  # optional, and slow to import
+
+    return SimpleITK
+
+
+def _checked_header(path: Path, where: Where) -> tuple[Finding, ...]:
+    """Refuse a header that leaves ITK to guess; warnings of what may be guessed."""
+    is_nrrd = path.suffix.lower() in NRRD
+    try:
+        with path.open("rb") as file:
+            text = file.read(HEADER_BYTES).decode("latin-1")
+    except OSError as error:
+        raise VolumeError(where("the file must be readable", error.strerror or str(error), "check it")) from error
+    text = re.split(r"\r?\n\r?\n", text)[0] if is_nrrd else re.split(r"(?m)(?<=^ElementDataFile)", text)[0]
+    fields = dict(re.findall(r"(?m)^([A-Za-z ]+?)\s*:=?\s*([^=\r\n].*?)\s*$" if is_nrrd else
+                             r"(?m)^(\w+)\s*=\s*(.*?)\s*$", text))  # fmt: skip
+    return _checked_nrrd(fields, where) if is_nrrd else _checked_metaimage(path, fields, where)
+
+
+def _checked_nrrd(fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
+    space = fields.get("space", "none")
+    if space.lower() not in PATIENT_SPACES:
+        rule = f"the space must be one of {', '.join(PATIENT_SPACES[::2])}"
+        raise VolumeError(where(rule, space, "export it in the patient's space"))
+    if "space directions" not in fields:
+        raise VolumeError(where("the header must have space directions", "none", "export it with its geometry"))
+    _require_beside(fields.get("data file", fields.get("datafile", "")), where)
+    if "space origin" not in fields:
+        remedy = "the origin is assumed at 0: correct the file if that is wrong"
+        return (where("the header should have a space origin", "none", remedy, "warning"),)
+    return ()
+
+
+def _checked_metaimage(path: Path, fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
+    if not {"ElementSpacing", "ElementSize"} & fields.keys():
+        raise VolumeError(where("the header must have ElementSpacing", "none", "export it with its geometry"))
+    with path.open("rb") as file:
+        data = re.search(rb"(?m)^ElementDataFile\s*=\s*(.*?)\s*$", file.read(HEADER_BYTES))
+    _require_beside("" if data is None else data.group(1).decode("latin-1"), where)
+    if not {"TransformMatrix", "Rotation", "Orientation"} & fields.keys():
+        remedy = "axes along left, posterior, superior are assumed: correct the file if that is wrong"
+        return (where("the header should have a TransformMatrix", "none", remedy, "warning"),)
+    return ()
+
+
+def _require_beside(data: str, where: Where) -> None:
+    """Refuse data in another folder, which a header that was moved or made up may name."""
+    if Path(data).name != data:
+        raise VolumeError(where("the data must lie beside the header", data, "put both into one folder"))

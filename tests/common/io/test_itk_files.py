@@ -1,0 +1,236 @@
+"""MetaImage and NRRD files give the values and the affine of the same volume as NIfTI, and take them back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, OutputError, VolumeError
+from common.grids import same_grid
+from common.io import itk_files
+from common.io.export import VolumeExporter
+from common.io.itk_files import SUFFIXES, write_itk
+from common.io.reader import VolumeReader
+from common.transforms import LoadVolumed
+
+itk = pytest.importorskip("SimpleITK")
+VALUES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+RAS = np.array([[-1.0, 0, 0, -10], [0, -2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]])
+"""Of a file with spacing 1, 2, 3 mm and origin 10, 20, 30 mm in LPS."""
+Write = Callable[..., Path]
+
+
+def oblique() -> np.ndarray:
+    """Axes turned about two axes, of 0.9, 1.1 and 3 mm."""
+    turns = []
+    for angle, (one, other) in ((0.3, (0, 1)), (-0.2, (1, 2))):
+        turn = np.eye(4)
+        turn[[one, one, other, other], [one, other, one, other]] = [
+            np.cos(angle),
+            -np.sin(angle),
+            np.sin(angle),
+            np.cos(angle),
+        ]
+        turns.append(turn)
+    affine = turns[0] @ turns[1] @ np.diag([-0.9, 1.1, 3, 1])
+    affine[:3, 3] = [12.5, -30, 7]
+    return affine
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(values: np.ndarray, name: str = "mr.mha") -> Path:
+        image = itk.GetImageFromArray(np.ascontiguousarray(values.T))  # ITK's arrays are Z, Y, X
+        image.SetSpacing([1.0, 2.0, 3.0][: values.ndim])
+        image.SetOrigin([10.0, 20.0, 30.0][: values.ndim])
+        itk.WriteImage(image, str(tmp_path / name))
+        return tmp_path / name
+
+    return written
+
+
+def nrrd(path: Path, **fields: str | None) -> Path:
+    """A text file with the volume of :data:`VALUES` and :data:`RAS`, whose header is changed."""
+    header = {
+        "type": "float", "dimension": "3", "space": "left-posterior-superior", "sizes": "2 3 4",
+        "space directions": "(1,0,0) (0,2,0) (0,0,3)", "endian": "little", "encoding": "ascii",
+        "space origin": "(10,20,30)",
+    }  # fmt: skip
+    header |= {name.replace("_", " "): value for name, value in fields.items()}  # type: ignore[misc]
+    lines = [f"{name}: {value}" for name, value in header.items() if value is not None]
+    data = " ".join(f"{value:g}" for value in VALUES.ravel(order="F"))
+    path.write_text("NRRD0004\n" + "\n".join(lines) + f"\n\n{data}\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_values_and_affine(write: Write, suffix: str) -> None:
+    scan = VolumeReader().read(write(VALUES, f"mr{suffix}"), "a")
+    np.testing.assert_array_equal(scan.values, VALUES)
+    np.testing.assert_allclose(scan.affine, RAS)
+    assert (scan.values.dtype, scan.warnings, scan.series_uid) == (np.float32, (), None)
+
+
+@pytest.mark.parametrize(
+    ("space", "directions", "origin"),
+    [
+        ("LPS", "(1,0,0) (0,2,0) (0,0,3)", "(10,20,30)"),
+        ("right-anterior-superior", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
+        ("RAS", "(-1,0,0) (0,-2,0) (0,0,3)", "(-10,-20,30)"),
+        ("left-anterior-superior", "(1,0,0) (0,-2,0) (0,0,3)", "(10,-20,30)"),
+    ],
+)
+def test_all_three_spaces_of_patients_lead_to_one_affine(
+    tmp_path: Path, space: str, directions: str, origin: str
+) -> None:
+    path = nrrd(tmp_path / "mr.nrrd", space=space, space_directions=directions, space_origin=origin)
+    scan = VolumeReader().read(path, "a")
+    np.testing.assert_array_equal(scan.values, VALUES)
+    np.testing.assert_allclose(scan.affine, RAS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"space": "scanner-xyz"}, "the space must be one of left-posterior-superior, .*, but got scanner-xyz; export"),
+        (
+            {"space": None, "space_dimension": "3"},
+            "the space must be one of .*, but got none; export it in the patient",
+        ),
+        ({"space_directions": None}, "the header must have space directions, but got none; export it with"),
+        ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, "the file must be readable by ITK, but got"),
+        ({"sizes": "2 3 400000"}, "the file must be readable by ITK, but got"),
+        (
+            {"data_file": "../other/mr.raw"},
+            r"the data must lie beside the header, but got \.\./other/mr\.raw; put both",
+        ),
+    ],
+)
+def test_an_nrrd_that_leaves_its_place_open_is_refused(
+    tmp_path: Path, fields: dict[str, str | None], message: str
+) -> None:
+    path = nrrd(tmp_path / "mr.nrrd", **fields)
+    with pytest.raises(VolumeError, match=rf"a \(mr\.nrrd\): {message}"):
+        VolumeReader().check(path, "a")
+
+
+def test_a_missing_origin_is_assumed_and_said(tmp_path: Path) -> None:
+    scan = VolumeReader().check(nrrd(tmp_path / "mr.nrrd", space_origin=None), "a")
+    np.testing.assert_allclose(scan.affine[:3, 3], 0)
+    assert [warning.rule for warning in scan.warnings] == ["the header should have a space origin"]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("ElementSpacing", "the header must have ElementSpacing, but got none; export it with its geometry"),
+        ("ElementDataFile", "the data must lie beside the header, but got /etc/hostname; put both into one folder"),
+        ("TransformMatrix", None),
+    ],
+)
+def test_a_metaimage_that_leaves_its_place_open(write: Write, field: str, message: str | None) -> None:
+    path = write(VALUES, "mr.mhd")
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(field)]
+    lines += ["ElementDataFile = /etc/hostname"] if field == "ElementDataFile" else []
+    path.write_text("\n".join(lines) + "\n")
+    if message:
+        with pytest.raises(VolumeError, match=message):
+            VolumeReader().check(path, "a")
+    else:
+        scan = VolumeReader().check(path, "a")
+        assert [warning.rule for warning in scan.warnings] == ["the header should have a TransformMatrix"]
+
+
+def test_nan_is_an_error_or_replaced(write: Write) -> None:
+    values = VALUES.copy()
+    values[1, 2, 3] = np.nan
+    path = write(values)
+    with pytest.raises(VolumeError, match=r"a \(mr\.mha\): voxels must be finite, but got 1 NaN or Inf"):
+        VolumeReader().check(path, "a")
+    filled = VolumeReader(nan_fill=-1000).check(path, "a").values
+    assert (filled[1, 2, 3], filled.dtype) == (-1000, np.float32)
+
+
+def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(VolumeError, match="has 3 dimensions and 1 channel of real numbers, but got 2 dimensions, 1"):
+        VolumeReader().check(write(VALUES[0]), "a")
+    colour = itk.GetImageFromArray(np.zeros((4, 3, 2, 3), np.uint8), isVector=True)
+    itk.WriteImage(colour, str(tmp_path / "colour.nrrd"))
+    with pytest.raises(VolumeError, match="but got 3 dimensions, 3 channels"):
+        VolumeReader().check(tmp_path / "colour.nrrd", "a")
+    (tmp_path / "text.mha").write_text("text\nElementSpacing = 1 1 1\n")
+    with pytest.raises(VolumeError, match=r"a \(text\.mha\): the file must be readable by ITK, but got"):
+        VolumeReader().check(tmp_path / "text.mha", "a")
+    with pytest.raises(VolumeError, match=r"a \(no\.mha\): the file must be readable, but got No such file"):
+        VolumeReader().check(tmp_path / "no.mha", "a")
+
+
+def test_a_cut_file_is_refused(write: Write) -> None:
+    for name in ("mr.mha", "mr.nrrd"):
+        path = write(VALUES, name)
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(VolumeError, match="the file must be readable by ITK, but got"):
+            VolumeReader().check(path, "a")
+
+
+def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(itk_files, "is_there", lambda: False)
+    match = r"a \(mr\.mha\): MetaImage and NRRD files are read by SimpleITK, but got no package SimpleITK; pip install"
+    with pytest.raises(VolumeError, match=match):
+        VolumeReader().check(tmp_path / "mr.mha", "a")
+    monkeypatch.setattr("common.io.export.itk.is_there", lambda: False)
+    with pytest.raises(ConfigError, match="output_format: is written by SimpleITK, but got no package SimpleITK; pip"):
+        VolumeExporter(str(tmp_path), "ct", "CT", "HU", "b 1", "w.pt", output_format="nrrd")
+
+
+def test_loaded_like_nifti(write: Write, tmp_path: Path) -> None:
+    nib.save(nib.nifti1.Nifti1Image(VALUES, RAS), tmp_path / "mr.nii.gz")
+    paths = (write(VALUES), tmp_path / "mr.nii.gz")
+    mha, nifti = (LoadVolumed("image")({"image": str(path), "case": "a"})["image"] for path in paths)
+    np.testing.assert_array_equal(mha, nifti)
+    np.testing.assert_allclose(mha.affine, nifti.affine)
+    assert mha.meta["filename_or_obj"] == str(tmp_path / "mr.mha")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("affine", [RAS, oblique()], ids=["straight", "oblique"])
+def test_written_volumes_read_back_are_the_same(tmp_path: Path, suffix: str, affine: np.ndarray) -> None:
+    path = tmp_path / f"ct{suffix}"
+    write_itk(VALUES - 7, affine, str(path), "int16", {"SyntheticData": "YES"})
+    scan = VolumeReader().check(path, "a")
+    np.testing.assert_array_equal(scan.values, VALUES - 7)
+    assert same_grid(scan.values.shape, scan.affine, VALUES.shape, affine)
+    assert scan.warnings == ()
+    image = itk.ReadImage(str(path))
+    assert (image.GetPixelIDTypeAsString(), image.GetMetaData("SyntheticData")) == ("16-bit signed integer", "YES")
+    place = image.TransformIndexToPhysicalPoint((1, 2, 3))
+    np.testing.assert_allclose(place, (affine @ [1, 2, 3, 1])[:3] * [-1, -1, 1], atol=1e-5)
+
+
+def test_a_sheared_grid_cannot_be_written(tmp_path: Path) -> None:
+    sheared = RAS.copy()
+    sheared[0, 1] = 0.5
+    with pytest.raises(OutputError, match=r"ct\.nrrd: affine: has axes at right angles, which this format asks for"):
+        write_itk(VALUES, sheared, str(tmp_path / "ct.nrrd"), "int16", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["nrrd", "mha"])
+def test_the_exporter_writes_it_marked_as_synthetic(write: Write, tmp_path: Path, name: str) -> None:
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    out = str(tmp_path / "out")
+    exporter = VolumeExporter(out, "ct", "CT", "HU", "b 1", str(tmp_path / "w.pt"), output_format=name)
+    item = {**LoadVolumed("image")({"image": str(write(VALUES, "mr.nrrd"))}), "case": "a"}
+    path = exporter.write(item, VALUES * 2)
+    assert path == tmp_path / "out" / f"a_ct.{name}"
+    scan = VolumeReader().check(path, "a")
+    np.testing.assert_array_equal(scan.values, VALUES * 2)
+    np.testing.assert_allclose(scan.affine, RAS)
+    assert itk.ReadImage(str(path)).GetMetaData("Description") == "SYNTHETIC b 1, not for clinical use"
+    assert json.loads((tmp_path / "out" / "a_ct.json").read_text())["SyntheticData"] is True
+    assert sorted(each.name for each in path.parent.iterdir()) == ["a_ct.json", f"a_ct.{name}"]
