@@ -14,6 +14,7 @@ from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient
 from common.data.kept_split import Lists
 from common.data.layouts.folders import find_cases
+from common.data.layouts.studies import nested_series
 from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
@@ -122,8 +123,9 @@ def inference_cases(
     """Select the cases to synthesise from; no target is needed.
 
     ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD), a folder of such files, a folder with a DICOM series, a
-    folder of such folders (one per case), or a folder of cases as in training. Of a datalist the section ``test`` is
-    used, and of the phantoms the test cases of the training split.
+    folder of such folders (one per case), a folder of cases as in training, or of nested studies
+    (``PATIENT/STUDY/SERIES``, a case for each series). Of a datalist the section ``test`` is used, and of the phantoms
+    the test cases of the training split.
 
     ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction. If the user gave
     no data, those are the test cases of the run in ``run_dir``, and phantoms where it has none.
@@ -153,12 +155,25 @@ def inference_cases(
     elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.lower().endswith(VOLUMES)):
         items = _files(files)
     else:
-        items = find_cases(dataset_dir, "folders", source, None, None)
+        items = _cases_or_series(Path(dataset_dir), source)
         if origin.is_phantoms(dataset_dir):
             items = split_by_patient(items, seed=seed)["test"]
     if not items:
         raise DataError(origin.name, "has cases to infer (section test)", "none", "give volumes")
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
+
+
+def _cases_or_series(root: Path, source: str) -> list[Item]:
+    try:
+        return find_cases(root, "folders", source, None, None)
+    except DataError:
+        first = source.split(",")[0].strip()
+        held = (path for folder in root.iterdir() if folder.is_dir() for path in folder.iterdir())
+        is_of_cases = any(path.name.startswith(f"{first}.") or path.name == first for path in held)
+        if is_of_cases or not (items := nested_series(root)):
+            raise
+        logger.info(f"data: {len(items)} DICOM series below {root}, each a case")
+        return items
 
 
 def _find(origin: Origin, target_dir: str | None, source: str, target: str, mask: str) -> Lists:

@@ -136,6 +136,9 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
     if missing:
         found = f"{len(missing)} missing: {', '.join(missing)}"
         remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
+        if any(holds_series(part) for folder in folders for part in (folder, *folder.iterdir())):
+            place = missing[0].removesuffix(suffix)
+            remedy += f"; a folder with a DICOM series is read where it is named so, such as {place}"
         raise DataError(root.name, f"every case has the files {', '.join(names)}", found, remedy)
 
 

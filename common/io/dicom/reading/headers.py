@@ -146,6 +146,9 @@ def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:
     groups = element_value(whole, "PerFrameFunctionalGroupsSequence", where)
     several = element_value(whole, "NumberOfFrames", where)
     frames = int(element_numbers(whole, "NumberOfFrames", 1, where)[0]) if several else 1
+    if "MOSAIC" in (element_value(whole, "ImageType", where) or ()):
+        rule, remedy = "a slice is one image", "export it as slices or as an enhanced object, or convert it by dcm2niix"
+        raise VolumeError(where(rule, f"a Siemens mosaic, all slices of a volume in {path.name}", remedy))
     if frames == 1 and groups is None:
         return [whole]
     if groups is None or len(groups) != frames:

@@ -65,6 +65,37 @@ def test_series_folders_and_folders_of_cases_may_stand_beside_each_other(tmp_pat
         to_infer(tmp_path / "all")
 
 
+def test_every_series_of_nested_studies_is_a_case_and_listed(tmp_path, caplog):
+    for place, modality in (("P1/S1/1", "MR"), ("P1/S1/2", "CT"), ("P2/S7/1", "MR")):
+        write_series(tmp_path / "all" / place, modality=modality)
+    with caplog.at_level(logging.INFO):
+        items = to_infer(tmp_path / "all")
+    assert items == [
+        {"case": "_".join(place.split("/")), "image": str(tmp_path / "all" / place)}
+        for place in ("P1/S1/1", "P1/S1/2", "P2/S7/1")
+    ]
+    files = len(list((tmp_path / "all/P1/S1/2").iterdir()))
+    assert f"series: P1/S1/2, CT, {files} files" in caplog.text
+    assert "3 DICOM series below" in caplog.text
+
+
+def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
+    write_series(tmp_path / "all" / "a" / "mr")
+    write_series(tmp_path / "all" / "b" / "t1" / "1")
+    with pytest.raises(DataError, match=r"every case has the files mr, but got 1 missing: b/mr\.nii\.gz; .*; a folder"
+                       r" with a DICOM series is read where it is named so, such as b/mr"):  # fmt: skip
+        to_infer(tmp_path / "all")
+
+
+def test_a_mosaic_is_named(tmp_path):
+    def change(header, number):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+
+    write_series(tmp_path / "a", modality="MR", change=change)
+    with pytest.raises(VolumeError, match="a slice is one image, but got a Siemens mosaic, all slices of a volume in"):
+        VolumeReader().check(tmp_path / "a", "a")
+
+
 def test_pools_of_series_folders(tmp_path):
     for name in ("a", "b"):
         write_series(tmp_path / "sources" / name, Grid(shape=(9, 9, 9)))
