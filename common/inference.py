@@ -40,7 +40,7 @@ class CaseDataset(Dataset):
     Args:
         data: items with ``case`` and ``image``; under torchrun each process takes its share.
         transform: preprocessing.
-        modality: of the images that the network was trained on, such as ``MR``; a case of another one fails.
+        source_modality: of the images that the network was trained on, such as ``MR``; a case of another one fails.
         accept_modality: infer such a case all the same.
     """
 
@@ -48,18 +48,18 @@ class CaseDataset(Dataset):
         self,
         data: Sequence[dict[str, Any]],
         transform: Callable[..., Any] | None = None,
-        modality: str | None = None,
+        source_modality: str | None = None,
         accept_modality: bool = False,
     ) -> None:
         super().__init__(devices.deal(data), transform)
-        self.modality = None if accept_modality else modality
+        self.source_modality = None if accept_modality else source_modality
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
             done = dict(self.transform(item)) if self.transform is not None else item
-            if self.modality is not None:
-                require_modality(item["case"], self.modality, done["image"].meta.get(MODALITY, UNKNOWN))
+            if self.source_modality is not None:
+                require_modality(item["case"], self.source_modality, done["image"].meta.get(MODALITY, UNKNOWN))
                 for channel in done["image"]:
                     _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
             return done

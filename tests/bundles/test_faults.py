@@ -318,7 +318,7 @@ def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_p
 @pytest.mark.translation
 def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_run, data, files, tmp_path):
     """A CT stored without its intercept for the bundle that reads CT, values as of HU for those that read MR."""
-    ct = bundle.raw("inference")["dataset"]["modality"] == "CT"
+    ct = bundle.raw("inference")["dataset"]["source_modality"] == "CT"
 
     def spoil(values, affine):
         return values + 1024 if ct else np.where(values <= np.percentile(values, 20), -1000, values), affine

@@ -373,19 +373,19 @@ def outcomes(folder):
 def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network):
     items = as_cases(tmp_path, mr=values(0), ct=values(1) * 20 - 1000, unknown=values(2) - 10)
     evaluator = build(tmp_path, items, network)
-    evaluator.data_loader.dataset.modality = "MR"
+    evaluator.data_loader.dataset.source_modality = "MR"
     with pytest.raises(CasesFailedError, match="1 failed: ct"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
     reason = "ct: modality: is MR, as that of the training, but got CT (values as low as HU of air); give MR, or"
     assert outcomes(tmp_path)["ct"]["reason"] == f"{reason} --accept_modality true"
-    assert CaseDataset(items, modality="MR", accept_modality=True).modality is None
+    assert CaseDataset(items, source_modality="MR", accept_modality=True).source_modality is None
 
 
 def test_a_source_outside_its_window_fails(tmp_path, network):
     items = as_cases(tmp_path, unit=values(0) / 100)  # a window of [0, 100]
     evaluator = build(tmp_path, items, network)
-    evaluator.data_loader.dataset.modality = "MR"
+    evaluator.data_loader.dataset.source_modality = "MR"
     with pytest.raises(CasesFailedError, match="1 failed: unit"):
         evaluator.run()
     assert outcomes(tmp_path)["unit"]["reason"].startswith(

@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from common import devices
-from common.data.cases import NIFTI
 from common.data.checks.cases import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient
 from common.data.kept_split import Lists
-from common.data.layouts.folders import patients_of
+from common.data.layouts.folders import NIFTI, patients_of
 from common.data.origins import Origin, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import Cases
