@@ -3,17 +3,14 @@
 An editable installation takes the packages that ``setup.cfg`` lists as they lie in the repository.
 """
 
+import os
 import shutil
-import sys
 from pathlib import Path
 
 from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
-ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))  # which a build lacks
-
-from tools.pack.wheel import ENTRY_POINTS, PRODUCT, wheel_files  # noqa: E402
+from tools.pack.wheel import EDITABLE, ENTRY_POINTS, PRODUCT, wheel_files
 
 
 class Put(build_py):
@@ -22,7 +19,7 @@ class Put(build_py):
     def run(self):
         """Write them to the folder of the build."""
         shutil.rmtree(Path(self.build_lib), ignore_errors=True)
-        for place, content in wheel_files(ROOT).items():
+        for place, content in wheel_files(Path(__file__).resolve().parent).items():
             path = Path(self.build_lib, place)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -36,9 +33,12 @@ class OnePackage(Distribution):
         super().parse_config_files(*args, **kwargs)
         self.packages, self.package_dir, self.package_data = [PRODUCT], {}, {}
         self.entry_points = ENTRY_POINTS
+        base = Path("build")  # beside the repository's packages it would be taken for that of an editable installation
+        base.mkdir(exist_ok=True)
+        self.get_option_dict("egg_info")["egg_base"] = ("setup.py", str(base))
 
 
-if "editable_wheel" in sys.argv:
+if EDITABLE in os.environ:
     setup()
 else:
     setup(distclass=OnePackage, cmdclass={"build_py": Put})

@@ -19,6 +19,8 @@ NEEDED = ("__init__", "errors")
 """Modules of the shared package that the command imports."""
 KEPT = ("LICENSE", "docs/data_license.txt", "configs/logging.conf", "configs/metadata.json")
 WEIGHTS = ("models/pretrained*.pt", "models/pretrained*.json")
+EDITABLE = "MEDICAL_IMAGE_SYNTHESIS_EDITABLE"
+"""Variable of the environment that is set while an editable installation is built."""
 ENTRY_POINTS = {"console_scripts": [f"synthesize = {PRODUCT}.__main__:synthesize"]}
 
 

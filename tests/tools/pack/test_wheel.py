@@ -21,7 +21,7 @@ from tools.repository import ROOT
 
 ONE = "mr2ct_pix2pix"
 PLACE = f"{PRODUCT}/bundles/{ONE}"
-BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+BUILD = "import sys; from tools.pack import backend; print(backend.build_wheel(sys.argv[1]))"
 
 
 @pytest.fixture(scope="module")
