@@ -117,6 +117,13 @@ def test_one_volume_gets_its_name_and_is_printed(place: Path, ran: Ran, capsys: 
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("ending", "output_format"), [("nii.gz", "nifti"), ("nrrd", "nrrd"), ("mha", "mha")])
+def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str, output_format: str) -> None:
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", f"ct.{ending}"]) == 0
+    assert ran[0][ran[0].index("--output_format") + 1] == output_format
+    assert {(place / name).read_text() for name in (f"ct.{ending}", "ct.json")} == {"volume", "about"}
+
+
 def test_replaces_a_file_only_when_told(place: Path, ran: Ran) -> None:
     (place / "ct.nii.gz").write_text("before")
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz"]) == 2
