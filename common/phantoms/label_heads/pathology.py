@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from common.phantoms.label_heads.codes import BRAIN, CODE, SOFT, Codes, inside
 from common.phantoms.label_heads.fields import Body, highest, noise_at
@@ -21,6 +22,9 @@ ORBIT_MM = 22.0
 
 FACE_FROM_BRAIN_MM = 12.0
 """Defacing keeps what is nearer to the brain."""
+
+CLOSING_MM = (4.0, 10.0)
+"""Half the width of sulci and fissures whose fluid skull stripping leaves."""
 
 AROUND_BRAIN = ("skull", "marrow", "muscle", "fat", "mucosa", "skin", "sinus", "metal")
 """What skull stripping takes away, wherever it is."""
@@ -59,7 +63,8 @@ class Pathology:
         sinus_probability: of thick mucosa or fluid in sinuses.
         craniotomy_probability: of a bone flap, in place or missing.
         metal_probability: of metal in teeth or jaw.
-        stripped_probability: of skull stripping, which removes more than 0 to 6 mm around the brain.
+        stripped_probability: of skull stripping, which leaves the sulci and fissures of the brain, and what is
+            within 0 to 6 mm of it.
         defaced_probability: of defacing.
     """
 
@@ -111,7 +116,8 @@ class Pathology:
         if chances[7] < self.metal_probability:
             filled(codes, head, parts["metal"])
         if chances[8] < self.stripped_probability:
-            far = _from_brain(head) > parts["cut"].uniform(0, 6)
+            cut = parts["cut"]
+            far = (_from_brain(head) > cut.uniform(0, 6)) & ~_within_brain(head, cut.uniform(*CLOSING_MM))
             codes[far | inside(codes, *AROUND_BRAIN)] = CODE["background"]
         elif chances[8] < self.stripped_probability + self.defaced_probability:
             codes[_face(head, parts["cut"])] = CODE["background"]
@@ -219,6 +225,17 @@ def _from_brain(head: LabelMap) -> NDArray[np.float32]:
     x, y, z = (np.arange(size) // COARSE for size in head.codes.shape)
     distance: NDArray[np.float32] = head.from_brain[np.ix_(x, y, z)]
     return distance
+
+
+def _within_brain(head: LabelMap, radius_mm: float) -> NDArray[np.bool_]:
+    """The brain closed by a ball, (X, Y, Z): with sulci and fissures up to twice the radius wide."""
+    step = COARSE * head.spacing
+    around = int(np.ceil(radius_mm / step)) + 1
+    grown = np.pad(head.from_brain, around, constant_values=np.inf) <= radius_mm
+    closed = ndimage.distance_transform_edt(grown) * step > radius_mm
+    x, y, z = (np.arange(size) // COARSE + around for size in head.codes.shape)
+    mask: NDArray[np.bool_] = closed[np.ix_(x, y, z)]
+    return mask
 
 
 def _face(head: LabelMap, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import label_maps
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from common.phantoms.label_heads import pathology
 from common.phantoms.label_heads.codes import BRAIN, CODE, SOFT, inside
@@ -114,6 +116,24 @@ def test_stripping_leaves_the_brain_and_what_is_near(head):
     codes = changed(head, stripped_probability=1.0)
     assert count(codes, "skin", "muscle", "fat") == 0
     assert count(codes, *BRAIN) == count(head.codes, *BRAIN)
+
+
+def test_stripping_leaves_the_fluid_between_gyri():
+    """Two slabs of brain 8 mm apart: what is between them stays, what is as far outside of them does not."""
+    codes = np.full((24, 24, 30), CODE["csf"], np.uint8)
+    brain = np.zeros(codes.shape, bool)
+    brain[4:20, 4:20, 6:10] = brain[4:20, 4:20, 18:22] = True
+    codes[brain] = CODE["grey"]
+    from_brain = ndimage.distance_transform_edt(~brain[::2, ::2, ::2]) * 2 - ndimage.distance_transform_edt(
+        brain[::2, ::2, ::2]
+    )
+    head = SimpleNamespace(codes=codes, spacing=1.0, from_brain=from_brain.astype(np.float32))
+    within = pathology._within_brain(head, 6.0)
+    assert within[8:16, 8:16, 6:22].all()
+    assert not within[:, :, :4].any()
+    assert not within[:, :, 24:].any()
+    narrow = pathology._within_brain(head, 2.5)
+    assert not narrow[8:16, 8:16, 13:15].any(), "8 mm are wider than twice 2.5 mm"
 
 
 def test_defacing_takes_the_eyes_and_leaves_the_brain(head, monkeypatch):
