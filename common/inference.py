@@ -30,7 +30,7 @@ from common.transforms.loading import MODALITY, WARNINGS
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
-LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 0.001}
+LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 1.0e-4}
 """Between the 0.1th and the 99.9th percentile, in a network's scale: windows are [-1, 1], and z-scores span several."""
 
 
