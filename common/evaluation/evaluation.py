@@ -19,11 +19,13 @@ from common import checkpoints
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, fitted_line, load_case
-from common.evaluation.methods import EvaluatedMethod, variant, variants
+from common.evaluation.methods import EvaluatedMethod, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
 from common.handlers import LOG_NAME
 from common.io import VolumeReader
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
+from common.report.error_histogram import ErrorHistogram
+from common.report.ranking import ranked
 from common.running_config import running_config
 from common.weights_info import known_unit
 
@@ -64,8 +66,9 @@ class Evaluation:
         fit_copy: whether ``copy_input`` is fitted (units differ) or the unchanged source.
         show_residual: whether panels also show the prediction minus the source.
         section: which cases; ``test``.
-        panel_cases: how many cases the report shows pictures of, of the first few the variants' too. Their volumes are
-            held in memory until it is written.
+        panel_cases: how many cases the report shows pictures of, of the first few the variants' too: the worst, the
+            best and the median one, and the next worst. Their volumes are held in memory until it is written; where
+            there are more cases, those shown are predicted again.
         reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
     """
@@ -110,6 +113,7 @@ class Evaluation:
         slope, intercept = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
+        errors = ErrorHistogram(self.unit, self.window)
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
             case = self._load(item)
@@ -117,18 +121,31 @@ class Evaluation:
             predictions[COPY] = slope * case.source + intercept
             for name, prediction in predictions.items():
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
-            if number < self.panel_cases:
+            if case.truth is not None:
+                errors.add(predictions[MODEL], case.truth, case.mask, case.regions)
+            if len(items) <= self.panel_cases:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
                 panels += [pictures.panel(case, name, predictions[name]) for name in shown]
+        panels = panels or self._predicted_again(methods, pictures)
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
-        write_report(folder / "report.html", self._report(summary, panels, slope, intercept))
+        write_report(folder / "report.html", self._report(summary, panels, errors, slope, intercept))
         low, high = self.value_range
         scored = f"{self.unit}, value range {low:g} to {high:g}, inside the mask: {self.mask_description}"
         print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
         print(format_table(summary))
         print(f"report: {folder / 'report.html'}")
         return summary
+
+    def _predicted_again(self, methods: Mapping[str, EvaluatedMethod], pictures: Pictures) -> list[Panel]:
+        """Panels of the most telling of many cases."""
+        items = {str(item["case"]): item for item in self.cases[self.section]}
+        panels = []
+        for number, name in enumerate(ranked(self.rows, MODEL).shown(list(items), self.panel_cases)):
+            case = self._load(items[name])
+            shown = list(methods) if number < VARIANT_PANELS else [MODEL]
+            panels += [pictures.panel(case, method, methods[method].predict(case, self.device)) for method in shown]
+        return panels
 
     def _methods(self) -> dict[str, EvaluatedMethod]:
         """Trained networks by name, ``model`` first."""
@@ -139,8 +156,9 @@ class Evaluation:
         methods[MODEL].load(own, self.device)
         for name, weights in variants(root).items():
             self._require_unit(weights)
-            methods[name] = variant(weights)
-            methods[name].load(weights, self.device)
+            shown = name + unfinished(weights)
+            methods[shown] = variant(weights)
+            methods[shown].load(weights, self.device)
         return methods
 
     def _require_unit(self, weights: Path) -> None:
@@ -171,7 +189,9 @@ class Evaluation:
                 scores |= metric(**{each.name: volumes[each.name] for each in wanted if each.name in volumes})
         return scores
 
-    def _report(self, summary: dict[str, Any], panels: list[Panel], slope: float, intercept: float) -> Report:
+    def _report(
+        self, summary: dict[str, Any], panels: list[Panel], errors: ErrorHistogram, slope: float, intercept: float
+    ) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
         fitted = f"{slope:.4g} x source {intercept:+.4g} {self.unit}, fitted on the training cases in the mask"
@@ -186,8 +206,9 @@ class Evaluation:
             rows=self.rows,
             summary=summary,
             panels=panels,
+            errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors.counts else None,
             log_csv=log if log.is_file() else None,
-            settings=_plain(running_config()),
+            settings=plain_settings(running_config()),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
                 f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",
@@ -196,7 +217,7 @@ class Evaluation:
         )
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a configuration: values, not components."""
     return {
         key: value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from torch import nn
 from common import checkpoints
 from common.errors import CheckpointError
 from common.evaluation.cases import Case, require_grid
+from common.handlers import LOG_NAME
 from common.running_config import references, running_config
-from common.weights_info import READER, read_info
+from common.weights_info import READER, RUN_NAME, read_info, read_run
 
+TRAINED_EPOCHS = "train::trainer::max_epochs"
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
 
@@ -59,6 +62,20 @@ def variants(output_dir: Path) -> dict[str, Path]:
     return {
         path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
     }
+
+
+def unfinished(weights: Path) -> str:
+    """For the row of a variant whose training has not ended: " (epoch 3 of 12)"; empty for others."""
+    run = weights.parents[1]
+    if not (run / RUN_NAME).is_file() or not (run / LOG_NAME).is_file():
+        return ""
+    try:
+        planned = int(ConfigParser(read_run(run / RUN_NAME)).get_parsed_content(TRAINED_EPOCHS))
+    except (KeyError, ValueError, RuntimeError):  # a run of an earlier version
+        return ""
+    with (run / LOG_NAME).open(newline="") as log:
+        done = max((int(row["epoch"]) for row in csv.DictReader(log)), default=0)
+    return f" (epoch {done} of {planned})" if done < planned else ""
 
 
 def variant_config(weights: Path) -> dict[str, Any]:

@@ -59,4 +59,5 @@ class Pictures:
             source_window=window if self.source_unit == self.unit else None,
             unit=self.unit,
             window=window,
+            affine=case.affine @ nib.orientations.inv_ornt_aff(to_ras, case.source.shape),
         )

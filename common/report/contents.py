@@ -49,6 +49,7 @@ class Panel:
         unit: unit of ``synthetic`` and ``truth``.
         window: (low, high) shown as black and white, for ``synthetic`` and ``truth``.
         source_window: (low, high) for ``source``; None for its 0.5-99.5 percentiles.
+        affine: (4, 4), of the voxels to the patient's RAS coordinates in mm; None where it is unknown.
 
     Raises:
         DataError: a volume is not 3-D or not of the shape of ``synthetic``.
@@ -67,6 +68,7 @@ class Panel:
     mask: np.ndarray | None = None
     extras: Sequence[ExtraImage] = ()
     source_window: tuple[float, float] | None = None
+    affine: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         volumes = {"synthetic": self.synthetic, "source": self.source, "truth": self.truth, "mask": self.mask}
@@ -111,7 +113,9 @@ class Report:
         versions: versions of the software.
         notes: sentences at the top, such as the hash of the weights.
         metrics: direction and unit of metrics that ``metric_info`` does not know, by name.
-        reference: the method that the others are compared with in the paired tests.
+        reference: the method that the others are compared with in the paired tests, and by which cases are ordered.
+        errors: distribution of the errors of ``reference``, by tissue.
+        warnings: about the input of a case, or why it failed, by its name.
     """
 
     title: str
@@ -130,3 +134,5 @@ class Report:
     notes: Sequence[str] = ()
     metrics: Mapping[str, MetricInfo] = field(default_factory=dict)
     reference: str = "model"
+    errors: Picture | None = None
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)

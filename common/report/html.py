@@ -2,183 +2,99 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import math
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from common.files import write_text
-from common.report.contents import Panel, Report
+from common.report.contents import Report
 from common.report.curves import curve_png, read_curves
-from common.report.metric_info import MetricInfo, metric_info
-from common.report.panels import panel_png
-from common.report.planes import difference_limit
+from common.report.figures import common_limit, embedded, shown_cases
+from common.report.metric_info import metric_info
+from common.report.page_tables import (
+    SHOWN,
+    comparison_rows,
+    flattened,
+    headings,
+    per_case,
+    summary_cells,
+    too_few_cases,
+)
+from common.report.ranking import ranked
 from common.report.significance import compare
-from common.report.tables import metric_names, metrics_frame, number
+from common.report.tables import number
+from common.report.viewer import viewer_data
 
-
-@dataclass(frozen=True)
-class Heading:
-    """Column heading of a metric: name, arrow, unit, and the arrow in words."""
-
-    name: str
-    arrow: str
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """Cell of the summary table: mean, standard deviation, number of cases, and whether it is the column's best."""
-
-    mean: str
-    std: str
-    n: int
-    best: bool
+logger = logging.getLogger(__name__)
+FOLDER = Path(__file__).parent
+MAX_BYTES = 5_000_000
+"""Size of the page: it can be sent by mail, and a browser shows it at once."""
+FIGURES_SHARE = 0.25
+"""Part of the space left by tables and curves that static figures take; the viewer's volumes take the rest."""
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the report as one HTML file with embedded images, without scripts or external resources.
+    """Write the report as one HTML file under 5 MB with all images, without external resources.
+
+    Static figures are seen without JavaScript; with it, a viewer of the same cases. Figures and voxels are as fine as
+    the size allows.
 
     Raises:
         DataError: a row lacks case or method, or the training log cannot be read.
         OutputError: the file cannot be written.
     """
-    folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader = FileSystemLoader(FOLDER)
+    options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
+    template = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **options).get_template(
+        "template.html.j2"
     )
-    page = environment.get_template("template.html.j2").render(
-        report=report,
-        range_text=f"{number(report.value_range[0])} to {number(report.value_range[1])}",
-        headings=[_heading(name, report) for name in metric_names(report.summary)],
-        summary=summary_cells(report),
-        cases=per_case(report),
-        comparisons=comparison_rows(report),
-        figures=figures(report),
-        pictures=[{"about": picture, "png": _embedded(picture.png)} for picture in report.pictures],
-        curves=[
-            {"name": curve.name, "best": curve.best, "epochs": len(curve.epochs), "png": _embedded(curve_png(curve))}
+    ranking = ranked(report.rows, report.reference, report.metrics)
+    comparisons = compare(report.rows, report.reference, report.metrics)
+    contents: dict[str, Any] = {
+        "report": report,
+        "style": _own("page.css"),
+        "scripts": [_own("slices.js"), _own("viewer.js")],
+        "range_text": f"{number(report.value_range[0])} to {number(report.value_range[1])}",
+        "headings": headings(report),
+        "first": SHOWN,
+        "summary": summary_cells(report),
+        "ranking": ranking,
+        "cases": per_case(report, ranking),
+        "comparisons": comparison_rows(report, comparisons),
+        "too_few": too_few_cases(comparisons),
+        "pictures": [{"about": one, "png": embedded(one.png)} for one in report.pictures],
+        "errors": None if report.errors is None else {"about": report.errors, "png": embedded(report.errors.png)},
+        "curves": [
+            {"name": curve.name, "best": curve.best, "epochs": len(curve.epochs), "png": embedded(curve_png(curve))}
             for curve in (read_curves(Path(report.log_csv), report.metrics) if report.log_csv else [])
         ],
-        settings=flattened(report.settings),
-    )
-    write_text(Path(path), page)
+        "settings": flattened(report.settings),
+        "truth": not report.panels or any(panel.truth is not None for panel in report.panels),
+        "order_name": metric_info(ranking.metric, report.metrics).name if ranking.metric else "",
+        "shown": [],
+        "left_out": 0,
+        "viewer": "",
+    }
+
+    def page(**images: Any) -> str:
+        return template.render(contents | images)
+
+    limit = common_limit(report)
+    shown = shown_cases(report, ranking, limit, int(FIGURES_SHARE * (MAX_BYTES - _size(page()))))
+    contents |= {"shown": shown, "left_out": len({panel.case for panel in report.panels}) - len(shown)}
+    whole = page(viewer=Markup(viewer_data(shown, limit, MAX_BYTES - _size(page()))))
+    if _size(whole) > MAX_BYTES:
+        logger.warning(f"{path}: {_size(whole) / 1e6:.1f} MB, over {MAX_BYTES / 1e6:g} MB, by its tables and pictures")
+    write_text(Path(path), whole)
 
 
-def _heading(name: str, report: Report) -> Heading:
-    info = metric_info(name, report.metrics)
-    return Heading(name, info.arrow, info.unit.replace("{unit}", report.unit), info.meaning)
+def _own(name: str) -> Markup:
+    """Text of a file next to this one, which the page takes as it is."""
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
-def summary_cells(report: Report) -> dict[str, list[TableCell]]:
-    """Summary table: per method one cell for each metric (n = 0 if it lacks the metric), with the best means marked."""
-    table: dict[str, list[TableCell]] = {method: [] for method in report.summary}
-    for name in metric_names(report.summary):
-        found = {method: cells[name] for method, cells in report.summary.items() if name in cells}
-        means = {method: math.nan if cell["mean"] is None else cell["mean"] for method, cell in found.items()}
-        best = _best(means, metric_info(name, report.metrics))
-        for method in table:
-            cell = found.get(method, {"n": 0})
-            table[method].append(_cell(means.get(method, math.nan), cell, method in best))
-    return table
-
-
-def _cell(mean: float, cell: Mapping[str, Any], best: bool) -> TableCell:
-    if cell["n"] < 2:
-        return TableCell(number(mean), "", cell["n"], best)
-    scale = max(abs(mean), cell["std"])
-    return TableCell(number(mean, scale), number(cell["std"], scale), cell["n"], best)
-
-
-def _best(means: Mapping[str, float], info: MetricInfo) -> set[str]:
-    costs = {method: float(info.badness(np.asarray(mean))) for method, mean in means.items() if math.isfinite(mean)}
-    if info.direction == "unknown" or len(costs) < 2:
-        return set()
-    return {method for method, cost in costs.items() if cost == min(costs.values())}
-
-
-def per_case(report: Report) -> list[dict[str, Any]]:
-    """Table of cases: case, method and formatted metrics of each row, grouped by case; ``span`` as in ``_spans``."""
-    frame, names = metrics_frame(report.rows), metric_names(report.summary)
-    order = {case: place for place, case in enumerate(frame["case"].unique())}
-    frame = frame.iloc[np.argsort(frame["case"].map(order).to_numpy(), kind="stable")]
-    texts = [[number(value) for value in row] for row in frame.reindex(columns=names).to_numpy()]
-    keys = zip(frame["case"], frame["method"], texts, strict=True)
-    return _spans([{"case": case, "method": method, "values": values} for case, method, values in keys], "case")
-
-
-def comparison_rows(report: Report) -> list[dict[str, Any]]:
-    """Table of the paired tests with formatted numbers; ``span`` as in ``_spans``."""
-    rows = []
-    for test in compare(report.rows, report.reference, report.metrics):
-        info = metric_info(test.metric, report.metrics)
-        distance = f"|{test.metric} − {info.ideal:g}|" if info.ideal else f"|{test.metric}|"
-        name = distance if info.direction == "ideal" else test.metric
-        texts = {"p": _p_text(test.p), "p_holm": _p_text(test.p_holm), "difference": _signed(test.difference)}
-        unit = info.unit.replace("{unit}", report.unit)
-        rows.append({"metric": name, "unit": unit, "other": test.other, "n": test.n, "verdict": test.verdict, **texts})
-    return _spans(rows, "metric")
-
-
-def _spans(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Rows with ``span`` (the HTML rowspan): their number for the first of those equal in ``key``, 0 for the others."""
-    counts = Counter(row[key] for row in rows)
-    return [{**row, "span": counts.pop(row[key], 0)} for row in rows]
-
-
-def _p_text(p: float) -> str:
-    if math.isnan(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + number(value).replace("-", "−")
-
-
-def figures(report: Report) -> list[dict[str, Any]]:
-    """Embedded panels of each case, with one colour range of the difference for all methods of a case.
-
-    The range is that of the reference method, so that a poor baseline does not widen it; without one, the widest.
-    """
-    cases: dict[str, list[Panel]] = {}
-    for panel in report.panels:
-        cases.setdefault(panel.case, []).append(panel)
-    found = []
-    for case, panels in cases.items():
-        limits = {panel.method: difference_limit(panel) for panel in panels if panel.truth is not None}
-        limit = limits.get(report.reference, max(limits.values(), default=None))
-        pictures = [
-            {
-                "method": panel.method,
-                "truth": panel.truth is not None,
-                "columns": 2 + 2 * (panel.truth is not None) + len(panel.extras),
-                "png": _embedded(panel_png(panel, limit)),
-            }
-            for panel in panels
-        ]
-        found.append({"case": case, "pictures": pictures})
-    return found
-
-
-def _embedded(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as a flat table of dotted names and formatted values."""
-    flat: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str)
-    return flat
+def _size(page: str) -> int:
+    return len(page.encode("utf-8"))

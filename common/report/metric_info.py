@@ -1,9 +1,9 @@
-"""Direction, unit and explanation of the metrics."""
+"""Name, direction, unit and definition of the metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,12 +20,14 @@ class MetricInfo:
         unit: unit of the metric; ``{unit}`` stands for the unit of the target. Empty for a ratio.
         ideal: the best value if ``direction`` is ``ideal``.
         explanation: definition, if the name is not enough.
+        name: plain name; empty for the key.
     """
 
     direction: Direction
     unit: str = ""
     ideal: float = 0.0
     explanation: str = ""
+    name: str = ""
 
     @property
     def arrow(self) -> str:
@@ -39,6 +41,10 @@ class MetricInfo:
         arrow = words.get(self.direction, f"best at {self.ideal:g}")
         return f"{self.explanation}; {arrow}" if self.explanation else arrow
 
+    def in_unit(self, unit: str) -> str:
+        """Unit of the metric where the target has ``unit``."""
+        return self.unit.replace("{unit}", unit)
+
     def badness(self, values: np.ndarray) -> np.ndarray:
         """Cost (lower is better) of values of any shape: the values, their negative, or their distance to the ideal."""
         if self.direction == "ideal":
@@ -47,57 +53,86 @@ class MetricInfo:
 
 
 KNOWN = {
-    "mae": MetricInfo("lower", "{unit}"),
-    "mse": MetricInfo("lower", "{unit}²"),
-    "rmse": MetricInfo("lower", "{unit}"),
-    "bias": MetricInfo("ideal", "{unit}", 0.0),
-    "residual": MetricInfo("lower", "{unit}"),
-    "vessel_removed": MetricInfo("unknown", "{unit}"),
-    "vessel_excess": MetricInfo("ideal", "", 0.0),
-    "psnr": MetricInfo("higher", "dB"),
-    "psnr_nie": MetricInfo(
-        "higher", "dB", explanation="20 log10(peak / RMSE), the peak being the larger maximum of prediction and truth"
-    ),
-    "psnr_peak": MetricInfo("higher", "dB", explanation="20 log10(peak / RMSE), unclipped, the peak being peak_truth"),
-    "peak_truth": MetricInfo("unknown", "{unit}", explanation="maximum of the truth inside the mask"),
-    "ssim": MetricInfo("higher"),
-    "ms_ssim": MetricInfo("higher"),
-    "dice": MetricInfo("higher"),
-    "hfen": MetricInfo("lower"),
-    "sharpness": MetricInfo("ideal", "", 1.0),
-    "slice_jumps": MetricInfo("ideal", "", 1.0),
-    "kid": MetricInfo("lower"),
-    "diversity": MetricInfo("ideal", "", 1.0),
-    "copied": MetricInfo("lower"),
-    "class_consistency": MetricInfo("higher"),
-    "sensitivity": MetricInfo("higher"),
-    "specificity": MetricInfo("higher"),
-    "balanced_accuracy": MetricInfo("higher"),
-    "lesion_error": MetricInfo("lower", "{unit}", explanation="mean absolute difference in the lesions"),
-    "nawm_error": MetricInfo(
-        "lower", "{unit}", explanation="mean absolute difference in the normal-appearing white matter of patients"
-    ),
-    "control_wm_error": MetricInfo(
-        "lower", "{unit}", explanation="mean absolute difference in the white matter of cases without lesions"
-    ),
-    "lesion_contrast": MetricInfo(
-        "unknown", explanation="mean of the lesions over that of normal-appearing white matter; best as in the truth"
-    ),
-    "lesion_contrast_truth": MetricInfo("unknown", explanation="lesion_contrast of the truth"),
-    "demyelination_dice": MetricInfo(
-        "higher", explanation="overlap of the demyelinated voxels, below one threshold in prediction and truth"
-    ),
-}
+    "mae": MetricInfo("lower", "{unit}", 0.0, name="Mean absolute error", explanation="mean of |synthetic − truth|"),
+    "mse": MetricInfo("lower", "{unit}²", 0.0, name="Mean squared error", explanation="mean of (synthetic − truth)²"),
+    "rmse": MetricInfo("lower", "{unit}", 0.0, name="Root mean squared error",
+        explanation="square root of the mean of (synthetic − truth)²"),
+    "bias": MetricInfo("ideal", "{unit}", 0.0, name="Bias", explanation="mean of synthetic − truth"),
+    "residual": MetricInfo("lower", "{unit}", 0.0, name="Change", explanation="mean of |synthetic − source|"),
+    "vessel_removed": MetricInfo("unknown", "{unit}", 0.0, name="Enhancement removed",
+        explanation="mean of source − synthetic in the vessels"),
+    "vessel_excess": MetricInfo("ideal", "", 0.0, name="Enhancement left",
+        explanation="share of the true enhancement that remains in the vessels; copying gives 1"),
+    "psnr": MetricInfo("higher", "dB", 0.0, name="Peak signal to noise ratio",
+        explanation="20 log10(width of the value range / RMSE), after clipping to that range"),
+    "psnr_nie": MetricInfo("higher", "dB", 0.0, name="Peak signal to noise ratio (Nie)",
+        explanation="20 log10(peak / RMSE), the peak being the larger maximum of prediction and truth"),
+    "psnr_peak": MetricInfo("higher", "dB", 0.0, name="Peak signal to noise ratio (true peak)",
+        explanation="20 log10(peak / RMSE), unclipped, the peak being peak_truth"),
+    "peak_truth": MetricInfo("unknown", "{unit}", 0.0, name="Peak of the truth",
+        explanation="maximum of the truth inside the mask"),
+    "ssim": MetricInfo("higher", "", 0.0, name="Structural similarity",
+        explanation="SSIM: agreement of local mean, contrast and structure; 1 for identical images"),
+    "ms_ssim": MetricInfo("higher", "", 0.0, name="Structural similarity, 5 scales",
+        explanation="MS-SSIM: structural similarity over five resolutions; 1 for identical images"),
+    "dice": MetricInfo("higher", "", 0.0, name="Dice overlap",
+        explanation="twice the common volume over the sum of both volumes"),
+    "hfen": MetricInfo("lower", "", 0.0, name="Detail error",
+        explanation="HFEN: relative error after a Laplacian of Gaussian of 1.5 voxels"),
+    "sharpness": MetricInfo("ideal", "", 1.0, name="Sharpness",
+        explanation="mean gradient magnitude over that of the truth; below 1 is blurred"),
+    "slice_jumps": MetricInfo("ideal", "", 1.0, name="Slice jumps",
+        explanation="differences of the means of neighbouring slices over those of the truth; above 1 is flicker"),
+    "kid": MetricInfo("lower", "", 0.0, name="Kernel inception distance",
+        explanation="KID: distance of the distributions of features of samples and real patches"),
+    "diversity": MetricInfo("ideal", "", 1.0, name="Diversity",
+        explanation="mean distance of pairs of samples over that of real pairs"),
+    "copied": MetricInfo("lower", "", 0.0, name="Copied samples",
+        explanation="share of samples that nearly repeat a training patch"),
+    "class_consistency": MetricInfo("higher", "", 0.0, name="Class consistency",
+        explanation="share of samples that a classifier takes for their class"),
+    "sensitivity": MetricInfo("higher", "", 0.0, name="Sensitivity"),
+    "specificity": MetricInfo("higher", "", 0.0, name="Specificity"),
+    "balanced_accuracy": MetricInfo("higher", "", 0.0, name="Balanced accuracy"),
+    "lesion_error": MetricInfo("lower", "{unit}", 0.0, name="Error in lesions",
+        explanation="mean absolute difference in the lesions"),
+    "nawm_error": MetricInfo("lower", "{unit}", 0.0, name="Error in normal-appearing white matter",
+        explanation="mean absolute difference in the normal-appearing white matter of patients"),
+    "control_wm_error": MetricInfo("lower", "{unit}", 0.0, name="Error in white matter of controls",
+        explanation="mean absolute difference in the white matter of cases without lesions"),
+    "lesion_contrast": MetricInfo("unknown", "", 0.0, name="Lesion contrast",
+        explanation="mean of the lesions over that of normal-appearing white matter; best as in the truth"),
+    "lesion_contrast_truth": MetricInfo("unknown", "", 0.0, name="Lesion contrast of the truth",
+        explanation="lesion_contrast of the truth"),
+    "demyelination_dice": MetricInfo("higher", "", 0.0, name="Dice overlap of demyelination",
+        explanation="overlap of the demyelinated voxels, below one threshold in prediction and truth"),
+    "head_volume": MetricInfo("unknown", "mL", 0.0, name="Head volume",
+        explanation="volume of the head found in the source"),
+    "lowest": MetricInfo("unknown", "{unit}", 0.0, name="Lowest value", explanation="0.1st percentile inside the head"),
+    "highest": MetricInfo("unknown", "{unit}", 0.0, name="Highest value",
+        explanation="99.9th percentile inside the head"),
+    "mean": MetricInfo("unknown", "{unit}", 0.0, name="Mean",
+        explanation="mean inside the head; tissues by the synthetic CT: air below -200 HU, bone above 250 HU"),
+    "at_low_end": MetricInfo("unknown", "%", 0.0, name="At the lower end",
+        explanation="share of the head at the lower end of the values that the network can give"),
+    "at_high_end": MetricInfo("unknown", "%", 0.0, name="At the upper end",
+        explanation="share of the head at the upper end of the values that the network can give"),
+}  # fmt: skip
 
 
 def metric_info(name: str, own: Mapping[str, MetricInfo] | None = None) -> MetricInfo:
-    """Interpretation of the metric ``name``, looked up in ``own``, then in ``KNOWN``.
+    """Interpretation of the metric ``name``, looked up in ``own``, then in ``KNOWN``, with a plain name.
 
     In each table the longest known prefix decides, else the longest known suffix: ``mae_bone`` reads as ``mae``,
-    ``val_ms_ssim`` as ``ms_ssim``. An unknown metric has direction ``unknown``: it is shown without a best value.
+    ``val_ms_ssim`` as ``ms_ssim``; the other words follow its name. An unknown metric has direction ``unknown``: it is
+    shown by its key, without a best value.
     """
     words = name.split("_")
-    pieces = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
-    pieces += ["_".join(words[start:]) for start in range(1, len(words))]
-    found = (table[piece] for table in (own or {}, KNOWN) for piece in pieces if piece in table)
-    return next(found, MetricInfo("unknown"))
+    pieces = [(words[:count], words[count:]) for count in range(len(words), 0, -1)]
+    pieces += [(words[start:], words[:start]) for start in range(1, len(words))]
+    for table in (own or {}, KNOWN):
+        for piece, others in pieces:
+            if info := table.get("_".join(piece)):
+                plain = [info.name or "_".join(piece), " ".join(others)]
+                return replace(info, name=", ".join(filter(None, plain)))
+    return MetricInfo("unknown", name=name)

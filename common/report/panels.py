@@ -29,6 +29,7 @@ from common.report.planes import (
 )
 
 MAX_BYTES = 250_000
+BEST_DPI, LEAST_DPI = 115.0, 40.0
 STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False, "axes.titlesize": 12}
 DIFFERENCE = "Synthetic − truth"
 DIVERGING = "RdBu_r"
@@ -83,17 +84,16 @@ def _percentiles(planes: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def panel_png(panel: Panel, limit: float | None = None) -> bytes:
-    """PNG of a panel, at a resolution that keeps it below 250 kB; ``limit`` as in ``columns``."""
-    png = b""
+def panel_png(panel: Panel, limit: float | None = None, max_bytes: int = MAX_BYTES) -> bytes:
+    """PNG of a panel, at the highest resolution that keeps it below ``max_bytes``; ``limit`` as in ``columns``."""
+    png, dpi = b"", BEST_DPI
     with matplotlib.rc_context(STYLE):
         figure = _draw(panel, columns(panel, limit))
-        for dpi in (115, 95, 80, 65, 50):
+        while not png or (len(png) > max_bytes and dpi > LEAST_DPI):
+            dpi = dpi if not png else max(LEAST_DPI, min(0.95, (max_bytes / len(png)) ** 0.6) * dpi)
             stream = io.BytesIO()
             with_palette(figure_image(figure, dpi)).save(stream, "PNG", optimize=True)
             png = stream.getvalue()
-            if len(png) <= MAX_BYTES:
-                break
     return png
 
 

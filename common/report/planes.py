@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import center_of_mass
 
 from common.report.contents import Panel
 
@@ -19,7 +18,9 @@ def plane_centre(panel: Panel) -> tuple[int, int, int]:
     if panel.mask is None or not np.any(panel.mask):
         x, y, z = (size // 2 for size in panel.synthetic.shape)
         return x, y, z
-    x, y, z = (round(float(at)) for at in center_of_mass(np.asarray(panel.mask) != 0))
+    inside = panel.mask != 0
+    counts = (inside.sum(axis=others) for others in ((1, 2), (0, 2), (0, 1)))
+    x, y, z = (round(float(np.average(np.arange(count.size), weights=count))) for count in counts)
     return x, y, z
 
 

@@ -29,6 +29,7 @@ class Comparison:
         p: two-sided p of the Wilcoxon signed-rank test; NaN for n = 0.
         p_holm: p after Holm's correction over the methods compared on this metric.
         verdict: the outcome in words.
+        decidable: whether as many pairs could reach significance with other values.
     """
 
     metric: str
@@ -38,6 +39,7 @@ class Comparison:
     p: float
     p_holm: float
     verdict: str
+    decidable: bool
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
@@ -92,7 +94,8 @@ def compare(
             shown = -cost if info.direction == "higher" else cost
             difference = float(shown.mean()) if shown.size else float("nan")
             words = _verdict(cost, float(adjusted), float(floor), reference, info)
-            comparisons.append(Comparison(name, other, cost.size, difference, raw, float(adjusted), words))
+            decidable = bool(floor < LEVEL)
+            comparisons.append(Comparison(name, other, cost.size, difference, raw, float(adjusted), words, decidable))
     return comparisons
 
 

@@ -16,6 +16,7 @@ from common.files import write_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 TERMINAL_WIDTH = 100
+RANGE_OF_N = "n as a range: not every metric has a value in every case, such as the Dice of bone where there is none"
 
 
 def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -110,7 +111,9 @@ def format_table(summary: Summary) -> str:
         if sum(widths[i] + 2 for i in [*blocks[-1], index]) > TERMINAL_WIDTH and len(blocks[-1]) > 1:
             blocks.append([0])
         blocks[-1].append(index)
-    return "\n\n".join(_block([columns[i] for i in block], [widths[i] for i in block]) for block in blocks)
+    table = "\n\n".join(_block([columns[i] for i in block], [widths[i] for i in block]) for block in blocks)
+    several = any(len(found) > 1 for found in counts.values())
+    return f"{table}\n{RANGE_OF_N}" if several else table
 
 
 def _block(columns: list[list[str]], widths: list[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from monai.transforms import Compose, Invertd, Orientationd
+from scipy.ndimage import gaussian_filter
 
 from common import checkpoints
 from common.errors import CheckpointError, DataError
@@ -212,6 +214,17 @@ def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
         assert difference == pytest.approx(250, abs=1e-3)
 
 
+@pytest.mark.parametrize(("epochs", "row"), [((1, 2), "half (epoch 2 of 6)"), ((1, 2, 3, 4, 5, 6), "half")])
+def test_a_variant_that_is_half_trained_says_so(tmp_path, cases, running, epochs, row):
+    save_model(tmp_path / "run", Scale(1.0))
+    folder = tmp_path / "run" / "variants" / "half"
+    save_model(folder, Shift())
+    planned = {"stages": 2, "max_epochs": 3, "train": {"trainer": {"max_epochs": "$@stages * @max_epochs"}}}
+    (folder / "run.json").write_text(json.dumps({"config": variant_config() | planned}))
+    (folder / "log.csv").write_text("\n".join(["epoch,loss", *(f"{epoch},1" for epoch in epochs)]))
+    assert set(evaluation(tmp_path, cases).run()) == {"model", row, "copy_input"}
+
+
 def test_orientation_on_disk_does_not_change_a_score(tmp_path, cases):
     save_model(tmp_path / "run", Scale(0.5))
     cases["test"] = [write(tmp_path, f"as_{axes}", 7, axes) for axes in ("RAS", "LPS", "PIR")]
@@ -234,6 +247,38 @@ def test_without_a_mask_the_head_is_found_in_any_orientation(tmp_path, cases):
         nib.save(image, item["label"])
         sizes.append(load_case(item, -990.0).mask.sum())
     assert sizes == [8 * 8 * 13] * 2
+
+
+def viewer_of(folder: Path) -> dict:
+    page = (folder / "run" / "evaluation" / "report.html").read_text()
+    return json.loads(re.search(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_the_report_shows_the_worst_case_first_and_the_errors_by_tissue(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(0.5))
+    evaluation(tmp_path, cases, panel_cases=12).run()
+    mae = {case: table(tmp_path).loc[(case, "model"), "mae"] for case in ("test_1", "test_2")}
+    order = sorted(mae, key=mae.get, reverse=True)
+    shown = viewer_of(tmp_path)["cases"]
+    assert [case["name"] for case in shown] == order
+    for case, seed in (("test_1", 4), ("test_2", 5)):
+        data = shown[order.index(case)]
+        assert data["shape"] == list(SHAPE)  # test_2 is stored with other axes
+        np.testing.assert_allclose(data["affine"], RAS, atol=1e-4)
+        source, target, mask = head(seed)
+        error = gaussian_filter(np.where(mask > 0, np.abs(10.0 * source - 500 - target), 0), (1, 1, 0.8))
+        assert data["at"] == list(np.unravel_index(np.argmax(np.where(mask > 0, error, -1)), SHAPE))
+    assert "Errors by tissue" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
+
+
+def test_of_many_cases_the_worst_and_the_best_are_shown(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(0.5))
+    cases["test"] = [write(tmp_path, f"many_{seed}", seed) for seed in range(4, 9)]
+    evaluation(tmp_path, cases, panel_cases=2).run()
+    mae = table(tmp_path).xs("model", level="method")["mae"]
+    assert [(case["name"], case["role"]) for case in viewer_of(tmp_path)["cases"]] == [
+        (mae.idxmax(), "worst"), (mae.idxmin(), "best")
+    ]  # fmt: skip
 
 
 def test_missing_model(tmp_path, cases):

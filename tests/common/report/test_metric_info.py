@@ -39,7 +39,7 @@ def test_meaning_explains_what_the_name_does_not():
     expected = "mean absolute difference in the white matter of cases without lesions; lower is better"
     assert metric_info("control_wm_error").meaning == expected
     assert metric_info("lesion_contrast").meaning.endswith("; best as in the truth; no better direction")
-    assert metric_info("mae").meaning == "lower is better"
+    assert metric_info("mae").meaning == "mean of |synthetic − truth|; lower is better"
     assert MetricInfo("ideal", "", 1.0, "a ratio").meaning == "a ratio; best at 1"
 
 

@@ -83,6 +83,7 @@ def test_terminal_table():
         "method        n    mae   psnr",
         "model       1-3  3.000  30.00",
         "copy_input    1  10.00      –",
+        "n as a range: not every metric has a value in every case, such as the Dice of bone where there is none",
     ]
 
 

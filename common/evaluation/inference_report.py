@@ -1,0 +1,163 @@
+"""Page about synthetic volumes without truth: images, warnings, and measures of the volumes as they were written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import monai
+import nibabel as nib
+import numpy as np
+import torch
+
+from common import checkpoints
+from common.evaluation.evaluation import plain_settings
+from common.io.export import VolumeExporter
+from common.io.modality import MODALITY
+from common.io.reader import WARNINGS
+from common.metrics.masked import HU
+from common.metrics.tissue import AIR_HU, BONE_HU
+from common.report import Panel, Report, summarise, write_report
+from common.running_config import followed
+from common.transforms import LoadVolumed, head_mask
+
+logger = logging.getLogger(__name__)
+METHOD = "synthetic"
+PANEL_CASES = 12
+AT_END = 0.002
+"""Distance from an end of the range that counts as at it, relative to its width."""
+
+
+@dataclass
+class InferenceReport:
+    """Writer of the page of an inference, from the files of its cases.
+
+    Args:
+        exporter: that wrote the volumes.
+        settings: of the run; ``target_window`` is the range that the network can give, where it is two numbers.
+    """
+
+    exporter: VolumeExporter
+    settings: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """``report.html`` next to the volumes."""
+        return self.exporter.output_dir / "report.html"
+
+    def write(self, items: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """Write the page; nothing if no case succeeded.
+
+        Args:
+            items: of all cases, with ``case`` and ``image``.
+            outcomes: entries of the manifest. Images are of the first ``PANEL_CASES``, those with warnings first.
+
+        Raises:
+            DataError: a volume cannot be read again.
+            OutputError: the page cannot be written.
+        """
+        images = {str(item["case"]): item["image"] for item in items}
+        told = {str(one["case"]): [*one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
+        there = [str(one["case"]) for one in outcomes if one["status"] != "failed"]
+        if not there:
+            return
+        window = self._window()
+        rows: list[dict[str, Any]] = []
+        panels: list[Panel] = []
+        for case in sorted(there, key=lambda case: not told[case]):
+            panel = self._panel(case, images[case], window)
+            rows.append({"case": case, "method": METHOD, **quality(panel, window)})
+            panels += [panel] if len(panels) < PANEL_CASES else []
+        low, high = window or (min(row["lowest"] for row in rows), max(row["highest"] for row in rows))
+        name, _, version = self.exporter.bundle.partition(" ")
+        report = Report(
+            title=f"{name}: synthetic volumes",
+            bundle=name,
+            version=version,
+            unit=self.exporter.unit,
+            value_range=(low, high),
+            mask_description="head found in the source",
+            rows=rows,
+            summary=summarise(rows),
+            panels=panels,
+            settings=plain_settings(self.settings),
+            versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            notes=[f"weights: sha256 {checkpoints.sha256(self.exporter.weights)}"],
+            reference=METHOD,
+            warnings={case: warnings for case, warnings in told.items() if warnings},
+        )
+        write_report(self.path, report)
+        logger.info(f"report: {self.path}")
+
+    def _window(self) -> tuple[float, float] | None:
+        found = followed(self.settings, "@target_window")
+        if (
+            not isinstance(found, list | tuple)
+            or len(found) != 2
+            or not all(isinstance(end, int | float) for end in found)
+        ):
+            return None
+        return float(found[0]), float(found[1])
+
+    def _panel(self, case: str, image: Any, window: tuple[float, float] | None) -> Panel:
+        keys = ("image", "pred")
+        item = {"case": case, "image": image, "pred": str(self.exporter.path(case))}
+        loaded: Any = LoadVolumed(keys, self.exporter.reader)(item)  # type: ignore[arg-type]
+        source, synthetic = (_as_ras(loaded[key]) for key in keys)
+        affine = np.asarray(loaded["image"].affine)
+        to_ras = nib.orientations.io_orientation(affine)
+        ras = affine @ nib.orientations.inv_ornt_aff(to_ras, loaded["image"].shape[1:])
+        x, y, z = np.linalg.norm(ras[:3, :3], axis=0).tolist()
+        ends = np.percentile(synthetic, [0.5, 99.5]).tolist()
+        shown = window or (ends[0], max(ends[1], ends[0] + 1e-6))
+        is_ct = loaded["image"].meta.get(MODALITY) == "CT"
+        return Panel(
+            case=case,
+            method=METHOD,
+            source=source,
+            synthetic=synthetic,
+            truth=None,
+            mask=head_mask(source, None, 2, case).astype(np.uint8),
+            spacing=(x, y, z),
+            source_unit=HU if is_ct else "a.u.",
+            source_window=shown if is_ct and self.exporter.unit == HU else None,
+            unit=self.exporter.unit,
+            window=shown,
+            affine=ras,
+        )
+
+
+def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float]:
+    """Measures of a synthetic volume inside the head: what can be said without a truth.
+
+    ``head_volume`` in mL; ``mean_air``, ``mean_soft`` and ``mean_bone`` of CT, else ``mean``; ``at_low_end`` and
+    ``at_high_end``, shares in percent at the ends of ``window``, where one is known; ``lowest`` and ``highest``, the
+    0.1st and 99.9th percentile.
+    """
+    inside = panel.synthetic[panel.mask > 0]  # type: ignore[operator]
+    scores = {"head_volume": inside.size * float(np.prod(panel.spacing)) / 1000}
+    groups = {"mean": np.ones(inside.shape, bool)}
+    if panel.unit == HU:
+        air, bone = inside < AIR_HU, inside > BONE_HU
+        groups = {"mean_soft": ~(air | bone), "mean_bone": bone, "mean_air": air}
+    scores |= {name: float(inside[group].mean()) if group.any() else float("nan") for name, group in groups.items()}
+    if window is not None:
+        near = AT_END * (window[1] - window[0])
+        scores["at_low_end"] = 100 * float((inside <= window[0] + near).mean())
+        scores["at_high_end"] = 100 * float((inside >= window[1] - near).mean())
+    lowest, highest = np.percentile(inside, [0.1, 99.9]).tolist()
+    return {**scores, "lowest": lowest, "highest": highest}
+
+
+def _failure(outcome: Mapping[str, Any]) -> list[str]:
+    return [f"failed: {outcome['reason']}"] if outcome["status"] == "failed" else []
+
+
+def _as_ras(volume: Any) -> np.ndarray:
+    """First channel (X, Y, Z) of a loaded volume, reoriented to RAS."""
+    turn = nib.orientations.io_orientation(np.asarray(volume.affine))
+    turned: np.ndarray = nib.orientations.apply_orientation(np.asarray(volume[0], dtype=np.float32), turn)
+    return turned

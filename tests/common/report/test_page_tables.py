@@ -1,0 +1,64 @@
+from report_pages import make_report, make_rows
+
+from common.report.page_tables import columns, comparison_rows, flattened, per_case, summary_cells, too_few_cases
+from common.report.ranking import ranked
+from common.report.significance import compare
+
+
+def test_best_mean_of_each_metric_is_marked(tmp_path):
+    rows = [
+        {"case": "a", "method": "model", "mae": 5.0, "psnr": 30.0, "bias": -2.0, "contrast": 1.0},
+        {"case": "a", "method": "copy_input", "mae": 7.0, "psnr": 31.0, "bias": 1.0, "contrast": 2.0},
+    ]
+    cells = summary_cells(make_report(tmp_path, rows=rows))
+    assert [cell.best for cell in cells["model"]] == [True, False, False, False]
+    assert [cell.best for cell in cells["copy_input"]] == [False, True, True, False]
+    assert (cells["model"][0].mean, cells["model"][0].std) == ("5.000", "")
+
+
+def test_mean_and_std_have_the_same_decimals(tmp_path):
+    rows = [{"case": str(index), "method": "model", "mae": value} for index, value in enumerate((40.0, 43.0))]
+    cell = summary_cells(make_report(tmp_path, rows=rows))["model"][0]
+    assert (cell.mean, cell.std, cell.n, cell.best) == ("41.50", "2.12", 2, False)  # 3 / sqrt 2; nothing to be best of
+
+
+def test_rows_of_a_case_stand_together(tmp_path):
+    keys = [("b", "model"), ("a", "model"), ("b", "copy_input")]
+    rows = [{"case": case, "method": method, "mae": 1.0} for case, method in keys]
+    table = per_case(make_report(tmp_path, rows=rows), ranked(rows))
+    assert [(row["case"], row["method"], row["span"]) for row in table] == [
+        ("b", "model", 2), ("b", "copy_input", 0), ("a", "model", 1)
+    ]  # fmt: skip
+
+
+def test_nested_settings_have_dotted_names():
+    settings = {"a": {"b": {"c": 1}, "d": "text"}, "e": [1, {"f": None}], "g": {}}
+    assert flattened(settings) == {"a.b.c": "1", "a.d": "text", "e": '[1, {"f": null}]', "g": "{}"}
+
+
+def test_columns_put_the_usual_measures_first(tmp_path):
+    rows = [{"case": "a", "method": "model", "hfen": 1, "sharpness": 1, "ms_ssim": 1, "ssim": 1, "mae": 1}]
+    assert columns(make_report(tmp_path, rows=rows)) == ["mae", "ssim", "sharpness", "hfen", "ms_ssim"]
+
+
+def test_the_worst_case_comes_first(tmp_path):
+    rows = [{"case": name, "method": "model", "mae": mae} for name, mae in (("a", 2.0), ("b", 9.0), ("c", 5.0))]
+    assert [row["case"] for row in per_case(make_report(tmp_path, rows=rows), ranked(rows))] == ["b", "c", "a"]
+
+
+def test_tests_of_further_measures_are_folded(tmp_path):
+    rows = [{**row, "hfen": 0.5, "bias": 1.0, "mse": 9.0} for row in make_rows(7)]
+    report = make_report(tmp_path, rows=rows)
+    tests = comparison_rows(report, compare(rows))
+    assert [test["key"] for test in tests if not test["folded"]] == columns(report)[:6]
+    assert {test["key"] for test in tests if test["folded"]} == {"hfen", "bias", "mse"}
+    assert tests[4]["metric"] == "Sharpness, distance to 1"
+
+
+def test_the_sentence_for_few_cases_depends_on_n_and_on_the_methods():
+    few, enough = compare(make_rows(5)), compare(make_rows(6))
+    assert too_few_cases(few).startswith("n = 5 is too small")
+    assert too_few_cases(enough) == ""  # 2 / 2^6 < 0.05
+    third = [{**row, "method": "other"} for row in make_rows(6) if row["method"] == "model"]
+    assert too_few_cases(compare([*make_rows(6), *third])).startswith("n = 6")  # Holm: 2 * 2 / 2^6 > 0.05
+    assert too_few_cases([]) == ""

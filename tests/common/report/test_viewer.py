@@ -1,0 +1,83 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from report_pages import make_panel, viewer_of, written
+from test_volumes import unpacked
+
+from common.report import ExtraImage
+from common.report.viewer import images_of
+
+
+def case_of(tmp_path, *panels, **changes):
+    (found,) = viewer_of(written(tmp_path, panels=panels, **changes))["cases"]
+    return found
+
+
+def test_a_small_case_is_stored_at_full_resolution_and_decodes_within_the_tolerance(tmp_path):
+    panel = make_panel()
+    case = case_of(tmp_path, panel)
+    assert case["shape"] == [24, 28, 20]  # the rim of 6 mm reaches the borders
+    assert case["spacing"] == [1, 1, 2]
+    images = {image["name"]: image for image in case["images"]}
+    assert list(images) == ["Source", "Synthetic", "Truth", "Residual"]
+    mask = unpacked(case["mask"], case["shape"]) > 0
+    assert np.array_equal(mask, panel.mask)
+    for name, values in (("Synthetic", panel.synthetic), ("Truth", panel.truth)):
+        scale = np.concatenate([start + step * np.arange(count) for start, step, count in images[name]["scale"]])
+        decoded = scale[unpacked(images[name]["data"], case["shape"])]
+        assert np.abs(decoded - values)[mask].max() <= 1.5
+
+
+def test_windows_of_ct(tmp_path):
+    case = case_of(tmp_path, make_panel())
+    assert case["presets"] == ["Brain", "Soft tissue", "Bone", "Full"]
+    source, synthetic, truth, residual = case["images"]
+    assert synthetic["windows"] == truth["windows"] == [[0, 80], [-160, 240], [-500, 1300], [-160, 240]]
+    assert len({tuple(window) for window in source["windows"]}) == 1  # MR has no HU
+    assert residual["signed"]
+    assert residual["windows"][0][0] == -residual["windows"][0][1]
+
+
+def test_other_units_have_percentiles_and_the_whole_range():
+    z = dataclasses.replace(make_panel(), unit="z", window=(-2, 4), extras=[])
+    synthetic = next(image for image in images_of([z]) if image.name == "Synthetic")
+    standard, percentiles, full = synthetic.windows
+    assert standard == (-2, 4)
+    assert percentiles == pytest.approx(tuple(np.percentile(z.synthetic[z.mask > 0], (2, 98))))
+    assert full == synthetic.scale.ends
+    assert full[0] == -1000 + 10 * -1  # the lowest value
+    assert len(synthetic.scale.values) == 256
+
+
+def test_methods_share_source_and_truth(tmp_path):
+    one, two = make_panel(), make_panel(method="variant")
+    images = case_of(tmp_path, two, one)["images"]
+    assert [(image["name"], image["method"]) for image in images if image["name"] != "Residual"] == [
+        ("Source", None), ("Synthetic", "model"), ("Synthetic", "variant"), ("Truth", None)
+    ]  # fmt: skip
+
+
+def test_place_of_the_largest_error_and_one_range_of_the_difference(tmp_path):
+    worse = make_panel("case_1")
+    worse.synthetic[12, 14, 10] += 900
+    page = written(tmp_path, panels=[make_panel("case_0"), worse], rows=[
+        {"case": "case_0", "method": "model", "mae": 1.0}, {"case": "case_1", "method": "model", "mae": 2.0},
+    ])  # fmt: skip
+    data = viewer_of(page)
+    assert [(case["name"], case["role"]) for case in data["cases"]] == [("case_1", "worst"), ("case_0", "best")]
+    assert data["cases"][0]["at"] == [12, 14, 10]
+    assert isinstance(data["limit"], float)
+    assert "(12, 14, 10)" in data["cases"][0]["error"]
+
+
+def test_extras_and_nan_are_stored(tmp_path):
+    panel = make_panel()
+    holes = panel.synthetic.copy()
+    holes[0, 0, 0] = np.nan
+    maps = ExtraImage("Map", panel.mask.astype(float), "1", signed=False)
+    case = case_of(tmp_path, dataclasses.replace(panel, synthetic=holes, extras=[maps], truth=None))
+    assert [image["name"] for image in case["images"]] == ["Source", "Synthetic", "Map"]
+    assert json.dumps(case, allow_nan=False)
+    assert (case["at"], case["error"]) == (None, "")
