@@ -10,6 +10,8 @@ import ignite.distributed as idist
 import torch
 import torch.distributed as dist
 
+from common.errors import ConfigError
+
 T = TypeVar("T")
 
 
@@ -17,6 +19,21 @@ def single_device() -> torch.device:
     """The accelerator PyTorch finds, else the CPU."""
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
+
+
+def require(name: str) -> None:
+    """Refuse the name of a device that PyTorch does not know, or this machine has not.
+
+    Raises:
+        ConfigError: it is.
+    """
+    try:
+        found = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError("--device", "is a device of PyTorch, such as cpu or cuda:0", name, "omit it") from error
+    there = torch.cuda.device_count() if found.type == "cuda" else 1
+    if (found.index or 0) >= there:
+        raise ConfigError("--device", f"is one of {there} GPUs of this machine", name, "omit it, or give cpu")
 
 
 def distributed_device() -> torch.device:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Literal, ParamSpec
 
 Arguments = ParamSpec("Arguments")
+SHOWN = 6
+"""How many names a message lists."""
 
 
 def _last_line(message: str) -> str:
@@ -23,6 +25,11 @@ def _last_line(message: str) -> str:
 def explain(name: str, rule: str, value: object, remedy: str | None) -> str:
     """Format a message on one line: what is wrong, the rule, the value found, the remedy."""
     return " ".join(f"{name}: {rule}, but got {value}; {remedy}".split())
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of some names for a message, and how many more there are."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def users_mistake(error: BaseException) -> UserError | None:

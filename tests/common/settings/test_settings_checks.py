@@ -3,7 +3,8 @@
 import pytest
 
 from common.errors import ConfigError
-from common.setting_checks import check
+from common.settings import checks
+from common.settings.tree import check_tree
 
 SHIPPED = {
     "max_epochs": [200, 6],
@@ -19,6 +20,12 @@ SHIPPED = {
     "network_def": [{"_target_": "Net"}],
     "train": [{"trainer": {}}],
 }
+
+
+def check(config: dict, shipped: dict) -> None:
+    """As a command does: known names and types first, then what stands below them, with ranges."""
+    checks.check(config, shipped)
+    check_tree(config, [{key: values[0] for key, values in shipped.items()}], {})
 
 
 def refused(config: dict, message: str) -> None:
@@ -118,6 +125,14 @@ class TestRanges:
 def test_sizes_that_do_not_fit_each_other(given, said):
     with pytest.raises(ConfigError, match=said):
         check(given, {key: [value] for key, value in given.items()})
+
+
+def test_another_target_needs_its_unit():
+    shipped = {"output": [{"unit": "HU"}], "target_window": [[-600, 1400]]}
+    with pytest.raises(ConfigError, match=r"--target_window: is in HU, as --output::unit, and spans -200 to 200, but"):
+        check({"output": {"unit": "HU"}, "target_window": [0, 255]}, shipped)
+    check({"output": {"unit": "a.u."}, "target_window": [0, 255]}, shipped)
+    check({"output": {"unit": "HU"}, "target_window": [-1024, 2000]}, shipped)
 
 
 @pytest.mark.parametrize("key", ["dataset_dir", "output_dir", "datalist", "weights"])

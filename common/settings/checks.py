@@ -1,23 +1,21 @@
-"""Checks of settings: known name, type of the default, range."""
+"""Checks of settings: known name, type of the default, and what fits each other."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
+from common import devices
+from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM
 from common.errors import ConfigError
+from common.metrics.masked import HU
 from common.running_config import is_reference
 
-POSITIVE = (
-    *("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"),
-    *("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"),
-)
 PATHS = ("datalist", "demo_data", "weights")
-NOT_NEGATIVE = ("constant_epochs", "decay_epochs", "num_workers", "seed", "loss_weights")
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
@@ -28,7 +26,7 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         shipped: every top-level key of the config files of the bundle, with its values there.
 
     Raises:
-        ConfigError: for the first setting that is unknown, of another type than its default, or out of range.
+        ConfigError: for the first setting that is unknown, of another type than its default, or does not fit others.
     """
     text = str(list(config.values()))
     tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
@@ -37,11 +35,28 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
             nearest = difflib.get_close_matches(key, shipped, n=1)
             remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
             raise ConfigError(f"--{key}", "is a setting of this bundle", f"an unknown name (value {value!r})", remedy)
-        _check_type(key, value, shipped.get(key, []))
-        for name, number in _numbers(key, value):
-            _check_range(name, number)
+        check_type(key, value, shipped.get(key, []))
     if not config.get("pretrained"):  # the depth is that of the weights then, which are not read yet
         check_sizes(config)
+    _check_unit(config)
+    if isinstance(device := config.get("device"), str) and not is_reference(device):
+        devices.require(device)
+
+
+def is_path(key: str) -> bool:
+    """Whether a setting is a path."""
+    return key.endswith("_dir") or key in PATHS
+
+
+def _check_unit(config: Mapping[str, Any]) -> None:
+    """An output in HU needs a target window that spans soft tissue; with another window the unit is another one."""
+    output, window = config.get("output"), config.get("target_window")
+    if not isinstance(output, Mapping) or output.get("unit") != HU or not isinstance(window, list | tuple):
+        return
+    if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
+        rule = f"is in HU, as --output::unit, and spans {HU_MINIMUM} to {HU_MAXIMUM}"
+        told = "--output::modality MR --output::unit a.u. --output::suffix synthetic_t2 --head_threshold N"
+        raise ConfigError("--target_window", rule, list(window), f"for another target give its unit as well: {told}")
 
 
 def check_sizes(config: Mapping[str, Any]) -> None:
@@ -52,21 +67,26 @@ def check_sizes(config: Mapping[str, Any]) -> None:
     """
     crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
     if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
-        rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change crop_size or depth"
+        rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change --crop_size or --depth"
         raise ConfigError("--crop_size", rule, crop, remedy)
     if isinstance(crop, int) and isinstance(padded, int) and padded < crop:
         raise ConfigError("--pad_size", f"is at least crop_size, {crop}", padded, "raise it or lower crop_size")
 
 
-def _check_type(key: str, value: Any, defaults: list[Any]) -> None:
+def check_type(key: str, value: Any, defaults: list[Any]) -> None:
+    """Refuse a value of another type than those of the shipped files; without one that is no reference, any will do.
+
+    A whole number within a section or component, such as the weight of a loss, may be any number.
+    """
     made = [default for default in defaults if is_reference(default) or _is_component(default)]
     plain = [default for default in defaults if default not in made and default is not None]
     optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
-    if value is True and (key.endswith("_dir") or key in PATHS):  # the value of an option without a value
+    if value is True and is_path(key):  # the value of an option without a value
         raise ConfigError(f"--{key}", "is a path", "an option without a value", "write the path after it")
     if not plain or value is None and optional or is_reference(value):
         return
-    if not any(_same_type(value, default) for default in plain):
+    nested = "::" in key
+    if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
         hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see train.yaml"
         rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
         raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
@@ -80,22 +100,6 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, list | tuple):
         return isinstance(value, list | tuple)
     return isinstance(value, type(default))
-
-
-def _check_range(name: str, number: float) -> None:
-    top = name.split("::")[0]
-    if top in POSITIVE and not number > 0:
-        raise ConfigError(f"--{name}", "is above zero", number, "give a positive number")
-    if top in NOT_NEGATIVE and not number >= 0:
-        raise ConfigError(f"--{name}", "is not negative", number, "give zero or a positive number")
-
-
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _numbers(f"{name}::{key}", part)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield name, value
 
 
 def _is_component(value: Any) -> bool:

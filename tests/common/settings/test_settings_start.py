@@ -13,8 +13,8 @@ from monai.bundle import ConfigParser
 
 from common.errors import ConfigError
 from common.running_config import running_config
-from common.setting_checks import check
 from common.settings import prepare
+from common.settings.checks import check
 
 
 def probe() -> dict:

@@ -8,10 +8,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigComponent, ConfigParser
+from monai.utils.misc import MONAIEnvVars
 
 from common import devices
 from common.errors import ConfigError, users_mistake
@@ -19,14 +21,17 @@ from common.running_config import (
     Settings,
     config_files,
     configs_in,
+    given_options,
     is_reference,
     place_options,
     running_parser,
     settings_of,
     short_names,
     top_settings,
+    typed,
 )
-from common.setting_checks import check
+from common.settings.checks import check, is_path
+from common.settings.tree import check_tree
 
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
@@ -50,6 +55,7 @@ def prepare(bundle_root: str, seed: int) -> None:
     if (parser := running_parser()) is not None:
         _read_words(parser, shipped)
         check(settings_of(parser), shipped)
+        check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
@@ -57,7 +63,14 @@ def prepare(bundle_root: str, seed: int) -> None:
 
 
 def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:
-    """Convert ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
+    """Convert ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text.
+
+    A path that is a number becomes a path again.
+    """
+    for key, value in parser.config.items():
+        if is_path(key) and isinstance(value, int | float) and not isinstance(value, bool):
+            parser.config[key] = typed(key) or str(value)
+            parser.ref_resolver.items[key].update_config(parser.config[key])
     for place, holder, key in list(_words(parser.config)):
         text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
@@ -103,6 +116,22 @@ def _shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
     return shipped
 
 
+def _of_a_component(error: BaseException) -> ConfigError | None:
+    """What stopped a component from being built from its settings; None for errors elsewhere."""
+    found, place = None, ""
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in walk_tb(cause.__traceback__):
+            if isinstance(owner := frame.f_locals.get("self"), ConfigComponent):
+                found, place = owner, str(owner.get_id())
+        innermost, cause = cause, cause.__cause__
+    if found is None:
+        return None
+    value = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
+    remedy = "correct its settings (MONAI_DEBUG=1 shows where it failed)"
+    return ConfigError(f"--{place}", f"are settings that {found.get_config()['_target_']} accepts", value, remedy)
+
+
 def _is_command() -> bool:
     """Whether this process is ``python -m monai.bundle ...`` rather than a program that uses the bundle."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
@@ -110,8 +139,11 @@ def _is_command() -> bool:
 
 
 def _end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Print a user error as one line and exit with its code; other errors are printed as usual."""
-    cause = users_mistake(error)
+    """Print a user error as one line and exit with its code, that of a component while it is built as well.
+
+    Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
+    """
+    cause = users_mistake(error) or (None if MONAIEnvVars.debug() else _of_a_component(error))
     if cause is None:
         sys.__excepthook__(kind, error, trace)
         return

@@ -1,0 +1,5 @@
+"""Start of a command: its settings are checked, random numbers seeded, mistakes of the user end it with one line."""
+
+from common.settings.start import prepare
+
+__all__ = ["prepare"]

@@ -1,0 +1,121 @@
+"""Checks of settings at any depth: names that a component's signature or a shipped file knows, types, ranges."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pydoc import locate
+from typing import Any
+
+from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
+
+from common.errors import ConfigError
+from common.running_config import Settings
+from common.settings.checks import check_type
+from common.settings.ranges import check_range
+
+Known = Mapping[str, Sequence[Any]]
+"""Values that a setting has in shipped files, by its id, such as ``train::trainer::max_epochs``."""
+RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
+"""Keys of a component that are MONAI's."""
+ANY = "**"
+
+
+def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str, Any]) -> None:
+    """Check every setting of a configuration, at any depth.
+
+    Args:
+        config: merged and raw.
+        shipped: the config files of the bundle.
+        given: options of the command by their id. A name that is new in a section is a definition in a file, and a
+            mistake on the command line.
+
+    Raises:
+        ConfigError: for the first name that neither the component's signature nor a shipped file knows, the first value
+            of another type than the shipped ones, or the first number out of range.
+    """
+    known: dict[str, list[Any]] = {}
+    for file in shipped:
+        for place, value in file.items():
+            for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
+                known.setdefault(part, []).append(inner)
+    tree = _Tree(known, given, str(config), ComponentLocator())
+    for place, value in config.items():
+        tree.check(place, value)
+
+
+class _Tree:
+    """The checks of one configuration, of which ``text`` is the whole."""
+
+    def __init__(self, known: Known, given: Mapping[str, Any], text: str, locator: ComponentLocator) -> None:
+        self.known = known
+        self.given = given
+        self.text = text
+        self.locator = locator
+        self.names: dict[str, list[str]] = {}
+        for place in known:
+            section, _, name = place.rpartition("::")
+            self.names.setdefault(section, []).append(name)
+
+    def check(self, place: str, value: Any, is_shipped: bool = True) -> None:
+        """Check a setting and all below it; ``is_shipped`` where the shipped files have the same component there."""
+        if isinstance(value, Mapping):
+            is_shipped = self._check_names(place, value)
+        elif not isinstance(value, list) or not any(isinstance(part, Mapping) for part in value):
+            self._check_value(place, value, is_shipped)
+            return
+        for name, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if name not in RESERVED:
+                self.check(f"{place}::{name}", part, is_shipped)
+
+    def _check_names(self, place: str, section: Mapping[str, Any]) -> bool:
+        """Check the names of a component or section; whether its shipped values are those of the same component."""
+        target = section.get("_target_")
+        shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
+        same = [value for value in shipped if value.get("_target_") in (target, None)]
+        names = [name for value in same for name in value]
+        if len(same) == len(shipped):
+            names += self.names.get(place, [])  # those that overlays give one by one, too
+        strange = [name for name in section if name not in RESERVED and name not in names]
+        if target is None:
+            strange = [name for name in strange if self._is_mistake(f"{place}::{name}")]
+        elif strange:
+            names += (arguments := self._arguments(place, section))
+            strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
+        if strange:
+            nearest = difflib.get_close_matches(strange[0], known := sorted({*names} - RESERVED), n=1)
+            rule = f"is a setting of {place}" if target is None else f"is an argument of {target}"
+            remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            value = f"an unknown name (value {str(section[strange[0]])[:60]})"
+            raise ConfigError(f"--{place}::{strange[0]}", rule, value, remedy)
+        return bool(same)
+
+    def _arguments(self, place: str, section: Mapping[str, Any]) -> list[str]:
+        """Names of the arguments of a component; ``ANY`` among them where it takes any, or cannot be looked at."""
+        found: Any = ConfigComponent(section, place, self.locator).resolve_module_name()
+        found = locate(found) if isinstance(found, str) else found
+        try:
+            parameters = inspect.signature(found).parameters
+        except (TypeError, ValueError):
+            return [ANY]
+        anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        return [*parameters, *([ANY] if anything else [])]
+
+    def _is_mistake(self, place: str) -> bool:
+        """Whether a new name in a section was typed as an option, and nothing refers to it."""
+        return place in self.given and not re.search(rf"[@%]{re.escape(place)}\b", self.text)
+
+    def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
+        if is_shipped and "::" in place:
+            check_type(place, value, list(self.known.get(place, ())))
+        check_range(place, value)
+
+
+def _all_parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A setting and all below it, by their ids."""
+    yield place, value
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield from _all_parts(f"{place}::{name}", part)

@@ -1,0 +1,112 @@
+"""Settings of components and sections at any depth: unknown, of another type or out of range, and no others."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from common.settings.tree import check_tree
+
+TRAIN = {
+    "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},
+    "spacing": None,
+    "loss_weights": {"adversarial": 1, "l1": 100},
+    "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None, "series": None},
+    "train": {
+        "trainer": {"_target_": "common.engines.SynthesisTrainer", "max_epochs": "@max_epochs", "precision": "fp32"},
+        "augmentation": [{"_target_": "RandFlipd", "keys": ["image"], "prob": 0.5}],
+    },
+}
+SHIPPED = [TRAIN, {"train::trainer::accumulation_steps": 2, "loss_weights": {"cycle": 1}}]
+
+
+def changed(place: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(TRAIN)
+    *above, name = place.split("::")
+    part: Any = config
+    for key in above:
+        part = part[int(key) if isinstance(part, list) else key]
+    part[name] = value
+    return config
+
+
+def check(place: str, value: Any) -> None:
+    check_tree(changed(place, value), SHIPPED, {place: value})
+
+
+def test_the_shipped_files_pass() -> None:
+    check_tree(TRAIN, SHIPPED, {})
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (
+            "train::trainer::max_epoch",
+            "is an argument of common.engines.SynthesisTrainer, .*; did you mean --train::tr",
+        ),
+        ("optimizer::lrr", "is an argument of torch.optim.Adam, .* did you mean --optimizer::lr?"),
+        ("train::augmentation::0::probb", r"is an argument of RandFlipd, .* --train::augmentation::0::prob\?"),
+        ("train::augmentatoin", r"is a setting of train, .*value 3\); did you mean --train::augmentation\?"),
+        ("loss_weights::gdl", r"is a setting of loss_weights, but got .*; known are adversarial, cycle, l1"),
+        ("reader::_taget_", "is an argument of common.io.VolumeReader, but got"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(place: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--{place}: {message}"):
+        check(place, 3)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("optimizer::weight_decay", 0.1),  # no shipped file has it, but the signature
+        ("train::trainer::accumulation_steps", 4),  # an overlay has it by its id
+        ("train::trainer::max_epochs", 7),  # a reference in the shipped file
+        ("loss_weights::cycle", 5),
+        ("loss_weights::l1", 0.5),  # a number, whole in the shipped file by chance
+        ("optimizer", {"_target_": "torch.optim.SGD", "momentum": 0.9, "lr": 1}),  # a component of the user's choice
+        ("reader", {"_target_": "dict", "anything": 1}),
+        ("spacing", [1, 1, 1.5]),
+        ("optimizer::lr", "@learning_rate"),
+        ("reader::nan_fill", 0),
+    ],
+)
+def test_what_is_known_or_the_users_own_passes(place: str, value: Any) -> None:
+    check(place, value)
+
+
+def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> None:
+    config = changed("train::mine", 3)
+    check_tree(config, SHIPPED, {})
+    check_tree(changed("train::mine", 3) | {"max_epochs": "@train::mine"}, SHIPPED, {"train::mine": 3})
+    with pytest.raises(ConfigError, match="--train::mine: is a setting of train"):
+        check_tree(config, SHIPPED, {"train::mine": 3})
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("train::trainer::precision", 16, "is of type str, such as 'fp32', but got 16"),
+        ("train::trainer::accumulation_steps", "two", "is of type int, such as 2, but got 'two'"),
+        ("optimizer::betas", [0.5, 1.2], r"are from 0 to below 1, but got \[0.5, 1.2\]; correct it"),
+        ("optimizer::lr", -1.0e-3, "is above zero, but got -0.001"),
+        ("train::trainer::clip_norm", -1, "is above zero, but got -1"),
+        ("train::trainer::ema_decay", 1, "is from 0 to below 1, but got 1"),
+        ("spacing", [1, 0, 1], r"is above zero, in mm, but got \[1, 0, 1\]"),
+        ("reader::nan_fill", "many", "is a finite number, but got 'many'"),
+        ("reader::nan_fill", float("nan"), "is a finite number, but got nan"),
+        ("seed", 2**64, "is not negative and below 2.64, but got"),
+    ],
+)
+def test_values_of_another_type_or_out_of_range(place: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--{place}: {message}"):
+        check(place, value)
+
+
+def test_types_are_compared_with_the_same_component_alone() -> None:
+    check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
+    check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
