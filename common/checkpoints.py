@@ -90,7 +90,11 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     Raises:
         CheckpointError: where a key is missing or unexpected, a shape differs, or a weight is not finite.
     """
-    weights = _deployed(load(path))
+    try:
+        weights = _deployed(load(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        again = "resume from a whole checkpoint, or give models/model.pt"
+        raise CheckpointError(str(path), "holds the trainer of a run", repr(error), again) from error
     own = network.state_dict()
     remedy = "give the weights of this network_def, or the network_def of these weights"
     for rule, kind, names in (
@@ -103,6 +107,10 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         if not isinstance(value, Tensor) or value.shape != own[name].shape:
             found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise CheckpointError(f"{path}: {name}", f"has shape {tuple(own[name].shape)}", found, remedy)
+        kinds = [(each.is_complex(), each.is_floating_point()) for each in (value, own[name])]
+        if value.layout is not torch.strided or value.is_meta or kinds[0] != kinds[1]:
+            found = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
+            raise CheckpointError(f"{path}: {name}", f"holds numbers like {own[name].dtype}", found, remedy)
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: {name}", "is finite", "NaN or infinity", "use an earlier checkpoint")
     network.load_state_dict(weights)

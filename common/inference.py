@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,13 +20,16 @@ from torch import Tensor
 from common import devices
 from common.engines.acceleration import Acceleration
 from common.engines.precision import autocast
-from common.errors import CasesFailedError, DataError, users_mistake
+from common.errors import CasesFailedError, DataError, explain, users_mistake
 from common.files import remove_unfinished, write_text
 from common.io.export import VolumeExporter
-from common.io.export.outputs import MANIFEST_NAME
-from common.io.modality import UNKNOWN, require_modality
+from common.io.export.outputs import MANIFEST_NAME, require_new
+from common.io.modality import MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+from common.io.reader import WARNINGS
 from common.running_config import is_reference, require_placed, running_config
-from common.transforms.loading import MODALITY, WARNINGS
+
+if TYPE_CHECKING:
+    from common.evaluation.inference_report import InferenceReport
 
 logger = logging.getLogger(__name__)
 ERROR_KEY = "failure"
@@ -38,30 +41,24 @@ class CaseDataset(Dataset):
     """Preprocesses one case at a time; a case that cannot be read becomes an error message instead of an exception.
 
     Args:
-        data: items with ``case`` and ``image``; under torchrun each process takes its share.
+        data: items with ``case`` and ``image``, and ``source_modality`` where a case of another modality is to fail;
+            under torchrun each process takes its share.
         transform: preprocessing.
-        source_modality: of the images that the network was trained on, such as ``MR``; a case of another one fails.
-        accept_modality: infer such a case all the same.
     """
 
-    def __init__(
-        self,
-        data: Sequence[dict[str, Any]],
-        transform: Callable[..., Any] | None = None,
-        source_modality: str | None = None,
-        accept_modality: bool = False,
-    ) -> None:
+    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[..., Any] | None = None) -> None:
         super().__init__(devices.deal(data), transform)
-        self.source_modality = None if accept_modality else source_modality
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
-            done = dict(self.transform(item)) if self.transform is not None else item
-            if self.source_modality is not None:
-                require_modality(item["case"], self.source_modality, done["image"].meta.get(MODALITY, UNKNOWN))
-                for channel in done["image"]:
-                    _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
+            if self.transform is None:
+                return item
+            done = dict(self.transform(item))
+            if SOURCE_MODALITY in item:
+                require_modality(item["case"], item[SOURCE_MODALITY], done["image"].meta.get(MODALITY, UNKNOWN))
+            for channel in done["image"]:
+                _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
             return done
         except Exception as error:  # any error is a failure of this case only
             return {"case": item["case"], ERROR_KEY: _reason(error)}
@@ -80,6 +77,7 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
         resume: skip cases that an earlier run with the same weights has written.
+        report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
@@ -93,14 +91,18 @@ class CaseEvaluator(SupervisedEvaluator):
         precision: str = "fp32",
         acceleration: Mapping[str, bool | str] | None = None,
         resume: bool = False,
+        report: bool = False,
         **evaluator: Any,
     ) -> None:
         require_placed()
-        datalist = running_config().get("datalist")
+        settings = running_config()
+        datalist = settings.get("datalist")
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)
         self.exporter = exporter
         self.resume = resume
+        self._report = _report_of(exporter, settings) if report else None
+        self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
         self._writing: tuple[str, Future[Any]] | None = None
@@ -114,11 +116,16 @@ class CaseEvaluator(SupervisedEvaluator):
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Infer all cases and write the manifest next to the outputs."""
         loader: Any = self.data_loader
-        self.exporter.require_free(devices.gather(loader.dataset.data), self.resume, self._lists)
+        loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
+        failed = dict(self.outcomes)
+        self._items = devices.gather(loader.dataset.data)
+        self.exporter.require_free(self._items, self.resume, self._lists)
+        if self._report is not None:
+            require_new(self._report.path, self.resume or self.exporter.overwrite)
         if self.resume and devices.rank() == 0:
             remove_unfinished(self.exporter.output_dir)
         devices.barrier()  # no process writes before all have found every output free
-        self.outcomes = {str(item["case"]): {} for item in loader.dataset.data}  # in their order
+        self.outcomes = failed | {str(item["case"]): {} for item in loader.dataset.data}  # in their order
         loader.dataset.data = [item for item in loader.dataset.data if not self._is_kept(str(item["case"]))]
         self.state.epoch_length = len(loader.dataset)
         if self.state.epoch_length:  # with fewer cases than processes, some have none
@@ -126,6 +133,15 @@ class CaseEvaluator(SupervisedEvaluator):
                 super().run(global_epoch)
                 self._settle()
         self._conclude(devices.gather(list(self.outcomes.values())))
+
+    def _is_readable(self, case: str) -> bool:
+        """Whether the name of a case is text; a file whose name is not UTF-8 fails alone."""
+        try:
+            case.encode()
+        except UnicodeEncodeError:
+            self._fail(ascii(case), explain("the name of the file", "is UTF-8", ascii(case), "rename it"))
+            return False
+        return True
 
     def _is_kept(self, case: str) -> bool:
         kept = self.resume and self.exporter.is_done(case)
@@ -141,6 +157,8 @@ class CaseEvaluator(SupervisedEvaluator):
         write_text(manifest, json.dumps(outcomes, indent=2))
         counts = Counter(outcome["status"] for outcome in outcomes)
         kept = f", {counts['kept']} kept from an earlier run" if counts["kept"] else ""
+        if self._report is not None:
+            self._report.write(self._items, outcomes)
         logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
         if failed := [outcome["case"] for outcome in outcomes if outcome["status"] == "failed"]:
             value = f"{len(failed)} failed: {', '.join(failed)}"
@@ -213,6 +231,13 @@ class AutocastInferer(Inferer):
         return inferred.float()
 
 
+def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> InferenceReport:
+    """The page's writer, imported here since it needs libraries that inference does without."""
+    from common.evaluation.inference_report import InferenceReport
+
+    return InferenceReport(exporter, settings)
+
+
 def _require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
     """Refuse an image (..., X, Y, Z) of nearly one value.
 
@@ -229,5 +254,13 @@ def _require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None
 
 
 def _reason(error: BaseException) -> str:
-    """The user error in a chain of exceptions, otherwise the last exception."""
-    return str(users_mistake(error) or f"{type(error).__name__}: {error}")
+    """The user error in a chain of exceptions, otherwise that memory ended, otherwise the last exception."""
+    if (mistake := users_mistake(error)) is not None:
+        return str(mistake)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
+            told = " ".join(str(cause).split())[:200] or "no more"
+            return explain("memory", "suffices for the volume", told, "lower --inference_batch, or give a --spacing")
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {error}"

@@ -10,11 +10,13 @@ a setting of that name. Programs that read configurations themselves use :func:`
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -132,7 +134,13 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
 def configs_in(folder: Path) -> list[Settings]:
     """Content of every config file of a folder, without the metadata."""
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.json")])
-    return [ConfigParser.load_config_file(path) for path in files if path.stem != "metadata"]
+    return [copy.deepcopy(_loaded(path, path.stat().st_mtime_ns)) for path in files if path.stem != "metadata"]
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, changed: int) -> Settings:
+    """Content of a file as of a time; parsing YAML takes longer than all checks, which need it four times."""
+    return dict(ConfigParser.load_config_file(path))
 
 
 def top_settings(configs: Iterable[Settings]) -> set[str]:
@@ -253,6 +261,13 @@ def given_options() -> Settings:
     named, stored = _command()
     given = {**stored, **named.get("override", {})}
     return {ReferenceResolver.normalize_id(name): value for name, value in given.items()}
+
+
+def typed(name: str) -> str | None:
+    """The value of an option as it was typed, before it was read as Python; None where it was not."""
+    words = [word for argument in sys.argv for word in ([argument] if argument[:2] != "--" else argument.split("=", 1))]
+    places = [number for number, word in enumerate(words[:-1]) if word == f"--{name}"]
+    return words[places[-1] + 1] if places else None
 
 
 def _command() -> tuple[Settings, Settings]:

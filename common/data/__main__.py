@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from common.data.checks.cases import check_cases
+from common.data.checks.cases import check_cases, summed_up
 from common.data.checks.copies import copies
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
 from common.data.identity import identify
 from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
 from common.errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
 from common.io.options import add_reader_options, reader_of
+from common.running_config import read_config
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
 """Entry point group of bundle-specific layouts: a module like :class:`BundleLayout` for each name of a layout."""
@@ -75,6 +76,8 @@ def make_datalist(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings."""
+    if options.bundle is not None:
+        _fill_in(options)
     lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
     checked = (layout.check(lists) for layout in options.bundle_layouts.values())
     findings = next((found for found in checked if found is not None), None)
@@ -88,11 +91,28 @@ def check(options: argparse.Namespace) -> int:
         )
     if not any(finding.severity == "error" for finding in findings):  # then every file can be read
         findings += copies(lists, identify([item for items in lists.values() for item in items], reader_of(options)))
-    for finding in findings:
-        print(f"{finding.severity}: {finding}")
+    for text, first in summed_up(findings):
+        print(f"{first.severity}: {text}")
     errors = sum(finding.severity == "error" for finding in findings)
     print(f"{sum(map(len, lists.values()))} cases checked: {errors} errors, {len(findings) - errors} warnings")
     return 2 if errors else 0
+
+
+def _fill_in(options: argparse.Namespace) -> None:
+    """What is not given is as in the training of the bundle: names of files, windows, channels, and how files are read.
+
+    Raises:
+        ConfigError: for a folder without the config of a training.
+    """
+    path = Path(options.bundle, "configs", "train.yaml")
+    if not path.is_file():
+        raise ConfigError("--bundle", "is the folder of a bundle", f"no {path}", "correct it")
+    config = read_config(path)
+    settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
+    settings |= {"channels": "reader", "resample": "reader"}
+    for name, component in settings.items():
+        if name in (config.get(component) or {}) and getattr(options, name) in (None, False):
+            setattr(options, name, config.get_parsed_content(f"{component}::{name}"))
 
 
 def _find(options: argparse.Namespace) -> list[Item]:
@@ -131,6 +151,8 @@ def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     make.set_defaults(command=make_datalist)
     checks = commands.add_parser("check", help="read and check every case; exit code 2 for errors")
     checks.add_argument("--datalist", help="the datalist to check, instead of --root and --layout")
+    told = "folder of the bundle that is to be trained: what is not given is as in its train.yaml"
+    checks.add_argument("--bundle", metavar="DIR", help=told)
     _add_folder(checks, required=False)
     window = ("LOW", "HIGH")
     several = "window of the images; repeat the option for further channels, in their order"

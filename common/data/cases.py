@@ -13,21 +13,20 @@ from common import devices
 from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient
 from common.data.kept_split import Lists
-from common.data.layouts.folders import find_cases
+from common.data.layouts.folders import VOLUMES, find_cases
 from common.data.layouts.studies import nested_series
 from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
-from common.errors import DataError
+from common.errors import DataError, some
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
-from common.io.itk_files import SUFFIXES
+from common.io.modality import SOURCE_MODALITY
 from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
-VOLUMES = (".nii", ".nii.gz", *SUFFIXES)
 ENDING = "(" + "|".join(re.escape(suffix) for suffix in VOLUMES) + ")$"
 
 
@@ -119,21 +118,27 @@ def inference_cases(
     seed: int = 0,
     key: str = "image",
     run_dir: str | None = None,
+    source_modality: str | None = None,
+    accept_modality: bool = False,
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
     ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD), a folder of such files, a folder with a DICOM series, a
     folder of such folders (one per case), a folder of cases as in training, or of nested studies
-    (``PATIENT/STUDY/SERIES``, a case for each series). Of a datalist the section ``test`` is used, and of the phantoms
-    the test cases of the training split.
+    (``PATIENT/STUDY/SERIES``, a case for each series of ``source_modality`` that is no localizer). Of a
+    datalist the section ``test`` is used, and of the phantoms the test cases of the training split.
 
     ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction. If the user gave
     no data, those are the test cases of the run in ``run_dir``, and phantoms where it has none.
+
+    ``source_modality`` is that of the training's sources, such as ``MR``: an item of the cases, unless
+    ``accept_modality`` or null accepts all, so that :class:`common.inference.CaseDataset` refuses another one.
 
     Raises:
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     require_placed()
+    modality = None if accept_modality else source_modality
     origin = Origin(dataset_dir, demo_data, phantoms, datalist)
     record = None if run_dir is None or origin.given else _test_record(run_dir)
     if devices.rank() == 0:
@@ -152,25 +157,38 @@ def inference_cases(
     elif holds_series(Path(dataset_dir)):
         folder = Path(dataset_dir).resolve()
         items = [{"case": folder.name, "image": str(folder)}]
-    elif files := sorted(path for path in require_dir(dataset_dir).iterdir() if path.name.lower().endswith(VOLUMES)):
+    elif files := _volumes(require_dir(dataset_dir)):
         items = _files(files)
     else:
-        items = _cases_or_series(Path(dataset_dir), source)
+        items = _cases_or_series(Path(dataset_dir), source, modality)
         if origin.is_phantoms(dataset_dir):
             items = split_by_patient(items, seed=seed)["test"]
     if not items:
         raise DataError(origin.name, "has cases to infer (section test)", "none", "give volumes")
-    return [{key: item[key] for key in ("case", "patient", "image") if key in item} for item in items]
+    wanted = {} if modality is None else {SOURCE_MODALITY: modality}
+    return [{key: item[key] for key in ("case", "patient", "image") if key in item} | wanted for item in items]
 
 
-def _cases_or_series(root: Path, source: str) -> list[Item]:
+def _volumes(root: Path) -> list[Path]:
+    """The volumes directly in a folder; what lies beside them, hidden files of macOS for one, is told and not taken."""
+    found = sorted(path for path in root.iterdir() if path.name.lower().endswith(VOLUMES))
+    files = [path for path in found if not path.name.startswith(".")]
+    if len(files) < len(found):
+        logger.info(f"data: {len(found) - len(files)} hidden files of {root} are ignored")
+    beside = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if files and beside:
+        logger.warning(f"data: {len(beside)} folders beside the volumes of {root} are not taken: {some(beside)}")
+    return files
+
+
+def _cases_or_series(root: Path, source: str, modality: str | None) -> list[Item]:
     try:
         return find_cases(root, "folders", source, None, None)
     except DataError:
-        first = source.split(",")[0].strip()
+        first, *others = source.split(",")
         held = (path for folder in root.iterdir() if folder.is_dir() for path in folder.iterdir())
         is_of_cases = any(path.name.startswith(f"{first}.") or path.name == first for path in held)
-        if is_of_cases or not (items := nested_series(root)):
+        if others or is_of_cases or not (items := nested_series(root, modality)):
             raise
         logger.info(f"data: {len(items)} DICOM series below {root}, each a case")
         return items
@@ -218,6 +236,6 @@ def _as_target(item: Item) -> Item:
 def _files(paths: Sequence[Path]) -> list[Item]:
     names = [re.sub(ENDING, "", path.name, flags=re.IGNORECASE) for path in paths]
     if twice := {name for name in names if names.count(name) > 1}:
-        endings = sorted(path.name.removeprefix(min(twice)) for path in paths if path.name.startswith(min(twice)))
-        raise DataError(", ".join(sorted(twice)), "is one file", f"both {' and '.join(endings)}", "remove one of them")
+        files = sorted(path.name for name, path in zip(names, paths, strict=True) if name in twice)
+        raise DataError(", ".join(sorted(twice)), "is one file", ", ".join(files), "remove one of each")
     return [{"case": name, "image": str(path)} for name, path in zip(names, paths, strict=True)]

@@ -6,7 +6,7 @@ ITK assumes what a header leaves out; here a file without spacing, or in a space
 from __future__ import annotations
 
 import importlib.util
-import re
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -123,16 +123,25 @@ def _simpleitk() -> ModuleType:
 
 def _checked_header(path: Path, where: Where) -> tuple[Finding, ...]:
     """Refuse a header that leaves ITK to guess; warnings of what may be guessed."""
-    is_nrrd = path.suffix.lower() in NRRD
     try:
         with path.open("rb") as file:
-            text = file.read(HEADER_BYTES).decode("latin-1")
+            lines = file.read(HEADER_BYTES).decode("latin-1").splitlines()
     except OSError as error:
         raise VolumeError(where("the file must be readable", error.strerror or str(error), "check it")) from error
-    text = re.split(r"\r?\n\r?\n", text)[0] if is_nrrd else re.split(r"(?m)(?<=^ElementDataFile)", text)[0]
-    fields = dict(re.findall(r"(?m)^([A-Za-z ]+?)\s*:=?\s*([^=\r\n].*?)\s*$" if is_nrrd else
-                             r"(?m)^(\w+)\s*=\s*(.*?)\s*$", text))  # fmt: skip
-    return _checked_nrrd(fields, where) if is_nrrd else _checked_metaimage(path, fields, where)
+    is_nrrd = path.suffix.lower() in NRRD
+    return _checked_nrrd(_fields(lines, ":", ""), where) if is_nrrd else _checked_metaimage(lines, where)
+
+
+def _fields(lines: Iterable[str], separator: str, last: str) -> dict[str, str]:
+    """The fields of a header up to the line that begins with ``last``, or is empty; ``key:=value`` is no field."""
+    found = {}
+    for line in lines:
+        name, _, value = line.partition(separator)
+        if separator in line and not value.startswith("="):
+            found[name.strip()] = value.strip()
+        if not line.strip() or last and line.startswith(last):
+            break
+    return found
 
 
 def _checked_nrrd(fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
@@ -149,12 +158,11 @@ def _checked_nrrd(fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
     return ()
 
 
-def _checked_metaimage(path: Path, fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
+def _checked_metaimage(lines: Iterable[str], where: Where) -> tuple[Finding, ...]:
+    fields = _fields(lines, "=", "ElementDataFile")
     if not {"ElementSpacing", "ElementSize"} & fields.keys():
         raise VolumeError(where("the header must have ElementSpacing", "none", "export it with its geometry"))
-    with path.open("rb") as file:
-        data = re.search(rb"(?m)^ElementDataFile\s*=\s*(.*?)\s*$", file.read(HEADER_BYTES))
-    _require_beside("" if data is None else data.group(1).decode("latin-1"), where)
+    _require_beside(fields.get("ElementDataFile", ""), where)
     if not {"TransformMatrix", "Rotation", "Orientation"} & fields.keys():
         remedy = "axes along left, posterior, superior are assumed: correct the file if that is wrong"
         return (where("the header should have a TransformMatrix", "none", remedy, "warning"),)
@@ -162,6 +170,6 @@ def _checked_metaimage(path: Path, fields: dict[str, str], where: Where) -> tupl
 
 
 def _require_beside(data: str, where: Where) -> None:
-    """Refuse data in another folder, which a header that was moved or made up may name."""
-    if Path(data).name != data:
-        raise VolumeError(where("the data must lie beside the header", data, "put both into one folder"))
+    """Refuse data in another folder, which a header that was moved or made up may name, and lists of files."""
+    if Path(data).name != data or data.upper().startswith("LIST"):
+        raise VolumeError(where("the data must be one file beside the header", data, "put both into one folder"))

@@ -6,6 +6,11 @@ import numpy as np
 
 from common.errors import DataError
 
+MODALITY = "modality"
+"""Entry of a loaded volume's ``meta``."""
+SOURCE_MODALITY = "source_modality"
+"""Entry of a case to infer: the modality that its network was trained on."""
+
 AIR_HU = -300.0
 """Above the HU of air and lung, below those of tissue."""
 PERCENTILE = 1

@@ -19,6 +19,8 @@ from common.io.itk_files import SUFFIXES, read_itk
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
+WARNINGS = "warnings"
+"""Entry of a loaded volume's ``meta``, and of a case that is written."""
 DICOM_SUFFIXES = (".dcm", ".ima")
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""

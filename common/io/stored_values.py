@@ -9,6 +9,8 @@ import numpy as np
 from common.errors import OutputError
 
 logger = logging.getLogger(__name__)
+LEAST_STEPS = 10
+"""Fewer steps are no image: of SUV or z-scores an integer type would keep 0, 1 and 2."""
 
 
 def require_finite(values: np.ndarray, case: str) -> None:
@@ -28,12 +30,16 @@ def to_stored(values: np.ndarray, dtype: str, case: str) -> np.ndarray:
     """Convert values to the stored type: rounded and clipped for integers, with a log line if any value was clipped.
 
     Raises:
-        OutputError: for a value that is not finite.
+        OutputError: for a value that is not finite, or values of which an integer type would keep a few steps.
     """
     require_finite(values, case)
     if not np.issubdtype(np.dtype(dtype), np.integer):
         return values.astype(dtype)
     limits = np.iinfo(dtype)
+    span = float(values.max()) - float(values.min())
+    if 0 < span < LEAST_STEPS and (values != np.rint(values)).any():
+        rule, found = f"spans {LEAST_STEPS} or more to be stored as {dtype}", f"{values.min():g} to {values.max():g}"
+        raise OutputError(f"{case}: synthetic volume", rule, found, "give --output_dtype float32")
     rounded = np.rint(values.astype(np.float64))  # float32 would round the limits of int32 beyond them
     if outside := int(((rounded < limits.min) | (rounded > limits.max)).sum()):
         logger.warning(f"{case}: {outside} voxels clipped to {dtype}, [{limits.min}, {limits.max}]")

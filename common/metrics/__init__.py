@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from numpy.typing import ArrayLike
 
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
-from common.metrics.masked import CT_RANGE, mae, mse, psnr, psnr_nie
+from common.metrics.masked import CT_RANGE, HU, mae, mse, psnr, psnr_nie
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import (
     air_dice,
@@ -21,6 +23,7 @@ from common.metrics.tissue import (
 __all__ = [
     "CT_RANGE",
     "HFEN_SIGMA",
+    "HU",
     "MaskedMetric",
     "air_dice",
     "bone_dice",
@@ -40,12 +43,19 @@ __all__ = [
     "tissue_errors",
     "tissue_mae",
     "tissue_order",
+    "value_range",
 ]
 
 
 def nie_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
     """Return ``psnr_nie``, the PSNR of Nie et al. 2017; see :func:`common.metrics.masked.psnr_nie`."""
     return {"psnr_nie": psnr_nie(pred, truth, mask)}
+
+
+def value_range(unit: str, window: Sequence[float]) -> tuple[float, float]:
+    """The range that PSNR and SSIM clip to: that of CT for HU, in another unit the window of the target."""
+    low, high = CT_RANGE if unit == HU else window
+    return float(low), float(high)
 
 
 def score(

@@ -14,7 +14,7 @@ import numpy as np
 from common.errors import DataError, exit_code_of_mistakes
 from common.grids import same_grid, show_grid
 from common.io import VolumeReader
-from common.metrics import CT_RANGE, HFEN_SIGMA, score
+from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
 
 
 def score_files(
@@ -43,7 +43,7 @@ def score_files(
         **{name: value if math.isfinite(value) else None for name, value in measures.items()},
         "value_range": list(value_range),
         "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
-        "unit": "HU" if tuple(value_range) == CT_RANGE else "as stored",
+        "unit": HU if tuple(value_range) == CT_RANGE else "as stored",
         "hfen_sigma_voxels": HFEN_SIGMA,
     }
 

@@ -10,6 +10,8 @@ from common.errors import ConfigError, DataError
 Volume = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+HU = "HU"
+"""The unit of CT."""
 CT_RANGE = (-1024.0, 3000.0)
 """Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from common.errors import ConfigError
 from common.metrics.detail import slice_jumps
-from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
+from common.metrics.masked import HU, Volume, checked_volumes, dice, mean_or_nan
 
 AIR_HU = -200.0
 """Upper threshold of air in the truth."""
@@ -95,17 +95,21 @@ def tissue_order(ct: ArrayLike, regions: Mapping[str, ArrayLike]) -> dict[str, f
     return {**medians, "ordered": float(all(low < high for low, high in pairwise(medians.values())))}
 
 
-def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU) -> dict[str, float]:
     """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, Dice of bone and air cavities,
     slice jumps.
 
-    ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them.
+    ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them;
+    in another ``unit`` than HU it is the only one.
 
     Args and Raises: see :func:`tissue_mae`.
     """
     jumps = [slice_jumps(pred, truth, mask, axis) for axis in range(3)]
+    flicker = {"slice_jumps": float(np.nanmax([*jumps, 0.0]))}
+    if unit != HU:
+        return flicker
     overlaps = {"bone_dice": bone_dice(pred, truth, mask), "air_dice": air_dice(pred, truth, mask)}
-    return {**tissue_errors(pred, truth, mask), **overlaps, "slice_jumps": float(np.nanmax([*jumps, 0.0]))}
+    return {**tissue_errors(pred, truth, mask), **overlaps, **flicker}
 
 
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:

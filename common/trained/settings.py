@@ -27,7 +27,7 @@ from common.running_config import (
     running_config,
     whole_configs,
 )
-from common.setting_checks import check_sizes
+from common.settings.checks import check_sizes
 from common.trained.adoption import Adoption
 from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, bundle_name, read_info
 

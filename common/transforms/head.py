@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -12,7 +13,9 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from scipy import ndimage
 
-from common.errors import DataError
+from common.errors import DataError, explain
+
+logger = logging.getLogger(__name__)
 
 
 class HeadMaskd(MapTransform):
@@ -69,6 +72,10 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
             f"a maximum of {float(target.max())}",
             "check the file, or correct head_threshold where there is one",
         )
+    if above.all():
+        low = f"a lowest value of {float(target.min()):g}"
+        remedy = "the whole volume is taken as head: give a --head_threshold between air and skin, or mask files"
+        logger.warning(explain(f"{case}: target", f"has air below the head's threshold {threshold:g}", low, remedy))
     regions, _ = ndimage.label(above)
     head = regions == np.bincount(regions[above]).argmax()
     slices = [ndimage.binary_fill_holes(part) for part in np.moveaxis(head, axial, 0)]

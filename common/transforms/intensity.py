@@ -12,7 +12,11 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 
 from common.errors import ConfigError
+from common.io.modality import AIR_HU
 from common.knots import Knot, KnottedWindow
+
+LOWEST = 0.05
+"""Part of the scale, 2 wide, that is stretched down to air; with 0.1 and 0.2 soft tissue got worse in a short run."""
 
 
 class ScaleWindowd(MapTransform):
@@ -111,6 +115,9 @@ class ToUnitd(MapTransform):
         window: ``[low, high]`` in that unit.
         allow_missing_keys: skip absent keys.
         knots: those of the scale; empty for one line.
+        air: HU of air, for a target that was clipped to its window. Values beyond the window, which a network without a
+            bounded last layer may give, are clipped to it. A window that ends above air, but below all tissue, has cut
+            all air to its end: its lowest 2.5 % then become the values from there down to air. None: neither.
 
     Raises:
         ConfigError: for a window whose low is not below its high, or knots that do not rise within it.
@@ -122,13 +129,18 @@ class ToUnitd(MapTransform):
         window: Sequence[float],
         allow_missing_keys: bool = False,
         knots: Sequence[Knot] = (),
+        air: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.knotted = KnottedWindow(window, knots)
+        self.clip = air is not None
+        if air is not None and air < self.knotted.low <= AIR_HU:
+            self.knotted = self.knotted.down_to(air, LOWEST)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Restore the unit."""
         restored = dict(data)
         for key in self.key_iterator(restored):
-            restored[key] = self.knotted.unscaled(restored[key])
+            scaled = restored[key].clamp(-1, 1) if self.clip else restored[key]
+            restored[key] = self.knotted.unscaled(scaled)
         return restored

@@ -17,14 +17,12 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from common.data.layouts.folders import REGIONS
 from common.errors import DataError
-from common.grids import LEAST_COVERED, covered, same_grid, show_affine
+from common.grids import LEAST_COVERED, covered, is_sheared, same_grid, show_affine
 from common.io import Scan, VolumeReader
-from common.io.modality import modality_of
+from common.io.modality import MODALITY, modality_of
+from common.io.reader import WARNINGS
 
 logger = logging.getLogger(__name__)
-MODALITY = "modality"
-WARNINGS = "warnings"
-"""Entries of a volume's ``meta``."""
 MASKS = ("mask", *REGIONS)
 """Keys of label maps, which are resampled by nearest neighbour."""
 
@@ -138,10 +136,13 @@ class WorkingSpacingd(Spacingd):
 
     Args:
         keys: items (C, X, Y, Z).
-        spacing: in mm along the three axes; None keeps the spacing of each case.
+        spacing: in mm along the three axes; None keeps the grid of each case, whose axes must be at right angles.
         mode: of interpolation, one for all keys or one per key; by default nearest neighbour for masks and regions,
             linear for others.
         allow_missing_keys: skip absent keys.
+
+    Raises:
+        DataError: for a sheared grid that is kept.
     """
 
     def __init__(
@@ -158,6 +159,8 @@ class WorkingSpacingd(Spacingd):
     def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Resample the volumes."""
         if self.keeps:
+            for key in self.key_iterator(dict(data)):
+                _require_right_angles(data[key], str(data.get("case", "")), str(key))
             return dict(data)
         # Spacingd takes every key that begins with "image_" as metadata; servers add such keys with paths
         others = {key: value for key, value in data.items() if key not in self.keys}
@@ -167,3 +170,12 @@ class WorkingSpacingd(Spacingd):
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Resample to the original grid."""
         return dict(data) if self.keeps else super().inverse(data)
+
+
+def _require_right_angles(volume: Any, case: str, key: str) -> None:
+    """Refuse a sheared grid, whose voxels a network would take as orthogonal ones."""
+    affine = getattr(volume, "affine", None)
+    if affine is not None and is_sheared(np.asarray(affine)):
+        rule = "has axes at right angles where it is not resampled"
+        remedy = "give --spacing, such as [1,1,1] mm: the result is mapped back to its grid"
+        raise DataError(f"{case}: {key}", rule, f"affine {show_affine(np.asarray(affine))}", remedy)

@@ -248,6 +248,32 @@ def test_a_value_that_is_no_tensor(weights: Path) -> None:
     _refused(_altered(weights, **{"0.weight": "text"}), r"0\.weight: has shape \(2, 1, 3, 3\), but got str")
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), "strided, complex64"),
+        (torch.zeros(2, dtype=torch.int8), "strided, int8"),
+        (torch.zeros(2).to_sparse(), "sparse_coo, float32"),
+        (torch.zeros(2, device="meta"), "meta"),
+    ],
+)
+def test_tensors_that_would_be_cast(weights: Path, value: torch.Tensor, found: str) -> None:
+    path = _altered(weights, **{"0.bias": value})
+    _refused(path, rf"model\.pt: 0\.bias: holds numbers like torch\.float32, but got {found}; give the weights of this")
+
+
+def test_half_precision_is_no_other_kind(weights: Path) -> None:
+    network = _network()
+    checkpoints.load_weights(network, _altered(weights, **{"0.bias": torch.ones(2, dtype=torch.float16)}))
+    assert network.state_dict()["0.bias"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("trainer", [None, 3, {"networks": {}}, {"ema": {"module.a": 1}, "networks": None}, {"ema": 5}])
+def test_a_broken_trainer(tmp_path: Path, trainer: object) -> None:
+    checkpoints.save({"trainer": trainer, "deployed": "generators.a"}, tmp_path / "last.pt")
+    _refused(tmp_path / "last.pt", r"last\.pt: (holds the trainer of a run|has every weight of the network), but got")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("name", ["0.bias", "1.running_var"])
 def test_not_finite(weights: Path, name: str, value: float) -> None:

@@ -250,6 +250,28 @@ def test_a_second_run_lists_its_own_outcomes(tmp_path, cases, network):
     assert len(json.loads((tmp_path / "out" / "manifest.json").read_text())) == 3
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 3.00 GiB for an array"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12884901888 bytes."),
+    ],
+)
+def test_memory_that_ends_in_one_case_is_named(tmp_path, cases, network, error):
+    def end(item):
+        if item["case"] == "case_1":
+            raise RuntimeError("applying transform <object at 0x7f>") from error
+        return item
+
+    evaluator = build(tmp_path, cases, network)
+    inner = evaluator.data_loader.dataset.transform
+    evaluator.data_loader.dataset.transform = lambda item: inner(end(item))
+    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+        evaluator.run()
+    reason = outcomes(tmp_path)["case_1"]["reason"]
+    assert reason == f"memory: suffices for the volume, but got {error}; lower --inference_batch, or give a --spacing"
+
+
 def test_dataset_keeps_the_reason_and_names_unnamed_cases():
     def refuse(item):
         raise RuntimeError("applying transform") from DataError("case", "is sound", "a fault", "mend it")
@@ -372,20 +394,33 @@ def outcomes(folder):
 
 def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network):
     items = as_cases(tmp_path, mr=values(0), ct=values(1) * 20 - 1000, unknown=values(2) - 10)
-    evaluator = build(tmp_path, items, network)
-    evaluator.data_loader.dataset.source_modality = "MR"
+    evaluator = build(tmp_path, [{**item, "source_modality": "MR"} for item in items], network)
     with pytest.raises(CasesFailedError, match="1 failed: ct"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
     reason = "ct: modality: is MR, as that of the training, but got CT (values as low as HU of air); give MR, or"
     assert outcomes(tmp_path)["ct"]["reason"] == f"{reason} --accept_modality true"
-    assert CaseDataset(items, source_modality="MR", accept_modality=True).source_modality is None
+    assert "failure" not in CaseDataset(items, LoadVolumed("image"))[1]
+
+
+def test_names_links_and_pipes_that_cannot_be_used_fail_alone(tmp_path, network):
+    items = as_cases(tmp_path, good=values(0))
+    (tmp_path / "loop.nii.gz").symlink_to("loop.nii.gz")
+    os.mkfifo(tmp_path / "pipe.nii.gz")
+    items += [{"case": name, "image": str(tmp_path / f"{name}.nii.gz")} for name in ("loop", "pipe")]
+    items += [{"case": "a\udcff", "image": items[0]["image"]}]
+    with pytest.raises(CasesFailedError, match="3 failed: "):
+        build(tmp_path, items, network).run()
+    found = outcomes(tmp_path)
+    assert found["good"]["status"] == "done"
+    assert found["'a\\udcff'"]["reason"].startswith("the name of the file: is UTF-8, but got 'a\\udcff'; rename it")
+    assert "a pipe, socket or device" in found["pipe"]["reason"]
+    assert found["loop"]["status"] == "failed"
 
 
 def test_a_source_outside_its_window_fails(tmp_path, network):
     items = as_cases(tmp_path, unit=values(0) / 100)  # a window of [0, 100]
     evaluator = build(tmp_path, items, network)
-    evaluator.data_loader.dataset.source_modality = "MR"
     with pytest.raises(CasesFailedError, match="1 failed: unit"):
         evaluator.run()
     assert outcomes(tmp_path)["unit"]["reason"].startswith(
@@ -419,3 +454,17 @@ def test_warnings_of_files_and_handlers_are_written_with_their_case(tmp_path, ne
     assert of_file.startswith("sform and qform should agree, but got sform")
     assert of_handler == "unlike the training data: another contrast"
     assert of_file.split(", but got ")[0] in caplog.text
+
+
+def test_a_page_is_written_on_demand_and_never_replaced_unasked(tmp_path, cases, network):
+    build(tmp_path, cases[:1], network).run()
+    assert not (tmp_path / "out" / "report.html").exists()
+    (tmp_path / "out" / "report.html").write_text("mine")
+    evaluator = build(tmp_path, cases[1:2], network, report=True)
+    with pytest.raises(OutputError, match=r"report.html: does not exist yet, but got a file; give --overwrite true"):
+        evaluator.run()
+    assert (tmp_path / "out" / "report.html").read_text() == "mine"
+    evaluator = build(tmp_path, cases[1:2], network, report=True)
+    evaluator.exporter.overwrite = True
+    evaluator.run()
+    assert "bundle: synthetic volumes" in (tmp_path / "out" / "report.html").read_text()

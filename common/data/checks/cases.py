@@ -15,7 +15,7 @@ from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM, Volume
 from common.data.datalist import Item
 from common.data.identity import HASHED, remember
 from common.data.layouts.folders import REGIONS
-from common.errors import ConfigError, DataError, Finding, VolumeError
+from common.errors import ConfigError, DataError, Finding, VolumeError, some
 from common.io import VolumeReader
 
 logger = logging.getLogger(__name__)
@@ -78,19 +78,38 @@ def check_cases(
     return [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept)]
 
 
+def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
+    """Findings that differ in case and value alone as one, in order of appearance: what it says, and its first.
+
+    The text names the cases and the first of the values.
+    """
+    alike: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        alike.setdefault((one.file, one.rule, one.remedy, one.severity), []).append(one)
+    return [(_as_one(group), group[0]) for group in alike.values()]
+
+
+def _as_one(group: Sequence[Finding]) -> str:
+    first, *others = group
+    if not others:
+        return str(first)
+    value = first.value + (f" in {first.case}" if len({one.value for one in group}) > 1 else "")
+    return str(replace(first, case=f"{len(group)} cases, {some([one.case for one in group])}", value=value))
+
+
 def require_clean(findings: list[Finding]) -> None:
-    """Log the warnings, and raise if there is any error.
+    """Log the warnings, and raise if there is any error; what several cases have in common is said once.
 
     Raises:
         DataError: listing all errors with case, rule, value and remedy.
     """
-    for finding in findings:
-        if finding.severity == "warning":
-            logger.warning("%s", finding)
+    for text, first in summed_up(findings):
+        if first.severity == "warning":
+            logger.warning("%s", text)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         found = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
-        listed = " | ".join(str(finding) for finding in errors)
+        listed = " | ".join(text for text, _ in summed_up(errors))
         raise DataError("data check", "every case must pass", found, f"fix or exclude: {listed}")
 
 
@@ -164,19 +183,19 @@ def _check_channels(images: list[Volume], windows: np.ndarray) -> Iterator[Findi
         yield from swapped
         return
     for channel, window in zip(channels, windows, strict=True):
-        yield from _plausible(channel, window)
+        yield from _plausible(channel, window, "--source_window")
 
 
 def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
     yield from volumes.not_constant(label)
     if window is not None:
         (channel,) = channel_ranges([label])
-        yield from _plausible(channel, window)
+        yield from _plausible(channel, window, "--target_window")
 
 
-def _plausible(channel: ChannelRange, window: Sequence[float]) -> Iterator[Finding]:
+def _plausible(channel: ChannelRange, window: Sequence[float], option: str) -> Iterator[Finding]:
     """HU have a known scale, which a window from soft tissue to bone indicates; other units give the magnitude only."""
     if window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM:
-        yield from volumes.plausible_hu(channel.volume)
+        yield from volumes.plausible_hu(channel.volume, option)
     else:
-        yield from plausible_range(channel, window)
+        yield from plausible_range(channel, window, option)

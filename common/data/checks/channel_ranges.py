@@ -48,13 +48,13 @@ def channel_ranges(images: Sequence[Volume]) -> list[ChannelRange]:
     ]
 
 
-def plausible_range(channel: ChannelRange, window: Sequence[float]) -> Iterator[Finding]:
-    """The values of a channel must be of the magnitude of its window."""
+def plausible_range(channel: ChannelRange, window: Sequence[float], option: str) -> Iterator[Finding]:
+    """The values of a channel must be of the magnitude of its window, the value of ``option``."""
     span, width = channel.high - channel.low, window[1] - window[0]
     apart = channel.high < window[0] or channel.low > window[1]
     if apart or not NARROW * width <= span <= WIDE * width:
         rule = f"values should be of the magnitude of the window [{window[0]:g}, {window[1]:g}]"
-        remedy = "state another window, or use percentiles or z-scores"
+        remedy = f"give another window ({option}), or use percentiles or z-scores"
         yield channel.volume.where(rule, channel.found, remedy, "warning")
 
 

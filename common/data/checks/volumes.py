@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common import grids
-from common.data.checks.misregistration import suspicious_shift
+from common.data.checks.misregistration import Shift, suspicious_flip, suspicious_shift
 from common.errors import Finding, Where
 from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
 from common.io.nifti.reading import is_constant
@@ -72,9 +72,13 @@ def not_constant(volume: Volume) -> Iterator[Finding]:
 
 
 def marks_something(mask: Volume) -> Iterator[Finding]:
-    """A mask must have voxels above 0."""
-    if not (mask.values > 0).any():
+    """A mask must have voxels above 0, and should not have all of them."""
+    inside = mask.values > 0
+    if not inside.any():
         yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or remove it")
+    if inside.all():
+        remedy = "draw it again, or remove it: air then counts in every metric"
+        yield mask.where("a mask should leave out air", "one that covers the whole volume", remedy, "warning")
 
 
 def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
@@ -95,27 +99,28 @@ def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
         yield volume.where(rule, f"{shape}", "pad it or lower the patch size")
 
 
-def plausible_hu(label: Volume) -> Iterator[Finding]:
-    """A CT must reach below -200 and above 200 HU."""
+def plausible_hu(label: Volume, option: str) -> Iterator[Finding]:
+    """A CT must reach below -200 and above 200 HU; ``option`` is that of the window."""
     low, high = float(label.values.min()), float(label.values.max())
     if low > HU_MINIMUM or high < HU_MAXIMUM:
         rule = f"a CT in HU reaches below {HU_MINIMUM} and above {HU_MAXIMUM}"
-        remedy = "convert it to HU (slope, offset 1024), or state the window of its own unit"
+        remedy = f"convert it to HU (slope, offset 1024), or give the window of its own unit ({option})"
         yield label.where(rule, f"{low:g} to {high:g}", remedy)
 
 
 def registered(image: Volume, label: Volume) -> Iterator[Finding]:
-    """No trial shift may raise the mutual information of the pair; not checked on different grids."""
+    """No trial shift or flip may raise the mutual information of the pair; not checked on different grids."""
     if not _on_one_grid(image, label):
         return
     source = image.values[0] if image.values.ndim == 4 else image.values
-    shift = suspicious_shift(source, label.values)
-    if shift is not None:
-        found = (
-            f"mutual information {shift.before:.3f} that grows to {shift.after:.3f} when the label is shifted by"
-            f" {shift.voxels:+d} voxels along its axis {shift.axis}"
-        )
-        yield label.where("image and label should be registered", found, "look at the pair and register it", "warning")
+    shift, flip = suspicious_shift(source, label.values), suspicious_flip(source, label.values)
+    best = max((found for found in (shift, flip) if found), key=lambda found: found.after, default=None)
+    if best is not None:
+        moved = f"shifted by {best.voxels:+d} voxels" if isinstance(best, Shift) else "flipped"
+        grown = f"mutual information {best.before:.3f} that grows to {best.after:.3f}"
+        found = f"{grown} when the label is {moved} along its axis {best.axis}"
+        remedy = "look at the pair; register it, or correct its affine"
+        yield label.where("image and label should be registered", found, remedy, "warning")
 
 
 def _on_one_grid(one: Volume, other: Volume) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import CacheDataset
+from monai.data.utils import affine_to_spacing
 from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,7 +17,12 @@ from torch.utils.data import Dataset
 from common.data.datasets.cached_volumes import plain
 from common.errors import ConfigError, DataError
 from common.inferers import odd_neighbours, plane_axis, slabs
+from common.inferers.slice_stitching import PLANES
 from common.seeds import derive
+
+logger = logging.getLogger(__name__)
+ELONGATED = 2.0
+"""How much longer than those of another plane pixels may be without a hint."""
 
 
 class SliceDataset(CacheDataset):
@@ -61,6 +69,7 @@ class SliceDataset(CacheDataset):
         super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
         self.seed = seed
         self._require_arrays()
+        self._advise()
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
         self.slices = [
             (number, int(index))
@@ -82,6 +91,23 @@ class SliceDataset(CacheDataset):
                 value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
                 remedy = "add HeadMaskd or mask files; move random transforms to augmentation"
                 raise ConfigError("preprocessing", rule, value, remedy)
+
+    def _advise(self) -> None:
+        """A hint where the slices have far less square pixels than those of another plane."""
+        affine = getattr(self._cache[0][self.keys[0]], "affine", None) if len(self._cache) else None
+        if affine is None:
+            return
+        spacing = np.asarray(affine_to_spacing(affine))
+        pixels = {name: sorted(np.delete(spacing, axis)) for name, axis in PLANES.items()}
+        elongation = {name: long / short for name, (short, long) in pixels.items()}
+        best = min(elongation, key=elongation.__getitem__)
+        own = next(name for name, axis in PLANES.items() if axis == self.axis)
+        if elongation[own] > ELONGATED * elongation[best]:
+            short, long = pixels[own]
+            logger.warning(
+                f"slices: pixels of the first case have {short:.3g} x {long:.3g} mm in {own} slices; the slices of"
+                f" --plane {best} are the acquired ones"
+            )
 
     def _foreground(self, number: int) -> Tensor:
         mask = self._volume(number, "mask")[0] > 0

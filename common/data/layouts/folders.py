@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.data.datalist import Item
 from common.data.layouts.ixi import modality_folder, subject_files
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, some
 from common.io.dicom.reading.headers import holds_series
 from common.io.itk_files import SUFFIXES
 from common.io.reader import volume_path
@@ -19,10 +19,13 @@ from common.io.reader import volume_path
 logger = logging.getLogger(__name__)
 
 DEFAULT_MASK = "mask"
-"""Default name of the mask, which may be missing; a mask of any other name is required."""
+"""Default name of the mask, which cases may lack; a mask of any other name is required."""
 REGIONS = ("lesion", "nawm", "vessel")
 """Optional region masks: lesions, normal-appearing white matter, enhanced vessels."""
 NIFTI = (".nii.gz", ".nii")
+VOLUMES = (*NIFTI, *SUFFIXES)
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+FROM_PICTURES = "convert the original DICOM series; pictures have lost spacing, orientation and unit"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class _Layout:
 
 
 CASE_FOLDERS = {
-    "folders": _Layout(r"[^.].*", (), (*NIFTI, *SUFFIXES)),
+    "folders": _Layout(r"[^.].*", (), VOLUMES),
     # SynthRAD2023 (Thummerer et al. 2023): Task1/{brain,pelvis}/1BA001/{mr,ct,mask}.nii.gz; B, P: region, A-C: centre.
     "synthrad2023": _Layout(r"[12][BP][A-C]\d{3}", ("brain", "pelvis"), NIFTI),
     # SynthRAD2025 (Thummerer et al. 2025): Task1/{AB,HN,TH}/1ABA001/{mr,ct,mask}.mha; NIfTI has priority.
@@ -64,7 +67,7 @@ def find_cases(
             (``ROOT/IXI-<name>/IXI002-Guys-0828-<name>.nii.gz``; the case is ``IXI002``).
         source: the file name of the image without its suffix; several channels are separated by commas.
         target: the file name of the label; None for inference, where cases have no label.
-        mask: the file name of the mask; None for no masks. The default name is ignored if no case has it.
+        mask: the file name of the mask; None for no masks. Cases may lack one of the default name.
         patient_separator: the patient is the name of the case up to the first separator; by default the whole name.
             A file ``patients.csv`` (columns ``case``, ``patient``) in ``root`` overrides both.
 
@@ -95,14 +98,21 @@ def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -
     chosen = CASE_FOLDERS[layout]
     folders = _case_folders(root, layout, chosen)
     whole = {f.name: {names[0]: f} for f in folders if len(names) == 1 and _is_series(f, names[0], chosen.suffixes)}
-    if mask and (mask != DEFAULT_MASK or any(_file(folder, mask, chosen.suffixes) for folder in folders)):
-        names = [*names, mask]
-    elif mask:
-        logger.info("%s: no case has a file '%s', so the cases have no masks", root.name, mask)
-    _check_complete(root, [f for f in folders if f.name not in whole], names, chosen.suffixes)
-    found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *REGIONS)} for f in folders}
+    required = [*names, mask] if mask and mask != DEFAULT_MASK else names
+    _check_complete(root, [f for f in folders if f.name not in whole], required, chosen.suffixes)
+    optional = (*([mask] if mask else []), *REGIONS)
+    found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *optional)} for f in folders}
+    if mask:
+        _tell_masks(root, mask, [case for case, files in found.items() if files[mask] is None], len(found))
     paths = {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
     return {case: {**files, **whole.get(case, {})} for case, files in paths.items()}
+
+
+def _tell_masks(root: Path, mask: str, lacking: list[str], cases: int) -> None:
+    if len(lacking) == cases:
+        logger.info(f"{root.name}: no case has a file '{mask}', so the cases have no masks")
+    elif lacking:
+        logger.warning(f"{root.name}: {len(lacking)} of {cases} cases have no file '{mask}': {some(lacking)}")
 
 
 def _is_series(folder: Path, name: str, suffixes: tuple[str, ...]) -> bool:
@@ -115,6 +125,8 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
     found = [folder for parent in parents for folder in parent.iterdir() if folder.is_dir()]
     folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
     if not folders:
+        if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
+            raise DataError(root.name, "cases are volumes", f"pictures: {some(pictures)}", FROM_PICTURES)
         example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
         remedy = f"expected folders such as ROOT/{example}: correct --root or --layout"
         raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
@@ -134,7 +146,12 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
     suffix = suffixes[-1] if suffixes[-1] == ".mha" else suffixes[0]
     missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
     if missing:
-        found = f"{len(missing)} missing: {', '.join(missing)}"
+        found = f"{len(missing)} missing: {some(missing)}"
+        there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith((*VOLUMES, *PICTURES))})
+        if there and all(name.lower().endswith(PICTURES) for name in there):
+            raise DataError(root.name, "cases are volumes", f"pictures: {some(there)}", FROM_PICTURES)
+        if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):
+            found += f" (the cases have {some(there)})"
         remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
         if any(holds_series(part) for folder in folders for part in (folder, *folder.iterdir())):
             place = missing[0].removesuffix(suffix)

@@ -7,33 +7,62 @@ import os
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from common.data.datalist import Item
+from common.errors import DataError
 from common.io.dicom.reading.headers import holds_series
+from common.io.dicom.reading.series import shown_modality
 
 logger = logging.getLogger(__name__)
-MODALITY = 0x00080060
+TAGS = [0x00080008, 0x00080060]
+"""ImageType and Modality."""
 
 
-def nested_series(root: Path) -> list[Item]:
-    """The series more than one level below ``root``, each as a case named by its folders; all are listed in the log.
+def nested_series(root: Path, modality: str | None) -> list[Item]:
+    """The series more than one level below ``root`` that a network can read, each as a case named by its folders.
 
-    None where a folder directly below holds a series: the folders are cases then.
+    All are listed in the log, with the reason where one is not taken: another modality, or a localizer. Empty where a
+    folder directly below holds a series: the folders are cases then.
+
+    Args:
+        root: folder of patients or studies.
+        modality: DICOM's code of the network's sources; None takes all series.
+
+    Raises:
+        DataError: where none of the series is taken.
     """
     if any(holds_series(folder) for folder in root.iterdir()):
         return []
+    items = []
     found = sorted(Path(folder) for folder, _, files in os.walk(root) if files and holds_series(Path(folder)))
-    items = [{"case": "_".join(folder.relative_to(root).parts), "image": str(folder)} for folder in found]
     for folder in found:
-        logger.info(f"series: {folder.relative_to(root)}, {_modality(folder)}, {len(list(folder.iterdir()))} files")
+        place, header = folder.relative_to(root), _header(folder)
+        reason = _unfit(header, modality)
+        about = f"{place}, {shown_modality(str(header.get('Modality', '')))}, {len(list(folder.iterdir()))} files"
+        logger.info(f"series: {about}: {'taken' if reason is None else f'not taken, {reason}'}")
+        if reason is None:
+            items.append({"case": "_".join(place.parts), "image": str(folder)})
+    if found and not items:
+        remedy = f"give {modality}, or --accept_modality true"
+        raise DataError(str(root), f"holds a series of {modality}", f"{len(found)} of others (see above)", remedy)
     return items
 
 
-def _modality(folder: Path) -> str:
-    """The modality in one of the files; messages have no other element of a header."""
+def _unfit(header: Dataset, modality: str | None) -> str | None:
+    """Why a series is no source of a network; None where it may be one."""
+    if modality is None:
+        return None
+    if header.get("Modality", modality) != modality:
+        return f"no {modality}"
+    return "a localizer" if "LOCALIZER" in (header.get("ImageType") or ()) else None
+
+
+def _header(folder: Path) -> Dataset:
+    """Type and modality in the first of the files that is DICOM; empty where none is."""
     for path in sorted(folder.iterdir()):
         try:
-            return str(dcmread(path, stop_before_pixels=True, specific_tags=[MODALITY])[MODALITY].value)
-        except Exception:  # no DICOM, or without this element: pydicom raises many types for damaged bytes
+            return dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        except Exception:  # no DICOM: pydicom raises many types for damaged bytes
             continue
-    return "no modality"
+    return Dataset()

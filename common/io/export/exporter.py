@@ -76,6 +76,7 @@ class VolumeExporter:
         self.weights = Path(weights)
         self.overwrite = overwrite
         as_series = DicomFormat(modality, unit, bundle, self.weights, **series)
+        self.reader = as_series.reader
         named = f"{bundle}, simulation-trained" if origin(weights) else bundle
         self.format: DicomFormat | NiftiFormat | ItkFormat = as_series
         if output_format == "nifti":

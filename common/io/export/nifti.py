@@ -10,7 +10,7 @@ import numpy as np
 
 from common.errors import OutputError
 from common.files import write_whole
-from common.io.export.outputs import require_file
+from common.io.export.one_file import OneFile
 from common.io.export.volume import Volume
 from common.io.stored_values import to_stored
 
@@ -72,7 +72,7 @@ def save_on(affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, desc
     _save(values, affine, header, path, dtype, description)
 
 
-class NiftiFormat:
+class NiftiFormat(OneFile):
     """Writes a volume as ``.nii.gz``.
 
     Args:
@@ -80,23 +80,8 @@ class NiftiFormat:
         dtype: stored type.
     """
 
-    suffix = ".nii.gz"
-
     def __init__(self, bundle: str, dtype: str) -> None:
-        self.description = f"SYNTHETIC {bundle}, not for clinical use"
-        self.dtype = dtype
-
-    def least_bytes(self, source: Path) -> int:
-        """Lower limit of the output size in bytes: 0, since it is unknown before compression."""
-        return 0
-
-    def require_replaceable(self, path: Path) -> None:
-        """Refuse to replace anything but a file.
-
-        Raises:
-            OutputError: for a folder.
-        """
-        require_file(path)
+        super().__init__(bundle, dtype, ".nii.gz")
 
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:
         """Write one volume and return further entries of its sidecar.

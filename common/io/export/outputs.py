@@ -41,7 +41,7 @@ def require_apart(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
         OutputError: naming an output and an input.
     """
     taken = {mark: output for output in outputs for mark in _marks(output)}
-    folders = {output.parent.resolve() for output in outputs}
+    folders = {_resolved(output.parent) for output in outputs}
     holding = {mark for folder in folders for each in (folder, *folder.parents) for mark in _marks(each)}
 
     @cache  # thousands of inputs share few folders
@@ -55,7 +55,7 @@ def require_apart(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
             rule = "lies outside the input folders of the run"
             raise OutputError(str(outputs[0].parent), rule, f"a place in {source}", OTHER_FOLDER)
         for each in (source, *_links_in(source)):
-            if output := replaced(Path(os.path.abspath(each))) or replaced(each.resolve()):
+            if output := replaced(Path(os.path.abspath(each))) or replaced(_resolved(each)):
                 raise OutputError(str(output), "is not an input of the same run", f"the input {source}", OTHER_FOLDER)
 
 
@@ -113,8 +113,8 @@ def _is_manifest(path: Path) -> bool:
 
 def _marks(path: Path) -> Iterator[Path | tuple[int, int]]:
     """The path with links followed in its folder alone and in itself, and the identity of what exists."""
-    yield path.parent.resolve() / path.name
-    yield path.resolve()
+    yield _resolved(path.parent) / path.name
+    yield _resolved(path)
     with suppress(OSError):
         status = path.stat()
         yield status.st_dev, status.st_ino
@@ -124,3 +124,11 @@ def _links_in(folder: Path) -> Iterator[Path]:
     """The links directly in a folder: slices of a series may lie elsewhere."""
     with suppress(OSError), os.scandir(folder) as entries:
         yield from (Path(entry) for entry in entries if entry.is_symlink())
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links; as it stands where these go in a circle, so that only this case fails."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop, which Python 3.13 returns; a NUL
+        return path.absolute()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
+
+from common.io.reader import WARNINGS
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ class Volume:
     @property
     def source_name(self) -> str:
         """A name of the source without patient data: folder names of series may contain some."""
-        return self.source.name if self.series_uid is None else f"series {self.series_uid}"
+        if self.series_uid is None:
+            return self.source.name
+        if re.fullmatch(r"[0-9.]{1,64}", self.series_uid):
+            return f"series {self.series_uid}"
+        return f"series with an invalid UID, sha256 {hashlib.sha256(self.series_uid.encode()).hexdigest()[:12]}"
 
 
 def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
@@ -57,5 +65,5 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
         affine,
         Path(meta["filename_or_obj"]),
         meta.get("series_uid"),
-        tuple(item.get("warnings", ())),
+        tuple(item.get(WARNINGS, ())),
     )

@@ -14,6 +14,9 @@ from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, sho
 
 MAX_VALUES = 1024**3
 """Largest number of values in a volume (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
+UNIT_BITS = 7
+MM_OF_UNIT = {1: ("metres", 1000.0), 3: ("micrometres", 0.001)}
+"""Codes of xyzt_units other than mm and unknown, by which few readers scale."""
 MAX_DEFLATE_RATIO = 1032
 """Deflate cannot compress further than 1032 to 1 (zlib's technical notes), so a header that claims more is wrong."""
 
@@ -89,6 +92,10 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
         found = f"both codes 0; assumed {show_affine(affine)}"
         remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
         warnings.append(where("sform or qform should give the orientation", found, remedy, "warning"))
+    if (unit := int(raw["xyzt_units"]) & UNIT_BITS) in MM_OF_UNIT:
+        name, size = MM_OF_UNIT[unit]
+        affine = np.diag([size, size, size, 1]) @ affine
+        warnings.append(where("the unit of lengths should be mm", name, "converted to mm", "warning"))
     if not is_invertible(affine):
         raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "set a valid sform"))
     if sform is not None and qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:

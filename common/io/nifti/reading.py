@@ -88,16 +88,20 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     The gzip checksum is verified. NaN and Inf are refused, or replaced by ``nan_fill`` if given.
 
     Raises:
-        VolumeError: truncated or damaged file, voxels that are not finite or do not fit float32.
+        VolumeError: truncated or damaged file, one that holds a plane more than its header claims, voxels that are not
+            finite or do not fit float32.
     """
     where = partial(Finding, header.case, header.path.name)
     try:
         with _open(header.path) as stream:
             values = np.asanyarray(ArrayProxy(stream, header.stored, mmap=False))
-            while stream.read(1 << 20):  # gzip compares the checksum at the end of the stream
-                pass
+            rest = _rest(stream)
     except READ_ERRORS as error:
         raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
+    plane = header.stored[1].itemsize * header.shape[0] * header.shape[1]
+    if rest >= plane:
+        rule = f"the file must end after the {header.shape[0]}x{header.shape[1]}x{header.shape[2]} voxels of its header"
+        raise VolumeError(where(rule, f"{rest} bytes more", "the header claims too few: export the file again"))
     finite = np.isfinite(values)
     if nan_fill is None and not finite.all():
         found = f"{finite.size - np.count_nonzero(finite)} NaN or Inf of {finite.size} voxels"
@@ -136,6 +140,14 @@ def is_constant(values: np.ndarray) -> bool:
     return bool(values.min() == values.max())
 
 
+def _rest(stream: BinaryIO) -> int:
+    """How many bytes are left; gzip compares the checksum at the end of the stream."""
+    count = 0
+    while part := stream.read(1 << 20):
+        count += len(part)
+    return count
+
+
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
 
@@ -152,6 +164,8 @@ def _check_file(path: Path, where: Where) -> None:
         raise VolumeError(where("the file must exist", f"no file at {path}", "correct the path"))
     if path.is_dir():
         raise VolumeError(where("a volume is a file", f"a directory at {path}", "give the file inside it"))
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise VolumeError(where("a volume is a file", "a pipe, socket or device", "copy the file itself"))
     try:
         with path.open("rb") as stream:
             start = stream.read(64)

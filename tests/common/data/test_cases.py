@@ -149,7 +149,7 @@ class TestTraining:
         assert Path(one).name == "maps.nii.gz"
         several = call(**places, source="fa,rd", reader=reader)["training"][0]["image"]
         assert [Path(path).name for path in several] == ["fa.nii.gz", "rd.nii.gz"]
-        assert caplog.text.count("it will be resampled to the image's grid") == 6  # the PET of three cases, twice
+        assert caplog.text.count("it will be resampled to the image's grid") == 2  # the PET of three cases, twice
         with pytest.raises(DataError, match="pet.nii.gz.*the grid must be the image's .*; resample it to the image's"):
             call(**places, source="maps", reader=VolumeReader(channels=2))
         with pytest.raises(DataError, match="an image has 3 channels, but got 2 files"):
@@ -246,8 +246,19 @@ class TestInference:
     def test_one_name_twice(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("a",))
         (folder / "a.nii").touch()
-        with pytest.raises(DataError, match="a: is one file, but got both .nii and .nii.gz"):
+        with pytest.raises(DataError, match="a: is one file, but got a.nii, a.nii.gz; remove one of each"):
             infer(dataset_dir=str(folder))
+
+    def test_what_lies_beside_the_volumes_is_told(self, tmp_path, infer, caplog):
+        folder = volumes(tmp_path / "data", ("a",))
+        volumes(folder / "case_1", ("mr",))
+        (folder / "._a.nii.gz").touch()
+        (folder / ".DS_Store").touch()
+        (folder / "B.NII.GZ").touch()
+        with caplog.at_level(logging.INFO):
+            assert [item["case"] for item in infer(dataset_dir=str(folder))] == ["B", "a"]
+        assert f"data: 1 hidden files of {folder} are ignored" in caplog.text
+        assert f"data: 1 folders beside the volumes of {folder} are not taken: case_1" in caplog.text
 
     def test_case_folders_without_targets_are_all_taken(self, tmp_path, infer):
         for number in range(3):

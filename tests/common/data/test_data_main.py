@@ -98,6 +98,30 @@ def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pyt
     assert printed.endswith("8 cases checked: 1 errors, 0 warnings\n")
 
 
+def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    configs = tmp_path / "bundle" / "configs"
+    configs.mkdir(parents=True)
+    (configs / "train.yaml").write_text(
+        "window: [0, 100]\ndata: {source: mr, target: ct, source_range: '@window', target_range: [-600, 1400]}\n"
+    )
+    for path in root.glob("*/ct.nii.gz"):
+        values = np.abs(nib.load(path).get_fdata()) / 4
+        nib.save(nib.Nifti1Image(values.astype(np.uint8), np.eye(4)), path)
+    folder = ["check", "--root", str(root), "--layout", "folders", "--bundle", str(configs.parent)]
+    assert main(folder) == 2
+    printed = capsys.readouterr().out
+    assert (
+        "warning: 8 cases, s0_v1, s0_v2, s1_v1, s1_v2, s2_v1, s2_v2 and 2 more (mr.nii.gz): values should be of the"
+        in printed
+    )
+    assert "error: 8 cases, " in printed
+    assert "a CT in HU reaches below -200 and above 200, but got" in printed
+    assert "or give the window of its own unit (--target_window)\n8 cases checked: 8 errors, 8 warnings\n" in printed
+    assert main([*folder, "--source_range", "-1000", "1000", "--target_range", "0", "255"]) == 0
+    assert main([*folder[:-1], str(root)]) == 2
+    assert "--bundle: is the folder of a bundle, but got no " in capsys.readouterr().err
+
+
 def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: pytest.CaptureFixture) -> None:
     item = {"case": "a", "image": "s0_v1/mr.nii.gz"}
     (root / "copy.nii.gz").write_bytes((root / "s0_v1" / "mr.nii.gz").read_bytes())

@@ -107,8 +107,9 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
         ({"sizes": "2 3 400000"}, "the file must be readable by ITK, but got"),
         (
             {"data_file": "../other/mr.raw"},
-            r"the data must lie beside the header, but got \.\./other/mr\.raw; put both",
+            r"the data must be one file beside the header, but got \.\./other/mr\.raw; put both",
         ),
+        ({"data_file": "LIST"}, "the data must be one file beside the header, but got LIST; put both"),
     ],
 )
 def test_an_nrrd_that_leaves_its_place_open_is_refused(
@@ -129,7 +130,10 @@ def test_a_missing_origin_is_assumed_and_said(tmp_path: Path) -> None:
     ("field", "message"),
     [
         ("ElementSpacing", "the header must have ElementSpacing, but got none; export it with its geometry"),
-        ("ElementDataFile", "the data must lie beside the header, but got /etc/hostname; put both into one folder"),
+        (
+            "ElementDataFile",
+            "the data must be one file beside the header, but got /etc/hostname; put both into one folder",
+        ),
         ("TransformMatrix", None),
     ],
 )

@@ -30,6 +30,17 @@ class TestToStored:
     def test_floats_stay(self):
         assert to_stored(np.array([0.6, 70000.5]), "float32", "a").tolist() == [np.float32(0.6), 70000.5]
 
+    def test_values_of_which_an_integer_keeps_a_few_steps_are_refused(self):
+        suv = np.linspace(0, 2, 50)
+        message = (
+            "a: synthetic volume: spans 10 or more to be stored as int16, but got 0 to 2; give --output_dtype float"
+        )
+        with pytest.raises(OutputError, match=message):
+            to_stored(suv, "int16", "a")
+        assert to_stored(suv, "float32", "a").dtype == np.float32
+        assert to_stored(np.array([0.0, 1, 2]), "uint8", "a").tolist() == [0, 1, 2]  # labels
+        assert to_stored(np.linspace(0, 10, 50), "int16", "a").max() == 10
+
     @pytest.mark.parametrize("dtype", ["int16", "float32"])
     def test_what_is_not_finite_fails(self, dtype):
         with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 2 voxels of NaN"):

@@ -32,6 +32,11 @@ def test_value_range_reaches_psnr_and_both_similarities(small_phantom):
     assert {name for name in KEYS if narrow[name] != wide[name]} == {"psnr", "ssim", "ms_ssim"}
 
 
+def test_the_range_is_that_of_ct_or_of_the_target():
+    assert metrics.value_range("HU", [-600, 1400]) == (-1024, 3000)
+    assert metrics.value_range("a.u.", [0, 255]) == (0, 255)
+
+
 def test_similarities_are_the_same_in_any_unit(small_phantom):
     pred, truth, mask = small_phantom
     scaled = score(pred / 1000.0 + 1, truth / 1000.0 + 1, mask, (-0.024, 4.0))

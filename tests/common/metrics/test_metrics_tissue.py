@@ -80,3 +80,4 @@ def test_ct_scores_holds_the_worst_axis_of_the_slice_jumps():
     assert scores["slice_jumps"] == pytest.approx(slice_jumps(pred, truth, np.ones(truth.shape), axis=2))
     assert scores["slice_jumps"] > 5
     assert scores["bias_soft"] == pytest.approx(45)
+    assert ct_scores(pred, truth, np.ones(truth.shape), unit="a.u.") == {"slice_jumps": scores["slice_jumps"]}

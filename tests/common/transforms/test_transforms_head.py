@@ -32,6 +32,17 @@ class TestHeadMask:
             HeadMaskd("label")({"label": torch.from_numpy(target)[None], "case": "case_3"})
         assert head_mask(target, -501, 2, "a").sum() == 27
 
+    def test_a_target_without_air_is_warned_of(self, caplog):
+        grey = np.arange(125.0).reshape(5, 5, 5)
+        assert head_mask(grey, -500, axial=2, case="a").all()
+        assert caplog.messages == [
+            "a: target: has air below the head's threshold -500, but got a lowest value of 0; the whole volume is"
+            " taken as head: give a --head_threshold between air and skin, or mask files"
+        ]
+        caplog.clear()
+        head_mask(grey, 10, axial=2, case="a")
+        assert not caplog.messages
+
     def test_cavities_are_filled_in_axial_slices_only(self):
         # a tube along x is open in its own cross-sections' neighbours, but closed in slices across x
         target = np.full((6, 7, 7), 40.0)

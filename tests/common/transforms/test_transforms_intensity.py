@@ -90,6 +90,22 @@ class TestScaleWindow:
         torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
 
     @pytest.mark.parametrize(
+        ("window", "knots", "scaled_values", "values"),
+        [
+            # the lowest 0.05 of the scale, 50 HU of the window, from -1000 HU up; half-way in it, half-way to -550
+            ([-600, 1400], (), (-1, -0.975, -0.95, 0, 1), (-1000, -775, -550, 400, 1400)),
+            ([-600, 1400], ([-200, -0.9],), (-1, -0.95, -0.9, 0.05), (-1000, -400, -200, 600)),
+            ([-600, 1400], ([-500, -0.98], [400, 0]), (-1, 0, 1), (-1000, 400, 1400)),
+            ([-1024, 2000], (), (-1.3, -1, 1, 1.1), (-1024, -1024, 2000, 2000)),  # air is inside
+            ([-60, 200], (), (-1, 1), (-60, 200)),  # what ends here is fat, or fluid, as well
+            ([-4, 6], (), (-1, 1), (-4, 6)),  # not in HU
+        ],
+    )
+    def test_air_that_the_window_cut(self, window, knots, scaled_values, values):
+        restored = ToUnitd("image", window=window, knots=knots, air=-1000)({"image": channel(*scaled_values)})["image"]
+        assert restored.flatten().tolist() == pytest.approx(values, abs=1e-2)
+
+    @pytest.mark.parametrize(
         ("settings", "found"),
         [
             ({}, "none"),

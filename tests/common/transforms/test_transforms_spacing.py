@@ -10,6 +10,7 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, Orientationd
 from scipy import ndimage
 
+from common.errors import DataError
 from common.transforms import WorkingSpacingd
 
 SHEARED = np.array([[2.0, 0.5, 0, -9], [0, 2.0, 0, -12], [0, 0.3, 2.5, 7], [0, 0, 0, 1]])
@@ -61,7 +62,14 @@ def test_inversion_restores_grid_and_values(affine):
     assert error.mean() < 0.01 * np.ptp(own.array)
 
 
-@pytest.mark.parametrize("affine", [SHEARED, SHEARED @ np.diag([-1.0, 1, 1, 1]), OBLIQUE])
+@pytest.mark.parametrize("affine", [SHEARED, SHEARED @ np.diag([-1.0, 1, 1, 1])])
+def test_without_spacing_a_sheared_grid_is_refused(affine):
+    image = MetaTensor(torch.ones(1, 3, 4, 5), affine=torch.from_numpy(affine))
+    with pytest.raises(DataError, match="a: image: has axes at right angles where it is not resampled, .*--spacing"):
+        WorkingSpacingd("image", spacing=None)({"image": image, "case": "a"})
+
+
+@pytest.mark.parametrize("affine", [OBLIQUE, OBLIQUE @ np.diag([-1.0, 1, 1, 1])])
 def test_without_spacing_any_grid_comes_back_to_the_bit(affine):
     own = MetaTensor(torch.from_numpy(smooth((5, 6, 7)))[None], affine=torch.from_numpy(affine))
     _, restored = through(own, WorkingSpacingd("image", spacing=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,21 +47,37 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
     an image (presentation states, reports, segmentations, doses) and localizers.
 
     Raises:
-        VolumeError: no such folder, an unreadable file, or another number of functional groups than frames.
+        VolumeError: no such folder, an unreadable file, one named like the slices that is not DICOM, or another number
+            of functional groups than frames.
     """
     if not folder.is_dir():
         raise VolumeError(where("a series is given by its folder", f"no folder at {folder}", "correct the path"))
     slices: list[Slice] = []
     ignored: Counter[str] = Counter()
+    strange: list[Path] = []
     for path in sorted(folder.iterdir()):
         if path.is_file():
             header = _header(path, where)
             reason = _reason(header)
             if header is None or reason:
                 ignored[reason] += 1
+                strange += [path] if header is None else []
             else:
                 slices += _frames(header, path, where)
+    _require_no_lost_slice(strange, slices, where)
     return slices, ignored
+
+
+def _require_no_lost_slice(strange: list[Path], slices: list[Slice], where: Where) -> None:
+    """Refuse a file that is no DICOM and is named like the slices but for a number: one cut to a few bytes."""
+    names = {_without_numbers(each.path.name) for each in slices}
+    if lost := [path for path in strange if _without_numbers(path.name) in names]:
+        rule, found = "every file named like a slice is one", f"{lost[0].name} of {lost[0].stat().st_size} bytes"
+        raise VolumeError(where(rule, f"{found}, which is not DICOM", COPY_AGAIN))
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"\d+", "0", name)
 
 
 def holds_series(folder: Path) -> bool:

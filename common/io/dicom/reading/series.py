@@ -104,9 +104,13 @@ def _choose(slices: list[Slice], wanted: Sequence[str], where: Where) -> list[Sl
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:
     """A series for messages; values that are no UID and no code could name a patient and are not repeated."""
-    modality = element_text(group[0], "Modality", where)
-    code = modality if re.fullmatch(r"[A-Z]{2,8}", modality) else "no modality"
+    code = shown_modality(element_text(group[0], "Modality", where))
     return f"{uid if re.fullmatch(r'[0-9.]{1,64}', uid) else 'an invalid UID'} ({code}, {len(group)} slices)"
+
+
+def shown_modality(modality: str) -> str:
+    """A modality for messages: what is no code of DICOM could name a patient and is not repeated."""
+    return modality if re.fullmatch(r"[A-Z]{2,8}", modality) else "no modality"
 
 
 def _counted(ignored: Counter[str]) -> str:

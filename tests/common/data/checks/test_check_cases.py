@@ -74,6 +74,12 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
     ),
     "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid must be the image's"),
     "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid must be the image's"),
+    "full mask": (
+        {"mask": (MR * 0 + 1, AFFINE)},
+        {},
+        "warning",
+        "should leave out air, but got one that covers the whole",
+    ),
     "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
     "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
     "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"at least \(24, 32, 28\).*\(24, 26, 28\); pad it or"),
@@ -215,7 +221,10 @@ def test_like_windows_cannot_be_told_apart(tmp_path: Path) -> None:
 def test_a_channel_of_another_unit_is_named_with_its_number(tmp_path: Path) -> None:
     (finding,) = found(maps(tmp_path, "mtr", "fa", "rd", "ad", fa=1000), source_range=WINDOWS)
     assert (finding.severity, finding.file, finding.case) == ("warning", "fa.nii.gz", "c1")
-    assert re.search(r"magnitude of the window \[0, 1\], but got .* in channel 2; state another", str(finding))
+    assert re.search(
+        r"magnitude of the window \[0, 1\], but got .* in channel 2; give another window \(--source_window\)",
+        str(finding),
+    )
 
 
 def test_a_channel_that_is_absent_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from common.data.checks.misregistration import mutual_information, suspicious_shift
+from common.data.checks.misregistration import mutual_information, suspicious_flip, suspicious_shift
 
 
 def pair(shape: tuple[int, ...] = (40, 44, 48), noise: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -42,11 +42,24 @@ def test_a_shifted_pair_is_found_with_axis_and_direction(axis: int, voxels: int)
     assert shift.after > 1.05 * shift.before
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_flipped_pair_is_found_with_its_axis(axis: int) -> None:
+    source, target = pair()
+    assert suspicious_flip(source, target) is None
+    flip = suspicious_flip(source, np.flip(target, axis))
+    assert flip is not None
+    assert flip.axis == axis
+    assert flip.after > 1.05 * flip.before
+    symmetric = source + np.flip(source, axis)
+    assert suspicious_flip(symmetric, np.flip(symmetric, axis)) is None
+
+
 def test_unrelated_and_small_volumes_are_not_judged() -> None:
     rng = np.random.default_rng(1)
     assert suspicious_shift(rng.normal(size=(32, 32, 32)), rng.normal(size=(32, 32, 32))) is None
     source, target = pair((14, 14, 14))
     assert suspicious_shift(source, np.roll(target, 3, 0)) is None
+    assert suspicious_flip(source, np.flip(target, 0)) is None
 
 
 def test_a_short_axis_is_left_out() -> None:

@@ -36,6 +36,25 @@ def dataset(cases: int = 2, masks: dict | None = None, **settings) -> SliceDatas
     return SliceDataset(data, Lambda(load), **settings)
 
 
+@pytest.mark.parametrize(
+    ("spacing", "plane", "hint"),
+    [
+        ((1.0, 1.0, 6.0), "sagittal", ["--plane axial are the acquired ones"]),
+        ((1.0, 1.0, 6.0), "axial", []),
+        ((4.0, 1.1, 1.0), "coronal", ["--plane sagittal are the acquired ones"]),
+        ((1.0, 1.0, 1.8), "sagittal", []),
+    ],
+)
+def test_slices_across_thick_ones_get_a_hint(spacing, plane, hint, caplog):
+    def thick(item):
+        return {key: MetaTensor(number_voxels(0), affine=np.diag([*spacing, 1])) for key in ("image", "label", "mask")}
+
+    SliceDataset([{}], Lambda(thick), plane=plane)
+    assert [message.rpartition("the slices of ")[2] for message in caplog.messages] == hint
+    if hint:
+        assert f"have {min(spacing):g} x {max(spacing):g} mm in {plane} slices" in caplog.text
+
+
 CROP = [RandSpatialCropd(keys=["image", "label"], roi_size=[3, 3], random_size=False)]
 ALL = [random_augmentation({"rotation": 20, "scale": 0.2, "gamma": 0.2, "noise": 0.1}, "sagittal"), *CROP]
 

@@ -40,23 +40,41 @@ def test_channels_regions_and_inference(tmp_path: Path) -> None:
     first, second = find_cases(tmp_path, "folders", source="mtr, fa", target=None)
     assert first["image"] == [str(tmp_path / "a/mtr.nii.gz"), str(tmp_path / "a/fa.nii.gz")]
     assert (set(first), set(second)) == ({"case", "patient", "image", "lesion"}, {"case", "patient", "image", "nawm"})
-    with pytest.raises(DataError, match="2 missing: a/pib.nii.gz, b/pib.nii.gz"):
+    with pytest.raises(
+        DataError, match=r"2 missing: a/pib.nii.gz, b/pib.nii.gz \(the cases have fa.nii.gz, lesion.nii.gz, mtr.nii.gz"
+    ):
         find_cases(tmp_path, "folders", source="mtr,fa", target="pib")
-    with pytest.raises(DataError, match="has the files mtr, fa, rd, but got 2 missing: a/rd.nii.gz, b/rd.nii.gz"):
+    with pytest.raises(DataError, match="has the files mtr, fa, rd, but got 2 missing: a/rd.nii.gz, b/rd.nii.gz "):
         find_cases(tmp_path, "folders", source="mtr,fa,rd", target=None)
     (tmp_path / "b/fa.nii.gz").unlink()
     with pytest.raises(DataError, match="but got 1 missing: b/fa.nii.gz; complete"):
         find_cases(tmp_path, "folders", source="mtr,fa", target=None)
 
 
-def test_masks_are_all_or_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", [["1.png", "2.png"], ["a/1.png", "a/2.png"]])
+def test_pictures_are_named(tmp_path: Path, files: list[str]) -> None:
+    make(tmp_path, *files)
+    with pytest.raises(
+        DataError, match="cases are volumes, but got pictures: 1.png, 2.png; convert the original DICOM"
+    ):
+        find_cases(tmp_path, "folders")
+
+
+def test_long_lists_of_missing_files_are_cut(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{number}/t1.nii.gz" for number in range(8)))
+    with pytest.raises(DataError, match=r"8 missing: 0/mr.nii.gz, .*, 5/mr.nii.gz and 2 more \(the cases have t1.nii"):
+        find_cases(tmp_path, "folders", target=None)
+
+
+def test_cases_may_lack_a_mask_of_the_default_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make(tmp_path, "a/mr.nii.gz", "a/ct.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz")
     assert "mask" not in find_cases(tmp_path, "folders")[0]
     with pytest.raises(DataError, match="2 missing: a/brain.nii.gz, b/brain.nii.gz"):
         find_cases(tmp_path, "folders", mask="brain")
     make(tmp_path, "b/mask.nii.gz")
-    with pytest.raises(DataError, match="1 missing: a/mask.nii.gz"):
-        find_cases(tmp_path, "folders")
+    caplog.clear()
+    assert ["mask" in item for item in find_cases(tmp_path, "folders")] == [False, True]
+    assert caplog.messages == [f"{tmp_path.name}: 1 of 2 cases have no file 'mask': a"]
     assert "mask" not in find_cases(tmp_path, "folders", mask=None)[1]
     make(tmp_path, "a/mask.nii.gz")
     assert find_cases(tmp_path, "folders")[0]["mask"] == str(tmp_path / "a/mask.nii.gz")
@@ -101,7 +119,7 @@ def test_synthrad2023(root: str, tmp_path: Path) -> None:
 def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> None:
     make(tmp_path, *(f"{case}/{name}.mha" for case in ("AB/1ABA001", "HN/1HNC010") for name in ("mr", "ct", "mask")))
     make(tmp_path, "TH/1THB002/mr.mha", "overviews/x.png", "HN/1HNC010/ct.nii.gz")
-    with pytest.raises(DataError, match="2 missing: 1THB002/ct.mha, 1THB002/mask.mha"):
+    with pytest.raises(DataError, match="1 missing: 1THB002/ct.mha"):
         find_cases(tmp_path, "synthrad2025")
     make(tmp_path, "TH/1THB002/ct.mha", "TH/1THB002/mask.mha")
     items = find_cases(tmp_path, "synthrad2025")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -65,10 +66,21 @@ def by_dicom2nifti(folder: Path) -> nib.Nifti1Image:
         return nib.Nifti1Image(made.get_fdata(), made.affine)
 
 
+def by_dcm2niix(folder: Path) -> nib.Nifti1Image:
+    dcm2niix = pytest.importorskip("dcm2niix")
+    with tempfile.TemporaryDirectory() as place:
+        words = [dcm2niix.bin, "-f", "out", "-b", "n", "-z", "n", "-o", place, str(folder)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert Path(place, "out.nii").is_file(), done.stdout + done.stderr
+        made = nib.load(f"{place}/out.nii")
+        return nib.Nifti1Image(made.get_fdata(), made.affine)
+
+
 READERS = {
     "pydicom": by_hand,
     "SimpleITK": by_simpleitk,
     "MONAI ITKReader": by_monai,
     "highdicom": by_highdicom,
     "dicom2nifti": by_dicom2nifti,
+    "dcm2niix": by_dcm2niix,
 }

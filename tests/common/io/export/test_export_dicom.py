@@ -109,6 +109,14 @@ def test_the_sidecar_of_a_series_names_it_by_its_uid_alone(make, tmp_path):
     assert not [word for word in ("DOE", *PATIENT.values()) if word in text]
 
 
+def test_a_uid_that_is_none_is_not_repeated_in_the_sidecar(make, tmp_path):
+    item = loaded(series(tmp_path / "in", series="1.2.3"))
+    item["image"].meta["series_uid"] = "DOE^JANE"
+    make(output_format="nifti").write(item, GRID.values())
+    about = json.loads((tmp_path / "out" / "case_1_synthetic_ct.json").read_text())
+    assert about["Source"] == "series with an invalid UID, sha256 " + hashlib.sha256(b"DOE^JANE").hexdigest()[:12]
+
+
 def test_a_series_becomes_a_file_on_its_grid(make, tmp_path):
     exporter = make(output_format="nifti", output_dtype="float32")
     path = exporter.write(loaded(series(tmp_path / "series")), GRID.values())

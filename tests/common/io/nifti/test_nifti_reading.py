@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from common.errors import VolumeError
-from common.io.nifti.reading import is_constant, read_header, read_volume
+from common.io.nifti.reading import is_constant, read_header, read_values, read_volume
 
 DTYPE, VOX_OFFSET, SLOPE, INTER = 70, 108, 112, 116  # byte offsets in a NIfTI-1 header
 DIM, QFORM_CODE, SFORM_CODE, QUATERN, SROW = 40, 252, 254, 256, 280
@@ -258,6 +259,40 @@ def test_values_and_affine_are_those_of_the_file(tmp_path: Path) -> None:
     assert header.dtype == np.int16
     assert not header.sheared
     assert header.warnings == ()
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_header_that_claims_fewer_slices_than_the_file_holds(suffix: str, tmp_path: Path) -> None:
+    whole = nib.Nifti1Image(np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6), np.eye(4)).to_bytes()
+    fewer = bytearray(whole)
+    fewer[46:48] = (4).to_bytes(2, "little")  # dim[3]
+    path = tmp_path / f"a{suffix}"
+    for content, message in ((fewer, "4x5x4 voxels of its header, but got 80 bytes more; the"), (whole + b"\0", None)):
+        path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+        header = read_header(path, "c1")
+        if message is None:
+            assert read_values(header).shape == (4, 5, 6)
+        else:
+            with pytest.raises(VolumeError, match=rf"c1 \(a{suffix}\): the file must end after the {message}"):
+                read_values(header)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("micron", 1000), ("meter", 0.001), ("mm", 1), ("unknown", 1)])
+def test_lengths_in_other_units_are_converted(unit: str, factor: float, tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.arange(24.0).reshape(2, 3, 4), np.diag([2 * factor, 3 * factor, 4 * factor, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    header = read_header(tmp_path / "a.nii", "c1")
+    np.testing.assert_allclose(header.affine, np.diag([2, 3, 4, 1]), rtol=1e-6)
+    np.testing.assert_allclose(header.spacing, [2, 3, 4], rtol=1e-6)
+    said = [finding.value for finding in header.warnings if finding.rule == "the unit of lengths should be mm"]
+    assert said == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.nii.gz")
+    with pytest.raises(VolumeError, match="a volume is a file, but got a pipe, socket or device"):
+        read_header(tmp_path / "a.nii.gz", "c1")
 
 
 def test_big_endian_and_nifti_2_are_read(tmp_path: Path) -> None:

@@ -65,18 +65,53 @@ def test_series_folders_and_folders_of_cases_may_stand_beside_each_other(tmp_pat
         to_infer(tmp_path / "all")
 
 
-def test_every_series_of_nested_studies_is_a_case_and_listed(tmp_path, caplog):
-    for place, modality in (("P1/S1/1", "MR"), ("P1/S1/2", "CT"), ("P2/S7/1", "MR")):
-        write_series(tmp_path / "all" / place, modality=modality)
-    with caplog.at_level(logging.INFO):
-        items = to_infer(tmp_path / "all")
-    assert items == [
-        {"case": "_".join(place.split("/")), "image": str(tmp_path / "all" / place)}
-        for place in ("P1/S1/1", "P1/S1/2", "P2/S7/1")
+@pytest.fixture
+def archive(tmp_path):
+    """Nested studies: two MR, one of them a localizer, and a CT."""
+
+    def localizer(header, number):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    write_series(tmp_path / "all/P1/S1/1", modality="MR")
+    write_series(tmp_path / "all/P1/S1/2", modality="CT")
+    write_series(tmp_path / "all/P2/S7/1", modality="MR", change=localizer)
+    return tmp_path / "all"
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [
+        ({}, ("P1/S1/1", "P1/S1/2", "P2/S7/1")),
+        ({"source_modality": "MR"}, ("P1/S1/1",)),
+        ({"source_modality": "CT"}, ("P1/S1/2",)),
+        ({"source_modality": "MR", "accept_modality": True}, ("P1/S1/1", "P1/S1/2", "P2/S7/1")),
+    ],
+)
+def test_series_of_nested_studies_are_cases(archive, options, taken):
+    items = to_infer(archive, **options)
+    assert [(item["case"], item["image"]) for item in items] == [
+        ("_".join(place.split("/")), str(archive / place)) for place in taken
     ]
-    files = len(list((tmp_path / "all/P1/S1/2").iterdir()))
-    assert f"series: P1/S1/2, CT, {files} files" in caplog.text
-    assert "3 DICOM series below" in caplog.text
+    accepted = None if options.get("accept_modality") else options.get("source_modality")
+    assert {item.get("source_modality") for item in items} == {accepted}
+
+
+def test_series_that_are_not_taken_are_listed_with_the_reason(archive, caplog):
+    with caplog.at_level(logging.INFO):
+        to_infer(archive, source_modality="MR")
+    files = len(list((archive / "P1/S1/2").iterdir()))
+    lines = [message for message in caplog.messages if message.startswith("series: ")]
+    assert lines == [
+        f"series: P1/S1/1, MR, {files} files: taken",
+        f"series: P1/S1/2, CT, {files} files: not taken, no MR",
+        f"series: P2/S7/1, MR, {files} files: not taken, a localizer",
+    ]
+    assert "1 DICOM series below" in caplog.text
+
+
+def test_studies_without_a_source_of_the_network_are_refused(archive):
+    with pytest.raises(DataError, match=r"all: holds a series of PT, but got 3 of others \(see above\); give PT, or"):
+        to_infer(archive, source_modality="PT")
 
 
 def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
@@ -85,6 +120,17 @@ def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
     with pytest.raises(DataError, match=r"every case has the files mr, but got 1 missing: b/mr\.nii\.gz; .*; a folder"
                        r" with a DICOM series is read where it is named so, such as b/mr"):  # fmt: skip
         to_infer(tmp_path / "all")
+
+
+@pytest.mark.parametrize("left", [0, 5, 100])
+def test_a_slice_cut_to_a_few_bytes_is_named(tmp_path, left):
+    write_series(tmp_path / "a", modality="MR")
+    last = sorted((tmp_path / "a").iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:left])
+    (tmp_path / "a" / "notes.txt").write_text("no slice")
+    message = f"every file named like a slice is one, but got {last.name} of {left} bytes, which is not DICOM; copy or"
+    with pytest.raises(VolumeError, match=message):
+        VolumeReader().check(tmp_path / "a", "a")
 
 
 def test_a_mosaic_is_named(tmp_path):

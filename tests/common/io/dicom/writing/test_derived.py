@@ -72,7 +72,7 @@ def assert_reads_back(reader, folder, values, affine, pixels):
     np.testing.assert_allclose(read.affine, expected.affine, rtol=0, atol=1e-4)
     factor = pixels.unit_per_step if pixels.slope is None else 1
     difference = np.abs(read.get_fdata() * factor - expected.get_fdata())
-    assert difference.max() <= 0.5 * pixels.unit_per_step * (1 + 1e-4)
+    assert difference.max() <= 0.505 * pixels.unit_per_step  # dcm2niix has the slope in single precision
     assert difference.max() > 0.4 * pixels.unit_per_step, "so many random values come close to the limit"
 
 
