@@ -84,9 +84,11 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
             settings[name] = "true"
     if _ending(options.output):
         return _one_file(bundle, settings, options.output)
+    before = _stamp(options.output)
     code = _infer(bundle, settings, options.output)
-    for path in _written(options.output):
-        print(path)
+    if _stamp(options.output) != before:  # else the manifest is that of an earlier run
+        for path in _written(options.output):
+            print(path)
     return code
 
 
@@ -118,11 +120,20 @@ def _python(bundle: Bundle, words: Sequence[str], to_stderr: bool) -> int:
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, stdout=output, check=False).returncode
 
 
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever the manifest of a folder is written anew; None where there is none."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return None
+    about = manifest.stat()
+    return about.st_ino, about.st_mtime_ns
+
+
 def _written(folder: Path) -> list[Path]:
     """The outputs that the manifest of a folder lists."""
     manifest = folder / MANIFEST
-    cases = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
-    return [folder / case["file"] for case in cases if case["status"] in WRITTEN]
+    made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    return [folder / one["file"] for one in made if one.get("status", "done") in WRITTEN]  # samples have no status
 
 
 def _settings(words: Sequence[str]) -> dict[str, str]:

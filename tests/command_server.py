@@ -152,4 +152,8 @@ if __name__ == "__main__":
     asked = serve(connection)
     if asked is not None:
         prepare(asked)
-        run(asked["kind"], asked["name"], asked["arguments"])
+        try:
+            run(asked["kind"], asked["name"], asked["arguments"])
+        finally:  # what is printed while the last objects go is not flushed here, unlike in a Python of its own
+            if hasattr(sys.stdout, "reconfigure") and not sys.stdout.closed:
+                sys.stdout.reconfigure(line_buffering=True)

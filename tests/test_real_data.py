@@ -18,7 +18,7 @@ BUNDLE = "mr2ct_pix2pix"
 TRAINING, HELD_OUT = ("patient19", "patient26"), "patient07"
 SETTINGS = {
     "source_window": [0, 450], "source_percentiles": "null", "target_window": [0, 150], "head_threshold": 5,
-    "spacing": [2, 2, 2],
+    "spacing": [2, 2, 2], "output::modality": "MR", "output::unit": "a.u.", "output::suffix": "synthetic_flair",
 }  # fmt: skip
 LEARNING = {"max_epochs": 10, "constant_epochs": 5, "decay_epochs": 5}
 

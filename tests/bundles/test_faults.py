@@ -124,6 +124,37 @@ def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch: is an argument of common.engines.Syn"
+         r".*; did you mean --train::trainer::max_epochs\?$"),
+        ({"train::augmentatoin": 7}, r"^error: --train::augmentatoin: is a setting of train, but got"),
+        ({"train::trainer::clip_norm": -1}, "^error: --train::trainer::clip_norm: is above zero, but got -1; correct"),
+        ({"train::trainer::ema_decay": 1.0}, "^error: --train::trainer::ema_decay: is from 0 to below 1, but got 1.0"),
+        ({"seed": 2**70}, r"^error: --seed: is not negative and below 2\^64, but got"),
+        ({"device": "gpu"}, "^error: --device: is a device of PyTorch, such as cpu or cuda:0, but got gpu; omit it$"),
+        ({"device": "cuda:0"}, "^error: --device: is one of 0 GPUs of this machine, but got cuda:0; omit it, or give"),
+        ({"dataset_dir": "007"}, "^error: --dataset_dir: is an existing folder, but got 007; correct the path, or"),
+        ({"validate::dataloader::num_workers": -3}, "^error: --validate::dataloader: are settings that DataLoader acc"
+         r".*ValueError: num_workers option should be non-negative.*; correct its settings \(MONAI_DEBUG=1 shows"),
+    ],
+)  # fmt: skip
+def test_a_bad_setting_at_any_depth_ends_the_command(bundle, tiny_data, tmp_path, words, line):
+    places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
+    done = bundle.run("training", ["train", "demo"], **{**places, **words})
+    refused(done, line)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("MONAI_DEBUG", "1")
+    places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
+    done = bundle.run("training", ["train", "demo"], **places, **{"validate::dataloader::num_workers": -3})
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
 # ---- data -----------------------------------------------------------------------------------------------------------
 
 
@@ -318,7 +349,7 @@ def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_p
 @pytest.mark.translation
 def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_run, data, files, tmp_path):
     """A CT stored without its intercept for the bundle that reads CT, values as of HU for those that read MR."""
-    ct = bundle.raw("inference")["dataset"]["source_modality"] == "CT"
+    ct = bundle.raw("inference")["data"]["source_modality"] == "CT"
 
     def spoil(values, affine):
         return values + 1024 if ct else np.where(values <= np.percentile(values, 20), -1000, values), affine

@@ -12,6 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from common.data.layouts.folders import VOLUMES
+from common.io.export.exporter import FORMATS
+from common.io.export.outputs import MANIFEST_NAME
 from medical_image_synthesis import catalogue, command
 from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names
@@ -149,9 +152,38 @@ def test_a_folder_gets_what_succeeded(place: Path, ran: Ran, capsys: pytest.Capt
     }  # fmt: skip
 
 
+def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
+    place: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["mr2ct", "series", "-o", "out"]) == 0
+    assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
+    monkeypatch.setattr(command, "_python", lambda bundle, words, to_stderr: 2)
+    assert command.main(["mr2ct", "series", "-o", "out"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_endings_and_the_manifest_are_those_of_inference() -> None:
+    assert set(command.VOLUMES) == set(VOLUMES)
+    assert set(command.FILES.values()) | {"dicom"} == set(FORMATS)
+    assert command.MANIFEST == MANIFEST_NAME
+
+
 def test_samples_need_no_source(place: Path, ran: Ran) -> None:
     assert command.main(["lesion", "-o", "out", "--weights", "weights.pt", "--samples", "3"]) == 0
     assert ran[0][8:] == ["--samples", "3", "--weights", "weights.pt"]
+
+
+def test_files_of_samples_are_printed(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def draw(_: Bundle, words: list[str], to_stderr: bool) -> int:
+        (place / "out").mkdir()
+        (place / "out" / "manifest.json").write_text('[{"file": "cyst.png", "samples": 3}]')
+        return 0
+
+    monkeypatch.setattr(command, "_python", draw)
+    assert command.main(["lesion", "-o", "out", "--weights", "weights.pt"]) == 0
+    assert capsys.readouterr().out == "out/cyst.png\n"
 
 
 def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,6 @@ from monai.bundle import ConfigParser
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-CASES, SPACING_MM = 4, 5.0
 TURN = np.array([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
 """A rotation about no axis in particular: an affine lost on the way is seen."""
 
@@ -26,11 +25,9 @@ class Pair:
 
 
 def pairs(bundle: Path, root: Path) -> list[Pair]:
-    """Phantoms of a bundle, on a grid turned away from the patient's axes."""
+    """The phantoms of a bundle in ``root/phantoms``, on a grid turned away from the patient's axes."""
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "train.yaml"))
-    parser.update({"phantoms::cases": CASES, "phantoms::spacing": SPACING_MM})
-    parser.get_parsed_content("phantoms")(root / "phantoms")
     sources, target = str(parser["data::source"]).split(","), str(parser["data::target"])
     cases = sorted(path for path in (root / "phantoms").iterdir() if (path / f"{target}.nii.gz").is_file())
     return [_pair(case, sources, target, root / case.name) for case in cases]

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk  # noqa: N813
 
 from common.grids import grid_distance_mm
 from tools.label import rest
+from tools.label.documented import run_documented
 from tools.label.inputs import Pair
 from tools.label.rest import RefusedError
 
@@ -75,6 +77,12 @@ class Client:
         path.write_bytes(answer)
         self._report(name, *(compared(path, own) if own else (f"200, {len(answer)} bytes", False)), start)
 
+    def documented(self, address: str, bundle: str, source: Path) -> None:
+        """Make the calls of the page on MONAI Label, and judge every file that they write."""
+        own, start = self._own(bundle, source), time.monotonic()
+        for name, answer in run_documented(address, source, self.work / "documented").items():
+            self._report(f"documented call, {name}", *compared(answer, own), start)
+
     def _own(self, bundle: str, source: Path) -> Path:
         """The file that the bundle's own inference writes, in the environment of the bundles."""
         folder = self.models / bundle
@@ -119,7 +127,7 @@ class Client:
 
 def compared(answer: Path, own: Path) -> tuple[str, bool]:
     """A description of an answer, and whether type, grid and values are those of the bundle's own inference."""
-    made: Any = nib.load(answer)
+    made: Any = nib.load(_as_nifti(answer))
     wanted: Any = nib.load(own)
     dtype = made.get_data_dtype()
     told = f"200, {made.shape} {dtype}"
@@ -131,3 +139,10 @@ def compared(answer: Path, own: Path) -> tuple[str, bool]:
     told += f", largest difference {difference:.2g} of values {values.min():.4g} to {values.max():.4g}"
     told += f", places {places:.1g} mm apart"
     return told, dtype == np.float32 and difference <= VALUE_TOLERANCE and places <= PLACE_TOLERANCE_MM
+
+
+def _as_nifti(path: Path) -> Path:
+    if path.suffix != ".nrrd":
+        return path
+    sitk.WriteImage(sitk.ReadImage(path), path.with_suffix(".nii"))
+    return path.with_suffix(".nii")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_mistakes
 from tools.pack.layouts import write_layouts
-from tools.pack.release import pack, release
+from tools.pack.release import release, weights_told, write_zip
 from tools.repository import ROOT, bundle_names
 
 
@@ -26,11 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     if given.run is not None and len(given.bundles) != 1:
         raise ConfigError("--run", "is of one bundle", f"{len(given.bundles)} names", "name the bundle")
     for bundle in given.bundles or bundle_names(ROOT):
-        if given.zoo:
-            made = write_layouts(release(ROOT, bundle, given.overlay, given.run), given.out, given.url)
-        else:
-            made = [pack(ROOT, bundle, given.out, given.overlay, given.run)]
+        files = release(ROOT, bundle, given.overlay, given.run)
+        made = write_layouts(files, given.out, given.url) if given.zoo else [write_zip(files, given.out)]
         print(*made, sep="\n", flush=True)
+        print(f"{bundle}: {weights_told(files)}", file=sys.stderr, flush=True)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import OutputError
@@ -14,7 +15,7 @@ PLAIN_FILE = 0o100644 << 16
 UNIX = 3
 
 
-def write(path: Path, top: str, files: dict[str, bytes]) -> None:
+def write(path: Path, top: str, files: Mapping[str, bytes]) -> None:
     """Write files under one top folder; the name appears when the zip is whole.
 
     Nothing is compressed: weights hardly shrink, and what the compressor makes of the rest depends on its version.
@@ -29,7 +30,7 @@ def write(path: Path, top: str, files: dict[str, bytes]) -> None:
         raise OutputError(str(path), "can be written", value, remedy) from error
 
 
-def _write(name: str, top: str, files: dict[str, bytes]) -> None:
+def _write(name: str, top: str, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(name, "w", zipfile.ZIP_STORED) as archive:
         for place in sorted(files):
             entry = zipfile.ZipInfo(f"{top}/{place}", DATE)

@@ -23,8 +23,8 @@ DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml
 """What ``make demo`` begins with; the Makefile does not travel."""
 
 
-def card(text: str, weights: bool) -> str:
-    """The model card, after modules and paths were renamed, of a release with or without weights."""
+def card(text: str, own_weights: bool) -> str:
+    """The model card, after modules and paths were renamed, of a release whose weights are others than the shipped."""
     text = re.sub(r"^From the repository's root; `CONFIGS` stands for `configs`\.", "From this bundle's folder:", text,
                   flags=re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
@@ -32,7 +32,7 @@ def card(text: str, weights: bool) -> str:
     text = _own_folder(text)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
     told = "The weights are those named in `model_info.json`; "
-    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text) if weights else text
+    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text) if own_weights else text
 
 
 def head(text: str) -> str:
@@ -45,10 +45,10 @@ def _own_folder(text: str) -> str:
     return re.sub(r"--bundle bundles/\w+", "--bundle .", text)
 
 
-def metadata(text: str, weights: bool) -> str:
-    """``metadata.json``, which says of the weights what is so."""
+def metadata(text: str, own_weights: bool) -> str:
+    """``metadata.json``, which says of weights that are others than the shipped where they are named."""
     told = "no patient data are distributed; the weights are those named in model_info.json"
-    return re.sub("|".join(DATA_AND_WEIGHTS), told, text) if weights else text
+    return re.sub("|".join(DATA_AND_WEIGHTS), told, text) if own_weights else text
 
 
 def twin(config: str, name: str) -> str:

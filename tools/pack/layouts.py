@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,10 @@ from tools.verify import schema
 ZOO_LIMIT = 25_000_000
 """Bytes: the model zoo takes files of at most 25 MB into its repository."""
 LARGE_FILES = "large_files.yml"
-FRONT_MATTER = "---\ntags:\n- monai\n- medical\nlibrary_name: monai\nlicense: apache-2.0\n---\n\n"
-"""Head of a model card on the Hub, as :func:`monai.bundle.push_to_hf_hub` writes it for an Apache licence."""
+TAGS = ["monai", "medical"]
+"""Those that :func:`monai.bundle.push_to_hf_hub` gives every bundle; the card has others."""
+PIPELINES = {True: "image-to-image", False: "unconditional-image-generation"}
+"""Tasks of the Hub, of bundles that translate a source and of others."""
 
 
 def write_layouts(release: Mapping[str, bytes], out: Path, url: str | None) -> list[Path]:
@@ -47,13 +50,26 @@ def write_layouts(release: Mapping[str, bytes], out: Path, url: str | None) -> l
     own = f"{info['name']}_v{info['version']}"
     folders = {
         out / "zoo" / "models" / info["name"]: _for_zoo(release, large, own, url),
-        out / "hub" / info["name"]: _with(release, "README.md", FRONT_MATTER.encode() + release["docs/README.md"]),
+        out / "hub" / info["name"]: _with(release, "README.md", _hub_card(release).encode()),
     }
     if large:
         folders[out / "large_files" / own] = large
     for folder, content in folders.items():
         files.write_whole_folder(folder, partial(_fill, content), _is_own)
     return list(folders)
+
+
+def _hub_card(release: Mapping[str, bytes]) -> str:
+    """The model card with the head that the Hub reads: tags, library, task and licence."""
+    card, metadata = release["docs/README.md"].decode(), json.loads(release["configs/metadata.json"])
+    (tags,) = re.findall(r"^### Tags\n\n(.*)\n", card, flags=re.MULTILINE)
+    head = {
+        "tags": [*TAGS, *(tag.lower().replace(" ", "-") for tag in tags.split(", "))],
+        "library_name": "monai",
+        "pipeline_tag": PIPELINES[metadata["traits"]["translation"]],
+        "license": "apache-2.0",
+    }
+    return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{card}"
 
 
 def _for_zoo(release: Mapping[str, bytes], large: Mapping[str, bytes], own: str, url: str | None) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 
 from common import checkpoints
 from common.errors import ConfigError
-from common.weights_info import PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
+from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.pack import archive, documents, modules, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized
@@ -61,7 +61,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
         **{f"{package}/{path}": text for path, text in modules.modules_of(folder / bundle, renaming)},
         **{f"{package}/{SHARED}/{path}": text for path, text in modules.modules_of(root / SHARED, renaming)},
         **_packed_configs(configs, renaming),
-        **_documents(root, folder, renaming, configs["train"], bool(weights)),
+        **_documents(root, folder, renaming, configs["train"], bool(weights) and not _is_shipped(sources)),
     }
     files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
     about = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
@@ -69,15 +69,28 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
-    """Build one bundle's :func:`release` as ``<bundle>_v<version>.zip``, in place of one of the same name.
+    """Build one bundle's :func:`release` as a zip; see :func:`write_zip`."""
+    return write_zip(release(root, bundle, overlay, run), out)
+
+
+def write_zip(files: Mapping[str, bytes], out: Path) -> Path:
+    """Write a release as ``<bundle>_v<version>.zip``, in place of one of the same name.
 
     Raises:
-        UserError: where something is missing, weights and configs do not match, or the zip cannot be written.
+        OutputError: where the zip cannot be written.
     """
-    files = release(root, bundle, overlay, run)
-    path = out / f"{bundle}_v{json.loads(files[MODEL_INFO])['version']}.zip"
-    archive.write(path, bundle, files)
+    about = json.loads(files[MODEL_INFO])
+    path = out / f"{about['name']}_v{about['version']}.zip"
+    archive.write(path, about["name"], files)
     return path
+
+
+def weights_told(files: Mapping[str, bytes]) -> str:
+    """What the weights of a release were trained on, in words; that there are none, where that is so."""
+    if MODEL not in files:
+        return "no weights: nothing was trained, and the bundle ships none"
+    trained_on = json.loads(files[sidecar(Path(MODEL)).as_posix()])["trained_on"]
+    return f"weights trained on {trained_on.get('data', IMAGES)}"
 
 
 def _sources(folder: Path, run: Path) -> dict[str, Path]:
@@ -87,6 +100,11 @@ def _sources(folder: Path, run: Path) -> dict[str, Path]:
         checkpoints.require_noted(run / MODEL)
     shipped = folder / "models" / PRETRAINED_NAME
     return {MODEL: shipped, **own} if shipped.is_file() and MODEL not in own else own
+
+
+def _is_shipped(sources: dict[str, Path]) -> bool:
+    """Whether the weights are those of the repository, on which its documents tell the truth already."""
+    return sources[MODEL].name == PRETRAINED_NAME
 
 
 def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[str, str]]:
@@ -109,12 +127,12 @@ def _packed_configs(configs: dict[str, str], renaming: Renaming) -> dict[str, st
     return {f"configs/{name}.yaml": text for name, text in packed.items()} | twins
 
 
-def _documents(root: Path, folder: Path, renaming: Renaming, train: str, weights: bool) -> dict[str, str]:
+def _documents(root: Path, folder: Path, renaming: Renaming, train: str, own_weights: bool) -> dict[str, str]:
     kept = ["LICENSE", "docs/data_license.txt", "configs/logging.conf"]
     texts = {place: (folder / place).read_text() for place in kept}
     texts["requirements.txt"] = (root / "requirements.txt").read_text()
-    texts["docs/README.md"] = documents.card(renaming.text((folder / "docs" / "README.md").read_text()), weights)
-    metadata = documents.metadata((folder / "configs" / "metadata.json").read_text(), weights)
+    texts["docs/README.md"] = documents.card(renaming.text((folder / "docs" / "README.md").read_text()), own_weights)
+    metadata = documents.metadata((folder / "configs" / "metadata.json").read_text(), own_weights)
     published = (folder / "configs" / "train.yaml").read_text()
     texts["configs/metadata.json"] = metadata if train == published else resized(metadata, published, train)
     return texts

@@ -69,7 +69,8 @@ def _bundle(root: Path, folder: Path) -> Iterator[tuple[str, str]]:
         yield f"configs/{path.name}", documents.head(renaming.config(path.read_text()))
     for name in KEPT:
         yield name, (folder / name).read_text()
-    yield "docs/README.md", renaming.text((folder / "docs" / "README.md").read_text())
+    card = renaming.text((folder / "docs" / "README.md").read_text())
+    yield "docs/README.md", documents.card(card, own_weights=False)
 
 
 def _package(folder: Path) -> str:

@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 
 from tools.verify.verdicts import NotApplicableError
 
-HOUSE_AUTHORS = "The medical image synthesis bundles developers"
+HOUSE_AUTHORS = "The medical image synthesis bundles contributors"
 """Metadata's ``authors`` by which a bundle of this collection is known: it survives copying, packing and renaming."""
 WHOLE = ("train", "inference", "study")
 """Configs that are complete in one file; the others lie over ``train``."""

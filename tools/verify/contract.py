@@ -20,11 +20,20 @@ FILES = (
 OWN_TO_EACH_TASK = {"data", "device", "run", "trained_with"}
 """Keys that stand in train and inference and may differ: what is read, what runs by default, with which weights, and
 where (an inference is shared out among processes as it stands, a training needs its overlay)."""
-MOST_LINES = {"train": 105, "inference": 70, "study": 60}
+MOST_LINES = {"train": 106, "inference": 72, "study": 60}
 OVERLAY_LINES, COLUMNS = 40, 120
 COMMAND = r"python -m monai\.bundle run|torchrun .*-m monai\.bundle run|make demo"
 CLEVER = r"lambda| for | if |import"
+TEMPLATE = (
+    *("Authors", "Tags", "Model Description", "Data", "Performance", "System Configuration", "Limitations"),
+    "References",
+)
+"""Sections that the model zoo's template of a card has (docs/readme_template.md there), but for optional ones."""
 TEXTS = (
+    *(
+        ("docs/README.md", rf"(?m)^#+ {name}\n\n\S", f"has the section {name} of the zoo's template", "write it")
+        for name in TEMPLATE
+    ),
     ("docs/README.md", "(?m)^#+ What differs from the paper", "has a section What differs from the paper", "write it"),
     ("docs/README.md", "(?i)not for clinical use", "says not for clinical use", "add the sentence"),
     ("LICENSE", "Apache License", "is the Apache License", "copy the collection's"),

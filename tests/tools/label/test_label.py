@@ -7,8 +7,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import requests
+import SimpleITK as sitk  # noqa: N813
 
 from common.transforms import LoadVolumed
+from tools.label import documented
 from tools.label.inputs import TURN, series
 from tools.label.requests import compared
 
@@ -68,3 +71,36 @@ def test_the_series_is_the_volume_that_it_was_made_from(tmp_path):
     back = np.rint((places - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
     np.testing.assert_allclose(back @ affine[:3, :3].T + affine[:3, 3], places, atol=1e-4)
     assert np.array_equal(read.numpy()[0][tuple(voxels.T)], np.rint(values)[tuple(back.T)])
+
+
+def test_an_answer_in_nrrd_is_judged_by_its_places_too(own):
+    answer = own.with_name("answer.nrrd")
+    image = sitk.ReadImage(own)
+    sitk.WriteImage(image, answer)
+    assert compared(answer, own)[1]
+    image.SetOrigin([place + 1 for place in image.GetOrigin()])
+    sitk.WriteImage(image, answer)
+    assert "places 2 mm apart" in compared(answer, own)[0]
+
+
+def test_the_calls_of_the_page_are_run_against_the_server(own, tmp_path, monkeypatch):
+    """A shell that notes its commands, and a server that sends back what it gets."""
+    ran, sent = [], []
+
+    def shell(words, cwd, **_):
+        ran.append(words[-1])
+        assert (cwd / "mr.nii.gz").read_bytes() == own.read_bytes()
+
+    def post(url, params, files):
+        sent.append((url, params))
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, files["file"].read()
+        return answer
+
+    monkeypatch.setattr(documented.subprocess, "run", shell)
+    monkeypatch.setattr(requests, "post", post)
+    files = documented.run_documented("http://here:1", own, tmp_path / "documented")
+    assert list(files) == ["ct.nii.gz", "ct.nrrd", "ct_of_case.nii.gz", "Slicer"]
+    assert ran[0].startswith("SERVER=http://here:1\n")
+    assert sent == [("http://here:1/infer/mr2ct_pix2pix", {"output": "image"})]
+    assert files["Slicer"].read_bytes() == own.read_bytes()

@@ -23,7 +23,7 @@ Of the demo (`make demo BUNDLE=toy`, two epochs): 5 HU.
 
 
 def test_the_card_has_commands_for_its_own_folder() -> None:
-    told = documents.card(CARD, weights=False)
+    told = documents.card(CARD, own_weights=False)
     assert told.startswith("No weights are\ndistributed; what you train")
     assert told.split("\n")[3:] == [
         "From this bundle's folder:",
@@ -38,7 +38,7 @@ def test_the_card_has_commands_for_its_own_folder() -> None:
 
 
 def test_a_card_with_weights_says_where_they_are_named() -> None:
-    told = documents.card(CARD, weights=True)
+    told = documents.card(CARD, own_weights=True)
     assert told.startswith("The weights are those named in `model_info.json`; what you train is yours to validate.\n")
 
 
@@ -53,8 +53,8 @@ def test_commands_in_comments_of_configs_name_files_in_the_folder() -> None:
 
 def test_metadata_say_whether_there_are_weights() -> None:
     text = '{"data_source": "Phantoms; no patient data and no weights are distributed"}'
-    assert documents.metadata(text, weights=False) == text
-    told = json.loads(documents.metadata(text, weights=True))["data_source"]
+    assert documents.metadata(text, own_weights=False) == text
+    told = json.loads(documents.metadata(text, own_weights=True))["data_source"]
     assert told == "Phantoms; no patient data are distributed; the weights are those named in model_info.json"
 
 

@@ -23,7 +23,7 @@ from common.running_config import short_names
 from common.weights_info import WeightsInfo, origin, read_info
 from tools.pack import __main__ as command
 from tools.pack import overlay
-from tools.pack.release import pack
+from tools.pack.release import pack, weights_told
 from tools.pack.release import release as contents
 from tools.pack.sizes import resized
 from tools.repository import ROOT
@@ -98,7 +98,8 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
         "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.json",
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
         *(f"{PACKAGE}/{name}.py" for name in ("__init__", "method", "networks")),
-        *(f"{PACKAGE}/{name}" for name in code), f"{PACKAGE}/common/report/template.html.j2",
+        *(f"{PACKAGE}/{name}" for name in code),
+        *(f"{PACKAGE}/common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")),
     }  # fmt: skip
 
 
@@ -201,7 +202,8 @@ def test_a_release_with_weights_does_not_say_that_there_are_none(unpacked: Path)
 
 def test_model_info_has_the_hash_of_every_file(unpacked: Path) -> None:
     info = json.loads((unpacked / "model_info.json").read_text())
-    files = {path.relative_to(unpacked).as_posix(): path for path in unpacked.rglob("*") if path.is_file()}
+    paths = [path for path in unpacked.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = {path.relative_to(unpacked).as_posix(): path for path in paths}
     assert info["sha256"].keys() == files.keys() - {"model_info.json"}
     for name, noted in info["sha256"].items():
         assert noted == hashlib.sha256(files[name].read_bytes()).hexdigest(), name
@@ -286,8 +288,10 @@ def test_the_command_packs_what_it_names(
     monkeypatch.setattr(command, "ROOT", small)
     assert command.main([ONE, "--out", str(tmp_path / "a")]) == 0
     assert command.main(["--out", str(tmp_path / "b")]) == 0
-    printed = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    printed = said.out.splitlines()
     assert printed == [str(tmp_path / folder / f"{ONE}_v{version_of(ONE)}.zip") for folder in "ab"]
+    assert said.err.splitlines() == [f"{ONE}: no weights: nothing was trained, and the bundle ships none"] * 2
     assert (tmp_path / "a" / f"{ONE}_v{version_of(ONE)}.zip").read_bytes() == Path(printed[1]).read_bytes()
 
 
@@ -374,9 +378,18 @@ def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: 
     assert read_info(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
 
 
+def test_a_release_of_shipped_weights_says_what_they_were_trained_on(shipping: Path) -> None:
+    files = contents(shipping, SHIPS)
+    assert weights_told(files) == "weights trained on simulated heads, no patient"
+    assert "trained on simulations alone" in " ".join(files["docs/README.md"].decode().split())
+    assert json.loads(files["configs/metadata.json"])["data_source"].endswith("trained on simulated heads alone")
+
+
 def test_a_user_s_own_weights_come_before_shipped_ones(shipping: Path) -> None:
     own = write_weights(shipping, SHIPS)
     files = contents(shipping, SHIPS, "demo")
     own.unlink()
     assert files["models/model.pt"] != (shipping / "bundles" / SHIPS / "models" / "pretrained.pt").read_bytes()
     assert json.loads(files["models/model.json"])["trained_on"].get("data") is None
+    assert weights_told(files) == "weights trained on images"
+    assert "trained on simulations alone" not in " ".join(files["docs/README.md"].decode().split())

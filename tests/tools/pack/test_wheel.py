@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 from packed_copies import BUNDLES, CACHES, package_of
 
 from common.weights_info import read_info
@@ -58,6 +60,20 @@ def test_holds_one_package_and_one_command(site: Path) -> None:
     assert entries == f"[console_scripts]\nsynthesize = {PRODUCT}.__main__:synthesize\n"
 
 
+def test_its_metadata_say_who_what_and_for_which_python(site: Path) -> None:
+    (info,) = site.glob("*.dist-info")
+    about = message_from_string((info / "METADATA").read_text())
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert about["Author"] == cited["authors"][0]["name"]
+    assert (about["Version"], about["License-Expression"]) == (cited["version"], cited["license"])
+    assert set(about["Keywords"].split(",")) == set(cited["keywords"])
+    python = "Programming Language :: Python :: 3."
+    minors = [found.removeprefix(python) for found in about.get_all("Classifier") if found.startswith(python)]
+    tested = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["fast"]["strategy"]
+    assert [f"3.{minor}" for minor in minors] == tested["matrix"]["python"]
+    assert "Topic :: Scientific/Engineering :: Medical Science Apps." in about.get_all("Classifier")
+
+
 def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -> None:
     names = {path.relative_to(site).as_posix() for path in (site / PRODUCT).rglob("*") if path.is_file()}
     assert names == set(wheel_files(root))
@@ -70,7 +86,8 @@ def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -
         assert {f"{folder}/configs/{name}" for name in ("train.yaml", "inference.yaml", "metadata.json")} <= names
         own = f"{folder}/{package_of(bundle)}"
         sources = {path.relative_to(root).as_posix() for path in (root / "common").rglob("*.py")}
-        assert {f"{own}/{name}" for name in (*sources, "__init__.py", "common/report/template.html.j2")} <= names
+        page = {f"common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")}
+        assert {f"{own}/{name}" for name in (*sources, *page, "__init__.py")} <= names
 
 
 def test_no_module_imports_those_of_the_repository(site: Path) -> None:

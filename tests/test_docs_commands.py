@@ -1,0 +1,317 @@
+"""Every command of the documentation: a test runs its kind, and its files, settings and options are those there are.
+
+Whole trainings and servers are not started once more for each page. A command is read as the program that it names
+reads it, up to the point where the work would begin; ``RUN_BY`` names the test that goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser as IniParser
+from typing import NamedTuple
+
+import monai.bundle
+import pytest
+
+from common.running_config import lookup, read_config, settings_of, short_names
+from medical_image_synthesis.command import _parser, _settings
+from tools.repository import ROOT, bundle_names
+
+ONE = "mr2ct_pix2pix"
+RUN_BY = {
+    "monai.bundle run training": "tests/bundles/test_commands.py",
+    "monai.bundle run evaluating": "tests/bundles/test_trained_settings.py",
+    "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
+    "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
+    "monai.bundle download": "tests/tools/pack/test_packed_bundles.py",
+    "monai.bundle download_large_files": "tests/tools/pack/test_layouts.py",
+    "monai.bundle verify_metadata": "tests/tools/pack/test_packed_bundles.py",
+    "monai.bundle verify_net_in_out": "tests/tools/pack/test_packed_bundles.py",
+    "monai.bundle ckpt_export": "tests/tools/pack/test_packed_bundles.py",
+    "monai.bundle onnx_export": "tests/tools/pack/test_packed_bundles.py",
+    "torchrun": "tests/bundles/test_distributed.py",
+    "synthesize": "tests/synthesize/test_command.py",
+    "common.data": "tests/common/data/test_data_main.py",
+    "common.metrics": "tests/common/metrics/test_metrics_main.py",
+    "common.trained": "tests/common/trained/test_trained.py",
+    "medical_image_synthesis": "tests/synthesize/test_command.py",
+    "tools.ablation": "tests/bundles/test_ablation.py",
+    "tools.bench": "tests/tools/bench/test_bench_training.py",
+    "tools.defaults_check": "tests/tools/test_defaults_check.py",
+    "tools.demo": "Makefile",
+    "tools.environment": "tests/tools/environment/test_environment.py",
+    "tools.gpu_check": "tests/tools/gpu_check/test_gpu_check_parts.py",
+    "tools.label": "Makefile",
+    "tools.new_bundle": "tests/tools/new_bundle/test_new_bundle.py",
+    "tools.notebook": "tests/test_notebook.py",
+    "tools.pack": "tests/tools/pack/test_pack.py",
+    "tools.phantom_order": "tests/tools/test_phantom_order.py",
+    "tools.real": "tests/tools/real/test_real_check.py",
+    "tools.verify": "tests/tools/verify/test_verify.py",
+    "examples/deploy/app.py": "tests/test_deploy_example.py",
+    "examples/federated/job.py": "tests/test_federated_example.py",
+}
+"""What runs each kind of command; a target of make does where CI calls it (``.ci/run``) or it is a test itself."""
+NOT_RUN = {
+    "cd": "a step of the shell",
+    "source": "a step of the shell",
+    "curl": "needs the internet or a server; make label-test runs those to MONAI Label",
+    "docker": "needs a container engine; the Dockerfile is linted and its context built (tests/test_docker.py)",
+    "hf": "needs a login and publishes",
+    "monai.bundle push_to_hf_hub": "needs a login and publishes; its card is in tests/tools/pack/test_layouts.py",
+    "monailabel": "run by make label-test, whose environment it needs",
+    "pip": "needs an index; files and extras are checked below",
+    "pre-commit": "needs the internet; what its hooks run is make lint and make types",
+    "pytest": "is the tests themselves; paths are checked below",
+    "sha256sum": "a program of the system, on a download",
+    "srun": "needs a cluster of several nodes",
+    "unzip": "a program of the system, on a release",
+    "venv": "python's own; make does the same",
+}
+"""Programs whose commands are not run as they stand, with the reason."""
+OF_TARGETS = {
+    **{name: f"tools.{name}" for name in ("ablation", "bench", "demo", "verify")},
+    "defaults-check": "tools.defaults_check",
+    "dist": "tools.pack",
+    "environment-test": "tools.environment",
+    "gpu-check": "tools.gpu_check",
+    "label-test": "tools.label",
+    "real-check": "tools.real",
+    "test": "pytest",
+}
+"""The program that gets ``OPTIONS``."""
+PROGRAM = re.compile(
+    r"(\.\.\. (--|run )|make \w|python -m |torchrun |synthesize \w|pytest |pip install|monailabel |docker )"
+)
+
+EXAMPLES = (
+    (r"^\.\.\. (?=run )", "python -m monai.bundle "),
+    (r"^\.\.\. ", "python -m monai.bundle run training --config_file CONFIGS/train.yaml "),
+    (r"(make-datalist|check|check_cases) \.\.\.$", r"\1 --help"),
+    (r"\[([^\]\[]*)\](?!['\"])(?<!\.\]\")", r"\1"),
+    (r"\{(\w+),[\w,]+\}", r"\1"),
+    (r" \.\.\.| PART\b", ""),
+    (r"(?<=')\.\.\.(?=/)|\bCONFIGS\b|(?<= )configs(?=/)", "bundles/BUNDLE_NAME/configs"),
+    (r"<name>(?=/)|(?<=BUNDLE=)(name|\.\.\.)|(?<=bundles/)NAME|(?<=tools\.\w{4} )NAME", "BUNDLE_NAME"),
+    (r"(?<=tools\.(ablation) )NAME|(?<=tools\.defaults_check )NAME", "BUNDLE_NAME"),
+    (r"\bOVERLAY\b(?!=)", "no_adversarial"),
+    (r"tools\.<name>", "tools.pack"),
+    (r"\b\w+_v\d+_\d+_\d+\.(?=common)", ""),
+    (r"(?<= )(N|F|LOW)\b", "1"),
+    (r"\bHIGH\b", "2"),
+)
+"""Patterns of placeholders and abbreviations on the pages, and an example for each."""
+
+
+class Command(NamedTuple):
+    """A command as it stands on a page."""
+
+    page: str
+    text: str
+
+
+class ParsedError(Exception):
+    """Raised where a program has read its options, before it works."""
+
+
+def commands() -> Iterator[Command]:
+    """Every line of a block, and every command in the text or a table."""
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("bundles/*/docs/*.md"),
+    ]
+    for page in sorted(pages):
+        name, text = page.relative_to(ROOT).as_posix(), page.read_text()
+        fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+        for block in (content for language, content in fenced if not language):
+            for line in re.sub(r"\\\n\s*", "", block).splitlines():
+                yield from (Command(name, part) for part in re.sub(r"\s+# .*", "", line).split(" && ") if part)
+        for inline in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
+            if PROGRAM.match(inline) and not inline.endswith(" run ..."):
+                yield Command(name, inline)
+
+
+def words_of(command: Command) -> list[str]:
+    """The words with examples in the place of placeholders, as a shell splits them."""
+    bundle = command.page.split("/")[1] if command.page.startswith("bundles/") else ONE
+    text = command.text
+    for pattern, example in EXAMPLES:
+        text = re.sub(pattern, example.replace("BUNDLE_NAME", bundle), text)
+    return shlex.split(text)
+
+
+def kind_of(words: list[str]) -> str:
+    """What ``RUN_BY`` or ``NOT_RUN`` calls the program: a module, with MONAI's command and the task that it runs."""
+    if re.search(r"(^|/)python$", words[0]) and words[1] == "-m":
+        if words[2] != "monai.bundle":
+            return words[2]
+        task = words[4] if words[3] == "run" and not words[4].startswith("--") else "inference"
+        return " ".join([*words[2:4], task] if words[3] == "run" else words[2:4])
+    if words[0].endswith("/python"):
+        return next(word for word in words if word.endswith(".py"))
+    return words[0].rsplit("/", 1)[-1]
+
+
+def check(words: list[str]) -> None:
+    """Check what stands behind the name of the program."""
+    kind = kind_of(words)
+    if kind == "make":
+        _check_make(words[1:])
+    elif kind == "torchrun":
+        check(["python", *words[words.index("-m") :]])
+    elif kind.startswith("monai.bundle run"):
+        _check_run(kind.rsplit(" ", 1)[1], _options(words))
+    elif kind.startswith("monai.bundle "):
+        function = getattr(monai.bundle, kind.split()[1])
+        assert _options(words).keys() <= inspect.signature(function).parameters.keys() | {"config_file", "meta_file"}
+    elif kind == "synthesize":
+        given, rest = _parser().parse_known_args(words[1:])
+        settings = settings_of(read_config(ROOT / f"bundles/{ONE}/configs/inference.yaml"))
+        assert _settings(rest).keys() <= settings.keys() | short_names(settings).keys(), given
+    elif kind in ("tools.demo", "tools.ablation"):
+        assert words[3] in bundle_names()
+    elif kind in ("common.data", "common.metrics", "common.trained", "tools.notebook"):
+        if words[3:]:  # else the page names the program, or it has no options
+            _check_module(kind, words[3:])
+    elif kind.startswith(("tools.", "common.")):
+        _check_module(kind, words[3:])
+    elif kind in ("pip", "pytest"):
+        _check_files(words)
+    elif kind.startswith("examples/"):
+        assert (ROOT / kind).is_file()
+
+
+def _check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [word for word in words if "=" not in word]
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    assert set(targets) <= set(re.findall(r"^\.PHONY: (.*)", makefile, flags=re.MULTILINE)[0].split())
+    assert [name for name in given if not re.search(rf"\$\([^()]*\b{name}\b", makefile)] == []
+    assert given.get("BUNDLE", ONE) in bundle_names()
+    if "OPTIONS" in given:
+        check(["python", "-m", OF_TARGETS[targets[0]], *shlex.split(given["OPTIONS"])])
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """What stands behind each ``--name``."""
+    found, rest = {}, iter(enumerate(words))
+    for number, word in rest:
+        if word.startswith("--"):
+            found[word.removeprefix("--")] = words[number + 1]
+    return found
+
+
+def _check_run(task: str, given: dict[str, str]) -> None:
+    """The files exist, have the task, and every other option is a setting of them or the short name of one."""
+    files = [ROOT / name for name in re.findall(r"[\w./]+\.yaml", given.pop("config_file", ""))]
+    if not files:  # the page gives them elsewhere
+        return
+    settings = settings_of(read_config(files))
+    assert task in settings, f"{task} is none of the tasks of {files}"
+    known = settings.keys() | short_names(settings).keys()
+    assert [name for name in given if name not in known and lookup(settings, name) is None] == []
+
+
+def _check_module(module: str, words: list[str]) -> None:
+    """The module's own parser takes the words."""
+
+    def parse(parser: argparse.ArgumentParser, arguments: list[str] | None = None, *_: object) -> None:
+        read(parser, arguments)
+        raise ParsedError
+
+    read = argparse.ArgumentParser.parse_args
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", parse)
+        patch.setattr(sys, "argv", [module, *words])
+        patch.setattr(sys, "addaudithook", lambda hook: None)  # one that blocks the network could not be taken away
+        for name in [name for name in sys.modules if name == f"{module}.__main__"]:
+            patch.delitem(sys.modules, name)
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=False)
+        except ParsedError:
+            return
+        except SystemExit as end:
+            if end.code or "--help" not in words:
+                pytest.fail(f"{module} does not take {words}")
+            return
+    pytest.fail(f"{module} read no options")
+
+
+def _check_files(words: list[str]) -> None:
+    """Requirement files, tests and extras exist."""
+    files = [words[number + 1] for number, word in enumerate(words) if word == "-r"]
+    files += [word for word in words if word.startswith("tests/")]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    setup = IniParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = {extra for word in words for part in re.findall(r"^\.\[(.*)\]$", word) for extra in part.split(",")}
+    assert extras <= set(setup["options.extras_require"])
+
+
+ALL = sorted(set(commands()))
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: f"{command.page}: {command.text}"[:120])
+def test_every_command_is_what_its_program_takes(command: Command) -> None:
+    words = [
+        word for word in words_of(command) if not re.fullmatch(r"[A-Z_]+=\S+", word) or command.text[:5] == "make "
+    ]
+    if not words:  # sets a variable
+        return
+    kind = kind_of(words)
+    assert kind in RUN_BY or kind in NOT_RUN or kind == "make", f"{kind}: name the test that runs it"
+    check(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "make nothing",
+        "make dist BUNDLE=nothing",
+        "make dist NOTHING=1",
+        'make bench OPTIONS="--nothing"',
+        "python -m tools.pack --nothing",
+        "python -m common.data make-datalist --layout nothing --root A --out B",
+        "python -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
+        "python -m monai.bundle run nothing --config_file CONFIGS/train.yaml",
+        "python -m monai.bundle run training --config_file CONFIGS/train.yaml --nothing 1",
+        "python -m monai.bundle run training --config_file CONFIGS/train.yaml --loss_weights::nothing 1",
+        "python -m monai.bundle verify_metadata --nothing configs/metadata.json",
+        "torchrun --nproc_per_node 2 -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
+        "synthesize mr2ct MR.nii.gz -o ct.nii.gz --nothing 1",
+        "synthesize nothing MR.nii.gz -o ct.nii.gz",
+        'pip install ".[nothing]"',
+        "pytest tests/nothing.py",
+    ],
+)
+def test_a_wrong_command_is_found(text: str) -> None:
+    with pytest.raises((AssertionError, FileNotFoundError, SystemExit, pytest.fail.Exception)):
+        check(words_of(Command("README.md", text)))
+
+
+def test_the_tests_named_run_the_commands_named() -> None:
+    for kind, path in RUN_BY.items():
+        name = kind.split()[-1] if kind.startswith("monai.") else kind.rsplit("/", 1)[-1]
+        text = (ROOT / path).read_text()
+        parts = name.split(".")
+        assert name in text or f"from {'.'.join(parts[:-1])} import {parts[-1]}" in text, (kind, path)
+
+
+def test_every_reason_is_needed() -> None:
+    kinds = {kind_of(words) for words in map(words_of, ALL) if words and not re.match(r"[A-Z]+=", words[0])}
+    assert NOT_RUN.keys() - kinds == set()
+
+
+def test_there_are_commands_of_each_part() -> None:
+    assert {command.page.split("/")[1] for command in ALL if command.page.startswith("docs/")} >= {
+        "getting-started", "how-to", "reference", "explanation"
+    }  # fmt: skip
+    assert len(ALL) > 150

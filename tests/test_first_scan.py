@@ -1,0 +1,61 @@
+"""The page on real data: its commands on its scan, where that is at hand, give what the page says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import forked_commands
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tools.repository import ROOT
+
+PAGE = (ROOT / "docs" / "getting-started" / "real-data.md").read_text()
+SCAN = ROOT.parent / "shared" / "data" / "spm_templates" / "t1.nii"
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not SCAN.is_file(), reason=f"no scan at {SCAN}"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page's commands on the one scan were run."""
+    place = tmp_path_factory.mktemp("first_scan")
+    shutil.copy(SCAN, place / "t1.nii")
+    own = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    for line in re.findall(r"^synthesize (\w+ t1\.nii .*)$", PAGE, flags=re.MULTILINE):
+        words = [sys.executable, "-W", "ignore", "-m", "medical_image_synthesis", *shlex.split(line)]
+        done = forked_commands.run(words, cwd=place, env=own, timeout=600)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return place
+
+
+def test_the_scan_is_that_of_the_page() -> None:
+    assert hashlib.sha256(SCAN.read_bytes()).hexdigest() in PAGE
+
+
+def test_what_it_says_of_itself_is_what_the_page_shows(folder: Path) -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert json.loads((folder / "ct.json").read_text()) == json.loads(shown)
+    (warning,) = json.loads((folder / "wrong.json").read_text())["Warnings"]
+    assert f"`{warning}`" in PAGE
+
+
+def test_the_volume_lies_on_the_scan(folder: Path) -> None:
+    made, source = (nib.nifti1.load(folder / name) for name in ("ct.nii.gz", "t1.nii"))
+    assert made.shape == source.shape
+    np.testing.assert_allclose(made.affine, source.affine)
+    assert made.header["descrip"].item().decode() in PAGE
+    brain = np.asarray(made.dataobj)[40:50, 50:60, 40:50]
+    assert 10 < np.median(brain) < 45
