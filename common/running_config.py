@@ -256,6 +256,12 @@ def config_files() -> tuple[str, ...]:
     return ensure_tuple(named.get("config_file") or stored.get("config_file") or ())
 
 
+def running_id() -> str:
+    """The id that the running command runs; empty without a command."""
+    named, stored = _command()
+    return str(named.get("run_id") or stored.get("run_id") or ("run" if named else ""))
+
+
 def given_options() -> Settings:
     """The options of the running command, as they were given, by their id; empty without a command."""
     named, stored = _command()

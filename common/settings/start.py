@@ -24,6 +24,7 @@ from common.running_config import (
     given_options,
     is_reference,
     place_options,
+    running_id,
     running_parser,
     settings_of,
     short_names,
@@ -31,7 +32,7 @@ from common.running_config import (
     typed,
 )
 from common.settings.checks import check, is_path
-from common.settings.tree import check_tree
+from common.settings.tree import check_references, check_tree
 
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
@@ -45,7 +46,8 @@ def prepare(bundle_root: str, seed: int) -> None:
         seed: of the initial weights.
 
     Raises:
-        ConfigError: for a setting that is unknown, of another type than its default, or out of range.
+        ConfigError: for a setting that is unknown, of another type than its default or out of range, or a
+            reference to nothing.
     """
     if _is_command():
         sys.excepthook = _end_command
@@ -57,6 +59,7 @@ def prepare(bundle_root: str, seed: int) -> None:
         check(settings_of(parser), shipped)
         check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
+        check_references(settings_of(parser), running_id())
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     torch.manual_seed(seed)

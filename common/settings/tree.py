@@ -12,7 +12,7 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
 from common.errors import ConfigError
-from common.running_config import Settings
+from common.running_config import Settings, lookup, references
 from common.settings.checks import check_type
 from common.settings.ranges import check_range
 
@@ -44,6 +44,26 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
     tree = _Tree(known, given, str(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)
+
+
+def check_references(config: Settings, runs: str) -> None:
+    """Check that every reference exists which a command can come to.
+
+    Args:
+        config: merged and raw.
+        runs: the id that the command runs.
+
+    Raises:
+        ConfigError: for the first reference to nothing.
+    """
+    parts = dict(part for place, value in config.items() for part in _all_parts(place, value))
+    for root in references(config, [runs]):
+        for place, value in _all_parts(root, lookup(config, root)):
+            for name in ReferenceResolver.match_refs_pattern(value) if isinstance(value, str) else ():
+                if name not in parts:
+                    close = difflib.get_close_matches(name, parts, n=1)
+                    remedy = f"did you mean @{close[0]}?" if close else "correct it, or define it in a config file"
+                    raise ConfigError(f"--{place}", "refers to a setting of this configuration", f"@{name}", remedy)
 
 
 class _Tree:

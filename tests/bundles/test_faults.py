@@ -130,14 +130,16 @@ def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
         ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch: is an argument of common.engines.Syn"
          r".*; did you mean --train::trainer::max_epochs\?$"),
         ({"train::augmentatoin": 7}, r"^error: --train::augmentatoin: is a setting of train, but got"),
-        ({"train::trainer::clip_norm": -1}, "^error: --train::trainer::clip_norm: is above zero, but got -1; correct"),
+        ({"train::trainer::clip_norm": -1}, "^error: --train::trainer::clip_norm: is above zero, but got -1; give"),
         ({"train::trainer::ema_decay": 1.0}, "^error: --train::trainer::ema_decay: is from 0 to below 1, but got 1.0"),
         ({"seed": 2**70}, r"^error: --seed: is not negative and below 2\^64, but got"),
+        ({"max_epochs": "@max_epoch"}, "^error: --max_epochs: refers to a setting of this configuration, but got "
+         r"@max_epoch; did you mean @max_epochs\?$"),
         ({"device": "gpu"}, "^error: --device: is a device of PyTorch, such as cpu or cuda:0, but got gpu; omit it$"),
         ({"device": "cuda:0"}, "^error: --device: is one of 0 GPUs of this machine, but got cuda:0; omit it, or give"),
         ({"dataset_dir": "007"}, "^error: --dataset_dir: is an existing folder, but got 007; correct the path, or"),
-        ({"validate::dataloader::num_workers": -3}, "^error: --validate::dataloader: are settings that DataLoader acc"
-         r".*ValueError: num_workers option should be non-negative.*; correct its settings \(MONAI_DEBUG=1 shows"),
+        ({"validate::dataloader::timeout": -3}, "^error: --validate::dataloader: are settings that DataLoader acc"
+         r".*ValueError: timeout option should be non-negative.*; correct its settings \(MONAI_DEBUG=1 shows"),
     ],
 )  # fmt: skip
 def test_a_bad_setting_at_any_depth_ends_the_command(bundle, tiny_data, tmp_path, words, line):
@@ -150,7 +152,7 @@ def test_a_bad_setting_at_any_depth_ends_the_command(bundle, tiny_data, tmp_path
 def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     monkeypatch.setenv("MONAI_DEBUG", "1")
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
-    done = bundle.run("training", ["train", "demo"], **places, **{"validate::dataloader::num_workers": -3})
+    done = bundle.run("training", ["train", "demo"], **places, **{"validate::dataloader::timeout": -3})
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 

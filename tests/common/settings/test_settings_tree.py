@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.errors import ConfigError
-from common.settings.tree import check_tree
+from common.settings.tree import check_references, check_tree
 
 TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},
@@ -110,3 +110,25 @@ def test_values_of_another_type_or_out_of_range(place: str, value: Any, message:
 def test_types_are_compared_with_the_same_component_alone() -> None:
     check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
     check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
+
+
+REFERRED = {"epochs": 3, "step": ["@optimizer"], "run": "$@step"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("@epoch", r"but got @epoch; did you mean @epochs\?"),
+        ("$len(@spacing) + @loss_weights::gan", "but got @loss_weights::gan; "),
+        ("@qqq", "but got @qqq; correct it, or define it in a config file"),
+    ],
+)
+def test_a_reference_to_nothing_is_refused(value: str, message: str) -> None:
+    config = changed("optimizer::lr", value) | REFERRED
+    with pytest.raises(ConfigError, match=f"^--optimizer::lr: refers to a setting of this .*{message}"):
+        check_references(config, "run")
+
+
+@pytest.mark.parametrize("value", ["@epochs", "@spacing", "$@train::augmentation::0::prob * 2", "me@home"])
+def test_references_to_what_is_there_and_those_that_nothing_comes_to_are_taken(value: str) -> None:
+    check_references(changed("optimizer::lr", value) | REFERRED | {"unused": "@nothing"}, "run")
