@@ -75,6 +75,10 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     else:
         many = True
     _require_output(options, many)
+    config = bundle.folder / "configs" / "inference.yaml"
+    for path in (config, *options.overlay):
+        _require_settings(path)
+    files = [str(path) for path in (config, *options.overlay)]
     if options.weights:
         settings["weights"] = str(options.weights)
     if bundle.reads_volumes:
@@ -83,20 +87,20 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         if getattr(options, name):
             settings[name] = "true"
     if _ending(options.output):
-        return _one_file(bundle, settings, options.output)
+        return _one_file(bundle, files, settings, options.output)
     before = _stamp(options.output)
-    code = _infer(bundle, settings, options.output)
+    code = _infer(bundle, files, settings, options.output)
     if _stamp(options.output) != before:  # else the manifest is that of an earlier run
         for path in _written(options.output):
             print(path)
     return code
 
 
-def _one_file(bundle: Bundle, settings: dict[str, str], output: Path) -> int:
+def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output: Path) -> int:
     """Infer one case into a folder beside the file, and give the volume and its JSON their names at the end."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
-        code = _infer(bundle, settings, Path(folder))
+        code = _infer(bundle, files, settings, Path(folder))
         if code == 0:
             (made,) = _written(Path(folder))
             os.replace(_sidecar(made), _sidecar(output))
@@ -105,10 +109,9 @@ def _one_file(bundle: Bundle, settings: dict[str, str], output: Path) -> int:
         return code
 
 
-def _infer(bundle: Bundle, settings: dict[str, str], folder: Path) -> int:
-    config = bundle.folder / "configs" / "inference.yaml"
+def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path) -> int:
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    command = ["-m", "monai.bundle", "run", "inference", "--config_file", str(config)]
+    command = ["-m", "monai.bundle", "run", "inference", "--config_file", str(files) if files[1:] else files[0]]
     return _python(bundle, [*command, "--predictions_dir", str(folder), *words], to_stderr=True)
 
 
@@ -168,6 +171,21 @@ def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, s
     if weights is None and bundle.weights is None and "output_dir" not in settings:
         remedy = "train it, and give --weights FILE"
         raise CheckpointError(bundle.name, "comes with weights or is given some", "none", remedy)
+
+
+def _require_settings(path: Path) -> None:
+    """Refuse a config file that MONAI could not read, with the line; what its settings are is checked by the bundle."""
+    import yaml  # takes as long as all other imports of this command
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}", "is YAML", error.problem, "correct this line, or the one before") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(str(path), "is a YAML file", error, "check the path, or write the file again") from error
+    if not isinstance(content, dict):
+        raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
 
 
 def _require_source(source: Path | None) -> bool:
@@ -265,6 +283,8 @@ def _add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=told)
     command.add_argument("--weights", metavar="FILE", type=Path, help="others than those it comes with")
+    told = "config file that changes settings, as those beside inference.yaml do; may be given again"
+    command.add_argument("--overlay", metavar="FILE", type=Path, action="append", default=[], help=told)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("--resume", action="store_true", help="keep cases that are done")
     command.set_defaults(run=synthesise, bundle=bundle, source=None)

@@ -42,6 +42,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
+    for name, text in (("good", "seed: 1"), ("broken", "seed: 1\na: b: c"), ("list", "- 1")):
+        (tmp_path / f"{name}.yaml").write_text(text)
     return tmp_path
 
 
@@ -93,6 +95,15 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
         ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),
         ("evaluate mr.nii.gz no.nii --mask mr.nii.gz", "truth: is a volume, but got no.nii: no such file"),
+        (
+            "mr2ct mr.nii.gz -o x.nii.gz --overlay none.yaml",
+            "none.yaml: is a YAML file, but got [Errno 2] No such file",
+        ),
+        (
+            "mr2ct mr.nii.gz -o x.nii.gz --overlay good.yaml --overlay broken.yaml",
+            "broken.yaml:2: is YAML, but got mapping values are not allowed here; correct this line, or the one before",
+        ),
+        ("mr2ct mr.nii.gz -o x.nii.gz --overlay list.yaml", "list.yaml: holds settings, NAME: VALUE, but got [1]; see"),
         ("list all", "all: is an option of this command, but got another word; see synthesize --help"),
     ],
 )
@@ -125,6 +136,19 @@ def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str
     assert command.main(["mr2ct", "mr.nii.gz", "-o", f"ct.{ending}"]) == 0
     assert ran[0][ran[0].index("--output_format") + 1] == output_format
     assert {(place / name).read_text() for name in (f"ct.{ending}", "ct.json")} == {"volume", "about"}
+
+
+def test_overlays_follow_the_config_and_a_broken_config_is_named(
+    place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = place / "bundles" / ONE / "configs" / "inference.yaml"
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--overlay", "good.yaml"]) == 0
+    assert ran[0][ran[0].index("--config_file") + 1] == f"['{config}', 'good.yaml']"
+    lines = config.read_text().splitlines()
+    config.write_text("\n".join([*lines[:9], "  seed: 2", *lines[9:]]))
+    assert command.main(["mr2ct", "mr.nii.gz", "-o", "other.nii.gz"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {config}:10: is YAML, but got ")
+    assert len(ran) == 1
 
 
 def test_replaces_a_file_only_when_told(place: Path, ran: Ran) -> None:
