@@ -109,7 +109,7 @@ def test_flags_are_given_in_the_words_of_yaml(bundle):
         ("val_interval", 0, "is above zero"),
         ("learning_rate", -0.1, "is above zero"),
         ("num_workers", -1, "is not negative"),
-        ("seed", -1, "is not negative"),
+        ("seed", -1, "is not negative and below 2^64"),
         ("loss_weights::l1", -1, "is not negative"),
     ],
 )

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 import common.data.checks.volumes as volumes
 from common.data.checks.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
+from common.data.checks.exchange import Exchanges
 from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM, Volume
 from common.data.datalist import Item
 from common.data.identity import HASHED, remember
@@ -75,7 +76,9 @@ def check_cases(
     items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress)
     kept = replace(expected, keep=keep)
-    return [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept)]
+    exchanges = Exchanges()
+    found = [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept, exchanges)]
+    return [*found, *exchanges.findings()]
 
 
 def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
@@ -113,7 +116,7 @@ def require_clean(findings: list[Finding]) -> None:
         raise DataError("data check", "every case must pass", found, f"fix or exclude: {listed}")
 
 
-def _check_case(item: Item, expected: _Expected) -> list[Finding]:
+def _check_case(item: Item, expected: _Expected, exchanges: Exchanges) -> list[Finding]:
     findings: list[Finding] = []
     images = _read_images(item, expected, findings)
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
@@ -130,6 +133,8 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
         findings += volumes.lesion_inside(lesion, mask)
     if images and label and not any(finding.severity == "error" for finding in findings):
         findings += volumes.registered(images[0], label)
+        if volumes.on_one_grid(images[0], label):
+            exchanges.add(images[0], label)
     return findings
 
 

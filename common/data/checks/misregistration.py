@@ -38,7 +38,7 @@ def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
 
     Axes too short to be shifted are not tried, and volumes with too few voxels are not checked.
     """
-    a, b = _binned(source), _binned(target)
+    a, b = binned(source), binned(target)
     tried = [axis for axis, n in enumerate(source.shape) if n > 3 * MARGIN]
     still = _cut(b, tried, None, 0)
     if not tried or still.size < MINIMUM_SAMPLES:
@@ -48,7 +48,7 @@ def suspicious_shift(source: np.ndarray, target: np.ndarray) -> Shift | None:
         Shift(axis, k, before, mutual_information(_cut(a, tried, axis, k), still)) for axis in tried for k in SHIFTS
     ]
     best = max(shifts, key=lambda shift: shift.after)
-    return best if best.after > before * (1 + RELATIVE_GAIN) + ABSOLUTE_GAIN else None
+    return best if is_gain(before, best.after) else None
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Mirroring | None:
     Heads are nearly the same from left to right: of an exchange of the sides that is all that can be told.
     """
     step = tuple(slice(None, None, max(1, n // SAMPLES_PER_AXIS)) for n in source.shape)
-    a, b = _binned(source), _binned(target)
+    a, b = binned(source), binned(target)
     if a[step].size < MINIMUM_SAMPLES:
         return None
     before = mutual_information(a[step], b[step])
     flips = [Mirroring(axis, before, mutual_information(a[step], np.flip(b, axis)[step])) for axis in range(3)]
     best = max(flips, key=lambda flip: flip.after)
-    return best if best.after > before * (1 + RELATIVE_GAIN) + ABSOLUTE_GAIN else None
+    return best if is_gain(before, best.after) else None
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -83,7 +83,13 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
     return float((joint[seen] * np.log(joint[seen] / independent[seen])).sum())
 
 
-def _binned(values: np.ndarray) -> np.ndarray:
+def is_gain(before: float, after: float) -> bool:
+    """Whether mutual information has grown by more than noise and interpolation explain."""
+    return after > before * (1 + RELATIVE_GAIN) + ABSOLUTE_GAIN
+
+
+def binned(values: np.ndarray) -> np.ndarray:
+    """Numbers of bins from 0 to ``BINS - 1``, of equal width between the 0.5th and the 99.5th percentile."""
     low, high = np.percentile(values, (0.5, 99.5))
     scaled = (values - low) * (BINS / max(high - low, np.finfo(np.float32).tiny))
     bins: np.ndarray = np.clip(scaled, 0, BINS - 1).astype(np.int64)

@@ -49,7 +49,7 @@ def read(path: str, case: str, reader: VolumeReader, channels: int | None = None
 
 def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
     """Shape and affine of both must agree, or resampling must be enabled and the image sufficiently covered."""
-    if _on_one_grid(image, other):
+    if on_one_grid(image, other):
         return
     found = f"{other.shape} {show_affine(other.affine)} compared with {image.shape} {show_affine(image.affine)}"
     rule = f"the grid must be the image's within {GRID_TOLERANCE_MM} mm (shape, affine)"
@@ -83,7 +83,7 @@ def marks_something(mask: Volume) -> Iterator[Finding]:
 
 def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
     """At most ``OUTSIDE_SHARE`` of the lesion lies outside the mask; not checked on different grids."""
-    if not _on_one_grid(lesion, mask) or not (lesion.values > 0).any():
+    if not on_one_grid(lesion, mask) or not (lesion.values > 0).any():
         return
     outside = float((mask.values[lesion.values > 0] <= 0).mean())
     if outside > OUTSIDE_SHARE:
@@ -110,7 +110,7 @@ def plausible_hu(label: Volume, option: str) -> Iterator[Finding]:
 
 def registered(image: Volume, label: Volume) -> Iterator[Finding]:
     """No trial shift or flip may raise the mutual information of the pair; not checked on different grids."""
-    if not _on_one_grid(image, label):
+    if not on_one_grid(image, label):
         return
     source = image.values[0] if image.values.ndim == 4 else image.values
     shift, flip = suspicious_shift(source, label.values), suspicious_flip(source, label.values)
@@ -123,5 +123,6 @@ def registered(image: Volume, label: Volume) -> Iterator[Finding]:
         yield label.where("image and label should be registered", found, remedy, "warning")
 
 
-def _on_one_grid(one: Volume, other: Volume) -> bool:
+def on_one_grid(one: Volume, other: Volume) -> bool:
+    """Whether two volumes have one shape and affine."""
     return grids.same_grid(one.shape, one.affine, other.shape, other.affine)

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from common.data.datalist import Item
@@ -25,6 +26,8 @@ REGIONS = ("lesion", "nawm", "vessel")
 NIFTI = (".nii.gz", ".nii")
 VOLUMES = (*NIFTI, *SUFFIXES)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SEARCHED_DEPTH = 4
+"""Folders below a root in which cases at the wrong place are looked for."""
 FROM_PICTURES = "convert the original DICOM series; pictures have lost spacing, orientation and unit"
 
 
@@ -124,6 +127,12 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
     parents = [root, *(root / region for region in chosen.regions if (root / region).is_dir())]
     found = [folder for parent in parents for folder in parent.iterdir() if folder.is_dir()]
     folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
+    for one, other in pairwise(folders):
+        if one.name == other.name:
+            found = f"{one.relative_to(root)} and {other.relative_to(root)}"
+            raise DataError(one.name, "a case is one folder", found, "remove or rename one of them")
+    if chosen.regions:
+        _tell_deeper(root, chosen, folders)
     if not folders:
         if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
             raise DataError(root.name, "cases are volumes", f"pictures: {some(pictures)}", FROM_PICTURES)
@@ -131,6 +140,14 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
         remedy = f"expected folders such as ROOT/{example}: correct --root or --layout"
         raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
     return folders
+
+
+def _tell_deeper(root: Path, chosen: _Layout, taken: list[Path]) -> None:
+    """Name the cases that lie where this layout does not look, such as ROOT/Task1/brain beside ROOT/brain."""
+    below = [path for depth in range(1, SEARCHED_DEPTH + 1) for path in root.glob("/".join("*" * depth))]
+    named = [path for path in below if re.fullmatch(chosen.case_pattern, path.name) and path.is_dir()]
+    if left := sorted(str(path.relative_to(root)) for path in named if path not in taken):
+        logger.warning(f"{root.name}: {len(left)} cases lie deeper and are not taken: {some(left)}; give their --root")
 
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:

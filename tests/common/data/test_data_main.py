@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from dicom_phantom import Grid, write_series
 
 from common.data.__main__ import main
 from common.data.datalist import load_datalist
+from common.phantoms.mr_ct_pairs import write_mr2ct
 
 
 @pytest.fixture
@@ -120,6 +122,21 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     assert main([*folder, "--source_range", "-1000", "1000", "--target_range", "0", "255"]) == 0
     assert main([*folder[:-1], str(root)]) == 2
     assert "--bundle: is the folder of a bundle, but got no " in capsys.readouterr().err
+
+
+def test_labels_exchanged_between_cases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_mr2ct(tmp_path, cases=4, spacing=6.0, seed=0)
+    one, two = (tmp_path / f"phantom_00{number}" / "ct.nii.gz" for number in (1, 2))
+    command = ["check", "--root", str(tmp_path), "--layout", "folders"]
+    assert main(command) == 0
+    assert "one scan" not in capsys.readouterr().out
+    one.rename(tmp_path / "kept.nii.gz")
+    two.rename(one)
+    (tmp_path / "kept.nii.gz").rename(two)
+    assert main(command) == 0
+    rule = "image and label should be of one scan, but got mutual information"
+    said = rf"2 cases, phantom_001, phantom_002 \(ct.nii.gz\): {rule} 0.\d+, and \d.\d+ with the label of phantom_002"
+    assert re.search(said, capsys.readouterr().out)
 
 
 def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: pytest.CaptureFixture) -> None:

@@ -116,6 +116,22 @@ def test_synthrad2023(root: str, tmp_path: Path) -> None:
     assert items[1]["patient"] == "1BC001"
 
 
+def test_synthrad_ids_at_two_depths_are_refused_or_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = [f"{name}.nii.gz" for name in ("mr", "ct")]
+    make(tmp_path, *(f"{case}/{file}" for case in ("1BA001", "brain/1BA002") for file in files))
+    assert [item["case"] for item in find_cases(tmp_path, "synthrad2023")] == ["1BA001", "1BA002"]
+    assert "deeper" not in caplog.text
+    make(tmp_path, *(f"Task1/brain/{case}/{file}" for case in ("1BA003", "1BA004") for file in files))
+    assert [item["case"] for item in find_cases(tmp_path, "synthrad2023")] == ["1BA001", "1BA002"]
+    left = "2 cases lie deeper and are not taken: Task1/brain/1BA003, Task1/brain/1BA004; give their --root"
+    assert left in caplog.text
+    make(tmp_path, *(f"brain/1BA001/{file}" for file in files))
+    with pytest.raises(
+        DataError, match="1BA001: a case is one folder, but got (brain/)?1BA001 and (brain/)?1BA001; rem"
+    ):
+        find_cases(tmp_path, "synthrad2023")
+
+
 def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> None:
     make(tmp_path, *(f"{case}/{name}.mha" for case in ("AB/1ABA001", "HN/1HNC010") for name in ("mr", "ct", "mask")))
     make(tmp_path, "TH/1THB002/mr.mha", "overviews/x.png", "HN/1HNC010/ct.nii.gz")
