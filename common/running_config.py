@@ -14,7 +14,6 @@ import copy
 import inspect
 import json
 import re
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -267,13 +266,6 @@ def given_options() -> Settings:
     named, stored = _command()
     given = {**stored, **named.get("override", {})}
     return {ReferenceResolver.normalize_id(name): value for name, value in given.items()}
-
-
-def typed(name: str) -> str | None:
-    """The value of an option as it was typed, before it was read as Python; None where it was not."""
-    words = [word for argument in sys.argv for word in ([argument] if argument[:2] != "--" else argument.split("=", 1))]
-    places = [number for number, word in enumerate(words[:-1]) if word == f"--{name}"]
-    return words[places[-1] + 1] if places else None
 
 
 def _command() -> tuple[Settings, Settings]:

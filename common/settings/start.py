@@ -29,7 +29,6 @@ from common.running_config import (
     settings_of,
     short_names,
     top_settings,
-    typed,
 )
 from common.settings.checks import check, is_path
 from common.settings.tree import check_references, check_tree
@@ -72,13 +71,20 @@ def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:
     """
     for key, value in parser.config.items():
         if is_path(key) and isinstance(value, int | float) and not isinstance(value, bool):
-            parser.config[key] = typed(key) or str(value)
+            parser.config[key] = _typed(key) or str(value)
             parser.ref_resolver.items[key].update_config(parser.config[key])
     for place, holder, key in list(_words(parser.config)):
         text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
             holder[key] = WORDS[holder[key]]
             parser.ref_resolver.items[place].update_config(holder[key])  # before any component reads it
+
+
+def _typed(name: str) -> str | None:
+    """The value of an option as it was typed, before it was read as Python; None where it was not."""
+    words = [word for argument in sys.argv for word in ([argument] if argument[:2] != "--" else argument.split("=", 1))]
+    places = [number for number, word in enumerate(words[:-1]) if word == f"--{name}"]
+    return words[places[-1] + 1] if places else None
 
 
 def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:

@@ -129,8 +129,8 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
     folders = sorted((f for f in found if re.fullmatch(chosen.case_pattern, f.name)), key=lambda folder: folder.name)
     for one, other in pairwise(folders):
         if one.name == other.name:
-            found = f"{one.relative_to(root)} and {other.relative_to(root)}"
-            raise DataError(one.name, "a case is one folder", found, "remove or rename one of them")
+            both = f"{one.relative_to(root)} and {other.relative_to(root)}"
+            raise DataError(one.name, "a case is one folder", both, "remove or rename one of them")
     if chosen.regions:
         _tell_deeper(root, chosen, folders)
     if not folders:
