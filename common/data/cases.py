@@ -212,6 +212,10 @@ def _require_training(lists: Lists) -> None:
         if not lists[section]:
             counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
             raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
+    lacking = [item["case"] for item in lists["training"] if "label" not in item]
+    if 0 < len(lacking) < len(lists["training"]):
+        found = f"{len(lacking)} without: {some(lacking)}"
+        raise DataError("section training", "every case has a label, as others have", found, "add it, or list others")
 
 
 def _test_record(run_dir: str) -> SplitRecord | None:

@@ -46,7 +46,7 @@ def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[I
     for key, value in _parse(path).items():
         if key in (*SPLITS, *POOLS):
             lists[key] = _items(key, value, path, must_exist)
-        elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        elif isinstance(value, list) and (_is_misspelt(key) or any(isinstance(entry, dict) for entry in value)):
             rule = f"lists of cases are named {', '.join((*SPLITS, *POOLS))}"
             raise DataError(path.name, rule, f"'{key}'", _hint(key))
     if not any(lists.values()):
@@ -122,13 +122,21 @@ def _patient(item: Item) -> str:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
         raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
     if not isinstance(content, dict):
         found = type(content).__name__
         raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
     return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which Python would keep the last of two values silently."""
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{', '.join(twice)} more than once in one object")
+    return dict(pairs)
 
 
 def _items(key: str, items: object, path: Path, must_exist: bool) -> list[Item]:
@@ -196,6 +204,10 @@ def relative(path: str | Path, folder: Path) -> str:
     """The form of a path in a datalist of this folder: relative where it is below the folder."""
     whole = Path(os.path.abspath(path))
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else str(whole)
+
+
+def _is_misspelt(key: str) -> bool:
+    return bool(get_close_matches(key, (*SPLITS, *POOLS), 1, 0.8))
 
 
 def _hint(key: str, known: Sequence[str] = (*SPLITS, *POOLS)) -> str:

@@ -89,10 +89,12 @@ def require_dir(dataset_dir: str) -> Path:
     """The path of an existing folder.
 
     Raises:
-        DataError: for a folder that does not exist.
+        DataError: for a folder that does not exist, or holds nothing.
     """
     path = Path(dataset_dir)
     if not path.is_dir():
         remedy = "correct the path, or omit it for phantoms"
         raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
+    if not any(path.iterdir()):
+        raise DataError("--dataset_dir", "holds cases", f"{dataset_dir}: an empty folder", "correct the path")
     return path

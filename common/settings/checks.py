@@ -76,20 +76,29 @@ def check_sizes(config: Mapping[str, Any]) -> None:
 def check_type(key: str, value: Any, defaults: list[Any]) -> None:
     """Refuse a value of another type than those of the shipped files; without one that is no reference, any will do.
 
-    A whole number within a section or component, such as the weight of a loss, may be any number.
+    Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
     """
     made = [default for default in defaults if is_reference(default) or _is_component(default)]
     plain = [default for default in defaults if default not in made and default is not None]
     optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
     if value is True and is_path(key):  # the value of an option without a value
         raise ConfigError(f"--{key}", "is a path", "an option without a value", "write the path after it")
+    if value == "" and is_path(key):  # pathlib takes it for the working directory
+        raise ConfigError(f"--{key}", "is a path", "an empty text", "write the path after it")
     if not plain or value is None and optional or is_reference(value):
         return
     nested = "::" in key
+    if nested and _are_texts(value) and any(_are_texts(default) for default in plain):  # keys of a transform
+        return
     if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
         hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see train.yaml"
         rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
         raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether a value is a text or several, which MONAI's transforms take alike."""
+    return isinstance(value, str) or isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def _same_type(value: Any, default: Any) -> bool:

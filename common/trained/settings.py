@@ -59,6 +59,10 @@ def settings_of_weights(
     config = running_config()
     if not isinstance(weights, str | Path):
         raise ConfigError("--weights", "is a path", repr(weights), "write the path after it, or omit the option")
+    if Path(weights).is_dir():
+        raise CheckpointError(
+            "--weights", "is a file", f"{weights}: a folder", "give its models/model.pt, or --output_dir"
+        )
     if Path(weights).is_file():
         about = read_info(weights)
         _adopt(bundle_root, about, config, same_files)

@@ -28,6 +28,7 @@ VOLUMES = (*NIFTI, *SUFFIXES)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 SEARCHED_DEPTH = 4
 """Folders below a root in which cases at the wrong place are looked for."""
+READ = (*VOLUMES, *PICTURES)
 FROM_PICTURES = "convert the original DICOM series; pictures have lost spacing, orientation and unit"
 
 
@@ -164,7 +165,7 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
     missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
     if missing:
         found = f"{len(missing)} missing: {some(missing)}"
-        there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith((*VOLUMES, *PICTURES))})
+        there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith(READ) and p.is_file()})
         if there and all(name.lower().endswith(PICTURES) for name in there):
             raise DataError(root.name, "cases are volumes", f"pictures: {some(there)}", FROM_PICTURES)
         if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):

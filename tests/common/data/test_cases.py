@@ -355,6 +355,16 @@ def test_an_empty_pool_is_named(tmp_path):
         training_cases(sources, "", forbidden, str(tmp_path / "run"))
 
 
+def test_a_training_case_without_a_label_among_others_is_named(tmp_path):
+    sources = pool(tmp_path / "a", "cect", ["x", "y", "z", "u"], 300)
+    cases = {name: {"case": name, **dict.fromkeys(("image", "label"), f"{name}/cect.nii.gz")} for name in "xyzu"}
+    lists = {"training": [cases["x"], cases["y"]], "validation": [cases["z"], cases["u"]]}
+    del lists["training"][1]["label"]
+    (tmp_path / "a" / "datalist.json").write_text(json.dumps(lists))
+    with pytest.raises(DataError, match="training: every case has a label, as others .*got 1 without: y; add it"):
+        training_cases(sources, "", forbidden, str(tmp_path / "run"))
+
+
 def test_a_pool_of_another_modality_is_refused(tmp_path):
     sources = pool(tmp_path / "a", "cect", ["x"], 300)
     mr = tmp_path / "b" / "m" / "ct.nii.gz"

@@ -66,6 +66,14 @@ FAULTS = {
     "not an object": (lambda p: [], "a datalist is a JSON object, but got list"),
     "no cases": (lambda p: {"training": []}, "holds at least one case, but got none; fill training, validation, test"),
     "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "got 'trainning'; did you mean 'training'?"),
+    "misspelt empty list": (
+        lambda p: {"training": [case(p, "a")], "validaton": []},
+        "got 'validaton'; did you mean 'validation'?",
+    ),
+    "list given twice": (
+        lambda p: '{"training": [], "test": [], "training": []}',
+        "is a readable JSON file, but got training more than once in one object; correct",
+    ),
     "list of the wrong type": (lambda p: {"training": {"a": 1}}, "training: this key holds a list of cases, but got"),
     "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\]: a case is a JSON object, but"),
     "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*got 'lable'; did you mean 'label'"),

@@ -73,6 +73,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(place: str, message: str) -
         ("spacing", [1, 1, 1.5]),
         ("optimizer::lr", "@learning_rate"),
         ("reader::nan_fill", 0),
+        ("train::augmentation::0::keys", "image"),  # MONAI's transforms take one key or several
+        ("train::trainer::precision", ["fp32"]),  # which this one's own check refuses
     ],
 )
 def test_what_is_known_or_the_users_own_passes(place: str, value: Any) -> None:
