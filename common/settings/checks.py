@@ -16,6 +16,9 @@ from common.metrics.masked import HU
 from common.running_config import is_reference
 
 PATHS = ("datalist", "demo_data", "weights")
+WINDOWS = ("source_window", "target_window", "source_percentiles")
+A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
+"""What YAML 1.1 takes for a text where it has no point."""
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
@@ -38,6 +41,10 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         check_type(key, value, shipped.get(key, []))
     if not config.get("pretrained"):  # the depth is that of the weights then, which are not read yet
         check_sizes(config)
+    for key in WINDOWS:
+        _check_window(key, config.get(key))
+    if isinstance(spacing := config.get("spacing"), list | tuple) and len(spacing) != 3:
+        raise ConfigError("--spacing", "is three numbers, in mm", spacing, "write [1.0, 1.0, 1.0], in the order of RAS")
     _check_unit(config)
     if isinstance(device := config.get("device"), str) and not is_reference(device):
         devices.require(device)
@@ -46,6 +53,16 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
 def is_path(key: str) -> bool:
     """Whether a setting is a path."""
     return key.endswith("_dir") or key in PATHS
+
+
+def _check_window(key: str, value: Any) -> None:
+    """A window is two numbers, low and high; several channels have a list of them."""
+    if not isinstance(value, list | tuple):
+        return
+    for window in value if value and all(isinstance(part, list | tuple) for part in value) else [value]:
+        numbers = [part for part in window if isinstance(part, int | float) and not isinstance(part, bool)]
+        if not (len(numbers) == len(window) == 2 and numbers[0] < numbers[1]) and not any(map(is_reference, window)):
+            raise ConfigError(f"--{key}", "is low and high, two numbers", value, "write [low, high]")
 
 
 def _check_unit(config: Mapping[str, Any]) -> None:
@@ -91,7 +108,8 @@ def check_type(key: str, value: Any, defaults: list[Any]) -> None:
     if nested and _are_texts(value) and any(_are_texts(default) for default in plain):  # keys of a transform
         return
     if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
-        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if isinstance(value, str) else "see train.yaml"
+        is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
+        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if is_number else "see train.yaml"
         rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
         raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
 

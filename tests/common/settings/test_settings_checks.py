@@ -90,10 +90,27 @@ class TestTypes:
             ("max_epochs", "@batch_size"),
             ("plane", "%other.yaml::plane"),
             ("dataset_dir", "/data"),
+            ("source_window", [[0, 50], [0, 1.5]]),
+            ("source_window", ["@seed", 1]),
         ],
     )
     def test_accepted(self, key, value):
         check({key: value}, SHIPPED)
+
+
+class TestWindowsAndPaths:
+    @pytest.mark.parametrize(
+        "value", [[100], [1400, -600], [3, 3], [[0, 1], [2, 1]], [0, "1"], [0, 1, 2], [], [[0, 1], 2]]
+    )
+    def test_a_window_is_low_and_high(self, value):
+        refused({"source_window": value}, "--source_window: is low and high, two numbers, but got ")
+
+    @pytest.mark.parametrize("value", [[1, 1], [1], [1, 1, 1, 1]])
+    def test_a_spacing_is_of_three_axes(self, value):
+        refused({"spacing": value}, "--spacing: is three numbers, in mm, but got ")
+
+    def test_an_empty_path_is_not_the_working_directory(self):
+        refused({"dataset_dir": ""}, "--dataset_dir: is a path, but got an empty text; write the path after it")
 
 
 class TestRanges:
