@@ -99,10 +99,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def outputs(folder: Path) -> dict[str, Path]:
+    """The prediction of each case, a file or a folder."""
+    found = (path for path in sorted(folder.iterdir()) if path.suffix != ".json")
+    return {path.name.rpartition("_synthetic")[0]: path for path in found}
+
+
 def volumes(folder: Path) -> dict[str, Volume]:
-    """Values (X, Y, Z) and affine (4, 4) of each prediction, by its case."""
-    found = {}
-    for path in sorted(folder.glob("*.nii.gz")):
-        image: Any = nib.load(path)
-        found[path.name.rpartition("_synthetic")[0]] = image.get_fdata(dtype=np.float64), image.affine
-    return found
+    """Values and affine of each prediction in NIfTI, by its case."""
+    images: dict[str, Any] = {case: nib.load(path) for case, path in outputs(folder).items()}
+    return {case: (image.get_fdata(dtype=np.float64), image.affine) for case, image in images.items()}

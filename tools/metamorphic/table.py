@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nibabel as nib
 import numpy as np
 import pydicom
 
@@ -20,17 +21,19 @@ from tools.metamorphic.runs import (
     infer,
     infer_by_two,
     inference_settings,
+    outputs,
     stitching,
     training_settings,
     volumes,
     write_weights,
 )
-from tools.metamorphic.sources import LONG_SHAPE, SHAPE, channels_of
+from tools.metamorphic.sources import LONG_SHAPE, SHAPE, Channel, base_affine, channels_of
 
 STORED = "stored otherwise"
 SPACING = "stored otherwise, --spacing"
 COMPUTED = "computed otherwise"
-WORKING_SPACING = (2.0, 2.0, 2.0)
+FORMATS = {"dicom": "DICOM", "nrrd": "NRRD", "mha": "MetaImage"}
+WORKING_SPACING = (2.2, 2.0, 1.8)
 ROUNDING = {"HU": 1.0e-3, "a.u.": 1.0e-3, "DVR": 1.0e-6}
 """Largest difference, by unit, between networks that saw the same numbers: sums in another order."""
 RESAMPLED = {"HU": 0.1, "a.u.": 1.0e-2, "DVR": 1.0e-4}
@@ -105,7 +108,8 @@ def rows_of(bundle: str, folder: Path) -> list[Row]:
     rows += _of_copies(SPACING, run.all("copies", "spacing", spacing=list(WORKING_SPACING)), RESAMPLED, run.unit)
     place, kind = stitching(settings)
     of_kind = _of_slices if kind == "PlaneInferer" else _of_patches
-    return [*rows, *of_kind(run, place), _by_two(run, kept), _as_dicom(run, kept)]
+    rows += [*of_kind(run, place), _by_two(run, kept), *(_written_as(run, kept, name) for name in FORMATS)]
+    return [*rows, _in_one_file(run, channels(SHAPE), kept[BASE.case])] if len(names) > 1 else rows
 
 
 class _Runs:
@@ -181,17 +185,31 @@ def _by_two(run: _Runs, base: Mapping[str, Volume]) -> Row:
     return Row(COMPUTED, "two processes", run.unit, largest, mean, places, RESAMPLED[run.unit])
 
 
-def _as_dicom(run: _Runs, base: Mapping[str, Volume]) -> Row:
-    """A series instead of a file: each slice in integers, with one slope."""
-    out, _ = infer(run.bundle, **run.places("one", "dicom"), output_format="dicom")
-    (series,) = (path for path in out.iterdir() if path.is_dir())
-    header = pydicom.dcmread(next(series.glob("*.dcm")), stop_before_pixels=True)
-    step = float(json.loads(series.with_suffix(".json").read_text())["UnitPerStoredStep"])
-    scan = VolumeReader().check(series, BASE.case)
-    values, affine = base[BASE.case]
-    expected = values.clip(min=0) if header.Modality == "PT" else values  # activity is never stored below 0
-    made = scan.values.astype(float) * (step if header.Modality == "MR" else 1), scan.affine
-    return Row(COMPUTED, "DICOM out", run.unit, *compared(made, (expected, affine)), HALF_A_STEP * step)
+def _written_as(run: _Runs, base: Mapping[str, Volume], output_format: str) -> Row:
+    """Outputs of another format: a series has integers, with one slope."""
+    found, steps = [], [0.0]
+    out, _ = infer(run.bundle, **run.places("few", output_format), output_format=output_format)
+    for case, path in outputs(out).items():
+        scan = VolumeReader().check(path, case)
+        values, (expected, affine) = scan.values.astype(float), base[case]
+        if path.is_dir():
+            modality = pydicom.dcmread(next(path.glob("*.dcm")), stop_before_pixels=True).Modality
+            steps.append(float(json.loads(path.with_suffix(".json").read_text())["UnitPerStoredStep"]))
+            values = values * steps[-1] if modality == "MR" else values
+            expected = expected.clip(min=0) if modality == "PT" else expected  # activity is never stored below 0
+        found.append(compared((values, scan.affine), (expected, affine)))
+    largest, mean, places = np.max(found, axis=0).tolist()
+    tolerance = max(HALF_A_STEP * max(steps), ROUNDING[run.unit])
+    return Row(COMPUTED, f"{FORMATS[output_format]} out", run.unit, largest, mean, places, tolerance)
+
+
+def _in_one_file(run: _Runs, channels: Sequence[Channel], base: Volume) -> Row:
+    """All channels of a source as the fourth dimension of one file."""
+    (run.folder / "files").mkdir()
+    values = np.stack([channel.values for channel in channels], axis=-1)
+    nib.save(nib.Nifti1Image(values, base_affine()), run.folder / "files" / f"{BASE.case}.nii.gz")
+    numbers = compared(run("files", "in one file"), base)
+    return Row(STORED, "channels in one file", run.unit, *numbers, ROUNDING[run.unit])
 
 
 def shown(rows: Mapping[str, Sequence[Row]]) -> str:
