@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from monai.bundle import ConfigParser
 from torch import nn
 
 from common import weights_info
@@ -26,11 +27,15 @@ TARGET_SCALE = (300.0, 120.0)
 """Mean and deviation of the training targets, where weights hold them."""
 
 
-def training_settings(bundle: str) -> Settings:
-    """The raw settings of a training with a small network."""
-    own = settings_of(read_config([str(config_path(bundle, "train"))]))
-    small = {name: value for name, value in SMALL.items() if name in own}
-    return settings_of(read_config([str(config_path(bundle, "train"))], **small))
+def _training(bundle: str, more: Mapping[str, Any]) -> ConfigParser:
+    files = [str(config_path(bundle, "train"))]
+    known = settings_of(read_config(files))
+    return read_config(files, **{name: value for name, value in SMALL.items() if name in known}, **more)
+
+
+def training_settings(bundle: str, **more: Any) -> Settings:
+    """The raw settings of a training with a small network, and with more settings changed."""
+    return settings_of(_training(bundle, more))
 
 
 def inference_settings(bundle: str) -> Settings:
@@ -38,19 +43,17 @@ def inference_settings(bundle: str) -> Settings:
     return settings_of(read_config([str(config_path(bundle, "inference"))]))
 
 
-def write_weights(bundle: str, path: Path) -> None:
+def write_weights(bundle: str, path: Path, **more: Any) -> None:
     """Weights of a small network drawn from a seed, with their settings; each layer keeps the variance of its input."""
-    settings = training_settings(bundle)
-    small = {name: settings[name] for name in SMALL if name in settings}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = read_config([str(config_path(bundle, "train"))], **small).get_parsed_content("network_def")
+        network = _training(bundle, more).get_parsed_content("network_def")
         for parameter in network.parameters():
             if parameter.ndim > 2:
                 nn.init.kaiming_normal_(parameter, a=0.2)
     if hasattr(network, "target_scale"):
         network.target_scale.copy_(torch.tensor(TARGET_SCALE))
-    weights_info.save(network.state_dict(), path, weights_info.described(settings, bundle))
+    weights_info.save(network.state_dict(), path, weights_info.described(training_settings(bundle, **more), bundle))
 
 
 def stitching(settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -44,6 +44,7 @@ HALF_A_STEP = 0.501
 """Of the integers of a DICOM series."""
 WINDOW = 160
 """Length of a window along a slice of ``LONG_SHAPE``: two of them, 96 voxels apart, a multiple of the network's 8."""
+FAR = "windows averaged, far from their borders"
 REACH = 48
 """Further than the small network sees, from a voxel to one side."""
 FEW = ("as it is", "axes 2 0 1, flipped", "doubly oblique")
@@ -127,7 +128,7 @@ class _Runs:
 
     def all(self, data: str, name: str, **settings: Any) -> dict[str, Volume]:
         """The predictions for a folder of cases."""
-        out, self.unit = infer(self.bundle, **self.places(data, name), **settings)
+        out, self.unit = infer(self.bundle, **{**self.places(data, name), **settings})
         return volumes(out)
 
     def __call__(self, data: str, name: str, **settings: Any) -> Volume:
@@ -149,18 +150,27 @@ def _of_slices(run: _Runs, place: str) -> list[Row]:
     """Slices at a time, and windows within a slice, whose borders a network sees as those of the image."""
     base = run("one", "slices")
     rows = [run.row(f"batch of {n}", run("one", f"batch {n}", inference_batch=n), base) for n in (1, 5)]
-    whole = run("long", "whole", plane="sagittal")
+    whole, made = _windows(run, place, "model.pt")
+    rows.append(run.row(FAR, _far(made), _far(whole)))
+    rows.append(run.row("windows averaged", made, whole, exact=False))
+    if "norm" in training_settings(run.bundle):
+        write_weights(run.bundle, run.folder / "instance.pt", norm="instance")
+        whole, made = _windows(run, place, "instance.pt")
+        rows.append(run.row(f"{FAR}, instance norm", _far(made), _far(whole), exact=False))
+    return rows
+
+
+def _windows(run: _Runs, place: str, weights: str) -> tuple[Volume, Volume]:
+    """A long volume by whole slices, and by two windows in each."""
+    given = {"plane": "sagittal", "weights": run.folder / weights}
     share = 1 - (LONG_SHAPE[2] - WINDOW) / WINDOW
     windows = {f"{place}::roi_size": [LONG_SHAPE[1], WINDOW], f"{place}::overlap": share}
-    made = run("long", "windows", plane="sagittal", **windows)
-    inner = LONG_SHAPE[2] - WINDOW - REACH
-    rows.append(run.row("windows averaged, far from their borders", _head(made, inner), _head(whole, inner)))
-    return [*rows, run.row("windows averaged", made, whole, exact=False)]
+    return run("long", f"whole {weights}", **given), run("long", f"windows {weights}", **given, **windows)
 
 
-def _head(volume: Volume, slices: int) -> Volume:
-    """The first slices of a volume."""
-    return volume[0][:, :, :slices], volume[1]
+def _far(volume: Volume) -> Volume:
+    """The slices of a volume that lie in the first window alone, out of sight of its border and of the second one."""
+    return volume[0][:, :, : LONG_SHAPE[2] - WINDOW - REACH], volume[1]
 
 
 def _of_patches(run: _Runs, place: str) -> list[Row]:
