@@ -16,7 +16,7 @@ from monai.transforms import MapTransform, Spacing, Spacingd, SpatialResample
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from common.data.layouts.folders import REGIONS
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.grids import LEAST_COVERED, covered, is_sheared, respaced, same_grid, show_affine
 from common.io import Scan, VolumeReader
 from common.io.modality import MODALITY, modality_of
@@ -160,6 +160,7 @@ class WorkingSpacingd(Spacingd):
         allow_missing_keys: skip absent keys.
 
     Raises:
+        ConfigError: for two numbers, or more than three.
         DataError: for a sheared grid that is kept.
     """
 
@@ -172,7 +173,10 @@ class WorkingSpacingd(Spacingd):
     ) -> None:
         self.keeps = spacing is None
         mode = mode or ["nearest" if key in MASKS else "bilinear" for key in ensure_tuple(keys)]
-        spacing = spacing or (1.0, 1.0, 1.0)
+        spacing = ensure_tuple(spacing or 1.0)
+        if len(spacing) not in (1, 3):
+            rule = "is three numbers in mm, or one for all axes"
+            raise ConfigError("spacing", rule, list(spacing), "give for example [1, 1, 1]")
         super().__init__(keys, spacing, mode=mode, allow_missing_keys=allow_missing_keys)
         self.spacing_transform = _SpacingAlongOwnAxes(spacing)
 

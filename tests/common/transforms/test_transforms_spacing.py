@@ -11,7 +11,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.transforms import WorkingSpacingd
 
 SHEARED = np.array([[2.0, 0.5, 0, -9], [0, 2.0, 0, -12], [0, 0.3, 2.5, 7], [0, 0, 0, 1]])
@@ -48,6 +48,13 @@ def test_resamples_to_the_spacing():
     assert result.shape == (1, 21, 4, 4)
     np.testing.assert_allclose(result[0, :, 0, 0], 1.5 * np.arange(21), atol=1e-4)
     np.testing.assert_allclose(np.diag(result.affine), [1, 1, 1, 1])
+
+
+def test_two_numbers_are_no_spacing():
+    with pytest.raises(
+        ConfigError, match=r"spacing: is three numbers in mm, or one for all axes, but got \[2, 2\]; give"
+    ):
+        WorkingSpacingd("image", spacing=[2, 2])
 
 
 @pytest.mark.parametrize("affine", [np.diag([2.0, 2, 3, 1]), np.diag([-2.0, 2, 3, 1]), OBLIQUE, SHEARED])
