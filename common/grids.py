@@ -15,6 +15,8 @@ SHEAR_COSINE = 1e-3
 """Axes whose cosine is larger than this (0.06 degrees off a right angle) count as sheared."""
 SINGULAR_VOLUME = 1e-6
 """An affine is singular when its voxel's volume is below this fraction of that of a box with the same edges."""
+SPACING_TOLERANCE_MM = 1e-3
+"""Spacings that differ by less are one: float32 headers say 2.0000002."""
 LEAST_COVERED = 0.5
 """Smallest fraction of the image's voxels that a volume must cover to be resampled onto its grid."""
 
@@ -59,6 +61,28 @@ def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
     """The shape of a volume after its axes are put in the order left-right, posterior-anterior, inferior-superior."""
     axes = io_orientation(affine)[:, 0]
     return tuple(shape[int(i)] for i in np.argsort(axes))
+
+
+def respaced(shape: Sequence[int], affine: np.ndarray, spacing: Sequence[float]) -> tuple[tuple[int, ...], np.ndarray]:
+    """The grid of another spacing along the same axes, which begins at the same voxel.
+
+    It ends at the voxel closest to the last one, the nearer to the first of two that are equally close. Direction and
+    rounding of the affine have no influence on which places between voxels the new grid takes.
+
+    Args:
+        shape: (X, Y, Z) of the grid.
+        affine: (4, 4) to mm, its axes at right angles.
+        spacing: in mm along the three axes.
+
+    Returns:
+        shape and affine (4, 4) of the new grid.
+    """
+    own, wanted = voxel_sizes(affine), np.asarray(spacing, dtype=float)
+    wanted = np.where(np.abs(own - wanted) < SPACING_TOLERANCE_MM, own, wanted)
+    steps = (np.array(shape) - 1) * own / wanted
+    placed = np.array(affine, dtype=float)
+    placed[:3, :3] *= wanted / own
+    return tuple(int(n) + 1 for n in np.ceil(steps - 0.5 - SPACING_TOLERANCE_MM)), placed
 
 
 def covered(

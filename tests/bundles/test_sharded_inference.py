@@ -1,4 +1,7 @@
-"""Inference shared out among processes, as torchrun starts it: each case once, and after a kill the rest only."""
+"""Inference shared out among processes, as torchrun starts it: no case replaces another's input; after a kill the rest.
+
+That each case is written once, and as by one process, is in ``test_metamorphic.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import sys
 import time
 
 import pytest
-from bundle_commands import ROOT, Bundle, ok, snapshot
+from bundle_commands import ROOT, Bundle, snapshot
 
 from common import weights_info
 from common.running_config import settings_of
@@ -65,15 +68,6 @@ def manifest(folder) -> list[tuple[str, str]]:
 
 def written(folder) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.nii.gz")}
-
-
-def test_each_case_is_written_exactly_once_and_as_by_one_process(settings, tmp_path):
-    finished(launch(settings, predictions_dir=tmp_path / "two"))
-    ok(BUNDLE.run(None, ["inference"], **settings, predictions_dir=tmp_path / "one"))
-    assert manifest(tmp_path / "two") == manifest(tmp_path / "one") == [(case, "done") for case in CASES]
-    for case in CASES:
-        name = f"{case}_synthetic_ct.nii.gz"
-        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(settings, tmp_path):

@@ -1,10 +1,12 @@
-"""Voxels of a grid that another volume covers."""
+"""Voxels of a grid that another volume covers, and grids of another spacing."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
 
-from common.grids import covered
+from common.grids import covered, respaced
 
 
 def at(*origin: float, spacing: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
@@ -41,3 +43,36 @@ def test_a_rotated_volume_by_its_places():
         place = np.linalg.solve(turn, [*index, 1])[:3]
         assert inside[index] == all(-0.5 <= p <= n - 0.5 for p, n in zip(place, (6, 7, 2), strict=True))
     assert 0 < inside.mean() < 1
+
+
+def test_another_spacing_begins_at_the_same_voxel():
+    # 11 voxels of 2 mm span 20 mm: 21 of 1 mm, 6 of 4 mm; 5 of 3 mm span 12: 4 of 4 mm
+    shape, affine = respaced((11, 11, 5), at(7, -8, 9, spacing=(2, 2, 3)), (1, 4, 4))
+    assert shape == (21, 6, 4)
+    np.testing.assert_allclose(affine, at(7, -8, 9, spacing=(1, 4, 4)))
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(255, 128), (256, 128), (257, 129), (258, 129), (1, 1)])
+def test_the_last_voxel_is_the_closest_to_the_old_last_one(count, wanted):
+    # 1 mm to 2 mm: voxel 255 lies between the new voxels 127 and 128, and the first of them ends the grid
+    assert respaced((count, 4, 4), np.eye(4), (2, 1, 1))[0] == (wanted, 4, 4)
+
+
+def test_a_spacing_that_is_there_already_is_kept_as_it_is_written():
+    affine = at(0, 0, 0, spacing=(2.0000002, 1.9999, 3))
+    shape, kept = respaced((9, 9, 9), affine, (2, 2, 3))
+    assert shape == (9, 9, 9)
+    np.testing.assert_array_equal(kept, affine)
+
+
+def test_neither_direction_nor_rounding_of_an_affine_chooses_the_places():
+    """45 steps of 1.4 mm are 31.5 of 2 mm: a tie that float32 would decide either way."""
+    expected = np.diag([2 / 1.9, 2 / 1.4, 2 / 2.6, 1])
+    for seed in range(50):
+        affine = np.eye(4)
+        affine[:3, :3] = Rotation.random(random_state=seed).as_matrix() * (1.9, 1.4, 2.6)
+        affine[:3, 3] = (1234.567, -90.1, 7.3)
+        affine = affine.astype(np.float32).astype(float)
+        shape, placed = respaced((40, 46, 30), affine, (2, 2, 2))
+        assert shape == (38, 32, 39)
+        np.testing.assert_allclose(np.linalg.solve(affine, placed), expected, atol=1e-6)

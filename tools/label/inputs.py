@@ -45,8 +45,15 @@ def _pair(case: Path, sources: list[str], target: str, root: Path) -> Pair:
     return pair
 
 
-def series(image: Path, folder: Path, modality: str = "MR") -> list[Path]:
-    """A NIfTI file of one channel as an MR or CT series of integers, a file a slice; file names say no order."""
+def series(image: Path, folder: Path, modality: str = "MR", slope: float = 1) -> list[Path]:
+    """A NIfTI file of one channel as an MR or CT series of integers, a file a slice; file names say no order.
+
+    Args:
+        image: the file.
+        folder: of the series, created.
+        modality: MR or CT.
+        slope: between the integers, in the unit of the file.
+    """
     file: Any = nib.load(image)
     values, affine = np.asarray(file.dataobj), np.diag([-1.0, -1.0, 1.0, 1.0]) @ file.affine
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
@@ -55,10 +62,11 @@ def series(image: Path, folder: Path, modality: str = "MR") -> list[Path]:
     folder.mkdir(parents=True)
     paths = []
     for number in range(values.shape[2]):
-        dataset = _slice(np.rint(values[:, :, number]).astype(np.int16).T, uids["series"], number)
+        dataset = _slice(np.rint(values[:, :, number] / slope).astype(np.int16).T, uids["series"], number)
         if modality == "CT":
             dataset.SOPClassUID, dataset.Modality = CTImageStorage, modality
-            dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
+        if modality == "CT" or slope != 1:
+            dataset.RescaleSlope, dataset.RescaleIntercept = slope, 0
         dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = uids["study"], uids["frame"]
         dataset.ImageOrientationPatient = [f"{cosine:.12g}" for cosine in (*across, *down)]
         dataset.ImagePositionPatient = [f"{place:.12g}" for place in affine[:3] @ [0, 0, number, 1]]

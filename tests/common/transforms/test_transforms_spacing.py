@@ -9,8 +9,9 @@ import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, Orientationd
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.transforms import WorkingSpacingd
 
 SHEARED = np.array([[2.0, 0.5, 0, -9], [0, 2.0, 0, -12], [0, 0.3, 2.5, 7], [0, 0, 0, 1]])
@@ -47,6 +48,13 @@ def test_resamples_to_the_spacing():
     assert result.shape == (1, 21, 4, 4)
     np.testing.assert_allclose(result[0, :, 0, 0], 1.5 * np.arange(21), atol=1e-4)
     np.testing.assert_allclose(np.diag(result.affine), [1, 1, 1, 1])
+
+
+def test_two_numbers_are_no_spacing():
+    with pytest.raises(
+        ConfigError, match=r"spacing: is three numbers in mm, or one for all axes, but got \[2, 2\]; give"
+    ):
+        WorkingSpacingd("image", spacing=[2, 2])
 
 
 @pytest.mark.parametrize("affine", [np.diag([2.0, 2, 3, 1]), np.diag([-2.0, 2, 3, 1]), OBLIQUE, SHEARED])
@@ -97,6 +105,27 @@ def test_every_corner_of_a_sheared_grid_is_covered():
     voxels = (corners @ np.linalg.inv(seen.affine.numpy()).T)[:, :3]
     assert (voxels > -0.51).all()
     assert (voxels < np.array(seen.shape[1:]) - 0.49).all()
+
+
+def test_an_oblique_volume_is_resampled_as_the_same_one_that_is_straight():
+    """Its affine is that of a NIfTI header, in float32; compared with scipy's linear interpolation of the voxels."""
+    values, spacing = smooth((20, 26, 12)), np.array([1.9, 1.4, 2.6])
+    places = [np.arange(n) * 2 / d for n, d in zip((19, 18, 15), spacing, strict=True)]
+    index = np.meshgrid(*places, indexing="ij")
+    expected = ndimage.map_coordinates(values.astype(float), index, order=1, mode="nearest")
+    there = [np.arange(n) * d / 2 for n, d in zip(values.shape, spacing, strict=True)]
+    returned = ndimage.map_coordinates(expected, np.meshgrid(*there, indexing="ij"), order=1, mode="nearest")
+    lost = np.abs(returned - values).mean()
+    assert lost > 0.1, "interpolation there and back is not without loss"
+    for angles in ((0, 0, 0), (0, 0, 10), (15, 20, 0), (12, -9, 17), (-30, 5, 20)):
+        affine = np.eye(4)
+        affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() * spacing
+        affine[:3, 3] = (11.3, -720.7, 33.1)
+        affine = affine.astype(np.float32).astype(float)
+        own = MetaTensor(torch.from_numpy(values)[None], affine=torch.from_numpy(affine))
+        seen, restored = through(own, WorkingSpacingd("image", spacing=[2.0, 2.0, 2.0]))
+        np.testing.assert_allclose(seen.array[0], expected, atol=1e-3)
+        np.testing.assert_allclose(restored.array[0], returned, atol=1e-3)
 
 
 def test_a_mode_belongs_to_its_key_whichever_others_are_missing():
