@@ -6,11 +6,23 @@ import logging
 
 import numpy as np
 
-from common.errors import OutputError
+from common.errors import ConfigError, OutputError
 
 logger = logging.getLogger(__name__)
+DTYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")
+"""Stored types that every format of files has."""
 LEAST_STEPS = 10
 """Fewer steps are no image: of SUV or z-scores an integer type would keep 0, 1 and 2."""
+
+
+def require_dtype(name: str) -> None:
+    """Refuse a stored type that is none of ``DTYPES``.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if name not in DTYPES:
+        raise ConfigError("--output_dtype", f"is one of {', '.join(DTYPES)}", repr(name), "choose one of them")
 
 
 def require_finite(values: np.ndarray, case: str) -> None:

@@ -43,8 +43,6 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         check_sizes(config)
     for key in WINDOWS:
         _check_window(key, config.get(key))
-    if isinstance(spacing := config.get("spacing"), list | tuple) and len(spacing) != 3:
-        raise ConfigError("--spacing", "is three numbers, in mm", spacing, "write [1.0, 1.0, 1.0], in the order of RAS")
     _check_unit(config)
     if isinstance(device := config.get("device"), str) and not is_reference(device):
         devices.require(device)

@@ -29,7 +29,7 @@ from common.io.export.outputs import (
     require_new,
     require_own_manifest,
 )
-from common.io.stored_values import to_stored
+from common.io.stored_values import require_dtype, to_stored
 
 logger = logging.getLogger(__name__)
 FORMATS = ("png", "npz", "nifti")
@@ -57,7 +57,7 @@ class SampleExporter:
         overwrite: replace files that exist.
 
     Raises:
-        ConfigError: ``format`` is not one of these.
+        ConfigError: ``format`` is not one of these, or another stored type than those of files.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class SampleExporter:
     ) -> None:
         if format not in (*FORMATS, "all"):
             raise ConfigError("--format", f"is one of {', '.join(FORMATS)}, all", repr(format), "choose one of them")
+        require_dtype(dtype)
         self.output_dir = Path(output_dir)
         self.data = data
         self.classes = list(classes)

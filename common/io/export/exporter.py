@@ -27,6 +27,7 @@ from common.io.export.outputs import (
     require_own_manifest,
 )
 from common.io.export.volume import volume_of
+from common.io.stored_values import require_dtype
 from common.weights_info import origin
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
@@ -49,7 +50,7 @@ class VolumeExporter:
         **series: of :class:`common.io.export.dicom.DicomFormat`: ``dicom_axial``, ``timing``, ``reader``.
 
     Raises:
-        ConfigError: for another format or modality, or a suffix that cannot be part of a file name.
+        ConfigError: for another format, stored type or modality, or a suffix that cannot be part of a file name.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class VolumeExporter:
         if output_format not in FORMATS:
             rule = f"is one of {', '.join(FORMATS)}"
             raise ConfigError("output_format", rule, repr(output_format), "choose one of them")
+        require_dtype(output_dtype)
         require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)
         self.suffix = suffix

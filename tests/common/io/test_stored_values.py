@@ -7,8 +7,8 @@ import logging
 import numpy as np
 import pytest
 
-from common.errors import OutputError
-from common.io.stored_values import to_stored
+from common.errors import ConfigError, OutputError
+from common.io.stored_values import require_dtype, to_stored
 
 
 class TestToStored:
@@ -45,3 +45,9 @@ class TestToStored:
     def test_what_is_not_finite_fails(self, dtype):
         with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 2 voxels of NaN"):
             to_stored(np.array([1.0, np.nan, -np.inf]), dtype, "case_1")
+
+    @pytest.mark.parametrize("name", ["int12", "complex64", "float16", "O", "", None, 16])
+    def test_another_type_is_refused_by_name(self, name):
+        message = f"--output_dtype: is one of uint8, int16, .*, float64, but got {name!r}; choose one"
+        with pytest.raises(ConfigError, match=message):
+            require_dtype(name)

@@ -105,10 +105,6 @@ class TestWindowsAndPaths:
     def test_a_window_is_low_and_high(self, value):
         refused({"source_window": value}, "--source_window: is low and high, two numbers, but got ")
 
-    @pytest.mark.parametrize("value", [[1, 1], [1], [1, 1, 1, 1]])
-    def test_a_spacing_is_of_three_axes(self, value):
-        refused({"spacing": value}, "--spacing: is three numbers, in mm, but got ")
-
     def test_an_empty_path_is_not_the_working_directory(self):
         refused({"dataset_dir": ""}, "--dataset_dir: is a path, but got an empty text; write the path after it")
 

@@ -243,6 +243,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
+            ({"output_dtype": "int12"}, "--output_dtype: is one of uint8, .*but got 'int12'; choose one of them"),
             ({"output_format": "png"}, "output_format: is one of nifti, dicom, nrrd, mha, but got 'png'"),
             ({"modality": "US"}, "modality: is one of CT, MR, PT, but got 'US'"),
             ({"timing": 4000}, "timing: is two positive numbers, but got 4000"),
