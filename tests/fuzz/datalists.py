@@ -68,4 +68,5 @@ def _change(told: dict[str, Any], rng: random.Random) -> tuple[str, Rule, str]:
     change, rule = ways[what]
     case = item["case"]
     change()
-    return f"{case}: {what}", rule, case if what.startswith(key) else ""
+    only = {"a case more": "more", "a case removed": case}
+    return f"{case}: {what}", rule, case if what.startswith(key) else only.get(what, "")

@@ -33,6 +33,8 @@ MUTATORS: Mapping[str, Mutator] = {
 KEPT_BYTES = 20 * 2**20
 """Of the inputs of a command that found something."""
 RECORD = "record.jsonl"
+CACHES = ("home/.cache", "home/.config")
+"""Where libraries keep what they have computed for all programs of a user, such as matplotlib's list of fonts."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Fuzzer:
         places = [out, *mutation.writes]
         changed, new = changes(before, after)
         changed = [name for name in changed if name in kept or not _within(box / name, places)]
+        new = [name for name in new if not name.startswith(CACHES)]
         strays = [name for name in new if not _within(box / name, places) and not _holds(box / name, places)]
         shipped = listing(ROOT / "bundles")
         strays += [f"bundles/{name}" for name in sorted(shipped.items() ^ self._shipped.items())]
