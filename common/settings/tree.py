@@ -12,7 +12,7 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
 from common.errors import ConfigError
-from common.running_config import Settings, is_reference
+from common.running_config import Settings, is_reference, short_names
 from common.settings.checks import check_type, is_path
 from common.settings.ranges import check_range
 
@@ -43,6 +43,11 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
         for place, value in file.items():
             for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
                 known.setdefault(part, []).append(inner)
+    named = set(known)
+    for file in shipped:
+        for name, places in short_names(file).items():
+            if name not in named:
+                known.setdefault(name, []).extend(component[name] for _, component in places)
     tree = _Tree(known, given, str(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)
@@ -112,12 +117,20 @@ class _Tree:
 
     def _require_component(self, place: str, value: Any) -> None:
         """Refuse a plain value where the shipped files define a component; paths and devices may be given as texts."""
-        known = [each for each in self.known.get(place, ()) if not is_reference(each)]
+        known = list(self._defaults(place))
         made = known and all(isinstance(each, Mapping) and "_target_" in each for each in known)
         text = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place) or is_reference(value))
         if made and not text and isinstance(value, bool | int | float | str | list | Mapping):
             remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
             raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
+
+    def _defaults(self, place: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:
+        """The shipped values of a setting, of others that it refers to where they are references; no expressions."""
+        for value in self.known.get(place, ()) if place not in seen else ():
+            if not is_reference(value):
+                yield value
+            elif value[0] in "@%":
+                yield from self._defaults(ReferenceResolver.normalize_id(value[1:]), (*seen, place))
 
     def _is_mistake(self, place: str) -> bool:
         """Whether a new name in a section was typed as an option, and nothing refers to it."""

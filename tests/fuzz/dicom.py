@@ -127,8 +127,8 @@ def _element(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
 def _everywhere(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
     """The same change in every slice: often another valid series."""
     what, change = _changed(pydicom.dcmread(files[0]), rng)
-    written = all([_save(path, change) for path in files])
-    return f"every slice: {what}{'' if written else ' (some unchanged)'}", Rule.FINITE
+    written = sum(_save(path, change) for path in files)
+    return f"every slice: {what}{'' if written == len(files) else f' ({written} written)'}", Rule.FINITE
 
 
 def _file(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:

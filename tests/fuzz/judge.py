@@ -30,7 +30,7 @@ VALID = "other valid input"
 REASON = re.compile(r".+: .+, but got .+; .+")
 LINE = re.compile(f"error: {REASON.pattern}")
 OF_COMPONENT = re.compile(r": are settings that \S+ accepts, but got ")
-OF_ARGPARSE = re.compile(r"^(python -m [\w.]+|synthesize|__main__\.py)[\w ]*: error: .+")
+OF_ARGPARSE = re.compile(r"^(python -m [\w.]+|synthesize|__main__\.py)[\w -]*: error: .+")
 OF_FIRE = "For detailed information on this command, run:"
 FOREIGN = re.compile(
     r"list index out of range|has no attribute|not subscriptable|unsupported operand|NoneType|is not iterable"
@@ -46,8 +46,9 @@ TOLERANCE = 0.05
 """Of results by weights in half precision, relative to their largest value."""
 MEANINGS = (
     "output_dtype", "output_format", "format", "samples", "classes", "suffix", "output", "unit", "modality", "dtype",
-    "fractions", "counts", "seed", "mask", "source", "target", "patient_separator", "layout", "root", "out", "value_range",
-    "report", "series", "nan_fill", "dataset_dir", "data", "key", "datalist", "bundle", "weights", "predictions_dir",
+    "fractions", "counts", "seed", "mask", "source", "target", "patient_separator", "layout", "root", "out",
+    "value_range", "report", "series", "nan_fill", "dataset_dir", "data", "key", "datalist", "bundle", "weights",
+    "predictions_dir",
 )  # fmt: skip
 """Options whose value is what the result is, or what it is of: another value is another valid result."""
 

@@ -145,7 +145,7 @@ def _words(rng: random.Random, target: Target) -> Mutation:
 
 
 def leaves(target: Target) -> dict[str, Any]:
-    """Every setting of the command's configuration at any depth, sections among them; those of an ``argparse`` command."""
+    """Every setting of the command's configuration at any depth, sections among them."""
     if not target.scene.configs:
         return dict(target.options)
     return dict(_leaves(target.scene.configs))

@@ -43,7 +43,7 @@ def results(out: Path, stdout: str, texts: bool) -> Results:
             content: Mapping[str, torch.Tensor] = torch.load(path, weights_only=True)
             found |= {f"{name} {key}": value.numpy() for key, value in content.items()}
         elif path.name == "metrics.csv" or (texts and path.suffix == ".json"):
-            found[name] = path.read_text()
+            found[name] = path.read_text().replace(str(out.parent), "{box}")
     return found | _series(out)
 
 

@@ -24,7 +24,7 @@ TRAINING: Mapping[str, Mapping[str, str]] = {
     "mri2pet_sketcher_refiner": {"width": "4", "patch_size": "[16,16,16]", "stages": "1", "target_window": "[0,3]"},
     "lesion_dcgan_aug": {"width": "4", "target_window": "[-100,300]"},
 }  # fmt: skip
-"""Settings besides those of the demo of every bundle's training of one epoch; odd ones, so that weights must know them."""
+"""Settings of every bundle's training of one epoch besides those of the demo; odd ones, which weights must know."""
 ONE_EPOCH = {"max_epochs": "1", "val_interval": "1", "batch_size": "2", "samples_per_epoch": "4"}
 INFERENCE = {"option": 5, "nifti": 8, "weights": 3, "sidecar": 3, "overlay": 1}
 

@@ -35,7 +35,7 @@ class Payload:
 
 
 def mutate(rng: random.Random, target: Target) -> Mutation:
-    """Weights that a command is given; the JSON file beside them notes their new hash, or is gone, more often than not."""
+    """Weights that a command is given; the JSON file beside them mostly notes their new hash, or is gone."""
     path = target.inputs / "run" / "models" / "model.pt"
     what, rule = change_file(path, target.box, rng)
     beside = rng.choice(("noted", "noted", "noted", "as it was", "removed"))
