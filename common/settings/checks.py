@@ -53,6 +53,8 @@ def _check_unit(config: Mapping[str, Any]) -> None:
     output, window = config.get("output"), config.get("target_window")
     if not isinstance(output, Mapping) or output.get("unit") != HU or not isinstance(window, list | tuple):
         return
+    if len(window) != 2:
+        raise ConfigError("--target_window", "is two numbers, the lower one first", list(window), "correct it")
     if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
         rule = f"is in HU, as --output::unit, and spans {HU_MINIMUM} to {HU_MAXIMUM}"
         told = "--output::modality MR --output::unit a.u. --output::suffix synthetic_t2 --head_threshold N"
@@ -98,8 +100,18 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple)
+        return isinstance(value, list | tuple) and (not _holds_numbers(default) or not value or _holds_numbers(value))
     return isinstance(value, type(default))
+
+
+def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list and the lists in it hold numbers alone; references and null may stand for some."""
+    return bool(value) and all(
+        _holds_numbers(part)
+        if isinstance(part, list | tuple)
+        else part is None or is_reference(part) or (isinstance(part, int | float) and not isinstance(part, bool))
+        for part in value
+    )
 
 
 def _is_component(value: Any) -> bool:

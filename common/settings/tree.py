@@ -21,6 +21,9 @@ Known = Mapping[str, Sequence[Any]]
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
 ANY = "**"
+REFERENCE = re.compile(r"[@%](.+)")
+ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")
+"""How the configs move a component to the device."""
 GIVEN_AS_TEXTS = ("device", "bundle_root")
 """Components that commands and servers may replace by a text."""
 
@@ -129,8 +132,8 @@ class _Tree:
         for value in self.known.get(place, ()) if place not in seen else ():
             if not is_reference(value):
                 yield value
-            elif value[0] in "@%":
-                yield from self._defaults(ReferenceResolver.normalize_id(value[1:]), (*seen, place))
+            elif other := ON_DEVICE.match(value) or REFERENCE.match(value):
+                yield from self._defaults(ReferenceResolver.normalize_id(other[1]), (*seen, place))
 
     def _is_mistake(self, place: str) -> bool:
         """Whether a new name in a section was typed as an option, and nothing refers to it."""

@@ -33,7 +33,7 @@ OF_COMPONENT = re.compile(r": are settings that \S+ accepts, but got ")
 OF_ARGPARSE = re.compile(r"^(python -m [\w.]+|synthesize|__main__\.py)[\w -]*: error: .+")
 OF_FIRE = "For detailed information on this command, run:"
 FOREIGN = re.compile(
-    r"list index out of range|has no attribute|not subscriptable|unsupported operand|NoneType|is not iterable"
+    r"list index out of range|has no attribute|not subscriptable|unsupported operand|'NoneType'|is not iterable"
     r"|not callable|unexpected keyword|positional argument|<[\w.]+ object at 0x|<function |<class '|referenced before"
     r"|maximum recursion|^(\w+\.)*\w*(Error|Exception|Warning)\b: |: KeyError|\bbad operand|can't convert|not supported"
     r" between|cannot unpack|invalid literal|could not convert|incompatible function arguments"

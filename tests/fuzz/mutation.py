@@ -65,7 +65,7 @@ class Target:
         return self.box / "in"
 
     def volumes(self) -> list[Path]:
-        return sorted(self.inputs.glob(self.scene.volumes))
+        return sorted(path for pattern in self.scene.volumes.split(",") for path in self.inputs.glob(pattern))
 
 
 Mutator = Callable[[random.Random, Target], Mutation]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import threading
@@ -114,7 +115,7 @@ class Fuzzer:
         shipped = listing(ROOT / "bundles")
         strays += [f"bundles/{name}" for name in sorted(shipped.items() ^ self._shipped.items())]
         said = json.loads((baseline(self.prepared, scene) / "said.json").read_text())
-        given = next((place for place in mutation.writes if place.is_dir()), out)
+        given = next((place for place in mutation.writes if os.path.isdir(place)), out)
         case = Case(scene, mutation, done, given, box, changed, strays, said, self._results_of(scene, said))
         return done, judge(case)
 

@@ -43,7 +43,7 @@ class Scene:
         out: what lies below ``out`` before the command, likewise.
         kept: patterns of files below ``out`` that the command must not change.
         configs: the files whose settings are its options; none for commands of ``argparse``.
-        volumes: pattern, below ``in``, of the volumes that it reads.
+        volumes: patterns, below ``in``, of the volumes that it reads, separated by commas.
         whole: whether one damaged volume may end the whole command rather than its case alone.
     """
 
@@ -119,7 +119,7 @@ def _inference(bundle: str, what: str = "", share: int = 8, **changes: object) -
         "kinds": INFERENCE,
         "inputs": inputs,
         "configs": config_files(bundle, "inference"),
-        "volumes": f"data/*/{SOURCES[bundle]}.nii.gz",
+        "volumes": ",".join(f"data/*/{name}.nii.gz" for name in SOURCES[bundle].split(",")),
     }
     options |= changes.pop("options", {})  # type: ignore[arg-type]
     name = f"inference {bundle}{what}"
@@ -130,7 +130,7 @@ SOURCES = {
     "cect2ct_rescyclegan": "cect",
     "mr2ct_pix2pix": "mr",
     "pd2t2_dcgan_acm": "pd",
-    "mri2pet_sketcher_refiner": "[mfra]*",
+    "mri2pet_sketcher_refiner": "mtr,fa,rd,ad",
     "lesion_dcgan_aug": "",
 }
 
