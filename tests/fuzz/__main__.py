@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.fuzz.judge import FOUND
 from tests.fuzz.prepare import prepare
 from tests.fuzz.runner import RECORD, Fuzzer, Row, by_scene, fuzz_all, recorded, table
+from tests.fuzz.running import start_server
 
 DEFAULT_OUT = Path("build/fuzz")
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = options.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
+    start_server()
     prepared = prepare(folder, options.jobs, options.keep_prepared)
     print(f"prepared in {time.monotonic() - begin:.0f} s: {prepared}", flush=True)
     fuzzer = Fuzzer(options.seed, folder, prepared)

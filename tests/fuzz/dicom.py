@@ -132,11 +132,22 @@ def _everywhere(folder: Path, files: Sequence[Path], rng: random.Random) -> Told
 
 
 def _file(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
-    """Bytes of one slice; those of pixels, or of a number, make another valid slice."""
+    """Bytes of one slice; those of pixels, or of what they are multiplied with, make another valid slice."""
     path = rng.choice(files)
+    before = _shown(path)
     content, what = damaged(path.read_bytes(), rng)
     path.write_bytes(content)
-    return f"{path.name}: {what}", Rule.FINITE
+    return f"{path.name}: {what}", Rule.FINITE if _shown(path) == before else Rule.SAME
+
+
+def _shown(path: Path) -> dict[str, str] | None:
+    """What a slice says of itself as pydicom reads it, without its values; None where pydicom does not."""
+    try:
+        header = pydicom.dcmread(path)
+        told = {name: str(header.get(name)) for name in READ if name not in (*VALUES, "PixelData")}
+        return told | {"size": str(len(header.PixelData)), "syntax": str(header.file_meta.TransferSyntaxUID)}
+    except Exception:  # of a damaged file
+        return None
 
 
 def _pixels(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:

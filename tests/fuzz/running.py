@@ -9,13 +9,14 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.forked_commands import ForkedCommand
+from tests import forked_commands
 
 CPU_SECONDS = 30
 """Of one command, whose unmutated form needs two or three; other work on the machine does not count."""
@@ -39,12 +40,19 @@ class Done:
         return f"{self.stdout}\n{self.stderr}"
 
 
+def start_server() -> None:
+    """Start the server of commands; two threads at once would start two."""
+    forked_commands.run([sys.executable, "-c", "pass"])
+
+
 def run(words: Sequence[str], box: Path) -> Done:
     """Run a command in ``box/cwd`` with ``box/home`` and ``box/tmp`` as its own."""
     own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HOME": str(box / "home"), "TMPDIR": str(box / "tmp")}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         begin = time.monotonic()
-        process = ForkedCommand(words, box / "cwd", {**os.environ, **own}, subprocess.DEVNULL, stdout, stderr)
+        process = forked_commands.ForkedCommand(
+            words, box / "cwd", {**os.environ, **own}, subprocess.DEVNULL, stdout, stderr
+        )
         with contextlib.suppress(ProcessLookupError):
             _limit(process.pid)
         hung = False
