@@ -12,8 +12,9 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
 from common.errors import ConfigError
-from common.running_config import Settings, is_reference, short_names
-from common.settings.checks import check_type, is_path
+from common.running_config import Settings
+from common.settings.checks import check_type
+from common.settings.components import add_short_names, require_component, require_target
 from common.settings.ranges import check_range
 
 Known = Mapping[str, Sequence[Any]]
@@ -21,11 +22,6 @@ Known = Mapping[str, Sequence[Any]]
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
 ANY = "**"
-REFERENCE = re.compile(r"[@%](.+)")
-ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")
-"""How the configs move a component to the device."""
-GIVEN_AS_TEXTS = ("device", "bundle_root")
-"""Components that commands and servers may replace by a text."""
 
 
 def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str, Any]) -> None:
@@ -46,11 +42,7 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
         for place, value in file.items():
             for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
                 known.setdefault(part, []).append(inner)
-    named = set(known)
-    for file in shipped:
-        for name, places in short_names(file).items():
-            if name not in named:
-                known.setdefault(name, []).extend(component[name] for _, component in places)
+    add_short_names(known, shipped)
     tree = _Tree(known, given, str(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)
@@ -82,14 +74,10 @@ class _Tree:
 
     def _check_names(self, place: str, section: Mapping[str, Any]) -> bool:
         """Check the names of a component or section; whether its shipped values are those of the same component."""
+        require_target(place, section, self.known)
         target = section.get("_target_")
-        if "_target_" in section and not isinstance(target, str):
-            rule, remedy = "names a class or a function", "write its dotted name"
-            raise ConfigError(f"--{place}::_target_", rule, repr(target), remedy)
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]
-        if target is None:
-            self._require_component(place, section)
         names = [name for value in same for name in value]
         if len(same) == len(shipped):
             names += self.names.get(place, [])  # those that overlays give one by one, too
@@ -118,30 +106,13 @@ class _Tree:
         anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return [*parameters, *([ANY] if anything else [])]
 
-    def _require_component(self, place: str, value: Any) -> None:
-        """Refuse a plain value where the shipped files define a component; paths and devices may be given as texts."""
-        known = list(self._defaults(place))
-        made = known and all(isinstance(each, Mapping) and "_target_" in each for each in known)
-        text = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place) or is_reference(value))
-        if made and not text and isinstance(value, bool | int | float | str | list | Mapping):
-            remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
-            raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
-
-    def _defaults(self, place: str, seen: tuple[str, ...] = ()) -> Iterator[Any]:
-        """The shipped values of a setting, of others that it refers to where they are references; no expressions."""
-        for value in self.known.get(place, ()) if place not in seen else ():
-            if not is_reference(value):
-                yield value
-            elif other := ON_DEVICE.match(value) or REFERENCE.match(value):
-                yield from self._defaults(ReferenceResolver.normalize_id(other[1]), (*seen, place))
-
     def _is_mistake(self, place: str) -> bool:
         """Whether a new name in a section was typed as an option, and nothing refers to it."""
         return place in self.given and not re.search(rf"[@%]{re.escape(place)}\b", self.text)
 
     def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
         if is_shipped:
-            self._require_component(place, value)
+            require_component(place, value, self.known)
         if is_shipped and "::" in place:
             check_type(place, value, list(self.known.get(place, ())))
         check_range(place, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Mutation:
         options: of the command.
         volume: the mutated volume, with its content before, for ``Rule.SOURCE``.
         writes: folders besides ``out`` that the mutated options name for outputs.
+        program: the first words of the command, where these are mutated.
         of_monai: whether MONAI's own reading may end the command with a traceback.
     """
 
@@ -45,10 +46,8 @@ class Mutation:
     options: Mapping[str, str] | None = None
     volume: tuple[Path, bytes] | None = None
     writes: tuple[Path, ...] = ()
+    program: tuple[str, ...] | None = None
     of_monai: bool = False
-
-    def with_kind(self, kind: str) -> Mutation:
-        return replace(self, kind=kind)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ TEXTS = (
 
 def mutate(rng: random.Random, target: Target) -> Mutation:
     """Misspell an option, give one another value, or add one that stands somewhere in the configuration."""
-    how = rng.choices((_misspelt, _other_value, _number, _place, _words), (5, 8, 4, 2, 1))[0]
+    how = rng.choices((_misspelt, _other_value, _number, _place, _words, _program), (10, 16, 8, 4, 2, 1))[0]
     return how(rng, target)
 
 
@@ -142,6 +142,20 @@ def _words(rng: random.Random, target: Target) -> Mutation:
          ("seed::deep", "7"), ("1", "2"), ("seed seed", "1"), ("größe", "1"), ("~seed", "5"))
     )  # fmt: skip
     return _mutation(target, "words", name, value, Rule.SAME, of_monai=True)
+
+
+def _program(rng: random.Random, target: Target) -> Mutation:
+    """Another task, or config files that are none, of a command of MONAI; a misspelt command of the others."""
+    if not target.scene.configs:
+        at = rng.randrange(2, len(target.scene.program))
+        program = (*target.scene.program[:at], f"{target.scene.program[at]}x", *target.scene.program[at + 1 :])
+        return Mutation("option program", f"{program[at]}", Rule.REFUSED, program=program)
+    *first, task, name, files = target.scene.program
+    places = ("{box}/in/gone.yaml", "{box}/in", "{box}/in/run/models/model.pt", "", "[]", "5", "{'a': 1}", "['{box}']")
+    task, files = rng.choice([(f"{task}x", files), ("", files), *((task, place) for place in places)])
+    program = (*first, *filter(None, [task]), name, files)
+    rule = Rule.REFUSED if task or files != target.scene.program[-1] else Rule.SAME
+    return Mutation("option program", f"{task} {name} {files[:80]}", rule, program=program, of_monai=True)
 
 
 def leaves(target: Target) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.fuzz import datalists, dicom, nifti, options, results, weights
@@ -89,7 +89,8 @@ class Fuzzer:
         scene.lay_out(self.prepared, box)
         target = Target(scene, box, self.prepared, scene.options)
         mutation = MUTATORS[kind](rng, target)
-        words = scene.words(scene.options if mutation.options is None else mutation.options, box)
+        changed = scene if mutation.program is None else replace(scene, program=mutation.program)
+        words = changed.words(scene.options if mutation.options is None else mutation.options, box)
         if kind == "overlay":
             words = options.with_overlay(words, target.inputs / "mine.yaml")
         done, verdict = self._judged(scene, mutation, words, box)

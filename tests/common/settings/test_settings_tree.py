@@ -107,36 +107,6 @@ def test_values_of_another_type_or_out_of_range(place: str, value: Any, message:
         check(place, value)
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        ("optimizer", 5),
-        ("optimizer", "adam"),
-        ("optimizer", {"lr": 1}),
-        ("reader", []),
-        ("train::trainer", True),
-    ],
-)
-def test_a_component_is_not_replaced_by_a_plain_value(place: str, value: Any) -> None:
-    with pytest.raises(
-        ConfigError, match=f"^--{place}: is a component, but got .*; give its settings one by one, as --"
-    ):
-        check(place, value)
-
-
-def test_the_name_of_a_component_is_a_text() -> None:
-    with pytest.raises(ConfigError, match="^--optimizer::_target_: names a class or a function, but got 5; write its"):
-        check("optimizer::_target_", 5)
-
-
-def test_short_names_and_references_stand_for_components() -> None:
-    shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
-    for place in ("model", "network"):
-        with pytest.raises(ConfigError, match=f"^--{place}: is a component, but got many; give its settings"):
-            check_tree({place: "many"}, shipped, {place: "many"})
-        check_tree({place: "@optimizer"}, shipped, {place: "@optimizer"})
-
-
 def test_types_are_compared_with_the_same_component_alone() -> None:
     check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
     check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
