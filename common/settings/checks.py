@@ -53,8 +53,6 @@ def _check_unit(config: Mapping[str, Any]) -> None:
     output, window = config.get("output"), config.get("target_window")
     if not isinstance(output, Mapping) or output.get("unit") != HU or not isinstance(window, list | tuple):
         return
-    if len(window) != 2:
-        raise ConfigError("--target_window", "is two numbers, the lower one first", list(window), "correct it")
     if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
         rule = f"is in HU, as --output::unit, and spans {HU_MINIMUM} to {HU_MAXIMUM}"
         told = "--output::modality MR --output::unit a.u. --output::suffix synthetic_t2 --head_threshold N"
