@@ -42,7 +42,7 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
     shipped = list(_defaults(place, known))
     made = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
     text = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place) or is_reference(value))
-    if made and not text and isinstance(value, bool | int | float | str | list | Mapping):
+    if made and not text and isinstance(value, bool | int | float | str | list | tuple | Mapping):
         remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
         raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
 

@@ -25,7 +25,7 @@ def check(place: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [("optimizer", 5), ("optimizer", "adam"), ("optimizer", {"lr": 1}), ("reader", []), ("device", 1)],
+    [("optimizer", 5), ("optimizer", "adam"), ("optimizer", {"lr": 1}), ("reader", []), ("device", (1,))],
 )
 def test_a_plain_value_is_refused(place: str, value: Any) -> None:
     with pytest.raises(
