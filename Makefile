@@ -12,7 +12,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench gpu-check real-check metamorphic test test-slow lint types clean
+.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -59,6 +59,9 @@ real-check: $(READY)  # on the scans of ../shared/data, where they are
 metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -W ignore -m tools.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
+
+fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
+	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)
 
 test: $(READY)  # every module, every message, each kind of command: ten minutes on two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)

@@ -165,6 +165,7 @@ def inference_cases(
             items = split_by_patient(items, seed=seed)["test"]
     if not items:
         raise DataError(origin.name, "has cases to infer (section test)", "none", "give volumes")
+    _require_channels(items, source)
     wanted = {} if modality is None else {SOURCE_MODALITY: modality}
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} | wanted for item in items]
 
@@ -223,6 +224,15 @@ def _test_record(run_dir: str) -> SplitRecord | None:
     path = Path(run_dir, DATALIST_NAME)
     record = SplitRecord.read(path) if path.is_file() else None
     return record if record is not None and record.lists.get("test") else None
+
+
+def _require_channels(items: Sequence[Item], source: str) -> None:
+    """Refuse a list of images that is not as long as the network's channels; one file may hold several."""
+    count = len(source.split(","))
+    for item in items:
+        if isinstance(images := item["image"], list) and len(images) != count:
+            rule = f"has {count} {'image' if count == 1 else 'images'}, as --data::source names them ({source})"
+            raise DataError(str(item["case"]), rule, f"{len(images)} in a list", "give the network's channels")
 
 
 def _with_image(item: Item, key: str) -> Item:

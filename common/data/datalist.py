@@ -126,7 +126,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
     if not isinstance(content, dict):
-        found = type(content).__name__
+        found = "null" if content is None else type(content).__name__
         raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
     return content
 

@@ -15,6 +15,8 @@ from common.errors import DataError
 DATALIST_NAME = "datalist.json"
 FILES = "files"
 """Top-level key of a run's datalist: the identity of its files by path."""
+KINDS = {"sha256": str, "size": int, "mtime_ns": int}
+"""Of the identity of a file."""
 
 NAMED = 5
 """Number of cases or files that a message names; all are counted."""
@@ -48,11 +50,13 @@ class SplitRecord:
         """
         lists = load_datalist(path, must_exist=False)
         about = json.loads(path.read_text(encoding="utf-8"))
-        try:
-            files = {absolute(name, path.parent): FileIdentity(**each) for name, each in about.get(FILES, {}).items()}
-        except (TypeError, AttributeError) as error:
-            rule = f"holds sha256, size and mtime_ns of each of its {FILES}"
-            raise DataError(str(path), rule, error, f"remove the key {FILES}, or train again") from error
+        noted = about.get(FILES, {})
+        for each in noted.values() if isinstance(noted, dict) else [noted]:
+            kinds = {name: type(value) for name, value in each.items()} if isinstance(each, dict) else None
+            if kinds != KINDS:
+                rule = f"holds sha256, size and mtime_ns of each of its {FILES}"
+                raise DataError(str(path), rule, f"{each!r}"[:80], f"remove the key {FILES}, or train again")
+        files = {absolute(name, path.parent): FileIdentity(**each) for name, each in noted.items()}
         return cls(lists, files, {key: about[key] for key in about if key not in (FILES, *SPLITS, *POOLS)})
 
     def write(self, path: Path) -> None:

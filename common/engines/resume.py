@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -48,6 +49,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: where the epoch has another length, the seed is another, the moving average or the schedule was
             switched on or off, or the networks are others.
+        ValueError: where a tensor holds no finite numbers like those that it replaces.
     """
     if saved["epoch_length"] != trainer.state.epoch_length:
         raise ConfigError(
@@ -62,6 +64,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
         if value != then[name]:
             remedy = "set it as it was, or start a new run with --resume false"
             raise ConfigError(name, f"is {then[name]} as in the run to resume", value, remedy)
+    _require_numbers(saved["networks"], trainer.method.state_dict())
     try:
         trainer.method.load_state_dict(saved["networks"])
     except RuntimeError as error:
@@ -72,6 +75,7 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
             "use its settings, or start a new run with --resume false",
         ) from error
     if trainer.ema is not None:
+        _require_numbers(saved["ema"], trainer.ema.state_dict())
         trainer.ema.load_state_dict(saved["ema"])
     for name, optimizer in trainer.optimizers.items():
         _restore(optimizer, saved["optimizers"][name])
@@ -93,8 +97,35 @@ def _restore(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
     """Restore what :func:`_state_of` returned, except the options that depend on the machine."""
     own = [{name: group[name] for name in EXECUTION if name in group} for group in optimizer.param_groups]
     rates = [group["lr"] for group in optimizer.param_groups]
+    for number, weight in enumerate(weight for group in optimizer.param_groups for weight in group["params"]):
+        state = saved["state"].get(number, {})
+        numbers = {name: torch.zeros(()) if name == "step" else weight for name in state}
+        _require_numbers(state, numbers, f"optimizer state {number}, ")
     groups = [{**group, **mine} for group, mine in zip(saved["param_groups"], own, strict=True)]
     optimizer.load_state_dict({**saved, "param_groups": groups})
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         if isinstance(rate, Tensor):
             group["lr"] = rate.fill_(float(group["lr"]))
+
+
+def _require_numbers(saved: Mapping[str, Any], own: Mapping[str, Any], place: str = "") -> None:
+    """Refuse tensors whose kind of numbers is another than that of those they replace, or that are not finite.
+
+    Names and shapes of weights are compared by PyTorch when it loads them, those of optimisers by nothing.
+
+    Raises:
+        ValueError: with the name of the first one.
+    """
+    for name in [name for name in saved if name in own]:
+        value, like = saved[name], own[name]
+        if not isinstance(value, Tensor) or not isinstance(like, Tensor):
+            if isinstance(value, Tensor) or isinstance(like, Tensor):
+                raise ValueError(f"{place}{name} is a {type(value).__name__}")
+            continue
+        kinds = [(each.is_complex(), each.is_floating_point()) for each in (value, like)]
+        if value.layout is not torch.strided or value.is_meta or kinds[0] != kinds[1]:
+            raise ValueError(f"{place}{name} is of {value.layout}, {value.dtype} on {value.device}")
+        if place and value.shape != like.shape:
+            raise ValueError(f"{place}{name} has shape {tuple(value.shape)} instead of {tuple(like.shape)}")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(f"{place}{name} is not finite")

@@ -20,7 +20,7 @@ from monai.engines import Evaluator
 from common import checkpoints, devices, weights_info
 from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.engines import SynthesisTrainer
-from common.errors import CheckpointError, ConfigError, OutputError
+from common.errors import CheckpointError, ConfigError, OutputError, UserError
 from common.files import remove_unfinished, require_file_name, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.lock import LOCK_NAME, RunLock
@@ -31,6 +31,8 @@ from common.running_config import running_config
 from common.weights_info import RUN_NAME
 
 logger = logging.getLogger(__name__)
+BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What the parts of a trainer raise on entries of a checkpoint that are none of theirs."""
 LOG_NAME = "log.csv"
 
 
@@ -149,10 +151,16 @@ class RunFolder:
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
             found = f"a file without {', '.join(missing)}"
             raise CheckpointError(str(last), "is the checkpoint of a run", found, "start a new run with --resume false")
-        engine.load_saved_state(saved["trainer"])
-        self.validator.state.best_metric = saved["best_metric"]
-        self.validator.state.best_metric_epoch = saved["best_metric_epoch"]
-        self._rows = [json.loads(row) for row in saved["log"]]
+        try:
+            engine.load_saved_state(saved["trainer"])
+            self.validator.state.best_metric = float(saved["best_metric"])
+            self.validator.state.best_metric_epoch = int(saved["best_metric_epoch"])
+            self._rows = [dict(json.loads(row)) for row in saved["log"]]
+        except UserError:
+            raise
+        except BROKEN as error:
+            remedy = "restore a sound copy, or start a new run with --resume false"
+            raise CheckpointError(str(last), "holds the state of a run", repr(error)[:200], remedy) from error
         logger.info(f"resumed {last} after epoch {engine.state.epoch}, step {engine.state.iteration}")
 
     # ---- while training -----------------------------------------------------------------------------------------

@@ -123,8 +123,18 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple)
+        return isinstance(value, list | tuple) and (not _holds_numbers(default) or not value or _holds_numbers(value))
     return isinstance(value, type(default))
+
+
+def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list and the lists in it hold numbers alone; references and null may stand for some."""
+    return bool(value) and all(
+        _holds_numbers(part)
+        if isinstance(part, list | tuple)
+        else part is None or is_reference(part) or (isinstance(part, int | float) and not isinstance(part, bool))
+        for part in value
+    )
 
 
 def _is_component(value: Any) -> bool:

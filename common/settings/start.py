@@ -51,6 +51,7 @@ def prepare(bundle_root: str, seed: int) -> None:
     if _is_command():
         sys.excepthook = _end_command
     _refuse_duplicates()
+    _refuse_none()
     configs = configs_in(Path(bundle_root, "configs"))
     shipped = _shipped_settings(configs)
     if (parser := running_parser()) is not None:
@@ -109,6 +110,19 @@ def _refuse_duplicates() -> None:
             ConfigParser.load_config_file(path)
         except ValueError as error:
             raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
+
+
+def _refuse_none() -> None:
+    """Refuse the value None, with which MONAI's command line takes an option as not given at all.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    words = sys.argv if _is_command() else []
+    for word, value in zip(words, [*words[1:], ""], strict=False):
+        name, given, own = word.partition("=")
+        if name.startswith("--") and (own if given else value) == "None":
+            raise ConfigError(name, "is not None, which MONAI takes as not given", "None", "write null, or omit it")
 
 
 def _shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:

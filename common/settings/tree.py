@@ -14,6 +14,7 @@ from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from common.errors import ConfigError
 from common.running_config import Settings, lookup, references
 from common.settings.checks import check_type
+from common.settings.components import add_short_names, require_component, require_target
 from common.settings.ranges import check_range
 
 Known = Mapping[str, Sequence[Any]]
@@ -41,6 +42,7 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
         for place, value in file.items():
             for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
                 known.setdefault(part, []).append(inner)
+    add_short_names(known, shipped)
     tree = _Tree(known, given, str(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)
@@ -92,6 +94,7 @@ class _Tree:
 
     def _check_names(self, place: str, section: Mapping[str, Any]) -> bool:
         """Check the names of a component or section; whether its shipped values are those of the same component."""
+        require_target(place, section, self.known)
         target = section.get("_target_")
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]
@@ -128,6 +131,8 @@ class _Tree:
         return place in self.given and not re.search(rf"[@%]{re.escape(place)}\b", self.text)
 
     def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
+        if is_shipped:
+            require_component(place, value, self.known)
         if is_shipped and "::" in place:
             check_type(place, value, list(self.known.get(place, ())))
         check_range(place, value)

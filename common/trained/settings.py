@@ -29,6 +29,7 @@ from common.running_config import (
 )
 from common.settings.checks import check_sizes
 from common.trained.adoption import Adoption
+from common.trained.recorded import require_recorded
 from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, bundle_name, read_info
 
 logger = logging.getLogger(__name__)
@@ -145,7 +146,9 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
     """Change what the configuration has otherwise, and say it; a program without a configuration has no settings."""
     if not config:
         return
-    adoption = Adoption(about, config, whole_configs(configs_in(Path(bundle_root, "configs"))), _given())
+    shipped = configs_in(Path(bundle_root, "configs"))
+    require_recorded(about, shipped)
+    adoption = Adoption(about, config, whole_configs(shipped), _given())
     changes = adoption.changes(bundle_name(bundle_root), same_files)
     change(changes)
     shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))

@@ -234,6 +234,17 @@ class TestInference:
         path = volumes(tmp_path / "data") / "mr.nii.gz"
         assert infer(dataset_dir=str(path)) == [{"case": "mr", "image": str(path)}]
 
+    def test_a_list_of_more_images_than_the_network_has_channels(self, tmp_path, infer):
+        path = str(volumes(tmp_path / "data") / "mr.nii.gz")
+        (tmp_path / "list.json").write_text(json.dumps({"test": [{"case": "a", "image": [path, path]}]}))
+        given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
+        rule = (
+            r"^a: has 1 image, as --data::source names them \(mr\), but got 2 in a list; give the network's channels$"
+        )
+        with pytest.raises(DataError, match=rule):
+            infer(**given)
+        assert infer(**given, source="t1,t2") == [{"case": "a", "patient": "a", "image": [path, path]}]
+
     def test_a_flat_folder(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("b", "a.v2"))
         (folder / "notes.txt").touch()

@@ -64,6 +64,7 @@ def without(item: Item, key: str) -> Item:
 FAULTS = {
     "not JSON": (lambda p: "{training: }", "a datalist is a readable JSON file"),
     "not an object": (lambda p: [], "a datalist is a JSON object, but got list"),
+    "null": (lambda p: None, "a datalist is a JSON object, but got null"),
     "no cases": (lambda p: {"training": []}, "holds at least one case, but got none; fill training, validation, test"),
     "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "got 'trainning'; did you mean 'training'?"),
     "misspelt empty list": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,37 @@ def test_networks_of_another_size_are_refused() -> None:
     other = SynthesisTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
     with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume, but got .*; use its"):
         other.load_saved_state(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda value: value.to_sparse(), "torch.sparse_coo"),
+        (lambda value: value.to(torch.complex64), "torch.complex64"),
+        (lambda value: value.to("meta"), "on meta"),
+        (lambda value: value * torch.nan, "is not finite"),
+        (lambda value: value.tolist(), "is a list"),
+    ],
+)
+def test_tensors_that_hold_no_numbers_like_the_trainer_s_are_refused(change: Any, found: str) -> None:
+    trainer = _resumable(1, seed=0)
+    trainer.run()
+    for part in ("networks", "ema", "optimizers"):
+        saved = copy.deepcopy(trainer.state_to_save())
+        held = saved[part]["generators"]["state"][0] if part == "optimizers" else saved[part]
+        name = next(name for name, value in held.items() if isinstance(value, torch.Tensor) and value.dim() > 1)
+        held[name] = change(held[name])
+        with pytest.raises(ValueError, match=rf"{re.escape(name)} .*{found}"):
+            _resumable(2, seed=0).load_saved_state(saved)
+
+
+def test_the_state_of_an_optimiser_has_the_shapes_of_its_weights() -> None:
+    trainer = _resumable(1, seed=0)
+    trainer.run()
+    saved = trainer.state_to_save()
+    saved["optimizers"]["generators"]["state"][0]["exp_avg"] = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"optimizer state 0, exp_avg has shape \(3,\) instead of \(8, 1, 3, 3\)"):
+        _resumable(2, seed=0).load_saved_state(saved)
 
 
 def test_another_seed_is_refused_on_resume() -> None:

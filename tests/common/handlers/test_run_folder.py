@@ -6,6 +6,7 @@ import json
 import math
 import operator
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -489,6 +490,27 @@ def test_resuming_weights_instead_of_a_checkpoint_is_refused(tmp_path: Path) -> 
     (models / "model.pt").replace(models / "last_checkpoint.pt")
     with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt: is the checkpoint of a run, but got a file"):
         build(tmp_path, resume=True).run()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"trainer": {}}, "KeyError('epoch_length')"),
+        ({"trainer": 5}, "TypeError("),
+        ({"best_metric": "good"}, "ValueError("),
+        ({"log": ["{"]}, "JSONDecodeError("),
+        ({"log": [5]}, "TypeError("),
+    ],
+)
+def test_resuming_a_checkpoint_with_other_entries_is_refused(tmp_path: Path, change: dict, found: str) -> None:
+    build(tmp_path, epochs=1).run()
+    last = tmp_path / "models" / "last_checkpoint.pt"
+    checkpoints.save({**checkpoints.load(last), **change}, last)
+    rule = (
+        rf"last_checkpoint\.pt: holds the state of a run, but got {re.escape(found)}.*; restore a sound copy, or start"
+    )
+    with pytest.raises(CheckpointError, match=rule):
+        build(tmp_path, epochs=2, resume=True).run()
 
 
 def test_resuming_with_another_network_is_refused(tmp_path: Path) -> None:

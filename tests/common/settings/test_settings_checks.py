@@ -68,6 +68,8 @@ class TestTypes:
             ("plane", 3, "str"),
             ("source_window", 3500, "list"),
             ("source_window", "0,3500", "list"),
+            ("source_window", [0, "3500"], "list"),
+            ("source_window", [[0, None], [True, 1]], "list"),
             ("loss_weights", [1, 100], "dict"),
         ],
     )
@@ -84,6 +86,7 @@ class TestTypes:
             ("learning_rate", 1),
             ("source_window", None),
             ("source_window", (0, 1)),
+            ("source_window", [[0, 1], [0, "@batch_size"]]),
             ("loss_weights", None),
             ("spacing", [1, 1, 1]),
             ("max_epochs", "$2 * 3"),

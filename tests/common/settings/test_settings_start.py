@@ -133,6 +133,14 @@ class TestCommand:
         assert last.startswith("error: --dataset_dir: is an existing folder, but got /nowhere; correct the path")
         assert "Traceback" not in result.stderr
 
+    @pytest.mark.parametrize("words", [("--max_epochs", "None"), ("--max_epohcs=None",)])
+    def test_none_which_monai_drops(self, bundle, words):
+        done = command(bundle, *words)
+        assert done.returncode == 2
+        name = words[0].partition("=")[0]
+        rule = "is not None, which MONAI takes as not given, but got None; write null, or omit it"
+        assert done.stderr.splitlines()[-1] == f"error: {name}: {rule}"
+
     def test_any_other_error_keeps_its_traceback(self, bundle):
         result = command(bundle, "with_fault")
         assert result.returncode == 1

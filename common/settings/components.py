@@ -1,0 +1,69 @@
+"""Settings that are components in the shipped files: what may stand in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from monai.bundle import ReferenceResolver
+
+from common.errors import ConfigError
+from common.running_config import Settings, is_reference, short_names
+from common.settings.checks import is_path
+
+REFERENCE = re.compile(r"[@%](.+)")
+ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")
+"""How the configs move a component to the device."""
+GIVEN_AS_TEXTS = ("device", "bundle_root")
+"""Components that commands and servers may replace by a text."""
+
+
+def add_short_names(known: dict[str, list[Any]], shipped: Sequence[Settings]) -> None:
+    """Add the values of the settings that have a short name under that name."""
+    whole = set(known)
+    for file in shipped:
+        for name, places in short_names(file).items():
+            if name not in whole:
+                known.setdefault(name, []).extend(component[name] for _, component in places)
+
+
+def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a plain value where the shipped files define a component; paths and devices may be given as texts.
+
+    Args:
+        place: id of the setting.
+        value: of it; references and null are let through.
+        known: values that settings have in shipped files, by their id.
+
+    Raises:
+        ConfigError: it is a number, a text, a list, or a section without a ``_target_``.
+    """
+    shipped = list(_defaults(place, known))
+    made = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
+    text = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place) or is_reference(value))
+    if made and not text and isinstance(value, bool | int | float | str | list | tuple | Mapping):
+        remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
+        raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
+
+
+def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a section that says in no text what it builds, where the shipped files have a component.
+
+    Raises:
+        ConfigError: ``_target_`` is no text, or missing.
+    """
+    if "_target_" not in section:
+        require_component(place, section, known)
+    elif not isinstance(section["_target_"], str):
+        rule, found = "names a class or a function", repr(section["_target_"])
+        raise ConfigError(f"--{place}::_target_", rule, found, "write its dotted name")
+
+
+def _defaults(place: str, known: Mapping[str, Sequence[Any]], seen: tuple[str, ...] = ()) -> Iterator[Any]:
+    """The shipped values of a setting, of others that it refers to where they are references; no expressions."""
+    for value in known.get(place, ()) if place not in seen else ():
+        if not is_reference(value):
+            yield value
+        elif other := ON_DEVICE.match(value) or REFERENCE.match(value):
+            yield from _defaults(ReferenceResolver.normalize_id(other[1]), known, (*seen, place))

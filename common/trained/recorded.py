@@ -1,0 +1,46 @@
+"""Check of the settings that weights come with: those of a training, whole and of the types that settings have."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from common.errors import CheckpointError, ConfigError
+from common.running_config import Settings, whole_configs
+from common.settings.checks import check_type
+from common.settings.tree import check_tree
+from common.weights_info import READER, WeightsInfo
+
+NEEDED = ("network_def", "preprocessing")
+"""Components that every training records where its bundle has them."""
+
+
+def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
+    """Refuse settings that no training has recorded so, such as those of a file that was edited or cut short.
+
+    Args:
+        about: what is known of the weights.
+        shipped: the config files of the bundle, raw.
+
+    Raises:
+        CheckpointError: a setting is missing that another one refers to, is unknown, or has another type.
+    """
+    recorded = {name: value for name, value in about.settings.items() if name != "inferer"}
+    known = {name for config in whole_configs(shipped) for name in config}
+    named = re.findall(r"[@%](\w+)", json.dumps(about.settings, default=str))
+    missing = [name for name in (*NEEDED, *named) if name in known and name not in (*recorded, READER)]
+    if missing:
+        _refuse(about, f"no {missing[0]}")
+    tree = recorded | ({"validate": {"inferer": about.settings["inferer"]}} if "inferer" in about.settings else {})
+    try:
+        for name, value in recorded.items():
+            check_type(name, value, [config[name] for config in shipped if name in config])
+        check_tree(tree, shipped, {})
+    except ConfigError as error:
+        _refuse(about, f"({error})")
+
+
+def _refuse(about: WeightsInfo, found: str) -> None:
+    rule = "comes with the whole settings of its training"
+    raise CheckpointError(str(about.path), rule, found, "restore its JSON file, or train again")

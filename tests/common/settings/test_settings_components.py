@@ -1,0 +1,70 @@
+"""What may stand in the place of a component: no plain value, whatever name or reference leads to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from common.errors import ConfigError
+from common.settings.tree import check_tree
+
+TRAIN = {
+    "device": {"_target_": "common.devices.single_device"},
+    "output_dir": {"_target_": "os.getcwd"},
+    "optimizer": {"_target_": "torch.optim.Adam", "lr": 1.0e-3},
+    "reader": {"_target_": "common.io.VolumeReader", "series": None},
+    "handlers": [{"_target_": "StatsHandler"}],
+    "train": {"trainer": {"_target_": "common.engines.SynthesisTrainer", "max_epochs": 3}},
+}
+
+
+def check(place: str, value: Any) -> None:
+    check_tree({place: value}, [TRAIN], {place: value})
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("optimizer", 5), ("optimizer", "adam"), ("optimizer", {"lr": 1}), ("reader", []), ("device", (1,))],
+)
+def test_a_plain_value_is_refused(place: str, value: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=f"^--{place}: is a component, but got .*; give its settings one by one, as --"
+    ):
+        check(place, value)
+
+
+def test_so_it_is_below_the_top() -> None:
+    with pytest.raises(ConfigError, match="^--train::trainer: is a component, but got True; give its settings"):
+        check("train", {"trainer": True})
+    with pytest.raises(ConfigError, match="^--handlers::0: is a component, but got -; give its settings"):
+        check("handlers", ["-", {"_target_": "StatsHandler"}])
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("optimizer", "@reader"),
+        ("optimizer", "$5"),
+        ("optimizer", None),
+        ("optimizer", {"_target_": "torch.optim.SGD", "lr": 1}),
+        ("device", "cuda:0"),
+        ("output_dir", "out"),
+        ("handlers", []),
+    ],
+)
+def test_references_other_components_and_texts_of_places_pass(place: str, value: Any) -> None:
+    check(place, value)
+
+
+def test_the_name_of_a_component_is_a_text() -> None:
+    with pytest.raises(ConfigError, match="^--optimizer::_target_: names a class or a function, but got 5; write its"):
+        check("optimizer", {"_target_": 5})
+
+
+def test_short_names_and_references_lead_to_components() -> None:
+    shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
+    for place in ("model", "network"):
+        with pytest.raises(ConfigError, match=f"^--{place}: is a component, but got many; give its settings"):
+            check_tree({place: "many"}, shipped, {place: "many"})
+        check_tree({place: "@optimizer"}, shipped, {place: "@optimizer"})

@@ -1,0 +1,85 @@
+"""Settings that weights come with: those of a training pass, and what no training has written is refused."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import CheckpointError
+from common.trained.recorded import require_recorded
+from common.weights_info import WeightsInfo, needed_settings
+
+TRAIN = {
+    "bundle_root": "x",
+    "depth": 4,
+    "plane": "axial",
+    "target_window": [-600, 1400],
+    "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None},
+    "preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "common.transforms.LoadVolumed", "keys": ["image"], "reader": "@reader"},
+            {"_target_": "common.transforms.ScaleWindowd", "keys": "label", "window": "@target_window"},
+        ],
+    },
+    "network_def": {"_target_": "common.networks.unet.UNet", "depth": "@depth"},
+    "validate": {"inferer": {"_target_": "common.inferers.PlaneInferer", "plane": "@plane"}},
+}
+RECORDED = needed_settings(TRAIN)
+
+
+def check(settings: dict[str, Any]) -> None:
+    about = WeightsInfo(Path("model.pt"), "", "one", settings, {}, {}, {}, {})
+    require_recorded(about, [TRAIN])
+
+
+def test_what_a_training_records_passes() -> None:
+    assert RECORDED.keys() == {"depth", "plane", "target_window", "preprocessing", "network_def", "inferer"}
+    check(RECORDED)
+    check(RECORDED | {"plane": "coronal", "target_window": [0, 50.5], "depth": 7})
+
+
+@pytest.mark.parametrize("name", ["depth", "plane", "target_window", "network_def", "preprocessing"])
+def test_a_setting_that_is_missing(name: str) -> None:
+    rest = {key: value for key, value in RECORDED.items() if key != name}
+    with pytest.raises(
+        CheckpointError, match=f"^model.pt: comes with the whole settings .*, but got no {name}; restore"
+    ):
+        check(rest)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "found"),
+    [
+        (["plane"], 5, "--plane: is of type str, such as 'axial', but got 5"),
+        (["target_window"], "wide", "--target_window: is of type list, such as"),
+        (["target_window"], [0, "50"], "--target_window: is of type list, such as"),
+        (["network_def"], 3, "--network_def: is a component, but got 3"),
+        (["network_def", "_target_"], ["a"], r"--network_def::_target_: names a class or a function, but got \['a'\]"),
+        (
+            ["preprocessing", "transforms", 1, "_target_"],
+            2.5,
+            "--preprocessing::transforms::1::_target_: names a class",
+        ),
+        (["preprocessing", "transforms", 1, "key"], "label", "did you mean --preprocessing::transforms::1::key"),
+        (["inferer", "plan"], "axial", r"did you mean --validate::inferer::plane\?"),
+    ],
+)
+def test_a_setting_of_another_kind(place: list[Any], value: Any, found: str) -> None:
+    settings: Any = copy.deepcopy(RECORDED)
+    holder = settings
+    for part in place[:-1]:
+        holder = holder[part]
+    holder[place[-1]] = value
+    with pytest.raises(CheckpointError, match=f"comes with the whole settings of its training, but got .*{found}"):
+        check(settings)
+
+
+def test_a_component_that_lost_its_name() -> None:
+    settings = copy.deepcopy(RECORDED)
+    settings["network_def"]["_target"] = settings["network_def"].pop("_target_")
+    with pytest.raises(CheckpointError, match="--network_def: is a component, but got"):
+        check(settings)

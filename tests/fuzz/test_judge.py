@@ -1,0 +1,206 @@
+"""The judge of the fuzzer: each planted fault is found, and what is none is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.fuzz import judge
+from tests.fuzz.judge import Case
+from tests.fuzz.mutation import Mutation, Rule
+from tests.fuzz.results import results
+from tests.fuzz.running import Done, changes, snapshot
+from tests.fuzz.scenes import ROOT, Scene
+
+HOUSE = "error: --lr: is above zero, but got -1; give a positive number"
+TRACE = """Traceback (most recent call last):
+  File "/x/monai/bundle/scripts.py", line 1, in run
+    parser.update(pairs=override)
+{frame}KeyError: 'trian'
+"""
+OF_PROJECT = f'  File "{ROOT}/common/data/cases.py", line 3, in find\n    raise\n'
+OF_SETTINGS = '  File "/x/monai/bundle/workflows.py", line 3, in _run_expr\n    raise\n'
+RAMP = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+
+
+def save(path: Path, values: np.ndarray = RAMP, affine: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(values, np.diag([2.0, 3, 4, 1]) if affine is None else affine), path)
+    return path
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Callable[..., Case]:
+    """A command on the case ``a`` whose outputs are those of the unmutated one, with some parts otherwise."""
+    out = tmp_path / "box" / "out"
+    for name in ("a_ct.nii.gz", "b_ct.nii.gz"):
+        save(out / name)
+    baseline = results(out, "", texts=False)
+    config = (ROOT / "bundles" / "mr2ct_pix2pix" / "configs" / "inference.yaml",)
+    scene = Scene("inference", ("-c", ""), {}, 1, {}, configs=config)
+
+    def made(rule: Rule = Rule.SAME, code: int = 0, out_text: str = "", err: str = "", **more: Any) -> Case:
+        mutation = Mutation("nifti field", "a", rule, "a")
+        done = Done(code, out_text, err, 1.0, more.pop("hung", False))
+        mutation = replace(mutation, **{key: more.pop(key) for key in list(more) if hasattr(mutation, key)})
+        said = {"text": "12:00:00 WARNING x: as always", "stdout": ""}
+        return replace(Case(scene, mutation, done, out, tmp_path / "box", [], [], said, baseline), **more)
+
+    return made
+
+
+def outcome(case: Case) -> str:
+    return judge.judge(case).outcome
+
+
+def fault(case: Case) -> str:
+    verdict = judge.judge(case)
+    assert verdict.outcome == judge.FOUND
+    return "; ".join(verdict.reasons)
+
+
+def test_a_sound_command(case) -> None:
+    assert outcome(case()) == judge.EQUAL
+    assert outcome(case(code=2, err=f"more\n{HOUSE}\n")) == judge.REFUSED
+
+
+def test_an_end_without_the_line_of_the_house(case) -> None:
+    assert "the last line is not of the form" in fault(case(code=2, err=f"{HOUSE}\nbye"))
+    assert "the last line is not of the form" in fault(case(code=2, err="error: no idea"))
+    assert "the last line is not of the form" in fault(case(code=2, err="error: x: is y, but got ; mend it"))
+    assert "exit code 3" in fault(case(code=3, err=HOUSE))
+    assert "exit code -11" in fault(case(code=-11))
+    assert "still running" in fault(case(code=-9, hung=True))
+
+
+@pytest.mark.parametrize(
+    "words", ["list index out of range", "'NoneType' object has no attribute 'x'", "<monai.X object at 0x7f>"]
+)
+def test_the_words_of_a_foreign_exception(case, words: str) -> None:
+    assert "a foreign exception's words" in fault(case(code=2, err=f"error: case: is read, but got {words}; mend it"))
+
+
+def test_the_words_of_a_component_are_counted_apart(case) -> None:
+    line = "error: --loader: are settings that DataLoader accepts, but got TypeError: 'x' is not iterable; correct it"
+    assert outcome(case(code=2, err=line)) == judge.COMPONENT
+
+
+def test_tracebacks(case) -> None:
+    own = {"code": 1, "of_monai": True}
+    assert outcome(case(err=TRACE.format(frame=""), **own)) == judge.MONAI
+    assert "a traceback: KeyError: 'trian'" in fault(case(err=TRACE.format(frame=""), code=1))
+    assert "a traceback" in fault(case(err=TRACE.format(frame=OF_PROJECT), **own))
+    assert "a traceback" in fault(case(err=TRACE.format(frame=OF_SETTINGS), **own))
+    assert "a traceback" in fault(case(out_text=TRACE.format(frame=""), code=0))
+
+
+def test_usage_errors_of_argparse_are_those_of_commands_without_configs(case) -> None:
+    said = "usage: python -m common.metrics\npython -m common.metrics score: error: argument --mask: expected one"
+    own = case(code=2, err=said)
+    assert outcome(replace(own, scene=replace(own.scene, configs=()))) == judge.ARGPARSE
+    assert "the last line" in fault(own)
+
+
+def test_inputs_that_change_and_files_elsewhere(case, tmp_path: Path) -> None:
+    box = tmp_path / "files"
+    save(box / "in" / "a.nii.gz")
+    (box / "in" / "link").symlink_to("nowhere")
+    before = snapshot(box)
+    assert changes(before, snapshot(box)) == ([], [])
+    with (box / "in" / "a.nii.gz").open("ab") as file:
+        file.write(b"\0")
+    (box / "in" / "link").unlink()
+    (box / "stray").touch()
+    changed, new = changes(before, snapshot(box))
+    assert (changed, new) == (["in/a.nii.gz", "in/link"], ["stray"])
+    assert "an input was changed: in/a.nii.gz" in fault(case(changed=changed))
+    assert "a file outside the output folder: stray" in fault(case(strays=new, code=2, err=HOUSE))
+
+
+def test_another_result_needs_a_line_that_says_why(case) -> None:
+    sound = case()
+    save(sound.out / "b_ct.nii.gz", RAMP + 1)
+    assert "another result without a line that says why: b_ct.nii.gz" in fault(sound)
+    assert "another result" in fault(case(out_text="12:00:00 WARNING x: as always")), "as without the mutation"
+    assert "another result" in fault(case(out_text="12:00:00 INFO x: done"))
+    assert outcome(case(out_text="12:34:56 WARNING x: a: the unit is metres")) == judge.WARNED
+    assert outcome(case(out_text="12:34:56 WARNING x: --lr is new", named=("lr",))) == judge.WARNED
+    assert "another result" in fault(case(out_text="12:34:56 WARNING x: a: the unit", named=("lr",)))
+    (sound.out / "b_ct.nii.gz").unlink()
+    assert "another result without a line that says why: b_ct.nii.gz" in fault(sound)
+
+
+def test_an_option_that_is_the_result_needs_no_line_and_others_do(case) -> None:
+    save(case().out / "a_ct.nii.gz", RAMP * 2)
+    assert outcome(case(kind="option value", named=("exporter::output_dtype", "output_dtype"))) == judge.MEANT
+    assert "another result" in fault(case(kind="option value", named=("inference_batch",)))
+
+
+def test_what_must_be_refused(case) -> None:
+    assert "exit code 0, though this never ends well" in fault(case(Rule.REFUSED))
+
+
+def test_values_that_are_not_finite(case) -> None:
+    save(case().out / "a_ct.nii.gz", RAMP * np.inf)
+    assert "results that are not finite: ['a_ct.nii.gz']" in fault(case(Rule.FINITE))
+
+
+def test_rounded_weights_change_results_a_little(case) -> None:
+    save(case().out / "a_ct.nii.gz", RAMP + 0.5)
+    assert outcome(case(Rule.CLOSE)) == judge.EQUAL
+    save(case().out / "a_ct.nii.gz", RAMP + 5)
+    assert "results differ by more than the rounding" in fault(case(Rule.CLOSE))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> tuple[Path, bytes]:
+    """The volume of the case ``a``, and its bytes before the mutation."""
+    path = save(tmp_path / "box" / "in" / "a" / "mr.nii.gz")
+    return path, path.read_bytes()
+
+
+def test_a_volume_that_reads_the_same_gives_the_same(case, source) -> None:
+    save(source[0], RAMP.astype(np.float64))
+    assert outcome(case(Rule.SOURCE, volume=source)) == judge.EQUAL
+    save(case().out / "a_ct.nii.gz", RAMP + 1)
+    assert "another result without a line" in fault(case(Rule.SOURCE, volume=source))
+
+
+def test_another_volume_gives_a_result_on_its_grid(case, source) -> None:
+    save(source[0], RAMP, np.diag([2.0, 3, 9, 1]))
+    assert "a_ct.nii.gz has shape (3, 4, 5) and affine" in fault(case(Rule.SOURCE, volume=source))
+    assert outcome(case(Rule.SOURCE, volume=source, out_text="WARNING a (mr.nii.gz): micrometres")) == judge.VALID
+    save(case().out / "a_ct.nii.gz", RAMP, np.diag([2.0, 3, 9, 1]))
+    assert outcome(case(Rule.SOURCE, volume=source)) == judge.VALID
+    save(case().out / "b_ct.nii.gz", RAMP + 1)
+    assert "the result of another case changed" in fault(case(Rule.SOURCE, volume=source))
+
+
+def test_a_volume_that_nibabel_does_not_read(case, source) -> None:
+    source[0].write_bytes(b"junk")
+    save(case().out / "a_ct.nii.gz", RAMP + 1)
+    assert "nibabel does not read the volume" in fault(case(Rule.SOURCE, volume=source))
+
+
+def test_failed_cases(case) -> None:
+    def fails(*entries: tuple[str, str]) -> Case:
+        listed = [{"case": name, "status": "failed", "reason": reason} for name, reason in entries]
+        (sound.out / "manifest.json").write_text(json.dumps(listed))
+        return case(code=1, err="error: inference: every case succeeds, but got 1 failed: a; see manifest.json")
+
+    sound, reason = case(), "a (mr.nii.gz): the file must be complete, but got EOF; copy it again"
+    assert "exit code 1 without failed cases in a manifest" in fault(case(code=1, err=HOUSE))
+    (sound.out / "a_ct.nii.gz").unlink()
+    assert outcome(fails(("a", reason))) == judge.FAILED
+    assert "a failed case's reason is not of the house's form" in fault(fails(("a", "ValueError: no")))
+    assert "a foreign exception's words" in fault(fails(("a", reason.replace("EOF", "list index out of range"))))
+    assert "a sound case failed: b" in fault(fails(("a", reason), ("b", reason)))
+    (sound.out / "b_ct.nii.gz").unlink()
+    assert "the result of another case changed or is missing: b_ct.nii.gz" in fault(fails(("a", reason)))
