@@ -12,7 +12,7 @@ from traceback import walk_tb
 from typing import Any
 
 import torch
-from monai.bundle import ConfigComponent, ConfigParser
+from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser
 from monai.utils.misc import MONAIEnvVars
 
 from common import devices
@@ -140,19 +140,23 @@ def _shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
 
 
 def _of_a_component(error: BaseException) -> ConfigError | None:
-    """What stopped a component from being built from its settings; None for errors elsewhere."""
-    found, place = None, ""
+    """What stopped a component from being built from its settings, or an expression; None for errors elsewhere."""
+    found, place, last = None, "", None
     cause: BaseException | None = error
     while cause is not None:
         for frame, _ in walk_tb(cause.__traceback__):
-            if isinstance(owner := frame.f_locals.get("self"), ConfigComponent):
+            if isinstance(owner := frame.f_locals.get("self"), ConfigComponent | ConfigExpression):
                 found, place = owner, str(owner.get_id())
+            last = frame
         innermost, cause = cause, cause.__cause__
-    if found is None:
-        return None
     value = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
     remedy = "correct its settings (MONAI_DEBUG=1 shows where it failed)"
-    return ConfigError(f"--{place}", f"are settings that {found.get_config()['_target_']} accepts", value, remedy)
+    if isinstance(found, ConfigComponent):
+        return ConfigError(f"--{place}", f"are settings that {found.get_config()['_target_']} accepts", value, remedy)
+    if found is not None and last is not None and last.f_code.co_filename == "<string>":  # its own text, no function
+        written = re.sub(r"__local_refs\['([^']+)'\]", r"@\1", str(found.get_config()))
+        return ConfigError(f"--{place}", f"is an expression, {written}", value, remedy)
+    return None
 
 
 def _is_command() -> bool:

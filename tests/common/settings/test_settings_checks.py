@@ -102,9 +102,7 @@ class TestTypes:
 
 
 class TestWindowsAndPaths:
-    @pytest.mark.parametrize(
-        "value", [[100], [1400, -600], [3, 3], [[0, 1], [2, 1]], [0, "1"], [0, 1, 2], [], [[0, 1], 2]]
-    )
+    @pytest.mark.parametrize("value", [[100], [1400, -600], [3, 3], [[0, 1], [2, 1]], [0, 1, 2], [], [[0, 1], 2]])
     def test_a_window_is_low_and_high(self, value):
         refused({"source_window": value}, "--source_window: is low and high, two numbers, but got ")
 
