@@ -34,7 +34,7 @@ max_epochs: 5
 dataset_dir: null
 prepare: {{_target_: common.settings.prepare, bundle_root: "@bundle_root", seed: "@seed"}}
 data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
-fault: "$1 / 0"
+fault: "$__import__('fractions').Fraction(1, 0)"
 run: ["@prepare"]
 with_data: ["@prepare", "@data"]
 with_fault: ["@prepare", "@fault"]
@@ -145,7 +145,7 @@ class TestCommand:
         result = command(bundle, "with_fault")
         assert result.returncode == 1
         assert "Traceback (most recent call last)" in result.stderr
-        assert "ZeroDivisionError: division by zero" in result.stderr
+        assert "ZeroDivisionError: Fraction(1, 0)" in result.stderr
 
 
 def test_words_of_the_command_line_are_read_at_any_depth(tmp_path):
