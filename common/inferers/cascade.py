@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from monai.inferers import Inferer
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.errors import DataError
+from common.inferers.memory import FLOAT_BYTES
+from common.inferers.patch_stitching import PatchStitchingInferer
 
 
 class CascadeInferer(Inferer):
@@ -28,6 +31,7 @@ class CascadeInferer(Inferer):
     def __init__(self, inferer: Inferer, contexts: str | None = None) -> None:
         super().__init__()
         self.inferer = inferer
+        self.contexts = contexts
         self.of_contexts: Inferer = inferer if contexts is None else cast(Any, inferer).in_mode(contexts)
 
     def making_contexts(self) -> CascadeInferer:
@@ -45,9 +49,36 @@ class CascadeInferer(Inferer):
             rule = f"has the {cascade.in_channels} channels of the network"
             raise DataError("source", rule, inputs.shape[1], "correct source, or train with these channels")
         *earlier, last = list(cascade.stages)[: int(cascade.in_use)]
-        seen = inputs
+        context: Tensor | None = None
         for stage in earlier:
-            context = self.of_contexts(seen, stage, *args, **kwargs)
-            seen = torch.cat([inputs, context.to(inputs.device)], dim=1)
-        output: Tensor = self.inferer(seen, last, *args, **kwargs)
-        return output
+            context = _applied(self.of_contexts, inputs, context, stage, *args, **kwargs)
+        return _applied(self.inferer, inputs, context, last, *args, **kwargs)
+
+    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
+        """The most of all stages in use; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        cascade: Any = network
+        stages = list(cascade.stages)[: int(cascade.in_use)]
+        context = FLOAT_BYTES * math.prod(shape)
+        needed: list[int] = []
+        for number, stage in enumerate(stages):
+            inner: Any = self.inferer if number == len(stages) - 1 else self.of_contexts
+            kept = context if number else 0
+            needed.append(kept + inner.bytes_needed(stage, channels + (number > 0), shape, number > 0))
+        return max(needed)
+
+    def smaller(self) -> Iterator[tuple[str, CascadeInferer]]:
+        """As that of its inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        inner: Any = self.inferer
+        for words, other in inner.smaller():
+            yield words, CascadeInferer(other, self.contexts)
+
+
+def _applied(inferer: Any, inputs: Tensor, context: Tensor | None, stage: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """The output of a stage on the source and the output of the one before, which are not copied into one volume."""
+    if context is None:
+        first: Tensor = inferer(inputs, stage, *args, **kwargs)
+        return first
+    if isinstance(inferer, PatchStitchingInferer):
+        return inferer.stitched([inputs, context.to(inputs.device)], stage, *args, **kwargs)
+    later: Tensor = inferer(torch.cat([inputs, context.to(inputs.device)], dim=1), stage, *args, **kwargs)
+    return later

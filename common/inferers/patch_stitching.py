@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type, ensure_tuple_rep
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
-from common.inferers.windows import Cut, cheapest_cut, core, pad
+from common.inferers.memory import FLOAT_BYTES, forward_bytes
+from common.inferers.windows import Cut, background, cheapest_cut, core, every, pad, taken, written
 
 MODES = ("faithful", "fast")
 BLENDINGS = ("constant", "gaussian")
@@ -120,12 +121,29 @@ class PatchStitchingInferer(Inferer):
             DataError: for an input that is not a batch of volumes.
             ConfigError: for a network whose outputs have another size than its inputs.
         """
+        return self.stitched([inputs], network, *args, **kwargs)
+
+    def stitched(
+        self, parts: Sequence[Tensor], network: Callable[..., Tensor], *args: object, **kwargs: object
+    ) -> Tensor:
+        """As :meth:`__call__`, of volumes whose channels lie in several tensors; mode fast joins windows of them alone.
+
+        Args:
+            parts: (B, C, X, Y, Z) each; the result has the geometry and the type of device of the first.
+            network: takes the channels of all parts.
+            *args: of the network.
+            **kwargs: of the network.
+
+        Raises:
+            DataError: for an input that is not a batch of volumes.
+            ConfigError: for a network whose outputs have another size than its inputs.
+        """
+        inputs = parts[0]
         if inputs.ndim != 5:
             raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
-        volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
-        cut = self.cut(tuple(volumes.shape[2:]))
-        padded, inside = pad(volumes, cut.size, self.cval)
-        total = len(volumes) * len(cut.windows())
+        volumes = [part.as_tensor() if hasattr(part, "as_tensor") else part for part in parts]
+        cut = self.cut(tuple(inputs.shape[2:]))
+        total = len(inputs) * len(cut.windows())
         with torch.no_grad(), tqdm(total=total, desc="patches", leave=False, disable=not self.progress) as bar:
 
             def predict(patches: Tensor) -> Tensor:
@@ -135,38 +153,75 @@ class PatchStitchingInferer(Inferer):
                 return outputs
 
             stitch = self._average if self.mode == "faithful" else self._assemble
-            outputs = stitch(padded, cut, predict)[inside]
+            outputs = stitch(volumes, cut, predict)
         # the geometry is kept, since Invertd leaves a plain tensor as it is, with only a warning
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32, device=outputs.device)[0]
 
-    def _average(self, volumes: Tensor, cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
+    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int], has_context: bool = False) -> int:
+        """Memory of :meth:`__call__` besides the volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`.
+
+        Args:
+            network: without values.
+            channels: of the volume, or of all parts.
+            shape: of the volume (X, Y, Z).
+            has_context: whether the channels lie in several parts.
+
+        Raises:
+            ConfigError: where windows of ``max_voxels`` are narrower than the receptive field, in mode fast.
+        """
+        cut = self.cut(tuple(shape))
+        volume, window = FLOAT_BYTES * math.prod(cut.size), FLOAT_BYTES * channels * math.prod(cut.roi)
+        if self.mode == "fast":
+            return FLOAT_BYTES * math.prod(shape) + window + forward_bytes(network, 1, channels, *cut.roi)
+        batch = self._batch(cut)
+        joined = channels * volume if has_context or cut.size != tuple(shape) else 0
+        # sums and weights, and in the weighted batch one window's output
+        return 2 * volume + joined + batch * window + forward_bytes(network, batch, channels, *cut.roi)
+
+    def smaller(self) -> Iterator[tuple[str, PatchStitchingInferer]]:
+        """This inferer and others that need less memory, with the same result but for rounding, and their names."""
+        name = "batch_size" if self.mode == "faithful" else "max_voxels"
+        size = getattr(self, name)
+        while size:
+            other = copy.copy(self)
+            setattr(other, name, size)
+            yield f"{name} {size}", other
+            size = size // 2 if self.mode == "faithful" else size * 3 // 4
+
+    def _batch(self, cut: Cut) -> int:
+        return max(1, min(self.batch_size, self.max_voxels // math.prod(cut.roi)))
+
+    def _average(self, parts: Sequence[Tensor], cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
         """Weighted means of all windows' predictions; MONAI sums in the type of its input, float32 here."""
 
         def predict(patches: Tensor) -> Tensor:
             # a copy, since MONAI weights it in place, which must change neither the input nor the network's own tensors
             return network(patches).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
 
-        batch_size = max(1, min(self.batch_size, self.max_voxels // math.prod(cut.roi)))
+        volumes, inside = pad(parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1), cut.size, self.cval)
         # half a voxel keeps rounding from turning the stride into the next smaller one
         overlap = [max(0.0, 1 - (step + 0.5) / side) for step, side in zip(cut.stride, cut.roi, strict=True)]
         stitched = sliding_window_inference(
-            volumes, cut.roi, batch_size, predict, overlap, self.blending, device=self.accumulator
+            volumes, cut.roi, self._batch(cut), predict, overlap, self.blending, device=self.accumulator
         )
-        return cast(Tensor, stitched)
+        return cast(Tensor, stitched)[inside]
 
-    def _assemble(self, volumes: Tensor, cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
+    def _assemble(self, parts: Sequence[Tensor], cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
         """Windows without their halos, which a border does not have; MONAI's weights are the same for all windows."""
+        shape = parts[0].shape
+        backgrounds = [background(part, self.cval) for part in parts]
         total: Tensor | None = None
-        for case, window in itertools.product(range(len(volumes)), cut.windows()):
-            seen = (slice(case, case + 1), slice(None), *window)
-            outputs = network(volumes[seen])[0]
+        for case, window in itertools.product(range(shape[0]), cut.windows()):
+            seen = [
+                taken(part[case], ground[case], window, cut.size)
+                for part, ground in zip(parts, backgrounds, strict=True)
+            ]
+            outputs = network(seen[0][None] if len(seen) == 1 else torch.cat(seen)[None])[0]
             if total is None:
-                shape = (len(volumes), len(outputs), *cut.size)
-                total = torch.empty(shape, dtype=torch.float32, device=self.accumulator or outputs.device)
-            kept = core(window, cut.size, self.halo)
-            within = (slice(k.start - w.start, k.stop - w.start) for k, w in zip(kept, window, strict=True))
-            place, part = (slice(None), *kept), (slice(None), *within)
-            total[case][place] = outputs[part]
+                device = self.accumulator or outputs.device
+                total = torch.empty((shape[0], len(outputs), *shape[2:]), dtype=torch.float32, device=device)
+            place, part = written(core(window, cut.size, self.halo), window, tuple(shape[2:]), cut.size)
+            total[case][every(place)] = outputs[every(part)]
         assert total is not None
         return total
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
 from monai.inferers import Inferer, sliding_window_inference
 from monai.utils import convert_to_dst_type
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
+from common.inferers.memory import FLOAT_BYTES, forward_bytes
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""
@@ -111,7 +114,8 @@ class PlaneInferer(Inferer):
             raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
         volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         with torch.no_grad():
-            outputs = torch.stack([self._volume(volume, network) for volume in volumes])
+            made = [self._volume(volume, network)[None] for volume in volumes]
+            outputs = made[0] if len(made) == 1 else torch.cat(made)
         # the geometry is kept, since Invertd leaves a plain tensor as it is, with only a warning
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32)[0]
 
@@ -131,7 +135,39 @@ class PlaneInferer(Inferer):
                 total.index_add_(0, places[inside], part[inside])
                 hits.index_add_(0, places[inside], torch.ones_like(hits[: int(inside.sum())]))
         assert total is not None
-        return (total / hits).movedim(0, self.axis + 1)
+        return total.div_(hits).movedim(0, self.axis + 1)
+
+    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
+        """Memory of :meth:`__call__` with a volume of so many channels and a shape (X, Y, Z), besides the volume.
+
+        Args:
+            network: by :func:`common.inferers.memory.without_values`, in eval mode.
+            channels: of the volume.
+            shape: of the volume.
+        """
+        count = shape[self.axis]
+        height, width = (side for axis, side in enumerate(shape) if axis != self.axis)
+        batch, inputs = min(self.batch_size, count), channels * self.neighbours
+        if self.roi_size is None:
+            seen = (height + -height % self.multiple_of, width + -width % self.multiple_of)
+            taken = seen
+        else:
+            seen = self.roi_size[0], self.roi_size[1]
+            taken = max(height, seen[0]), max(width, seen[1])
+        slices = FLOAT_BYTES * batch * (2 * inputs + 3) * math.prod(taken)
+        return FLOAT_BYTES * math.prod(shape) + slices + forward_bytes(network, batch, inputs, *seen)
+
+    def smaller(self) -> Iterator[tuple[str, PlaneInferer]]:
+        """This inferer and others that need less memory, with the same result, and what they are in words."""
+        size = self.batch_size
+        while size:
+            yield f"inference_batch {size}", self if size == self.batch_size else self._with(size)
+            size //= 2
+
+    def _with(self, batch_size: int) -> PlaneInferer:
+        other = copy.copy(self)
+        other.batch_size = batch_size
+        return other
 
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
         starts = range(0, count, self.batch_size)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from monai.inferers import Inferer
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class TargetScaleInferer(Inferer):
@@ -27,5 +27,17 @@ class TargetScaleInferer(Inferer):
         """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z) in the unit of the targets."""
         owner: Any = network
         mean, deviation = owner.target_scale.tolist()
-        scaled: Tensor = self.inferer(inputs, network, *args, **kwargs) * deviation + mean
-        return scaled
+        scores: Tensor = self.inferer(inputs, network, *args, **kwargs)
+        return scores.mul_(deviation).add_(mean)  # the volume is the inferer's own
+
+    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
+        """That of the other inferer; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        inner: Any = self.inferer
+        needed: int = inner.bytes_needed(network, channels, shape)
+        return needed
+
+    def smaller(self) -> Iterator[tuple[str, TargetScaleInferer]]:
+        """As that of the other inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        inner: Any = self.inferer
+        for words, other in inner.smaller():
+            yield words, TargetScaleInferer(other)

@@ -87,19 +87,75 @@ def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Ten
     Args:
         volumes: of any type.
         size: after padding, at least that of the volumes.
-        cval: value of the padding; None for each channel's minimum in its volume.
+        cval: value of the padding; None for each channel's minimum in its volume, its background.
 
     Returns:
         the volumes as float32, and the index of the originals in them.
     """
-    shape = volumes.shape[2:]
-    starts = ((s - n) // 2 for n, s in zip(shape, size, strict=True))
-    inside = (slice(None), slice(None), *(slice(start, start + n) for start, n in zip(starts, shape, strict=True)))
-    if size == tuple(shape):
+    shape = tuple(volumes.shape[2:])
+    inside = (slice(None), slice(None), *_originals(shape, size))
+    if size == shape:
         return volumes.float(), inside
-    background = volumes.amin((2, 3, 4), keepdim=True).float()
-    if cval is not None:
-        background.fill_(cval)
-    padded = background.expand(-1, -1, *size).clone(memory_format=torch.contiguous_format)
+    padded = background(volumes, cval).expand(-1, -1, *size).clone(memory_format=torch.contiguous_format)
     padded[inside] = volumes
     return padded, inside
+
+
+def background(volumes: Tensor, cval: float | None) -> Tensor:
+    """The padding of volumes (B, C, X, Y, Z) as float32, (B, C, 1, 1, 1); see :func:`pad`."""
+    if cval is None:
+        return volumes.amin((2, 3, 4), keepdim=True).float()
+    return torch.full((*volumes.shape[:2], 1, 1, 1), cval, dtype=torch.float32, device=volumes.device)
+
+
+def taken(volume: Tensor, ground: Tensor, window: tuple[slice, ...], size: tuple[int, ...]) -> Tensor:
+    """A window of a padded volume, without padding the volume.
+
+    Args:
+        volume: (C, X, Y, Z), not padded.
+        ground: (C, 1, 1, 1), the padding.
+        window: in voxels of the padded volume.
+        size: of the padded volume.
+
+    Returns:
+        (C, X', Y', Z'), float32; a view where the window needs no padding.
+    """
+    shape = tuple(volume.shape[1:])
+    place, part = written(window, window, shape, size)
+    if all(side.stop - side.start == w.stop - w.start for side, w in zip(place, window, strict=True)):
+        return volume[every(place)].float()
+    sides = (side.stop - side.start for side in window)
+    padded = ground.expand(-1, *sides).clone(memory_format=torch.contiguous_format)
+    padded[every(part)] = volume[every(place)]
+    return padded
+
+
+def written(
+    kept: tuple[slice, ...], window: tuple[slice, ...], shape: tuple[int, ...], size: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Where a part of a window lies in a volume that is not padded, and in the window; both without padding.
+
+    Args:
+        kept: in voxels of the padded volume.
+        window: likewise.
+        shape: of the volume.
+        size: of the padded volume.
+    """
+    place, part = [], []
+    for k, w, inside in zip(kept, window, _originals(shape, size), strict=True):
+        start = max(k.start, inside.start)
+        stop = max(start, min(k.stop, inside.stop))
+        place.append(slice(start - inside.start, stop - inside.start))
+        part.append(slice(start - w.start, stop - w.start))
+    return tuple(place), tuple(part)
+
+
+def every(place: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The index of a place in all channels."""
+    return (slice(None), *place)
+
+
+def _originals(shape: tuple[int, ...], size: tuple[int, ...]) -> list[slice]:
+    """Where a volume lies in the padded one."""
+    starts = [(s - n) // 2 for n, s in zip(shape, size, strict=True)]
+    return [slice(start, start + n) for start, n in zip(starts, shape, strict=True)]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -68,13 +69,31 @@ def read_itk(
         values = np.where(np.isfinite(values), values, np.float32(nan_fill))
     if missing := int(np.count_nonzero(~np.isfinite(values))):
         raise VolumeError(where("voxels must be finite", f"{missing} NaN or Inf", "repair the file or give nan_fill"))
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    affine = TO_RAS @ affine
+    affine = _affine(image)
     if not is_invertible(affine):
         raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "export it again"))
     return values, affine, warnings
+
+
+def itk_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape (X, Y, Z) and affine (4, 4) to RAS mm of a file by its header.
+
+    Raises:
+        RuntimeError: ITK cannot read it.
+        ValueError: it has other than 3 dimensions.
+    """
+    reader = _simpleitk().ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return tuple(reader.GetSize()), _affine(reader)
+
+
+def _affine(image: Any) -> np.ndarray:
+    """The affine (4, 4) to RAS mm of ITK's origin, spacing and direction."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return TO_RAS @ affine
 
 
 def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, about: dict[str, str]) -> None:

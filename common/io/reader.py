@@ -6,16 +6,18 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from common.errors import Finding, VolumeError
+from common.errors import DataError, Finding, VolumeError
+from common.io.dicom.reading.geometry import stack_geometry
 from common.io.dicom.reading.headers import holds_series
-from common.io.dicom.reading.series import SeriesOptions, source_headers
+from common.io.dicom.reading.series import SeriesOptions, find_series, source_headers
 from common.io.dicom.reading.volume import load_series
-from common.io.itk_files import SUFFIXES, read_itk
+from common.io.itk_files import SUFFIXES, itk_grid, read_itk
 from common.io.nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
@@ -107,6 +109,28 @@ class VolumeReader:
             logger.warning("%s (%s): every voxel is %g", case, Path(path).name, scan.values.flat[0])
         return scan
 
+    def extent(self, path: str | Path, case: str, channels: int | None = None) -> Scan | None:
+        """The grid of a volume by its header alone, with zeros that take no memory; None where it cannot be read.
+
+        Args:
+            path: as of :meth:`check`.
+            case: for messages.
+            channels: length of a fourth dimension.
+        """
+        path = Path(path)
+        try:
+            if path.is_dir():
+                stack, _ = find_series(path, case, self.options)
+                geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
+                grid = geometry.resampling
+                return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
+            if path.suffix.lower() in SUFFIXES:
+                return _empty(*itk_grid(path))
+            header = read_header(path, case, channels)
+        except (DataError, OSError, RuntimeError, ValueError):  # reading says why
+            return None
+        return _empty(header.shape, header.affine)
+
     def headers(self, path: Path, case: str, series_uid: str | None = None) -> list[Dataset]:
         """The headers of the series of a folder, one for each slice that was read, in their order.
 
@@ -135,6 +159,10 @@ class VolumeReader:
             return Scan(*read_itk(path, case, self.nan_fill))
         header = read_header(path, case, channels)
         return Scan(read_values(header, self.nan_fill), header.affine, header.warnings)
+
+
+def _empty(shape: tuple[int, ...], affine: np.ndarray) -> Scan:
+    return Scan(np.broadcast_to(np.float32(0), shape), affine, ())
 
 
 def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:

@@ -26,7 +26,7 @@ PERCENT = Range("are from 0 to 100", "correct it", lambda value: 0 <= value <= 1
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
-    **dict.fromkeys(("clip_norm", "lr"), POSITIVE),
+    **dict.fromkeys(("clip_norm", "lr", "max_memory_gb"), POSITIVE),
     **dict.fromkeys(("constant_epochs", "decay_epochs", "num_workers", "loss_weights"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
     "spacing": Range("is above zero, in mm", "give the distance of voxels", lambda value: value > 0),

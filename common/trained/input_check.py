@@ -53,12 +53,13 @@ def features(image: np.ndarray, spacing: np.ndarray) -> dict[str, np.ndarray]:
         spacing: of its voxels along the axes, in mm.
     """
     head = head_mask(image, None, axial=2, case="input")
-    values = image[head].astype(float)
-    scores = (values - values.mean()) / max(values.std(), 1e-9)
-    places = np.argwhere(head)
+    values = image[head]
+    mean, deviation = values.mean(dtype=float), values.std(dtype=float)
+    quantiles = np.percentile(values, PERCENTILES, overwrite_input=True).astype(float)
+    places = [np.flatnonzero(head.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     return {
-        "extent_mm": (places.max(axis=0) - places.min(axis=0) + 1) * np.asarray(spacing),
-        "z_scores": np.percentile(scores, PERCENTILES),
+        "extent_mm": np.array([each[-1] - each[0] + 1 for each in places]) * np.asarray(spacing),
+        "z_scores": (quantiles - mean) / max(deviation, 1e-9),
         "depth_ratios": depth_ratios(image, head, np.asarray(spacing)),
     }
 

@@ -4,12 +4,14 @@ from common.transforms.augment import random_augmentation
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
+from common.transforms.orientation import OrientationByChanneld
 from common.transforms.served import ServedAsFloatd
 from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
 
 __all__ = [
     "HeadMaskd",
     "LoadVolumed",
+    "OrientationByChanneld",
     "ScaleWindowd",
     "ServedAsFloatd",
     "StandardiseHeadd",

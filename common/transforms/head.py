@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from scipy import ndimage
 from common.errors import DataError, explain
 
 logger = logging.getLogger(__name__)
+COUNTED_AT_ONCE = 2**22
+"""Voxels; counting the sizes of regions takes 12 bytes for each."""
 
 
 class HeadMaskd(MapTransform):
@@ -76,7 +79,12 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
         low = f"a lowest value of {float(target.min()):g}"
         remedy = "the whole volume is taken as head: give a --head_threshold between air and skin, or mask files"
         logger.warning(explain(f"{case}: target", f"has air below the head's threshold {threshold:g}", low, remedy))
-    regions, _ = ndimage.label(above)
-    head = regions == np.bincount(regions[above]).argmax()
-    slices = [ndimage.binary_fill_holes(part) for part in np.moveaxis(head, axial, 0)]
-    return np.moveaxis(np.stack(slices), 0, axial)
+    regions, count = ndimage.label(above)
+    sizes = np.zeros(count + 1, np.int64)
+    for part in np.array_split(regions, math.ceil(regions.size / COUNTED_AT_ONCE)):
+        sizes += np.bincount(part.ravel(), minlength=count + 1)
+    head: np.ndarray = regions == sizes[1:].argmax() + 1
+    del regions, above
+    for part in np.moveaxis(head, axial, 0):
+        part[:] = ndimage.binary_fill_holes(part)
+    return head

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
+from torch import Tensor
 
 from common.errors import ConfigError
 from common.io.modality import AIR_HU
 from common.knots import Knot, KnottedWindow
+from common.transforms.slabs import for_each_slab
 
 LOWEST = 0.05
 """Part of the scale, 2 wide, that is stretched down to air; with 0.1 and 0.2 soft tissue got worse in a short run."""
@@ -21,6 +25,8 @@ LOWEST = 0.05
 
 class ScaleWindowd(MapTransform):
     """Map intensities to [-1, 1], by a fixed window or by a range computed from each image; see :class:`ToUnitd`.
+
+    A float32 ``MetaTensor``, such as a loaded volume, is scaled in its own memory.
 
     Args:
         keys: items (C, ...); each channel is scaled separately.
@@ -74,7 +80,10 @@ class ScaleWindowd(MapTransform):
         for key in self.key_iterator(scaled):
             plain = convert_to_tensor(scaled[key], track_meta=False)
             windows = self._windows(str(key), len(plain))
-            channels = torch.stack([self._scale(channel, w) for channel, w in zip(plain, windows, strict=True)])
+            is_own = isinstance(scaled[key], MetaTensor) and plain.dtype == torch.float32
+            channels = plain if is_own else torch.empty(plain.shape, dtype=torch.float32, device=plain.device)
+            for channel, made, window in zip(plain, channels, windows, strict=True):
+                self._scale(channel, window, made)
             # without the dtype, an integer image would be truncated to -1, 0 and 1
             scaled[key] = convert_to_dst_type(channels, scaled[key], dtype=torch.float32)[0]
         return scaled
@@ -88,9 +97,11 @@ class ScaleWindowd(MapTransform):
             raise ConfigError(f"intensity of {key}", rule, found, "correct the windows or the channels")
         return self.window
 
-    def _scale(self, channel: torch.Tensor, window: Sequence[float] | None) -> torch.Tensor:
+    def _scale(self, channel: Tensor, window: Sequence[float] | None, made: Tensor) -> None:
+        """Scale a channel (X, Y, Z) into ``made``, float32, which may be the channel itself."""
         if self.knotted is not None:
-            return self.knotted.scaled(channel, self.clip)
+            for_each_slab(partial(self.knotted.scaled, clip=self.clip), channel, made)
+            return
         if window is not None:
             low, high = window
         else:
@@ -98,13 +109,20 @@ class ScaleWindowd(MapTransform):
             foreground = values[values > values.min()]
             # a constant image has no range: it becomes background instead of NaN or huge values
             if foreground.size == 0 or self.zscore and foreground.min() == foreground.max():
-                return torch.zeros_like(channel) if self.zscore else torch.full_like(channel, -1.0)
+                made.fill_(0.0 if self.zscore else -1.0)
+                return
             if self.zscore:
-                return (channel - float(foreground.mean())) / float(foreground.std())
-            low, high = np.percentile(foreground, self.percentiles)  # type: ignore[arg-type]
+                mean, deviation = float(foreground.mean()), float(foreground.std())
+                for_each_slab(lambda slab: (slab - mean) / deviation, channel, made)
+                return
+            low, high = np.percentile(foreground, self.percentiles, overwrite_input=True)  # type: ignore[arg-type]
             high = max(high, low + 1e-6)
-        result = (channel - float(low)) / float(high - low) * 2 - 1
-        return result.clamp(-1, 1) if self.clip else result
+        for_each_slab(partial(_between, low=float(low), width=float(high - low), clip=self.clip), channel, made)
+
+
+def _between(values: Tensor, low: float, width: float, clip: bool) -> Tensor:
+    result = (values - low) / width * 2 - 1
+    return result.clamp(-1, 1) if clip else result
 
 
 class ToUnitd(MapTransform):
@@ -141,6 +159,10 @@ class ToUnitd(MapTransform):
         """Restore the unit."""
         restored = dict(data)
         for key in self.key_iterator(restored):
-            scaled = restored[key].clamp(-1, 1) if self.clip else restored[key]
-            restored[key] = self.knotted.unscaled(scaled)
+            volume = convert_to_tensor(restored[key], track_meta=False)
+            made = for_each_slab(self._restored, volume, torch.empty_like(volume))
+            restored[key] = convert_to_dst_type(made, restored[key])[0]
         return restored
+
+    def _restored(self, values: Tensor) -> Tensor:
+        return self.knotted.unscaled(values.clamp(-1, 1) if self.clip else values)

@@ -14,10 +14,12 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Spacing, Spacingd, SpatialResample
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
+from nibabel.affines import voxel_sizes
+from nibabel.orientations import io_orientation
 
 from common.data.layouts.folders import REGIONS
 from common.errors import ConfigError, DataError
-from common.grids import LEAST_COVERED, covered, is_sheared, respaced, same_grid, show_affine
+from common.grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine
 from common.io import Scan, VolumeReader
 from common.io.modality import MODALITY, modality_of
 from common.io.reader import WARNINGS
@@ -59,39 +61,63 @@ class LoadVolumed(MapTransform):
         for key in self.key_iterator(loaded):
             paths = [str(path) for path in (data[key] if isinstance(data[key], list | tuple) else [data[key]])]
             case = str(data.get("case", Path(paths[0]).name))
-            scans = self._read(str(key), paths, case)
-            first = first or scans[0]
-            if self.reader.resample:
-                named = zip(paths, scans, strict=True)
-                scans = [_onto_grid(scan, first, str(key), f"{case}: {path}") for path, scan in named]
-            loaded[key] = _stacked(scans, paths, case)
+            loaded[key], grid = self._stacked(str(key), paths, case, first)
+            first = first or grid
         return loaded
 
-    def _read(self, key: str, paths: Sequence[str], case: str) -> list[Scan]:
-        channels = self.reader.channels if key == "image" and len(paths) == 1 else None
-        return [self.reader.read(path, case, channels) for path in paths]
+    def _stacked(self, key: str, paths: Sequence[str], case: str, first: Scan | None) -> tuple[MetaTensor, Scan]:
+        """Volumes on one grid as channels, one at a time besides them, and the first one without its values.
+
+        Args:
+            key: of the item.
+            paths: of the channels.
+            case: for messages.
+            first: gives the grid of the case; None for that of the first channel.
+        """
+        channels = np.empty((0, 0, 0, 0), np.float32)
+        grids: list[Scan] = []
+        for number, path in enumerate(paths):
+            scan = self.reader.read(path, case, self.reader.channels if key == "image" and len(paths) == 1 else None)
+            first = first or _without_values(scan)
+            if self.reader.resample:
+                scan = _onto_grid(scan, first, key, f"{case}: {path}")
+            grids.append(_without_values(scan))
+            _require_grid(scan, grids[0], f"{case}: {path}")
+            if len(paths) == 1:
+                channels = _channels(scan.values)
+            else:
+                channels = channels if number else np.empty((len(paths), *scan.values.shape), np.float32)
+                channels[number] = scan.values
+        return _described(channels, grids, paths), grids[0]
 
 
-def _stacked(scans: Sequence[Scan], paths: Sequence[str], case: str) -> MetaTensor:
-    """Stack volumes on one grid as channels."""
-    shape, affine = scans[0].values.shape[-3:], scans[0].affine
-    for path, scan in zip(paths, scans, strict=True):
-        if not _same_grid(scan, scans[0]):
-            raise DataError(
-                f"{case}: {path}",
-                f"has the grid of the first channel, shape {shape}, affine {affine.tolist()}",
-                f"shape {scan.values.shape[-3:]}, affine {scan.affine.tolist()}",
-                "resample the channels to one grid",
-            )
-    channels = np.concatenate([_channels(scan.values) for scan in scans])
-    stacked = MetaTensor(torch.from_numpy(channels), affine=torch.from_numpy(affine))
+def _without_values(scan: Scan) -> Scan:
+    """The scan with zeros that take no memory."""
+    return replace(scan, values=np.broadcast_to(np.float32(0), scan.values.shape))
+
+
+def _require_grid(scan: Scan, first: Scan, name: str) -> None:
+    """Refuse a channel on another grid than the first."""
+    if not _same_grid(scan, first):
+        raise DataError(
+            name,
+            f"has the grid of the first channel, shape {first.values.shape[-3:]}, affine {first.affine.tolist()}",
+            f"shape {scan.values.shape[-3:]}, affine {scan.affine.tolist()}",
+            "resample the channels to one grid",
+        )
+
+
+def _described(channels: np.ndarray, scans: Sequence[Scan], paths: Sequence[str]) -> MetaTensor:
+    """Channels (C, X, Y, Z) with what is known of their files."""
+    shape, affine = channels.shape[1:], scans[0].affine
+    stacked = MetaTensor(torch.from_numpy(np.ascontiguousarray(channels)), affine=torch.from_numpy(affine))
     stacked.meta[MetaKeys.ORIGINAL_AFFINE] = affine
     stacked.meta[MetaKeys.SPATIAL_SHAPE] = shape
     stacked.meta[MetaKeys.ORIGINAL_CHANNEL_DIM] = 0
     stacked.meta[MetaKeys.SPACE] = SpaceKeys.RAS
     stacked.meta["filename_or_obj"] = paths[0]
     # both are texts, since MONAI makes no batches of None and empty lists
-    stacked.meta[MODALITY] = scans[0].modality or modality_of(scans[0].values)
+    stacked.meta[MODALITY] = scans[0].modality or modality_of(channels[: 1 if len(paths) > 1 else None])
     warnings = (f"{each.rule}, but got {each.value}" for scan in scans for each in scan.warnings)
     stacked.meta[WARNINGS] = "\n".join(" ".join(each.split()) for each in warnings)
     if scans[0].series_uid is not None:
@@ -190,6 +216,14 @@ class WorkingSpacingd(Spacingd):
         others = {key: value for key, value in data.items() if key not in self.keys}
         volumes = super().__call__({key: data[key] for key in self.keys if key in data}, lazy)
         return {**others, **volumes}
+
+    def shape_after(self, shape: Sequence[int], affine: np.ndarray) -> tuple[int, ...]:
+        """The shape of a volume (X, Y, Z) with an affine (4, 4) after it is put into RAS and resampled."""
+        turned = ras_shape(tuple(shape), affine)
+        if self.keeps:
+            return turned
+        sizes = voxel_sizes(affine)[np.argsort(io_orientation(affine)[:, 0])]
+        return respaced(turned, np.diag([*sizes, 1.0]), np.broadcast_to(self.spacing_transform.pixdim, 3).tolist())[0]
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Resample to the original grid."""

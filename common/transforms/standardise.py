@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
 from common.transforms.head import head_mask
+
+AT_ONCE = 2**24
+"""Voxels whose moments are computed at once, with 64 bits."""
 
 
 class StandardiseHeadd(MapTransform):
@@ -59,14 +63,16 @@ class StandardiseHeadd(MapTransform):
         case = str(data.get("case", ""))
         source = np.asarray(data[self.reference][0])
         head = torch.from_numpy(head_mask(source, None, axial=2, case=case))
-        mask = scaled["mask"] if "mask" in scaled else convert_to_dst_type(head[None], data[self.reference])[0]
-        scaled["mask"] = (mask > 0).to(torch.float32)
+        if "mask" in scaled:
+            scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
+        else:
+            scaled["mask"] = convert_to_dst_type(head[None], data[self.reference], dtype=torch.float32)[0]
         for key in self.key_iterator(scaled):
             channels = torch.as_tensor(scaled[key])
             known = self.fixed.get(str(key))
             scales = [known or scale(channel[head], f"{case}: {key}") for channel in channels]
             mean, deviation = (torch.tensor(part)[:, None, None, None] for part in zip(*scales, strict=True))
-            scaled[key] = ((scaled[key] - mean) / deviation).to(torch.float32)
+            scaled[key] = (scaled[key] - mean).div_(deviation).to(torch.float32)
             if self.background is not None:
                 scaled[key][:, ~head] = self.background
             scaled[f"{key}_scale"] = torch.tensor(scales[0])
@@ -79,10 +85,21 @@ def scale(values: Tensor, name: str) -> tuple[float, float]:
     Raises:
         DataError: for constant values.
     """
-    mean, deviation = float(values.double().mean()), float(values.double().std())
+    parts = [(len(part), *_moments(part)) for part in values.split(AT_ONCE)]
+    mean, deviation = parts[0][1:]
+    if len(parts) > 1:
+        count = len(values)
+        mean = sum(n * part for n, part, _ in parts) / count
+        squares = sum((n - 1) * spread**2 + n * (part - mean) ** 2 for n, part, spread in parts if n > 1)
+        deviation = math.sqrt(squares / (count - 1))
     if not deviation > 0:
         raise DataError(name, "varies inside the head, to be standardised", f"{mean:g} everywhere", "check the file")
     return mean, deviation
+
+
+def _moments(values: Tensor) -> tuple[float, float]:
+    doubled = values.double()
+    return float(doubled.mean()), float(doubled.std())
 
 
 def _fixed_scale(key: str, values: Sequence[float]) -> tuple[float, float]:

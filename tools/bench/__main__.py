@@ -17,10 +17,8 @@ from typing import Any
 import torch
 
 from common.devices import single_device
-from tools.bench import inference, simulation, stitching, training
+from tools.bench import inference, memory, simulation, stitching, training
 from tools.bench.clock import Row, save, show
-
-MODES = ("faithful", "fast")
 
 
 def _apart(work: Callable[..., list[Row]], *words: Any, **settings: Any) -> list[Row]:
@@ -66,7 +64,7 @@ def _growth(data: Path, options: argparse.Namespace) -> list[Row]:
 
 
 def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
-    return [row for mode in MODES for row in _apart(stitching.peak, mode, options.memory_shape)]
+    return memory.rows(data, [options.memory_shape] if options.memory_shape else memory.SHAPES)
 
 
 PARTS = {
@@ -93,7 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--label-maps", type=Path, help="folder of the maps of the simulation part, beside the average head"
     )
-    parser.add_argument("--memory-shape", nargs=3, type=int, default=[512, 512, 400])
+    parser.add_argument("--memory-shape", nargs=3, type=int, help="of the memory part; default: both")
     parser.add_argument("--json", type=Path, help="write the rows there too")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

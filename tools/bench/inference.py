@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from monai.data import DataLoader
-from monai.engines.utils import IterationEvents
 
 from common import weights_info
 from common.inference import CaseEvaluator
@@ -81,12 +80,11 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
     """Let a case be written before the next is computed."""
     hand_over = evaluator._hand_over
 
-    def wait(_: CaseEvaluator) -> None:
-        hand_over()
+    def wait(item: dict[str, Any]) -> None:
+        hand_over(item)
         evaluator._settle()
 
-    evaluator.remove_event_handler(CaseEvaluator._hand_over, IterationEvents.MODEL_COMPLETED)
-    evaluator.add_event_handler(IterationEvents.MODEL_COMPLETED, wait)
+    evaluator._hand_over = wait  # type: ignore[method-assign]
 
 
 def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Stitching of 3-D patches: time and memory compared with MONAI's sliding window."""
+"""Stitching of 3-D patches: time compared with MONAI's sliding window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.devices import single_device
 from common.inferers import PatchStitchingInferer
-from tools.bench.clock import Row, alternate, growth_of, peak_gib, seconds
+from tools.bench.clock import Row, alternate, growth_of
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
@@ -83,16 +83,6 @@ def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
     fast = PatchStitchingInferer(mode="fast", progress=False)
     name = f"{'x'.join(map(str, shape))}, {len(faithful.windows(shape))} windows: faithful, fast"
     return compare(name, lambda: faithful(volume, network), lambda: fast(volume, network), 1, same=False)
-
-
-def peak(mode: str, shape: list[int]) -> list[Row]:
-    """Seconds and peak memory of one inference with an eighth of the filters, in a process that does nothing else."""
-    inferer = PatchStitchingInferer(mode=mode, stride=32, max_voxels=2**24, progress=False)
-    volume = torch.rand(1, 1, *shape, device=single_device())
-    network = generator(SpectralConv3d, narrower=8).to(volume.device)
-    with torch.no_grad():
-        took, _ = seconds(lambda: inferer(volume, network))
-    return [Row(f"{'x'.join(map(str, shape))}, narrow, {mode}", None, took, f"peak memory {peak_gib():.2f} GiB")]
 
 
 def growth(repeats: int) -> list[Row]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import logging
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import BinaryIO, cast
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
-from nibabel.arrayproxy import ArrayProxy
+from nibabel.volumeutils import apply_read_scaling
 
 import common.io.nifti.header_fields as fields
 from common.errors import Finding, VolumeError, Where
@@ -22,6 +24,8 @@ from common.grids import is_sheared
 logger = logging.getLogger(__name__)
 
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
+PART_BYTES = 2**24
+"""Stored voxels that are in memory besides the float32 volume while it is read."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,17 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
             finite or do not fit float32.
     """
     where = partial(Finding, header.case, header.path.name)
+    values = np.empty((header.channels, *header.shape), np.float32)
+    missing, largest = 0, 0.0
     try:
         with _open(header.path) as stream:
-            values = np.asanyarray(ArrayProxy(stream, header.stored, mmap=False))
+            for channel, part, scaled in _parts(stream, header):
+                finite = np.isfinite(scaled)
+                missing += finite.size - np.count_nonzero(finite)
+                ends = scaled.max(initial=0, where=finite), scaled.min(initial=0, where=finite)
+                largest = max(largest, float(ends[0]), -float(ends[1]))
+                with np.errstate(over="ignore"):  # refused below
+                    values[channel, :, :, part] = scaled if nan_fill is None else np.where(finite, scaled, nan_fill)
             rest = _rest(stream)
     except READ_ERRORS as error:
         raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
@@ -102,17 +114,34 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     if rest >= plane:
         rule = f"the file must end after the {header.shape[0]}x{header.shape[1]}x{header.shape[2]} voxels of its header"
         raise VolumeError(where(rule, f"{rest} bytes more", "the header claims too few: export the file again"))
-    finite = np.isfinite(values)
-    if nan_fill is None and not finite.all():
-        found = f"{finite.size - np.count_nonzero(finite)} NaN or Inf of {finite.size} voxels"
+    if nan_fill is None and missing:
+        found = f"{missing} NaN or Inf of {values.size} voxels"
         raise VolumeError(where("voxels must be finite", found, "repair the file or give nan_fill"))
-    largest = max(float(values.max(initial=0, where=finite)), -float(values.min(initial=0, where=finite)))
     if largest > float(np.finfo(np.float32).max):
         raise VolumeError(where("values must fit float32", f"{largest:.3g}", "rescale the file"))
-    if nan_fill is not None:
-        values = np.where(finite, values, nan_fill)
-    values = values.astype(np.float32)
-    return np.moveaxis(values, 3, 0) if header.channels > 1 else values.reshape(header.shape)
+    return values if header.channels > 1 else values[0]
+
+
+def _parts(stream: BinaryIO, header: Header) -> Iterator[tuple[int, slice, np.ndarray]]:
+    """Some planes at a time of a file, scaled as nibabel scales them: channel, planes and values (X, Y, planes)."""
+    x, y, z = header.shape
+    _, dtype, offset, slope, inter = header.stored
+    stream.seek(offset)
+    step = max(1, PART_BYTES // (x * y * dtype.itemsize))
+    for channel, start in itertools.product(range(header.channels), range(0, z, step)):
+        stop = min(start + step, z)
+        stored = np.empty((x, y, stop - start), dtype, order="F")
+        if (found := _fill(stream, memoryview(stored.T).cast("B"))) < stored.nbytes:
+            raise OSError(f"{stored.nbytes - found} bytes are missing")
+        yield channel, slice(start, stop), apply_read_scaling(stored, np.float64(slope), np.float64(inter))
+
+
+def _fill(stream: BinaryIO, buffer: memoryview) -> int:
+    """Read until a buffer is full or the stream ends; how many bytes were read."""
+    count = 0
+    while count < len(buffer) and (got := stream.readinto(buffer[count:])):  # type: ignore[attr-defined]
+        count += got
+    return count
 
 
 def read_volume(

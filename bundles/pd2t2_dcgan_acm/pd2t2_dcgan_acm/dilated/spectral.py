@@ -148,7 +148,7 @@ class SpectralConv3d(nn.Conv3d):
         # a weight computed at each call (a parametrisation, a replica) would need a new spectrum each time
         lasting = isinstance(self.weight, nn.Parameter) and not self.weight.is_inference()
         single = volume.dtype == torch.float32 and self.weight.dtype == torch.float32
-        return lasting and single and not torch.is_autocast_enabled(volume.device.type)
+        return lasting and single and (volume.is_meta or not torch.is_autocast_enabled(volume.device.type))
 
     def _plan(self, volume: Tensor) -> Plan | None:
         """Plan of the convolution in the frequency domain; None if the direct one is faster."""

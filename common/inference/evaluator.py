@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from monai.data import Dataset
+from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
 from monai.inferers import Inferer
@@ -20,11 +19,12 @@ from torch import Tensor
 from common import devices
 from common.engines.acceleration import Acceleration
 from common.engines.precision import autocast
-from common.errors import CasesFailedError, DataError, explain, users_mistake
+from common.errors import CasesFailedError, explain
 from common.files import remove_unfinished, write_text
+from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
+from common.inference.memory import MemoryPlan
 from common.io.export import VolumeExporter
 from common.io.export.outputs import MANIFEST_NAME, require_new
-from common.io.modality import MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 from common.io.reader import WARNINGS
 from common.running_config import is_reference, require_placed, running_config
 
@@ -32,44 +32,15 @@ if TYPE_CHECKING:
     from common.evaluation.inference_report import InferenceReport
 
 logger = logging.getLogger(__name__)
-ERROR_KEY = "failure"
-LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 1.0e-4}
-"""Between the 0.1th and the 99.9th percentile, in a network's scale: windows are [-1, 1], and z-scores span several."""
-
-
-class CaseDataset(Dataset):
-    """Preprocesses one case at a time; a case that cannot be read becomes an error message instead of an exception.
-
-    Args:
-        data: items with ``case`` and ``image``, and ``source_modality`` where a case of another modality is to fail;
-            under torchrun each process takes its share.
-        transform: preprocessing.
-    """
-
-    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[..., Any] | None = None) -> None:
-        super().__init__(devices.deal(data), transform)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
-        try:
-            if self.transform is None:
-                return item
-            done = dict(self.transform(item))
-            if SOURCE_MODALITY in item:
-                require_modality(item["case"], item[SOURCE_MODALITY], done["image"].meta.get(MODALITY, UNKNOWN))
-            for channel in done["image"]:
-                _require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
-            return done
-        except Exception as error:  # any error is a failure of this case only
-            return {"case": item["case"], ERROR_KEY: _reason(error)}
 
 
 class CaseEvaluator(SupervisedEvaluator):
     """MONAI's evaluator that continues after failed cases, writes a manifest and raises at the end if any failed.
 
     A case is written while the next one is computed and, with a prefetching loader, two more are read; at most these
-    four are in memory. ``warnings`` of a case, by its name, are those of its files and of handlers; they are written
-    with it.
+    four are in memory, and fewer where they would exceed the ``max_memory_gb`` of a :class:`CaseDataset`; see
+    :class:`common.inference.memory.MemoryPlan`. Postprocessing has the source's geometry, not its values.
+    ``warnings`` of a case, by its name, are those of its files and of handlers; they are written with it.
 
     Args:
         exporter: writes the volumes; the outputs of all processes are checked before inference.
@@ -77,6 +48,7 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
         resume: skip cases that an earlier run with the same weights has written.
+        postprocessing: of an item with ``pred``, (C, X, Y, Z), and the emptied ``image``; None for nothing.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
@@ -92,6 +64,7 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: Mapping[str, bool | str] | None = None,
         resume: bool = False,
         report: bool = False,
+        postprocessing: Callable[[dict[str, Any]], Any] | None = None,
         **evaluator: Any,
     ) -> None:
         require_placed()
@@ -105,13 +78,15 @@ class CaseEvaluator(SupervisedEvaluator):
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
+        self._postprocessing = postprocessing or dict
+        self._memory: MemoryPlan | None = None
         self._writing: tuple[str, Future[Any]] | None = None
         self._writer: ThreadPoolExecutor
         device = self.state.device
-        self.inferer = AutocastInferer(self.inferer, device, precision)
+        self.inferer: AutocastInferer = AutocastInferer(self.inferer, device, precision)
         Acceleration.of(acceleration, device).prepare([self.network])
         self.add_event_handler(IterationEvents.FORWARD_COMPLETED, CaseEvaluator._require_an_image)
-        self.add_event_handler(IterationEvents.MODEL_COMPLETED, CaseEvaluator._hand_over)
+        self.add_event_handler(Events.STARTED, CaseEvaluator._plan_memory)  # after the weights are loaded
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Infer all cases and write the manifest next to the outputs."""
@@ -130,8 +105,12 @@ class CaseEvaluator(SupervisedEvaluator):
         self.state.epoch_length = len(loader.dataset)
         if self.state.epoch_length:  # with fewer cases than processes, some have none
             with ThreadPoolExecutor(1) as self._writer:
-                super().run(global_epoch)
-                self._settle()
+                try:
+                    super().run(global_epoch)
+                    self._settle()
+                finally:
+                    if self._memory is not None:
+                        self._memory.close()
         self._conclude(devices.gather(list(self.outcomes.values())))
 
     def _is_readable(self, case: str) -> bool:
@@ -167,32 +146,59 @@ class CaseEvaluator(SupervisedEvaluator):
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])
         self.outcomes[case] = {"case": case, "status": "done", "file": self.exporter.path(case).name}
-        output: Any = {}
         try:
             if ERROR_KEY in batchdata:
                 self._fail(case, batchdata[ERROR_KEY][0])
             else:
-                output = super()._iteration(engine, batchdata)
+                self._infer(case, batchdata)
         except Exception as error:  # one failed case must not stop the batch
-            self._fail(case, _reason(error))
-        return output
+            self._fail(case, reason_of(error))
+        finally:
+            batchdata.clear()  # loaders keep the last batch until they give the next
+            self.state.batch = self.state.output = None
+        return {}
+
+    def _infer(self, case: str, batchdata: dict[str, Any]) -> None:
+        """Compute and hand over a case; the source is let go after the forward pass."""
+        if self._memory is not None:
+            self.inferer.inferer = self._memory.inferer_of(case)
+        super()._iteration(self, batchdata)
+        (item,), (output,) = self.state.batch, self.state.output
+        pred = output["pred"]
+        item["image"] = emptied(item["image"])
+        batchdata.clear()
+        self.state.batch = self.state.output = None
+        del output
+        self._hand_over(self._postprocessing({**item, "pred": pred}))
+
+    def _plan_memory(self) -> None:
+        """Let each case be estimated before it is read."""
+        dataset = getattr(self.data_loader, "dataset", None)
+        if not isinstance(dataset, CaseDataset):
+            return
+        inferer = self.inferer.inferer
+        self._memory = MemoryPlan(
+            dataset.max_memory_gb, self.state.device, self.network, inferer, dataset.transform, self.exporter.reader
+        )
+        dataset.before = self._memory.admit
 
     def _require_an_image(self) -> None:
         """Fail a case that a network which learnt nothing, or was made for other sources, answers by one value."""
         batch, output = self.state.batch, self.state.output
         remedy = "give the weights of a training that has learnt, and a source like those of the training"
-        _require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
+        require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, item: dict[str, Any]) -> None:
         """Pass the case to the writer thread when that has finished the previous one."""
-        (item,), (output,) = self.state.batch, self.state.output
-        values = self.exporter.on_host(item, output["pred"])
+        values = self.exporter.on_host(item, item["pred"])
         case = str(item["case"])
         warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
-        item = {**item, WARNINGS: warnings}
+        item = {**item, WARNINGS: warnings, "pred": None}
         self._settle()
-        self._writing = case, self._writer.submit(self.exporter.write, item, values)
+        future = self._writer.submit(self.exporter.write, item, values)
+        future.add_done_callback(lambda _: self._release(case))
+        self._writing = case, future
 
     def _settle(self) -> None:
         """Wait for the writer thread, and record its failure."""
@@ -200,11 +206,16 @@ class CaseEvaluator(SupervisedEvaluator):
             case, future = self._writing
             self._writing = None
             if error := future.exception():
-                self._fail(case, _reason(error))
+                self._fail(case, reason_of(error))
 
     def _fail(self, case: str, reason: str) -> None:
         logger.error(f"{case} failed: {reason}")
         self.outcomes[case] = {"case": case, "status": "failed", "reason": reason}
+        self._release(case)
+
+    def _release(self, case: str) -> None:
+        if self._memory is not None:
+            self._memory.release(case)
 
 
 class AutocastInferer(Inferer):
@@ -236,31 +247,3 @@ def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> Inferen
     from common.evaluation.inference_report import InferenceReport
 
     return InferenceReport(exporter, settings)
-
-
-def _require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
-    """Refuse an image (..., X, Y, Z) of nearly one value.
-
-    Raises:
-        DataError: where it has not the least contrast of ``what``.
-    """
-    some = values.detach()[..., ::2, ::2, ::2].float().cpu().numpy()
-    if not np.isfinite(some).all():  # said by others
-        return
-    low, middle, high = np.percentile(some, (0.1, 50, 99.9))
-    if high - low < LEAST_CONTRAST[what]:
-        rule = f"varies by {LEAST_CONTRAST[what]:g} or more as the network sees it"
-        raise DataError(f"{case}: {what}", rule, f"{middle:.4g} nearly everywhere", remedy)
-
-
-def _reason(error: BaseException) -> str:
-    """The user error in a chain of exceptions, otherwise that memory ended, otherwise the last exception."""
-    if (mistake := users_mistake(error)) is not None:
-        return str(mistake)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
-            told = " ".join(str(cause).split())[:200] or "no more"
-            return explain("memory", "suffices for the volume", told, "lower --inference_batch, or give a --spacing")
-        cause = cause.__cause__ or cause.__context__
-    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,124 @@
+"""Cases of a batch inference: preprocessed one at a time, without copies; failures become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
+from torch import Tensor
+
+from common import devices
+from common.errors import DataError, explain, users_mistake
+from common.io.modality import MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+
+ERROR_KEY = "failure"
+LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 1.0e-4}
+"""Between the 0.1th and the 99.9th percentile, in a network's scale: windows are [-1, 1], and z-scores span several."""
+
+
+class CaseDataset(Dataset):
+    """Preprocesses one case at a time; a case that cannot be read becomes an error message instead of an exception.
+
+    Args:
+        data: items with ``case`` and ``image``, and ``source_modality`` where a case of another modality is to fail;
+            under torchrun each process takes its share.
+        transform: preprocessing; of the volumes that it gives only ``image`` is kept.
+        max_memory_gb: memory of the process in GB (10^9 bytes) that a case may lead to; see
+            :class:`common.inference.memory.MemoryPlan`. None for half of what is free.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Callable[..., Any] | None = None,
+        max_memory_gb: float | None = None,
+    ) -> None:
+        super().__init__(devices.deal(data), transform)
+        self.max_memory_gb = max_memory_gb
+        self.before: Callable[[dict[str, Any]], None] = _nothing
+        """Called with an item before it is read; it waits, or raises to let the case fail."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
+        item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
+        try:
+            if self.transform is None:
+                return item
+            self.before(item)
+            done = dict(self.transform(item))
+            if SOURCE_MODALITY in item:
+                require_modality(item["case"], item[SOURCE_MODALITY], done["image"].meta.get(MODALITY, UNKNOWN))
+            for channel in done["image"]:
+                require_contrast(channel, item["case"], "source", "check its unit, and the windows of the config")
+            return {key: value for key, value in done.items() if key == "image" or not _is_volume(value)}
+        except Exception as error:  # any error is a failure of this case only
+            return {"case": item["case"], ERROR_KEY: reason_of(error)}
+
+
+class OneCaseLoader(ThreadDataLoader):
+    """MONAI's ``ThreadDataLoader`` for cases one by one: the volume of a batch is that of its case, not a copy.
+
+    Args:
+        dataset: see :class:`CaseDataset`.
+        **loader: of ``ThreadDataLoader``.
+    """
+
+    def __init__(self, dataset: Dataset, **loader: Any) -> None:
+        super().__init__(dataset, batch_size=1, collate_fn=_as_batch, **loader)
+
+
+def _as_batch(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A batch of one case as MONAI makes it, but for volumes, which would be copied."""
+    (item,) = items
+    small = {key: emptied(value, (1,)) if _is_volume(value) else value for key, value in item.items()}
+    batch: dict[str, Any] = list_data_collate([small])
+    for key, value in item.items():
+        if _is_volume(value):
+            volume: Any = value.as_tensor()[None].as_subclass(MetaTensor)
+            volume.__dict__.update(batch[key].__dict__)
+            batch[key] = volume
+    return batch
+
+
+def emptied(volume: MetaTensor, shape: Sequence[int] | None = None) -> MetaTensor:
+    """Zeros that take no memory, with the geometry and history of a volume, and its shape unless another is given."""
+    zeros = torch.zeros(1).expand(*(volume.shape if shape is None else shape))
+    return MetaTensor(zeros, meta=volume.meta, applied_operations=volume.applied_operations)
+
+
+def _is_volume(value: Any) -> bool:
+    return isinstance(value, MetaTensor) and value.ndim > 3
+
+
+def _nothing(item: dict[str, Any]) -> None:
+    """Let every case be read at once."""
+
+
+def require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
+    """Refuse an image (..., X, Y, Z) of nearly one value.
+
+    Raises:
+        DataError: where it has not the least contrast of ``what``.
+    """
+    some = values.detach()[..., ::2, ::2, ::2].float().cpu().numpy()
+    if not np.isfinite(some).all():  # said by others
+        return
+    low, middle, high = np.percentile(some, (0.1, 50, 99.9))
+    if high - low < LEAST_CONTRAST[what]:
+        rule = f"varies by {LEAST_CONTRAST[what]:g} or more as the network sees it"
+        raise DataError(f"{case}: {what}", rule, f"{middle:.4g} nearly everywhere", remedy)
+
+
+def reason_of(error: BaseException) -> str:
+    """The user error in a chain of exceptions, otherwise that memory ended, otherwise the last exception."""
+    if (mistake := users_mistake(error)) is not None:
+        return str(mistake)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
+            told = " ".join(str(cause).split())[:200] or "no more"
+            return explain("memory", "suffices for the volume", told, "lower --inference_batch, or give a --spacing")
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {error}"

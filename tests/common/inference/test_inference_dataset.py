@@ -1,0 +1,51 @@
+"""Batches of one case without copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+from monai.transforms import Compose, Flipd
+
+from common.inference import CaseDataset, OneCaseLoader
+from common.inference.dataset import emptied
+
+
+def volume() -> MetaTensor:
+    values = torch.arange(24.0).reshape(1, 2, 3, 4)
+    return MetaTensor(
+        values, affine=torch.diag(torch.tensor([1.0, 2, 3, 1])), meta={"filename_or_obj": "a", "warnings": ""}
+    )
+
+
+class Made:
+    """Gives a volume, a mask and a number."""
+
+    def __call__(self, item):
+        return {**item, "image": volume(), "mask": volume() > 5, "scale": torch.tensor([1.0, 2.0])}
+
+
+def test_a_batch_is_that_of_monai_but_shares_its_memory():
+    made = Compose([Made(), Flipd("image", 0)])({"case": "a"})
+    (expected,) = decollate_batch(list_data_collate([made]))
+    dataset = CaseDataset([{"case": "a"}], lambda item: made)
+    (batch,) = OneCaseLoader(dataset, num_workers=0)
+    assert batch["image"].data_ptr() == made["image"].data_ptr()
+    assert batch["case"] == ["a"]
+    (item,) = decollate_batch(batch)
+    torch.testing.assert_close(item["image"].as_tensor(), expected["image"].as_tensor())
+    np.testing.assert_array_equal(item["image"].affine, expected["image"].affine)
+    assert item["image"].applied_operations[0]["class"] == "Flip"
+    assert item["image"].meta["filename_or_obj"] == "a"
+
+
+def test_of_the_volumes_only_the_image_is_kept():
+    (item,) = CaseDataset([{"case": "a"}], Made())
+    assert sorted(item) == ["case", "image", "scale"]
+
+
+def test_an_emptied_volume_has_the_geometry_and_no_memory():
+    empty = emptied(volume())
+    assert empty.shape == (1, 2, 3, 4)
+    assert empty.untyped_storage().nbytes() == 4
+    np.testing.assert_array_equal(empty.affine, volume().affine)

@@ -1,0 +1,268 @@
+"""Memory of cases: estimated before they are read, lowered, waited for, or refused."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from common import checkpoints
+from common.errors import CasesFailedError, ConfigError, DataError
+from common.handlers import WeightsLoader
+from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
+from common.inference.memory import MemoryPlan
+from common.inferers import PlaneInferer
+from common.io import VolumeReader
+from common.io.export import VolumeExporter
+from common.networks.unet import UNetGenerator
+from common.settings.ranges import check_range
+from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
+
+SHAPE = (16, 20, 24)
+AROUND = 4 * 16 * 20 * 24
+"""Bytes of a volume."""
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A process that takes nothing itself, on a machine with 2 GB free."""
+    monkeypatch.setattr(memory, "LIBRARIES", 0)
+    monkeypatch.setattr(memory, "_taken", lambda: 0)
+    monkeypatch.setattr(memory, "_free", lambda: 2e9)
+    monkeypatch.setattr(memory, "_gb", lambda size: f"{size:.0f} B")
+
+
+def item(folder: Path, name: str, shape=SHAPE, spacing: float = 1.0) -> dict[str, str]:
+    values = np.random.default_rng(len(name)).uniform(0, 100, shape).astype(np.float32)
+    nib.save(nib.Nifti1Image(values, np.diag([spacing] * 3 + [1])), folder / f"{name}.nii.gz")
+    return {"case": name, "image": str(folder / f"{name}.nii.gz")}
+
+
+def network() -> UNetGenerator:
+    torch.manual_seed(0)
+    return UNetGenerator(1, 1, 2, 4)
+
+
+def inferer(batch_size: int = 8) -> PlaneInferer:
+    return PlaneInferer("sagittal", 1, batch_size, 4, progress=False)
+
+
+def plan(limit: float | None, transform=None, of=None) -> MemoryPlan:
+    gigabytes = None if limit is None else limit / 1e9
+    return MemoryPlan(gigabytes, torch.device("cpu"), network(), of or inferer(), transform, VolumeReader())
+
+
+def needed(batch_size: int) -> int:
+    """A case with a batch: its source, and what the inferer says, or the steps around it if these are more."""
+    empty = memory.without_values(network()).eval()
+    return max(AROUND + inferer(batch_size).bytes_needed(empty, 1, SHAPE), int(3.5 * AROUND))
+
+
+def run(folder: Path, cases: list, limit: float | None, batch_size: int = 8) -> None:
+    model = network()
+    checkpoints.save(model.state_dict(), folder / "model.pt")
+    dataset = CaseDataset(
+        cases,
+        _Chain([LoadVolumed("image"), ScaleWindowd("image", window=[0, 100])]),
+        None if limit is None else limit / 1e9,
+    )
+    CaseEvaluator(
+        VolumeExporter(
+            str(folder / "out"),
+            "ct",
+            "CT",
+            "HU",
+            "bundle 1",
+            str(folder / "model.pt"),
+            output_dtype="float32",
+            overwrite=True,
+        ),
+        device=torch.device("cpu"),
+        val_data_loader=OneCaseLoader(dataset, num_workers=0),
+        network=model,
+        inferer=inferer(batch_size),
+        val_handlers=[WeightsLoader(model, str(folder / "model.pt"))],
+    ).run()
+
+
+class _Chain:
+    """Transforms one after the other."""
+
+    def __init__(self, transforms: list) -> None:
+        self.transforms = transforms
+
+    def __call__(self, data):
+        for each in self.transforms:
+            data = each(data)
+        return data
+
+
+def written(folder: Path, case: str) -> np.ndarray:
+    return np.asarray(nib.load(folder / "out" / f"{case}_ct.nii.gz").dataobj)
+
+
+# ---- what is chosen -------------------------------------------------------------------------------------------------
+
+
+def test_a_case_that_fits_is_inferred_as_configured(tmp_path, bare, caplog):
+    caplog.set_level("INFO")
+    found = plan(needed(8))
+    found.admit(item(tmp_path, "a"))
+    assert found.inferer_of("a").batch_size == 8
+    assert f"a: 16 x 20 x 24 needs {needed(8)} B of memory; limit {needed(8)} B" in caplog.text
+
+
+def test_the_batch_is_lowered_until_it_fits_and_one_line_says_so(tmp_path, bare, caplog):
+    caplog.set_level("INFO")
+    found = plan(needed(8) - 1)
+    found.admit(item(tmp_path, "a"))
+    assert found.inferer_of("a").batch_size == 4
+    line = (
+        f"a: 16 x 20 x 24 needs {needed(8)} B of memory with inference_batch 8, {needed(4)} B with inference_batch 4;"
+    )
+    assert caplog.text.count("needs") == 1
+    assert line in caplog.text
+
+
+def test_a_lowered_batch_gives_the_same_volume(tmp_path, bare):
+    cases = [item(tmp_path, "a")]
+    run(tmp_path, cases, None)
+    whole = written(tmp_path, "a")
+    run(tmp_path, cases, needed(2))
+    np.testing.assert_allclose(written(tmp_path, "a"), whole, rtol=0, atol=1e-5)
+    assert np.ptp(whole) > 0.01
+
+
+def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(tmp_path, bare, monkeypatch):
+    cases = [item(tmp_path, "small"), item(tmp_path, "large", (48, 20, 24)), item(tmp_path, "after")]
+    read: list[str] = []
+    plain = VolumeReader.read
+    monkeypatch.setattr(
+        VolumeReader,
+        "read",
+        lambda self, path, case, channels=None: read.append(case) or plain(self, path, case, channels),
+    )
+    with pytest.raises(CasesFailedError, match="1 failed: large"):
+        run(tmp_path, cases, needed(1))
+    assert read == ["small", "after"]
+    (reason,) = (
+        each["reason"]
+        for each in json.loads((tmp_path / "out" / "manifest.json").read_text())
+        if each["status"] == "failed"
+    )
+    assert reason.startswith(
+        f"large: memory needed: is at most {needed(1)} B, by --max_memory_gb or half of what is free, but got "
+    )
+    assert reason.endswith(
+        " B for 48 x 20 x 24 voxels with inference_batch 1; raise --max_memory_gb, give a --spacing, or crop the volume"
+    )
+
+
+def test_a_case_waits_until_those_in_memory_leave_it_room(tmp_path, bare):
+    found = plan(1.5 * needed(8))
+    found.admit(item(tmp_path, "a"))
+    second = threading.Thread(target=found.admit, args=[item(tmp_path, "b")], daemon=True)
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    found.release("a")
+    second.join(20)
+    assert not second.is_alive()
+    both = plan(2 * needed(8))
+    both.admit(item(tmp_path, "a"))
+    both.admit(item(tmp_path, "b"))  # does not wait
+
+
+def test_a_run_that_ends_lets_nothing_wait(tmp_path, bare):
+    found = plan(1.5 * needed(8))
+    found.admit(item(tmp_path, "a"))
+    waiting = threading.Thread(target=found.admit, args=[item(tmp_path, "b")], daemon=True)
+    waiting.start()
+    found.close()
+    waiting.join(20)
+    assert not waiting.is_alive()
+
+
+def test_cases_that_cannot_be_read_together_are_all_written(tmp_path, bare):
+    cases = [item(tmp_path, name) for name in ("a", "b", "c", "d")]
+    run(tmp_path, cases, needed(8))
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 4
+
+
+def test_an_unreadable_header_is_left_to_the_reader(tmp_path, bare):
+    (tmp_path / "a.nii.gz").write_bytes(b"no header")
+    found = plan(1)
+    found.admit({"case": "a", "image": str(tmp_path / "a.nii.gz")})
+    assert found.inferer_of("a") is found.inferer
+
+
+def test_a_working_spacing_counts(tmp_path, bare):
+    spaced = _Chain([WorkingSpacingd("image", (2, 2, 2))])
+    fine = plan(1e9, spaced)._choice("a", item(tmp_path, "a")["image"])
+    expected = 4 * 16 * 20 * 24 * 3.5 + memory.RESAMPLING * 16 * 20 * 24
+    assert fine.host == pytest.approx(expected)
+    assert spaced.transforms[0].shape_after((16, 20, 24), np.diag([1.0, 1, 1, 1])) == (9, 11, 13)
+    turned = np.array([[0, 1.0, 0, 0], [4.0, 0, 0, 0], [0, 0, 2.0, 0], [0, 0, 0, 1]])
+    assert spaced.transforms[0].shape_after((11, 21, 31), turned) == (11, 21, 31)
+
+
+def test_another_inferer_is_used_as_it_is(tmp_path, bare):
+    def plain(inputs, model):
+        return inputs
+
+    found = plan(1e9, of=plain)
+    found.admit(item(tmp_path, "a"))
+    assert found.inferer_of("a") is plain
+
+
+# ---- the limit ------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_is_half_of_what_is_free_besides_what_is_taken(bare, monkeypatch):
+    monkeypatch.setattr(memory, "_taken", lambda: 3e8)
+    assert plan(None).limit == 3e8 + 1e9
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert plan(None).limit == 3e8 + 5e8
+    assert plan(7e8).limit == pytest.approx(7e8)
+
+
+def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
+    machine = memory._free()
+    (tmp_path / "max").write_text("3000000\n")
+    (tmp_path / "current").write_text("1000000\n")
+    monkeypatch.setattr(memory, "CGROUPS", [(tmp_path / "max", tmp_path / "current")])
+    assert memory._free() == 2_000_000
+    (tmp_path / "max").write_text("max\n")
+    assert memory._free() == pytest.approx(machine, rel=0.5)
+
+
+@pytest.mark.parametrize("value", [0, -1, "4 GB", True, [4, "a"]])
+def test_a_limit_of_no_size_is_refused(value):
+    with pytest.raises(
+        ConfigError, match="^--dataset::max_memory_gb: is above zero, but got .*; give a positive number$"
+    ):
+        check_range("dataset::max_memory_gb", value)
+
+
+def test_limits_that_are_sizes_pass():
+    for value in (None, 4, 0.5, "@limit"):
+        check_range("dataset::max_memory_gb", value)
+
+
+def test_no_case_fits_into_less_than_python_itself(tmp_path):
+    found = MemoryPlan(0.001, torch.device("cpu"), network(), inferer(), None, VolumeReader())
+    with pytest.raises(DataError, match=r"^a: memory needed: is at most 0\.0 GB, .* but got \d"):
+        found.admit(item(tmp_path, "a"))
+
+
+def test_a_network_on_another_device_is_not_touched():
+    model: nn.Module = network()
+    empty = memory.without_values(model)
+    assert next(empty.parameters()).is_meta
+    assert not next(model.parameters()).is_meta
