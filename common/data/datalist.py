@@ -14,7 +14,7 @@ import numpy as np
 
 from common.data.splits import require_counts, sizes_by_fraction
 from common.errors import DataError
-from common.files import parse_json, require_file_name, write_text
+from common.files import require_file_name, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -122,11 +122,13 @@ def _patient(item: Item) -> str:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
+    except RecursionError as error:
+        raise DataError(path.name, "a datalist is a JSON object", "one nested too deeply", "correct it") from error
     if not isinstance(content, dict):
-        found = "null" if content is None else type(content).__name__
+        found = type(content).__name__
         raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
     return content
 
