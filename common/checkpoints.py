@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 import zipfile
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import CheckpointError
-from common.files import cannot_write, write_whole
+from common.files import cannot_write, parse_json, write_whole
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"
@@ -154,7 +153,7 @@ def require_noted(path: Path) -> None:
     if not about.is_file():
         return
     try:
-        told = json.loads(about.read_text())
+        told = parse_json(about.read_text())
         noted = [told["sha256"], told.get("replaces")]
     except (ValueError, KeyError, TypeError) as error:
         remedy = "restore the file, or train the bundle"

@@ -12,6 +12,8 @@ from typing import Literal, ParamSpec
 Arguments = ParamSpec("Arguments")
 SHOWN = 6
 """How many names a message lists."""
+SHOWN_OF_PATH = 200
+"""How many characters of a path that the system refuses are shown."""
 
 
 def _last_line(message: str) -> str:
@@ -59,7 +61,10 @@ class UserError(ValueError):
 
 
 def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code."""
+    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code.
+
+    A path that the system refuses, such as one with too long a name, is a mistake of the user too.
+    """
 
     @wraps(main)
     def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
@@ -68,6 +73,14 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code
+        except OSError as error:
+            if error.filename is None:
+                raise
+            name = str(error.filename)
+            shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
+            line = explain(shown or "a path", "can be read or written", error.strerror, "check the path")
+            print(f"error: {line}", file=sys.stderr)
+            return UserError.exit_code
 
     return command
 

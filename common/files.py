@@ -1,7 +1,8 @@
-"""Names of outputs, and atomic writing of files and folders: they appear under their name only when complete."""
+"""Names of outputs, atomic writing of files and folders (they appear only when complete), and JSON of others."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -38,6 +39,18 @@ def require_file_name(name: str, what: str, ending: str = "", error: type[UserEr
     if (length := len(f"{name}{ending}".encode())) > LONGEST_NAME:
         rule = f"names files of at most {LONGEST_NAME} bytes"
         raise error(what, rule, f"{length} bytes by {name[:20]!r}...", "shorten it")
+
+
+def parse_json(text: str) -> Any:
+    """The content of a JSON text that others may have written.
+
+    Raises:
+        ValueError: it is none, or nested more deeply than Python's parser goes.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def bundle_root_of(package_file: str) -> Callable[[], str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from common import checkpoints
 from common.errors import CheckpointError
-from common.files import write_text
+from common.files import parse_json, write_text
 from common.running_config import Settings, followed, is_reference, lookup, references
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def read_info(path: str | Path) -> WeightsInfo:
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
     remedy = "restore the file, or train the bundle"
     try:
-        told = json.loads(local(text))
+        told = parse_json(local(text))
         if told["schema_version"] != SCHEMA_VERSION:
             remedy = "use the version that wrote it, or a later one"
             raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
@@ -186,7 +186,7 @@ def read_run(path: Path) -> Settings:
         CheckpointError: the file is damaged.
     """
     try:
-        config = json.loads(local(path.read_text()))["config"]
+        config = parse_json(local(path.read_text()))["config"]
         return dict(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

@@ -125,8 +125,10 @@ def _parse(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
         raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
+    except RecursionError as error:
+        raise DataError(path.name, "a datalist is a JSON object", "one nested too deeply", "correct it") from error
     if not isinstance(content, dict):
-        found = "null" if content is None else type(content).__name__
+        found = type(content).__name__
         raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
     return content
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -70,3 +71,28 @@ def test_a_message_from_a_worker_process_loses_its_stack_trace():
     assert str(errors.DataError(trace + "common.errors.DataError: case_1: is finite, but got NaN; mend it")) == (
         "case_1: is finite, but got NaN; mend it"
     )
+
+
+def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
+    capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    @errors.exit_code_of_mistakes
+    def main(path: Path) -> int:
+        Path(path).stat()
+        return 0
+
+    assert main(tmp_path) == 0
+    assert main(tmp_path / "gone") == 2
+    assert main("n" * 5000) == 2
+    gone, long = capsys.readouterr().err.splitlines()
+    assert gone == f"error: {tmp_path}/gone: can be read or written, but got No such file or directory; check the path"
+    assert long == f"error: {'n' * 200}...: can be read or written, but got File name too long; check the path"
+
+
+def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:
+    @errors.exit_code_of_mistakes
+    def main() -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        main()

@@ -15,11 +15,19 @@ from common.errors import ConfigError, DataError, OutputError
 from common.files import (
     LONGEST_NAME,
     TEMPORARY_PREFIX,
+    parse_json,
     remove_unfinished,
     require_file_name,
     write_text,
     write_whole_folder,
 )
+
+
+@pytest.mark.parametrize("text", ["{", "", "[" * 100_000 + "]" * 100_000])
+def test_what_is_no_json_is_a_value_error(text):
+    assert parse_json('{"a": [1]}') == {"a": [1]}
+    with pytest.raises(ValueError, match="Expecting|nested too deeply"):
+        parse_json(text)
 
 
 def fill(text):

@@ -13,7 +13,7 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
 from common.errors import ConfigError, OutputError
-from common.files import require_file_name, write_text
+from common.files import parse_json, require_file_name, write_text
 from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
 from common.io.export.itk import ItkFormat
@@ -204,7 +204,7 @@ class VolumeExporter:
 def _weights_of(sidecar: Path) -> str | None:
     """The hash of the weights that an earlier run noted; None in a file of others."""
     try:
-        told = json.loads(sidecar.read_text(encoding="utf-8"))
+        told = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return told.get("WeightsSha256") if isinstance(told, dict) else None

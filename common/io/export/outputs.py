@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import OutputError
+from common.files import parse_json
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_KEYS = {"case", "status", "file", "reason", "samples"}
@@ -103,7 +103,7 @@ def require_own_manifest(folder: Path, overwrite: bool) -> None:
 
 def _is_manifest(path: Path) -> bool:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(entries, list) and all(

@@ -64,7 +64,6 @@ def without(item: Item, key: str) -> Item:
 FAULTS = {
     "not JSON": (lambda p: "{training: }", "a datalist is a readable JSON file"),
     "not an object": (lambda p: [], "a datalist is a JSON object, but got list"),
-    "null": (lambda p: None, "a datalist is a JSON object, but got null"),
     "no cases": (lambda p: {"training": []}, "holds at least one case, but got none; fill training, validation, test"),
     "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "got 'trainning'; did you mean 'training'?"),
     "misspelt empty list": (
@@ -76,6 +75,10 @@ FAULTS = {
         "is a readable JSON file, but got training more than once in one object; correct",
     ),
     "list of the wrong type": (lambda p: {"training": {"a": 1}}, "training: this key holds a list of cases, but got"),
+    "nested too deeply": (
+        lambda p: "[" * 100_000 + "]" * 100_000,
+        "a datalist is a JSON object, but got one nested too deeply",
+    ),
     "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\]: a case is a JSON object, but"),
     "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*got 'lable'; did you mean 'label'"),
     "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "got 'zzz'; remove or rename it"),
