@@ -207,7 +207,7 @@ def test_a_working_spacing_counts(tmp_path, bare):
     fine = plan(1e9, spaced)._choice("a", item(tmp_path, "a")["image"])
     expected = 4 * 16 * 20 * 24 * 3.5 + memory.RESAMPLING * 16 * 20 * 24
     assert fine.host == pytest.approx(expected)
-    assert spaced.transforms[0].shape_after((16, 20, 24), np.diag([1.0, 1, 1, 1])) == (8, 10, 12)  # of 7.5 and its like, the nearer to the first
+    assert spaced.transforms[0].shape_after((16, 20, 24), np.diag([1.0, 1, 1, 1])) == (8, 10, 12)
     turned = np.array([[0, 1.0, 0, 0], [4.0, 0, 0, 0], [0, 0, 2.0, 0], [0, 0, 0, 1]])
     assert spaced.transforms[0].shape_after((11, 21, 31), turned) == (11, 21, 31)
 
