@@ -111,6 +111,7 @@ class CaseEvaluator(SupervisedEvaluator):
                 finally:
                     if self._memory is not None:
                         self._memory.close()
+                        self.inferer.inferer = self._memory.inferer
         self._conclude(devices.gather(list(self.outcomes.values())))
 
     def _is_readable(self, case: str) -> bool:

@@ -30,7 +30,8 @@ READING, WRITING = 2.5, 3.5
 """Volumes in memory besides the sources while these are read and scaled, and in all while the output is mapped back to
 its grid and written: the highest of the steps, counted in the code and measured."""
 RESAMPLING = 56
-"""Bytes that resampling takes for each voxel of the larger grid: coordinates and values with 64 bits [measured]."""
+"""Bytes that resampling takes for each voxel of the larger grid, coordinates and values with 64 bits: with the volumes
+69 were measured."""
 STATM = Path("/proc/self/statm")
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = (

@@ -64,7 +64,11 @@ def needed(batch_size: int) -> int:
     return max(AROUND + inferer(batch_size).bytes_needed(empty, 1, SHAPE), int(3.5 * AROUND))
 
 
-def run(folder: Path, cases: list, limit: float | None, batch_size: int = 8) -> None:
+def run(folder: Path, cases: list, limit: float | None) -> None:
+    evaluator_of(folder, cases, limit).run()
+
+
+def evaluator_of(folder: Path, cases: list, limit: float | None) -> CaseEvaluator:
     model = network()
     checkpoints.save(model.state_dict(), folder / "model.pt")
     dataset = CaseDataset(
@@ -72,7 +76,7 @@ def run(folder: Path, cases: list, limit: float | None, batch_size: int = 8) -> 
         _Chain([LoadVolumed("image"), ScaleWindowd("image", window=[0, 100])]),
         None if limit is None else limit / 1e9,
     )
-    CaseEvaluator(
+    return CaseEvaluator(
         VolumeExporter(
             str(folder / "out"),
             "ct",
@@ -86,9 +90,9 @@ def run(folder: Path, cases: list, limit: float | None, batch_size: int = 8) -> 
         device=torch.device("cpu"),
         val_data_loader=OneCaseLoader(dataset, num_workers=0),
         network=model,
-        inferer=inferer(batch_size),
+        inferer=inferer(),
         val_handlers=[WeightsLoader(model, str(folder / "model.pt"))],
-    ).run()
+    )
 
 
 class _Chain:
@@ -137,6 +141,13 @@ def test_a_lowered_batch_gives_the_same_volume(tmp_path, bare):
     run(tmp_path, cases, needed(2))
     np.testing.assert_allclose(written(tmp_path, "a"), whole, rtol=0, atol=1e-5)
     assert np.ptp(whole) > 0.01
+
+
+def test_a_run_leaves_the_inferer_as_configured(tmp_path, bare):
+    evaluator = evaluator_of(tmp_path, [item(tmp_path, "a")], needed(2))
+    for _ in range(2):
+        evaluator.run()
+        assert evaluator.inferer.inferer.batch_size == 8
 
 
 def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(tmp_path, bare, monkeypatch):
@@ -240,6 +251,20 @@ def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
     assert memory._free() == 2_000_000
     (tmp_path / "max").write_text("max\n")
     assert memory._free() == pytest.approx(machine, rel=0.5)
+
+
+def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):
+    """8 GB of a device are free, PyTorch has 2 GB of it and uses 1 GB."""
+    for name, value in {"mem_get_info": (8e9, 16e9), "memory_reserved": 2e9, "memory_allocated": 1e9}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    device = torch.device("cuda")
+    assert memory._device_limit(None, device) == 4e9
+    assert memory._device_limit(3e9, device) == 2e9
+    assert memory._device_limit(99e9, device) == 9e9
+    found = MemoryPlan((1e9 + needed(2) + 1) / 1e9, device, network(), inferer(), None, VolumeReader())
+    found.admit(item(tmp_path, "a"))
+    assert found.inferer_of("a").batch_size == 2
+    assert found.limit == 1e9  # of the host, half of what is free
 
 
 @pytest.mark.parametrize("value", [0, -1, "4 GB", True, [4, "a"]])
