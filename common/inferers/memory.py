@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 FLOAT_BYTES = 4
 BLOCK, FEW = 8, 3
-"""oneDNN arranges the channels of a convolution in blocks of this many; inputs of so few are left as they are."""
+"""oneDNN arranges the channels of a convolution in blocks of this many; 2-D inputs of so few are left as they are."""
 UNFOLDED, SMALL_KERNEL = 20480, 3
 """PyTorch convolves a volume (1, C, X, Y, Z) by itself where C X Y is at most this and a kernel has at most this side:
 each output voxel then takes a copy of all that its kernel sees."""
@@ -81,7 +81,7 @@ def forward_bytes(network: nn.Module, *shape: int) -> int:
 
 def workspace(given: Tensor, kernel: Tensor, made: Tensor) -> int:
     """Memory that a convolution takes besides its input, kernel and output, in bytes."""
-    blocked = _blocked(made, BLOCK) + _blocked(given, 1 if given.shape[1] <= FEW else BLOCK)
+    blocked = _blocked(made, BLOCK) + _blocked(given, 1 if given.ndim == 4 and given.shape[1] <= FEW else BLOCK)
     if given.ndim == 5 and max(kernel.shape[2:]) <= SMALL_KERNEL and given[..., 0].numel() <= UNFOLDED:
         return max(blocked, FLOAT_BYTES * made[0, 0].numel() * kernel[0, 0].numel() * given.shape[1])
     return blocked

@@ -33,6 +33,7 @@ AROUND = 4 * 16 * 20 * 24
 def bare(monkeypatch):
     """A process that takes nothing itself, on a machine with 2 GB free."""
     monkeypatch.setattr(memory, "LIBRARIES", 0)
+    monkeypatch.setattr(memory, "MARGIN", 1)
     monkeypatch.setattr(memory, "_taken", lambda: 0)
     monkeypatch.setattr(memory, "_free", lambda: 2e9)
     monkeypatch.setattr(memory, "_gb", lambda size: f"{size:.0f} B")
