@@ -148,7 +148,7 @@ def test_what_must_be_refused(case) -> None:
 
 
 def test_values_that_are_not_finite(case) -> None:
-    save(case().out / "a_ct.nii.gz", RAMP * np.inf)
+    save(case().out / "a_ct.nii.gz", np.full_like(RAMP, np.inf))
     assert "results that are not finite: ['a_ct.nii.gz']" in fault(case(Rule.FINITE))
 
 
