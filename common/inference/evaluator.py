@@ -95,6 +95,7 @@ class CaseEvaluator(SupervisedEvaluator):
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
         self.exporter.require_free(self._items, self.resume, self._lists)
+        self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
             require_new(self._report.path, self.resume or self.exporter.overwrite)
         if self.resume and devices.rank() == 0:

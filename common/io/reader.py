@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from common.errors import DataError, Finding, VolumeError
+from common.errors import ConfigError, DataError, Finding, VolumeError
 from common.io.dicom.reading.geometry import stack_geometry
 from common.io.dicom.reading.headers import holds_series
 from common.io.dicom.reading.series import SeriesOptions, find_series, source_headers
@@ -144,6 +146,18 @@ class VolumeReader:
         """
         known = self._headers.pop(str(path), None)
         return known or source_headers(path, case, SeriesOptions(series_uid, self.options.phase))
+
+    def require_series(self, images: Sequence[Any]) -> None:
+        """Refuse options that choose among DICOM series where no image, a path or a list of them, is one.
+
+        Raises:
+            ConfigError: naming the option.
+        """
+        given = {"series": self.options.series, "phase": self.options.phase}
+        name = next((name for name, value in given.items() if value is not None), None)
+        paths = [path for image in images for path in (image if isinstance(image, list | tuple) else [image])]
+        if name and paths and not any(os.path.isdir(path) for path in paths):
+            raise ConfigError(f"--{name}", "chooses among DICOM series", "files alone", "omit it, or give a folder")
 
     def _read(self, path: Path, case: str, channels: int | None) -> Scan:
         if path.is_dir():

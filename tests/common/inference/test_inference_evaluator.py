@@ -21,6 +21,7 @@ from common.errors import CasesFailedError, CheckpointError, ConfigError, DataEr
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
 from common.inferers import PlaneInferer
+from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 
@@ -174,6 +175,18 @@ def test_nothing_is_written_for_a_case_that_leads_out_of_the_folder(tmp_path, ca
     assert network.calls == 0
     assert snapshot(tmp_path) == before
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_computed_for_an_option_of_series_that_no_case_has(tmp_path, cases, network):
+    before = snapshot(tmp_path)
+    evaluator = build(tmp_path, cases, network)
+    evaluator.exporter.reader = VolumeReader(series="1.2.3")
+    with pytest.raises(
+        ConfigError, match="--series: chooses among DICOM series, but got files alone; omit it, or give"
+    ):
+        evaluator.run()
+    assert network.calls == 0
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize("how", ["itself", "link", "hard link"])

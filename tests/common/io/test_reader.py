@@ -9,7 +9,7 @@ from monai.data import CacheDataset
 from monai.transforms import Compose
 
 from common.data import SliceDataset, training_cases
-from common.errors import VolumeError
+from common.errors import ConfigError, VolumeError
 from common.io import nifti
 from common.io.reader import VolumeReader, volume_path
 from common.transforms import HeadMaskd, LoadVolumed
@@ -31,6 +31,19 @@ def test_one_file_of_a_series_is_refused(tmp_path):
     match = r"a \(001\.dcm\): a DICOM series is given by its folder, but got one file; give the folder of its files"
     with pytest.raises(VolumeError, match=match):
         VolumeReader().check(tmp_path / "ct" / "001.dcm", "a")
+
+
+@pytest.mark.parametrize(("given", "name"), [({"series": "1.2.3"}, "series"), ({"phase": 2}, "phase")])
+def test_an_option_of_series_is_refused_where_there_is_none(tmp_path, given, name):
+    write_series(tmp_path / "ct")
+    file = str(tmp_path / "mr.nii.gz")
+    with pytest.raises(
+        ConfigError, match=f"--{name}: chooses among DICOM series, but got files alone; omit it, or give"
+    ):
+        VolumeReader(**given).require_series([file, [file, file]])
+    VolumeReader(**given).require_series([file, str(tmp_path / "ct")])
+    VolumeReader(**given).require_series([])
+    VolumeReader(resample_tilt=True).require_series([file])
 
 
 def test_what_is_odd_is_logged_by_the_one_and_returned_by_the_other(tmp_path, caplog):
