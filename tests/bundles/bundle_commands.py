@@ -27,6 +27,11 @@ TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size"
 """Settings beside those of the demo overlay that end a training within two seconds."""
 
 
+def _typed(value: Any) -> str:
+    """A value as it is typed; MONAI takes the word None as an option that was not given."""
+    return "null" if value is None else str(value)
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A bundle's folder, in the repository or in a copy of it."""
@@ -98,7 +103,7 @@ class Bundle:
         files = [name if name.endswith(".yaml") else str(self.configs / f"{name}.yaml") for name in configs]
         listed = files[0] if len(files) == 1 else "[" + ",".join(f"'{file}'" for file in files) + "]"
         words = ["-m", "monai.bundle", "run", *([run_id] if run_id else []), "--config_file", listed]
-        return words + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+        return words + [word for key, value in settings.items() for word in (f"--{key}", _typed(value))]
 
     def words(self, run_id: str | None, configs: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
         return [sys.executable, "-W", "ignore", *self.arguments(run_id, configs, settings)]
