@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pydoc import locate
 from typing import Any
 
 from monai.bundle import ReferenceResolver
@@ -31,6 +33,8 @@ def add_short_names(known: dict[str, list[Any]], shipped: Sequence[Settings]) ->
 def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
     """Refuse a plain value where the shipped files define a component; paths and devices may be given as texts.
 
+    Numbers may stand for what a function computes, such as a range.
+
     Args:
         place: id of the setting.
         value: of it; references and null are let through.
@@ -41,8 +45,11 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
     """
     shipped = list(_defaults(place, known))
     made = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
-    text = isinstance(value, str) and (place in GIVEN_AS_TEXTS or is_path(place) or is_reference(value))
-    if made and not text and isinstance(value, bool | int | float | str | list | tuple | Mapping):
+    named = place in GIVEN_AS_TEXTS
+    allowed = isinstance(value, str) and (named or is_path(place) or is_reference(value))
+    if made and not named and _are_numbers(value):
+        allowed = all(_is_function(each["_target_"]) for each in shipped)
+    if made and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
         remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
         raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
 
@@ -58,6 +65,14 @@ def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, S
     elif not isinstance(section["_target_"], str):
         rule, found = "names a class or a function", repr(section["_target_"])
         raise ConfigError(f"--{place}::_target_", rule, found, "write its dotted name")
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(type(part) in (int, float) for part in value)
+
+
+def _is_function(target: Any) -> bool:
+    return isinstance(target, str) and inspect.isfunction(locate(target))
 
 
 def _defaults(place: str, known: Mapping[str, Sequence[Any]], seen: tuple[str, ...] = ()) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from common.settings.tree import check_tree
 TRAIN = {
     "device": {"_target_": "common.devices.single_device"},
     "output_dir": {"_target_": "os.getcwd"},
+    "value_range": {"_target_": "common.metrics.value_range", "unit": "HU", "window": [0, 1]},
     "optimizer": {"_target_": "torch.optim.Adam", "lr": 1.0e-3},
     "reader": {"_target_": "common.io.VolumeReader", "series": None},
     "handlers": [{"_target_": "StatsHandler"}],
@@ -25,13 +26,26 @@ def check(place: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [("optimizer", 5), ("optimizer", "adam"), ("optimizer", {"lr": 1}), ("reader", []), ("device", (1,))],
+    [
+        ("optimizer", 5),
+        ("optimizer", "adam"),
+        ("optimizer", {"lr": 1}),
+        ("reader", []),
+        ("device", (1,)),
+        ("value_range", 5),
+    ],
 )
 def test_a_plain_value_is_refused(place: str, value: Any) -> None:
     with pytest.raises(
         ConfigError, match=f"^--{place}: is a component, but got .*; give its settings one by one, as --"
     ):
         check(place, value)
+
+
+def test_numbers_may_stand_for_what_a_function_computes() -> None:
+    check("value_range", [0, 150])
+    with pytest.raises(ConfigError, match="--optimizer: is a component"):
+        check("optimizer", [0, 150])
 
 
 def test_so_it_is_below_the_top() -> None:
