@@ -63,10 +63,10 @@ metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
 	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)
 
-test: $(READY)  # every module, every message, each kind of command: ten minutes on two cores
+test: $(READY)  # every module, every message, each kind of command: twelve minutes on two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
-test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 25 minutes more
+test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 30 minutes more
 	$(PYTEST) -m slow $(OPTIONS)
 
 lint: $(READY)
