@@ -188,7 +188,7 @@ class MemoryPlan:
         for words, inferer in frugal.smaller():
             try:
                 needed = source + MARGIN * inferer.bytes_needed(self.network, channels, working)
-            except ConfigError:  # windows narrower than the receptive field
+            except ConfigError:  # windows or tiles of that size are all halo
                 return
             host = max(fixed, needed) if self.on_host else fixed
             yield Choice(host, 0 if self.on_host else needed, inferer, words)

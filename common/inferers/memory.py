@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import ctypes
+import sys
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -77,6 +79,16 @@ def forward_bytes(network: nn.Module, *shape: int) -> int:
     with torch.no_grad(), LiveBytes() as live:
         fresh(given)
     return int(live.peak)
+
+
+def give_back() -> None:
+    """Return freed memory to the system; glibc keeps blocks of up to 32 MB, which tensors of other sizes cannot use.
+
+    Between the ways down and up of a U-Net in tiles the peak was twice the estimate without it [measured].
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def workspace(given: Tensor, kernel: Tensor, made: Tensor) -> int:

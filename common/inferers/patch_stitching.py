@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
+from common.inferers.level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
 from common.inferers.memory import FLOAT_BYTES, forward_bytes
-from common.inferers.windows import Cut, background, cheapest_cut, core, every, pad, taken, written
+from common.inferers.windows import Cut, Place, background, cheapest_cut, core, every, pad, rounded, taken, written
 
 MODES = ("faithful", "fast")
 BLENDINGS = ("constant", "gaussian")
@@ -27,8 +28,9 @@ class PatchStitchingInferer(Inferer):
 
     ``faithful`` cuts windows of ``roi_size`` every ``stride`` voxels and averages the overlapping predictions: with 32
     and 8 the stitching of Nie et al. 2018. ``fast`` takes the whole volume in one pass where ``max_voxels`` allows, or
-    else the largest windows that do, overlapping so far that the result is that of one pass. The results of the two
-    modes differ a little for networks trained on patches: a small window has more zero padding around it.
+    else the largest windows that do, overlapping so far that the result is that of one pass; of a U-Net that can be cut
+    (:func:`common.networks.unet_levels.unet_levels`) these are tiles of its outer levels. The results of the two modes
+    differ a little for networks trained on patches: a small window has more zero padding around it.
 
     Args:
         mode: faithful or fast.
@@ -36,8 +38,9 @@ class PatchStitchingInferer(Inferer):
         stride: between windows of mode faithful, at most ``roi_size``; null where ``overlap`` is given.
         overlap: of windows of mode faithful as a fraction of ``roi_size``, instead of ``stride``.
         blending: in mode faithful ``constant`` averages, ``gaussian`` weighs centres more.
-        receptive_field: of the network in voxels, for mode fast; 59 is that of the generator of Nie et al. 2018. A
-            smaller number than the network's leaves seams where a volume takes several windows.
+        receptive_field: of the network in voxels, for mode fast and networks that cannot be cut; 59 is that of the
+            generator of Nie et al. 2018. A smaller number than the network's leaves seams where a volume takes several
+            windows.
         max_voxels: largest input of the network, which bounds its memory: a layer of 64 channels holds 256 bytes
             of each, and a few layers are held at a time.
         cval: value of the padding, in the network's intensity range; null for each channel's minimum in that volume,
@@ -100,7 +103,7 @@ class PatchStitchingInferer(Inferer):
         return other
 
     def cut(self, shape: tuple[int, ...]) -> Cut:
-        """How a volume (X, Y, Z) is padded and cut.
+        """How a volume (X, Y, Z) is padded and cut, for a network that cannot be cut itself.
 
         Raises:
             ConfigError: where windows of ``max_voxels`` are narrower than the receptive field, in mode fast.
@@ -110,7 +113,7 @@ class PatchStitchingInferer(Inferer):
         size = tuple(max(n, roi) for n, roi in zip(shape, self.roi_size, strict=True))
         return Cut(size, self.roi_size, self.stride)
 
-    def windows(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    def windows(self, shape: tuple[int, ...]) -> list[Place]:
         """The windows over a volume (X, Y, Z), in voxels of the padded volume, in the order of inference."""
         return self.cut(shape).windows()
 
@@ -142,18 +145,23 @@ class PatchStitchingInferer(Inferer):
         if inputs.ndim != 5:
             raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
         volumes = [part.as_tensor() if hasattr(part, "as_tensor") else part for part in parts]
-        cut = self.cut(tuple(inputs.shape[2:]))
-        total = len(inputs) * len(cut.windows())
+        tiles = None if args or kwargs else self._tiles(network, inputs.shape[2:])
+        cut = tiles.cut if tiles else self.cut(tuple(inputs.shape[2:]))
+        total = len(inputs) * len(cut.windows()) * (2 if tiles else 1)
         with torch.no_grad(), tqdm(total=total, desc="patches", leave=False, disable=not self.progress) as bar:
 
-            def predict(patches: Tensor) -> Tensor:
-                outputs = network(patches.to(inputs.dtype), *args, **kwargs)
-                _require_same_size(patches, outputs)
+            def predict(patches: Tensor, part: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+                seen = patches.to(inputs.dtype)
+                outputs = part(seen) if part else network(seen, *args, **kwargs)
+                if part is None:
+                    _require_same_size(patches, outputs)
                 bar.update(len(patches))
                 return outputs
 
-            stitch = self._average if self.mode == "faithful" else self._assemble
-            outputs = stitch(volumes, cut, predict)
+            if self.mode == "faithful":
+                outputs = self._average(volumes, cut, predict)
+            else:
+                outputs = self._assemble(volumes, cut, predict, tiles)
         # the geometry is kept, since Invertd leaves a plain tensor as it is, with only a warning
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32, device=outputs.device)[0]
 
@@ -169,6 +177,8 @@ class PatchStitchingInferer(Inferer):
         Raises:
             ConfigError: where windows of ``max_voxels`` are narrower than the receptive field, in mode fast.
         """
+        if tiles := self._tiles(network, shape):
+            return bytes_of_tiles(tiles, channels, tuple(shape))
         cut = self.cut(tuple(shape))
         volume, window = FLOAT_BYTES * math.prod(cut.size), FLOAT_BYTES * channels * math.prod(cut.roi)
         if self.mode == "fast":
@@ -188,6 +198,13 @@ class PatchStitchingInferer(Inferer):
             yield f"{name} {size}", other
             size = size // 2 if self.mode == "faithful" else size * 3 // 4
 
+    def _tiles(self, network: object, shape: Sequence[int]) -> Tiles | None:
+        """Tiles of a network that can be cut, for a volume that does not fit in one pass."""
+        size = tuple(rounded(n, self.multiple_of) for n in shape)
+        if self.mode == "faithful" or math.prod(size) <= self.max_voxels:
+            return None
+        return tiles_of(network, size, self.max_voxels)
+
     def _batch(self, cut: Cut) -> int:
         return max(1, min(self.batch_size, self.max_voxels // math.prod(cut.roi)))
 
@@ -206,24 +223,33 @@ class PatchStitchingInferer(Inferer):
         )
         return cast(Tensor, stitched)[inside]
 
-    def _assemble(self, parts: Sequence[Tensor], cut: Cut, network: Callable[[Tensor], Tensor]) -> Tensor:
+    def _assemble(
+        self, parts: Sequence[Tensor], cut: Cut, network: Callable[..., Tensor], tiles: Tiles | None
+    ) -> Tensor:
         """Windows without their halos, which a border does not have; MONAI's weights are the same for all windows."""
         shape = parts[0].shape
-        backgrounds = [background(part, self.cval) for part in parts]
+        halo = tiles.halo if tiles else self.halo
         total: Tensor | None = None
-        for case, window in itertools.product(range(shape[0]), cut.windows()):
-            seen = [
-                taken(part[case], ground[case], window, cut.size)
-                for part, ground in zip(parts, backgrounds, strict=True)
-            ]
-            outputs = network(seen[0][None] if len(seen) == 1 else torch.cat(seen)[None])[0]
-            if total is None:
-                device = self.accumulator or outputs.device
-                total = torch.empty((shape[0], len(outputs), *shape[2:]), dtype=torch.float32, device=device)
-            place, part = written(core(window, cut.size, self.halo), window, tuple(shape[2:]), cut.size)
-            total[case][every(place)] = outputs[every(part)]
+        for case in range(shape[0]):
+            volumes = [part[case] for part in parts]
+            see = partial(_joined, volumes, [background(part[None], self.cval)[0] for part in volumes], cut.size)
+            deep = deep_features(tiles, see, network) if tiles else None
+            for window in cut.windows():
+                more = () if tiles is None or deep is None else (tiles.up(deep, window),)
+                outputs = network(see(window), *more)[0]
+                if total is None:
+                    device = self.accumulator or outputs.device
+                    total = torch.empty((shape[0], len(outputs), *shape[2:]), dtype=torch.float32, device=device)
+                place, part = written(core(window, cut.size, halo), window, tuple(shape[2:]), cut.size)
+                total[case][every(place)] = outputs[every(part)]
         assert total is not None
         return total
+
+
+def _joined(parts: Sequence[Tensor], grounds: Sequence[Tensor], size: tuple[int, ...], window: Place) -> Tensor:
+    """A window (1, C, X, Y, Z) of the channels of all parts."""
+    seen = [taken(part, ground, window, size) for part, ground in zip(parts, grounds, strict=True)]
+    return (seen[0] if len(seen) == 1 else torch.cat(seen))[None]
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from common.errors import ConfigError
 
+Place = tuple[slice, ...]
+"""A box in a volume, a slice of voxels for each axis."""
+
 
 class Cut(NamedTuple):
     """Windows over one volume, in voxels.
@@ -26,12 +29,12 @@ class Cut(NamedTuple):
     roi: tuple[int, ...]
     stride: tuple[int, ...]
 
-    def windows(self) -> list[tuple[slice, ...]]:
+    def windows(self) -> list[Place]:
         """All windows, the last axis fastest, in voxels of the padded volume."""
         return dense_patch_slices(*self)
 
 
-def core(window: tuple[slice, ...], size: tuple[int, ...], halo: int) -> tuple[slice, ...]:
+def core(window: Place, size: tuple[int, ...], halo: int) -> Place:
     """The part of a window whose outputs equal those of one pass: without its halo, except at the volume's border.
 
     Args:
@@ -57,31 +60,34 @@ def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of
     Raises:
         ConfigError: where windows of that size are all halo.
     """
-
-    def rounded(length: float) -> int:
-        return math.ceil(length / multiple_of) * multiple_of
-
-    size, halo = tuple(rounded(n) for n in shape), rounded(halo)
-    options = []
-    for n in size:
-        rois = {rounded((n + 2 * halo * (count - 1)) / count) for count in range(1, n + 1)}
-        options.append([roi for roi in rois if roi == n or 2 * halo < roi < n])
-    cuts = [
-        Cut(size, roi, tuple(r if r == n else r - 2 * halo for r, n in zip(roi, size, strict=True)))
-        for roi in itertools.product(*options)
-        if math.prod(roi) <= max_voxels
-    ]
+    size, halo = tuple(rounded(n, multiple_of) for n in shape), rounded(halo, multiple_of)
+    axes = [_windows_along(n, halo, multiple_of) for n in size]
+    cuts = [axis for axis in itertools.product(*axes) if math.prod(roi for roi, _, _ in axis) <= max_voxels]
     if not cuts:
         rule = f"holds a window wider than the receptive field in a volume of {shape}"
         raise ConfigError("max_voxels", rule, max_voxels, "raise it or use mode faithful")
-    return min(cuts, key=lambda cut: (_windows_count(cut) * math.prod(cut.roi), _windows_count(cut)))
+
+    def cost(axis: tuple[tuple[int, int, int], ...]) -> tuple[int, int]:
+        counts = math.prod(count for _, _, count in axis)
+        return counts * math.prod(roi for roi, _, _ in axis), counts
+
+    rois, strides, _ = zip(*min(cuts, key=cost), strict=True)
+    return Cut(size, rois, strides)
 
 
-def _windows_count(cut: Cut) -> int:
-    return math.prod(math.ceil((n - r) / s) + 1 for n, r, s in zip(*cut, strict=True))
+def _windows_along(n: int, halo: int, multiple_of: int) -> list[tuple[int, int, int]]:
+    """Width, stride and number of windows on a side of ``n`` voxels, for each width."""
+    rois = {rounded((n + 2 * halo * (count - 1)) / count, multiple_of) for count in range(1, n // multiple_of + 1)}
+    several = [(roi, roi - 2 * halo) for roi in sorted(rois) if 2 * halo < roi < n]
+    return [(n, n, 1), *((roi, step, math.ceil((n - roi) / step) + 1) for roi, step in several)]
 
 
-def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Tensor, tuple[slice, ...]]:
+def rounded(length: float, multiple_of: int) -> int:
+    """The next multiple at or above a length."""
+    return math.ceil(length / multiple_of) * multiple_of
+
+
+def pad(volumes: Tensor, size: tuple[int, ...], cval: float | None) -> tuple[Tensor, Place]:
     """Pad volumes (B, C, X, Y, Z) evenly on both sides.
 
     Args:
@@ -108,7 +114,7 @@ def background(volumes: Tensor, cval: float | None) -> Tensor:
     return torch.full((*volumes.shape[:2], 1, 1, 1), cval, dtype=torch.float32, device=volumes.device)
 
 
-def taken(volume: Tensor, ground: Tensor, window: tuple[slice, ...], size: tuple[int, ...]) -> Tensor:
+def taken(volume: Tensor, ground: Tensor, window: Place, size: tuple[int, ...]) -> Tensor:
     """A window of a padded volume, without padding the volume.
 
     Args:
@@ -130,9 +136,7 @@ def taken(volume: Tensor, ground: Tensor, window: tuple[slice, ...], size: tuple
     return padded
 
 
-def written(
-    kept: tuple[slice, ...], window: tuple[slice, ...], shape: tuple[int, ...], size: tuple[int, ...]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def written(kept: Place, window: Place, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[Place, Place]:
     """Where a part of a window lies in a volume that is not padded, and in the window; both without padding.
 
     Args:
@@ -150,7 +154,7 @@ def written(
     return tuple(place), tuple(part)
 
 
-def every(place: tuple[slice, ...]) -> tuple[slice, ...]:
+def every(place: Place) -> Place:
     """The index of a place in all channels."""
     return (slice(None), *place)
 

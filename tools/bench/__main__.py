@@ -63,8 +63,13 @@ def _growth(data: Path, options: argparse.Namespace) -> list[Row]:
     return [*training.growth(data, options.repeats), *stitching.growth(options.repeats)]
 
 
+def _levels(data: Path, options: argparse.Namespace) -> list[Row]:
+    return [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)]
+
+
 def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
-    return memory.rows(data, [options.memory_shape] if options.memory_shape else memory.SHAPES)
+    shapes = [options.memory_shape] if options.memory_shape else memory.SHAPES
+    return memory.rows(data, shapes, options.memory_bundles or inference.BUNDLES)
 
 
 PARTS = {
@@ -75,6 +80,7 @@ PARTS = {
     "stitching": _stitching,
     "simulation": _simulation,
     "growth": _growth,
+    "levels": _levels,
     "memory": _memory,
 }
 
@@ -91,7 +97,10 @@ def main() -> None:
     parser.add_argument(
         "--label-maps", type=Path, help="folder of the maps of the simulation part, beside the average head"
     )
-    parser.add_argument("--memory-shape", nargs=3, type=int, help="of the memory part; default: both")
+    parser.add_argument("--memory-shape", nargs=3, type=int, help="of the parts memory and levels; default: their own")
+    parser.add_argument(
+        "--memory-bundles", nargs="+", choices=inference.BUNDLES, help="of the memory part; default: all"
+    )
     parser.add_argument("--json", type=Path, help="write the rows there too")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

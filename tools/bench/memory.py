@@ -21,7 +21,6 @@ from torch import nn
 from common import weights_info
 from common.running_config import read_config, settings_of
 from tools.bench.clock import Row
-from tools.bench.inference import BUNDLES
 from tools.repository import ROOT, config_path, own_settings
 
 SHAPES = ((512, 512, 300), (512, 512, 800))
@@ -117,6 +116,6 @@ def row(bundle: str, shape: Sequence[int], data: Path, **settings: Any) -> Row:
     return Row(f"{bundle}, {size}", None, None, note)
 
 
-def rows(data: Path, shapes: Sequence[Sequence[int]]) -> list[Row]:
+def rows(data: Path, shapes: Sequence[Sequence[int]], bundles: Sequence[str]) -> list[Row]:
     """A row for each bundle and shape."""
-    return [row(bundle, shape, data) for shape in shapes for bundle in BUNDLES]
+    return [row(bundle, shape, data) for shape in shapes for bundle in bundles]

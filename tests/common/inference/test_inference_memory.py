@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
 from common import checkpoints
@@ -17,7 +19,7 @@ from common.errors import CasesFailedError, ConfigError, DataError
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
-from common.inferers import PlaneInferer
+from common.inferers import CascadeInferer, PatchStitchingInferer, PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
@@ -27,6 +29,7 @@ from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 SHAPE = (16, 20, 24)
 AROUND = 4 * 16 * 20 * 24
 """Bytes of a volume."""
+U_NET = CascadeInferer(PatchStitchingInferer("fast", 16, 16, multiple_of=16, receptive_field=200, max_voxels=245760))
 
 
 @pytest.fixture
@@ -133,6 +136,21 @@ def test_the_batch_is_lowered_until_it_fits_and_one_line_says_so(tmp_path, bare,
     )
     assert caplog.text.count("needs") == 1
     assert line in caplog.text
+
+
+def test_tiles_of_a_u_net_are_lowered_below_its_receptive_field(tmp_path, bare, caplog):
+    """48 x 64 x 80 voxels, of which windows of a U-Net that is 200 wide would be the whole."""
+    caplog.set_level("INFO")
+    model, shape = SketcherRefiner(1, 1, 2), (48, 64, 80)
+    first, _, (words, smaller) = list(itertools.islice(U_NET.smaller(), 3))
+    empty, source = memory.without_values(model).eval(), 4 * 48 * 64 * 80
+    whole, tiles = (source + each.bytes_needed(empty, 1, shape) for each in (first[1], smaller))
+    assert words == "max_voxels 138240"
+    assert tiles < 0.8 * whole
+    found = MemoryPlan((tiles + 1) / 1e9, torch.device("cpu"), model, U_NET, None, VolumeReader())
+    found.admit(item(tmp_path, "a", shape))
+    assert found.inferer_of("a").inferer.max_voxels == 138240
+    assert f"{whole} B of memory with max_voxels 245760, {tiles} B with max_voxels 138240;" in caplog.text
 
 
 def test_a_lowered_batch_gives_the_same_volume(tmp_path, bare):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_an_inferer_adds_its_accumulators() -> None:
     assert 1 / FACTOR < inferer.bytes_needed(ghost(network), 1, (40, 320, 320)) / measured < FACTOR
 
 
+@pytest.mark.slow
+def test_tiles_of_a_u_net_take_what_is_estimated() -> None:
+    stage = SketcherRefiner(1, 1, 4).stages[0].eval()
+    inferer = PatchStitchingInferer("fast", 16, 16, multiple_of=16, max_voxels=80**3, cval=-1, progress=False)
+    volume = torch.rand(1, 1, 160, 160, 112)
+    with torch.no_grad():
+        inferer(volume[..., :64, :64, :64], stage)
+    measured = taken_by(lambda: inferer(volume, stage))
+    estimated = inferer.bytes_needed(ghost(stage), 1, (160, 160, 112))
+    assert 1 / FACTOR < estimated / measured < FACTOR
+    assert estimated < forward_bytes(ghost(stage), 1, 1, 160, 160, 112) / 3
+
+
 # ---- what needs less ------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +142,15 @@ def test_each_smaller_inferer_needs_less_and_the_first_is_as_configured() -> Non
     found = list(patches.smaller())
     assert [words for words, _ in found[:3]] == ["max_voxels 4096", "max_voxels 3072", "max_voxels 2304"]
     assert found[2][1].bytes_needed(context, 1, (16, 16, 16)) < found[0][1].bytes_needed(context, 1, (16, 16, 16))
+
+
+@pytest.mark.parametrize("shape", [(512, 512, 300), (512, 512, 800)])
+def test_tiles_of_a_u_net_leave_most_of_3_gb_beside_large_sources(shape: tuple[int, ...]) -> None:
+    """Output and context are two volumes; a margin of 15 % and 0.8 GB of libraries are left."""
+    network = ghost(SketcherRefiner(2, 4, 2))
+    inferer = CascadeInferer(PatchStitchingInferer("fast", 64, 32, multiple_of=16, max_voxels=1062882, cval=-1))
+    volumes = 2 * 4 * math.prod(shape)
+    assert volumes < inferer.bytes_needed(network, 4, shape) < volumes + 0.3e9 < (3e9 - 0.8e9) / 1.1
 
 
 def test_a_smaller_batch_gives_the_same_voxels() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from tools.bench import memory
+from tools.bench.inference import BUNDLES
 
 
 def test_every_translation_bundle_has_its_sources() -> None:
-    assert {name: memory.sources_of(name) for name in memory.BUNDLES} == {
+    assert {name: memory.sources_of(name) for name in BUNDLES} == {
         "cect2ct_rescyclegan": ["cect"],
         "mr2ct_pix2pix": ["mr"],
         "mri2pet_sketcher_refiner": ["mtr", "fa", "rd", "ad"],
@@ -37,7 +38,7 @@ def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bundle", memory.BUNDLES)
+@pytest.mark.parametrize("bundle", BUNDLES)
 def test_a_row_has_the_peak_of_the_command(tmp_path: Path, bundle: str) -> None:
     row = memory.row(bundle, (40, 44, 36), tmp_path)
     peak, limit = map(float, re.match(r"peak ([\d.]+) GB of ([\d.]+); needs", row.note).groups())  # type: ignore[union-attr]
