@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes
+from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes, path_option
 from medical_image_synthesis.catalogue import Bundle, bundles
 
 FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
@@ -260,8 +260,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.description = "Print the metrics of a synthetic volume as JSON."
     for name, told in (("synthetic", "volume to score"), ("truth", "the true volume, on the same grid")):
-        command.add_argument(name, metavar=name.upper(), type=Path, help=told)
-    command.add_argument("--mask", type=Path, required=True, help="voxels to score, above 0 inside, on the same grid")
+        command.add_argument(name, metavar=name.upper(), type=path_option, help=told)
+    command.add_argument(
+        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
+    )
     told = "range that psnr, ssim and ms_ssim clip to (default: that of CT in HU)"
     command.add_argument("--value_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=told)
     command.set_defaults(run=evaluate)
@@ -277,14 +279,14 @@ def _add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     )
     if bundle.reads_volumes:
         told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
-        command.add_argument("source", metavar="SOURCE", type=Path, nargs="?", help=told)
+        command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=told)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output-format", "--output_format", choices=formats, help="of a folder")
     told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
-    command.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=told)
-    command.add_argument("--weights", metavar="FILE", type=Path, help="others than those it comes with")
+    command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=told)
+    command.add_argument("--weights", metavar="FILE", type=path_option, help="others than those it comes with")
     told = "config file that changes settings, as those beside inference.yaml do; may be given again"
-    command.add_argument("--overlay", metavar="FILE", type=Path, action="append", default=[], help=told)
+    command.add_argument("--overlay", metavar="FILE", type=path_option, action="append", default=[], help=told)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("--resume", action="store_true", help="keep cases that are done")
     command.set_defaults(run=synthesise, bundle=bundle, source=None)

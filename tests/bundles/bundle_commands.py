@@ -21,6 +21,8 @@ from common.running_config import read_config, short_names
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
+ONE_OF_EACH = ["mr2ct_pix2pix", "lesion_dcgan_aug"]
+"""A bundle of pairs and one of patches by class; each has a selection of cases of its own."""
 WHOLE = ("train", "inference", "study")
 """Configs that are each complete in one file; a study is a task of bundles that have one. The others are overlays."""
 TINY = {"max_epochs": 1, "samples_per_epoch": 8, "val_interval": 1, "batch_size": 2}

@@ -58,6 +58,7 @@ def export(bundle):
 # ---- where it can be started, and where it writes -------------------------------------------------------------------
 
 
+@pytest.mark.slow_elsewhere
 def test_training_from_the_repository_needs_one_file_and_no_data(copy, small):
     before = snapshot(copy.root)
     config = f"bundles/{copy.name}/configs/train.yaml"
@@ -75,6 +76,7 @@ def test_training_from_the_repository_needs_one_file_and_no_data(copy, small):
     assert f"generating phantoms in {copy.folder / 'demo_data'}" in ours[1]
 
 
+@pytest.mark.slow_elsewhere
 @pytest.mark.parametrize("place", ["inside the bundle", "elsewhere"])
 def test_the_default_run_trains_and_writes_to_output_dir_alone(copy, small, tiny_data, tmp_path, place):
     elsewhere = tmp_path / "elsewhere"

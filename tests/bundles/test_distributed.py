@@ -14,7 +14,7 @@ from bundle_commands import ROOT, ok
 
 from common import checkpoints
 
-pytestmark = pytest.mark.slow_elsewhere
+pytestmark = pytest.mark.slow
 
 SETTINGS = {"max_epochs": 2, "samples_per_epoch": 16, "val_interval": 1, "batch_size": 2}
 WITNESS = '''"""A handler that writes down what each process holds at the end, and which cases it trained on."""

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import nibabel as nib
 import pytest
-from bundle_commands import ROOT, Bundle, last_line, ok, snapshot
+from bundle_commands import ONE_OF_EACH, ROOT, Bundle, last_line, ok, snapshot
 
-ONE_OF_EACH = ["mr2ct_pix2pix", "lesion_dcgan_aug"]
-"""A bundle of pairs and one of patches by class; each has a selection of cases of its own."""
 BRIEF = {"classifier": "{'width': 2, 'steps': 3, 'batch_size': 8}", "classifier_patches": 6, "samples": 8}
 
 
@@ -58,8 +56,14 @@ def refused(done, pattern):
 # ---- which cases are tested -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["nothing given", "link", "relative", "uncompressed"])
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@pytest.mark.parametrize(
+    ("bundle", "how"),
+    [
+        *((name, "uncompressed") for name in ONE_OF_EACH),
+        *((ONE_OF_EACH[0], how) for how in ("none", "link", "relative")),
+    ],
+    indirect=["bundle"],
+)
 def test_evaluation_keeps_the_split_of_the_run_by_every_path(bundle, tiny_data, run, brief, tmp_path, how):
     """With another seed, and after a training by a datalist whose split is another than a folder would get."""
     places = {"output_dir": run, "seed": 5, **brief}

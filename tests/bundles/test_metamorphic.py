@@ -10,7 +10,7 @@ from tools.metamorphic.runs import infer, inference_settings, training_settings,
 from tools.metamorphic.sources import channels_of
 from tools.metamorphic.table import COMPUTED, FAR, RESAMPLED, SPACING, STORED, rows_of
 
-pytestmark = [pytest.mark.slow_elsewhere, pytest.mark.translation]
+pytestmark = [pytest.mark.slow, pytest.mark.translation]
 
 MIRRORED = Copy("mirrored", world=np.diag([-1.0, 1, 1, 1]))
 """The same voxels, but of a head whose left is right."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import label_maps
 import nibabel as nib
@@ -18,10 +20,13 @@ from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
 from common.running_config import settings_of
 from common.seeds import derive
+from common.trained import InputCheck
 from common.trained.export import contrasts_simulated, export
 from common.weights_info import known_contrasts, needed_settings, read_info
 
-NAMES = ["pd2t2_dcgan_acm", "mr2ct_pix2pix", "cect2ct_rescyclegan"]
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan"]
+NAMES = [ONE, *OTHERS]
 COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
 SMALL = {
     "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::heads": COARSE,
@@ -44,7 +49,7 @@ def pretrain(name, folder, seed=0, **own):
     return folder / "pretraining"
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[ONE, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def pretrained(request, tmp_path_factory):
     """A copy of a bundle's configs that ships the weights of such a pretraining, and the run."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -134,6 +139,26 @@ def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts)
     path = Bundle(name).configs.parent / "models" / "pretrained.pt"
     assert known_contrasts(path) == contrasts == contrasts_simulated(json.loads(path.with_suffix(".json").read_text()))
     assert read_info(path).sha256 == checkpoints.sha256(path), "the weights are those they were"
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
+@pytest.mark.parametrize(("name", "unlisted"), [("mr2ct_pix2pix", set()), ("pd2t2_dcgan_acm", {"t1", "t2", "flair"})])
+def test_shipped_weights_warn_of_real_scans_of_each_contrast_that_they_do_not_list(name, unlisted, tmp_path, caplog):
+    """Three patients and three templates, T1, T2, PD and FLAIR, as preprocessing gives them to the network."""
+    weights = str(Bundle(name).configs.parent / "models" / "pretrained.pt")
+    parser = Bundle(name).parser("inference", weights=weights, output_dir=str(tmp_path))
+    parser.get_parsed_content("trained_with")
+    load, check = parser.get_parsed_content("preprocessing"), InputCheck(weights)
+    scans = [*(DATA / "open_ms").glob("*/[tf]*.nii.gz"), *(DATA / "spm_templates").glob("*.nii")]
+    assert len(scans) == 12
+    for scan in scans:
+        caplog.clear()
+        image = load({"image": str(scan), "case": "scan"})["image"]
+        check(SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["scan"]})))
+        warned = "these weights were trained on" in caplog.text
+        assert warned == (scan.name.split(".")[0] in unlisted), scan
 
 
 def test_without_pretrained_weights_fine_tuning_says_what_is_missing(tmp_path):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import torch
-from bundle_commands import ok, run_files, snapshot
+from bundle_commands import BUNDLES, ok, run_files, snapshot
 
 from common import checkpoints
 from common.files import TEMPORARY_PREFIX
@@ -26,6 +26,11 @@ SETTINGS = {
 A cascade takes these epochs for each of its stages."""
 EPOCH_LENGTH = SETTINGS["samples_per_epoch"] // SETTINGS["batch_size"]
 DEADLINE = 120
+MOMENTS = [
+    *((name, 1) for name in BUNDLES),
+    *(pytest.param(name, n, marks=pytest.mark.slow) for name in ("mr2ct_pix2pix", "pd2t2_dcgan_acm") for n in (0, 2)),
+]
+"""Every bundle, and for one of one stage and one of two the other moments too."""
 
 
 def equal(one, other, name=""):
@@ -103,7 +108,7 @@ def uninterrupted(bundle, epochs, tiny_data, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize(("bundle", "moment"), MOMENTS, indirect=["bundle"])
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(
     bundle, epochs, tiny_data, uninterrupted, tmp_path, moment
 ):

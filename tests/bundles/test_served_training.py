@@ -23,7 +23,7 @@ PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
 
 
-@pytest.fixture(params=PAIRED)
+@pytest.fixture(params=[PAIRED[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PAIRED[1:])])
 def served(request, tmp_path) -> Served:
     return Served(Bundle(request.param), tmp_path)
 

@@ -70,7 +70,7 @@ def volumes(folder: Path) -> dict[str, np.ndarray]:
     return {path.name: np.asarray(nib.load(path).dataobj) for path in sorted(folder.rglob("*.nii.gz"))}
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 def test_plain_commands_do_what_retyping_every_option_does(bundle, odd_run, tiny_data, tmp_path):
     told = json.loads((odd_run / "models" / "model.json").read_text())
     for name, value in ODD[bundle.name].items():
@@ -99,7 +99,7 @@ def test_plain_commands_do_what_retyping_every_option_does(bundle, odd_run, tiny
     assert tables[0] == tables[1]
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 def test_a_release_of_the_run_does_the_same(bundle, odd_run, tiny_data, tmp_path):
     given = {"output_dtype": "float32", **({"dataset_dir": tiny_data} if bundle.conditional else {"samples": "3"})}
     ok(bundle.run("inference", ["inference"], output_dir=odd_run, predictions_dir=tmp_path / "own", **given))
@@ -126,7 +126,7 @@ def folder_of(bundle: Bundle, weights: Path, target: Path) -> Path:
     return target / bundle.name
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, tmp_path):
     """MONAI Label replaces ``bundle_root``, runs no run list and asks for the network first; so do workflows."""
     folder = folder_of(bundle, odd_run / "models" / "model.pt", tmp_path)

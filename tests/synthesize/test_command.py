@@ -115,6 +115,19 @@ def test_refuses_at_once(place: Path, ran: Ran, words: str, message: str, capsys
     assert (printed.out, ran, sorted(place.rglob("*"))) == ("", [], before)
 
 
+@pytest.mark.parametrize(
+    "words", [["", "-o", "ct.nii.gz"], ["mr.nii.gz", "-o", ""], ["mr.nii.gz", "-o", "a", "--weights", ""]]
+)
+def test_an_empty_path_is_not_the_working_directory(
+    place: Path, ran: Ran, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["mr2ct", *words])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(": is a path, but got an empty text; write the path after it\n")
+    assert ran == []
+
+
 def test_one_volume_gets_its_name_and_is_printed(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz", "--inference_batch", "4", "--seed=1"]) == 0
     assert capsys.readouterr().out == "new/ct.nii.gz\n"

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 SHAPE = (40, 46, 30)
 LONG_SHAPE = (32, 32, 256)
-"""Of the source that is cut into tiles, which are wider than a receptive field of 200 voxels."""
+"""Of the source that is cut into tiles."""
 SPACING = (1.9, 1.4, 2.6)
 ORIGIN = (-31.3, 24.7, -58.1)
 """In mm. 45 steps of 1.4 mm are 31.5 of 2 mm: where a grid ends must not depend on rounding."""

@@ -174,7 +174,7 @@ def _far(volume: Volume) -> Volume:
 
 
 def _of_patches(run: _Runs, place: str) -> list[Row]:
-    """Patches at a time, tiles that overlap by the receptive field, and patches that are averaged."""
+    """Patches at a time, tiles that overlap so far that they equal one pass, and patches that are averaged."""
     faithful = {f"{place}::mode": "faithful", f"{place}::roi_size": 32, f"{place}::stride": 16}
     batches = {n: run("one", f"batch {n}", **faithful, **{f"{place}::batch_size": n}) for n in (1, 4, 5)}
     rows = [run.row(f"batch of {n}", batches[n], batches[4]) for n in (1, 5)]

@@ -19,7 +19,10 @@ HOUSE_AUTHORS = "The medical image synthesis bundles contributors"
 """Metadata's ``authors`` by which a bundle of this collection is known: it survives copying, packing and renaming."""
 WHOLE = ("train", "inference", "study")
 """Configs that are complete in one file; the others lie over ``train``."""
-LEFTOVERS = ("demo_data", "predictions", "evaluation", "variants", "study", "events", "eval", "models/previous", ".git")
+LEFTOVERS = (
+    *("demo_data", "demo", "pretraining", "predictions", "evaluation", "variants", "study", "events", "eval"),
+    *("models/previous", ".git"),
+)
 """Folders that using a bundle leaves in its own; no part of the bundle."""
 FORMAT_END = "_data_format"
 SUFFIXES = (".yaml", ".yml", ".json")

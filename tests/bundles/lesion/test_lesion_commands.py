@@ -227,6 +227,7 @@ def test_a_resumed_run_keeps_the_samples_of_before(bundle, tiny_data, tmp_path):
 # ---- the study ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_goes_on_where_it_was(bundle, tiny_data, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     done = ok(bundle.run("study", ["study", "demo", "study_demo"], dataset_dir=tiny_data, output_dir=whole, **STUDY))

@@ -1,4 +1,4 @@
-"""Why MR is scaled by percentiles of the volume, and what the CT window costs: the numbers of the model card."""
+"""Why MR is scaled by percentiles of the volume, and what the CT window costs: the numbers of the model cards."""
 
 from __future__ import annotations
 
@@ -68,3 +68,8 @@ def test_the_window_of_the_ct_costs_three_to_five_hu(heads) -> None:
     """The error of the truth itself, clipped: what a perfect network would have."""
     costs = [np.abs(np.clip(head["ct"], *PUBLISHED_CT) - head["ct"])[head["mask"] > 0].mean() for head in heads]
     assert costs == pytest.approx([4.5, 3.0, 5.0], abs=0.1)
+
+
+def test_hu_inside_a_head_vary_by_about_the_unit_of_the_3d_target(heads) -> None:
+    """``mr2ct_3d.yaml`` of pd2t2_dcgan_acm divides the CT by 500 HU."""
+    assert [head["ct"][head["mask"] > 0].std() for head in heads] == pytest.approx([385, 340, 397], abs=1)

@@ -215,7 +215,7 @@ def test_the_commands_of_the_zoo_and_of_export_end_well(release: Path, tmp_path:
     assert (folder / "models" / "model.onnx").stat().st_size > 0.9 * (folder / "models" / "model.pt").stat().st_size
 
 
-@pytest.mark.slow_elsewhere
+@pytest.mark.slow
 def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     """From the commands of the configs' heads, on phantoms, with the released weights and then with new ones."""
     folder = unpack(release, tmp_path)

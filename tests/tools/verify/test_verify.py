@@ -42,6 +42,16 @@ def sound(tmp_path_factory):
     return Bundle(ROOT / "bundles" / NAME).copy(tmp_path_factory.mktemp("sound"))
 
 
+def test_what_a_demo_and_a_pretraining_left_is_no_part_of_a_bundle(copied):
+    before = list(Bundle(copied).files())
+    for left in ("demo/models/model.pt", "pretraining/run.json", "demo_data/a/mr.nii.gz"):
+        (copied / left).parent.mkdir(parents=True)
+        (copied / left).touch()
+    assert list(Bundle(copied).files()) == before
+    (copied / "demo.txt").touch()
+    assert len(list(Bundle(copied).files())) == len(before) + 1
+
+
 @pytest.fixture
 def copied(sound, tmp_path):
     shutil.rmtree(sound / "models", ignore_errors=True)
@@ -161,6 +171,7 @@ def outcomes(outcome) -> dict[tuple[str, str], str]:
     return {(verdict.check.id, verdict.subject): verdict.outcome for verdict in outcome.verdicts}
 
 
+@pytest.mark.slow
 def test_a_foreign_bundle_passes_by_the_command(tmp_path):
     folder = foreign_bundle.write(tmp_path, foreign_bundle.SOUND)
     words = [sys.executable, "-W", "ignore", "-m", "tools.verify", str(folder), "--json"]
