@@ -218,6 +218,12 @@ def origin(weights: str | Path) -> str | None:
     return None if about is None else about.origin
 
 
+def identity(weights: str | Path) -> str:
+    """Hash of weights, and what they saw if it was no patient, in words for a report."""
+    trained_on = origin(weights)
+    return f"sha256 {checkpoints.sha256(weights)}" + (f", trained on {trained_on}" if trained_on else "")
+
+
 def known_unit(weights: str | Path) -> str | None:
     """Unit of what a network synthesises, where its training set one; None for that of the bundle."""
     about = _told_of(Path(weights))

@@ -27,7 +27,7 @@ from common.report import Panel, Report, format_table, summarise, write_report, 
 from common.report.error_histogram import ErrorHistogram
 from common.report.ranking import ranked
 from common.running_config import running_config
-from common.weights_info import known_unit
+from common.weights_info import identity, known_unit
 
 logger = logging.getLogger(__name__)
 ARBITRARY = "a.u."
@@ -211,7 +211,7 @@ class Evaluation:
             settings=plain_settings(running_config()),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
-                f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",
+                f"model: {identity(root / 'models' / checkpoints.WEIGHTS_NAME)}",
                 f"copy_input: {fitted if self.fit_copy else 'the source as it is'}",
             ],
         )

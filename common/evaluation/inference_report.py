@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from common import checkpoints
 from common.evaluation.evaluation import plain_settings
 from common.io.export import VolumeExporter
 from common.io.modality import MODALITY
@@ -23,6 +22,7 @@ from common.metrics.tissue import AIR_HU, BONE_HU
 from common.report import Panel, Report, summarise, write_report
 from common.running_config import followed
 from common.transforms import LoadVolumed, head_mask
+from common.weights_info import identity
 
 logger = logging.getLogger(__name__)
 METHOD = "synthetic"
@@ -85,7 +85,7 @@ class InferenceReport:
             panels=panels,
             settings=plain_settings(self.settings),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-            notes=[f"weights: sha256 {checkpoints.sha256(self.exporter.weights)}"],
+            notes=[f"weights: {identity(self.exporter.weights)}"],
             reference=METHOD,
             warnings={case: warnings for case, warnings in told.items() if warnings},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from common.errors import DataError, explain, users_mistake
 from common.io.modality import MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
+OF_TRANSFORM = re.compile(r"applying transform <(?:\w+\.)*(\w+) object")
+"""How MONAI names the transform in which something failed."""
 LEAST_CONTRAST = {"source": 0.1, "synthetic volume": 1.0e-4}
 """Between the 0.1th and the 99.9th percentile, in a network's scale: windows are [-1, 1], and z-scores span several."""
 
@@ -112,7 +115,7 @@ def require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The user error in a chain of exceptions, otherwise that memory ended, otherwise the last exception."""
+    """The user error in a chain of exceptions, otherwise that memory ended, otherwise what caused the last one."""
     if (mistake := users_mistake(error)) is not None:
         return str(mistake)
     cause: BaseException | None = error
@@ -121,4 +124,9 @@ def reason_of(error: BaseException) -> str:
             told = " ".join(str(cause).split())[:200] or "no more"
             return explain("memory", "suffices for the volume", told, "lower --inference_batch, or give a --spacing")
         cause = cause.__cause__ or cause.__context__
-    return f"{type(error).__name__}: {error}"
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    step = OF_TRANSFORM.match(str(error))
+    name = f"preprocessing, {step[1]}" if step else "the case"
+    return explain(name, "can be computed", f"{type(first).__name__}: {first}", "check the case, and the settings")

@@ -24,6 +24,7 @@ from common.files import remove_unfinished, write_text
 from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
 from common.inference.memory import MemoryPlan
 from common.io.export import VolumeExporter
+from common.io.export.exporter import KEPT
 from common.io.export.outputs import MANIFEST_NAME, require_new
 from common.io.reader import WARNINGS
 from common.running_config import is_reference, require_placed, running_config
@@ -54,7 +55,8 @@ class CaseEvaluator(SupervisedEvaluator):
 
     Raises:
         ConfigError: for another ``precision`` or acceleration.
-        CasesFailedError: by :meth:`run` after all cases, naming the failed ones; ``manifest.json`` has the reasons.
+        CasesFailedError: by :meth:`run` after all cases, naming the failed ones, or with the reason of
+            the only one; ``manifest.json`` has the reasons.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class CaseEvaluator(SupervisedEvaluator):
     def _is_kept(self, case: str) -> bool:
         kept = self.resume and self.exporter.is_done(case)
         if kept:
-            self.outcomes[case] = {"case": case, "status": "kept", "file": self.exporter.path(case).name}
+            self.outcomes[case] = self.exporter.entry(case, KEPT)
         return kept
 
     def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -137,17 +139,19 @@ class CaseEvaluator(SupervisedEvaluator):
         manifest = self.exporter.output_dir / MANIFEST_NAME
         write_text(manifest, json.dumps(outcomes, indent=2))
         counts = Counter(outcome["status"] for outcome in outcomes)
-        kept = f", {counts['kept']} kept from an earlier run" if counts["kept"] else ""
+        kept = f", {counts[KEPT]} kept from an earlier run" if counts[KEPT] else ""
         if self._report is not None:
             self._report.write(self._items, outcomes)
         logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
         if failed := [outcome["case"] for outcome in outcomes if outcome["status"] == "failed"]:
+            if len(outcomes) == 1:  # the folder of the manifest may be a temporary one
+                raise CasesFailedError(outcomes[0]["reason"])
             value = f"{len(failed)} failed: {', '.join(failed)}"
             raise CasesFailedError("inference", "every case succeeds", value, f"see {manifest} for the reasons")
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])
-        self.outcomes[case] = {"case": case, "status": "done", "file": self.exporter.path(case).name}
+        self.outcomes[case] = self.exporter.entry(case, "done")
         try:
             if ERROR_KEY in batchdata:
                 self._fail(case, batchdata[ERROR_KEY][0])

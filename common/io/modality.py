@@ -16,8 +16,10 @@ AIR_HU = -300.0
 PERCENTILE = 1
 STEP = 2
 """Every second voxel along each axis tells as much."""
+MOST_HU = 2**17
+"""No scanner stores as many, even in an extended scale for metal."""
 IN_HU = "CT (values as low as HU of air)"
-NOT_IN_HU = "no CT in HU (no value below 0)"
+NOT_IN_HU = f"no CT in HU (no value below 0, or one beyond {MOST_HU})"
 
 UNKNOWN = ""
 
@@ -26,10 +28,10 @@ def modality_of(values: np.ndarray) -> str:
     """What the values of a file (..., X, Y, Z) are by themselves: ``IN_HU``, ``NOT_IN_HU``, or ``UNKNOWN`` where they
     may be either, such as those of a skull-stripped CT or of an MR with offset.
     """
-    some = values[..., ::STEP, ::STEP, ::STEP]
-    if np.percentile(some, PERCENTILE) <= AIR_HU:
-        return IN_HU
-    return NOT_IN_HU if values.min() >= 0 else UNKNOWN
+    low, high = values.min(), values.max()
+    if low >= 0 or max(-low, high) > MOST_HU:
+        return NOT_IN_HU
+    return IN_HU if np.percentile(values[..., ::STEP, ::STEP, ::STEP], PERCENTILE) <= AIR_HU else UNKNOWN
 
 
 def require_modality(case: str, wanted: str, found: str) -> None:

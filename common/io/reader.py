@@ -129,7 +129,7 @@ class VolumeReader:
             if path.suffix.lower() in SUFFIXES:
                 return _empty(*itk_grid(path))
             header = read_header(path, case, channels)
-        except (DataError, OSError, RuntimeError, ValueError):  # reading says why
+        except (DataError, ImportError, OSError, RuntimeError, ValueError):  # reading says why
             return None
         return _empty(header.shape, header.affine)
 

@@ -33,6 +33,8 @@ BEST_DPI, LEAST_DPI = 115.0, 40.0
 STYLE: dict[Any, Any] = {"font.family": "DejaVu Sans", "font.size": 11, "text.parse_math": False, "axes.titlesize": 12}
 DIFFERENCE = "Synthetic − truth"
 DIVERGING = "RdBu_r"
+OUTSIDE_MASK = "#e2e6ea"
+"""Colour of the difference outside the mask, as in ``slices.js``."""
 COLUMN, LEFT, TOP, BOTTOM, GAP = 2.7, 0.35, 0.35, 0.75, 0.06
 """Inches: width of a column, and space for row names, headings, colour bars and between images."""
 TALLEST = 11.0
@@ -128,7 +130,6 @@ def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
     width = LEFT + len(shown) * (COLUMN + GAP)
     height = TOP + sum(heights) + 2 * GAP + BOTTOM
     figure = Figure(figsize=(width, height), facecolor="white")
-    mask = None if panel.mask is None else three_planes(panel.mask, plane_centre(panel))
     for at, column in enumerate(shown):
         left, top, image = LEFT + at * (COLUMN + GAP), height - TOP, None
         for row, name in enumerate(PLANES):
@@ -139,8 +140,6 @@ def _draw(panel: Panel, shown: Sequence[Column]) -> Figure:
                 _name_edges(axes, name)
                 middle = (top + heights[row] / 2) / height
                 figure.text(0.16 / width, middle, name, rotation=90, ha="center", va="center")
-            if column.title == DIFFERENCE and mask is not None and np.any(mask[row]):
-                axes.contour(mask[row] != 0, levels=[0.5], colors="0.35", linewidths=0.7)
         figure.text((left + COLUMN / 2) / width, (height - TOP + 0.1) / height, column.title, ha="center", size=12)
         if image is not None:
             _colour_bar(figure, image, column.unit, ((left + 0.25) / width, 0.52 / height), (width, height))
@@ -151,7 +150,8 @@ def _show(axes: Axes, column: Column, row: int, spacing: tuple[float, float, flo
     x, y, z = spacing
     aspect = (y / x, z / x, z / y)[row]
     axes.set_axis_off()
-    return axes.imshow(column.planes[row], cmap=column.colours, aspect=aspect, vmin=column.low, vmax=column.high)
+    colours = matplotlib.colormaps[column.colours].with_extremes(bad=OUTSIDE_MASK)
+    return axes.imshow(column.planes[row], cmap=colours, aspect=aspect, vmin=column.low, vmax=column.high)
 
 
 def _name_edges(axes: Axes, plane: str) -> None:

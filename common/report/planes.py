@@ -42,27 +42,31 @@ def plane_sizes(panel: Panel) -> list[tuple[float, float]]:
 
 
 def difference_planes(panel: Panel) -> list[np.ndarray]:
-    """Difference synthetic - truth on the three planes, in the panel's unit, float64; empty without a truth."""
+    """Difference synthetic - truth on the three planes, in the panel's unit, float64; NaN outside a mask that is not
+    empty. Empty without a truth.
+    """
     if panel.truth is None:
         return []
     centre = plane_centre(panel)
     pairs = zip(three_planes(panel.synthetic, centre), three_planes(panel.truth, centre), strict=True)
-    return [synthetic.astype(np.float64) - truth for synthetic, truth in pairs]
+    planes = [synthetic.astype(np.float64) - truth for synthetic, truth in pairs]
+    if panel.mask is None or not np.any(panel.mask):
+        return planes
+    masks = three_planes(panel.mask, centre)
+    return [np.where(mask != 0, plane, np.nan) for plane, mask in zip(planes, masks, strict=True)]
 
 
-def symmetric_limit(planes: Sequence[np.ndarray], masks: Sequence[np.ndarray] | None = None) -> float:
-    """Limit v of a colour range [-v, v]: the 99th percentile of |values| in the masks, robust to outliers.
+def symmetric_limit(planes: Sequence[np.ndarray]) -> float:
+    """Limit v of a colour range [-v, v]: the 99th percentile of the finite |values|, robust to outliers.
 
-    If the masks are empty or the percentile is 0 it is the largest |value|, and 1.0 if all values are zero.
+    If the percentile is 0 it is the largest |value|, and 1.0 if all values are zero or none is finite.
     """
     values = np.abs(np.concatenate([plane.ravel() for plane in planes]))
-    inside = np.concatenate([mask.ravel() for mask in masks]) != 0 if masks else np.ones(values.size, dtype=bool)
-    finite = np.isfinite(values)
-    limit = float(np.percentile(values[finite & inside], 99)) if np.any(finite & inside) else 0.0
-    return limit or float(values[finite].max(initial=0.0)) or 1.0
+    values = values[np.isfinite(values)]
+    limit = float(np.percentile(values, 99)) if values.size else 0.0
+    return limit or float(values.max(initial=0.0)) or 1.0
 
 
 def difference_limit(panel: Panel) -> float:
     """Colour limit (:func:`symmetric_limit`) of the panel's difference inside its mask, in its unit."""
-    masks = None if panel.mask is None else three_planes(panel.mask, plane_centre(panel))
-    return symmetric_limit(difference_planes(panel), masks)
+    return symmetric_limit(difference_planes(panel))

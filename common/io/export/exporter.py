@@ -12,7 +12,7 @@ from typing import Any
 from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
-from common.errors import ConfigError, OutputError
+from common.errors import CheckpointError, ConfigError, OutputError
 from common.files import parse_json, require_file_name, write_text
 from common.grids import same_grid, show_affine
 from common.io.export.dicom import DicomFormat
@@ -27,10 +27,13 @@ from common.io.export.outputs import (
     require_own_manifest,
 )
 from common.io.export.volume import volume_of
+from common.io.reader import WARNINGS
 from common.io.stored_values import require_dtype
 from common.weights_info import origin
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
+KEPT = "kept"
+"""Status of a case that an earlier run wrote."""
 
 
 class VolumeExporter:
@@ -113,6 +116,7 @@ class VolumeExporter:
             inputs: further files that the run reads; the weights are known.
 
         Raises:
+            CheckpointError: for weights that are not there.
             DataError: for a case whose name cannot be that of a file.
             OutputError: for two cases with the same output; an output that exists without ``overwrite``, that is or
                 contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
@@ -126,6 +130,8 @@ class VolumeExporter:
         require_distinct(outputs)
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
         require_apart(outputs, [Path(source) for source in read])
+        if not self.weights.is_file():
+            raise CheckpointError(str(self.weights), "exists", "no such file", "give the weights of the run")
         left = [item for item in cases if not (resume and self.is_done(str(item["case"])))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)
@@ -161,11 +167,20 @@ class VolumeExporter:
         """
         if not (self.path(case).exists() and self.sidecar(case).exists()):
             return False
-        found, own = _weights_of(self.sidecar(case)), checkpoints.sha256(self.weights)
+        found, own = _told_in(self.sidecar(case)).get("WeightsSha256"), checkpoints.sha256(self.weights)
         if found != own:
             rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
             raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
         return True
+
+    def entry(self, case: str, status: str) -> dict[str, Any]:
+        """What the manifest lists of a case that has an output, with the warnings of one that an earlier run wrote."""
+        told = {
+            "weights_trained_on": origin(self.weights),
+            WARNINGS: _told_in(self.sidecar(case)).get("Warnings") if status == KEPT else None,
+        }
+        about = {"case": case, "status": status, "file": self.path(case).name}
+        return about | {name: value for name, value in told.items() if value}
 
     @staticmethod
     def on_host(item: Mapping[str, Any], pred: Any) -> Any:
@@ -201,13 +216,13 @@ class VolumeExporter:
         return path
 
 
-def _weights_of(sidecar: Path) -> str | None:
-    """The hash of the weights that an earlier run noted; None in a file of others."""
+def _told_in(sidecar: Path) -> dict[str, Any]:
+    """What an earlier run noted; empty for a file of others."""
     try:
         told = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return told.get("WeightsSha256") if isinstance(told, dict) else None
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _inputs(item: Mapping[str, Any]) -> Iterator[str]:

@@ -238,7 +238,8 @@ def _parse(path: Path, where: Where) -> nib.Nifti1Header:
     kind: type[nib.Nifti1Header] = nib.Nifti1Header if size == 348 else nib.Nifti2Header
     raw = kind(block[:size], check=False)
     magic = bytes(raw["magic"])
-    if not magic.startswith((b"n+1", b"n+2")):
-        found, remedy = f"magic {magic!r}", "convert Analyze and .hdr/.img pairs to single-file NIfTI"
+    if not magic.startswith(b"n+1" if size == 348 else b"n+2"):
+        found = f"magic {magic!r} in a header of {size} bytes"
+        remedy = "convert Analyze and .hdr/.img pairs to single-file NIfTI"
         raise VolumeError(where("the file must be a single-file NIfTI", found, remedy))
     return raw

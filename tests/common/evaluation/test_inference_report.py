@@ -61,6 +61,14 @@ def test_the_window_of_the_network_gives_the_shares_at_its_ends(tmp_path, export
     assert "-500.0 to 500.0 HU" in page
 
 
+def test_the_page_says_what_the_weights_saw(tmp_path, exporter, monkeypatch):
+    monkeypatch.setattr("common.weights_info.origin", lambda weights: "simulated heads, no patient")
+    assert re.search(
+        r"weights: sha256 [0-9a-f]{64}, trained on simulated heads, no patient<",
+        page_of(tmp_path, exporter, [done(0)])[0],
+    )
+
+
 def test_warned_cases_come_first_and_failures_are_named(tmp_path, exporter):
     failed = {"case": "case_1", "status": "failed", "reason": "NaN <in> it"}
     warned = {**done(2), "warnings": ["unlike the training data: voxels of 8.0 mm"]}

@@ -14,12 +14,13 @@ import torch
 from bundle_commands import snapshot
 from monai.bundle import ConfigParser
 from monai.data import ThreadDataLoader
-from monai.transforms import Compose, Invertd, Orientationd
+from monai.transforms import Compose, Invertd, Lambdad, Orientationd
 
 from common import checkpoints, devices
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
+from common.inference.dataset import reason_of
 from common.inferers import PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
@@ -145,7 +146,22 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
 
     with pytest.raises(CasesFailedError, match="3 failed: case_0, case_1, case_2"):
         build(tmp_path, cases, network, broken).run()
-    assert "RuntimeError: out of memory" in (tmp_path / "out" / "manifest.json").read_text()
+    (reason,) = {outcome["reason"] for outcome in json.loads((tmp_path / "out" / "manifest.json").read_text())}
+    assert reason == "the case: can be computed, but got RuntimeError: out of memory; check the case, and the settings"
+
+
+def test_an_error_of_a_transform_names_the_transform(cases):
+    with pytest.raises(RuntimeError) as caught:
+        Compose([LoadVolumed("image"), Lambdad("image", lambda image: image.nosuch)])(cases[0])
+    assert reason_of(caught.value).startswith("preprocessing, Lambdad: can be computed, but got AttributeError: ")
+
+
+def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
+    with pytest.raises(OSError, match="too long") as caught:
+        os.stat("x" * 5000)
+    assert reason_of(caught.value) == (
+        f"{'x' * 200}...: can be read or written, but got File name too long; check the path"
+    )
 
 
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
@@ -311,6 +327,18 @@ def test_a_resumed_run_writes_the_rest_and_keeps_what_is_there(tmp_path, cases, 
     assert statuses == ["kept"] * 3
 
 
+def test_the_manifest_says_what_the_weights_saw_and_keeps_warnings(tmp_path, cases, network, monkeypatch):
+    monkeypatch.setattr("common.io.export.exporter.origin", lambda weights: "simulated heads, no patient")
+    evaluator = build(tmp_path, cases, network)
+    evaluator.warnings["case_1"] = ["unlike the training data: voxels of 8 mm"]
+    evaluator.run()
+    first = outcomes(tmp_path)
+    assert {each["weights_trained_on"] for each in first.values()} == {"simulated heads, no patient"}
+    build(tmp_path, cases, network, resume=True).run()
+    assert outcomes(tmp_path) == {case: {**each, "status": "kept"} for case, each in first.items()}
+    assert outcomes(tmp_path)["case_1"]["warnings"] == ["unlike the training data: voxels of 8 mm"]
+
+
 def test_a_resumed_run_with_other_weights_is_refused(tmp_path, cases, network):
     build(tmp_path, cases, network).run()
     other = Scale(0.25)
@@ -434,11 +462,10 @@ def test_names_links_and_pipes_that_cannot_be_used_fail_alone(tmp_path, network)
 def test_a_source_outside_its_window_fails(tmp_path, network):
     items = as_cases(tmp_path, unit=values(0) / 100)  # a window of [0, 100]
     evaluator = build(tmp_path, items, network)
-    with pytest.raises(CasesFailedError, match="1 failed: unit"):
+    rule = "unit: source: varies by 0.1 or more as the network sees it, but got -0.99"
+    with pytest.raises(CasesFailedError, match=f"^{rule}.*; "):  # the reason of the only case
         evaluator.run()
-    assert outcomes(tmp_path)["unit"]["reason"].startswith(
-        "unit: source: varies by 0.1 or more as the network sees it, but got -0.99"
-    )
+    assert outcomes(tmp_path)["unit"]["reason"].startswith(rule)
 
 
 def test_a_prediction_of_one_value_fails_its_case_alone(tmp_path, cases, network):

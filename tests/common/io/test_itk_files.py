@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,6 +184,8 @@ def test_a_cut_file_is_refused(write: Write) -> None:
 
 
 def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    assert VolumeReader().extent(tmp_path / "mr.mha", "a") is None
     monkeypatch.setattr(itk_files, "is_there", lambda: False)
     match = r"a \(mr\.mha\): MetaImage and NRRD files are read by SimpleITK, but got no package SimpleITK; pip install"
     with pytest.raises(VolumeError, match=match):

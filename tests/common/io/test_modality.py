@@ -25,6 +25,9 @@ def volume(outside: float, inside: float) -> np.ndarray:
         (volume(-3, 2), UNKNOWN),  # z-scores
         (volume(-100, 40), UNKNOWN),  # within fat
         (volume(-1000, 40)[None], IN_HU),
+        (volume(-1000, 65535), IN_HU),  # metal in an extended scale
+        (volume(-1e33, 4e31), NOT_IN_HU),  # a slope that is none
+        (volume(-1000, 131073), NOT_IN_HU),
     ],
 )
 def test_what_values_give_away(values: np.ndarray, expected: str) -> None:

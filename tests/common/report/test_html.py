@@ -141,6 +141,7 @@ def test_twelve_cases_stay_below_the_limit_and_three_of_them_are_the_finest(tmp_
     assert min(sides.values()) > 24
 
 
+@pytest.mark.slow
 def test_images_that_do_not_fit_are_left_out_and_the_page_says_so(tmp_path):
     page = written(tmp_path, rows=make_rows(26), panels=noisy_panels(26, 400, 64))
     assert len(page.encode()) <= MAX_BYTES

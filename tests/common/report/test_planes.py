@@ -45,6 +45,15 @@ def test_difference_is_synthetic_minus_truth(panel):
     assert axial.sum() == 11 * 30 - 40
 
 
+def test_difference_is_masked(panel):
+    mask = np.zeros((3, 4, 5))
+    mask[1, 2, 2] = 1
+    axial, coronal, sagittal = difference_planes(dataclasses.replace(panel, mask=mask))
+    assert [np.isfinite(plane).sum() for plane in (axial, coronal, sagittal)] == [1, 1, 1]
+    assert axial[1, 1] == -40
+    assert np.isfinite(difference_planes(dataclasses.replace(panel, mask=0 * mask))[0]).all()
+
+
 def test_difference_range_is_that_inside_the_mask(panel):
     mask = np.zeros((3, 4, 5))
     mask[1, 2, 2] = 1

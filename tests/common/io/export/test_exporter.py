@@ -14,7 +14,7 @@ import torch
 from bundle_commands import snapshot
 from monai.data import MetaTensor
 
-from common.errors import ConfigError, DataError, OutputError
+from common.errors import CheckpointError, ConfigError, DataError, OutputError
 from common.io.export import VolumeExporter
 
 SHAPE = (4, 5, 6)
@@ -103,6 +103,11 @@ class TestExporter:
         exporter.overwrite = True
         exporter.weights = exporter.output_dir / "a_synthetic_ct.nii.gz"
         with pytest.raises(OutputError, match=r"a_synthetic_ct.nii.gz: is not an input of the same run"):
+            exporter.require_free([{"case": "a", "image": "a.nii"}])
+
+    def test_weights_that_are_not_there_are_no_weights(self, exporter, tmp_path):
+        exporter.weights = tmp_path / "007"
+        with pytest.raises(CheckpointError, match="007: exists, but got no such file; give the weights of the run$"):
             exporter.require_free([{"case": "a", "image": "a.nii"}])
 
     @pytest.mark.parametrize("name", ["../a", "/tmp/a", "a/b", "..", "", "a\0", "a\ud800", "x" * 220])

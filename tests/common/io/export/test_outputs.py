@@ -120,7 +120,9 @@ def test_distinct_names_are_let_through():
     require_distinct(Path("out", name) for name in ("a.png", "b.png", "a.json", "ab.png", "é.png", "e.png"))
 
 
-@pytest.mark.parametrize("content", [OUTCOMES, [], [{"file": "cyst_synthetic.png", "samples": 3}]])
+@pytest.mark.parametrize(
+    "content", [OUTCOMES, [{**OUTCOMES[0], "warnings": ["old"]}], [], [{"file": "cyst_synthetic.png", "samples": 3}]]
+)
 def test_the_manifest_of_an_earlier_run_is_replaced(tmp_path, content):
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     require_own_manifest(tmp_path, overwrite=False)

@@ -82,6 +82,7 @@ FAULTS = {
     "gz named raw": (lambda p: written(p / "mr.nii", gzip.compress(raw_bytes(p / "x"))), r"rename it to .nii.gz$"),
     "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "5 bytes that are no NIfTI header"),
     "pair header": (lambda p: patched(p / "mr.nii", (344, "S4", b"ni1")), "must be a single-file NIfTI.*ni1"),
+    "magic of NIfTI-2": (lambda p: patched(p / "mr.nii", (344, "S4", b"n+2")), "single-file NIfTI.*n.2.* of 348 bytes"),
     "nan voxels": (
         lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
         "voxels must be finite, but got 3 NaN or Inf of 120 voxels; .*nan_fill",
