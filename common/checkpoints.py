@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +140,12 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
+def _refuse_description(about: Path, found: str) -> NoReturn:
+    raise CheckpointError(
+        str(about), "describes the weights next to it", found, "restore the file, or train the bundle"
+    )
+
+
 def require_noted(path: Path) -> None:
     """Refuse weights that do not exist, or that are not those that the JSON file next to them describes.
 
@@ -154,10 +160,11 @@ def require_noted(path: Path) -> None:
         return
     try:
         told = parse_json(about.read_text())
-        noted = [told["sha256"], told.get("replaces")]
-    except (ValueError, KeyError, TypeError) as error:
-        remedy = "restore the file, or train the bundle"
-        raise CheckpointError(str(about), "describes the weights next to it", repr(error), remedy) from error
+    except ValueError as error:
+        _refuse_description(about, f"no JSON ({error})")
+    if not isinstance(told, dict) or "sha256" not in told:
+        _refuse_description(about, "no sha256")
+    noted = [told["sha256"], told.get("replaces")]
     if (found := sha256(path)) not in noted:
         remedy = f"restore the file that {about.name} describes, or copy both files from where these were trained"
         raise CheckpointError(str(path), f"has the SHA-256 noted in {about.name}, {noted[0]}", found, remedy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Literal, ParamSpec
 
 Arguments = ParamSpec("Arguments")
@@ -35,11 +37,32 @@ def some(names: Sequence[str]) -> str:
 
 
 def users_mistake(error: BaseException) -> UserError | None:
-    """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
-    return cause
+    """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one.
+
+    A path that the system refuses, such as one with too long a name, is a mistake of the user too.
+    """
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
+    return next((each for each in chain if isinstance(each, UserError)), None) or next(refused, None)
+
+
+def _of_path(error: OSError) -> UserError:
+    name = str(error.filename)
+    shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
+    return UserError(shown or "a path", "can be read or written", error.strerror, "check the path")
+
+
+def path_option(text: str) -> Path:
+    """The path that an option of argparse gives; an empty text, which pathlib takes for the working directory, is none.
+
+    Raises:
+        argparse.ArgumentTypeError: for an empty text.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is a path, but got an empty text; write the path after it")
+    return Path(text)
 
 
 class UserError(ValueError):
@@ -61,26 +84,18 @@ class UserError(ValueError):
 
 
 def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code.
-
-    A path that the system refuses, such as one with too long a name, is a mistake of the user too.
-    """
+    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code."""
 
     @wraps(main)
     def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         try:
             return main(*args, **kwargs)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return error.exit_code
-        except OSError as error:
-            if error.filename is None:
+        except (UserError, OSError) as error:
+            mistake = users_mistake(error)
+            if mistake is None:
                 raise
-            name = str(error.filename)
-            shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
-            line = explain(shown or "a path", "can be read or written", error.strerror, "check the path")
-            print(f"error: {line}", file=sys.stderr)
-            return UserError.exit_code
+            print(f"error: {mistake}", file=sys.stderr)
+            return mistake.exit_code
 
     return command
 

@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None, layouts: Mapping[str, BundleLay
 def make_datalist(options: argparse.Namespace) -> int:
     """Find the cases of a folder, split them by patient and write the datalist."""
     out = Path(options.out)
+    if options.seed < 0:
+        raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
     if out.exists() and not options.overwrite:
         raise OutputError(str(out), "the output must not exist yet", "a file", "give --overwrite or another --out")
     if options.layout in options.bundle_layouts:

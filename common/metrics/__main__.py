@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import DataError, exit_code_of_mistakes
+from common.errors import DataError, exit_code_of_mistakes, path_option
 from common.grids import same_grid, show_grid
 from common.io import VolumeReader
 from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
@@ -62,10 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("score", help="print the metrics of one volume inside a mask as one JSON object")
     command.add_argument(
-        "--pred", type=Path, required=True, help="synthetic volume: a NIfTI file or a folder with a DICOM series"
+        "--pred", type=path_option, required=True, help="synthetic volume: a NIfTI file or a folder with a DICOM series"
     )
-    command.add_argument("--truth", type=Path, required=True, help="real volume on the same grid")
-    command.add_argument("--mask", type=Path, required=True, help="voxels to score, above 0 inside, on the same grid")
+    command.add_argument("--truth", type=path_option, required=True, help="real volume on the same grid")
+    command.add_argument(
+        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
+    )
     command.add_argument(
         "--value_range",
         type=float,

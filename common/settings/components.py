@@ -9,6 +9,7 @@ from pydoc import locate
 from typing import Any
 
 from monai.bundle import ReferenceResolver
+from torch import nn
 
 from common.errors import ConfigError
 from common.running_config import Settings, is_reference, short_names
@@ -55,16 +56,21 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
 
 
 def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]]) -> None:
-    """Refuse a section that says in no text what it builds, where the shipped files have a component.
+    """Refuse a section that names nothing to build, or in the place of a network what is none.
 
     Raises:
-        ConfigError: ``_target_`` is no text, or missing.
+        ConfigError: ``_target_`` is no text, or missing, or another class in the place of a network.
     """
     if "_target_" not in section:
         require_component(place, section, known)
-    elif not isinstance(section["_target_"], str):
-        rule, found = "names a class or a function", repr(section["_target_"])
-        raise ConfigError(f"--{place}::_target_", rule, found, "write its dotted name")
+        return
+    target = section["_target_"]
+    if not isinstance(target, str):
+        raise ConfigError(f"--{place}::_target_", "names a class or a function", repr(target), "write its dotted name")
+    shipped = [each["_target_"] for each in known.get(place, ()) if isinstance(each, Mapping) and "_target_" in each]
+    other = target not in shipped and inspect.isclass(locate(target)) and not _is_network(target)
+    if other and any(map(_is_network, shipped)):
+        raise ConfigError(f"--{place}::_target_", "is a torch.nn.Module", target, "name a class of networks")
 
 
 def _are_numbers(value: Any) -> bool:
@@ -73,6 +79,11 @@ def _are_numbers(value: Any) -> bool:
 
 def _is_function(target: Any) -> bool:
     return isinstance(target, str) and inspect.isfunction(locate(target))
+
+
+def _is_network(target: str) -> bool:
+    found = locate(target)
+    return inspect.isclass(found) and issubclass(found, nn.Module)
 
 
 def _defaults(place: str, known: Mapping[str, Sequence[Any]], seen: tuple[str, ...] = ()) -> Iterator[Any]:

@@ -84,6 +84,8 @@ class _Tree:
     def check(self, place: str, value: Any, is_shipped: bool = True) -> None:
         """Check a setting and all below it; ``is_shipped`` where the shipped files have the same component there."""
         if isinstance(value, Mapping):
+            if is_shipped and "::" in place and "_target_" not in value:
+                self._require_section(place, value)
             is_shipped = self._check_names(place, value)
         elif not isinstance(value, list) or not any(isinstance(part, Mapping) for part in value):
             self._check_value(place, value, is_shipped)
@@ -91,6 +93,12 @@ class _Tree:
         for name, part in value.items() if isinstance(value, Mapping) else enumerate(value):
             if name not in RESERVED:
                 self.check(f"{place}::{name}", part, is_shipped)
+
+    def _require_section(self, place: str, value: Mapping[str, Any]) -> None:
+        """Refuse a section where shipped files have nothing but values of other types."""
+        shipped = self.known.get(place, ())
+        if not any(isinstance(each, Mapping) for each in shipped):
+            check_type(place, value, list(shipped))
 
     def _check_names(self, place: str, section: Mapping[str, Any]) -> bool:
         """Check the names of a component or section; whether its shipped values are those of the same component."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from common.errors import exit_code_of_mistakes
+from common.errors import exit_code_of_mistakes, path_option
 from common.trained.export import PROFILE_CASES, export
 from common.weights_info import PRETRAINED_NAME
 
@@ -17,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m common.trained", description=__doc__)
     command = parser.add_subparsers(required=True).add_parser("export", help="write models/pretrained.pt and .json")
-    command.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
-    command.add_argument("--run", type=Path, help="the folder of the pretraining (default: BUNDLE/pretraining)")
+    command.add_argument("--bundle", type=path_option, required=True, help="the bundle's folder")
+    command.add_argument("--run", type=path_option, help="the folder of the pretraining (default: BUNDLE/pretraining)")
     command.add_argument("--cases", type=int, default=PROFILE_CASES, help="simulated cases to compare inputs with")
     command.add_argument("--name", default=PRETRAINED_NAME, help="file name (default: %(default)s)")
     options = parser.parse_args(arguments)

@@ -138,7 +138,7 @@ class ToUnitd(MapTransform):
             all air to its end: its lowest 2.5 % then become the values from there down to air. None: neither.
 
     Raises:
-        ConfigError: for a window whose low is not below its high, or knots that do not rise within it.
+        ConfigError: for a window whose low is not below its high, knots that do not rise within it, or HU of no air.
     """
 
     def __init__(
@@ -151,6 +151,8 @@ class ToUnitd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.knotted = KnottedWindow(window, knots)
+        if air is not None and air > AIR_HU:
+            raise ConfigError("air", f"is at most {AIR_HU:g} HU", air, "give -1000, or null for a window left as it is")
         self.clip = air is not None
         if air is not None and air < self.knotted.low <= AIR_HU:
             self.knotted = self.knotted.down_to(air, LOWEST)

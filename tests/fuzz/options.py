@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import random
 from collections.abc import Sequence
 from functools import cache
@@ -131,7 +132,7 @@ def _at(target: Target, name: str, value: str) -> Mutation:
     writes: tuple[Path, ...] = ()
     if name in OUTPUTS:
         place = Path(value.replace(BOX, str(target.box)).partition("\n")[0] or ".")
-        writes = ((target.box / "cwd" / place),)
+        writes = (Path(os.path.normpath(target.box / "cwd" / place)),)
     return _mutation(target, "place", name, value, Rule.SAME, writes=writes)
 
 

@@ -34,7 +34,7 @@ MUTATORS: Mapping[str, Mutator] = {
 KEPT_BYTES = 20 * 2**20
 """Of the inputs of a command that found something."""
 RECORD = "record.jsonl"
-CACHES = ("home/.cache", "home/.config")
+CACHES = ("home/.cache", "home/.config", "tmp/torchinductor_")
 """Where libraries keep what they have computed for all programs of a user, such as matplotlib's list of fonts."""
 
 
@@ -116,7 +116,7 @@ class Fuzzer:
         shipped = listing(ROOT / "bundles")
         strays += [f"bundles/{name}" for name in sorted(shipped.items() ^ self._shipped.items())]
         said = json.loads((baseline(self.prepared, scene) / "said.json").read_text())
-        given = next((place for place in mutation.writes if os.path.isdir(place)), out)
+        given = next((place for place in (out, *mutation.writes) if os.path.isdir(place) and os.listdir(place)), out)
         case = Case(scene, mutation, done, given, box, changed, strays, said, self._results_of(scene, said))
         return done, judge(case)
 

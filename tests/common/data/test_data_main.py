@@ -89,6 +89,13 @@ def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: 
     assert json.loads((root / "datalist.json").read_text())["seed"] == 1
 
 
+def test_a_seed_is_not_negative(root: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(make(root, "--seed", "-1")) == 2
+    expected = "error: --seed: is not negative, but got -1; give zero or a positive number\n"
+    assert capsys.readouterr().err == expected
+    assert not (root / "datalist.json").exists()
+
+
 def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pytest.CaptureFixture) -> None:
     folder = ["check", "--root", str(root), "--layout", "folders"]
     assert main([*folder, "--source_range", "0", "100"]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 import pytest
@@ -102,9 +101,13 @@ def test_compiled_networks_learn_the_same(dimensions: int) -> None:
 
 @pytest.mark.parametrize(
     ("precision", "accumulation_steps", "ema_decay", "clip_norm"),
-    itertools.product(["fp32", "bf16", "fp16"], [1, 2], [None, 0.9], [None, 1.0]),
+    [
+        (precision, *others)
+        for precision in ("fp32", "bf16", "fp16")
+        for others in ((1, None, None), (1, 0.9, 1.0), (2, None, 1.0), (2, 0.9, None))
+    ],
 )
-def test_every_combination_trains(
+def test_every_two_of_these_settings_train_together(
     precision: str, accumulation_steps: int, ema_decay: float | None, clip_norm: float | None
 ) -> None:
     torch.manual_seed(0)

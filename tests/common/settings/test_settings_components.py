@@ -76,6 +76,16 @@ def test_the_name_of_a_component_is_a_text() -> None:
         check("optimizer", {"_target_": 5})
 
 
+@pytest.mark.parametrize("other", ["builtins.dict", "torch.optim.Adam"])
+def test_a_network_is_replaced_by_none_but_a_network(other: str) -> None:
+    shipped = [{"network_def": {"_target_": "torch.nn.Identity"}}]
+    rule = f"^--network_def::_target_: is a torch.nn.Module, but got {other}; name a class of networks$"
+    with pytest.raises(ConfigError, match=rule):
+        check_tree({"network_def": {"_target_": other}}, shipped, {})
+    for allowed in ("torch.nn.Dropout", "torch.hub.load", "BasicUNet", "monai.networks.nets.BasicUNet", "my_own.Net"):
+        check_tree({"network_def": {"_target_": allowed}}, shipped, {})
+
+
 def test_short_names_and_references_lead_to_components() -> None:
     shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
     for place in ("model", "network"):

@@ -101,6 +101,11 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
         ("spacing", [1, 0, 1], r"is above zero, in mm, but got \[1, 0, 1\]"),
         ("reader::nan_fill", "many", "is a finite number, but got 'many'"),
         ("reader::nan_fill", float("nan"), "is a finite number, but got nan"),
+        (
+            "train::augmentation::0::keys",
+            {"value": ["image"]},
+            r"is of type list, such as \['image'\], but got {'value': ",
+        ),
         ("seed", 2**64, "is not negative and below 2.64, but got"),
     ],
 )

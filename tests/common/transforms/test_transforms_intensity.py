@@ -117,6 +117,10 @@ class TestScaleWindow:
         with pytest.raises(ConfigError, match=f"exactly one of window, percentiles, zscore, but got {found}"):
             ScaleWindowd("image", **settings)
 
+    def test_air_is_not_dense(self):
+        with pytest.raises(ConfigError, match="^air: is at most -300 HU, but got 1000; give -1000, or null"):
+            ToUnitd("image", window=[-600, 1400], air=1000)
+
     @pytest.mark.parametrize("pair", [[5, 5], [1400, -600]])
     def test_low_below_high(self, pair):
         with pytest.raises(ConfigError, match=rf"has low < high, but got \[{pair[0]}, {pair[1]}\]"):
