@@ -66,7 +66,7 @@ fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on tw
 test: $(READY)  # every module, every message, each kind of command: twelve minutes on two cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
-test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 30 minutes more
+test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 40 minutes more
 	$(PYTEST) -m slow $(OPTIONS)
 
 lint: $(READY)
