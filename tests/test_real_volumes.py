@@ -111,7 +111,7 @@ def patients(tmp_path_factory):
     }  # fmt: skip
     run("training", ["train", "demo"], **data)
     for name in VARIANTS:
-        run("training", ["train", "demo", name], **data)
+        run("training", ["train", "demo", name], **(data | {"max_epochs": 1}))
     run("evaluating", ["train", "evaluate"], value_range=data["target_window"], **data)
     return root / "out"
 

@@ -64,12 +64,11 @@ def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
     return folder
 
 
-def _run_all(bundle: Bundle, folder: Path, **settings: Any) -> CommandRun:
+def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any) -> CommandRun:
     """Every command; settings beside those of the demo are for trainings and for the phantoms."""
     places = {"output_dir": folder / "out", "demo_data": folder / "data"}
     phantoms = {name: value for name, value in settings.items() if name.startswith("phantoms::")}
     epochs = settings.get("max_epochs", bundle.raw("train", "demo")["max_epochs"])
-    variants = [name for name in bundle.variants if name in ("no_adversarial", "acgan")]
     done = {"training": ok(bundle.run("training", ["train", "demo"], **(settings | places)))}
     for name in variants:
         own = settings | places | {"max_epochs": 1, "val_interval": 1}
@@ -83,13 +82,14 @@ def _run_all(bundle: Bundle, folder: Path, **settings: Any) -> CommandRun:
 @pytest.fixture(scope="session")
 def demo_run(bundle, tmp_path_factory) -> CommandRun:
     """The demo in a folder of its own, which tests may read but not change."""
-    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"))
+    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"), [])
 
 
 @pytest.fixture(scope="session")
 def command_run(bundle, tmp_path_factory) -> CommandRun:
-    """The same where it does not matter how well a network is trained: for a few steps."""
+    """The same and a variant where it does not matter how well a network is trained: for a few steps."""
     small = {"phantoms::cases": 12, "phantoms::spacing": 5, **TINY, **bundle.small_patches}
     if not bundle.conditional:
         small |= {"samples_per_epoch": 320, "batch_size": 8}  # after fewer steps all samples are alike
-    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_commands"), **small)
+    variants = [name for name in bundle.variants if name in ("no_adversarial", "acgan")]
+    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_commands"), variants, **small)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_commands import ROOT, TINY, Bundle, last_line, ok, run_files, snapshot
+from bundle_commands import ONE_OF_EACH, ROOT, TINY, Bundle, last_line, ok, run_files, snapshot
 from monai.bundle import ConfigParser
 
 from common import checkpoints
@@ -76,6 +76,7 @@ def test_training_from_the_repository_needs_one_file_and_no_data(copy, small):
     assert f"generating phantoms in {copy.folder / 'demo_data'}" in ours[1]
 
 
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
 @pytest.mark.slow_elsewhere
 @pytest.mark.parametrize("place", ["inside the bundle", "elsewhere"])
 def test_the_default_run_trains_and_writes_to_output_dir_alone(copy, small, tiny_data, tmp_path, place):
