@@ -26,6 +26,11 @@ def weight_of(network: Any) -> float:
     return network.weight.item()
 
 
+def adversary(kind: str, *factor: float) -> AdversarialLoss:
+    """An adversarial loss, with a bound on the critic where it must have one."""
+    return AdversarialLoss(kind, *factor, weight_clip=1.0 if kind == "wasserstein" else None)
+
+
 class Toy(GanMethod):
     """An unconditional adversary and L1, around any two networks."""
 
@@ -33,7 +38,7 @@ class Toy(GanMethod):
         self, generator: nn.Module, discriminator: nn.Module, kind: str = "least_squares", **weights: float
     ) -> None:
         super().__init__({"g": generator}, {"d": discriminator}, weights)
-        self.adversary = AdversarialLoss(kind)
+        self.adversary = adversary(kind)
 
     def generate(self, batch: Batch) -> Losses:
         return {"pred": self.generators["g"](batch["image"])}

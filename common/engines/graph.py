@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,37 +42,40 @@ class GraphedStep:
         """Graphs that steps are replayed from; 0 before the first and where the step cannot be recorded."""
         return 0 if self._fails else len(self._recorded)
 
-    def __call__(self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True) -> StepResult:
-        """Run or replay the step; ``window`` is 1 and ``last`` true."""
+    def __call__(
+        self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True, critics_alone: bool = False
+    ) -> StepResult:
+        """Run or replay the step; ``window`` is 1, ``last`` true. Critics alone have a graph of their own."""
         shapes = tuple((name, tuple(value.shape), value.dtype) for name, value in sorted(batch.items()))
-        kind: Hashable = (self.step.method.variation, shapes)
+        kind: Hashable = (self.step.method.variation, critics_alone, shapes)
+        step = partial(self.step, critics_alone=True) if critics_alone else self.step
         if kind not in self._recorded:
             self._seen[kind] = self._seen.get(kind, 0) + 1
             if self._fails or self._seen[kind] <= WARM_UP or len(self._recorded) >= MAX_GRAPHS:
-                return self._run_eagerly(batch)
-            if not self._record(kind, batch):
-                return self._run_eagerly(batch)
+                return self._run_eagerly(step, batch)
+            if not self._record(kind, step, batch):
+                return self._run_eagerly(step, batch)
         graph, inputs, result = self._recorded[kind]
         for name, value in batch.items():
             inputs[name].copy_(value, non_blocking=True)
         graph.replay()
         return result
 
-    def _run_eagerly(self, batch: Mapping[str, Tensor]) -> StepResult:
+    def _run_eagerly(self, step: Callable[..., StepResult], batch: Mapping[str, Tensor]) -> StepResult:
         """Run on the stream that will record, since gradients keep the stream they were created on."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
-            result = self.step(batch)
+            result = step(batch)
         torch.cuda.current_stream().wait_stream(self.stream)
         return result
 
-    def _record(self, kind: Hashable, batch: Mapping[str, Tensor]) -> bool:
+    def _record(self, kind: Hashable, step: Callable[..., StepResult], batch: Mapping[str, Tensor]) -> bool:
         """Record the step; whether that succeeded. Recording computes nothing, so that no tensor changes by it."""
         inputs = {name: value.clone() for name, value in batch.items()}
         graph, random = torch.cuda.CUDAGraph(), torch.get_rng_state()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
-                result = self.step(inputs)
+                result = step(inputs)
         except Exception as error:  # such as a layer that reads a value back, or too little memory
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             logger.warning(f"acceleration::cuda_graph: off, since the step cannot be recorded here: {reason}")

@@ -25,6 +25,7 @@ class Resumable(Protocol):
     schedulers: list[Any]
     grad_scaler: Any
     loss_sums: dict[str, Tensor]
+    loss_counts: dict[str, int]
     seed: int
 
 
@@ -39,6 +40,7 @@ def state_of(trainer: Resumable) -> dict[str, Any]:
         "schedulers": [scheduler.state_dict() for scheduler in trainer.schedulers],
         "scaler": trainer.grad_scaler.state_dict(),
         "loss_sums": trainer.loss_sums,
+        "loss_counts": trainer.loss_counts,
         "seed": trainer.seed,
     }
 
@@ -83,6 +85,8 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
         scheduler.load_state_dict(state)
     trainer.grad_scaler.load_state_dict(saved["scaler"])
     trainer.loss_sums = {name: value.to(trainer.state.device) for name, value in saved["loss_sums"].items()}
+    done = saved["iteration"] % saved["epoch_length"]  # runs before loss_counts had each loss in each step
+    trainer.loss_counts = dict(saved.get("loss_counts", dict.fromkeys(trainer.loss_sums, done)))
     trainer.state.iteration = saved["iteration"]
     trainer.state.epoch = saved["iteration"] // trainer.state.epoch_length
 

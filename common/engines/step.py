@@ -18,11 +18,13 @@ from common.methods.base import GanMethod, Losses
 
 
 class StepResult(NamedTuple):
-    """Results of a step: ``pred`` (B, C, ...), every named loss and the generators' weighted sum, all detached."""
+    """Results of a step: ``pred`` (B, C, ...), every named loss, the generators' weighted sum, and what was measured
+    beside them, such as discriminators' accuracies; all detached."""
 
     pred: Tensor
     losses: Losses
     total: Tensor
+    measures: Losses
 
 
 class GanStep:
@@ -63,14 +65,19 @@ class GanStep:
         self.autocast = autocast(device, precision)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
-    def __call__(self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True) -> StepResult:
+    def __call__(
+        self, batch: Mapping[str, Tensor], window: int = 1, last: bool = True, critics_alone: bool = False
+    ) -> StepResult:
         """Run the step.
 
         Args:
             batch: plain tensors on the device.
             window: batches accumulated in the coming update.
             last: whether this is the last of them.
+            critics_alone: update the discriminators and not the generators, whose sum of losses is then 0.
         """
+        if critics_alone:
+            return self._critics(batch, window, last)
         with self.autocast:
             fakes = self.method.generate(batch)
         self.announce(IterationEvents.FORWARD_COMPLETED)
@@ -83,7 +90,15 @@ class GanStep:
             losses |= generator_losses
         if last:
             self.scaler.update()
-        return StepResult(fakes["pred"].detach(), losses, total)
+        return StepResult(fakes["pred"].detach(), losses, total, self.method.take_measures())
+
+    def _critics(self, batch: Mapping[str, Tensor], window: int, last: bool) -> StepResult:
+        with self.autocast, torch.no_grad():
+            fakes = self.method.generate(batch)
+        losses = self._discriminators(batch, fakes, window, last)
+        if last:
+            self.scaler.update()
+        return StepResult(fakes["pred"], losses, torch.zeros((), device=self.device), self.method.take_measures())
 
     def _discriminators(self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool) -> Losses:
         with self.autocast:
@@ -94,6 +109,7 @@ class GanStep:
             self._backward(total, window)
             if last:
                 self._update("discriminators", self.method.discriminators)
+                self.method.bound_discriminators()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generators(self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool) -> tuple[Losses, Tensor]:

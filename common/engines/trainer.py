@@ -13,6 +13,7 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.utils import CommonKeys
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -65,12 +66,18 @@ class SynthesisTrainer(SupervisedTrainer):
         ema_decay: decay per step of the moving average of the deployed network (None: off). Validation and ``model.pt``
             use the average.
         clip_norm: largest norm of a gradient, over the generators and over the discriminators (None: off).
+        critic_steps: n updates of the discriminators for one of the generators, each on a batch of its own (Arjovsky et
+            al. 2017, algorithm 1, with n = 5). Every n-th step updates the generators too, whose losses are means over
+            these steps. Without effect where no discriminator is trained.
+        discriminator_rate: learning rate of the discriminators (two time-scales, Heusel et al. 2017); None: that of
+            the generators.
         seed: see above.
         train_handlers: attached after the trainer's own.
         inferer: part of MONAI's interface; methods call their networks themselves.
 
     Raises:
-        ConfigError: for another ``precision``, or where an epoch has no batch.
+        ConfigError: for another ``precision``, where an epoch has no batch or fewer updates than ``critic_steps``, or
+            for a gradient penalty on discriminators with batch normalisation.
         TrainingError: while running, when a loss is not finite; names the step and the cases.
     """
 
@@ -87,6 +94,8 @@ class SynthesisTrainer(SupervisedTrainer):
         acceleration: Mapping[str, bool | str] | None = None,
         ema_decay: float | None = None,
         clip_norm: float | None = None,
+        critic_steps: int = 1,
+        discriminator_rate: float | None = None,
         seed: int = 0,
         train_handlers: Sequence[Any] | None = None,
         inferer: Any = None,
@@ -101,6 +110,8 @@ class SynthesisTrainer(SupervisedTrainer):
         optimizers = {"generators": self.acceleration.optimizer(optimizer, method.generators.parameters())}
         if len(method.discriminators):
             optimizers["discriminators"] = self.acceleration.optimizer(optimizer, method.discriminators.parameters())
+            for group in optimizers["discriminators"].param_groups if discriminator_rate is not None else ():
+                group["lr"] = discriminator_rate
         require_placed()
         super().__init__(
             device=device,
@@ -118,12 +129,15 @@ class SynthesisTrainer(SupervisedTrainer):
             size = getattr(train_data_loader, "batch_size", None)
             raise ConfigError("batch_size", rule, size, "lower it, or give more data")
         self.method = method
+        self.critic_steps = critic_steps
+        self._require_stable()
         self.optimizers = optimizers
         self.schedulers = [schedule(each) for each in optimizers.values()] if schedule is not None else []
         for each in optimizers.values():
             self.acceleration.rate_on_device(each, self.state.device)
         self.seed = seed
         self.loss_sums: dict[str, Tensor] = {}
+        self.loss_counts: dict[str, int] = {}
         self.finite = FiniteWatch(self.state.device)
         self.step = GanStep(method, optimizers, self.state.device, precision, clip_norm, self.finite, self.fire_event)
         self.grad_scaler = self.step.scaler
@@ -134,6 +148,21 @@ class SynthesisTrainer(SupervisedTrainer):
         self._register_handlers(train_handlers or [])
         if self.acceleration.cuda_graph:
             self._record_steps()
+
+    def _require_stable(self) -> None:
+        """Refuse settings of the adversary that cannot do what they are meant for."""
+        updates = -(-self.state.epoch_length // self.accumulation_steps)
+        if not 1 <= self.critic_steps <= updates:
+            rule = f"is at least 1 and at most the {updates} updates of an epoch"
+            raise ConfigError("critic_steps", rule, self.critic_steps, "correct it")
+        loss = self.method.adversarial_loss
+        batch_norms = [layer for layer in self.method.discriminators.modules() if isinstance(layer, _BatchNorm)]
+        if loss is not None and loss.gradient_penalty and batch_norms:
+            rule = (
+                "needs discriminators without batch normalisation, by which an image's gradient depends on the others"
+            )
+            remedy = "add --discriminator_def::norm instance, or none, to each discriminator; r1 has no such need"
+            raise ConfigError("adversarial_loss::gradient_penalty", rule, loss.gradient_penalty, remedy)
 
     def _record_steps(self) -> None:
         """Replay steps as a CUDA graph, unless a handler listens to events within them."""
@@ -151,11 +180,13 @@ class SynthesisTrainer(SupervisedTrainer):
         self.finite.begin(step, batchdata.get("case", "a batch without case names"))
         batch = self._to_device(batchdata)
         self.method.train()
-        window, last = self._window()
-        result = self.run_step(batch, window, last)
-        if last and self.ema is not None:
+        self.method.begin_step(step)
+        window, last, critics_alone = self._window()
+        result = self.run_step(batch, window, last, critics_alone)
+        if last and not critics_alone and self.ema is not None:
             self.ema.update_parameters(self.method.deployed)
-        self._record({**result.losses, CommonKeys.LOSS.value: result.total})
+        total = {} if critics_alone else {CommonKeys.LOSS.value: result.total}
+        self._record({**result.losses, **result.measures, **total})
         output = {
             CommonKeys.IMAGE: batch["image"],
             CommonKeys.LABEL: batch.get("label"),
@@ -174,12 +205,15 @@ class SynthesisTrainer(SupervisedTrainer):
         placed = {key: value.to(self.state.device, non_blocking=True) for key, value in plain.items()}
         return {key: self.acceleration.laid_out(value) for key, value in placed.items()}
 
-    def _window(self) -> tuple[int, bool]:
-        """Batches accumulated in the coming update, fewer at the end of an epoch, and whether this is the last one."""
-        now = (self.state.iteration - 1) % self.state.epoch_length
-        first = now - now % self.accumulation_steps
-        size = min(self.accumulation_steps, self.state.epoch_length - first)
-        return size, now == first + size - 1
+    def _window(self) -> tuple[int, bool, bool]:
+        """Batches accumulated in the coming update, fewer at the end of an epoch, whether this is the last one, and
+        whether the update is one of the discriminators alone."""
+        epochs, now = divmod(self.state.iteration - 1, self.state.epoch_length)
+        update, place = divmod(now, self.accumulation_steps)
+        size = min(self.accumulation_steps, self.state.epoch_length - (now - place))
+        update += epochs * -(-self.state.epoch_length // self.accumulation_steps)
+        critics_alone = self.method.has_adversary and (update + 1) % self.critic_steps > 0
+        return size, place == size - 1, critics_alone
 
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
@@ -187,6 +221,7 @@ class SynthesisTrainer(SupervisedTrainer):
         # plain names, since a checkpoint holds no enumerations; float32, since sums in bfloat16 stop growing
         for name, loss in losses.items():
             self.loss_sums[name] = self.loss_sums.get(name, 0) + loss.float()
+            self.loss_counts[name] = self.loss_counts.get(name, 0) + 1
 
     def _start_epoch(self) -> None:
         sampler: Any = getattr(self.data_loader, "sampler", None)
@@ -201,9 +236,9 @@ class SynthesisTrainer(SupervisedTrainer):
         devices.average([*own, *averaged])  # each process has its own batch statistics
         devices.average(self.loss_sums.values())
         # replaced rather than updated: a later stage may have other losses
-        self.state.metrics = {name: float(total) / self.state.epoch_length for name, total in self.loss_sums.items()}
+        self.state.metrics = {name: float(total) / self.loss_counts[name] for name, total in self.loss_sums.items()}
         self.state.metrics["learning_rate"] = float(self.optimizers["generators"].param_groups[0]["lr"])
-        self.loss_sums = {}
+        self.loss_sums, self.loss_counts = {}, {}
         for scheduler in self.schedulers:
             scheduler.step()
 

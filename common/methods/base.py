@@ -7,8 +7,12 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from common.losses import AdversarialLoss
+
 Batch = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
+ADVERSARIAL = ("adversarial", "feature_matching", "pair")
+"""Losses of generators that need a discriminator."""
 
 
 class GanMethod(nn.Module):
@@ -21,6 +25,7 @@ class GanMethod(nn.Module):
         discriminators: networks by name; empty for a method without an adversary.
         loss_weights: weight of each of the generators' losses by its name. A loss of weight 0 is not computed, and a
             discriminator that no loss uses is not trained.
+        adversarial_loss: of the discriminators and of the generators against them; None for a method without.
     """
 
     generators_first = False
@@ -31,11 +36,13 @@ class GanMethod(nn.Module):
         generators: Mapping[str, nn.Module],
         discriminators: Mapping[str, nn.Module],
         loss_weights: Mapping[str, float],
+        adversarial_loss: AdversarialLoss | None = None,
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict(generators)
         self.discriminators = nn.ModuleDict(discriminators)
         self.loss_weights = dict(loss_weights)
+        self.adversarial_loss = adversarial_loss
 
     @property
     def deployed(self) -> nn.Module:
@@ -58,6 +65,28 @@ class GanMethod(nn.Module):
     def uses(self, loss: str) -> bool:
         """Whether a loss has a weight other than zero."""
         return bool(self.loss_weights.get(loss))
+
+    @property
+    def has_adversary(self) -> bool:
+        """Whether a loss of the generators needs a discriminator, which is then trained."""
+        return any(self.uses(name) for name in ADVERSARIAL)
+
+    def begin_step(self, step: int) -> None:
+        """Tell the adversarial loss how many steps have begun; nothing where nothing of it fades."""
+        if self.adversarial_loss is not None and self.adversarial_loss.instance_noise:
+            self.adversarial_loss.step.fill_(step - 1)
+
+    def take_measures(self) -> Losses:
+        """What the step has found beside its losses, such as accuracies; the next one begins anew."""
+        if self.adversarial_loss is None:
+            return {}
+        found, self.adversarial_loss.measures = self.adversarial_loss.measures, {}
+        return found
+
+    def bound_discriminators(self) -> None:
+        """Clip the discriminators' weights after their update, where that is asked for."""
+        if self.adversarial_loss is not None:
+            self.adversarial_loss.clip(self.discriminators)
 
     @contextmanager
     def frozen_discriminators(self) -> Iterator[None]:

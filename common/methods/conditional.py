@@ -14,8 +14,8 @@ from common.methods.base import Batch, GanMethod, Losses
 class ConditionalGan(GanMethod):
     """G* = arg min_G max_D L_cGAN(G, D) + distances to the target (Isola et al. 2017, eq. 4).
 
-    Named losses: ``adversarial`` (generator), ``discriminator``, and those of :meth:`distances`. With
-    ``adversarial: 0`` the generator is trained alone.
+    Named losses: ``adversarial`` and ``feature_matching`` (generator), ``discriminator``, and those of
+    :meth:`distances`. With ``adversarial: 0`` and ``feature_matching: 0`` the generator is trained alone.
 
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]).
@@ -33,18 +33,17 @@ class ConditionalGan(GanMethod):
         adversarial_loss: AdversarialLoss,
         conditional: bool = True,
     ) -> None:
-        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights)
-        self.adversarial_loss = adversarial_loss
+        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights, adversarial_loss)
+        self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.conditional = conditional
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
         """Named distances of the synthetic target from the true one, as far as they have a weight."""
         raise NotImplementedError
 
-    def _judge(self, source: Tensor, target: Tensor) -> Tensor:
-        seen = torch.cat([source, target], dim=1) if self.conditional else target
-        logits: Tensor = self.discriminators["discriminator"](seen)
-        return logits
+    def _seen(self, source: Tensor, target: Tensor) -> Tensor:
+        """Input of the discriminator."""
+        return torch.cat([source, target], dim=1) if self.conditional else target
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets, (B, C', ...)."""
@@ -52,14 +51,18 @@ class ConditionalGan(GanMethod):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """The discriminator's loss on real and synthetic targets, each with its source where it is conditional."""
-        if not self.uses("adversarial"):
+        if not self.has_adversary:
             return {}
-        real, fake = self._judge(batch["image"], batch["label"]), self._judge(batch["image"], fakes["pred"])
-        return {"discriminator": self.adversarial_loss.discriminator(real, fake)}
+        real, fake = self._seen(batch["image"], batch["label"]), self._seen(batch["image"], fakes["pred"])
+        return self.adversarial_loss.judged("discriminator", self.discriminators["discriminator"], real, fake)
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Distances to the target, and the generator's adversarial loss."""
-        losses = self.distances(batch, fakes["pred"])
+        """Distances to the target, and the generator's losses against the discriminator."""
+        losses, judge = self.distances(batch, fakes["pred"]), self.discriminators["discriminator"]
+        fake = self._seen(batch["image"], fakes["pred"])
         if self.uses("adversarial"):
-            losses["adversarial"] = self.adversarial_loss.generator(self._judge(batch["image"], fakes["pred"]))
+            losses["adversarial"] = self.adversarial_loss.generator(judge(self.adversarial_loss.noised(fake)))
+        if self.uses("feature_matching"):
+            real = self._seen(batch["image"], batch["label"])
+            losses["feature_matching"] = self.adversarial_loss.feature_matching(judge, real, fake, paired=True)
         return losses

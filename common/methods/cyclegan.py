@@ -16,7 +16,8 @@ class CycleGan(GanMethod):
     """Two generators, each the inverse of the other, and a discriminator for each kind (Zhu et al. 2017, eq. 3).
 
     A is the source (``image``), B the target (``label``); they are not paired. Named losses of the generators, each
-    computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``cycle`` =
+    computed only if it has a weight: ``adversarial`` = L_GAN(G_AB, D_B) + L_GAN(G_BA, D_A), ``feature_matching`` of
+    both discriminators, ``cycle`` =
     E|G_BA(G_AB(a)) - a| + E|G_AB(G_BA(b)) - b| (eq. 2), ``identity`` = E|G_BA(a) - a| + E|G_AB(b) - b| (section 5.2).
 
     Args:
@@ -43,8 +44,8 @@ class CycleGan(GanMethod):
     ) -> None:
         generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
         discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
-        super().__init__(generators, discriminators, loss_weights)
-        self.adversarial_loss = adversarial_loss
+        super().__init__(generators, discriminators, loss_weights, adversarial_loss)
+        self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.generators_first = generators_first
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
 
@@ -62,10 +63,9 @@ class CycleGan(GanMethod):
         made: Tensor = self.generators["generator_ab"](image)
         return made
 
-    def judge(self, kind: str, image: Tensor) -> Tensor:
-        """Logits of an image being a real one of kind ``a`` or ``b``."""
-        logits: Tensor = self.discriminators[f"discriminator_{kind}"](image)
-        return logits
+    def judge(self, kind: str) -> nn.Module:
+        """The discriminator of images of kind ``a`` or ``b``."""
+        return self.discriminators[f"discriminator_{kind}"]
 
     def seen(self, image: Tensor, source: Tensor) -> Tensor:
         """Input of a discriminator for an image that was synthesised from ``source`` (itself, for a real one)."""
@@ -82,7 +82,7 @@ class CycleGan(GanMethod):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Each discriminator on real images of its kind and on synthetic ones from its pool."""
-        if not self.uses("adversarial"):
+        if not (self.uses("adversarial") or self.uses("feature_matching")):
             return {}
         a, b = batch["image"], batch["label"]
         pooled = {
@@ -90,20 +90,23 @@ class CycleGan(GanMethod):
             "b": self.pools["b"](self.seen(fakes["pred"], a)),
         }
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
-        return {
-            f"discriminator_{kind}": self.adversarial_loss.discriminator(
-                self.judge(kind, real[kind]), self.judge(kind, pooled[kind])
-            )
-            for kind in ("a", "b")
+        judged = self.adversarial_loss.judged
+        losses = {
+            kind: judged(f"discriminator_{kind}", self.judge(kind), real[kind], pooled[kind]) for kind in ("a", "b")
         }
+        return losses["a"] | losses["b"]
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial, cycle-consistency and identity losses, as far as they have a weight."""
-        losses = {}
+        losses, loss = {}, self.adversarial_loss
+        made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}
         if self.uses("adversarial"):
-            made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}
-            judged = (self.judge(kind, image) for kind, image in made.items())
-            losses["adversarial"] = torch.stack([self.adversarial_loss.generator(each) for each in judged]).sum()
+            judged = (self.judge(kind)(loss.noised(image)) for kind, image in made.items())
+            losses["adversarial"] = torch.stack([loss.generator(each) for each in judged]).sum()
+        if self.uses("feature_matching"):
+            real = {"a": self.seen(batch["image"], batch["image"]), "b": self.seen(batch["label"], batch["label"])}
+            matched = [loss.feature_matching(self.judge(kind), real[kind], made[kind], paired=False) for kind in made]
+            losses["feature_matching"] = torch.stack(matched).sum()
         for name in ("cycle", "identity"):
             if self.uses(name):
                 losses[name] = l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])

@@ -50,6 +50,7 @@ class StagedMethod(GanMethod):
         self.stage = stage
         self.cascade.in_use.fill_(stage + 1)
         self.loss_weights = self.methods[stage].loss_weights
+        self.adversarial_loss = self.methods[stage].adversarial_loss
         self.train(self.training)
 
     def train(self, mode: bool = True) -> StagedMethod:

@@ -6,6 +6,7 @@ from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
+from common.networks.stabilise import stabilise
 
 
 class PatchGanDiscriminator(nn.Module):
@@ -19,19 +20,32 @@ class PatchGanDiscriminator(nn.Module):
         width: features of the first layer.
         layers: number with stride 2; one more and the output follow with stride 1.
         spatial_dims: 2 or 3.
+        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the images of a batch differ.
     """
 
-    def __init__(self, in_channels: int = 2, width: int = 64, layers: int = 3, spatial_dims: int = 2) -> None:
+    def __init__(
+        self,
+        in_channels: int = 2,
+        width: int = 64,
+        layers: int = 3,
+        spatial_dims: int = 2,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
         super().__init__()
-        conv, norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
+        conv, batch_norm = Conv[Conv.CONV, spatial_dims], Norm[Norm.BATCH, spatial_dims]
         blocks: list[nn.Module] = [conv(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
         count = width
         for layer in range(1, layers + 1):
             before, count = count, min(width * 2**layer, width * 8)
-            blocks += [conv(before, count, 4, 2 if layer < layers else 1, 1, bias=False), norm(count)]
+            blocks += [conv(before, count, 4, 2 if layer < layers else 1, 1, bias=False), batch_norm(count)]
             blocks.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*blocks, conv(count, 1, 4, 1, 1))
         normal_(self)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every patch being real."""

@@ -44,7 +44,7 @@ def test_other_overlays_are_no_variants() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", ["pd2t2_dcgan_acm"])
 def test_one_command_trains_all_and_prints_one_table(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path
 ) -> None:

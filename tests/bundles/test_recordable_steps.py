@@ -11,6 +11,8 @@ from host_reads import META, no_host_reads, on_meta
 
 from common.engines import SynthesisTrainer
 from common.engines.finite import FiniteWatch
+from common.losses import AdversarialLoss
+from common.networks.stabilise import stabilise
 from tools.bench.training import batch_of
 from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
 
@@ -61,3 +63,21 @@ def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: Recipe,
             result = trainer.step(batch)
         assert result.pred.device == META
         assert set(result.losses) >= {name for name, weight in trainer.method.loss_weights.items() if weight}
+
+
+def test_so_are_those_of_a_stabilised_adversary_and_of_its_critics_alone(data: Path) -> None:
+    trainer = toy_trainer(Recipe("mr2ct_pix2pix", None), data)
+    batch = on_meta(batch_of(trainer))
+    trainer.method.adversarial_loss = AdversarialLoss(
+        "least_squares", real_label=0.9, gradient_penalty=10, r1=1, weight_clip=1.0, instance_noise=0.1
+    )
+    trainer.method.loss_weights["feature_matching"] = 1
+    judge = trainer.method.discriminators["discriminator"]
+    stabilise(judge.layers, "instance", spectral_norm=True, minibatch_std=True)
+    without_values(trainer)
+    trainer.step(batch)
+    with no_host_reads():
+        both, critics = trainer.step(batch), trainer.step(batch, critics_alone=True)
+    assert set(both.losses) == {"adversarial", "l1", "feature_matching", "discriminator", "discriminator_penalty"}
+    assert set(critics.losses) == {"discriminator", "discriminator_penalty"}
+    assert set(both.measures) == set(critics.measures) == {"discriminator_accuracy"}

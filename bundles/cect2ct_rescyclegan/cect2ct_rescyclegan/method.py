@@ -131,16 +131,10 @@ class ResCycleGan(CycleGan):
         losses = super().discriminator_losses(batch, fakes)
         if self.uses("pair"):
             ab, ba = self._synthetic_pairs(batch, fakes)
-            judged_ab = self.judge("pair", self.pools["pair_ab"](ab))
-            judged_ba = self.judge("pair", self.pools["pair_ba"](ba))
-            loss = self.adversarial_loss.discriminator
-            if self.pair_mode == "cross":
-                losses["discriminator_pair"] = loss(judged_ab, judged_ba)
-            else:
-                real = self.judge(
-                    "pair", torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1)
-                )
-                losses["discriminator_pair"] = (loss(real, judged_ab) + loss(real, judged_ba)) / 2
+            pooled = [self.pools["pair_ab"](ab), self.pools["pair_ba"](ba)]
+            if self.pair_mode == "registered":
+                pooled.insert(0, torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1))
+            losses |= self.adversarial_loss.judged("discriminator_pair", self.judge("pair"), *pooled)
         return losses
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
@@ -149,7 +143,8 @@ class ResCycleGan(CycleGan):
         if self.uses("l2"):
             losses["l2"] = F.mse_loss(fakes["pred"], batch["label"])
         if self.uses("pair"):
-            judged_ab, judged_ba = (self.judge("pair", pair) for pair in self._synthetic_pairs(batch, fakes))
+            pairs = self._synthetic_pairs(batch, fakes)
+            judged_ab, judged_ba = (self.judge("pair")(self.adversarial_loss.noised(pair)) for pair in pairs)
             if self.pair_mode == "cross":
                 terms = (
                     self.adversarial_loss.generator(judged_ab, wanted=False),

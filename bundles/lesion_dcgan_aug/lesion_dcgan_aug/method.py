@@ -16,15 +16,15 @@ from lesion_dcgan_aug.latent import Latent
 class ClassGans(GanMethod):
     """One GAN per class, trained in parallel (Frid-Adar et al. 2018).
 
-    Named losses: ``adversarial`` (generators) and ``discriminator_<class>``. They are summed over the classes, whose
-    networks share no weights, so that each is trained independently.
+    Named losses: ``adversarial`` and ``feature_matching`` (generators) and ``discriminator_<class>``. They are summed
+    over the classes, whose networks share no weights, so that each is trained independently.
 
     Args:
         generator: see :class:`lesion_dcgan_aug.networks.ClassGenerators`.
         discriminator: (B, K, H, W) -> logits (B, K).
         latent: distribution of z.
         classes: names in order.
-        loss_weights: of ``adversarial``.
+        loss_weights: of ``adversarial`` and ``feature_matching``.
         adversarial_loss: BCE with logits in the publication.
     """
 
@@ -37,10 +37,10 @@ class ClassGans(GanMethod):
         loss_weights: Mapping[str, float],
         adversarial_loss: AdversarialLoss,
     ) -> None:
-        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights)
+        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights, adversarial_loss)
         self.latent = latent
         self.classes = list(classes)
-        self.adversarial_loss = adversarial_loss
+        self.adversarial_loss: AdversarialLoss = adversarial_loss
 
     def generate(self, batch: Batch) -> Losses:
         """As many patches of each class as are in the batch, (B, K, H, W)."""
@@ -50,18 +50,27 @@ class ClassGans(GanMethod):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Losses of real and synthetic patches of each class, in separate batches."""
-        judge = self.discriminators["discriminator"]
-        real, fake = judge(batch["image"]), judge(fakes["pred"])
-        return {
-            f"discriminator_{name}": self.adversarial_loss.discriminator(real[:, k], fake[:, k])
-            for k, name in enumerate(self.classes)
-        }
+        judge, loss = self.discriminators["discriminator"], self.adversarial_loss
+        real, fake = judge(loss.noised(batch["image"])), judge(loss.noised(fakes["pred"]))
+        losses = loss.penalties("discriminator", judge, batch["image"], fakes["pred"], judges=len(self.classes))
+        loss.measure("discriminator", real, fake)
+        for k, name in enumerate(self.classes):
+            losses[f"discriminator_{name}"] = loss.discriminator(real[:, k], fake[:, k])
+        return losses
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Adversarial loss, summed over the classes' discriminators."""
-        verdicts = self.discriminators["discriminator"](fakes["pred"])
-        losses = [self.adversarial_loss.generator(verdicts[:, k]) for k in range(len(self.classes))]
-        return {"adversarial": torch.stack(losses).sum()}
+        """Adversarial loss, summed over the classes' discriminators, and their features' distance."""
+        judge, loss = self.discriminators["discriminator"], self.adversarial_loss
+        verdicts = judge(loss.noised(fakes["pred"]))
+        terms = [loss.generator(verdicts[:, k]) for k in range(len(self.classes))]
+        return {"adversarial": torch.stack(terms).sum()} | self._matched(batch["image"], fakes["pred"])
+
+    def _matched(self, real: Tensor, fake: Tensor) -> Losses:
+        """``feature_matching`` of what the discriminator takes, where it has a weight."""
+        if not self.uses("feature_matching"):
+            return {}
+        judge = self.discriminators["discriminator"]
+        return {"feature_matching": self.adversarial_loss.feature_matching(judge, real, fake, paired=False)}
 
 
 class AcGan(ClassGans):
@@ -76,17 +85,29 @@ class AcGan(ClassGans):
 
     def _judge(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of being real (B K,), and the cross-entropy of the classes of (B, K, H, W)."""
-        logits = self.discriminators["discriminator"](patches.flatten(0, 1)[:, None])
+        logits = self.discriminators["discriminator"](self.adversarial_loss.noised(_one_by_one(patches)))
         wanted = torch.arange(len(self.classes), device=patches.device).repeat(len(patches))
         return logits[:, 0], F.cross_entropy(logits[:, 1:], wanted)
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial loss, and cross-entropy of the class of real and synthetic patches."""
         (real, real_class), (fake, fake_class) = self._judge(batch["image"]), self._judge(fakes["pred"])
-        classes = self.loss_weights["class"] * (real_class + fake_class)
-        return {"discriminator": self.adversarial_loss.discriminator(real, fake), "discriminator_class": classes}
+        loss, judge = self.adversarial_loss, self.discriminators["discriminator"]
+        loss.measure("discriminator", real, fake)
+        patches = _one_by_one(batch["image"]), _one_by_one(fakes["pred"])
+        return {
+            "discriminator": loss.discriminator(real, fake),
+            "discriminator_class": self.loss_weights["class"] * (real_class + fake_class),
+            **loss.penalties("discriminator", lambda images: judge(images)[:, :1], *patches),
+        }
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial loss, and cross-entropy of the class."""
         verdicts, wrong = self._judge(fakes["pred"])
-        return {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}
+        losses = {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}
+        return losses | self._matched(_one_by_one(batch["image"]), _one_by_one(fakes["pred"]))
+
+
+def _one_by_one(patches: Tensor) -> Tensor:
+    """Patches of all classes (B, K, H, W) as one batch (B K, 1, H, W)."""
+    return patches.flatten(0, 1)[:, None]

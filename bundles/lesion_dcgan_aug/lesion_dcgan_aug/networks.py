@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
+from common.networks.stabilise import stabilise
 from common.networks.strict_loading import refuse_other_weights
 
 SMALLEST = 4
@@ -97,9 +98,18 @@ class DcganDiscriminator(nn.Module):
 
     Args:
         width: features of the first layer.
+        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the images of a batch differ.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
         super().__init__()
         features = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
@@ -109,6 +119,7 @@ class DcganDiscriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2)] if first else [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * SMALLEST**2, 1))
         normal_(self)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1) of being real."""
@@ -126,9 +137,20 @@ class AcganDiscriminator(nn.Module):
         classes: number of classes K.
         width: a quarter of it are the features of the first layer, 16 of the published 64.
         dropout: probability in training.
+        norm: of all layers but the first and the last: ``batch``, ``instance`` or ``none``.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the images of a batch differ.
     """
 
-    def __init__(self, classes: int = 3, width: int = 64, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        classes: int = 3,
+        width: int = 64,
+        dropout: float = 0.5,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
         super().__init__()
         features = [1, *(max(1, width * 2**power // 4) for power in range(6))]
         layers: list[nn.Module] = []
@@ -138,6 +160,7 @@ class AcganDiscriminator(nn.Module):
             layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features[-1] * (2 * SMALLEST) ** 2, 1 + classes))
         normal_(self)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, 64, 64) -> logits (B, 1 + K): of being real, then of each class."""
@@ -150,11 +173,22 @@ class ClassDiscriminators(nn.Module):
     Args:
         classes: number of classes K.
         width: of each.
+        norm: of each, as of :class:`DcganDiscriminator`; the two below likewise.
+        spectral_norm: see there.
+        minibatch_std: see there.
     """
 
-    def __init__(self, classes: int = 3, width: int = 64) -> None:
+    def __init__(
+        self,
+        classes: int = 3,
+        width: int = 64,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(DcganDiscriminator(width) for _ in range(classes))
+        each = (DcganDiscriminator(width, norm, spectral_norm, minibatch_std) for _ in range(classes))
+        self.discriminators = nn.ModuleList(each)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from common.errors import ConfigError
 from common.networks.cascade import Cascade
 from common.networks.initialisation import normal_
+from common.networks.stabilise import stabilise
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
@@ -85,6 +86,9 @@ class PatchClassifier(nn.Module):
         conditional: whether the discriminator sees the source in addition to the target.
         width: filters of the first convolution.
         patch_size: sides of a patch, multiples of eight.
+        norm: of the convolutions: ``batch``, ``instance`` or ``none``.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the images of a batch differ.
 
     Raises:
         ConfigError: a side of the patch is not a multiple of eight.
@@ -96,6 +100,9 @@ class PatchClassifier(nn.Module):
         conditional: bool = True,
         width: int = 32,
         patch_size: Sequence[int] = (32, 32, 32),
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
     ) -> None:
         super().__init__()
         if any(side < 8 or side % 8 for side in patch_size):
@@ -114,6 +121,7 @@ class PatchClassifier(nn.Module):
         dense = [nn.Linear(count * voxels, width * 16), nn.LeakyReLU(0.2), nn.Linear(width * 16, width * 4)]
         self.layers = nn.Sequential(*blocks, nn.Flatten(), *dense, nn.LeakyReLU(0.2), nn.Linear(width * 4, 1))
         normal_(self)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of each patch being real."""

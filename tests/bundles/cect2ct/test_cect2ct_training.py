@@ -90,7 +90,8 @@ def test_every_mode_trains_with_finite_named_losses(mode: str, pairs: bool) -> N
     trainer = train(method, DataLoader(data, 2, sampler=EpochSampler(data)))  # type: ignore[arg-type]
     assert trainer.state.iteration == 2
     names = {"discriminator_a", "discriminator_b", "adversarial", "cycle", "identity", "loss", "learning_rate"}
-    names |= set() if mode == "off" else {"discriminator_pair", "pair"}
+    names |= {"discriminator_a_accuracy", "discriminator_b_accuracy"}
+    names |= set() if mode == "off" else {"discriminator_pair", "discriminator_pair_accuracy", "pair"}
     metrics = trainer.state.metrics
     assert set(metrics) == names
     assert all(math.isfinite(value) for value in metrics.values())

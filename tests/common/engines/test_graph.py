@@ -71,3 +71,40 @@ def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
     assert step.attempts == 1
     said = [record.getMessage() for record in caplog.records]
     assert said == [f"acceleration::cuda_graph: off, since the step cannot be recorded here: {REFUSED}"]
+
+
+def test_critics_alone_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[str] = []
+    replayed: list[str] = []
+
+    class Graph:
+        def replay(self) -> None:
+            replayed.append(self.kind)
+
+    @contextmanager
+    def recording(graph: Any, stream: Any) -> Iterator[None]:
+        count = len(calls)
+        yield
+        graph.kind = calls[count]
+        recorded.append(graph.kind)
+
+    calls: list[str] = []
+
+    def step(batch: Any, critics_alone: bool = False) -> str:
+        calls.append("critics" if critics_alone else "both")
+        return calls[-1]
+
+    step.method = SimpleNamespace(variation=None)  # type: ignore[attr-defined]
+    waiting = SimpleNamespace(wait_stream=lambda other: None)
+    fakes = {"Stream": lambda device: waiting, "current_stream": lambda: waiting, "stream": lambda _: nullcontext()}
+    for name, fake in {**fakes, "CUDAGraph": Graph, "graph": recording}.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    graphed = GraphedStep(step, torch.device("cuda"))  # type: ignore[arg-type]
+    order = [True, True, False] * (WARM_UP + 2)
+    made = [graphed({"image": torch.zeros(1)}, critics_alone=alone) for alone in order]
+    assert made == ["critics" if alone else "both" for alone in order]
+    assert recorded == ["critics", "both"]
+    assert replayed == [
+        kind for place, kind in enumerate(made) if kind in made[:place] and made[:place].count(kind) >= WARM_UP
+    ]
+    assert graphed.recordings == 2

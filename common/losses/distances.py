@@ -1,15 +1,12 @@
-"""Losses of the methods: adversarial terms on raw discriminator outputs, and distances between images.
-
-The weights of a sum of losses are settings; see :func:`weighted_sum`.
-"""
+"""Distances between synthetic and real images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import ConfigError
@@ -17,54 +14,6 @@ from common.knots import Knot, KnottedWindow
 
 Distance = Callable[..., Tensor]
 """Takes prediction, target and optionally ``reduction``, and gives a scalar, such as :func:`l1`."""
-
-
-class AdversarialLoss(nn.Module):
-    """Adversarial losses of discriminator and generator.
-
-    - ``bce``: BCE(D(y), 1) + BCE(D(G(x)), 0) on logits; the generator BCE(D(G(x)), 1) (Goodfellow et al. 2014).
-    - ``least_squares``: E (D(y) - 1)^2 + E D(G(x))^2; the generator E (D(G(x)) - 1)^2 (Mao et al. 2017, eq. 2).
-    - ``hinge``: E max(0, 1 - D(y)) + E max(0, 1 + D(G(x))); the generator - E D(G(x)) (Lim and Ye 2017).
-
-    Args:
-        kind: one of the three above. No kind applies an activation first: the outputs are logits of any shape.
-        discriminator_factor: factor on the discriminator's sum; 0.5 slows it relative to the generator
-            (Isola et al. 2017, section 3.3).
-
-    Raises:
-        ConfigError: for another ``kind``.
-    """
-
-    kinds = ("bce", "least_squares", "hinge")
-
-    def __init__(self, kind: str = "bce", discriminator_factor: float = 0.5) -> None:
-        super().__init__()
-        if kind not in self.kinds:
-            raise ConfigError(
-                "adversarial loss", f"is one of {', '.join(self.kinds)}", repr(kind), "choose one of them"
-            )
-        self.kind = kind
-        self.discriminator_factor = discriminator_factor
-
-    def _distance(self, outputs: Tensor, real: bool) -> Tensor:
-        if self.kind == "hinge":
-            return F.relu(1 - outputs if real else 1 + outputs).mean()
-        target = torch.ones_like(outputs) if real else torch.zeros_like(outputs)
-        measure = F.binary_cross_entropy_with_logits if self.kind == "bce" else F.mse_loss
-        return measure(outputs, target)
-
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's loss, a scalar, from its outputs on real and on synthetic images."""
-        return self.discriminator_factor * (self._distance(real, True) + self._distance(fake, False))
-
-    def generator(self, fake: Tensor, wanted: bool = True) -> Tensor:
-        """The generator's loss, a scalar, from the discriminator's outputs on synthetic images.
-
-        ``wanted`` is the class that the generator aims at: real, or (where two generators compete) synthetic.
-        """
-        if self.kind == "hinge":
-            return -fake.mean() if wanted else fake.mean()
-        return self._distance(fake, wanted)
 
 
 def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -218,28 +167,3 @@ def _reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
     if reduction not in ("mean", "sum"):
         raise ConfigError("reduction", "is mean or sum", repr(reduction), "choose one of them")
     return mean if reduction == "mean" else mean * target[0].numel()
-
-
-def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of named losses by named weights.
-
-    A loss whose weight is zero need not be computed. Otherwise the names must agree, so that a mistyped name
-    never silently switches a loss off.
-
-    Raises:
-        ConfigError: for a loss without a weight, or a weight (not zero) without a loss.
-    """
-    for name in losses:
-        if name not in weights:
-            raise ConfigError(
-                f"loss_weights::{name}", "every loss has a weight", f"weights for {sorted(weights)}", "add the weight"
-            )
-    for name, weight in weights.items():
-        if weight and name not in losses:
-            raise ConfigError(
-                f"loss_weights::{name}",
-                f"every weight has a loss, one of {sorted(losses)}",
-                weight,
-                "remove or rename it",
-            )
-    return sum((weights[name] * loss for name, loss in losses.items()), start=torch.zeros(()))

@@ -1,0 +1,15 @@
+"""Losses of the methods: of adversaries, distances between images, and their weighted sum."""
+
+from common.losses.adversarial import AdversarialLoss
+from common.losses.distances import BalancedL1, Distance, gradient_difference, l1, region_weighted_l1
+from common.losses.weighting import weighted_sum
+
+__all__ = [
+    "AdversarialLoss",
+    "BalancedL1",
+    "Distance",
+    "gradient_difference",
+    "l1",
+    "region_weighted_l1",
+    "weighted_sum",
+]

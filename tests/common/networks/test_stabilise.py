@@ -1,0 +1,83 @@
+"""Stabilised discriminators: singular values, deviation over a batch, and norms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from lesion_dcgan_aug.networks import AcganDiscriminator, ClassDiscriminators
+from pd2t2_dcgan_acm.networks import PatchClassifier
+from torch import nn
+
+from common.errors import ConfigError
+from common.networks.patch_discriminator import PatchGanDiscriminator
+from common.networks.stabilise import MinibatchDeviation
+
+VOLUME = (2, 1, 16, 16, 16)
+FLAT = {"in_channels": 1, "width": 4, "layers": 2}
+ALL = {
+    "patches": (PatchGanDiscriminator, FLAT, (3, 1, 32, 32)),
+    "patches in 3-D": (PatchGanDiscriminator, {**FLAT, "spatial_dims": 3}, VOLUME),
+    "patch": (PatchClassifier, {"conditional": False, "width": 2, "patch_size": (16, 16, 16)}, VOLUME),
+    "classes": (ClassDiscriminators, {"classes": 2, "width": 4}, (3, 2, 64, 64)),
+    "class": (AcganDiscriminator, {"classes": 2, "width": 8}, (3, 1, 64, 64)),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_discriminator_takes_every_setting(name: str) -> None:
+    made, sizes, shape = ALL[name]
+    images = torch.rand(shape)
+    torch.manual_seed(0)
+    plain = made(**sizes)
+    outputs = plain(images)
+    for settings in ({"norm": "instance"}, {"norm": "none"}, {"spectral_norm": True}, {"minibatch_std": True}):
+        torch.manual_seed(0)
+        changed = made(**sizes, **settings)
+        found = changed(images)
+        assert found.shape == outputs.shape
+        assert not torch.allclose(found, outputs)
+        found.sum().backward()
+        assert all(weight.grad is not None for weight in changed.parameters())
+    norms = {
+        type(layer).__name__ for layer in made(**sizes, norm="instance").modules() if "Norm" in type(layer).__name__
+    }
+    assert norms in ({"InstanceNorm2d"}, {"InstanceNorm3d"})
+    with pytest.raises(ConfigError, match="discriminator_def::norm: is one of batch, instance, none, but got 'layer'"):
+        made(**sizes, norm="layer")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_default_discriminator_has_the_weights_it_had(name: str) -> None:
+    made, sizes, _ = ALL[name]
+    torch.manual_seed(0)
+    drawn = made(**sizes)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    made(**sizes, norm="batch", spectral_norm=False, minibatch_std=False)
+    assert torch.equal(torch.rand(1), after)
+    assert not any("parametrizations" in key for key in drawn.state_dict())
+
+
+def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
+    torch.manual_seed(0)
+    judge = PatchGanDiscriminator(1, 4, 2, spectral_norm=True)
+    for _ in range(50):
+        judge(torch.rand(2, 1, 32, 32))
+    weights = [layer.weight for layer in judge.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(weights) == 4
+    for weight in weights:
+        largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2)
+        assert float(largest.detach()) == pytest.approx(1, abs=0.02)
+
+
+def test_deviation_over_a_batch_by_hand() -> None:
+    x = torch.tensor([[1.0, 5.0], [3.0, 5.0]]).reshape(2, 2, 1, 1).expand(2, 2, 2, 2)
+    made = MinibatchDeviation()(x)
+    assert made.shape == (2, 3, 2, 2)
+    assert torch.equal(made[:, :2], x)
+    # deviations over the batch are 1 and 0
+    torch.testing.assert_close(made[:, 2], torch.full((2, 2, 2), 0.5), rtol=0, atol=1e-4)
+    alike = torch.ones(3, 2, requires_grad=True)
+    MinibatchDeviation()(alike).sum().backward()
+    assert alike.grad is not None
+    assert alike.grad.isfinite().all()
