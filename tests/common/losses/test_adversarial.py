@@ -11,7 +11,6 @@ from toy_training import adversary
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.losses.features import hidden_features
 
 REAL, FAKE = torch.tensor([[2.0, 0.5]]), torch.tensor([[-3.0, 0.25]])
 
@@ -210,13 +209,6 @@ def chain() -> nn.Sequential:
         layers[0].weight.fill_(2)  # type: ignore[operator]
         layers[2].weight.fill_(5)  # type: ignore[operator]
     return layers
-
-
-def test_features_by_hand() -> None:
-    network = chain()
-    (features,) = hidden_features(network, torch.tensor([[[[1.0, -1.0]]]]))
-    assert features.tolist() == [[[[2.0, -1.0]]]]
-    assert not network[1]._forward_hooks
 
 
 def test_feature_matching_by_hand() -> None:
