@@ -1,0 +1,48 @@
+"""Every bundle trains with all that stabilises an adversary, by options alone."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from bundle_commands import last_line, ok
+
+LOSS = {"kind": "wasserstein", "gradient_penalty": 10, "r1": 1, "instance_noise": 0.1, "noise_steps": 4}
+NETWORK = {"norm": "instance", "spectral_norm": "true", "minibatch_std": "true"}
+TRAINER = {"critic_steps": 2, "discriminator_rate": 4.0e-4}
+PAIRS = "cect2ct_rescyclegan"
+
+
+def options(bundle):
+    """All settings as options of the bundle's training."""
+    judges = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
+    weights = bundle.raw("train")["loss_weights"]
+    stages = [f"{name}::" for name, inner in weights.items() if isinstance(inner, dict)] or [""]
+    return {
+        **{f"adversarial_loss::{name}": value for name, value in LOSS.items()},
+        **{f"{judge}::{name}": value for judge in judges for name, value in NETWORK.items()},
+        **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
+        **{f"loss_weights::{stage}feature_matching": 10 for stage in stages},
+    }
+
+
+@pytest.mark.slow_elsewhere
+def test_all_settings_are_taken_and_train(bundle, tiny_data, tmp_path):
+    small = {"max_epochs": 1, "val_interval": 1, "batch_size": 2, "samples_per_epoch": 8, **bundle.small_patches}
+    places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
+    ok(bundle.run("training", ["train", "demo"], **places, **small, **options(bundle)))
+    log = pd.read_csv(tmp_path / "out" / "log.csv")
+    assert len(log) == bundle.stages
+    penalties = [name for name in log if name.endswith("_penalty")]
+    assert len(penalties) == (3 if bundle.name == PAIRS else 1)
+    assert (log[[*penalties, "feature_matching"]] > 0).all().all()
+    assert not [name for name in log if name.endswith("_accuracy")], "a critic has none"
+
+
+@pytest.mark.parametrize("bundle", ["mr2ct_pix2pix"], indirect=True)
+def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bundle, tiny_data, tmp_path):
+    given = {"adversarial_loss::gradient_penalty": 10, "dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
+    done = bundle.run("training", ["train", "demo"], **given)
+    said = last_line(done)
+    assert said.startswith("error: --adversarial_loss::gradient_penalty: needs discriminators without batch normalisation")
+    assert "--discriminator_def::norm instance" in said
+    assert not (tmp_path / "out").exists()
