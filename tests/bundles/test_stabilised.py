@@ -42,7 +42,8 @@ def test_all_settings_are_taken_and_train(bundle, tiny_data, tmp_path):
 def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bundle, tiny_data, tmp_path):
     given = {"adversarial_loss::gradient_penalty": 10, "dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
     done = bundle.run("training", ["train", "demo"], **given)
-    said = last_line(done)
-    assert said.startswith("error: --adversarial_loss::gradient_penalty: needs discriminators without batch normalisation")
+    assert done.returncode == 2
+    said = last_line(done.stderr)
+    assert said.startswith("error: adversarial_loss::gradient_penalty: needs discriminators without batch normalisation")
     assert "--discriminator_def::norm instance" in said
     assert not (tmp_path / "out").exists()
