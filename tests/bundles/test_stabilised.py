@@ -44,6 +44,6 @@ def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bun
     done = bundle.run("training", ["train", "demo"], **given)
     assert done.returncode == 2
     said = last_line(done.stderr)
-    assert said.startswith("error: adversarial_loss::gradient_penalty: needs discriminators without batch normalisation")
+    assert said.startswith("error: adversarial_loss::gradient_penalty: needs discriminators without batch norm")
     assert "--discriminator_def::norm instance" in said
     assert not (tmp_path / "out").exists()
