@@ -164,6 +164,17 @@ def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bundle, tiny_data, tmp_path):
+    given = {"adversarial_loss::gradient_penalty": 10, "dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
+    rule = "needs discriminators without batch normalisation, by which an image's gradient depends on the others"
+    done = bundle.run("training", ["train", "demo"], **given)
+    refused(
+        done, rf"^error: adversarial_loss::gradient_penalty: {rule}, but got 10; add --discriminator_def::norm inst"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 # ---- data -----------------------------------------------------------------------------------------------------------
 
 
