@@ -185,6 +185,7 @@ def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
     assert not (tmp_path / "gone").exists(), "nothing is invented where the user's data should be"
 
 
+@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
 @pytest.mark.translation
 def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
     items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("data")
@@ -231,6 +232,7 @@ def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, 
     assert "the grid must be the image's" in said
 
 
+@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
 @pytest.mark.translation
 def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
     def spoil(values, affine):

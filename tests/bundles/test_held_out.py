@@ -84,6 +84,7 @@ def test_evaluation_keeps_the_split_of_the_run_by_every_path(bundle, tiny_data, 
         assert {row.split(",")[0] for row in rows} == {item["case"] for item in test}
 
 
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
 def test_the_split_is_the_same_for_a_copy_and_for_a_datalist_of_another_order(bundle, tiny_data, run, tmp_path):
     """In this process, for every bundle; the cases of the run are listed in other sections than in its record."""
     place = uncompressed(tiny_data, tmp_path / "place")
