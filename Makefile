@@ -67,7 +67,7 @@ test: $(READY)  # every module, every message, each kind of command: twelve minu
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
 test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all: 40 minutes more
-	$(PYTEST) -m slow $(OPTIONS)
+	$(PYTEST) -m slow --no-loadscope-reorder $(OPTIONS)  # in this order files of long trainings come first
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
