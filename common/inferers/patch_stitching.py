@@ -17,7 +17,19 @@ from tqdm import tqdm
 from common.errors import ConfigError, DataError
 from common.inferers.level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
 from common.inferers.memory import FLOAT_BYTES, forward_bytes
-from common.inferers.windows import Cut, Place, background, cheapest_cut, core, every, pad, rounded, taken, written
+from common.inferers.windows import (
+    Cut,
+    Place,
+    background,
+    cheapest_cut,
+    core,
+    every,
+    pad,
+    require_multiple,
+    rounded,
+    taken,
+    written,
+)
 
 MODES = ("faithful", "fast")
 BLENDINGS = ("constant", "gaussian")
@@ -75,7 +87,7 @@ class PatchStitchingInferer(Inferer):
         _require_choice("blending", blending, BLENDINGS)
         self.mode = mode
         self.roi_size = ensure_tuple_rep(roi_size, 3)
-        _require_roi(self.roi_size, multiple_of)
+        require_multiple(multiple_of, self.roi_size)
         _require_positive("batch_size", batch_size, "give the number of windows at a time")
         _require_positive("receptive_field", receptive_field, "add (kernel - 1) * dilation of all convolutions to 1")
         self.stride = _stride(self.roi_size, stride, overlap)
@@ -260,13 +272,6 @@ def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _require_positive(name: str, value: int, remedy: str) -> None:
     if value < 1:
         raise ConfigError(name, "is positive", value, remedy)
-
-
-def _require_roi(roi_size: tuple[int, ...], multiple_of: int) -> None:
-    if min(roi_size) < 1:
-        raise ConfigError("roi_size", "is positive", roi_size, "give voxels along each axis")
-    if any(side % multiple_of for side in roi_size):
-        raise ConfigError("roi_size", f"is a multiple of {multiple_of}", roi_size, "change it or multiple_of")
 
 
 def _stride(roi_size: tuple[int, ...], stride: int | tuple[int, ...] | None, overlap: float | None) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
 from common.inferers.memory import FLOAT_BYTES, forward_bytes
+from common.inferers.windows import require_multiple
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""
@@ -97,6 +98,7 @@ class PlaneInferer(Inferer):
         self.axis = plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
         self.batch_size = batch_size
+        require_multiple(multiple_of)
         self.multiple_of = multiple_of
         self.roi_size = tuple(roi_size) if roi_size is not None else None
         self.overlap = overlap

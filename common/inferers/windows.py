@@ -48,6 +48,20 @@ def core(window: Place, size: tuple[int, ...], halo: int) -> Place:
     )
 
 
+def require_multiple(multiple_of: int, roi_size: tuple[int, ...] = ()) -> None:
+    """Refuse windows of other sides than multiples of a whole number above zero.
+
+    Raises:
+        ConfigError: it is none, or a side is no multiple of it or not positive.
+    """
+    if type(multiple_of) is not int or multiple_of < 1:
+        raise ConfigError("multiple_of", "is a whole number above zero", multiple_of, "give 2 ** depth of the network")
+    if roi_size and min(roi_size) < 1:
+        raise ConfigError("roi_size", "is positive", roi_size, "give voxels along each axis")
+    if any(side % multiple_of for side in roi_size):
+        raise ConfigError("roi_size", f"is a multiple of {multiple_of}", roi_size, "change it or multiple_of")
+
+
 def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of: int = 1) -> Cut:
     """Equal windows of at most ``max_voxels`` that overlap by two halos, with the fewest voxels to compute.
 

@@ -123,7 +123,10 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple) and (not _holds_numbers(default) or not value or _holds_numbers(value))
+        if not isinstance(value, list | tuple) or not value:
+            return isinstance(value, list | tuple)
+        texts = bool(default) and _are_texts(list(default)) and not any(map(is_reference, default))
+        return _are_texts(list(value)) if texts else not _holds_numbers(default) or _holds_numbers(value)
     return isinstance(value, type(default))
 
 

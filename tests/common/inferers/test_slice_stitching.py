@@ -178,3 +178,9 @@ def test_even_neighbours(neighbours):
 def test_wrong_dimensions(shape):
     with pytest.raises(DataError, match=r"has shape \(batch, channel, X, Y, Z\), but got"):
         PlaneInferer()(torch.zeros(shape), lambda slices: slices)
+
+
+@pytest.mark.parametrize("multiple_of", [0, 2.0, [[1, 2], [3, 4]]])
+def test_sides_are_multiples_of_a_whole_number(multiple_of: object) -> None:
+    with pytest.raises(ConfigError, match="multiple_of: is a whole number above zero, but got"):
+        PlaneInferer("axial", multiple_of=multiple_of)  # type: ignore[arg-type]

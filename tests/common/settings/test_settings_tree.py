@@ -106,6 +106,7 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
             {"value": ["image"]},
             r"is of type list, such as \['image'\], but got {'value': ",
         ),
+        ("train::augmentation::0::keys", ["image", 0], r"is of type list, such as \['image'\], but got \['image', 0\]"),
         ("seed", 2**64, "is not negative and below 2.64, but got"),
     ],
 )
