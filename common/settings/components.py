@@ -52,7 +52,7 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         allowed = all(_is_function(each["_target_"]) for each in shipped)
     if made and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
         remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
-        raise ConfigError(f"--{place}", "is a component", str(value)[:60] or "an empty text", remedy)
+        raise ConfigError(f"--{place}", "is a component", str(value)[:60].strip() or "an empty text", remedy)
 
 
 def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]]) -> None:

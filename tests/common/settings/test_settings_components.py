@@ -55,6 +55,12 @@ def test_so_it_is_below_the_top() -> None:
         check("handlers", ["-", {"_target_": "StatsHandler"}])
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_blank_value_is_called_so(blank: str) -> None:
+    with pytest.raises(ConfigError, match="--optimizer: is a component, but got an empty text; give its settings"):
+        check("optimizer", blank)
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
