@@ -14,6 +14,8 @@ from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")
 """What a checkpoint keeps as it was, so that another value would be without effect."""
+KEPT_PARTS = ("discriminator_rate",)
+"""The same as parts of a component."""
 COMPARED = (*NETWORK, "preprocessing", "validate")
 """What the best validation so far depends on."""
 FREE = (
@@ -53,10 +55,10 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
     then, now = without_order(read_run(path)), without_order(as_json(dict(config)))
     network, kept, compared = (references(then, roots) | references(now, roots) for roots in (NETWORK, KEPT, COMPARED))
     for place, before, value in _differences(then, now):
-        top = place.split("::")[0]
-        reason = "the checkpoint keeps it" if top in kept else "the best validation so far was with it"
+        top, is_kept = place.split("::")[0], place.split("::")[-1] in KEPT_PARTS
+        reason = "the checkpoint keeps it" if top in kept or is_kept else "the best validation so far was with it"
         in_both = lookup(then, place) is not None and lookup(now, place) is not None  # versions may differ in the rest
-        if top in network or top in kept | compared and (in_both or "::" not in place):
+        if is_kept or top in network or top in kept | compared and (in_both or "::" not in place):
             remedy = "set it as it was, or start a new run with --resume false"
             raise ConfigError(f"--{place}", f"is {before} as in the run to resume, since {reason}", value, remedy)
         logger.warning(f"resume: --{place} is {value} from here on, and was {before} in the run so far")

@@ -11,8 +11,6 @@ from common.losses import AdversarialLoss
 
 Batch = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
-ADVERSARIAL = ("adversarial", "feature_matching", "pair")
-"""Losses of generators that need a discriminator."""
 
 
 class GanMethod(nn.Module):
@@ -28,6 +26,8 @@ class GanMethod(nn.Module):
         adversarial_loss: of the discriminators and of the generators against them; None for a method without.
     """
 
+    adversarial_terms: tuple[str, ...] = ("adversarial", "feature_matching")
+    """Losses of the generators that need a discriminator."""
     generators_first = False
     """Whether a step updates the generators before the discriminators, both on the same synthetic images."""
 
@@ -69,7 +69,7 @@ class GanMethod(nn.Module):
     @property
     def has_adversary(self) -> bool:
         """Whether a loss of the generators needs a discriminator, which is then trained."""
-        return any(self.uses(name) for name in ADVERSARIAL)
+        return any(self.uses(name) for name in self.adversarial_terms)
 
     def begin_step(self, step: int) -> None:
         """Tell the adversarial loss how many steps have begun; nothing where nothing of it fades."""

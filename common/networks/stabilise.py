@@ -36,7 +36,8 @@ def stabilise(
 
     Args:
         layers: with ``batch`` normalisation.
-        norm: of all layers: ``batch``; ``instance``, with scale and shift; or ``none``.
+        norm: of all layers: ``batch``; ``instance``, with scale and shift; or ``none``, where convolutions that had one
+            stay without bias.
         spectral_norm: divide the weights of every layer by their largest singular value (Miyato et al. 2018).
         minibatch_std: give the last layer the deviation over the batch too, see :class:`MinibatchDeviation`.
 

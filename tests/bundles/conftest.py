@@ -82,7 +82,8 @@ def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any)
 @pytest.fixture(scope="session")
 def demo_run(bundle, tmp_path_factory) -> CommandRun:
     """The demo in a folder of its own, which tests may read but not change."""
-    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"), [])
+    variants = [] if bundle.conditional else ["acgan"]  # what its samples are compared with
+    return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"), variants)
 
 
 @pytest.fixture(scope="session")

@@ -488,6 +488,10 @@ def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tm
             "--seed: is {} as in the run to resume, since the checkpoint keeps it, but got 7; set it as it was",
         ),
         (
+            {"train::trainer::discriminator_rate": 8.0e-4},
+            "--train::trainer::discriminator_rate: is {} as in the run to resume, since the checkpoint keeps it",
+        ),
+        (
             {"width": 3},
             "--width: is {} as in the run to resume, since the best validation so far was with it, but got 3",
         ),
@@ -502,7 +506,7 @@ def test_a_resumed_run_keeps_what_its_checkpoint_and_best_validation_depend_on(
     places = {"dataset_dir": tiny_data, "output_dir": folder, "resume": "true"}
     done = bundle.run("training", ["train", "demo"], **settings, **places, **option)
     ((name, _),) = option.items()
-    refused(done, "^error: " + rule.format(re.escape(str(bundle.raw("train", "demo")[name]))))
+    refused(done, "^error: " + rule.format(re.escape(str(bundle.raw("train", "demo").get(name)))))
     assert snapshot(folder) == before
 
 

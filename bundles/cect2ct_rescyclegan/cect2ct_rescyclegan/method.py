@@ -90,6 +90,8 @@ class ResCycleGan(CycleGan):
         ConfigError: ``l2`` is used in another mode than ``registered``.
     """
 
+    adversarial_terms = (*CycleGan.adversarial_terms, "pair")
+
     def __init__(
         self,
         discriminator_pair: nn.Module,

@@ -54,12 +54,13 @@ def test_summary_is_the_mean_over_the_classes(command_run):
 
 
 def test_the_demo_learns(demo_run):
-    """Samples are nearer to real patches than noise is, and in validation than after one epoch; so short an adversarial
-    training ends elsewhere on another processor, at a KID of 1.9 and of 2.7 on two of them."""
+    """Samples are nearer to real patches than noise is, than those of a variant trained for one epoch, and than its own
+    after one epoch. The KID depends on the processor: 1.90 and 2.68 on two of them."""
     summary = json.loads((demo_run.output_dir / "evaluation" / "summary.json").read_text())
     kid = {method: metrics["kid"]["mean"] for method, metrics in summary.items()}
+    assert kid["real_floor"] < kid["model"] < 0.8 * kid["noise"]
+    assert kid["model"] < kid["acgan"]
     validated = pd.read_csv(demo_run.output_dir / "log.csv")["val_kid"]
-    assert kid["real_floor"] < kid["model"] < kid["noise"]
     assert validated.min() < validated[0] / 2
     assert 0.5 < summary["model"]["diversity"]["mean"] < 1.5
 
