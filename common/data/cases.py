@@ -11,7 +11,7 @@ from typing import Any
 
 from common import devices
 from common.data.checks.cases import check_cases, require_clean
-from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient
+from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from common.data.kept_split import Lists
 from common.data.layouts.folders import VOLUMES, find_cases
 from common.data.layouts.studies import nested_series
@@ -47,6 +47,8 @@ def training_cases(
     keep_split: bool = False,
     held_out: bool = False,
     target_dir: str | None = None,
+    fold: int | None = None,
+    folds: int = 5,
 ) -> Cases:
     """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
 
@@ -79,6 +81,9 @@ def training_cases(
         held_out: for an evaluation: training and validation cases of the run, and test cases that it has not seen.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets,
             and there is neither validation nor test.
+        fold: of a new run: which fold of the training and validation cases is for validation, 0 to ``folds - 1``; see
+            :func:`common.data.datalist.with_fold`. None: as they were split.
+        folds: how many.
 
     Raises:
         DataError: for a folder or file that does not exist, an empty pool, unusable cases, which are all named, an
@@ -94,6 +99,8 @@ def training_cases(
     def select() -> Cases:
         split = partial(split_by_patient, seed=seed)
         lists, kept = select_lists(origin, run_dir, find, split, reader, keep_split, held_out)
+        if fold is not None and not kept:
+            lists = {**lists, **with_fold(lists, fold, folds, seed)}
         if not held_out:
             _require_training(lists)
         checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from common.data.splits import require_counts, sizes_by_fraction
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.files import require_file_name, write_text
+from common.seeds import derive
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,35 @@ def split_by_patient(
     shuffled = iter([names[i] for i in np.random.default_rng(seed).permutation(len(names))])
     chosen = {key: {next(shuffled) for _ in range(size)} for key, size in zip(SPLITS, sizes, strict=True)}
     return {key: [item for name in names if name in chosen[key] for item in patients[name]] for key in SPLITS}
+
+
+def with_fold(lists: Mapping[str, list[Item]], fold: int, folds: int = 5, seed: int = 0) -> dict[str, list[Item]]:
+    """One of several folds of a split: its patients for validation, the others of training and validation to train on.
+
+    The test section stays as it is. Every patient is in the validation of exactly one fold; the folds depend on the
+    seed, not on the order of the cases.
+
+    Args:
+        lists: cases by section.
+        fold: 0 to ``folds - 1``.
+        folds: how many.
+        seed: of the random order of the patients.
+
+    Raises:
+        ConfigError: for a fold that there is not.
+        DataError: for fewer patients than folds.
+    """
+    if type(folds) is not int or folds < 2 or type(fold) is not int or not 0 <= fold < folds:
+        rule, remedy = f"is one of {folds} folds, 0 to {folds - 1}", "give a whole number in that range"
+        raise ConfigError("--fold", rule, fold, remedy)
+    cases = sorted((item for key in SPLITS[:2] for item in lists.get(key, [])), key=lambda item: item["case"])
+    names = sorted({_patient(item) for item in cases})
+    if len(names) < folds:
+        rule = f"has at least {folds} patients in training and validation, one for each fold"
+        raise DataError("split", rule, len(names), "add patients, or lower --data::folds")
+    own = {names[i] for i in np.random.default_rng(derive(seed, folds)).permutation(len(names))[fold::folds]}
+    parts = ([item for item in cases if (_patient(item) in own) is chosen] for chosen in (False, True))
+    return {**lists, **dict(zip(SPLITS[:2], parts, strict=True))}
 
 
 def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance: Any) -> None:

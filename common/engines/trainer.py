@@ -108,8 +108,8 @@ class SynthesisTrainer(SupervisedTrainer):
             self.ema = AveragedModel(method.deployed, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.acceleration.prepare(method.trained())
         optimizers = {"generators": self.acceleration.optimizer(optimizer, method.generators.parameters())}
-        if len(method.discriminators):
-            optimizers["discriminators"] = self.acceleration.optimizer(optimizer, method.discriminators.parameters())
+        if judges := list(method.discriminators.parameters()):
+            optimizers["discriminators"] = self.acceleration.optimizer(optimizer, judges)
             for group in optimizers["discriminators"].param_groups if discriminator_rate is not None else ():
                 group["lr"] = discriminator_rate
         require_placed()

@@ -36,15 +36,18 @@ BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexEr
 LOG_NAME = "log.csv"
 
 
-def run_dir(output_dir: str, variant: str = "") -> str:
+def run_dir(output_dir: str, variant: str = "", fold: int = 0) -> str:
     """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method.
+
+    Fold 1 and the following ones are variants of their own, ``<variant>_fold_1``.
 
     Raises:
         ConfigError: for a variant whose name cannot be that of a folder.
     """
     if variant:
         require_file_name(variant, "--variant", error=ConfigError)
-    return str(Path(output_dir, "variants", variant) if variant else Path(output_dir))
+    name = "_".join([variant] * bool(variant) + [f"fold_{fold}"] * bool(fold))
+    return str(Path(output_dir, "variants", name) if name else Path(output_dir))
 
 
 class RunFolder:

@@ -41,3 +41,19 @@ class Cascade(nn.Module):
                 # an export to ONNX could not follow a branch on the value of a tensor
                 y = torch.where(self.in_use > number, later, y)
         return y
+
+
+class SingleStage(Cascade):
+    """One network of any kind in the place of a cascade, so that the same training and inference take it.
+
+    Args:
+        stage: takes C channels.
+        in_channels: C.
+        scaled: whether the weights keep ``target_scale``, mean and standard deviation of the training targets, as those
+            of a network of z-scores do.
+    """
+
+    def __init__(self, stage: nn.Module, in_channels: int = 1, scaled: bool = False) -> None:
+        super().__init__([stage], in_channels)
+        if scaled:
+            self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))

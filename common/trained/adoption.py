@@ -12,7 +12,7 @@ from common.running_config import Settings, as_json, followed, is_reference, lea
 from common.weights_info import CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
-COMPUTING = ("mode", "stitching", "inferer")
+COMPUTING = ("mode", "stitching", "inferer", "steps", "noise_seed")
 """Settings that only say how a volume is computed, which may differ from training."""
 
 
@@ -93,9 +93,12 @@ class Adoption:
         return found
 
     def _inferer(self, recorded: Any) -> Settings:
-        """The inferer, each of its components with the settings that the one of its kind had in training."""
+        """The inferer, each of its components with the settings that the one of its kind had in training.
+
+        A component of the training that this one lacks, and that has another inferer inside, is put around it.
+        """
         place = INFERER if lookup(self.config, INFERER) is not None else "inferer"
-        adopted = without_order(lookup(self.config, place))
+        adopted = self._wrapped(without_order(lookup(self.config, place)), recorded)
         kinds = {trained["_target_"]: trained for _, trained in components(recorded, "")}
         for where, component in components(adopted, place):
             for key, trained in kinds.get(component["_target_"], {}).items():
@@ -103,6 +106,15 @@ class Adoption:
                 if not isinstance(value, dict) and not self._is_option(f"{where}::{key}"):
                     component[key] = value
         return {place: adopted}
+
+    def _wrapped(self, own: Any, recorded: Any) -> Any:
+        """The inferer with the outer components that the recorded one has around the first kind that both have."""
+        known = [component["_target_"] for _, component in components(own, "")]
+        outer: list[Settings] = []
+        while isinstance(recorded, dict) and recorded["_target_"] not in known:
+            outer.append(recorded)
+            recorded = followed(self.about.settings, recorded.get("inferer"))
+        return _put_around(own, recorded["_target_"], outer) if outer and isinstance(recorded, dict) else own
 
     def _is_option(self, place: str) -> bool:
         """Whether the user set it: by an option of the command, or to what no shipped config has."""
@@ -119,6 +131,15 @@ def components(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
         yield from components(part, f"{place}::{key}")
+
+
+def _put_around(inferer: Settings, kind: str, outer: Sequence[Settings]) -> Settings:
+    """An inferer whose component of a kind is inside some others, outermost first."""
+    if inferer["_target_"] != kind:
+        return {**inferer, "inferer": _put_around(inferer["inferer"], kind, outer)}
+    for each in reversed(outer):
+        inferer = {**each, "inferer": inferer}
+    return inferer
 
 
 def _put(value: Any, parts: Sequence[str], leaf: Any) -> Any:

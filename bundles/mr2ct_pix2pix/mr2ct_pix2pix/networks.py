@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from common.networks.initialisation import normal_
 from common.networks.patch_discriminator import PatchGanDiscriminator
+from common.networks.residual_unet import ResidualUNet
 from common.networks.strict_loading import refuse_other_weights
 from common.networks.unet import UNetGenerator, require_norm
 
-__all__ = ["PatchGanDiscriminator", "ResnetGenerator", "UNetGenerator"]
+__all__ = ["PatchGanDiscriminator", "ResidualUNet", "ResnetGenerator", "UNetGenerator"]
 
 
 class ResnetGenerator(nn.Module):

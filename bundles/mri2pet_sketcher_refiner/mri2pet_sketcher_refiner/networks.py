@@ -6,11 +6,12 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 
 from common.errors import ConfigError
-from common.networks.cascade import Cascade
+from common.networks.cascade import Cascade, SingleStage
 from common.networks.initialisation import normal_
 from common.networks.patch_discriminator import PatchGanDiscriminator
+from common.networks.residual_unet import ResidualUNet
 
-__all__ = ["PatchGanDiscriminator", "SketcherRefiner", "VoxelNetwork"]
+__all__ = ["PatchGanDiscriminator", "ResidualUNet", "SingleStage", "SketcherRefiner", "VoxelNetwork"]
 
 ACTIVATION = ("LeakyReLU", {"negative_slope": 0.2, "inplace": True})
 

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.networks.cascade import Cascade
+from common.networks.cascade import Cascade, SingleStage
 from common.networks.initialisation import normal_
+from common.networks.residual_unet import ResidualUNet
 from common.networks.stabilise import stabilise
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
+
+__all__ = ["AutoContext", "PatchClassifier", "ResidualUNet", "SingleStage"]
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 """Kernel sizes of the nine convolutions; the receptive field is 59 voxels a side, wider than a training patch."""

@@ -1,0 +1,141 @@
+"""Command that joins the folds of a training into one network: ``python -m common.ensemble --output_dir OUT``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common import checkpoints
+from common.data.split_record import DATALIST_NAME, SplitRecord
+from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
+from common.evaluation.methods import unfinished
+from common.files import require_file_name
+from common.handlers import run_dir
+from common.running_config import as_json
+from common.weights_info import WeightsInfo, read_info, save
+
+logger = logging.getLogger(__name__)
+STAGE = "stages.0."
+"""With which the weights of the one network of a :class:`common.networks.cascade.SingleStage` begin."""
+SCALE = "target_scale"
+
+
+def folds_of(output_dir: Path, variant: str) -> list[Path]:
+    """The folders of the trained folds of a variant, fold 0 first; that of fold 0 has no number."""
+    first = Path(run_dir(str(output_dir), variant))
+    found = {0: first}
+    for folder in output_dir.glob("variants/*"):
+        if match := re.fullmatch(re.escape(variant) + "_" * bool(variant) + r"fold_(\d+)", folder.name):
+            found[int(match[1])] = folder
+    return [found[fold] for fold in sorted(found) if (found[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
+
+
+def join(runs: Sequence[Path], folder: Path) -> Path:
+    """Write the mean of some trained networks as the weights of one, with their settings and all their cases.
+
+    Args:
+        runs: folders of trainings with the same settings.
+        folder: of the new weights, a run of its own.
+
+    Returns:
+        the path of ``models/model.pt``.
+
+    Raises:
+        CheckpointError: fewer than two runs, other settings, weights that are a cascade of several stages, a case that
+            one run was trained on and another keeps for its test, or an ensemble that exists already.
+    """
+    paths = [run / "models" / checkpoints.WEIGHTS_NAME for run in runs]
+    if len(runs) < 2:
+        remedy = "train others by --fold 1, --fold 2, ..."
+        raise CheckpointError(str(folder), "joins at least two trained folds", [str(run) for run in runs], remedy)
+    target = folder / "models" / checkpoints.WEIGHTS_NAME
+    if target.exists():
+        raise CheckpointError(str(target), "does not exist yet", "a file", "remove its folder, or give another --name")
+    known = [read_info(path) for path in paths]
+    for about in known[1:]:
+        _require_same(known[0], about)
+    for path in paths:
+        if told := unfinished(path):
+            logger.warning(f"{path}: its training has not ended{told}")
+    record = _joined_split(runs)
+    network, prefix = _joined_network(known[0], len(runs))
+    weights = _joined_weights([checkpoints.load(path) for path in paths], prefix)
+    about = {key: value for key, value in known[0].told.items() if key in ("bundle", "version", "unit", "versions")}
+    about |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
+    about |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
+    save(weights, target, {**about, "settings": {**known[0].settings, "network_def": network}})
+    record.write(folder / DATALIST_NAME)
+    return target
+
+
+def _require_same(first: WeightsInfo, other: WeightsInfo) -> None:
+    ours, theirs = ({"bundle": each.bundle, **each.settings} for each in (first, other))
+    for name in sorted({*ours, *theirs}):
+        if as_json(ours.get(name)) != as_json(theirs.get(name)):
+            remedy = "join folds that were trained alike"
+            raise CheckpointError(f"{other.path}: {name}", f"is that of {first.path}", theirs.get(name), remedy)
+
+
+def _joined_network(about: WeightsInfo, members: int) -> tuple[dict[str, Any], str]:
+    """The definition of the ensemble, and what the members' weights begin with."""
+    network = about.settings["network_def"]
+    ensemble = {"_target_": "common.networks.ensemble.Ensemble", "members": members}
+    if "stage" in network:
+        return {**network, "stage": {**ensemble, "network": network["stage"]}}, STAGE
+    if any(key.startswith("stages.") for key in checkpoints.load(about.path)):
+        rule, remedy = "is one network", "train a variant of one, such as resenc"
+        raise CheckpointError(str(about.path), rule, "a cascade, whose stages see each other's outputs", remedy)
+    return {**ensemble, "network": network}, ""
+
+
+def _joined_weights(states: Sequence[dict[str, Tensor]], prefix: str) -> dict[str, Tensor]:
+    joined = {key: value for key, value in states[0].items() if not key.startswith(prefix)} if prefix else {}
+    for number, state in enumerate(states):
+        own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        joined |= {f"{prefix}members.{number}.{key}": value for key, value in own.items()}
+    scales = torch.stack([state.get(SCALE, torch.tensor([0.0, 1.0])) for state in states])
+    mean, deviation = scales[0]
+    # means of values in the target's unit, as z-scores of the first member's scale
+    joined |= {f"{prefix}gain": scales[:, 1] / deviation, f"{prefix}offset": (scales[:, 0] - mean) / deviation}
+    return joined
+
+
+def _joined_split(runs: Sequence[Path]) -> SplitRecord:
+    """The cases that any member has seen, and the test cases, which none has."""
+    records = [SplitRecord.read(run / DATALIST_NAME) for run in runs]
+    files = {path: each for record in records for path, each in record.files.items()}
+    seen = {case["case"]: case for record in records for key in ("training", "validation") for case in record.lists[key]}
+    test = records[0].lists.get("test", [])
+    if leaked := [case["case"] for record in records for case in record.lists.get("test", []) if case["case"] in seen]:
+        rule, remedy = "keeps its test cases from all members", "train the folds on one split, with one --seed"
+        raise CheckpointError(str(runs[0]), rule, f"{leaked[0]}, on which another was trained", remedy)
+    return SplitRecord({"training": list(seen.values()), "validation": [], "test": test}, files, records[0].about)
+
+
+@exit_code_of_mistakes
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m common.ensemble", description=__doc__)
+    parser.add_argument("--output_dir", type=path_option, required=True, help="that of the trainings")
+    parser.add_argument("--variant", default="resenc", help="whose folds are joined (default: %(default)s)")
+    parser.add_argument("--name", help="of the ensemble, a variant of its own (default: VARIANT_ensemble)")
+    options = parser.parse_args(arguments)
+    name = options.name or f"{options.variant}_ensemble"
+    require_file_name(name, "--name", error=ConfigError)
+    runs = folds_of(options.output_dir, options.variant)
+    path = join(runs, Path(run_dir(str(options.output_dir), name)))
+    print(f"written: {path}, the mean of {', '.join(run.name for run in runs)}")
+    print(f"use it by --output_dir {options.output_dir} --variant {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

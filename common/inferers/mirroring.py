@@ -1,0 +1,64 @@
+"""Test-time augmentation: the mean of the outputs for a volume and its mirror images."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from monai.inferers import Inferer
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.inferers.memory import FLOAT_BYTES
+
+AXES = (0, 1, 2)
+
+
+class MirrorInferer(Inferer):
+    """Mirrors a volume along every combination of some axes, infers, mirrors back and averages (Isensee et al. 2021).
+
+    A network that was trained with mirrored heads (``flip`` of ``augmentation``, left and right alone) gains by [0];
+    one that was not may lose. With no axis it is the other inferer.
+
+    Args:
+        inferer: (B, C, X, Y, Z) -> (B, C', X, Y, Z).
+        axes: of a volume oriented right-anterior-superior: 0 left-right, 1 front-back, 2 up-down. Each doubles the time.
+
+    Raises:
+        ConfigError: for another axis, or one given twice.
+    """
+
+    def __init__(self, inferer: Inferer, axes: Sequence[int] = ()) -> None:
+        super().__init__()
+        if not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
+            rule, remedy = "are some of 0, 1, 2, each once", "give [0] for left and right"
+            raise ConfigError("--mirrored", rule, list(axes), remedy)
+        self.inferer = inferer
+        self.axes = tuple(axes)
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z)."""
+        total: Tensor = self.inferer(inputs, network, *args, **kwargs)
+        ways = [way for count in range(1, len(self.axes) + 1) for way in itertools.combinations(self.axes, count)]
+        for way in ways:
+            sides = [axis + 2 for axis in way]
+            total += self.inferer(inputs.flip(sides), network, *args, **kwargs).flip(sides)
+        return total.div_(len(ways) + 1) if ways else total  # the volume is the inferer's own
+
+    def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
+        """That of the other inferer, and of a mirrored volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        inner: Any = self.inferer
+        mirrored = (channels + 2) * FLOAT_BYTES * math.prod(shape) if self.axes else 0
+        needed: int = inner.bytes_needed(network, channels, shape)
+        return mirrored + needed
+
+    def smaller(self) -> Iterator[tuple[str, MirrorInferer]]:
+        """As that of the other inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        inner: Any = self.inferer
+        for words, other in inner.smaller():
+            smaller = copy.copy(self)
+            smaller.inferer = other
+            yield words, smaller

@@ -1,0 +1,65 @@
+"""A U-Net with a residual encoder, the strongest plain network of image translation, by MONAI's ``SegResNetDS``."""
+
+from __future__ import annotations
+
+from monai.networks.nets import SegResNetDS
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.networks.strict_loading import refuse_other_weights
+
+NORMS = ("instance", "batch")
+
+
+class ResidualUNet(nn.Module):
+    """Residual encoder, one block a level in the decoder, and outputs at several resolutions while it is trained.
+
+    The networks that won SynthRAD 2025 are of this family (nnU-Net's residual encoder, Isensee et al. 2024). Input
+    (B, C, H, W[, D]) with sides divisible by ``2 ** depth``. The output (B, C', H, W[, D]) is any number, without a
+    tanh. In training mode it is a list, finest first, whose k-th has sides smaller by ``2 ** k``.
+
+    Args:
+        in_channels: of the source; slices a slab times channels.
+        out_channels: of the target.
+        depth: halvings of the resolution.
+        width: features of the outermost level, doubled at each halving.
+        spatial_dims: 2 or 3.
+        supervised_levels: resolutions with an output of their own in training, at most ``depth``.
+        norm: ``instance``, or ``batch``.
+
+    Raises:
+        ConfigError: for another ``norm``, more supervised levels than there are, or, when it is called, for sides that
+            are no multiples of ``2 ** depth`` or all of that length, of which one voxel is left.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        depth: int = 4,
+        width: int = 32,
+        spatial_dims: int = 2,
+        supervised_levels: int = 3,
+        norm: str = "instance",
+    ) -> None:
+        super().__init__()
+        self.depth = depth
+        if norm not in NORMS:
+            raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
+        if not 1 <= supervised_levels <= depth:
+            rule, remedy = f"is 1 to depth, {depth}", "lower it, or raise depth"
+            raise ConfigError("network_def::supervised_levels", rule, supervised_levels, remedy)
+        blocks = tuple(min(2**level, 4) for level in range(depth + 1))
+        self.network = SegResNetDS(
+            spatial_dims, width, in_channels, out_channels, norm=norm, blocks_down=blocks, dsdepth=supervised_levels
+        )
+        refuse_other_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Synthesise the target."""
+        sides = list(x.shape[2:])
+        if any(side % 2**self.depth for side in sides) or max(sides) == 2**self.depth:
+            rule = f"has sides that are multiples of {2**self.depth}, since depth is {self.depth}, and one above it"
+            raise ConfigError("patch_size or crop_size", rule, sides, "change it, or lower depth")
+        made: Tensor | list[Tensor] = self.network(x)
+        return made
