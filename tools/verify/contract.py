@@ -20,7 +20,7 @@ FILES = (
 OWN_TO_EACH_TASK = {"data", "device", "run", "trained_with"}
 """Keys that stand in train and inference and may differ: what is read, what runs by default, with which weights, and
 where (an inference is shared out among processes as it stands, a training needs its overlay)."""
-MOST_LINES = {"train": 106, "inference": 72, "study": 60}
+MOST_LINES = {"train": 106, "inference": 74, "study": 60}
 OVERLAY_LINES, COLUMNS = 40, 120
 COMMAND = r"python -m monai\.bundle run|torchrun .*-m monai\.bundle run|make demo"
 CLEVER = r"lambda| for | if |import"

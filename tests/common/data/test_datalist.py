@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.data.datalist import Item, check_leaks, load_datalist, split_by_patient, write_datalist
+from common.data.datalist import Item, check_leaks, load_datalist, split_by_patient, with_fold, write_datalist
 from common.errors import ConfigError, DataError, OutputError
 
 
@@ -241,3 +241,36 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     path = written(tmp_path, "a file, not a folder")
     with pytest.raises(OutputError, match="can be written, but got .*choose another output_dir"):
         write_datalist({"training": []}, path / "datalist.json")
+
+
+# ---- folds ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_patient_is_validated_once_and_the_test_stays() -> None:
+    lists = split_by_patient(patients(20, 2))
+    folds = [with_fold(lists, fold) for fold in range(5)]
+    assert all(fold["test"] == lists["test"] for fold in folds)
+    validated = [item["case"] for fold in folds for item in fold["validation"]]
+    assert sorted(validated) == sorted(item["case"] for key in ("training", "validation") for item in lists[key])
+    for fold in folds:
+        check_leaks(fold)
+        assert len(fold["training"]) + len(fold["validation"]) == 34
+        assert {len(fold["validation"])} <= {6, 8}, "17 patients in five folds"
+
+
+def test_folds_depend_on_the_seed_and_not_on_the_order() -> None:
+    lists = split_by_patient(patients(12, 2))
+    turned = {key: items[::-1] for key, items in lists.items()}
+    assert with_fold(lists, 2)["validation"] == with_fold(turned, 2)["validation"]
+    assert with_fold(lists, 2, seed=1) != with_fold(lists, 2)
+
+
+@pytest.mark.parametrize("fold", [-1, 5, 1.0, True])
+def test_a_fold_that_there_is_not(fold: int) -> None:
+    with pytest.raises(ConfigError, match="fold: is one of 5 folds, 0 to 4"):
+        with_fold(split_by_patient(patients(12, 2)), fold)
+
+
+def test_fewer_patients_than_folds() -> None:
+    with pytest.raises(DataError, match="at least 5 patients in training and validation"):
+        with_fold(split_by_patient(patients(4, 2)), 0)

@@ -1,0 +1,125 @@
+"""The residual-encoder U-Net and the flow beside the published method: train, fold, join, evaluate, infer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_commands import Bundle, ok
+from monai.bundle import ConfigParser
+
+from common import checkpoints, ensemble
+from common.evaluation.methods import variant_config
+from common.inferers import FlowInferer
+from common.networks.cascade import Cascade
+
+pytestmark = pytest.mark.slow
+PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+SMALL = {"max_epochs": 1, "constant_epochs": 1, "decay_epochs": 0, "val_interval": 1, "batch_size": 2}
+SMALL |= {"samples_per_epoch": 8}
+
+
+@pytest.fixture(scope="module", params=PAIRED)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Path, Path]:
+    """The demo, two folds of ``resenc`` and the flow after a few steps on eight phantoms of 6 mm."""
+    bundle = Bundle(request.param)
+    folder = tmp_path_factory.mktemp(bundle.name)
+    data, out = folder / "data", folder / "out"
+    settings = {"phantoms::cases": 8, "phantoms::spacing": 6}
+    bundle.parser("train", **settings).get_parsed_content("phantoms")(data)
+    sizes = {"pad_size": 48, "crop_size": 32} if "crop_size" in bundle.raw("train") else bundle.small_patches
+    own: dict[str, Any] = {**SMALL, **sizes, "dataset_dir": data, "output_dir": out}
+    for configs, fold in ((["train", "demo"], None), (["resenc"], 0), (["resenc"], 1), (["flow"], None)):
+        names = configs if configs[0] == "train" else ["train", "demo", *configs]
+        ok(bundle.run("training", names, **own, **({} if fold is None else {"fold": fold})))
+    assert ensemble.main(["--output_dir", str(out)]) == 0
+    return bundle, data, out
+
+
+def infer(trained: tuple[Bundle, Path, Path], folder: Path, **options: Any) -> dict[str, np.ndarray]:
+    bundle, data, out = trained
+    places = {"dataset_dir": data, "output_dir": out, "exporter::predictions_dir": folder}
+    ok(bundle.run("inference", ["inference"], **places, **options))
+    return {path.name: np.asarray(nib.load(path).dataobj, float) for path in sorted(folder.glob("*.nii.gz"))}
+
+
+def test_all_are_rows_of_one_table(trained: tuple[Bundle, Path, Path]) -> None:
+    bundle, data, out = trained
+    ok(bundle.run("evaluating", ["train", "evaluate"], dataset_dir=data, output_dir=out))
+    summary = json.loads((out / "evaluation" / "summary.json").read_text())
+    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", "copy_input"} == set(summary)
+    assert all(np.isfinite(row["mae"]["mean"]) for row in summary.values())
+
+
+def test_folds_differ_in_what_they_validate_and_keep_the_test(trained: tuple[Bundle, Path, Path]) -> None:
+    out = trained[2]
+    splits = [json.loads((out / "variants" / name / "datalist.json").read_text()) for name in ("resenc", "resenc_fold_1")]
+    tests, validated = ([{item["case"] for item in split[key]} for split in splits] for key in ("test", "validation"))
+    assert tests[0] == tests[1]
+    assert validated[0].isdisjoint(validated[1])
+
+
+def part(out: Path, name: str, component: str) -> Any:
+    """A component of a variant as its weights describe it."""
+    return ConfigParser(variant_config(out / "variants" / name / "models" / "model.pt")).get_parsed_content(component)
+
+
+def test_the_ensemble_is_the_mean_of_its_members(trained: tuple[Bundle, Path, Path]) -> None:
+    out = trained[2]
+    networks = {}
+    for name in ("resenc", "resenc_fold_1", "resenc_ensemble"):
+        networks[name] = part(out, name, "network_def").eval()
+        checkpoints.load_weights(networks[name], out / "variants" / name / "models" / "model.pt")
+    volumes = isinstance(networks["resenc"], Cascade)
+    x = torch.randn(1, networks["resenc"].in_channels, 16, 16, 16) if volumes else torch.randn(1, 3, 32, 32)
+
+    def in_unit(name: str) -> torch.Tensor:
+        mean, deviation = getattr(networks[name], "target_scale", torch.tensor([0.0, 1.0]))
+        made: torch.Tensor = networks[name](x) * deviation + mean
+        return made
+
+    with torch.no_grad():
+        expected = (in_unit("resenc") + in_unit("resenc_fold_1")) / 2
+        torch.testing.assert_close(in_unit("resenc_ensemble"), expected, rtol=1e-4, atol=1e-4 * float(expected.std()))
+
+
+def test_plain_inference_takes_the_steps_of_the_training(trained: tuple[Bundle, Path, Path], tmp_path: Path) -> None:
+    """The flow's inferer is put around that of ``inference.yaml``; another number of steps is another image."""
+    out = trained[2]
+    flow = part(out, "flow", "validate::inferer")
+    assert isinstance(flow, FlowInferer) and flow.steps == 3
+    made = {steps: infer(trained, tmp_path / str(steps), variant="flow", steps=steps) for steps in (1, 3)}
+    plain = infer(trained, tmp_path / "plain", variant="flow")
+    assert plain and all(np.array_equal(plain[name], made[3][name]) for name in plain)
+    assert any(not np.array_equal(plain[name], made[1][name]) for name in plain)
+
+
+def test_mirrored_inference_of_a_mirrored_source_is_mirrored(
+    trained: tuple[Bundle, Path, Path], tmp_path: Path
+) -> None:
+    """With a mirror at test time, left and right are treated alike, whatever the network has learnt."""
+    bundle, data, out = trained
+    sources = bundle.parser("train", dataset_dir=data).get_parsed_content("data::source").split(",")
+    split = json.loads((out / "variants" / "resenc" / "datalist.json").read_text())
+    case = split["test"][0]["case"]
+    for kind, turn in (("as_is", False), ("turned", True)):
+        (tmp_path / kind / case).mkdir(parents=True)
+        for source in sources:
+            image = nib.load(data / case / f"{source}.nii.gz")
+            values = np.asarray(image.dataobj)
+            nib.save(
+                nib.Nifti1Image(values[::-1] if turn else values, image.affine, image.header),
+                tmp_path / kind / case / f"{source}.nii.gz",
+            )
+    made = {}
+    for kind in ("as_is", "turned"):
+        (made[kind],) = infer(
+            (bundle, tmp_path / kind, out), tmp_path / f"out_{kind}", variant="resenc", mirrored=[0]
+        ).values()
+    spread = made["as_is"].std()
+    assert np.abs(made["turned"][::-1] - made["as_is"]).max() < 0.02 * spread + 1

@@ -1,0 +1,59 @@
+"""Test-time augmentation by mirrors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.inferers import SimpleInferer
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.inferers import MirrorInferer, PlaneInferer
+
+VOLUME = torch.arange(24.0).reshape(1, 1, 2, 3, 4)
+
+
+def shifted(x: Tensor) -> Tensor:
+    """Each voxel's left neighbour, so that a mirror image has another answer."""
+    return x.roll(1, dims=2)
+
+
+def test_no_axis_is_the_other_inferer() -> None:
+    assert torch.equal(MirrorInferer(SimpleInferer())(VOLUME.clone(), shifted), shifted(VOLUME))
+
+
+def test_left_and_right_are_averaged() -> None:
+    made = MirrorInferer(SimpleInferer(), [0])(VOLUME, shifted)
+    assert torch.equal(made, (VOLUME.roll(1, dims=2) + VOLUME.roll(-1, dims=2)) / 2)
+
+
+def test_three_axes_have_eight_ways() -> None:
+    calls: list[Tensor] = []
+
+    def counted(x: Tensor) -> Tensor:
+        calls.append(x.clone())
+        return x.clone()
+
+    torch.testing.assert_close(MirrorInferer(SimpleInferer(), [0, 1, 2])(VOLUME, counted), VOLUME)
+    assert len({tuple(call.flatten().tolist()) for call in calls}) == 8
+
+
+def test_the_input_stays_as_it_is() -> None:
+    given = VOLUME.clone()
+    MirrorInferer(SimpleInferer(), [1])(given, lambda x: x * 2)
+    assert torch.equal(given, VOLUME)
+
+
+@pytest.mark.parametrize("axes", [[3], [-1], [0, 0]])
+def test_other_axes_are_refused(axes: list[int]) -> None:
+    with pytest.raises(ConfigError, match="mirrored: are some of 0, 1, 2, each once"):
+        MirrorInferer(SimpleInferer(), axes)
+
+
+def test_memory_is_that_of_the_inner_inferer_and_a_mirrored_volume() -> None:
+    inner, network = PlaneInferer("axial", 1, 4, multiple_of=1), nn.Conv2d(1, 1, 1)
+    needed = inner.bytes_needed(network, 1, (4, 5, 6))
+    assert MirrorInferer(inner).bytes_needed(network, 1, (4, 5, 6)) == needed
+    assert MirrorInferer(inner, [0]).bytes_needed(network, 1, (4, 5, 6)) == needed + 3 * 4 * 4 * 5 * 6
+    found = [(words, other.inferer.batch_size, other.axes) for words, other in MirrorInferer(inner, [2]).smaller()]  # type: ignore[attr-defined]
+    assert found == [(f"inference_batch {size}", size, (2,)) for size in (4, 2, 1)]

@@ -1,0 +1,173 @@
+"""Rectified flow: state, time and loss by hand, Euler steps on whole volumes, and a distribution that is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from monai.inferers import Inferer, SimpleInferer
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.inferers import FlowInferer, PlaneInferer
+from common.methods.rectified_flow import RectifiedFlow
+from common.networks.flow_input import flow_input, flow_scheduler
+from common.seeds import derive
+
+SOURCE = torch.linspace(-1, 1, 24).reshape(1, 1, 2, 3, 4)
+
+
+class Recorded(nn.Module):
+    """Answers with a function of its input; remembers what it was given."""
+
+    def __init__(self, answer: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.answer = answer
+        self.given: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.given.append(x.detach())
+        return self.weight * self.answer(x)
+
+
+def noise(number: int, shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(derive(seed, number)))
+
+
+# ---- training -------------------------------------------------------------------------------------------------------
+
+
+def test_the_network_sees_source_state_and_time_and_answers_for_the_target() -> None:
+    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": 1}, time_floor=0.1)
+    batch = {"image": torch.randn(64, 1, 4, 4), "label": torch.full((64, 1, 4, 4), 3.0)}
+    torch.manual_seed(0)
+    fakes = method.generate(batch)
+    (given,) = method.generators["generator"].given
+    assert given.shape == (64, 3, 4, 4)
+    time = fakes["time"]
+    torch.testing.assert_close(given[:, 0], batch["image"][:, 0])
+    torch.testing.assert_close(given[:, 2], (2 * time - 1).reshape(-1, 1, 1).expand(64, 4, 4))
+    drawn = (given[:, 1] - 3 * time.reshape(-1, 1, 1)) / (1 - time).reshape(-1, 1, 1)  # e of (1 - t) e + t y
+    assert drawn.mean() == pytest.approx(0, abs=0.1) and drawn.std() == pytest.approx(1, abs=0.1)
+    assert time.min() < 0.1 and time.max() > 0.9
+    squares = (batch["image"] - 3).square().mean(dim=(1, 2, 3))
+    expected = (squares / torch.clamp(1 - time, min=0.1) ** 2).mean()
+    torch.testing.assert_close(method.generator_losses(batch, fakes)["flow"], expected)
+    assert method.discriminator_losses(batch, fakes) == {}
+
+
+def test_a_sample_has_its_own_time() -> None:
+    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": 1})
+    batch = {"image": torch.zeros(8, 1, 2, 2), "label": torch.zeros(8, 1, 2, 2)}
+    assert len(set(method.generate(batch)["time"].tolist())) == 8
+
+
+@pytest.mark.parametrize("floor", [0, -1, 1.5])
+def test_a_floor_without_meaning_is_refused(floor: float) -> None:
+    with pytest.raises(ConfigError, match="time_floor: is above 0, up to 1"):
+        RectifiedFlow(nn.Identity(), {"flow": 1}, time_floor=floor)
+
+
+# ---- inference ------------------------------------------------------------------------------------------------------
+
+
+def test_one_step_is_the_network_s_answer_to_noise() -> None:
+    network = Recorded(lambda x: 2 * x[:, :1])
+    made = FlowInferer(SimpleInferer(), steps=1)(SOURCE, network)
+    torch.testing.assert_close(made, 2 * SOURCE)
+    (given,) = network.given
+    torch.testing.assert_close(given[0, 1], noise(0, (1, 2, 3, 4))[0])
+    assert given[0, 2].unique().tolist() == [-1]
+
+
+def test_steps_move_by_the_velocity_until_the_last_answer() -> None:
+    """Two steps, answers 4 and then 10: y_1/2 = (e + 4) / 2, which the second one sees, and y_1 = 10."""
+    answers = iter([4.0, 10.0])
+    network = Recorded(lambda x: torch.full_like(x[:, :1], next(answers)))
+    made = FlowInferer(SimpleInferer(), steps=2, seed=5)(SOURCE, network)
+    torch.testing.assert_close(made, torch.full_like(SOURCE, 10.0))
+    torch.testing.assert_close(network.given[1][0, 1], (noise(0, (1, 2, 3, 4), 5)[0] + 4) / 2)
+    assert [each[0, 2, 0, 0, 0].item() for each in network.given] == [-1, 0]
+
+
+def test_the_last_of_three_steps_arrives() -> None:
+    """Thirds are no whole timesteps, and yet the steps add up to 1."""
+    network = Recorded(lambda x: x[:, :1] * 0 + 7)
+    torch.testing.assert_close(FlowInferer(SimpleInferer(), steps=3)(SOURCE, network), torch.full_like(SOURCE, 7.0))
+    assert flow_scheduler(3).timesteps.tolist() == [1000, 667, 333]
+
+
+def test_seeds_differ_and_the_same_one_repeats() -> None:
+    def infer(seed: int) -> Tensor:
+        return FlowInferer(SimpleInferer(), steps=1, seed=seed)(SOURCE, Recorded(lambda x: x[:, 1:2]))
+
+    assert torch.equal(infer(1), infer(1))
+    assert not torch.allclose(infer(1), infer(2))
+
+
+def test_slices_at_a_time_do_not_matter() -> None:
+    """The noise is that of the volume, whichever slices are computed together."""
+    made = [
+        FlowInferer(PlaneInferer("axial", 1, batch, multiple_of=1, progress=False), 3)(
+            SOURCE, Recorded(lambda x: x[:, :1] + x[:, 1:2] * x[:, 2:])
+        )
+        for batch in (1, 3, 4)
+    ]
+    torch.testing.assert_close(made[0], made[1])
+    torch.testing.assert_close(made[0], made[2])
+
+
+def test_slabs_and_no_steps_are_refused() -> None:
+    with pytest.raises(ConfigError, match="neighbours: is 1 for a flow, but got 3"):
+        FlowInferer(PlaneInferer("axial", 3), 1)
+    for steps in (0, 1001, 2.0):
+        with pytest.raises(ConfigError, match="steps: is 1 to 1000"):
+            FlowInferer(SimpleInferer(), steps)  # type: ignore[arg-type]
+
+
+def test_less_memory_is_that_of_the_inner_inferer() -> None:
+    inner = PlaneInferer("axial", 1, 4, multiple_of=1)
+    flow = FlowInferer(inner, 2, seed=3)
+    network = nn.Conv2d(3, 1, 1)
+    voxels = 10 * 20 * 30
+    assert flow.bytes_needed(network, 1, (10, 20, 30)) == 4 * 7 * voxels + inner.bytes_needed(network, 3, (10, 20, 30))
+    found = [(words, other.inferer.batch_size, other.steps, other.seed) for words, other in flow.smaller()]  # type: ignore[attr-defined]
+    assert found == [(f"inference_batch {size}", size, 2, 3) for size in (4, 2, 1)]
+
+
+# ---- both together --------------------------------------------------------------------------------------------------
+
+
+class Small(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv3d(3, 32, 1), nn.SiLU(), nn.Conv3d(32, 32, 1), nn.SiLU(), nn.Conv3d(32, 1, 1))
+
+
+def test_more_steps_find_both_answers_where_one_finds_their_mean() -> None:
+    """A target of x + 1 or x - 1, each as likely: a regression says x; the flow says one or the other."""
+    torch.manual_seed(0)
+    method = RectifiedFlow(Small(), {"flow": 1})
+    optimizer = torch.optim.Adam(method.parameters(), 5e-3)
+    for _ in range(600):
+        image = torch.rand(256, 1, 1, 1, 1) - 0.5
+        label = image + torch.randint(0, 2, image.shape) * 2 - 1
+        batch = {"image": image, "label": label}
+        loss = method.generator_losses(batch, method.generate(batch))["flow"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    source = torch.zeros(1, 1, 8, 8, 8)
+    inferer: Inferer = SimpleInferer()
+    with torch.no_grad():
+        one, ten = (FlowInferer(inferer, steps)(source, method.generators["generator"]) for steps in (1, 10))
+    assert one.abs().mean() < 0.4, "close to the mean of both answers"
+    assert (ten.abs() - 1).abs().mean() < 0.3, "close to one of them"
+    assert 0.3 < (ten > 0).float().mean() < 0.7, "each about as often"
+
+
+def test_the_input_has_the_source_s_type() -> None:
+    made = flow_input(torch.zeros(2, 3, 4, 4, dtype=torch.bfloat16), torch.zeros(2, 1, 4, 4), torch.ones(2))
+    assert made.dtype == torch.bfloat16 and made.shape == (2, 5, 4, 4)
+    assert made[:, 4].unique().tolist() == [1]

@@ -1,0 +1,54 @@
+"""Regression: the L1 of each resolution by hand, and that it trains without an adversary."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from common.methods.regression import Regression
+from common.networks.residual_unet import ResidualUNet
+
+TARGET = torch.tensor([[0.0, 2.0, 4.0, 4.0], [2.0, 0.0, 4.0, 4.0]]).reshape(1, 1, 2, 4)
+
+
+class Fixed(nn.Module):
+    """The same outputs for any input."""
+
+    def __init__(self, *levels: Tensor) -> None:
+        super().__init__()
+        self.levels = levels
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        return list(self.levels) if len(self.levels) > 1 else self.levels[0]
+
+
+def losses(*levels: Tensor) -> dict[str, Tensor]:
+    method = Regression(Fixed(*levels), {"l1": 1})
+    batch = {"image": TARGET, "label": TARGET}
+    fakes = method.generate(batch)
+    assert torch.equal(fakes["pred"], levels[0])
+    assert method.discriminator_losses(batch, fakes) == {}
+    return method.generator_losses(batch, fakes)
+
+
+def test_one_output_has_the_plain_distance() -> None:
+    assert float(losses(TARGET + 3)["l1"]) == 3
+
+
+def test_lower_resolutions_are_compared_with_means_and_weigh_less() -> None:
+    """Blocks of 2 x 2 have the means 1 and 4: 2/3 of |3| at full resolution, 1/3 of the mean of |1 - 2| and |4 - 1|."""
+    low = torch.tensor([2.0, 1.0]).reshape(1, 1, 1, 2)
+    assert float(losses(TARGET - 3, low)["l1"]) == pytest.approx(2 / 3 * 3 + 1 / 3 * 2)
+
+
+def test_without_weight_nothing_is_computed() -> None:
+    method = Regression(Fixed(TARGET), {"l1": 0})
+    assert method.generator_losses({"image": TARGET, "label": TARGET}, {"pred": TARGET}) == {}
+
+
+def test_every_head_has_a_gradient() -> None:
+    method = Regression(ResidualUNet(depth=2, width=2, supervised_levels=2), {"l1": 1})
+    batch = {"image": torch.randn(1, 1, 8, 8), "label": torch.randn(1, 1, 8, 8)}
+    method.generator_losses(batch, method.generate(batch))["l1"].backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in method.parameters())

@@ -1,0 +1,67 @@
+"""The residual-encoder U-Net: sizes, outputs at several resolutions, what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from common.errors import CheckpointError, ConfigError
+from common.networks.cascade import SingleStage
+from common.networks.residual_unet import ResidualUNet
+
+
+def weights(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+@pytest.mark.parametrize(("dimensions", "sides"), [(2, (16, 24)), (3, (8, 16, 8))])
+def test_training_has_an_output_a_resolution_and_inference_the_finest_alone(
+    dimensions: int, sides: tuple[int, ...]
+) -> None:
+    network = ResidualUNet(3, 2, depth=3, width=4, spatial_dims=dimensions)
+    x = torch.randn(2, 3, *sides)
+    levels = network.train()(x)
+    assert [tuple(each.shape) for each in levels] == [(2, 2, *(side // 2**k for side in sides)) for k in range(3)]
+    with torch.no_grad():
+        made = network.eval()(x)
+    torch.testing.assert_close(made, levels[0])  # instance normalisation has no statistics of its own
+
+
+def test_the_encoder_is_the_larger_part() -> None:
+    """Blocks of two 3x3 convolutions: 1, 2, 4, 4 and 4 a level in the encoder, one a level in the decoder."""
+    network = ResidualUNet(depth=4, width=8)
+    blocks = [len(layer["blocks"]) for layer in network.network.encoder.layers]
+    assert blocks == [1, 2, 4, 4, 4]
+    assert [len(layer["blocks"]) for layer in network.network.up_layers] == [1, 1, 1, 1]
+    assert weights(network.network.encoder) > 4 * weights(network.network.up_layers)
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"), [((16, 20), "multiples of 8, since depth is 3"), ((8, 8), "and one above it")]
+)
+def test_sides_that_do_not_fit_are_refused(sides: tuple[int, int], said: str) -> None:
+    network = ResidualUNet(depth=3, width=2)
+    with pytest.raises(ConfigError, match=said):
+        network(torch.zeros(1, 1, *sides))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"norm": "layer"}, "instance, batch"), ({"supervised_levels": 5}, "is 1 to depth, 4"),
+     ({"supervised_levels": 0}, "is 1 to depth, 4")],
+)  # fmt: skip
+def test_other_settings_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ResidualUNet(width=2, **settings)  # type: ignore[arg-type]
+
+
+def test_one_network_in_the_place_of_a_cascade() -> None:
+    stage = nn.Conv3d(2, 1, 1)
+    plain, scaled = SingleStage(stage, 2), SingleStage(stage, 2, scaled=True)
+    x = torch.randn(1, 2, 3, 3, 3)
+    torch.testing.assert_close(plain(x), stage(x))
+    assert scaled.target_scale.tolist() == [0, 1]
+    assert plain.in_channels == 2 and int(plain.in_use) == 1
+    with pytest.raises(CheckpointError, match="target_scale"):
+        scaled.load_state_dict(plain.state_dict(), strict=False)
