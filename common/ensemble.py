@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from common import checkpoints
+from common.data.datalist import SPLITS
 from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
 from common.evaluation.methods import unfinished
@@ -63,15 +64,15 @@ def join(runs: Sequence[Path], folder: Path) -> Path:
     for about in known[1:]:
         _require_same(known[0], about)
     for path in paths:
-        if told := unfinished(path):
-            logger.warning(f"{path}: its training has not ended{told}")
+        if epochs := unfinished(path):
+            logger.warning(f"{path}: its training has not ended{epochs}")
     record = _joined_split(runs)
     network, prefix = _joined_network(known[0], len(runs))
     weights = _joined_weights([checkpoints.load(path) for path in paths], prefix)
-    about = {key: value for key, value in known[0].told.items() if key in ("bundle", "version", "unit", "versions")}
-    about |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
-    about |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
-    save(weights, target, {**about, "settings": {**known[0].settings, "network_def": network}})
+    told = {key: value for key, value in known[0].told.items() if key in ("bundle", "version", "unit", "versions")}
+    told |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
+    told |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
+    save(weights, target, {**told, "settings": {**known[0].settings, "network_def": network}})
     record.write(folder / DATALIST_NAME)
     return target
 
@@ -87,7 +88,7 @@ def _require_same(first: WeightsInfo, other: WeightsInfo) -> None:
 def _joined_network(about: WeightsInfo, members: int) -> tuple[dict[str, Any], str]:
     """The definition of the ensemble, and what the members' weights begin with."""
     network = about.settings["network_def"]
-    ensemble = {"_target_": "common.networks.ensemble.Ensemble", "members": members}
+    ensemble = {"_target_": "common.networks.ensemble.NetworkEnsemble", "members": members}
     if "stage" in network:
         return {**network, "stage": {**ensemble, "network": network["stage"]}}, STAGE
     if any(key.startswith("stages.") for key in checkpoints.load(about.path)):
@@ -112,7 +113,8 @@ def _joined_split(runs: Sequence[Path]) -> SplitRecord:
     """The cases that any member has seen, and the test cases, which none has."""
     records = [SplitRecord.read(run / DATALIST_NAME) for run in runs]
     files = {path: each for record in records for path, each in record.files.items()}
-    seen = {case["case"]: case for record in records for key in ("training", "validation") for case in record.lists[key]}
+    trained = (record.lists.get(key, []) for record in records for key in SPLITS[:2])
+    seen = {case["case"]: case for cases in trained for case in cases}
     test = records[0].lists.get("test", [])
     if leaked := [case["case"] for record in records for case in record.lists.get("test", []) if case["case"] in seen]:
         rule, remedy = "keeps its test cases from all members", "train the folds on one split, with one --seed"

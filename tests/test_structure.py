@@ -106,7 +106,7 @@ def test_networks_need_no_trainer_and_no_data(folder: Path) -> None:
 
 def test_common_networks_need_torch_and_monai_alone() -> None:
     others = {other.split(".")[0] for name in MODULES if name.startswith("common.networks") for other in imported(name)}
-    assert others <= {"__future__", "collections", "typing", "torch", "monai", "common"}
+    assert others <= {"__future__", "collections", "copy", "typing", "torch", "monai", "common"}
 
 
 def test_phantoms_need_nothing_of_data() -> None:

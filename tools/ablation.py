@@ -14,9 +14,13 @@ SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "
 
 
 def variants_of(bundle: str) -> list[str]:
-    """Overlays that train a variant of the method; one that at demo size is the default itself is not trained twice."""
+    """Overlays that train a variant of the method; one that at demo size is the default itself is not trained twice.
+
+    Overlays with a method of their own, such as ``unpaired`` and ``resenc``, are other methods.
+    """
     same = {"variant", *(key for key, value in own_settings(bundle, "demo").items() if value is None)}
-    return [name for name, own in trained_overlays(bundle).items() if own.get("variant") and not own.keys() <= same]
+    own_variants = {name: own for name, own in trained_overlays(bundle).items() if own.get("variant")}
+    return [name for name, own in own_variants.items() if "method" not in own and not own.keys() <= same]
 
 
 def _epochs(bundle: str) -> list[str]:

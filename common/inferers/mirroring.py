@@ -25,7 +25,8 @@ class MirrorInferer(Inferer):
 
     Args:
         inferer: (B, C, X, Y, Z) -> (B, C', X, Y, Z).
-        axes: of a volume oriented right-anterior-superior: 0 left-right, 1 front-back, 2 up-down. Each doubles the time.
+        axes: of a volume oriented right-anterior-superior: 0 left-right, 1 front-back, 2 up-down. Each
+            doubles the time.
 
     Raises:
         ConfigError: for another axis, or one given twice.
@@ -49,7 +50,7 @@ class MirrorInferer(Inferer):
         return total.div_(len(ways) + 1) if ways else total  # the volume is the inferer's own
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """That of the other inferer, and of a mirrored volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """That of the other inferer and of mirrored volumes; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
         inner: Any = self.inferer
         mirrored = (channels + 2) * FLOAT_BYTES * math.prod(shape) if self.axes else 0
         needed: int = inner.bytes_needed(network, channels, shape)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from common.networks.strict_loading import refuse_other_weights
 
 
-class Ensemble(nn.Module):
+class NetworkEnsemble(nn.Module):
     """Mean of the outputs of networks that were trained apart, such as those of several folds.
 
     Each output is first brought to a common scale, ``gain`` times it plus ``offset``, since networks of z-scores have

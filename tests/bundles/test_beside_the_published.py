@@ -58,7 +58,8 @@ def test_all_are_rows_of_one_table(trained: tuple[Bundle, Path, Path]) -> None:
 
 def test_folds_differ_in_what_they_validate_and_keep_the_test(trained: tuple[Bundle, Path, Path]) -> None:
     out = trained[2]
-    splits = [json.loads((out / "variants" / name / "datalist.json").read_text()) for name in ("resenc", "resenc_fold_1")]
+    runs = [out / "variants" / name for name in ("resenc", "resenc_fold_1")]
+    splits = [json.loads((run / "datalist.json").read_text()) for run in runs]
     tests, validated = ([{item["case"] for item in split[key]} for split in splits] for key in ("test", "validation"))
     assert tests[0] == tests[1]
     assert validated[0].isdisjoint(validated[1])
@@ -92,10 +93,12 @@ def test_plain_inference_takes_the_steps_of_the_training(trained: tuple[Bundle, 
     """The flow's inferer is put around that of ``inference.yaml``; another number of steps is another image."""
     out = trained[2]
     flow = part(out, "flow", "validate::inferer")
-    assert isinstance(flow, FlowInferer) and flow.steps == 3
+    assert isinstance(flow, FlowInferer)
+    assert flow.steps == 3
     made = {steps: infer(trained, tmp_path / str(steps), variant="flow", steps=steps) for steps in (1, 3)}
     plain = infer(trained, tmp_path / "plain", variant="flow")
-    assert plain and all(np.array_equal(plain[name], made[3][name]) for name in plain)
+    assert plain
+    assert all(np.array_equal(plain[name], made[3][name]) for name in plain)
     assert any(not np.array_equal(plain[name], made[1][name]) for name in plain)
 
 

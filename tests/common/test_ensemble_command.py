@@ -55,7 +55,7 @@ def test_folds_are_found_in_order_and_joined(tmp_path: Path, capsys: pytest.Capt
     weights = {"members.0.weight": 1, "members.1.weight": 4, "members.2.weight": 7}
     assert joined(path) == {**weights, "gain": [1, 1, 1], "offset": [0, 0, 0]}
     settings = read_info(path).settings
-    made = {"_target_": "common.networks.ensemble.Ensemble", "members": 3, "network": PLAIN}
+    made = {"_target_": "common.networks.ensemble.NetworkEnsemble", "members": 3, "network": PLAIN}
     assert settings == {"network_def": made, "start": 1.0}
 
 
@@ -76,7 +76,7 @@ def test_scores_are_averaged_on_one_scale(tmp_path: Path) -> None:
     weights = {"stages.0.members.0.weight": 1, "stages.0.members.1.weight": 3, "in_use": 1, "target_scale": [10, 2]}
     assert joined(path) == {**weights, "stages.0.gain": [1, 2], "stages.0.offset": [0, 5]}
     network = read_info(path).settings["network_def"]
-    assert network["stage"] == {"_target_": "common.networks.ensemble.Ensemble", "members": 2, "network": PLAIN}
+    assert network["stage"] == {"_target_": "common.networks.ensemble.NetworkEnsemble", "members": 2, "network": PLAIN}
     assert network["scaled"] is True
 
 

@@ -331,9 +331,10 @@ def test_each_variant_is_the_method_it_names(variant: list[str], losses: list[se
         assert set(method.discriminator_losses(patches(), fakes)) == judged
 
 
-def test_the_variants_are_the_published_rows() -> None:
+def test_the_variants_are_the_published_rows_and_what_they_are_compared_with() -> None:
     assert sorted(BUNDLE.variants) == [
-        "no_adversarial", "refiner", "sketcher", "sketcher_weighted", "unet", "unet_weighted", "voxel_mlp",
+        "flow", "no_adversarial", "refiner", "resenc", "sketcher", "sketcher_weighted", "unet", "unet_weighted",
+        "voxel_mlp",
     ]  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
 

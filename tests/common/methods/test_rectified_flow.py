@@ -1,4 +1,4 @@
-"""Rectified flow: state, time and loss by hand, Euler steps on whole volumes, and a distribution that is found again."""
+"""Rectified flow: state, time and loss by hand, Euler steps on whole volumes, two answers that are found again."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ def test_the_network_sees_source_state_and_time_and_answers_for_the_target() -> 
     torch.testing.assert_close(given[:, 0], batch["image"][:, 0])
     torch.testing.assert_close(given[:, 2], (2 * time - 1).reshape(-1, 1, 1).expand(64, 4, 4))
     drawn = (given[:, 1] - 3 * time.reshape(-1, 1, 1)) / (1 - time).reshape(-1, 1, 1)  # e of (1 - t) e + t y
-    assert drawn.mean() == pytest.approx(0, abs=0.1) and drawn.std() == pytest.approx(1, abs=0.1)
-    assert time.min() < 0.1 and time.max() > 0.9
+    assert drawn.mean() == pytest.approx(0, abs=0.1)
+    assert drawn.std() == pytest.approx(1, abs=0.1)
+    assert time.min() < 0.1
+    assert time.max() > 0.9
     squares = (batch["image"] - 3).square().mean(dim=(1, 2, 3))
     expected = (squares / torch.clamp(1 - time, min=0.1) ** 2).mean()
     torch.testing.assert_close(method.generator_losses(batch, fakes)["flow"], expected)
@@ -169,5 +171,6 @@ def test_more_steps_find_both_answers_where_one_finds_their_mean() -> None:
 
 def test_the_input_has_the_source_s_type() -> None:
     made = flow_input(torch.zeros(2, 3, 4, 4, dtype=torch.bfloat16), torch.zeros(2, 1, 4, 4), torch.ones(2))
-    assert made.dtype == torch.bfloat16 and made.shape == (2, 5, 4, 4)
+    assert made.dtype == torch.bfloat16
+    assert made.shape == (2, 5, 4, 4)
     assert made[:, 4].unique().tolist() == [1]

@@ -62,6 +62,7 @@ def test_one_network_in_the_place_of_a_cascade() -> None:
     x = torch.randn(1, 2, 3, 3, 3)
     torch.testing.assert_close(plain(x), stage(x))
     assert scaled.target_scale.tolist() == [0, 1]
-    assert plain.in_channels == 2 and int(plain.in_use) == 1
+    assert plain.in_channels == 2
+    assert int(plain.in_use) == 1
     with pytest.raises(CheckpointError, match="target_scale"):
         scaled.load_state_dict(plain.state_dict(), strict=False)
