@@ -21,9 +21,10 @@ import pandas as pd
 
 from common.evaluation.methods import variants
 from common.files import write_text
+from common.running_config import read_config
 from common.weights_info import sidecar
 from tools.demo import command, run_all
-from tools.repository import ROOT, own_settings, trained_overlays
+from tools.repository import ROOT, config_path, own_settings, trained_overlays
 
 BUNDLES = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 ROWS = ("train", "no_adversarial", "resenc", "flow")
@@ -109,6 +110,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     start, folder = time.monotonic(), given.out / given.bundle
     data = ["--demo_data", str(folder / "data")]
+    if not (folder / "data").is_dir():  # before the first training, whose time would be that of the phantoms too
+        read_config([str(config_path(given.bundle, "train"))]).get_parsed_content("phantoms")(folder / "data")
     trained: dict[str, dict[str, Budget]] = {}
     for seed in given.seeds:
         out, own = folder / f"seed_{seed}", {}
