@@ -111,7 +111,7 @@ def with_fold(lists: Mapping[str, list[Item]], fold: int, folds: int = 5, seed: 
     names = sorted({_patient(item) for item in cases})
     if len(names) < folds:
         rule = f"has at least {folds} patients in training and validation, one for each fold"
-        raise DataError("split", rule, len(names), "add patients, or lower --data::folds")
+        raise DataError("split", rule, len(names), "add patients, lower --data::folds, or give --fold null")
     own = {names[i] for i in np.random.default_rng(derive(seed, folds)).permutation(len(names))[fold::folds]}
     parts = ([item for item in cases if (_patient(item) in own) is chosen] for chosen in (False, True))
     return {**lists, **dict(zip(SPLITS[:2], parts, strict=True))}

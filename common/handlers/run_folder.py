@@ -36,7 +36,7 @@ BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexEr
 LOG_NAME = "log.csv"
 
 
-def run_dir(output_dir: str, variant: str = "", fold: int = 0) -> str:
+def run_dir(output_dir: str, variant: str = "", fold: int | None = None) -> str:
     """The folder of a run: ``output_dir`` itself, or ``output_dir/variants/<variant>`` for a variant of the method.
 
     Fold 1 and the following ones are variants of their own, ``<variant>_fold_1``.

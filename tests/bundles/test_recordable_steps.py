@@ -30,7 +30,9 @@ def without_values(trainer: SynthesisTrainer) -> SynthesisTrainer:
     trainer.method.to(META)
     sides = {"generators": trainer.method.generators, "discriminators": trainer.method.discriminators}
     trainer.step.optimizers = {
-        name: torch.optim.SGD(side.parameters(), lr=0.1, foreach=True) for name, side in sides.items() if len(side)
+        name: torch.optim.SGD(side.parameters(), lr=0.1, foreach=True)
+        for name, side in sides.items()
+        if list(side.parameters())
     }
     trainer.step.device, trainer.step.finite, trainer.step.clip_norm = META, FiniteWatch(META), 1.0
     trainer.method.train()

@@ -13,8 +13,15 @@ from common.methods.staged import StagedMethod
 from tools.bench.training import trainer_of
 from tools.repository import bundle_names, own_settings, trained_overlays
 
-TOY: dict[str, Any] = {"width": 4, "depth": 4, "crop_size": 32, "pad_size": 40, "patch_size": [16, 16, 16]}
-"""Sizes of networks and batches, as far as a bundle has these settings."""
+TOY: dict[str, Any] = {
+    "width": 4,
+    "depth": 3,
+    "crop_size": 32,
+    "pad_size": 40,
+    "patch_size": [16, 16, 16],
+    "fold": None,
+}
+"""Sizes of networks and batches, as far as a bundle has these settings; there are too few phantoms for folds."""
 PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
 SIMULATED = {
     "num_workers": 0,
