@@ -16,8 +16,8 @@ ALIKE = 0.05
 ANISOTROPIC = 3.0
 """An axis this many times coarser than the finest takes a low percentile of its spacings, as in nnU-Net."""
 FINE_PERCENTILE = 10
-MOST_PADDING = 1 / 3
-"""Pixels by which the side of a crop may exceed the foreground, for a deeper network: a crop of 256 is for 192 up."""
+MOST_PADDING = 0.25
+"""Part by which the side of a crop may exceed the foreground, for a deeper network: a crop of 256 is for 205 up."""
 LEAST_CROP, CROP_STEP = 32, 16
 """A 70x70 patch discriminator has no output below 24 pixels."""
 
@@ -74,7 +74,7 @@ def plane_of(spacing: Triple, own: str) -> str:
 
 
 def crop_of(extent: float, most: Crop) -> Crop:
-    """The deepest network whose crop, a multiple of 2^depth, is at most a third wider than the foreground.
+    """The deepest network whose crop, a multiple of 2^depth, is at most a quarter wider than the foreground.
 
     Args:
         extent: largest side of the foreground in a slice, in pixels.

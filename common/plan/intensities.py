@@ -52,11 +52,13 @@ def planned(recipe: Recipe, cases: Sequence[Case]) -> list[Setting]:
     if recipe.value("source_percentiles"):
         choice = percentiles_of([each[0] for each in sources], recipe.value("source_percentiles"))
         found.append(Setting("source_percentiles", choice.value, choice.reason))
-    if clips(recipe, "label") and recipe.value("target_window"):
-        is_hu = recipe.value("output::unit") == HU
-        choice = window_of("target_window", targets, recipe.value("target_window"), is_hu)
+    if clips(recipe, "label") and (own := recipe.value("target_window")):
+        if "output::unit" in recipe.given:
+            choice = whole_window(targets)
+        else:
+            choice = window_of("target_window", targets, own, recipe.value("output::unit") == HU)
         found.append(Setting("target_window", choice.value, choice.reason))
-    return found
+    return [each for each in found if each.name not in recipe.given]
 
 
 def clips(recipe: Recipe, key: str) -> bool:
@@ -97,8 +99,15 @@ def window_of(name: str, values: Sequence[Values], window: Sequence[float], keep
     if above > OUTSIDE:
         high = max(high, outwards(max(each.percentiles[2] for each in values), 1))
     is_kept = (low, high) == (window[0], window[1])
-    outside = f"{below:.1%} of the foreground below {window[0]:g}, {above:.1%} above {window[1]:g}"
+    outside = f"{below:.2%} of the foreground below {window[0]:g}, {above:.2%} above {window[1]:g}"
     return Choice([_plain(low), _plain(high)], f"{'kept' if is_kept else 'widened'}: {outside}")
+
+
+def whole_window(values: Sequence[Values]) -> Choice:
+    """The window of a target in a unit that is given: the 0.5 to 99.5 percentiles of all foregrounds, and 0."""
+    low, high = min(each.percentiles[0] for each in values), max(each.percentiles[2] for each in values)
+    window = [_plain(outwards(min(0.0, low), -1)), _plain(outwards(high, 1))]
+    return Choice(window, f"0.5 and 99.5 percentiles of the foreground {low:.4g} to {high:.4g}, and 0")
 
 
 def percentiles_of(values: Sequence[Values], own: Sequence[float]) -> Choice:
@@ -108,7 +117,7 @@ def percentiles_of(values: Sequence[Values], own: Sequence[float]) -> Choice:
     the percentile 100 - p clips p / f percent.
     """
     above, share = (float(np.mean([getattr(each, name) for each in values])) for name in ("above", "share"))
-    clipped = f"{own[1]:g} clips {above:.1%} of the foreground"
+    clipped = f"{own[1]:g} clips {above:.2%} of the foreground"
     if above <= OUTSIDE:
         return Choice([_plain(each) for each in own], f"kept: {clipped}")
     high = max(own[1], round(100 - CLIPPED * share, 2))

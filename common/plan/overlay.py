@@ -83,4 +83,4 @@ def _written(value: Any) -> str:
 
 def _typed(value: Any) -> str:
     """A value as it is typed on a command line."""
-    return value if isinstance(value, str) else f'"{json.dumps(value)}"'
+    return f"'{json.dumps(value)}'" if isinstance(value, list | dict) else _written(value)

@@ -122,7 +122,10 @@ class Recipe:
         try:
             return parser.get_parsed_content(place)
         except Exception as error:
-            raise users_mistake(error) or error from error
+            mistake = users_mistake(error)
+            if mistake is None:
+                raise
+        raise mistake  # out here, since the exception that holds it must not become its context
 
 
 def bundle_folder(bundle: str) -> Path:
