@@ -39,6 +39,7 @@ RUN_BY = {
     "synthesize": "tests/synthesize/test_command.py",
     "common.data": "tests/common/data/test_data_main.py",
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
+    "common.plan": "tests/common/plan/test_plan_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",

@@ -53,7 +53,7 @@ def planned(recipe: Recipe, cases: Sequence[Case]) -> list[Setting]:
         choice = percentiles_of([each[0] for each in sources], recipe.value("source_percentiles"))
         found.append(Setting("source_percentiles", choice.value, choice.reason))
     if clips(recipe, "label") and (own := recipe.value("target_window")):
-        if "output::unit" in recipe.given:
+        if recipe.has_other_unit:
             choice = whole_window(targets)
         else:
             choice = window_of("target_window", targets, own, recipe.value("output::unit") == HU)
@@ -73,7 +73,7 @@ def clips(recipe: Recipe, key: str) -> bool:
 
 
 def _reason_of(chosen: Sequence[Choice], worst: str) -> str:
-    return worst if len(chosen) == 1 else f"of {len(chosen)} channels: {worst}"
+    return worst if len(chosen) == 1 else f"of {len(chosen)}: {worst}"
 
 
 def window_of(name: str, values: Sequence[Values], window: Sequence[float], keeps_low: bool = False) -> Choice:
@@ -99,7 +99,7 @@ def window_of(name: str, values: Sequence[Values], window: Sequence[float], keep
     if above > OUTSIDE:
         high = max(high, outwards(max(each.percentiles[2] for each in values), 1))
     is_kept = (low, high) == (window[0], window[1])
-    outside = f"{below:.2%} of the foreground below {window[0]:g}, {above:.2%} above {window[1]:g}"
+    outside = f"{below:.2%} of the foreground lies below it, {above:.2%} above"
     return Choice([_plain(low), _plain(high)], f"{'kept' if is_kept else 'widened'}: {outside}")
 
 

@@ -35,9 +35,10 @@ def text_of(recipe: Recipe, cases: Sequence[Case], plan: Plan, budget: Budget, n
     spacing = " x ".join(f"{each:.3g}" for each in median_spacing(cases))
     options = "".join(f" --{key} {_typed(value)}" for key, value in sorted(recipe.given.items()))
     data = "--datalist DATALIST" if "datalist" in recipe.where else "--dataset_dir DATA"
+    count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     files = f"\"['CONFIGS/train.yaml','{name}']\""
     lines = [
-        f"# Plan of {recipe.folder.name} for {len(cases)} cases of {spacing} mm (rules after Isensee et al. 2021).",
+        f"# Plan of {recipe.folder.name} for {count} of {spacing} mm (rules after Isensee et al. 2021).",
         f"# python -m monai.bundle run training --config_file {files} {data}{options}",
         f"# A step: {plan.step.memory / GB:.2f} GB, {plan.step.operations / 1e9:.3g} GFLOP."
         f" {plan.schedule.steps} steps: {hours:.2g} h at {budget.teraflops:g} TFLOP/s. Its result is not known.",

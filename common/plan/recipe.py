@@ -65,6 +65,11 @@ class Recipe:
         """Channels of a sample's image."""
         return int(self.config.get("channels", self.config.get("neighbours", 1)))
 
+    @property
+    def has_other_unit(self) -> bool:
+        """Whether the target has a unit that was given, and no window yet in it."""
+        return "output::unit" in self.given and "target_window" not in self.given
+
     def has(self, *names: str) -> bool:
         """Whether the bundle has all these settings."""
         return all(name in self.config for name in names)
@@ -80,7 +85,8 @@ class Recipe:
             UserError: as :func:`common.data.training_cases`.
         """
         if self._cases is None:
-            self._cases = dict(self._parsed("data"))
+            unchecked = {"data::target_range": None} if self.has_other_unit else {}
+            self._cases = dict(self._parsed("data", **unchecked))
         return dict(self._cases)
 
     def preprocessing(self) -> Compose:

@@ -79,6 +79,7 @@ def test_thick_slices_by_hand(plan, thick, tmp_path):
     assert all("  # " in line for line in lines[3:])
 
 
+@pytest.mark.slow
 def test_less_memory_takes_a_smaller_batch_or_image(plan, tmp_path):
     wide = write_dataset(tmp_path / "data", shape=(104, 104, 30), spacing=(1, 1, 5))
     sizes = []
