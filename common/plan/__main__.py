@@ -27,7 +27,7 @@ TERAFLOPS = 10.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    options, words = _parser().parse_known_args(arguments)
+    options, words = plan_parser().parse_known_args(arguments)
     budget = Budget(options.memory_gb, options.hours, options.teraflops)
     for name, value in zip(("memory_gb", "hours", "teraflops"), budget, strict=True):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -69,7 +69,8 @@ def settings_given(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
+def plan_parser() -> argparse.ArgumentParser:
+    """The options of the command; what it does not know is a setting of the bundle."""
     about = "Plan a training from its data. Further options, --name value, are settings of the bundle's train.yaml."
     parser = argparse.ArgumentParser(prog="python -m common.plan", description=about, allow_abbrev=False)
     parser.add_argument("--bundle", required=True, help="the bundle's name or folder")

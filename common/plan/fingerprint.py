@@ -91,7 +91,7 @@ def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> l
 def _case(loaded: dict[str, Any], masks: Iterable[HeadMaskd], scaling: Mapping[Any, ScaleWindowd]) -> Case:
     first = loaded["image"] if "image" in loaded else loaded["label"]
     for each in masks:
-        loaded = each(loaded)  # type: ignore[assignment]
+        loaded = dict(each(loaded))  # type: ignore[arg-type]
     name = str(loaded["case"])
     inside = np.asarray(loaded["mask"][0]) > 0 if "mask" in loaded else head_mask(np.asarray(first[0]), None, 2, name)
     if not inside.any():

@@ -22,7 +22,7 @@ LEAST_CROP, CROP_STEP = 32, 16
 """A 70x70 patch discriminator has no output below 24 pixels."""
 
 
-class Crop(NamedTuple):
+class SliceCrop(NamedTuple):
     """Side of a square crop of a slice, and the halvings of the network that takes it."""
 
     side: int
@@ -73,7 +73,7 @@ def plane_of(spacing: Triple, own: str) -> str:
     return best if stretched[own] > ELONGATED * stretched[best] else own
 
 
-def crop_of(extent: float, most: Crop) -> Crop:
+def crop_of(extent: float, most: SliceCrop) -> SliceCrop:
     """The deepest network whose crop, a multiple of 2^depth, is at most a quarter wider than the foreground.
 
     Args:
@@ -84,16 +84,16 @@ def crop_of(extent: float, most: Crop) -> Crop:
     for depth in range(most.depth, 0, -1):
         side = math.ceil(wanted / 2**depth) * 2**depth
         if side <= max(wanted * (1 + MOST_PADDING), LEAST_CROP) and side <= most.side:
-            return Crop(side, depth)
+            return SliceCrop(side, depth)
     return most
 
 
-def smaller_crops(crop: Crop) -> Iterator[Crop]:
+def smaller_crops(crop: SliceCrop) -> Iterator[SliceCrop]:
     """The crop, and narrower ones down to half of its side, each with as many halvings as its side has."""
     yield crop
     for side in range(crop.side - CROP_STEP, max(LEAST_CROP, crop.side // 2) - 1, -CROP_STEP):
         if side % CROP_STEP == 0:
-            yield Crop(side, min(crop.depth, (side & -side).bit_length() - 1))
+            yield SliceCrop(side, min(crop.depth, (side & -side).bit_length() - 1))
 
 
 def patch_of(box: Sequence[float], spacing: Triple, own: Sequence[int], step: int) -> list[int]:

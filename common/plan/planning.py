@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from common.errors import ConfigError
 from common.plan import geometry, intensities
 from common.plan.cost import Step
-from common.plan.fingerprint import Case
+from common.plan.fingerprint import Case, Triple
 from common.plan.recipe import SLICES, Recipe, Setting
 from common.plan.schedule import Published, Schedule, schedule_of, steps_within
 from common.plan.search import Budget, Sizes
@@ -51,7 +51,7 @@ def plan_of(recipe: Recipe, cases: Sequence[Case], budget: Budget) -> Plan:
     return Plan([each for each in own if each.name not in recipe.given], step, schedule)
 
 
-def _spacing(cases: Sequence[Case], spacing: geometry.Triple | None) -> Setting:
+def _spacing(cases: Sequence[Case], spacing: Triple | None) -> Setting:
     found = " x ".join(f"{each:.3g}" for each in geometry.median_spacing(cases))
     if spacing is None:
         return Setting("spacing", None, f"kept: all cases within {geometry.ALIKE:.0%} of the median {found} mm")

@@ -63,7 +63,8 @@ class Recipe:
     @property
     def channels(self) -> int:
         """Channels of a sample's image."""
-        return int(self.config.get("channels", self.config.get("neighbours", 1)))
+        channels: int = self.config.get("channels") or self.config.get("neighbours") or 1
+        return channels
 
     @property
     def has_other_unit(self) -> bool:

@@ -12,7 +12,7 @@ from common.inferers.slice_stitching import plane_axis
 from common.plan import geometry
 from common.plan.cost import Step
 from common.plan.fingerprint import Case, Triple
-from common.plan.geometry import Crop
+from common.plan.geometry import SliceCrop
 from common.plan.recipe import Recipe, Setting
 from common.plan.search import (
     GB,
@@ -47,7 +47,7 @@ def slices(recipe: Recipe, cases: Sequence[Case], spacing: Triple | None, budget
     axis = plane_axis(plane)
     box = np.delete(geometry.boxes(cases, spacing), axis, axis=1)
     extent = float(box.max())
-    own = Crop(recipe.config["crop_size"], recipe.config["depth"])
+    own = SliceCrop(recipe.config["crop_size"], recipe.config["depth"])
     crop = geometry.crop_of(extent, own)
     samples = sum(geometry.slices_across(case, axis, spacing) for case in cases)
     wanted = recipe.config["batch_size"] * own.side**2 // crop.side**2

@@ -6,7 +6,7 @@ import pytest
 from plan_cases import case
 
 from common.plan.geometry import (
-    Crop,
+    SliceCrop,
     boxes,
     crop_of,
     patch_of,
@@ -17,7 +17,7 @@ from common.plan.geometry import (
     working_spacing,
 )
 
-PUBLISHED = Crop(256, 8)
+PUBLISHED = SliceCrop(256, 8)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_crops(extent, expected):
 
 
 def test_smaller_crops_end_at_half_of_the_side():
-    assert list(smaller_crops(Crop(96, 5))) == [(96, 5), (80, 4), (64, 5), (48, 4)]
-    assert list(smaller_crops(Crop(32, 5))) == [(32, 5)]
+    assert list(smaller_crops(SliceCrop(96, 5))) == [(96, 5), (80, 4), (64, 5), (48, 4)]
+    assert list(smaller_crops(SliceCrop(32, 5))) == [(32, 5)]
 
 
 @pytest.mark.parametrize(
