@@ -19,6 +19,8 @@ from typing import NamedTuple
 import monai.bundle
 import pytest
 
+from common.plan.__main__ import plan_parser, settings_given
+from common.plan.recipe import bundle_folder
 from common.running_config import lookup, read_config, settings_of, short_names
 from medical_image_synthesis.command import _parser, _settings
 from tools.repository import ROOT, bundle_names
@@ -39,6 +41,7 @@ RUN_BY = {
     "synthesize": "tests/synthesize/test_command.py",
     "common.data": "tests/common/data/test_data_main.py",
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
+    "common.plan": "tests/common/plan/test_plan_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
@@ -105,6 +108,7 @@ EXAMPLES = (
     (r"(?<=tools\.(ablation) )NAME|(?<=tools\.defaults_check )NAME|(?<=tools\.metamorphic )NAME", "BUNDLE_NAME"),
     (r"\bOVERLAY\b(?!=)", "no_adversarial"),
     (r"tools\.<name>", "tools.pack"),
+    (r",'plan\.yaml'", ""),
     (r"\b\w+_v\d+_\d+_\d+\.(?=common)", ""),
     (r"(?<= )(N|F|LOW)\b", "1"),
     (r"\bHIGH\b", "2"),
@@ -179,6 +183,8 @@ def check(words: list[str]) -> None:
         given, rest = _parser().parse_known_args(words[1:])
         settings = settings_of(read_config(ROOT / f"bundles/{ONE}/configs/inference.yaml"))
         assert _settings(rest).keys() <= settings.keys() | short_names(settings).keys(), given
+    elif kind == "common.plan":
+        _check_plan(words[3:])
     elif kind in ("tools.demo", "tools.ablation"):
         assert words[3] in bundle_names()
     elif kind in ("common.data", "common.metrics", "common.trained", "tools.notebook"):
@@ -221,6 +227,14 @@ def _check_run(task: str, given: dict[str, str]) -> None:
     assert task in settings, f"{task} is none of the tasks of {files}"
     known = settings.keys() | short_names(settings).keys()
     assert [name for name in given if name not in known and lookup(settings, name) is None] == []
+
+
+def _check_plan(words: list[str]) -> None:
+    """The bundle exists, and what is no option of the command is a setting of its training."""
+    if words:  # else the page names the program
+        given, rest = plan_parser().parse_known_args(words)
+        settings = settings_of(read_config(bundle_folder(given.bundle) / "configs" / "train.yaml"))
+        assert settings_given(rest).keys() <= settings.keys() | short_names(settings).keys()
 
 
 def _check_module(module: str, words: list[str]) -> None:

@@ -53,7 +53,7 @@ def prepare(bundle_root: str, seed: int) -> None:
     _refuse_duplicates()
     _refuse_none()
     configs = configs_in(Path(bundle_root, "configs"))
-    shipped = _shipped_settings(configs)
+    shipped = shipped_settings(configs)
     if (parser := running_parser()) is not None:
         _read_words(parser, shipped)
         check(settings_of(parser), shipped)
@@ -125,7 +125,7 @@ def _refuse_none() -> None:
             raise ConfigError(name, "is not None, which MONAI takes as not given", "None", "write null, or omit it")
 
 
-def _shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
+def shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
     """The settings of the shipped files with their values: those of the top level, and those with a short name."""
     shipped: dict[str, list[Any]] = {}
     for config in configs:

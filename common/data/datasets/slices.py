@@ -25,6 +25,12 @@ ELONGATED = 2.0
 """How much longer than those of another plane pixels may be without a hint."""
 
 
+def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """How much longer than wide the pixels of each plane are, for a volume oriented RAS with a spacing in mm."""
+    pixels = {name: np.delete(np.asarray(spacing), axis) for name, axis in PLANES.items()}
+    return {name: float(sides.max() / sides.min()) for name, sides in pixels.items()}
+
+
 class SliceDataset(CacheDataset):
     """Slices of all cases in one plane, with their neighbours as channels of the image (2.5-D).
 
@@ -98,12 +104,11 @@ class SliceDataset(CacheDataset):
         if affine is None:
             return
         spacing = np.asarray(affine_to_spacing(affine))
-        pixels = {name: sorted(np.delete(spacing, axis)) for name, axis in PLANES.items()}
-        elongation = {name: long / short for name, (short, long) in pixels.items()}
-        best = min(elongation, key=elongation.__getitem__)
+        stretched = elongation(spacing)
+        best = min(stretched, key=stretched.__getitem__)
         own = next(name for name, axis in PLANES.items() if axis == self.axis)
-        if elongation[own] > ELONGATED * elongation[best]:
-            short, long = pixels[own]
+        if stretched[own] > ELONGATED * stretched[best]:
+            short, long = sorted(np.delete(spacing, self.axis))
             logger.warning(
                 f"slices: pixels of the first case have {short:.3g} x {long:.3g} mm in {own} slices; the slices of"
                 f" --plane {best} are the acquired ones"

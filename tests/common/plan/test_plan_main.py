@@ -1,0 +1,179 @@
+"""The command ``python -m common.plan``: what it writes, that bundles accept it, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import yaml
+from bundle_commands import Bundle, ok
+from plan_cases import write_dataset
+
+from common.plan.__main__ import main, settings_given
+from common.plan.recipe import Recipe
+
+SMALL = ["--width", "8"]
+ONE = "pd2t2_dcgan_acm"
+"""The bundle on which ``make test`` shows patches; slices are those of the other tests."""
+PLANNED = {
+    "mr2ct_pix2pix": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size", "norm", "source_percentiles"},
+    "cect2ct_rescyclegan": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size"},
+    "pd2t2_dcgan_acm": {"spacing", "patch_size", "batch_size", "patches_per_case"},
+    "mri2pet_sketcher_refiner": {"spacing", "patch_size", "batch_size", "patch_layers", "source_window"},
+}
+
+
+@pytest.fixture(scope="module")
+def thick(tmp_path_factory):
+    """Six cases of 40 x 36 x 12 voxels of 1 x 1 x 5 mm, a foreground of 32 x 28 x 10."""
+    return write_dataset(tmp_path_factory.mktemp("thick") / "data")
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """Four phantoms of a bundle at 6 mm."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name) / "data"
+            settings = {"phantoms::cases": 4, "phantoms::spacing": 6}
+            Bundle(name).parser("train", **settings).get_parsed_content("phantoms")(made[name])
+        return made[name]
+
+    return of
+
+
+@pytest.fixture
+def plan(tmp_path, capsys):
+    """Run the command; its settings, or the last line of what it said."""
+
+    def run(data, *more, bundle="mr2ct_pix2pix", out="plan.yaml"):
+        path = tmp_path / out
+        words = ["--dataset_dir", str(data), "--bundle", bundle, "--out", str(path), *more]
+        if main(words) == 0:
+            return yaml.safe_load(path.read_text())
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return run
+
+
+def test_thick_slices_by_hand(plan, thick, tmp_path):
+    found = plan(thick, *SMALL)
+    assert found["spacing"] is None
+    assert found["plane"] == "axial"
+    # the foreground is 32 pixels wide: 32 = 2^5 without padding; 286 / 256 * 32 = 35.75
+    assert (found["crop_size"], found["depth"], found["pad_size"]) == (32, 5, 36)
+    # four of six cases train, with ten slices each: 5 % of 40
+    assert found["batch_size"] == 2
+    assert found["norm"] == "batch"
+    assert "width" not in found  # it was given
+    assert (found["max_epochs"], found["samples_per_epoch"]) == (200, 200)
+    assert found["target_window"] == [-600, 1400]
+    lines = (tmp_path / "plan.yaml").read_text().splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 120
+    assert [line[0] for line in lines[:3]] == ["#", "#", "#"]
+    assert "['CONFIGS/train.yaml','plan.yaml']\" --dataset_dir DATA --width 8" in lines[1]
+    assert all("  # " in line for line in lines[3:])
+
+
+@pytest.mark.slow
+def test_less_memory_takes_a_smaller_batch_or_image(plan, tmp_path):
+    wide = write_dataset(tmp_path / "data", shape=(104, 104, 30), spacing=(1, 1, 5))
+    sizes = []
+    for memory in ("10", "0.59", "0.5"):
+        found = plan(wide, "--memory_gb", memory, out=f"{memory}.yaml")
+        sizes.append((found["crop_size"], found["depth"], found["batch_size"]))
+    # 5 % of four cases of 28 slices; then batches of 5 and 3 do not fit, and at last not even one of 96 pixels
+    assert sizes == [(96, 5, 5), (96, 5, 2), (80, 4, 5)]
+
+
+def test_one_file_whatever_the_order_and_the_place_of_the_data(plan, thick, tmp_path):
+    plan(thick, *SMALL, out="a/plan.yaml")
+    moved = shutil.copytree(thick, tmp_path / "moved")
+    plan(moved, *SMALL, out="b/plan.yaml")
+    assert (tmp_path / "a/plan.yaml").read_bytes() == (tmp_path / "b/plan.yaml").read_bytes()
+    items = [
+        {"case": folder.name, **{key: str(folder / f"{name}.nii.gz") for key, name in names.items()}}
+        for names in [{"image": "mr", "label": "ct", "mask": "mask"}]
+        for folder in sorted(thick.iterdir())
+    ]
+    texts = []
+    for order in (1, -1):
+        datalist = tmp_path / "list.json"
+        datalist.write_text(json.dumps({"training": items[:4][::order], "validation": items[4:]}))
+        out = tmp_path / f"{order}" / "plan.yaml"
+        given = ["--datalist", str(datalist), "--bundle", "mr2ct_pix2pix", "--out", str(out), *SMALL]
+        assert main(given) == 0
+        texts.append(out.read_bytes())
+    assert texts[0] == texts[1]
+    assert b"--datalist DATALIST" in texts[0]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == ONE else pytest.mark.slow) for name in PLANNED]
+)
+def test_the_settings_of_each_bundle(plan, phantoms, name):
+    found = plan(phantoms(name), *SMALL, "--hours", "1", bundle=name)
+    assert found.keys() >= PLANNED[name] | {"max_epochs", "constant_epochs", "decay_epochs", "val_interval"}
+    assert found.keys() <= Bundle(name).raw("train").keys()
+    Recipe(name, {}, {}).checked(found)
+
+
+@pytest.mark.slow
+def test_a_window_of_quantities_is_kept(plan, phantoms):
+    found = plan(phantoms("mri2pet_sketcher_refiner"), *SMALL, bundle="mri2pet_sketcher_refiner")
+    assert found["source_window"] == [[0, 50], [0, 1], [0, 3], [0, 3.5]]
+    assert found["target_window"] == [0, 2]
+
+
+def test_another_unit_of_the_target_gets_its_window_from_the_data(plan, thick):
+    unit = ["--output::unit", "a.u.", "--output::modality", "MR", "--target_window", "[-2000, 2000]"]
+    assert "target_window" not in plan(thick, *SMALL, *unit)
+    text = plan(thick, *SMALL, *unit[:4], out="own.yaml")
+    low, high = text["target_window"]
+    assert -550 <= low <= -490  # clipped there by the data
+    assert 750 <= high <= 800  # the 99.5 percentile of a deviation of 300 is 773
+
+
+def test_mistakes_end_with_one_line(plan, thick, tmp_path):
+    assert plan(thick, bundle="nothing").startswith("error: --bundle: is the name or the folder of a bundle")
+    assert "trains on slices or patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
+    assert plan(tmp_path / "none").startswith("error: --dataset_dir: is an existing folder, but got")
+    assert "did you mean --width?" in plan(thick, "--widht", "8")
+    assert plan(thick, "--depth", "3").startswith("error: --depth: is chosen by the plan, but got 3")
+    assert plan(thick, "--memory_gb", "0.01").startswith("error: --memory_gb: holds a step of the smallest plan")
+    assert "has time for 500 steps" in plan(thick, *SMALL, "--hours", "1.0e-8")
+    assert plan(thick, "--memory_gb", "-1").startswith("error: --memory_gb: is above zero, but got -1.0")
+    assert plan(thick, "--width") == "error: --width: has a value, but got none; write it after the option"
+    plan(thick, *SMALL)
+    said = plan(thick, *SMALL)
+    assert "does not exist yet, but got a file; give --overwrite true" in said
+    assert plan(thick, *SMALL, "--overwrite", "true")["plane"] == "axial"
+
+
+def test_data_must_be_named(capsys, tmp_path):
+    assert main(["--bundle", "mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
+    assert "error: --dataset_dir: names the data, or --datalist does, but got neither" in capsys.readouterr().err
+    assert not (tmp_path / "plan.yaml").exists()
+
+
+def test_settings_are_read_as_yaml():
+    found = settings_given(["--source", "t1", "--target_window", "[0, 255]", "--keep_split=false"])
+    assert found == {"source": "t1", "target_window": [0, 255], "keep_split": False}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in PLANNED])
+def test_a_training_accepts_the_plan(plan, phantoms, tmp_path, name):
+    data = phantoms(name)
+    found = plan(data, *SMALL, bundle=name)
+    settings = {"dataset_dir": data, "output_dir": tmp_path / "out", "width": 8, "max_epochs": 1, "val_interval": 1}
+    few = {"samples_per_epoch": 2 * found["batch_size"]}
+    done = ok(Bundle(name).run("training", ["train", str(tmp_path / "plan.yaml")], **settings, **few))
+    assert "error" not in done.stderr
+    kept = json.loads((tmp_path / "out/models/model.json").read_text())["settings"]
+    size = "crop_size" if "crop_size" in found else "patch_size"
+    assert kept.get("plane") == found.get("plane")
+    assert yaml.safe_load((tmp_path / "out/run.json").read_text())["config"][size] == found[size]
