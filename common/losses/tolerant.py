@@ -48,8 +48,8 @@ class TolerantL1:
         plain_share: of the plain loss, from 0 to 1.
 
     Raises:
-        ConfigError: for another radius, window or share, and when called with images that have a side below ``window`` or not
-            above ``radius``.
+        ConfigError: for another radius, window or share, and when called with images that have a side below ``window``
+            or not above ``radius``.
     """
 
     def __init__(self, radius: int = 1, window: int = 5, plain_share: float = 0.0) -> None:

@@ -17,7 +17,7 @@ PUBLISHED = {
     "mri2pet_sketcher_refiner": {
         "no_adversarial": 2, "sketcher": 1, "sketcher_weighted": 1, "unet": 1, "unet_weighted": 1, "voxel_mlp": 1,
     },
-    "pd2t2_dcgan_acm": {"adv": 1, "adv_gdl": 1, "no_adversarial": 2, "resgan": 1},
+    "pd2t2_dcgan_acm": {"adv": 1, "adv_gdl": 1, "misregistered": 2, "no_adversarial": 2, "resgan": 1, "tolerant": 2},
 }  # fmt: skip
 """The variants of each bundle beside its default, with the stages that each one trains."""
 SHORT = {
