@@ -14,6 +14,7 @@ from common.losses.distances import at_least_float32, l1, reduced, require_same_
 
 MOST_RADIUS = 4
 """A volume then has 9^3 candidates, each compared twice."""
+MOST_WINDOW = 255
 
 
 class TolerantL1:
@@ -52,22 +53,23 @@ class TolerantL1:
             or not above ``radius``.
     """
 
-    def __init__(self, radius: int = 1, window: int = 5, plain_share: float = 0.0) -> None:
+    def __init__(self, radius: int = 1, window: int | None = 5, plain_share: float = 0.0) -> None:
         if isinstance(radius, bool) or radius not in range(MOST_RADIUS + 1):
             rule = f"is a whole number from 0 to {MOST_RADIUS}, in voxels"
             raise ConfigError("l1_loss::radius", rule, radius, "give 1 or 2, or 0 for plain L1")
-        if isinstance(window, bool) or window != int(window) or window < 3 or window % 2 == 0:
-            raise ConfigError("l1_loss::window", "is an odd number of at least 3 voxels", window, "give for example 5")
+        if window is not None and (isinstance(window, bool) or window not in range(3, MOST_WINDOW + 1, 2)):
+            rule = f"is an odd number of voxels from 3 to {MOST_WINDOW}, or null for the whole image"
+            raise ConfigError("l1_loss::window", rule, window, "give for example 15")
         if not 0 <= plain_share <= 1:
             raise ConfigError("l1_loss::plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2")
-        self.radius, self.window, self.plain_share = int(radius), int(window), float(plain_share)
+        self.radius, self.window, self.plain_share = radius, window, float(plain_share)
 
     def __call__(self, prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         """The distance of two images (B, C, H, W[, D]); ``reduction`` and Raises as in :func:`common.losses.l1`."""
         if not self.radius:
             return l1(prediction, target, reduction)
         require_same_shape(prediction, target)
-        least = max(self.window, self.radius + 1)
+        least = max(self.window or 1, self.radius + 1)
         if min(target.shape[2:]) < least:
             rule = f"is at most the shortest side of an image, and l1_loss::radius ({self.radius}) below it"
             raise ConfigError("l1_loss::window", rule, f"{self.window} for {tuple(target.shape[2:])}", "lower them")
@@ -115,13 +117,17 @@ def _shifted(image: Tensor, shift: Sequence[int]) -> Tensor:
     return moved
 
 
-def _local_mean(image: Tensor, window: int) -> Tensor:
+def _local_mean(image: Tensor, window: int | None) -> Tensor:
     """Mean over a box around each voxel of (B, 1, H, W[, D]); beyond its border the image is mirrored.
 
-    As a matrix it is symmetric and its rows and columns sum to 1: the mean of the image stays as it is.
+    As a matrix it is symmetric and its rows and columns sum to 1: the mean of the image stays as it is. Without a
+    window it is the mean of each image, (B, 1, 1, 1[, 1]).
     """
-    reach = window // 2
-    for axis in range(2, image.ndim):
+    if window is None:
+        return image.mean(dim=list(range(2, image.ndim)), keepdim=True)
+    reach, pool = window // 2, F.avg_pool2d if image.ndim == 4 else F.avg_pool3d
+    for axis in range(2, image.ndim):  # one after the other, which is a box too
         first, last = image.narrow(axis, 0, reach), image.narrow(axis, image.shape[axis] - reach, reach)
-        image = torch.cat([first.flip(axis), image, last.flip(axis)], dim=axis)
-    return (F.avg_pool2d if image.ndim == 4 else F.avg_pool3d)(image, window, stride=1)
+        side = [window if other == axis else 1 for other in range(2, image.ndim)]
+        image = pool(torch.cat([first.flip(axis), image, last.flip(axis)], dim=axis), side, stride=1)
+    return image

@@ -121,6 +121,23 @@ def test_it_falls_with_the_radius_and_is_never_above_l1() -> None:
     assert float(TolerantL1(2)(level + 1, level)) == pytest.approx(1)
 
 
+def test_without_a_window_each_image_has_one_shift() -> None:
+    """A shift of the whole is met; of halves shifted apart, that one whose error is larger."""
+    image = blocks(32, 36)
+    both = torch.cat([moved(image, 0, 1), moved(image, 1, 0)])
+    assert float(TolerantL1(1, None)(torch.cat([image, image]), both)) == 0
+    left, right = moved(image, 1, 0)[..., :18], moved(image, -1, 0)[..., 18:]
+    apart = torch.cat([left, right], dim=-1)
+    # the block is 16 high; its left half has the value 3 in 10 columns, its right half 1 in 10
+    assert float(l1(image, apart)) * 32 * 36 == pytest.approx(2 * 10 * 3 + 2 * 10 * 1)
+    assert float(TolerantL1(1, None)(image, apart)) * 32 * 36 == pytest.approx(2 * 2 * 10)
+    assert float(TolerantL1(1, 5)(image, apart)) < float(TolerantL1(1, None)(image, apart))
+    ours = image.clone().requires_grad_()
+    TolerantL1(1, None)(ours, apart, "sum").backward()
+    assert ours.grad is not None
+    assert float(ours.grad.abs().sum()) == pytest.approx(2 * 2 * 10)
+
+
 def test_a_larger_window_forgives_less_noise() -> None:
     ours, theirs = noise(1, 1, 40, 40), noise(1, 1, 40, 40, seed=1)
     found = [float(TolerantL1(1, window)(ours, theirs)) / float(l1(ours, theirs)) for window in (3, 5, 9)]
@@ -228,9 +245,11 @@ def test_a_radius_that_is_no_small_whole_number_is_refused(radius: float) -> Non
         TolerantL1(radius)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("window", [0, 1, 4, 3.5, True])
+@pytest.mark.parametrize("window", [0, 1, 4, 3.5, True, 257])
 def test_a_window_that_is_no_odd_number_is_refused(window: float) -> None:
-    with pytest.raises(ConfigError, match=f"l1_loss::window: is an odd number of at least 3 voxels, but got {window}"):
+    with pytest.raises(
+        ConfigError, match=f"l1_loss::window: is an odd number of voxels from 3 to 255, or null .*, but got {window}"
+    ):
         TolerantL1(1, window)  # type: ignore[arg-type]
 
 
