@@ -18,25 +18,24 @@ MOST_WINDOW = 255
 
 
 class TolerantL1:
-    """:func:`common.losses.l1` to the best of the targets shifted by whole voxels, chosen anew in every neighbourhood.
+    """:func:`common.losses.l1` to the best of the targets shifted by whole voxels, chosen for each image or place.
 
     L = mean over x of min over s of the mean over y around x of |G(y) - T(y + s)|, |s_i| <= ``radius`` along each axis,
     times 1 - ``plain_share``, and the plain loss times ``plain_share``. It is never above the plain loss, whose shift
-    of 0 is among the candidates. Where y + s lies outside the image, the
-    unshifted difference counts; at the border the neighbourhood is mirrored, so that each voxel weighs the same. All
-    channels of a voxel are shifted together. Source: ours, after the measure of Märtens et al. 2019 (super-resolution
-    of PROBA-V images), which takes the best of the shifts of a whole image.
+    of 0 is among the candidates. Where y + s lies outside the image, the unshifted difference counts; at the border a
+    neighbourhood is mirrored, so that each voxel weighs the same. All channels of a voxel are shifted together. Source:
+    ours, after the measure of Märtens et al. 2019 (super-resolution of PROBA-V images), which takes the best of the
+    shifts of a whole image.
 
     Neighbourhoods of one voxel would choose the value that fits best, noise included; those of ``window`` voxels have
     to agree on a shift. What the loss cannot tell:
 
-    - a synthetic image displaced by up to ``radius`` voxels, as a whole or bit by bit, against its source too: only
-      ``plain_share`` and a conditional adversary ask for the place on which the targets agree;
-    - a structure thicker than ``window`` that is up to ``2 * radius`` voxels too thick or too thin, since each side is
-      matched by itself;
-    - a phase of textures whose period is at most ``2 * radius`` voxels;
-    - shifts of a part of a voxel, to which it is no more tolerant than the plain loss, and in 2-D all shifts across the
-      slice.
+    - a synthetic image displaced by up to ``radius`` voxels against its source. All images may drift together, as each
+      shift costs nothing; only ``plain_share`` and a conditional adversary ask for the place that the targets share;
+    - with a ``window``, also displacements that differ from place to place, and a structure thicker than the window
+      that is up to ``2 * radius`` voxels too thick or too thin, since each side is matched by itself;
+    - the phase of a texture whose period is at most ``2 * radius`` voxels;
+    - shifts of a part of a voxel, which it forgives no more than the plain loss, and in 2-D all shifts across a slice.
 
     The shifts are compared one after another, and the gradient is added up likewise: memory is that of a few images,
     whatever the radius. Nothing is read back from the device.
@@ -44,8 +43,9 @@ class TolerantL1:
     Args:
         radius: largest shift in voxels along each axis, 0 to 4; about the misregistration divided by the spacing,
             rounded up. 0: the plain loss.
-        window: side of a neighbourhood in voxels, odd, at least 3; larger than the structures whose thickness matters,
-            smaller than the distance over which the misregistration changes.
+        window: side in voxels of the neighbourhood of each voxel that has a shift of its own, odd, from 3; larger than
+            the structures whose thickness matters, smaller than the distance over which the misregistration changes.
+            None: one shift for each image of the batch (slice or patch).
         plain_share: of the plain loss, from 0 to 1.
 
     Raises:
@@ -53,7 +53,7 @@ class TolerantL1:
             or not above ``radius``.
     """
 
-    def __init__(self, radius: int = 1, window: int | None = 5, plain_share: float = 0.0) -> None:
+    def __init__(self, radius: int = 1, window: int | None = None, plain_share: float = 0.2) -> None:
         if isinstance(radius, bool) or radius not in range(MOST_RADIUS + 1):
             rule = f"is a whole number from 0 to {MOST_RADIUS}, in voxels"
             raise ConfigError("l1_loss::radius", rule, radius, "give 1 or 2, or 0 for plain L1")
