@@ -10,17 +10,19 @@ from tools.demo import command, run_all
 from tools.repository import own_settings, trained_overlays
 
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
+OTHERS = ("flow", "misregistered", "resenc", "tolerant")
+"""Overlays that are no variants of the published method."""
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")
 
 
 def variants_of(bundle: str) -> list[str]:
     """Overlays that train a variant of the method; one that at demo size is the default itself is not trained twice.
 
-    Overlays with a method of their own, such as ``unpaired`` and ``resenc``, are other methods.
+    Other methods and other data, ``OTHERS``, are compared elsewhere.
     """
     same = {"variant", *(key for key, value in own_settings(bundle, "demo").items() if value is None)}
     own_variants = {name: own for name, own in trained_overlays(bundle).items() if own.get("variant")}
-    return [name for name, own in own_variants.items() if "method" not in own and not own.keys() <= same]
+    return [name for name, own in own_variants.items() if name not in OTHERS and not own.keys() <= same]
 
 
 def _epochs(bundle: str) -> list[str]:

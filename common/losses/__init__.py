@@ -2,12 +2,14 @@
 
 from common.losses.adversarial import AdversarialLoss
 from common.losses.distances import BalancedL1, Distance, gradient_difference, l1, region_weighted_l1
+from common.losses.tolerant import TolerantL1
 from common.losses.weighting import weighted_sum
 
 __all__ = [
     "AdversarialLoss",
     "BalancedL1",
     "Distance",
+    "TolerantL1",
     "gradient_difference",
     "l1",
     "region_weighted_l1",

@@ -29,8 +29,8 @@ def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         ConfigError: for another ``reduction``.
         ValueError: for images of different shapes.
     """
-    _require_same_shape(prediction, target)
-    return _reduced(F.l1_loss(prediction, target), target, reduction)
+    require_same_shape(prediction, target)
+    return reduced(F.l1_loss(prediction, target), target, reduction)
 
 
 class BalancedL1:
@@ -67,12 +67,12 @@ class BalancedL1:
         """The distance of two images (B, C, H, W[, D]); ``reduction`` and Raises as in :func:`l1`."""
         if not self.weights:
             return l1(prediction, target, reduction)
-        _require_same_shape(prediction, target)
-        ours, theirs = _at_least_float32(prediction), _at_least_float32(target)
+        require_same_shape(prediction, target)
+        ours, theirs = at_least_float32(prediction), at_least_float32(target)
         counted = torch.ones_like(theirs)
         for (low, high), weight in zip(self.edges, self.weights, strict=True):
             counted = torch.where((theirs >= low) & (theirs < high), weight, counted)
-        return _reduced((counted * (ours - theirs).abs()).sum() / counted.sum(), target, reduction)
+        return reduced((counted * (ours - theirs).abs()).sum() / counted.sum(), target, reduction)
 
 
 def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "sum") -> Tensor:
@@ -92,11 +92,11 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
         ConfigError: for another ``reduction``.
         ValueError: for images of different shapes.
     """
-    _require_same_shape(prediction, target)
-    ours, theirs = _at_least_float32(prediction), _at_least_float32(target)
+    require_same_shape(prediction, target)
+    ours, theirs = at_least_float32(prediction), at_least_float32(target)
     axes = range(2, target.ndim)
     terms = [(theirs.diff(dim=axis).abs() - ours.diff(dim=axis).abs()).square().sum() for axis in axes]
-    return _reduced(torch.stack(terms).sum() / target.numel(), target, reduction)
+    return reduced(torch.stack(terms).sum() / target.numel(), target, reduction)
 
 
 def region_weighted_l1(
@@ -129,7 +129,7 @@ def region_weighted_l1(
     Raises:
         ValueError: for images, regions or counts of different shapes.
     """
-    _require_same_shape(prediction, target)
+    require_same_shape(prediction, target)
     region = (len(target), 1, *target.shape[2:])
     for name, given, shape in (
         ("lesion", lesion, region),
@@ -141,7 +141,7 @@ def region_weighted_l1(
     in_lesion = lesion > 0
     in_nawm = (nawm > 0) & ~in_lesion
     regions = (in_lesion, in_nawm, ~(in_lesion | in_nawm))
-    error = (_at_least_float32(prediction) - _at_least_float32(target)).abs().mean(dim=1, keepdim=True)
+    error = (at_least_float32(prediction) - at_least_float32(target)).abs().mean(dim=1, keepdim=True)
     sums = torch.stack([_voxel_sum(error * region) for region in regions], dim=1)
     voxels = torch.stack([_voxel_sum(region) for region in regions], dim=1) if counts is None else counts
     return (sums / (voxels + (voxels == 0))).sum(dim=1).mean()
@@ -152,18 +152,27 @@ def _voxel_sum(image: Tensor) -> Tensor:
     return image.flatten(1).sum(dim=1)
 
 
-def _require_same_shape(prediction: Tensor, target: Tensor) -> None:
+def require_same_shape(prediction: Tensor, target: Tensor) -> None:
+    """Refuse images that would broadcast.
+
+    Raises:
+        ValueError: for images of different shapes.
+    """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
 
 
-def _at_least_float32(image: Tensor) -> Tensor:
+def at_least_float32(image: Tensor) -> Tensor:
     """Half precision ends at 65504, which a sum over a patch passes."""
     return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
-def _reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """A mean over all elements as it is, or times the elements of one sample: the sum of a sample."""
+def reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """A mean over all elements as it is, or times the elements of one sample: the sum of a sample.
+
+    Raises:
+        ConfigError: for another ``reduction`` than ``mean`` and ``sum``.
+    """
     if reduction not in ("mean", "sum"):
         raise ConfigError("reduction", "is mean or sum", repr(reduction), "choose one of them")
     return mean if reduction == "mean" else mean * target[0].numel()

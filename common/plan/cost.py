@@ -55,7 +55,9 @@ def step_cost(method: GanMethod, batch_size: int, channels: int, size: Sequence[
     batch = _batch(batch_size, channels, size, regions)
     sides = {"generators": method.generators, "discriminators": method.discriminators}
     optimizers = {  # Adam is not run: its moments are added below
-        name: torch.optim.SGD(side.parameters(), lr=0.1, foreach=False) for name, side in sides.items() if list(side.parameters())
+        name: torch.optim.SGD(side.parameters(), lr=0.1, foreach=False)
+        for name, side in sides.items()
+        if list(side.parameters())
     }
     step = GanStep(method, optimizers, torch.device("cpu"), "fp32", None, FiniteWatch(META), _unheard)
     step.device = META  # for which there is no autocast, not even one that is off

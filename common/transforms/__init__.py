@@ -4,6 +4,7 @@ from common.transforms.augment import random_augmentation
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
+from common.transforms.misregister import Misregisterd
 from common.transforms.orientation import OrientationByChanneld
 from common.transforms.served import ServedAsFloatd
 from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
@@ -11,6 +12,7 @@ from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
 __all__ = [
     "HeadMaskd",
     "LoadVolumed",
+    "Misregisterd",
     "OrientationByChanneld",
     "ScaleWindowd",
     "ServedAsFloatd",
