@@ -86,8 +86,8 @@ def test_every_translation_bundle_is_covered_and_says_how_it_stitches():
     found = {name: stitching(inference_settings(name)) for name in command.BUNDLES}
     assert found == {
         "cect2ct_rescyclegan": ("inferer", "PlaneInferer"),
-        "mr2ct_pix2pix": ("inferer", "PlaneInferer"),
+        "mr2ct_pix2pix": ("inferer::inferer", "PlaneInferer"),
         "mri2pet_sketcher_refiner": ("stitching", "PatchStitchingInferer"),
-        "pd2t2_dcgan_acm": ("inferer::inferer::inferer", "PatchStitchingInferer"),
+        "pd2t2_dcgan_acm": ("inferer::inferer::inferer::inferer", "PatchStitchingInferer"),
     }
     assert all(training_settings(name)["width"] == 4 for name in found)

@@ -269,7 +269,7 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
     ("bundle", "overlay", "message"),
     [
         ("mr2ct", None, "bundle: is one of mr2ct_pix2pix, but got mr2ct; choose one of them"),
-        (ONE, "small", "--overlay: is one of demo, evaluate, inference, .*, but got small; choose demo, or none"),
+        (ONE, "small", "--overlay: is one of demo, evaluate, .*inference, .*, but got small; choose demo, or none"),
         (ONE, "unpaired", "--overlay unpaired: is no variant of the method, but got variant unpaired"),
         (ONE, "evaluate", "--overlay evaluate: sets only what train.yaml sets, but got data::data_check, "),
     ],

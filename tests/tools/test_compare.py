@@ -1,0 +1,85 @@
+"""The comparison on equal processor time: epochs from a measured one, other steps of the flow, the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.weights_info import read_info, save
+from tools import compare
+
+STEP_SECONDS = {"train": 4.0, "flow": 2.0}
+"""Of an epoch, besides a start of ten."""
+
+
+def summary(path: Path, **mae: float) -> Path:
+    path.parent.mkdir(parents=True)
+    rows = {name: {"mae": {"mean": value}, "unknown": {"mean": 1}} for name, value in mae.items()}
+    path.write_text(json.dumps(rows))
+    return path
+
+
+def test_epochs_are_shared_by_the_stages_and_half_of_them_have_falling_rates() -> None:
+    one = ["--max_epochs", "5", "--constant_epochs", "3", "--decay_epochs", "2", "--val_interval", "5"]
+    assert compare.epochs_of("mr2ct_pix2pix", 5) == one
+    assert compare.epochs_of("pd2t2_dcgan_acm", 10) == one, "two stages"
+
+
+def test_the_start_of_a_training_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(compare, "train", lambda bundle, row, epochs, *options: 10 + 4.0 * epochs)
+    assert compare.budget("mr2ct_pix2pix", "train", 60, tmp_path) == 15
+    assert compare.budget("mr2ct_pix2pix", "train", 1, tmp_path) == 2
+
+
+def test_copies_of_the_flow_take_other_steps(tmp_path: Path) -> None:
+    about = {"bundle": "mr2ct_pix2pix", "settings": {"steps": 3}, "trained_on": {}}
+    save({"weight": torch.ones(1)}, tmp_path / "variants" / "flow" / "models" / "model.pt", about)
+    compare.other_steps(tmp_path)
+    found = {
+        path.parents[1].name: read_info(path).settings["steps"] for path in tmp_path.glob("variants/*/models/*.pt")
+    }
+    assert found == {"flow": 3, "flow_1_steps": 1, "flow_10_steps": 10}
+
+
+def test_without_a_flow_nothing_is_copied(tmp_path: Path) -> None:
+    compare.other_steps(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_has_the_range_over_the_seeds(tmp_path: Path) -> None:
+    paths = [
+        summary(tmp_path / "a" / "s.json", model=1.5, flow=3),
+        summary(tmp_path / "b" / "s.json", model=0.5, flow=3),
+    ]
+    assert compare.table(paths[:1]).to_dict() == {"mae": {"model": "1.5", "flow": "3"}}
+    assert compare.table(paths).to_dict() == {"mae": {"model": "0.5 to 1.5", "flow": "3 to 3"}}
+
+
+def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained: list[tuple[str, int, str]] = []
+
+    def train(bundle: str, row: str, epochs: int, *options: str) -> float:
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        if "--seed" in given:
+            trained.append((row, epochs, given["--seed"]))
+        return 10 + STEP_SECONDS[row] * epochs
+
+    def evaluate(steps: list[list[str]]) -> int:
+        out = Path(steps[0][steps[0].index("--output_dir") + 1])
+        summary(out / "evaluation" / "summary.json", model=len(trained), flow=7)
+        return 0
+
+    monkeypatch.setattr(compare, "train", train)
+    monkeypatch.setattr(compare, "run_all", evaluate)
+    (tmp_path / "mr2ct_pix2pix" / "data").mkdir(parents=True)
+    words = ["mr2ct_pix2pix", "--minutes", "1", "--seeds", "0", "5", "--rows", "train", "flow", "--out", str(tmp_path)]
+    assert compare.main(words) == 0
+    assert trained == [("train", 15, "0"), ("flow", 30, "0"), ("train", 15, "5"), ("flow", 30, "5")]
+    told = capsys.readouterr().out
+    assert "model  2 to 4" in told
+    assert "seed 5: train 15 epochs in 70 s, flow 30 epochs in 70 s" in told
