@@ -240,7 +240,7 @@ def test_the_names_of_the_files_are_known_too(trained):
 def test_a_setting_that_only_says_how_to_compute_is_the_user_s(trained, caplog):
     with caplog.at_level(logging.WARNING):
         parser = prepared(trained, inference_batch=3)
-    assert parser.get_parsed_content("inferer").batch_size == 3
+    assert parser.get_parsed_content("inferer").inferer.batch_size == 3
     assert "plausible" not in caplog.text
 
 
@@ -427,7 +427,7 @@ def test_values_of_an_overlay_count_even_where_they_are_defaults(trained, tiny_d
 
 
 def test_an_option_of_the_inferer_is_used_and_the_rest_is_that_of_training(trained):
-    inferer = prepared(trained, multiple_of=64).get_parsed_content("inferer")
+    inferer = prepared(trained, multiple_of=64).get_parsed_content("inferer").inferer
     assert (inferer.multiple_of, inferer.neighbours, inferer.axis) == (64, 3, 2)
 
 
