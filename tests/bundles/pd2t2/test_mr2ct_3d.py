@@ -98,7 +98,7 @@ def test_the_evaluation_is_that_of_a_ct(run, file, rows):
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])
 def test_patches_and_contexts_are_those_of_the_training(run, options, mode):
     """The contexts of the second stage were made in one pass, by a network of patches of 16 voxels."""
-    for configs, place in ((["inference"], "inferer::inferer"), (EVALUATION, "validate::inferer")):
+    for configs, place in ((["inference"], "inferer::inferer::inferer"), (EVALUATION, "validate::inferer")):
         parser = BUNDLE.parser(*configs, output_dir=str(run), **options)
         parser.get_parsed_content("trained_with")
         cascade = parser.get_parsed_content(place)
