@@ -67,8 +67,9 @@ def join(runs: Sequence[Path], folder: Path) -> Path:
         if epochs := unfinished(path):
             logger.warning(f"{path}: its training has not ended{epochs}")
     record = _joined_split(runs)
-    network, prefix = _joined_network(known[0], len(runs))
-    weights = _joined_weights([checkpoints.load(path) for path in paths], prefix)
+    states = [checkpoints.load(path) for path in paths]
+    network, prefix = _joined_network(known[0], states)
+    weights = _joined_weights(states, prefix)
     told = {key: value for key, value in known[0].told.items() if key in ("bundle", "version", "unit", "versions")}
     told |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
     told |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
@@ -85,13 +86,13 @@ def _require_same(first: WeightsInfo, other: WeightsInfo) -> None:
             raise CheckpointError(f"{other.path}: {name}", f"is that of {first.path}", theirs.get(name), remedy)
 
 
-def _joined_network(about: WeightsInfo, members: int) -> tuple[dict[str, Any], str]:
+def _joined_network(about: WeightsInfo, states: Sequence[dict[str, Tensor]]) -> tuple[dict[str, Any], str]:
     """The definition of the ensemble, and what the members' weights begin with."""
     network = about.settings["network_def"]
-    ensemble = {"_target_": "common.networks.ensemble.NetworkEnsemble", "members": members}
+    ensemble = {"_target_": "common.networks.ensemble.NetworkEnsemble", "members": len(states)}
     if "stage" in network:
         return {**network, "stage": {**ensemble, "network": network["stage"]}}, STAGE
-    if any(key.startswith("stages.") for key in checkpoints.load(about.path)):
+    if any(key.startswith("stages.") for key in states[0]):
         rule, remedy = "is one network", "train a variant of one, such as resenc"
         raise CheckpointError(str(about.path), rule, "a cascade, whose stages see each other's outputs", remedy)
     return {**ensemble, "network": network}, ""

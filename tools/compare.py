@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import shutil
 import sys
@@ -32,7 +31,7 @@ STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
 """Epochs of the two short trainings, whose difference is what an epoch takes without its start."""
-COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "bone_dice", "mae_lesion")
+COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "bone_dice", "lesion_error")
 
 
 class Budget(NamedTuple):
@@ -112,13 +111,14 @@ def main(arguments: Sequence[str]) -> int:
     data = ["--demo_data", str(folder / "data")]
     if not (folder / "data").is_dir():  # before the first training, whose time would be that of the phantoms too
         read_config([str(config_path(given.bundle, "train"))]).get_parsed_content("phantoms")(folder / "data")
+    calibration, seconds = folder / "calibration", 60 * given.minutes
+    epochs = {row: budget(given.bundle, row, seconds, calibration / row, *data) for row in given.rows}
     trained: dict[str, dict[str, Budget]] = {}
     for seed in given.seeds:
         out, own = folder / f"seed_{seed}", {}
         for row in given.rows:
-            epochs = budget(given.bundle, row, 60 * given.minutes, folder / "calibration" / row, *data)
-            taken = train(given.bundle, row, epochs, "--output_dir", str(out), "--seed", str(seed), *data)
-            own[row] = Budget(epochs, round(taken))
+            taken = train(given.bundle, row, epochs[row], "--output_dir", str(out), "--seed", str(seed), *data)
+            own[row] = Budget(epochs[row], round(taken))
         trained[str(seed)] = own
         other_steps(out)
         evaluating = command(given.bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(out), *data)
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     for seed, rows in trained.items():
         told = ", ".join(f"{row} {each.epochs} epochs in {each.seconds} s" for row, each in rows.items())
         print(f"seed {seed}: {told}")
-    return 0 if math.prod(made.shape) else 1
+    return 0
 
 
 def _overlays() -> list[str]:

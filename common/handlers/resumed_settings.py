@@ -14,8 +14,8 @@ from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")
 """What a checkpoint keeps as it was, so that another value would be without effect."""
-KEPT_PARTS = ("discriminator_rate",)
-"""The same as parts of a component."""
+KEPT_PARTS = ("discriminator_rate", "fold", "folds")
+"""The same as parts of a component; the split of a run is kept too."""
 COMPARED = (*NETWORK, "preprocessing", "validate")
 """What the best validation so far depends on."""
 FREE = (

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,11 +13,12 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.inferers.memory import FLOAT_BYTES
+from common.inferers.wrapping import WrappingInferer
 from common.networks.flow_input import FLOW_CHANNELS, flow_input, flow_scheduler
 from common.seeds import derive
 
 
-class FlowInferer(Inferer):
+class FlowInferer(WrappingInferer):
     """Takes a whole volume from noise to target in Euler steps, each stitched before the next.
 
     y_{t + h} = y_t + h (f(x, y_t, t) - y_t) / (1 - t), from noise at t = 0 to t = 1 (see
@@ -37,12 +37,11 @@ class FlowInferer(Inferer):
     """
 
     def __init__(self, inferer: Inferer, steps: int = 3, seed: int = 0) -> None:
-        super().__init__()
+        super().__init__(inferer)
         if type(steps) is not int or not 1 <= steps <= 1000:
             raise ConfigError("steps", "is 1 to 1000", steps, "give for example 3")
         if (neighbours := getattr(inferer, "neighbours", 1)) != 1:
             raise ConfigError("--neighbours", "is 1 for a flow", neighbours, "omit the option")
-        self.inferer = inferer
         self.steps = steps
         self.seed = seed
 
@@ -66,15 +65,5 @@ class FlowInferer(Inferer):
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
         """That of the other inferer and of what it is given; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
-        inner: Any = self.inferer
         given = (channels + FLOW_CHANNELS + 4) * FLOAT_BYTES * math.prod(shape)  # input, noise, state, velocity
-        needed: int = inner.bytes_needed(network, channels + FLOW_CHANNELS, shape)
-        return given + needed
-
-    def smaller(self) -> Iterator[tuple[str, FlowInferer]]:
-        """As that of the other inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
-        inner: Any = self.inferer
-        for words, other in inner.smaller():
-            smaller = copy.copy(self)
-            smaller.inferer = other
-            yield words, smaller
+        return given + super().bytes_needed(network, channels + FLOW_CHANNELS, shape)

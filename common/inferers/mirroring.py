@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from monai.inferers import Inferer
@@ -13,11 +12,12 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.inferers.memory import FLOAT_BYTES
+from common.inferers.wrapping import WrappingInferer
 
 AXES = (0, 1, 2)
 
 
-class MirrorInferer(Inferer):
+class MirrorInferer(WrappingInferer):
     """Mirrors a volume along every combination of some axes, infers, mirrors back and averages (Isensee et al. 2021).
 
     A network that was trained with mirrored heads (``flip`` of ``augmentation``, left and right alone) gains by [0];
@@ -33,11 +33,10 @@ class MirrorInferer(Inferer):
     """
 
     def __init__(self, inferer: Inferer, axes: Sequence[int] = ()) -> None:
-        super().__init__()
+        super().__init__(inferer)
         if not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
             rule, remedy = "are some of 0, 1, 2, each once", "give [0] for left and right"
             raise ConfigError("--mirrored", rule, list(axes), remedy)
-        self.inferer = inferer
         self.axes = tuple(axes)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
@@ -51,15 +50,5 @@ class MirrorInferer(Inferer):
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
         """That of the other inferer and of mirrored volumes; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
-        inner: Any = self.inferer
         mirrored = (channels + 2) * FLOAT_BYTES * math.prod(shape) if self.axes else 0
-        needed: int = inner.bytes_needed(network, channels, shape)
-        return mirrored + needed
-
-    def smaller(self) -> Iterator[tuple[str, MirrorInferer]]:
-        """As that of the other inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
-        inner: Any = self.inferer
-        for words, other in inner.smaller():
-            smaller = copy.copy(self)
-            smaller.inferer = other
-            yield words, smaller
+        return mirrored + super().bytes_needed(network, channels, shape)

@@ -125,4 +125,4 @@ def test_mirrored_inference_of_a_mirrored_source_is_mirrored(
             (bundle, tmp_path / kind, out), tmp_path / f"out_{kind}", variant="resenc", mirrored=[0]
         ).values()
     spread = made["as_is"].std()
-    assert np.abs(made["turned"][::-1] - made["as_is"]).max() < 0.02 * spread + 1
+    assert np.abs(made["turned"][::-1] - made["as_is"]).max() < 0.02 * spread
