@@ -1,7 +1,8 @@
 """The published GAN beside its plain network, the residual-encoder U-Net and the flow, on equal processor time.
 
 Every row is trained at the demo's sizes for the same seconds of a processor: a first, short training measures what an
-epoch takes, and the number of epochs follows. Then all are evaluated together, the flow in 1, 3 and 10 steps.
+epoch takes, and the number of epochs follows. Then all are evaluated together, the flow in 1, 3 and 10 steps, and
+inference is timed: processor seconds of a volume on one thread, and the peak memory of the command.
 """
 
 from __future__ import annotations
@@ -22,31 +23,36 @@ from common.evaluation.methods import variants
 from common.files import write_text
 from common.running_config import read_config
 from common.weights_info import sidecar
+from tools.bench.memory import use_of
 from tools.demo import command, run_all
-from tools.repository import ROOT, config_path, own_settings, trained_overlays
+from tools.repository import ROOT, config_path, trained_overlays
 
 BUNDLES = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
-ROWS = ("train", "no_adversarial", "resenc", "flow")
+ROWS = ("train", "no_adversarial", "resenc", "resenc+anatomy", "flow")
+"""Overlays; two that are laid one over the other have a plus between them."""
 STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
-"""Epochs of the two short trainings, whose difference is what an epoch takes without its start."""
-COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "bone_dice", "lesion_error")
+"""Epochs a stage of the two short trainings, whose difference is what an epoch takes without its start."""
+COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "tissue_dice", "bone_dice", "lesion_error")
 
 
 class Budget(NamedTuple):
-    """What a row was trained for."""
+    """What a row was trained for: epochs of each stage, seconds of all."""
 
     epochs: int
     seconds: float
 
 
-def epochs_of(bundle: str, epochs: int) -> list[str]:
-    """Options of a training of so many epochs in all stages, the second half of each with falling rates."""
-    stages = own_settings(bundle, "train").get("stages", 1)
-    each = max(1, epochs // stages)
-    falling = each // 2
-    given = {"max_epochs": each, "constant_epochs": each - falling, "decay_epochs": falling, "val_interval": each}
+def epochs_of(epochs: int) -> list[str]:
+    """Options of a training of so many epochs a stage, the second half of them with falling rates."""
+    falling = epochs // 2
+    given = {
+        "max_epochs": epochs,
+        "constant_epochs": epochs - falling,
+        "decay_epochs": falling,
+        "val_interval": epochs,
+    }
     return [word for name, value in given.items() for word in (f"--{name}", str(value))]
 
 
@@ -56,19 +62,21 @@ def train(bundle: str, row: str, epochs: int, *options: str) -> float:
     Raises:
         SystemExit: with the exit code of a training that failed.
     """
-    configs = ["train", "demo"] if row == "train" else ["train", "demo", row]
+    configs = ["train", "demo"] if row == "train" else ["train", "demo", *row.split("+")]
+    if "+" in row:
+        options = (*options, "--variant", row.replace("+", "_"), "--loss_weights::anatomy", "1")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if code := run_all([command(bundle, "training", configs, *epochs_of(bundle, epochs), *options)]):
+    if code := run_all([command(bundle, "training", configs, *epochs_of(epochs), *options)]):
         raise SystemExit(code)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def budget(bundle: str, row: str, seconds: float, folder: Path, *options: str) -> int:
-    """Epochs of all stages that take the seconds."""
+    """Epochs a stage that take the seconds."""
     taken = [train(bundle, row, epochs, "--output_dir", str(folder / str(epochs)), *options) for epochs in CALIBRATION]
     each = (taken[1] - taken[0]) / (CALIBRATION[1] - CALIBRATION[0])
-    return max(2, round(seconds / max(each, 0.1)))
+    return max(1, round(seconds / max(each, 0.1)))
 
 
 def other_steps(output_dir: Path) -> None:
@@ -82,6 +90,29 @@ def other_steps(output_dir: Path) -> None:
         told: dict[str, Any] = json.loads(about.read_text())
         told["settings"]["steps"] = steps
         about.write_text(json.dumps(told))
+
+
+def costs(bundle: str, out: Path, data: Path) -> pd.DataFrame:
+    """Seconds a volume and peak memory in GB of the inference of every trained method, a line for each.
+
+    The start of a command is what one case takes less a volume, so that it does not count.
+    """
+    one, cases = out / "one_case", sorted(path for path in data.iterdir() if path.is_dir())
+    if not one.exists():
+        shutil.copytree(cases[0], one / cases[0].name)
+    rows = {}
+    for name in ("model", *variants(out)):
+        used = []
+        for folder in (one, data):
+            own = [] if name == "model" else ["--variant", name]
+            places = ["--dataset_dir", str(folder), "--output_dir", str(out), "--overwrite", "true"]
+            words = command(bundle, "inference", ["inference"], *places, *own)[1:]
+            used.append(use_of(words, log := out / "inference.log"))
+            if used[-1].code:
+                raise SystemExit(f"inference of {name} failed; see {log}")
+        seconds = (used[1].seconds - used[0].seconds) / (len(cases) - 1)
+        rows[name] = {"seconds": f"{seconds:.2f}", "memory": f"{used[1].peak:.2f}"}
+    return pd.DataFrame(rows).T
 
 
 def table(summaries: Sequence[Path]) -> pd.DataFrame:
@@ -104,19 +135,23 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("bundle", choices=BUNDLES)
     parser.add_argument("--minutes", type=float, default=10, help="of processor time for each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=["train", *_overlays()])
+    parser.add_argument("--rows", nargs="+", help="overlays, or train (default: those of the bundle)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "compare")
     given = parser.parse_args(arguments)
+    known = {"train", *trained_overlays(given.bundle)}
+    rows = given.rows or [row for row in ROWS if known.issuperset(row.split("+"))]
+    if unknown := {part for row in rows for part in row.split("+")} - known:
+        parser.error(f"--rows: are of {', '.join(sorted(known))}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
     data = ["--demo_data", str(folder / "data")]
     if not (folder / "data").is_dir():  # before the first training, whose time would be that of the phantoms too
         read_config([str(config_path(given.bundle, "train"))]).get_parsed_content("phantoms")(folder / "data")
     calibration, seconds = folder / "calibration", 60 * given.minutes
-    epochs = {row: budget(given.bundle, row, seconds, calibration / row, *data) for row in given.rows}
+    epochs = {row: budget(given.bundle, row, seconds, calibration / row, *data) for row in rows}
     trained: dict[str, dict[str, Budget]] = {}
     for seed in given.seeds:
         out, own = folder / f"seed_{seed}", {}
-        for row in given.rows:
+        for row in rows:
             taken = train(given.bundle, row, epochs[row], "--output_dir", str(out), "--seed", str(seed), *data)
             own[row] = Budget(epochs[row], round(taken))
         trained[str(seed)] = own
@@ -125,16 +160,13 @@ def main(arguments: Sequence[str]) -> int:
         if code := run_all([evaluating]):
             return code
     made = table([folder / f"seed_{seed}" / "evaluation" / "summary.json" for seed in given.seeds])
+    made = made.join(costs(given.bundle, folder / f"seed_{given.seeds[-1]}", folder / "data"))
     write_text(folder / "table.csv", made.to_csv())
     print(f"\n{given.bundle}, {len(given.seeds)} seeds, {time.monotonic() - start:.0f} s\n{made.to_string()}")
-    for seed, rows in trained.items():
-        told = ", ".join(f"{row} {each.epochs} epochs in {each.seconds} s" for row, each in rows.items())
+    for seed, budgets in trained.items():
+        told = ", ".join(f"{row} {each.epochs} epochs in {each.seconds} s" for row, each in budgets.items())
         print(f"seed {seed}: {told}")
     return 0
-
-
-def _overlays() -> list[str]:
-    return sorted({name for bundle in BUNDLES for name in trained_overlays(bundle)})
 
 
 if __name__ == "__main__":

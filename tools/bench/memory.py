@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import STDOUT, Popen
-from typing import Any
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -73,14 +73,22 @@ def write_weights(bundle: str, path: Path, **settings: Any) -> None:
     weights_info.save(network.state_dict(), path, weights_info.described(settings_of(parser), bundle))
 
 
-def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
-    """Exit code of a command and its peak resident memory in GB, by the operating system."""
+class Use(NamedTuple):
+    """What a command needed, by the operating system: exit code, peak resident memory in GB, processor seconds."""
+
+    code: int
+    peak: float
+    seconds: float
+
+
+def use_of(words: Sequence[str], log: Path) -> Use:
+    """Run Python with these words, on one thread, and say what it needed."""
     paths = [str(ROOT), *(str(path) for path in ROOT.glob("bundles/*/"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     with log.open("w") as output:
         process = Popen([sys.executable, *words], env=environment, stdout=output, stderr=STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9
+    return Use(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9, usage.ru_utime + usage.ru_stime)
 
 
 def row(bundle: str, shape: Sequence[int], data: Path, **settings: Any) -> Row:
@@ -109,10 +117,10 @@ def row(bundle: str, shape: Sequence[int], data: Path, **settings: Any) -> Row:
             **settings,
         }
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        code, peak = peak_of(["-m", "monai.bundle", "run", *words], log)
+        used = use_of(["-m", "monai.bundle", "run", *words], log)
         told = re.findall(r"needs [\d.]+ GB of memory[^;]*|memory needed: [^;]*", log.read_text())
     size = " x ".join(map(str, shape))
-    note = f"peak {peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {code}"
+    note = f"peak {used.peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {used.code}"
     return Row(f"{bundle}, {size}", None, None, note)
 
 
