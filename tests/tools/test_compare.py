@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from common.weights_info import read_info, save
 from tools import compare
+from tools.bench.memory import Use
 
 STEP_SECONDS = {"train": 4.0, "flow": 2.0}
 """Of an epoch, besides a start of ten."""
@@ -57,6 +59,31 @@ def test_the_table_has_the_range_over_the_seeds(tmp_path: Path) -> None:
     assert compare.table(paths).to_dict() == {"mae": {"model": "0.5 to 1.5", "flow": "3 to 3"}}
 
 
+def test_a_volume_costs_what_more_of_them_take_longer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for case in ("a", "b", "c"):
+        (tmp_path / "data" / case).mkdir(parents=True)
+    save({"weight": torch.ones(1)}, tmp_path / "out" / "variants" / "flow" / "models" / "model.pt", {})
+
+    def use(words: list[str], log: Path) -> Use:
+        cases = len([path for path in Path(words[words.index("--dataset_dir") + 1]).iterdir() if path.is_dir()])
+        return Use(0, 0.5 * cases, 10 + cases * (3.0 if "flow" in words else 2.0))
+
+    monkeypatch.setattr(compare, "use_of", use)
+    found = compare.costs("mr2ct_pix2pix", tmp_path / "out", tmp_path / "data").to_dict("index")
+    assert found == {"model": {"seconds": "2.00", "memory": "1.50"}, "flow": {"seconds": "3.00", "memory": "1.50"}}
+    monkeypatch.setattr(compare, "use_of", lambda words, log: Use(2, 1.0, 1.0))
+    with pytest.raises(SystemExit, match="inference of model failed"):
+        compare.costs("mr2ct_pix2pix", tmp_path / "out", tmp_path / "data")
+
+
+def test_rows_are_overlays_of_the_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        compare.main(["mri2pet_sketcher_refiner", "--rows", "resenc+anatomy"])
+    assert error.value.code == 2
+    assert "--rows: are of flow, " in (told := capsys.readouterr().err)
+    assert "but got anatomy" in told
+
+
 def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,10 +102,11 @@ def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
 
     monkeypatch.setattr(compare, "train", train)
     monkeypatch.setattr(compare, "run_all", evaluate)
+    monkeypatch.setattr(compare, "costs", lambda *places: pd.DataFrame({"seconds": {"model": "1.25"}}))
     (tmp_path / "mr2ct_pix2pix" / "data").mkdir(parents=True)
     words = ["mr2ct_pix2pix", "--minutes", "1", "--seeds", "0", "5", "--rows", "train", "flow", "--out", str(tmp_path)]
     assert compare.main(words) == 0
     assert trained == [("train", 15, "0"), ("flow", 30, "0"), ("train", 15, "5"), ("flow", 30, "5")]
     told = capsys.readouterr().out
-    assert "model  2 to 4" in told
+    assert "model  2 to 4    1.25" in told
     assert "seed 5: train 15 epochs in 70 s, flow 30 epochs in 70 s" in told
