@@ -83,6 +83,20 @@ def load(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in half precision; integers, such as counts of batches, are kept.
+
+    Raises:
+        CheckpointError: a weight is not finite in half precision.
+    """
+    small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    for name, value in small.items():
+        if not torch.isfinite(value).all():
+            largest = f"up to {float(weights[name].abs().max()):g}"
+            raise CheckpointError(name, "is finite in half precision", largest, "train with a lower learning_rate")
+    return small
+
+
 def load_weights(network: nn.Module, path: str | Path) -> None:
     """Load a raw ``state_dict``, or the deployed network of a checkpoint, after checking every key, shape and value.
 

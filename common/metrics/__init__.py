@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from common.metrics.anatomy import TissueDice
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, HU, mae, mse, psnr, psnr_nie
@@ -25,6 +26,7 @@ __all__ = [
     "HFEN_SIGMA",
     "HU",
     "MaskedMetric",
+    "TissueDice",
     "air_dice",
     "bone_dice",
     "ct_scores",

@@ -7,10 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.bundle.config_parser import ConfigParser
 from monai.data.utils import affine_to_spacing
-from torch import Tensor
 
 from common import checkpoints
 from common.data.datasets.simulated import placed
@@ -45,13 +43,13 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     source = run / "models" / checkpoints.WEIGHTS_NAME
     weights, known = checkpoints.load(source), read_info(source)
     config = _config(run / RUN_NAME)
-    halved = {key: _halved(key, value) for key, value in weights.items()}
+    halved = checkpoints.halved(weights)
     path = bundle / "models" / name
     size = sum(value.numel() * value.element_size() for value in halved.values())
     if size > MAX_BYTES:
         rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
-    profile, commit = _profile(config, cases), _commit(bundle)  # before new weights change the repository
+    profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
     about = {
         **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
@@ -75,15 +73,6 @@ def _config(path: Path) -> dict[str, Any]:
         raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
     config: dict[str, Any] = json.loads(path.read_text())["config"]
     return config
-
-
-def _halved(name: str, value: Tensor) -> Tensor:
-    """Weight in half precision; integers, such as counts of batches, are kept."""
-    half = value.half() if value.is_floating_point() else value
-    if half.is_floating_point() and not torch.isfinite(half).all():
-        remedy = "train with a lower learning_rate"
-        raise CheckpointError(name, "is finite in half precision", f"up to {float(value.abs().max()):g}", remedy)
-    return half
 
 
 def contrasts_simulated(config: dict[str, Any]) -> list[str]:
@@ -110,7 +99,7 @@ def _is_plain(value: Any) -> bool:
     return not (isinstance(value, str) and value[:1] in ("$", "@", "%", "/"))
 
 
-def _commit(folder: Path) -> str:
+def commit_of(folder: Path) -> str:
     """Commit of the repository of a folder, with ``-dirty`` if files differ; ``unknown`` outside a repository."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     done = subprocess.run(describe, cwd=folder, capture_output=True, text=True, check=False)

@@ -143,6 +143,30 @@ def test_without_discriminators_only_the_generator_is_trained() -> None:
     assert list(trainer.optimizers) == ["generators"]
 
 
+def test_the_anatomy_of_a_trainer_is_a_loss_of_any_method() -> None:
+    outputs = []
+    handler = on(IterationEvents.MODEL_COMPLETED, lambda engine: outputs.append(engine.state.output))
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=3)
+    train(
+        method,
+        loader(scalars((1, 3))),
+        anatomy=lambda ours, theirs: (theirs - 2 * ours).mean(),
+        train_handlers=[handler],
+    )
+    assert float(outputs[0]["anatomy"]) == pytest.approx(2)
+    assert float(outputs[0]["loss"]) == pytest.approx(G_ADVERSARIAL + 5 + 6)
+    without = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=0)
+    train(without, loader(scalars((1, 3))), anatomy=lambda ours, theirs: 1 / 0, train_handlers=[handler])
+    assert "anatomy" not in outputs[1]
+
+
+def test_an_anatomy_without_its_weight_or_a_weight_without_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match="loss_weights::anatomy: is the weight of the trainer's anatomy"):
+        train(Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2), loader(scalars((1, 3))), anatomy=l1)
+    with pytest.raises(ConfigError, match="loss_weights::anatomy: every weight has a loss"):
+        train(Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=1), loader(scalars((1, 3))))
+
+
 # ---- an epoch -----------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,36 @@
+"""Train the segmenter of tissues of a modality on simulated heads: ``python -m common.anatomy --modality CT ...``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.anatomy.shipped import FOLDER
+from common.anatomy.tissues import MODALITIES
+from common.anatomy.training import Settings, train
+from common.errors import exit_code_of_mistakes, path_option
+
+
+@exit_code_of_mistakes
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m common.anatomy", description=__doc__)
+    parser.add_argument("--modality", choices=MODALITIES, required=True, help="of the images to segment")
+    parser.add_argument("--label_maps", type=path_option, help="label maps of heads (default: the average head)")
+    parser.add_argument("--steps", type=int, default=3000, help="updates, of 8 slices each (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
+    parser.add_argument("--cases", type=int, default=12, help="simulated heads to validate on (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="weights to write (default: those of the package)")
+    given = parser.parse_args(arguments)
+    path = given.out or FOLDER / f"{given.modality.lower()}.pt"
+    overlaps = train(Settings(given.modality, given.label_maps, given.steps, given.seed), path, given.cases)
+    for name, overlap in overlaps.items():
+        print(f"{name:7} Dice {overlap:.3f}")
+    print(f"written: {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json').name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

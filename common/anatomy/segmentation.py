@@ -1,0 +1,33 @@
+"""Segmentation of volumes slice by slice."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+from torch.nn import functional as F
+
+from common.networks.tissue_segmenter import LEAST_SIDE
+
+AT_ONCE = 16
+"""Slices in one pass."""
+Classes = NDArray[np.uint8]
+
+
+def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
+    """Class of each voxel of a volume (X, Y, Z), its position in :data:`common.anatomy.NAMES`, slice by slice.
+
+    The slices are those across the last axis.
+
+    Args:
+        volume: in HU or z-scores, as the network takes; each axis along one of the body.
+        network: see :class:`common.networks.tissue_segmenter.TissueSegmenter`, in evaluation mode.
+    """
+    slices = torch.from_numpy(np.asarray(volume, np.float32)).movedim(2, 0)[:, None]
+    height, width = slices.shape[2:]
+    edge = (0, max(0, LEAST_SIDE - width), 0, max(0, LEAST_SIDE - height))
+    with torch.inference_mode():
+        parts = (network(F.pad(part, edge, mode="replicate")) for part in slices.split(AT_ONCE))
+        found = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
+    return found.movedim(0, 2).numpy()

@@ -1,0 +1,32 @@
+"""The segmenters that come with the package, one for CT and one for MR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common import checkpoints
+from common.anatomy.tissues import MODALITIES, NAMES
+from common.errors import ConfigError
+from common.networks.tissue_segmenter import TissueSegmenter
+
+FOLDER = Path(__file__).parent / "weights"
+CARD = "docs/reference/tissue-segmenters.md"
+
+
+def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegmenter:
+    """The network of a modality with its weights, frozen, in evaluation mode, on the CPU.
+
+    Args:
+        modality: ``CT`` or ``MR``.
+        weights: a file of ``python -m common.anatomy``; None for those that come with the package.
+
+    Raises:
+        ConfigError: another modality.
+        CheckpointError: the weights are missing, damaged or of another network.
+    """
+    if modality not in MODALITIES:
+        rule = f"is one of {', '.join(MODALITIES)}, whose tissues a network was trained to tell apart"
+        raise ConfigError("anatomy::modality", rule, modality, "give that of the target, or leave anatomy out")
+    network = TissueSegmenter(modality, len(NAMES))
+    checkpoints.load_weights(network, Path(weights) if weights else FOLDER / f"{modality.lower()}.pt")
+    return network.eval().requires_grad_(False)
