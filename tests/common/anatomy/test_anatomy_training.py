@@ -27,7 +27,7 @@ def test_samples_are_slices_with_the_class_of_each_pixel() -> None:
     rising = [median[name] for name in ("air", "fat", "white", "grey", "marrow", "bone")]  # fluid is thin
     assert rising == sorted(rising), median
     assert median["air"] < -900
-    assert median["bone"] > 800
+    assert median["bone"] > 600
     again = training_slices(Settings("CT", None, 1))[5]
     assert torch.equal(again["image"], samples[5]["image"]), "a function of seed and index"
 
