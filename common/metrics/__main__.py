@@ -16,6 +16,7 @@ from common.grids import same_grid, show_grid
 from common.io import Scan, VolumeReader
 from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
 from common.metrics.attenuation import BONE_LINES, attenuation_errors
+from common.metrics.tissue import BONE_HU
 
 
 def score_files(
@@ -43,21 +44,23 @@ def score_files(
     }
 
 
-def attenuation_of_files(pred: str | Path, truth: str | Path, mask: str | Path, kvp: int = 120) -> dict[str, object]:
+def attenuation_of_files(
+    pred: str | Path, truth: str | Path, mask: str | Path, kvp: int = 120, bone_hu: float = BONE_HU
+) -> dict[str, object]:
     """Errors of a synthetic CT, of water and of four classes as attenuation maps, from files on one grid (X, Y, Z).
 
     Returns:
         The maps of :func:`common.metrics.attenuation.attenuation_errors`, None where a measure is undefined, and
-        ``kvp``.
+        ``kvp`` and ``bone_hu``.
 
     Raises:
         DataError: a file cannot be read, shapes or affines differ, or the truth is no CT in HU.
-        ConfigError: unknown ``kvp``.
+        ConfigError: unknown ``kvp``, or bone does not begin above fat.
     """
     scans = _scans(pred, truth, mask)
     arrays = {name: scan.values for name, scan in scans.items()}
-    errors = attenuation_errors(arrays["pred"], arrays["truth"], arrays["mask"], scans["truth"].affine, kvp)
-    return {**{name: _finite(measures) for name, measures in errors.items()}, "kvp": kvp}
+    errors = attenuation_errors(**arrays, affine=scans["truth"].affine, kvp=kvp, bone_hu=bone_hu)
+    return {**{name: _finite(measures) for name, measures in errors.items()}, "kvp": kvp, "bone_hu": bone_hu}
 
 
 def _scans(pred: str | Path, truth: str | Path, mask: str | Path) -> dict[str, Scan]:
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     options = _parser().parse_args(arguments)
     if options.command == "attenuation":
-        result = attenuation_of_files(options.pred, options.truth, options.mask, options.kvp)
+        result = attenuation_of_files(options.pred, options.truth, options.mask, options.kvp, options.bone_hu)
     else:
         result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
     print(json.dumps(result, allow_nan=False))
@@ -111,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_volumes(command)
     known = ", ".join(map(str, BONE_LINES))
     command.add_argument("--kvp", type=int, default=120, help=f"tube voltage of the CT: {known} (default: %(default)s)")
+    command.add_argument(
+        "--bone_hu",
+        type=float,
+        default=BONE_HU,
+        help="threshold of bone in the map of four classes (default: %(default)s HU)",
+    )
     return parser
 
 
