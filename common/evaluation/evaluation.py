@@ -53,8 +53,9 @@ class Evaluation:
         postprocessing: of ``pred``, to the source's grid and the target's unit.
         device: to compute on.
         output_dir: holds the runs; receives ``evaluation/``.
-        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), by these
-            names -> dictionary of numbers. A metric is skipped for cases that lack its required arguments.
+        metrics: functions of ``pred`` and any of ``truth``, ``mask``, ``source`` and the regions, (X, Y, Z), and
+            ``affine`` (4, 4), by these names -> dictionary of numbers. A metric is skipped for cases that lack its
+            required arguments.
         maps: functions of the same volumes by name -> masks (X, Y, Z) shown in the panels, by their titles.
         bundle: name and version.
         unit: of the target.
@@ -181,7 +182,7 @@ class Evaluation:
         return load_case(item, self.head_threshold, self.reader, self.standardise)
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
-        volumes = {"pred": prediction, **case.volumes()}
+        volumes = {"pred": prediction, "affine": case.affine, **case.volumes()}
         scores: dict[str, float] = {}
         for metric in self.metrics:
             wanted = inspect.signature(metric).parameters.values()

@@ -1,4 +1,4 @@
-"""Image quality metrics inside a mask, on float64 arrays (X, Y, Z): MAE, PSNR, SSIM, HFEN, tissue errors."""
+"""Metrics inside a mask, on float64 arrays (X, Y, Z): MAE, PSNR, SSIM, HFEN, errors of tissues and of attenuation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from common.metrics.anatomy import TissueDice
+from common.metrics.attenuation import attenuation_scores
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.masked import CT_RANGE, HU, mae, mse, psnr, psnr_nie
@@ -28,6 +29,7 @@ __all__ = [
     "MaskedMetric",
     "TissueDice",
     "air_dice",
+    "attenuation_scores",
     "bone_dice",
     "ct_scores",
     "hfen",

@@ -1,4 +1,4 @@
-"""Command that scores a synthetic volume: ``python -m common.metrics score --help``."""
+"""Commands that score a synthetic volume: ``python -m common.metrics {score,attenuation} --help``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import DataError, exit_code_of_mistakes, path_option
 from common.grids import same_grid, show_grid
-from common.io import VolumeReader
+from common.io import Scan, VolumeReader
 from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
+from common.metrics.attenuation import BONE_LINES, attenuation_errors
+from common.metrics.tissue import BONE_HU
 
 
 def score_files(
@@ -30,17 +32,11 @@ def score_files(
         DataError: a file cannot be read, shapes or affines differ, or :func:`common.metrics.score` rejects the values.
         ConfigError: ``value_range`` is not two finite numbers, the lower one first.
     """
-    reader = VolumeReader()
-    scans = {name: reader.read(path, name) for name, path in (("truth", truth), ("pred", pred), ("mask", mask))}
-    reference = scans["truth"]
-    for name, scan in scans.items():
-        if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
-            rule = f"has the truth's grid, {show_grid(reference.values.shape, reference.affine)}"
-            raise DataError(name, rule, show_grid(scan.values.shape, scan.affine), "resample it or fix its affine")
+    scans = _scans(pred, truth, mask)
     arrays = {name: scan.values for name, scan in scans.items()}
     measures = score(arrays["pred"], arrays["truth"], arrays["mask"], value_range)
     return {
-        **{name: value if math.isfinite(value) else None for name, value in measures.items()},
+        **_finite(measures),
         "value_range": list(value_range),
         "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
         "unit": HU if tuple(value_range) == CT_RANGE else "as stored",
@@ -48,26 +44,62 @@ def score_files(
     }
 
 
+def attenuation_of_files(
+    pred: str | Path, truth: str | Path, mask: str | Path, kvp: int = 120, bone_hu: float = BONE_HU
+) -> dict[str, object]:
+    """Errors of a synthetic CT, of water and of four classes as attenuation maps, from files on one grid (X, Y, Z).
+
+    Returns:
+        The maps of :func:`common.metrics.attenuation.attenuation_errors`, None where a measure is undefined, and
+        ``kvp`` and ``bone_hu``.
+
+    Raises:
+        DataError: a file cannot be read, shapes or affines differ, or the truth is no CT in HU.
+        ConfigError: unknown ``kvp``, or bone does not begin above fat.
+    """
+    scans = _scans(pred, truth, mask)
+    arrays = {name: scan.values for name, scan in scans.items()}
+    errors = attenuation_errors(**arrays, affine=scans["truth"].affine, kvp=kvp, bone_hu=bone_hu)
+    return {**{name: _finite(measures) for name, measures in errors.items()}, "kvp": kvp, "bone_hu": bone_hu}
+
+
+def _scans(pred: str | Path, truth: str | Path, mask: str | Path) -> dict[str, Scan]:
+    """The three volumes by their names.
+
+    Raises:
+        DataError: a file cannot be read, or is on another grid than the truth.
+    """
+    reader = VolumeReader()
+    scans = {name: reader.read(path, name) for name, path in (("truth", truth), ("pred", pred), ("mask", mask))}
+    reference = scans["truth"]
+    for name, scan in scans.items():
+        if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
+            rule = f"has the truth's grid, {show_grid(reference.values.shape, reference.affine)}"
+            raise DataError(name, rule, show_grid(scan.values.shape, scan.affine), "resample it or fix its affine")
+    return scans
+
+
+def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in measures.items()}
+
+
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
     options = _parser().parse_args(arguments)
-    result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
+    if options.command == "attenuation":
+        result = attenuation_of_files(options.pred, options.truth, options.mask, options.kvp, options.bone_hu)
+    else:
+        result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
     print(json.dumps(result, allow_nan=False))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.metrics", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("score", help="print the metrics of one volume inside a mask as one JSON object")
-    command.add_argument(
-        "--pred", type=path_option, required=True, help="synthetic volume: a NIfTI file or a folder with a DICOM series"
-    )
-    command.add_argument("--truth", type=path_option, required=True, help="real volume on the same grid")
-    command.add_argument(
-        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
-    )
+    _add_volumes(command)
     command.add_argument(
         "--value_range",
         type=float,
@@ -76,7 +108,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("LOW", "HIGH"),
         help="range that psnr, ssim and ms_ssim clip to (default: %(default)s HU)",
     )
+    command = commands.add_parser(
+        "attenuation", help="print the errors of a synthetic CT as attenuation map of PET as one JSON object"
+    )
+    _add_volumes(command)
+    known = ", ".join(map(str, BONE_LINES))
+    command.add_argument("--kvp", type=int, default=120, help=f"tube voltage of the CT: {known} (default: %(default)s)")
+    command.add_argument(
+        "--bone_hu",
+        type=float,
+        default=BONE_HU,
+        help="threshold of bone in the map of four classes (default: %(default)s HU)",
+    )
     return parser
+
+
+def _add_volumes(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--pred", type=path_option, required=True, help="synthetic volume: a NIfTI file or a folder with a DICOM series"
+    )
+    command.add_argument("--truth", type=path_option, required=True, help="real volume on the same grid")
+    command.add_argument(
+        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 from bundle_commands import TINY, Bundle, last_line, ok
 
 from common import checkpoints
+from common.metrics import attenuation_scores
 
 pytestmark = pytest.mark.slow
 BUNDLE = Bundle("pd2t2_dcgan_acm")
@@ -92,6 +93,9 @@ def test_the_evaluation_is_that_of_a_ct(run, file, rows):
     assert rows.loc["model", "mae"] == pytest.approx(error[mask > 0].mean(), rel=1e-3)
     bone = (mask > 0) & (truth > 250)
     assert rows.loc["model", "mae_bone"] == pytest.approx(error[bone].mean(), rel=1e-3)
+    stored = nib.load(file)
+    attenuation = attenuation_scores(stored.get_fdata(), truth, mask, stored.affine)
+    assert rows.loc["model", list(attenuation)].to_dict() == pytest.approx(attenuation, rel=1e-3)
     assert "HU" in (run / "evaluation" / "report.html").read_text()
 
 

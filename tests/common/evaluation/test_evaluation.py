@@ -153,6 +153,20 @@ def test_rows_and_summary_by_arithmetic(tmp_path, cases, capsys):
     assert printed in capsys.readouterr().out
 
 
+def voxel_volume(pred: np.ndarray, affine: np.ndarray) -> dict[str, float]:
+    return {"height_mm": float(np.linalg.norm(affine[:3, 2])), "voxel_ml": abs(np.linalg.det(affine[:3, :3])) / 1000}
+
+
+def test_a_metric_may_ask_for_the_affine(tmp_path, cases):
+    """The grid of the source's file: axes of test_1 are RAS, of test_2 PSR, whose third axis has 2 mm."""
+    save_model(tmp_path / "run", Scale(1.0))
+    evaluation(tmp_path, cases, metrics=[masked_mae, voxel_volume]).run()
+    rows = table(tmp_path)
+    assert rows["voxel_ml"].tolist() == pytest.approx([0.01] * 4)
+    assert rows.loc[("test_1", "model"), "height_mm"] == pytest.approx(2.5)
+    assert rows.loc[("test_2", "model"), "height_mm"] == pytest.approx(2.0)
+
+
 def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     evaluation(tmp_path, cases).run()

@@ -34,6 +34,41 @@ def files(tmp_path):
     return {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, (pred, truth, mask), strict=True)}
 
 
+@pytest.fixture
+def water(tmp_path):
+    """Files (8, 8, 8) of 10 mm in air: a truth of water, and a prediction of 0.95 times its attenuation."""
+    mask = np.zeros((8, 8, 8), np.uint8)
+    mask[1:7, 1:7, 1:7] = 1
+    volumes = (np.where(mask, -50, -1000), np.where(mask, 0, -1000), mask)
+    affine = np.diag([10.0, 10.0, 10.0, 1.0])
+    return {
+        name: _save(tmp_path / f"water_{name}.nii.gz", volume.astype(np.int16), affine)
+        for name, volume in zip(NAMES, volumes, strict=True)
+    }
+
+
+def test_attenuation_prints_each_map_and_its_settings(water, capsys):
+    assert main(["attenuation", *_arguments(water)[1:], "--kvp", "140"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result.pop("kvp"), result.pop("bone_hu")) == (140, 250.0)
+    assert {name: each["attenuation_bias"] for name, each in result.items()} == pytest.approx(
+        {"synthetic": -5, "water": 0, "classes": 100 * (0.1 / 0.096 - 1)}
+    )
+
+
+def test_threshold_of_bone_reaches_the_classes(water, capsys):
+    """From -10 HU water is taken for bone."""
+    assert main(["attenuation", *_arguments(water)[1:], "--bone_hu", "-10"]) == 0
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert classes["attenuation_error"] == pytest.approx(100 * (0.151 / 0.096 - 1))
+
+
+def test_attenuation_of_other_units_and_voltages_is_refused(files, water, capsys):
+    message = _refusal(capsys, ["attenuation", *_arguments(files)[1:]])
+    assert "truth: must be a CT in HU, with air or fat below -30, but got a lowest value of 0" in message
+    assert "kvp: must be one of 80" in _refusal(capsys, ["attenuation", *_arguments(water)[1:], "--kvp", "90"])
+
+
 def _refusal(capsys, arguments):
     """Run the command, which must end with 2, print no result and give its reason on one line."""
     assert main(arguments) == 2

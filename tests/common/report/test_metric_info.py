@@ -11,7 +11,9 @@ from common.report.metric_info import MetricInfo, metric_info
         ("bias_soft", "ideal"), ("slice_jumps", "ideal"), ("contrast", "unknown"), ("generator_l1", "unknown"),
         ("mse", "lower"), ("psnr_nie", "higher"), ("lesion_error", "lower"), ("nawm_error", "lower"),
         ("control_wm_error", "lower"), ("demyelination_dice", "higher"), ("lesion_contrast_truth", "unknown"),
-        ("psnr_peak", "higher"), ("peak_truth", "unknown"),
+        ("psnr_peak", "higher"), ("peak_truth", "unknown"), ("attenuation_error", "lower"),
+        ("attenuation_bias", "ideal"), ("acf_error", "lower"), ("attenuation_error_water", "unknown"),
+        ("acf_error_classes", "unknown"),
     ],
 )  # fmt: skip
 def test_direction_by_name(name, direction):
@@ -28,7 +30,8 @@ def test_own_direction_comes_first():
     ("name", "unit"),
     [
         ("mse", "{unit}²"), ("psnr_nie", "dB"), ("nawm_error", "{unit}"), ("lesion_contrast", ""), ("bone_dice", ""),
-        ("psnr_peak", "dB"), ("peak_truth", "{unit}"),
+        ("psnr_peak", "dB"), ("peak_truth", "{unit}"), ("attenuation_mae", ""), ("attenuation_p95", "%"),
+        ("acf_bias", "%"), ("attenuation_error_classes", "%"),
     ],
 )  # fmt: skip
 def test_unit_by_name(name, unit):

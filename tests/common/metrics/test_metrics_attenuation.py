@@ -1,0 +1,175 @@
+"""Attenuation at 511 keV by the published table, and errors of line integrals by arithmetic."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, DataError
+from common.metrics.attenuation import (
+    BONE_LINES,
+    attenuation_errors,
+    attenuation_scores,
+    class_attenuation,
+    linear_attenuation,
+    ray_errors,
+)
+
+AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+NAMES = ("attenuation_mae", "attenuation_error", "attenuation_p95", "attenuation_bias", "acf_error", "acf_bias")
+
+
+def box(hu):
+    """CT (20, 24, 10) of a box of 64 x 80 x 40 mm in air, and its mask."""
+    mask = np.zeros((20, 24, 10))
+    mask[2:18, 2:22] = 1
+    return np.where(mask, float(hu), -1000.0), mask
+
+
+@pytest.mark.parametrize("kvp", sorted(BONE_LINES))
+def test_air_and_water_are_the_same_for_every_voltage(kvp):
+    assert linear_attenuation([-3024, -1024, -1000, -500, 0], kvp) == pytest.approx([0, 0, 0, 0.048, 0.096])
+
+
+@pytest.mark.parametrize(
+    ("kvp", "expected"),
+    [(80, 0.1354), (100, 0.143), (110, 0.1472), (120, 0.1491), (130, 0.1526), (140, 0.1536)],
+)
+def test_bone_of_1000_hu_by_the_published_line(kvp, expected):
+    """Slope times 2000 plus offset; at 120 kVp 5.10e-5 x 2000 + 0.0471."""
+    assert linear_attenuation(1000, kvp) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("kvp", "point"), [(80, 50), (100, 52), (110, 43), (120, 47), (130, 37), (140, 30)])
+def test_lines_meet_at_the_published_break_point(kvp, point):
+    """Continuous and rising, with the water line below and the bone line above the published HU."""
+    hu = np.linspace(-1000, 3000, 40_001)
+    rises = np.diff(linear_attenuation(hu, kvp)) / 0.1
+    assert rises.min() > 0
+    assert rises.max() == pytest.approx(9.6e-5)
+    assert hu[:-1][rises < 9.0e-5].min() == pytest.approx(point, abs=0.5)
+
+
+def test_classes_begin_at_their_thresholds():
+    hu = [-1000, -501, -500, -31, -30, 249, 250, 3000]
+    assert class_attenuation(hu).tolist() == [0, 0, 0.086, 0.086, 0.1, 0.1, 0.151, 0.151]
+    assert class_attenuation([100, 249], bone_hu=100).tolist() == [0.151, 0.151]
+
+
+def test_shift_of_water_by_100_hu_below_zero():
+    """mu is 0.9 x that of water, on every ray: 10 % of the integral."""
+    truth, mask = box(0)
+    errors = attenuation_errors(truth - 100, truth, mask, AFFINE)["synthetic"]
+    for name in ("attenuation_error", "attenuation_p95"):
+        assert errors[name] == pytest.approx(10)
+    assert errors["attenuation_bias"] == pytest.approx(-10)
+    # The longest line of any direction is the diagonal of 102 mm, so that its factor is at least exp(-0.1 x 0.984).
+    assert -100 * (1 - math.exp(-0.0984)) < errors["acf_bias"] < 0
+    assert errors["acf_error"] == -errors["acf_bias"]
+
+
+def test_errors_of_four_rays_by_arithmetic():
+    """The first one only grazes the head."""
+    errors = ray_errors([9.0, 0.22, 0.4, 0.72], [0.05, 0.2, 0.4, 0.8])
+    assert errors == pytest.approx(
+        {
+            "attenuation_mae": (0.02 + 0 + 0.08) / 3,
+            "attenuation_error": (10 + 0 + 10) / 3,
+            "attenuation_p95": 10,
+            "attenuation_bias": 0,
+            "acf_error": 100 * (math.exp(0.02) - 1 + 1 - math.exp(-0.08)) / 3,
+            "acf_bias": 100 * (math.exp(0.02) - 1 + math.exp(-0.08) - 1) / 3,
+        },
+        abs=1e-12,
+    )
+
+
+def test_identical_ct_has_no_error():
+    truth, mask = box(40)
+    truth[8:12, 10:14] = 900
+    assert attenuation_errors(truth, truth, mask, AFFINE)["synthetic"] == dict.fromkeys(NAMES, 0.0)
+
+
+def test_water_phantom_is_uniform_water():
+    truth, mask = box(0)
+    errors = attenuation_errors(truth, truth, mask, AFFINE)
+    assert errors["water"] == pytest.approx(dict.fromkeys(NAMES, 0.0), abs=1e-12)
+    # The class of water is soft tissue of 0.1 / cm.
+    assert errors["classes"]["attenuation_bias"] == pytest.approx(100 * (0.1 / 0.096 - 1))
+
+
+def test_bone_rod_that_is_missed():
+    """A rod of 16 x 16 mm along the axis of a box 64 mm wide: the line through it lacks 1.6 cm (0.1491 - 0.096)."""
+    truth, mask = box(0)
+    truth[8:12, 10:14] = 1000
+    missed, mask = box(0)
+    errors = attenuation_errors(missed, truth, mask, AFFINE)
+    assert errors["synthetic"] == errors["water"]
+    worst = 1.6 * (0.1491 - 0.096) / (4.8 * 0.096 + 1.6 * 0.1491)
+    assert errors["water"]["attenuation_bias"] == -errors["water"]["attenuation_error"]
+    assert 0 < errors["water"]["attenuation_error"] < errors["water"]["attenuation_p95"] < 100 * worst + 0.5
+    # By its class (0.151) the rod is nearly right, and water is 4 % too high: that of the other 4.8 cm dominates.
+    assert errors["classes"]["attenuation_bias"] == pytest.approx(100 * (0.1 / 0.096 - 1), abs=1)
+
+
+def test_nothing_outside_the_mask_counts():
+    truth, mask = box(30)
+    table, other = truth.copy(), truth.copy()
+    table[:, 23], other[0] = 400, 2000
+    assert attenuation_errors(other, table, mask, AFFINE)["synthetic"] == dict.fromkeys(NAMES, 0.0)
+
+
+def test_mask_in_air_has_no_rays():
+    truth, mask = box(-1000)
+    assert all(math.isnan(value) for value in attenuation_scores(truth, truth, mask, AFFINE).values())
+
+
+def test_scores_name_the_references_and_need_hu():
+    truth, mask = box(0)
+    scores = attenuation_scores(truth - 100, truth, mask, AFFINE)
+    references = {f"{name}_{each}" for name in ("attenuation_error", "acf_error") for each in ("water", "classes")}
+    assert set(scores) == {*NAMES, *references}
+    assert scores["attenuation_error"] == pytest.approx(10)
+    assert scores["attenuation_error_water"] == pytest.approx(0, abs=1e-9)
+    assert scores["attenuation_error_classes"] == pytest.approx(100 * (0.1 / 0.096 - 1))
+    assert attenuation_scores(truth, truth, mask, AFFINE, unit="a.u.") == {}
+
+
+def test_voltage_changes_the_error_of_bone_only():
+    truth, mask = box(1000)
+    low, high = (attenuation_scores(truth - 1000, truth, mask, AFFINE, kvp=kvp) for kvp in (80, 140))
+    assert low["attenuation_error"] == pytest.approx(100 * (1 - 0.096 / 0.1354))
+    assert high["attenuation_error"] == pytest.approx(100 * (1 - 0.096 / 0.1536))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (partial(linear_attenuation, [0.0], 90), ConfigError, "kvp: must be one of 80, 100, .*, but got 90"),
+        (partial(linear_attenuation, [math.inf]), DataError, "CT: must be finite everywhere"),
+        (partial(class_attenuation, [math.nan]), DataError, "CT: must be finite everywhere"),
+        (partial(class_attenuation, [0.0], -30), ConfigError, "bone_hu: must be above -30 HU"),
+    ],
+)
+def test_unusable_value_is_refused(call, error, said):
+    with pytest.raises(error, match=said):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"truth": box(0)[0] / 500}, "truth: must be a CT in HU, .* below -30, but got a lowest value of -2"),
+        ({"truth": box(0)[0] + 1024}, "truth: must be a CT in HU, .*, but got a lowest value of 24"),
+        ({"pred": np.zeros((20, 24, 9))}, r"prediction: must have the shape \(20, 24, 10\)"),
+        ({"pred": np.full((20, 24, 10), np.nan)}, "prediction: must be finite everywhere"),
+        ({"mask": np.zeros((20, 24, 10))}, "mask: must have a voxel above 0"),
+        ({"affine": np.zeros((4, 4))}, "affine: must be finite with three axes in mm"),
+        (dict.fromkeys(("pred", "truth", "mask"), np.ones((4, 4))), "truth: must have 3 dimensions, but got 2"),
+    ],
+)
+def test_unusable_volume_is_refused(change, said):
+    truth, mask = box(0)
+    with pytest.raises(DataError, match=said):
+        attenuation_errors(**{"pred": truth, "truth": truth, "mask": mask, "affine": AFFINE} | change)
