@@ -17,6 +17,7 @@ from common.reading.questions import PAIR
 COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence", "seconds")
 KEY_ENTRIES = {"study", "question", "choices", "confidence", "design", "about", "pages"}
 TRIAL_ENTRIES = {"trial", "item", "answer", "mirrored", "repeat", "images"}
+IMAGE_ENTRIES = {"kind", "class", "case"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,24 @@ def read_key(path: Path) -> Key:
         raise DataError(f"--key {path}", "is the key.json of a study", reason, "correct the path") from error
     if not (isinstance(key, dict) and key.keys() >= KEY_ENTRIES and isinstance(key["pages"], list) and key["pages"]):
         raise DataError(f"--key {path}", "is the key.json of a study", "another JSON file", "correct the path")
+    choices = key["choices"]
+    if not (isinstance(choices, list) and len(choices) > 1 and isinstance(key["confidence"], list)):
+        raise DataError(f"--key {path}", "lists the choices and confidences", "something else", "restore the file")
     for page in key["pages"]:
-        if not (isinstance(page, list) and page and all(_is_trial(trial) for trial in page)):
+        if not (isinstance(page, list) and page and all(_is_trial(trial, choices) for trial in page)):
             raise DataError(f"--key {path}", "lists the trials of each page", "something else", "restore the file")
     return key
 
 
-def _is_trial(trial: Any) -> bool:
-    return isinstance(trial, dict) and trial.keys() >= TRIAL_ENTRIES and isinstance(trial["images"], list)
+def _is_trial(trial: Any, choices: Sequence[str]) -> bool:
+    if not (isinstance(trial, dict) and trial.keys() >= TRIAL_ENTRIES and trial["answer"] in choices):
+        return False
+    images = trial["images"]
+    return (
+        isinstance(images, list)
+        and 0 < len(images) < 3
+        and all(isinstance(image, dict) and image.keys() >= IMAGE_ENTRIES for image in images)
+    )
 
 
 def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Answer]:

@@ -16,7 +16,7 @@ from common.io.reader import volume_path
 
 REAL, SYNTHETIC = "real", "synthetic"
 PNG = ".png"
-SYNTHETIC_SUFFIX = re.compile(r"_synthetic(_[A-Za-z0-9]+)*$")
+SYNTHETIC_NAME = re.compile(r"(.+)_synthetic(_[A-Za-z0-9]+)*")
 LAYOUT = (
     "DIR/<case>.nii.gz, DIR/<case> with a DICOM series, DIR/<class>/<patch>.nii.gz or .png, or DIR/<class>.nii.gz with "
     "the JSON file of samples"
@@ -83,7 +83,8 @@ def find_images(folder: Path, kind: str, name: str | None = None) -> list[Found]
 
 def case_of(stem: str) -> str:
     """Name of the case of a file or folder: without ``_synthetic`` and what follows it, such as ``_synthetic_ct``."""
-    return SYNTHETIC_SUFFIX.sub("", stem) or stem
+    match = SYNTHETIC_NAME.fullmatch(stem)
+    return match[1] if match else stem
 
 
 def _in_case_folders(folder: Path, kind: str, name: str, what: str) -> list[Found]:

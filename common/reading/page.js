@@ -54,13 +54,13 @@
   function draw() {
     buttons(element("choices"), study.choices, choice, choose);
     const asked = study.confidence.length > 0 && choice !== null;
-    element("confidence").hidden = !asked;
-    if (asked) buttons(element("confidence"), study.confidence.map(String).map(confidenceLabel), sure, rate);
+    element("confidence").style.visibility = asked ? "visible" : "hidden"; // takes its place all the same: images stay
+    buttons(element("confidence"), study.confidence.map(confidenceLabel), sure, rate);
     const ready = choice !== null && (!study.confidence.length || sure !== null);
     element("keys").textContent = ready ? "Space confirms" : asked ? "How confident are you?" : "";
   }
 
-  const confidenceLabel = (text, k) => k === 0 ? "guess" : k === study.confidence.length - 1 ? "certain" : "";
+  const confidenceLabel = (_, k) => k === 0 ? "guess" : k === study.confidence.length - 1 ? "certain" : "";
 
   async function next() {
     const done = answers.length, total = study.trials.length;
