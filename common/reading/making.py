@@ -88,6 +88,8 @@ def make_study(real: Path, synthetic: Path, choices: Choices, reader: VolumeRead
         DataError: for images that cannot be used, or unequal numbers of real and synthetic ones.
         ConfigError: for a question, number of trials or of repeats that these images do not allow.
     """
+    if real.resolve() == synthetic.resolve():
+        raise ConfigError("--synthetic", "is another folder than --real", str(synthetic), "correct one of them")
     found = find_images(real, REAL, choices.real_name), find_images(synthetic, SYNTHETIC, choices.synthetic_name)
     _require_alike(*found)
     question = Question(choices.design, choices.question, tuple(classes_of([*found[0], *found[1]])))
@@ -99,7 +101,7 @@ def make_study(real: Path, synthetic: Path, choices: Choices, reader: VolumeRead
     else:
         slides = [[slide for image in images for slide in maker.slides(image)] for images in found]
         pairs = matched(slides[0], slides[1], all_shown, rng)
-    window = choices.window or window_of([real for real, _ in pairs])
+    window = choices.window or window_of([shown for shown, _ in pairs])
     trials = drawn(units_of(question, pairs, all_shown, rng), choices.trials, rng)
     return Study(question, trials, window, choices.seed, choices.repeats, choices.pages, choices.confidence)
 
@@ -114,7 +116,11 @@ def _pairs_of_cases(real: Sequence[Found], synthetic: Sequence[Found], maker: Sl
         remedy = "give both folders the same cases, name the cases' volumes by --real_name and --synthetic_name, or "
         remedy += "give --match class for samples without a real case"
         raise DataError("--real and --synthetic", "hold the same cases", value, remedy)
-    return [pair for key, image in listed[0].items() for pair in maker.pairs(image, listed[1][key])]
+    pairs = [pair for key, image in listed[0].items() for pair in maker.pairs(image, listed[1][key])]
+    if same := [shown.name for shown, other in pairs if np.array_equal(shown.pixels, other.pixels)]:
+        remedy = "correct --synthetic: these are copies of the real images"
+        raise DataError("--real and --synthetic", "differ in every slice", f"equal slices of {some(same)}", remedy)
+    return pairs
 
 
 def _name(key: tuple[str, str]) -> str:

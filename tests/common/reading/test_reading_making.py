@@ -102,6 +102,15 @@ def test_other_cases_are_refused(tmp_path):
     assert len(made((real, synthetic), design="single", trials=4).trials) == 4
 
 
+def test_copies_of_the_real_images_are_refused(tmp_path):
+    real, synthetic = write_heads(tmp_path, 3)
+    save(synthetic / "case_1_synthetic_ct.nii.gz", head(1))
+    with pytest.raises(DataError, match="differ in every slice, but got equal slices of case_1; correct --synthetic"):
+        made((real, synthetic))
+    with pytest.raises(ConfigError, match="--synthetic: is another folder than --real"):
+        made((real, real))
+
+
 def test_samples_have_no_cases(tmp_path):
     with pytest.raises(DataError, match="hold the same cases.*give --match class for samples without a real case"):
         made(write_patches(tmp_path))
