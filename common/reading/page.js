@@ -4,6 +4,7 @@
   const element = id => document.getElementById(id);
   const study = JSON.parse(element("study").textContent);
   const COLUMNS = ["study", "page", "reader", "position", "trial", "answer", "confidence", "seconds", "answered"];
+  const MOST_ENLARGED = 6; // small patches stay small, since interpolation only blurs them
   const ARROWS = { ArrowLeft: 0, ArrowRight: 1 };
   const pair = study.trials[0].images.length === 2;
   let reader = null, answers = [];
@@ -67,6 +68,7 @@
     if (done === total) return finish();
     const trial = study.trials[done];
     choice = sure = since = null;
+    element("reading").setAttribute("aria-busy", "true");
     element("progress").textContent = `${done + 1} of ${total}`;
     element("bar").firstElementChild.style.width = `${(100 * done) / total}%`;
     const share = 100 / trial.images.length - (pair ? 1 : 0);
@@ -74,14 +76,18 @@
       const image = new Image();
       image.alt = pair ? study.choices[k] : "";
       image.style.aspectRatio = trial.aspect;
-      image.style.width = `min(${share}cqw, ${100 * trial.aspect}cqh)`;
       image.src = source;
       return image;
     });
     await Promise.all(images.map(image => image.decode()));
+    for (const image of images)
+      image.style.width = `min(${share}cqw, ${100 * trial.aspect}cqh, ${MOST_ENLARGED * image.naturalWidth}px)`;
     element("images").replaceChildren(...images);
     draw();
-    requestAnimationFrame(() => { since = performance.now(); });
+    requestAnimationFrame(() => {
+      since = performance.now();
+      element("reading").setAttribute("aria-busy", "false");
+    });
   }
 
   function finish() {

@@ -8,6 +8,9 @@ from reading_folders import page_data, write_heads, write_patches
 from common.reading.__main__ import main
 from common.reading.answers import read_answers
 
+READY = "#reading[aria-busy=false]"
+"""The page when the images of a trial are shown, from which moment keys answer it."""
+
 
 class Reading:
     """A page that a reader has opened."""
@@ -28,13 +31,12 @@ class Reading:
     def begin(self, name):
         self.page.fill("#reader", name)
         self.page.keyboard.press("Enter")
-        self.page.wait_for_selector("#images img, #end:not([hidden])")
+        self.page.wait_for_selector(READY)
 
     def answer(self, *keys):
         """Press keys until the page shows the next trial."""
         before = self.progress()
-        self.page.wait_for_function("() => document.querySelector('#images img')?.complete")
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.wait_for_selector(READY)
         for key in keys:
             self.page.keyboard.press(key)
         moved = "before => progress.textContent !== before || !end.hidden"
@@ -76,7 +78,6 @@ def test_pairs_are_answered_by_keys(opened, tmp_path, capsys):
     reading.begin('Dr. "A", first')
     assert reading.progress() == "1 of 4"
     assert reading.page.locator("#images img").count() == 2
-    reading.page.wait_for_timeout(100)
     reading.page.keyboard.press(" ")  # nothing is chosen yet
     reading.page.keyboard.press("3")  # there is no such choice
     assert (reading.progress(), reading.pressed()) == ("1 of 4", [])
@@ -85,6 +86,7 @@ def test_pairs_are_answered_by_keys(opened, tmp_path, capsys):
     reading.answer("2", " ")
     reading.answer("ArrowLeft", "Enter")
     reading.answer("ArrowRight", " ")
+    reading.page.wait_for_selector(READY)
     reading.page.get_by_role("button", name="left").click()
     reading.answer(" ")
     path = reading.save(tmp_path / "a.csv")
@@ -121,6 +123,7 @@ def test_images_are_shown_in_their_order_and_size(opened, tmp_path):
     data, _ = page_data(reading.path)
     boxes = [image.bounding_box() for image in reading.page.locator("#images img").all()]
     assert boxes[0]["x"] < boxes[1]["x"]
+    assert boxes[0]["width"] == boxes[1]["width"] == 6 * 14
     assert {round(box["width"] / box["height"], 2) for box in boxes} == {round(data["trials"][0]["aspect"], 2)}
     sources = reading.page.eval_on_selector_all("#images img", "images => images.map(image => image.src)")
     assert sources == data["trials"][0]["images"]
