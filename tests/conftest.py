@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["phantom_heads", "scored_phantom"]
+pytest_plugins = ["chromium_browser", "phantom_heads", "scored_phantom"]
 
 ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 """What dciodvfy (2024 and before) calls an error and is none: SyntheticData is younger than its dictionary, and a body

@@ -44,6 +44,7 @@ RUN_BY = {
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
     "common.anatomy": "tests/common/anatomy/test_anatomy_training.py",
     "common.plan": "tests/common/plan/test_plan_main.py",
+    "common.reading": "tests/common/reading/test_reading_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
@@ -191,6 +192,7 @@ def check(words: list[str]) -> None:
     elif kind in ("tools.demo", "tools.ablation"):
         assert words[3] in bundle_names()
     elif kind in ("common.anatomy", "common.data", "common.metrics", "common.trained", "tools.notebook"):
+    elif kind in ("common.data", "common.metrics", "common.reading", "common.trained", "tools.notebook"):
         if words[3:]:  # else the page names the program, or it has no options
             _check_module(kind, words[3:])
     elif kind.startswith(("tools.", "common.")):

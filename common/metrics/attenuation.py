@@ -6,6 +6,8 @@ the reconstruction of PET are no part of it.
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from nibabel.affines import apply_affine
 from numpy.typing import ArrayLike
@@ -16,6 +18,7 @@ from common.metrics.line_integrals import checked_affine, line_integrals
 from common.metrics.masked import HU, Mask, Volume, checked_volumes, mean_or_nan
 from common.metrics.tissue import BONE_HU, CAVITY_HU
 
+logger = logging.getLogger(__name__)
 WATER = 0.096
 """Linear attenuation of water at 511 keV in 1/cm."""
 BONE_LINES = {
@@ -164,11 +167,14 @@ def attenuation_scores(
     Returns:
         ``attenuation_mae``, ``attenuation_error``, ``attenuation_p95``, ``attenuation_bias``, ``acf_error`` and
         ``acf_bias`` of the synthetic CT; ``attenuation_error`` and ``acf_error`` with the suffixes ``_water`` and
-        ``_classes``. Nothing in another ``unit`` than HU.
+        ``_classes``. Nothing in another ``unit`` than HU, and with a warning where the truth is not in HU.
 
     Args and Raises: see :func:`attenuation_errors`.
     """
     if unit != HU:
+        return {}
+    if np.min(truth) >= FAT_HU:
+        logger.warning(f"attenuation: not measured, since the truth has nothing below {FAT_HU:g} HU, as a CT has")
         return {}
     errors = attenuation_errors(pred, truth, mask, affine, kvp)
     return errors["synthetic"] | {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from common.report.contents import Panel, Report
 from common.report.metric_info import metric_info
+from common.report.offline import embedded
 from common.report.panels import panel_png
 from common.report.planes import difference_limit
 from common.report.ranking import LargestError, Ranking, largest_error
@@ -93,11 +93,6 @@ def _picture(panel: Panel, limit: float | None, max_bytes: int) -> dict[str, Any
         "columns": 2 + 2 * (panel.truth is not None) + len(panel.extras),
         "png": embedded(panel_png(panel, limit, max_bytes)),
     }
-
-
-def embedded(png: bytes) -> str:
-    """Address that holds a PNG."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _score(report: Report, ranking: Ranking, case: str) -> str:

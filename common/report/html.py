@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from common.files import write_text
 from common.report.contents import Report
 from common.report.curves import curve_png, read_curves
-from common.report.figures import common_limit, embedded, shown_cases
+from common.report.figures import common_limit, shown_cases
 from common.report.metric_info import metric_info
+from common.report.offline import as_it_is, embedded, template
 from common.report.page_tables import (
     SHOWN,
     comparison_rows,
@@ -46,17 +46,13 @@ def write_report(path: Path, report: Report) -> None:
         DataError: a row lacks case or method, or the training log cannot be read.
         OutputError: the file cannot be written.
     """
-    loader = FileSystemLoader(FOLDER)
-    options: dict[str, Any] = {"autoescape": True, "undefined": StrictUndefined}
-    template = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **options).get_template(
-        "template.html.j2"
-    )
+    layout = template(FOLDER / "template.html.j2")
     ranking = ranked(report.rows, report.reference, report.metrics)
     comparisons = compare(report.rows, report.reference, report.metrics)
     contents: dict[str, Any] = {
         "report": report,
-        "style": _own("page.css"),
-        "scripts": [_own("slices.js"), _own("viewer.js")],
+        "style": as_it_is(FOLDER / "page.css"),
+        "scripts": [as_it_is(FOLDER / name) for name in ("slices.js", "viewer.js")],
         "range_text": f"{number(report.value_range[0])} to {number(report.value_range[1])}",
         "headings": headings(report),
         "first": SHOWN,
@@ -80,7 +76,7 @@ def write_report(path: Path, report: Report) -> None:
     }
 
     def page(**images: Any) -> str:
-        return template.render(contents | images)
+        return layout.render(contents | images)
 
     limit = common_limit(report)
     shown = shown_cases(report, ranking, limit, int(FIGURES_SHARE * (MAX_BYTES - _size(page()))))
@@ -89,11 +85,6 @@ def write_report(path: Path, report: Report) -> None:
     if _size(whole) > MAX_BYTES:
         logger.warning(f"{path}: {_size(whole) / 1e6:.1f} MB, over {MAX_BYTES / 1e6:g} MB, by its tables and pictures")
     write_text(Path(path), whole)
-
-
-def _own(name: str) -> Markup:
-    """Text of a file next to this one, which the page takes as it is."""
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
 def _size(page: str) -> int:

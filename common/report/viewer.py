@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from common.metrics.masked import HU
 from common.report.contents import Panel
 from common.report.figures import ShownCase
+from common.report.offline import script_json
 from common.report.panels import DIFFERENCE
 from common.report.planes import symmetric_limit
 from common.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_around, linear_scale, packed, rim_of
@@ -65,7 +65,7 @@ def viewer_data(cases: Sequence[ShownCase], limit: float | None, budget: int) ->
         if made is not None:
             found.append(made)
     whole = {"limit": limit, "difference": DIFFERENCE, "cases": found}
-    return json.dumps(whole, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return script_json(whole)
 
 
 def _case_data(case: ShownCase, room: int) -> dict[str, Any] | None:

@@ -13,6 +13,9 @@ from lesion_dcgan_aug.latent import requests
 from lesion_dcgan_aug.samples import SampleExporter
 
 from common.errors import ConfigError, OutputError
+from common.io.reader import VolumeReader
+from common.reading.found import find_images
+from common.reading.slices import SliceMaker
 
 
 @pytest.fixture
@@ -84,3 +87,14 @@ def test_what_is_not_the_run_s_is_kept(make, tmp_path):
     assert snapshot(tmp_path / "out") == {"manifest.json": b"{}"}
     export(make(overwrite=True))
     export(make(overwrite=True))
+
+
+def test_samples_can_be_shown_in_a_reader_study(make, tmp_path):
+    export(make())
+    found = find_images(tmp_path / "out", "synthetic")
+    assert [(image.label, image.place) for image in found] == [("cyst", 0), ("cyst", 1), ("met", 0), ("met", 1)]
+    maker = SliceMaker("axial", 1, 0, VolumeReader())
+    slides = [slide for image in found for slide in maker.slides(image)]
+    assert [(slide.label, slide.size, slide.pixels.min(), slide.pixels.max()) for slide in slides] == [
+        (label, (3, 3, 1.0), value, value) for label, value in (("cyst", 0), ("cyst", 1), ("met", 2), ("met", 3))
+    ]

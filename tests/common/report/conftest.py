@@ -1,15 +1,7 @@
-import shutil
-
 import numpy as np
 import pytest
 
 from common.report import Panel
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -22,15 +14,3 @@ def panel():
         case="case_1", method="model", source=np.arange(60.0).reshape(3, 4, 5), synthetic=synthetic, truth=truth,
         spacing=(1.0, 2.0, 3.0), source_unit="a.u.", unit="HU", window=(0, 200),
     )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs chromium or google-chrome")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield started
-        started.close()

@@ -1,0 +1,199 @@
+"""Reading of a study's key and of the answers that its pages saved."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import DataError, some
+from common.files import parse_json
+from common.reading.questions import PAIR
+
+COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence", "seconds")
+KEY_ENTRIES = {"study", "question", "choices", "confidence", "design", "about", "pages"}
+TRIAL_ENTRIES = {"trial", "item", "answer", "mirrored", "repeat", "images"}
+IMAGE_ENTRIES = {"kind", "class", "case"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer of a reader to one trial.
+
+    Args:
+        reader: name or code.
+        position: on the page, from 1.
+        item: number of the trial, alike on all pages.
+        truth: the correct choice.
+        given: the choice of the reader.
+        seen: the choice as page 1 would have it: the two images of a trial may have changed places.
+        kind: ``real``, ``synthetic``, or empty for a real and a synthetic image together.
+        label: class of the image asked for; empty without.
+        case: class and case of the image asked for; trials of one case are not independent.
+        repeat: whether the reader saw the trial before.
+        seconds: from its appearance to the confirmed answer.
+        confidence: 1 to 5; None where it was not asked for.
+    """
+
+    reader: str
+    position: int
+    item: int
+    truth: str
+    given: str
+    seen: str
+    kind: str
+    label: str
+    case: str
+    repeat: bool
+    seconds: float
+    confidence: int | None
+
+    @property
+    def correct(self) -> bool:
+        """Whether the answer is the correct choice."""
+        return self.given == self.truth
+
+
+Key = dict[str, Any]
+
+
+def read_key(path: Path) -> Key:
+    """The key of a study.
+
+    Raises:
+        DataError: for a file that is none.
+    """
+    try:
+        key = parse_json(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"--key {path}", "is the key.json of a study", reason, "correct the path") from error
+    if not (isinstance(key, dict) and key.keys() >= KEY_ENTRIES and isinstance(key["pages"], list) and key["pages"]):
+        raise DataError(f"--key {path}", "is the key.json of a study", "another JSON file", "correct the path")
+    choices = key["choices"]
+    if not (isinstance(choices, list) and len(choices) > 1 and isinstance(key["confidence"], list)):
+        raise DataError(f"--key {path}", "lists the choices and confidences", "something else", "restore the file")
+    for page in key["pages"]:
+        if not (isinstance(page, list) and page and all(_is_trial(trial, choices) for trial in page)):
+            raise DataError(f"--key {path}", "lists the trials of each page", "something else", "restore the file")
+    return key
+
+
+def _is_trial(trial: Any, choices: Sequence[str]) -> bool:
+    if not (isinstance(trial, dict) and trial.keys() >= TRIAL_ENTRIES and trial["answer"] in choices):
+        return False
+    images = trial["images"]
+    return (
+        isinstance(images, list)
+        and 0 < len(images) < 3
+        and all(isinstance(image, dict) and image.keys() >= IMAGE_ENTRIES for image in images)
+    )
+
+
+def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Answer]:
+    """Answers of all readers, by reader and position.
+
+    Raises:
+        DataError: for a file that is none of answers, answers to another study, to trials that the page does not have,
+            given twice or missing, of a choice that there was not, or of two files under one reader's name.
+    """
+    rows: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+    for path in paths:
+        for number, row in enumerate(_rows(path), start=2):
+            rows[row["reader"]].append((f"{path.name}, line {number}", row))
+    return [answer for reader in sorted(rows) for answer in _of_reader(reader, rows[reader], key)]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file, strict=True)
+            rows = list(table)
+    except OSError as error:
+        raise DataError(f"--answers {path}", "is a CSV file", error.strerror, "correct the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"--answers {path}", "is a CSV file in UTF-8", error, "save it again from the page") from error
+    lacking = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+    if lacking or not rows:
+        value = f"no column {some(lacking)}" if lacking else "no answers"
+        raise DataError(f"--answers {path}", "is the CSV file that a page saved", value, "save it again from the page")
+    broken = next((number for number, row in enumerate(rows, start=2) if None in row or None in row.values()), None)
+    if broken:
+        rule, remedy = "has as many fields as the first line", "save it again from the page"
+        raise DataError(f"{path.name}, line {broken}", rule, "fewer or more", remedy)
+    return rows
+
+
+def _of_reader(reader: str, rows: Sequence[tuple[str, dict[str, str]]], key: Mapping[str, Any]) -> list[Answer]:
+    if not reader.strip():
+        raise DataError(rows[0][0], "names the reader", "an empty name", "add it")
+    for where, row in rows:
+        if row["study"] != key["study"]:
+            rule, value = f"is an answer to the study {key['study']}", f"one to {row['study']!r}"
+            raise DataError(where, rule, value, "give the key of that study")
+    numbers = {row["page"] for _, row in rows}
+    known = [str(number) for number in range(1, len(key["pages"]) + 1)]
+    if len(numbers) > 1 or not numbers <= set(known):
+        rule, remedy = f"answers one page of {', '.join(known)}", "give each reader another name, or correct the file"
+        raise DataError(f"reader {reader}", rule, some(sorted(numbers)), remedy)
+    trials = {trial["trial"]: trial for trial in key["pages"][int(numbers.pop()) - 1]}
+    found: dict[str, Answer] = {}
+    for where, row in rows:
+        trial = trials.get(row["trial"])
+        if trial is None:
+            raise DataError(where, "is about a trial of the page", repr(row["trial"]), "restore the file")
+        if row["trial"] in found:
+            remedy = "give each reader another name, and each file once"
+            raise DataError(where, f"is the only answer of {reader} to this trial", "a second one", remedy)
+        found[row["trial"]] = _answer(where, row, trial, key)
+    if missing := [name for name in trials if name not in found]:
+        rule, value = f"has answers to all {len(trials)} trials", f"{len(missing)} missing: {some(missing)}"
+        raise DataError(f"reader {reader}", rule, value, "let the reader finish, and save the file again")
+    places = {name: place for place, name in enumerate(trials, start=1)}
+    misplaced = next((name for name, answer in found.items() if answer.position != places[name]), None)
+    if misplaced is not None:
+        rule, value = f"has trial {misplaced} at position {places[misplaced]}", str(found[misplaced].position)
+        raise DataError(f"reader {reader}", rule, value, "restore the file")
+    return sorted(found.values(), key=lambda answer: answer.position)
+
+
+def _answer(where: str, row: Mapping[str, str], trial: Mapping[str, Any], key: Mapping[str, Any]) -> Answer:
+    choices, levels = list(key["choices"]), list(key["confidence"])
+    if row["answer"] not in choices:
+        raise DataError(where, f"answers one of {some(choices)}", repr(row["answer"]), "restore the file")
+    if row["confidence"] not in ([str(level) for level in levels] or [""]):
+        rule = f"has a confidence of {levels[0]} to {levels[-1]}" if levels else "has no confidence"
+        raise DataError(where, rule, repr(row["confidence"]), "restore the file")
+    seconds, position = _number(where, "seconds", row["seconds"]), _number(where, "position", row["position"])
+    turned = choices[1 - choices.index(row["answer"])] if trial["mirrored"] else row["answer"]
+    images = trial["images"]
+    asked = images[choices.index(trial["answer"])] if key["design"] == PAIR else images[0]
+    kinds = {image["kind"] for image in images}
+    return Answer(
+        reader=row["reader"],
+        position=int(position),
+        item=int(trial["item"]),
+        truth=str(trial["answer"]),
+        given=row["answer"],
+        seen=turned,
+        kind=kinds.pop() if len(kinds) == 1 else "",
+        label=str(asked["class"]),
+        case="/".join(part for part in (asked["class"], asked["case"]) if part),
+        repeat=bool(trial["repeat"]),
+        seconds=seconds,
+        confidence=int(row["confidence"]) if levels else None,
+    )
+
+
+def _number(where: str, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise DataError(where, f"has {name}, a number not below zero", repr(text), "restore the file")
+    return value

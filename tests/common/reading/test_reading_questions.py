@@ -1,0 +1,124 @@
+"""Questions and trials: equal numbers of what is asked about, whatever is drawn."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError, DataError
+from common.reading.questions import Question, drawn, matched, units_of
+from common.reading.slices import Slide
+
+CLASSES = ("cyst", "hemangioma", "metastasis")
+
+
+def slides(kind, counts, size=4):
+    return [
+        Slide(kind, f"{kind}{k}", name, 0, np.full((size, size), float(k)), 1.0)
+        for name, count in counts.items()
+        for k in range(count)
+    ]
+
+
+def both(counts, others=None):
+    return slides("real", counts), slides("synthetic", counts if others is None else others)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def trials_of(design, about, counts, trials=None, classes=CLASSES):
+    question = Question(design, about, classes if about != "real" else ())
+    pairs = matched(*both(counts), trials is None, rng())
+    return drawn(units_of(question, pairs, trials is None, rng()), trials, rng())
+
+
+def test_every_slice_is_in_one_pair_of_its_class():
+    real, synthetic = both({"cyst": 3, "metastasis": 5})
+    pairs = matched(real, synthetic, True, rng())
+    assert all(a.kind == "real" and b.kind == "synthetic" and a.label == b.label for a, b in pairs)
+    assert {id(a) for a, _ in pairs} == {id(slide) for slide in real}
+    assert {id(b) for _, b in pairs} == {id(slide) for slide in synthetic}
+
+
+def test_unequal_numbers_are_refused():
+    real, synthetic = both({"cyst": 3, "metastasis": 2}, {"cyst": 5, "metastasis": 2})
+    told = r"--real and --synthetic: real and synthetic images are equal in number, for each class and size, but got "
+    with pytest.raises(DataError, match=told + r"cyst, 4 x 4 pixels: 3 real, 5 synthetic; .* by --trials"):
+        matched(real, synthetic, True, rng())
+    assert Counter(a.label for a, _ in matched(real, synthetic, False, rng())) == {"cyst": 3, "metastasis": 2}
+    with pytest.raises(DataError, match="5 x 5 pixels: 0 real, 2 synthetic"):
+        matched(slides("real", {"": 2}), slides("synthetic", {"": 2}, 5), False, rng())
+
+
+def test_single_images_are_half_real():
+    trials = trials_of("single", "real", {"cyst": 4, "metastasis": 4})
+    assert Counter((trial.answer, trial.slides[0].kind) for trial in trials) == {
+        ("real", "real"): 8, ("synthetic", "synthetic"): 8
+    }  # fmt: skip
+
+
+def test_classes_are_asked_of_equal_numbers_of_both_kinds():
+    trials = trials_of("single", "class", dict.fromkeys(CLASSES, 3))
+    assert set(Counter((trial.answer, trial.slides[0].kind) for trial in trials).values()) == {3}
+    assert all(trial.answer == trial.slides[0].label for trial in trials)
+    unequal = {"cyst": 3, "hemangioma": 2, "metastasis": 3}
+    with pytest.raises(DataError, match="equal in their numbers .* but got cyst 3, hemangioma 2, metastasis 3"):
+        trials_of("single", "class", unequal)
+    assert Counter(trial.answer for trial in trials_of("single", "class", unequal, 12)) == dict.fromkeys(CLASSES, 4)
+
+
+def test_one_class_is_asked_of_as_many_images_of_the_others():
+    trials = trials_of("single", "cyst", dict.fromkeys(CLASSES, 4))
+    assert Counter((trial.answer, trial.slides[0].kind) for trial in trials) == {
+        (answer, kind): 4 for answer in ("yes", "no") for kind in ("real", "synthetic")
+    }
+    labels = Counter(trial.slides[0].label for trial in trials)
+    assert labels == {"cyst": 8, "hemangioma": 4, "metastasis": 4}
+
+
+def test_two_images_of_a_class_question_are_of_one_kind():
+    trials = trials_of("two-alternative", "cyst", dict.fromkeys(CLASSES, 4))
+    assert len(trials) == 8
+    for trial in trials:
+        first, second = trial.slides
+        assert (first.label == "cyst", second.label == "cyst", first.kind) == (True, False, second.kind)
+    assert Counter(trial.slides[0].kind for trial in trials) == {"real": 4, "synthetic": 4}
+
+
+def test_what_is_drawn_is_spread_over_classes():
+    trials = trials_of("two-alternative", "real", {"cyst": 20, "hemangioma": 3, "metastasis": 5}, 9)
+    assert Counter(trial.slides[0].label for trial in trials) == dict.fromkeys(CLASSES, 3)
+
+
+@pytest.mark.parametrize(
+    ("design", "about", "number", "told"),
+    [("single", "real", 7, "is a multiple of 2, so that numbers are equal, but got 7; give 6"),
+     ("single", "class", 10, "is a multiple of 6"), ("two-alternative", "cyst", 0, "is a multiple of 2.*give 2"),
+     ("single", "cyst", 6, "is a multiple of 4"),
+     ("single", "real", 20, "is at most 18, as many as there are, but got 20")],
+)  # fmt: skip
+def test_numbers_of_trials_that_cannot_be_are_refused(design, about, number, told):
+    with pytest.raises(ConfigError, match=told):
+        trials_of(design, about, dict.fromkeys(CLASSES, 3), number)
+
+
+@pytest.mark.parametrize(
+    ("design", "about", "classes", "told"),
+    [("single", "class", (), "--question class: needs images of two classes or more, but got none"),
+     ("single", "cyst", ("cyst",), "two classes or more, but got cyst"),
+     ("single", "abscess", CLASSES, "is one of real, class, cyst, hemangioma, metastasis, but got 'abscess'"),
+     ("two-alternative", "class", CLASSES, "is asked of single images"),
+     ("single", "class", tuple("abcdefghij"), "has at most 9 classes, but got 10")],
+)  # fmt: skip
+def test_questions_that_the_images_cannot_answer_are_refused(design, about, classes, told):
+    with pytest.raises(ConfigError, match=told):
+        Question(design, about, classes)
+
+
+def test_classes_of_other_sizes_are_refused():
+    pairs = [*matched(*both({"cyst": 2}), True, rng())]
+    pairs += matched(slides("real", {"metastasis": 2}, 5), slides("synthetic", {"metastasis": 2}, 5), True, rng())
+    with pytest.raises(DataError, match="have one size in all classes, but got 4 x 4, 5 x 5"):
+        units_of(Question("single", "class", ("cyst", "metastasis")), pairs, True, rng())
