@@ -171,6 +171,17 @@ def kind_of(words: list[str]) -> str:
     return words[0].rsplit("/", 1)[-1]
 
 
+NAMED_ALONE = (
+    "common.anatomy",
+    "common.data",
+    "common.metrics",
+    "common.reading",
+    "common.trained",
+    "tools.notebook",
+)
+"""Programs that a page may name without their options."""
+
+
 def check(words: list[str]) -> None:
     """Check what stands behind the name of the program."""
     kind = kind_of(words)
@@ -191,8 +202,7 @@ def check(words: list[str]) -> None:
         _check_plan(words[3:])
     elif kind in ("tools.demo", "tools.ablation"):
         assert words[3] in bundle_names()
-    elif kind in ("common.anatomy", "common.data", "common.metrics", "common.trained", "tools.notebook"):
-    elif kind in ("common.data", "common.metrics", "common.reading", "common.trained", "tools.notebook"):
+    elif kind in NAMED_ALONE:
         if words[3:]:  # else the page names the program, or it has no options
             _check_module(kind, words[3:])
     elif kind.startswith(("tools.", "common.")):

@@ -134,6 +134,8 @@ def test_scores_name_the_references_and_need_hu():
     assert scores["attenuation_error_water"] == pytest.approx(0, abs=1e-9)
     assert scores["attenuation_error_classes"] == pytest.approx(100 * (0.1 / 0.096 - 1))
     assert attenuation_scores(truth, truth, mask, AFFINE, unit="a.u.") == {}
+    stripped = np.where(truth > 0, truth, 0)
+    assert attenuation_scores(stripped, stripped, mask, AFFINE) == {}, "told by a warning, and the other metrics go on"
 
 
 def test_voltage_changes_the_error_of_bone_only():
