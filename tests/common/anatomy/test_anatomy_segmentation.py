@@ -19,7 +19,10 @@ from common.phantoms.simulate import UNCLASSED, classes_of
 from common.phantoms.tissues import INDIVIDUAL_TISSUES, TISSUES
 
 SPACING = 3.0
-LEAST = {"CT": {"fluid": 0.5}, "MR": {"fluid": 0.5}}
+LEAST = {
+    "CT": {"air": 0.85, "fluid": 0.55, "white": 0.55, "grey": 0.6, "soft": 0.75, "bone": 0.7},
+    "MR": {"air": 2},
+}
 """Dice."""
 
 
