@@ -100,6 +100,8 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
         *(f"{PACKAGE}/{name}.py" for name in ("__init__", "method", "networks")),
         *(f"{PACKAGE}/{name}" for name in code),
         *(f"{PACKAGE}/common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")),
+        *(f"{PACKAGE}/common/reading/{name}" for name in ("page.html.j2", "page.css", "page.js")),
+        *(f"{PACKAGE}/common/anatomy/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")),
     }  # fmt: skip
 
 
@@ -269,7 +271,7 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
     ("bundle", "overlay", "message"),
     [
         ("mr2ct", None, "bundle: is one of mr2ct_pix2pix, but got mr2ct; choose one of them"),
-        (ONE, "small", "--overlay: is one of demo, evaluate, .*inference, .*, but got small; choose demo, or none"),
+        (ONE, "small", "--overlay: is one of anatomy, demo, .*inference, .*, but got small; choose demo, or none"),
         (ONE, "unpaired", "--overlay unpaired: is no variant of the method, but got variant unpaired"),
         (ONE, "evaluate", "--overlay evaluate: sets only what train.yaml sets, but got data::data_check, "),
     ],

@@ -87,6 +87,7 @@ def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -
         own = f"{folder}/{package_of(bundle)}"
         sources = {path.relative_to(root).as_posix() for path in (root / "common").rglob("*.py")}
         page = {f"common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")}
+        page |= {f"common/anatomy/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")}
         assert {f"{own}/{name}" for name in (*sources, *page, "__init__.py")} <= names
 
 
