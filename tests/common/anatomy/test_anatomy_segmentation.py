@@ -21,7 +21,7 @@ from common.phantoms.tissues import INDIVIDUAL_TISSUES, TISSUES
 SPACING = 3.0
 LEAST = {
     "CT": {"air": 0.85, "fluid": 0.55, "white": 0.55, "grey": 0.6, "soft": 0.75, "bone": 0.7},
-    "MR": {"air": 2},
+    "MR": {"fluid": 0.45, "white": 0.55, "grey": 0.45, "soft": 0.65, "bone": 0.55},
 }
 """Dice."""
 
