@@ -10,7 +10,7 @@ from common.errors import ConfigError
 from common.networks.tissue_segmenter import TissueSegmenter
 
 FOLDER = Path(__file__).parent / "weights"
-CARD = "docs/reference/tissue-segmenters.md"
+"""Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""
 
 
 def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegmenter:

@@ -12,7 +12,7 @@ from common.metrics.masked import HU, Mask, checked_volumes, dice
 
 LEAST_VOXELS = 50
 """Of a class in the truth, below which its overlap is chance."""
-MODALITIES = {HU: "CT", "z": "MR"}
+MODALITY_OF = {HU: "CT", "z": "MR"}
 LEAST_BRAIN = 0.1
 """Share of brain inside the mask below which a volume is not the head that the networks know."""
 
@@ -39,7 +39,7 @@ class TissueDice:
     """
 
     def __init__(self, unit: str) -> None:
-        self.network = segmenter(MODALITIES[unit]) if unit in MODALITIES else None
+        self.network = segmenter(MODALITY_OF[unit]) if unit in MODALITY_OF else None
         self._last: tuple[ArrayLike, Classes] | None = None
 
     def __call__(self, pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
