@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import re
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -284,3 +285,10 @@ def local(text: str) -> str:
     for name, own in names:
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
     return text
+
+
+def commit_of(folder: Path) -> str:
+    """Commit of the repository of a folder, with ``-dirty`` if files differ; ``unknown`` outside a repository."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(describe, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

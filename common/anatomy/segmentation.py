@@ -1,4 +1,4 @@
-"""Segmentation of volumes slice by slice."""
+"""Segmentation of volumes slice by slice, and the overlap of the classes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from common.anatomy.tissues import NAMES
 from common.networks.tissue_segmenter import LEAST_SIDE
 
 AT_ONCE = 16
 """Slices in one pass."""
+LEAST_VOXELS = 50
+"""Of a class in the truth, below which its overlap is chance."""
+
 Classes = NDArray[np.uint8]
 
 
@@ -31,3 +35,12 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
         parts = (network(F.pad(part, edge, mode="replicate")) for part in slices.split(AT_ONCE))
         found = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
     return found.movedim(0, 2).numpy()
+
+
+def dice_by_class(predicted: Classes, real: Classes, mask: NDArray[np.bool_]) -> dict[str, float]:
+    """Dice overlap of each class inside the mask, by its name; nan where the truth has less than 50 voxels of it."""
+    ours, theirs, count = predicted[mask].astype(int), real[mask].astype(int), len(NAMES)
+    both = np.bincount(theirs * count + ours, minlength=count**2).reshape(count, count)
+    sizes = both.sum(axis=1)
+    overlaps = 2 * both.diagonal() / np.maximum(sizes + both.sum(axis=0), 1)
+    return dict(zip(NAMES, np.where(sizes < LEAST_VOXELS, np.nan, overlaps).tolist(), strict=True))

@@ -28,19 +28,17 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from common import checkpoints
-from common.anatomy.segmentation import segmented
+from common.anatomy.segmentation import dice_by_class, segmented
 from common.anatomy.simulation import SegmentedHead, SlicesOfAnyPlane, as_classes
 from common.anatomy.tissues import NAMES
 from common.data.case_loader import CaseLoader
 from common.data.datasets.simulated import SimulatedVolumes
 from common.errors import ConfigError
-from common.metrics.anatomy import dice_by_class
 from common.networks.tissue_segmenter import TissueSegmenter
 from common.phantoms.label_heads import heads_of
 from common.phantoms.simulate import UNCLASSED
-from common.trained.export import commit_of
 from common.transforms import StandardiseHeadd
-from common.weights_info import save
+from common.weights_info import commit_of, save
 
 SIDE = 96
 """Pixels of a training slice."""

@@ -5,25 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from common.anatomy.segmentation import Classes, segmented
+from common.anatomy.segmentation import Classes, dice_by_class, segmented
 from common.anatomy.shipped import segmenter
 from common.anatomy.tissues import NAMES
-from common.metrics.masked import HU, Mask, checked_volumes, dice
+from common.metrics.masked import HU, checked_volumes
 
-LEAST_VOXELS = 50
-"""Of a class in the truth, below which its overlap is chance."""
 MODALITY_OF = {HU: "CT", "z": "MR"}
 LEAST_BRAIN = 0.1
 """Share of brain inside the mask below which a volume is not the head that the networks know."""
-
-
-def dice_by_class(predicted: Classes, real: Classes, mask: Mask) -> dict[str, float]:
-    """Dice overlap of each class inside the mask, by its name; nan where the truth has less than 50 voxels of it."""
-    ours, theirs = predicted[mask], real[mask]
-    return {
-        name: dice(ours == number, theirs == number) if (theirs == number).sum() >= LEAST_VOXELS else float("nan")
-        for number, name in enumerate(NAMES)
-    }
 
 
 class TissueDice:

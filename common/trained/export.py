@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,16 @@ from common.phantoms.mr_contrasts import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
-from common.weights_info import PRETRAINED_NAME, RUN_NAME, SIMULATED, bundle_metadata, bundle_name, read_info, save
+from common.weights_info import (
+    PRETRAINED_NAME,
+    RUN_NAME,
+    SIMULATED,
+    bundle_metadata,
+    bundle_name,
+    commit_of,
+    read_info,
+    save,
+)
 
 MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
@@ -97,10 +105,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(part) for part in value)
     return not (isinstance(value, str) and value[:1] in ("$", "@", "%", "/"))
-
-
-def commit_of(folder: Path) -> str:
-    """Commit of the repository of a folder, with ``-dirty`` if files differ; ``unknown`` outside a repository."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(describe, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from common.anatomy import CLASSES, NAMES, segmenter
-from common.anatomy.segmentation import segmented
+from common.anatomy.segmentation import dice_by_class, segmented
 from common.metrics import TissueDice
-from common.metrics.anatomy import dice_by_class
 from common.phantoms.ct import render_ct
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import render_t1
