@@ -28,11 +28,14 @@ from common.io.export.exporter import KEPT
 from common.io.export.outputs import MANIFEST_NAME, require_new
 from common.io.reader import WARNINGS
 from common.running_config import is_reference, require_placed, running_config
+from common.uncertainty.maps import UncertaintyMaps
 
 if TYPE_CHECKING:
     from common.evaluation.inference_report import InferenceReport
 
 logger = logging.getLogger(__name__)
+MAP_VOLUMES = 5
+"""Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
 
 
 class CaseEvaluator(SupervisedEvaluator):
@@ -50,11 +53,14 @@ class CaseEvaluator(SupervisedEvaluator):
             have an effect.
         resume: skip cases that an earlier run with the same weights has written.
         postprocessing: of an item with ``pred``, (C, X, Y, Z), and the emptied ``image``; None for nothing.
+        uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
-        ConfigError: for another ``precision`` or acceleration.
+        ConfigError: for another ``precision`` or acceleration, or an inference that the weights' calibration of
+            ``uncertainty`` is not for.
+        CheckpointError: by :meth:`run`, for weights without a calibration.
         CasesFailedError: by :meth:`run` after all cases, naming the failed ones, or with the reason of
             the only one; ``manifest.json`` has the reasons.
     """
@@ -66,6 +72,7 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: Mapping[str, bool | str] | None = None,
         resume: bool = False,
         report: bool = False,
+        uncertainty: bool = False,
         postprocessing: Callable[[dict[str, Any]], Any] | None = None,
         **evaluator: Any,
     ) -> None:
@@ -77,6 +84,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self.exporter = exporter
         self.resume = resume
         self._report = _report_of(exporter, settings) if report else None
+        self._with_maps = uncertainty
+        self._maps: UncertaintyMaps | None = None
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
@@ -96,6 +105,10 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
+        if self._with_maps:
+            self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
+            self._maps.require_same_manner(self.inferer, self.network)
+            self.exporter.add_maps(self._maps.told())
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
@@ -170,12 +183,25 @@ class CaseEvaluator(SupervisedEvaluator):
             self.inferer.inferer = self._memory.inferer_of(case)
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
-        pred = output["pred"]
-        item["image"] = emptied(item["image"])
+        pred, image = output["pred"], item["image"]
+        item["image"] = emptied(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
         del output
-        self._hand_over(self._postprocessing({**item, "pred": pred}))
+        if self._maps is None:
+            del image
+
+        def restored(pred: Tensor) -> dict[str, Any]:
+            done: dict[str, Any] = self._postprocessing({**item, "pred": pred})
+            return done
+
+        done = restored(pred)
+        values = self.exporter.on_host(done, done["pred"])
+        widths = None
+        if self._maps is not None:
+            given = (image.to(self.state.device), values, self.inferer, self.network)
+            widths = self._maps.half_widths(*given, lambda pred: self.exporter.on_host(item, restored(pred)["pred"]))
+        self._hand_over(done, values, widths)
 
     def _plan_memory(self) -> None:
         """Let each case be estimated before it is read."""
@@ -184,7 +210,13 @@ class CaseEvaluator(SupervisedEvaluator):
             return
         inferer = self.inferer.inferer
         self._memory = MemoryPlan(
-            dataset.max_memory_gb, self.state.device, self.network, inferer, dataset.transform, self.exporter.reader
+            dataset.max_memory_gb,
+            self.state.device,
+            self.network,
+            inferer,
+            dataset.transform,
+            self.exporter.reader,
+            MAP_VOLUMES if self._with_maps else 0,
         )
         dataset.before = self._memory.admit
 
@@ -194,15 +226,15 @@ class CaseEvaluator(SupervisedEvaluator):
         remedy = "give the weights of a training that has learnt, and a source like those of the training"
         require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
 
-    def _hand_over(self, item: dict[str, Any]) -> None:
+    def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:
         """Pass the case to the writer thread when that has finished the previous one."""
-        values = self.exporter.on_host(item, item["pred"])
         case = str(item["case"])
         warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}
         item = {**item, WARNINGS: warnings, "pred": None}
         self._settle()
-        future = self._writer.submit(self.exporter.write, item, values)
+        given = (values,) if widths is None else (values, widths)
+        future = self._writer.submit(self.exporter.write, item, *given)
         future.add_done_callback(lambda _: self._release(case))
         self._writing = case, future
 

@@ -78,6 +78,7 @@ class MemoryPlan:
         inferer: a :class:`FrugalInferer`; any other is used as it is, and counted as if it took nothing.
         transform: preprocessing, in which a :class:`common.transforms.WorkingSpacingd` is looked for.
         reader: of the sources.
+        further: volumes in host memory besides those of a forward pass, as of an uncertainty map.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class MemoryPlan:
         inferer: Any,
         transform: Callable[..., Any] | None,
         reader: VolumeReader,
+        further: int = 0,
     ) -> None:
+        self.further = further
         self.on_host = device.type != "cuda"
         given = None if max_memory_gb is None else max_memory_gb * GB
         self.taken = _taken() + LIBRARIES
@@ -190,7 +193,7 @@ class MemoryPlan:
                 needed = source + MARGIN * inferer.bytes_needed(self.network, channels, working)
             except ConfigError:  # windows or tiles of that size are all halo
                 return
-            host = max(fixed, needed) if self.on_host else fixed
+            host = (max(fixed, needed) if self.on_host else fixed) + self.further * around
             yield Choice(host, 0 if self.on_host else needed, inferer, words)
 
     def _most(self, choice: Choice) -> str:

@@ -32,6 +32,8 @@ from common.io.stored_values import require_dtype
 from common.weights_info import origin
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
+MAP_ENDING = "_uncertainty.nii.gz"
+MAP_DTYPE = "float32"
 KEPT = "kept"
 """Status of a case that an earlier run wrote."""
 
@@ -88,6 +90,17 @@ class VolumeExporter:
             self.format = NiftiFormat(named, output_dtype)
         elif output_format != "dicom":
             self.format = ItkFormat(named, output_dtype, f".{output_format}")
+        self.maps: NiftiFormat | None = None
+        self._about_maps: dict[str, Any] = {}
+
+    def add_maps(self, about: Mapping[str, Any]) -> None:
+        """Also write an uncertainty map of each volume, NIfTI of float32 whatever the volume's format.
+
+        Args:
+            about: entries of the sidecar.
+        """
+        self.maps = NiftiFormat(f"uncertainty of {self.bundle}", MAP_DTYPE)
+        self._about_maps = dict(about)
 
     def path(self, case: str) -> Path:
         """The path of the volume of a case.
@@ -100,6 +113,14 @@ class VolumeExporter:
     def sidecar(self, case: str) -> Path:
         """The path of the JSON sidecar of a case; raises as :meth:`path`."""
         return self._place(case, ".json")
+
+    def map_path(self, case: str) -> Path:
+        """The path of the uncertainty map of a case; raises as :meth:`path`."""
+        return self._place(case, MAP_ENDING)
+
+    def _outputs(self, case: str) -> tuple[Path, ...]:
+        volume = (self.path(case), self.sidecar(case))
+        return volume if self.maps is None else (*volume, self.map_path(case))
 
     def _place(self, case: str, ending: str) -> Path:
         require_file_name(case, "case", f"_{self.suffix}{ending}")
@@ -125,7 +146,7 @@ class VolumeExporter:
         names = [str(item["case"]) for item in cases]
         outputs = [
             self.output_dir / MANIFEST_NAME,
-            *(make(name) for name in names for make in (self.path, self.sidecar)),
+            *(output for name in names for output in self._outputs(name)),
         ]
         require_distinct(outputs)
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
@@ -139,10 +160,12 @@ class VolumeExporter:
         self._require_room(left)
 
     def _require_place(self, case: str, may_replace: bool) -> None:
-        for output in (self.path(case), self.sidecar(case)):
+        volume, *others = self._outputs(case)
+        for output in (volume, *others):
             require_new(output, may_replace)
-        self.format.require_replaceable(self.path(case))
-        require_file(self.sidecar(case))
+        self.format.require_replaceable(volume)
+        for output in others:
+            require_file(output)
 
     def _require_room(self, cases: Sequence[Mapping[str, Any]]) -> None:
         try:
@@ -165,7 +188,7 @@ class VolumeExporter:
         Raises:
             OutputError: for an output of other weights.
         """
-        if not (self.path(case).exists() and self.sidecar(case).exists()):
+        if not all(output.exists() for output in self._outputs(case)):
             return False
         found, own = _told_in(self.sidecar(case)).get("WeightsSha256"), checkpoints.sha256(self.weights)
         if found != own:
@@ -177,6 +200,7 @@ class VolumeExporter:
         """What the manifest lists of a case that has an output, with the warnings of one that an earlier run wrote."""
         told = {
             "weights_trained_on": origin(self.weights),
+            "uncertainty": None if self.maps is None else self.map_path(case).name,
             WARNINGS: _told_in(self.sidecar(case)).get("Warnings") if status == KEPT else None,
         }
         about = {"case": case, "status": status, "file": self.path(case).name}
@@ -196,9 +220,11 @@ class VolumeExporter:
         _require_grid(item, pred)
         return convert_to_numpy(pred[0])
 
-    def write(self, item: Mapping[str, Any], values: Any) -> Path:
-        """Write one volume (X, Y, Z) and its sidecar."""
+    def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
+        """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar."""
         volume = volume_of(item, values)
+        if self.maps is not None:
+            self.maps.write(volume_of(item, widths), self.map_path(volume.case))
         path = self.path(volume.case)
         more = self.format.write(volume, path)
         about = {
@@ -211,6 +237,7 @@ class VolumeExporter:
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,
+            **({"Uncertainty": self._about_maps} if self.maps else {}),
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path

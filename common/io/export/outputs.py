@@ -13,7 +13,7 @@ from common.errors import OutputError
 from common.files import parse_json
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_KEYS = {"case", "status", "file", "reason", "samples", "warnings", "weights_trained_on"}
+MANIFEST_KEYS = {"case", "status", "file", "reason", "samples", "warnings", "weights_trained_on", "uncertainty"}
 OTHER_FOLDER = "choose another predictions_dir"
 
 

@@ -1,0 +1,137 @@
+"""Split-conformal calibration of the half width of intervals, by tissue group and by case.
+
+The score of a voxel is its error relative to its spread (Lei et al. 2018, section 5.2; Angelopoulos and Bates 2021,
+section 2.3). Voxels of one case are not exchangeable with those of another, cases are: a case has one score in a
+group, the quantile of the scores of its voxels, and the conformal quantile is taken over cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from common.errors import ConfigError, DataError
+from common.metrics.masked import HU
+from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
+
+ALL = "all"
+"""The group of every voxel: the only one of a unit other than HU, and the one of groups that few cases have."""
+LEAST_VOXELS = 50
+"""A case with fewer voxels of a group has no score in it."""
+DIGITS = 9
+"""Decimals to which a rank is rounded, so that 10 x 0.9 is 9 and not the next integer."""
+
+
+class Interval(NamedTuple):
+    """Half width of a group: ``factor`` times (spread + ``floor``), from so many ``cases``; ``floor`` in the unit."""
+
+    factor: float
+    floor: float
+    cases: int
+
+
+class Sample(NamedTuple):
+    """Voxels of one case inside its mask: prediction, spread, absolute error (N,), in the target's unit."""
+
+    prediction: np.ndarray
+    spread: np.ndarray
+    error: np.ndarray
+
+
+def groups_of(prediction: np.ndarray, unit: str) -> dict[str, np.ndarray]:
+    """Masks of the tissue groups, by their name, of a prediction of any shape; the truth is unknown in use.
+
+    In HU: ``air`` below ``AIR_HU``, ``bone`` above ``BONE_HU`` and ``soft``; no group in other units.
+    """
+    if unit != HU:
+        return {}
+    air, bone = prediction < AIR_HU, prediction > BONE_HU
+    return dict(zip(TISSUES, (air, ~(air | bone), bone), strict=True))
+
+
+def cases_needed(case_level: float) -> int:
+    """The fewest cases n whose conformal quantile is finite: ceil((n + 1) case_level) <= n.
+
+    Raises:
+        ConfigError: for a level outside (0, 1).
+    """
+    require_level("case_level", case_level)
+    return max(1, math.ceil(round(case_level / (1 - case_level), DIGITS)))
+
+
+def require_level(name: str, level: float) -> None:
+    """Refuse a level that is no share.
+
+    Raises:
+        ConfigError: for a value outside (0, 1).
+    """
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise ConfigError(f"--{name}", "lies between 0 and 1", level, "give for example 0.9")
+
+
+def conformal_quantile(scores: Sequence[float], case_level: float) -> float:
+    """The ceil((n + 1) case_level)-th smallest of n scores (Angelopoulos and Bates 2021, section 1).
+
+    Raises:
+        DataError: for fewer scores than :func:`cases_needed`.
+    """
+    needed = cases_needed(case_level)
+    if len(scores) < needed:
+        rule = f"has at least {needed} cases for --case_level {case_level:g}"
+        remedy = "give more held-out cases by --datalist, or a lower --case_level (0.5 promises the median case)"
+        raise DataError("calibration", rule, len(scores), remedy)
+    rank = math.ceil(round((len(scores) + 1) * case_level, DIGITS))
+    return float(np.sort(scores)[rank - 1])
+
+
+def fitted(samples: Sequence[Sample], unit: str, level: float, case_level: float) -> dict[str, Interval]:
+    """The intervals of every group that enough cases have, and of ``all``.
+
+    Args:
+        samples: of calibration cases.
+        unit: of the target.
+        level: share of a case's voxels of a group that lie within the interval.
+        case_level: share of the cases in which they do; exchangeable cases only.
+
+    Raises:
+        DataError: for too few cases.
+        ConfigError: for a level outside (0, 1).
+    """
+    require_level("level", level)
+    conformal_quantile([0.0] * len(samples), case_level)
+    parts: dict[str, list[Sample]] = {ALL: list(samples)}
+    for sample in samples:
+        for name, where in groups_of(sample.prediction, unit).items():
+            if np.count_nonzero(where) >= LEAST_VOXELS:
+                parts.setdefault(name, []).append(Sample(*(values[where] for values in sample)))
+    kept = {name: part for name, part in parts.items() if len(part) >= cases_needed(case_level)}
+    return {name: _interval(part, level, case_level) for name, part in kept.items()}
+
+
+def _interval(samples: Sequence[Sample], level: float, case_level: float) -> Interval:
+    medians = [float(np.median(sample.spread)) for sample in samples]
+    means = [float(np.mean(sample.spread)) for sample in samples]
+    floor = float(np.median(medians)) or float(np.mean(means)) or 1.0  # without any spread, of constant width
+    scores = [float(np.quantile(each.error / (each.spread + floor), level, method="higher")) for each in samples]
+    return Interval(conformal_quantile(scores, case_level), floor, len(samples))
+
+
+def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: dict[str, Interval], unit: str) -> np.ndarray:
+    """Half width of the interval of every voxel, float32, of the shape of ``prediction``, in its unit.
+
+    Args:
+        prediction: in the target's unit, any shape.
+        spread: of the same shape and unit.
+        intervals: of :func:`fitted`; a group without its own has that of ``all``.
+        unit: of the target.
+    """
+    common = intervals[ALL]
+    widths = common.factor * (np.asarray(spread, dtype=np.float32) + np.float32(common.floor))
+    for name, where in groups_of(prediction, unit).items():
+        if name in intervals:
+            own = intervals[name]
+            widths[where] = own.factor * (spread[where] + own.floor)
+    return widths.astype(np.float32, copy=False)

@@ -1,0 +1,68 @@
+"""Uncertainty maps of an inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from common.errors import ConfigError
+from common.uncertainty.conformal import half_widths
+from common.uncertainty.record import COMMAND, read_record
+from common.uncertainty.variations import manner, spread_of, variations
+
+
+class UncertaintyMaps:
+    """Half widths of the intervals of predictions, by the calibration of the weights.
+
+    Args:
+        weights: with their calibration next to them.
+        unit: of the target.
+
+    Raises:
+        CheckpointError: see :func:`common.uncertainty.record.read_record`.
+        ConfigError: the calibration is in another unit.
+    """
+
+    def __init__(self, weights: Path, unit: str) -> None:
+        self.record = read_record(weights)
+        if self.record.unit != unit:
+            raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
+
+    def require_same_manner(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
+        """Refuse an inference that predicts otherwise than the calibrated one.
+
+        Raises:
+            ConfigError: for other mirrored axes, steps of a flow or variations.
+        """
+        for name, value in manner(inferer, network).items():
+            if value != (calibrated := self.record.manner[name]):
+                rule = f"is calibrated for {name} {calibrated}"
+                raise ConfigError("--uncertainty", rule, value, f"omit --uncertainty or the option of {name}")
+
+    def half_widths(
+        self,
+        image: Tensor,
+        prediction: np.ndarray,
+        inferer: Callable[..., Tensor],
+        network: nn.Module,
+        restore: Callable[[Tensor], np.ndarray],
+    ) -> np.ndarray:
+        """The map of a case, float32 (X, Y, Z), in the unit of its prediction.
+
+        Args:
+            image: (C, X, Y, Z), as the network takes it, on its device.
+            prediction: (X, Y, Z) on the source's grid.
+            inferer: of the prediction.
+            network: of the prediction.
+            restore: an output (C', X, Y, Z) to the grid and unit of the prediction.
+        """
+        spread = spread_of(image, prediction, variations(inferer, network), restore)
+        return half_widths(prediction, spread, self.record.intervals, self.record.unit)
+
+    def told(self) -> dict[str, Any]:
+        """What the sidecar of a volume says of its map."""
+        return {"Level": self.record.level, "CaseLevel": self.record.case_level, "Unit": self.record.unit}

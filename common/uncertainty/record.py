@@ -1,0 +1,101 @@
+"""The file of a calibration, ``uncertainty.json`` next to the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from common import checkpoints
+from common.errors import CheckpointError
+from common.files import parse_json, write_text
+from common.uncertainty.conformal import ALL, Interval
+
+NAME = "uncertainty.json"
+SCHEMA_VERSION = 1
+COMMAND = (
+    "python -m monai.bundle run calibrating --config_file \"['CONFIGS/train.yaml','CONFIGS/evaluate.yaml']\" "
+    "--output_dir OUT"
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A calibration.
+
+    Attributes:
+        sha256: of the weights.
+        unit: of the target.
+        level: share of a case's voxels within the interval.
+        case_level: share of cases in which they are.
+        manner: see :func:`common.uncertainty.variations.manner`.
+        intervals: by group.
+        constant: those of constant width, for comparison.
+        cases: names of the cases that were calibrated on.
+        files: hashes of their images and labels; see :mod:`common.data.identity`.
+    """
+
+    sha256: str
+    unit: str
+    level: float
+    case_level: float
+    manner: dict[str, Any]
+    intervals: dict[str, Interval]
+    constant: dict[str, Interval]
+    cases: list[str]
+    files: list[str]
+
+    def write(self, weights: Path) -> Path:
+        """Write the file next to its weights, and return its path.
+
+        Raises:
+            OutputError: for a folder that cannot be written.
+        """
+        told = asdict(self) | {
+            name: {group: each._asdict() for group, each in part.items()}
+            for name, part in (("intervals", self.intervals), ("constant", self.constant))
+        }
+        path = path_of(weights)
+        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **told}, indent=1) + "\n")
+        return path
+
+
+def path_of(weights: Path) -> Path:
+    """The path of the calibration of weights."""
+    return weights.with_name(NAME)
+
+
+def read_record(weights: Path) -> Record:
+    """The calibration of exactly these weights.
+
+    Raises:
+        CheckpointError: there is none, it is of other weights, or it is not as written.
+    """
+    path = path_of(weights)
+    remedy = f"calibrate these weights: {COMMAND}"
+    if not path.is_file():
+        raise CheckpointError("--uncertainty", f"has a calibration, {path}", "no such file", remedy)
+    try:
+        told = parse_json(path.read_text(encoding="utf-8"))
+        record = _parsed(told)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(str(path), "holds a calibration", repr(error)[:200], remedy) from error
+    if (own := checkpoints.sha256(weights)) != record.sha256:
+        raise CheckpointError(str(path), f"is of the weights {own[:12]}...", f"{record.sha256[:12]}...", remedy)
+    return record
+
+
+def _parsed(told: Mapping[str, Any]) -> Record:
+    if told["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
+    known: dict[str, Any] = {name: told[name] for name in Record.__dataclass_fields__}
+    return Record(**known | {name: _intervals(told[name]) for name in ("intervals", "constant")})
+
+
+def _intervals(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Interval]:
+    found = {group: Interval(float(e["factor"]), float(e["floor"]), int(e["cases"])) for group, e in told.items()}
+    if ALL not in found or not all(0 <= each.factor < float("inf") and each.floor > 0 for each in found.values()):
+        raise ValueError(f"intervals {told}")
+    return found

@@ -1,0 +1,139 @@
+"""Calibration, check and maps of a run, as commands; and what each of them refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from bundle_commands import TINY, Bundle, ok
+
+from common import checkpoints
+from common.phantoms.mr_ct_pairs import write_mr2ct
+
+pytestmark = pytest.mark.slow
+ONE = Bundle("mr2ct_pix2pix")
+EVALUATE = ["train", "evaluate"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Datalists of 14 phantoms at 6 mm: 2 to train on, 9 to calibrate and 3 to check."""
+    root = tmp_path_factory.mktemp("uncertainty")
+    write_mr2ct(root / "cases", 14, 6, 0)
+    names = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}
+    items = [
+        {"case": folder.name, **{key: str(folder / name) for key, name in names.items()}}
+        for folder in sorted((root / "cases").glob("phantom_*"))
+    ]
+    lists = {"training": items[:2], "validation": items[2:11], "test": items[11:]}
+    (root / "run.json").write_text(json.dumps(lists))
+    for section, cases in lists.items():
+        (root / f"{section}.json").write_text(json.dumps({"test": cases}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data) -> Path:
+    """A trained and calibrated run."""
+    folder = data / "run"
+    settings = {**TINY, "pad_size": 64, "crop_size": 32, "max_epochs": 2, "samples_per_epoch": 40}
+    ok(ONE.run("training", ["train", "demo"], datalist=data / "run.json", output_dir=folder, **settings))
+    done = ok(ONE.run("calibrating", EVALUATE, output_dir=folder))
+    assert "calibrated on 9 cases, 90% of voxels in 90% of cases" in done.stdout
+    return folder
+
+
+def infer(folder: Path, data: Path, **options: Any) -> Any:
+    given = {"datalist": data / "test.json", "output_dir": folder, **options}
+    return ONE.run("inference", ["inference"], **given)
+
+
+def test_the_file_tells_what_was_calibrated(run):
+    told = json.loads((run / "models" / "uncertainty.json").read_text())
+    assert told["sha256"] == checkpoints.sha256(run / "models" / "model.pt")
+    assert (told["unit"], told["level"], told["case_level"]) == ("HU", 0.9, 0.9)
+    assert told["cases"] == [f"phantom_{number:03d}" for number in range(2, 11)]
+    assert len(told["files"]) == 18
+    assert told["intervals"]["all"]["cases"] == 9
+
+
+def test_maps_are_written_and_volumes_stay_bit_by_bit(run, data, tmp_path):
+    ok(infer(run, data, predictions_dir=tmp_path / "plain"))
+    ok(infer(run, data, predictions_dir=tmp_path / "maps", uncertainty="true"))
+    entries = json.loads((tmp_path / "maps" / "manifest.json").read_text())
+    assert [entry["uncertainty"] for entry in entries] == [
+        f"phantom_{number:03d}_synthetic_ct_uncertainty.nii.gz" for number in range(11, 14)
+    ]
+    for entry in entries:
+        plain, volume = (nib.load(tmp_path / folder / entry["file"]) for folder in ("plain", "maps"))
+        assert np.array_equal(np.asarray(plain.dataobj), np.asarray(volume.dataobj))
+        widths = nib.load(tmp_path / "maps" / entry["uncertainty"])
+        np.testing.assert_array_equal(widths.affine, volume.affine)
+        assert widths.header["descrip"].item().startswith(b"SYNTHETIC uncertainty of mr2ct_pix2pix")
+        found = widths.get_fdata()
+        assert found.shape == volume.shape
+        assert widths.get_data_dtype() == np.float32
+        assert 0 < found.min() < found.max()
+        told = json.loads((tmp_path / "maps" / f"{entry['case']}_synthetic_ct.json").read_text())
+        assert told["Uncertainty"] == {"Level": 0.9, "CaseLevel": 0.9, "Unit": "HU"}
+    assert not list((tmp_path / "plain").glob("*uncertainty*"))
+    assert json.loads((tmp_path / "plain" / "manifest.json").read_text())[0].keys() == {"case", "status", "file"}
+
+
+def test_check_prints_the_coverage_that_the_written_maps_have(run, data, tmp_path):
+    """The map of an inference covers the truth as often as the check says, but for the rounding of the volume."""
+    ok(infer(run, data, predictions_dir=tmp_path, uncertainty="true"))
+    printed = ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
+    for number in range(11, 14):
+        case = data / "cases" / f"phantom_{number:03d}"
+        truth, mask = (nib.load(case / f"{name}.nii.gz").get_fdata() for name in ("ct", "mask"))
+        stem = f"phantom_{number:03d}_synthetic_ct"
+        pred, widths = (nib.load(tmp_path / f"{stem}{end}.nii.gz").get_fdata() for end in ("", "_uncertainty"))
+        inside = mask > 0
+        covered = np.mean((np.abs(pred - truth) <= widths)[inside])
+        line = re.search(rf"phantom_{number:03d} +all +([\d.]+) +([\d.]+)", printed)
+        assert line is not None
+        assert float(line[1]) == pytest.approx(covered, abs=0.005)
+        assert float(line[2]) == pytest.approx(widths[inside].mean(), rel=0.001)
+
+
+def refused(done: Any, message: str) -> None:
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_trained_cases_and_too_few_cases_are_refused(run, data):
+    trained = ONE.run("calibrating", EVALUATE, output_dir=run, datalist=data / "training.json", section="test")
+    refused(trained, "2 (phantom_000, phantom_001) of 2 test cases were trained on")
+    refused(ONE.run("calibrating", EVALUATE, output_dir=run, section="training"), "--section: is validation or test")
+    few = ONE.run("calibrating", EVALUATE, output_dir=run, section="test")
+    refused(few, "has at least 9 cases with a target for --case_level 0.9, but got 3")
+
+
+def test_cases_that_were_calibrated_on_are_not_checked(run):
+    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "that were not calibrated on")
+
+
+def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case(run, data, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    weights = other / "models" / "model.pt"
+    told = json.loads((other / "models" / "uncertainty.json").read_text())
+    (other / "models" / "uncertainty.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
+    refused(infer(other, data, uncertainty="true"), "run calibrating")
+    (other / "models" / "uncertainty.json").unlink()
+    refused(infer(other, data, uncertainty="true"), "has a calibration")
+    assert weights.is_file()
+    assert not (other / "predictions").exists()
+
+
+def test_another_way_to_infer_than_the_calibrated_one_is_refused(run, data, tmp_path):
+    mirrored = infer(run, data, uncertainty="true", mirrored="[0]", predictions_dir=tmp_path / "out")
+    refused(mirrored, "--uncertainty: is calibrated for mirrored [], but got [0]")
+    assert not (tmp_path / "out").exists()
