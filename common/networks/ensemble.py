@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -32,17 +30,6 @@ class NetworkEnsemble(nn.Module):
         self.register_buffer("gain", torch.ones(members))
         self.register_buffer("offset", torch.zeros(members))
         refuse_other_weights(self)
-
-    @contextmanager
-    def alone(self, number: int) -> Iterator[None]:
-        """Let the output be that of one member, for its distance from the mean."""
-        kept = self.members, self.gain, self.offset
-        only = slice(number, number + 1)
-        try:
-            self.members, self.gain, self.offset = self.members[only], self.gain[only], self.offset[only]
-            yield
-        finally:
-            self.members, self.gain, self.offset = kept
 
     def forward(self, x: Tensor) -> Tensor:
         """The mean, (B, C', ...)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +25,6 @@ GAMMAS = (0.8, 1.25)
 """Contrasts of the varied inputs."""
 SHIFT = 3
 """Voxels by which an input is moved along every axis: no multiple of a U-Net's pooling."""
-UP_DOWN = 4
-"""Axis of a (B, C, X, Y, Z) volume."""
-
 Predict = Callable[[Tensor], Tensor]
 
 
@@ -112,7 +109,19 @@ def _applied(inferer: Callable[..., Tensor], network: nn.Module, context: Callab
 
 
 def _member(inferer: Callable[..., Tensor], network: nn.Module, ensemble: NetworkEnsemble, number: int) -> Predict:
-    return _applied(inferer, network, lambda: ensemble.alone(number))
+    return _applied(inferer, network, lambda: _alone(ensemble, number))
+
+
+@contextmanager
+def _alone(ensemble: NetworkEnsemble, number: int) -> Iterator[None]:
+    """Let the output of an ensemble be that of one member."""
+    kept = ensemble.members, ensemble.gain, ensemble.offset
+    only = slice(number, number + 1)
+    try:
+        ensemble.members, ensemble.gain, ensemble.offset = kept[0][only], kept[1][only], kept[2][only]
+        yield
+    finally:
+        ensemble.members, ensemble.gain, ensemble.offset = kept
 
 
 def _reseeded(inferer: Any, seed: int) -> Inferer:
@@ -137,7 +146,7 @@ def _with_gamma(predict: Predict, gamma: float) -> Predict:
 
 def _moved(predict: Predict) -> Predict:
     """What leaves at one end enters at the other, which is air for a head."""
-    axes = (2, 3, UP_DOWN)
+    axes = (2, 3, 4)
     return lambda image: predict(image.roll((SHIFT,) * 3, axes)).roll((-SHIFT,) * 3, axes)
 
 

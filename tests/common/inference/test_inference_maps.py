@@ -1,0 +1,67 @@
+"""Uncertainty maps of a batch inference, on the way from the network to the files."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from test_inference_evaluator import PERMUTED, build, cases, network, values
+
+from common import checkpoints
+from common.errors import CheckpointError, OutputError
+from common.uncertainty.conformal import Interval
+from common.uncertainty.record import Record
+from common.uncertainty.variations import manner
+
+__all__ = ["cases", "network"]
+
+
+@pytest.fixture
+def calibrated(tmp_path, network):
+    """Half widths are 2 x (spread + 1) everywhere."""
+    interval = {"all": Interval(2.0, 1.0, 9)}
+    how = manner(lambda x, network: network(x), network)
+    sha256 = checkpoints.sha256(tmp_path / "model.pt")
+    return Record(sha256, "HU", 0.9, 0.9, how, interval, interval, [], []).write(tmp_path / "model.pt")
+
+
+def test_maps_by_hand(tmp_path, cases, network, calibrated):
+    """v -> 10 v - 500 HU: only the two contrasts move the output, by 10 times what they move v."""
+    build(tmp_path, cases, network, uncertainty=True).run()
+    for number in range(3):
+        v = values(number).astype(float)
+        low, high = v.min(), v.max()
+        varied = [((v - low) / (high - low)) ** gamma * (high - low) + low for gamma in (0.8, 1.25)]
+        spread = np.sqrt(sum((10 * (each - v)) ** 2 for each in varied) / 4)
+        image = nib.load(tmp_path / "out" / f"case_{number}_ct_uncertainty.nii.gz")
+        np.testing.assert_allclose(image.get_fdata(), 2 * (spread + 1), rtol=1e-3, atol=0.05)
+        np.testing.assert_array_equal(image.affine, PERMUTED)
+    entries = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [entry["uncertainty"] for entry in entries] == [f"case_{n}_ct_uncertainty.nii.gz" for n in range(3)]
+
+
+def test_a_case_without_its_map_is_computed_again_on_resume(tmp_path, cases, network, calibrated):
+    build(tmp_path, cases, network, uncertainty=True).run()
+    missing = tmp_path / "out" / "case_1_ct_uncertainty.nii.gz"
+    missing.unlink()
+    build(tmp_path, cases, network, uncertainty=True, resume=True).run()
+    entries = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [entry["status"] for entry in entries] == ["kept", "done", "kept"]
+    assert missing.is_file()
+
+
+def test_a_map_that_exists_is_not_overwritten(tmp_path, cases, network, calibrated):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "case_2_ct_uncertainty.nii.gz").write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"case_2_ct_uncertainty\.nii\.gz: does not exist yet"):
+        build(tmp_path, cases, network, uncertainty=True).run()
+    assert network.calls == 0
+
+
+def test_no_case_is_computed_without_a_calibration(tmp_path, cases, network):
+    with pytest.raises(CheckpointError, match="--uncertainty: has a calibration"):
+        build(tmp_path, cases, network, uncertainty=True).run()
+    assert network.calls == 0
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,49 @@
+"""Coverage and sharpness of the intervals of a case, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from common.uncertainty.checked import Checked, table
+from common.uncertainty.conformal import Interval, Sample
+from common.uncertainty.record import Record
+
+RECORD = Record(
+    "0" * 64, "HU", 0.9, 0.9, {}, {"all": Interval(1.0, 1.0, 9), "bone": Interval(2.0, 0.5, 9)},
+    {"all": Interval(50.0, 1.0, 9)}, [], [],
+)  # fmt: skip
+
+
+def sample() -> Sample:
+    """100 voxels of soft tissue with half widths of 1 to 100, 60 of bone with 21, and an error of 50.5 and 20."""
+    spread = np.concatenate([np.arange(100.0), np.full(60, 10.0)])
+    prediction = np.repeat([40.0, 900.0], [100, 60])
+    return Sample(prediction, spread, np.repeat([50.5, 20.0], [100, 60]))
+
+
+def test_rows_by_hand():
+    rows = {row.group: row for row in Checked.of("case", sample(), RECORD)}
+    assert list(rows) == ["all", "soft", "bone"], "there is no air"
+    soft, bone = rows["soft"], rows["bone"]
+    assert soft[2:4] == (0.5, 50.5)
+    assert soft[5:] == (0, 50)
+    assert bone[2:4] == (1, 21)
+    assert bone[5:] == (1, 50)
+    assert np.isnan(soft.correlation), "the error is the same everywhere"
+    assert rows["all"].coverage == pytest.approx(110 / 160)
+    assert rows["all"].width == pytest.approx((100 * 50.5 + 60 * 21) / 160)
+
+
+def test_rank_correlation_follows_the_order_of_errors():
+    one = sample()._replace(prediction=np.full(160, 40.0))
+    for error, expected in ((one.spread, 1), (100 - one.spread, -1)):
+        row = next(Checked.of("a", one._replace(error=error), RECORD))
+        assert row.correlation == pytest.approx(expected)
+
+
+def test_table_counts_the_cases_that_reach_the_level():
+    rows = [row for name in ("a", "b") for row in Checked.of(name, sample(), RECORD)]
+    text = table(rows, RECORD)
+    assert "soft   0 of 2 cases reach 0.9, worst 0.500; constant width 0" in text
+    assert "bone   2 of 2 cases reach 0.9, worst 1.000; constant width 2" in text
