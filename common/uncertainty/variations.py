@@ -131,7 +131,8 @@ def _reseeded(inferer: Any, seed: int) -> Inferer:
         other.seed = seed
     else:
         other.inferer = _reseeded(inferer.inferer, seed)
-    return other
+    reseeded: Inferer = other
+    return reseeded
 
 
 def _with_gamma(predict: Predict, gamma: float) -> Predict:
