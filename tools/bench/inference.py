@@ -80,8 +80,8 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
     """Let a case be written before the next is computed."""
     hand_over = evaluator._hand_over
 
-    def wait(item: dict[str, Any]) -> None:
-        hand_over(item)
+    def wait(*case: Any) -> None:
+        hand_over(*case)
         evaluator._settle()
 
     evaluator._hand_over = wait  # type: ignore[method-assign]
