@@ -129,9 +129,9 @@ def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: dict[str,
         unit: of the target.
     """
     common = intervals[ALL]
-    widths = common.factor * (np.asarray(spread, dtype=np.float32) + np.float32(common.floor))
+    widths: np.ndarray = common.factor * (np.asarray(spread, dtype=np.float32) + np.float32(common.floor))
     for name, where in groups_of(prediction, unit).items():
         if name in intervals:
             own = intervals[name]
             widths[where] = own.factor * (spread[where] + own.floor)
-    return widths.astype(np.float32, copy=False)
+    return np.asarray(widths, dtype=np.float32)
