@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
@@ -124,7 +123,7 @@ def _alone(ensemble: NetworkEnsemble, number: int) -> Iterator[None]:
         ensemble.members, ensemble.gain, ensemble.offset = kept
 
 
-def _reseeded(inferer: Any, seed: int) -> Inferer:
+def _reseeded(inferer: Any, seed: int) -> Any:
     """A copy of an inferer whose flow begins at other noise."""
     other: Any = copy.copy(inferer)
     if isinstance(other, FlowInferer):
