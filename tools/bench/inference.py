@@ -84,7 +84,7 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
         hand_over(*case)
         evaluator._settle()
 
-    evaluator._hand_over = wait  # type: ignore[method-assign]
+    evaluator._hand_over = wait  # type: ignore[assignment,method-assign]
 
 
 def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
