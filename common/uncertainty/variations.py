@@ -130,8 +130,7 @@ def _reseeded(inferer: Any, seed: int) -> Any:
         other.seed = seed
     else:
         other.inferer = _reseeded(inferer.inferer, seed)
-    reseeded: Inferer = other
-    return reseeded
+    return other
 
 
 def _with_gamma(predict: Predict, gamma: float) -> Predict:
