@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from common.anatomy.shipped import FOLDER
 from common.anatomy.tissues import MODALITIES
 from common.anatomy.training import Settings, train
 from common.errors import exit_code_of_mistakes, path_option
@@ -22,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=3000, help="updates, of 8 slices each (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_argument("--cases", type=int, default=12, help="simulated heads to validate on (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="weights to write (default: those of the package)")
+    parser.add_argument("--out", type=path_option, required=True, help="weights to write")
     given = parser.parse_args(arguments)
-    path = given.out or FOLDER / f"{given.modality.lower()}.pt"
+    path = given.out
     overlaps = train(Settings(given.modality, given.label_maps, given.steps, given.seed), path, given.cases)
     for name, overlap in overlaps.items():
         print(f"{name:7} Dice {overlap:.3f}")

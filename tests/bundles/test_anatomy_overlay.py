@@ -14,6 +14,9 @@ from common.losses import AnatomicalL1
 WEIGHTS = {"mr2ct_pix2pix": 400, "pd2t2_dcgan_acm": 24**3}
 """Of the demos: that of L1, and as heavy as an L1 that is summed over a patch."""
 
+FALL = {"mr2ct_pix2pix": 0.9, "pd2t2_dcgan_acm": 1.0}
+"""Of 48 steps; a stage of the second is a deep stack of narrow convolutions, which hardly begins to learn in 12."""
+
 
 @pytest.fixture(scope="module", params=WEIGHTS)
 def bundle(request: pytest.FixtureRequest) -> Bundle:
@@ -50,4 +53,4 @@ def test_a_training_lowers_it_over_both(bundle: Bundle, tmp_path: Path) -> None:
     for name in ("anatomy", "resenc_anatomy"):
         with (tmp_path / "out" / "variants" / name / "log.csv").open(newline="") as log:
             losses = [float(row["anatomy"]) for row in csv.DictReader(log)]
-        assert min(losses[1:]) < losses[0], (name, losses)
+        assert min(losses[1:]) < FALL[bundle.name] * losses[0], (name, losses)

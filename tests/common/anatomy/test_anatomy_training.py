@@ -68,5 +68,5 @@ def test_the_command_writes_weights_that_the_package_reads(
     ],
 )
 def test_mistakes_are_named(options: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--modality", "CT", *options]) == 2
+    assert main(["--modality", "CT", "--out", "own.pt", *options]) == 2
     assert named in capsys.readouterr().err
