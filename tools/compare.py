@@ -2,7 +2,8 @@
 
 Every row is trained at the demo's sizes for the same seconds of a processor: a first, short training measures what an
 epoch takes, and the number of epochs follows. Then all are evaluated together, the flow in 1, 3 and 10 steps, and
-inference is timed: processor seconds of a volume on one thread, and the peak memory of the command.
+inference is timed: processor seconds of a volume on one thread, and the peak memory of the command. What is trained is
+kept in `trained.json` next to the table: the same command again goes on where it was, and may add seeds and rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class Budget(NamedTuple):
     """What a row was trained for: epochs of each stage, seconds of all."""
 
     epochs: int
-    seconds: float
+    seconds: int
 
 
 def epochs_of(epochs: int) -> list[str]:
@@ -77,6 +78,21 @@ def budget(bundle: str, row: str, seconds: float, folder: Path, *options: str) -
     taken = [train(bundle, row, epochs, "--output_dir", str(folder / str(epochs)), *options) for epochs in CALIBRATION]
     each = (taken[1] - taken[0]) / (CALIBRATION[1] - CALIBRATION[0])
     return max(1, round(seconds / max(each, 0.1)))
+
+
+class Trained:
+    """The record of what was calibrated and trained, `trained.json`, written after each training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known: dict[str, list[int]] = json.loads(path.read_text()) if path.exists() else {}
+
+    def get(self, name: str, make: Callable[[], Budget]) -> Budget:
+        """What is recorded by this name, made first where nothing is."""
+        if name not in self.known:
+            self.known[name] = list(make())
+            write_text(self.path, json.dumps(self.known, indent=4))
+        return Budget(*self.known[name])
 
 
 def other_steps(output_dir: Path) -> None:
@@ -146,14 +162,21 @@ def main(arguments: Sequence[str]) -> int:
     data = ["--demo_data", str(folder / "data")]
     if not (folder / "data").is_dir():  # before the first training, whose time would be that of the phantoms too
         read_config([str(config_path(given.bundle, "train"))]).get_parsed_content("phantoms")(folder / "data")
-    calibration, seconds = folder / "calibration", 60 * given.minutes
-    epochs = {row: budget(given.bundle, row, seconds, calibration / row, *data) for row in rows}
+    calibration, seconds, record = folder / "calibration", 60 * given.minutes, Trained(folder / "trained.json")
     trained: dict[str, dict[str, Budget]] = {}
     for seed in given.seeds:
         out, own = folder / f"seed_{seed}", {}
         for row in rows:
-            taken = train(given.bundle, row, epochs[row], "--output_dir", str(out), "--seed", str(seed), *data)
-            own[row] = Budget(epochs[row], round(taken))
+
+            def calibrated(row: str = row) -> Budget:
+                return Budget(budget(given.bundle, row, seconds, calibration / row, *data), round(seconds))
+
+            def finished(row: str = row, seed: int = seed, out: Path = out) -> Budget:
+                epochs = record.get(f"{row}, {given.minutes:g} minutes", calibrated).epochs
+                options = ["--output_dir", str(out), "--seed", str(seed), *data]
+                return Budget(epochs, round(train(given.bundle, row, epochs, *options)))
+
+            own[row] = record.get(f"{row}, {given.minutes:g} minutes, seed {seed}", finished)
         trained[str(seed)] = own
         other_steps(out)
         evaluating = command(given.bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(out), *data)
