@@ -4,6 +4,8 @@ Every row is trained at the demo's sizes for the same seconds of a processor: a 
 epoch takes, and the number of epochs follows. Then all are evaluated together, the flow in 1, 3 and 10 steps, and
 inference is timed: processor seconds of a volume on one thread, and the peak memory of the command. What is trained is
 kept in `trained.json` next to the table: the same command again goes on where it was, and may add seeds and rows.
+
+Further options go to training and evaluation: with `--dataset_dir DATA` on cases of your own, without the costs.
 """
 
 from __future__ import annotations
@@ -26,11 +28,27 @@ from common.running_config import read_config
 from common.weights_info import sidecar
 from tools.bench.memory import use_of
 from tools.demo import command, run_all
-from tools.repository import ROOT, config_path, trained_overlays
+from tools.repository import ROOT, config_path, own_settings, trained_overlays
 
 BUNDLES = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
-ROWS = ("train", "no_adversarial", "resenc", "resenc+anatomy", "flow")
-"""Overlays; two that are laid one over the other have a plus between them."""
+
+
+class Row(NamedTuple):
+    """A training: overlays of ``train`` and ``demo``, and options of its own."""
+
+    overlays: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+ROWS = {
+    "train": Row(),
+    "no_adversarial": Row(("no_adversarial",)),
+    "resenc": Row(("resenc",)),
+    "resenc_3d": Row(("resenc_3d",)),
+    "resenc_slabs": Row(("resenc",), ("--variant", "resenc_slabs", "--neighbours", "3", "--patch_size", "[64,64,8]")),
+    "resenc_anatomy": Row(("resenc", "anatomy"), ("--variant", "resenc_anatomy", "--loss_weights::anatomy", "1")),
+    "flow": Row(("flow",)),
+}
 STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
@@ -57,15 +75,24 @@ def epochs_of(epochs: int) -> list[str]:
     return [word for name, value in given.items() for word in (f"--{name}", str(value))]
 
 
+def rows_of(bundle: str) -> list[str]:
+    """Names of the rows that a bundle can train; slabs are an option where ``resenc`` takes patches."""
+    overlays = trained_overlays(bundle)
+    in_patches = "patch_size" in own_settings(bundle, "train")
+    return [
+        name
+        for name, row in ROWS.items()
+        if overlays.keys() >= set(row.overlays) and (in_patches or "--patch_size" not in row.options)
+    ]
+
+
 def train(bundle: str, row: str, epochs: int, *options: str) -> float:
     """Train a row; the seconds of processor time that it took.
 
     Raises:
         SystemExit: with the exit code of a training that failed.
     """
-    configs = ["train", "demo"] if row == "train" else ["train", "demo", *row.split("+")]
-    if "+" in row:
-        options = (*options, "--variant", row.replace("+", "_"), "--loss_weights::anatomy", "1")
+    configs, options = ["train", "demo", *ROWS[row].overlays], (*ROWS[row].options, *options)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     if code := run_all([command(bundle, "training", configs, *epochs_of(epochs), *options)]):
         raise SystemExit(code)
@@ -151,16 +178,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("bundle", choices=BUNDLES)
     parser.add_argument("--minutes", type=float, default=10, help="of processor time for each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--rows", nargs="+", help="overlays, or train (default: those of the bundle)")
+    parser.add_argument("--rows", nargs="+", help="of the table (default: all that the bundle has)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "compare")
-    given = parser.parse_args(arguments)
-    known = {"train", *trained_overlays(given.bundle)}
-    rows = given.rows or [row for row in ROWS if known.issuperset(row.split("+"))]
-    if unknown := {part for row in rows for part in row.split("+")} - known:
-        parser.error(f"--rows: are of {', '.join(sorted(known))}, but got {', '.join(sorted(unknown))}")
+    given, own_options = parser.parse_known_args(arguments)
+    rows = given.rows or rows_of(given.bundle)
+    if unknown := set(rows) - set(known := rows_of(given.bundle)):
+        parser.error(f"--rows: are of {', '.join(known)}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
-    data = ["--demo_data", str(folder / "data")]
-    if not (folder / "data").is_dir():  # before the first training, whose time would be that of the phantoms too
+    on_phantoms = "--dataset_dir" not in own_options
+    data = ["--demo_data", str(folder / "data"), *own_options] if on_phantoms else own_options
+    if (
+        on_phantoms and not (folder / "data").is_dir()
+    ):  # before the first training, whose time would be that of the phantoms too
         read_config([str(config_path(given.bundle, "train"))]).get_parsed_content("phantoms")(folder / "data")
     calibration, seconds, record = folder / "calibration", 60 * given.minutes, Trained(folder / "trained.json")
     trained: dict[str, dict[str, Budget]] = {}
@@ -183,7 +212,8 @@ def main(arguments: Sequence[str]) -> int:
         if code := run_all([evaluating]):
             return code
     made = table([folder / f"seed_{seed}" / "evaluation" / "summary.json" for seed in given.seeds])
-    made = made.join(costs(given.bundle, folder / f"seed_{given.seeds[-1]}", folder / "data"))
+    if on_phantoms:
+        made = made.join(costs(given.bundle, folder / f"seed_{given.seeds[-1]}", folder / "data"))
     write_text(folder / "table.csv", made.to_csv())
     print(f"\n{given.bundle}, {len(given.seeds)} seeds, {time.monotonic() - start:.0f} s\n{made.to_string()}")
     for seed, budgets in trained.items():

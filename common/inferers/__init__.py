@@ -4,7 +4,7 @@ from common.inferers.cascade import CascadeInferer
 from common.inferers.flow import FlowInferer
 from common.inferers.mirroring import MirrorInferer
 from common.inferers.patch_stitching import PatchStitchingInferer
-from common.inferers.slice_stitching import PLANES, PlaneInferer, odd_neighbours, plane_axis, slabs
+from common.inferers.slice_stitching import PLANES, PlaneInferer, plane_axis
 from common.inferers.target_scale import TargetScaleInferer
 
 __all__ = [
@@ -15,7 +15,5 @@ __all__ = [
     "PatchStitchingInferer",
     "PlaneInferer",
     "TargetScaleInferer",
-    "odd_neighbours",
     "plane_axis",
-    "slabs",
 ]

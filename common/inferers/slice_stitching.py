@@ -17,6 +17,7 @@ from tqdm import tqdm
 from common.errors import ConfigError, DataError
 from common.inferers.memory import FLOAT_BYTES, forward_bytes
 from common.inferers.windows import require_multiple
+from common.networks.slabs import odd_neighbours, slabs
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""
@@ -31,36 +32,6 @@ def plane_axis(plane: str) -> int:
     if plane not in PLANES:
         raise ConfigError("plane", f"is one of {', '.join(PLANES)}", repr(plane), "choose one of them")
     return PLANES[plane]
-
-
-def odd_neighbours(neighbours: int) -> int:
-    """The number of slices in a slab, checked to be odd so that there is a central one.
-
-    Raises:
-        ConfigError: for a number that is even or not positive.
-    """
-    if neighbours < 1 or neighbours % 2 == 0:
-        raise ConfigError("neighbours", "is odd and positive", neighbours, "give 1, 3, 5, ...")
-    return neighbours
-
-
-def slabs(volume: Tensor, axis: int, neighbours: int, centres: range) -> Tensor:
-    """Slices with their neighbours as channels; beyond the ends the outermost slice is repeated.
-
-    Args:
-        volume: (C, X, Y, Z).
-        axis: spatial axis of the slices, 0 to 2.
-        neighbours: slices in a slab, odd; 1 is the slice alone.
-        centres: the central slices.
-
-    Returns:
-        (len(centres), C * neighbours, H, W); channel ``c * neighbours + k`` is channel c of slice
-        ``centre + k - neighbours // 2``.
-    """
-    slices = volume.movedim(axis + 1, 0)
-    offsets = torch.arange(neighbours, device=volume.device) - neighbours // 2
-    wanted = torch.tensor(list(centres), device=volume.device)[:, None] + offsets
-    return slices[wanted.clamp(0, len(slices) - 1)].transpose(1, 2).flatten(1, 2)
 
 
 class PlaneInferer(Inferer):

@@ -6,9 +6,12 @@ from monai.networks.nets import SegResNetDS
 from torch import Tensor, nn
 
 from common.errors import ConfigError
+from common.networks.slabs import odd_neighbours, on_slabs
 from common.networks.strict_loading import refuse_other_weights
 
 NORMS = ("instance", "batch")
+VOLUMES = 3
+"""Dimensions of an input that has slabs."""
 
 
 class ResidualUNet(nn.Module):
@@ -16,20 +19,23 @@ class ResidualUNet(nn.Module):
 
     The networks that won SynthRAD 2025 are of this family (nnU-Net's residual encoder, Isensee et al. 2024). Input
     (B, C, H, W[, D]) with sides divisible by ``2 ** depth``. The output (B, C', H, W[, D]) is any number, without a
-    tanh. In training mode it is a list, finest first, whose k-th has sides smaller by ``2 ** k``.
+    tanh. In training mode it is a list, finest first, whose k-th has sides smaller by ``2 ** k``. With ``neighbours``
+    it is a 2-D network on the axial slabs of volumes (2.5-D): (B, C, X, Y, Z) to (B, C', X, Y, Z), and Z is any number.
 
     Args:
         in_channels: of the source; slices a slab times channels.
         out_channels: of the target.
         depth: halvings of the resolution.
         width: features of the outermost level, doubled at each halving.
-        spatial_dims: 2 or 3.
+        spatial_dims: 2 or 3, of the input.
         supervised_levels: resolutions with an output of their own in training, at most ``depth``.
         norm: ``instance``, or ``batch``.
+        neighbours: slices in a slab, odd, of a 2.5-D network; null for a network of ``spatial_dims``.
 
     Raises:
-        ConfigError: for another ``norm``, more supervised levels than there are, or, when it is called, for sides that
-            are no multiples of ``2 ** depth`` or all of that length, of which one voxel is left.
+        ConfigError: for another ``norm``, an even number of ``neighbours`` or slabs of an input that is not 3-D, more
+            supervised levels than there are, or, when it is called, for sides that are no multiples of ``2 ** depth``
+            or all of that length, of which one voxel is left.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class ResidualUNet(nn.Module):
         spatial_dims: int = 2,
         supervised_levels: int = 3,
         norm: str = "instance",
+        neighbours: int | None = None,
     ) -> None:
         super().__init__()
         self.depth = depth
@@ -49,6 +56,13 @@ class ResidualUNet(nn.Module):
         if not 1 <= supervised_levels <= depth:
             rule, remedy = f"is 1 to depth, {depth}", "lower it, or raise depth"
             raise ConfigError("network_def::supervised_levels", rule, supervised_levels, remedy)
+        if neighbours is not None:
+            if spatial_dims != VOLUMES:
+                rule, remedy = f"is {VOLUMES}, since neighbours is {neighbours}", "omit neighbours"
+                raise ConfigError("network_def::spatial_dims", rule, spatial_dims, remedy)
+            spatial_dims, in_channels = spatial_dims - 1, in_channels * odd_neighbours(neighbours)
+        self.neighbours = neighbours
+        self.in_plane = spatial_dims
         blocks = tuple(min(2**level, 4) for level in range(depth + 1))
         self.network = SegResNetDS(
             spatial_dims, width, in_channels, out_channels, norm=norm, blocks_down=blocks, dsdepth=supervised_levels
@@ -57,9 +71,11 @@ class ResidualUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """Synthesise the target."""
-        sides = list(x.shape[2:])
+        sides = list(x.shape[2:])[: self.in_plane]
         if any(side % 2**self.depth for side in sides) or max(sides) == 2**self.depth:
             rule = f"has sides that are multiples of {2**self.depth}, since depth is {self.depth}, and one above it"
             raise ConfigError("patch_size or crop_size", rule, sides, "change it, or lower depth")
+        if self.neighbours is not None:
+            return on_slabs(self.network, x, self.neighbours)
         made: Tensor | list[Tensor] = self.network(x)
         return made

@@ -95,7 +95,8 @@ class Adoption:
     def _inferer(self, recorded: Any) -> Settings:
         """The inferer, each of its components with the settings that the one of its kind had in training.
 
-        A component of the training that this one lacks, and that has another inferer inside, is put around it.
+        Components of the training that this one lacks are put around it, as far as they have another inferer inside; an
+        innermost one that this one lacks, such as patches for slices, takes the place of its innermost one.
         """
         place = INFERER if lookup(self.config, INFERER) is not None else "inferer"
         adopted = self._wrapped(without_order(lookup(self.config, place)), recorded)
@@ -108,13 +109,14 @@ class Adoption:
         return {place: adopted}
 
     def _wrapped(self, own: Any, recorded: Any) -> Any:
-        """The inferer with the outer components that the recorded one has around the first kind that both have."""
+        """The inferer with the components that the recorded one has outside the first kind that both have."""
         known = [component["_target_"] for _, component in components(own, "")]
         outer: list[Settings] = []
         while isinstance(recorded, dict) and recorded["_target_"] not in known:
             outer.append(recorded)
             recorded = followed(self.about.settings, recorded.get("inferer"))
-        return _put_around(own, recorded["_target_"], outer) if outer and isinstance(recorded, dict) else own
+        shared = recorded["_target_"] if isinstance(recorded, dict) else None
+        return _put_around(own, shared, outer) if outer else own
 
     def _is_option(self, place: str) -> bool:
         """Whether the user set it: by an option of the command, or to what no shipped config has."""
@@ -133,10 +135,12 @@ def components(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from components(part, f"{place}::{key}")
 
 
-def _put_around(inferer: Settings, kind: str, outer: Sequence[Settings]) -> Settings:
-    """An inferer whose component of a kind is inside some others, outermost first."""
-    if inferer["_target_"] != kind:
+def _put_around(inferer: Settings, kind: str | None, outer: Sequence[Settings]) -> Settings:
+    """An inferer whose component of a kind is inside some others, outermost first; without a kind, they replace it."""
+    if inferer["_target_"] != kind and "inferer" in inferer:
         return {**inferer, "inferer": _put_around(inferer["inferer"], kind, outer)}
+    if kind is None:
+        *outer, inferer = outer
     for each in reversed(outer):
         inferer = {**each, "inferer": inferer}
     return inferer

@@ -38,6 +38,11 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         names = configs if configs[0] == "train" else ["train", "demo", *configs]
         ok(bundle.run("training", names, **own, **({} if fold is None else {"fold": fold})))
     assert ensemble.main(["--output_dir", str(out)]) == 0
+    if "crop_size" in bundle.raw("train"):
+        ok(bundle.run("training", ["train", "demo", "resenc_3d"], **SMALL, dataset_dir=data, output_dir=out))
+    else:
+        slabs = {"variant": "resenc_slabs", "neighbours": 3, "patch_size": [16, 16, 8]}
+        ok(bundle.run("training", ["train", "demo", "resenc"], **(own | slabs)))
     return bundle, data, out
 
 
@@ -52,7 +57,8 @@ def test_all_are_rows_of_one_table(trained: tuple[Bundle, Path, Path]) -> None:
     bundle, data, out = trained
     ok(bundle.run("evaluating", ["train", "evaluate"], dataset_dir=data, output_dir=out))
     summary = json.loads((out / "evaluation" / "summary.json").read_text())
-    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", "copy_input"} == set(summary)
+    other = "resenc_3d" if "crop_size" in bundle.raw("train") else "resenc_slabs"
+    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", other, "copy_input"} == set(summary)
     assert all(np.isfinite(row["mae"]["mean"]) for row in summary.values())
 
 

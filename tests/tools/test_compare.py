@@ -18,7 +18,7 @@ STEP_SECONDS = {"train": 4.0, "flow": 2.0}
 
 
 def summary(path: Path, **mae: float) -> Path:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows = {name: {"mae": {"mean": value}, "unknown": {"mean": 1}} for name, value in mae.items()}
     path.write_text(json.dumps(rows))
     return path
@@ -76,12 +76,25 @@ def test_a_volume_costs_what_more_of_them_take_longer(monkeypatch: pytest.Monkey
         compare.costs("mr2ct_pix2pix", tmp_path / "out", tmp_path / "data")
 
 
-def test_rows_are_overlays_of_the_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_has_the_rows_whose_overlays_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"mr2ct_pix2pix": "resenc_3d resenc_anatomy", "mri2pet_sketcher_refiner": "resenc_slabs"}
+    for bundle, further in own.items():
+        assert set(compare.rows_of(bundle)) == {"train", "no_adversarial", "resenc", "flow", *further.split()}
     with pytest.raises(SystemExit) as error:
-        compare.main(["mri2pet_sketcher_refiner", "--rows", "resenc+anatomy"])
+        compare.main(["mri2pet_sketcher_refiner", "--rows", "resenc_anatomy"])
     assert error.value.code == 2
-    assert "--rows: are of flow, " in (told := capsys.readouterr().err)
-    assert "but got anatomy" in told
+    assert "--rows: are of train, no_adversarial, " in (told := capsys.readouterr().err)
+    assert "but got resenc_anatomy" in told
+
+
+def test_a_row_is_its_overlays_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr(compare, "run_all", lambda commands: given.extend(commands) or 0)
+    compare.train("pd2t2_dcgan_acm", "resenc_anatomy", 2, "--seed", "7")
+    (words,) = given
+    configs = words[words.index("--config_file") + 1]
+    assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc", "anatomy"]
+    assert " ".join(words).endswith("--variant resenc_anatomy --loss_weights::anatomy 1 --seed 7")
 
 
 def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
@@ -109,4 +122,9 @@ def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
     assert trained == [("train", 15, "0"), ("flow", 30, "0"), ("train", 15, "5"), ("flow", 30, "5")]
     told = capsys.readouterr().out
     assert "model  2 to 4    1.25" in told
+    trained.clear()
+    words[words.index("5")] = "9"
+    assert compare.main([*words, "--dataset_dir", "mine"]) == 0
+    assert trained == [("train", 15, "9"), ("flow", 30, "9")]  # what is recorded is not trained again
+    assert "1.25" not in capsys.readouterr().out
     assert "seed 5: train 15 epochs in 70 s, flow 30 epochs in 70 s" in told

@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 from common.data.datasets.cached_volumes import plain
 from common.data.datasets.patch_positions import last_starts, padded, start_around, voxels_of
 from common.errors import ConfigError
-from common.inferers import odd_neighbours, plane_axis, slabs
+from common.inferers import plane_axis
+from common.networks.slabs import odd_neighbours, slabs
 from common.seeds import derive
 
 Simulate = Callable[[int], dict[str, np.ndarray]]

@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 
 from common.data.datasets.cached_volumes import plain
 from common.errors import ConfigError, DataError
-from common.inferers import odd_neighbours, plane_axis, slabs
+from common.inferers import plane_axis
 from common.inferers.slice_stitching import PLANES
+from common.networks.slabs import odd_neighbours, slabs
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, Orientationd
 
 from common.errors import ConfigError, DataError
-from common.inferers import PlaneInferer, plane_axis, slabs
+from common.inferers import PlaneInferer, plane_axis
+from common.networks.slabs import slabs
 
 ODD = (13, 15, 17)
 

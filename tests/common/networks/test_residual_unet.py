@@ -28,6 +28,19 @@ def test_training_has_an_output_a_resolution_and_inference_the_finest_alone(
     torch.testing.assert_close(made, levels[0])  # instance normalisation has no statistics of its own
 
 
+def test_a_slice_of_slabs_is_made_of_itself_and_its_neighbours_alone() -> None:
+    network = ResidualUNet(2, 1, depth=3, width=4, spatial_dims=3, neighbours=3).eval()
+    x = torch.randn(2, 2, 16, 24, 5)
+    slab = torch.stack([x[:, channel, :, :, place] for channel in (0, 1) for place in (1, 2, 3)], dim=1)
+    first = torch.stack([x[:, channel, :, :, place] for channel in (0, 1) for place in (0, 0, 1)], dim=1)
+    with torch.no_grad():
+        made = network(x)
+        torch.testing.assert_close(made[..., 2], network.network(slab))
+        torch.testing.assert_close(made[..., 0], network.network(first))  # the end is repeated
+    levels = network.train()(x)
+    assert [tuple(each.shape) for each in levels] == [(2, 1, 16 // 2**k, 24 // 2**k, 5) for k in range(3)]
+
+
 def test_the_encoder_is_the_larger_part() -> None:
     """Blocks of two 3x3 convolutions: 1, 2, 4, 4 and 4 a level in the encoder, one a level in the decoder."""
     network = ResidualUNet(depth=4, width=8)
@@ -49,7 +62,8 @@ def test_sides_that_do_not_fit_are_refused(sides: tuple[int, int], said: str) ->
 @pytest.mark.parametrize(
     ("settings", "said"),
     [({"norm": "layer"}, "instance, batch"), ({"supervised_levels": 5}, "is 1 to depth, 4"),
-     ({"supervised_levels": 0}, "is 1 to depth, 4")],
+     ({"supervised_levels": 0}, "is 1 to depth, 4"), ({"neighbours": 2, "spatial_dims": 3}, "is odd and positive"),
+     ({"neighbours": 3}, "is 3, since neighbours is 3")],
 )  # fmt: skip
 def test_other_settings_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -1,0 +1,36 @@
+"""The inferer of a configuration with the components of the one that weights were trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from common.trained.adoption import Adoption
+from common.weights_info import WeightsInfo
+
+MIRROR, FLOW, SLICES, PATCHES = (f"common.inferers.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))
+OWN = {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": SLICES, "plane": "axial", "batch_size": 8}}
+
+
+def adopted(trained: dict[str, Any]) -> Any:
+    """The inferer of a configuration of slices, by weights that were trained with another one."""
+    config = {"inferer": OWN, "mirrored": [0], "side": 16}
+    about = WeightsInfo(Path("model.pt"), "", "a", {"side": 32, "inferer": trained}, {}, {}, {}, {})
+    return Adoption(about, config, [config], []).changes("a")["inferer"]
+
+
+def test_patches_of_the_training_take_the_place_of_slices() -> None:
+    made = adopted({"_target_": PATCHES, "roi_size": "@side"})
+    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": PATCHES, "roi_size": "@side"}}
+
+
+def test_what_has_an_inferer_inside_is_put_around_the_own_slices() -> None:
+    made = adopted({"_target_": FLOW, "steps": 3, "inferer": {"_target_": SLICES, "plane": "sagittal"}})
+    inner = {"_target_": SLICES, "plane": "sagittal", "batch_size": 8}
+    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": FLOW, "steps": 3, "inferer": inner}}
+
+
+def test_both_at_once() -> None:
+    made = adopted({"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}})
+    inner = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}}
+    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
