@@ -98,8 +98,7 @@ class UncertaintyCalibration:
             files=sorted(files),
         )
         path = record.write(self.weights)
-        promise = f"{self.level:.0%} of voxels in {self.case_level:.0%} of cases"
-        print(f"\ncalibrated on {len(items)} cases, {promise}; half width = factor x (spread + floor)")
+        print(f"\ncalibrated on {len(items)} cases, {record.hold}; half width = factor x (spread + floor)")
         for name, each in intervals.items():
             print(f"{name:5} factor {each.factor:.3g}, floor {each.floor:.3g} {self.unit}, {each.cases} cases")
         print(f"written: {path}")
