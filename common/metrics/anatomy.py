@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from common.anatomy.segmentation import Classes, dice_by_class, segmented
 from common.anatomy.shipped import segmenter
 from common.anatomy.tissues import NAMES
-from common.metrics.masked import HU, checked_volumes
+from common.metrics.masked import HU, Z_SCORES, checked_volumes
 
-MODALITY_OF = {HU: "CT", "z": "MR"}
+MODALITY_OF = {HU: "CT", Z_SCORES: "MR"}
 LEAST_BRAIN = 0.1
 """Share of brain inside the mask below which a volume is not the head that the networks know."""
 

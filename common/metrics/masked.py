@@ -12,6 +12,8 @@ Mask = NDArray[np.bool_]
 
 HU = "HU"
 """The unit of CT."""
+Z_SCORES = "z"
+"""The unit of volumes of mean 0 and standard deviation 1 inside the head."""
 CT_RANGE = (-1024.0, 3000.0)
 """Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
 

@@ -19,9 +19,10 @@ from common.data.split_record import DATALIST_NAME, SplitRecord, counted
 from common.errors import ConfigError, DataError
 from common.evaluation.cases import load_case
 from common.evaluation.methods import EvaluatedMethod, variant
+from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
 from common.uncertainty.checked import Checked, table
-from common.uncertainty.conformal import Sample, cases_needed, fitted, require_level
+from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, require_level
 from common.uncertainty.record import Record, read_record
 from common.uncertainty.variations import manner, spread_of, variations
 
@@ -41,6 +42,8 @@ class UncertaintyCalibration:
         unit: of the target.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
+        standardise: compare z-scores inside the head, as :func:`common.evaluation.cases.load_case` makes them;
+            otherwise a network with the scale of its targets answers in their unit.
         level: share of the voxels of a case and group within the interval.
         case_level: share of the cases in which they are.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
@@ -55,6 +58,7 @@ class UncertaintyCalibration:
     unit: str
     head_threshold: float | None = None
     reader: VolumeReader | None = None
+    standardise: bool = False
     level: float = 0.9
     case_level: float = 0.9
     section: str | None = None
@@ -85,7 +89,7 @@ class UncertaintyCalibration:
         method = self._method()
         samples = [sample for _, sample in self._samples(items, method, "calibration")]
         intervals = fitted(samples, self.unit, self.level, self.case_level)
-        level_width = [Sample(each.prediction, np.zeros_like(each.spread), each.error) for each in samples]
+        level_width = [each._replace(spread=np.zeros_like(each.spread)) for each in samples]
         record = Record(
             sha256=checkpoints.sha256(self.weights),
             unit=self.unit,
@@ -98,10 +102,9 @@ class UncertaintyCalibration:
             files=sorted(files),
         )
         path = record.write(self.weights)
-        promise = f"{self.level:.0%} of voxels in {self.case_level:.0%} of cases"
-        print(f"\ncalibrated on {len(items)} cases, {promise}; half width = factor x (spread + floor)")
+        print(f"\ncalibrated on {len(items)} cases, {record.hold}; half width = factor x (spread + floor)")
         for name, each in intervals.items():
-            print(f"{name:5} factor {each.factor:.3g}, floor {each.floor:.3g} {self.unit}, {each.cases} cases")
+            print(f"{name:6} factor {each.factor:.3g}, floor {each.floor:.3g} {self.unit}, {each.cases} cases")
         print(f"written: {path}")
         return path
 
@@ -151,13 +154,15 @@ class UncertaintyCalibration:
     def _method(self) -> EvaluatedMethod:
         method = variant(self.weights)
         method.load(self.weights, self.device)
+        if hasattr(method.network, "target_scale") and not self.standardise:
+            method.inferer = TargetScaleInferer(method.inferer)  # type: ignore[arg-type]
         return method
 
     def _samples(self, items: Sequence[Item], method: EvaluatedMethod, told: str) -> Iterator[tuple[str, Sample]]:
         """Name and voxels inside the mask of every case, one case at a time."""
         varied = variations(method.inferer, method.network)
         for item in tqdm(items, desc=told, unit="case"):
-            case = load_case(item, self.head_threshold, self.reader)
+            case = load_case(item, self.head_threshold, self.reader, self.standardise)
             assert case.truth is not None
             prediction = method.predict(case, self.device)
             data = method.preprocessing({key: item[key] for key in ("case", "image")})
@@ -167,4 +172,6 @@ class UncertaintyCalibration:
 
             spread = spread_of(data["image"].to(self.device), prediction, varied, restore)
             parts = (prediction, spread, np.abs(prediction - case.truth))
-            yield case.name, Sample(*(part[case.mask].astype(np.float32) for part in parts))
+            lesion = case.regions.get(LESION)
+            inside = Sample(*(part[case.mask].astype(np.float32) for part in parts))
+            yield case.name, inside._replace(lesion=None if lesion is None else lesion[case.mask])

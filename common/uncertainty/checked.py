@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from common.uncertainty.conformal import ALL, LEAST_VOXELS, Sample, groups_of, half_widths
+from common.uncertainty.conformal import ALL, LEAST_VOXELS, LESION, Interval, Sample, half_widths
 from common.uncertainty.record import Record
 
 RANKED = 20000
 """Voxels of which the rank correlation is computed, evenly taken."""
+BY_MASK = "by mask"
+"""The row of lesions with the interval calibrated on lesions; the row ``lesion`` has the intervals of a map."""
 
 
 class Checked(NamedTuple):
-    """The intervals of one case and group, and ``constant_...`` those of constant width.
+    """The intervals of one case and group, as a map has them, and ``constant_...`` those of constant width.
 
     ``coverage`` is the share of voxels whose error is at most the half width, ``width`` the mean half width in the
     unit, ``correlation`` Spearman's of half width and absolute error; nan where one of them is constant.
@@ -32,27 +34,38 @@ class Checked(NamedTuple):
 
     @classmethod
     def of(cls, case: str, sample: Sample, record: Record) -> Iterator[Checked]:
-        """One row for all voxels and one for each group that the case has."""
-        own = half_widths(sample.prediction, sample.spread, record.intervals, record.unit)
-        level = half_widths(sample.prediction, np.zeros_like(sample.spread), record.constant, record.unit)
-        places = {ALL: np.ones(sample.error.shape, dtype=bool), **groups_of(sample.prediction, record.unit)}
+        """One row for all voxels and one for each group of the case; lesions also with their own interval."""
+        places = {ALL: np.ones(sample.error.shape, dtype=bool), **sample.groups(record.unit)}
         for group, where in places.items():
             if np.count_nonzero(where) >= LEAST_VOXELS:
-                error, widths, constant = sample.error[where], own[where], level[where]
-                yield cls(
-                    case,
-                    group,
-                    float(np.mean(error <= widths)),
-                    float(np.mean(widths)),
-                    _rank_correlation(widths, error),
-                    float(np.mean(error <= constant)),
-                    float(np.mean(constant)),
-                )
+                part = sample.within(where)
+                yield cls._of(case, group, part, (record.intervals, record.constant), record.unit)
+                if group == LESION and LESION in record.intervals:
+                    own = [{ALL: each[LESION]} for each in (record.intervals, record.constant)]
+                    yield cls._of(case, BY_MASK, part, own, "")
+
+    @classmethod
+    def _of(
+        cls, case: str, group: str, sample: Sample, intervals: Sequence[Mapping[str, Interval]], unit: str
+    ) -> Checked:
+        spreads = (sample.spread, np.zeros_like(sample.spread))
+        widths, constant = (
+            half_widths(sample.prediction, spread, each, unit) for spread, each in zip(spreads, intervals, strict=True)
+        )
+        return cls(
+            case,
+            group,
+            float(np.mean(sample.error <= widths)),
+            float(np.mean(widths)),
+            _rank_correlation(widths, sample.error),
+            float(np.mean(sample.error <= constant)),
+            float(np.mean(constant)),
+        )
 
 
 def table(rows: Sequence[Checked], record: Record) -> str:
     """Rows of all cases, then of each group: means over cases, the worst case, and the cases that keep the level."""
-    lines = [f"{'case':24} group  coverage  half width ({record.unit})  rank corr.  constant: coverage  half width"]
+    lines = [f"{'case':24} group    coverage  half width ({record.unit})  rank corr.  constant: coverage  half width"]
     for row in rows:
         lines.append(_line(row.case, row))
     lines.append("")
@@ -64,13 +77,15 @@ def table(rows: Sequence[Checked], record: Record) -> str:
         worst = min(row.coverage for row in own)
         lines.append(_line(f"mean of {len(own)} cases", Checked("", group, *means)))
         told = f"{kept} of {len(own)} cases reach {record.level:g}, worst {worst:.3f}"
-        lines.append(f"{'':24} {group:5}  {told}; constant width {level}")
+        lines.append(f"{'':24} {group:7}  {told}; constant width {level}")
+    if any(row.group == LESION for row in rows):
+        lines.append(f"{LESION}: voxels of the lesion mask, with the intervals of a map; {BY_MASK}: with their own")
     return "\n".join(lines)
 
 
 def _line(name: str, row: Checked) -> str:
     own = f"{row.coverage:8.3f}  {row.width:10.4g}{'':9}{row.correlation:10.2f}"
-    return f"{name:24} {row.group:5}  {own}  {row.constant_coverage:18.3f}  {row.constant_width:10.4g}"
+    return f"{name:24} {row.group:7}  {own}  {row.constant_coverage:18.3f}  {row.constant_width:10.4g}"
 
 
 def _rank_correlation(widths: np.ndarray, error: np.ndarray) -> float:

@@ -8,7 +8,7 @@ group, the quantile of the scores of its voxels, and the conformal quantile is t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
 
 ALL = "all"
 """The group of every voxel: the only one of a unit other than HU, and the one of groups that few cases have."""
+LESION = "lesion"
+"""The group of the voxels of a lesion mask, which a map does not know: its interval is for the check alone."""
 LEAST_VOXELS = 50
 """A case with fewer voxels of a group has no score in it."""
 DIGITS = 9
@@ -34,11 +36,24 @@ class Interval(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """Voxels of one case inside its mask: prediction, spread, absolute error (N,), in the target's unit."""
+    """Voxels of one case inside its mask: prediction, spread, absolute error (N,), in the target's unit.
+
+    ``lesion`` (N,) is true in lesions, and None where the case has no lesion mask.
+    """
 
     prediction: np.ndarray
     spread: np.ndarray
     error: np.ndarray
+    lesion: np.ndarray | None = None
+
+    def groups(self, unit: str) -> dict[str, np.ndarray]:
+        """Those of :func:`groups_of`, then ``LESION`` where the case has a lesion mask."""
+        known = {} if self.lesion is None else {LESION: self.lesion}
+        return groups_of(self.prediction, unit) | known
+
+    def within(self, where: np.ndarray) -> Sample:
+        """The voxels of a mask (N,)."""
+        return Sample(self.prediction[where], self.spread[where], self.error[where])
 
 
 def groups_of(prediction: np.ndarray, unit: str) -> dict[str, np.ndarray]:
@@ -104,9 +119,9 @@ def fitted(samples: Sequence[Sample], unit: str, level: float, case_level: float
     conformal_quantile([0.0] * len(samples), case_level)
     parts: dict[str, list[Sample]] = {ALL: list(samples)}
     for sample in samples:
-        for name, where in groups_of(sample.prediction, unit).items():
+        for name, where in sample.groups(unit).items():
             if np.count_nonzero(where) >= LEAST_VOXELS:
-                parts.setdefault(name, []).append(Sample(*(values[where] for values in sample)))
+                parts.setdefault(name, []).append(sample.within(where))
     kept = {name: part for name, part in parts.items() if len(part) >= cases_needed(case_level)}
     return {name: _interval(part, level, case_level) for name, part in kept.items()}
 
@@ -119,7 +134,7 @@ def _interval(samples: Sequence[Sample], level: float, case_level: float) -> Int
     return Interval(conformal_quantile(scores, case_level), floor, len(samples))
 
 
-def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: dict[str, Interval], unit: str) -> np.ndarray:
+def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: Mapping[str, Interval], unit: str) -> np.ndarray:
     """Half width of the interval of every voxel, float32, of the shape of ``prediction``, in its unit.
 
     Args:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from common.errors import ConfigError
+from common.metrics.masked import Z_SCORES
 from common.uncertainty.conformal import half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
@@ -18,9 +19,13 @@ from common.uncertainty.variations import manner, spread_of, variations
 class UncertaintyMaps:
     """Half widths of the intervals of predictions, by the calibration of the weights.
 
+    A calibration in z-scores is for predictions in the unit of the training targets too, since
+    :class:`common.inferers.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
+    interval is then one for the target scaled to mean and standard deviation of the training's.
+
     Args:
         weights: with their calibration next to them.
-        unit: of the target.
+        unit: of the predictions.
 
     Raises:
         CheckpointError: see :func:`common.uncertainty.record.read_record`.
@@ -29,17 +34,21 @@ class UncertaintyMaps:
 
     def __init__(self, weights: Path, unit: str) -> None:
         self.record = read_record(weights)
-        if self.record.unit != unit:
+        self.unit = unit
+        if self.record.unit not in (unit, Z_SCORES):
             raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
 
     def require_same_manner(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
         """Refuse an inference that predicts otherwise than the calibrated one.
 
         Raises:
-            ConfigError: for other mirrored axes, steps of a flow or variations.
+            ConfigError: for other mirrored axes, steps of a flow, stitching or variations, or a calibration in z-scores
+                of a network that keeps no scale of its targets.
         """
+        if self.record.unit != self.unit and not hasattr(network, "target_scale"):
+            raise ConfigError("--uncertainty", "is calibrated in z-scores", self.unit, f"calibrate: {COMMAND}")
         for name, value in manner(inferer, network).items():
-            if value != (calibrated := self.record.manner[name]):
+            if value != (calibrated := self.record.manner.get(name)):
                 rule = f"is calibrated for {name} {calibrated}"
                 raise ConfigError("--uncertainty", rule, value, f"omit --uncertainty or the option of {name}")
 
@@ -61,8 +70,13 @@ class UncertaintyMaps:
             restore: an output (C', X, Y, Z) to the grid and unit of the prediction.
         """
         spread = spread_of(image, prediction, variations(inferer, network), restore)
-        return half_widths(prediction, spread, self.record.intervals, self.record.unit)
+        intervals = self.record.intervals
+        if self.record.unit != self.unit:
+            scaled: Any = network
+            deviation = float(scaled.target_scale[1])
+            intervals = {name: each._replace(floor=each.floor * deviation) for name, each in intervals.items()}
+        return half_widths(prediction, spread, intervals, self.record.unit)
 
     def told(self) -> dict[str, Any]:
         """What the sidecar of a volume says of its map."""
-        return {"Level": self.record.level, "CaseLevel": self.record.case_level, "Unit": self.record.unit}
+        return {"Level": self.record.level, "CaseLevel": self.record.case_level, "Unit": self.unit}

@@ -47,6 +47,11 @@ class Record:
     cases: list[str]
     files: list[str]
 
+    @property
+    def hold(self) -> str:
+        """What the intervals hold, such as "90% of voxels in 90% of cases"."""
+        return f"{100 * self.level:g}% of voxels in {100 * self.case_level:g}% of cases"
+
     def write(self, weights: Path) -> Path:
         """Write the file next to its weights, and return its path.
 

@@ -14,7 +14,7 @@ from monai.networks.utils import eval_mode
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
-from common.inferers import FlowInferer, MirrorInferer
+from common.inferers import FlowInferer, MirrorInferer, PatchStitchingInferer
 from common.networks.ensemble import NetworkEnsemble
 from common.seeds import derive
 
@@ -22,6 +22,8 @@ MOST = 4
 """Number of variations, so that a map takes at most five times one inference."""
 GAMMAS = (0.8, 1.25)
 """Contrasts of the varied inputs."""
+OFFSETS = (-0.05, 0.05)
+"""Brightness added to the input of a network that corrects it, in its scale [chosen]: 15 HU in a window of 600 HU."""
 SHIFT = 3
 """Voxels by which an input is moved along every axis: no multiple of a U-Net's pooling."""
 Predict = Callable[[Tensor], Tensor]
@@ -39,7 +41,8 @@ def variations(inferer: Callable[..., Tensor], network: nn.Module) -> list[Varia
 
     Of a :class:`common.networks.ensemble.NetworkEnsemble` its first members, each alone; of a
     :class:`common.inferers.FlowInferer` further seeds of its noise; of others the input with two contrasts, moved
-    by some voxels, and mirrored left and right.
+    by some voxels, and mirrored left and right. A network that ``corrects_source``, by adding to it in its own scale,
+    has no contrasts, which would pass through it, but brightnesses, which are taken off again.
 
     Args:
         inferer: (B, C, X, Y, Z), network -> (B, C', X, Y, Z).
@@ -56,8 +59,10 @@ def variations(inferer: Callable[..., Tensor], network: nn.Module) -> list[Varia
             for number, seed in enumerate(seeds)
         ]
     plain = _applied(inferer, network)
-    contrasts = [Variation(f"gamma {gamma:g}", _with_gamma(plain, gamma)) for gamma in GAMMAS]
-    return [*contrasts, Variation(f"moved by {SHIFT} voxels", _moved(plain)), Variation("mirrored", _mirrored(plain))]
+    shades = [Variation(f"gamma {gamma:g}", _with_gamma(plain, gamma)) for gamma in GAMMAS]
+    if getattr(network, "corrects_source", False):
+        shades = [Variation(f"brighter by {offset:g}", _brighter(plain, offset)) for offset in OFFSETS]
+    return [*shades, Variation(f"moved by {SHIFT} voxels", _moved(plain)), Variation("mirrored", _mirrored(plain))]
 
 
 def spread_of(
@@ -82,12 +87,13 @@ def spread_of(
 
 
 def manner(inferer: Callable[..., Tensor], network: nn.Module) -> dict[str, Any]:
-    """What a calibration holds for besides the weights: the variations, mirrored axes and steps of a flow."""
+    """What a calibration holds for besides the weights: variations, mirrored axes, steps of a flow, stitching."""
     parts = list(chain(inferer))
     return {
         "variations": [variation.name for variation in variations(inferer, network)],
         "mirrored": [axis for part in parts if isinstance(part, MirrorInferer) for axis in part.axes],
         "steps": [part.steps for part in parts if isinstance(part, FlowInferer)],
+        "mode": [part.mode for part in parts if isinstance(part, PatchStitchingInferer)],
     }
 
 
@@ -141,6 +147,10 @@ def _with_gamma(predict: Predict, gamma: float) -> Predict:
         return predict(((image - low) / (high - low).clamp_min(1.0e-6)) ** gamma * (high - low) + low)
 
     return varied
+
+
+def _brighter(predict: Predict, offset: float) -> Predict:
+    return lambda image: predict(image + offset) - offset
 
 
 def _moved(predict: Predict) -> Predict:

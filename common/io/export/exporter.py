@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.files import parse_json, require_file_name, write_text
 from common.grids import same_grid, show_affine
+from common.io.dicom.writing.template import MapOf
 from common.io.export.dicom import DicomFormat
 from common.io.export.itk import ItkFormat
 from common.io.export.nifti import NiftiFormat
@@ -32,7 +34,7 @@ from common.io.stored_values import require_dtype
 from common.weights_info import origin
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
-MAP_ENDING = "_uncertainty.nii.gz"
+MAP_ENDING = "_uncertainty"
 MAP_DTYPE = "float32"
 KEPT = "kept"
 """Status of a case that an earlier run wrote."""
@@ -90,17 +92,21 @@ class VolumeExporter:
             self.format = NiftiFormat(named, output_dtype)
         elif output_format != "dicom":
             self.format = ItkFormat(named, output_dtype, f".{output_format}")
-        self.maps: NiftiFormat | None = None
+        self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}
+        self._hold = ""
 
-    def add_maps(self, about: Mapping[str, Any]) -> None:
-        """Also write an uncertainty map of each volume, NIfTI of float32 whatever the volume's format.
+    def add_maps(self, about: Mapping[str, Any], hold: str) -> None:
+        """Also write an uncertainty map of each volume: a second series next to a series, else NIfTI of float32.
 
         Args:
             about: entries of the sidecar.
+            hold: what the intervals hold, such as "90% of voxels in 90% of cases", for headers of series.
         """
-        self.maps = NiftiFormat(f"uncertainty of {self.bundle}", MAP_DTYPE)
+        as_file = NiftiFormat(f"uncertainty of {self.bundle}", MAP_DTYPE)
+        self.maps = self.format if isinstance(self.format, DicomFormat) else as_file
         self._about_maps = dict(about)
+        self._hold = hold
 
     def path(self, case: str) -> Path:
         """The path of the volume of a case.
@@ -116,7 +122,7 @@ class VolumeExporter:
 
     def map_path(self, case: str) -> Path:
         """The path of the uncertainty map of a case; raises as :meth:`path`."""
-        return self._place(case, MAP_ENDING)
+        return self._place(case, MAP_ENDING + (self.maps.suffix if self.maps else ""))
 
     def _outputs(self, case: str) -> tuple[Path, ...]:
         volume = (self.path(case), self.sidecar(case))
@@ -160,12 +166,12 @@ class VolumeExporter:
         self._require_room(left)
 
     def _require_place(self, case: str, may_replace: bool) -> None:
-        volume, *others = self._outputs(case)
-        for output in (volume, *others):
+        for output in self._outputs(case):
             require_new(output, may_replace)
-        self.format.require_replaceable(volume)
-        for output in others:
-            require_file(output)
+        self.format.require_replaceable(self.path(case))
+        require_file(self.sidecar(case))
+        if self.maps is not None:
+            self.maps.require_replaceable(self.map_path(case))
 
     def _require_room(self, cases: Sequence[Mapping[str, Any]]) -> None:
         try:
@@ -175,7 +181,8 @@ class VolumeExporter:
         except OSError as error:
             value, remedy = error.strerror or error, "choose another output_dir"
             raise OutputError(str(self.output_dir), "is a writable folder", value, remedy) from error
-        needed = sum(self.format.least_bytes(Path(next(_inputs(item)))) for item in cases)
+        formats = [each for each in (self.format, self.maps) if each is not None]
+        needed = sum(each.least_bytes(Path(next(_inputs(item)))) for item in cases for each in formats)
         if needed > free:
             remedy = "free space or choose another output_dir"
             raise OutputError(
@@ -223,8 +230,6 @@ class VolumeExporter:
     def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
         """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar."""
         volume = volume_of(item, values)
-        if self.maps is not None:
-            self.maps.write(volume_of(item, widths), self.map_path(volume.case))
         path = self.path(volume.case)
         more = self.format.write(volume, path)
         about = {
@@ -237,10 +242,18 @@ class VolumeExporter:
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,
-            **({"Uncertainty": self._about_maps} if self.maps else {}),
+            **({} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}),
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path
+
+    def _written_map(self, item: Mapping[str, Any], widths: Any, of_volume: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the map of a volume, and return what the sidecar says of it."""
+        assert self.maps is not None
+        volume = volume_of(item, widths)
+        if series_uid := of_volume.get("SeriesInstanceUID"):
+            volume = replace(volume, map_of=MapOf(series_uid, self._hold))
+        return self._about_maps | self.maps.write(volume, self.map_path(volume.case))
 
 
 def _told_in(sidecar: Path) -> dict[str, Any]:

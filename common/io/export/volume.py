@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
+from common.io.dicom.writing.template import MapOf
 from common.io.reader import WARNINGS
 
 
@@ -21,6 +22,7 @@ class Volume:
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
     folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
+    ``map_of`` is given where the values are half widths of the intervals around a derived series.
     """
 
     case: str
@@ -29,6 +31,7 @@ class Volume:
     source: Path
     series_uid: str | None
     warnings: tuple[str, ...] = ()
+    map_of: MapOf | None = None
 
     @property
     def is_series(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from bundle_commands import TINY, Bundle, last_line, ok
 
 from common import checkpoints
+from common.io import VolumeReader
 from common.metrics import attenuation_scores
 
 pytestmark = pytest.mark.slow
@@ -97,6 +99,27 @@ def test_the_evaluation_is_that_of_a_ct(run, file, rows):
     attenuation = attenuation_scores(stored.get_fdata(), truth, mask, stored.affine)
     assert rows.loc["model", list(attenuation)].to_dict() == pytest.approx(attenuation, rel=1e-3)
     assert "HU" in (run / "evaluation" / "report.html").read_text()
+
+
+def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
+    """The written series covers the truth as often as the check says, but for its steps."""
+    ok(BUNDLE.run("calibrating", EVALUATION, output_dir=run, case_level=0.5))
+    printed = ok(BUNDLE.run("checking", EVALUATION, output_dir=run)).stdout
+    written = {"predictions_dir": tmp_path, "output_format": "dicom", "uncertainty": "true"}
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run, **written))
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())
+    case = run / "demo_data" / entry["case"]
+    truth, mask = (nib.as_closest_canonical(nib.load(case / f"{name}.nii.gz")).get_fdata() for name in ("ct", "mask"))
+    reader = VolumeReader()
+    volume, widths = (
+        nib.as_closest_canonical(nib.Nifti1Image(read.values, read.affine)).get_fdata()
+        for read in (reader.check(tmp_path / entry[name], "a") for name in ("file", "uncertainty"))
+    )
+    covered = np.mean((np.abs(volume - truth) <= widths)[mask > 0])
+    line = re.search(rf"{entry['case']} +all +([\d.]+) +([\d.e+]+)", printed)
+    assert float(line[1]) == pytest.approx(covered, abs=0.005)
+    assert float(line[2]) == pytest.approx(widths[mask > 0].mean(), rel=0.002)
+    assert json.loads((run / "models" / "uncertainty.json").read_text())["unit"] == "HU"
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])

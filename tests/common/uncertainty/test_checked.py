@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,21 @@ def test_rows_by_hand():
     assert rows["all"].width == pytest.approx((100 * 50.5 + 60 * 21) / 160)
 
 
+def test_lesions_are_checked_with_the_intervals_of_a_map_and_with_their_own():
+    """Of the bone, with an error of 20: 21 by the map, 5 x (10 + 1) by the mask; constant 50 and 10."""
+    own = replace(
+        RECORD,
+        intervals=RECORD.intervals | {"lesion": Interval(5.0, 1.0, 9)},
+        constant=RECORD.constant | {"lesion": Interval(10.0, 1.0, 9)},
+    )
+    rows = {row.group: row for row in Checked.of("a", sample()._replace(lesion=sample().prediction > 250), own)}
+    assert rows["lesion"][2:4] == rows["bone"][2:4] == (1, 21)
+    assert (rows["by mask"].coverage, rows["by mask"].width) == (1, 55)
+    assert (rows["lesion"].constant_coverage, rows["by mask"].constant_coverage) == (1, 0)
+    told = table(list(rows.values()), own).splitlines()[-1]
+    assert told == "lesion: voxels of the lesion mask, with the intervals of a map; by mask: with their own"
+
+
 def test_rank_correlation_follows_the_order_of_errors():
     one = sample()._replace(prediction=np.full(160, 40.0))
     for error, expected in ((one.spread, 1), (100 - one.spread, -1)):
@@ -45,5 +62,5 @@ def test_rank_correlation_follows_the_order_of_errors():
 def test_table_counts_the_cases_that_reach_the_level():
     rows = [row for name in ("a", "b") for row in Checked.of(name, sample(), RECORD)]
     text = table(rows, RECORD)
-    assert "soft   0 of 2 cases reach 0.9, worst 0.500; constant width 0" in text
-    assert "bone   2 of 2 cases reach 0.9, worst 1.000; constant width 2" in text
+    assert "soft     0 of 2 cases reach 0.9, worst 0.500; constant width 0" in text
+    assert "bone     2 of 2 cases reach 0.9, worst 1.000; constant width 2" in text

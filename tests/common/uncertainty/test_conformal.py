@@ -86,6 +86,17 @@ def test_a_group_of_too_few_cases_has_no_interval_of_its_own():
     assert fitted([*samples, bony], "HU", 0.9, 0.9).keys() == {"all", "soft"}
 
 
+def test_lesions_are_a_group_by_their_mask_which_a_map_does_not_use():
+    """Errors of 1 everywhere and of 8 in the lesion; spread and floor 1, so factors 0.5 and 4 at a level below 0.4."""
+    lesion = np.repeat([True, False], [60, 100])
+    sample = Sample(np.zeros(160), np.ones(160), np.where(lesion, 8.0, 1.0), lesion)
+    intervals = fitted([sample], "DVR", 0.4, 0.5)
+    assert intervals == {"all": Interval(0.5, 1.0, 1), "lesion": Interval(4.0, 1.0, 1)}
+    assert half_widths(sample.prediction, sample.spread, intervals, "DVR").tolist() == [1.0] * 160
+    few = sample._replace(lesion=np.arange(160) < 49)
+    assert fitted([few], "DVR", 0.4, 0.5).keys() == {"all"}, "49 voxels give no score"
+
+
 def cases(count: int, seed: int, scale: float = 1.0) -> list[Sample]:
     """Cases whose errors are Gaussian, as wide as their spread, times a factor of each case."""
     rng = np.random.default_rng(seed)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
+from monai.inferers import Inferer
 
 from common import checkpoints
+from common.errors import ConfigError
+from common.inferers import TargetScaleInferer
 from common.uncertainty.conformal import Interval
 from common.uncertainty.maps import UncertaintyMaps
 from common.uncertainty.record import Record
+from common.uncertainty.variations import manner
+
+
+class Called(Inferer):
+    """Calls the network."""
+
+    def __call__(self, inputs: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+        return network(inputs).clone()
 
 
 class Place(torch.nn.Module):
@@ -16,6 +28,30 @@ class Place(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.arange(8.0)[None, None, :, None, None].expand(1, 1, 8, 4, 4)
+
+
+def test_a_calibration_in_z_scores_is_for_the_unit_of_the_targets(tmp_path):
+    """z-scores times 50 HU and 7: the map is 50 times that in z-scores; half width 3 x (spread + 0.25) z."""
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    intervals = {"all": Interval(3.0, 0.25, 9)}
+    network = Place()
+    inferers = {"z": Called(), "a.u.": TargetScaleInferer(Called())}
+    how = manner(inferers["z"], network)
+    Record(checkpoints.sha256(weights), "z", 0.9, 0.9, how, intervals, intervals, [], []).write(weights)
+    place, made = np.arange(8.0)[:, None, None] * np.ones((8, 4, 4)), {}
+    for unit, values in (("z", place), ("a.u.", 50 * place + 7)):
+        maps = UncertaintyMaps(weights, unit)
+        if unit == "a.u.":
+            with pytest.raises(ConfigError, match=r"--uncertainty: is calibrated in z-scores, but got a\.u\."):
+                maps.require_same_manner(inferers[unit], network)
+            network.register_buffer("target_scale", torch.tensor([7.0, 50.0]))
+        maps.require_same_manner(inferers[unit], network)
+        given = (torch.zeros(1, 8, 4, 4), values, inferers[unit], network)
+        made[unit] = maps.half_widths(*given, lambda output: output[0].numpy())
+        assert maps.told()["Unit"] == unit
+    assert made["z"].max() == pytest.approx(3 * (np.sqrt((5**2 + 7**2) / 4) + 0.25))  # at the last place
+    np.testing.assert_allclose(made["a.u."], 50 * made["z"], rtol=1e-5)
 
 
 def test_half_widths_of_a_network_by_hand(tmp_path):

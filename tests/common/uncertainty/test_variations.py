@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from toy_networks import Scale
 
-from common.inferers import FlowInferer, MirrorInferer
+from common.inferers import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer
 from common.networks.ensemble import NetworkEnsemble
 from common.uncertainty.variations import MOST, Variation, manner, spread_of, variations
 
@@ -44,6 +44,16 @@ def test_plain_networks_have_four_variations_of_their_input():
     torch.testing.assert_close(varied["gamma 0.8"](image), expected)
     for name in ("moved by 3 voxels", "mirrored"):  # moved back, and mirrored back
         torch.testing.assert_close(varied[name](image), image, rtol=0, atol=0)
+
+
+def test_a_network_that_corrects_its_source_sees_it_brighter_and_the_change_is_taken_off():
+    """Three times the input plus a correction: +-0.05 pass as +-0.15, of which 0.05 are taken off."""
+    network = Scale(3.0)
+    network.corrects_source = True
+    varied = {each.name: each.predict for each in variations(Direct(), network)}
+    assert list(varied) == ["brighter by -0.05", "brighter by 0.05", "moved by 3 voxels", "mirrored"]
+    found = varied["brighter by 0.05"](torch.ones(1, 1, 2, 2, 2)).detach()
+    torch.testing.assert_close(found, torch.full_like(found, 3.1))
 
 
 def test_moved_and_mirrored_inputs_are_seen_elsewhere_by_the_network():
@@ -87,6 +97,7 @@ def test_a_flow_begins_at_other_noise_and_keeps_its_own_seed():
     [
         (MirrorInferer(Direct(), [0]), {"mirrored": [0], "steps": []}),
         (MirrorInferer(FlowInferer(Direct(), steps=7)), {"mirrored": [], "steps": [7]}),
+        (CascadeInferer(PatchStitchingInferer("fast", roi_size=[8, 8, 8])), {"steps": [], "mode": ["fast"]}),
     ],
 )
 def test_manner_of_an_inference(inferer, found):

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from common.io.dicom.writing.slice_geometry import nearest_slices, plane_items, to_planes
 from common.io.dicom.writing.source_reference import SourceReference, SourceSlice
-from common.io.dicom.writing.stored_pixels import TO_PIXELS, Pixels
+from common.io.dicom.writing.stored_pixels import TO_MAP_PIXELS, TO_PIXELS, Pixels
 from common.io.dicom.writing.template import (
     MANUFACTURER,
     SOURCE_IMAGE,
@@ -39,7 +39,8 @@ def derived_slices(
         values: (X, Y, Z) in the unit of ``synthesis``.
         affine: (4, 4), to RAS mm.
         source: patient, study, frame of reference and source slices.
-        synthesis: bundle, weights, modality and unit.
+        synthesis: bundle, weights, modality and unit. Slices of a map refer to those of its volume, which has the same
+            source, affine and ``axial``.
         axial: write slices in the orientation closest to axial instead of along the volume's third axis; every voxel
             keeps its position.
         case: for messages.
@@ -51,10 +52,14 @@ def derived_slices(
         OutputError: for a value that is not finite, or axes that are not at right angles.
     """
     values, lps = to_planes(values, affine, axial, case)
-    pixels = TO_PIXELS[synthesis.modality](values, case)
+    pixels = (TO_PIXELS if synthesis.map_of is None else TO_MAP_PIXELS)[synthesis.modality](values, case)
     template = series_template(source, synthesis, pixels, values.shape[2])
     template.SeriesInstanceUID = _series_uid(source, synthesis, pixels, lps)
-    return [_slice(template, source, pixels, lps, index) for index in range(values.shape[2])], pixels
+    slices = [_slice(template, source, pixels, lps, index) for index in range(values.shape[2])]
+    if synthesis.map_of is not None:
+        for index, each in enumerate(slices):
+            each.ReferencedSeriesSequence = [_own_slice(synthesis.map_of.series_uid, each.SOPClassUID, index)]
+    return slices, pixels
 
 
 def write_slices(slices: list[Dataset], folder: Path) -> None:
@@ -92,6 +97,8 @@ def _series_uid(source: SourceReference, synthesis: Synthesis, pixels: Pixels, l
     settings = f"{synthesis.modality} {synthesis.unit} {synthesis.bundle} {synthesis.timing} {pixels.slope}"
     content = hashlib.sha256(np.round(lps, 6).tobytes() + pixels.stored.tobytes()).hexdigest()
     parts = [source.uid, synthesis.weights_sha256, settings, content]
+    if synthesis.map_of is not None:
+        parts.append(f"map of {synthesis.map_of.series_uid}")
     return generate_uid(entropy_srcs=["|".join(parts)])
 
 
@@ -99,7 +106,7 @@ def _slice(template: Dataset, source: SourceReference, pixels: Pixels, lps: np.n
     each = copy.deepcopy(template)
     each.update(plane_items(lps, index))
     each.InstanceNumber = index + 1
-    each.SOPInstanceUID = generate_uid(entropy_srcs=[f"{template.SeriesInstanceUID}|{index + 1}"])
+    each.SOPInstanceUID = _instance_uid(template.SeriesInstanceUID, index)
     if template.Modality == "PT":
         each.ImageIndex = index + 1
     if source.slices:
@@ -109,6 +116,21 @@ def _slice(template: Dataset, source: SourceReference, pixels: Pixels, lps: np.n
         each.SourceImageSequence = [_reference(source.slices[number]) for number in nearest]
     each.PixelData = pixels.stored[:, :, index].T.astype("<u2" if not template.PixelRepresentation else "<i2").tobytes()
     return each
+
+
+def _instance_uid(series_uid: str, index: int) -> str:
+    return generate_uid(entropy_srcs=[f"{series_uid}|{index + 1}"])
+
+
+def _own_slice(series_uid: str, class_uid: str, index: int) -> Dataset:
+    """The reference to a slice of a derived series (PS3.3, C.12.2)."""
+    instance = Dataset()
+    instance.ReferencedSOPClassUID = class_uid
+    instance.ReferencedSOPInstanceUID = _instance_uid(series_uid, index)
+    item = Dataset()
+    item.SeriesInstanceUID = series_uid
+    item.ReferencedInstanceSequence = [instance]
+    return item
 
 
 def _reference(source: SourceSlice) -> Dataset:

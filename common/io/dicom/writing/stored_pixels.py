@@ -52,7 +52,7 @@ def mr_pixels(values: np.ndarray, case: str) -> Pixels:
 
 
 def pet_pixels(values: np.ndarray, case: str) -> Pixels:
-    """A positive quantity as uint16 with one slope; negative values are clipped to 0 with a log line.
+    """A positive quantity, also of a map, as uint16 with one slope; negative values are clipped to 0 with a log line.
 
     Raises:
         OutputError: for a value that is not finite.
@@ -66,3 +66,5 @@ def pet_pixels(values: np.ndarray, case: str) -> Pixels:
 
 TO_PIXELS: dict[str, Callable[[np.ndarray, str], Pixels]] = {"CT": ct_pixels, "MR": mr_pixels, "PT": pet_pixels}
 """Conversion by target modality."""
+TO_MAP_PIXELS = {**TO_PIXELS, "CT": pet_pixels}
+"""Conversion of maps of half widths: those of HU have fractions, which whole HU would round away."""

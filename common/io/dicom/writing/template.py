@@ -26,18 +26,33 @@ COMMENTS_LENGTH = 10240
 """Maximum length of image comments in characters (VR LT)."""
 FIRST_SERIES_NUMBER = 9000
 """Lowest number of a synthetic series, after those of a scanner."""
+FIRST_MAP_NUMBER = 10000
+"""Lowest number of the series of a map, that of its volume and 1000."""
 CT_WINDOW = (40.0, 400.0)
 """Centre and width in HU that show brain and bone at once."""
 SHOWN = (1, 99.5)
-"""Percentiles of other modalities between which a viewer spreads its greys."""
+"""Percentiles of other modalities, and of maps, between which a viewer spreads its greys."""
+UNSPECIFIED = "US"
+"""RescaleType of a unit that is not stated (PS3.3, C.11.1.1.2)."""
 STORAGE_CLASS = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """What makes a series a map of half widths: the ``series_uid`` of its volume, and what its intervals ``hold``, such
+    as "90% of voxels in 90% of cases".
+    """
+
+    series_uid: str
+    hold: str
 
 
 @dataclass(frozen=True)
 class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
-    ``trained_on`` where that is no image of a patient, and ``warnings`` about the input, without names.
+    ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, and ``map_of``
+    where it is no image but a map of half widths in ``unit``.
     """
 
     modality: str
@@ -48,12 +63,22 @@ class Synthesis:
     timing: tuple[float, float] | None = None
     trained_on: str | None = None
     warnings: tuple[str, ...] = ()
+    map_of: MapOf | None = None
+
+    @property
+    def series_description(self) -> str:
+        """What a list of series shows, at most 64 characters."""
+        kind = self.modality if self.map_of is None else f"uncertainty, half width in {self.unit}"
+        return f"SYNTHETIC {kind}, research use only: {self.bundle}"[:DESCRIPTION_LENGTH]
 
     @property
     def description(self) -> str:
         """One sentence on origin and intended use."""
+        what = f"Synthetic {self.modality} image in {self.unit}"
+        if self.map_of is not None:
+            what = f"Uncertainty of a synthetic {self.modality} image, no image itself: {self._intervals}"
         return (
-            f"Synthetic {self.modality} image in {self.unit}, made by {MANUFACTURER}, bundle {self.bundle}, weights"
+            f"{what}, made by {MANUFACTURER}, bundle {self.bundle}, weights"
             f" sha256 {self.weights_sha256}{self._origin}. Research use only, not for clinical use."
         )
 
@@ -61,7 +86,14 @@ class Synthesis:
     def comments(self) -> str:
         """What a reader of the image must know: origin, use, and every warning about the input, a line each."""
         lines = [f"SYNTHETIC, research use only, not for clinical use. Weights{self._origin or ' of a training'}."]
+        if self.map_of is not None:
+            lines.append(f"No image: {self._intervals}.")
         return "\r\n".join([*lines, *(f"Warning: {each}" for each in self.warnings)])[:COMMENTS_LENGTH]
+
+    @property
+    def _intervals(self) -> str:
+        assert self.map_of is not None
+        return f"half width in {self.unit} of intervals around the volume that hold {self.map_of.hold}"
 
     @property
     def _origin(self) -> str:
@@ -85,7 +117,7 @@ def series_template(source: SourceReference, synthesis: Synthesis, pixels: Pixel
     _add_labels(template, source, synthesis)
     _add_equipment(template, synthesis, pixels)
     _add_pixel_format(template, pixels)
-    _add_window(template, pixels)
+    _add_window(template, pixels, synthesis)
     template.AcquisitionNumber = None
     OWN_ITEMS[synthesis.modality](template, synthesis, slices)
     return template
@@ -99,10 +131,10 @@ def code_item(code: tuple[str, str, str]) -> Dataset:
 
 
 def _add_labels(template: Dataset, source: SourceReference, synthesis: Synthesis) -> None:
-    description = f"SYNTHETIC {synthesis.modality}, research use only: {synthesis.bundle}"
-    template.SeriesDescription = description[:DESCRIPTION_LENGTH]
+    template.SeriesDescription = synthesis.series_description
     template.ImageComments = synthesis.comments
-    template.SeriesNumber = FIRST_SERIES_NUMBER + source.series_number % 1000
+    first = FIRST_SERIES_NUMBER if synthesis.map_of is None else FIRST_MAP_NUMBER
+    template.SeriesNumber = first + source.series_number % 1000
     day, time = f"{synthesis.moment:%Y%m%d}", f"{synthesis.moment:%H%M%S}"
     template.InstanceCreationDate = template.SeriesDate = template.ContentDate = day
     template.InstanceCreationTime = template.SeriesTime = template.ContentTime = time
@@ -137,10 +169,10 @@ def _add_pixel_format(template: Dataset, pixels: Pixels) -> None:
         template.RescaleSlope = pixels.slope
 
 
-def _add_window(template: Dataset, pixels: Pixels) -> None:
+def _add_window(template: Dataset, pixels: Pixels, synthesis: Synthesis) -> None:
     """What a viewer shows at first, in the unit after rescaling (PS3.3, C.11.2)."""
     centre, width = CT_WINDOW
-    if template.Modality != "CT":
+    if synthesis.modality != "CT" or synthesis.map_of is not None:
         step = float(pixels.slope or 1)
         low, high = np.percentile(pixels.stored, SHOWN) * step
         centre, width = (low + high) / 2, max(high - low, step)
@@ -150,7 +182,8 @@ def _add_window(template: Dataset, pixels: Pixels) -> None:
 
 def _add_ct(template: Dataset, synthesis: Synthesis, slices: int) -> None:
     template.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    template.RescaleType = "HU"
+    # planning systems take densities from series in HU, which half widths are not
+    template.RescaleType = "HU" if synthesis.map_of is None else UNSPECIFIED
     template.KVP = None
 
 

@@ -101,6 +101,37 @@ def test_a_series_becomes_a_series_of_the_same_study(make, tmp_path, axial):
     np.testing.assert_array_equal(canonical.get_fdata(), own.get_fdata())
 
 
+@pytest.mark.parametrize("axial", [False, True])
+@pytest.mark.parametrize(("modality", "unit"), [("CT", "HU"), ("MR", "a.u."), ("PT", "DVR")])
+def test_the_map_of_a_series_is_a_second_one_with_the_values_of_the_file(make, tmp_path, modality, unit, axial):
+    grid = Grid(orientation=SAGITTAL)
+    item = loaded(series(tmp_path / "in", grid))
+    widths = np.random.default_rng(0).uniform(0, 300, grid.shape).astype(np.float32)
+    read, about = {}, {}
+    for output_format in ("dicom", "nifti"):
+        settings = {"output_format": output_format, "predictions_dir": str(tmp_path / output_format)}
+        exporter = make(modality, unit=unit, dicom_axial=axial, **settings)
+        exporter.add_maps({"Level": 0.9}, "90% of voxels in 90% of cases")
+        exporter.write(item, np.rint(grid.values()), widths)
+        exporter.require_free([{"case": "case_1", "image": str(tmp_path / "in")}], resume=True)
+        path = exporter.map_path("case_1")
+        read[output_format] = nib.as_closest_canonical(by_hand(path) if path.is_dir() else nib.load(path))
+        about[output_format] = json.loads(exporter.sidecar("case_1").read_text())["Uncertainty"]
+    assert about["nifti"] == {"Level": 0.9}
+    step = about["dicom"]["UnitPerStoredStep"]
+    factor = step if modality == "MR" else 1  # MR has no rescale slope
+    difference = np.abs(read["dicom"].get_fdata() * factor - read["nifti"].get_fdata()).max()
+    assert 0.4 * step < difference <= 0.5 * step + 1e-4
+    assert step < 0.016
+    np.testing.assert_allclose(read["dicom"].affine, read["nifti"].affine, atol=1e-5)
+    volume, widened = (
+        pydicom.dcmread(tmp_path / "dicom" / f"case_1_synthetic_ct{end}" / "IM0001.dcm") for end in ("", "_uncertainty")
+    )
+    assert widened.FrameOfReferenceUID == volume.FrameOfReferenceUID
+    assert widened.ReferencedSeriesSequence[0].SeriesInstanceUID == volume.SeriesInstanceUID
+    assert widened.SeriesInstanceUID == about["dicom"]["SeriesInstanceUID"] != volume.SeriesInstanceUID
+
+
 def test_the_sidecar_of_a_series_names_it_by_its_uid_alone(make, tmp_path):
     source = series(tmp_path / "DOE_JANE", series="1.2.3.4")
     make().write(loaded(source), GRID.values())
@@ -230,6 +261,10 @@ class TestRefusals:
         with pytest.raises(OutputError, match="out: has room for 6.0 MB, but got 5.9 MB; free space"):
             make().require_free(cases)
         make(output_format="nifti").require_free(cases)
+        with_maps = make(modality="MR")
+        with_maps.add_maps({}, "")
+        with pytest.raises(OutputError, match=r"out: has room for 12\.0 MB"):
+            with_maps.require_free(cases)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6_000_000))
         make().require_free(cases)
 

@@ -19,7 +19,7 @@ from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
 from common.io.dicom.writing.derived import derived_slices, is_derived_series, write_slices
 from common.io.dicom.writing.source_reference import reference_of_file, reference_of_series
-from common.io.dicom.writing.template import Synthesis
+from common.io.dicom.writing.template import MapOf, Synthesis
 
 REAL = Path(__file__).resolve().parents[6] / "shared" / "data" / "dicom"
 MODALITIES = ("CT", "MR", "PT")
@@ -160,6 +160,27 @@ def test_pet_slices_count_themselves(tmp_path):
     slices, _ = write(tmp_path / "out", random_values((2, 3, 4)), np.eye(4), file_origin(tmp_path), synthesis("PT"))
     assert [each.ImageIndex for each in slices] == [1, 2, 3, 4]
     assert {each.NumberOfSlices for each in slices} == {4}
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_a_map_is_a_conformant_series_of_its_own_that_refers_to_its_volume(tmp_path, conformance_errors, modality):
+    grid = GRIDS["oblique"]
+    origin = series_origin(tmp_path / "in", grid)
+    volume, _ = write(tmp_path / "volume", random_values(grid.shape), grid.affine, origin, synthesis(modality))
+    made = replace(synthesis(modality), map_of=MapOf(str(volume[0].SeriesInstanceUID), "90% of voxels in 90% of cases"))
+    widths = random_values(grid.shape, seed=1)
+    slices, pixels = write(tmp_path / "map", widths, grid.affine, origin, made)
+    assert conformance_errors(tmp_path / "map") == []
+    assert_reads_back(READERS["pydicom"], tmp_path / "map", widths, grid.affine, pixels)
+    for own, each in zip(volume, slices, strict=True):
+        (series,) = each.ReferencedSeriesSequence
+        (instance,) = series.ReferencedInstanceSequence
+        assert series.SeriesInstanceUID == own.SeriesInstanceUID != each.SeriesInstanceUID
+        assert instance.ReferencedSOPInstanceUID == own.SOPInstanceUID != each.SOPInstanceUID
+        assert instance.ReferencedSOPClassUID == own.SOPClassUID
+        for keyword in ("FrameOfReferenceUID", "StudyInstanceUID", "ImagePositionPatient", "SourceImageSequence"):
+            assert each[keyword].value == own[keyword].value
+    assert is_derived_series(tmp_path / "map")
 
 
 class TestUids:

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
 from common.io.dicom.writing.source_reference import SourceReference
-from common.io.dicom.writing.stored_pixels import TO_PIXELS
-from common.io.dicom.writing.template import Synthesis, series_template
+from common.io.dicom.writing.stored_pixels import TO_MAP_PIXELS, TO_PIXELS
+from common.io.dicom.writing.template import MapOf, Synthesis, series_template
 
 MOMENT = datetime(2025, 3, 4, 5, 6, 7)
 HASH = "0123456789abcdef" * 4
@@ -70,6 +70,22 @@ def test_comments_tell_origin_and_warnings():
     )
     many = Synthesis("CT", "HU", "b 1", HASH, MOMENT, None, None, ("x" * 9000, "y" * 9000))
     assert len(series_template(source, many, pixels, 2).ImageComments) == 10240
+
+
+def test_a_map_is_no_image():
+    """The series is listed after that of its volume, is in no unit that a planning system takes for densities."""
+    pixels = TO_MAP_PIXELS["CT"](np.arange(1001.0).reshape(1001, 1, 1), "a")
+    of = MapOf("1.2.3.4", "90% of voxels in 95% of cases")
+    synthesis = Synthesis("CT", "HU", "mr2ct_pix2pix 1.2.3", HASH, MOMENT, map_of=of)
+    made = series_template(SourceReference(source_items(), "1.2.3", 3, ()), synthesis, pixels, 1)
+    assert made.SeriesDescription == "SYNTHETIC uncertainty, half width in HU, research use only: mr2c"
+    assert (made.SeriesNumber, made.Modality, made.RescaleType) == (10003, "CT", "US")
+    assert made.RescaleSlope == pytest.approx(1000 / 65535)
+    told = "half width in HU of intervals around the volume that hold 90% of voxels in 95% of cases"
+    assert f"no image itself: {told}, made by" in made.DerivationDescription
+    assert made.ImageComments.split("\r\n")[1] == f"No image: {told}."
+    assert (float(made.WindowCenter), float(made.WindowWidth)) == (pytest.approx(502.5, 1e-3), pytest.approx(985, 1e-3))
+    assert made[0x0008001C].value == "YES"
 
 
 def test_viewers_are_told_a_window():
