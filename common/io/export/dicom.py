@@ -96,6 +96,7 @@ class DicomFormat:
             self.timing,
             origin(self.weights),
             volume.warnings,
+            volume.quality,
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
+from common.io.export.outputs import QUALITY
 from common.io.reader import WARNINGS
+from common.quality.words import in_words
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Volume:
     """The output of one case on the grid of its source.
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
-    folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
+    folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input,
+    ``quality`` is a line about the verdict.
     """
 
     case: str
@@ -29,6 +32,7 @@ class Volume:
     source: Path
     series_uid: str | None
     warnings: tuple[str, ...] = ()
+    quality: str | None = None
 
     @property
     def is_series(self) -> bool:
@@ -54,7 +58,7 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
     """The output of a case from its loaded item.
 
     Args:
-        item: with ``case``, the loaded ``image`` and, where there are any, ``warnings``.
+        item: with ``case``, the loaded ``image`` and, where there are any, ``warnings`` and ``quality``.
         values: (X, Y, Z) in the target's unit.
     """
     meta = item["image"].meta
@@ -66,4 +70,5 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
         Path(meta["filename_or_obj"]),
         meta.get("series_uid"),
         tuple(item.get(WARNINGS, ())),
+        in_words(item[QUALITY]) if QUALITY in item else None,
     )

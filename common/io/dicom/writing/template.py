@@ -37,7 +37,8 @@ STORAGE_CLASS = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmiss
 class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
-    ``trained_on`` where that is no image of a patient, and ``warnings`` about the input, without names.
+    ``trained_on`` where that is no image of a patient, ``warnings`` about the input and a line about its ``quality``,
+    without names.
     """
 
     modality: str
@@ -48,6 +49,7 @@ class Synthesis:
     timing: tuple[float, float] | None = None
     trained_on: str | None = None
     warnings: tuple[str, ...] = ()
+    quality: str | None = None
 
     @property
     def description(self) -> str:
@@ -59,8 +61,9 @@ class Synthesis:
 
     @property
     def comments(self) -> str:
-        """What a reader of the image must know: origin, use, and every warning about the input, a line each."""
+        """What a reader of the image must know: origin, use, quality and every warning about the input, a line each."""
         lines = [f"SYNTHETIC, research use only, not for clinical use. Weights{self._origin or ' of a training'}."]
+        lines += [f"{self.quality[:1].upper()}{self.quality[1:]}."] if self.quality else []
         return "\r\n".join([*lines, *(f"Warning: {each}" for each in self.warnings)])[:COMMENTS_LENGTH]
 
     @property
