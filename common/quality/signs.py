@@ -101,15 +101,20 @@ class Signs:
         """
         head = head_mask(source[0], None, axial=2, case="source")
         shown = output if self.unit == HU else standardised(output, head)
-        threshold = CAVITY_HU if self.unit == HU else None
         signs = dict(_of_source(source, head))
         signs["slice thickness in mm"] = thickness
         signs |= dict(_of_shape(head))
         signs |= dict(_of_output(shown, head, self.unit))
         signs |= dict(_of_both(source[0], shown, head))
-        signs["overlap of the heads"] = dice(head, head_mask(shown, threshold, axial=2, case="output"))
+        signs["overlap of the heads"] = dice(head, self._head_of(shown))
         signs |= dict(self._tissues(source[0], output, head))
         return {name: float(value) for name, value in signs.items()}
+
+    def _head_of(self, shown: Volume) -> NDArray[np.bool_]:
+        if self.unit != HU:
+            return head_mask(shown, None, axial=2, case="output")
+        everywhere: NDArray[np.bool_] = shown > CAVITY_HU
+        return everywhere if everywhere.all() else head_mask(shown, CAVITY_HU, axial=2, case="output")
 
     def _tissues(self, source: Volume, output: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
         """Does the output segment like the source? A tissue that is not found in the source has an overlap of 0."""
