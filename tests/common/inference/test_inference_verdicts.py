@@ -56,9 +56,7 @@ def test_a_refused_case_writes_nothing_and_the_others_go_on(tmp_path, cases, net
         build(tmp_path, cases, network, refuse=True).run()
     entries = manifest(tmp_path)
     assert [entry["status"] for entry in entries] == ["done", "failed", "done"]
-    assert entries[1]["reason"].startswith(
-        f"case_1: quality: has the verdict accept or look, but got refuse: {UNLIKE}"
-    )
+    assert entries[1]["reason"].startswith(f"case_1: quality: has the verdict accept or look, but got refuse: {UNLIKE}")
     assert entries[1]["quality"]["verdict"] == "refuse"
     assert not list((tmp_path / "out").glob("case_1*"))
 
