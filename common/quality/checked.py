@@ -25,28 +25,31 @@ class Checked(NamedTuple):
 
 
 def table(rows: Sequence[Checked], record: Record) -> str:
-    """Means by kind with the counts of the verdicts, then what holds of all: rank correlation, misses, false refusals.
+    """Means by kind with the counts of the verdicts, then rank correlations, misses, and refusals of small errors.
 
     A kind with a star was not among those that were fitted.
     """
     lines = [f"{'kind':28} cases  MAE ({record.unit})  predicted  accept  look  refuse"]
-    for kind in dict.fromkeys(row.kind for row in rows):
+    known_kinds = {INTACT, *record.distortions}
+    for kind in sorted(dict.fromkeys(row.kind for row in rows), key=lambda kind: kind not in known_kinds):
         own = [row for row in rows if row.kind == kind]
         counts = Counter(row.verdict.verdict for row in own)
-        known = kind == INTACT or kind in record.distortions
+        known = kind in known_kinds
         true, told, _ = _numbers(own).mean(axis=0)
         numbers = "".join(f"{counts[verdict]:6d}" for verdict in (ACCEPT, LOOK, REFUSE))
         lines.append(f"{kind + ('' if known else ' *'):28} {len(own):5d}  {true:8.1f}  {told:9.1f}  {numbers}")
     parts = {
         "all": rows,
         "intact": [row for row in rows if row.kind == INTACT],
-        "intact and fitted": [row for row in rows if row.kind == INTACT or row.kind in record.distortions],
-        "others (*)": [row for row in rows if row.kind != INTACT and row.kind not in record.distortions],
+        "intact and fitted": [row for row in rows if row.kind in known_kinds],
+        "others (*)": [row for row in rows if row.kind not in known_kinds],
     }
     lines += ["", *(_agreement(name, part) for name, part in parts.items())]
-    bad = [row for row in rows if row.error > record.limits.mae[REFUSE]]
-    missed = sum(row.verdict.verdict == ACCEPT for row in bad)
-    lines.append(f"MAE above {record.limits.mae[REFUSE]:.4g}: {len(bad)} samples, {missed} of them accepted")
+    limit = record.limits.mae[REFUSE]
+    bad = [row.verdict.verdict for row in rows if row.error > limit]
+    good = [row.verdict.verdict for row in rows if row.error <= limit]
+    lines.append(f"MAE above {limit:.4g}: {len(bad)} samples, {bad.count(ACCEPT)} of them accepted")
+    lines.append(f"MAE of {limit:.4g} or less: {len(good)} samples, {good.count(REFUSE)} of them refused")
     return "\n".join(lines)
 
 

@@ -37,7 +37,8 @@ def test_table_tells_misses_false_refusals_and_what_was_not_fitted():
     assert lines[3].split() == ["ghost", "*", "2", "350.0", "nan", "1", "0", "1"]
     # of four with a prediction: ranks 1 2 3 4 against 2 1 4 3; factors 1.1, 1.2, 1.05, 2.5; all but one below 1.2 x
     assert "4 samples, rank correlation 0.60, median factor 1.15, 0.75 within the upper bound" in lines[5]
-    assert lines[-1] == "MAE above 150: 3 samples, 1 of them accepted"
+    assert lines[-2] == "MAE above 150: 3 samples, 1 of them accepted"
+    assert lines[-1] == "MAE of 150 or less: 2 samples, 1 of them refused"
 
 
 def test_agreement_of_left_out_cases():
