@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from common.quality.signs import Signs
 from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
 from common.quality.words import LOOK, REFUSE
 
+logger = logging.getLogger(__name__)
 LEAST_CASES = 8
 """Fewer held-out cases say too little of what is usual."""
 EVERY = 4
@@ -93,6 +95,8 @@ class QualityGrading:
         fit = fitted(signs, [sample.error for sample in known], [sample.case for sample in known])
         intact = [sample for sample in samples if sample.kind == INTACT]
         mae = {"intact": _median(each.error for each in intact), "constant": _median(each.constant for each in intact)}
+        if mae["intact"] >= mae["constant"]:
+            logger.warning("the intact cases are no better than the best constant: such weights refuse every case")
         record = Record(
             sha256=checkpoints.sha256(self.weights),
             unit=self.unit,

@@ -80,22 +80,28 @@ def test_too_few_and_trained_cases_are_refused(run, data):
     refused(rising, "--look_above and --refuse_above: are multiples above 1")
 
 
-def test_noise_is_refused_and_a_phantom_is_not(run, data, tmp_path):
+def test_noise_is_refused_and_a_case_fails_by_its_verdict_alone(run, data, tmp_path):
+    """The network of this test has learnt little, so that a phantom may be refused for its predicted error too."""
     (phantom, _) = json.loads((data / "test.json").read_text())["test"]
     image = nib.load(phantom["image"])
     noise = np.abs(np.random.default_rng(0).normal(300, 200, image.shape)).astype(np.float32)
     nib.save(nib.Nifti1Image(noise, image.affine), tmp_path / "noise.nii.gz")
     items = [{"case": "phantom", "image": phantom["image"]}, {"case": "noise", "image": str(tmp_path / "noise.nii.gz")}]
-    (tmp_path / "list.json").write_text(json.dumps({"test": items}))
-    out = tmp_path / "out"
-    done = infer(run, tmp_path / "list.json", predictions_dir=out, refuse="true", report="true")
-    assert done.returncode == 1
-    entries = {entry["case"]: entry for entry in json.loads((out / "manifest.json").read_text())}
-    assert entries["noise"]["status"] == "failed"
-    assert "quality: has the verdict accept or look, but got refuse" in entries["noise"]["reason"]
-    assert entries["phantom"]["quality"]["verdict"] != "refuse"
-    assert not list(out.glob("noise*"))
-    assert "Predicted error" in (out / "report.html").read_text()
+    datalist = tmp_path / "list.json"
+    datalist.write_text(json.dumps({"test": items}))
+    ok(infer(run, datalist, predictions_dir=tmp_path / "all", report="true"))
+    assert infer(run, datalist, predictions_dir=tmp_path / "some", refuse="true").returncode == 1
+    told, strict = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("all", "some"))
+    assert [entry["quality"] for entry in told] == [entry["quality"] for entry in strict]
+    verdicts = {entry["case"]: entry["quality"]["verdict"] for entry in told}
+    assert verdicts["noise"] == "refuse"
+    unusual = {entry["case"]: "more unusual signs" in str(entry["quality"]["reasons"]) for entry in told}
+    assert unusual == {"phantom": False, "noise": True}
+    for entry in strict:
+        failed = verdicts[entry["case"]] == "refuse"
+        assert (entry["status"] == "failed") is failed
+        assert (not list((tmp_path / "some").glob(f"{entry['case']}*"))) is failed
+    assert "Predicted error" in (tmp_path / "all" / "report.html").read_text()
 
 
 def test_refusing_without_a_grading_ends_before_any_case(run, data, tmp_path):
