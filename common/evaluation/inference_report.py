@@ -15,10 +15,12 @@ import torch
 
 from common.evaluation.evaluation import plain_settings
 from common.io.export import VolumeExporter
+from common.io.export.outputs import QUALITY
 from common.io.modality import MODALITY
 from common.io.reader import WARNINGS
 from common.metrics.masked import HU
 from common.metrics.tissue import AIR_HU, BONE_HU
+from common.quality.words import ACCEPT, VERDICTS, in_words
 from common.report import Panel, Report, summarise, write_report
 from common.running_config import followed
 from common.transforms import LoadVolumed, head_mask
@@ -60,7 +62,8 @@ class InferenceReport:
             OutputError: the page cannot be written.
         """
         images = {str(item["case"]): item["image"] for item in items}
-        told = {str(one["case"]): [*one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
+        told = {str(one["case"]): [*_unsure(one), *one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
+        graded = {str(one["case"]): one[QUALITY] for one in outcomes if QUALITY in one}
         there = [str(one["case"]) for one in outcomes if one["status"] != "failed"]
         if not there:
             return
@@ -69,7 +72,7 @@ class InferenceReport:
         panels: list[Panel] = []
         for case in sorted(there, key=lambda case: not told[case]):
             panel = self._panel(case, images[case], window)
-            rows.append({"case": case, "method": METHOD, **quality(panel, window)})
+            rows.append({"case": case, "method": METHOD, **quality(panel, window), **_predicted(graded.get(case))})
             panels += [panel] if len(panels) < PANEL_CASES else []
         low, high = window or (min(row["lowest"] for row in rows), max(row["highest"] for row in rows))
         name, _, version = self.exporter.bundle.partition(" ")
@@ -85,7 +88,7 @@ class InferenceReport:
             panels=panels,
             settings=plain_settings(self.settings),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-            notes=[f"weights: {identity(self.exporter.weights)}"],
+            notes=[f"weights: {identity(self.exporter.weights)}", *_verdicts(graded)],
             reference=METHOD,
             warnings={case: warnings for case, warnings in told.items() if warnings},
         )
@@ -150,6 +153,24 @@ def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float
         scores["at_high_end"] = 100 * float((inside >= window[1] - near).mean())
     lowest, highest = np.percentile(inside, [0.1, 99.9]).tolist()
     return {**scores, "lowest": lowest, "highest": highest}
+
+
+def _predicted(told: Mapping[str, Any] | None) -> dict[str, float]:
+    """The predicted error of a case with a verdict."""
+    return {} if told is None or told["predicted_mae"] is None else {"predicted_mae": told["predicted_mae"]}
+
+
+def _verdicts(graded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A note that names the cases of each verdict."""
+    by_verdict = {name: [case for case, told in graded.items() if told["verdict"] == name] for name in VERDICTS}
+    found = [f"{name} ({', '.join(cases)})" for name, cases in by_verdict.items() if cases]
+    return [f"verdicts without a truth: {'; '.join(found)}"] if found else []
+
+
+def _unsure(outcome: Mapping[str, Any]) -> list[str]:
+    """The verdict of a case that is not to be accepted as it is."""
+    told = outcome.get(QUALITY)
+    return [] if told is None or told["verdict"] == ACCEPT else [in_words(told)]
 
 
 def _failure(outcome: Mapping[str, Any]) -> list[str]:

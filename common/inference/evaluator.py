@@ -9,24 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import torch
 from ignite.engine import Events
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
-from monai.inferers import Inferer
 from torch import Tensor
 
 from common import devices
 from common.engines.acceleration import Acceleration
-from common.engines.precision import autocast
-from common.errors import CasesFailedError, explain
+from common.errors import CasesFailedError, DataError, explain
 from common.files import remove_unfinished, write_text
+from common.inference.autocast import AutocastInferer
 from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
 from common.inference.memory import MemoryPlan
 from common.io.export import VolumeExporter
 from common.io.export.exporter import KEPT
-from common.io.export.outputs import MANIFEST_NAME, require_new
+from common.io.export.outputs import MANIFEST_NAME, QUALITY, require_new
 from common.io.reader import WARNINGS
+from common.quality.cases import CaseVerdicts
 from common.running_config import is_reference, require_placed, running_config
 from common.uncertainty.maps import UncertaintyMaps
 
@@ -54,13 +53,15 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run with the same weights has written.
         postprocessing: of an item with ``pred``, (C, X, Y, Z), and the emptied ``image``; None for nothing.
         uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
+        refuse: let a case with the verdict ``refuse`` fail, see :class:`common.quality.cases.CaseVerdicts`; weights
+            with a grading give every case a verdict anyway.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
         ConfigError: for another ``precision`` or acceleration, or an inference that the weights' calibration of
             ``uncertainty`` is not for.
-        CheckpointError: by :meth:`run`, for weights without a calibration.
+        CheckpointError: by :meth:`run`, for weights without the calibration or grading that is asked for.
         CasesFailedError: by :meth:`run` after all cases, naming the failed ones, or with the reason of
             the only one; ``manifest.json`` has the reasons.
     """
@@ -73,6 +74,7 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: bool = False,
         report: bool = False,
         uncertainty: bool = False,
+        refuse: bool = False,
         postprocessing: Callable[[dict[str, Any]], Any] | None = None,
         **evaluator: Any,
     ) -> None:
@@ -86,6 +88,8 @@ class CaseEvaluator(SupervisedEvaluator):
         self._report = _report_of(exporter, settings) if report else None
         self._with_maps = uncertainty
         self._maps: UncertaintyMaps | None = None
+        self._refuse = refuse
+        self._verdicts: CaseVerdicts | None = None
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.warnings: dict[str, list[str]] = {}
@@ -105,6 +109,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
+        self._verdicts = CaseVerdicts.of(self.exporter.weights, self._refuse)
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_manner(self.inferer, self.network)
@@ -143,6 +148,11 @@ class CaseEvaluator(SupervisedEvaluator):
         kept = self.resume and self.exporter.is_done(case)
         if kept:
             self.outcomes[case] = self.exporter.entry(case, KEPT)
+            try:
+                if self._verdicts is not None:
+                    self._verdicts.require_not_refused(case, self.outcomes[case].get(QUALITY))
+            except DataError as error:
+                self._fail(case, str(error))
         return kept
 
     def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -184,6 +194,7 @@ class CaseEvaluator(SupervisedEvaluator):
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]
+        source = None if self._verdicts is None else self._verdicts.source(image)
         item["image"] = emptied(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
@@ -197,6 +208,9 @@ class CaseEvaluator(SupervisedEvaluator):
 
         done = restored(pred)
         values = self.exporter.on_host(done, done["pred"])
+        if self._verdicts is not None and source is not None:
+            told = done[QUALITY] = self.outcomes[case][QUALITY] = self._verdicts(case, source, values).told()
+            self._verdicts.require_not_refused(case, told)
         widths = None
         if self._maps is not None:
             given = (image.to(self.state.device), values, self.inferer, self.network)
@@ -248,36 +262,13 @@ class CaseEvaluator(SupervisedEvaluator):
 
     def _fail(self, case: str, reason: str) -> None:
         logger.error(f"{case} failed: {reason}")
-        self.outcomes[case] = {"case": case, "status": "failed", "reason": reason}
+        known = {key: value for key, value in self.outcomes.get(case, {}).items() if key == QUALITY}
+        self.outcomes[case] = {"case": case, "status": "failed", "reason": reason, **known}
         self._release(case)
 
     def _release(self, case: str) -> None:
         if self._memory is not None:
             self._memory.release(case)
-
-
-class AutocastInferer(Inferer):
-    """Wraps an inferer in autocast.
-
-    Args:
-        inferer: maps (B, C, ...) to (B, C', ...).
-        device: of the network.
-        precision: ``fp32`` (no autocast), ``bf16`` or ``fp16``.
-
-    Raises:
-        ConfigError: for another precision.
-    """
-
-    def __init__(self, inferer: Callable[..., Any], device: torch.device, precision: str) -> None:
-        super().__init__()
-        self.inferer = inferer
-        self.autocast = autocast(device, precision)
-
-    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-        """Infer under autocast; the result is float32."""
-        with self.autocast:
-            inferred: Tensor = self.inferer(inputs, network, *args, **kwargs)
-        return inferred.float()
 
 
 def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> InferenceReport:

@@ -13,12 +13,11 @@ import torch
 from tqdm import tqdm
 
 from common import checkpoints
-from common.data.datalist import POOLS, Item
-from common.data.identity import identify, paths_of
-from common.data.split_record import DATALIST_NAME, SplitRecord, counted
-from common.errors import ConfigError, DataError
+from common.data.datalist import Item
+from common.errors import DataError
 from common.evaluation.cases import load_case
-from common.evaluation.methods import EvaluatedMethod, variant
+from common.evaluation.held_out import SECTIONS, HeldOutCases
+from common.evaluation.methods import EvaluatedMethod
 from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
 from common.uncertainty.checked import Checked, table
@@ -27,7 +26,6 @@ from common.uncertainty.record import Record, read_record
 from common.uncertainty.variations import manner, spread_of, variations
 
 logger = logging.getLogger(__name__)
-SECTIONS = ("validation", "test")
 
 
 @dataclass
@@ -64,12 +62,10 @@ class UncertaintyCalibration:
     section: str | None = None
 
     def __post_init__(self) -> None:
-        self.weights = Path(self.run_dir, "models", checkpoints.WEIGHTS_NAME)
+        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section)
+        self.weights = self.held_out.weights
         require_level("level", self.level)
         require_level("case_level", self.case_level)
-        if self.section is not None and self.section not in SECTIONS:
-            rule, remedy = f"is {' or '.join(SECTIONS)}, which the weights were not trained on", "omit the option"
-            raise ConfigError("--section", rule, self.section, remedy)
 
     def run(self) -> Path:
         """Calibrate, write ``uncertainty.json`` next to the weights, print the intervals, return the file's path.
@@ -78,14 +74,14 @@ class UncertaintyCalibration:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
         """
-        items = self._items(SECTIONS[0])
+        items = self.held_out.items(SECTIONS[0])
         needed = cases_needed(self.case_level)
         if len(items) < needed:
             rule = f"has at least {needed} cases with a target for --case_level {self.case_level:g}"
             remedy = "give a --datalist with more in its section test and --section test, or a lower --case_level"
             raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
-        files = self._hashes(items)
-        self._require_untrained(items)
+        files = self.held_out.hashes(items)
+        self.held_out.require_untrained(items)
         method = self._method()
         samples = [sample for _, sample in self._samples(items, method, "calibration")]
         intervals = fitted(samples, self.unit, self.level, self.case_level)
@@ -116,14 +112,7 @@ class UncertaintyCalibration:
             CheckpointError: there is no calibration of these weights.
         """
         record = read_record(self.weights)
-        items = self._items(SECTIONS[1])
-        if not items:
-            raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")
-        seen = set(record.files)
-        if used := [item["case"] for item in items if not seen.isdisjoint(self._hashes([item]))]:
-            remedy = "give other held-out cases by --datalist"
-            raise DataError("check", "is on cases that were not calibrated on", counted(used), remedy)
-        self._require_untrained(items)
+        items = self.held_out.to_check(record.files)
         rows = [
             row
             for name, sample in self._samples(items, self._method(), "check")
@@ -132,28 +121,9 @@ class UncertaintyCalibration:
         print(f"\n{table(rows, record)}")
         return rows
 
-    def _items(self, section: str) -> list[Item]:
-        return [item for item in self.cases[self.section or section] if "label" in item]
-
-    def _hashes(self, items: Sequence[Item]) -> set[str]:
-        files = identify(items, self.reader)
-        return {files[path].sha256 for item in items for path in paths_of(item)}
-
-    def _require_untrained(self, items: Sequence[Item]) -> None:
-        """Refuse cases that share an image with a training case of the run, whichever section lists them."""
-        if not Path(self.run_dir, DATALIST_NAME).is_file():
-            rule, remedy = "says which cases the weights were trained on", "calibrate in the folder of the training"
-            raise DataError(str(Path(self.run_dir, DATALIST_NAME)), rule, "no such file", remedy)
-        record = SplitRecord.read(Path(self.run_dir, DATALIST_NAME))
-        trained = [item for section in ("training", *POOLS) for item in record.lists.get(section, [])]
-        seen = {record.files[path].sha256 for item in trained for path in paths_of(item) if path in record.files}
-        if leaked := [item["case"] for item in items if not seen.isdisjoint(self._hashes([item]))]:
-            rule, remedy = "is on cases that the weights were not trained on", "give others by --datalist"
-            raise DataError("calibration", rule, f"{counted(leaked)} of its training", remedy)
-
     def _method(self) -> EvaluatedMethod:
-        method = variant(self.weights)
-        method.load(self.weights, self.device)
+        """That of the run, in the unit of its targets unless the cases are standardised."""
+        method = self.held_out.method()
         if hasattr(method.network, "target_scale") and not self.standardise:
             method.inferer = TargetScaleInferer(method.inferer)  # type: ignore[arg-type]
         return method

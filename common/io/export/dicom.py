@@ -97,6 +97,7 @@ class DicomFormat:
             origin(self.weights),
             volume.warnings,
             volume.map_of,
+            volume.quality,
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

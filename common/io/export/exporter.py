@@ -22,6 +22,7 @@ from common.io.export.itk import ItkFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.outputs import (
     MANIFEST_NAME,
+    QUALITY,
     require_apart,
     require_distinct,
     require_file,
@@ -204,11 +205,13 @@ class VolumeExporter:
         return True
 
     def entry(self, case: str, status: str) -> dict[str, Any]:
-        """What the manifest lists of a case that has an output, with the warnings of one that an earlier run wrote."""
+        """What the manifest lists of a case that has an output, with warnings and verdict of one of an earlier run."""
+        earlier = _told_in(self.sidecar(case)) if status == KEPT else {}
         told = {
             "weights_trained_on": origin(self.weights),
             "uncertainty": None if self.maps is None else self.map_path(case).name,
-            WARNINGS: _told_in(self.sidecar(case)).get("Warnings") if status == KEPT else None,
+            WARNINGS: earlier.get("Warnings"),
+            QUALITY: earlier.get("Quality"),
         }
         about = {"case": case, "status": status, "file": self.path(case).name}
         return about | {name: value for name, value in told.items() if value}
@@ -243,6 +246,7 @@ class VolumeExporter:
             "Warnings": list(volume.warnings),
             **more,
             **({} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}),
+            **({"Quality": item[QUALITY]} if QUALITY in item else {}),
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path

@@ -13,7 +13,19 @@ from common.errors import OutputError
 from common.files import parse_json
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_KEYS = {"case", "status", "file", "reason", "samples", "warnings", "weights_trained_on", "uncertainty"}
+QUALITY = "quality"
+"""Key of a case's verdict in the manifest, and in an item that is exported."""
+MANIFEST_KEYS = {
+    "case",
+    "status",
+    "file",
+    "reason",
+    "samples",
+    "warnings",
+    "weights_trained_on",
+    "uncertainty",
+    QUALITY,
+}
 OTHER_FOLDER = "choose another predictions_dir"
 
 

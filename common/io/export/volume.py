@@ -13,7 +13,9 @@ import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
 from common.io.dicom.writing.template import MapOf
+from common.io.export.outputs import QUALITY
 from common.io.reader import WARNINGS
+from common.quality.words import in_words
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Volume:
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
     folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
-    ``map_of`` is given where the values are half widths of the intervals around a derived series.
+    ``map_of`` is given where the values are half widths of the intervals around a derived series; ``quality`` is a line
+    about the verdict.
     """
 
     case: str
@@ -32,6 +35,7 @@ class Volume:
     series_uid: str | None
     warnings: tuple[str, ...] = ()
     map_of: MapOf | None = None
+    quality: str | None = None
 
     @property
     def is_series(self) -> bool:
@@ -57,7 +61,7 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
     """The output of a case from its loaded item.
 
     Args:
-        item: with ``case``, the loaded ``image`` and, where there are any, ``warnings``.
+        item: with ``case``, the loaded ``image`` and, where there are any, ``warnings`` and ``quality``.
         values: (X, Y, Z) in the target's unit.
     """
     meta = item["image"].meta
@@ -69,4 +73,5 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
         Path(meta["filename_or_obj"]),
         meta.get("series_uid"),
         tuple(item.get(WARNINGS, ())),
+        in_words(item[QUALITY]) if QUALITY in item else None,
     )

@@ -26,8 +26,9 @@ def test_patches_of_the_training_take_the_place_of_slices() -> None:
 
 def test_what_has_an_inferer_inside_is_put_around_the_own_slices() -> None:
     made = adopted({"_target_": FLOW, "steps": 3, "inferer": {"_target_": SLICES, "plane": "sagittal"}})
-    inner = {"_target_": SLICES, "plane": "sagittal", "batch_size": 8}
-    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": FLOW, "steps": 3, "inferer": inner}}
+    slices = {"_target_": SLICES, "plane": "sagittal", "batch_size": 8}
+    inner = {"_target_": FLOW, "steps": 3, "inferer": slices}
+    assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
 
 
 def test_both_at_once() -> None:

@@ -51,8 +51,8 @@ class MapOf:
 class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
-    ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, and ``map_of``
-    where it is no image but a map of half widths in ``unit``.
+    ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, ``map_of`` where it
+    is no image but a map of half widths in ``unit``, and a line about its ``quality``.
     """
 
     modality: str
@@ -64,6 +64,7 @@ class Synthesis:
     trained_on: str | None = None
     warnings: tuple[str, ...] = ()
     map_of: MapOf | None = None
+    quality: str | None = None
 
     @property
     def series_description(self) -> str:
@@ -84,10 +85,11 @@ class Synthesis:
 
     @property
     def comments(self) -> str:
-        """What a reader of the image must know: origin, use, and every warning about the input, a line each."""
+        """What a reader of the image must know: origin, use, quality and every warning about the input, a line each."""
         lines = [f"SYNTHETIC, research use only, not for clinical use. Weights{self._origin or ' of a training'}."]
         if self.map_of is not None:
             lines.append(f"No image: {self._intervals}.")
+        lines += [f"{self.quality[:1].upper()}{self.quality[1:]}."] if self.quality else []
         return "\r\n".join([*lines, *(f"Warning: {each}" for each in self.warnings)])[:COMMENTS_LENGTH]
 
     @property

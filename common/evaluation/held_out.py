@@ -1,0 +1,104 @@
+"""Held-out cases of a run: those that its weights were not trained on, for what is calibrated on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from common import checkpoints
+from common.data.datalist import POOLS, Item
+from common.data.identity import identify, paths_of
+from common.data.split_record import DATALIST_NAME, SplitRecord, counted
+from common.errors import ConfigError, DataError
+from common.evaluation.methods import EvaluatedMethod, variant
+from common.io import VolumeReader
+
+SECTIONS = ("validation", "test")
+
+
+@dataclass
+class HeldOutCases:
+    """Cases with a target that the weights of a run have not seen, and the method to infer them.
+
+    Args:
+        cases: items by section, as :func:`common.data.cases.training_cases` gives them for an evaluation.
+        run_dir: of the run, whose ``models`` hold the weights.
+        device: to compute on.
+        reader: of the volumes, as in training.
+        section: which cases; null for the section that a step takes by itself.
+
+    Raises:
+        ConfigError: for a section that the run was trained on.
+    """
+
+    cases: Mapping[str, Sequence[Item]]
+    run_dir: str
+    device: torch.device
+    reader: VolumeReader | None = None
+    section: str | None = None
+
+    def __post_init__(self) -> None:
+        self.weights = Path(self.run_dir, "models", checkpoints.WEIGHTS_NAME)
+        if self.section is not None and self.section not in SECTIONS:
+            rule, remedy = f"is {' or '.join(SECTIONS)}, which the weights were not trained on", "omit the option"
+            raise ConfigError("--section", rule, self.section, remedy)
+
+    def items(self, section: str) -> list[Item]:
+        """The cases with a target of the section that was chosen, else of ``section``."""
+        return [item for item in self.cases[self.section or section] if "label" in item]
+
+    def hashes(self, items: Sequence[Item]) -> set[str]:
+        """Hashes of the images and labels of some cases."""
+        files = identify(items, self.reader)
+        return {files[path].sha256 for item in items for path in paths_of(item)}
+
+    def require_untrained(self, items: Sequence[Item]) -> None:
+        """Refuse cases that share an image with a training case of the run, whichever section lists them.
+
+        Raises:
+            DataError: naming them, or where the run does not say what it was trained on.
+        """
+        path = Path(self.run_dir, DATALIST_NAME)
+        if not path.is_file():
+            rule, remedy = "says which cases the weights were trained on", "calibrate in the folder of the training"
+            raise DataError(str(path), rule, "no such file", remedy)
+        record = SplitRecord.read(path)
+        trained = [item for section in ("training", *POOLS) for item in record.lists.get(section, [])]
+        seen = {record.files[path].sha256 for item in trained for path in paths_of(item) if path in record.files}
+        if leaked := self._sharing(items, seen):
+            rule, remedy = "is on cases that the weights were not trained on", "give others by --datalist"
+            raise DataError("calibration", rule, f"{counted(leaked)} of its training", remedy)
+
+    def to_check(self, calibrated: Sequence[str]) -> list[Item]:
+        """The cases on which a calibration is checked.
+
+        Args:
+            calibrated: hashes of the files of the calibration cases.
+
+        Raises:
+            DataError: no cases with a target, or cases that were calibrated on or trained on.
+        """
+        items = self.items(SECTIONS[1])
+        if not items:
+            raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")
+        if used := self._sharing(items, set(calibrated)):
+            remedy = "give other held-out cases by --datalist"
+            raise DataError("check", "is on cases that were not calibrated on", counted(used), remedy)
+        self.require_untrained(items)
+        return items
+
+    def method(self) -> EvaluatedMethod:
+        """The method of the run, with its weights.
+
+        Raises:
+            CheckpointError: there are no weights, or they do not fit.
+        """
+        method = variant(self.weights)
+        method.load(self.weights, self.device)
+        return method
+
+    def _sharing(self, items: Sequence[Item], hashes: set[str]) -> list[str]:
+        return [item["case"] for item in items if not hashes.isdisjoint(self.hashes([item]))]

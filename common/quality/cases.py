@@ -1,0 +1,115 @@
+"""Verdicts of the cases of an inference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from monai.utils import MetaKeys, convert_to_numpy
+
+from common.errors import CheckpointError, DataError
+from common.quality.record import Record, path_of, read_record
+from common.quality.signs import Signs, Volume, on_grid
+from common.quality.verdict import Verdict, judged, without_signs
+from common.quality.words import ACCEPT, REFUSE, in_words
+
+logger = logging.getLogger(__name__)
+
+
+class Source(NamedTuple):
+    """A network's input on the grid of signs (C, X, Y, Z), its shape and affine, and those of the scan."""
+
+    values: Volume
+    shape: tuple[int, ...]
+    affine: Volume
+    scan_affine: Volume
+
+
+class CaseVerdicts:
+    """Gives each case its verdict by the grading of the weights.
+
+    Args:
+        record: of the weights.
+        refuse: whether a case with the verdict ``refuse`` is an error.
+    """
+
+    def __init__(self, record: Record, refuse: bool = False) -> None:
+        self.record = record
+        self.refuse = refuse
+        self.signs = Signs(record.unit, record.tissues)
+
+    @classmethod
+    def of(cls, weights: Path, refuse: bool) -> CaseVerdicts | None:
+        """Those of weights; None without a grading of them, which ``refuse`` needs.
+
+        Raises:
+            CheckpointError: with ``refuse``, see :func:`common.quality.record.read_record`.
+        """
+        if not refuse and not (path_of(weights).is_file() and weights.is_file()):
+            return None
+        try:
+            return cls(read_record(weights), refuse)
+        except CheckpointError as error:
+            if refuse:
+                raise
+            logger.warning(f"no verdicts: {error}")
+            return None
+
+    @staticmethod
+    def source(image: Any) -> Source:
+        """What is kept of a network's input (C, X, Y, Z), with its affine, until the output is there."""
+        affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
+        scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
+        channels = [on_grid(convert_to_numpy(channel), affine, channel.shape, affine) for channel in image]
+        return Source(np.stack(channels), tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0])
+
+    def __call__(self, case: str, source: Source, output: Volume) -> Verdict:
+        """The verdict of a case; one that is not ``accept`` is logged.
+
+        Args:
+            case: its name.
+            source: of :meth:`source`.
+            output: (X, Y, Z) on the grid of the scan, in its unit.
+        """
+        signs = signs_of(self.signs, source, output)
+        verdict = without_signs(signs, self.record.unit) if isinstance(signs, str) else self._judged(signs)
+        if verdict.verdict != ACCEPT:
+            logger.warning(f"{case}: {in_words(verdict.told())}")
+        return verdict
+
+    def _judged(self, signs: Mapping[str, float]) -> Verdict:
+        return judged(signs, self.record.predictor, self.record.limits, self.record.unit)
+
+    def require_not_refused(self, case: str, told: Mapping[str, Any] | None) -> None:
+        """Let a case with the verdict ``refuse``, or without one, fail, if that is asked for.
+
+        Args:
+            case: its name.
+            told: of :meth:`common.quality.verdict.Verdict.told`; None for a volume of an earlier run without verdict.
+
+        Raises:
+            DataError: with the reasons.
+        """
+        if self.refuse and (told is None or told["verdict"] == REFUSE):
+            value = "none" if told is None else f"{REFUSE}: {'; '.join(told['reasons'])}"
+            remedy = "check the source, or omit --refuse to get the volume nevertheless"
+            raise DataError(f"{case}: quality", "has the verdict accept or look", value, remedy)
+
+
+def signs_of(signs: Signs, source: Source, output: Volume) -> dict[str, float] | str:
+    """The signs of a case, or why there are none.
+
+    Args:
+        signs: that compute them.
+        source: of :meth:`CaseVerdicts.source`.
+        output: (X, Y, Z) on the grid of the scan.
+    """
+    thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
+    made = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
+    try:
+        return signs(source.values, made, thickness)
+    except DataError as error:
+        return str(error)

@@ -1,0 +1,168 @@
+"""Grading of a run's weights on held-out cases, and its check on others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+from tqdm import tqdm
+
+from common import checkpoints
+from common.data.datalist import Item
+from common.errors import ConfigError, DataError
+from common.evaluation.held_out import SECTIONS, HeldOutCases
+from common.io import VolumeReader
+from common.quality.checked import Checked, table
+from common.quality.distortions import FITTED, OTHERS
+from common.quality.predictor import Fit, fitted
+from common.quality.record import Record, read_record
+from common.quality.samples import INTACT, Sample, Sampling
+from common.quality.signs import Signs
+from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
+from common.quality.words import LOOK, REFUSE
+
+logger = logging.getLogger(__name__)
+LEAST_CASES = 8
+"""Fewer held-out cases say too little of what is usual."""
+EVERY = 4
+"""A check tries each distortion on every fourth case."""
+
+
+@dataclass
+class QualityGrading:
+    """Learns the verdicts of a run's weights from held-out cases and their distortions, and checks them on others.
+
+    Args:
+        cases: items by section, see :class:`common.evaluation.held_out.HeldOutCases`.
+        run_dir: of the run; its ``models`` receive ``model_quality.json``.
+        device: to compute on.
+        unit: of the target.
+        tissues: see :class:`common.quality.signs.Signs`.
+        head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
+        reader: of the volumes, as in training.
+        look_above: a predicted error above this multiple of the intact cases' median is worth a look.
+        refuse_above: one above this multiple is refused, and one above that of the best constant in any case.
+        section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
+
+    Raises:
+        ConfigError: for multiples that do not rise from 1, or a section that the run was trained on.
+    """
+
+    cases: Mapping[str, Sequence[Item]]
+    run_dir: str
+    device: torch.device
+    unit: str
+    tissues: Sequence[str] = ()
+    head_threshold: float | None = None
+    reader: VolumeReader | None = None
+    look_above: float = 1.25
+    refuse_above: float = 1.5
+    section: str | None = None
+
+    def __post_init__(self) -> None:
+        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section)
+        self.weights = self.held_out.weights
+        if not 1 < self.look_above <= self.refuse_above:
+            value, remedy = f"{self.look_above} and {self.refuse_above}", "give for example 1.25 and 1.5"
+            raise ConfigError(
+                "--look_above and --refuse_above", "are multiples above 1, the first lower", value, remedy
+            )
+
+    def run(self) -> Path:
+        """Grade, write ``model_quality.json`` next to the weights, print how well errors are predicted.
+
+        Returns:
+            the path of the file.
+
+        Raises:
+            DataError: too few cases with a target, or cases that the run was trained on.
+            CheckpointError: there are no weights, or they do not fit.
+        """
+        items = self.held_out.items(SECTIONS[0])
+        if len(items) < LEAST_CASES:
+            rule, remedy = f"has at least {LEAST_CASES} cases with a target", "give --datalist FILE --section test"
+            raise DataError(f"grading, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
+        files = self.held_out.hashes(items)
+        self.held_out.require_untrained(items)
+        samples = list(self._samples(items, list(FITTED), 1))
+        known = [sample for sample in samples if not isinstance(sample.signs, str)]
+        signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
+        fit = fitted(signs, [sample.error for sample in known], [sample.case for sample in known])
+        intact = [sample for sample in samples if sample.kind == INTACT]
+        mae = {"intact": _median(each.error for each in intact), "constant": _median(each.constant for each in intact)}
+        if mae["intact"] >= mae["constant"]:
+            logger.warning("the intact cases are no better than the best constant: such weights refuse every case")
+        record = Record(
+            sha256=checkpoints.sha256(self.weights),
+            unit=self.unit,
+            tissues=list(self.tissues),
+            predictor=fit.predictor,
+            limits=self._limits(known, mae),
+            cross_validated=cross_validated(known, fit),
+            mae=mae,
+            distortions=list(FITTED),
+            cases=[str(item["case"]) for item in items],
+            files=sorted(files),
+        )
+        path = record.write(self.weights)
+        print(f"\ngraded on {len(items)} cases, intact and with {len(FITTED)} distortions; left-out cases:")
+        print("".join(f"  {name} {value:.3g}" for name, value in record.cross_validated.items()))
+        print(f"MAE in {self.unit}: intact {mae['intact']:.4g}, best constant {mae['constant']:.4g};", end=" ")
+        print(", ".join(f"{verdict} above {limit:.4g}" for verdict, limit in record.limits.mae.items()))
+        print(f"written: {path}")
+        return path
+
+    def check(self) -> list[Checked]:
+        """Print true and predicted errors and verdicts of other held-out cases, intact and by distortion.
+
+        Raises:
+            DataError: no cases with a target, or cases that were graded on or trained on.
+            CheckpointError: there is no grading of these weights.
+        """
+        record = read_record(self.weights)
+        items = self.held_out.to_check(record.files)
+        rows = []
+        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY):
+            if isinstance(sample.signs, str):
+                verdict = without_signs(sample.signs, self.unit)
+            else:
+                verdict = judged(sample.signs, record.predictor, record.limits, self.unit)
+            rows.append(Checked(sample.case, sample.kind, sample.error, verdict))
+        print(f"\n{table(rows, record)}")
+        return rows
+
+    def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int) -> Iterator[Sample]:
+        sampling = Sampling(
+            self.held_out.method(), self.device, Signs(self.unit, self.tissues), self.head_threshold, self.reader
+        )
+        for number, item in enumerate(tqdm(items, desc="grading", unit="case")):
+            chosen = [kind for place, kind in enumerate(kinds) if (place + number) % every == 0]
+            yield from sampling(item, chosen)
+
+    def _limits(self, samples: Sequence[Sample], mae: Mapping[str, float]) -> Limits:
+        signs = [each.signs for each in samples if each.kind == INTACT and not isinstance(each.signs, str)]
+        usual = usual_of(signs)
+        refuse = min(self.refuse_above * mae["intact"], mae["constant"])
+        limits = {LOOK: min(self.look_above * mae["intact"], refuse), REFUSE: refuse}
+        return Limits(limits, allowed_deviations(len(signs), len(usual)), usual)
+
+
+def cross_validated(samples: Sequence[Sample], fit: Fit) -> dict[str, float]:
+    """How well the errors of left-out cases are predicted; see :class:`common.quality.record.Record`."""
+    true = np.array([sample.error for sample in samples])
+    intact = np.array([sample.kind == INTACT for sample in samples])
+    return {
+        "samples": len(samples),
+        "rank_correlation": float(stats.spearmanr(true, fit.left_out).statistic),
+        "rank_correlation_intact": float(stats.spearmanr(true[intact], fit.left_out[intact]).statistic),
+        "error_factor": float(np.exp(np.median(np.abs(np.log(true / fit.left_out))))),
+    }
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median(list(values)))

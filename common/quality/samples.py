@@ -1,0 +1,113 @@
+"""Held-out cases, intact and distorted, with their signs and their true error."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+import torch
+from monai.transforms import Orientation
+
+from common.data.datalist import Item
+from common.errors import DataError
+from common.evaluation.cases import load_case
+from common.evaluation.methods import EvaluatedMethod
+from common.io import VolumeReader
+from common.metrics.masked import mae
+from common.quality.cases import CaseVerdicts, signs_of
+from common.quality.distortions import distorted
+from common.quality.signs import Signs
+from common.seeds import derive
+from common.transforms import LoadVolumed
+
+logger = logging.getLogger(__name__)
+INTACT = "intact"
+KEYS = ("image", "label", "mask")
+
+
+class Sample(NamedTuple):
+    """A case as it is or distorted: its signs, or why there are none; its mean absolute error in the mask, and that of
+    the best constant, both in the target's unit."""
+
+    case: str
+    kind: str
+    signs: dict[str, float] | str
+    error: float
+    constant: float
+
+
+@dataclass
+class Sampling:
+    """Infers cases, intact and distorted, as the method does from their files.
+
+    Args:
+        method: with its weights.
+        device: to compute on.
+        signs: that are computed of each.
+        head_threshold: see :func:`common.evaluation.cases.load_case`.
+        reader: of the volumes.
+    """
+
+    method: EvaluatedMethod
+    device: torch.device
+    signs: Signs
+    head_threshold: float | None
+    reader: VolumeReader | None
+
+    def __call__(self, item: Item, kinds: Sequence[str]) -> Iterator[Sample]:
+        """The case as it is, then with each distortion; one that the method refuses to infer is left out.
+
+        The strength of a distortion and what is random in it depend on the name of the case and of the distortion.
+        """
+        yield self._sample(item, INTACT)
+        volumes, affine = self._loaded(item)
+        spacing = np.linalg.norm(affine[:3, :3], axis=0).astype(np.float32)
+        for kind in kinds:
+            seed = derive(*f"{item['case']} {kind}".encode())
+            strength = float(np.random.default_rng((seed, 1)).random())
+            spoilt = distorted(kind, volumes, spacing, strength, seed)
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    yield self._sample(_written(spoilt, affine, item, Path(folder)), kind)
+                except DataError as error:
+                    logger.warning(f"{kind}: left out, since it would fail: {error}")
+
+    def _loaded(self, item: Item) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Volumes (C, X, Y, Z) oriented RAS, and their affine."""
+        chosen = {key: item[key] for key in ("case", *KEYS) if key in item}
+        loaded: Any = LoadVolumed(KEYS, self.reader, allow_missing_keys=True)(chosen)  # type: ignore[arg-type]
+        turned = {key: Orientation(axcodes="RAS", labels=None)(loaded[key]) for key in KEYS if key in item}
+        volumes = {key: np.asarray(volume, np.float32) for key, volume in turned.items()}
+        return volumes, np.asarray(turned["image"].affine, dtype=float)  # type: ignore[attr-defined]
+
+    def _sample(self, item: Item, kind: str) -> Sample:
+        case = load_case(item, self.head_threshold, self.reader)
+        assert case.truth is not None
+        output = self.method.predict(case, self.device)
+        image = self.method.preprocessing({key: item[key] for key in ("case", "image")})["image"]
+        truth = case.truth[case.mask]
+        return Sample(
+            case.name,
+            kind,
+            signs_of(self.signs, CaseVerdicts.source(image), output),
+            mae(output, case.truth, case.mask),
+            float(np.abs(truth - np.median(truth)).mean()),
+        )
+
+
+def _written(volumes: dict[str, np.ndarray], affine: np.ndarray, item: Item, folder: Path) -> Item:
+    """The item of volumes that are written as NIfTI, one file a channel."""
+    paths: dict[str, list[str]] = {}
+    for name, volume in volumes.items():
+        for number, channel in enumerate(volume):
+            path = folder / f"{name}_{number}.nii"
+            nib.save(nib.Nifti1Image(np.ascontiguousarray(channel), affine), path)
+            paths.setdefault(name, []).append(str(path))
+    single = {name: channels[0] if len(channels) == 1 else channels for name, channels in paths.items()}
+    return {"case": item["case"], **single}

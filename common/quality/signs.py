@@ -1,0 +1,214 @@
+"""Signs of a case: numbers of its source, of its output and of both together, without a truth.
+
+They are computed on a coarse grid along the axes of the source, so that they cost seconds at most, and are the same
+for a scan at any resolution. None needs a further pass of the network that made the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from common.anatomy import NAMES, segmenter
+from common.anatomy.segmentation import dice_by_class, segmented
+from common.data.checks.misregistration import BINS, binned, mutual_information
+from common.metrics.masked import HU, dice
+from common.metrics.tissue import AIR_HU, BONE_HU, CAVITY_HU, TISSUES
+from common.trained.input_check import PERCENTILES, features
+from common.transforms.head import head_mask
+
+GRID_MM = 2.5
+"""Spacing of the grid on which signs are computed."""
+SLICES = 3
+"""Every third slice is segmented."""
+ENDS = ("left", "right", "back", "front", "bottom", "top")
+AXES = ("left to right", "back to front", "bottom to top")
+
+LEAST: Mapping[str, float] = {
+    "head extent in mm": 5.0,
+    "z-score in the head": 0.1,
+    "value over the median deep in the head": 0.1,
+    "network input in the head": 0.05,
+    "slice thickness in mm": 0.5,
+    "centre of the head in its box": 0.02,
+    "tilt of the head": 0.01,
+    "head at the edge of the volume": 0.1,
+    "symmetry of the source": 0.03,
+    "grain of the source": 0.02,
+    "signal around the head": 0.02,
+    "HU in the output": 20.0,
+    "z-score in the output": 0.1,
+    "share in the output": 0.01,
+    "grain of the output": 0.02,
+    "output explained by the source": 0.02,
+    "source explained by the output": 0.02,
+    "information shared by source and output": 0.03,
+    "overlap of the heads": 0.01,
+    "overlap of tissue": 0.03,
+    "brain found": 0.02,
+}
+"""[chosen] Smallest standard deviation, among intact cases, of the signs of each kind: less is chance or rounding."""
+
+Volume = NDArray[np.floating]
+
+
+def on_grid(volume: Volume, affine: Volume, source_shape: Sequence[int], source_affine: Volume) -> Volume:
+    """A volume (X, Y, Z) linearly interpolated at places ``GRID_MM`` apart along the axes of a source, float32.
+
+    Args:
+        volume: of any grid.
+        affine: (4, 4) of that grid to mm.
+        source_shape: (X, Y, Z) of the source.
+        source_affine: (4, 4) of the source to mm, its axes in RAS order.
+    """
+    spacing = np.linalg.norm(source_affine[:3, :3], axis=0)
+    shape = np.maximum(1, np.round(np.asarray(source_shape) * spacing / GRID_MM)).astype(int)
+    step = np.diag([*(GRID_MM / spacing), 1.0])
+    step[:3, 3] = (GRID_MM / spacing - 1) / 2
+    to_volume = np.linalg.inv(affine) @ source_affine @ step
+    sampled: Volume = ndimage.affine_transform(
+        np.asarray(volume, np.float32), to_volume, output_shape=tuple(shape), order=1, mode="nearest"
+    )
+    return sampled
+
+
+class Signs:
+    """What computes the signs.
+
+    Args:
+        unit: of the output: ``HU``, or any other, whose outputs are compared as z-scores in the head.
+        tissues: modalities of source and output, ``MR`` and ``CT`` or ``MR`` and ``MR``, if both are heads whose
+            tissues :func:`common.anatomy.segmenter` finds; empty to compare no tissues.
+    """
+
+    def __init__(self, unit: str, tissues: Sequence[str] = ()) -> None:
+        self.unit = unit
+        self.networks = [segmenter(modality) for modality in tissues]
+
+    def __call__(self, source: Volume, output: Volume, thickness: float) -> dict[str, float]:
+        """The signs by their names, which begin with a key of :data:`LEAST`.
+
+        Args:
+            source: (C, X, Y, Z) as the network takes it, on the grid of :func:`on_grid`.
+            output: (X, Y, Z) in its unit, on the same grid.
+            thickness: coarsest voxel side of the scan, in mm.
+
+        Raises:
+            DataError: no head is found in the source or the output.
+        """
+        head = head_mask(source[0], None, axial=2, case="source")
+        shown = output if self.unit == HU else standardised(output, head)
+        signs = dict(_of_source(source, head))
+        signs["slice thickness in mm"] = thickness
+        signs |= dict(_of_shape(head))
+        signs |= dict(_of_output(shown, head, self.unit))
+        signs |= dict(_of_both(source[0], shown, head))
+        signs["overlap of the heads"] = dice(head, self._head_of(shown))
+        signs |= dict(self._tissues(source[0], output, head))
+        return {name: float(value) for name, value in signs.items()}
+
+    def _head_of(self, shown: Volume) -> NDArray[np.bool_]:
+        if self.unit != HU:
+            return head_mask(shown, None, axial=2, case="output")
+        everywhere: NDArray[np.bool_] = shown > CAVITY_HU
+        return everywhere if everywhere.all() else head_mask(shown, CAVITY_HU, axial=2, case="output")
+
+    def _tissues(self, source: Volume, output: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
+        """Does the output segment like the source? A tissue that is not found in the source has an overlap of 0."""
+        if not self.networks:
+            return
+        rows = (slice(None), slice(None), slice(None, None, SLICES))
+        volumes = (standardised(source, head), output if self.unit == HU else standardised(output, head))
+        given, made = (segmented(volume[rows], each) for volume, each in zip(volumes, self.networks, strict=True))
+        inside = head[rows]
+        for name, overlap in dice_by_class(made, given, inside).items():
+            yield f"overlap of tissue: {name}", np.nan_to_num(overlap)
+        brain = [NAMES.index("white"), NAMES.index("grey")]
+        yield "brain found in the source, share", np.isin(given[inside], brain).mean() if inside.any() else 0.0
+
+
+def standardised(volume: Volume, head: NDArray[np.bool_]) -> Volume:
+    """Z-scores inside the head, of a volume (X, Y, Z)."""
+    values = volume[head]
+    scores: Volume = ((volume - values.mean(dtype=float)) / max(values.std(dtype=float), 1.0e-9)).astype(np.float32)
+    return scores
+
+
+def _of_source(source: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
+    seen = features(source[0], np.full(3, GRID_MM))
+    for axis, extent in zip(AXES, seen["extent_mm"], strict=True):
+        yield f"head extent in mm, {axis}", extent
+    for percentile, score, ratio in zip(PERCENTILES, seen["z_scores"], seen["depth_ratios"], strict=True):
+        yield f"z-score in the head, percentile {percentile}", score
+        yield f"value over the median deep in the head, percentile {percentile}", ratio
+    for number, channel in enumerate(source):
+        for percentile, value in zip((10, 50, 90), np.percentile(channel[head], (10, 50, 90)), strict=True):
+            yield f"network input in the head, channel {number + 1}, percentile {percentile}", value
+    scores = standardised(source[0], head)
+    yield "grain of the source", _grain(scores, head)
+    around = scores[~ndimage.binary_dilation(head, iterations=2)]
+    yield "signal around the head", around.std() if around.size else 0.0
+    box = scores[ndimage.find_objects(head.astype(int))[0]]
+    middle = box.shape[0] // 2
+    yield "symmetry of the source", _correlation(box[:middle], box[::-1][:middle])
+
+
+def _of_shape(head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
+    """Where the mask has its centre, how it is tilted, and which share of its section lies at an end of the volume."""
+    places = np.argwhere(head)
+    low, size = places.min(axis=0), np.ptp(places, axis=0) + 1
+    places = (places - low + 0.5) / size - 0.5
+    for name, centre in zip(AXES, places.mean(axis=0), strict=True):
+        yield f"centre of the head in its box, {name}", centre
+    covariances = np.cov(places.T)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        yield f"tilt of the head, {AXES[one]} against {AXES[other]}", 12 * covariances[one, other]
+    for axis, ends in enumerate((ENDS[:2], ENDS[2:4], ENDS[4:])):
+        areas = head.sum(axis=tuple({0, 1, 2} - {axis}))
+        for end, share in zip(ends, areas[[0, -1]] / areas.max(), strict=True):
+            yield f"head at the edge of the volume, {end}", share
+
+
+def _of_output(shown: Volume, head: NDArray[np.bool_], unit: str) -> Iterator[tuple[str, float]]:
+    values, kind = shown[head], "HU" if unit == HU else "z-score"
+    for percentile, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        yield f"{kind} in the output, percentile {percentile}", value
+    if unit == HU:
+        air, bone = values < AIR_HU, values > BONE_HU
+        for name, where in zip(TISSUES, (air, ~(air | bone), bone), strict=True):
+            yield f"share in the output: {name}", where.mean()
+    yield "grain of the output", _grain(standardised(shown, head), head)
+
+
+def _of_both(source: Volume, shown: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
+    one, other = source[head], shown[head]
+    bins = binned(one), binned(other)
+    yield "output explained by the source", correlation_ratio(bins[0], other)
+    yield "source explained by the output", correlation_ratio(bins[1], one)
+    yield "information shared by source and output", mutual_information(*bins)
+
+
+def correlation_ratio(bins: NDArray[np.int64], values: Volume) -> float:
+    """Share of the variance of values (N,) that their bin (N,) explains, in [0, 1] (Roche et al. 1998, equation 4).
+
+    It is 1 where the values are a function of what was binned, whichever function, and 0 where they do not depend on
+    it: how well an inverse mapping, voxel by voxel, could give the one back from the other.
+    """
+    counts = np.bincount(bins, minlength=BINS)
+    means = np.bincount(bins, values, BINS) / np.maximum(counts, 1)
+    total = np.var(values, dtype=float)
+    return float(counts @ (means - values.mean(dtype=float)) ** 2 / (values.size * total)) if total > 0 else 0.0
+
+
+def _grain(scores: Volume, head: NDArray[np.bool_]) -> float:
+    """Standard deviation of what a Gaussian of one voxel removes, of z-scores: high for noise, low for blur."""
+    return float((scores - ndimage.gaussian_filter(scores, 1.0))[head].std())
+
+
+def _correlation(one: Volume, other: Volume) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / size if size > 0 else 0.0

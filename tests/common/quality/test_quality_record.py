@@ -1,0 +1,75 @@
+"""The file of a grading: read as written, and refused for other weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from common import checkpoints
+from common.errors import CheckpointError
+from common.quality.cases import CaseVerdicts
+from common.quality.predictor import Predictor, Term
+from common.quality.record import Record, path_of, read_record
+from common.quality.verdict import Limits, Usual
+
+SIGN = "tilt of the head, a"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"weights")
+    return path
+
+
+def record(weights: Path) -> Record:
+    predictor = Predictor({SIGN: Term(-1.0, 1.0, 0.0, 0.5, 0.25)}, 4.5, 1.25, 10.0)
+    limits = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {SIGN: Usual(0.0, 0.1)})
+    about = {"samples": 3, "rank_correlation": 0.9}
+    sha256 = checkpoints.sha256(weights)
+    return Record(sha256, "HU", [], predictor, limits, about, {"intact": 100.0}, ["blur"], ["a"], ["f" * 64])
+
+
+def test_read_as_written(weights):
+    written = record(weights)
+    assert written.write(weights) == weights.with_name("model_quality.json")
+    assert read_record(weights) == written
+
+
+def test_a_missing_grading_is_an_error_only_where_it_is_needed(weights):
+    assert CaseVerdicts.of(weights, refuse=False) is None
+    with pytest.raises(CheckpointError, match=r"--refuse: has a grading of the weights.*no such file.*run grading"):
+        CaseVerdicts.of(weights, refuse=True)
+
+
+def test_other_weights_get_no_verdict(weights, caplog):
+    record(weights).write(weights)
+    weights.write_bytes(b"weightz")
+    message = r"model_quality\.json: is of the weights \w{12}\.\.\., but got \w{12}\.\.\.; grade these weights"
+    with pytest.raises(CheckpointError, match=message):
+        CaseVerdicts.of(weights, refuse=True)
+    assert CaseVerdicts.of(weights, refuse=False) is None
+    assert "no verdicts: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("schema_version",), 2),
+        (("limits", "usual"), {}),
+        (("limits", "mae"), {"look": 1.0}),
+        (("predictor", "terms", SIGN, "coefficient"), "NaN"),
+    ],
+)
+def test_a_damaged_file_is_refused(weights, place, value):
+    record(weights).write(weights)
+    told = json.loads(path_of(weights).read_text())
+    part = told
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    path_of(weights).write_text(json.dumps(told))
+    with pytest.raises(CheckpointError, match=r"model_quality\.json: holds a grading"):
+        read_record(weights)
