@@ -208,9 +208,9 @@ def test_the_dose_lies_in_the_target_whatever_the_axes_of_the_file(tmp_path: Pat
     assert np.allclose(dose.affine, affine)
     high = apply_affine(affine, np.argwhere(dose.get_fdata() > 1.8))
     assert np.linalg.norm(high.mean(axis=0) - centre) < 2
-    # gantry 0 comes from in front, 90 from the left: there is dose on those sides of the target, and none opposite
+    # gantry 0 comes from in front, 90 from the left: dose on those sides of the body, 28 mm away, and none opposite
     low = apply_affine(affine, np.argwhere(dose.get_fdata() > 0.5)) - centre
     assert low[:, 0].min() < -25
-    assert low[:, 0].max() < 20
+    assert low[:, 0].max() < 25
     assert low[:, 1].max() > 25
-    assert low[:, 1].min() > -20
+    assert low[:, 1].min() > -25

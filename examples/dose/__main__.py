@@ -22,7 +22,7 @@ from common.errors import ConfigError, OutputError, exit_code_of_mistakes, path_
 from common.files import write_text
 from common.io.export.nifti import save_on
 from common.io.options import add_reader_options, reader_of
-from examples.dose.cases import Case, Loaded, Names, Sphere, checked_sphere, find_cases, load
+from examples.dose.cases import Case, Loaded, Names, checked_sphere, find_cases, load
 from examples.dose.environment import require_environment
 from examples.dose.measures import compare
 
@@ -49,18 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _require_new(options.out, options.overwrite)
     names = Names(**{kind: getattr(options, f"{kind}_name") for kind in KINDS})
     cases = find_cases(options.real, options.synthetic, options.target, options.body, names)
-    rows = [row for case in cases for row in _rows(case, options, sphere)]
-    table = pd.DataFrame(rows)
-    write_text(options.out / TABLE, table.to_csv(index=False))
+    for case in cases if len(cases) > 1 else ():  # a plan takes minutes: what is wrong with the last case comes first
+        load(case, reader_of(options), sphere)
     write_text(options.out / SETTINGS, json.dumps(_settings(options), indent=2))
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        loaded = load(case, reader_of(options), sphere)
+        for modality in options.modality:
+            rows.append(_row(case, loaded, modality, options))
+            write_text(options.out / TABLE, pd.DataFrame(rows).to_csv(index=False))
+            print(f"{case.name}, {modality}: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
     print(_text(rows))
     print(f"written to {options.out / TABLE}; peak memory {_peak_gb():.1f} GB")
     return 0
-
-
-def _rows(case: Case, options: argparse.Namespace, sphere: Sphere) -> list[dict[str, Any]]:
-    loaded = load(case, reader_of(options), sphere)
-    return [_row(case, loaded, modality, options) for modality in options.modality]
 
 
 def _row(case: Case, loaded: Loaded, modality: str, options: argparse.Namespace) -> dict[str, Any]:
