@@ -1,6 +1,6 @@
 """Checks of the dose calculation on water boxes, where the right answer is known without it.
 
-    python -m examples.dose.checks [photons] [protons]
+    python -m examples.dose.checks [--modality photons protons]
 
 prints what is expected and found, a line for each check; exit code 1 if one is outside its tolerance.
 """
@@ -41,7 +41,7 @@ PRESCRIPTION = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line: what was expected and found, and how far these may be apart (None: a sentence that holds or not)."""
+    """One line: what was expected, with its tolerance, and what was found."""
 
     name: str
     expected: str
@@ -145,8 +145,9 @@ def _near(name: str, expected: float, found: float, tolerance: float) -> Outcome
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks of one or both modalities."""
     parser = argparse.ArgumentParser(prog="python -m examples.dose.checks", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("modality", nargs="*", choices=["photons", "protons", []], help="default: both")
-    chosen = parser.parse_args(arguments).modality or ["photons", "protons"]
+    both = ["photons", "protons"]
+    parser.add_argument("--modality", nargs="+", choices=both, default=both, help="default: both")
+    chosen = parser.parse_args(arguments).modality
     require_environment()
     passed = True
     for modality in chosen:
