@@ -6,13 +6,14 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEPLOY_VENV ?= build/deploy-venv
 FEDERATED_VENV ?= build/federated-venv
+DOSE_VENV ?= build/dose-venv
 # two processes of one thread each, as the commands that the tests start; a file stays in one, which makes its demos once
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)
 	@$(BUNDLE_IS_THERE)
@@ -44,6 +45,9 @@ deploy-test: $(READY) $(DEPLOY_VENV)/.ready  # MONAI Deploy in an environment of
 
 federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environment of its own
 	FEDERATED_PYTHON=$(abspath $(FEDERATED_VENV))/bin/python $(PY) -m pytest tests/test_federated_example.py
+
+dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
+	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
 
 bench: $(READY)
 	@$(PY) -W ignore -m tools.bench $(OPTIONS)
@@ -78,7 +82,7 @@ types: $(READY)
 	$(VENV)/bin/mypy $(shell find bundles -name "*.py") tools medical_image_synthesis
 
 clean:
-	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) bundles/*/demo_data bundles/*/demo
+	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) bundles/*/demo_data bundles/*/demo
 
 $(READY): requirements.txt setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -94,4 +98,9 @@ $(FEDERATED_VENV)/.ready: examples/federated/requirements.txt requirements.txt s
 	$(PYTHON) -m venv $(FEDERATED_VENV)
 	$(FEDERATED_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/federated/requirements.txt -r requirements.txt
 	$(FEDERATED_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
+	$(PYTHON) -m venv $(DOSE_VENV)
+	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/dose/requirements.txt -r requirements.txt
 	@touch $@

@@ -67,6 +67,8 @@ RUN_BY = {
     "tools.phantom_order": "tests/tools/test_phantom_order.py",
     "tools.real": "tests/tools/real/test_real_check.py",
     "tools.verify": "tests/tools/verify/test_verify.py",
+    "examples.dose": "tests/test_dose_example.py",
+    "examples.dose.checks": "tests/test_dose_example.py",
     "examples/deploy/app.py": "tests/test_deploy_example.py",
     "examples/federated/job.py": "tests/test_federated_example.py",
 }
@@ -142,6 +144,7 @@ def commands() -> Iterator[Command]:
         ROOT / "CONTRIBUTING.md",
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("bundles/*/docs/*.md"),
+        *ROOT.glob("examples/*/*.md"),
     ]
     for page in sorted(pages):
         name, text = page.relative_to(ROOT).as_posix(), page.read_text()
@@ -209,7 +212,7 @@ def check(words: list[str]) -> None:
     elif kind in NAMED_ALONE:
         if words[3:]:  # else the page names the program, or it has no options
             _check_module(kind, words[3:])
-    elif kind.startswith(("tools.", "common.")):
+    elif kind.startswith(("tools.", "common.", "examples.")):
         _check_module(kind, words[3:])
     elif kind in ("pip", "pytest"):
         _check_files(words)

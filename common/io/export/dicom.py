@@ -96,8 +96,8 @@ class DicomFormat:
             self.timing,
             origin(self.weights),
             volume.warnings,
-            volume.map_of,
-            volume.quality,
+            map_of=volume.map_of,
+            quality=volume.quality,
         )
         axial = self.dicom_axial or not volume.is_series
         slices, pixels = derived_slices(

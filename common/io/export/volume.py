@@ -73,5 +73,5 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
         Path(meta["filename_or_obj"]),
         meta.get("series_uid"),
         tuple(item.get(WARNINGS, ())),
-        in_words(item[QUALITY]) if QUALITY in item else None,
+        quality=in_words(item[QUALITY]) if QUALITY in item else None,
     )

@@ -1,0 +1,197 @@
+"""Cases of the example: which files belong together, and their volumes on one grid, checked before any planning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from common.errors import ConfigError, DataError, some
+from common.grids import is_sheared, same_grid, show_grid
+from common.io import VolumeReader
+from common.io.dicom.reading.headers import holds_series
+from common.reading.found import find_images
+from common.transforms.head import head_mask
+
+Volume = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+SKIN_HU = -500.0
+"""Threshold of the body's contour in the real CT."""
+AIR_HU = -200.0
+"""A CT in HU has something below it: lung, sinuses, or the air around the body."""
+AXES = "LPS"
+"""Of a loaded case: towards left, posterior and superior."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files of a case: NIfTI files or folders of a DICOM series; None where none is given."""
+
+    name: str
+    real: Path
+    synthetic: Path
+    target: Path | None = None
+    body: Path | None = None
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of the volumes in the cases' folders, without ending; None where cases are files."""
+
+    real: str | None = None
+    synthetic: str | None = None
+    target: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """Target in place of a file: its radius in mm, and its centre in the scanner's mm (right, anterior, superior);
+    None for the middle of the body."""
+
+    radius: float = 20.0
+    centre: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Volumes of a case, (X, Y, Z) towards left, posterior and superior.
+
+    Args:
+        real: CT in HU.
+        synthetic: CT in HU.
+        target: voxels to be irradiated, inside ``body``.
+        body: the patient's voxels.
+        spacing: of the voxels in mm.
+        affine: (4, 4) of the real CT's file.
+    """
+
+    real: Volume
+    synthetic: Volume
+    target: Mask
+    body: Mask
+    spacing: tuple[float, ...]
+    affine: NDArray[np.float64]
+
+    def as_stored(self, volume: Volume) -> Volume:
+        """A volume with the axes of the real CT's file."""
+        return apply_orientation(volume, ornt_transform(axcodes2ornt(AXES), io_orientation(self.affine)))
+
+
+def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | None, names: Names) -> list[Case]:
+    """The cases of two files or of two folders, which are paired by case as :mod:`common.reading.found` names them.
+
+    Raises:
+        DataError: a file and a folder, or cases that occur on one side alone.
+    """
+    given = {"real": real, "synthetic": synthetic, "target": target, "body": body}
+    several = {kind: _is_folder(path) for kind, path in given.items() if path is not None}
+    if len(set(several.values())) > 1:
+        value = ", ".join(f"--{kind} a {'folder' if many else 'file'}" for kind, many in several.items())
+        remedy = "give one volume of each, or folders of cases"
+        raise DataError("volumes", "are all files, or DICOM series, or all folders of cases", value, remedy)
+    if not any(several.values()):
+        return [Case(real.name.split(".")[0], real, synthetic, target, body)]
+    found = {kind: _listed(path, kind, getattr(names, kind)) for kind, path in given.items() if path is not None}
+    cases = sorted(found["real"])
+    for kind, listed in found.items():
+        alone = sorted(listed.keys() ^ found["real"].keys() if kind == "synthetic" else set(cases) - listed.keys())
+        if alone:
+            remedy = "give both folders the same cases, or name their volumes by --real_name and the like"
+            raise DataError(f"--real and --{kind}", "hold the same cases", f"{some(alone)} in one of them", remedy)
+    return [Case(name, **{kind: listed[name] for kind, listed in found.items()}) for name in cases]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not holds_series(path)
+
+
+def _listed(folder: Path, kind: str, name: str | None) -> dict[str, Path]:
+    found = find_images(folder, kind, name)
+    if wrong := [image.path.name for image in found if image.label or image.place is not None or image.is_picture]:
+        remedy = f"give volumes by case, or --{kind}_name for a folder of each case"
+        raise DataError(f"--{kind} {folder}", "holds a volume of each case", f"images such as {wrong[0]}", remedy)
+    return {image.case: image.path for image in found}
+
+
+def load(case: Case, reader: VolumeReader, sphere: Sphere) -> Loaded:
+    """Read the volumes of a case, and check that a plan can be made with them.
+
+    Args:
+        case: its files.
+        reader: of the files.
+        sphere: the target where the case has no file of it.
+
+    Raises:
+        DataError: a file cannot be read, lies on another grid than the real CT or is no CT in HU; or the target is
+            empty or leaves the body.
+    """
+    paths = {"real": case.real, "synthetic": case.synthetic, "target": case.target, "body": case.body}
+    scans = {kind: reader.read(path, case.name) for kind, path in paths.items() if path is not None}
+    real = scans["real"]
+    grid = real.values.shape, real.affine
+    for kind, scan in scans.items():
+        if not same_grid(scan.values.shape, scan.affine, *grid):
+            value = show_grid(scan.values.shape, scan.affine)
+            raise DataError(f"{case.name}: {kind}", f"has the grid of the real CT, {show_grid(*grid)}", value,
+                            "resample it to that grid")  # fmt: skip
+    if is_sheared(real.affine) or real.values.ndim != 3:
+        value = "sheared axes" if real.values.ndim == 3 else f"{real.values.ndim} dimensions"
+        raise DataError(f"{case.name}: real", "is one volume with axes at right angles", value, "resample it")
+    for kind in ("real", "synthetic"):
+        _require_hu(scans[kind].values, f"{case.name}: {kind}")
+    turn = ornt_transform(io_orientation(real.affine), axcodes2ornt(AXES))
+    turned = {kind: apply_orientation(scan.values, turn) for kind, scan in scans.items()}
+    affine = real.affine @ nib.orientations.inv_ornt_aff(turn, real.values.shape)
+    body = turned["body"] > 0 if "body" in turned else head_mask(turned["real"], SKIN_HU, 2, case.name)
+    target = turned["target"] > 0 if "target" in turned else sphere_in(body, affine, sphere)
+    _require_inside(target, body, case.name)
+    spacing = tuple(float(step) for step in voxel_sizes(affine))
+    return Loaded(turned["real"], turned["synthetic"], target, body, spacing, real.affine)
+
+
+def sphere_in(body: Mask, affine: NDArray[np.float64], sphere: Sphere) -> Mask:
+    """Voxels of a sphere, (X, Y, Z).
+
+    Args:
+        body: (X, Y, Z); its mean place is the centre where the sphere has none.
+        affine: (4, 4) from voxels to mm.
+        sphere: radius and centre in mm.
+    """
+    places = apply_affine(affine, np.moveaxis(np.indices(body.shape), 0, -1))
+    centre = places[body].mean(axis=0) if sphere.centre is None else np.asarray(sphere.centre)
+    return np.linalg.norm(places - centre, axis=-1) <= sphere.radius
+
+
+def checked_sphere(radius: float, centre: Sequence[float] | None) -> Sphere:
+    """A sphere of the options.
+
+    Raises:
+        ConfigError: the radius is not above 0.
+    """
+    if not radius > 0:
+        raise ConfigError("--radius", "is above 0 mm", radius, "give the radius of the target in mm")
+    return Sphere(radius, None if centre is None else (centre[0], centre[1], centre[2]))
+
+
+def _require_hu(ct: Volume, name: str) -> None:
+    low, high = float(ct.min()), float(ct.max())
+    if low >= AIR_HU or high <= AIR_HU:
+        remedy = "give a whole CT in HU with the air around the body"
+        raise DataError(name, f"is a CT in HU, with air below {AIR_HU:g}", f"{low:g} to {high:g}", remedy)
+
+
+def _require_inside(target: Mask, body: Mask, case: str) -> None:
+    if not target.any():
+        remedy = "give --target with voxels above 0, or a larger --radius"
+        raise DataError(f"{case}: target", "has voxels", "none", remedy)
+    if outside := int(np.count_nonzero(target & ~body)):
+        value = f"{outside} of {int(target.sum())} voxels outside it"
+        remedy = "give a smaller --radius, another --centre, or correct --target and --body"
+        raise DataError(f"{case}: target", "lies inside the body", value, remedy)

@@ -1,0 +1,20 @@
+"""What the example needs beside the bundles' own requirements."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from common.errors import ConfigError, some
+
+NEEDED = ("pyRadPlan", "pymedphys", "SimpleITK")
+
+
+def require_environment() -> None:
+    """Refuse an environment without the packages of ``examples/dose/requirements.txt``, before anything is read.
+
+    Raises:
+        ConfigError: naming what is missing.
+    """
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        remedy = "make an environment: pip install -r examples/dose/requirements.txt -r requirements.txt"
+        raise ConfigError("examples.dose", f"needs {', '.join(NEEDED)}", f"none of the name {some(missing)}", remedy)
