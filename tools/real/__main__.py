@@ -178,7 +178,7 @@ def lesions_on_flair(out: Path, steps: int, _: Path) -> None:
         reason = "it trains its own networks (no --weights, --steps above 0)" if found else f"{DATA} has no open_ms"
         print(f"\nflair: skipped, since {reason}")
         return
-    print(flair.study(found, out))
+    print(flair.study(found, out, steps))
 
 
 CHECKS: dict[str, tuple[Callable[[Path, int, Path], None], Recipe | None]] = {
@@ -196,7 +196,8 @@ CHECKS: dict[str, tuple[Callable[[Path, int, Path], None], Recipe | None]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks whose data and weights are there."""
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
-    parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
+    steps_help = f"of fine-tuning and of training from scratch (60; flair {flair.STEPS}); 0 for none"
+    parser.add_argument("--steps", type=int, help=steps_help)
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
     parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--weights", type=Path, help="of a run instead of the shipped ones, in one check; no trainings")
@@ -224,7 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\n{name}: skipped, since {weights} is not there (not shipped; see --pretrain)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            check(Path(folder), 0 if options.weights else options.steps, weights)
+            default = flair.STEPS if recipe is None else 60
+            steps = default if options.steps is None else options.steps
+            check(Path(folder), 0 if options.weights else steps, weights)
     return 0
 
 

@@ -25,12 +25,12 @@ BUNDLE = "mr2ct_pix2pix"
 EPOCHS = 4
 BATCH = 4
 STEPS = 400
-"""Updates of a translation, each of :data:`BATCH` slices."""
+"""Updates of a translation by default, each of :data:`BATCH` slices."""
 SEGMENTER_STEPS = 240
 TRAINING: Mapping[str, Any] = {
     "max_epochs": EPOCHS, "constant_epochs": EPOCHS // 2, "decay_epochs": EPOCHS // 2, "val_interval": EPOCHS,
-    "batch_size": BATCH, "samples_per_epoch": BATCH * STEPS // EPOCHS, "spacing": "[2,2,2]", "pad_size": 96,
-    "crop_size": 80, "network_def::features": "[16,16,32,64,128,16]", "width": 16, "learning_rate": 1.0e-3,
+    "batch_size": BATCH, "spacing": "[2,2,2]", "pad_size": 96, "crop_size": 80,
+    "network_def::features": "[16,16,32,64,128,16]", "width": 16, "learning_rate": 1.0e-3,
     "data_check": "false",
 }  # fmt: skip
 """A short training of a narrow network at 2 mm; losses, slabs and intensities are those of the overlay."""
@@ -97,23 +97,23 @@ def fitted_plane(held_out: Patient, others: Sequence[Patient]) -> Volume:
     return np.asarray(first * t1 + second * t2 + constant, np.float32)
 
 
-def synthetic(held_out: Patient, others: Sequence[Patient], folder: Path) -> Volume:
-    """FLAIR of a patient by the bundle's own commands, trained on others."""
+def synthetic(held_out: Patient, others: Sequence[Patient], folder: Path, steps: int) -> Volume:
+    """FLAIR of a patient by the bundle's own commands, trained on others for so many updates."""
     folder.mkdir(parents=True)
     lists = {"training": [other.item for other in others], "test": [held_out.item]}
     (folder / "cases.json").write_text(json.dumps(lists))
     places = {"datalist": folder / "cases.json", "output_dir": folder}
-    run("training", ["train", "flair"], BUNDLE, **places, **TRAINING)
+    run("training", ["train", "flair"], BUNDLE, **places, **TRAINING, samples_per_epoch=BATCH * steps // EPOCHS)
     run("inference", ["inference"], BUNDLE, **places, predictions_dir=folder / "predictions")
     (made,) = (folder / "predictions").glob("*.nii.gz")
     return read(made)
 
 
-def fold(held_out: Patient, others: Sequence[Patient], folder: Path) -> list[dict[str, Any]]:
+def fold(held_out: Patient, others: Sequence[Patient], folder: Path, steps: int) -> list[dict[str, Any]]:
     """Scores of every FLAIR of a patient as an image, and of the lesions that are found on it."""
     images = {
         REAL: read(held_out.flair),
-        SYNTHETIC: synthetic(held_out, others, folder),
+        SYNTHETIC: synthetic(held_out, others, folder, steps),
         LINE: fitted_plane(held_out, others),
         COPY: read(held_out.t2),
     }
@@ -136,11 +136,11 @@ def fold(held_out: Patient, others: Sequence[Patient], folder: Path) -> list[dic
     return rows
 
 
-def study(found: Sequence[Patient], folder: Path) -> str:
+def study(found: Sequence[Patient], folder: Path, steps: int) -> str:
     """The table of all patients, each left out once."""
     rows: list[dict[str, Any]] = []
     for held_out in found:
-        rows += fold(held_out, [other for other in found if other != held_out], folder / held_out.case)
+        rows += fold(held_out, [other for other in found if other != held_out], folder / held_out.case, steps)
         print(f"{held_out.case}: done", flush=True)
     return table(rows)
 
