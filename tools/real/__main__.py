@@ -1,9 +1,10 @@
 """Evaluation of simulation-trained networks on real scans: ``make real-check``.
 
 Rows of every table: ``copy`` (the source), ``pretrained`` (no real image seen), ``fine-tuned`` (pretrained, then
-trained on the other patients) and ``scratch`` (trained on the other patients for as many steps). Grey scales of MR are
-arbitrary, so that every row alike is fitted to the truth by one line a case before it is scored; units are z-scores of
-the truth inside the head. Pages with pictures are written to ``build/real-check``.
+trained on the other patients) and ``scratch`` (trained on the other patients for as many steps); those of the check
+``flair`` are in :mod:`tools.real.flair`. Grey scales of MR are arbitrary, so that every row alike is fitted to the
+truth by one line a case before it is scored; units are z-scores of the truth inside the head. Pages with pictures are
+written to ``build/real-check``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -21,7 +22,7 @@ import pydicom
 
 from common.metrics import tissue_order
 from common.trained.export import export
-from tools.real import contrasts, enhanced, heads, plausibility
+from tools.real import contrasts, enhanced, flair, heads, plausibility
 from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     BUNDLES,
@@ -170,21 +171,33 @@ def pretrain() -> None:
         export(BUNDLES / T1_TO_T2.bundle, Path(folder), name=T1_TO_T2.name)
 
 
-CHECKS = {
+def lesions_on_flair(out: Path, steps: int, _: Path) -> None:
+    """T1 and T2 to FLAIR, and what a segmenter of lesions finds on real and synthetic FLAIR."""
+    found = flair.patients(DATA / "open_ms")
+    if not found or not steps:
+        reason = "it trains its own networks (no --weights, --steps above 0)" if found else f"{DATA} has no open_ms"
+        print(f"\nflair: skipped, since {reason}")
+        return
+    print(flair.study(found, out, steps))
+
+
+CHECKS: dict[str, tuple[Callable[[Path, int, Path], None], Recipe | None]] = {
     "templates": (templates, PD_TO_T2),
     "patients": (patients, T1_TO_T2),
     "series": (series, PD_TO_T2),
     "ct": (plausible_ct, TO_CT),
     "heads": (held_out_heads, TO_CT),
     "enhanced": (enhanced_scans, WITHOUT_AGENT),
+    "flair": (lesions_on_flair, None),
 }
-"""What each check does, and whose weights it needs."""
+"""What each check does, and whose weights it needs, if any."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks whose data and weights are there."""
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
-    parser.add_argument("--steps", type=int, default=60, help="of fine-tuning and of training from scratch; 0 for none")
+    steps_help = f"of fine-tuning and of training from scratch (60; flair {flair.STEPS}); 0 for none"
+    parser.add_argument("--steps", type=int, help=steps_help)
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
     parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
     parser.add_argument("--weights", type=Path, help="of a run instead of the shipped ones, in one check; no trainings")
@@ -207,12 +220,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pretrain()
     for name in [options.only] if options.only else CHECKS:
         check, recipe = CHECKS[name]
-        weights = (options.weights or recipe.weights).resolve()
-        if not weights.is_file():
+        weights = (options.weights or (recipe.weights if recipe else Path())).resolve()
+        if recipe and not weights.is_file():
             print(f"\n{name}: skipped, since {weights} is not there (not shipped; see --pretrain)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            check(Path(folder), 0 if options.weights else options.steps, weights)
+            default = flair.STEPS if recipe is None else 60
+            steps = default if options.steps is None else options.steps
+            check(Path(folder), 0 if options.weights else steps, weights)
     return 0
 
 

@@ -1,0 +1,92 @@
+"""The overlay that synthesises FLAIR: its phantoms, and a training of two channels with all that follows from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from bundle_commands import TINY, Bundle, ok
+from mr2ct_pix2pix.phantoms import write_flair
+
+from common.phantoms import head_anatomy
+from common.phantoms.dataset import case_seed
+from common.transforms import head_mask
+
+BUNDLE = Bundle("mr2ct_pix2pix")
+SPACING = 5.0
+NETWORK = {"network_def::features": [4, 4, 4, 4, 4, 4], "spacing": None}
+"""Settings of the overlay that others are given for, in its evaluation too."""
+SMALL = {**TINY, **NETWORK, "width": 2, "crop_size": 32, "pad_size": 48}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("flair") / "data"
+    write_flair(root, cases=4, spacing=SPACING, seed=7)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(written, tmp_path_factory) -> Path:
+    """A training of a few steps."""
+    folder = tmp_path_factory.mktemp("flair_run")
+    ok(BUNDLE.run("training", ["train", "flair"], dataset_dir=written, output_dir=folder, **SMALL))
+    return folder
+
+
+def voxels(path: Path) -> np.ndarray:
+    return np.asarray(nib.Nifti1Image.from_filename(path).dataobj)
+
+
+def test_fluid_is_dark_in_flair_and_bright_in_t2(written):
+    for number in range(4):
+        fractions = head_anatomy(case_seed(7, number), SPACING).fractions
+        case = written / f"phantom_{number:03d}"
+        medians = {
+            name: [np.median(voxels(case / f"{name}.nii.gz")[fractions[tissue] > 0.9]) for tissue in ("csf", "white")]
+            for name in ("t1", "t2", "flair")
+        }
+        assert medians["t1"][0] < 0.5 * medians["t1"][1]
+        assert medians["t2"][0] > 1.5 * medians["t2"][1]
+        assert medians["flair"][0] < 0.4 * medians["flair"][1]
+        np.testing.assert_array_equal(voxels(case / "mask.nii.gz"), fractions["background"] < 0.5)
+
+
+def test_the_network_sees_three_slices_of_each_source_and_its_judge_the_flair_as_well():
+    parser = BUNDLE.parser("train", "flair")
+    assert parser.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 6
+    assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7
+    one = BUNDLE.parser("train", "flair", channels=1, **{"data::source": "t2"})
+    assert one.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 3
+    assert (parser["loss_weights"]["adversarial"], parser["loss_weights"]["l1"]) == (1, 100)
+
+
+def test_inference_writes_hundredths_of_the_standard_deviation_around_400(written, run):
+    """From the training's folder alone; the network's own output in [-1, 1] is 500 (x + 1), air is 0."""
+    told = json.loads((run / "models" / "model.json").read_text())
+    assert told["settings"]["output"] == {"modality": "MR", "unit": "a.u.", "suffix": "synthetic_flair"}
+    assert (told["trained_on"]["source"], told["trained_on"]["target"]) == ("t1,t2", "flair")
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run, dataset_dir=written))
+    made = voxels(run / "predictions" / "phantom_000_synthetic_flair.nii.gz")
+    assert made.shape == (40, 48, 40)
+    assert made.min() >= 0
+    assert 0 < made.max() <= 1000
+    assert json.loads((run / "predictions" / "phantom_000_synthetic_flair.json").read_text())["Unit"] == "a.u."
+
+
+def test_the_evaluation_is_in_z_scores_of_the_truth(written, run):
+    ok(BUNDLE.run("evaluating", ["train", "evaluate", "flair"], output_dir=run, dataset_dir=written, **NETWORK))
+    rows = pd.read_csv(run / "evaluation" / "metrics.csv").set_index("method")
+    case = written / rows.loc["model", "case"]
+    ok(BUNDLE.run("inference", ["inference"], output_dir=run, dataset_dir=case.parent, overwrite="true"))
+    made = voxels(run / "predictions" / f"{case.name}_synthetic_flair.nii.gz") / 100 - 4
+    head = head_mask(voxels(case / "t1.nii.gz").astype(np.float32), None, 2, case.name)
+    truth = voxels(case / "flair.nii.gz").astype(float)
+    truth = (truth - truth[head].mean()) / truth[head].std(ddof=1)
+    inside = voxels(case / "mask.nii.gz") > 0
+    assert rows.loc["model", "mae"] == pytest.approx(np.abs(made - truth)[inside].mean(), abs=0.005)
+    assert rows.loc["copy_input", "mae"] < 1
