@@ -15,12 +15,11 @@ import torch
 
 from common.evaluation.evaluation import plain_settings
 from common.io.export import VolumeExporter
-from common.io.export.outputs import QUALITY
+from common.io.export.verdicts import ACCEPT, QUALITY, VERDICTS, in_words
 from common.io.modality import MODALITY
 from common.io.reader import WARNINGS
 from common.metrics.masked import HU
 from common.metrics.tissue import AIR_HU, BONE_HU
-from common.quality.words import ACCEPT, VERDICTS, in_words
 from common.report import Panel, Report, summarise, write_report
 from common.running_config import followed
 from common.transforms import LoadVolumed, head_mask

@@ -23,7 +23,8 @@ from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of,
 from common.inference.memory import MemoryPlan
 from common.io.export import VolumeExporter
 from common.io.export.exporter import KEPT
-from common.io.export.outputs import MANIFEST_NAME, QUALITY, require_new
+from common.io.export.outputs import MANIFEST_NAME, require_new
+from common.io.export.verdicts import QUALITY
 from common.io.reader import WARNINGS
 from common.quality.cases import CaseVerdicts
 from common.running_config import is_reference, require_placed, running_config

@@ -11,10 +11,10 @@ import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
 from common.errors import CheckpointError, DataError
+from common.io.export.verdicts import ACCEPT, REFUSE, in_words
 from common.quality.record import Record, path_of, read_record
 from common.quality.signs import Signs, Volume, on_grid
 from common.quality.verdict import Verdict, judged, without_signs
-from common.quality.words import ACCEPT, REFUSE, in_words
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from common.io.export.verdicts import ACCEPT, LOOK, REFUSE
 from common.quality.record import Record
 from common.quality.samples import INTACT
 from common.quality.verdict import Verdict
-from common.quality.words import ACCEPT, LOOK, REFUSE
 
 
 class Checked(NamedTuple):

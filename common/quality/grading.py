@@ -17,6 +17,7 @@ from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.io import VolumeReader
+from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.checked import Checked, table
 from common.quality.distortions import FITTED, OTHERS
 from common.quality.predictor import Fit, fitted
@@ -24,7 +25,6 @@ from common.quality.record import Record, read_record
 from common.quality.samples import INTACT, Sample, Sampling
 from common.quality.signs import Signs
 from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
-from common.quality.words import LOOK, REFUSE
 
 logger = logging.getLogger(__name__)
 LEAST_CASES = 8

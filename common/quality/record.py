@@ -12,9 +12,9 @@ from typing import Any
 from common import checkpoints
 from common.errors import CheckpointError
 from common.files import parse_json, write_text
+from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.predictor import Predictor, Term
 from common.quality.verdict import Limits, Usual
-from common.quality.words import LOOK, REFUSE
 
 SCHEMA_VERSION = 1
 COMMAND = (

@@ -22,13 +22,13 @@ from common.io.export.itk import ItkFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.outputs import (
     MANIFEST_NAME,
-    QUALITY,
     require_apart,
     require_distinct,
     require_file,
     require_new,
     require_own_manifest,
 )
+from common.io.export.verdicts import QUALITY
 from common.io.export.volume import volume_of
 from common.io.reader import WARNINGS
 from common.io.stored_values import require_dtype

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from common.errors import OutputError
 from common.files import parse_json
+from common.io.export.verdicts import QUALITY
 
 MANIFEST_NAME = "manifest.json"
-QUALITY = "quality"
-"""Key of a case's verdict in the manifest, and in an item that is exported."""
 MANIFEST_KEYS = {
     "case",
     "status",

@@ -13,9 +13,8 @@ import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
 from common.io.dicom.writing.template import MapOf
-from common.io.export.outputs import QUALITY
+from common.io.export.verdicts import QUALITY, in_words
 from common.io.reader import WARNINGS
-from common.quality.words import in_words
 
 
 @dataclass(frozen=True)

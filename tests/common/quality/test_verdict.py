@@ -7,9 +7,9 @@ import math
 import pytest
 from scipy import stats
 
+from common.io.export.verdicts import in_words
 from common.quality.predictor import Predictor, Term
 from common.quality.verdict import Limits, Usual, allowed_deviations, judged, usual_of, without_signs
-from common.quality.words import in_words
 
 TILT, GRAIN = "tilt of the head, a", "grain of the source"
 
