@@ -92,8 +92,11 @@ def judged(signs: Mapping[str, float], predictor: Predictor, limits: Limits, uni
     """The verdict of a case by its signs.
 
     ``refuse``: the predicted error, or a sign, is beyond the limit of that name. ``look``: one is beyond the limit of
-    ``look``, or the upper bound of the error is beyond that of ``refuse``.
+    ``look``, or the upper bound of the error is beyond that of ``refuse``. A sign that is no number is refused, since
+    no limit would hold it.
     """
+    if broken := [name for name, value in signs.items() if not math.isfinite(value)]:
+        return without_signs(f"{broken[0]} is no number", unit)
     predicted = predictor(signs)
     upper = predicted * predictor.upper_factor
     far = sorted(

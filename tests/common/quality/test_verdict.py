@@ -31,6 +31,7 @@ def verdict(tilt: float = 0.0, error: float = 100.0, upper_factor: float = 1.2):
         ({"error": 110.0, "upper_factor": 1.4}, "look", "MAE of up to 154 HU not excluded, limit of refuse 150"),
         ({"tilt": 0.31}, "look", "tilt of the head, a 0.31, usual -0.3 to 0.3"),
         ({"tilt": -0.61}, "refuse", "tilt of the head, a -0.61, usual -0.3 to 0.3"),
+        ({"tilt": math.nan}, "refuse", "tilt of the head, a is no number"),
         ({"tilt": 0.31, "error": 151.0}, "refuse", "predicted MAE 151 HU, limit of refuse 150"),
     ],
 )
