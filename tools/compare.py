@@ -5,7 +5,7 @@ epoch takes, and the number of epochs follows. Then all are evaluated together, 
 inference is timed: processor seconds of a volume on one thread, and the peak memory of the command. What is trained is
 kept in `trained.json` next to the table: the same command again goes on where it was, and may add seeds and rows.
 
-Further options go to training and evaluation: with `--dataset_dir DATA` on cases of your own, without the costs.
+`--options "--dataset_dir DATA"` go to training and evaluation, here of cases of your own; then without the costs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shlex
 import shutil
 import sys
 import time
@@ -180,13 +181,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--rows", nargs="+", help="of the table (default: all that the bundle has)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "compare")
-    given, own_options = parser.parse_known_args(arguments)
+    parser.add_argument("--options", type=shlex.split, default=[], help="of training and evaluation, in quotes")
+    given = parser.parse_args(arguments)
     rows = given.rows or rows_of(given.bundle)
     if unknown := set(rows) - set(known := rows_of(given.bundle)):
         parser.error(f"--rows: are of {', '.join(known)}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
-    on_phantoms = "--dataset_dir" not in own_options
-    data = ["--demo_data", str(folder / "data"), *own_options] if on_phantoms else own_options
+    on_phantoms = "--dataset_dir" not in given.options
+    data = ["--demo_data", str(folder / "data"), *given.options] if on_phantoms else given.options
     if (
         on_phantoms and not (folder / "data").is_dir()
     ):  # before the first training, whose time would be that of the phantoms too

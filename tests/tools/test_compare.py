@@ -124,7 +124,7 @@ def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
     assert "model  2 to 4    1.25" in told
     trained.clear()
     words[words.index("5")] = "9"
-    assert compare.main([*words, "--dataset_dir", "mine"]) == 0
+    assert compare.main([*words, "--options", "--dataset_dir mine"]) == 0
     assert trained == [("train", 15, "9"), ("flow", 30, "9")]  # what is recorded is not trained again
     assert "1.25" not in capsys.readouterr().out
     assert "seed 5: train 15 epochs in 70 s, flow 30 epochs in 70 s" in told
