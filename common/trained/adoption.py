@@ -57,7 +57,11 @@ class Adoption:
             found |= self._inferer(self.about.settings["inferer"])
         if same_files and self.about.reader:
             found[READER] = self._adopted(READER, self.about.reader, False)
-        return {name: value for name, value in found.items() if value != without_order(lookup(self.config, name))}
+        return {
+            name: value
+            for name, value in found.items()
+            if value != without_order(lookup(self.config, name)) or value is None and name not in self.config
+        }
 
     def _adopted(self, name: str, recorded: Any, of_network: bool) -> Any:
         """The setting as recorded, with the options of the user that may differ."""

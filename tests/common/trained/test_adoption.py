@@ -31,6 +31,12 @@ def test_what_has_an_inferer_inside_is_put_around_the_own_slices() -> None:
     assert made == {"_target_": MIRROR, "axes": "@mirrored", "inferer": inner}
 
 
+def test_a_null_that_the_configuration_lacks_is_added_and_one_that_it_has_is_no_change() -> None:
+    config = {"inferer": OWN, "depth": None}
+    about = WeightsInfo(Path("model.pt"), "", "a", {"neighbours": None, "depth": None}, {}, {}, {}, {})
+    assert Adoption(about, config, [config], []).changes("a") == {"neighbours": None}
+
+
 def test_both_at_once() -> None:
     made = adopted({"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}})
     inner = {"_target_": FLOW, "steps": 3, "inferer": {"_target_": PATCHES, "roi_size": "@side"}}
