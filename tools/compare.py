@@ -17,7 +17,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,19 +109,18 @@ def budget(bundle: str, row: str, seconds: float, folder: Path, *options: str) -
     return max(1, round(seconds / max(each, 0.1)))
 
 
-class Trained:
-    """The record of what was calibrated and trained, `trained.json`, written after each training."""
+class Trained(UserDict[str, Budget]):
+    """What was calibrated and trained, by name, in a file that is written after each training."""
 
     def __init__(self, path: Path) -> None:
+        known = json.loads(path.read_text()) if path.exists() else {}
+        super().__init__({name: Budget(*each) for name, each in known.items()})
         self.path = path
-        self.known: dict[str, list[int]] = json.loads(path.read_text()) if path.exists() else {}
 
-    def get(self, name: str, make: Callable[[], Budget]) -> Budget:
-        """What is recorded by this name, made first where nothing is."""
-        if name not in self.known:
-            self.known[name] = list(make())
-            write_text(self.path, json.dumps(self.known, indent=4))
-        return Budget(*self.known[name])
+    def __setitem__(self, name: str, budget: Budget) -> None:
+        super().__setitem__(name, budget)
+        if hasattr(self, "path"):
+            write_text(self.path, json.dumps(self.data, indent=4))
 
 
 def other_steps(output_dir: Path) -> None:
@@ -198,16 +198,16 @@ def main(arguments: Sequence[str]) -> int:
     for seed in given.seeds:
         out, own = folder / f"seed_{seed}", {}
         for row in rows:
-
-            def calibrated(row: str = row) -> Budget:
-                return Budget(budget(given.bundle, row, seconds, calibration / row, *data), round(seconds))
-
-            def finished(row: str = row, seed: int = seed, out: Path = out) -> Budget:
-                epochs = record.get(f"{row}, {given.minutes:g} minutes", calibrated).epochs
+            planned = f"{row}, {given.minutes:g} minutes"
+            done = f"{planned}, seed {seed}"
+            if planned not in record:
+                epochs = budget(given.bundle, row, seconds, calibration / row, *data)
+                record[planned] = Budget(epochs, round(seconds))
+            if done not in record:
+                epochs = record[planned].epochs
                 options = ["--output_dir", str(out), "--seed", str(seed), *data]
-                return Budget(epochs, round(train(given.bundle, row, epochs, *options)))
-
-            own[row] = record.get(f"{row}, {given.minutes:g} minutes, seed {seed}", finished)
+                record[done] = Budget(epochs, round(train(given.bundle, row, epochs, *options)))
+            own[row] = record[done]
         trained[str(seed)] = own
         other_steps(out)
         evaluating = command(given.bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(out), *data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from common.errors import ConfigError, OutputError
+from common.phantoms.grid import grid
 
 DESCRIPTION = "SYNTHETIC phantom, not a patient"
 
@@ -52,6 +53,30 @@ def phantom_dataset(root: Path, cases: int, seed: int, least_cases: int = 1) -> 
     check_at_least("seed", seed, 0)
     with _new_folder(root) as partial:
         yield partial, _new_cases(partial, cases, seed)
+
+
+def write_heads(
+    root: Path, cases: int, spacing: float, seed: int, write_case: Callable[[Path, int, float], None], **facts: object
+) -> None:
+    """Write a dataset of heads, each a function of its own seed and the spacing, and ``dataset.json``.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: number of heads.
+        spacing: isotropic, in mm.
+        seed: of the dataset.
+        write_case: writes a case into its new folder: folder, seed of the case, spacing.
+        **facts: further ones of ``dataset.json``.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    grid(spacing)
+    with phantom_dataset(Path(root), cases, seed) as (partial, each):
+        for case, number in each:
+            write_case(case, number, spacing)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing, **facts)
 
 
 def _new_cases(folder: Path, cases: int, seed: int) -> Iterator[Case]:

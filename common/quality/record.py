@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common import checkpoints
-from common.errors import CheckpointError
-from common.files import parse_json, write_text
+from common.beside_weights import read_beside, write_beside
 from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.predictor import Predictor, Term
 from common.quality.verdict import Limits, Usual
@@ -63,9 +60,7 @@ class Record:
         usual = {name: each._asdict() for name, each in self.limits.usual.items()}
         about["predictor"] = {**self.predictor._asdict(), "terms": terms}
         about["limits"] = {**self.limits._asdict(), "usual": usual}
-        path = path_of(weights)
-        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **about}, indent=1) + "\n")
-        return path
+        return write_beside(path_of(weights), SCHEMA_VERSION, about)
 
 
 def path_of(weights: Path) -> Path:
@@ -79,22 +74,11 @@ def read_record(weights: Path) -> Record:
     Raises:
         CheckpointError: there is none, it is of other weights, or it is not as written.
     """
-    path = path_of(weights)
-    remedy = f"grade these weights: {COMMAND}"
-    if not path.is_file():
-        raise CheckpointError("--refuse", f"has a grading of the weights, {path}", "no such file", remedy)
-    try:
-        record = _parsed(parse_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(str(path), "holds a grading", repr(error)[:200], remedy) from error
-    if (own := checkpoints.sha256(weights)) != record.sha256:
-        raise CheckpointError(str(path), f"is of the weights {own[:12]}...", f"{record.sha256[:12]}...", remedy)
-    return record
+    words = {"option": "--refuse", "kind": "a grading of the weights", "remedy": f"grade these weights: {COMMAND}"}
+    return read_beside(weights, path_of(weights), SCHEMA_VERSION, _parsed, words)
 
 
 def _parsed(told: Mapping[str, Any]) -> Record:
-    if told["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
     known: dict[str, Any] = {name: told[name] for name in Record.__dataclass_fields__}
     fit, limits = dict(known["predictor"]), dict(known["limits"])
     fit["terms"] = {name: Term(**_numbers(term)) for name, term in fit["terms"].items()}

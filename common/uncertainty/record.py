@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common import checkpoints
-from common.errors import CheckpointError
-from common.files import parse_json, write_text
+from common.beside_weights import read_beside, write_beside
 from common.uncertainty.conformal import ALL, Interval
 
 NAME = "uncertainty.json"
@@ -62,9 +59,7 @@ class Record:
             name: {group: each._asdict() for group, each in part.items()}
             for name, part in (("intervals", self.intervals), ("constant", self.constant))
         }
-        path = path_of(weights)
-        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **told}, indent=1) + "\n")
-        return path
+        return write_beside(path_of(weights), SCHEMA_VERSION, told)
 
 
 def path_of(weights: Path) -> Path:
@@ -78,23 +73,11 @@ def read_record(weights: Path) -> Record:
     Raises:
         CheckpointError: there is none, it is of other weights, or it is not as written.
     """
-    path = path_of(weights)
-    remedy = f"calibrate these weights: {COMMAND}"
-    if not path.is_file():
-        raise CheckpointError("--uncertainty", f"has a calibration, {path}", "no such file", remedy)
-    try:
-        told = parse_json(path.read_text(encoding="utf-8"))
-        record = _parsed(told)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(str(path), "holds a calibration", repr(error)[:200], remedy) from error
-    if (own := checkpoints.sha256(weights)) != record.sha256:
-        raise CheckpointError(str(path), f"is of the weights {own[:12]}...", f"{record.sha256[:12]}...", remedy)
-    return record
+    words = {"option": "--uncertainty", "kind": "a calibration", "remedy": f"calibrate these weights: {COMMAND}"}
+    return read_beside(weights, path_of(weights), SCHEMA_VERSION, _parsed, words)
 
 
 def _parsed(told: Mapping[str, Any]) -> Record:
-    if told["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
     known: dict[str, Any] = {name: told[name] for name in Record.__dataclass_fields__}
     return Record(**known | {name: _intervals(told[name]) for name in ("intervals", "constant")})
 

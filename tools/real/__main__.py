@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -181,22 +182,30 @@ def lesions_on_flair(out: Path, steps: int, _: Path) -> None:
     print(flair.study(found, out, steps))
 
 
-CHECKS: dict[str, tuple[Callable[[Path, int, Path], None], Recipe | None]] = {
-    "templates": (templates, PD_TO_T2),
-    "patients": (patients, T1_TO_T2),
-    "series": (series, PD_TO_T2),
-    "ct": (plausible_ct, TO_CT),
-    "heads": (held_out_heads, TO_CT),
-    "enhanced": (enhanced_scans, WITHOUT_AGENT),
-    "flair": (lesions_on_flair, None),
+class Check(NamedTuple):
+    """What a check does, whose weights it needs, if any, and how many steps its trainings have by default."""
+
+    run: Callable[[Path, int, Path], None]
+    recipe: Recipe | None
+    steps: int = 60
+
+
+CHECKS = {
+    "templates": Check(templates, PD_TO_T2),
+    "patients": Check(patients, T1_TO_T2),
+    "series": Check(series, PD_TO_T2),
+    "ct": Check(plausible_ct, TO_CT),
+    "heads": Check(held_out_heads, TO_CT),
+    "enhanced": Check(enhanced_scans, WITHOUT_AGENT),
+    "flair": Check(lesions_on_flair, None, flair.STEPS),
 }
-"""What each check does, and whose weights it needs, if any."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks whose data and weights are there."""
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
-    steps_help = f"of fine-tuning and of training from scratch (60; flair {flair.STEPS}); 0 for none"
+    defaults = ", ".join(f"{name} {check.steps}" for name, check in CHECKS.items())
+    steps_help = f"of fine-tuning and of training from scratch ({defaults}); 0 for none"
     parser.add_argument("--steps", type=int, help=steps_help)
     parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
     parser.add_argument("--pretrain", action="store_true", help="first make weights that are not shipped (T1 to T2)")
@@ -219,15 +228,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.pretrain:
         pretrain()
     for name in [options.only] if options.only else CHECKS:
-        check, recipe = CHECKS[name]
-        weights = (options.weights or (recipe.weights if recipe else Path())).resolve()
-        if recipe and not weights.is_file():
+        check = CHECKS[name]
+        weights = (options.weights or (check.recipe.weights if check.recipe else Path())).resolve()
+        if check.recipe and not weights.is_file():
             print(f"\n{name}: skipped, since {weights} is not there (not shipped; see --pretrain)")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            default = flair.STEPS if recipe is None else 60
-            steps = default if options.steps is None else options.steps
-            check(Path(folder), 0 if options.weights else steps, weights)
+            steps = check.steps if options.steps is None else options.steps
+            check.run(Path(folder), 0 if options.weights else steps, weights)
     return 0
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import phantom_dataset, save_nifti, write_dataset_json
-from common.phantoms.grid import grid
+from common.phantoms.dataset import save_nifti, write_heads
 from common.phantoms.head import head_anatomy, partial_volume
 from common.phantoms.mr import MR_BLUR_MM
 from common.phantoms.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
@@ -41,12 +40,7 @@ def write_flair(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    root = Path(root)
-    grid(spacing)
-    with phantom_dataset(root, cases, seed) as (partial, each):
-        for case, number in each:
-            _write_case(case, number, spacing)
-        write_dataset_json(partial, seed=seed, spacing_mm=spacing, water=WATER)
+    write_heads(root, cases, spacing, seed, _write_case, water=WATER)
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import case_name, phantom_dataset, save_nifti, write_dataset_json
-from common.phantoms.grid import grid
+from common.phantoms.dataset import case_name, save_nifti, write_heads
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from mri2pet_sketcher_refiner.quantities import render_mtr_dti, render_pib
 
@@ -47,13 +46,12 @@ def write_mri2pet(root: Path, cases: int = 12, spacing: float = 2.0, seed: int =
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    root = Path(root)
-    grid(spacing)
     controls = [case_name(index) for index in range(cases) if index % CONTROL_EVERY == CONTROL_EVERY - 1]
-    with phantom_dataset(root, cases, seed) as (partial, each):
-        for case, number in each:
-            _write_case(case, number, spacing, patient=case.name not in controls)
-        write_dataset_json(partial, seed=seed, spacing_mm=spacing, controls=controls, units=UNITS)
+
+    def write_case(folder: Path, seed: int, spacing: float) -> None:
+        _write_case(folder, seed, spacing, patient=folder.name not in controls)
+
+    write_heads(root, cases, spacing, seed, write_case, controls=controls, units=UNITS)
 
 
 def _write_case(folder: Path, seed: int, spacing: float, patient: bool) -> None:

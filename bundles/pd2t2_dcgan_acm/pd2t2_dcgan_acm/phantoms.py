@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import phantom_dataset, save_nifti, write_dataset_json
-from common.phantoms.grid import grid
+from common.phantoms.dataset import save_nifti, write_heads
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
 
@@ -27,14 +26,8 @@ def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    root = Path(root)
-    grid(spacing)
-    with phantom_dataset(root, cases, seed) as (partial, each):
-        for case, number in each:
-            _write_case(case, number, spacing)
-        write_dataset_json(
-            partial, seed=seed, spacing_mm=spacing, tr_ms=PD_T2_TR_MS, te_ms={"pd": PD_TE_MS, "t2": T2_TE_MS}
-        )
+    echoes = {"pd": PD_TE_MS, "t2": T2_TE_MS}
+    write_heads(root, cases, spacing, seed, _write_case, tr_ms=PD_T2_TR_MS, te_ms=echoes)
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:

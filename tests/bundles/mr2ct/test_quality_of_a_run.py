@@ -9,40 +9,26 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from bundle_commands import TINY, Bundle, ok
+from bundle_commands import ok
+from split_phantoms import ONE, split_phantoms, trained_on
 
 from common import checkpoints
-from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.quality.distortions import FITTED, OTHERS
 
 pytestmark = pytest.mark.slow
-ONE = Bundle("mr2ct_pix2pix")
 EVALUATE = ["train", "evaluate"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Datalists of 12 phantoms at 6 mm: 2 to train on, 8 to grade and 2 to check."""
-    root = tmp_path_factory.mktemp("quality")
-    write_mr2ct(root / "cases", 12, 6, 0)
-    names = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}
-    items = [
-        {"case": folder.name, **{key: str(folder / name) for key, name in names.items()}}
-        for folder in sorted((root / "cases").glob("phantom_*"))
-    ]
-    lists = {"training": items[:2], "validation": items[2:10], "test": items[10:]}
-    (root / "run.json").write_text(json.dumps(lists))
-    for section, cases in lists.items():
-        (root / f"{section}.json").write_text(json.dumps({"test": cases}))
-    return root
+    return split_phantoms(tmp_path_factory.mktemp("quality"), training=2, validation=8, test=2)
 
 
 @pytest.fixture(scope="module")
 def run(data) -> Path:
     """A trained and graded run."""
-    folder = data / "run"
-    settings = {**TINY, "pad_size": 64, "crop_size": 32, "max_epochs": 2, "samples_per_epoch": 40}
-    ok(ONE.run("training", ["train", "demo"], datalist=data / "run.json", output_dir=folder, **settings))
+    folder = trained_on(data)
     done = ok(ONE.run("grading", EVALUATE, output_dir=folder))
     assert "graded on 8 cases, intact and with 12 distortions" in done.stdout
     return folder

@@ -11,39 +11,25 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from bundle_commands import TINY, Bundle, ok
+from bundle_commands import ok
+from split_phantoms import ONE, split_phantoms, trained_on
 
 from common import checkpoints
-from common.phantoms.mr_ct_pairs import write_mr2ct
 
 pytestmark = pytest.mark.slow
-ONE = Bundle("mr2ct_pix2pix")
 EVALUATE = ["train", "evaluate"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Datalists of 14 phantoms at 6 mm: 2 to train on, 9 to calibrate and 3 to check."""
-    root = tmp_path_factory.mktemp("uncertainty")
-    write_mr2ct(root / "cases", 14, 6, 0)
-    names = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}
-    items = [
-        {"case": folder.name, **{key: str(folder / name) for key, name in names.items()}}
-        for folder in sorted((root / "cases").glob("phantom_*"))
-    ]
-    lists = {"training": items[:2], "validation": items[2:11], "test": items[11:]}
-    (root / "run.json").write_text(json.dumps(lists))
-    for section, cases in lists.items():
-        (root / f"{section}.json").write_text(json.dumps({"test": cases}))
-    return root
+    return split_phantoms(tmp_path_factory.mktemp("uncertainty"), training=2, validation=9, test=3)
 
 
 @pytest.fixture(scope="module")
 def run(data) -> Path:
     """A trained and calibrated run."""
-    folder = data / "run"
-    settings = {**TINY, "pad_size": 64, "crop_size": 32, "max_epochs": 2, "samples_per_epoch": 40}
-    ok(ONE.run("training", ["train", "demo"], datalist=data / "run.json", output_dir=folder, **settings))
+    folder = trained_on(data)
     done = ok(ONE.run("calibrating", EVALUATE, output_dir=folder))
     assert "calibrated on 9 cases, 90% of voxels in 90% of cases" in done.stdout
     return folder

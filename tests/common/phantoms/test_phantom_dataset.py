@@ -9,10 +9,12 @@ import nibabel as nib
 import pytest
 from cect2ct_rescyclegan.phantoms import write_cect2ct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
+from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
 from common.errors import ConfigError, OutputError
+from common.phantoms import dataset
 from common.phantoms.dataset import case_seed
 from common.phantoms.mr_ct_pairs import write_mr2ct
 
@@ -43,6 +45,7 @@ WRITERS = {
         least_cases=3,
         lengths=("misregistration_mm", "rotation_degrees"),
     ),
+    "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),
     "liver": Writer(
@@ -98,7 +101,8 @@ def test_an_interruption_at_the_end_leaves_nothing(write, tmp_path, monkeypatch)
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules[write.function.__module__], write.last, interrupted)
+    own = sys.modules[write.function.__module__]
+    monkeypatch.setattr(own if hasattr(own, write.last) else dataset, write.last, interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
