@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,14 @@ def test_few_files_lie_loose_in_common() -> None:
 def test_modules_are_short() -> None:
     lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone, and refuses the second one."""
+    counts = Counter(
+        path.name for path in (ROOT / "tests").rglob("*.py") if path.stem not in ("__init__", "conftest", "__main__")
+    )
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 def test_common_knows_no_bundle() -> None:
