@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,10 @@ def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any)
 
 @pytest.fixture(scope="session")
 def demo_run(bundle, tmp_path_factory) -> CommandRun:
-    """The demo in a folder of its own, which tests may read but not change."""
+    """The demo in a folder of its own, which tests may read but not change; ``make demo`` has left that of MADE_DEMO."""
+    if os.environ.get("MADE_DEMO") == bundle.name:
+        epochs = bundle.raw("train", "demo")["max_epochs"]
+        return CommandRun(bundle, bundle.folder / "demo", bundle.folder / "demo_data", epochs, [], {})
     variants = [] if bundle.conditional else ["acgan"]  # what its samples are compared with
     return _run_all(bundle, tmp_path_factory.mktemp(f"{bundle.name}_demo"), variants)
 
