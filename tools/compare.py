@@ -32,7 +32,7 @@ from tools.bench.memory import use_of
 from tools.demo import command, run_all
 from tools.repository import ROOT, config_path, own_settings, trained_overlays
 
-BUNDLES = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+BUNDLES = ("ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 
 
 class Row(NamedTuple):
@@ -45,6 +45,7 @@ class Row(NamedTuple):
 ROWS = {
     "train": Row(),
     "no_adversarial": Row(("no_adversarial",)),
+    **{name: Row((name,)) for name in ("no_perceptual", "mse", "red_cnn", "residual_gan")},
     "resenc": Row(("resenc",)),
     "resenc_3d": Row(("resenc_3d",)),
     "resenc_slabs": Row(("resenc",), ("--variant", "resenc_slabs", "--neighbours", "3", "--patch_size", "[64,64,8]")),
@@ -55,7 +56,8 @@ STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
 """Epochs a stage of the two short trainings, whose difference is what an epoch takes without its start."""
-COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "tissue_dice", "bone_dice", "lesion_error")
+COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "tissue_dice", "bone_dice", "lesion_error", "lesion_contrast",
+    "noise_hu", "nps_mean_frequency", "mtf50")  # fmt: skip
 
 
 class Budget(NamedTuple):
@@ -187,7 +189,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(rows) - set(known := rows_of(given.bundle)):
         parser.error(f"--rows: are of {', '.join(known)}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
-    on_phantoms = "--dataset_dir" not in given.options
+    on_phantoms = not {"--dataset_dir", "--datalist"} & set(given.options)
     data = ["--demo_data", str(folder / "data"), *given.options] if on_phantoms else given.options
     if (
         on_phantoms and not (folder / "data").is_dir()

@@ -82,7 +82,7 @@ def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any)
 
 @pytest.fixture(scope="session")
 def demo_run(bundle, tmp_path_factory) -> CommandRun:
-    """The demo in a folder of its own, which tests may read but not change; ``make demo`` has left that of MADE_DEMO."""
+    """The demo, which tests may read but not change: in a folder of its own, or what ``make demo`` left (MADE_DEMO)."""
     if os.environ.get("MADE_DEMO") == bundle.name:
         epochs = bundle.raw("train", "demo")["max_epochs"]
         return CommandRun(bundle, bundle.folder / "demo", bundle.folder / "demo_data", epochs, [], {})
