@@ -1,0 +1,61 @@
+"""Non-local means and total variation on a phantom of two tissues with noise of a known size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ldct_wgan_vgg.classical import NonLocalMeans, TotalVariation, noise_level
+
+from common.errors import ConfigError, DataError
+
+SIGMA = 20.0
+
+
+def phantom() -> np.ndarray:
+    """Air, water and a square of 100 HU, (32, 32, 4)."""
+    volume = np.full((32, 32, 4), -1000.0)
+    volume[4:28, 4:28] = 0
+    volume[10:22, 10:22] = 100
+    return volume
+
+
+def noisy() -> np.ndarray:
+    clean = phantom()
+    return np.where(clean > -1000, clean + np.random.default_rng(0).normal(0, SIGMA, clean.shape), clean)
+
+
+def test_the_noise_level_is_that_of_soft_tissue():
+    assert noise_level(noisy()) == pytest.approx(SIGMA, rel=0.1)
+    assert noise_level(phantom()) == 0
+
+
+@pytest.mark.parametrize("denoise", [NonLocalMeans(), NonLocalMeans(dimensions=3), TotalVariation()])
+def test_noise_falls_and_edges_stay(denoise):
+    clean, found = phantom(), denoise(noisy())
+    flat = np.zeros(clean.shape, dtype=bool)
+    flat[12:20, 12:20] = True
+    assert found.shape == clean.shape
+    assert (found - clean)[flat].std() < SIGMA / 2
+    assert found[12:20, 12:20].mean() - found[6:8, 6:26].mean() == pytest.approx(100, abs=10)
+    np.testing.assert_array_equal(denoise(clean), clean)
+
+
+def test_slices_are_denoised_one_by_one():
+    volume = noisy()
+    once = NonLocalMeans()(np.repeat(volume[..., :1], 3, 2))
+    np.testing.assert_allclose(once[..., 0], once[..., 2])
+    other = volume.copy()
+    other[..., 1:] = np.roll(volume[..., 1:], 1, axis=2)  # the same noise level
+    for denoise in (NonLocalMeans(), TotalVariation()):
+        np.testing.assert_allclose(denoise(volume)[..., 0], denoise(other)[..., 0])
+
+
+def test_settings_and_volumes_are_checked():
+    with pytest.raises(ConfigError, match="strength: is a number above 0"):
+        TotalVariation(0)
+    with pytest.raises(ConfigError, match="patch_size: is a number above 0"):
+        NonLocalMeans(patch_size=0)
+    with pytest.raises(ConfigError, match="dimensions: is 2 or 3"):
+        NonLocalMeans(dimensions=4)
+    with pytest.raises(DataError, match="is in HU"):
+        NonLocalMeans()(phantom() + 1024)
