@@ -1,13 +1,15 @@
 """Denoising without a network: non-local means and total variation, as references of an evaluation.
 
-Both are tied to the noise that they find in the soft tissue of the volume itself. ``estimate_sigma`` of scikit-image
-takes the whole image, of which air is often constant, and needs PyWavelets.
+Both are tied to the noise that they find in the soft tissue of the volume itself. An estimate by the differences of
+neighbours, as ``estimate_sigma`` of scikit-image is one, hardly sees the correlated noise of a soft kernel: where 38 HU
+were inserted into a real CT, it rose from 17 to 20 HU.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import minimum_filter, uniform_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from common.errors import ConfigError
@@ -15,27 +17,42 @@ from common.metrics.tissue import AIR_HU, BONE_HU
 from ldct_wgan_vgg.projection import checked_ct
 
 Volume = NDArray[np.float64]
-NORMAL_MAD = 0.6745
-"""Median of the absolute value of a standard normal variable."""
+NEIGHBOURS = 7
+"""Side in pixels of the squares whose standard deviation is taken."""
+LEAST_NOISE_HU = 0.1
+"""Squares with less have no noise: a scanner stores whole HU."""
+BINS = 50
+"""Bins of the histogram of these standard deviations."""
 
 
 def noise_level(volume: ArrayLike) -> float:
-    """Standard deviation of the finest noise of a CT in HU, over soft tissue in axial slices; 0 where there is none.
+    """Standard deviation of the noise of a CT in HU, over soft tissue in axial slices; 0 where it has none.
 
-    The median of the absolute diagonal Haar coefficients over 0.6745 (Donoho 1995, IEEE Trans Inf Theory 41:613).
-    Noise of a soft kernel is correlated between neighbours, so that it is smaller than the noise's standard deviation.
+    The peak of the histogram of the standard deviations in squares of ``NEIGHBOURS`` pixels that lie in soft tissue
+    (``AIR_HU`` to ``BONE_HU``): most of them are even, those with vessels and edges make the tail. In coarse images, of
+    3 mm and more, it includes anatomy.
 
     Args:
         volume: CT in HU, (X, Y, Z).
 
     Raises:
         DataError: see :func:`~ldct_wgan_vgg.projection.checked_ct`.
+
+    Source: Christianson et al. 2015, AJR 205:W93.
     """
     hu = np.asarray(checked_ct(volume), dtype=np.float64)
-    corners = np.stack([hu[x : x + hu.shape[0] - 1, y : y + hu.shape[1] - 1] for x in (0, 1) for y in (0, 1)])
-    soft = ((corners > AIR_HU) & (corners < BONE_HU)).all(0)
-    details = (corners[0] - corners[1] - corners[2] + corners[3])[soft] / 2
-    return float(np.median(np.abs(details)) / NORMAL_MAD) if details.size else 0.0
+    square = (NEIGHBOURS, NEIGHBOURS, 1)
+    soft = minimum_filter(((hu > AIR_HU) & (hu < BONE_HU)).astype(np.uint8), square, mode="constant") > 0
+    if not soft.any():
+        return 0.0
+    mean, squares = (uniform_filter(each, square) for each in (hu, hu**2))
+    deviations = np.sqrt(np.maximum(squares - mean**2, 0)[soft])
+    noisy = deviations[deviations > LEAST_NOISE_HU]
+    if 2 * noisy.size < deviations.size:
+        return 0.0
+    counts, edges = np.histogram(noisy, BINS, (0, np.percentile(noisy, 99)))
+    peak = int(np.argmax(counts))
+    return float(edges[peak : peak + 2].mean())
 
 
 class NonLocalMeans:
@@ -52,7 +69,7 @@ class NonLocalMeans:
     """
 
     def __init__(
-        self, strength: float = 1.0, patch_size: int = 5, patch_distance: int = 6, dimensions: int = 2
+        self, strength: float = 0.6, patch_size: int = 5, patch_distance: int = 6, dimensions: int = 2
     ) -> None:
         _require_positive(strength=strength, patch_size=patch_size, patch_distance=patch_distance)
         if dimensions not in (2, 3):
@@ -88,7 +105,7 @@ class TotalVariation:
         ConfigError: ``strength`` is not above 0.
     """
 
-    def __init__(self, strength: float = 1.0) -> None:
+    def __init__(self, strength: float = 0.5) -> None:
         _require_positive(strength=strength)
         self.strength = strength
 

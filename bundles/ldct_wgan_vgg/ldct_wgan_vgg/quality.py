@@ -98,7 +98,7 @@ def transfer_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: 
 def lesion_scores(
     pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, lesion: ArrayLike, affine: ArrayLike
 ) -> dict[str, float]:
-    """``lesion_contrast``: contrast of the lesions in the prediction over that in the truth, ideal 1.
+    """``contrast_recovery``: contrast of the lesions in the prediction over that in the truth, ideal 1.
 
     The contrast of a lesion is its mean minus that of its surroundings, the voxels of the mask ``RING_MM`` away from
     it and from no other lesion nearer. Over several lesions it is the least-squares slope sum c_pred c_truth / sum
@@ -119,7 +119,7 @@ def lesion_scores(
     if marked.shape != truth.shape:
         raise DataError("lesion", f"must have the shape {truth.shape} of the truth", marked.shape, "resample it")
     if not marked.any():
-        return {"lesion_contrast": float("nan")}
+        return {"contrast_recovery": float("nan")}
     numbers, count = label(marked)
     to_mm = checked_affine(affine)
     away, nearest = distance_transform_edt(~marked, sampling=voxel_sizes(to_mm), return_indices=True)
@@ -132,7 +132,7 @@ def lesion_scores(
         ]
     ).reshape(-1, 2)
     shown, real = contrasts.T
-    return {"lesion_contrast": float(shown @ real / (real @ real)) if real.any() else float("nan")}
+    return {"contrast_recovery": float(shown @ real / (real @ real)) if real.any() else float("nan")}
 
 
 def spectra(one: ArrayLike, other: ArrayLike, inside: Mask, affine: ArrayLike) -> tuple[Volume, Volume]:

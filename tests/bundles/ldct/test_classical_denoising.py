@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ldct_wgan_vgg.classical import NonLocalMeans, TotalVariation, noise_level
+from ldct_wgan_vgg.dose import LowDose
 
 from common.errors import ConfigError, DataError
 
@@ -12,10 +13,10 @@ SIGMA = 20.0
 
 
 def phantom() -> np.ndarray:
-    """Air, water and a square of 100 HU, (32, 32, 4)."""
-    volume = np.full((32, 32, 4), -1000.0)
-    volume[4:28, 4:28] = 0
-    volume[10:22, 10:22] = 100
+    """Air, water and a square of 100 HU, (48, 48, 4)."""
+    volume = np.full((48, 48, 4), -1000.0)
+    volume[4:44, 4:44] = 0
+    volume[10:26, 10:26] = 100
     return volume
 
 
@@ -27,16 +28,27 @@ def noisy() -> np.ndarray:
 def test_the_noise_level_is_that_of_soft_tissue():
     assert noise_level(noisy()) == pytest.approx(SIGMA, rel=0.1)
     assert noise_level(phantom()) == 0
+    assert noise_level(np.full((9, 9, 1), -1000.0)) == 0
+
+
+def test_the_correlated_noise_of_a_soft_kernel_is_seen():
+    """Differences of neighbours hold two fifths of its variance, the squares of 7 pixels four fifths."""
+    away = np.hypot(*np.ogrid[-32:32, -32:32])
+    water = np.repeat(np.where(away < 28, 0.0, -1000.0)[..., None], 6, 2)
+    low = LowDose(0.25, views=90, bow_tie=168)(water, (3, 3, 3), np.random.default_rng(0))
+    true = low[away < 20].std()
+    assert np.diff(low, axis=0)[away[1:] < 20].std() / np.sqrt(2) < 0.7 * true
+    assert noise_level(low) == pytest.approx(true, rel=0.15)
 
 
 @pytest.mark.parametrize("denoise", [NonLocalMeans(), NonLocalMeans(dimensions=3), TotalVariation()])
 def test_noise_falls_and_edges_stay(denoise):
     clean, found = phantom(), denoise(noisy())
     flat = np.zeros(clean.shape, dtype=bool)
-    flat[12:20, 12:20] = True
+    flat[13:23, 13:23] = True
     assert found.shape == clean.shape
     assert (found - clean)[flat].std() < SIGMA / 2
-    assert found[12:20, 12:20].mean() - found[6:8, 6:26].mean() == pytest.approx(100, abs=10)
+    assert found[13:23, 13:23].mean() - found[30:40, 30:40].mean() == pytest.approx(100, abs=10)
     np.testing.assert_array_equal(denoise(clean), clean)
 
 
