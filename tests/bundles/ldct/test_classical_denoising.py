@@ -32,13 +32,13 @@ def test_the_noise_level_is_that_of_soft_tissue():
 
 
 def test_the_correlated_noise_of_a_soft_kernel_is_seen():
-    """Differences of neighbours hold two fifths of its variance, the squares of 7 pixels four fifths."""
+    """Differences of neighbours hold two fifths of its variance, the squares of 5 pixels two thirds."""
     away = np.hypot(*np.ogrid[-32:32, -32:32])
     water = np.repeat(np.where(away < 28, 0.0, -1000.0)[..., None], 6, 2)
     low = LowDose(0.25, views=90, bow_tie=168)(water, (3, 3, 3), np.random.default_rng(0))
     true = low[away < 20].std()
     assert np.diff(low, axis=0)[away[1:] < 20].std() / np.sqrt(2) < 0.7 * true
-    assert noise_level(low) == pytest.approx(true, rel=0.15)
+    assert noise_level(low) == pytest.approx(true, rel=0.25)
 
 
 @pytest.mark.parametrize("denoise", [NonLocalMeans(), NonLocalMeans(dimensions=3), TotalVariation()])
