@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
 from nibabel.affines import voxel_sizes
-from nibabel.orientations import io_orientation
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
 GRID_TOLERANCE_MM = 0.1
 """Two affines are the same grid when no corner of the volume moves further than this."""
@@ -61,6 +61,20 @@ def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
     """The shape of a volume after its axes are put in the order left-right, posterior-anterior, inferior-superior."""
     axes = io_orientation(affine)[:, 0]
     return tuple(shape[int(i)] for i in np.argsort(axes))
+
+
+def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """What a function makes of a volume ``(X, Y, Z)`` whose axes are put in RAS order, with the axes it came with.
+
+    Args:
+        function: of a volume whose third axis runs from inferior to superior, to one of the same shape.
+        volume: with its axes in any order and direction.
+        affine: (4, 4) to RAS mm.
+    """
+    turn = io_orientation(affine)
+    back = ornt_transform(axcodes2ornt("RAS"), turn)
+    turned: np.ndarray = apply_orientation(function(apply_orientation(volume, turn)), back)
+    return turned
 
 
 def respaced(shape: Sequence[int], affine: np.ndarray, spacing: Sequence[float]) -> tuple[tuple[int, ...], np.ndarray]:

@@ -50,6 +50,7 @@ RUN_BY = {
     "common.plan": "tests/common/plan/test_plan_main.py",
     "common.reading": "tests/common/reading/test_reading_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
+    "ldct_wgan_vgg.low_dose": "tests/bundles/ldct/test_low_dose_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
     "tools.ablation": "tests/bundles/test_ablation.py",

@@ -21,6 +21,7 @@ from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, fitted_line, load_case
 from common.evaluation.methods import EvaluatedMethod, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
+from common.grids import in_ras
 from common.handlers import LOG_NAME
 from common.io import VolumeReader
 from common.report import Panel, Report, format_table, summarise, write_report, write_tables
@@ -43,7 +44,8 @@ class Evaluation:
     """Evaluation of every method on the test cases, on the source's own grid and in the target's unit.
 
     Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and ``copy_input``, the
-    source's first channel, rescaled by a line fitted to the training cases inside their masks if units differ.
+    source's first channel, rescaled by a line fitted to the training cases inside their masks if units differ. With
+    ``references`` also methods without a network, such as a classical filter, by their names.
 
     Args:
         cases: items by section, as :func:`common.data.cases.training_cases` gives them.
@@ -72,6 +74,8 @@ class Evaluation:
             there are more cases, those shown are predicted again.
         reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
+        references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
+            in the unit of the target, by the names of their rows. They are scored like ``copy_input``.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -96,6 +100,7 @@ class Evaluation:
     reader: VolumeReader | None = None
     standardise: bool = False
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
+    references: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -104,13 +109,14 @@ class Evaluation:
         Raises:
             DataError: there are no cases to evaluate, or a prediction is not on the source's grid.
             CheckpointError: there is no trained model, or weights do not fit.
-            ConfigError: weights were trained to another unit.
+            ConfigError: weights were trained to another unit, or a reference has the name of another method.
         """
         items = self.cases[self.section]
         if not items:
             raise DataError(f"section {self.section}", "has cases to evaluate", 0, "add cases to it")
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
+        self._require_names(methods)
         slope, intercept = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
@@ -120,6 +126,7 @@ class Evaluation:
             case = self._load(item)
             predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
             predictions[COPY] = slope * case.source + intercept
+            predictions |= {name: self._referred(name, case) for name in self.references}
             for name, prediction in predictions.items():
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if case.truth is not None:
@@ -168,6 +175,20 @@ class Evaluation:
         if trained is not None and trained != (ARBITRARY if self.standardise else self.unit):
             remedy = "give the overlay of that training as the last of the config files"
             raise ConfigError("evaluation", f"is in {trained}, as {weights} were trained", self.unit, remedy)
+
+    def _require_names(self, methods: Mapping[str, EvaluatedMethod]) -> None:
+        """Refuse references whose rows could be taken for those of another method."""
+        for name in self.references:
+            if name == COPY or name in methods:
+                rule, remedy = f"is none of {', '.join([*methods, COPY])}, which have rows", "give it another name"
+                raise ConfigError("references", rule, repr(name), remedy)
+
+    def _referred(self, name: str, case: Case) -> np.ndarray:
+        """The volume (X, Y, Z) that a reference makes of a case's source."""
+        made = in_ras(self.references[name], case.source, case.affine)
+        if made.shape != case.source.shape:
+            raise DataError(f"{case.name}: {name}", f"has the source's shape {case.source.shape}", made.shape, "fix it")
+        return made
 
     def _line(self) -> tuple[float, float]:
         pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from common.grids import covered, respaced
+from common.grids import covered, in_ras, respaced
 
 
 def at(*origin: float, spacing: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
@@ -76,3 +76,18 @@ def test_neither_direction_nor_rounding_of_an_affine_chooses_the_places():
         shape, placed = respaced((40, 46, 30), affine, (2, 2, 2))
         assert shape == (38, 32, 39)
         np.testing.assert_allclose(np.linalg.solve(affine, placed), expected, atol=1e-6)
+
+
+def test_a_function_gets_axes_in_ras_order_and_its_result_has_those_of_the_volume():
+    """Axes that run to inferior, right and anterior: the first slice from below is the last along the first axis."""
+    affine = np.array([[0, 2.0, 0, 0], [0, 0, 3, 0], [-4, 0, 0, 0], [0, 0, 0, 1]])
+    volume = np.arange(24.0).reshape(2, 3, 4)
+    seen = []
+
+    def numbered(turned: np.ndarray) -> np.ndarray:
+        seen.append(turned)
+        return np.zeros_like(turned) + [10, 20]
+
+    made = in_ras(numbered, volume, affine)
+    np.testing.assert_array_equal(seen[0], np.moveaxis(volume[::-1], 0, 2))
+    np.testing.assert_array_equal(made, np.zeros((2, 3, 4)) + np.reshape([20, 10], (2, 1, 1)))

@@ -15,7 +15,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 from scipy.ndimage import gaussian_filter
 
 from common import checkpoints
-from common.errors import CheckpointError, DataError
+from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Evaluation
 from common.evaluation.cases import load_case
 from common.inferers import PlaneInferer
@@ -188,6 +188,36 @@ def test_without_training_cases_the_copy_is_the_source_and_the_log_says_so(tmp_p
         masked_mae(source, target, mask)["mae"]
     )
     assert "copy_input: there is no training case to fit a line to" in caplog.text
+
+
+def halved_from_below(source: np.ndarray) -> np.ndarray:
+    """Half of the source, and 100 more for each slice from the lowest."""
+    return source / 2 + 100 * np.arange(source.shape[2])
+
+
+def test_references_are_functions_of_the_source_in_ras_order(tmp_path, cases, capsys):
+    """test_2 has the axes PSR: its slices from below lie along the second one."""
+    save_model(tmp_path / "run", Scale(1.0))
+    evaluation(tmp_path, cases, references={"halved": halved_from_below}).run()
+    for case, seed in (("test_1", 4), ("test_2", 5)):
+        source, target, mask = head(seed)
+        expected = masked_mae(halved_from_below(source), target, mask)["mae"]
+        assert table(tmp_path).loc[(case, "halved"), "mae"] == pytest.approx(expected, rel=1e-6)
+    assert "halved" in capsys.readouterr().out
+    assert "halved" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["model", "copy_input"])
+def test_a_reference_has_a_name_of_its_own(tmp_path, cases, name):
+    save_model(tmp_path / "run", Scale(1.0))
+    with pytest.raises(ConfigError, match=f"references: is none of model, copy_input.* but got '{name}'"):
+        evaluation(tmp_path, cases, references={name: np.copy}).run()
+
+
+def test_a_reference_keeps_the_shape(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    with pytest.raises(DataError, match="test_1: cropped: has the source's shape"):
+        evaluation(tmp_path, cases, references={"cropped": lambda source: source[1:]}).run()
 
 
 def variant_config() -> dict:

@@ -1,0 +1,152 @@
+"""Generator and critic of WGAN-VGG; the generators of RED-CNN and of the residual GAN, which it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from common.networks.stabilise import stabilise
+from common.networks.strict_loading import refuse_other_weights
+
+HEAD_SIDE = 8
+"""Pixels a side that the critic's fully connected layer sees: a patch of 64 after three halvings."""
+
+
+class ChainGenerator(nn.Module):
+    """A chain of 3x3 convolutions with ReLU between them, 8 of 32 features as published (Yang et al. 2018, section II).
+
+    It starts as the identity, the published one with random weights: the first feature of each layer passes the slice
+    on. A chain that ``subtracts`` estimates the noise and takes it off, as Wolterink et al. 2017 do, and starts without
+    noise. Inside, the lower end of the window is 0, so that padding is air. Input (B, C, H, W) in [-1, 1], slices of a
+    slab; output (B, 1, H, W), the restored central slice on the same scale, not clipped.
+
+    Args:
+        in_channels: slices of the slab.
+        width: features of the first layer.
+        growth: features of each layer but the last, in multiples of ``width``.
+        subtracts: whether the chain estimates the noise and not the image.
+    """
+
+    corrects_source = True
+    """Input and output have one scale; see :func:`common.uncertainty.variations.variations`."""
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        width: int = 32,
+        growth: Sequence[int] = (1, 1, 1, 1, 1, 1, 1),
+        subtracts: bool = False,
+    ) -> None:
+        super().__init__()
+        self.centre = in_channels // 2
+        self.subtracts = subtracts
+        counts = [in_channels, *(width * each for each in growth)]
+        layers: list[nn.Module] = []
+        for before, count in zip(counts[:-1], counts[1:], strict=True):
+            layers += [nn.Conv2d(before, count, 3, padding=1, bias=False), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(counts[-1], 1, 3, padding=1, bias=False))
+        self._start_as_identity()
+        refuse_other_weights(self)
+
+    @torch.no_grad()
+    def _start_as_identity(self) -> None:
+        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        for layer in convolutions:
+            nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(convolutions[-1].weight)
+        if not self.subtracts:
+            for number, layer in enumerate(convolutions):
+                nn.init.zeros_(layer.weight[0])
+                layer.weight[0, 0 if number else self.centre, 1, 1] = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The restored slice."""
+        made: Tensor = self.layers((x + 1) / 2)
+        if self.subtracts:
+            return x[:, self.centre : self.centre + 1] - 2 * made
+        return 2 * made - 1
+
+
+class RedCnn(nn.Module):
+    """Residual encoder-decoder without padding or pooling (Chen et al. 2017, section II-B).
+
+    Five convolutions and five transposed ones of 5x5 with ReLU; the slice and the outputs of the second and the fourth
+    convolution are added before the ReLU of the last, the third and the first transposed one. Scale, input and output
+    as :class:`ChainGenerator`, with at least 21 pixels a side.
+
+    Args:
+        in_channels: slices of the slab.
+        width: features of each layer but the last.
+    """
+
+    corrects_source = True
+
+    def __init__(self, in_channels: int = 1, width: int = 96) -> None:
+        super().__init__()
+        self.centre = in_channels // 2
+        self.encoder = nn.ModuleList([nn.Conv2d(width if number else in_channels, width, 5) for number in range(5)])
+        self.decoder = nn.ModuleList([nn.ConvTranspose2d(width, width if number < 4 else 1, 5) for number in range(5)])
+        refuse_other_weights(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The restored slice."""
+        made = (x + 1) / 2
+        kept = [made[:, self.centre : self.centre + 1]]
+        for number, layer in enumerate(self.encoder):
+            made = layer(made).relu()
+            if number % 2:
+                kept.append(made)
+        for number, layer in enumerate(self.decoder):
+            made = layer(made)
+            if number % 2 == 0:
+                made = made + kept[2 - number // 2]
+            made = made.relu()
+        return 2 * made - 1
+
+
+class PatchCritic(nn.Module):
+    """Judges a patch as a whole (Yang et al. 2018, section II): six 3x3 convolutions, two fully connected layers.
+
+    Features 64, 64, 128, 128, 256, 256, stride 2 in every second layer, 1024 fully connected, leaky ReLU of 0.2. The
+    published layer of 1024 takes a patch of 64x64; features of another size are averaged or repeated to its 8x8 pixels.
+    Input (B, C, H, W), at least 8 pixels a side; output (B, 1), the estimate or logit of its being of normal dose.
+
+    Args:
+        in_channels: of the patch.
+        width: features of the first layer.
+        norm: of all convolutions but the first: ``none`` as published, ``batch`` or ``instance``.
+        spectral_norm: divide each layer's weights by their largest singular value.
+        minibatch_std: show the last layer how much the patches of a batch differ.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        width: int = 64,
+        norm: str = "none",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        before = in_channels
+        for number, count in enumerate((width, width, 2 * width, 2 * width, 4 * width, 4 * width)):
+            normed = number > 0 and norm != "none"
+            blocks.append(nn.Conv2d(before, count, 3, 1 + number % 2, 1, bias=not normed))
+            blocks += [nn.BatchNorm2d(count)] if normed else []
+            blocks.append(nn.LeakyReLU(0.2))
+            before = count
+        head = nn.Linear(before * HEAD_SIDE**2, 16 * width)
+        blocks += [nn.AdaptiveAvgPool2d(HEAD_SIDE), nn.Flatten(), head, nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*blocks, nn.Linear(16 * width, 1))
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(part.weight)
+        stabilise(self.layers, norm, spectral_norm, minibatch_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The judgement of each patch."""
+        judged: Tensor = self.layers(x)
+        return judged

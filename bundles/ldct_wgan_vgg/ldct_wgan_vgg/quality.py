@@ -1,0 +1,240 @@
+"""Image quality of a denoised CT: noise and its power spectrum, transfer of detail, edges, contrast of lesions.
+
+Errors and biases by tissue are those of :func:`common.metrics.ct_scores`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nibabel.orientations import io_orientation
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt, label
+from scipy.signal.windows import hann
+
+from common.errors import DataError
+from common.metrics.line_integrals import checked_affine
+from common.metrics.masked import HU, Mask, Volume, checked_volumes
+from common.metrics.tissue import AIR_HU, BONE_HU
+
+PATCH_MM = 48.0
+"""Side of the patches that spectra are averaged over; it sets the resolution of the frequency, about 0.02 / mm."""
+LEAST_PATCH = 16
+"""Smallest side of a patch in pixels."""
+RING_MM = (2.0, 6.0)
+"""Distances between which the surroundings of a lesion lie; nearer voxels share its partial volume and blur."""
+EDGE_MM = 15.0
+"""Largest distance from a circular edge that is taken, unless the radius is smaller."""
+EDGE_BINS = 10
+"""Bins of a profile across an edge per pixel (Richard et al. 2012)."""
+
+
+def noise_scores(
+    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: ArrayLike, unit: str = HU
+) -> dict[str, float]:
+    """Noise of the prediction relative to the truth, in axial slices.
+
+    Args:
+        pred: denoised or low-dose CT (X, Y, Z) in HU.
+        truth: CT at full dose (X, Y, Z) in HU; its own noise, which the prediction may lack, is part of the difference.
+        mask: the body (X, Y, Z), above 0 inside.
+        affine: (4, 4) from voxels to mm, right-anterior-superior.
+        unit: of the volumes; in another one than HU nothing is measured.
+
+    Returns:
+        ``noise_hu``: standard deviation in HU of prediction minus truth in soft tissue (``AIR_HU`` to ``BONE_HU`` in
+        the truth); ``nps_mean_frequency``: sum f NPS(f) / sum NPS(f) in 1/mm over the f > 0 of the radial noise power
+        spectrum of that difference, see :func:`spectra`; it falls where noise becomes blotchy. nan without soft
+        tissue, without a patch inside the mask, or without any noise.
+
+    Raises:
+        DataError: see :func:`~common.metrics.masked.checked_volumes`; also where the affine is singular.
+
+    Source: average frequency of Samei et al. 2019, Med Phys 46:e735 (AAPM task group 233).
+    """
+    if unit != HU:
+        return {}
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    soft = inside & (truth >= AIR_HU) & (truth <= BONE_HU)
+    noise = pred - truth
+    frequencies, powers = spectra(noise, noise, inside, affine)
+    total = powers.sum()
+    return {
+        "noise_hu": float(noise[soft].std()) if soft.any() else float("nan"),
+        "nps_mean_frequency": float((frequencies * powers).sum() / total) if total > 0 else float("nan"),
+    }
+
+
+def transfer_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: ArrayLike) -> dict[str, float]:
+    """``mtf50``: the frequency in 1/mm at which the transfer of the truth's detail to the prediction is a half.
+
+    The transfer T(f) = Re sum P conj(L) / sum abs(L)^2, where P and L are spectra of prediction and truth in axial
+    patches, see :func:`spectra`. Noise of the prediction that the truth does not have cancels on average. It is no
+    measure of edges: it averages over all structure of a frequency, and noise of the truth that the prediction has
+    removed counts as lost detail. :func:`edge_mtf` measures an edge.
+
+    Args:
+        pred, truth, mask, affine: see :func:`noise_scores`.
+
+    Returns:
+        The Nyquist frequency where the transfer does not fall to a half; nan without a patch inside the mask.
+
+    Raises:
+        DataError: see :func:`noise_scores`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    frequencies, crossed = spectra(pred, truth, inside, affine)
+    _, own = spectra(truth, truth, inside, affine)
+    if not own.any():
+        return {"mtf50": float("nan")}
+    filled = own > 0
+    return {"mtf50": half_frequency(frequencies[filled], crossed[filled] / own[filled])}
+
+
+def lesion_scores(
+    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, lesion: ArrayLike, affine: ArrayLike
+) -> dict[str, float]:
+    """``contrast_recovery``: contrast of the lesions in the prediction over that in the truth, ideal 1.
+
+    The contrast of a lesion is its mean minus that of its surroundings, the voxels of the mask ``RING_MM`` away from
+    it and from no other lesion nearer. Over several lesions it is the least-squares slope sum c_pred c_truth / sum
+    c_truth^2, so that bright and dark lesions do not cancel.
+
+    Args:
+        pred, truth, mask, affine: see :func:`noise_scores`.
+        lesion: region of the lesions (X, Y, Z), above 0 inside; each connected part is one.
+
+    Returns:
+        nan where no lesion has surroundings, or the truth shows no contrast.
+
+    Raises:
+        DataError: see :func:`noise_scores`; also where the lesions have another shape.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    marked = np.asarray(lesion) > 0
+    if marked.shape != truth.shape:
+        raise DataError("lesion", f"must have the shape {truth.shape} of the truth", marked.shape, "resample it")
+    if not marked.any():
+        return {"contrast_recovery": float("nan")}
+    numbers, count = label(marked)
+    to_mm = checked_affine(affine)
+    away, nearest = distance_transform_edt(~marked, sampling=voxel_sizes(to_mm), return_indices=True)
+    around = np.where(inside & (away >= RING_MM[0]) & (away <= RING_MM[1]), numbers[tuple(nearest)], 0)
+    contrasts = np.array(
+        [
+            [volume[numbers == number].mean() - volume[around == number].mean() for volume in (pred, truth)]
+            for number in range(1, count + 1)
+            if (around == number).any()
+        ]
+    ).reshape(-1, 2)
+    shown, real = contrasts.T
+    return {"contrast_recovery": float(shown @ real / (real @ real)) if real.any() else float("nan")}
+
+
+def spectra(one: ArrayLike, other: ArrayLike, inside: Mask, affine: ArrayLike) -> tuple[Volume, Volume]:
+    """Radial cross spectrum of two volumes in axial slices: frequencies (F,) in 1/mm to Nyquist, and its mean (F,).
+
+    Square patches of ``PATCH_MM`` that overlap by half and lie within the mask are taken, their mean subtracted and
+    windowed (Hann), as for a noise power spectrum by Welch's method. The value is the mean over patches and directions
+    of Re(A conj(B)) dx dy / sum w^2, in the squared unit of the volumes times mm^2: of one volume twice, its noise
+    power spectrum. 0 where no patch lies within the mask.
+
+    Args:
+        one, other: (X, Y, Z).
+        inside: the mask, (X, Y, Z).
+        affine: (4, 4) from voxels to mm.
+
+    Raises:
+        DataError: the affine is singular.
+    """
+    to_mm = checked_affine(affine)
+    axial = int(np.flatnonzero(io_orientation(to_mm)[:, 0] == 2)[0])
+    spacing = np.delete(voxel_sizes(to_mm), axial)
+    sides = [max(LEAST_PATCH, round(PATCH_MM / each)) for each in spacing]
+    window = np.outer(*(hann(side, sym=False) for side in sides))
+    grid = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, sides, spacing), indexing="ij"))
+    step, nyquist = 1 / (max(sides) * spacing.max()), 0.5 / spacing.max()
+    centres = np.arange(1, int(nyquist / step + 0.5) + 1) * step
+    rings = np.rint(grid / step).astype(int).ravel()
+    total, patches = np.zeros(sides), 0
+    first_axial, second_axial, mask_axial = (np.moveaxis(np.asarray(each), axial, 2) for each in (one, other, inside))
+    for first, second in _patches(first_axial, second_axial, mask_axial, sides):
+        a, b = (np.fft.fft2((each - each.mean((-2, -1), keepdims=True)) * window) for each in (first, second))
+        total += (a * b.conj()).real.sum(0)
+        patches += len(first)
+    if not patches:
+        return centres, np.zeros(len(centres))
+    power = total.ravel() * spacing.prod() / (patches * np.square(window).sum())
+    sums, counts = (np.bincount(rings, each, minlength=len(centres) + 1) for each in (power, np.ones(rings.size)))
+    return centres, (sums / np.maximum(counts, 1))[1 : len(centres) + 1]
+
+
+def _patches(
+    one: NDArray[Any], other: NDArray[Any], inside: Mask, sides: list[int]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Pairs of patches (N, A, B) of each slice, those wholly inside the mask."""
+    if any(size < side for size, side in zip(one.shape, sides, strict=False)):
+        return
+    steps = tuple(slice(None, None, side // 2) for side in sides)
+    for index in range(one.shape[2]):
+        views = [sliding_window_view(each[..., index], sides)[steps] for each in (one, other, inside)]
+        whole = views[2].all((-2, -1))
+        if whole.any():
+            yield views[0][whole], views[1][whole]
+
+
+def edge_mtf(
+    image: ArrayLike, centre: tuple[float, float], radius: float, spacing: tuple[float, float]
+) -> tuple[Volume, Volume]:
+    """Modulation transfer function by the edge of a disc: frequencies (F,) in 1/mm, values (F,) from 1 at frequency 0.
+
+    The profile across the edge is the mean over pixels by their distance from the centre, in bins of a tenth of a
+    pixel; its derivative, windowed (Hann), is transformed.
+
+    Args:
+        image: axial slice (X, Y) with a disc on an even background.
+        centre: of the disc, in pixels along X and Y.
+        radius: in mm.
+        spacing: of the pixels along X and Y, in mm.
+
+    Raises:
+        DataError: the edge is not in the image, or there is none.
+
+    Source: Richard et al. 2012, Med Phys 39:4115, section II.
+    """
+    pixels = np.asarray(image, dtype=np.float64)
+    places = ((np.arange(n) - c) * mm for n, c, mm in zip(pixels.shape, centre, spacing, strict=True))
+    distance = np.hypot(*np.meshgrid(*places, indexing="ij")) - radius
+    width, reach = min(spacing) / EDGE_BINS, min(EDGE_MM, radius)
+    near = np.abs(distance) < reach
+    numbers = ((distance[near] + reach) / width).astype(int)
+    counts = np.bincount(numbers, minlength=int(2 * reach / width))
+    if not counts.sum() or np.ptp(pixels[near]) == 0:
+        raise DataError("image", "shows the edge of a disc", "an even image there", "check centre and radius")
+    filled = np.flatnonzero(counts)
+    means = np.bincount(numbers, pixels[near], minlength=len(counts))[filled] / counts[filled]
+    profile = np.interp(np.arange(len(counts)), filled, means)
+    spread = np.diff(profile) * hann(len(profile) - 1)
+    transfer: Volume = np.abs(np.fft.rfft(spread))
+    frequencies = np.arange(len(transfer)) / (len(spread) * width)
+    kept = frequencies <= 0.5 / min(spacing)
+    return frequencies[kept], (transfer / transfer[0])[kept]
+
+
+def half_frequency(frequencies: Volume, transfer: Volume) -> float:
+    """The first frequency at which a transfer function falls to 0.5, linear between samples; the last if it does not.
+
+    Args:
+        frequencies: rising, (F,).
+        transfer: (F,); that of a frequency of 0 is 1.
+    """
+    below = np.flatnonzero(transfer <= 0.5)
+    if not len(below):
+        return float(frequencies[-1])
+    first = int(below[0])
+    before, value = (frequencies[first - 1], transfer[first - 1]) if first else (0.0, 1.0)
+    return float(before + (frequencies[first] - before) * (value - 0.5) / (value - transfer[first]))

@@ -1,0 +1,59 @@
+"""Squared distance between images in the features of a frozen network: a perceptual loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from common.anatomy import segmenter
+from common.errors import CheckpointError
+from common.losses.features import FeatureDistance
+from common.networks import tissue_segmenter, vgg
+from common.networks.vgg import Vgg19
+
+
+class PerceptualDistance(FeatureDistance):
+    """1 / (w h d) ||f(G(x)) - f(y)||^2, the mean squared difference of features of w x h pixels and d channels.
+
+    Source: Yang et al. 2018, eq. 6 and 7, with f the last convolution of VGG-19. Its weights are not distributed here;
+    without a file of them f are the activations of the small segmenter of tissues, :func:`common.anatomy.segmenter`, of
+    which the mean is taken. Of volumes all slices across the last axis are compared.
+
+    Args:
+        modality: of the images, ``CT`` or ``MR``; of the segmenter.
+        window: unit of the segmenter at -1 and 1 of the images, such as HU; VGG-19 takes the images as they are.
+        weights: file with the ``state_dict`` of torchvision's ``vgg19``, of which conv1_1 to conv5_4 are used; None for
+            the segmenter.
+
+    Raises:
+        ConfigError: another modality, a window that is none, and when called with slices below 16 pixels a side.
+        CheckpointError: the file is missing, damaged or holds other weights.
+    """
+
+    def __init__(self, modality: str, window: Sequence[float], weights: str | Path | None = None) -> None:
+        if weights is None:
+            side = tissue_segmenter.LEAST_SIDE
+            super().__init__(segmenter(modality), F.mse_loss, window, least_side=side, loss="perceptual")
+        else:
+            network = vgg_of(weights).eval().requires_grad_(False)
+            super().__init__(network, F.mse_loss, least_side=vgg.LEAST_SIDE, loss="perceptual", last_alone=True)
+
+
+def vgg_of(path: str | Path) -> Vgg19:
+    """VGG-19 with the weights of a file, which may have the old format of torchvision's own.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds other weights.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has a dozen types for a file that is no checkpoint
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        rule, remedy = "is a file of tensors", "give the state_dict of torchvision.models.vgg19, or null"
+        raise CheckpointError(f"perceptual::weights {path}", rule, reason, remedy) from error
+    network = Vgg19()
+    network.load_published(weights if isinstance(weights, dict) else {}, f"perceptual::weights {path}")
+    return network

@@ -1,0 +1,110 @@
+"""``python -m ldct_wgan_vgg.low_dose``: pairs on the grid of the CT, refusals, and nothing of the headers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from ldct_wgan_vgg.dose import LowDose
+from ldct_wgan_vgg.low_dose import main
+
+RAS = np.array([[4.0, 0, 0, -60], [0, 4, 0, -50], [0, 0, 5, 20], [0, 0, 0, 1]])
+OPTIONS = ["--dose", "0.25", "--photons", "1e5", "--views", "60"]
+
+
+def body() -> np.ndarray:
+    """Water with a spine in air, (32, 30, 3)."""
+    x, y = np.ogrid[-16:16, -15:15]
+    axial = np.where((x / 12) ** 2 + (y / 9) ** 2 < 1, 0.0, -1000.0)
+    axial[14:18, 8:12] = 700
+    return np.repeat(axial[..., None], 3, 2)
+
+
+def write(path: Path, volume: np.ndarray, axcodes: str = "RAS") -> None:
+    image = nib.Nifti1Image(volume.astype(np.int16), RAS)
+    image.header["descrip"] = b"DOE^JANE"
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axcodes))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image.as_reoriented(turn), path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "one" / "ct.nii.gz", body())
+    for name in ("ct", "mask", "lesion"):
+        write(tmp_path / "data" / "two" / f"{name}.nii.gz", body() if name == "ct" else body() > -500, "SPL")
+    return tmp_path / "data"
+
+
+def run(data: Path, *options: str) -> tuple[int, Path]:
+    return main(["--dataset_dir", str(data), "--out", str(data.parent / "pairs"), *OPTIONS, *options]), (
+        data.parent / "pairs"
+    )
+
+
+def test_pairs_on_the_grid_of_the_ct(data):
+    code, pairs = run(data, "--seed", "3")
+    assert code == 0
+    assert sorted(path.name for path in (pairs / "one").iterdir()) == ["ldct.nii.gz", "low_dose.json", "ndct.nii.gz"]
+    for case, names in (("one", ("ldct", "ndct")), ("two", ("ldct", "ndct", "mask", "lesion"))):
+        source = nib.load(data / case / "ct.nii.gz")
+        for name in names:
+            made = nib.load(pairs / case / f"{name}.nii.gz")
+            np.testing.assert_array_equal(made.affine, source.affine)
+            assert b"DOE" not in made.header.binaryblock
+        np.testing.assert_array_equal(nib.load(pairs / case / "ndct.nii.gz").get_fdata(), source.get_fdata())
+    np.testing.assert_array_equal(
+        nib.load(pairs / "two" / "mask.nii.gz").get_fdata(), nib.load(data / "two" / "mask.nii.gz").get_fdata()
+    )
+    assert nib.load(pairs / "one" / "ldct.nii.gz").header["descrip"].item().startswith(b"SIMULATED CT at 0.25")
+    record = json.loads((pairs / "one" / "low_dose.json").read_text())
+    assert {key: record[key] for key in ("dose", "photons", "views", "kernel", "bow_tie", "seed")} == {
+        "dose": 0.25, "photons": 1e5, "views": 60, "kernel": "soft", "bow_tie": None, "seed": 3,
+    }  # fmt: skip
+
+
+def test_noise_is_drawn_in_axial_slices_whatever_the_axes(data):
+    _, pairs = run(data)
+    turned = nib.as_closest_canonical(nib.load(pairs / "two" / "ldct.nii.gz")).get_fdata(dtype=np.float32)
+    rng = np.random.default_rng([0, *b"two"])
+    expected = LowDose(0.25, photons=1e5, views=60)(body().astype(np.float32), (4, 4, 5), rng)
+    np.testing.assert_allclose(turned, expected, atol=1e-3)
+    assert np.abs(expected - body()).max() > 10
+
+
+def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
+    _, pairs = run(data)
+    assert run(data)[0] == 2
+    assert "give --overwrite or another --out" in capsys.readouterr().err
+    assert run(data, "--overwrite", "--dose", "0.5")[0] == 0
+    assert json.loads((pairs / "two" / "low_dose.json").read_text())["dose"] == 0.5
+    (pairs / "two" / "notes.txt").write_text("mine")
+    assert run(data, "--overwrite")[0] == 2
+    assert (pairs / "two" / "notes.txt").read_text() == "mine"
+    assert main(["--dataset_dir", str(data), "--out", str(data), *OPTIONS, "--overwrite"]) == 2
+    assert sorted(path.name for path in (data / "one").iterdir()) == ["ct.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dose", "25"], "dose: is a fraction of the full dose"),
+        (["--seed", "-1"], "--seed: is not negative"),
+        (["--ct", "mr"], "every case has the files mr"),
+    ],
+)
+def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, options, message):
+    code, pairs = run(data, *options)
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not pairs.exists()
+
+
+def test_a_volume_that_is_no_ct_is_named(data, capsys):
+    write(data / "three" / "ct.nii.gz", body() + 1024)
+    assert run(data)[0] == 2
+    assert "three (ct.nii.gz): a CT in HU reaches below -200 and above 200" in capsys.readouterr().err
+    assert not (data.parent / "pairs" / "three").exists()
