@@ -1,0 +1,103 @@
+"""Low dose from real CT: networks fitted on one scan at three doses, judged on the others beside classical filters.
+
+Two CT of trunks and one of a head, each at 25, 10 and 5 % of its dose by noise inserted into projections: the noise is
+simulated, the anatomy and the noise of the full dose are real. Every network gets the same processor time. Three scans
+are too few for statistics: the intervals are those of the six cases, which are two people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from ldct_wgan_vgg import low_dose
+from scipy import stats
+
+from common.errors import path_option
+from tools import compare
+from tools.repository import ROOT
+
+BUNDLE = "ldct_wgan_vgg"
+DATA = ROOT.parent / "shared" / "data"
+DOSES = (0.25, 0.1, 0.05)
+COPY = "copy_input"
+HEAD = Path("dicom", "ct_head_gantry_tilt.zip")
+TRUNKS = ("example_ct", "cta_thorax")
+FITTED_ON = TRUNKS[0]
+
+
+def scans(data: Path, folder: Path) -> Path:
+    """The scans as a folder of cases, ``<case>/ct.nii.gz`` or ``<case>/ct`` of DICOM slices."""
+    for name in TRUNKS:
+        (folder / name).mkdir(parents=True)
+        shutil.copy(data / "totalsegmentator" / f"{name}.nii.gz", folder / name / "ct.nii.gz")
+    with zipfile.ZipFile(data / HEAD) as archive:
+        archive.extractall(folder / HEAD.stem / "ct")
+    return folder
+
+
+def pairs(data: Path, folder: Path) -> Path:
+    """A datalist of every scan at every dose: the first scan to train on, the others to test."""
+    listed = folder / "pairs.json"
+    if listed.is_file():
+        return listed
+    given = scans(data, folder / "scans")
+    lists: dict[str, list[dict[str, str]]] = {"training": [], "test": []}
+    for dose in DOSES:
+        out = folder / f"dose_{dose:g}"
+        if code := low_dose.main(["--dataset_dir", str(given), "--out", str(out), "--dose", str(dose), *OPTIONS]):
+            raise SystemExit(code)
+        for case in sorted(out.iterdir()):
+            files = {"image": str(case / "ldct.nii.gz"), "label": str(case / "ndct.nii.gz")}
+            section = "training" if case.name == FITTED_ON else "test"
+            lists[section].append({"case": f"{case.name}_{dose:g}", "patient": case.name, **files})
+    listed.write_text(json.dumps(lists, indent=4))
+    return listed
+
+
+OPTIONS = ("--photons", "1.0e5", "--resample_tilt", "--overwrite")
+"""Of the pairs: photons at which the trunks have about their own noise; the head was scanned with a tilted gantry."""
+
+
+def differences(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric of every method less that of the input, by case: mean and 95 % interval of Student's t."""
+    by_case = rows.pivot(index="case", columns="method", values=metric)
+    lines = {}
+    for name in by_case.columns.drop(COPY):
+        tested = stats.ttest_1samp((by_case[name] - by_case[COPY]).dropna(), 0)
+        low, high = tested.confidence_interval(0.95)
+        lines[name] = {metric: (low + high) / 2, "low": low, "high": high}
+    return pd.DataFrame(lines).T
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the pairs, train and evaluate every method, print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tools.real.low_dose", description=__doc__)
+    parser.add_argument("--data", type=path_option, default=DATA, help="folder of the scans (%(default)s)")
+    parser.add_argument("--out", type=path_option, default=ROOT / "build" / "low-dose", help="(%(default)s)")
+    parser.add_argument("--minutes", type=float, default=5, help="of processor time for each training (%(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    given = parser.parse_args(arguments)
+    if not (given.data / HEAD).is_file():
+        print(f"low dose: skipped, since there are no scans at {given.data}")
+        return 0
+    listed = pairs(given.data, given.out)
+    seeds = [str(seed) for seed in given.seeds]
+    words = [BUNDLE, "--minutes", str(given.minutes), "--out", str(given.out), "--seeds", *seeds]
+    if code := compare.main([*words, "--options", f"--datalist {listed}"]):
+        return code
+    files = [given.out / BUNDLE / f"seed_{seed}" / "evaluation" / "metrics.csv" for seed in seeds]
+    rows = pd.concat([pd.read_csv(file) for file in files]).groupby(["case", "method"], as_index=False).mean(True)
+    for metric in ("mae", "psnr", "ssim"):
+        print(f"\n{metric} less that of the input\n{differences(rows, metric).to_string(float_format='{:.3f}'.format)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
