@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import numpy as np
 
 from common.phantoms.ct import render_ct
 from common.phantoms.dataset import save_nifti, write_heads
+from common.phantoms.grid import Volume
 from common.phantoms.head import head_anatomy
-from ldct_wgan_vgg.dose import LowDose
 
 NORMAL_NOISE_HU = 8.0
 PHOTONS = 1.3e5
 VIEWS = 90
 """[chosen] noise of the normal-dose CT, and the scan that gives the brain this noise at pixels of 2.5 mm. A tenth of its
 dose then adds 24 HU, which leaves lesions of 7 HU hard to see."""
+Scan = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
 LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""
 
@@ -38,11 +40,13 @@ def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0,
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
+    from ldct_wgan_vgg.dose import LowDose  # of scikit-image, which training and inference do not need
+
     scan = LowDose(dose, photons=PHOTONS, views=VIEWS)
     write_heads(root, cases, spacing, seed, partial(_write_case, scan), dose=dose)
 
 
-def _write_case(scan: LowDose, folder: Path, seed: int, spacing: float) -> None:
+def _write_case(scan: Scan, folder: Path, seed: int, spacing: float) -> None:
     anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
     normal = render_ct(anatomy, rng, NORMAL_NOISE_HU)
     low = scan(normal, [spacing] * 3, rng)
