@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from common.anatomy import segmenter
 from common.errors import CheckpointError
 from common.losses.features import FeatureDistance
-from common.networks import tissue_segmenter, vgg
+from common.networks.tissue_segmenter import LEAST_SIDE
+from common.networks.vgg import LEAST_SIDE as VGG_SIDE
 from common.networks.vgg import Vgg19
 
 
@@ -25,7 +26,7 @@ class PerceptualDistance(FeatureDistance):
     Args:
         modality: of the images, ``CT`` or ``MR``; of the segmenter.
         window: unit of the segmenter at -1 and 1 of the images, such as HU; VGG-19 takes the images as they are.
-        weights: file with the ``state_dict`` of torchvision's ``vgg19``, of which conv1_1 to conv5_4 are used; None for
+        vgg: file with the ``state_dict`` of torchvision's ``vgg19``, of which conv1_1 to conv5_4 are used; None for
             the segmenter.
 
     Raises:
@@ -33,13 +34,12 @@ class PerceptualDistance(FeatureDistance):
         CheckpointError: the file is missing, damaged or holds other weights.
     """
 
-    def __init__(self, modality: str, window: Sequence[float], weights: str | Path | None = None) -> None:
-        if weights is None:
-            side = tissue_segmenter.LEAST_SIDE
-            super().__init__(segmenter(modality), F.mse_loss, window, least_side=side, loss="perceptual")
+    def __init__(self, modality: str, window: Sequence[float], vgg: str | Path | None = None) -> None:
+        if vgg is None:
+            super().__init__(segmenter(modality), F.mse_loss, window, least_side=LEAST_SIDE, loss="perceptual")
         else:
-            network = vgg_of(weights).eval().requires_grad_(False)
-            super().__init__(network, F.mse_loss, least_side=vgg.LEAST_SIDE, loss="perceptual", last_alone=True)
+            network = vgg_of(vgg).eval().requires_grad_(False)
+            super().__init__(network, F.mse_loss, least_side=VGG_SIDE, loss="perceptual", last_alone=True)
 
 
 def vgg_of(path: str | Path) -> Vgg19:
@@ -53,7 +53,7 @@ def vgg_of(path: str | Path) -> Vgg19:
     except Exception as error:  # torch has a dozen types for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         rule, remedy = "is a file of tensors", "give the state_dict of torchvision.models.vgg19, or null"
-        raise CheckpointError(f"perceptual::weights {path}", rule, reason, remedy) from error
+        raise CheckpointError(f"perceptual::vgg {path}", rule, reason, remedy) from error
     network = Vgg19()
-    network.load_published(weights if isinstance(weights, dict) else {}, f"perceptual::weights {path}")
+    network.load_published(weights if isinstance(weights, dict) else {}, f"perceptual::vgg {path}")
     return network

@@ -12,15 +12,17 @@ from common.networks.strict_loading import refuse_other_weights
 
 HEAD_SIDE = 8
 """Pixels a side that the critic's fully connected layer sees: a patch of 64 after three halvings."""
+CONTRAST = 10.0
+"""[chosen] gain of the first filters: after 300 steps on phantoms MAE 15.1 HU, without gain and zero sums 17 to 18."""
 
 
 class ChainGenerator(nn.Module):
     """A chain of 3x3 convolutions with ReLU between them, 8 of 32 features as published (Yang et al. 2018, section II).
 
-    It starts as the identity, the published one with random weights: the first feature of each layer passes the slice
-    on. A chain that ``subtracts`` estimates the noise and takes it off, as Wolterink et al. 2017 do, and starts without
-    noise. Inside, the lower end of the window is 0, so that padding is air. Input (B, C, H, W) in [-1, 1], slices of a
-    slab; output (B, 1, H, W), the restored central slice on the same scale, not clipped.
+    By default it estimates the noise, which is taken off the slice (Wolterink et al. 2017), and starts as the identity;
+    the published chain gives the image itself (``subtracts: false``). Inside, the lower end of the window is 0, so that
+    padding is air. Input (B, C, H, W) in [-1, 1], slices of a slab; output (B, 1, H, W), the restored central slice on
+    the same scale, not clipped.
 
     Args:
         in_channels: slices of the slab.
@@ -37,7 +39,7 @@ class ChainGenerator(nn.Module):
         in_channels: int = 1,
         width: int = 32,
         growth: Sequence[int] = (1, 1, 1, 1, 1, 1, 1),
-        subtracts: bool = False,
+        subtracts: bool = True,
     ) -> None:
         super().__init__()
         self.centre = in_channels // 2
@@ -47,19 +49,20 @@ class ChainGenerator(nn.Module):
         for before, count in zip(counts[:-1], counts[1:], strict=True):
             layers += [nn.Conv2d(before, count, 3, padding=1, bias=False), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(counts[-1], 1, 3, padding=1, bias=False))
-        self._start_as_identity()
+        self._start()
         refuse_other_weights(self)
 
     @torch.no_grad()
-    def _start_as_identity(self) -> None:
-        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+    def _start(self) -> None:
+        """Xavier's weights, as published. Of a chain that subtracts, filters that sum to 0 come first, since a noise of
+        20 HU is lost in a window of 4000, and zeros last."""
+        first, *_, last = convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
         for layer in convolutions:
             nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(convolutions[-1].weight)
-        if not self.subtracts:
-            for number, layer in enumerate(convolutions):
-                nn.init.zeros_(layer.weight[0])
-                layer.weight[0, 0 if number else self.centre, 1, 1] = 1
+        if self.subtracts:
+            first.weight -= first.weight.mean(dim=(1, 2, 3), keepdim=True)
+            first.weight *= CONTRAST
+            nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The restored slice."""

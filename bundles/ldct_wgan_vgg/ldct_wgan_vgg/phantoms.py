@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.ct import CT_RANGE_HU, ct_noise, render_ct
+from common.phantoms.ct import render_ct
 from common.phantoms.dataset import save_nifti, write_heads
+from common.phantoms.grid import Volume
 from common.phantoms.head import head_anatomy
 
-NORMAL_NOISE_HU = 4.0
-"""[chosen] standard deviation of the noise of the normal-dose CT, of a thick slice at routine dose."""
-LOW_NOISE_HU = 24.0
+NORMAL_NOISE_HU = 8.0
+PHOTONS = 1.3e5
+VIEWS = 90
+"""[chosen] noise of the normal-dose CT, and the scan that gives the brain this noise at pixels of 2.5 mm. A tenth of its
+dose then adds 24 HU, which leaves lesions of 7 HU hard to see."""
+Scan = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
 LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""
 
 
-def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:
+def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, dose: float = 0.1) -> None:
     """Write registered pairs of low-dose and normal-dose CT of random heads in HU, and ``dataset.json``.
 
     ``mask`` is the head, ``lesion`` the lesions of the white matter, 7 HU darker than it; a head without one has no
@@ -26,20 +32,24 @@ def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0)
     Args:
         root: the folder to create; may exist if empty.
         cases: number of heads, each of another patient, named ``phantom_000`` and so on.
-        spacing: isotropic, in mm.
+        spacing: isotropic, in mm; noise in HU falls with larger pixels.
         seed: case ``i`` depends only on ``(seed, i)``.
+        dose: of the low-dose CT, a fraction of the normal dose.
 
     Raises:
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    write_heads(root, cases, spacing, seed, _write_case)
+    from ldct_wgan_vgg.dose import LowDose  # of scikit-image, which training and inference do not need
+
+    scan = LowDose(dose, photons=PHOTONS, views=VIEWS)
+    write_heads(root, cases, spacing, seed, partial(_write_case, scan), dose=dose)
 
 
-def _write_case(folder: Path, seed: int, spacing: float) -> None:
+def _write_case(scan: Scan, folder: Path, seed: int, spacing: float) -> None:
     anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
     normal = render_ct(anatomy, rng, NORMAL_NOISE_HU)
-    low = np.clip(normal + ct_noise(anatomy, rng, LOW_NOISE_HU), *CT_RANGE_HU)
+    low = scan(normal, [spacing] * 3, rng)
     for name, volume in {"ldct": low, "ndct": normal}.items():
         save_nifti(folder / f"{name}.nii.gz", np.rint(volume).astype(np.int16), anatomy.affine)
     save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_phantom import PATIENT, Grid, write_series
 from ldct_wgan_vgg.dose import LowDose
 from ldct_wgan_vgg.low_dose import main
 
@@ -73,6 +74,18 @@ def test_noise_is_drawn_in_axial_slices_whatever_the_axes(data):
     expected = LowDose(0.25, photons=1e5, views=60)(body().astype(np.float32), (4, 4, 5), rng)
     np.testing.assert_allclose(turned, expected, atol=1e-3)
     assert np.abs(expected - body()).max() > 10
+
+
+def test_of_a_dicom_series_the_grid_is_kept_and_no_name(tmp_path):
+    grid = Grid((32, 30, 3), (4.0, 4.0, 5.0))
+    write_series(tmp_path / "data" / "one" / "ct", grid, slope=1, values=body())
+    assert run(tmp_path / "data")[0] == 0
+    low, full = (nib.load(tmp_path / "pairs" / "one" / f"{name}.nii.gz") for name in ("ldct", "ndct"))
+    np.testing.assert_allclose(full.affine, grid.affine, atol=1e-5)
+    np.testing.assert_array_equal(full.get_fdata(), body())
+    assert 1 < (low.get_fdata() - body())[body() == 0].std() < 10
+    written = low.header.binaryblock + (tmp_path / "pairs" / "one" / "low_dose.json").read_bytes()
+    assert not [value for value in PATIENT.values() if value.encode() in written]
 
 
 def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):

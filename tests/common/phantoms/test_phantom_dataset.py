@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import pytest
 from cect2ct_rescyclegan.phantoms import write_cect2ct
+from ldct_wgan_vgg.phantoms import write_ldct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
@@ -45,6 +46,7 @@ WRITERS = {
         least_cases=3,
         lengths=("misregistration_mm", "rotation_degrees"),
     ),
+    "ldct": Writer(write_ldct, ("ldct", "ndct", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),

@@ -78,7 +78,7 @@ def test_another_bundle_is_refused(capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["lesion_dcgan_aug"])
     assert ended.value.code == 2
-    assert "BUNDLE: is one of cect2ct_rescyclegan, mr2ct_pix2pix, " in capsys.readouterr().err
+    assert "BUNDLE: is one of cect2ct_rescyclegan, ldct_wgan_vgg, mr2ct_pix2pix, " in capsys.readouterr().err
 
 
 def test_every_translation_bundle_is_covered_and_says_how_it_stitches():
@@ -86,6 +86,7 @@ def test_every_translation_bundle_is_covered_and_says_how_it_stitches():
     found = {name: stitching(inference_settings(name)) for name in command.BUNDLES}
     assert found == {
         "cect2ct_rescyclegan": ("inferer", "PlaneInferer"),
+        "ldct_wgan_vgg": ("inferer", "PlaneInferer"),
         "mr2ct_pix2pix": ("inferer::inferer", "PlaneInferer"),
         "mri2pet_sketcher_refiner": ("stitching", "PatchStitchingInferer"),
         "pd2t2_dcgan_acm": ("inferer::inferer::inferer::inferer", "PatchStitchingInferer"),

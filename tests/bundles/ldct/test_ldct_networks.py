@@ -1,0 +1,78 @@
+"""Networks of the low-dose CT bundle: sizes, starts, shortcuts, and the patch that the critic judges."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ldct_wgan_vgg.networks import ChainGenerator, PatchCritic, RedCnn
+from torch import nn
+from torch.nn import functional as F
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(value.numel() for value in network.parameters())
+
+
+def slab(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_sizes_are_the_published_ones() -> None:
+    assert parameters(ChainGenerator()) == 9 * (32 + 6 * 32 * 32 + 32)
+    assert parameters(RedCnn()) == 1_848_865
+    features = (1, 64, 64, 128, 128, 256, 256)
+    convolutions = sum(9 * a * b + b for a, b in zip(features[:-1], features[1:], strict=True))
+    assert parameters(PatchCritic()) == convolutions + (256 * 64 + 1) * 1024 + 1025
+
+
+def test_a_chain_that_subtracts_starts_as_the_identity_of_the_central_slice() -> None:
+    x = slab(2, 5, 12, 9)
+    torch.testing.assert_close(ChainGenerator(5, 4)(x), x[:, 2:3], rtol=0, atol=0)
+    first = ChainGenerator(5, 4).layers[0].weight
+    torch.testing.assert_close(first.sum(dim=(1, 2, 3)), torch.zeros(4), rtol=0, atol=1e-4)
+
+
+def test_the_estimate_of_the_noise_is_taken_off_and_the_published_chain_gives_the_image() -> None:
+    subtracting, direct = ChainGenerator(3, 2, (1, 2)), ChainGenerator(3, 2, (1, 2), subtracts=False)
+    for layer in subtracting.layers[::2]:
+        nn.init.normal_(layer.weight)
+    direct.load_state_dict(subtracting.state_dict())
+    assert [layer.out_channels for layer in direct.layers[::2]] == [2, 4, 1]
+    x = slab(1, 3, 8, 8)
+    made = (x + 1) / 2
+    for layer in direct.layers[::2]:
+        made = F.conv2d(made if layer is direct.layers[0] else made.clamp(min=0), layer.weight, padding=1)
+    torch.testing.assert_close(direct(x), 2 * made - 1)
+    torch.testing.assert_close(subtracting(x), x[:, 1:2] - 2 * made)
+
+
+def test_red_cnn_adds_the_slice_and_two_outputs_of_its_encoder() -> None:
+    network = RedCnn(3, width=2)
+    x = slab(1, 3, 24, 21)
+    unit = (x + 1) / 2
+    kept, made = [], unit
+    for layer in network.encoder:
+        kept.append(made := F.relu(layer(made)))
+    for layer, shortcut in zip(network.decoder, (kept[3], None, kept[1], None, unit[:, 1:2]), strict=True):
+        made = layer(made)
+        made = F.relu(made if shortcut is None else made + shortcut)
+    assert made.shape == (1, 1, 24, 21)
+    torch.testing.assert_close(network(x), 2 * made - 1)
+
+
+@pytest.mark.parametrize("side", [32, 48, 64, 80])
+def test_the_critic_gives_one_value_a_patch_that_depends_on_all_of_it(side: int) -> None:
+    critic = PatchCritic(width=2)
+    patches = slab(3, 1, side, side).requires_grad_()
+    values = critic(patches)
+    assert values.shape == (3, 1)
+    (slopes,) = torch.autograd.grad(values[0], patches)
+    assert (slopes[0] != 0).all()
+    assert (slopes[1:] == 0).all()
+
+
+def test_the_published_critic_has_no_normalisation_and_others_on_request() -> None:
+    assert not [part for part in PatchCritic(width=2).modules() if "Norm" in type(part).__name__]
+    normed = PatchCritic(width=2, norm="instance", spectral_norm=True, minibatch_std=True)
+    assert [type(part).__name__ for part in normed.modules()].count("InstanceNorm2d") == 5
+    assert normed(slab(2, 1, 64, 64)).shape == (2, 1)

@@ -1,0 +1,53 @@
+"""Phantoms of low-dose CT: what is written, how much noise, and that only noise differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from ldct_wgan_vgg.phantoms import write_ldct
+
+from common.data.layouts.folders import find_cases
+from common.phantoms import head_anatomy
+from common.phantoms.dataset import case_seed
+
+SPACING = 4.0
+NAMES = ("ldct", "ndct", "mask", "lesion")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two heads at a tenth of the dose, and the first of them at half of it."""
+    root = tmp_path_factory.mktemp("phantoms")
+    write_ldct(root / "tenth", 2, SPACING, 7)
+    write_ldct(root / "half", 1, SPACING, 7, dose=0.5)
+    return root
+
+
+def voxels(root: Path, name: str) -> np.ndarray:
+    return np.asarray(nib.load(root / "phantom_000" / f"{name}.nii.gz").dataobj).astype(float)
+
+
+def test_cases_have_source_target_mask_and_lesion(written: Path) -> None:
+    cases = find_cases(written / "tenth", "folders", "ldct", "ndct")
+    assert [case["case"] for case in cases] == ["phantom_000", "phantom_001"]
+    assert cases[0].keys() == {"case", "patient", "image", "label", "mask", "lesion"}
+    assert json.loads((written / "tenth" / "dataset.json").read_text())["dose"] == 0.1
+
+
+def test_noise_is_added_and_nothing_else(written: Path) -> None:
+    fractions = head_anatomy(case_seed(7, 0), SPACING).fractions
+    tenth, half = ({name: voxels(written / dose, name) for name in NAMES} for dose in ("tenth", "half"))
+    np.testing.assert_array_equal(tenth["mask"], fractions["background"] < 0.5)
+    np.testing.assert_array_equal(tenth["lesion"], fractions["lesion"] > 0.5)
+    brain = fractions["white"] + fractions["grey"] > 0.95
+    np.testing.assert_array_equal(tenth["ndct"], half["ndct"])
+    low, less = ((each["ldct"] - each["ndct"])[brain] for each in (tenth, half))
+    assert low.std() / less.std() == pytest.approx(3, rel=0.1)  # (1 - d) / d is 9 and 1
+    assert abs(low.mean()) < 0.1 * low.std()
+    assert 10 < low.std() < 20
+    white, lesion = (tenth["ndct"][fractions[name] > 0.9].mean() for name in ("white", "lesion"))
+    assert 0 < white - lesion < 20  # 7 HU, and noise
