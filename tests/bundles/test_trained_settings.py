@@ -28,7 +28,8 @@ ODD: dict[str, dict[str, Any]] = {
         "depth": 3, "plane": "coronal", "source_window": [-100, 700], "spacing": [5.5, 5, 5.5], "head_threshold": -400,
     },
     "ldct_wgan_vgg": {
-        "neighbours": 5, "plane": "coronal", "source_window": [-1000, 2000], "spacing": [5.5, 5, 5.5], "head_threshold": -400,
+        "neighbours": 5, "plane": "coronal", "source_window": [-1000, 2000], "spacing": [5.5, 5, 5.5],
+        "head_threshold": -400,
     },
     "mr2ct_pix2pix": {
         "depth": 4, "plane": "axial", "source_window": None, "source_percentiles": [1, 99], "neighbours": 3,
