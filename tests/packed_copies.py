@@ -68,7 +68,7 @@ def unpack(path: Path, target: Path) -> Path:
     """The one folder of a release, unpacked."""
     with zipfile.ZipFile(path) as archive:
         archive.extractall(target)
-    return target / path.name.split("_v")[0]
+    return target / path.name.rsplit("_v", 1)[0]
 
 
 def alone(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

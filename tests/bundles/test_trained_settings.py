@@ -27,6 +27,10 @@ ODD: dict[str, dict[str, Any]] = {
     "cect2ct_rescyclegan": {
         "depth": 3, "plane": "coronal", "source_window": [-100, 700], "spacing": [5.5, 5, 5.5], "head_threshold": -400,
     },
+    "ldct_wgan_vgg": {
+        "neighbours": 5, "plane": "coronal", "source_window": [-1000, 2000], "spacing": [5.5, 5, 5.5],
+        "head_threshold": -400,
+    },
     "mr2ct_pix2pix": {
         "depth": 4, "plane": "axial", "source_window": None, "source_percentiles": [1, 99], "neighbours": 3,
         "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::upsampling": "resize",

@@ -16,6 +16,7 @@ CASES = ("phantom_000", "phantom_001")
 TRAINED = "mr2ct_pix2pix"
 TRAINING: Mapping[str, Mapping[str, str]] = {
     "cect2ct_rescyclegan": {"depth": "3", "width": "4", "crop_size": "32", "pad_size": "40"},
+    "ldct_wgan_vgg": {"width": "4", "crop_size": "32", "neighbours": "1"},
     "mr2ct_pix2pix": {
         "depth": "4", "width": "4", "crop_size": "32", "pad_size": "40", "plane": "axial",
         "source_percentiles": "[1,99]", "target_window": "[-900,1800]", "spacing": "[6.5,6,6.5]",
@@ -128,6 +129,7 @@ def _inference(bundle: str, what: str = "", share: int = 8, **changes: object) -
 
 SOURCES = {
     "cect2ct_rescyclegan": "cect",
+    "ldct_wgan_vgg": "ldct",
     "mr2ct_pix2pix": "mr",
     "pd2t2_dcgan_acm": "pd",
     "mri2pet_sketcher_refiner": "mtr,fa,rd,ad",

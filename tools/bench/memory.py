@@ -98,7 +98,7 @@ def row(bundle: str, shape: Sequence[int], data: Path, **settings: Any) -> Row:
         case, weights, log = Path(folder, "data", "case"), Path(folder, "model.pt"), Path(folder, "log")
         case.mkdir(parents=True)
         for name in sources:
-            is_map, is_ct = name in MAPS, bundle.startswith("cect")
+            is_map, is_ct = name in MAPS, name.endswith("ct")
             write_source(
                 case / f"{name}.nii.gz",
                 shape,

@@ -20,11 +20,11 @@ class WganVgg(ConditionalGan):
 
     Args:
         perceptual: of two images, such as :class:`common.losses.PerceptualDistance`.
-        *gan, **settings: arguments of :class:`common.methods.conditional.ConditionalGan`.
+        **settings: arguments of :class:`common.methods.conditional.ConditionalGan`, but for ``conditional``.
     """
 
-    def __init__(self, *gan: Any, perceptual: Distance, **settings: Any) -> None:
-        super().__init__(*gan, conditional=False, **settings)
+    def __init__(self, *, perceptual: Distance, **settings: Any) -> None:
+        super().__init__(**settings, conditional=False)
         self.perceptual = perceptual
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:

@@ -16,8 +16,8 @@ from common.phantoms.head import head_anatomy
 NORMAL_NOISE_HU = 8.0
 PHOTONS = 1.3e5
 VIEWS = 90
-"""[chosen] noise of the normal-dose CT, and the scan that gives the brain this noise at pixels of 2.5 mm. A tenth of its
-dose then adds 24 HU, which leaves lesions of 7 HU hard to see."""
+"""[chosen] noise of the normal-dose CT, and the scan that gives the brain this noise at pixels of 2.5 mm. A tenth of
+its dose then adds 24 HU, which leaves lesions of 7 HU hard to see."""
 Scan = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
 LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""

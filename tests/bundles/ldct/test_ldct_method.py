@@ -28,10 +28,10 @@ def losses(**weights: float) -> tuple[Losses, Losses]:
     generator = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.ones_(generator.weight)
     method = WganVgg(
-        generator,
-        Sum(),
-        weights,
-        AdversarialLoss("wasserstein", gradient_penalty=10),
+        generator=generator,
+        discriminator=Sum(),
+        loss_weights=weights,
+        adversarial_loss=AdversarialLoss("wasserstein", gradient_penalty=10),
         perceptual=lambda ours, theirs: (ours - theirs).abs().sum(),
     )
     batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
@@ -42,7 +42,7 @@ def losses(**weights: float) -> tuple[Losses, Losses]:
 def test_each_loss_is_the_published_one() -> None:
     generator, critic = losses(adversarial=1, perceptual=1, l2=1)
     assert {name: float(value) for name, value in generator.items()} == {"adversarial": -4, "perceptual": 2, "l2": 1}
-    # half of E D(G(x)) - E D(y), 4 - 4, and half of 10 (sqrt(2) - 1)^2, since the slope of a sum of two pixels is sqrt(2)
+    # half of E D(G(x)) - E D(y), 4 - 4, and half of 10 (sqrt(2) - 1)^2: a sum of two pixels has the slope sqrt(2)
     assert float(critic["discriminator"]) == 0
     assert float(critic["discriminator_penalty"]) == pytest.approx(5 * (2**0.5 - 1) ** 2, rel=1e-4)
 

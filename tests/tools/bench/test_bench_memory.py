@@ -16,6 +16,7 @@ from tools.bench.inference import BUNDLES
 def test_every_translation_bundle_has_its_sources() -> None:
     assert {name: memory.sources_of(name) for name in BUNDLES} == {
         "cect2ct_rescyclegan": ["cect"],
+        "ldct_wgan_vgg": ["ldct"],
         "mr2ct_pix2pix": ["mr"],
         "mri2pet_sketcher_refiner": ["mtr", "fa", "rd", "ad"],
         "pd2t2_dcgan_acm": ["pd"],
