@@ -84,7 +84,7 @@ T1_TO_T2 = Recipe(
 
 def run(run_id: str, configs: Sequence[str], bundle: str, **settings: Any) -> str:
     """A command of a bundle; returns what it printed, and ends the check where it failed."""
-    words = [str(word) for key, value in settings.items() for word in (f"--{key}", value)]
+    words = [word for key, value in settings.items() for word in (f"--{key}", "null" if value is None else str(value))]
     done = subprocess.run(command(bundle, run_id, list(configs), *words), cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{run_id} of {bundle} failed:\n{done.stderr[-2000:]}")
