@@ -41,6 +41,11 @@ class CommandRun:
     def weights(self) -> Path:
         return self.output_dir / "models" / "model.pt"
 
+    @property
+    def methods(self) -> set[str]:
+        """What the evaluation has rows of: the model, its variants, the copied input, and references that it names."""
+        return {"model", "copy_input", *self.variants, *self.bundle.own("evaluate").get("references", {})}
+
 
 @pytest.fixture(scope="session", params=BUNDLES)
 def bundle(request) -> Bundle:

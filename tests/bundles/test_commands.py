@@ -130,7 +130,7 @@ def test_a_python_started_for_each_command_makes_the_same_as_a_fork(tmp_path):
 def test_evaluation_has_a_row_for_each_case_and_method(command_run):
     rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
     split = json.loads((command_run.output_dir / "datalist.json").read_text())
-    methods = {"model", "copy_input", *command_run.variants}
+    methods = command_run.methods
     expected = {(item["case"], method) for item in split["test"] for method in methods}
     assert set(zip(rows["case"], rows["method"], strict=True)) == expected
     assert len(rows) == len(split["test"]) * len(methods)
@@ -141,7 +141,7 @@ def test_evaluation_has_a_row_for_each_case_and_method(command_run):
 def test_summary_is_mean_and_deviation_of_the_rows(command_run):
     rows = pd.read_csv(command_run.output_dir / "evaluation" / "metrics.csv")
     summary = json.loads((command_run.output_dir / "evaluation" / "summary.json").read_text())
-    assert summary.keys() == {"model", "copy_input", *command_run.variants}
+    assert summary.keys() == command_run.methods
     for method, metrics in summary.items():
         own = rows[rows["method"] == method].drop(columns=["case", "method"])
         assert set(own.columns) == metrics.keys()
