@@ -48,9 +48,10 @@ MEANINGS = (
     "output_dtype", "output_format", "format", "samples", "classes", "suffix", "output", "unit", "modality", "dtype",
     "fractions", "counts", "seed", "mask", "source", "target", "patient_separator", "layout", "root", "out",
     "value_range", "report", "series", "nan_fill", "dataset_dir", "data", "key", "datalist", "bundle", "weights",
-    "predictions_dir",
+    "predictions_dir", "multiple_of",
 )  # fmt: skip
-"""Options whose value is what the result is, or what it is of: another value is another valid result."""
+"""Options whose value is what the result is, or what it is of: another value is another valid result. ``multiple_of``
+is how far a slice is padded, which a network without pooling takes as any, and sees at the edges."""
 
 
 @dataclass
