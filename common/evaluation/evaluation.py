@@ -187,7 +187,8 @@ class Evaluation:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
         made = in_ras(self.references[name], case.source, case.affine)
         if made.shape != case.source.shape:
-            raise DataError(f"{case.name}: {name}", f"has the source's shape {case.source.shape}", made.shape, "fix it")
+            rule, remedy = f"has the source's shape {case.source.shape}", "give a function that keeps the shape"
+            raise DataError(f"{case.name}: {name}", rule, made.shape, remedy)
         return made
 
     def _line(self) -> tuple[float, float]:

@@ -24,7 +24,7 @@ import pydicom
 from common.metrics import tissue_order
 from common.trained.export import export
 from tools.real import contrasts, enhanced, flair, heads, plausibility
-from tools.real.rows import Pair, Row, head_of, page, read, row_of, text
+from tools.real.rows import DATA, Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     BUNDLES,
     PD_TO_T2,
@@ -41,7 +41,6 @@ from tools.real.trainings import (
 )
 from tools.repository import ROOT
 
-DATA = ROOT.parent / "shared" / "data"
 MAPS = DATA / "heads"
 REPORTS = ROOT / "build" / "real-check"
 WHOLE = Pair("whole", DATA / "spm_templates" / "pd.nii", DATA / "spm_templates" / "t2.nii")

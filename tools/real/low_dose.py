@@ -20,22 +20,24 @@ from ldct_wgan_vgg import low_dose
 from scipy import stats
 
 from common.errors import path_option
+from common.evaluation.evaluation import COPY
 from tools import compare
+from tools.real.rows import DATA
 from tools.repository import ROOT
 
 BUNDLE = "ldct_wgan_vgg"
-DATA = ROOT.parent / "shared" / "data"
 DOSES = (0.25, 0.1, 0.05)
-COPY = "copy_input"
 HEAD = Path("dicom", "ct_head_gantry_tilt.zip")
 TRUNKS = ("example_ct", "cta_thorax")
 FITTED_ON = TRUNKS[0]
+OPTIONS = ("--photons", "1.0e5", "--resample_tilt", "--overwrite")
+"""Of the pairs: photons at which the trunks have about their own noise; the head was scanned with a tilted gantry."""
 
 
 def scans(data: Path, folder: Path) -> Path:
     """The scans as a folder of cases, ``<case>/ct.nii.gz`` or ``<case>/ct`` of DICOM slices."""
     for name in TRUNKS:
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(data / "totalsegmentator" / f"{name}.nii.gz", folder / name / "ct.nii.gz")
     with zipfile.ZipFile(data / HEAD) as archive:
         archive.extractall(folder / HEAD.stem / "ct")
@@ -61,18 +63,14 @@ def pairs(data: Path, folder: Path) -> Path:
     return listed
 
 
-OPTIONS = ("--photons", "1.0e5", "--resample_tilt", "--overwrite")
-"""Of the pairs: photons at which the trunks have about their own noise; the head was scanned with a tilted gantry."""
-
-
 def differences(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of every method less that of the input, by case: mean and 95 % interval of Student's t."""
     by_case = rows.pivot(index="case", columns="method", values=metric)
     lines = {}
     for name in by_case.columns.drop(COPY):
-        tested = stats.ttest_1samp((by_case[name] - by_case[COPY]).dropna(), 0)
-        low, high = tested.confidence_interval(0.95)
-        lines[name] = {metric: (low + high) / 2, "low": low, "high": high}
+        found = (by_case[name] - by_case[COPY]).dropna()
+        low, high = stats.ttest_1samp(found, 0).confidence_interval(0.95)
+        lines[name] = {metric: found.mean(), "low": low, "high": high}
     return pd.DataFrame(lines).T
 
 
@@ -93,7 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code := compare.main([*words, "--options", f"--datalist {listed}"]):
         return code
     files = [given.out / BUNDLE / f"seed_{seed}" / "evaluation" / "metrics.csv" for seed in seeds]
-    rows = pd.concat([pd.read_csv(file) for file in files]).groupby(["case", "method"], as_index=False).mean(True)
+    rows = (
+        pd.concat([pd.read_csv(file) for file in files])
+        .groupby(["case", "method"], as_index=False)
+        .mean(numeric_only=True)
+    )
     for metric in ("mae", "psnr", "ssim"):
         print(f"\n{metric} less that of the input\n{differences(rows, metric).to_string(float_format='{:.3f}'.format)}")
     return 0

@@ -14,7 +14,10 @@ from common.metrics import score
 from common.report import Panel, Report, summarise, write_report
 from common.transforms.head import head_mask
 from common.weights_info import bundle_metadata
+from tools.repository import ROOT
 
+DATA = ROOT.parent / "shared" / "data"
+"""Where the scans are, if anywhere."""
 Z_RANGE = (-3.0, 8.0)
 """Of the z-scores of a T2 inside the head, which the metrics with a range clip to."""
 

@@ -1,5 +1,7 @@
 """The check on real scans: how rows are scored, what makes a CT plausible, and that it skips what is not there."""
 
+import subprocess
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -112,3 +114,15 @@ def test_without_weights_each_check_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(trainings, "BUNDLES", tmp_path / "bundles")
     assert real_check.main([]) == 0
     assert capsys.readouterr().out.count("is not there (not shipped; see --pretrain)") == 6
+
+
+def test_a_setting_of_none_is_typed_null(monkeypatch):
+    typed = []
+
+    def ended(words, **_):
+        typed.extend(words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", ended)
+    trainings.run("training", ["train"], "mr2ct_pix2pix", augmentation=None, seed=0)
+    assert typed[-4:] == ["--augmentation", "null", "--seed", "0"]
