@@ -81,6 +81,12 @@ def _z_scores(volume: np.ndarray, head: np.ndarray, case: str) -> np.ndarray:
     return (volume - mean) / deviation
 
 
+def own_window(case: Case) -> tuple[float, float]:
+    """The window of a case in an arbitrary unit: from 0 to the 99.5th percentile of truth, or source, in the mask."""
+    shown = case.source if case.truth is None else case.truth
+    return 0.0, float(np.percentile(shown[case.mask], 99.5)) or 1.0
+
+
 def fitted_line(cases: Iterable[Case]) -> tuple[float, float]:
     """Slope and intercept of target on source over the cases' masks, by least squares."""
     moments = np.zeros((2, 2))

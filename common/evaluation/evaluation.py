@@ -18,7 +18,7 @@ from tqdm import tqdm
 from common import checkpoints
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
-from common.evaluation.cases import Case, fitted_line, load_case
+from common.evaluation.cases import Case, fitted_line, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
 from common.grids import in_ras
@@ -62,8 +62,8 @@ class Evaluation:
         bundle: name and version.
         unit: of the target.
         source_unit: of the source.
-        value_range: range that the metrics clip to.
-        window: window of the report's panels.
+        value_range: range that the metrics clip to; None where each case has its own.
+        window: window of the report's panels; None for each case its own, see :func:`common.evaluation.cases.own_window`.
         mask_description: description of the mask.
         head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
         fit_copy: whether ``copy_input`` is fitted (units differ) or the unchanged source.
@@ -89,8 +89,8 @@ class Evaluation:
     bundle: str
     unit: str
     source_unit: str
-    value_range: Sequence[float]
-    window: Sequence[float]
+    value_range: Sequence[float] | None
+    window: Sequence[float] | None
     mask_description: str
     head_threshold: float | None = None
     fit_copy: bool = True
@@ -120,7 +120,7 @@ class Evaluation:
         slope, intercept = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
-        errors = ErrorHistogram(self.unit, self.window)
+        errors: ErrorHistogram | None = None
         self.rows = []
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
             case = self._load(item)
@@ -130,6 +130,7 @@ class Evaluation:
             for name, prediction in predictions.items():
                 self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if case.truth is not None:
+                errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))
                 errors.add(predictions[MODEL], case.truth, case.mask, case.regions)
             if len(items) <= self.panel_cases:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
@@ -138,8 +139,8 @@ class Evaluation:
         summary = summarise(self.rows)
         write_tables(folder, self.rows, summary)
         write_report(folder / "report.html", self._report(summary, panels, errors, slope, intercept))
-        low, high = self.value_range
-        scored = f"{self.unit}, value range {low:g} to {high:g}, inside the mask: {self.mask_description}"
+        limits = "of each case" if self.value_range is None else "{:g} to {:g}".format(*self.value_range)
+        scored = f"{self.unit}, value range {limits}, inside the mask: {self.mask_description}"
         print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
         print(format_table(summary))
         print(f"report: {folder / 'report.html'}")
@@ -213,7 +214,12 @@ class Evaluation:
         return scores
 
     def _report(
-        self, summary: dict[str, Any], panels: list[Panel], errors: ErrorHistogram, slope: float, intercept: float
+        self,
+        summary: dict[str, Any],
+        panels: list[Panel],
+        errors: ErrorHistogram | None,
+        slope: float,
+        intercept: float,
     ) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
@@ -224,12 +230,12 @@ class Evaluation:
             bundle=name,
             version=version,
             unit=self.unit,
-            value_range=(self.value_range[0], self.value_range[1]),
+            value_range=None if self.value_range is None else (self.value_range[0], self.value_range[1]),
             mask_description=self.mask_description,
             rows=self.rows,
             summary=summary,
             panels=panels,
-            errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors.counts else None,
+            errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors else None,
             log_csv=log if log.is_file() else None,
             settings=plain_settings(running_config()),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from common.evaluation.cases import Case
+from common.evaluation.cases import Case, own_window
 from common.report import ExtraImage, Panel
 
 
@@ -19,14 +19,14 @@ class Pictures:
     Args:
         unit: of the target.
         source_unit: of the source; if it is the target's, the source is shown in the same window.
-        window: shown, (low, high) in the target's unit.
+        window: shown, (low, high) in the target's unit; None for each case its own.
         show_residual: whether to also show the prediction minus the source.
         maps: further maps of a prediction, see :class:`common.evaluation.Evaluation`.
     """
 
     unit: str
     source_unit: str
-    window: Sequence[float]
+    window: Sequence[float] | None
     show_residual: bool
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
 
@@ -39,7 +39,7 @@ class Pictures:
             return oriented
 
         x, y, z = np.linalg.norm(case.affine[:3, :3], axis=0)[np.argsort(to_ras[:, 0])].tolist()
-        window = (self.window[0], self.window[1])
+        window = own_window(case) if self.window is None else (self.window[0], self.window[1])
         extras = [ExtraImage("Synthetic − source", turned(prediction - case.source), self.unit)] * self.show_residual
         extras += [
             ExtraImage(name, turned(found.astype(np.float32)), "1", signed=False)

@@ -102,7 +102,8 @@ class Report:
         bundle: the bundle's name.
         version: the bundle's version.
         unit: unit of the target, such as ``HU``.
-        value_range: (low, high) in ``unit`` that the metrics with a range (PSNR, SSIM) clip to.
+        value_range: (low, high) in ``unit`` that the metrics with a range (PSNR, SSIM) clip to; None where each case
+            has its own.
         mask_description: the mask of the metrics, such as ``head, from the CT``.
         rows: one mapping per case and method, ``{"case", "method", <metric>: value, ...}``.
         summary: ``summarise(rows)``.
@@ -122,7 +123,7 @@ class Report:
     bundle: str
     version: str
     unit: str
-    value_range: tuple[float, float]
+    value_range: tuple[float, float] | None
     mask_description: str
     rows: Sequence[Mapping[str, Any]]
     summary: Summary

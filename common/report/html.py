@@ -53,7 +53,7 @@ def write_report(path: Path, report: Report) -> None:
         "report": report,
         "style": as_it_is(FOLDER / "page.css"),
         "scripts": [as_it_is(FOLDER / name) for name in ("slices.js", "viewer.js")],
-        "range_text": f"{number(report.value_range[0])} to {number(report.value_range[1])}",
+        "range_text": " to ".join(map(number, report.value_range)) if report.value_range else "own of each case,",
         "headings": headings(report),
         "first": SHOWN,
         "summary": summary_cells(report),

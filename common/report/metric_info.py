@@ -54,6 +54,8 @@ class MetricInfo:
 
 KNOWN = {
     "mae": MetricInfo("lower", "{unit}", 0.0, name="Mean absolute error", explanation="mean of |synthetic − truth|"),
+    "nmae": MetricInfo("lower", "", 0.0, name="Relative error",
+        explanation="mean absolute error over the 99.5th percentile of the truth inside the mask"),
     "mse": MetricInfo("lower", "{unit}²", 0.0, name="Mean squared error", explanation="mean of (synthetic − truth)²"),
     "rmse": MetricInfo("lower", "{unit}", 0.0, name="Root mean squared error",
         explanation="square root of the mean of (synthetic − truth)²"),

@@ -7,6 +7,7 @@ from common.transforms.loading import LoadVolumed, WorkingSpacingd
 from common.transforms.misregister import Misregisterd
 from common.transforms.orientation import OrientationByChanneld
 from common.transforms.served import ServedAsFloatd
+from common.transforms.source_scale import ScaleBySourced
 from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LoadVolumed",
     "Misregisterd",
     "OrientationByChanneld",
+    "ScaleBySourced",
     "ScaleWindowd",
     "ServedAsFloatd",
     "StandardiseHeadd",

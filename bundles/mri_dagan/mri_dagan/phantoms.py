@@ -1,0 +1,69 @@
+"""Phantom dataset of fast, thick and noisy MR: ``ROOT/<case>/{mr,zero_filled,thick,noisy,mask,lesion}.nii.gz``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from common.phantoms.dataset import save_nifti, write_heads
+from common.phantoms.grid import Volume
+from common.phantoms.head import head_anatomy
+from common.phantoms.mr import render_pd_t2
+from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
+
+NOISE = 0.005
+"""[chosen] noise of the fully sampled MR relative to water, half of that of the pairs of PD and T2."""
+NOISY = 0.05
+"""[chosen] noise of ``noisy`` in both channels relative to the brightest tissue."""
+SLICES = 2.5
+"""[chosen] thickness of ``thick`` in voxels."""
+LESION_SHARE = 0.5
+"""Share of a voxel from which it belongs to a lesion."""
+SCAN = 0
+"""Seed of the mask and the simulated phase, which all cases share: the paper trains a network for each mask."""
+Degradation = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
+
+
+def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0) -> None:
+    """Write T2-weighted MR of random heads with the same from fewer samples, in thick slices and with noise.
+
+    Everything about the acquisition is simulated, the phase of the images too. ``zero_filled`` has random lines of
+    k-space, the same of all cases, ``thick`` slices of 2.5 voxels interpolated onto the grid of ``mr``, ``noisy``
+    Rician noise. ``mask`` is the head, ``lesion`` the lesions of the white matter, bright; a head without one has no
+    such file. The dataset is written atomically.
+
+    Args:
+        root: the folder to create; may exist if empty.
+        cases: number of heads, each of another patient, named ``phantom_000`` and so on.
+        spacing: isotropic, in mm.
+        seed: case ``i`` depends only on ``(seed, i)``.
+        acceleration: of ``zero_filled``: all lines over the measured ones, above 1.
+
+    Raises:
+        ConfigError: a number is out of range.
+        OutputError: ``root`` holds something already or cannot be written.
+    """
+    ways = {
+        "zero_filled": Undersampled("cartesian", acceleration),
+        "thick": ThickSlices(SLICES * spacing),
+        "noisy": RicianNoise(NOISY),
+    }
+    write_heads(root, cases, spacing, seed, partial(_write_case, ways), acceleration=acceleration)
+
+
+def _write_case(ways: dict[str, Degradation], folder: Path, seed: int, spacing: float) -> None:
+    anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
+    _, image = render_pd_t2(anatomy, rng, NOISE)
+    volumes = {"mr": image}
+    for name, way in ways.items():
+        drawn = np.random.default_rng(SCAN) if name == "zero_filled" else rng
+        volumes[name] = way(image, [spacing] * 3, drawn)
+    for name, volume in volumes.items():
+        save_nifti(folder / f"{name}.nii.gz", np.rint(volume).astype(np.int16), anatomy.affine)
+    save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
+    lesion = anatomy.fractions["lesion"] > LESION_SHARE
+    if lesion.any():
+        save_nifti(folder / "lesion.nii.gz", lesion, anatomy.affine)

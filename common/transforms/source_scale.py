@@ -1,0 +1,90 @@
+"""One scale for source and target: a percentile of the source inside the head."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import InvertibleTransform, MapTransform
+from monai.utils import TraceKeys, convert_to_dst_type
+
+from common.errors import ConfigError, DataError
+from common.transforms.head import head_mask
+
+LOWEST = -0.25
+"""Lowest value of a magnitude relative to its percentile; resampling may leave some below 0, phase has as much below
+as above."""
+
+
+class ScaleBySourced(MapTransform, InvertibleTransform):
+    """Divide volumes by one number, the percentile of the source inside the head; ``Invertd`` multiplies by it.
+
+    Source and target of a restored MR share the scanner's arbitrary unit, in which the result is to be: each by its own
+    number would lose the relation between them. The head is computed from the first channel of the source, both in
+    training and inference: the largest region above the mean of the volume, with filled cavities in each axial slice.
+    Nothing is clipped. Adds the head as ``mask`` if the case has none; an existing mask is binarised.
+
+    Args:
+        keys: volumes (C, X, Y, Z), oriented RAS; absent keys are skipped.
+        percentile: of the source inside the head, in percent.
+        reference: the key of the source.
+
+    Raises:
+        ConfigError: the percentile is not above 0 and at most 100.
+        DataError: for a source that is not above 0 there, or no magnitude: with values far below 0, as phase has.
+    """
+
+    def __init__(self, keys: KeysCollection, percentile: float = 99.5, reference: str = "image") -> None:
+        super().__init__(keys, allow_missing_keys=True)
+        if not 0 < percentile <= 100:
+            raise ConfigError("scale_percentile", "is above 0 and at most 100", percentile, "give for example 99.5")
+        self.percentile = percentile
+        self.reference = reference
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Scale the volumes."""
+        scaled = dict(data)
+        case, source = str(data.get("case", "")), np.asarray(data[self.reference][0])
+        head = head_mask(source, None, axial=2, case=case)
+        number = source_scale(source, head, self.percentile, f"{case}: {self.reference}")
+        if "mask" in scaled:
+            scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
+        else:
+            own = torch.from_numpy(head.astype(np.float32))[None]
+            scaled["mask"] = convert_to_dst_type(own, data[self.reference])[0]
+        for key in self.key_iterator(scaled):
+            scaled[key] = self.push_transform(scaled[key].to(torch.float32) / number, extra_info={"number": number})
+        return scaled
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Volumes in the unit of the source again."""
+        restored = dict(data)
+        for key in self.key_iterator(restored):
+            number = self.pop_transform(restored[key])[TraceKeys.EXTRA_INFO]["number"]
+            restored[key] = restored[key] * number
+        return restored
+
+
+def source_scale(source: np.ndarray, head: np.ndarray, percentile: float, name: str) -> float:
+    """The percentile of a magnitude (X, Y, Z) inside the head.
+
+    Args:
+        source: in any unit.
+        head: its mask.
+        percentile: in percent.
+        name: of the source, for messages.
+
+    Raises:
+        DataError: it is not above 0, or values lie far below 0.
+    """
+    number = float(np.percentile(source[head], percentile))
+    if not number > 0:
+        raise DataError(name, f"has a {percentile:g}th percentile above 0 inside the head", number, "check the file")
+    lowest = float(source.min())
+    if lowest < LOWEST * number:
+        rule, found = "is a magnitude, which has no values far below 0", f"{lowest:g} to a bright tissue of {number:g}"
+        raise DataError(name, rule, found, "give the magnitude image, not the phase or the real part")
+    return number
