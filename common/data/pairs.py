@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.affines import voxel_sizes
 
 from common.data.datalist import Item
 from common.data.layouts.folders import DEFAULT_MASK, NIFTI, REGIONS
 from common.errors import OutputError
 from common.files import require_own_folder, write_text
-from common.grids import ras_shape
 from common.io import VolumeReader
 from common.io.export.nifti import save_like, save_on
 
@@ -94,9 +92,3 @@ def save_masks(item: Item, folder: Path, reader: VolumeReader) -> None:
         if name in item:
             region = reader.read(item[name], str(item["case"]))
             save_volume(item[name], region.affine, region.values > 0, folder / f"{name}.nii.gz", name, "uint8")
-
-
-def ras_spacing(affine: np.ndarray) -> tuple[float, ...]:
-    """Spacing in mm in the order left-right, posterior-anterior, inferior-superior of an affine (4, 4)."""
-    sizes = voxel_sizes(affine)
-    return tuple(float(sizes[axis]) for axis in ras_shape((0, 1, 2), affine))

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from common.data.checks.volumes import Volume, plausible_hu
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, ras_spacing, save_masks, save_volume
+from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistakes, path_option
 from common.files import write_whole_folder
-from common.grids import in_ras
+from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
 from common.io.options import add_reader_options, reader_of
 from ldct_wgan_vgg.dose import LowDose

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, ras_spacing, save_masks, save_volume
+from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, DataError, exit_code_of_mistakes, path_option
 from common.files import write_whole_folder
-from common.grids import in_ras, respaced
+from common.grids import in_ras, ras_spacing, respaced
 from common.inferers import PLANES, plane_axis
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
@@ -34,10 +34,11 @@ from mri_dagan.degradations import (
     checked_magnitude,
     interpolated,
 )
+from mri_dagan.kspace_files import require_h5py, write_kspace
 from mri_dagan.masks import MASKS
 
-MR, THICK = "mr", "thick"
-PAIRS = PairFolders("degraded.json", ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "mr.nii.gz", "kspace.h5"))
+MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
+PAIRS = PairFolders("degraded.json", ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "mr.nii.gz", KSPACE))
 DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     "undersample": (
         Undersampled,
@@ -57,7 +58,9 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
 Write = Callable[[Item, Path], None]
 
 
-def write_pair(item: Item, folder: Path, kind: str, degradation: Any, seed: int, reader: VolumeReader) -> None:
+def write_pair(
+    item: Item, folder: Path, kind: str, degradation: Any, seed: int, reader: VolumeReader, kspace: bool = False
+) -> None:
     """Write one case: the degraded volume, ``mr.nii.gz`` (both float32), its masks, and ``degraded.json``.
 
     Affines are kept; of the headers nothing but the grid is, since others may hold a name.
@@ -69,6 +72,7 @@ def write_pair(item: Item, folder: Path, kind: str, degradation: Any, seed: int,
         degradation: of that kind.
         seed: what is drawn for a case depends on it and on the case's name.
         reader: of the files.
+        kspace: also write ``kspace.h5``, from which the zero-filled volume comes, of the kind ``undersample``.
 
     Raises:
         DataError: a volume cannot be read, or is no magnitude image.
@@ -78,7 +82,14 @@ def write_pair(item: Item, folder: Path, kind: str, degradation: Any, seed: int,
     scan = reader.read(item["image"], case)
     given = checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
     rng = np.random.default_rng([seed, *case.encode()])
-    made = in_ras(partial(degradation, spacing=ras_spacing(scan.affine), rng=rng), given, scan.affine)
+    if kspace:
+        made = in_ras(
+            partial(_scanned, undersampled=degradation, rng=rng, path=folder / KSPACE, affine=scan.affine),
+            given,
+            scan.affine,
+        )
+    else:
+        made = in_ras(partial(degradation, spacing=ras_spacing(scan.affine), rng=rng), given, scan.affine)
     _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)
     save_volume(item["image"], scan.affine, made, folder / f"{name}.nii.gz", simulated)
@@ -86,6 +97,15 @@ def write_pair(item: Item, folder: Path, kind: str, degradation: Any, seed: int,
     save_masks(item, folder, reader)
     about = {name: getattr(degradation, name) for name in settings}
     PAIRS.write_record(folder, {"description": simulated, "case": case, "seed": seed, **about})
+
+
+def _scanned(
+    volume: np.ndarray, undersampled: Undersampled, rng: np.random.Generator, path: Path, affine: np.ndarray
+) -> np.ndarray:
+    """The zero-filled volume, whose k-space is written."""
+    scanned = undersampled.scan(volume, rng)
+    write_kspace(path, scanned, affine, undersampled.axis)
+    return scanned.volume
 
 
 def write_interpolated(item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader) -> None:
@@ -150,7 +170,11 @@ def _writing(options: argparse.Namespace) -> Write:
         raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
     made, _, names, _ = DEGRADATIONS[options.kind]
     degradation = made(**{name: getattr(options, name) for name in names})
-    return partial(write_pair, kind=options.kind, degradation=degradation, seed=options.seed, reader=reader)
+    kspace = getattr(options, "kspace", False)
+    if kspace:
+        require_h5py()
+    settings = {"kind": options.kind, "degradation": degradation, "seed": options.seed, "kspace": kspace}
+    return partial(write_pair, reader=reader, **settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--noise", type=float, default=0.0, help="standard deviation over the 99.5th percentile (default: %(default)s)")
     add("--coils", type=int, default=1, help="simulated receive coils (default: %(default)s)")
     add("--largest_phase", type=float, default=1.5, help="largest simulated phase in radians (default: %(default)s)")
+    add("--kspace", action="store_true", help=f"also write <case>/{KSPACE}, in fastMRI's layout")
     thicken = kinds.add_parser("thicken", help="thick slices on the thin grid")
     add = thicken.add_argument
     add("--thickness", type=float, default=5.0, help="of a slice in mm (default: %(default)s)")

@@ -28,23 +28,24 @@ LEAST_CENTRE = 4
 
 def to_kspace(image: ArrayLike) -> Complex:
     """The k-space (..., rows, columns) of complex images of this shape; frequency 0 is at (rows // 2, columns // 2)."""
-    return _complex(fftn_centered(_pairs(image), spatial_dims=2))
+    return complex_of(np.asarray(fftn_centered(pairs_of(image), spatial_dims=2)))
 
 
 def to_image(kspace: ArrayLike) -> Complex:
     """The complex images (..., rows, columns) of a k-space of this shape, the inverse of :func:`to_kspace`."""
-    return _complex(ifftn_centered(_pairs(kspace), spatial_dims=2))
+    return complex_of(np.asarray(ifftn_centered(pairs_of(kspace), spatial_dims=2)))
 
 
-def _pairs(values: ArrayLike) -> NDArray[np.floating]:
-    """Real and imaginary parts (..., 2), as MONAI takes complex numbers."""
+def pairs_of(values: ArrayLike) -> NDArray[np.floating]:
+    """Real and imaginary parts (..., 2) of values (...), as MONAI takes complex numbers."""
     given = np.asarray(values)
     wide = given.dtype in (np.float64, np.complex128)
     numbers = np.ascontiguousarray(given, dtype=np.complex128 if wide else np.complex64)
     return numbers.view(np.float64 if wide else np.float32).reshape(*given.shape, 2)
 
 
-def _complex(pairs: NDArray[np.floating]) -> Complex:
+def complex_of(pairs: NDArray[np.floating]) -> Complex:
+    """Complex values (...) of real and imaginary parts (..., 2)."""
     numbers: Complex = np.ascontiguousarray(pairs).view(np.complex128 if pairs.dtype == np.float64 else np.complex64)
     return numbers[..., 0]
 
@@ -156,10 +157,16 @@ def estimated_sensitivities(kspace: Complex, mask: Mask) -> Complex:
 
 
 def low_resolution(kspace: Complex, mask: Mask) -> Complex:
-    """Complex coil images (..., coils, rows, columns) of the measured middle alone, by a Hann window."""
-    windows = [np.zeros(n) for n in mask.shape]
+    """Complex coil images (..., coils, rows, columns) of the measured middle alone, by a Hann window.
+
+    The window is symmetric to frequency 0, so that it adds no phase.
+    """
+    windows = [np.ones(n) for n in mask.shape]
     for window, size in zip(windows, measured_middle(mask), strict=True):
-        window[_middle(len(window), size)] = 1 if size == len(window) else hann(size + 2)[1:-1]
+        if size < len(window):
+            half, middle = (size + 1) // 2, len(window) // 2
+            window[:] = 0
+            window[middle - half + 1 : middle + half] = hann(2 * half + 1)[1:-1]
     return to_image(kspace * np.outer(*windows))
 
 
