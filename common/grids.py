@@ -63,6 +63,12 @@ def ras_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
     return tuple(shape[int(i)] for i in np.argsort(axes))
 
 
+def ras_spacing(affine: np.ndarray) -> tuple[float, ...]:
+    """Spacing in mm in the order left-right, posterior-anterior, inferior-superior of an affine ``(4, 4)``."""
+    sizes = voxel_sizes(affine)
+    return tuple(float(sizes[axis]) for axis in ras_shape((0, 1, 2), affine))
+
+
 def in_ras(function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """What a function makes of a volume ``(X, Y, Z)`` whose axes are put in RAS order, with the axes it came with.
 

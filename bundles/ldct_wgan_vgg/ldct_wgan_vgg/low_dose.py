@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -15,25 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.affines import voxel_sizes
 from tqdm import tqdm
 
 from common.data.checks.volumes import Volume, plausible_hu
 from common.data.datalist import Item
-from common.data.layouts.folders import NIFTI, REGIONS, find_cases
-from common.errors import ConfigError, Finding, OutputError, VolumeError, exit_code_of_mistakes, path_option
-from common.files import require_own_folder, write_text, write_whole_folder
-from common.grids import in_ras, ras_shape
+from common.data.layouts.folders import find_cases
+from common.data.pairs import PairFolders, save_masks, save_volume
+from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistakes, path_option
+from common.files import write_whole_folder
+from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
-from common.io.export.nifti import save_like, save_on
 from common.io.options import add_reader_options, reader_of
 from ldct_wgan_vgg.dose import LowDose
 from ldct_wgan_vgg.projection import KERNELS, MU_WATER
 
 LOW, FULL = "ldct", "ndct"
-RECORD = "low_dose.json"
-"""What made a pair; a folder that holds it is one of ours."""
-MASKS = ("mask", *REGIONS)
+PAIRS = PairFolders("low_dose.json", (f"{LOW}.nii.gz", f"{FULL}.nii.gz"))
 SETTINGS = ("dose", "photons", "electronic_noise", "views", "kernel", "bow_tie", "noiseless")
 
 
@@ -56,53 +51,22 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     case = str(item["case"])
     scan = reader.read(item["image"], case)
     _require_hu(item, case, scan)
-    spacing = _ras_spacing(scan)
+    spacing = ras_spacing(scan.affine)
     rng = np.random.default_rng([seed, *case.encode()])
     low = in_ras(partial(low_dose, spacing=spacing, rng=rng), scan.values, scan.affine)
     simulated = f"SIMULATED CT at {low_dose.dose:g} of its dose: inserted noise, not a scan"
-    _save(item["image"], scan.affine, low, folder / f"{LOW}.nii.gz", "float32", simulated)
-    _save(item["image"], scan.affine, scan.values, folder / f"{FULL}.nii.gz", "float32", "CT as given, in HU")
-    for name in MASKS:
-        if name in item:
-            region = reader.read(item[name], case)
-            _save(item[name], region.affine, region.values > 0, folder / f"{name}.nii.gz", "uint8", name)
+    save_volume(item["image"], scan.affine, low, folder / f"{LOW}.nii.gz", simulated)
+    save_volume(item["image"], scan.affine, scan.values, folder / f"{FULL}.nii.gz", "CT as given, in HU")
+    save_masks(item, folder, reader)
     settings = {name: getattr(low_dose, name) for name in SETTINGS}
     about = {"description": simulated, "case": case, "seed": seed, **settings, "mu_water_per_mm": MU_WATER}
-    write_text(folder / RECORD, json.dumps(about, indent=2) + "\n")
+    PAIRS.write_record(folder, about)
 
 
 def _require_hu(item: Item, case: str, scan: Scan) -> None:
     volume = Volume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
     for finding in plausible_hu(volume, "HU"):
         raise VolumeError(Finding(case, finding.file, finding.rule, finding.value, "convert it to HU, or name others"))
-
-
-def _ras_spacing(scan: Scan) -> tuple[float, ...]:
-    """Spacing in mm in the order left-right, posterior-anterior, inferior-superior."""
-    sizes = voxel_sizes(scan.affine)
-    order = ras_shape((0, 1, 2), scan.affine)
-    return tuple(float(sizes[axis]) for axis in order)
-
-
-def _save(source: str, affine: np.ndarray, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
-    if source.lower().endswith(NIFTI):
-        save_like(source, values, path, dtype, description)
-    else:
-        save_on(affine, values, path, dtype, description)
-
-
-def _is_own(folder: Path) -> bool:
-    known = {RECORD, *(f"{name}.nii.gz" for name in (LOW, FULL, *MASKS))}
-    names = {path.name for path in folder.iterdir()}
-    return RECORD in names and names <= known
-
-
-def _require_free(folders: Sequence[Path], overwrite: bool) -> None:
-    """Refuse, before anything is computed, to replace a pair without being asked, or what is no pair."""
-    for folder in folders:
-        if os.path.lexists(folder) and not overwrite:
-            raise OutputError(str(folder), "does not exist yet", "a folder", "give --overwrite or another --out")
-        require_own_folder(folder, _is_own)
 
 
 @exit_code_of_mistakes
@@ -114,11 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     low_dose = LowDose(**{name: getattr(options, name) for name in SETTINGS})
     items = find_cases(options.dataset_dir, "folders", source=options.ct, target=None)
     folders = [options.out / str(item["case"]) for item in items]
-    _require_free(folders, options.overwrite)
+    PAIRS.require_free(folders, options.overwrite)
     reader = reader_of(options)
     for item, folder in zip(tqdm(items, desc="low dose", unit="case"), folders, strict=True):
         write: Any = partial(write_pair, item, low_dose=low_dose, seed=options.seed, reader=reader)
-        write_whole_folder(folder, write, _is_own)
+        write_whole_folder(folder, write, PAIRS.is_own)
     print(f"{len(items)} pairs at {low_dose.dose:g} of the dose written to {options.out}")
     return 0
 

@@ -1,0 +1,108 @@
+"""ISMRMRD files: the acquisitions of a 2-D Cartesian scan as k-space with the grid of its images.
+
+Read by h5py alone: the acquisitions are one compound dataset, and the package ``ismrmrd`` reads them one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import VolumeError, Where
+from mri_dagan.kspace import Complex
+from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
+
+NO_IMAGE = sum(1 << (flag - 1) for flag in (19, 20, 23, 24, 26, 27, 28, 29, 30, 31))
+"""Flags of acquisitions that are no part of the image: noise, calibration, navigators, phase correction, feedback."""
+CHOICES = ("contrast", "repetition")
+COUNTERS = (*CHOICES, "phase", "set")
+"""Of images at one place."""
+TO_RAS = np.array([-1.0, -1.0, 1.0])
+UNEVEN_MM = 0.1
+"""Largest deviation of a slice from even distances."""
+
+
+def read_ismrmrd(group: Any, where: Where, contrast: int | None, repetition: int | None) -> KspaceScan:
+    """Read the group of an ISMRMRD file with ``xml`` and ``data``; see :func:`mri_dagan.kspace_files.read_kspace`."""
+    header = header_of(group["xml"][0], where)
+    acquisitions = group["data"][()]
+    acquisitions = acquisitions[(acquisitions["head"]["flags"] & np.uint64(NO_IMAGE)) == 0]
+    acquisitions = _chosen(acquisitions, {"contrast": contrast, "repetition": repetition}, where)
+    heads = acquisitions["head"]
+    if header.matrix[2] > 1 or heads["idx"]["kspace_encode_step_2"].any():
+        found = f"{header.matrix[2]} partitions"
+        raise VolumeError(where("k-space is of 2-D slices", found, "transform it along the partitions first"))
+    kspace, measured = _placed(acquisitions, header.matrix[:2], header.middle, where)
+    kspace = without_oversampling(checked_kspace(kspace, where), header)
+    mask = np.ascontiguousarray(np.broadcast_to(measured, (kspace.shape[2], len(measured))))
+    order, affine, warnings = _grid(heads, kspace.shape, header, where)
+    return KspaceScan(kspace[order], mask, affine, warnings=warnings)
+
+
+def _chosen(acquisitions: Any, choice: dict[str, int | None], where: Where) -> Any:
+    """The acquisitions of one image at each place."""
+    for name in COUNTERS:
+        numbers = acquisitions["head"]["idx"][name]
+        known = sorted({int(number) for number in numbers})
+        wanted = choice.get(name)
+        if wanted is not None and wanted not in known:
+            raise VolumeError(where(f"the file has the {name} {wanted}", f"{known}", f"choose another {name}"))
+        if wanted is None and len(known) > 1:
+            remedy = f"set reader::{name}" if name in CHOICES else "write one of them into a file of its own"
+            raise VolumeError(where(f"k-space has one {name}, or one is chosen", f"{known}", remedy))
+        acquisitions = acquisitions[numbers == (known[0] if wanted is None and known else wanted)]
+    if not len(acquisitions):
+        raise VolumeError(where("the file has acquisitions of an image", "none", "export it again"))
+    return acquisitions
+
+
+def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Where) -> tuple[Complex, NDArray[np.bool_]]:
+    """K-space (slices, coils, rows, columns), averages as their mean, and which columns all slices have."""
+    heads = acquisitions["head"]
+    numbers, slices = np.unique(heads["idx"]["slice"], return_inverse=True)
+    coils = int(heads["active_channels"][0])
+    columns = heads["idx"]["kspace_encode_step_1"].astype(int) - middle + matrix[1] // 2
+    starts = matrix[0] // 2 - heads["center_sample"].astype(int)
+    ends = starts + heads["number_of_samples"]
+    outside = (columns < 0) | (columns >= matrix[1]) | (starts < 0) | (ends > matrix[0])
+    if outside.any() or (heads["active_channels"] != coils).any():
+        rule = f"lines fit into {matrix[0]} x {matrix[1]} samples of {coils} coils"
+        raise VolumeError(where(rule, "others", "check encodedSpace, encodingLimits and active_channels"))
+    kspace = np.zeros((len(numbers), coils, *matrix), dtype=np.complex64)
+    counts = np.zeros((len(numbers), matrix[1]), dtype=int)
+    for line, place, column, start, end in zip(acquisitions["data"], slices, columns, starts, ends, strict=True):
+        kspace[place, :, start:end, column] += line.view(np.complex64).reshape(coils, -1)
+        counts[place, column] += 1
+    if ((counts > 0) != (counts[:1] > 0)).any():
+        rule, remedy = "slices have the same lines", "write each sampling into a file of its own"
+        raise VolumeError(where(rule, "other lines in other slices", remedy))
+    return kspace / np.maximum(counts, 1)[:, None, None, :], counts[0] > 0
+
+
+def _grid(heads: Any, shape: tuple[int, ...], header: Any, where: Where) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Order of the slices, affine (4, 4) to RAS mm by position and directions (LPS), and warnings."""
+    size_mm = (header.image_mm[0] / shape[2], header.encoded_mm[1] / shape[3])
+    _, first = np.unique(heads["idx"]["slice"], return_index=True)
+    names = ("phase_dir", "read_dir", "slice_dir")
+    axes = np.stack([heads[name][first[0]] for name in names], 1).astype(float)
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
+        fields = (size_mm[0] * shape[2], size_mm[1] * shape[3])
+        affine, warning = grid_without_orientation((shape[0], *shape[2:]), fields, header.image_mm[2], where)
+        return np.arange(shape[0]), affine, (warning,)
+    if any((heads[name] != heads[name][first[0]]).any() for name in names):
+        raise VolumeError(where("slices are parallel", "several directions", "write each into a file of its own"))
+    places = heads["position"][first].astype(float)
+    along = places @ axes[:, 2]
+    order = np.argsort(along)
+    steps = np.diff(along[order])
+    if len(steps) and (np.ptp(steps) > UNEVEN_MM or steps.min() < UNEVEN_MM):
+        found = f"{steps.min():g} to {steps.max():g} mm"
+        raise VolumeError(where("slices lie at even distances", found, "correct the positions"))
+    spacing = np.array([size_mm[1], size_mm[0], steps.mean() if len(steps) else header.image_mm[2]])
+    affine = np.eye(4)
+    affine[:3, :3] = TO_RAS[:, None] * axes * spacing + 0.0  # no -0
+    corner = places[order[0]] - axes[:, :2] @ (np.array([shape[3] // 2, shape[2] // 2]) * spacing[:2])
+    affine[:3, 3] = TO_RAS * corner
+    return order, affine, ()

@@ -1,0 +1,241 @@
+"""K-space of MR slices: simulated phase and coils, centred Fourier transforms, zero-filled images, data consistency.
+
+Arrays are (..., coils, rows, columns); rows are the readout, columns the phase encoding. Transforms are orthonormal, so
+that noise has one standard deviation in the image and in k-space.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from monai.data.fft_utils import fftn_centered, ifftn_centered
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal.windows import hann
+
+from common.errors import ConfigError, DataError
+from mri_dagan.masks import Mask
+
+Complex = NDArray[np.complexfloating]
+Magnitude = NDArray[np.floating]
+COIL_WIDTH = 0.6
+"""Standard deviation of a simulated sensitivity over the width of the plane."""
+COIL_RADIUS = 0.6
+"""Distance of the simulated coils from the middle over the width of the plane."""
+PHASE_WAVES = 2
+"""Highest number of periods of a simulated phase along an axis, of half a plane each."""
+LEAST_CENTRE = 4
+"""Samples along an axis that sensitivities are estimated from at the least, measured or not."""
+
+
+def to_kspace(image: ArrayLike) -> Complex:
+    """The k-space (..., rows, columns) of complex images of this shape; frequency 0 is at (rows // 2, columns // 2)."""
+    return complex_of(np.asarray(fftn_centered(pairs_of(image), spatial_dims=2)))
+
+
+def to_image(kspace: ArrayLike) -> Complex:
+    """The complex images (..., rows, columns) of a k-space of this shape, the inverse of :func:`to_kspace`."""
+    return complex_of(np.asarray(ifftn_centered(pairs_of(kspace), spatial_dims=2)))
+
+
+def pairs_of(values: ArrayLike) -> NDArray[np.floating]:
+    """Real and imaginary parts (..., 2) of values (...), as MONAI takes complex numbers."""
+    given = np.asarray(values)
+    wide = given.dtype in (np.float64, np.complex128)
+    numbers = np.ascontiguousarray(given, dtype=np.complex128 if wide else np.complex64)
+    return numbers.view(np.float64 if wide else np.float32).reshape(*given.shape, 2)
+
+
+def complex_of(pairs: NDArray[np.floating]) -> Complex:
+    """Complex values (...) of real and imaginary parts (..., 2)."""
+    numbers: Complex = np.ascontiguousarray(pairs).view(np.complex128 if pairs.dtype == np.float64 else np.complex64)
+    return numbers[..., 0]
+
+
+def simulated_phase(shape: tuple[int, int], largest: float, rng: np.random.Generator) -> Magnitude:
+    """A smooth phase in radians, (rows, columns), between -``largest`` and ``largest``; simulated, of no scanner.
+
+    A sum of cosines of up to ``PHASE_WAVES`` half periods along each axis, with random weights. Real phases also have
+    steps at vessels, fat and air, which this one lacks.
+
+    Args:
+        shape: of the plane.
+        largest: absolute value in radians; 0 for none.
+        rng: draws the weights.
+
+    Raises:
+        ConfigError: ``largest`` is negative or not finite.
+    """
+    if not np.isfinite(largest) or largest < 0:
+        raise ConfigError(
+            "largest_phase", "is an angle in radians, at least 0", largest, "give such as 1.5, or 0 for none"
+        )
+    waves = np.arange(PHASE_WAVES + 1)
+    bases = [np.cos(np.pi * np.outer((np.arange(n) + 0.5) / n, waves)) for n in shape]
+    phase: Magnitude = bases[0] @ rng.normal(size=(len(waves), len(waves))) @ bases[1].T
+    return largest * phase / max(float(np.abs(phase).max()), np.finfo(float).tiny)
+
+
+def simulated_sensitivities(shape: tuple[int, int], coils: int, rng: np.random.Generator) -> Complex:
+    """Smooth sensitivities of coils on an ellipse around the plane, (coils, rows, columns); simulated, of no scanner.
+
+    Gaussian profiles with a phase that rises linearly; the sum of their squared magnitudes is 1 everywhere. Of one coil
+    it is 1.
+
+    Args:
+        shape: of the plane.
+        coils: their number.
+        rng: draws the place of the first coil, and phases.
+
+    Raises:
+        ConfigError: ``coils`` is no whole number above 0.
+    """
+    if isinstance(coils, bool) or not isinstance(coils, int | np.integer) or coils < 1:
+        raise ConfigError("coils", "is a whole number above 0", repr(coils), "give 1, or such as 8")
+    if coils == 1:
+        return np.ones((1, *shape), dtype=np.complex128)
+    rows, columns = np.meshgrid(*((np.arange(n) - n // 2) / n for n in shape), indexing="ij")
+    turns = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.arange(coils)[:, None, None] / coils
+    away = (rows - COIL_RADIUS * np.sin(turns)) ** 2 + (columns - COIL_RADIUS * np.cos(turns)) ** 2
+    ramps = np.pi * (rows * np.cos(turns) + columns * np.sin(turns)) + rng.uniform(0, 2 * np.pi, turns.shape)
+    profiles = np.exp(-away / (2 * COIL_WIDTH**2) + 1j * ramps)
+    return profiles / np.sqrt((np.abs(profiles) ** 2).sum(0))
+
+
+def measured(image: ArrayLike, sensitivities: Complex, mask: Mask, noise: float, rng: np.random.Generator) -> Complex:
+    """Measured k-space (coils, rows, columns) of a complex image (rows, columns), 0 where the mask is not.
+
+    Args:
+        image: complex, or a magnitude.
+        sensitivities: of the coils, (coils, rows, columns).
+        mask: of the samples, (rows, columns).
+        noise: standard deviation of real and imaginary part of a sample, in the image's grey scale; the same in the
+            image of a coil, since transforms are orthonormal.
+        rng: draws the noise.
+    """
+    samples = to_kspace(np.asarray(image) * sensitivities)
+    drawn = rng.normal(0, noise, (2, *samples.shape)) if noise else np.zeros((2, *samples.shape))
+    return np.where(mask, samples + drawn[0] + 1j * drawn[1], 0)
+
+
+def zero_filled(kspace: Complex, mask: Mask | None = None, sensitivities: Complex | None = None) -> Magnitude:
+    """Magnitudes (..., rows, columns) of a k-space (..., coils, rows, columns) with 0 for what is not measured.
+
+    Coils are combined by their sensitivities, conj(S) x summed over coils, or, where neither these nor a mask is given,
+    by the root of the sum of squares (Roemer et al. 1990, Magn Reson Med 16:192).
+
+    Args:
+        kspace: measured samples.
+        mask: (rows, columns); sensitivities are estimated from its fully measured middle.
+        sensitivities: (..., coils, rows, columns) with a sum of squared magnitudes of 1.
+    """
+    if sensitivities is None and mask is not None:
+        sensitivities = estimated_sensitivities(kspace, mask)
+    if sensitivities is None:
+        return np.sqrt((np.abs(to_image(kspace)) ** 2).sum(-3))
+    return np.abs(combined(to_image(kspace), sensitivities))
+
+
+def combined(images: Complex, sensitivities: Complex) -> Complex:
+    """The complex image (..., rows, columns) of coil images (..., coils, rows, columns): sum of conj(S) x."""
+    image: Complex = (np.conj(sensitivities) * images).sum(-3)
+    return image
+
+
+def estimated_sensitivities(kspace: Complex, mask: Mask) -> Complex:
+    """Sensitivities (..., coils, rows, columns) with the image's smooth phase, from the fully measured middle.
+
+    Images of low resolution over the root of their sum of squares (McKenzie et al. 2002, Magn Reson Med 47:529). An
+    image combined by them has next to no phase. Where no coil has a signal each has the same share.
+
+    Args:
+        kspace: measured samples.
+        mask: (rows, columns).
+    """
+    low = low_resolution(kspace, mask)
+    root = np.sqrt((np.abs(low) ** 2).sum(-3, keepdims=True))
+    even = np.full_like(low, 1 / np.sqrt(low.shape[-3]))
+    return np.divide(low, root, out=even, where=root > np.finfo(root.dtype).eps * root.max())
+
+
+def low_resolution(kspace: Complex, mask: Mask) -> Complex:
+    """Complex coil images (..., coils, rows, columns) of the measured middle alone, by a Hann window.
+
+    The window is symmetric to frequency 0, so that it adds no phase.
+    """
+    windows = [np.ones(n) for n in mask.shape]
+    for window, size in zip(windows, measured_middle(mask), strict=True):
+        if size < len(window):
+            half, middle = (size + 1) // 2, len(window) // 2
+            window[:] = 0
+            window[middle - half + 1 : middle + half] = hann(2 * half + 1)[1:-1]
+    return to_image(kspace * np.outer(*windows))
+
+
+def measured_middle(mask: Mask) -> tuple[int, int]:
+    """Rows and columns of the largest fully measured box in the middle that has the proportions of the plane.
+
+    At least ``LEAST_CENTRE`` along each axis, measured or not.
+    """
+    rows, columns = mask.shape
+    side = 0
+    while side < columns and mask[_box(mask, side + 1)].all():
+        side += 1
+    return max(round(rows * side / columns), LEAST_CENTRE), max(side, LEAST_CENTRE)
+
+
+def _box(mask: Mask, side: int) -> tuple[slice, slice]:
+    """The box in the middle with so many columns."""
+    rows, columns = mask.shape
+    return _middle(rows, max(round(rows * side / columns), 1)), _middle(columns, side)
+
+
+def _middle(size: int, side: int) -> slice:
+    """The ``side`` samples around frequency 0."""
+    return slice(size // 2 - side // 2, size // 2 - side // 2 + side)
+
+
+def data_consistency(
+    magnitude: ArrayLike,
+    kspace: Complex,
+    mask: Mask,
+    sensitivities: Complex | None = None,
+    weight: float | None = None,
+) -> Magnitude:
+    """A magnitude image that agrees with the measured samples, (..., rows, columns).
+
+    The magnitude gets the phase of the image of low resolution, its coil images are transformed, measured samples are
+    put in or weighted in, and what results is transformed back and combined (Schlemper et al. 2018, IEEE Trans Med
+    Imaging 37:491, equation 5). The phase of the zero-filled image would have its aliases. With several coils the
+    combined image agrees with the samples as far as the sensitivities do.
+
+    Args:
+        magnitude: (..., rows, columns), such as a network's output, in the grey scale of the k-space.
+        kspace: measured samples (..., coils, rows, columns), 0 elsewhere.
+        mask: (rows, columns).
+        sensitivities: (..., coils, rows, columns); estimated from the middle of k-space unless given.
+        weight: of measured samples over 1 for those of the image; None for measured ones alone, as without noise.
+
+    Raises:
+        DataError: shapes do not fit.
+        ConfigError: ``weight`` is negative.
+    """
+    given = np.asarray(magnitude)
+    if kspace.shape[-2:] != mask.shape or given.shape != (*kspace.shape[:-3], *mask.shape):
+        rule = f"has the shape {(*kspace.shape[:-3], *kspace.shape[-2:])} of its k-space, as the mask has in the plane"
+        raise DataError("image", rule, f"{given.shape} and a mask {mask.shape}", "give the image of this k-space")
+    if weight is not None and not weight >= 0:
+        raise ConfigError("weight", "is at least 0", weight, "give null for measured samples alone")
+    if sensitivities is None:
+        sensitivities = estimated_sensitivities(kspace, mask)
+    phase = np.angle(combined(low_resolution(kspace, mask), sensitivities))
+    image = given * np.exp(1j * phase)
+    return np.abs(combined(consistent(image[..., None, :, :] * sensitivities, kspace, mask, weight), sensitivities))
+
+
+def consistent(images: Complex, kspace: Complex, mask: Mask, weight: float | None = None) -> Complex:
+    """Complex coil images (..., coils, rows, columns) whose measured samples are, or are drawn to, those of a k-space.
+
+    Args: see :func:`data_consistency`.
+    """
+    own = to_kspace(images)
+    put = kspace if weight is None else (own + weight * kspace) / (1 + weight)
+    return to_image(np.where(mask, put, own))

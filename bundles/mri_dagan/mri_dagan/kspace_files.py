@@ -1,0 +1,164 @@
+"""HDF5 files of k-space: written in fastMRI's layout, read from that and from ISMRMRD's.
+
+``FastMRIReader`` of MONAI reads the former without checks, grid and header, and not the latter.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.utils import optional_import
+from nibabel.orientations import io_orientation
+from numpy.typing import NDArray
+
+from common.errors import ConfigError, Finding, VolumeError, Where
+from common.files import write_whole
+from common.grids import is_invertible, ras_spacing, show_affine
+from mri_dagan.degradations import Scanned
+from mri_dagan.ismrmrd_files import read_ismrmrd
+from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
+from mri_dagan.masks import Mask
+
+h5py, has_h5py = optional_import("h5py")
+SUFFIXES = (".h5", ".hdf5")
+SIMULATED = "SIMULATED"
+"""Attribute ``acquisition`` of a k-space that was made from a magnitude image."""
+HEADER = """<?xml version="1.0"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding>
+<encodedSpace>{space}</encodedSpace><reconSpace>{space}</reconSpace><trajectory>cartesian</trajectory>
+<encodingLimits><kspace_encoding_step_1><minimum>0</minimum><maximum>{last}</maximum><center>{middle}</center>
+</kspace_encoding_step_1></encodingLimits></encoding></ismrmrdHeader>"""
+SPACE = (
+    "<matrixSize><x>{0}</x><y>{1}</y><z>1</z></matrixSize>"
+    "<fieldOfView_mm><x>{2:.6f}</x><y>{3:.6f}</y><z>{4:.6f}</z></fieldOfView_mm>"
+)
+
+
+def require_h5py() -> None:
+    """Refuse to write k-space where h5py is missing.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if not has_h5py:
+        raise ConfigError("--kspace", "needs the package h5py", "none installed", "pip install h5py")
+
+
+def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axis: int) -> None:
+    """Write a simulated k-space in fastMRI's layout.
+
+    Datasets: ``kspace`` complex64 (slices, coils, rows, columns), ``mask`` float32 (columns,), or (rows, columns) where
+    whole lines are not measured, ``ismrmrd_header``. Attributes besides fastMRI's ``acquisition``, ``max``, ``norm``
+    and ``patient_id`` (empty): ``simulated``, ``coils``, and of the volume it was made from ``affine`` (4, 4) and
+    ``axis``, that of its slices once its axes are right-anterior-superior.
+
+    Args:
+        path: to write.
+        scanned: of a volume in right-anterior-superior axes.
+        affine: (4, 4) of the volume as given to RAS mm.
+        axis: of the slices in right-anterior-superior axes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    slices, coils, rows, columns = scanned.kspace.shape
+    sizes = ras_spacing(np.asarray(affine))
+    across = 0 if axis else 1
+    along = 3 - axis - across
+    space = SPACE.format(rows, columns, rows * sizes[along], columns * sizes[across], sizes[axis])
+    header = HEADER.format(space=space, last=columns - 1, middle=columns // 2)
+    lines = bool((scanned.mask == scanned.mask[:1]).all())
+    image = scanned.volume
+
+    def write(temporary: str) -> None:
+        with h5py.File(temporary, "w") as file:
+            file["kspace"] = scanned.kspace.astype(np.complex64)
+            file["mask"] = (scanned.mask[0] if lines else scanned.mask).astype(np.float32)
+            file["ismrmrd_header"] = header.encode()
+            told = {"acquisition": SIMULATED, "patient_id": "", "max": float(image.max())}
+            own = {"simulated": True, "coils": coils, "affine": affine, "axis": axis}
+            file.attrs.update({**told, "norm": float(np.linalg.norm(image)), **own})
+
+    write_whole(path, write)
+
+
+def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: int | None = None) -> KspaceScan:
+    """Read the k-space of a 2-D Cartesian scan of one or several coils, without oversampling of its readout.
+
+    fastMRI's layout: ``kspace`` (slices, coils, rows, columns), or (slices, rows, columns) of a single coil. Without a
+    ``mask`` columns with samples besides 0 are measured. It does not tell the patient's orientation: unless this
+    project wrote the file, axes are taken as given, with a warning. ISMRMRD's layout: acquisitions with position and
+    directions; what is no part of the image is left out, averages become their mean.
+
+    Args:
+        path: of the file.
+        case: for messages.
+        contrast: to read of an ISMRMRD file with several, as the file numbers them.
+        repetition: likewise.
+
+    Raises:
+        VolumeError: h5py is not installed, or the file cannot be read; for a trajectory that is not Cartesian, 3-D
+            encoding, samples that are real, not finite or all 0, a missing axis of the coils, a mask that does not
+            fit, several contrasts or repetitions of which none is chosen, or slices that are no stack.
+    """
+    where = partial(Finding, case, path.name)
+    if not has_h5py:
+        raise VolumeError(where("k-space files are read by h5py", "no package h5py", "pip install h5py"))
+    try:
+        with h5py.File(path, "r") as file:
+            if "kspace" in file:
+                return _fastmri(file, where)
+            for group in file.values():
+                if isinstance(group, h5py.Group) and {"xml", "data"} <= set(group):
+                    return read_ismrmrd(group, where, contrast, repetition)
+            found = f"the entries {sorted(file)}"
+    except OSError as error:
+        raise VolumeError(where("the file is HDF5", str(error), "export it again")) from error
+    rule = "the file has kspace (fastMRI) or a group with xml and data (ISMRMRD)"
+    raise VolumeError(where(rule, found, "export it in one of these layouts"))
+
+
+def _fastmri(file: Any, where: Where) -> KspaceScan:
+    kspace = checked_kspace(file["kspace"][()], where)
+    coils = int(file.attrs.get("coils", 1))
+    if kspace.ndim == 3 and coils == 1:
+        kspace = kspace[:, None]
+    if kspace.ndim != 4:
+        rule = "kspace has slices, coils, rows and columns, or of a single coil slices, rows and columns"
+        raise VolumeError(where(rule, f"the shape {kspace.shape} of {coils} coils", "add the missing axis"))
+    mask = _mask(file, kspace, where)
+    if "affine" in file.attrs and "axis" in file.attrs:
+        affine = np.asarray(file.attrs["affine"], dtype=float)
+        if affine.shape != (4, 4) or not is_invertible(affine):
+            raise VolumeError(where("the affine is finite and invertible", show_affine(affine), "write it again"))
+        simulated = bool(file.attrs.get("simulated", False))
+        return KspaceScan(kspace, mask, affine, int(file.attrs["axis"]), io_orientation(affine), simulated)
+    if "ismrmrd_header" not in file:
+        remedy = "add it: it holds the field of view"
+        raise VolumeError(where("the file has an ismrmrd_header", f"the entries {sorted(file)}", remedy))
+    header, rows = header_of(file["ismrmrd_header"][()], where), kspace.shape[2]
+    if (mask == mask[:1]).all():
+        kspace = without_oversampling(kspace, header)
+        mask = np.ascontiguousarray(mask[: kspace.shape[2]])
+    fields = (header.encoded_mm[0] * kspace.shape[2] / rows, header.encoded_mm[1])
+    affine, warning = grid_without_orientation((len(kspace), *kspace.shape[2:]), fields, header.image_mm[2], where)
+    return KspaceScan(kspace, mask, affine, warnings=(warning,))
+
+
+def _mask(file: Any, kspace: NDArray[np.complexfloating], where: Where) -> Mask:
+    """The mask (rows, columns) of the file, or where its columns have samples."""
+    sampled = (kspace != 0).any((0, 1))
+    if "mask" not in file:
+        return np.ascontiguousarray(np.broadcast_to(sampled.any(0), sampled.shape))
+    given = np.squeeze(file["mask"][()])
+    if given.shape not in (sampled.shape, sampled.shape[1:]):
+        rule = f"the mask has {sampled.shape[1]} columns, or {sampled.shape[0]} rows of them"
+        raise VolumeError(where(rule, f"the shape {given.shape}", "give the mask of this k-space"))
+    mask = np.ascontiguousarray(np.broadcast_to(given > 0, sampled.shape))
+    if outside := int((sampled & ~mask).sum()):
+        remedy = "give the mask of this k-space, or set what is not measured to 0"
+        raise VolumeError(where("k-space is 0 where its mask is", f"{outside} other samples", remedy))
+    return mask

@@ -1,0 +1,170 @@
+"""A scan's k-space with the grid of its images, and what the XML header of ISMRMRD and fastMRI files says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+from monai.data.fft_utils import fftn_centered, ifftn_centered
+from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
+from numpy.typing import NDArray
+
+from common.errors import DataError, Finding, VolumeError, Where
+from mri_dagan.degradations import Volume, from_slices, to_slices
+from mri_dagan.kspace import Complex, complex_of, data_consistency, pairs_of, zero_filled
+from mri_dagan.masks import Mask
+
+AS_GIVEN = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+"""Orientation of nibabel that leaves axes as they are."""
+ROUNDED = 0.02
+"""Part of the field of view in readout that headers round off: less is no oversampling."""
+
+
+class Header(NamedTuple):
+    """Of the first encoding: fields of view in mm (readout, phase, slices), encoded matrix, its middle line."""
+
+    encoded_mm: tuple[float, ...]
+    image_mm: tuple[float, ...]
+    matrix: tuple[int, ...]
+    middle: int
+
+
+def header_of(xml: bytes | str, where: Where) -> Header:
+    """Read the header of an ISMRMRD or fastMRI file (Inati et al. 2017, Magn Reson Med 77:411).
+
+    Raises:
+        VolumeError: it is no such header, or its trajectory is not Cartesian.
+    """
+    try:
+        encoding = ElementTree.fromstring(xml).find("{*}encoding")
+        trajectory = _text(encoding, "trajectory") if encoding is not None else ""
+        fields = [_numbers(encoding, space, "fieldOfView_mm") for space in ("encodedSpace", "reconSpace")]
+        matrix = tuple(int(size) for size in _numbers(encoding, "encodedSpace", "matrixSize"))
+        limit = encoding.find("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center") if encoding is not None else None
+        middle = matrix[1] // 2 if limit is None or not limit.text else int(limit.text)
+    except (ElementTree.ParseError, ValueError) as error:
+        found = where("the header is ISMRMRD's XML, with encoding spaces", str(error), "export the file again")
+        raise VolumeError(found) from error
+    if trajectory.lower() != "cartesian":
+        rule, remedy = "k-space is Cartesian", "grid it, or reconstruct it elsewhere"
+        raise VolumeError(where(rule, f"the trajectory {trajectory or 'of no name'}", remedy))
+    return Header(fields[0], fields[1], matrix, middle)
+
+
+def _text(element: ElementTree.Element | None, name: str) -> str:
+    found = None if element is None else element.find("/".join(f"{{*}}{part}" for part in name.split("/")))
+    if found is None or not found.text:
+        raise ValueError(f"no {name}")
+    return found.text.strip()
+
+
+def _numbers(element: ElementTree.Element | None, space: str, name: str) -> tuple[float, ...]:
+    numbers = tuple(float(_text(element, f"{space}/{name}/{axis}")) for axis in "xyz")
+    if not min(numbers) > 0:
+        raise ValueError(f"{space}/{name} {numbers}")
+    return numbers
+
+
+@dataclass(frozen=True)
+class KspaceScan:
+    """K-space complex64 (slices, coils, rows, columns), its mask, and the grid of its images.
+
+    Args:
+        kspace: measured samples, 0 elsewhere; rows are the readout, columns the phase encoding.
+        mask: measured samples (rows, columns).
+        affine: (4, 4) of the volume (X, Y, Z) to RAS mm.
+        axis: that slices are stacked along, once axes are turned; 2 for X columns, Y rows, Z slices.
+        turn: orientation of nibabel by which the volume's axes are turned first.
+        simulated: whether it was made from a magnitude image.
+        warnings: of the file.
+    """
+
+    kspace: Complex
+    mask: Mask
+    affine: NDArray[np.float64]
+    axis: int = 2
+    turn: NDArray[np.float64] = field(default_factory=AS_GIVEN.copy)
+    simulated: bool = False
+    warnings: tuple[Finding, ...] = ()
+
+    def zero_filled(self) -> Volume:
+        """The zero-filled magnitude (X, Y, Z); see :func:`~mri_dagan.kspace.zero_filled`."""
+        return self._volume([zero_filled(each, self.mask) for each in self.kspace])
+
+    def consistent(self, magnitude: NDArray[np.floating], weight: float | None = None) -> Volume:
+        """A magnitude (X, Y, Z) with the measured samples, slice by slice.
+
+        See :func:`~mri_dagan.kspace.data_consistency`.
+
+        Raises:
+            DataError: it has another shape than the images of this k-space.
+        """
+        slices = to_slices(apply_orientation(magnitude, self.turn), self.axis)
+        wanted = (len(self.kspace), *self.mask.shape)
+        if slices.shape != wanted:
+            rule, remedy = f"has the slices, rows and columns {wanted} of its k-space", "do not resample it"
+            raise DataError("image", rule, slices.shape, remedy)
+        pairs = zip(slices, self.kspace, strict=True)
+        return self._volume([data_consistency(image, kspace, self.mask, weight=weight) for image, kspace in pairs])
+
+    def _volume(self, slices: list[NDArray[np.floating]]) -> Volume:
+        back = ornt_transform(axcodes2ornt("RAS"), self.turn)
+        turned: Volume = apply_orientation(from_slices(np.stack(slices).astype(np.float32), self.axis), back)
+        return np.ascontiguousarray(turned)
+
+
+def without_oversampling(kspace: Complex, header: Header) -> Complex:
+    """K-space (..., rows, columns) of the middle of the readout's field of view, as long as the image's.
+
+    Rows are transformed to the image, cut and transformed back; for lines of a Cartesian scan nothing is lost.
+    """
+    rows = kspace.shape[-2]
+    kept = round(rows * header.image_mm[0] / header.encoded_mm[0])
+    if kept >= rows * (1 - ROUNDED):
+        return kspace
+
+    def along_rows(transform: Callable[..., object], values: Complex) -> Complex:
+        pairs = pairs_of(np.moveaxis(values, -2, -1))
+        return np.moveaxis(complex_of(np.asarray(transform(pairs, spatial_dims=1))), -1, -2)
+
+    images = along_rows(ifftn_centered, kspace)
+    start = rows // 2 - kept // 2
+    return np.ascontiguousarray(along_rows(fftn_centered, images[..., start : start + kept, :]))
+
+
+def checked_kspace(kspace: NDArray[np.generic], where: Where) -> Complex:
+    """Return samples as complex64.
+
+    Raises:
+        VolumeError: they are real, not finite, or all 0.
+    """
+    if not np.iscomplexobj(kspace):
+        rule, remedy = "k-space is complex", "give the samples before reconstruction; magnitudes are volumes"
+        raise VolumeError(where(rule, f"numbers of type {kspace.dtype}", remedy))
+    if bad := int(np.count_nonzero(~np.isfinite(kspace))):
+        raise VolumeError(where("k-space is finite", f"{bad} NaN or infinite samples", "export the file again"))
+    if not kspace.any():
+        raise VolumeError(where("k-space has samples besides 0", "0 everywhere", "export the file again"))
+    return np.asarray(kspace, dtype=np.complex64)
+
+
+def grid_without_orientation(
+    shape: tuple[int, ...], field_mm: tuple[float, ...], slice_mm: float, where: Where
+) -> tuple[NDArray[np.float64], Finding]:
+    """Affine (4, 4) of axes taken as given, around the middle, and the warning that says so.
+
+    Args:
+        shape: slices, rows and columns.
+        field_mm: of rows and columns.
+        slice_mm: distance of the slices.
+        where: makes the warning.
+    """
+    spacing = np.array([field_mm[1] / shape[2], field_mm[0] / shape[1], slice_mm])
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -(np.array([shape[2], shape[1], shape[0]]) // 2) * spacing
+    rule = "k-space should tell the patient's orientation"
+    remedy = "columns, rows and slices are taken as left-right, posterior-anterior and inferior-superior: check them"
+    return affine, where(rule, "none", remedy, "warning")

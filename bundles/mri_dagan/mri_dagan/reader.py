@@ -1,0 +1,108 @@
+"""K-space files as volumes of a case, and agreement of synthetic volumes with their samples."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import convert_to_dst_type
+
+from common.errors import ConfigError, DataError
+from common.io import Scan, VolumeReader
+from mri_dagan.kspace_files import SUFFIXES, read_kspace
+from mri_dagan.kspace_scan import KspaceScan
+
+
+class KspaceReader(VolumeReader):
+    """Reads ``.h5`` files of k-space as their zero-filled magnitude, and all others as its parent.
+
+    Args:
+        contrast: to read of an ISMRMRD file with several, as the file numbers them.
+        repetition: likewise.
+        **reader: of :class:`common.io.VolumeReader`.
+
+    Raises:
+        ConfigError: ``contrast`` or ``repetition`` is no whole number of at least 0; see also the parent.
+    """
+
+    def __init__(self, contrast: int | None = None, repetition: int | None = None, **reader: Any) -> None:
+        super().__init__(**reader)
+        for name, value in (("contrast", contrast), ("repetition", repetition)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                remedy = "give the number that the file uses, or null"
+                raise ConfigError(name, "is a whole number, at least 0", repr(value), remedy)
+        self.contrast = contrast
+        self.repetition = repetition
+
+    def kspace(self, path: str | Path, case: str) -> KspaceScan:
+        """The k-space of a file; see :func:`~mri_dagan.kspace_files.read_kspace`."""
+        return read_kspace(Path(path), case, self.contrast, self.repetition)
+
+    def _read(self, path: Path, case: str, channels: int | None) -> Scan:
+        if not is_kspace(path):
+            return super()._read(path, case, channels)
+        scan = self.kspace(path, case)
+        return Scan(scan.zero_filled(), scan.affine, scan.warnings, modality="MR")
+
+
+def is_kspace(path: str | Path) -> bool:
+    """Whether a path names a file of k-space."""
+    return Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
+
+
+class DataConsistencyd(MapTransform):
+    """Puts the measured samples of a case's k-space into its synthetic magnitude; other cases are left as they are.
+
+    Volumes are on the grid and in the grey scale of the k-space's zero-filled image, as after ``Invertd``.
+
+    Args:
+        keys: synthetic volumes (1, X, Y, Z).
+        reader: of the k-space; by default without choices.
+        weight: of measured samples over 1 for those of the image; null for measured ones alone. See
+            :func:`~mri_dagan.kspace.data_consistency`.
+        image_key: key of the source, whose ``meta`` has the path.
+        enabled: false leaves all cases as they are.
+        allow_missing_keys: skip absent keys.
+
+    Raises:
+        ConfigError: ``weight`` is negative.
+        DataError: by a call, for a volume of several channels or another shape than that of the k-space.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        reader: VolumeReader | None = None,
+        weight: float | None = None,
+        image_key: str = "image",
+        enabled: bool = True,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if weight is not None and not weight >= 0:
+            raise ConfigError("weight", "is at least 0", weight, "give null for measured samples alone")
+        self.reader = reader if isinstance(reader, KspaceReader) else KspaceReader()
+        self.weight = weight
+        self.image_key = image_key
+        self.enabled = enabled
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the volumes of a case of k-space."""
+        done = dict(data)
+        path = str(getattr(data.get(self.image_key), "meta", {}).get("filename_or_obj", ""))
+        if not self.enabled or not is_kspace(path):
+            return done
+        case = str(data.get("case", Path(path).name))
+        scan = self.reader.kspace(path, case)
+        for key in self.key_iterator(done):
+            if len(done[key]) != 1:
+                rule, remedy = "has one channel, the magnitude", "apply it before others are added"
+                raise DataError(f"{case}: {key}", rule, len(done[key]), remedy)
+            made = scan.consistent(np.asarray(done[key][0].detach().cpu()), self.weight)
+            done[key] = convert_to_dst_type(torch.from_numpy(made)[None], done[key])[0]
+        return done

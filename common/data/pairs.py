@@ -1,0 +1,94 @@
+"""Folders of cases that a command makes from given volumes: pairs of a degraded volume and the given one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.data.datalist import Item
+from common.data.layouts.folders import DEFAULT_MASK, NIFTI, REGIONS
+from common.errors import OutputError
+from common.files import require_own_folder, write_text
+from common.io import VolumeReader
+from common.io.export.nifti import save_like, save_on
+
+MASKS = (DEFAULT_MASK, *REGIONS)
+
+
+@dataclass(frozen=True)
+class PairFolders:
+    """What the folder of a made case holds.
+
+    Args:
+        record: name of the JSON file of what made it; a folder that holds it is one of ours.
+        files: names of all other files that may be there, besides those of masks.
+    """
+
+    record: str
+    files: tuple[str, ...]
+
+    def is_own(self, folder: Path) -> bool:
+        """Whether such a command wrote all that a folder holds."""
+        known = {self.record, *self.files, *(f"{name}.nii.gz" for name in MASKS)}
+        names = {path.name for path in folder.iterdir()}
+        return self.record in names and names <= known
+
+    def require_free(self, folders: Sequence[Path], overwrite: bool) -> None:
+        """Refuse, before anything is computed, to replace a case without being asked, or what is none.
+
+        Raises:
+            OutputError: naming the folder.
+        """
+        for folder in folders:
+            if os.path.lexists(folder) and not overwrite:
+                raise OutputError(str(folder), "does not exist yet", "a folder", "give --overwrite or another --out")
+            require_own_folder(folder, self.is_own)
+
+    def write_record(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Write the JSON file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_text(folder / self.record, json.dumps(settings, indent=2) + "\n")
+
+
+def save_volume(
+    source: str, affine: np.ndarray, values: np.ndarray, path: Path, description: str, dtype: str = "float32"
+) -> None:
+    """Write a volume (X, Y, Z) as NIfTI on the grid of its source, without the other fields of its header.
+
+    Args:
+        source: path that the volume was made from; of a NIfTI file the grid is kept bit for bit.
+        affine: (4, 4) of the source, to RAS mm.
+        values: of the source's shape.
+        path: to write.
+        description: for the header.
+        dtype: stored type.
+
+    Raises:
+        OutputError: see :func:`common.io.export.nifti.save_like`.
+    """
+    if source.lower().endswith(NIFTI):
+        save_like(source, values, path, dtype, description)
+    else:
+        save_on(affine, values, path, dtype, description)
+
+
+def save_masks(item: Item, folder: Path, reader: VolumeReader) -> None:
+    """Write the masks and regions of a case as uint8, 1 above 0, each on its own grid.
+
+    Raises:
+        VolumeError: a mask cannot be read.
+        OutputError: a file cannot be written.
+    """
+    for name in MASKS:
+        if name in item:
+            region = reader.read(item[name], str(item["case"]))
+            save_volume(item[name], region.affine, region.values > 0, folder / f"{name}.nii.gz", name, "uint8")

@@ -1,0 +1,121 @@
+"""``python -m mri_dagan.degrade``: pairs on the grid of the MR, thick scans on thin slices, refusals, no names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
+from mri_dagan.degrade import main
+
+RAS = np.array([[2.0, 0, 0, -60], [0, 2, 0, -50], [0, 0, 3, 20], [0, 0, 0, 1]])
+
+
+def head() -> np.ndarray:
+    x, y, z = np.ogrid[-16:16, -12:12, -4:4]
+    return np.where((x / 12) ** 2 + (y / 9) ** 2 < 1, 400.0, 0.0) * (1 + 0.1 * (z % 3))
+
+
+def write(path: Path, volume: np.ndarray, axcodes: str = "RAS") -> None:
+    image = nib.Nifti1Image(volume.astype(np.int16), RAS)
+    image.header["descrip"] = b"DOE^JANE"
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axcodes))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image.as_reoriented(turn), path)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "one" / "mr.nii.gz", head())
+    for name in ("mr", "mask", "lesion"):
+        write(tmp_path / "data" / "two" / f"{name}.nii.gz", head() if name == "mr" else head() > 0, "SPL")
+    return tmp_path / "data"
+
+
+def run(data: Path, kind: str, *options: str) -> tuple[int, Path]:
+    out = data.parent / "pairs"
+    return main([kind, "--dataset_dir", str(data), "--out", str(out), *options]), out
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "degradation", "name", "says"),
+    [
+        ("undersample", ["--acceleration", "3"], Undersampled(acceleration=3), "zero_filled", "SIMULATED MR, 3 times"),
+        ("thicken", ["--thickness", "6"], ThickSlices(6), "thick", "SIMULATED MR of 6 mm"),
+        ("noise", ["--level", "0.2"], RicianNoise(0.2), "noisy", "SIMULATED MR with Rician noise of 0.2"),
+    ],
+)
+def test_pairs_on_the_grid_of_the_mr_whatever_its_axes(data, kind, options, degradation, name, says):
+    code, pairs = run(data, kind, "--seed", "3", *options)
+    assert code == 0
+    assert sorted(path.name for path in (pairs / "one").iterdir()) == [
+        "degraded.json",
+        *sorted(["mr.nii.gz", f"{name}.nii.gz"]),
+    ]
+    for each in ("mr", "mask", "lesion", name):
+        source, made = nib.load(data / "two" / "mr.nii.gz"), nib.load(pairs / "two" / f"{each}.nii.gz")
+        np.testing.assert_array_equal(made.affine, source.affine)
+        assert b"DOE" not in made.header.binaryblock
+    assert made.header["descrip"].item().decode().startswith(says)
+    turned = nib.as_closest_canonical(made).get_fdata(dtype=np.float32)
+    expected = degradation(head().astype(np.int16), (2, 2, 3), np.random.default_rng([3, *b"two"]))
+    np.testing.assert_allclose(turned, expected, atol=1e-3)
+    assert np.abs(turned - head()).max() > 10
+    record = json.loads((pairs / "two" / "degraded.json").read_text())
+    assert record["seed"] == 3
+    assert str(record[options[0].strip("-")]) == str(float(options[1]))
+
+
+def test_a_thick_scan_is_interpolated_onto_thin_slices(data, capsys):
+    code, out = run(data, "interpolate", "--slice", "1")
+    assert code == 0
+    for case in ("one", "two"):
+        thin, thick = nib.load(out / case / "thick.nii.gz"), nib.load(data / case / "mr.nii.gz")
+        thin, thick = nib.as_closest_canonical(thin), nib.as_closest_canonical(thick)
+        assert thin.shape == (32, 24, 22)
+        np.testing.assert_allclose(thin.header.get_zooms(), (2, 2, 1), rtol=1e-6)
+        np.testing.assert_allclose(thin.affine[:3, 3], thick.affine[:3, 3])
+        np.testing.assert_allclose(thin.get_fdata()[..., ::3], thick.get_fdata(), atol=1e-3)
+        assert sorted(path.name for path in (out / case).iterdir()) == ["degraded.json", "thick.nii.gz"]
+    assert thin.header["descrip"].item().startswith(b"INTERPOLATED MR: slices 3 mm apart at 1 mm")
+    assert run(data, "interpolate", "--slice", "3", "--overwrite")[0] == 2
+    assert "has at least two axial slices more than 3 mm apart, but got 8 slices 3 mm apart" in capsys.readouterr().err
+
+
+def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
+    _, pairs = run(data, "noise")
+    assert run(data, "noise")[0] == 2
+    assert "give --overwrite or another --out" in capsys.readouterr().err
+    assert run(data, "thicken", "--thickness", "6", "--overwrite")[0] == 0
+    assert json.loads((pairs / "two" / "degraded.json").read_text())["thickness"] == 6
+    (pairs / "two" / "notes.txt").write_text("mine")
+    assert run(data, "noise", "--overwrite")[0] == 2
+    assert (pairs / "two" / "notes.txt").read_text() == "mine"
+    assert main(["noise", "--dataset_dir", str(data), "--out", str(data), "--overwrite"]) == 2
+    assert sorted(path.name for path in (data / "one").iterdir()) == ["mr.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("undersample", ["--acceleration", "1"], "acceleration: is a number above 1"),
+        ("undersample", ["--seed", "-1"], "--seed: is not negative"),
+        ("interpolate", ["--slice", "0"], "--slice: is a distance in mm above 0"),
+        ("thicken", ["--mr", "t2"], "every case has the files t2"),
+    ],
+)
+def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, kind, options, message):
+    code, pairs = run(data, kind, *options)
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not pairs.exists()
+
+
+def test_a_phase_image_is_named(data, capsys):
+    write(data / "three" / "mr.nii.gz", np.random.default_rng(0).integers(-4096, 4096, (16, 16, 4)))
+    assert run(data, "noise")[0] == 2
+    assert "three (mr.nii.gz): is a magnitude image" in capsys.readouterr().err
+    assert not (data.parent / "pairs" / "three").exists()

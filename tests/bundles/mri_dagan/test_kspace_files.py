@@ -1,0 +1,242 @@
+"""K-space files in the layouts of fastMRI and ISMRMRD: their images, grids, and files that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from mri_dagan.degradations import Undersampled
+from mri_dagan.degrade import main
+from mri_dagan.kspace import simulated_sensitivities, to_kspace
+from mri_dagan.reader import DataConsistencyd, KspaceReader
+
+from common.errors import ConfigError, DataError, VolumeError
+from common.transforms import LoadVolumed
+
+SLICES, ROWS, COLUMNS, COILS = 3, 16, 24, 2
+HEADER = (
+    '<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding><encodedSpace><matrixSize><x>32</x><y>24</y>'
+    "<z>{z}</z></matrixSize><fieldOfView_mm><x>64</x><y>48</y><z>5</z></fieldOfView_mm></encodedSpace><reconSpace>"
+    "<matrixSize><x>16</x><y>24</y><z>1</z></matrixSize><fieldOfView_mm><x>32</x><y>48</y><z>5</z></fieldOfView_mm>"
+    "</reconSpace><trajectory>{trajectory}</trajectory><encodingLimits><kspace_encoding_step_1><minimum>0</minimum>"
+    "<maximum>23</maximum><center>12</center></kspace_encoding_step_1></encodingLimits></encoding></ismrmrdHeader>"
+)
+COUNTERS = ["kspace_encode_step_1", "kspace_encode_step_2", "average", "slice", "contrast", "phase", "repetition"]
+HEAD = np.dtype(
+    [
+        *[("flags", "<u8"), ("number_of_samples", "<u2"), ("active_channels", "<u2"), ("center_sample", "<u2")],
+        *[(name, "<f4", (3,)) for name in ("position", "read_dir", "phase_dir", "slice_dir")],
+        ("idx", [(name, "<u2") for name in [*COUNTERS, "set", "segment"]]),
+    ]
+)
+"""Of an acquisition, as far as it is read; the standard's has more fields."""
+
+
+def images() -> np.ndarray:
+    """Magnitudes (slices, rows, columns), another one in each slice."""
+    rows, columns = np.mgrid[:ROWS, :COLUMNS]
+    disc = ((rows - 8) / 6) ** 2 + ((columns - 12) / 9) ** 2 < 1
+    spot = (rows > 9) & (rows < 12) & (columns > 14) & (columns < 18)
+    return np.stack([100.0 * disc * (1 + number) + 50 * spot for number in range(SLICES)])
+
+
+def oversampled() -> np.ndarray:
+    """K-space (slices, coils, 32, 24) of these images with twice the field of view along the rows."""
+    wide = np.pad(images(), ((0, 0), (8, 8), (0, 0)))
+    coils = simulated_sensitivities((2 * ROWS, COLUMNS), COILS, np.random.default_rng(0))
+    return to_kspace(wide[:, None] * coils).astype(np.complex64)
+
+
+def fastmri(path: Path, kspace: np.ndarray, mask: np.ndarray | None = None, trajectory: str = "cartesian") -> Path:
+    with h5py.File(path, "w") as file:
+        file["kspace"] = kspace
+        file["ismrmrd_header"] = HEADER.format(z=1, trajectory=trajectory)
+        if mask is not None:
+            file["mask"] = mask
+    return path
+
+
+def ismrmrd(path: Path, z: int = 1, uneven: float = 0.0, **counters: int) -> Path:
+    """Acquisitions of the slices in the order 2, 0, 1, after one of noise; counters are those of a second image."""
+    kinds = [("head", HEAD), ("data", h5py.vlen_dtype(np.float32))]
+    lines = [(place, column) for place in (2, 0, 1) for column in range(COLUMNS)]
+    repeats = [{}, counters] if counters else [{}]
+    acquisitions = np.zeros(1 + len(repeats) * len(lines), dtype=kinds)
+    acquisitions["head"][0]["flags"] = 1 << 18
+    acquisitions["data"][0] = np.ones(10, np.float32)
+    samples = oversampled()
+    for number, (place, column) in enumerate(lines * len(repeats)):
+        head = acquisitions["head"][number + 1 : number + 2]
+        head["number_of_samples"], head["active_channels"], head["center_sample"] = 2 * ROWS, COILS, ROWS
+        head["position"] = (10, 20, 30 + 5 * place + uneven * (place == 2))
+        head["read_dir"], head["phase_dir"], head["slice_dir"] = (0, 1, 0), (1, 0, 0), (0, 0, 1)
+        head["idx"]["kspace_encode_step_1"], head["idx"]["slice"] = column, place
+        for name, value in repeats[number // len(lines)].items():
+            head["idx"][name] = value
+        line = np.ascontiguousarray(samples[place, :, :, column]) * (1 + number // len(lines))
+        acquisitions["data"][number + 1] = line.view(np.float32).ravel()
+    with h5py.File(path, "w") as file:
+        file.create_dataset("dataset/xml", (1,), h5py.string_dtype())[0] = HEADER.format(z=z, trajectory="cartesian")
+        file["dataset/data"] = acquisitions
+    return path
+
+
+def expected() -> np.ndarray:
+    """The volume: columns, rows and slices are X, Y and Z."""
+    return images().transpose(2, 1, 0)
+
+
+def test_an_ismrmrd_file_gives_its_images_on_the_patients_grid(tmp_path):
+    scan = KspaceReader().read(ismrmrd(tmp_path / "scan.h5"), "one")
+    np.testing.assert_allclose(scan.values, expected(), atol=1e-3)
+    assert scan.values.dtype == np.float32
+    assert (scan.warnings, scan.modality) == ((), "MR")
+    # The middle, column 12 and row 8, lies at (10, 20, 30) mm in LPS; pixels of 2 mm, slices 5 mm apart.
+    np.testing.assert_allclose(scan.affine @ [12, 8, 0, 1], [-10, -20, 30, 1], atol=1e-5)
+    np.testing.assert_allclose(np.diag(scan.affine), [-2, -2, 5, 1], atol=1e-5)
+
+
+def test_of_several_contrasts_one_is_chosen_and_averages_are_averaged(tmp_path):
+    path = ismrmrd(tmp_path / "scan.h5", contrast=1)
+    with pytest.raises(
+        VolumeError, match=r"one \(scan.h5\): k-space has one contrast, or one is chosen, but got \[0, 1"
+    ):
+        KspaceReader().read(path, "one")
+    np.testing.assert_allclose(KspaceReader(contrast=1).read(path, "one").values, 2 * expected(), atol=2e-3)
+    with pytest.raises(VolumeError, match="has the contrast 5"):
+        KspaceReader(contrast=5).read(path, "one")
+    with pytest.raises(ConfigError, match="repetition: is a whole number, at least 0"):
+        KspaceReader(repetition=-1)
+    averaged = KspaceReader().read(ismrmrd(tmp_path / "averaged.h5", average=1), "one")
+    np.testing.assert_allclose(averaged.values, 1.5 * expected(), atol=2e-3)
+    with pytest.raises(VolumeError, match="k-space is of 2-D slices, but got 8 partitions"):
+        KspaceReader().read(ismrmrd(tmp_path / "volume.h5", z=8), "one")
+    with pytest.raises(VolumeError, match="slices lie at even distances, but got 5 to 8 mm"):
+        KspaceReader().read(ismrmrd(tmp_path / "uneven.h5", uneven=3), "one")
+
+
+def test_a_fastmri_file_gives_its_images_and_a_warning(tmp_path):
+    scan = KspaceReader().read(fastmri(tmp_path / "scan.h5", oversampled()), "one")
+    np.testing.assert_allclose(scan.values, expected(), atol=1e-3)
+    np.testing.assert_allclose(np.diag(scan.affine), [2, 2, 5, 1])
+    assert "should tell the patient's orientation" in str(scan.warnings[0])
+    single = to_kspace(np.pad(images(), ((0, 0), (8, 8), (0, 0)))).astype(np.complex64)
+    alone = KspaceReader().read(fastmri(tmp_path / "single.h5", single), "one")
+    np.testing.assert_allclose(alone.values, expected(), atol=1e-3)
+
+
+def spoilt(name: str) -> dict[str, np.ndarray | str]:
+    kspace, mask = oversampled(), np.arange(COLUMNS) % 2 == 0
+    return {
+        "magnitudes": {"kspace": np.abs(kspace)},
+        "nan": {"kspace": np.where(kspace == kspace.max(), np.nan, kspace)},
+        "zero": {"kspace": 0 * kspace},
+        "five axes": {"kspace": kspace[None]},
+        "spiral": {"kspace": kspace, "trajectory": "spiral"},
+        "mask": {"kspace": kspace, "mask": mask},
+        "short mask": {"kspace": kspace, "mask": mask[1:]},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("magnitudes", "k-space is complex, but got numbers of type float32"),
+        ("nan", "k-space is finite, but got 1 NaN or infinite samples"),
+        ("zero", "k-space has samples besides 0"),
+        ("five axes", "kspace has slices, coils, rows and columns, or of a single coil"),
+        ("spiral", "k-space is Cartesian, but got the trajectory spiral"),
+        ("mask", "k-space is 0 where its mask is, but got 384 other samples"),
+        ("short mask", "the mask has 24 columns, or 32 rows of them, but got the shape"),
+    ],
+)
+def test_files_that_are_refused(tmp_path, name, message):
+    path = fastmri(tmp_path / "scan.h5", **spoilt(name))
+    with pytest.raises(VolumeError, match=rf"one \(scan.h5\): {message}"):
+        KspaceReader().read(path, "one")
+
+
+def test_files_of_other_kinds_and_lost_axes_are_refused(tmp_path):
+    path = tmp_path / "scan.h5"
+    path.write_text("no HDF5")
+    with pytest.raises(VolumeError, match="the file is HDF5"):
+        KspaceReader().read(path, "one")
+    with h5py.File(path, "w") as file:
+        file["reconstruction_rss"] = images()
+    with pytest.raises(
+        VolumeError, match=r"has kspace \(fastMRI\) or a group with xml and data .* \['reconstruction_rss'\]"
+    ):
+        KspaceReader().read(path, "one")
+    with h5py.File(fastmri(path, oversampled()[:, 0]), "a") as file:
+        file.attrs["coils"] = COILS
+    with pytest.raises(VolumeError, match=r"the shape \(3, 32, 24\) of 2 coils; add the missing axis"):
+        KspaceReader().read(path, "one")
+    with h5py.File(path, "w") as file:
+        file["kspace"] = oversampled()
+    with pytest.raises(VolumeError, match="the file has an ismrmrd_header"):
+        KspaceReader().read(path, "one")
+
+
+@pytest.mark.parametrize(("plane", "mask"), [("axial", "equispaced"), ("coronal", "radial")])
+def test_the_commands_k_space_gives_its_zero_filled_volume_on_the_grid_of_the_mr(tmp_path, plane, mask):
+    volume = gradient((14, 18, 16))
+    affine = np.array([[0, 0, 2.0, -9], [-3, 0, 0, 30], [0, 4, 0, -20], [0, 0, 0, 1]])  # axes P, S, R
+    (tmp_path / "data" / "one").mkdir(parents=True)
+    nib.save(nib.Nifti1Image(volume, affine), tmp_path / "data" / "one" / "mr.nii.gz")
+    options = ["--kspace", "--coils", "2", "--plane", plane, "--mask", mask, "--acceleration", "2.5", "--noise", "0.01"]
+    folders = ["--dataset_dir", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main(["undersample", *folders, *options]) == 0
+    case = tmp_path / "out" / "one"
+    zero_filled = nib.load(case / "zero_filled.nii.gz").get_fdata(dtype=np.float32)
+    scan = KspaceReader().read(case / "kspace.h5", "one")
+    np.testing.assert_allclose(scan.values, zero_filled, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(scan.affine, affine)
+    assert scan.warnings == ()
+    with h5py.File(case / "kspace.h5") as file:
+        assert file.attrs["acquisition"] == "SIMULATED"
+        assert file["kspace"].shape[1] == 2
+        assert file["mask"].ndim == (1 if mask == "equispaced" else 2)
+
+    item = {"case": "one", "image": str(case / "kspace.h5")}
+    loaded = LoadVolumed("image", KspaceReader())(item)
+    pred = MetaTensor(torch.from_numpy(volume)[None], affine=loaded["image"].affine)
+    improved = DataConsistencyd("pred", KspaceReader())({**loaded, "case": "one", "pred": pred})["pred"]
+    assert isinstance(improved, MetaTensor)
+    assert improved.shape == (1, *volume.shape)
+    blurred = pred + 20
+    restored = DataConsistencyd("pred", KspaceReader())({**loaded, "case": "one", "pred": blurred})["pred"]
+    error = [float((each[0] - torch.from_numpy(volume)).abs().mean()) for each in (blurred, restored)]
+    assert error[1] < 0.7 * error[0]
+    with pytest.raises(DataError, match="image: has the slices, rows and columns"):
+        DataConsistencyd("pred")({**loaded, "pred": pred[..., 1:]})
+
+
+def gradient(shape: tuple[int, int, int]) -> np.ndarray:
+    places = np.mgrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
+    inside = (places**2).sum(0) < 0.8
+    return np.where(inside, 200 + 100 * places[0] + 50 * places[1], 0).astype(np.float32)
+
+
+def test_cases_that_are_no_k_space_are_left_as_they_are(tmp_path):
+    nib.save(nib.Nifti1Image(gradient((8, 8, 8)), np.eye(4)), tmp_path / "mr.nii.gz")
+    loaded = LoadVolumed("image", KspaceReader())({"case": "one", "image": str(tmp_path / "mr.nii.gz")})
+    pred = loaded["image"] * 2
+    assert DataConsistencyd("pred")({**loaded, "pred": pred})["pred"] is pred
+    path = fastmri(tmp_path / "scan.h5", oversampled())
+    loaded = LoadVolumed("image", KspaceReader())({"case": "one", "image": str(path)})
+    assert DataConsistencyd("pred", enabled=False)({**loaded, "pred": pred})["pred"] is pred
+    with pytest.raises(DataError, match="one: pred: has one channel"):
+        DataConsistencyd("pred")({**loaded, "case": "one", "pred": torch.cat([loaded["image"]] * 2)})
+
+
+def test_undersampled_k_space_is_0_outside_its_mask():
+    scanned = Undersampled("poisson", 3, coils=2).scan(gradient((16, 16, 4)), np.random.default_rng(0))
+    assert scanned.kspace.shape == (4, 2, 16, 16)
+    assert not scanned.kspace[..., ~scanned.mask].any()
+    again = Undersampled("poisson", 3, coils=2)(gradient((16, 16, 4)), (1, 1, 1), np.random.default_rng(0))
+    np.testing.assert_allclose(scanned.volume, again, rtol=1e-4, atol=1e-3)

@@ -1,0 +1,138 @@
+"""K-space of slices: transforms, simulated phase and coils, zero-filled images, data consistency by its properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mri_dagan.kspace import (
+    combined,
+    consistent,
+    data_consistency,
+    estimated_sensitivities,
+    measured,
+    measured_middle,
+    simulated_phase,
+    simulated_sensitivities,
+    to_image,
+    to_kspace,
+    zero_filled,
+)
+from mri_dagan.masks import sampling_mask
+from scipy.ndimage import gaussian_filter
+from skimage.data import shepp_logan_phantom
+from skimage.transform import resize
+
+from common.errors import ConfigError, DataError
+
+SHAPE = (48, 40)
+WHOLE = np.ones(SHAPE, dtype=bool)
+
+
+def truth() -> np.ndarray:
+    """A smoothed Shepp-Logan phantom of 1000, (48, 40)."""
+    return 1000 * gaussian_filter(resize(shepp_logan_phantom(), SHAPE, order=1), 0.7)
+
+
+def scanned(coils: int, mask: np.ndarray, noise: float = 0.0, phase: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    """K-space (coils, 48, 40) of the phantom, and the sensitivities with its phase."""
+    rng = np.random.default_rng(1)
+    sensitivities = simulated_sensitivities(SHAPE, coils, rng)
+    turned = np.exp(1j * simulated_phase(SHAPE, phase, rng))
+    return measured(truth() * turned, sensitivities, mask, noise, rng), sensitivities * turned
+
+
+def error(image: np.ndarray) -> float:
+    return float(np.linalg.norm(image - truth()) / np.linalg.norm(truth()))
+
+
+def test_transforms_are_centred_orthonormal_and_inverse():
+    image = np.random.default_rng(0).normal(size=(3, 7, 8)) * (1 + 2j)
+    kspace = to_kspace(image)
+    shifted = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image, (1, 2)), norm="ortho"), (1, 2))
+    np.testing.assert_allclose(kspace, shifted)
+    np.testing.assert_allclose(to_image(kspace), image)
+    assert to_kspace(np.ones((6, 8)))[3, 4] == pytest.approx(np.sqrt(48))
+    assert to_kspace(image.astype(np.complex64)).dtype == np.complex64
+
+
+def test_simulated_phase_and_sensitivities_are_smooth_and_normalised():
+    phase = simulated_phase(SHAPE, 1.5, np.random.default_rng(0))
+    assert np.abs(phase).max() == pytest.approx(1.5)
+    assert np.abs(np.diff(phase, axis=0)).max() < 0.4
+    assert not simulated_phase(SHAPE, 0, np.random.default_rng(0)).any()
+    sensitivities = simulated_sensitivities(SHAPE, 5, np.random.default_rng(0))
+    np.testing.assert_allclose((np.abs(sensitivities) ** 2).sum(0), 1)
+    assert len({int(np.abs(each).argmax()) for each in sensitivities}) == 5  # each coil at its place
+    with pytest.raises(ConfigError, match="coils: is a whole number above 0, but got 2.5"):
+        simulated_sensitivities(SHAPE, 2.5, np.random.default_rng(0))
+
+
+def test_noise_has_one_standard_deviation_in_k_space_and_image():
+    noise = measured(np.zeros(SHAPE), np.ones((1, *SHAPE)), WHOLE, 7.0, np.random.default_rng(0))
+    assert noise.real.std() == pytest.approx(7, rel=0.05)
+    assert to_image(noise).imag.std() == pytest.approx(7, rel=0.05)
+
+
+@pytest.mark.parametrize("coils", [1, 6])
+def test_whole_k_space_gives_the_truth_by_every_way_to_combine(coils):
+    kspace, sensitivities = scanned(coils, WHOLE)
+    for image in (
+        zero_filled(kspace),
+        zero_filled(kspace, WHOLE),
+        zero_filled(kspace, sensitivities=sensitivities),
+        data_consistency(np.random.default_rng(0).uniform(size=SHAPE), kspace, WHOLE),
+    ):
+        np.testing.assert_allclose(image, truth(), atol=1e-6)
+
+
+def test_estimated_sensitivities_are_the_true_ones_where_there_is_signal():
+    mask = sampling_mask("equispaced", SHAPE, 2.5, 0.2)
+    kspace, sensitivities = scanned(6, mask)
+    assert measured_middle(mask) == (10, 8)
+    found = estimated_sensitivities(kspace, mask)
+    overlap = np.abs(combined(found, sensitivities))[truth() > 100]
+    assert np.median(overlap) > 0.99
+    even = estimated_sensitivities(np.zeros((4, *SHAPE)), mask)
+    np.testing.assert_allclose(even, 0.5)
+
+
+@pytest.mark.parametrize("coils", [1, 6])
+@pytest.mark.parametrize("kind", ["cartesian", "radial"])
+def test_data_consistency_changes_little_of_the_truth_and_betters_what_is_wrong(coils, kind):
+    mask = sampling_mask(kind, SHAPE, 3)
+    kspace, sensitivities = scanned(coils, mask, phase=0.8)
+    start = error(zero_filled(kspace, mask))
+    assert start > 0.1
+    assert error(data_consistency(truth(), kspace, mask)) < start / 3
+    assert error(data_consistency(truth(), kspace, mask, sensitivities)) < start / 4
+    blurred = gaussian_filter(truth(), 1.5)
+    assert error(data_consistency(blurred, kspace, mask)) < 0.8 * error(blurred)
+    soft = error(data_consistency(blurred, kspace, mask, weight=0.3))
+    assert error(data_consistency(blurred, kspace, mask)) < soft < error(blurred)
+
+
+def test_without_phase_the_truth_stays_exactly():
+    mask = sampling_mask("cartesian", SHAPE, 4)
+    kspace, _ = scanned(1, mask, phase=0)
+    np.testing.assert_allclose(
+        data_consistency(truth(), kspace, mask, np.ones((1, *SHAPE))), np.abs(truth()), atol=1e-6
+    )
+
+
+def test_measured_samples_are_reproduced_and_others_are_the_images():
+    mask = sampling_mask("gaussian", SHAPE, 4)
+    kspace, _ = scanned(3, mask, noise=5)
+    images = np.random.default_rng(0).normal(size=(3, *SHAPE)) + 0j
+    own, hard, soft = to_kspace(images), *(to_kspace(consistent(images, kspace, mask, weight)) for weight in (None, 4))
+    np.testing.assert_allclose(hard[:, mask], kspace[:, mask])
+    np.testing.assert_allclose(hard[:, ~mask], own[:, ~mask], atol=1e-12)
+    np.testing.assert_allclose(soft[:, mask], 0.2 * own[:, mask] + 0.8 * kspace[:, mask])
+    assert np.abs(soft - kspace)[:, mask].max() < np.abs(own - kspace)[:, mask].max()
+
+
+def test_images_of_another_shape_and_negative_weights_are_refused():
+    kspace, _ = scanned(1, WHOLE)
+    with pytest.raises(DataError, match=r"image: has the shape \(48, 40\) of its k-space"):
+        data_consistency(truth().T, kspace, WHOLE)
+    with pytest.raises(ConfigError, match="weight: is at least 0"):
+        data_consistency(truth(), kspace, WHOLE, weight=-1)

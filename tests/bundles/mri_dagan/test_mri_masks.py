@@ -1,0 +1,63 @@
+"""Sampling masks: the number of samples, the centre, the seed, and settings that no mask can have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mri_dagan.masks import MASKS, sampling_mask
+
+from common.errors import ConfigError
+
+SHAPE = (60, 80)
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_has_the_asked_number_of_samples_and_its_centre(kind):
+    for acceleration in (1.6, 4, 10):
+        mask = sampling_mask(kind, SHAPE, acceleration, 0.05, seed=3)
+        assert mask.shape == SHAPE
+        assert mask.size / mask.sum() == pytest.approx(acceleration, rel=0.08 if kind == "radial" else 0.001)
+        lines = kind in ("cartesian", "equispaced")
+        assert mask[:, 38:42].all() if lines else mask[29:32, 38:42].all()  # 4 of 80 columns, 3 of 60 rows
+        assert (mask == mask[:1]).all() == lines
+        np.testing.assert_array_equal(mask, sampling_mask(kind, SHAPE, acceleration, 0.05, seed=3))
+        assert (mask != sampling_mask(kind, SHAPE, acceleration, 0.05, seed=4)).any()
+
+
+def test_the_default_centre_is_that_of_fastmri():
+    """8 % of the columns at 4 times, 4 % at 8 times; evenly spaced lines besides, by hand."""
+    mask = sampling_mask("equispaced", (8, 200), 4)[0]
+    assert mask[92:108].all()
+    steps = np.diff(np.flatnonzero(mask)[:16])
+    assert mask.sum() == 50
+    assert set(steps) == {5, 6}  # 184 others for 34 lines, 5.4 columns each
+    assert sampling_mask("cartesian", (8, 200), 8)[0, 96:104].all()
+
+
+def test_density_falls_towards_the_edge_and_discs_keep_their_distance():
+    middle = np.zeros(SHAPE, dtype=bool)
+    middle[15:45, 20:60] = True
+    for kind in ("gaussian", "poisson", "radial"):
+        mask = sampling_mask(kind, SHAPE, 6)
+        assert mask[middle].mean() > 2 * mask[~middle].mean(), kind
+    corner = sampling_mask("poisson", (64, 64), 8)[:16, :16]
+    assert not (corner[1:] & corner[:-1]).any()
+    assert not (corner[:, 1:] & corner[:, :-1]).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("spiral", SHAPE, 4), "mask: is one of cartesian, equispaced, gaussian, poisson, radial, but got 'spiral'"),
+        (("radial", SHAPE, 1), "acceleration: is a number above 1, but got 1; give 2 to 10"),
+        (("radial", SHAPE, float("nan")), "acceleration: is a number above 1"),
+        (("cartesian", SHAPE, 4, 0.3), "leaves lines for the rest of k-space, but got 24 of 20 lines"),
+        (("cartesian", SHAPE, 80), "but got 1 of 1 lines at an acceleration of 80; lower centre_fraction or"),
+        (("gaussian", SHAPE, 9, 0.4), "leaves samples for the rest of k-space, but got 768 of 533 samples"),
+        (("gaussian", SHAPE, 4, 1.0), "centre_fraction: is a fraction from 0 to below 1"),
+        (("gaussian", (60, 4), 4), "plane of k-space: has rows and columns, at least 8 each"),
+    ],
+)
+def test_settings_that_no_mask_can_have(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        sampling_mask(*settings)
