@@ -1,4 +1,4 @@
-"""Held-out cases of a run: those that its weights were not trained on, for what is calibrated on them."""
+"""Held-out cases of a run: those that its weights were not trained on, for what is calibrated or graded on them."""
 
 from __future__ import annotations
 
@@ -63,30 +63,30 @@ class HeldOutCases:
         """
         path = Path(self.run_dir, DATALIST_NAME)
         if not path.is_file():
-            rule, remedy = "says which cases the weights were trained on", "calibrate in the folder of the training"
+            rule, remedy = "says which cases the weights were trained on", "give the training's --output_dir"
             raise DataError(str(path), rule, "no such file", remedy)
         record = SplitRecord.read(path)
         trained = [item for section in ("training", *POOLS) for item in record.lists.get(section, [])]
         seen = {record.files[path].sha256 for item in trained for path in paths_of(item) if path in record.files}
         if leaked := self._sharing(items, seen):
-            rule, remedy = "is on cases that the weights were not trained on", "give others by --datalist"
-            raise DataError("calibration", rule, f"{counted(leaked)} of its training", remedy)
+            rule, remedy = "are none that the weights were trained on", "give others by --datalist"
+            raise DataError("held-out cases", rule, f"{counted(leaked)} of its training", remedy)
 
-    def to_check(self, calibrated: Sequence[str]) -> list[Item]:
-        """The cases on which a calibration is checked.
+    def to_check(self, fitted: Sequence[str]) -> list[Item]:
+        """The cases on which a calibration or a grading is checked.
 
         Args:
-            calibrated: hashes of the files of the calibration cases.
+            fitted: hashes of the files of the cases that it was made from.
 
         Raises:
-            DataError: no cases with a target, or cases that were calibrated on or trained on.
+            DataError: no cases with a target, or cases that it was made from or that the weights were trained on.
         """
         items = self.items(SECTIONS[1])
         if not items:
             raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")
-        if used := self._sharing(items, set(calibrated)):
-            remedy = "give other held-out cases by --datalist"
-            raise DataError("check", "is on cases that were not calibrated on", counted(used), remedy)
+        if used := self._sharing(items, set(fitted)):
+            rule, remedy = "are others than the calibration or grading was made from", "give others by --datalist"
+            raise DataError("cases to check", rule, counted(used), remedy)
         self.require_untrained(items)
         return items
 

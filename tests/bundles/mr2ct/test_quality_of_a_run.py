@@ -55,7 +55,7 @@ def test_check_prints_the_verdicts_of_cases_and_distortions(run):
     printed = ok(ONE.run("checking_grades", EVALUATE, output_dir=run)).stdout
     assert "intact                           2 " in printed
     assert sum(f"{kind} *" in printed for kind in OTHERS) >= 4
-    refused(ONE.run("checking_grades", EVALUATE, output_dir=run, section="validation"), "were not calibrated on")
+    refused(ONE.run("checking_grades", EVALUATE, output_dir=run, section="validation"), "or grading was made from")
 
 
 def test_too_few_and_trained_cases_are_refused(run, data):

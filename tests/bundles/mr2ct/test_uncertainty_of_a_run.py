@@ -103,7 +103,7 @@ def test_trained_cases_and_too_few_cases_are_refused(run, data):
 
 
 def test_cases_that_were_calibrated_on_are_not_checked(run):
-    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "that were not calibrated on")
+    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "calibration or grading was made from")
 
 
 def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case(run, data, tmp_path):

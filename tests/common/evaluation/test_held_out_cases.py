@@ -45,9 +45,9 @@ def test_cases_of_the_training_and_of_the_calibration_are_refused(tmp_path, item
         own.require_untrained(items)
     files = {path: each._asdict() for path, each in identify(items[:1]).items()}
     (tmp_path / "datalist.json").write_text(json.dumps({"training": items[:1], "files": files}))
-    with pytest.raises(DataError, match=r"not trained on, but got 1 \(case_0\) of its training"):
+    with pytest.raises(DataError, match=r"weights were trained on, but got 1 \(case_0\) of its training"):
         own.require_untrained(items)
     own.require_untrained(items[1:])
-    with pytest.raises(DataError, match=r"not calibrated on, but got 1 \(case_2\)"):
+    with pytest.raises(DataError, match=r"grading was made from, but got 1 \(case_2\)"):
         own.to_check(sorted(own.hashes(items[2:])))
     assert held_out(tmp_path, {"test": items[1:]}).to_check([]) == items[1:]
