@@ -5,7 +5,8 @@ epoch takes, and the number of epochs follows. Then all are evaluated together, 
 inference is timed: processor seconds of a volume on one thread, and the peak memory of the command. What is trained is
 kept in `trained.json` next to the table: the same command again goes on where it was, and may add seeds and rows.
 
-`--options "--dataset_dir DATA"` go to training and evaluation, here of cases of your own; then without the costs.
+`--options "--dataset_dir DATA"` go to training and evaluation, here of cases of your own; then without the costs, and
+with `--task OVERLAY` for another task of the bundle.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tools.bench.memory import use_of
 from tools.demo import command, run_all
 from tools.repository import ROOT, config_path, own_settings, trained_overlays
 
-BUNDLES = ("ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+BUNDLES = ("ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "mri_dagan", "pd2t2_dcgan_acm")
 
 
 class Row(NamedTuple):
@@ -90,13 +91,13 @@ def rows_of(bundle: str) -> list[str]:
     ]
 
 
-def train(bundle: str, row: str, epochs: int, *options: str) -> float:
-    """Train a row; the seconds of processor time that it took.
+def train(bundle: str, task: Sequence[str], row: str, epochs: int, *options: str) -> float:
+    """Train a row of a task, none or the name of its overlay; the seconds of processor time that it took.
 
     Raises:
         SystemExit: with the exit code of a training that failed.
     """
-    configs, options = ["train", "demo", *ROWS[row].overlays], (*ROWS[row].options, *options)
+    configs, options = ["train", "demo", *task, *ROWS[row].overlays], (*ROWS[row].options, *options)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     if code := run_all([command(bundle, "training", configs, *epochs_of(epochs), *options)]):
         raise SystemExit(code)
@@ -104,9 +105,10 @@ def train(bundle: str, row: str, epochs: int, *options: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def budget(bundle: str, row: str, seconds: float, folder: Path, *options: str) -> int:
+def budget(bundle: str, task: Sequence[str], row: str, seconds: float, folder: Path, *options: str) -> int:
     """Epochs a stage that take the seconds."""
-    taken = [train(bundle, row, epochs, "--output_dir", str(folder / str(epochs)), *options) for epochs in CALIBRATION]
+    given = {epochs: ["--output_dir", str(folder / str(epochs)), *options] for epochs in CALIBRATION}
+    taken = [train(bundle, task, row, epochs, *words) for epochs, words in given.items()]
     each = (taken[1] - taken[0]) / (CALIBRATION[1] - CALIBRATION[0])
     return max(1, round(seconds / max(each, 0.1)))
 
@@ -183,6 +185,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--rows", nargs="+", help="of the table (default: all that the bundle has)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "compare")
+    parser.add_argument("--task", nargs=1, default=[], help="overlay of another task of the bundle, with its own data")
     parser.add_argument("--options", type=shlex.split, default=[], help="of training and evaluation, in quotes")
     given = parser.parse_args(arguments)
     rows = given.rows or rows_of(given.bundle)
@@ -190,6 +193,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--rows: are of {', '.join(known)}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
     on_phantoms = not {"--dataset_dir", "--datalist"} & set(given.options)
+    if given.task and on_phantoms:
+        parser.error("--task: needs cases of your own, by --options '--datalist FILE'")
     data = ["--demo_data", str(folder / "data"), *given.options] if on_phantoms else given.options
     if (
         on_phantoms and not (folder / "data").is_dir()
@@ -203,17 +208,17 @@ def main(arguments: Sequence[str]) -> int:
             planned = f"{row}, {given.minutes:g} minutes"
             done = f"{planned}, seed {seed}"
             if planned not in record:
-                epochs = budget(given.bundle, row, seconds, calibration / row, *data)
+                epochs = budget(given.bundle, given.task, row, seconds, calibration / row, *data)
                 record[planned] = Budget(epochs, round(seconds))
             if done not in record:
                 epochs = record[planned].epochs
                 options = ["--output_dir", str(out), "--seed", str(seed), *data]
-                record[done] = Budget(epochs, round(train(given.bundle, row, epochs, *options)))
+                record[done] = Budget(epochs, round(train(given.bundle, given.task, row, epochs, *options)))
             own[row] = record[done]
         trained[str(seed)] = own
         other_steps(out)
-        evaluating = command(given.bundle, "evaluating", ["train", "evaluate"], "--output_dir", str(out), *data)
-        if code := run_all([evaluating]):
+        configs = ["train", "evaluate", *given.task]
+        if code := run_all([command(given.bundle, "evaluating", configs, "--output_dir", str(out), *data)]):
             return code
     made = table([folder / f"seed_{seed}" / "evaluation" / "summary.json" for seed in given.seeds])
     if on_phantoms:

@@ -30,9 +30,9 @@ def test_half_of_the_epochs_have_falling_rates() -> None:
 
 
 def test_the_start_of_a_training_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(compare, "train", lambda bundle, row, epochs, *options: 10 + 4.0 * epochs)
-    assert compare.budget("mr2ct_pix2pix", "train", 60, tmp_path) == 15
-    assert compare.budget("mr2ct_pix2pix", "train", 1, tmp_path) == 1
+    monkeypatch.setattr(compare, "train", lambda bundle, task, row, epochs, *options: 10 + 4.0 * epochs)
+    assert compare.budget("mr2ct_pix2pix", [], "train", 60, tmp_path) == 15
+    assert compare.budget("mr2ct_pix2pix", [], "train", 1, tmp_path) == 1
 
 
 def test_copies_of_the_flow_take_other_steps(tmp_path: Path) -> None:
@@ -90,11 +90,20 @@ def test_a_bundle_has_the_rows_whose_overlays_it_has(capsys: pytest.CaptureFixtu
 def test_a_row_is_its_overlays_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
     monkeypatch.setattr(compare, "run_all", lambda commands: given.extend(commands) or 0)
-    compare.train("pd2t2_dcgan_acm", "resenc_anatomy", 2, "--seed", "7")
+    compare.train("pd2t2_dcgan_acm", [], "resenc_anatomy", 2, "--seed", "7")
     (words,) = given
     configs = words[words.index("--config_file") + 1]
     assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc", "anatomy"]
     assert " ".join(words).endswith("--variant resenc_anatomy --loss_weights::anatomy 1 --seed 7")
+    compare.train("mr2ct_pix2pix", ["flair"], "no_adversarial", 2)
+    configs = given[1][given[1].index("--config_file") + 1]
+    assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))][2:] == ["flair", "no_adversarial"]
+
+
+def test_another_task_needs_its_own_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        compare.main(["mr2ct_pix2pix", "--task", "flair"])
+    assert "--task: needs cases of your own, by --options" in capsys.readouterr().err
 
 
 def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
@@ -102,7 +111,7 @@ def test_every_row_is_trained_for_the_same_time_and_all_are_evaluated(
 ) -> None:
     trained: list[tuple[str, int, str]] = []
 
-    def train(bundle: str, row: str, epochs: int, *options: str) -> float:
+    def train(bundle: str, task: list[str], row: str, epochs: int, *options: str) -> float:
         given = dict(zip(options[::2], options[1::2], strict=True))
         if "--seed" in given:
             trained.append((row, epochs, given["--seed"]))
