@@ -32,7 +32,7 @@ from tools.bench.memory import use_of
 from tools.demo import command, run_all
 from tools.repository import ROOT, config_path, own_settings, trained_overlays
 
-BUNDLES = ("ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+BUNDLES = ("ldct_wgan_vgg", "mr2ct_pix2pix", "mri2pet_sketcher_refiner", "mri_dagan", "pd2t2_dcgan_acm")
 
 
 class Row(NamedTuple):
