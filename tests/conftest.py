@@ -16,7 +16,10 @@ ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 part that is not known has no side."""
 DEMONSTRATED = "mr2ct_pix2pix"
 """The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
-LONG = ("cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+LONG = (
+    "cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri2pet_sketcher_refiner", "mri_dagan",
+    "pd2t2_dcgan_acm",
+)  # fmt: skip
 """Bundles whose tiny trainings and inferences take up to half a minute; the other one shows the same commands."""
 
 

@@ -10,6 +10,7 @@ from common.metrics.anatomy import TissueDice
 from common.metrics.attenuation import attenuation_scores
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
+from common.metrics.lesions import lesion_scores
 from common.metrics.masked import CT_RANGE, HU, mae, mse, psnr, psnr_nie
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import (
@@ -33,6 +34,7 @@ __all__ = [
     "bone_dice",
     "ct_scores",
     "hfen",
+    "lesion_scores",
     "mae",
     "ms_ssim",
     "mse",

@@ -36,6 +36,9 @@ ODD: dict[str, dict[str, Any]] = {
         "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::upsampling": "resize",
         "target_knots": [[-200, -0.6], [100, 0.5]],
     },
+    "mri_dagan": {
+        "depth": 3, "width": 6, "plane": "coronal", "neighbours": 3, "scale_percentile": 98, "spacing": [5.5, 5, 5.5],
+    },
     "pd2t2_dcgan_acm": {"stages": 1, "residual": False, "spacing": [5.5, 5, 5.5], "width": 6},
     "mri2pet_sketcher_refiner": {"stages": 1, "target_window": [0, 3], "spacing": [5.5, 5, 5.5], "width": 6},
     "lesion_dcgan_aug": {"width": 4, "target_window": [-100, 300], "latent::dim": 20, "network_def::latent_dim": 20},

@@ -21,6 +21,9 @@ TRAINING: Mapping[str, Mapping[str, str]] = {
         "depth": "4", "width": "4", "crop_size": "32", "pad_size": "40", "plane": "axial",
         "source_percentiles": "[1,99]", "target_window": "[-900,1800]", "spacing": "[6.5,6,6.5]",
     },
+    "mri_dagan": {
+        "depth": "3", "width": "4", "discriminator_width": "2", "crop_size": "32", "pad_size": "40", "neighbours": "3",
+    },
     "pd2t2_dcgan_acm": {"width": "4", "patch_size": "[16,16,16]", "stages": "1"},
     "mri2pet_sketcher_refiner": {"width": "4", "patch_size": "[16,16,16]", "stages": "1", "target_window": "[0,3]"},
     "lesion_dcgan_aug": {"width": "4", "target_window": "[-100,300]"},
@@ -131,6 +134,7 @@ SOURCES = {
     "cect2ct_rescyclegan": "cect",
     "ldct_wgan_vgg": "ldct",
     "mr2ct_pix2pix": "mr",
+    "mri_dagan": "zero_filled",
     "pd2t2_dcgan_acm": "pd",
     "mri2pet_sketcher_refiner": "mtr,fa,rd,ad",
     "lesion_dcgan_aug": "",

@@ -1,6 +1,7 @@
-"""Image quality of a denoised CT: noise and its power spectrum, transfer of detail, edges, contrast of lesions.
+"""Image quality of a denoised CT: noise and its power spectrum, transfer of detail, edges.
 
-Errors and biases by tissue are those of :func:`common.metrics.ct_scores`.
+Errors and biases by tissue are those of :func:`common.metrics.ct_scores`, the contrast of lesions that of
+:func:`common.metrics.lesion_scores`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import distance_transform_edt, label
 from scipy.signal.windows import hann
 
 from common.errors import DataError
@@ -25,8 +25,6 @@ PATCH_MM = 48.0
 """Side of the patches that spectra are averaged over; it sets the resolution of the frequency, about 0.02 / mm."""
 LEAST_PATCH = 16
 """Smallest side of a patch in pixels."""
-RING_MM = (2.0, 6.0)
-"""Distances between which the surroundings of a lesion lie; nearer voxels share its partial volume and blur."""
 EDGE_MM = 15.0
 """Largest distance from a circular edge that is taken, unless the radius is smaller."""
 EDGE_BINS = 10
@@ -93,46 +91,6 @@ def transfer_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine: 
         return {"mtf50": float("nan")}
     filled = own > 0
     return {"mtf50": half_frequency(frequencies[filled], crossed[filled] / own[filled])}
-
-
-def lesion_scores(
-    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, lesion: ArrayLike, affine: ArrayLike
-) -> dict[str, float]:
-    """``contrast_recovery``: contrast of the lesions in the prediction over that in the truth, ideal 1.
-
-    The contrast of a lesion is its mean minus that of its surroundings, the voxels of the mask ``RING_MM`` away from
-    it and from no other lesion nearer. Over several lesions it is the least-squares slope sum c_pred c_truth / sum
-    c_truth^2, so that bright and dark lesions do not cancel.
-
-    Args:
-        pred, truth, mask, affine: see :func:`noise_scores`.
-        lesion: region of the lesions (X, Y, Z), above 0 inside; each connected part is one.
-
-    Returns:
-        nan where no lesion has surroundings, or the truth shows no contrast.
-
-    Raises:
-        DataError: see :func:`noise_scores`; also where the lesions have another shape.
-    """
-    pred, truth, inside = checked_volumes(pred, truth, mask)
-    marked = np.asarray(lesion) > 0
-    if marked.shape != truth.shape:
-        raise DataError("lesion", f"must have the shape {truth.shape} of the truth", marked.shape, "resample it")
-    if not marked.any():
-        return {"contrast_recovery": float("nan")}
-    numbers, count = label(marked)
-    to_mm = checked_affine(affine)
-    away, nearest = distance_transform_edt(~marked, sampling=voxel_sizes(to_mm), return_indices=True)
-    around = np.where(inside & (away >= RING_MM[0]) & (away <= RING_MM[1]), numbers[tuple(nearest)], 0)
-    contrasts = np.array(
-        [
-            [volume[numbers == number].mean() - volume[around == number].mean() for volume in (pred, truth)]
-            for number in range(1, count + 1)
-            if (around == number).any()
-        ]
-    ).reshape(-1, 2)
-    shown, real = contrasts.T
-    return {"contrast_recovery": float(shown @ real / (real @ real)) if real.any() else float("nan")}
 
 
 def spectra(one: ArrayLike, other: ArrayLike, inside: Mask, affine: ArrayLike) -> tuple[Volume, Volume]:

@@ -109,7 +109,9 @@ class VolumePatchDataset(CacheDataset):
         self.seed = seed
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
         require_volumes(self._cache, {*self.keys, *(["mask"] if self.foreground_share else [])})
-        require_one_shape(self._cache, (*self.keys, "mask", "lesion", *self.regions))
+        # a lesion that no patch is centred on need not be loaded: the item has its path
+        centred = ["lesion"] if self.lesion_share else []
+        require_one_shape(self._cache, (*self.keys, "mask", *centred, *self.regions))
         self.shapes = [tuple(item[self.keys[0]].shape[1:]) for item in self._cache]
         self.lesions = [lesions_of(region) for region in self._regions("lesion", self.lesion_share)]
         self.foregrounds = [voxels_of(region) for region in self._regions("mask", self.foreground_share)]

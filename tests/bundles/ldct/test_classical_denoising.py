@@ -1,13 +1,14 @@
-"""Non-local means and total variation on a phantom of two tissues with noise of a known size."""
+"""The noise level of CT on a phantom of two tissues with noise of a known size."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from ldct_wgan_vgg.classical import NonLocalMeans, TotalVariation, noise_level
+from ldct_wgan_vgg.classical import noise_level
 from ldct_wgan_vgg.dose import LowDose
 
-from common.errors import ConfigError, DataError
+from common.errors import DataError
+from common.evaluation.filters import NonLocalMeans
 
 SIGMA = 20.0
 
@@ -41,33 +42,6 @@ def test_the_correlated_noise_of_a_soft_kernel_is_seen():
     assert noise_level(low) == pytest.approx(true, rel=0.25)
 
 
-@pytest.mark.parametrize("denoise", [NonLocalMeans(), NonLocalMeans(dimensions=3), TotalVariation()])
-def test_noise_falls_and_edges_stay(denoise):
-    clean, found = phantom(), denoise(noisy())
-    flat = np.zeros(clean.shape, dtype=bool)
-    flat[13:23, 13:23] = True
-    assert found.shape == clean.shape
-    assert (found - clean)[flat].std() < SIGMA / 2
-    assert found[13:23, 13:23].mean() - found[30:40, 30:40].mean() == pytest.approx(100, abs=10)
-    np.testing.assert_array_equal(denoise(clean), clean)
-
-
-def test_slices_are_denoised_one_by_one():
-    volume = noisy()
-    once = NonLocalMeans()(np.repeat(volume[..., :1], 3, 2))
-    np.testing.assert_allclose(once[..., 0], once[..., 2])
-    other = volume.copy()
-    other[..., 1:] = np.roll(volume[..., 1:], 1, axis=2)  # the same noise level
-    for denoise in (NonLocalMeans(), TotalVariation()):
-        np.testing.assert_allclose(denoise(volume)[..., 0], denoise(other)[..., 0])
-
-
-def test_settings_and_volumes_are_checked():
-    with pytest.raises(ConfigError, match="strength: is a number above 0"):
-        TotalVariation(0)
-    with pytest.raises(ConfigError, match="patch_size: is a number above 0"):
-        NonLocalMeans(patch_size=0)
-    with pytest.raises(ConfigError, match="dimensions: is 2 or 3"):
-        NonLocalMeans(dimensions=4)
+def test_volumes_that_are_no_ct_are_refused():
     with pytest.raises(DataError, match="is in HU"):
-        NonLocalMeans()(phantom() + 1024)
+        NonLocalMeans(noise_level)(phantom() + 1024)

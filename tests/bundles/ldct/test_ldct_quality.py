@@ -7,7 +7,6 @@ import pytest
 from ldct_wgan_vgg.quality import (
     edge_mtf,
     half_frequency,
-    lesion_scores,
     noise_scores,
     spectra,
     transfer_scores,
@@ -108,18 +107,3 @@ def test_half_frequency_by_hand():
     assert half_frequency(frequencies, np.array([0.9, 0.7, 0.3])) == pytest.approx(0.25)
     assert half_frequency(frequencies, np.array([0.25, 0.1, 0.0])) == pytest.approx(0.1 * 0.5 / 0.75)
     assert half_frequency(frequencies, np.array([0.9, 0.8, 0.7])) == 0.3
-
-
-def test_contrast_of_lesions_by_arithmetic():
-    truth, lesion = np.full((40, 20, 10), 50.0), np.zeros((40, 20, 10))
-    lesion[8:12, 8:12, 3:7] = lesion[28:32, 8:12, 3:7] = 1
-    truth[8:12, 8:12, 3:7], truth[28:32, 8:12, 3:7] = 90, 30
-    pred = truth.copy()
-    pred[8:12, 8:12, 3:7], pred[28:32, 8:12, 3:7] = 82, 35
-    inside = np.ones_like(truth)
-    # Contrasts 40 and -20 become 32 and -15: (32 x 40 + 15 x 20) / (40^2 + 20^2)
-    assert lesion_scores(pred, truth, inside, lesion, np.eye(4)) == {"contrast_recovery": pytest.approx(1580 / 2000)}
-    assert lesion_scores(pred + 7, truth, inside, lesion, np.eye(4))["contrast_recovery"] == pytest.approx(0.79)
-    assert np.isnan(lesion_scores(pred, truth, inside, 0 * lesion, np.eye(4))["contrast_recovery"])
-    with pytest.raises(DataError, match="lesion: must have the shape"):
-        lesion_scores(pred, truth, inside, lesion[1:], np.eye(4))

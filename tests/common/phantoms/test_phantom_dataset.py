@@ -12,6 +12,7 @@ from ldct_wgan_vgg.phantoms import write_ldct
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from mr2ct_pix2pix.phantoms import write_flair
 from mri2pet_sketcher_refiner.phantoms import write_mri2pet
+from mri_dagan.phantoms import write_dagan
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
 from common.errors import ConfigError, OutputError
@@ -47,6 +48,7 @@ WRITERS = {
         lengths=("misregistration_mm", "rotation_degrees"),
     ),
     "ldct": Writer(write_ldct, ("ldct", "ndct", "mask")),
+    "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
     "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
     "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
     "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),

@@ -19,6 +19,7 @@ def test_every_translation_bundle_has_its_sources() -> None:
         "ldct_wgan_vgg": ["ldct"],
         "mr2ct_pix2pix": ["mr"],
         "mri2pet_sketcher_refiner": ["mtr", "fa", "rd", "ad"],
+        "mri_dagan": ["zero_filled"],
         "pd2t2_dcgan_acm": ["pd"],
     }
 

@@ -89,6 +89,7 @@ def test_every_translation_bundle_is_covered_and_says_how_it_stitches():
         "ldct_wgan_vgg": ("inferer", "PlaneInferer"),
         "mr2ct_pix2pix": ("inferer::inferer", "PlaneInferer"),
         "mri2pet_sketcher_refiner": ("stitching", "PatchStitchingInferer"),
+        "mri_dagan": ("inferer", "PlaneInferer"),
         "pd2t2_dcgan_acm": ("inferer::inferer::inferer::inferer", "PatchStitchingInferer"),
     }
     assert all(training_settings(name)["width"] == 4 for name in found)

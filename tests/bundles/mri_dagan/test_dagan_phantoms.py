@@ -1,0 +1,71 @@
+"""Phantoms of fast MR: what is written, and what each degradation leaves; grey scales that stay the scanner's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from bundle_commands import Bundle
+from mri_dagan.degradations import Undersampled
+from mri_dagan.phantoms import write_dagan
+
+from common.data.layouts.folders import find_cases
+
+SPACING = 5.0
+BUNDLE = Bundle("mri_dagan")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("phantoms") / "heads"
+    write_dagan(root, 2, SPACING, 7)
+    return root
+
+
+def voxels(root: Path, name: str, case: int = 0) -> np.ndarray:
+    return np.asarray(nib.load(root / f"phantom_00{case}" / f"{name}.nii.gz").dataobj).astype(float)
+
+
+def test_cases_have_three_sources_a_target_and_regions(written: Path) -> None:
+    cases = find_cases(written, "folders", "zero_filled", "mr")
+    assert [case["case"] for case in cases] == ["phantom_000", "phantom_001"]
+    assert cases[0].keys() == {"case", "patient", "image", "label", "mask", "lesion"}
+    assert json.loads((written / "dataset.json").read_text())["acceleration"] == 4
+    inside = voxels(written, "mask") > 0
+    truth = voxels(written, "mr")
+    for name in ("zero_filled", "thick", "noisy"):
+        volume = voxels(written, name)
+        assert 0.02 < np.abs(volume - truth)[inside].mean() / truth[inside].mean() < 0.5, name
+        assert volume[inside].mean() == pytest.approx(truth[inside].mean(), rel=0.05), name
+    lesion = voxels(written, "lesion") > 0
+    assert truth[lesion].mean() > np.median(truth[inside])
+
+
+def test_all_cases_share_the_lines_of_k_space(written: Path) -> None:
+    scan = Undersampled("cartesian", 4)
+    for case in (0, 1):
+        expected = scan(voxels(written, "mr", case), [SPACING] * 3, np.random.default_rng(0))
+        np.testing.assert_allclose(voxels(written, "zero_filled", case), expected, atol=2)  # of integers, near 1000
+
+
+def test_seven_times_the_input_gives_seven_times_the_output(written: Path, tmp_path: Path) -> None:
+    small = {"depth": 2, "width": 4, "device": torch.device("cpu"), "trained_with": None}
+    parser = BUNDLE.parser("inference", "demo", **small)
+    network = parser.get_parsed_content("network").eval()
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.unet.decoder[-1][1].weight, std=0.1)
+    prepare, restore = (parser.get_parsed_content(name) for name in ("preprocessing", "postprocessing"))
+    source = nib.load(written / "phantom_000" / "zero_filled.nii.gz")
+    made = []
+    for factor in (1, 7):
+        path = tmp_path / f"{factor}.nii.gz"
+        nib.save(nib.Nifti1Image(source.get_fdata(dtype=np.float32) * factor, source.affine), path)
+        item = prepare({"case": "a", "image": str(path)})
+        item["pred"] = parser.get_parsed_content("inferer")(item["image"][None], network)[0]
+        made.append(np.asarray(restore(item)["pred"])[0])
+    assert np.abs(made[0] - source.get_fdata()).max() > 1, "the network changes the source"
+    np.testing.assert_allclose(made[1], 7 * made[0], rtol=1e-4, atol=1e-2)

@@ -1,0 +1,59 @@
+"""Non-local means and total variation on a phantom of two tissues with noise of a known size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from common.evaluation.filters import NonLocalMeans, TotalVariation
+
+SIGMA = 20.0
+
+
+def phantom() -> np.ndarray:
+    """Air, water and a square of 100, (48, 48, 4)."""
+    volume = np.full((48, 48, 4), -1000.0)
+    volume[4:44, 4:44] = 0
+    volume[10:26, 10:26] = 100
+    return volume
+
+
+def noisy() -> np.ndarray:
+    clean = phantom()
+    return np.where(clean > -1000, clean + np.random.default_rng(0).normal(0, SIGMA, clean.shape), clean)
+
+
+def level(volume: np.ndarray) -> float:
+    """The known one of this phantom, 0 of the clean one."""
+    return SIGMA if np.ptp(volume[30:40, 30:40]) else 0.0
+
+
+@pytest.mark.parametrize("denoise", [NonLocalMeans(level), NonLocalMeans(level, dimensions=3), TotalVariation(level)])
+def test_noise_falls_and_edges_stay(denoise):
+    clean, found = phantom(), denoise(noisy())
+    flat = np.zeros(clean.shape, dtype=bool)
+    flat[13:23, 13:23] = True
+    assert found.shape == clean.shape
+    assert (found - clean)[flat].std() < SIGMA / 2
+    assert found[13:23, 13:23].mean() - found[30:40, 30:40].mean() == pytest.approx(100, abs=10)
+    np.testing.assert_array_equal(denoise(clean), clean)
+
+
+def test_slices_are_denoised_one_by_one():
+    volume = noisy()
+    once = NonLocalMeans(level)(np.repeat(volume[..., :1], 3, 2))
+    np.testing.assert_allclose(once[..., 0], once[..., 2])
+    other = volume.copy()
+    other[..., 1:] = np.roll(volume[..., 1:], 1, axis=2)
+    for denoise in (NonLocalMeans(level), TotalVariation(level)):
+        np.testing.assert_allclose(denoise(volume)[..., 0], denoise(other)[..., 0])
+
+
+def test_settings_of_filters_are_checked():
+    with pytest.raises(ConfigError, match="strength: is a number above 0"):
+        TotalVariation(level, 0)
+    with pytest.raises(ConfigError, match="patch_size: is a number above 0"):
+        NonLocalMeans(level, patch_size=0)
+    with pytest.raises(ConfigError, match="dimensions: is 2 or 3"):
+        NonLocalMeans(level, dimensions=4)
