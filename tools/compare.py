@@ -58,7 +58,8 @@ STEPS = (1, 10)
 CALIBRATION = (1, 3)
 """Epochs a stage of the two short trainings, whose difference is what an epoch takes without its start."""
 COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "tissue_dice", "bone_dice", "lesion_error", "lesion_contrast",
-    "noise_hu", "nps_mean_frequency", "mtf50")  # fmt: skip
+    "noise_hu", "nps_mean_frequency", "mtf50", "nmae", "contrast_recovery", "false_structures",
+    "missed_structures")  # fmt: skip
 
 
 class Budget(NamedTuple):

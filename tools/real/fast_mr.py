@@ -29,7 +29,7 @@ BUNDLE = "mri_dagan"
 PATIENTS = ("patient07", "patient19", "patient26")
 CONTRAST = "flair"
 LESION = "lesion.nii.gz"
-METRICS = ("mae", "psnr", "ssim", "contrast_recovery", "false_structures", "missed_structures")
+METRICS = ("nmae", "psnr", "ssim", "contrast_recovery", "false_structures", "missed_structures")
 
 
 class Task(NamedTuple):
