@@ -41,8 +41,8 @@ class Task(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-WHOLE = ("--pad_size", "224", "--crop_size", "224", "--samples_per_epoch", "80")
-"""Slices of 182 x 218 pixels, which the demo's size would crop: aliasing is global. Ten steps an epoch."""
+WHOLE = ("--depth", "4", "--pad_size", "224", "--crop_size", "224", "--samples_per_epoch", "80")
+"""Slices of 182 x 218 pixels, which the demo would crop, by its depth: aliasing is global. Ten steps an epoch."""
 TASKS = {
     "4x": Task(("undersample", "--acceleration", "4", "--noise", "0.005"), "zero_filled.nii.gz", options=WHOLE),
     "8x": Task(("undersample", "--acceleration", "8", "--noise", "0.005"), "zero_filled.nii.gz", options=WHOLE),
