@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from monai.networks.blocks import ResidualUnit
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from common.networks.initialisation import normal_
 from common.networks.patch_discriminator import PatchGanDiscriminator
@@ -17,6 +16,8 @@ __all__ = ["EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualCh
 
 HALVINGS = 6
 """Convolutions of stride 2 in the discriminator."""
+SAME = (1, 2, 1, 2)
+"""Their padding, by which they halve every side, rounded up, as in the code of the authors."""
 HEAD_SIDE = 4
 """Pixels a side that its fully connected layer sees: a slice of 256 after six halvings."""
 RED_GROWTH = (1, 2, 4, 8)
@@ -74,7 +75,7 @@ class SliceDiscriminator(nn.Module):
     Six 4x4 convolutions of stride 2 with 64-128-256-512-1024-2048 features, two of 1x1 with 1024 and 512, a residual
     block (1x1 and 3x3 with 128, 3x3 with 512 features), one fully connected layer; batch normalisation in all
     convolutions but the first, leaky ReLU of 0.2. The fully connected layer takes 4x4 pixels, a slice of 256x256;
-    features of another size are averaged or repeated to them. Input (B, C, H, W), several slices a batch where a side
+    features of another size are interpolated to them. Input (B, C, H, W), several slices a batch where a side
     is below 128, since one pixel has no variance; output (B, 1), the logit of its being fully sampled.
 
     Args:
@@ -94,18 +95,22 @@ class SliceDiscriminator(nn.Module):
         minibatch_std: bool = False,
     ) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [_Halving(in_channels, width, 4, 2), nn.LeakyReLU(0.2)]
+        blocks: list[nn.Module] = [nn.ZeroPad2d(SAME), nn.Conv2d(in_channels, width, 4, 2), nn.LeakyReLU(0.2)]
         counts = [width * 2**level for level in range(HALVINGS)]
         for before, count in zip(counts[:-1], counts[1:], strict=True):
-            halving = _Halving(before, count, 4, 2, bias=False)
-            blocks += [halving, nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
+            blocks += [nn.ZeroPad2d(SAME), nn.Conv2d(before, count, 4, 2, bias=False)]
+            blocks += [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         blocks += [*_normed(counts[5], counts[4], 1), nn.LeakyReLU(0.2), *_normed(counts[4], counts[3], 1)]
         inner = nn.Sequential(
             *(*_normed(counts[3], counts[1], 1), nn.LeakyReLU(0.2)),
             *(*_normed(counts[1], counts[1], 3), nn.LeakyReLU(0.2)),
             *_normed(counts[1], counts[3], 3),
         )
-        head = [nn.AdaptiveAvgPool2d(HEAD_SIDE), nn.Flatten(), nn.Linear(counts[3] * HEAD_SIDE**2, 1)]
+        head = [
+            nn.Upsample((HEAD_SIDE, HEAD_SIDE), mode="bilinear"),
+            nn.Flatten(),
+            nn.Linear(counts[3] * HEAD_SIDE**2, 1),
+        ]
         self.layers = nn.Sequential(*blocks, _Shortcut(inner), nn.LeakyReLU(0.2), *head)
         normal_(self)
         stabilise(inner, norm)
@@ -115,15 +120,6 @@ class SliceDiscriminator(nn.Module):
         """The logit of each slice."""
         judged: Tensor = self.layers(x)
         return judged
-
-
-class _Halving(nn.Conv2d):
-    """A 4x4 convolution to half of the size, rounded up, as the padding of the authors' code does."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The features."""
-        height, width = x.shape[2:]
-        return super().forward(F.pad(x, (1, 1 + width % 2, 1, 1 + height % 2)))
 
 
 class _Shortcut(nn.Module):
