@@ -59,7 +59,8 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
             own = torch.from_numpy(head.astype(np.float32))[None]
             scaled["mask"] = convert_to_dst_type(own, data[self.reference])[0]
         for key in self.key_iterator(scaled):
-            scaled[key] = self.push_transform(scaled[key].to(torch.float32) / number, extra_info={"number": number})
+            volume = scaled[key].to(torch.float32) / number
+            scaled[key] = self.push_transform(volume, extra_info={"number": number})  # type: ignore[no-untyped-call]
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
