@@ -12,6 +12,7 @@ from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys, convert_to_dst_type
 
 from common.errors import ConfigError, DataError
+from common.io.modality import IN_HU, SOURCE_MODALITY, modality_of
 from common.transforms.head import head_mask
 
 LOWEST = -0.25
@@ -50,13 +51,16 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
         case, source = str(data.get("case", "")), np.asarray(data[self.reference][0])
         head = head_mask(source, None, axial=2, case=case)
         number = source_scale(source, head, self.percentile, f"{case}: {self.reference}")
+        if SOURCE_MODALITY not in data or modality_of(source) != IN_HU:  # an inference refuses a CT as such
+            require_magnitude(source, number, f"{case}: {self.reference}")
         if "mask" in scaled:
             scaled["mask"] = (scaled["mask"] > 0).to(torch.float32)
         else:
             own = torch.from_numpy(head.astype(np.float32))[None]
             scaled["mask"] = convert_to_dst_type(own, data[self.reference])[0]
         for key in self.key_iterator(scaled):
-            scaled[key] = self.push_transform(scaled[key].to(torch.float32) / number, extra_info={"number": number})
+            volume = scaled[key].to(torch.float32) / number
+            scaled[key] = self.push_transform(volume, extra_info={"number": number})  # type: ignore[no-untyped-call]
         return scaled
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -78,13 +82,21 @@ def source_scale(source: np.ndarray, head: np.ndarray, percentile: float, name: 
         name: of the source, for messages.
 
     Raises:
-        DataError: it is not above 0, or values lie far below 0.
+        DataError: it is not above 0.
     """
     number = float(np.percentile(source[head], percentile))
     if not number > 0:
         raise DataError(name, f"has a {percentile:g}th percentile above 0 inside the head", number, "check the file")
+    return number
+
+
+def require_magnitude(source: np.ndarray, number: float, name: str) -> None:
+    """Refuse a source (X, Y, Z) whose lowest values are far below 0, relative to its :func:`source_scale`.
+
+    Raises:
+        DataError: for such values.
+    """
     lowest = float(source.min())
     if lowest < LOWEST * number:
         rule, found = "is a magnitude, which has no values far below 0", f"{lowest:g} to a bright tissue of {number:g}"
         raise DataError(name, rule, found, "give the magnitude image, not the phase or the real part")
-    return number

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from common.grids import covered, in_ras, respaced
+from common.grids import covered, in_ras, ras_spacing, respaced
 
 
 def at(*origin: float, spacing: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
@@ -91,3 +91,4 @@ def test_a_function_gets_axes_in_ras_order_and_its_result_has_those_of_the_volum
     made = in_ras(numbered, volume, affine)
     np.testing.assert_array_equal(seen[0], np.moveaxis(volume[::-1], 0, 2))
     np.testing.assert_array_equal(made, np.zeros((2, 3, 4)) + np.reshape([20, 10], (2, 1, 1)))
+    assert ras_spacing(affine) == (2, 3, 4)

@@ -46,7 +46,7 @@ def noise_level(volume: ArrayLike) -> float:
 def tv_reconstruction(
     kspace: Complex,
     mask: Mask,
-    weight: float = 0.01,
+    weight: float = 0.005,
     iterations: int = 40,
     sensitivities: Complex | None = None,
 ) -> Magnitude:
@@ -66,7 +66,7 @@ def tv_reconstruction(
         ConfigError: ``weight`` or ``iterations`` is not above 0.
     """
     if not weight > 0 or not iterations > 0:
-        raise ConfigError("weight and iterations", "are above 0", (weight, iterations), "give such as 0.01 and 40")
+        raise ConfigError("weight and iterations", "are above 0", (weight, iterations), "give such as 0.005 and 40")
     coils = estimated_sensitivities(kspace, mask) if sensitivities is None else sensitivities
     image = combined(to_image(kspace), coils)
     strength = weight * robust_maximum(np.abs(image))

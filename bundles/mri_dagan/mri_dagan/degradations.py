@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from common.errors import ConfigError, DataError
 from common.inferers import plane_axis
 from mri_dagan.kspace import Complex, measured, simulated_phase, simulated_sensitivities, zero_filled
-from mri_dagan.masks import Mask, checked_acceleration, sampling_mask
+from mri_dagan.masks import Mask, centre_fraction_of, sampling_mask
 
 Volume = NDArray[np.float32]
 SCALE_PERCENTILE = 99.5
@@ -72,8 +72,7 @@ class Undersampled:
         largest_phase: float = 1.5,
         plane: str = "axial",
     ) -> None:
-        checked_acceleration(acceleration)
-        sampling_mask(mask, (256, 256), acceleration, centre_fraction)  # refuses what no plane can have
+        centre_fraction_of(mask, acceleration, centre_fraction)
         _require("noise", noise, "is a standard deviation over the robust maximum, at least 0", "give such as 0.01")
         simulated_phase((1, 1), largest_phase, np.random.default_rng(0))
         simulated_sensitivities((1, 1), coils, np.random.default_rng(0))

@@ -82,14 +82,16 @@ def write_pair(
     scan = reader.read(item["image"], case)
     given = checked_magnitude(scan.values, f"{case} ({Path(item['image']).name})")
     rng = np.random.default_rng([seed, *case.encode()])
-    if kspace:
-        made = in_ras(
-            partial(_scanned, undersampled=degradation, rng=rng, path=folder / KSPACE, affine=scan.affine),
-            given,
-            scan.affine,
-        )
-    else:
-        made = in_ras(partial(degradation, spacing=ras_spacing(scan.affine), rng=rng), given, scan.affine)
+
+    def degraded(volume: np.ndarray) -> np.ndarray:
+        if not kspace:
+            made: np.ndarray = degradation(volume, ras_spacing(scan.affine), rng)
+            return made
+        scanned = degradation.scan(volume, rng)
+        write_kspace(folder / KSPACE, scanned, scan.affine, degradation.axis)
+        return np.asarray(scanned.volume)
+
+    made = in_ras(degraded, given, scan.affine)
     _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)
     save_volume(item["image"], scan.affine, made, folder / f"{name}.nii.gz", simulated)
@@ -97,15 +99,6 @@ def write_pair(
     save_masks(item, folder, reader)
     about = {name: getattr(degradation, name) for name in settings}
     PAIRS.write_record(folder, {"description": simulated, "case": case, "seed": seed, **about})
-
-
-def _scanned(
-    volume: np.ndarray, undersampled: Undersampled, rng: np.random.Generator, path: Path, affine: np.ndarray
-) -> np.ndarray:
-    """The zero-filled volume, whose k-space is written."""
-    scanned = undersampled.scan(volume, rng)
-    write_kspace(path, scanned, affine, undersampled.axis)
-    return scanned.volume
 
 
 def write_interpolated(item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader) -> None:

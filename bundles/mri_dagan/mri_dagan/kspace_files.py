@@ -115,8 +115,13 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
                 if isinstance(group, h5py.Group) and {"xml", "data"} <= set(group):
                     return read_ismrmrd(group, where, contrast, repetition)
             found = f"the entries {sorted(file)}"
+    except VolumeError:
+        raise
     except OSError as error:
         raise VolumeError(where("the file is HDF5", str(error), "export it again")) from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}"[:200]
+        raise VolumeError(where("datasets and attributes are those of the layout", found, "export it again")) from error
     rule = "the file has kspace (fastMRI) or a group with xml and data (ISMRMRD)"
     raise VolumeError(where(rule, found, "export it in one of these layouts"))
 

@@ -15,6 +15,8 @@ from common.errors import ConfigError
 
 Mask = NDArray[np.bool_]
 MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
+LINES = ("cartesian", "equispaced")
+"""Masks of whole columns."""
 LEAST_SIDE = 8
 """Rows and columns that a plane has at least."""
 CENTRE_SHARE = 0.32
@@ -52,21 +54,15 @@ def sampling_mask(
     Raises:
         ConfigError: a setting is out of its range, or the centre leaves no sample for the rest of k-space.
     """
-    if kind not in MASKS:
-        raise ConfigError("mask", f"is one of {', '.join(MASKS)}", repr(kind), "choose one of them")
+    fraction = centre_fraction_of(kind, acceleration, centre_fraction)
     if len(shape) != 2 or min(shape) < LEAST_SIDE:
         rule = f"has rows and columns, at least {LEAST_SIDE} each"
         raise ConfigError("plane of k-space", rule, tuple(shape), "give larger slices")
-    checked_acceleration(acceleration)
-    fraction = CENTRE_SHARE / acceleration if centre_fraction is None else centre_fraction
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 <= fraction < 1:
-        raise ConfigError("centre_fraction", "is a fraction from 0 to below 1", repr(fraction), "give such as 0.08")
-    lines = kind in ("cartesian", "equispaced")
-    plane = (1, shape[1]) if lines else shape
-    centre = _centre(plane, fraction, lines)
+    plane = (1, shape[1]) if kind in LINES else shape
+    centre = _centre(plane, fraction, kind in LINES)
     budget = round(plane[0] * plane[1] / acceleration)
     if budget <= centre.sum():
-        what = "lines" if lines else "samples"
+        what = "lines" if kind in LINES else "samples"
         found = f"{centre.sum()} of {budget} {what} at an acceleration of {acceleration:g}"
         remedy = "lower centre_fraction or the acceleration"
         raise ConfigError("centre_fraction", f"leaves {what} for the rest of k-space", found, remedy)
@@ -75,17 +71,29 @@ def sampling_mask(
     return np.ascontiguousarray(np.broadcast_to(chosen, shape))
 
 
-def checked_acceleration(acceleration: float) -> float:
-    """Return an acceleration, samples of a plane over measured ones.
+def centre_fraction_of(kind: str, acceleration: float, centre_fraction: float | None) -> float:
+    """The fraction of the middle, after the settings that no plane can have are refused.
+
+    Args: see :func:`sampling_mask`.
 
     Raises:
-        ConfigError: it is no finite number above 1.
+        ConfigError: see :func:`sampling_mask`.
     """
-    is_number = isinstance(acceleration, int | float) and not isinstance(acceleration, bool)
-    if not is_number or not math.isfinite(acceleration) or acceleration <= 1:
+    if kind not in MASKS:
+        raise ConfigError("mask", f"is one of {', '.join(MASKS)}", repr(kind), "choose one of them")
+    if not _is_number(acceleration) or acceleration <= 1:
         remedy = "give 2 to 10, such as 4 for a quarter of the samples"
         raise ConfigError("acceleration", "is a number above 1", repr(acceleration), remedy)
-    return acceleration
+    fraction = CENTRE_SHARE / acceleration if centre_fraction is None else centre_fraction
+    most = (1 / acceleration) ** (1 if kind in LINES else 0.5)
+    if not _is_number(fraction) or not 0 <= fraction < most:
+        rule = f"is a fraction from 0 to below {most:.3g}, which is all that is measured at {acceleration:g} times"
+        raise ConfigError("centre_fraction", rule, repr(fraction), "lower centre_fraction or the acceleration")
+    return fraction
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _centre(shape: tuple[int, int], fraction: float, lines: bool) -> Mask:

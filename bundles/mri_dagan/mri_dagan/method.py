@@ -33,7 +33,7 @@ class Dagan(ConditionalGan):
 
     def distances(self, batch: Batch, pred: Tensor) -> Losses:
         """Differences of pixels, frequencies and features from the truth, and of neighbouring restored slices."""
-        found = {"l2": F.mse_loss, "frequency": frequency_distance, "perceptual": self.perceptual}
+        found: dict[str, Distance] = {"l2": F.mse_loss, "frequency": frequency_distance, "perceptual": self.perceptual}
         losses = {name: distance(pred, batch["label"]) for name, distance in found.items() if self.uses(name)}
         if self.uses("slice_variation"):
             losses["slice_variation"] = slice_variation(pred)

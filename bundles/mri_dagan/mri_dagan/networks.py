@@ -16,6 +16,8 @@ __all__ = ["EncoderDecoder", "PatchGanDiscriminator", "RefinedUNet", "ResidualCh
 
 HALVINGS = 6
 """Convolutions of stride 2 in the discriminator."""
+SAME = (1, 2, 1, 2)
+"""Their padding, by which they halve every side, rounded up, as in the code of the authors."""
 HEAD_SIDE = 4
 """Pixels a side that its fully connected layer sees: a slice of 256 after six halvings."""
 RED_GROWTH = (1, 2, 4, 8)
@@ -73,8 +75,8 @@ class SliceDiscriminator(nn.Module):
     Six 4x4 convolutions of stride 2 with 64-128-256-512-1024-2048 features, two of 1x1 with 1024 and 512, a residual
     block (1x1 and 3x3 with 128, 3x3 with 512 features), one fully connected layer; batch normalisation in all
     convolutions but the first, leaky ReLU of 0.2. The fully connected layer takes 4x4 pixels, a slice of 256x256;
-    features of another size are averaged or repeated to them. Input (B, C, H, W), at least 64 pixels a side; output
-    (B, 1), the logit of its being fully sampled.
+    features of another size are interpolated to them. Input (B, C, H, W), several slices a batch where a side
+    is below 128, since one pixel has no variance; output (B, 1), the logit of its being fully sampled.
 
     Args:
         in_channels: of the slice.
@@ -93,17 +95,22 @@ class SliceDiscriminator(nn.Module):
         minibatch_std: bool = False,
     ) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        blocks: list[nn.Module] = [nn.ZeroPad2d(SAME), nn.Conv2d(in_channels, width, 4, 2), nn.LeakyReLU(0.2)]
         counts = [width * 2**level for level in range(HALVINGS)]
         for before, count in zip(counts[:-1], counts[1:], strict=True):
-            blocks += [*_normed(before, count, 4, 2), nn.LeakyReLU(0.2)]
+            blocks += [nn.ZeroPad2d(SAME), nn.Conv2d(before, count, 4, 2, bias=False)]
+            blocks += [nn.BatchNorm2d(count), nn.LeakyReLU(0.2)]
         blocks += [*_normed(counts[5], counts[4], 1), nn.LeakyReLU(0.2), *_normed(counts[4], counts[3], 1)]
         inner = nn.Sequential(
             *(*_normed(counts[3], counts[1], 1), nn.LeakyReLU(0.2)),
             *(*_normed(counts[1], counts[1], 3), nn.LeakyReLU(0.2)),
             *_normed(counts[1], counts[3], 3),
         )
-        head = [nn.AdaptiveAvgPool2d(HEAD_SIDE), nn.Flatten(), nn.Linear(counts[3] * HEAD_SIDE**2, 1)]
+        head = [
+            nn.Upsample((HEAD_SIDE, HEAD_SIDE), mode="bilinear"),
+            nn.Flatten(),
+            nn.Linear(counts[3] * HEAD_SIDE**2, 1),
+        ]
         self.layers = nn.Sequential(*blocks, _Shortcut(inner), nn.LeakyReLU(0.2), *head)
         normal_(self)
         stabilise(inner, norm)
@@ -188,9 +195,9 @@ class EncoderDecoder(nn.Module):
         return made
 
 
-def _normed(before: int, count: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """A convolution, and its batch normalisation."""
-    return [nn.Conv2d(before, count, kernel, stride, (kernel - 1) // 2, bias=False), nn.BatchNorm2d(count)]
+def _normed(before: int, count: int, kernel: int) -> list[nn.Module]:
+    """A convolution of stride 1, and its batch normalisation."""
+    return [nn.Conv2d(before, count, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(count)]
 
 
 def _layer(convolution: nn.Conv3d | nn.ConvTranspose3d) -> nn.Sequential:

@@ -46,7 +46,7 @@ def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    ways = {
+    ways: dict[str, Degradation] = {
         "zero_filled": Undersampled("cartesian", acceleration),
         "thick": ThickSlices(SLICES * spacing),
         "noisy": RicianNoise(NOISY),

@@ -68,7 +68,7 @@ def false_structures(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine:
         found = [_unmatched(sign * own, sign * other, limit, spacing) & inside for sign in (1, -1)]
         sizes = np.concatenate([_sizes(each) for each in found])
         kept = sizes[(sizes * spacing.prod() >= LEAST_MM3) & (sizes >= LEAST_VOXELS)]
-        scores[f"{name}_structures"] = len(kept) * PER_MM3 / (inside.sum() * spacing.prod())
+        scores[f"{name}_structures"] = float(len(kept) * PER_MM3 / (inside.sum() * spacing.prod()))
         scores[f"{name}_share"] = float(kept.sum() / inside.sum())
     return scores if np.ptp(truth[inside]) > 0 else dict.fromkeys(scores, float("nan"))
 

@@ -182,6 +182,18 @@ def test_files_of_other_kinds_and_lost_axes_are_refused(tmp_path):
         KspaceReader().read(path, "one")
 
 
+@pytest.mark.parametrize("name", ["kspace/a", "dataset/xml and dataset/data"])
+def test_files_whose_entries_are_of_another_kind_are_refused(tmp_path, name):
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        for each in name.split(" and "):
+            file[each] = np.zeros(3)
+    with pytest.raises(
+        VolumeError, match=r"one \(scan.h5\): (datasets and attributes are those|the header is ISMRMRD)"
+    ):
+        KspaceReader().read(tmp_path / "scan.h5", "one")
+    assert KspaceReader().extent(tmp_path / "scan.h5", "one") is None
+
+
 @pytest.mark.parametrize(("plane", "mask"), [("axial", "equispaced"), ("coronal", "radial")])
 def test_the_commands_k_space_gives_its_zero_filled_volume_on_the_grid_of_the_mr(tmp_path, plane, mask):
     volume = gradient((14, 18, 16))
