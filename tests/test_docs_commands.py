@@ -68,6 +68,7 @@ RUN_BY = {
     "tools.pack": "tests/tools/pack/test_pack.py",
     "tools.phantom_order": "tests/tools/test_phantom_order.py",
     "tools.real": "tests/tools/real/test_real_check.py",
+    "tools.real.fast_mr": "tests/tools/real/test_real_fast_mr.py",
     "tools.real.low_dose": "tests/tools/real/test_real_low_dose.py",
     "tools.verify": "tests/tools/verify/test_verify.py",
     "examples.dose": "tests/test_dose_example.py",
