@@ -52,8 +52,7 @@ def identify(items: Iterable[Item], reader: VolumeReader | None = None) -> dict[
         DataError: for a file that cannot be read.
     """
     given = reader or VolumeReader()
-    options = given.options
-    plain = VolumeReader(0.0, options.series, options.phase, resample_tilt=True)
+    plain = given.unfussy()
     files = {path: (case, channels) for item in items for path, case, channels in _files(item, given.channels)}
     unread = [path for path in files if _current(path) is None]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ class VolumeReader:
         self.resample = resample
         self._kept: dict[tuple[str, int | None], Scan] = {}
         self._headers: OrderedDict[str, list[Dataset]] = OrderedDict()
+
+    def unfussy(self) -> VolumeReader:
+        """This reader, but that NaN are read as 0 and tilted slices are resampled; without what this one keeps."""
+        other = copy.copy(self)
+        other.nan_fill, other.options = 0.0, replace(self.options, resample_tilt=True)
+        other._kept, other._headers = {}, OrderedDict()
+        return other
 
     def check(self, path: str | Path, case: str, channels: int | None = None, keep: bool = False) -> Scan:
         """Read a volume with all checks of its format; warnings are returned, not logged.

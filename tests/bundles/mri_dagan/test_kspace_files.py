@@ -9,16 +9,20 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.data import MetaTensor
+from mri_dagan import bundle_root
 from mri_dagan.degradations import Undersampled
 from mri_dagan.degrade import main
 from mri_dagan.kspace import simulated_sensitivities, to_kspace
 from mri_dagan.reader import DataConsistencyd, KspaceReader
 
+from common.data.identity import content_hash, identify
 from common.errors import ConfigError, DataError, VolumeError
 from common.transforms import LoadVolumed
 
 SLICES, ROWS, COLUMNS, COILS = 3, 16, 24, 2
+CONFIGS = ("inference", "evaluate")
 HEADER = (
     '<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><encoding><encodedSpace><matrixSize><x>32</x><y>24</y>'
     "<z>{z}</z></matrixSize><fieldOfView_mm><x>64</x><y>48</y><z>5</z></fieldOfView_mm></encodedSpace><reconSpace>"
@@ -232,6 +236,22 @@ def gradient(shape: tuple[int, int, int]) -> np.ndarray:
     places = np.mgrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
     inside = (places**2).sum(0) < 0.8
     return np.where(inside, 200 + 100 * places[0] + 50 * places[1], 0).astype(np.float32)
+
+
+def test_k_space_is_known_by_its_zero_filled_magnitude(tmp_path):
+    path = fastmri(tmp_path / "scan.h5", oversampled())
+    reader = KspaceReader(nan_fill=1.0)
+    (identity,) = identify([{"case": "c", "image": str(path)}], reader).values()
+    assert identity.sha256 == content_hash(reader.read(path, "c").values)
+    assert reader.nan_fill == 1.0
+
+
+def test_an_evaluation_is_of_what_inference_writes():
+    """Data consistency is in both."""
+    configs = {name: yaml.safe_load((Path(bundle_root()) / f"configs/{name}.yaml").read_text()) for name in CONFIGS}
+    transforms = configs["inference"]["postprocessing"]["transforms"][:-1]  # the last is for a server
+    assert transforms == configs["evaluate"]["restore"]["transforms"]
+    assert all(config["data_consistency"] is True for config in configs.values())
 
 
 def test_cases_that_are_no_k_space_are_left_as_they_are(tmp_path):
