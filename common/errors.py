@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -151,6 +152,21 @@ class VolumeError(DataError):
 
     def __reduce__(self) -> tuple[type[VolumeError], tuple[Finding]]:
         return type(self), (self.finding,)
+
+
+@contextmanager
+def of_case(name: str) -> Iterator[None]:
+    """Name the case in a mistake that is found by what knows no cases, such as a function of a volume.
+
+    Raises:
+        DataError, ConfigError: as they were, with the name in front.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        if isinstance(error, VolumeError):  # has its own
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 Where = Callable[..., Finding]

@@ -19,7 +19,7 @@ from common.data.checks.volumes import Volume, plausible_hu
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
 from common.data.pairs import PairFolders, save_masks, save_volume
-from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistakes, path_option
+from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistakes, of_case, path_option
 from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
@@ -53,7 +53,8 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
     _require_hu(item, case, scan)
     spacing = ras_spacing(scan.affine)
     rng = np.random.default_rng([seed, *case.encode()])
-    low = in_ras(partial(low_dose, spacing=spacing, rng=rng), scan.values, scan.affine)
+    with of_case(case):
+        low = in_ras(partial(low_dose, spacing=spacing, rng=rng), scan.values, scan.affine)
     simulated = f"SIMULATED CT at {low_dose.dose:g} of its dose: inserted noise, not a scan"
     save_volume(item["image"], scan.affine, low, folder / f"{LOW}.nii.gz", simulated)
     save_volume(item["image"], scan.affine, scan.values, folder / f"{FULL}.nii.gz", "CT as given, in HU")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
 from common.data.pairs import PairFolders, save_masks, save_volume
-from common.errors import ConfigError, DataError, exit_code_of_mistakes, path_option
+from common.errors import ConfigError, DataError, exit_code_of_mistakes, of_case, path_option
 from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing, respaced
 from common.inferers import PLANES, plane_axis
@@ -91,7 +91,8 @@ def write_pair(
         write_kspace(folder / KSPACE, scanned, scan.affine, degradation.axis)
         return np.asarray(scanned.volume)
 
-    made = in_ras(degraded, given, scan.affine)
+    with of_case(case):
+        made = in_ras(degraded, given, scan.affine)
     _, name, settings, text = DEGRADATIONS[kind]
     simulated = text.format(degradation)
     save_volume(item["image"], scan.affine, made, folder / f"{name}.nii.gz", simulated)

@@ -121,3 +121,10 @@ def test_a_volume_that_is_no_ct_is_named(data, capsys):
     assert run(data)[0] == 2
     assert "three (ct.nii.gz): a CT in HU reaches below -200 and above 200" in capsys.readouterr().err
     assert not (data.parent / "pairs" / "three").exists()
+
+
+def test_a_case_of_oblong_pixels_is_named(data, capsys):
+    path = data / "one" / "ct.nii.gz"
+    nib.save(nib.Nifti1Image(body(), np.diag([1.0, 2.0, 3.0, 1.0])), path)
+    assert run(data)[0] == 2
+    assert "one: spacing: is one along X and Y: projections need square pixels, but got" in capsys.readouterr().err

@@ -119,3 +119,8 @@ def test_a_phase_image_is_named(data, capsys):
     assert run(data, "noise")[0] == 2
     assert "three (mr.nii.gz): is a magnitude image" in capsys.readouterr().err
     assert not (data.parent / "pairs" / "three").exists()
+
+
+def test_a_case_that_is_too_thin_is_named(data, capsys):
+    assert run(data, "thicken", "--thickness", "90")[0] == 2
+    assert "one: volume: holds at least 2 slices of 90 mm" in capsys.readouterr().err
