@@ -52,7 +52,7 @@ RUN_BY = {
     "common.trained": "tests/common/trained/test_trained.py",
     "ldct_wgan_vgg.low_dose": "tests/bundles/ldct/test_low_dose_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
-    "mri_dagan.degrade": "tests/bundles/mri_dagan/test_degrade_command.py",
+    "mri_dagan.degrade": "tests/bundles/dagan/test_degrade_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
     "tools.ablation": "tests/bundles/test_ablation.py",
     "tools.bench": "tests/tools/bench/test_bench_training.py",

@@ -84,6 +84,12 @@ def test_no_two_test_files_have_one_name() -> None:
     assert [name for name, count in counts.items() if count > 1] == []
 
 
+def test_no_folder_of_tests_hides_a_bundle() -> None:
+    """pytest puts folders of test files on the path, where one of this name comes before an editable installation."""
+    folders = {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    assert folders.isdisjoint(path.name for path in BUNDLES)
+
+
 def test_common_knows_no_bundle() -> None:
     names = {folder.name for folder in BUNDLES}
     known = {name: names & {other.split(".")[0] for other in imported(name)} for name in MODULES}
