@@ -10,6 +10,8 @@ from common.errors import ConfigError
 from common.running_config import is_reference
 
 SEED_BITS = 64
+MOST_WORKERS = 1024
+"""Processes or threads of a loader: more are a slip, which would exhaust the machine."""
 
 
 class Range(NamedTuple):
@@ -27,8 +29,13 @@ RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
     **dict.fromkeys(("clip_norm", "lr", "max_memory_gb"), POSITIVE),
-    **dict.fromkeys(("constant_epochs", "decay_epochs", "num_workers", "loss_weights"), NOT_NEGATIVE),
+    **dict.fromkeys(("constant_epochs", "decay_epochs", "loss_weights"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
+    "num_workers": Range(
+        f"is not negative, whole and at most {MOST_WORKERS}",
+        "give 0 for none",
+        lambda value: isinstance(value, int) and 0 <= value <= MOST_WORKERS,
+    ),
     "spacing": Range("is above zero, in mm", "give the distance of voxels", lambda value: value > 0),
     "ema_decay": Range("is from 0 to below 1", "correct it", lambda value: 0 <= value < 1),
     "betas": Range("are from 0 to below 1", "correct it", lambda value: 0 <= value < 1),

@@ -110,7 +110,7 @@ def test_flags_are_given_in_the_words_of_yaml(bundle):
         ("batch_size", -4, "is above zero"),
         ("val_interval", 0, "is above zero"),
         ("learning_rate", -0.1, "is above zero"),
-        ("num_workers", -1, "is not negative"),
+        ("num_workers", -1, "is not negative, whole and at most 1024"),
         ("seed", -1, "is not negative and below 2^64"),
         ("loss_weights::l1", -1, "is not negative"),
     ],
