@@ -109,7 +109,7 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
         ("train::augmentation::0::keys", ["image", 0], r"is of type list, such as \['image'\], but got \['image', 0\]"),
         ("seed", 2**64, "is not negative and below 2.64, but got"),
         ("num_workers", 1e9, "is not negative, whole and at most 1024, but got 1000000000.0"),
-        ("train::dataloader::num_workers", 10**9, "is not negative, whole and at most 1024, but got 1000000000"),
+        ("num_workers", 10**9, "is not negative, whole and at most 1024, but got 1000000000"),
     ],
 )
 def test_values_of_another_type_or_out_of_range(place: str, value: Any, message: str) -> None:
