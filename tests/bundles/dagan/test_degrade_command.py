@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
 from mri_dagan.degrade import main
+from named_volumes import write_named
 
 RAS = np.array([[2.0, 0, 0, -60], [0, 2, 0, -50], [0, 0, 3, 20], [0, 0, 0, 1]])
 
@@ -20,11 +21,7 @@ def head() -> np.ndarray:
 
 
 def write(path: Path, volume: np.ndarray, axcodes: str = "RAS") -> None:
-    image = nib.Nifti1Image(volume.astype(np.int16), RAS)
-    image.header["descrip"] = b"DOE^JANE"
-    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axcodes))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image.as_reoriented(turn), path)
+    write_named(path, volume, RAS, axcodes)
 
 
 @pytest.fixture

@@ -6,29 +6,15 @@ import numpy as np
 import pytest
 from ldct_wgan_vgg.classical import noise_level
 from ldct_wgan_vgg.dose import LowDose
+from two_tissues import SIGMA, noisy_tissues, two_tissues
 
 from common.errors import DataError
 from common.evaluation.filters import NonLocalMeans
 
-SIGMA = 20.0
-
-
-def phantom() -> np.ndarray:
-    """Air, water and a square of 100 HU, (48, 48, 4)."""
-    volume = np.full((48, 48, 4), -1000.0)
-    volume[4:44, 4:44] = 0
-    volume[10:26, 10:26] = 100
-    return volume
-
-
-def noisy() -> np.ndarray:
-    clean = phantom()
-    return np.where(clean > -1000, clean + np.random.default_rng(0).normal(0, SIGMA, clean.shape), clean)
-
 
 def test_the_noise_level_is_that_of_soft_tissue():
-    assert noise_level(noisy()) == pytest.approx(SIGMA, rel=0.1)
-    assert noise_level(phantom()) == 0
+    assert noise_level(noisy_tissues()) == pytest.approx(SIGMA, rel=0.1)
+    assert noise_level(two_tissues()) == 0
     assert noise_level(np.full((9, 9, 1), -1000.0)) == 0
 
 
@@ -44,4 +30,4 @@ def test_the_correlated_noise_of_a_soft_kernel_is_seen():
 
 def test_volumes_that_are_no_ct_are_refused():
     with pytest.raises(DataError, match="is in HU"):
-        NonLocalMeans(noise_level)(phantom() + 1024)
+        NonLocalMeans(noise_level)(two_tissues() + 1024)

@@ -11,6 +11,7 @@ import pytest
 from dicom_phantom import PATIENT, Grid, write_series
 from ldct_wgan_vgg.dose import LowDose
 from ldct_wgan_vgg.low_dose import main
+from named_volumes import write_named
 
 RAS = np.array([[4.0, 0, 0, -60], [0, 4, 0, -50], [0, 0, 5, 20], [0, 0, 0, 1]])
 OPTIONS = ["--dose", "0.25", "--photons", "1e5", "--views", "60"]
@@ -25,11 +26,7 @@ def body() -> np.ndarray:
 
 
 def write(path: Path, volume: np.ndarray, axcodes: str = "RAS") -> None:
-    image = nib.Nifti1Image(volume.astype(np.int16), RAS)
-    image.header["descrip"] = b"DOE^JANE"
-    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axcodes))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image.as_reoriented(turn), path)
+    write_named(path, volume, RAS, axcodes)
 
 
 @pytest.fixture

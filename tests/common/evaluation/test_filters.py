@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from two_tissues import SIGMA, noisy_tissues, two_tissues
 
 from common.errors import ConfigError
 from common.evaluation.filters import NonLocalMeans, TotalVariation
-
-SIGMA = 20.0
-
-
-def phantom() -> np.ndarray:
-    """Air, water and a square of 100, (48, 48, 4)."""
-    volume = np.full((48, 48, 4), -1000.0)
-    volume[4:44, 4:44] = 0
-    volume[10:26, 10:26] = 100
-    return volume
-
-
-def noisy() -> np.ndarray:
-    clean = phantom()
-    return np.where(clean > -1000, clean + np.random.default_rng(0).normal(0, SIGMA, clean.shape), clean)
 
 
 def level(volume: np.ndarray) -> float:
@@ -31,7 +17,7 @@ def level(volume: np.ndarray) -> float:
 
 @pytest.mark.parametrize("denoise", [NonLocalMeans(level), NonLocalMeans(level, dimensions=3), TotalVariation(level)])
 def test_noise_falls_and_edges_stay(denoise):
-    clean, found = phantom(), denoise(noisy())
+    clean, found = two_tissues(), denoise(noisy_tissues())
     flat = np.zeros(clean.shape, dtype=bool)
     flat[13:23, 13:23] = True
     assert found.shape == clean.shape
@@ -41,7 +27,7 @@ def test_noise_falls_and_edges_stay(denoise):
 
 
 def test_slices_are_denoised_one_by_one():
-    volume = noisy()
+    volume = noisy_tissues()
     once = NonLocalMeans(level)(np.repeat(volume[..., :1], 3, 2))
     np.testing.assert_allclose(once[..., 0], once[..., 2])
     other = volume.copy()
