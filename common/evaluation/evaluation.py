@@ -63,7 +63,8 @@ class Evaluation:
         unit: of the target.
         source_unit: of the source.
         value_range: range that the metrics clip to; None where each case has its own.
-        window: window of the report's panels; None for that of :func:`common.evaluation.cases.own_window`.
+        window: window of the report's panels; None for that of :func:`common.evaluation.cases.own_window`, and for the
+            histogram of errors that of the first case.
         mask_description: description of the mask.
         head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
         fit_copy: whether ``copy_input`` is fitted (units differ) or the unchanged source.
