@@ -180,11 +180,16 @@ class SimulatedSlices(SimulatedCases):
         self.min_foreground = min_foreground
         super().__init__(simulate, transform, **stream)
 
+    def _rendered(self, seed: int) -> dict[str, Tensor]:
+        case = super()._rendered(seed)
+        across = [axis for axis in range(3) if axis != self.axis]
+        share = (case["mask"][0] > 0).float().mean(dim=across)
+        return {**case, "filled": torch.nonzero(share >= self.min_foreground).flatten()}
+
     def cut(self, case: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         """Cut a random slice with enough foreground."""
-        across = [axis for axis in range(3) if axis != self.axis]
-        good = torch.nonzero((case["mask"][0] > 0).float().mean(dim=across) >= self.min_foreground).flatten()
-        place = int(good[rng.integers(len(good))]) if len(good) else case["mask"].shape[self.axis + 1] // 2
+        filled = case["filled"]
+        place = int(filled[rng.integers(len(filled))]) if len(filled) else case["mask"].shape[self.axis + 1] // 2
         counts = {"image": self.neighbours, "label": 1}
         return {key: slabs(case[key], self.axis, n, range(place, place + 1))[0] for key, n in counts.items()}
 
