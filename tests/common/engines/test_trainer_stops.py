@@ -73,6 +73,20 @@ def test_unknown_precision_is_named() -> None:
         SynthesisTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision="fp8")
 
 
+@pytest.mark.parametrize(
+    ("precision", "processor", "warned"),
+    [("bf16", "AVX2", 1), ("bf16", "AVX512", 0), ("fp16", "AVX2", 1), ("fp32", "AVX2", 0)],
+)
+def test_half_precision_that_a_processor_only_emulates_is_told(
+    monkeypatch, caplog, precision, processor, warned
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: processor)
+    SynthesisTrainer(CPU, 1, loader(scalars((1, 3))), Toy(Scale(0.5), Scale(1.0), l1=1), SGD, precision=precision)
+    said = [record.getMessage() for record in caplog.records if "precision" in record.getMessage()]
+    assert len(said) == warned
+    assert all(f"precision: {precision} takes some ten times as long as fp32" in text for text in said)
+
+
 def test_too_few_samples_for_one_batch() -> None:
     data = loader(scalars((1, 3), (2, 1)), batch_size=4, drop_last=True)
     with pytest.raises(ConfigError, match=r"batch_size: is at most the samples of an epoch .*, but got 4; lower it"):
