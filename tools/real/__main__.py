@@ -23,7 +23,7 @@ import pydicom
 
 from common.metrics import tissue_order
 from common.trained.export import export
-from tools.real import contrasts, enhanced, flair, heads, plausibility
+from tools.real import ablation, contrasts, enhanced, flair, heads, plausibility
 from tools.real.rows import DATA, Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (
     BUNDLES,
@@ -31,12 +31,10 @@ from tools.real.trainings import (
     RATES,
     T1_TO_T2,
     TO_CT,
-    WITHOUT,
     WITHOUT_AGENT,
     Recipe,
     infer,
     pretrained,
-    pretrained_briefly,
     trained,
 )
 from tools.repository import ROOT
@@ -146,24 +144,6 @@ def enhanced_scans(out: Path, _: int, weights: Path) -> None:
         print(f"\n{enhanced.held_out(MAPS, out, weights)}")
 
 
-def without_parts(steps: int, seed: int) -> None:
-    """T1 of patients and a PD template, after pretraining on the whole simulation and on each that lacks a part."""
-    pairs = [*patient_pairs(), WHOLE]
-    rows = [row_of(pair, "copy", read(pair.source), head_of(pair)) for pair in pairs]
-    with tempfile.TemporaryDirectory() as folder:
-        for part in (None, *sorted(WITHOUT.glob("*.yaml"))):
-            name = f"without {part.stem.replace('_', ' ')}" if part else "whole simulation"
-            out = Path(folder, name.replace(" ", "_"))
-            further = [str(part.with_suffix(""))] if part else []
-            weights = pretrained_briefly(T1_TO_T2, out, MAPS, further, steps, seed)
-            for pair in pairs:
-                image, _ = infer(T1_TO_T2, pair.source, out / pair.case, weights)
-                rows.append(row_of(pair, name, image, head_of(pair)))
-            print(f"{name}: done", flush=True)
-    title = f"T1 and PD to T2, pretrained for {steps} steps by simulations that lack a part, seed {seed}"
-    show(title, f"ablation_{seed}", T1_TO_T2, rows)
-
-
 def pretrain() -> None:
     """Make the weights of the patients' check, which no bundle ships."""
     with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"real-check: skipped, since there are no scans at {DATA}")
         return 0
     if options.ablation:
-        without_parts(options.ablation, options.seed)
+        print(ablation.table(MAPS, options.ablation, options.seed))
         return 0
     if options.pretrain:
         pretrain()

@@ -31,8 +31,8 @@ from common.phantoms.tissues import RELAXATION
 from common.report import Panel, Report, summarise, write_report
 from common.weights_info import bundle_metadata
 from tools.real.plausibility import PURE
-from tools.real.rows import fitted
-from tools.real.trainings import BUNDLES, TO_CT, infer
+from tools.real.rows import fitted, read
+from tools.real.trainings import BUNDLES, TO_CT, inferred
 
 VALIDATION_MAPS = 3
 SEQUENCES: dict[str, PulseSequence] = {
@@ -139,6 +139,29 @@ def panel(made: Volume, scan: Scan) -> Panel:
     )
 
 
+class Judged(NamedTuple):
+    """A scan, the synthetic CT of it (X, Y, Z) in HU, and its scores."""
+
+    scan: Scan
+    made: Volume
+    scores: dict[str, float]
+
+
+def judged(label_maps: Path, slices: Sequence[tuple[float, int]], out: Path, weights: Path) -> Iterator[Judged]:
+    """Infer all scans with these slices, those of one thickness by one command."""
+    for pixel, thick in slices:
+        own = out / f"{pixel * thick:g}_mm"
+        (own / "data").mkdir(parents=True)
+        found = {f"{scan.head}_{scan.contrast}": scan for scan in scans(label_maps, pixel, thick, out / "maps")}
+        for name, scan in found.items():
+            stored = (4000 * scan.mr / scan.mr.max()).astype(np.int16)
+            nib.save(nib.nifti1.Nifti1Image(stored, np.diag([*scan.spacing, 1])), own / "data" / f"{name}.nii.gz")
+        made, _ = inferred(TO_CT, own / "data", own, weights)
+        for name, scan in found.items():
+            image = read(made[name])
+            yield Judged(scan, image, scores(image, scan))
+
+
 def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
     """Infer all scans: a line a contrast and thickness, of means.
 
@@ -146,18 +169,11 @@ def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
     """
     rows = []
     worst: dict[tuple[str, float], tuple[float, Panel]] = {}
-    for pixel, thick in SLICES_MM:
-        for scan in scans(label_maps, pixel, thick, out):
-            folder = out / f"{scan.head}_{scan.contrast}_{pixel * thick:g}"
-            folder.mkdir()
-            source = folder / "mr.nii.gz"
-            stored = (4000 * scan.mr / scan.mr.max()).astype(np.int16)
-            nib.save(nib.nifti1.Nifti1Image(stored, np.diag([*scan.spacing, 1])), source)
-            made, _ = infer(TO_CT, source, folder, weights)
-            line, found = (scan.contrast, pixel * thick), scores(made, scan)
-            rows.append({"contrast": line[0], "slices_mm": line[1], **found})
-            if line not in worst or found["mae"] > worst[line][0]:
-                worst[line] = found["mae"], panel(made, scan)
+    for scan, made, found in judged(label_maps, SLICES_MM, out, weights):
+        line = scan.contrast, float(scan.spacing[2])
+        rows.append({"contrast": line[0], "slices_mm": line[1], **found})
+        if line not in worst or found["mae"] > worst[line][0]:
+            worst[line] = found["mae"], panel(made, scan)
     _write_page(page, [picture for _, picture in worst.values()], [error for error, _ in worst.values()])
     means = pd.DataFrame(rows).groupby(["contrast", "slices_mm"], sort=False).mean()
     return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{means.round(2).to_string()}\npictures: {page}"

@@ -19,15 +19,7 @@ from tools.repository import ROOT
 
 BUNDLES = ROOT / "bundles"
 OVERLAYS = Path(__file__).parent
-WITHOUT = OVERLAYS / "without"
-"""An overlay for every part of the simulation that is left out; its name says which."""
 BATCH_SIZE = 8
-BRIEF_EPOCHS = 2
-BRIEF = {
-    "max_epochs": BRIEF_EPOCHS, "constant_epochs": 1, "decay_epochs": 1, "val_interval": BRIEF_EPOCHS,
-    "validate::dataset::cases": 1, "network_def::features": "[12,12,24,48,96,12]",
-}  # fmt: skip
-"""Schedule and network of a short pretraining."""
 ONE_EPOCH = {
     "max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false", "augmentation": None,
     "batch_size": BATCH_SIZE,
@@ -53,6 +45,11 @@ class Recipe(NamedTuple):
     overlays: tuple[str, ...] = ()
     simulated: tuple[str, ...] = ()
     inference: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def configs(self) -> Path:
+        """The folder of the bundle's configs."""
+        return BUNDLES / self.bundle / "configs"
 
     @property
     def weights(self) -> Path:
@@ -91,12 +88,12 @@ def run(run_id: str, configs: Sequence[str], bundle: str, **settings: Any) -> st
     return done.stdout + done.stderr
 
 
-def infer(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) -> tuple[np.ndarray, str]:
-    """The synthetic volume of a file or series, and the warnings that came with it.
+def inferred(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) -> tuple[dict[str, Path], str]:
+    """The synthetic volumes of a file, of a series or of the files in a folder, by case, and the warnings with them.
 
     Args:
         recipe: the bundle.
-        source: file, or folder of a series.
+        source: file, or folder.
         out: folder for the predictions, whose training is used if there is one.
         weights: others than that training's.
     """
@@ -106,8 +103,14 @@ def infer(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) 
     configs = ["inference", *recipe.overlays]
     said = run("inference", configs, recipe.bundle, **places, **recipe.inference, **given)
     warnings = "\n".join(line for line in said.splitlines() if "UNLIKE" in line)
-    (made,) = predictions.glob("*.nii.gz")
-    return read(made), warnings
+    return {path.name.split("_synthetic_")[0]: path for path in predictions.glob("*.nii.gz")}, warnings
+
+
+def infer(recipe: Recipe, source: Path, out: Path, weights: Path | None = None) -> tuple[np.ndarray, str]:
+    """The synthetic volume of one case, and the warnings that came with it; arguments of :func:`inferred`."""
+    made, warnings = inferred(recipe, source, out, weights)
+    (path,) = made.values()
+    return read(path), warnings
 
 
 def trained(recipe: Recipe, row: str, training: Sequence[Pair], folder: Path, steps: int) -> None:
@@ -137,11 +140,3 @@ def pretrained(
     configs = ["train", "pretrain", *recipe.overlays, *recipe.simulated, str(maps), *further]
     run("training", configs, recipe.bundle, output_dir=folder, run_dir=folder, **settings)
     return folder / "models" / "model.pt"
-
-
-def pretrained_briefly(
-    recipe: Recipe, folder: Path, label_maps: Path, further: Sequence[str], steps: int, seed: int
-) -> Path:
-    """The same in so many steps."""
-    samples = steps * BATCH_SIZE // BRIEF_EPOCHS
-    return pretrained(recipe, folder, label_maps, further, **BRIEF, samples_per_epoch=samples, seed=seed)

@@ -5,9 +5,7 @@ import subprocess
 import nibabel as nib
 import numpy as np
 import pytest
-import yaml
 
-from common.running_config import read_config
 from tools.real import __main__ as real_check
 from tools.real import plausibility, trainings
 from tools.real.rows import COLUMNS, Pair, Row, page, read, row_of, spacing_of, text
@@ -17,17 +15,6 @@ AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = -90, -126, -72
 SHAPE = (91, 109, 91)
 """The 2 mm grid of the templates."""
-
-
-@pytest.mark.parametrize("part", [None, *sorted(path.stem for path in trainings.WITHOUT.glob("*.yaml"))])
-def test_every_simulation_of_the_ablation_passes_the_checks_of_its_settings(part):
-    recipe = trainings.T1_TO_T2
-    further = [str(trainings.WITHOUT / part)] if part else []
-    names = ["train", "pretrain", *recipe.overlays, *recipe.simulated, *further]
-    folder = trainings.BUNDLES / recipe.bundle / "configs"
-    brief = {name: yaml.safe_load(str(value)) for name, value in trainings.BRIEF.items()}
-    parser = read_config([folder / f"{name}.yaml" for name in names], **brief)
-    assert parser.get_parsed_content("prepare") is None
 
 
 @pytest.fixture

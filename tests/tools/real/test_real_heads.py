@@ -6,7 +6,8 @@ import label_maps
 import numpy as np
 import pytest
 
-from tools.real.heads import SEQUENCES, VALIDATION_MAPS, scans, scores
+from tools.real import heads
+from tools.real.heads import SEQUENCES, VALIDATION_MAPS, judged, scans, scores
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +41,20 @@ def test_the_true_ct_is_perfect_and_one_without_bone_is_not(found):
     flat = scores(np.minimum(scan.ct, 40), scan)
     assert flat["bone_dice"] == 0
     assert flat["mae"] == pytest.approx(np.clip(scan.ct[scan.mask] - 40, 0, None).mean(), rel=1e-5)
+
+
+def test_each_scan_is_judged_by_the_prediction_of_its_name(found, tmp_path, monkeypatch):
+    runs = []
+
+    def copied(recipe, source, out, weights):
+        runs.append(source)
+        return {path.name.split(".")[0]: path for path in source.glob("*.nii.gz")}, ""
+
+    monkeypatch.setattr(heads, "inferred", copied)
+    monkeypatch.setattr(heads, "scans", lambda label_maps, pixel, thick, out: iter(found[pixel, thick]))
+    answers = list(judged(tmp_path, list(found), tmp_path / "out", tmp_path / "model.pt"))
+    assert len(runs) == 2, "a command a thickness"
+    assert [one.scan for one in answers] == [scan for own in found.values() for scan in own]
+    for one in answers:
+        assert np.corrcoef(one.made.ravel(), one.scan.mr.ravel())[0, 1] > 0.9999
+        assert one.scores == scores(one.made, one.scan)
