@@ -1,4 +1,7 @@
-"""The whole path of every translation bundle: the same voxels however a source is stored, placed and computed."""
+"""The whole path of an inference: the same voxels however a source is stored, placed and computed.
+
+Here for one bundle of slices and one of patches, several channels and stages; ``make metamorphic`` has every bundle.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from tools.metamorphic.runs import infer, inference_settings, training_settings,
 from tools.metamorphic.sources import channels_of
 from tools.metamorphic.table import COMPUTED, FAR, RESAMPLED, SPACING, STORED, rows_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.translation]
+SHOWN = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner")
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("bundle", SHOWN, indirect=True)]
 
 MIRRORED = Copy("mirrored", world=np.diag([-1.0, 1, 1, 1]))
 """The same voxels, but of a head whose left is right."""
