@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from common import checkpoints
 from common.errors import CheckpointError
 from common.files import parse_json, write_text
+from common.module_names import BUNDLE, local, portable
 from common.running_config import Settings, followed, is_reference, lookup, references
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class WeightsInfo(NamedTuple):
         settings: raw settings of the configuration by name: ``network_def``, ``preprocessing``, ``inferer``, and every
             setting that these refer to, such as ``depth``, ``plane``, ``spacing`` and windows.
         trained_on: ``source``, ``target`` and ``mask`` (names of the files), ``data`` (phantoms, simulations or
-            images), ``cases`` (how many in each section).
+            images), ``cases`` (how many in each section); ``started_from`` is the same of weights that the training
+            started from, with their ``sha256``.
         reader: how the files of the training were read.
         profile: distribution of the training inputs; see :mod:`common.trained.input_check`.
         told: the whole content of the file.
@@ -65,9 +66,9 @@ class WeightsInfo(NamedTuple):
 
     @property
     def origin(self) -> str | None:
-        """Training data that show no patient; None for others."""
-        data = self.trained_on.get("data")
-        return data if data in (SIMULATED, PHANTOMS) else None
+        """Training data that show no patient; None for others, and for weights that started from such."""
+        data = [trained_on.get("data") for trained_on in _trainings(self.trained_on)]
+        return data[0] if all(each in (SIMULATED, PHANTOMS) for each in data) else None
 
     def network_settings(self) -> set[str]:
         """The settings that the network is built from; with other values the weights do not fit."""
@@ -149,12 +150,26 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
         for key in ("settings", "trained_on", "reader", "profile"):
             if not isinstance(told.get(key, {}), dict):
                 raise TypeError(f"{key} is {told[key]!r}")
+        list(_trainings(needed["trained_on"]))
         sha256 = told.get("sha256") or checkpoints.sha256(path)
         return WeightsInfo(
             path, sha256, **needed, reader=told.get("reader", {}), profile=told.get("profile", {}), told=told
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
+
+
+def _trainings(trained_on: Any) -> Iterator[dict[str, Any]]:
+    """What weights were trained on, then what those were trained on that they started from, and so on.
+
+    Raises:
+        TypeError: one of them is no table.
+    """
+    while trained_on is not None:
+        if not isinstance(trained_on, dict):
+            raise TypeError(f"started_from is {trained_on!r}")
+        yield trained_on
+        trained_on = trained_on.get("started_from")
 
 
 def _of_an_older_run(path: Path) -> WeightsInfo:
@@ -260,31 +275,6 @@ def without_order(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_order(part) for part in value]
     return copy.deepcopy(value)
-
-
-# ---- names of modules, which are others in a release ----------------------------------------------------------------
-
-SHARED = __name__.split(".")[-2]
-PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
-"""The package of a release, such as ``mr2ct_pix2pix_v0_1_0``, which holds the shared one; empty in the repository."""
-BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)
-
-
-def portable(text: str) -> str:
-    """A text with the names that modules have in the repository, whichever release wrote it."""
-    return (
-        re.sub(rf"\b{PACKAGE}\.", f"{BUNDLE}.", text.replace(f"{PACKAGE}.{SHARED}.", f"{SHARED}.")) if PACKAGE else text
-    )
-
-
-def local(text: str) -> str:
-    """A text of :func:`portable` with the names that modules have here."""
-    if not PACKAGE:
-        return text
-    names: Iterable[tuple[str, str]] = ((SHARED, f"{PACKAGE}.{SHARED}"), (BUNDLE, PACKAGE))
-    for name, own in names:
-        text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
-    return text
 
 
 def commit_of(folder: Path) -> str:

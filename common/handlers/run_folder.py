@@ -27,6 +27,7 @@ from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
 from common.handlers.weights_writer import BEST, LAST, WeightsWriter
+from common.module_names import portable
 from common.running_config import running_config
 from common.weights_info import RUN_NAME
 
@@ -147,7 +148,7 @@ class RunFolder:
 
     def _write_settings(self) -> None:
         about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
-        write_text(self.root / RUN_NAME, weights_info.portable(json.dumps(about, indent=2, default=str)))
+        write_text(self.root / RUN_NAME, portable(json.dumps(about, indent=2, default=str)))
 
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
         saved = checkpoints.load(last)

@@ -56,6 +56,7 @@ class WeightsWriter:
                 "data": _data(parser),
                 **_cases(split),
                 **_maps(parser),
+                **_start(parser),
             },
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
@@ -115,6 +116,12 @@ def _maps(parser: ConfigParser | None) -> dict[str, Any]:
     heads = getattr(simulation, "heads", None)
     hashes = heads.hashes() if heads is not None else {}
     return {"label_maps": hashes} if hashes else {}
+
+
+def _start(parser: ConfigParser | None) -> dict[str, Any]:
+    """What the weights are and saw that the running training starts from; nothing where it starts from random ones."""
+    start = parser.get_parsed_content("trained_with") if parser is not None and "trained_with" in parser else None
+    return {"started_from": {"sha256": start.sha256, **start.trained_on}} if start is not None else {}
 
 
 def _cases(split: Path) -> dict[str, Any]:

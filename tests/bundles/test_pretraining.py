@@ -130,6 +130,9 @@ def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path
     assert len(names) > 5
     for key in names:
         torch.testing.assert_close(tuned[key], shipped[key].float(), rtol=0, atol=1e-6)
+    before = read_info(copy / "models" / "pretrained.pt")
+    trained_on = read_info(tmp_path / "pretraining" / "models" / "model.pt").trained_on
+    assert trained_on["started_from"] == {"sha256": before.sha256, **before.trained_on}
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,25 @@ def test_weights_of_simulations_have_an_origin(shipped):
     assert origin("/x/models/model.pt") is None
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"), [("simulated heads, no patient", True), ("images", False), (None, False)]
+)
+def test_weights_that_started_from_those_of_patients_have_seen_patients(shipped, before, expected):
+    path = shipped / "models" / "pretrained.json"
+    told = json.loads(path.read_text())
+    earlier = {"sha256": "0" * 64, "data": "generated phantoms, no patient", "started_from": {"data": before}}
+    path.write_text(json.dumps({**told, "trained_on": {**told["trained_on"], "started_from": earlier}}))
+    assert origin(path.with_suffix(".pt")) == ("simulated heads, no patient" if expected else None)
+
+
+def test_a_start_that_is_no_table_is_refused(shipped):
+    path = shipped / "models" / "pretrained.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "trained_on": {**told["trained_on"], "started_from": "b667"}}))
+    with pytest.raises(CheckpointError, match="started_from is 'b667'"):
+        origin(path.with_suffix(".pt"))
+
+
 # ---- training -------------------------------------------------------------------------------------------------------
 
 
