@@ -202,7 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"real-check: skipped, since there are no scans at {DATA}")
         return 0
     if options.ablation:
-        print(ablation.table(MAPS, options.ablation, options.seed))
+        there = MAPS.is_dir()
+        print(ablation.table(MAPS, options.ablation, options.seed) if there else f"skipped: there is no {MAPS}")
         return 0
     if options.pretrain:
         pretrain()
