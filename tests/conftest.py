@@ -21,6 +21,13 @@ LONG = (
     "pd2t2_dcgan_acm",
 )  # fmt: skip
 """Bundles whose tiny trainings and inferences take up to half a minute; the other one shows the same commands."""
+LONGEST = {
+    "demo_run": ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm"),  # six to eight minutes of a core
+    "two_processes": (
+        "cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri_dagan", "pd2t2_dcgan_acm",
+    ),
+}  # fmt: skip
+"""By fixture the bundles for which it takes too long for ``.ci/run``."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,6 +40,8 @@ def pytest_collection_modifyitems(items):
         elsewhere = item.get_closest_marker("slow_elsewhere") and bundle not in (None, DEMONSTRATED)
         if long or elsewhere:
             item.add_marker(pytest.mark.slow)
+        if any(bundle in names and fixture in item.fixturenames for fixture, names in LONGEST.items()):
+            item.add_marker(pytest.mark.longest)
 
 
 @pytest.fixture(scope="session")

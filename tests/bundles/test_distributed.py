@@ -41,7 +41,7 @@ class Witness:
 
 
 @pytest.fixture(scope="module")
-def pair(bundle, tiny_data, tmp_path_factory):
+def two_processes(bundle, tiny_data, tmp_path_factory):
     """The folder of a run by two processes, and what each of them held at its end."""
     folder = tmp_path_factory.mktemp("pair")
     (folder / "witness.py").write_text(WITNESS)
@@ -56,8 +56,8 @@ def pair(bundle, tiny_data, tmp_path_factory):
     return folder / "out", [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-def test_both_processes_end_with_the_same_weights(pair):
-    _, (first, second) = pair
+def test_both_processes_end_with_the_same_weights(two_processes):
+    _, (first, second) = two_processes
     assert first["world"] == second["world"] == 2
     assert first["networks"].keys() == second["networks"].keys()
     for name, value in first["networks"].items():
@@ -65,16 +65,16 @@ def test_both_processes_end_with_the_same_weights(pair):
             assert torch.equal(value, second["networks"][name]), name
 
 
-def test_each_process_sees_its_own_half(bundle, pair):
-    _, (first, second) = pair
+def test_each_process_sees_its_own_half(bundle, two_processes):
+    _, (first, second) = two_processes
     epochs = bundle.stages * SETTINGS["max_epochs"]
     steps = epochs * SETTINGS["samples_per_epoch"] // 2 // SETTINGS["batch_size"]
     assert len(first["losses"]) == len(second["losses"]) == steps
     assert all(a != b for a, b in zip(first["losses"], second["losses"], strict=True))
 
 
-def test_the_log_has_the_mean_of_both(bundle, pair):
-    out, held = pair
+def test_the_log_has_the_mean_of_both(bundle, two_processes):
+    out, held = two_processes
     log = pd.read_csv(out / "log.csv")
     epochs = bundle.stages * SETTINGS["max_epochs"]
     steps = len(held[0]["losses"]) // epochs
@@ -84,8 +84,8 @@ def test_the_log_has_the_mean_of_both(bundle, pair):
     assert log["epoch"].tolist() == list(range(1, epochs + 1))
 
 
-def test_checkpoints_are_those_of_a_single_process(bundle, pair):
-    out, (first, _) = pair
+def test_checkpoints_are_those_of_a_single_process(bundle, two_processes):
+    out, (first, _) = two_processes
     saved = checkpoints.load(out / "models" / "last_checkpoint.pt")["trainer"]["networks"]
     assert saved.keys() == first["networks"].keys()
     assert all(torch.equal(value, first["networks"][name]) for name, value in saved.items())
@@ -94,8 +94,8 @@ def test_checkpoints_are_those_of_a_single_process(bundle, pair):
 
 
 @pytest.mark.translation
-def test_one_process_infers_with_the_weights_of_two(bundle, pair, tiny_data, tmp_path):
-    out, _ = pair
+def test_one_process_infers_with_the_weights_of_two(bundle, two_processes, tiny_data, tmp_path):
+    out, _ = two_processes
     where = {"dataset_dir": tiny_data, "weights": out / "models" / "model.pt", "predictions_dir": tmp_path / "made"}
     ok(bundle.run("inference", ["inference"], **where, output_dtype="float32"))  # few steps: an image of few HU
     made = sorted((tmp_path / "made").glob("*.nii.gz"))
