@@ -190,8 +190,9 @@ def test_scripts_and_traces_are_direct():
 def test_other_precisions_are_direct(dtype):
     layer, inputs = large().to(dtype), noise(1, 8, 20, 20, 20).to(dtype)
     with torch.no_grad():
-        assert layer(inputs).dtype == dtype
-        assert torch.equal(layer(inputs), F.conv3d(inputs, layer.weight, layer.bias, padding=8, dilation=2))
+        result = layer(inputs)
+        assert result.dtype == dtype
+        assert torch.equal(result, F.conv3d(inputs, layer.weight, layer.bias, padding=8, dilation=2))
 
 
 def test_autocast_is_direct():
