@@ -14,6 +14,7 @@ from common.data.identity import identify, paths_of
 from common.data.split_record import DATALIST_NAME, SplitRecord, counted
 from common.errors import ConfigError, DataError
 from common.evaluation.methods import EvaluatedMethod, variant
+from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
 
 SECTIONS = ("validation", "test")
@@ -90,14 +91,19 @@ class HeldOutCases:
         self.require_untrained(items)
         return items
 
-    def method(self) -> EvaluatedMethod:
+    def method(self, standardised: bool) -> EvaluatedMethod:
         """The method of the run, with its weights.
+
+        Args:
+            standardised: a network that keeps the scale of its targets answers in z-scores, not in their unit.
 
         Raises:
             CheckpointError: there are no weights, or they do not fit.
         """
         method = variant(self.weights)
         method.load(self.weights, self.device)
+        if hasattr(method.network, "target_scale") and not standardised:
+            method.inferer = TargetScaleInferer(method.inferer)  # type: ignore[arg-type]
         return method
 
     def _sharing(self, items: Sequence[Item], hashes: set[str]) -> list[str]:

@@ -41,12 +41,14 @@ class QualityGrading:
         cases: items by section, see :class:`common.evaluation.held_out.HeldOutCases`.
         run_dir: of the run; its ``models`` receive ``model_quality.json``.
         device: to compute on.
-        unit: of the target.
+        unit: of the error: that of the target, ``z`` with ``standardise``, or a name with ``relative``.
         tissues: see :class:`common.quality.signs.Signs`.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
+        standardise, copied, relative: see :class:`common.quality.samples.Sampling`.
         look_above: a predicted error above this multiple of the intact cases' median is worth a look.
-        refuse_above: one above this multiple is refused, and one above that of the best constant in any case.
+        refuse_above: one above this multiple is refused, and in any case one above that of the best constant or, if
+            ``copied``, of the copied source.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
 
     Raises:
@@ -60,6 +62,9 @@ class QualityGrading:
     tissues: Sequence[str] = ()
     head_threshold: float | None = None
     reader: VolumeReader | None = None
+    standardise: bool = False
+    copied: bool = False
+    relative: bool = False
     look_above: float = 1.25
     refuse_above: float = 1.5
     section: str | None = None
@@ -94,15 +99,17 @@ class QualityGrading:
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
         fit = fitted(signs, [sample.error for sample in known], [sample.case for sample in known])
         intact = [sample for sample in samples if sample.kind == INTACT]
-        mae = {"intact": _median(each.error for each in intact), "constant": _median(each.constant for each in intact)}
-        if mae["intact"] >= mae["constant"]:
-            logger.warning("the intact cases are no better than the best constant: such weights refuse every case")
+        rivals = {name: _median(each.rivals[name] for each in intact) for name in intact[0].rivals}
+        mae = {INTACT: _median(each.error for each in intact), **rivals}
+        best = min(rivals, key=rivals.__getitem__)
+        if mae[INTACT] >= rivals[best]:
+            logger.warning(f"the intact cases are no better than the {best}: such weights refuse every case")
         record = Record(
             sha256=checkpoints.sha256(self.weights),
             unit=self.unit,
             tissues=list(self.tissues),
             predictor=fit.predictor,
-            limits=self._limits(known, mae),
+            limits=self._limits(known, mae[INTACT], rivals[best]),
             cross_validated=cross_validated(known, fit),
             mae=mae,
             distortions=list(FITTED),
@@ -112,7 +119,7 @@ class QualityGrading:
         path = record.write(self.weights)
         print(f"\ngraded on {len(items)} cases, intact and with {len(FITTED)} distortions; left-out cases:")
         print("".join(f"  {name} {value:.3g}" for name, value in record.cross_validated.items()))
-        print(f"MAE in {self.unit}: intact {mae['intact']:.4g}, best constant {mae['constant']:.4g};", end=" ")
+        print(f"MAE in {self.unit}: {', '.join(f'{name} {value:.4g}' for name, value in mae.items())};", end=" ")
         print(", ".join(f"{verdict} above {limit:.4g}" for verdict, limit in record.limits.mae.items()))
         print(f"written: {path}")
         return path
@@ -138,17 +145,24 @@ class QualityGrading:
 
     def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int) -> Iterator[Sample]:
         sampling = Sampling(
-            self.held_out.method(), self.device, Signs(self.unit, self.tissues), self.head_threshold, self.reader
+            self.held_out.method(self.standardise),
+            self.device,
+            Signs(self.unit, self.tissues),
+            self.head_threshold,
+            self.reader,
+            self.standardise,
+            self.copied,
+            self.relative,
         )
         for number, item in enumerate(tqdm(items, desc="grading", unit="case")):
             chosen = [kind for place, kind in enumerate(kinds) if (place + number) % every == 0]
             yield from sampling(item, chosen)
 
-    def _limits(self, samples: Sequence[Sample], mae: Mapping[str, float]) -> Limits:
+    def _limits(self, samples: Sequence[Sample], intact: float, rival: float) -> Limits:
         signs = [each.signs for each in samples if each.kind == INTACT and not isinstance(each.signs, str)]
         usual = usual_of(signs)
-        refuse = min(self.refuse_above * mae["intact"], mae["constant"])
-        limits = {LOOK: min(self.look_above * mae["intact"], refuse), REFUSE: refuse}
+        refuse = min(self.refuse_above * intact, rival)
+        limits = {LOOK: min(self.look_above * intact, refuse), REFUSE: refuse}
         return Limits(limits, allowed_deviations(len(signs), len(usual)), usual)
 
 

@@ -26,13 +26,14 @@ class Record:
 
     Attributes:
         sha256: of the weights.
-        unit: of the target, in which the error is predicted.
+        unit: in which the error is predicted.
         tissues: see :class:`common.quality.signs.Signs`.
         predictor: of the error.
         limits: of the verdicts.
         cross_validated: of predictions for left-out cases: ``samples``, ``rank_correlation`` (Spearman's) with the
             true error, that of intact cases alone, and ``error_factor``, the median of the larger over the smaller.
-        mae: ``intact``, median of the intact cases; ``constant``, that of the best constant.
+        mae: medians of the intact cases: ``intact`` of the network's error, then those of answers without one, see
+            :class:`common.quality.samples.Sample`.
         distortions: names of those that were fitted.
         cases: names of the cases.
         files: hashes of their images and labels; see :mod:`common.data.identity`.

@@ -16,7 +16,7 @@ from monai.transforms import Orientation
 
 from common.data.datalist import Item
 from common.errors import DataError
-from common.evaluation.cases import load_case
+from common.evaluation.cases import Case, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
 from common.metrics.masked import mae
@@ -28,18 +28,20 @@ from common.transforms import LoadVolumed
 
 logger = logging.getLogger(__name__)
 INTACT = "intact"
+CONSTANT = "best constant"
+COPIED = "copied source"
 KEYS = ("image", "label", "mask")
 
 
 class Sample(NamedTuple):
-    """A case as it is or distorted: its signs, or why there are none; its mean absolute error in the mask, and that of
-    the best constant, both in the target's unit."""
+    """A case as it is or distorted: its signs, or why there are none; its mean absolute error in the mask, and those of
+    answers without a network, by :data:`CONSTANT` and :data:`COPIED`, all in the unit of the grading."""
 
     case: str
     kind: str
     signs: dict[str, float] | str
     error: float
-    constant: float
+    rivals: dict[str, float]
 
 
 @dataclass
@@ -52,13 +54,19 @@ class Sampling:
         signs: that are computed of each.
         head_threshold: see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes.
+        standardise: compare z-scores, see :func:`common.evaluation.cases.load_case`.
+        copied: source and target have one unit, so that copying the source is an answer.
+        relative: errors in percent of what is bright in the truth, see :func:`common.evaluation.cases.own_window`.
     """
 
     method: EvaluatedMethod
     device: torch.device
     signs: Signs
-    head_threshold: float | None
-    reader: VolumeReader | None
+    head_threshold: float | None = None
+    reader: VolumeReader | None = None
+    standardise: bool = False
+    copied: bool = False
+    relative: bool = False
 
     def __call__(self, item: Item, kinds: Sequence[str]) -> Iterator[Sample]:
         """The case as it is, then with each distortion; one that the method refuses to infer is left out.
@@ -71,9 +79,9 @@ class Sampling:
         for kind in kinds:
             seed = derive(*f"{item['case']} {kind}".encode())
             strength = float(np.random.default_rng((seed, 1)).random())
-            spoilt = distorted(kind, volumes, spacing, strength, seed)
             with tempfile.TemporaryDirectory() as folder:
                 try:
+                    spoilt = distorted(kind, volumes, spacing, strength, seed)
                     yield self._sample(_written(spoilt, affine, item, Path(folder)), kind)
                 except DataError as error:
                     logger.warning(f"{kind}: left out, since it would fail: {error}")
@@ -87,18 +95,21 @@ class Sampling:
         return volumes, np.asarray(turned["image"].affine, dtype=float)  # type: ignore[attr-defined]
 
     def _sample(self, item: Item, kind: str) -> Sample:
-        case = load_case(item, self.head_threshold, self.reader)
+        case = load_case(item, self.head_threshold, self.reader, self.standardise)
         assert case.truth is not None
         output = self.method.predict(case, self.device)
         image = self.method.preprocessing({key: item[key] for key in ("case", "image")})["image"]
+        unit = own_window(case)[1] / 100 if self.relative else 1.0
+        error, rivals = mae(output, case.truth, case.mask) / unit, self._rivals(case)
+        signs = signs_of(self.signs, CaseVerdicts.source(image), output)
+        return Sample(case.name, kind, signs, error, {name: value / unit for name, value in rivals.items()})
+
+    def _rivals(self, case: Case) -> dict[str, float]:
+        """Errors of answers without a network."""
+        assert case.truth is not None
         truth = case.truth[case.mask]
-        return Sample(
-            case.name,
-            kind,
-            signs_of(self.signs, CaseVerdicts.source(image), output),
-            mae(output, case.truth, case.mask),
-            float(np.abs(truth - np.median(truth)).mean()),
-        )
+        found = {CONSTANT: float(np.abs(truth - np.median(truth)).mean())}
+        return found | ({COPIED: mae(case.source, case.truth, case.mask)} if self.copied else {})
 
 
 def _written(volumes: dict[str, np.ndarray], affine: np.ndarray, item: Item, folder: Path) -> Item:

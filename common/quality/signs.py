@@ -79,9 +79,10 @@ class Signs:
     """What computes the signs.
 
     Args:
-        unit: of the output: ``HU``, or any other, whose outputs are compared as z-scores in the head.
+        unit: of the error: ``HU``, or any other, of which outputs are compared as z-scores in the head.
         tissues: modalities of source and output, ``MR`` and ``CT`` or ``MR`` and ``MR``, if both are heads whose
-            tissues :func:`common.anatomy.segmenter` finds; empty to compare no tissues.
+            tissues :func:`common.anatomy.segmenter` finds; empty to compare no tissues. A source is no ``CT``: it
+            is given as a network takes it, and not in HU.
     """
 
     def __init__(self, unit: str, tissues: Sequence[str] = ()) -> None:

@@ -18,7 +18,6 @@ from common.errors import DataError
 from common.evaluation.cases import load_case
 from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.evaluation.methods import EvaluatedMethod
-from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
 from common.uncertainty.checked import Checked, table
 from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, require_level
@@ -82,7 +81,7 @@ class UncertaintyCalibration:
             raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        method = self._method()
+        method = self.held_out.method(self.standardise)
         samples = [sample for _, sample in self._samples(items, method, "calibration")]
         intervals = fitted(samples, self.unit, self.level, self.case_level)
         level_width = [each._replace(spread=np.zeros_like(each.spread)) for each in samples]
@@ -115,18 +114,11 @@ class UncertaintyCalibration:
         items = self.held_out.to_check(record.files)
         rows = [
             row
-            for name, sample in self._samples(items, self._method(), "check")
+            for name, sample in self._samples(items, self.held_out.method(self.standardise), "check")
             for row in Checked.of(name, sample, record)
         ]
         print(f"\n{table(rows, record)}")
         return rows
-
-    def _method(self) -> EvaluatedMethod:
-        """That of the run, in the unit of its targets unless the cases are standardised."""
-        method = self.held_out.method()
-        if hasattr(method.network, "target_scale") and not self.standardise:
-            method.inferer = TargetScaleInferer(method.inferer)  # type: ignore[arg-type]
-        return method
 
     def _samples(self, items: Sequence[Item], method: EvaluatedMethod, told: str) -> Iterator[tuple[str, Sample]]:
         """Name and voxels inside the mask of every case, one case at a time."""

@@ -43,7 +43,7 @@ def test_table_tells_misses_false_refusals_and_what_was_not_fitted():
 
 def test_agreement_of_left_out_cases():
     known = [(100.0, 110.0), (120.0, 100.0), (200.0, 210.0), (400.0, 300.0)]
-    samples = [Sample("a", INTACT if true < 150 else "blur", {}, true, 0.0) for true, _ in known]
+    samples = [Sample("a", INTACT if true < 150 else "blur", {}, true, {}) for true, _ in known]
     found = cross_validated(samples, Fit(PREDICTOR, np.array([told for _, told in known])))
     assert found["samples"] == 4
     assert found["rank_correlation"] == pytest.approx(0.8)

@@ -9,7 +9,7 @@ import torch
 from monai.transforms import Compose, Invertd, Orientationd
 
 from common.evaluation.methods import EvaluatedMethod
-from common.quality.samples import INTACT, Sampling
+from common.quality.samples import CONSTANT, COPIED, INTACT, Sampling
 from common.quality.signs import Signs
 from common.transforms import LoadVolumed
 
@@ -34,7 +34,7 @@ def test_the_error_is_that_of_the_truth_that_moved_along(item):
     before = Compose([LoadVolumed("image"), Orientationd("image", axcodes="RAS", labels=None)])
     restore = Invertd("pred", before, orig_keys="image", nearest_interp=False)
     method = EvaluatedMethod(torch.nn.Identity(), before, lambda image, network: network(image), restore)
-    sampling = Sampling(method, torch.device("cpu"), Signs("HU"), None, None)
+    sampling = Sampling(method, torch.device("cpu"), Signs("HU"), copied=True)
     kinds = ["upside down", "cut from above", "blur"]
     samples = list(sampling(item, kinds))
     assert [(sample.case, sample.kind) for sample in samples] == [("one", kind) for kind in (INTACT, *kinds)]
@@ -42,6 +42,10 @@ def test_the_error_is_that_of_the_truth_that_moved_along(item):
     assert errors[:3] == pytest.approx([10, 10, 10], abs=1e-3)
     assert errors[3] > 20
     truth = nib.load(item["label"]).get_fdata()[nib.load(item["mask"]).get_fdata() > 0]
-    assert samples[0].constant == pytest.approx(np.abs(truth - np.median(truth)).mean())
+    assert samples[0].rivals == pytest.approx({CONSTANT: np.abs(truth - np.median(truth)).mean(), COPIED: 10}, abs=1e-3)
+    (relative,) = Sampling(method, torch.device("cpu"), Signs("HU"), copied=True, relative=True)(item, [])
+    bright = np.percentile(truth, 99.5) / 100
+    assert relative.error == pytest.approx(10 / bright, rel=1e-4)
+    assert relative.rivals == pytest.approx({name: value / bright for name, value in samples[0].rivals.items()})
     assert samples[0].signs["slice thickness in mm"] == 3
     assert samples[2].signs["head at the edge of the volume, top"] > 0.5
