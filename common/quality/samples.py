@@ -15,7 +15,7 @@ import torch
 from monai.transforms import Orientation
 
 from common.data.datalist import Item
-from common.errors import DataError
+from common.errors import DataError, users_mistake
 from common.evaluation.cases import Case, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
@@ -83,8 +83,10 @@ class Sampling:
                 try:
                     spoilt = distorted(kind, volumes, spacing, strength, seed)
                     yield self._sample(_written(spoilt, affine, item, Path(folder)), kind)
-                except DataError as error:
-                    logger.warning(f"{kind}: left out, since it would fail: {error}")
+                except Exception as error:  # a chain of transforms wraps what one of them says of the data
+                    if not isinstance(mistake := users_mistake(error), DataError):
+                        raise
+                    logger.warning(f"{kind}: left out, since it would fail: {mistake}")
 
     def _loaded(self, item: Item) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Volumes (C, X, Y, Z) oriented RAS, and their affine."""

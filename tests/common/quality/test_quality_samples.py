@@ -8,6 +8,7 @@ import pytest
 import torch
 from monai.transforms import Compose, Invertd, Orientationd
 
+from common.errors import DataError
 from common.evaluation.methods import EvaluatedMethod
 from common.quality.samples import CONSTANT, COPIED, INTACT, Sampling
 from common.quality.signs import Signs
@@ -49,3 +50,19 @@ def test_the_error_is_that_of_the_truth_that_moved_along(item):
     assert relative.rivals == pytest.approx({name: value / bright for name, value in samples[0].rivals.items()})
     assert samples[0].signs["slice thickness in mm"] == 3
     assert samples[2].signs["head at the edge of the volume, top"] > 0.5
+
+
+def test_a_distortion_that_the_method_refuses_is_left_out(item, caplog):
+    """A chain of transforms wraps the error of one of them."""
+
+    def require_grain(data):
+        if data["image"].max() < 140:
+            raise DataError("one", "has grain", "none", "sharpen it")
+        return data
+
+    before = Compose([LoadVolumed("image"), Orientationd("image", axcodes="RAS", labels=None), require_grain])
+    restore = Invertd("pred", before, orig_keys="image", nearest_interp=False)
+    method = EvaluatedMethod(torch.nn.Identity(), before, lambda image, network: network(image), restore)
+    samples = list(Sampling(method, torch.device("cpu"), Signs("HU"))(item, ["blur", "upside down"]))
+    assert [sample.kind for sample in samples] == [INTACT, "upside down"]
+    assert "blur: left out, since it would fail: one: has grain, but got none; sharpen it" in caplog.text
