@@ -37,7 +37,7 @@ def table(rows: Sequence[Checked], record: Record) -> str:
         known = kind in known_kinds
         true, told, _ = _numbers(own).mean(axis=0)
         numbers = "".join(f"{counts[verdict]:6d}" for verdict in (ACCEPT, LOOK, REFUSE))
-        lines.append(f"{kind + ('' if known else ' *'):28} {len(own):5d}  {true:8.1f}  {told:9.1f}  {numbers}")
+        lines.append(f"{kind + ('' if known else ' *'):28} {len(own):5d}  {true:8.4g}  {told:9.4g}  {numbers}")
     parts = {
         "all": rows,
         "intact": [row for row in rows if row.kind == INTACT],

@@ -32,9 +32,9 @@ def test_table_tells_misses_false_refusals_and_what_was_not_fitted():
     ]
     record = Record("0" * 64, "HU", [], PREDICTOR, LIMITS, {}, {}, ["blur"], [], [])
     lines = table(rows, record).splitlines()
-    assert lines[1].split() == ["intact", "2", "110.0", "105.0", "1", "0", "1"]
-    assert lines[2].split() == ["blur", "1", "200.0", "190.0", "0", "0", "1"]
-    assert lines[3].split() == ["ghost", "*", "2", "350.0", "nan", "1", "0", "1"]
+    assert lines[1].split() == ["intact", "2", "110", "105", "1", "0", "1"]
+    assert lines[2].split() == ["blur", "1", "200", "190", "0", "0", "1"]
+    assert lines[3].split() == ["ghost", "*", "2", "350", "nan", "1", "0", "1"]
     # of four with a prediction: ranks 1 2 3 4 against 2 1 4 3; factors 1.1, 1.2, 1.05, 2.5; all but one below 1.2 x
     assert "4 samples, rank correlation 0.60, median factor 1.15, 0.75 within the upper bound" in lines[5]
     assert lines[-2] == "MAE above 150: 3 samples, 1 of them accepted"
