@@ -94,7 +94,7 @@ class QualityGrading:
             raise DataError(f"grading, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        samples = list(self._samples(items, list(FITTED), 1))
+        samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues)))
         known = [sample for sample in samples if not isinstance(sample.signs, str)]
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
         fit = fitted(signs, [sample.error for sample in known], [sample.case for sample in known])
@@ -134,7 +134,7 @@ class QualityGrading:
         record = read_record(self.weights)
         items = self.held_out.to_check(record.files)
         rows = []
-        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY):
+        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, Signs(record.unit, record.tissues)):
             if isinstance(sample.signs, str):
                 verdict = without_signs(sample.signs, self.unit)
             else:
@@ -143,11 +143,11 @@ class QualityGrading:
         print(f"\n{table(rows, record)}")
         return rows
 
-    def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int) -> Iterator[Sample]:
+    def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs) -> Iterator[Sample]:
         sampling = Sampling(
             self.held_out.method(self.standardise),
             self.device,
-            Signs(self.unit, self.tissues),
+            signs,
             self.head_threshold,
             self.reader,
             self.standardise,
