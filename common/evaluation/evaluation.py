@@ -19,7 +19,7 @@ from common import checkpoints
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, fitted_line, load_case, own_window
-from common.evaluation.methods import EvaluatedMethod, unfinished, variant, variants
+from common.evaluation.methods import EvaluatedMethod, require_unit, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
 from common.grids import in_ras
 from common.handlers import LOG_NAME
@@ -28,11 +28,9 @@ from common.report import Panel, Report, format_table, summarise, write_report, 
 from common.report.error_histogram import ErrorHistogram
 from common.report.ranking import ranked
 from common.running_config import running_config
-from common.weights_info import identity, known_unit
+from common.weights_info import identity
 
 logger = logging.getLogger(__name__)
-ARBITRARY = "a.u."
-"""Unit of intensities without one, which are scored as z-scores."""
 COPY = "copy_input"
 MODEL = "model"
 VARIANT_PANELS = 3
@@ -162,21 +160,14 @@ class Evaluation:
         root = Path(self.output_dir)
         methods = {MODEL: EvaluatedMethod(self.network, self.preprocessing, self.inferer, self.postprocessing)}
         own = root / "models" / checkpoints.WEIGHTS_NAME
-        self._require_unit(own)
+        require_unit(own, self.unit, self.standardise, "evaluation")
         methods[MODEL].load(own, self.device)
         for name, weights in variants(root).items():
-            self._require_unit(weights)
+            require_unit(weights, self.unit, self.standardise, "evaluation")
             shown = name + unfinished(weights)
             methods[shown] = variant(weights)
             methods[shown].load(weights, self.device)
         return methods
-
-    def _require_unit(self, weights: Path) -> None:
-        """Refuse weights whose training set another unit of its targets than the one that is scored."""
-        trained = known_unit(weights)
-        if trained is not None and trained != (ARBITRARY if self.standardise else self.unit):
-            remedy = "give the overlay of that training as the last of the config files"
-            raise ConfigError("evaluation", f"is in {trained}, as {weights} were trained", self.unit, remedy)
 
     def _require_names(self, methods: Mapping[str, EvaluatedMethod]) -> None:
         """Refuse references whose rows could be taken for those of another method."""

@@ -13,7 +13,7 @@ from common.data.datalist import POOLS, Item
 from common.data.identity import identify, paths_of
 from common.data.split_record import DATALIST_NAME, SplitRecord, counted
 from common.errors import ConfigError, DataError
-from common.evaluation.methods import EvaluatedMethod, variant
+from common.evaluation.methods import EvaluatedMethod, require_unit, variant
 from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
 
@@ -91,15 +91,19 @@ class HeldOutCases:
         self.require_untrained(items)
         return items
 
-    def method(self, standardised: bool) -> EvaluatedMethod:
+    def method(self, unit: str, standardised: bool, asking: str) -> EvaluatedMethod:
         """The method of the run, with its weights.
 
         Args:
-            standardised: a network that keeps the scale of its targets answers in z-scores, not in their unit.
+            unit: of the targets.
+            standardised: cases are z-scores, so that a network that keeps the scale of its targets answers in these.
+            asking: name of what compares in this unit.
 
         Raises:
             CheckpointError: there are no weights, or they do not fit.
+            ConfigError: the weights were trained for another unit.
         """
+        require_unit(self.weights, unit, standardised, asking)
         method = variant(self.weights)
         method.load(self.weights, self.device)
         if hasattr(method.network, "target_scale") and not standardised:

@@ -15,12 +15,14 @@ from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
 from common import checkpoints
-from common.errors import CheckpointError
+from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
 from common.running_config import references, running_config
-from common.weights_info import READER, RUN_NAME, read_info, read_run
+from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
 
+ARBITRARY = "a.u."
+"""Unit of intensities without one, which are scored as z-scores."""
 TRAINED_EPOCHS = "train::trainer::max_epochs"
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
@@ -62,6 +64,24 @@ def variants(output_dir: Path) -> dict[str, Path]:
     return {
         path.parents[1].name: path for path in sorted(output_dir.glob(f"variants/*/models/{checkpoints.WEIGHTS_NAME}"))
     }
+
+
+def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> None:
+    """Refuse weights whose training set another unit of its targets than the one that is compared in.
+
+    Args:
+        weights: of a run.
+        unit: that is compared in.
+        standardised: intensities without a unit are compared as z-scores.
+        asking: name of the setting.
+
+    Raises:
+        ConfigError: for such weights.
+    """
+    trained = known_unit(weights)
+    if trained is not None and trained != (ARBITRARY if standardised else unit):
+        remedy = "give the overlay of that training as the last of the config files"
+        raise ConfigError(asking, f"is in {trained}, as {weights} were trained", unit, remedy)
 
 
 def unfinished(weights: Path) -> str:

@@ -16,6 +16,7 @@ from common import checkpoints
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.held_out import SECTIONS, HeldOutCases
+from common.evaluation.methods import ARBITRARY
 from common.io import VolumeReader
 from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.checked import Checked, table
@@ -145,7 +146,7 @@ class QualityGrading:
 
     def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs) -> Iterator[Sample]:
         sampling = Sampling(
-            self.held_out.method(self.standardise),
+            self.held_out.method(ARBITRARY if self.relative else self.unit, self.standardise, "quality"),
             self.device,
             signs,
             self.head_threshold,

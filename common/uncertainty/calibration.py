@@ -81,7 +81,7 @@ class UncertaintyCalibration:
             raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        method = self.held_out.method(self.standardise)
+        method = self.held_out.method(self.unit, self.standardise, "calibration")
         samples = [sample for _, sample in self._samples(items, method, "calibration")]
         intervals = fitted(samples, self.unit, self.level, self.case_level)
         level_width = [each._replace(spread=np.zeros_like(each.spread)) for each in samples]
@@ -114,7 +114,9 @@ class UncertaintyCalibration:
         items = self.held_out.to_check(record.files)
         rows = [
             row
-            for name, sample in self._samples(items, self.held_out.method(self.standardise), "check")
+            for name, sample in self._samples(
+                items, self.held_out.method(self.unit, self.standardise, "calibration"), "check"
+            )
             for row in Checked.of(name, sample, record)
         ]
         print(f"\n{table(rows, record)}")
