@@ -23,6 +23,7 @@ LONG = (
 """Bundles whose tiny trainings and inferences take up to half a minute; the other one shows the same commands."""
 LONGEST = {
     "demo_run": ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm"),  # six to eight minutes of a core
+    "phantoms_to_grade": ("cect2ct_rescyclegan", "ldct_wgan_vgg", "mr2ct_pix2pix", "pd2t2_dcgan_acm"),
     "two_processes": (
         "cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri_dagan", "pd2t2_dcgan_acm",
     ),

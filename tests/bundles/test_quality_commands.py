@@ -28,7 +28,7 @@ UNITS = {"mri2pet_sketcher_refiner": "DVR", "pd2t2_dcgan_acm": "z", "mri_dagan":
 
 
 @pytest.fixture(scope="module")
-def items(bundle, tmp_path_factory) -> list[dict]:
+def phantoms_to_grade(bundle, tmp_path_factory) -> list[dict]:
     """Phantoms that no run was trained on, and last one with its voxels in a wrong order, without a target."""
     root = tmp_path_factory.mktemp("quality")
     settings = {"phantoms::cases": CASES, "phantoms::spacing": 8, "phantoms::seed": 7}
@@ -67,10 +67,12 @@ def error_of(item: dict, volume: np.ndarray, unit: str, weights: Path) -> float:
     return 100 * error / own_window(case)[1] if unit.startswith("percent") else error
 
 
-def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle, items, tiny_run, tmp_path):
+def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle, phantoms_to_grade, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    unseen = items[GRADED:CASES]
-    inferred = datalist(tmp_path, "infer", [{"case": each["case"], "image": each["image"]} for each in items[GRADED:]])
+    unseen = phantoms_to_grade[GRADED:CASES]
+    inferred = datalist(
+        tmp_path, "infer", [{"case": each["case"], "image": each["image"]} for each in phantoms_to_grade[GRADED:]]
+    )
 
     def infer(name: str, **options):
         places = {"output_dir": run, "datalist": inferred, "predictions_dir": tmp_path / name}
@@ -81,7 +83,9 @@ def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle,
     done, plain = infer("plain")
     ok(done)
     grade = {"output_dir": run, "section": "test"}
-    done = ok(bundle.run("grading", EVALUATE, datalist=datalist(tmp_path, "grade", items[:GRADED]), **grade))
+    done = ok(
+        bundle.run("grading", EVALUATE, datalist=datalist(tmp_path, "grade", phantoms_to_grade[:GRADED]), **grade)
+    )
     unit = UNITS.get(bundle.name, "HU")
     record = json.loads((run / "models" / "model_quality.json").read_text())
     assert (record["unit"], len(record["cases"]), record["distortions"]) == (unit, GRADED, list(FITTED))
