@@ -133,12 +133,19 @@ def test_patches_and_contexts_are_those_of_the_training(run, options, mode):
         assert cascade.inferer.roi_size == cascade.of_contexts.roi_size == (16, 16, 16)
 
 
-@pytest.mark.parametrize("configs", [["train", "evaluate"], ["train", "mr2ct_3d", "evaluate"]])
-def test_an_evaluation_in_z_scores_is_refused(run, configs):
-    done = BUNDLE.run("evaluating", configs, output_dir=run)
+@pytest.mark.parametrize(
+    ("run_id", "asking", "configs", "options"),
+    [
+        ("evaluating", "evaluation", ["train", "evaluate"], {}),
+        ("evaluating", "evaluation", ["train", "mr2ct_3d", "evaluate"], {}),
+        ("calibrating", "calibration", ["train", "evaluate"], {"case_level": 0.5}),
+    ],
+)
+def test_an_evaluation_in_z_scores_is_refused(run, run_id, asking, configs, options):
+    done = BUNDLE.run(run_id, configs, output_dir=run, **options)
     assert done.returncode == 2
     assert last_line(done.stderr) == (
-        f"error: evaluation: is in HU, as {run / 'models' / 'model.pt'} were trained, but got z; give the overlay of"
+        f"error: {asking}: is in HU, as {run / 'models' / 'model.pt'} were trained, but got z; give the overlay of"
         " that training as the last of the config files"
     )
 
