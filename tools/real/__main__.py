@@ -211,7 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check = CHECKS[name]
         weights = (options.weights or (check.recipe.weights if check.recipe else Path())).resolve()
         if check.recipe and not weights.is_file():
-            print(f"\n{name}: skipped, since {weights} is not there (not shipped; see --pretrain)")
+            remedy = "--pretrain makes it" if check.recipe == T1_TO_T2 else "give that of a pretraining by --weights"
+            print(f"\n{name}: skipped, since {weights} is not there (not shipped; {remedy})")
             continue
         with tempfile.TemporaryDirectory() as folder:
             steps = check.steps if options.steps is None else options.steps
