@@ -1,8 +1,7 @@
 """Access to the running configuration, and short names of options.
 
-MONAI gives components no access to the whole configuration, ignores options that no file defines, and does not expose
-the config files of a command. Only this module looks them up, on the call stack: components are instantiated by a
-method of ``ConfigParser``, commands run in the function ``run`` of ``monai.bundle``.
+MONAI gives components no access to the whole configuration and does not expose the files of a command. Only this module
+looks them up, on the call stack: ``ConfigParser`` instantiates components, ``run`` of ``monai.bundle`` runs commands.
 
 An option has a short name: ``--series UID`` is ``--reader::series UID`` if only one component of the configuration has
 a setting of that name. Programs that read configurations themselves use :func:`read_config`.
@@ -132,8 +131,13 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
 
 def configs_in(folder: Path) -> list[Settings]:
     """Content of every config file of a folder, without the metadata."""
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.json")])
-    return [copy.deepcopy(_loaded(path, path.stat().st_mtime_ns)) for path in files if path.stem != "metadata"]
+    return list(files_in(folder).values())
+
+
+def files_in(folder: Path) -> dict[Path, Settings]:
+    """The config files of a folder with their content, without the metadata."""
+    files = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]) if path.stem != "metadata"]
+    return {path: copy.deepcopy(_loaded(path, path.stat().st_mtime_ns)) for path in files}
 
 
 @lru_cache(maxsize=256)

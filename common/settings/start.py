@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser
+from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils.misc import MONAIEnvVars
 
 from common import devices
@@ -21,6 +22,7 @@ from common.running_config import (
     Settings,
     config_files,
     configs_in,
+    files_in,
     given_options,
     is_reference,
     place_options,
@@ -59,6 +61,7 @@ def prepare(bundle_root: str, seed: int) -> None:
         check(settings_of(parser), shipped)
         check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
+        _refuse_idle(settings_of(parser), Path(bundle_root, "configs"))
         check_references(settings_of(parser), running_id())
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
@@ -112,6 +115,33 @@ def _refuse_duplicates() -> None:
             raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
 
 
+def _refuse_idle(config: Settings, folder: Path) -> None:
+    """Refuse an option that the files of the command do not have and nothing refers to, which would have no effect.
+
+    Args:
+        config: merged and raw, with short names in their places.
+        folder: of the configs of the bundle, one of which may have it.
+
+    Raises:
+        ConfigError: naming the option, and the files that have it.
+    """
+    read = {_top(key) for path in config_files() for key in ConfigParser.load_config_file(path)}
+    tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
+    text = str(config)
+    for key, value in given_options().items():
+        name = _top(key)
+        if name in read or name in tracking or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
+            continue
+        having = [path.name for path, each in files_in(folder).items() if name in shipped_settings([each])]
+        remedy = f"leave it out, or add to --config_file what has it: {', '.join(having)}"
+        raise ConfigError(f"--{key}", "is a setting of the config files of this command", repr(value), remedy)
+
+
+def _top(key: str) -> str:
+    """The part of an id that stands at the top of a config."""
+    return re.split("::|#", key)[0].lstrip("+")
+
+
 def _refuse_none() -> None:
     """Refuse the value None, with which MONAI's command line takes an option as not given at all.
 
@@ -130,7 +160,7 @@ def shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
     shipped: dict[str, list[Any]] = {}
     for config in configs:
         for key, value in config.items():
-            shipped.setdefault(re.split("::|#", key)[0].lstrip("+"), []).append(value if "::" not in key else None)
+            shipped.setdefault(_top(key), []).append(value if "::" not in key else None)
     top = top_settings(configs)
     for config in configs:
         for name, places in short_names(config).items():

@@ -129,6 +129,22 @@ def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
 
 @pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)  # the check is that of all
 @pytest.mark.parametrize(
+    ("task", "options", "file"),
+    [
+        ("training", {"radius": 2}, "tolerant.yaml"),
+        ("inference", {"constant_epochs": 1}, "demo.yaml, pretrain.yaml, train.yaml"),
+    ],
+)
+def test_an_option_of_a_file_that_is_not_given_is_refused(bundle, task, options, file, tiny_data, tmp_path):
+    config = "train" if task == "training" else task
+    done = bundle.run(task, [config], dataset_dir=tiny_data, output_dir=tmp_path / "out", **options)
+    ((name, value),) = options.items()
+    refused(done, f"^error: --{name}: is a setting of the config files of this command, but got {value}; .* {file}$")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)  # the check is that of all
+@pytest.mark.parametrize(
     ("words", "line"),
     [
         ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch: is an argument of common.engines.Syn"
