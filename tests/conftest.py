@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -21,28 +22,44 @@ LONG = (
     "pd2t2_dcgan_acm",
 )  # fmt: skip
 """Bundles whose tiny trainings and inferences take up to half a minute; the other one shows the same commands."""
-LONGEST = {
-    "demo_run": ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm"),  # six to eight minutes of a core
-    "phantoms_to_grade": ("cect2ct_rescyclegan", "ldct_wgan_vgg", "mr2ct_pix2pix", "pd2t2_dcgan_acm"),
-    "two_processes": (
-        "cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri_dagan", "pd2t2_dcgan_acm",
-    ),
-}  # fmt: skip
-"""By fixture the bundles for which it takes too long for ``.ci/run``."""
+DEMOS_LEFT_OUT = ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+"""Bundles whose demo is too long for ``.ci/run``: six to eight minutes of a core."""
+REPEATED = 3
+"""Bundles with which ``.ci/run`` runs a slow test of every bundle."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Tests of a whole demo are slow, those marked so for all bundles but one, those of commands for some bundles."""
+    repeated: dict[tuple[str, str], dict[str, list[pytest.Item]]] = {}
     for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        bundle = parameters.get("bundle") or parameters.get("release")
+        bundle = bundle_of(item)
         long = "demo_run" in item.fixturenames or ("command_run" in item.fixturenames and bundle in LONG)
         elsewhere = item.get_closest_marker("slow_elsewhere") and bundle not in (None, DEMONSTRATED)
         if long or elsewhere:
             item.add_marker(pytest.mark.slow)
-        if any(bundle in names and fixture in item.fixturenames for fixture, names in LONGEST.items()):
+        if "demo_run" in item.fixturenames and bundle in DEMOS_LEFT_OUT:
             item.add_marker(pytest.mark.longest)
+        elif bundle is not None and item.get_closest_marker("slow"):
+            shared = "command_run" if "command_run" in item.fixturenames else item.path.name
+            repeated.setdefault((shared, item.nodeid.split("[")[0]), {}).setdefault(bundle, []).append(item)
+    for (shared, _), of_bundles in repeated.items():
+        for name in left_out(shared, of_bundles):
+            for item in of_bundles[name]:
+                item.add_marker(pytest.mark.longest)
+
+
+def left_out(shared: str, bundles: Iterable[str]) -> list[str]:
+    """The bundles without which ``.ci/run`` runs a slow test: others in each file, so that each has its share."""
+    names = sorted(bundles)
+    start = zlib.crc32(shared.encode()) % len(names)
+    return (names[start:] + names[:start])[REPEATED:]
+
+
+def bundle_of(item: pytest.Item) -> str | None:
+    """The bundle of a test that is repeated for several."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    found = parameters.get("bundle") or parameters.get("release")
+    return found if isinstance(found, str) else None
 
 
 @pytest.fixture(scope="session")
