@@ -11,8 +11,8 @@ from bundle_commands import Bundle, ok
 
 from common.losses import AnatomicalL1
 
-WEIGHTS = {"mr2ct_pix2pix": 400, "pd2t2_dcgan_acm": 24**3}
-"""Of the demos: that of L1, and as heavy as an L1 that is summed over a patch."""
+WEIGHTS = {"mr2ct_pix2pix": 40, "pd2t2_dcgan_acm": 1382.4}
+"""Of the demos: a tenth of the 400 of L1, and of an L1 that is summed over 24^3 voxels of a patch."""
 
 FALL = {"mr2ct_pix2pix": 0.9, "pd2t2_dcgan_acm": 1.0}
 """Of 48 steps; a stage of the second is a deep stack of narrow convolutions, which hardly begins to learn in 12."""
@@ -23,15 +23,17 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
     return Bundle(request.param)
 
 
-def test_it_weighs_as_much_as_l1(bundle: Bundle) -> None:
+def test_it_weighs_a_tenth_of_l1(bundle: Bundle) -> None:
     parser = bundle.parser("train", "demo", "anatomy")
-    assert parser.get_parsed_content("loss_weights")["anatomy"] == WEIGHTS[bundle.name]
+    assert parser.get_parsed_content("loss_weights")["anatomy"] == pytest.approx(WEIGHTS[bundle.name])
     loss = parser.get_parsed_content("train::trainer::anatomy")
     assert isinstance(loss, AnatomicalL1)
     is_ct = bundle.name == "mr2ct_pix2pix"
     assert (len(loss.network.windows), loss.scale is None) == ((2, False) if is_ct else (1, True))
-    over = bundle.parser("train", "demo", "resenc", "anatomy", variant="resenc_anatomy", **{"loss_weights::anatomy": 1})
-    assert over.get_parsed_content("loss_weights") == {"l1": 1, "anatomy": 1}
+    over = bundle.parser(
+        "train", "demo", "resenc", "anatomy", variant="resenc_anatomy", **{"loss_weights::anatomy": 0.1}
+    )
+    assert over.get_parsed_content("loss_weights") == {"l1": 1, "anatomy": 0.1}
 
 
 def test_air_and_bone_are_those_of_the_window() -> None:
@@ -48,7 +50,7 @@ def test_a_training_lowers_it_over_both(bundle: Bundle, tmp_path: Path) -> None:
     own = {"dataset_dir": data, "output_dir": tmp_path / "out", "batch_size": 2, "samples_per_epoch": 24, **sizes}
     own |= {"max_epochs": 4, "constant_epochs": 4, "decay_epochs": 0, "val_interval": 4}
     ok(bundle.run("training", ["train", "demo", "anatomy"], **own))
-    over = {"variant": "resenc_anatomy", "loss_weights::anatomy": 1}
+    over = {"variant": "resenc_anatomy", "loss_weights::anatomy": 0.1}
     ok(bundle.run("training", ["train", "demo", "resenc", "anatomy"], **own, **over))
     for name in ("anatomy", "resenc_anatomy"):
         with (tmp_path / "out" / "variants" / name / "log.csv").open(newline="") as log:

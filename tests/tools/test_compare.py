@@ -94,7 +94,7 @@ def test_a_row_is_its_overlays_with_its_own_options(monkeypatch: pytest.MonkeyPa
     (words,) = given
     configs = words[words.index("--config_file") + 1]
     assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc", "anatomy"]
-    assert " ".join(words).endswith("--variant resenc_anatomy --loss_weights::anatomy 1 --seed 7")
+    assert " ".join(words).endswith("--variant resenc_anatomy --loss_weights::anatomy 0.1 --seed 7")
     compare.train("mr2ct_pix2pix", ["flair"], "no_adversarial", 2)
     configs = given[1][given[1].index("--config_file") + 1]
     assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))][2:] == ["flair", "no_adversarial"]
