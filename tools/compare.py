@@ -57,6 +57,9 @@ STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
 """Epochs a stage of the two short trainings, whose difference is what an epoch takes without its start."""
+LEAST_SHARE = 1 / 30
+"""Of the budget that this difference takes; the start of a training varies by seconds, so that short epochs are told
+from longer trainings."""
 COLUMNS = ("mae", "psnr", "ssim", "hfen", "sharpness", "tissue_dice", "bone_dice", "lesion_error", "lesion_contrast",
     "noise_hu", "nps_mean_frequency", "mtf50", "nmae", "contrast_recovery", "false_structures",
     "missed_structures")  # fmt: skip
@@ -108,10 +111,15 @@ def train(bundle: str, task: Sequence[str], row: str, epochs: int, *options: str
 
 def budget(bundle: str, task: Sequence[str], row: str, seconds: float, folder: Path, *options: str) -> int:
     """Epochs a stage that take the seconds."""
-    given = {epochs: ["--output_dir", str(folder / str(epochs)), *options] for epochs in CALIBRATION}
-    taken = [train(bundle, task, row, epochs, *words) for epochs, words in given.items()]
-    each = (taken[1] - taken[0]) / (CALIBRATION[1] - CALIBRATION[0])
-    return max(1, round(seconds / max(each, 0.1)))
+
+    def taken(epochs: int) -> float:
+        return train(bundle, task, row, epochs, "--output_dir", str(folder / str(epochs)), *options)
+
+    least, epochs = CALIBRATION
+    start = taken(least)
+    while (more := taken(epochs) - start) < LEAST_SHARE * seconds:
+        epochs *= 4
+    return max(1, round(seconds * (epochs - least) / more))
 
 
 class Trained(UserDict[str, Budget]):

@@ -35,6 +35,12 @@ def test_the_start_of_a_training_does_not_count(monkeypatch: pytest.MonkeyPatch,
     assert compare.budget("mr2ct_pix2pix", [], "train", 1, tmp_path) == 1
 
 
+def test_short_epochs_are_measured_over_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    starts = {1: 15.0, 3: 10.0, 12: 9.0, 48: 11.0}  # what the beginning takes varies by more than three epochs
+    monkeypatch.setattr(compare, "train", lambda bundle, task, row, epochs, *options: starts[epochs] + 1.0 * epochs)
+    assert compare.budget("mr2ct_pix2pix", [], "train", 600, tmp_path) == round(600 * 47 / 43)
+
+
 def test_copies_of_the_flow_take_other_steps(tmp_path: Path) -> None:
     about = {"bundle": "mr2ct_pix2pix", "settings": {"steps": 3}, "trained_on": {}}
     save({"weight": torch.ones(1)}, tmp_path / "variants" / "flow" / "models" / "model.pt", about)
