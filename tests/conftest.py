@@ -29,7 +29,10 @@ REPEATED = 3
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of a whole demo are slow, those marked so for all bundles but one, those of commands for some bundles."""
+    """Tests of a whole demo are slow, those marked so for all bundles but one, those of commands for some bundles.
+
+    Of the slow ones the demos that take longest, and all repetitions but ``REPEATED``, are marked ``longest``.
+    """
     repeated: dict[tuple[str, str], dict[str, list[pytest.Item]]] = {}
     for item in items:
         bundle = bundle_of(item)

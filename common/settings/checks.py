@@ -17,6 +17,8 @@ from common.running_config import is_reference
 
 PATHS = ("datalist", "demo_data", "weights")
 WINDOWS = ("source_window", "target_window", "source_percentiles")
+TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
+"""Settings that MONAI adds for ``--tracking mlflow``."""
 A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
 """What YAML 1.1 takes for a text where it has no point."""
 
@@ -32,9 +34,8 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
         ConfigError: for the first setting that is unknown, of another type than its default, or does not fit others.
     """
     text = str(list(config.values()))
-    tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
     for key, value in config.items():
-        if key not in shipped and key not in tracking and not re.search(rf"[@%]{re.escape(key)}\b", text):
+        if key not in shipped and key not in TRACKING and not re.search(rf"[@%]{re.escape(key)}\b", text):
             nearest = difflib.get_close_matches(key, shipped, n=1)
             remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
             raise ConfigError(f"--{key}", "is a setting of this bundle", f"an unknown name (value {value!r})", remedy)

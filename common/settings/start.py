@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser
-from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from monai.utils.misc import MONAIEnvVars
 
 from common import devices
@@ -32,7 +31,7 @@ from common.running_config import (
     short_names,
     top_settings,
 )
-from common.settings.checks import check, is_path
+from common.settings.checks import TRACKING, check, is_path
 from common.settings.tree import check_references, check_tree
 
 WORDS = {"true": True, "false": False, "null": None}
@@ -52,7 +51,7 @@ def prepare(bundle_root: str, seed: int) -> None:
     """
     if _is_command():
         sys.excepthook = _end_command
-    _refuse_duplicates()
+    files = _files_of_the_command()
     _refuse_none()
     configs = configs_in(Path(bundle_root, "configs"))
     shipped = shipped_settings(configs)
@@ -61,7 +60,7 @@ def prepare(bundle_root: str, seed: int) -> None:
         check(settings_of(parser), shipped)
         check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
-        _refuse_idle(settings_of(parser), Path(bundle_root, "configs"))
+        _refuse_idle(settings_of(parser), files, Path(bundle_root, "configs"))
         check_references(settings_of(parser), running_id())
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
@@ -101,36 +100,38 @@ def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[
             yield here, config, key
 
 
-def _refuse_duplicates() -> None:
-    """Refuse duplicate keys in the config files of the command; MONAI only warns, and uses the last one.
+def _files_of_the_command() -> list[Settings]:
+    """Content of the config files of the command without duplicate keys, of which MONAI only warns and uses the last.
 
     Raises:
         ConfigError: naming the file and the key.
     """
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
+    files = []
     for path in config_files():
         try:
-            ConfigParser.load_config_file(path)
+            files.append(ConfigParser.load_config_file(path))
         except ValueError as error:
             raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
+    return files
 
 
-def _refuse_idle(config: Settings, folder: Path) -> None:
+def _refuse_idle(config: Settings, files: list[Settings], folder: Path) -> None:
     """Refuse an option that the files of the command do not have and nothing refers to, which would have no effect.
 
     Args:
         config: merged and raw, with short names in their places.
+        files: those of the command.
         folder: of the configs of the bundle, one of which may have it.
 
     Raises:
         ConfigError: naming the option, and the files that have it.
     """
-    read = {_top(key) for path in config_files() for key in ConfigParser.load_config_file(path)}
-    tracking: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
+    read = {_top(key) for file in files for key in file}
     text = str(config)
     for key, value in given_options().items():
         name = _top(key)
-        if name in read or name in tracking or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
+        if name in read or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
             continue
         having = [path.name for path, each in files_in(folder).items() if name in shipped_settings([each])]
         remedy = f"leave it out, or add to --config_file what has it: {', '.join(having)}"
