@@ -35,6 +35,10 @@ OUTPUT = "output"
 READER = "reader"
 """Says how the files of the training were read; it belongs to these files, not to the weights."""
 CONTRASTS = ("source", "target", "mask")
+WEIGHTS = "weights"
+"""Setting of the weights in use, where a configuration is not of a training."""
+COMPUTING = ("mode", "stitching", "inferer", "steps", "noise_seed")
+"""Settings that only say how a volume is computed, which may differ from training."""
 NEEDLESS = ("_requires_",)
 
 

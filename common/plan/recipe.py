@@ -14,7 +14,7 @@ from common.methods.base import GanMethod
 from common.plan.cost import Step, step_cost, without_values
 from common.running_config import Settings, configs_in, followed, lookup, read_config, settings_of
 from common.settings.checks import check
-from common.settings.start import shipped_settings
+from common.settings.shipped import shipped_settings
 from common.settings.tree import check_references, check_tree
 
 SLICES = ("plane", "depth", "pad_size", "crop_size")

@@ -21,18 +21,18 @@ from common.running_config import (
     Settings,
     config_files,
     configs_in,
-    files_in,
     given_options,
     is_reference,
     place_options,
     running_id,
     running_parser,
     settings_of,
-    short_names,
     top_settings,
 )
-from common.settings.checks import TRACKING, check, is_path
+from common.settings.checks import check, is_path
+from common.settings.shipped import refuse_idle, shipped_settings, top
 from common.settings.tree import check_references, check_tree
+from common.weights_info import COMPUTING, WEIGHTS
 
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
@@ -60,7 +60,10 @@ def prepare(bundle_root: str, seed: int) -> None:
         check(settings_of(parser), shipped)
         check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
-        _refuse_idle(settings_of(parser), files, Path(bundle_root, "configs"))
+        known = {top(key) for file in files for key in file}
+        if WEIGHTS in settings_of(parser):  # in these settings an inference may differ from the weights, which know them
+            known.update(COMPUTING)
+        refuse_idle(settings_of(parser), known, Path(bundle_root, "configs"))
         check_references(settings_of(parser), running_id())
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
@@ -116,33 +119,6 @@ def _files_of_the_command() -> list[Settings]:
     return files
 
 
-def _refuse_idle(config: Settings, files: list[Settings], folder: Path) -> None:
-    """Refuse an option that the files of the command do not have and nothing refers to, which would have no effect.
-
-    Args:
-        config: merged and raw, with short names in their places.
-        files: those of the command.
-        folder: of the configs of the bundle, one of which may have it.
-
-    Raises:
-        ConfigError: naming the option, and the files that have it.
-    """
-    read = {_top(key) for file in files for key in file}
-    text = str(config)
-    for key, value in given_options().items():
-        name = _top(key)
-        if name in read or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
-            continue
-        having = [path.name for path, each in files_in(folder).items() if name in shipped_settings([each])]
-        remedy = f"leave it out, or add to --config_file what has it: {', '.join(having)}"
-        raise ConfigError(f"--{key}", "is a setting of the config files of this command", repr(value), remedy)
-
-
-def _top(key: str) -> str:
-    """The part of an id that stands at the top of a config."""
-    return re.split("::|#", key)[0].lstrip("+")
-
-
 def _refuse_none() -> None:
     """Refuse the value None, with which MONAI's command line takes an option as not given at all.
 
@@ -154,20 +130,6 @@ def _refuse_none() -> None:
         name, given, own = word.partition("=")
         if name.startswith("--") and (own if given else value) == "None":
             raise ConfigError(name, "is not None, which MONAI takes as not given", "None", "write null, or omit it")
-
-
-def shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
-    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
-    shipped: dict[str, list[Any]] = {}
-    for config in configs:
-        for key, value in config.items():
-            shipped.setdefault(_top(key), []).append(value if "::" not in key else None)
-    top = top_settings(configs)
-    for config in configs:
-        for name, places in short_names(config).items():
-            if name not in top:
-                shipped.setdefault(name, []).extend(component[name] for _, component in places)
-    return shipped
 
 
 def _of_a_component(error: BaseException) -> ConfigError | None:

@@ -9,11 +9,9 @@ from typing import Any
 
 from common.errors import CheckpointError, ConfigError
 from common.running_config import Settings, as_json, followed, is_reference, leaves, lookup, short_names
-from common.weights_info import CONTRASTS, INFERER, READER, WeightsInfo, without_order
+from common.weights_info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
-COMPUTING = ("mode", "stitching", "inferer", "steps", "noise_seed")
-"""Settings that only say how a volume is computed, which may differ from training."""
 
 
 class Adoption:

@@ -28,6 +28,7 @@ from common.running_config import (
     whole_configs,
 )
 from common.settings.checks import check_sizes
+from common.settings.shipped import refuse_idle, top
 from common.trained.adoption import Adoption
 from common.trained.recorded import require_recorded
 from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, bundle_name, read_info
@@ -55,7 +56,7 @@ def settings_of_weights(
 
     Raises:
         CheckpointError: nothing is known of the weights, or they are not the ones that are described.
-        ConfigError: an option contradicts the network of the weights.
+        ConfigError: an option contradicts the network of the weights, or has no effect with them.
     """
     config = running_config()
     if not isinstance(weights, str | Path):
@@ -148,7 +149,9 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
         return
     shipped = configs_in(Path(bundle_root, "configs"))
     require_recorded(about, shipped)
-    adoption = Adoption(about, config, whole_configs(shipped), _given())
+    files = [ConfigParser.load_config_file(path) for path in config_files()]
+    refuse_idle(config, {*about.settings, *(top(key) for file in files for key in file)}, Path(bundle_root, "configs"))
+    adoption = Adoption(about, config, whole_configs(shipped), _given(files))
     changes = adoption.changes(bundle_name(bundle_root), same_files)
     change(changes)
     shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))
@@ -160,10 +163,9 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
         logger.warning(f"weights: {about.path} were trained on {about.origin}")
 
 
-def _given() -> set[str]:
-    """The ids of the command's options, and of what its overlays set."""
-    overlays = [ConfigParser.load_config_file(path) for path in config_files()]
-    keys = {key.lstrip("+") for overlay in overlays if "bundle_root" not in overlay for key in overlay}
+def _given(files: list[Settings]) -> set[str]:
+    """The ids of the command's options, and of what the overlays among its files set."""
+    keys = {key.lstrip("+") for overlay in files if "bundle_root" not in overlay for key in overlay}
     return {*given_options(), *(ReferenceResolver.normalize_id(key) for key in keys)}
 
 

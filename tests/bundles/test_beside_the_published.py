@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,16 @@ def test_plain_inference_takes_the_steps_of_the_training(trained: tuple[Bundle, 
     assert plain
     assert all(np.array_equal(plain[name], made[3][name]) for name in plain)
     assert any(not np.array_equal(plain[name], made[1][name]) for name in plain)
+
+
+def test_steps_of_weights_that_take_none_are_refused(trained: tuple[Bundle, Path, Path], tmp_path: Path) -> None:
+    bundle, data, out = trained
+    places = {"dataset_dir": data, "output_dir": out, "exporter::predictions_dir": tmp_path / "made"}
+    done = bundle.run("inference", ["inference"], **places, variant="resenc", steps=1)
+    line = "^error: --steps: is a setting of the config files of this command, but got 1; .* flow.yaml$"
+    assert re.search(line, done.stderr, re.MULTILINE), done.stderr[-1000:]
+    assert done.returncode == 2
+    assert not (tmp_path / "made").exists()
 
 
 def test_mirrored_inference_of_a_mirrored_source_is_mirrored(

@@ -67,7 +67,7 @@ RENAMED = {
     "UNetGenerator": "ResidualStack",
     "Pix2Pix": "CharbonnierGan",
     " l1:": " charbonnier:",
-    '::l1"': '::charbonnier"',
+    "::l1 ": "::charbonnier ",
     ', l1_loss: "@l1_loss"': "",
     'l1_loss: {_target_: common.losses.BalancedL1, bands: [], window: "@target_window", knots: "@target_knots"}\n': "",
 }
