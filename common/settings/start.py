@@ -61,7 +61,7 @@ def prepare(bundle_root: str, seed: int) -> None:
         check_tree(settings_of(parser), configs, given_options())
         place_options(parser, top_settings(configs))
         known = {top(key) for file in files for key in file}
-        if WEIGHTS in settings_of(parser):  # in these settings an inference may differ from the weights, which know them
+        if WEIGHTS in settings_of(parser):  # which may know settings that say how a volume is computed
             known.update(COMPUTING)
         refuse_idle(settings_of(parser), known, Path(bundle_root, "configs"))
         check_references(settings_of(parser), running_id())
