@@ -7,7 +7,7 @@ random generator, and returns a volume of the same grid and grey scale. Axes are
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from mri_dagan.kspace import Complex, measured, simulated_phase, simulated_sensi
 from mri_dagan.masks import Mask, centre_fraction_of, sampling_mask
 
 Volume = NDArray[np.float32]
+Degradation = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
+"""Gives the degraded volume of a volume (X, Y, Z), its spacing in mm and a random generator."""
 SCALE_PERCENTILE = 99.5
 """Of all voxels: the robust maximum that noise is relative to."""
 LEAST_NEGATIVE = 0.2

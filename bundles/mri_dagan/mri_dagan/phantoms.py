@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from common.phantoms.dataset import save_nifti, write_heads
-from common.phantoms.grid import Volume
 from common.phantoms.head import head_anatomy
 from common.phantoms.mr import render_pd_t2
-from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
+from mri_dagan.degradations import Degradation, RicianNoise, ThickSlices, Undersampled
 
 NOISE = 0.005
 """[chosen] noise of the fully sampled MR relative to water, half of that of the pairs of PD and T2."""
@@ -24,7 +22,6 @@ LESION_SHARE = 0.5
 """Share of a voxel from which it belongs to a lesion."""
 SCAN = 0
 """Seed of the mask and the simulated phase, which all cases share: the paper trains a network for each mask."""
-Degradation = Callable[[Volume, Sequence[float], np.random.Generator], Volume]
 
 
 def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0, acceleration: float = 4.0) -> None:
