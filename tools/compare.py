@@ -52,7 +52,10 @@ ROWS = {
     "resenc_slabs": Row(("resenc",), ("--variant", "resenc_slabs", "--neighbours", "3", "--patch_size", "[64,64,8]")),
     "resenc_anatomy": Row(("resenc", "anatomy"), ("--variant", "resenc_anatomy", "--loss_weights::anatomy", "0.1")),
     "flow": Row(("flow",)),
+    "fine_tuned": Row((), ("--variant", "fine_tuned", "--pretrained", "true", "--learning_rate", "5.0e-4")),
 }
+BY_NAME = ("fine_tuned",)
+"""Rows that only ``--rows`` trains: the weights in ``models/pretrained.pt`` need not have the demo's network."""
 STEPS = (1, 10)
 """Of the flow, besides those that it was trained with."""
 CALIBRATION = (1, 3)
@@ -91,7 +94,9 @@ def rows_of(bundle: str) -> list[str]:
     return [
         name
         for name, row in ROWS.items()
-        if overlays.keys() >= set(row.overlays) and (in_patches or "--patch_size" not in row.options)
+        if name not in BY_NAME
+        and overlays.keys() >= set(row.overlays)
+        and (in_patches or "--patch_size" not in row.options)
     ]
 
 
@@ -198,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--options", type=shlex.split, default=[], help="of training and evaluation, in quotes")
     given = parser.parse_args(arguments)
     rows = given.rows or rows_of(given.bundle)
-    if unknown := set(rows) - set(known := rows_of(given.bundle)):
+    if unknown := set(rows) - set(known := [*rows_of(given.bundle), *BY_NAME]):
         parser.error(f"--rows: are of {', '.join(known)}, but got {', '.join(sorted(unknown))}")
     start, folder = time.monotonic(), given.out / given.bundle
     on_phantoms = not {"--dataset_dir", "--datalist"} & set(given.options)

@@ -21,6 +21,7 @@ import pandas as pd
 from mri_dagan import degrade
 
 from common.errors import path_option
+from common.weights_info import PRETRAINED_NAME, sidecar
 from tools import compare
 from tools.real.low_dose import differences
 from tools.real.rows import DATA
@@ -30,6 +31,7 @@ BUNDLE = "mri_dagan"
 PATIENTS = ("patient07", "patient19", "patient26")
 CONTRAST = "flair"
 LESION = "lesion.nii.gz"
+WEIGHTS = ROOT / "bundles" / BUNDLE / "models" / PRETRAINED_NAME
 METRICS = ("nmae", "psnr", "ssim", "contrast_recovery", "false_structures", "missed_structures")
 
 
@@ -40,14 +42,15 @@ class Task(NamedTuple):
     file: str
     overlay: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    pretrained: bool = False
 
 
 WHOLE = ("--depth", "4", "--pad_size", "224", "--crop_size", "224", "--samples_per_epoch", "80")
 """Slices of 182 x 218 pixels, which the demo would crop, by its depth: aliasing is global. Ten steps an epoch."""
 UNDERSAMPLED = ("undersample", "--noise", "0.005", "--kspace")
 TASKS = {
-    "4x": Task((*UNDERSAMPLED, "--acceleration", "4"), "kspace.h5", options=WHOLE),
-    "8x": Task((*UNDERSAMPLED, "--acceleration", "8"), "kspace.h5", options=WHOLE),
+    "4x": Task((*UNDERSAMPLED, "--acceleration", "4"), "kspace.h5", options=WHOLE, pretrained=True),
+    "8x": Task((*UNDERSAMPLED, "--acceleration", "8"), "kspace.h5", options=WHOLE, pretrained=True),
     "thick": Task(("thicken", "--thickness", "5"), "thick.nii.gz", ("--task", "super_resolution")),
 }
 
@@ -83,6 +86,14 @@ def fold(task: Task, made: Path, held_out: str, listed: Path) -> Path:
     return listed
 
 
+def simulated(weights: Path, run: Path) -> None:
+    """Weights of simulated heads as a variant of a run, so that its evaluation has a row of them."""
+    models = run / "variants" / "simulated" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    for source, name in ((weights, "model.pt"), (sidecar(weights), "model.json")):
+        shutil.copy(source, models / name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the pairs, train and evaluate every method for every patient, print the tables."""
     parser = argparse.ArgumentParser(prog="python -m tools.real.fast_mr", description=__doc__)
@@ -106,9 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             listed = fold(task, made, held_out, out / "cases.json")
             words = [BUNDLE, "--minutes", str(given.minutes), "--out", str(out), "--seeds", *seeds]
             options = " ".join(["--datalist", str(listed), *task.options])
-            if code := compare.main([*words, *task.overlay, "--options", options]):
+            rows, runs = compare.rows_of(BUNDLE), [out / BUNDLE / f"seed_{seed}" for seed in seeds]
+            if task.pretrained and WEIGHTS.is_file():
+                rows.append("fine_tuned")
+                for run in runs:
+                    simulated(WEIGHTS, run)
+            if code := compare.main([*words, *task.overlay, "--rows", *rows, "--options", options]):
                 return code
-            files += [out / BUNDLE / f"seed_{seed}" / "evaluation" / "metrics.csv" for seed in seeds]
+            files += [run / "evaluation" / "metrics.csv" for run in runs]
         rows = pd.concat([pd.read_csv(file) for file in files])
         means = rows.groupby(["case", "method"], as_index=False).mean(numeric_only=True)
         for metric in METRICS:
