@@ -18,14 +18,16 @@ from bundle_commands import Bundle, mistake
 from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
+from common.quality.distortions import FITTED
 from common.running_config import settings_of
 from common.seeds import derive
 from common.trained import InputCheck
+from common.trained.__main__ import main
 from common.trained.export import contrasts_simulated, export
 from common.weights_info import known_contrasts, needed_settings, read_info
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan"]
+ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]
 NAMES = [ONE, *OTHERS]
 COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
 SMALL = {
@@ -37,8 +39,9 @@ OWN = {
     "pd2t2_dcgan_acm": {"patch_size": [8, 8, 8]},
     "mr2ct_pix2pix": {"crop_size": 32, "pad_size": 32, "spacing": [8, 8, 8], "network_def::features": [4] * 6},
     "cect2ct_rescyclegan": {"depth": 4, "crop_size": 32, "pad_size": 32},
+    "mri_dagan": {"crop_size": 32, "pad_size": 32},
 }
-SCANS = {"pd2t2_dcgan_acm": render_t1, "mr2ct_pix2pix": render_t1, "cect2ct_rescyclegan": render_cect}
+SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": render_cect}
 
 
 def pretrain(name, folder, seed=0, **own):
@@ -116,6 +119,28 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     assert "PRETRAINED ones are used" in caplog.text
     assert "scan: UNLIKE THE TRAINING" in caplog.text
     assert "voxels of 8.0 mm, more than 6" in caplog.text
+
+
+@pytest.mark.slow
+def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp_path, monkeypatch):
+    """Two distortions are enough to see that the grading is of these weights, and that an inference uses it."""
+    name, copy, _ = pretrained
+    monkeypatch.setattr("common.quality.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
+    assert main(["grade", "--bundle", str(copy), "--cases", "8"]) == 0
+    graded = json.loads((copy / "models" / "pretrained_quality.json").read_text())
+    assert graded["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
+    assert graded["cases"] == [f"head_{number:03d}" for number in range(8)]
+    assert graded["cross_validated"]["samples"] == 24
+    assert sorted(path.name for path in (copy / "models").iterdir()) == [
+        "pretrained.json", "pretrained.pt", "pretrained_quality.json",
+    ]  # fmt: skip
+    anatomy = head_anatomy(3, 8.0)
+    nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")
+    settings = {"bundle_root": str(copy), "predictions_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
+    Bundle(name).parser("inference", **settings).get_parsed_content("inference")
+    (told,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert told["quality"]["verdict"] in ("accept", "look", "refuse")
+    assert told["quality"]["predicted_mae"] > 0
 
 
 def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path):

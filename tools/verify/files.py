@@ -160,7 +160,8 @@ def hashes(bundle: Bundle) -> Found:
     """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
     told_of = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}
-    named = {f"models/{stem}.pt": str(told.get("sha256")) for stem, told in told_of.items()}
+    weights = {stem: str(told.get("sha256")) for stem, told in told_of.items() if "settings" in told}
+    named = {f"models/{stem}.pt": sha256 for stem, sha256 in weights.items()}
     if told := bundle.model_info.get("weights"):
         named["models/model.pt"] = str(told)
     named |= listed
@@ -178,4 +179,7 @@ def hashes(bundle: Bundle) -> Found:
     held = {bundle.relative(path) for path in bundle.files()} - {"model_info.json"}
     for name in sorted(held - named.keys()) if listed else ():
         yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
+    for stem in sorted(told_of.keys() - weights.keys()):  # a grading or calibration
+        sha256, rule = str(told_of[stem].get("sha256")), "is of weights that are there"
+        yield expect(sha256 in weights.values(), f"models/{stem}.json", rule, f"{sha256[:12]}...", "make it again")
     yield f"{len(named)} files"
