@@ -6,16 +6,21 @@ here with one set of tissue values and fixed sequences, none of which is drawn a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from common.io.export.outputs import MANIFEST_NAME
+from common.io.export.verdicts import QUALITY, VERDICTS
 from common.metrics import air_dice, bone_dice, mae, tissue_order
 from common.phantoms.ct import render_ct
 from common.phantoms.grid import Volume, smooth_noise, stretched
@@ -140,11 +145,21 @@ def panel(made: Volume, scan: Scan) -> Panel:
 
 
 class Judged(NamedTuple):
-    """A scan, the synthetic CT of it (X, Y, Z) in HU, and its scores."""
+    """A scan, the synthetic CT of it (X, Y, Z) in HU, its scores, and what the weights say of it without the truth."""
 
     scan: Scan
     made: Volume
     scores: dict[str, float]
+    told: Mapping[str, float] = MappingProxyType({})
+
+
+def verdict_of(told: Mapping[str, Any]) -> dict[str, float]:
+    """The predicted error of a case of a manifest, and 1 for its verdict of three; empty where it has none."""
+    if QUALITY not in told:
+        return {}
+    given = told[QUALITY]
+    predicted = math.nan if given["predicted_mae"] is None else given["predicted_mae"]
+    return {"predicted_mae": predicted, **{verdict: float(verdict == given["verdict"]) for verdict in VERDICTS}}
 
 
 def judged(label_maps: Path, slices: Sequence[tuple[float, int]], out: Path, weights: Path) -> Iterator[Judged]:
@@ -157,9 +172,11 @@ def judged(label_maps: Path, slices: Sequence[tuple[float, int]], out: Path, wei
             stored = (4000 * scan.mr / scan.mr.max()).astype(np.int16)
             nib.save(nib.nifti1.Nifti1Image(stored, np.diag([*scan.spacing, 1])), own / "data" / f"{name}.nii.gz")
         made, _ = inferred(TO_CT, own / "data", own, weights)
+        written = next(iter(made.values())).parent / MANIFEST_NAME
+        manifest = {each["case"]: each for each in json.loads(written.read_text())} if written.is_file() else {}
         for name, scan in found.items():
             image = read(made[name])
-            yield Judged(scan, image, scores(image, scan))
+            yield Judged(scan, image, scores(image, scan), verdict_of(manifest.get(name, {})))
 
 
 def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
@@ -169,14 +186,18 @@ def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
     """
     rows = []
     worst: dict[tuple[str, float], tuple[float, Panel]] = {}
-    for scan, made, found in judged(label_maps, SLICES_MM, out, weights):
+    for scan, made, found, told in judged(label_maps, SLICES_MM, out, weights):
         line = scan.contrast, float(scan.spacing[2])
-        rows.append({"contrast": line[0], "slices_mm": line[1], **found})
+        rows.append({"contrast": line[0], "slices_mm": line[1], **found, **told})
         if line not in worst or found["mae"] > worst[line][0]:
             worst[line] = found["mae"], panel(made, scan)
     _write_page(page, [picture for _, picture in worst.values()], [error for error, _ in worst.values()])
-    means = pd.DataFrame(rows).groupby(["contrast", "slices_mm"], sort=False).mean()
-    return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{means.round(2).to_string()}\npictures: {page}"
+    scored = pd.DataFrame(rows)
+    shown = scored.groupby(["contrast", "slices_mm"], sort=False).mean().round(2).to_string()
+    if "predicted_mae" in scored:
+        rank = scored[["mae", "predicted_mae"]].corr(method="spearman").iloc[0, 1]
+        shown += f"\nrank correlation of predicted and true MAE: {rank:.2f}"
+    return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{shown}\npictures: {page}"
 
 
 def _write_page(path: Path, pictures: Sequence[Panel], errors: Sequence[float]) -> None:
