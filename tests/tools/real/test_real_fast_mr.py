@@ -6,7 +6,11 @@ import json
 
 import nibabel as nib
 import numpy as np
+import torch
 
+from common.checkpoints import sha256
+from common.weights_info import read_info, save
+from tools.real import fast_mr
 from tools.real.fast_mr import PATIENTS, TASKS, fold, main, pairs, scans
 
 
@@ -37,6 +41,28 @@ def test_pairs_of_a_task_have_its_degradation_and_the_lesions(tmp_path) -> None:
     before = (made / "patient07" / "mr.nii.gz").stat().st_mtime_ns
     assert pairs(TASKS["thick"], tmp_path / "scans", made) == made
     assert (made / "patient07" / "mr.nii.gz").stat().st_mtime_ns == before
+
+
+def test_pretrained_weights_give_two_more_rows_of_undersampled_tasks(tmp_path, monkeypatch) -> None:
+    weights = tmp_path / "pretrained.pt"
+    save({"weight": torch.ones(1)}, weights, {"bundle": "mri_dagan", "settings": {}, "trained_on": {}})
+    (tmp_path / "data" / "open_ms").mkdir(parents=True)
+    monkeypatch.setattr(fast_mr, "WEIGHTS", weights)
+    monkeypatch.setattr(fast_mr, "scans", lambda data, folder: folder)
+    monkeypatch.setattr(fast_mr, "pairs", lambda task, given, folder: folder)
+    rows = []
+
+    def compared(words: list[str]) -> int:
+        rows.append(words[words.index("--rows") + 1 : words.index("--options")])
+        return 7  # a failure, after which nothing more is tried
+
+    monkeypatch.setattr(fast_mr.compare, "main", compared)
+    assert main(["--data", str(tmp_path / "data"), "--out", str(tmp_path), "--tasks", "8x"]) == 7
+    assert main(["--data", str(tmp_path / "data"), "--out", str(tmp_path), "--tasks", "thick"]) == 7
+    assert rows == [["train", "no_adversarial", "fine_tuned"], ["train", "no_adversarial"]]
+    models = tmp_path / "8x" / PATIENTS[0] / "mri_dagan" / "seed_0" / "variants" / "simulated" / "models"
+    assert read_info(models / "model.pt").sha256 == sha256(weights)
+    assert not (tmp_path / "thick" / PATIENTS[0] / "mri_dagan").exists()
 
 
 def test_without_the_scans_nothing_is_done(tmp_path, capsys) -> None:
