@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=path_option, default=ROOT / "build" / "fast-mr", help="(%(default)s)")
     parser.add_argument("--minutes", type=float, default=5, help="of processor time for each training (%(default)s)")
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="(default: all)")
+    parser.add_argument("--rows", nargs="+", default=[], help="of tools.compare (default: all that the bundle has)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args(arguments)
     if not (given.data / "open_ms").is_dir():
@@ -117,9 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             listed = fold(task, made, held_out, out / "cases.json")
             words = [BUNDLE, "--minutes", str(given.minutes), "--out", str(out), "--seeds", *seeds]
             options = " ".join(["--datalist", str(listed), *task.options])
-            rows, runs = compare.rows_of(BUNDLE), [out / BUNDLE / f"seed_{seed}" for seed in seeds]
+            rows, runs = given.rows or compare.rows_of(BUNDLE), [out / BUNDLE / f"seed_{seed}" for seed in seeds]
             if task.pretrained and WEIGHTS.is_file():
-                rows.append("fine_tuned")
+                rows = [*rows, "fine_tuned"]
                 for run in runs:
                     simulated(WEIGHTS, run)
             if code := compare.main([*words, *task.overlay, "--rows", *rows, "--options", options]):

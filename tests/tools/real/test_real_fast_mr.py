@@ -59,7 +59,8 @@ def test_pretrained_weights_give_two_more_rows_of_undersampled_tasks(tmp_path, m
     monkeypatch.setattr(fast_mr.compare, "main", compared)
     assert main(["--data", str(tmp_path / "data"), "--out", str(tmp_path), "--tasks", "8x"]) == 7
     assert main(["--data", str(tmp_path / "data"), "--out", str(tmp_path), "--tasks", "thick"]) == 7
-    assert rows == [["train", "no_adversarial", "fine_tuned"], ["train", "no_adversarial"]]
+    assert main(["--data", str(tmp_path / "data"), "--out", str(tmp_path), "--tasks", "4x", "--rows", "train"]) == 7
+    assert rows == [["train", "no_adversarial", "fine_tuned"], ["train", "no_adversarial"], ["train", "fine_tuned"]]
     models = tmp_path / "8x" / PATIENTS[0] / "mri_dagan" / "seed_0" / "variants" / "simulated" / "models"
     assert read_info(models / "model.pt").sha256 == sha256(weights)
     assert not (tmp_path / "thick" / PATIENTS[0] / "mri_dagan").exists()
