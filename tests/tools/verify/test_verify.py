@@ -17,6 +17,8 @@ import torch
 from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, saved, text
 from packed_copies import package_of, unpack, version_of
 
+from common.checkpoints import sha256
+from common.weights_info import save
 from tools.repository import ROOT
 from tools.verify import checks, configs, process
 from tools.verify.__main__ import main
@@ -73,6 +75,21 @@ def test_every_check_that_runs_no_code_is_tried():
     untried = {check.id for check in checks.of_files()} - {one[0] for one in BROKEN}
     # tried below, with a file of the user's
     assert untried == {"metadata.schema_file"}
+
+
+def test_a_grading_and_a_calibration_are_of_the_weights_next_to_them(copied):
+    weights = copied / "models" / "model.pt"
+    save({"weight": torch.ones(1)}, weights, {"bundle": NAME, "settings": {}, "trained_on": {}})
+    of_these = json.dumps({"sha256": sha256(weights)})
+    for name in ("model_quality.json", "uncertainty.json"):
+        (weights.parent / name).write_text(of_these)
+    assert found(copied, "weights.hashes")["outcome"] == "pass"
+    (weights.parent / "model_quality.json").write_text('{"sha256": "0123456789abcdef"}')
+    finding = found(copied, "weights.hashes")
+    assert (
+        told(finding)
+        == "models/model_quality.json: is of weights that are there, but got 0123456789ab...; make it again"
+    )
 
 
 def test_the_name_of_the_folder_must_not_mislead_label(copied):
