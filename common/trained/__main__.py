@@ -1,4 +1,4 @@
-"""Commands for pretrained weights: ``export`` ships those of a pretraining, ``grade`` gives them verdicts."""
+"""Commands for pretrained weights: ``export`` ships them, ``grade`` and ``calibrate`` say how far to trust them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from common.errors import exit_code_of_mistakes, path_option
 from common.trained.export import PROFILE_CASES, export
-from common.trained.grading import GRADED_CASES, grade
+from common.trained.on_simulated_heads import CALIBRATION, GRADING, HEADS, Step, check, make
 from common.weights_info import PRETRAINED_NAME
 
 
@@ -18,16 +18,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m common.trained", description=__doc__)
     commands = parser.add_subparsers(required=True)
     exported = commands.add_parser("export", help="write models/pretrained.pt and .json")
-    graded = commands.add_parser("grade", help="write models/pretrained_quality.json, on simulated heads")
     exported.set_defaults(run_command=_export)
-    graded.set_defaults(run_command=_grade)
-    for command in (exported, graded):
-        command.add_argument("--bundle", type=path_option, required=True, help="the bundle's folder")
-        command.add_argument("--name", default=PRETRAINED_NAME, help="file name of the weights (default: %(default)s)")
     exported.add_argument("--run", type=path_option, help="the folder of the pretraining (default: BUNDLE/pretraining)")
     exported.add_argument("--cases", type=int, default=PROFILE_CASES, help="simulated cases to compare inputs with")
-    graded.add_argument("--cases", type=int, default=GRADED_CASES, help="simulated heads (default: %(default)s)")
-    graded.add_argument("--label_maps", type=path_option, help="individual heads (default: the average head)")
+    judged = {
+        commands.add_parser("grade", help="write models/pretrained_quality.json, on simulated heads"): GRADING,
+        commands.add_parser("calibrate", help="write models/pretrained_uncertainty.json, likewise"): CALIBRATION,
+    }
+    for command, step in judged.items():
+        command.set_defaults(run_command=_judge, step=step)
+        command.add_argument("--heads", type=int, default=HEADS, help="simulated heads (default: %(default)s)")
+        command.add_argument("--label_maps", type=path_option, help="individual heads (default: the average head)")
+        command.add_argument("--check", action="store_true", help="instead: print how well it holds on other heads")
+        command.add_argument("--spacing", type=float, help="with --check: pixels in mm (default: the simulation's)")
+    for command in (exported, *judged):
+        command.add_argument("--bundle", type=path_option, required=True, help="the bundle's folder")
+        command.add_argument("--name", default=PRETRAINED_NAME, help="file name of the weights (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.run_command(options)
     return 0
@@ -38,9 +44,13 @@ def _export(options: argparse.Namespace) -> None:
     print(f"written: {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json').name}")
 
 
-def _grade(options: argparse.Namespace) -> None:
-    path = grade(options.bundle, options.label_maps, options.cases, options.name)
-    print(f"shipped weights have verdicts from now on: {path}")
+def _judge(options: argparse.Namespace) -> None:
+    step: Step = options.step
+    given = (step, options.bundle, options.label_maps, options.heads, options.name)
+    if options.check:
+        check(*given, options.spacing)
+    else:
+        print(f"inferences with the shipped weights use it from now on: {make(*given)}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class UncertaintyCalibration:
     Args:
         cases: items by section, as :func:`common.data.cases.training_cases` gives them for an evaluation; it refuses
             test cases that the run was trained on.
-        run_dir: of the run; its ``models`` receive ``uncertainty.json``.
+        run_dir: of the run; its ``models`` receive ``model_uncertainty.json``.
         device: to compute on.
         unit: of the target.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
@@ -67,7 +67,7 @@ class UncertaintyCalibration:
         require_level("case_level", self.case_level)
 
     def run(self) -> Path:
-        """Calibrate, write ``uncertainty.json`` next to the weights, print the intervals, return the file's path.
+        """Calibrate, write ``model_uncertainty.json`` next to the weights, print the intervals, return the file's path.
 
         Raises:
             DataError: too few cases with a target, or cases that the run was trained on.

@@ -1,4 +1,4 @@
-"""The file of a calibration, ``uncertainty.json`` next to the weights."""
+"""The file of a calibration, ``<weights>_uncertainty.json`` next to the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from common.beside_weights import read_beside, write_beside
 from common.uncertainty.conformal import ALL, Interval
 
-NAME = "uncertainty.json"
 SCHEMA_VERSION = 1
 COMMAND = (
     "python -m monai.bundle run calibrating --config_file \"['CONFIGS/train.yaml','CONFIGS/evaluate.yaml']\" "
@@ -64,7 +63,7 @@ class Record:
 
 def path_of(weights: Path) -> Path:
     """The path of the calibration of weights."""
-    return weights.with_name(NAME)
+    return weights.with_name(f"{weights.stem}_uncertainty.json")
 
 
 def read_record(weights: Path) -> Record:

@@ -44,6 +44,12 @@ OWN = {
 SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": render_cect}
 
 
+JUDGED = pytest.mark.parametrize(
+    "pretrained", [ONE, *(pytest.param(name, marks=pytest.mark.longest) for name in OTHERS)], indirect=True
+)
+"""A test of half a minute a bundle, of which one shows in continuous integration how it works."""
+
+
 def pretrain(name, folder, seed=0, **own):
     """A pretraining of two steps; returns the folder of its run."""
     settings = {**SMALL, **OWN[name], "output_dir": str(folder), "seed": seed, **own}
@@ -122,11 +128,12 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
 
 
 @pytest.mark.slow
+@JUDGED
 def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp_path, monkeypatch):
     """Two distortions are enough to see that the grading is of these weights, and that an inference uses it."""
     name, copy, _ = pretrained
     monkeypatch.setattr("common.quality.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
-    assert main(["grade", "--bundle", str(copy), "--cases", "8"]) == 0
+    assert main(["grade", "--bundle", str(copy), "--heads", "8"]) == 0
     graded = json.loads((copy / "models" / "pretrained_quality.json").read_text())
     assert graded["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
     assert graded["cases"] == [f"head_{number:03d}" for number in range(8)]
@@ -141,6 +148,26 @@ def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp
     (told,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert told["quality"]["verdict"] in ("accept", "look", "refuse")
     assert told["quality"]["predicted_mae"] > 0
+
+
+@pytest.mark.slow
+@JUDGED
+def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained, tmp_path, capsys):
+    name, copy, _ = pretrained
+    assert main(["calibrate", "--bundle", str(copy), "--heads", "9"]) == 0
+    told = json.loads((copy / "models" / "pretrained_uncertainty.json").read_text())
+    assert told["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
+    assert len(told["cases"]) == 9
+    capsys.readouterr()
+    assert main(["calibrate", "--bundle", str(copy), "--heads", "2", "--check", "--spacing", "7"]) == 0
+    assert "2 cases" in capsys.readouterr().out
+    anatomy = head_anatomy(3, 8.0)
+    nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")
+    settings = {"bundle_root": str(copy), "predictions_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
+    settings["evaluator::uncertainty"] = True
+    Bundle(name).parser("inference", **settings).get_parsed_content("inference")
+    (width,) = (tmp_path / "out").glob("*_uncertainty.nii.gz")
+    assert float(np.asarray(nib.load(width).dataobj).min()) > 0
 
 
 def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path):

@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser
 from common import checkpoints
 from common.errors import ConfigError
 from common.quality.record import path_of as grading_of
+from common.uncertainty.record import path_of as calibration_of
 from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.pack import archive, documents, modules, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
@@ -140,7 +141,7 @@ def _documents(root: Path, folder: Path, renaming: Renaming, train: str, own_wei
 
 
 def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, bytes]:
-    """Weights that are there, each with what is known of it and any grading, and all of them of the packed network."""
+    """Weights that are there, each with what is known of it and what judges it, all of the packed network."""
     found: dict[str, bytes] = {}
     for place, path in sources.items():
         about, config = read_info(path), yaml.safe_load(configs["inference"])
@@ -149,8 +150,9 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
         found[place] = path.read_bytes()
         found[sidecar(Path(place)).as_posix()] = _told(about).encode()
-        if (graded := grading_of(path)).is_file():
-            found[grading_of(Path(place)).as_posix()] = graded.read_bytes()
+        for judged in (grading_of, calibration_of):
+            if judged(path).is_file():
+                found[judged(Path(place)).as_posix()] = judged(path).read_bytes()
     return found
 
 

@@ -41,7 +41,7 @@ def infer(folder: Path, data: Path, **options: Any) -> Any:
 
 
 def test_the_file_tells_what_was_calibrated(run):
-    told = json.loads((run / "models" / "uncertainty.json").read_text())
+    told = json.loads((run / "models" / "model_uncertainty.json").read_text())
     assert told["sha256"] == checkpoints.sha256(run / "models" / "model.pt")
     assert (told["unit"], told["level"], told["case_level"]) == ("HU", 0.9, 0.9)
     assert told["cases"] == [f"phantom_{number:03d}" for number in range(2, 11)]
@@ -110,10 +110,10 @@ def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case
     other = tmp_path / "other"
     shutil.copytree(run, other)
     weights = other / "models" / "model.pt"
-    told = json.loads((other / "models" / "uncertainty.json").read_text())
-    (other / "models" / "uncertainty.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
+    told = json.loads((other / "models" / "model_uncertainty.json").read_text())
+    (other / "models" / "model_uncertainty.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
     refused(infer(other, data, uncertainty="true"), "run calibrating")
-    (other / "models" / "uncertainty.json").unlink()
+    (other / "models" / "model_uncertainty.json").unlink()
     refused(infer(other, data, uncertainty="true"), "has a calibration")
     assert weights.is_file()
     assert not (other / "predictions").exists()

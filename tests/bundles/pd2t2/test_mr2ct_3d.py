@@ -119,7 +119,7 @@ def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
     line = re.search(rf"{entry['case']} +all +([\d.]+) +([\d.e+]+)", printed)
     assert float(line[1]) == pytest.approx(covered, abs=0.005)
     assert float(line[2]) == pytest.approx(widths[mask > 0].mean(), rel=0.002)
-    assert json.loads((run / "models" / "uncertainty.json").read_text())["unit"] == "HU"
+    assert json.loads((run / "models" / "model_uncertainty.json").read_text())["unit"] == "HU"
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])

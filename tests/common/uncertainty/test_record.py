@@ -31,7 +31,7 @@ def record(weights: Path) -> Record:
 def test_read_as_written(weights):
     written = record(weights)
     path = written.write(weights)
-    assert path == weights.with_name("uncertainty.json")
+    assert path == weights.with_name(f"{weights.stem}_uncertainty.json")
     assert read_record(weights) == written
 
 

@@ -81,7 +81,7 @@ def test_a_grading_and_a_calibration_are_of_the_weights_next_to_them(copied):
     weights = copied / "models" / "model.pt"
     save({"weight": torch.ones(1)}, weights, {"bundle": NAME, "settings": {}, "trained_on": {}})
     of_these = json.dumps({"sha256": sha256(weights)})
-    for name in ("model_quality.json", "uncertainty.json"):
+    for name in ("model_quality.json", "model_uncertainty.json"):
         (weights.parent / name).write_text(of_these)
     assert found(copied, "weights.hashes")["outcome"] == "pass"
     (weights.parent / "model_quality.json").write_text('{"sha256": "0123456789abcdef"}')

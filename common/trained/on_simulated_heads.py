@@ -1,0 +1,147 @@
+"""Grading and calibration of the weights that a bundle ships, on simulated heads that their training did not see."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+from monai.bundle.config_parser import ConfigParser
+
+from common import checkpoints
+from common.data.datalist import Item
+from common.data.split_record import DATALIST_NAME, SplitRecord
+from common.errors import CheckpointError, ConfigError
+from common.phantoms.simulate import held_out
+from common.quality.record import path_of as grading_of
+from common.running_config import read_config
+from common.seeds import derive
+from common.uncertainty.record import path_of as calibration_of
+from common.weights_info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
+
+HEADS = 16
+GREY_LEVELS = 1000.0
+"""Of the brightest level of a simulated MR, which is 1, in the files that are inferred."""
+
+
+class Step(NamedTuple):
+    """A step of a bundle's evaluation: run ids that make a file next to the weights and that check it, and the file."""
+
+    making: str
+    checking: str
+    file_of: Callable[[Path], Path]
+
+
+GRADING = Step("grading", "checking_grades", grading_of)
+CALIBRATION = Step("calibrating", "checking", calibration_of)
+
+
+def make(
+    step: Step, bundle: Path, label_maps: Path | None = None, heads: int = HEADS, name: str = PRETRAINED_NAME
+) -> Path:
+    """Grade or calibrate weights, and write the file next to them.
+
+    The heads are those that the pretraining keeps for validation, rendered by its simulation with other seeds: any
+    contrast, resolution and artefact that the weights were trained on counts as usual.
+
+    Args:
+        step: :data:`GRADING` or :data:`CALIBRATION`.
+        bundle: the bundle's folder.
+        label_maps: folder of maps of individual heads; None for deformations of the average head.
+        heads: how many.
+        name: file name of the weights.
+
+    Returns:
+        the path of the file.
+
+    Raises:
+        CheckpointError: there are no such weights, or they were not exported from a pretraining.
+        ConfigError: the bundle has no such step.
+        DataError: too few heads.
+    """
+    weights = bundle / "models" / name
+    with TemporaryDirectory() as folder:
+        own = _run(step.making, weights, Path(folder), Drawn(3, heads, label_maps))
+        shutil.move(step.file_of(own), step.file_of(weights))
+    return step.file_of(weights)
+
+
+def check(
+    step: Step,
+    bundle: Path,
+    label_maps: Path | None = None,
+    heads: int = HEADS,
+    name: str = PRETRAINED_NAME,
+    spacing: float | None = None,
+) -> None:
+    """Print how well a grading or calibration holds on other simulated heads; arguments of :func:`make`.
+
+    Args:
+        spacing: of the pixels in mm, in place of those of the simulation.
+
+    Raises:
+        CheckpointError: there is no such file next to the weights; and see :func:`make`.
+    """
+    weights = bundle / "models" / name
+    with TemporaryDirectory() as folder:
+        _run(step.checking, weights, Path(folder), Drawn(4, heads, label_maps, spacing), step.file_of)
+
+
+class Drawn(NamedTuple):
+    """Heads that are drawn: a number that seeds are derived from, how many, from which maps, of which pixels in mm."""
+
+    seed: int
+    heads: int
+    label_maps: Path | None
+    spacing: float | None = None
+
+
+def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn, file_of: Callable[[Path], Path] | None = None) -> Path:
+    """Run a step of the bundle's evaluation on simulated heads; the weights' copy, with its file by ``file_of``."""
+    bundle, run = weights.parents[1], folder / "run"
+    own = run / "models" / checkpoints.WEIGHTS_NAME
+    items = _written(weights, folder / "data", drawn)
+    own.parent.mkdir(parents=True)
+    for source, place in ((weights, own), (sidecar(weights), sidecar(own))):
+        shutil.copy(source, place)
+    if file_of is not None and file_of(weights).is_file():
+        shutil.copy(file_of(weights), file_of(own))
+    SplitRecord({"test": items}, {}, {"root": SIMULATED}).write(run / DATALIST_NAME)
+    options = {"output_dir": str(run), "datalist": str(run / DATALIST_NAME), "section": "test"}
+    configs = [bundle / "configs" / f"{part}.yaml" for part in ("train", "evaluate")]
+    parser = read_config(configs, bundle_root=str(bundle), **options)
+    if run_id not in parser:
+        raise ConfigError("--bundle", f"has the run id {run_id}", bundle.name, "choose a translation bundle")
+    parser.get_parsed_content(run_id)
+    return own
+
+
+def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
+    """Cases of the simulation that weights were trained on, as files."""
+    about = read_info(weights).told
+    if "simulation" not in about:
+        rule, remedy = "tells the simulation it was trained on", "export it by python -m common.trained export"
+        raise CheckpointError(str(sidecar(weights)), rule, "none", remedy)
+    simulation: dict[str, Any] = about["simulation"]
+    if drawn.spacing is not None:
+        simulation["heads"]["spacings_mm"] = [drawn.spacing]
+    maps = drawn.label_maps and str(drawn.label_maps)
+    settings = {**about["config"], "simulation": simulation, "label_maps": maps}
+    simulate = held_out(ConfigParser(settings).get_parsed_content("simulation"))
+    items: list[Item] = []
+    for number in range(drawn.heads):
+        case = simulate(derive(int(about["seed"]), 0, number, drawn.seed))
+        own = folder / f"head_{number:03d}"
+        own.mkdir(parents=True)
+        case["image"] = GREY_LEVELS * case["image"]
+        item: Item = {"case": own.name}
+        for key in ("image", "label", "mask"):
+            item[key] = str(own / f"{key}.nii.gz")
+            affine = np.diag([*case["spacing"], 1.0])
+            nib.save(nib.nifti1.Nifti1Image(case[key].astype(np.float32), affine), item[key])
+        items.append(item)
+    return items
