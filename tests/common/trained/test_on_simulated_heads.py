@@ -1,0 +1,76 @@
+"""What the grading and calibration of shipped weights refuse, and the heads that they draw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import label_maps
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from common.errors import CheckpointError, ConfigError
+from common.trained.on_simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
+from common.weights_info import save
+
+SIMULATION = {
+    "_target_": "common.phantoms.simulate.MrCtPair",
+    "source": {"_target_": "common.phantoms.physics.SpinEcho"},
+    "scanner": {"_target_": "common.phantoms.scanner.Scanner", "thick_probability": 0},
+    "heads": {
+        "_target_": "common.phantoms.label_heads.heads_of",
+        "label_maps": "@label_maps",
+        "spacings_mm": [8.0],
+    },
+}
+
+
+def weights_in(bundle: Path, **told: object) -> Path:
+    path = bundle / "models" / "pretrained.pt"
+    save({"weight": torch.ones(1)}, path, {"bundle": bundle.name, "settings": {}, "trained_on": {}, **told})
+    return path
+
+
+def test_weights_that_tell_no_simulation_are_refused(tmp_path: Path) -> None:
+    weights_in(tmp_path)
+    with pytest.raises(CheckpointError, match=r"json: tells the simulation .*python -m common.trained export"):
+        make(GRADING, tmp_path)
+
+
+def test_without_weights_nothing_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"pretrained.pt"):
+        check(CALIBRATION, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_without_the_step_is_refused(tmp_path: Path) -> None:
+    weights_in(tmp_path, simulation=SIMULATION, config={}, seed=0)
+    (tmp_path / "configs").mkdir()
+    for name in ("train", "evaluate"):
+        (tmp_path / "configs" / f"{name}.yaml").write_text("bundle_root: here\n")
+    with pytest.raises(ConfigError, match="--bundle: has the run id calibrating, but got .*translation bundle"):
+        make(CALIBRATION, tmp_path, heads=1)
+
+
+def test_heads_are_those_of_validation_on_their_grid_and_others_each_time(tmp_path: Path) -> None:
+    """The pixels of a check may be others; of four maps three are kept for validation."""
+    maps = label_maps.write(tmp_path / "maps", count=4)
+    weights = weights_in(tmp_path / "bundle", simulation=SIMULATION, config={"label_maps": None}, seed=5)
+    first = _written(weights, tmp_path / "first", Drawn(3, 2, maps))
+    again = _written(weights, tmp_path / "again", Drawn(3, 2, maps))
+    other = _written(weights, tmp_path / "other", Drawn(4, 2, maps, 6.0))
+    assert [item["case"] for item in first] == ["head_000", "head_001"]
+
+    def volume(item: dict, key: str) -> nib.nifti1.Nifti1Image:
+        return nib.nifti1.load(item[key])
+
+    for item, same in zip(first, again, strict=True):
+        for key in ("image", "label", "mask"):
+            np.testing.assert_array_equal(volume(item, key).get_fdata(), volume(same, key).get_fdata())
+        assert volume(item, "image").header.get_zooms() == (8, 8, 8)
+        assert 100 < volume(item, "image").get_fdata().max() <= 1000
+        assert volume(item, "label").get_fdata().min() < -900
+    assert volume(other[0], "image").header.get_zooms() == (6, 6, 6)
+    assert json.loads(weights.with_suffix(".json").read_text())["simulation"]["heads"]["spacings_mm"] == [8.0]
