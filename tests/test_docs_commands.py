@@ -69,6 +69,7 @@ RUN_BY = {
     "tools.phantom_order": "tests/tools/test_phantom_order.py",
     "tools.real": "tests/tools/real/test_real_check.py",
     "tools.real.fast_mr": "tests/tools/real/test_real_fast_mr.py",
+    "tools.real.sensing": "tests/tools/real/test_real_sensing.py",
     "tools.real.low_dose": "tests/tools/real/test_real_low_dose.py",
     "tools.verify": "tests/tools/verify/test_verify.py",
     "examples.dose": "tests/test_dose_example.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -92,7 +92,26 @@ class KspaceScan:
 
     def zero_filled(self) -> Volume:
         """The zero-filled magnitude (X, Y, Z); see :func:`~mri_dagan.kspace.zero_filled`."""
-        return self._volume([zero_filled(each, self.mask) for each in self.kspace])
+        return self.reconstructed(zero_filled)
+
+    def reconstructed(
+        self, method: Callable[[Complex, Mask], NDArray[np.floating]], chosen: Collection[int] | None = None
+    ) -> Volume:
+        """The volume (X, Y, Z) that a method makes slice by slice, from (coils, rows, columns) and the mask.
+
+        Args:
+            method: returns (rows, columns).
+            chosen: numbers of the slices in k-space; others are 0. None for all.
+        """
+        blank = np.zeros(self.mask.shape, np.float32)
+        wanted = range(len(self.kspace)) if chosen is None else chosen
+        return self._volume(
+            [method(each, self.mask) if number in wanted else blank for number, each in enumerate(self.kspace)]
+        )
+
+    def slices_of(self, volume: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A volume (X, Y, Z) of the grid of this k-space as its slices (slices, rows, columns)."""
+        return to_slices(apply_orientation(volume, self.turn), self.axis)
 
     def consistent(self, magnitude: NDArray[np.floating], weight: float | None = None) -> Volume:
         """A magnitude (X, Y, Z) with the measured samples, slice by slice.
@@ -102,7 +121,7 @@ class KspaceScan:
         Raises:
             DataError: it has another shape than the images of this k-space.
         """
-        slices = to_slices(apply_orientation(magnitude, self.turn), self.axis)
+        slices = self.slices_of(magnitude)
         wanted = (len(self.kspace), *self.mask.shape)
         if slices.shape != wanted:
             rule, remedy = f"has the slices, rows and columns {wanted} of its k-space", "do not resample it"
