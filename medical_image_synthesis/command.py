@@ -26,6 +26,8 @@ SLICES = (".dcm", ".ima")
 OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 MANIFEST = "manifest.json"
+MAP = "_uncertainty.nii.gz"
+"""Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
 WRITTEN = ("done", "kept")
 
 
@@ -97,15 +99,19 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output: Path) -> int:
-    """Infer one case into a folder beside the file, and give the volume and its JSON their names at the end."""
+    """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         code = _infer(bundle, files, settings, Path(folder))
         if code == 0:
             (made,) = _written(Path(folder))
+            _map(output).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
             os.replace(_sidecar(made), _sidecar(output))
             os.replace(made, output)
             print(output)
+            if _map(made).is_file():
+                os.replace(_map(made), _map(output))
+                print(_map(output))
         return code
 
 
@@ -227,7 +233,7 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
-    for path in (output, _sidecar(output)):
+    for path in (output, _sidecar(output), _map(output)):
         if path.is_dir():
             raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
         if path.exists() and not options.overwrite:
@@ -237,6 +243,10 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
 
 def _sidecar(output: Path) -> Path:
     return output.with_name(output.name.removesuffix(_ending(output)) + ".json")
+
+
+def _map(output: Path) -> Path:
+    return output.with_name(output.name.removesuffix(_ending(output)) + MAP)
 
 
 def _ending(output: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from common.data.layouts.folders import VOLUMES
-from common.io.export.exporter import FORMATS
+from common.io.export.exporter import FORMATS, MAP_ENDING
 from common.io.export.outputs import MANIFEST_NAME
 from medical_image_synthesis import catalogue, command
 from medical_image_synthesis.catalogue import Bundle
@@ -61,6 +61,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "--fail" in words else []
         (folder / "a_synthetic_ct.nii.gz").write_text("volume")
         (folder / "a_synthetic_ct.json").write_text("about")
+        if "--uncertainty" in words:
+            (folder / "a_synthetic_ct_uncertainty.nii.gz").write_text("half widths")
         (folder / "manifest.json").write_text(json.dumps(cases))
         return len(cases) - 1
 
@@ -144,6 +146,22 @@ def test_one_volume_gets_its_name_and_is_printed(place: Path, ran: Ran, capsys: 
     }  # fmt: skip
 
 
+def test_a_map_of_uncertainty_lies_next_to_its_volume(
+    place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With another volume of the same name the map of the earlier one goes."""
+    words = ["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz"]
+    assert command.main([*words, "--uncertainty", "true"]) == 0
+    assert capsys.readouterr().out == "new/ct.nii.gz\nnew/ct_uncertainty.nii.gz\n"
+    assert (place / "new" / "ct_uncertainty.nii.gz").read_text() == "half widths"
+    (place / "new" / "ct.nii.gz").unlink()
+    (place / "new" / "ct.json").unlink()
+    assert command.main(words) == 2
+    assert "new/ct_uncertainty.nii.gz: there already" in capsys.readouterr().err
+    assert command.main([*words, "--overwrite"]) == 0
+    assert sorted(path.name for path in (place / "new").iterdir()) == ["ct.json", "ct.nii.gz"]
+
+
 @pytest.mark.parametrize(("ending", "output_format"), [("nii.gz", "nifti"), ("nrrd", "nrrd"), ("mha", "mha")])
 def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str, output_format: str) -> None:
     assert command.main(["mr2ct", "mr.nii.gz", "-o", f"ct.{ending}"]) == 0
@@ -203,6 +221,7 @@ def test_endings_and_the_manifest_are_those_of_inference() -> None:
     assert set(command.VOLUMES) == set(VOLUMES)
     assert set(command.FILES.values()) | {"dicom"} == set(FORMATS)
     assert command.MANIFEST == MANIFEST_NAME
+    assert command.MAP.removesuffix(".nii.gz") == MAP_ENDING
 
 
 def test_samples_need_no_source(place: Path, ran: Ran) -> None:
