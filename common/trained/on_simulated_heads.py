@@ -24,8 +24,6 @@ from common.uncertainty.record import path_of as calibration_of
 from common.weights_info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
 
 HEADS = 16
-GREY_LEVELS = 1000.0
-"""Of the brightest level of a simulated MR, which is 1, in the files that are inferred."""
 
 
 class Step(NamedTuple):
@@ -137,7 +135,6 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
         case = simulate(derive(int(about["seed"]), 0, number, drawn.seed))
         own = folder / f"head_{number:03d}"
         own.mkdir(parents=True)
-        case["image"] = GREY_LEVELS * case["image"]
         item: Item = {"case": own.name}
         for key in ("image", "label", "mask"):
             item[key] = str(own / f"{key}.nii.gz")

@@ -70,7 +70,7 @@ def test_heads_are_those_of_validation_on_their_grid_and_others_each_time(tmp_pa
         for key in ("image", "label", "mask"):
             np.testing.assert_array_equal(volume(item, key).get_fdata(), volume(same, key).get_fdata())
         assert volume(item, "image").header.get_zooms() == (8, 8, 8)
-        assert 100 < volume(item, "image").get_fdata().max() <= 1000
+        assert 0.1 < volume(item, "image").get_fdata().max() <= 1, "as simulated: source and target may share a unit"
         assert volume(item, "label").get_fdata().min() < -900
     assert volume(other[0], "image").header.get_zooms() == (6, 6, 6)
     assert json.loads(weights.with_suffix(".json").read_text())["simulation"]["heads"]["spacings_mm"] == [8.0]
