@@ -26,6 +26,7 @@ SLICES = (".dcm", ".ima")
 OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
 """Endings that are no name of a folder of outputs."""
 MANIFEST = "manifest.json"
+SIDECAR = ".json"
 MAP = "_uncertainty.nii.gz"
 """Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
 WRITTEN = ("done", "kept")
@@ -105,13 +106,13 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
         code = _infer(bundle, files, settings, Path(folder))
         if code == 0:
             (made,) = _written(Path(folder))
-            _map(output).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
-            os.replace(_sidecar(made), _sidecar(output))
+            _beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
+            os.replace(_beside(made, SIDECAR), _beside(output, SIDECAR))
             os.replace(made, output)
             print(output)
-            if _map(made).is_file():
-                os.replace(_map(made), _map(output))
-                print(_map(output))
+            if _beside(made, MAP).is_file():
+                os.replace(_beside(made, MAP), _beside(output, MAP))
+                print(_beside(output, MAP))
         return code
 
 
@@ -233,7 +234,7 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
-    for path in (output, _sidecar(output), _map(output)):
+    for path in (output, _beside(output, SIDECAR), _beside(output, MAP)):
         if path.is_dir():
             raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
         if path.exists() and not options.overwrite:
@@ -241,12 +242,8 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
             raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
 
 
-def _sidecar(output: Path) -> Path:
-    return output.with_name(output.name.removesuffix(_ending(output)) + ".json")
-
-
-def _map(output: Path) -> Path:
-    return output.with_name(output.name.removesuffix(_ending(output)) + MAP)
+def _beside(output: Path, ending: str) -> Path:
+    return output.with_name(output.name.removesuffix(_ending(output)) + ending)
 
 
 def _ending(output: Path) -> str:
