@@ -57,7 +57,8 @@ def make(
         the path of the file.
 
     Raises:
-        CheckpointError: there are no such weights, or they were not exported from a pretraining.
+        CheckpointError: there are no such weights, they were not exported from a pretraining, or this version cannot
+            build the simulation that they tell.
         ConfigError: the bundle has no such step.
         DataError: too few heads.
     """
@@ -129,7 +130,11 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
         simulation["heads"]["spacings_mm"] = [drawn.spacing]
     maps = drawn.label_maps and str(drawn.label_maps)
     settings = {**about["config"], "simulation": simulation, "label_maps": maps}
-    simulate = held_out(ConfigParser(settings).get_parsed_content("simulation"))
+    try:
+        simulate = held_out(ConfigParser(settings).get_parsed_content("simulation"))
+    except (ImportError, RuntimeError) as error:
+        rule, value = "tells a simulation that this version can build", f"{simulation['_target_']}, {error}"
+        raise CheckpointError(str(sidecar(weights)), rule, value, "export the weights of a new pretraining") from error
     items: list[Item] = []
     for number in range(drawn.heads):
         case = simulate(derive(int(about["seed"]), 0, number, drawn.seed))

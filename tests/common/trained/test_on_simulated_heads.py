@@ -14,6 +14,7 @@ import torch
 from common.errors import CheckpointError, ConfigError
 from common.trained.on_simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
 from common.weights_info import save
+from tools.repository import ROOT
 
 SIMULATION = {
     "_target_": "common.phantoms.simulate.MrCtPair",
@@ -37,6 +38,19 @@ def test_weights_that_tell_no_simulation_are_refused(tmp_path: Path) -> None:
     weights_in(tmp_path)
     with pytest.raises(CheckpointError, match=r"json: tells the simulation .*python -m common.trained export"):
         make(GRADING, tmp_path)
+
+
+def test_a_simulation_of_another_version_is_refused(tmp_path: Path) -> None:
+    weights_in(tmp_path, simulation={**SIMULATION, "variety": None}, config={"label_maps": None}, seed=0)
+    with pytest.raises(CheckpointError, match=r"that this version can build, but got .*MrCtPair.*variety.*export"):
+        make(GRADING, tmp_path)
+
+
+@pytest.mark.parametrize("told", sorted(ROOT.glob("bundles/*/models/pretrained.json")), ids=lambda path: path.parts[-3])
+def test_the_simulation_of_weights_that_are_shipped_can_be_built(told: Path, tmp_path: Path) -> None:
+    (item,) = _written(told.with_suffix(".pt"), tmp_path, Drawn(3, 1, None, 6.0))
+    source, mask = (nib.nifti1.load(item[key]).get_fdata() for key in ("image", "mask"))
+    assert source[mask > 0].std() > 2 * source[mask == 0].std()
 
 
 def test_without_weights_nothing_is_drawn(tmp_path: Path) -> None:
