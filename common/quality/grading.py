@@ -98,10 +98,10 @@ class QualityGrading:
         samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues)))
         known = [sample for sample in samples if not isinstance(sample.signs, str)]
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
-        fit = fitted(signs, [sample.error for sample in known], [sample.case for sample in known])
         intact = [sample for sample in samples if sample.kind == INTACT]
         rivals = {name: _median(each.rivals[name] for each in intact) for name in intact[0].rivals}
         mae = {INTACT: _median(each.error for each in intact), **rivals}
+        fit = fitted(signs, [each.error for each in known], [each.case for each in known], mae[INTACT])
         best = min(rivals, key=rivals.__getitem__)
         if mae[INTACT] >= rivals[best]:
             logger.warning(f"the intact cases are no better than the {best}: such weights refuse every case")

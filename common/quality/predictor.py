@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 PENALTIES = (0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Tried by cross-validation, of standardised signs."""
 UPPER_LEVEL = 0.9
-"""Share of left-out samples whose error is below its upper bound."""
+"""Share of left-out samples, by their weight, whose error is below its upper bound."""
+NEAR = 0.25
+"""[chosen] Logarithm of the ratio of an error to that of intact cases, at which a sample weighs half."""
 
 Array = NDArray[np.float64]
 
@@ -30,7 +32,7 @@ class Predictor(NamedTuple):
     """Predicts a mean absolute error.
 
     ``terms`` by the name of the sign, ``intercept`` of the logarithm; ``upper_factor`` times the prediction is above
-    the error of ``UPPER_LEVEL`` of the samples that the regression had not seen.
+    the error of ``UPPER_LEVEL`` of the weight of the samples that the regression had not seen.
     """
 
     terms: dict[str, Term]
@@ -54,40 +56,52 @@ class Fit(NamedTuple):
     left_out: Array
 
 
-def fitted(signs: Sequence[Mapping[str, float]], errors: Sequence[float], cases: Sequence[str]) -> Fit:
+def fitted(signs: Sequence[Mapping[str, float]], errors: Sequence[float], cases: Sequence[str], usual: float) -> Fit:
     """Fit the errors of samples; the penalty is that of the best predictions of left-out cases.
+
+    Verdicts are decided at errors little above those of intact cases. A distortion may make the error fifty times as
+    large, and unweighted such samples decide the fit: intact cases were predicted too high. So a sample weighs the less
+    the further its error is from ``usual``: half at a factor of ``exp(NEAR)``, as the density of Cauchy's distribution.
 
     Args:
         signs: of each sample, with the same names.
         errors: mean absolute error of each sample, above 0.
         cases: of each sample; a case may have several samples, intact and distorted. Two at least.
+        usual: error of an intact case, above 0.
     """
     names = list(signs[0])
     values = np.array([[sample[name] for name in names] for sample in signs])
     logs, groups = np.log(np.asarray(errors, dtype=float)), np.asarray(cases)
-    tried = {penalty: _left_out(values, logs, groups, penalty) for penalty in PENALTIES}
-    penalty = min(tried, key=lambda each: float(np.mean((tried[each] - logs) ** 2)))
-    terms, intercept = _ridge(values, logs, penalty)
-    upper = float(np.exp(np.quantile(logs - tried[penalty], UPPER_LEVEL, method="higher")))
+    weights = 1 / (1 + ((logs - np.log(usual)) / NEAR) ** 2)
+    tried = {penalty: _left_out(values, logs, weights, groups, penalty) for penalty in PENALTIES}
+    penalty = min(tried, key=lambda each: float(np.average((tried[each] - logs) ** 2, weights=weights)))
+    terms, intercept = _ridge(values, logs, weights, penalty)
+    residuals = logs - tried[penalty]
+    upper = np.quantile(residuals, UPPER_LEVEL, method="inverted_cdf", weights=weights)
     named = {name: Term(*map(float, term)) for name, term in zip(names, terms, strict=True)}
-    return Fit(Predictor(named, intercept, max(upper, 1.0), penalty), np.exp(tried[penalty]))
+    return Fit(Predictor(named, intercept, max(float(np.exp(upper)), 1.0), penalty), np.exp(tried[penalty]))
 
 
-def _left_out(values: Array, logs: Array, groups: NDArray[np.str_], penalty: float) -> Array:
+def _left_out(values: Array, logs: Array, weights: Array, groups: NDArray[np.str_], penalty: float) -> Array:
     found = np.empty_like(logs)
     for group in np.unique(groups):
         own = groups == group
-        terms, intercept = _ridge(values[~own], logs[~own], penalty)
+        terms, intercept = _ridge(values[~own], logs[~own], weights[~own], penalty)
         low, high, mean, deviation, coefficients = terms.T
         found[own] = intercept + (np.clip(values[own], low, high) - mean) / deviation @ coefficients
     return found
 
 
-def _ridge(values: Array, logs: Array, penalty: float) -> tuple[Array, float]:
-    """Fields of :class:`Term` of each sign (M, 5), and the intercept (Hoerl and Kennard 1970, equation 2.1)."""
-    low, high, mean, deviation = values.min(0), values.max(0), values.mean(0), values.std(0)
+def _ridge(values: Array, logs: Array, weights: Array, penalty: float) -> tuple[Array, float]:
+    """Fields of :class:`Term` of each sign (M, 5), and the intercept (Hoerl and Kennard 1970, equation 2.1, weighted).
+
+    Weights are scaled to a mean of 1, so that a penalty means the same whatever they are.
+    """
+    shares = weights / weights.mean()
+    low, high, mean = values.min(0), values.max(0), np.average(values, axis=0, weights=shares)
+    deviation = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=shares))
     deviation = np.where(deviation > 1.0e-9, deviation, 1.0)
-    scaled = (values - mean) / deviation
-    squares = scaled.T @ scaled + penalty * np.eye(scaled.shape[1])
-    coefficients = np.linalg.solve(squares, scaled.T @ (logs - logs.mean()))
-    return np.stack([low, high, mean, deviation, coefficients], axis=1), float(logs.mean())
+    scaled, level = (values - mean) / deviation, float(np.average(logs, weights=shares))
+    squares = scaled.T @ (shares[:, None] * scaled) + penalty * np.eye(scaled.shape[1])
+    coefficients = np.linalg.solve(squares, scaled.T @ (shares * (logs - level)))
+    return np.stack([low, high, mean, deviation, coefficients], axis=1), level

@@ -19,7 +19,7 @@ def law(rng: np.random.Generator, cases: int, each: int):
 
 def test_a_known_law_is_found():
     signs, errors, cases = law(np.random.default_rng(0), 10, 6)
-    fit = fitted(signs, errors, cases)
+    fit = fitted(signs, errors, cases, 100)
     assert fit.predictor({"a": 0.5, "b": 0.9}) == pytest.approx(100 * math.sqrt(2), rel=0.01)
     assert fit.predictor({"a": -0.5, "b": -0.9}) == pytest.approx(100 / math.sqrt(2), rel=0.01)
     np.testing.assert_allclose(fit.left_out, errors, rtol=0.03)
@@ -29,7 +29,7 @@ def test_a_known_law_is_found():
 def test_a_prediction_of_a_left_out_case_does_not_use_it():
     """One case alone has error 1000 and sign 1: left out, it is predicted from the others, which have 100."""
     signs = [{"a": 0.0}, {"a": 0.1}, {"a": -0.1}, {"a": 1.0}, {"a": 1.0}]
-    fit = fitted(signs, [100, 100, 100, 1000, 1000], ["x", "y", "z", "odd", "odd"])
+    fit = fitted(signs, [100, 100, 100, 1000, 1000], ["x", "y", "z", "odd", "odd"], 300)
     assert fit.left_out[3:] == pytest.approx([100, 100])
     assert fit.predictor({"a": 1.0}) > 500
 
@@ -41,10 +41,20 @@ def test_prediction_by_hand_and_signs_beyond_their_range():
     assert predictor({"a": 2.0}) == predictor({"a": 50.0}) == pytest.approx(40)
 
 
-def test_nine_of_ten_left_out_errors_lie_below_the_upper_bound():
+def test_intact_cases_are_predicted_right_beside_distortions_that_no_line_fits():
+    """Errors of 10 where the sign is about 0, and up to 1500 where it is not: unweighted, 10 is taken for 107."""
+    rng = np.random.default_rng(2)
+    values = np.concatenate([rng.normal(0, 0.05, 12), rng.uniform(1, 2.24, 60) * rng.choice([-1, 1], 60)])
+    signs, errors = [{"a": float(a)} for a in values], list(10 * np.exp(values**2))
+    fit = fitted(signs, errors, [f"case_{number % 12}" for number in range(72)], 10)
+    assert fit.predictor({"a": 0.0}) == pytest.approx(10, rel=0.2)
+
+
+def test_nine_of_ten_left_out_errors_lie_below_the_upper_bound_by_their_weight():
     rng = np.random.default_rng(1)
     signs, errors, cases = law(rng, 20, 5)
-    noisy = list(np.array(errors) * np.exp(rng.normal(0, 0.3, len(errors))))
-    fit = fitted(signs, noisy, cases)
-    assert np.mean(noisy <= fit.left_out * fit.predictor.upper_factor) == pytest.approx(0.9, abs=0.011)
-    assert fit.predictor.upper_factor == pytest.approx(math.exp(1.28 * 0.3), rel=0.2)
+    noisy = np.array(errors) * np.exp(rng.normal(0, 0.3, len(errors)))
+    fit = fitted(signs, list(noisy), cases, 100)
+    weights = 1 / (1 + (np.log(noisy / 100) / 0.25) ** 2)
+    below = noisy <= fit.left_out * fit.predictor.upper_factor * 1.000001
+    assert weights[below].sum() / weights.sum() == pytest.approx(0.9, abs=0.02)
