@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from common.quality import predictor
 from common.quality.predictor import Predictor, Term, fitted
 
 
@@ -35,10 +36,10 @@ def test_a_prediction_of_a_left_out_case_does_not_use_it():
 
 
 def test_prediction_by_hand_and_signs_beyond_their_range():
-    predictor = Predictor({"a": Term(-2.0, 2.0, 1.0, 0.5, math.log(2))}, math.log(10), 1.5, 1.0)
-    assert predictor({"a": 1.0}) == pytest.approx(10)
-    assert predictor({"a": 1.5}) == pytest.approx(20)
-    assert predictor({"a": 2.0}) == predictor({"a": 50.0}) == pytest.approx(40)
+    doubled = Predictor({"a": Term(-2.0, 2.0, 1.0, 0.5, math.log(2))}, math.log(10), 1.5, 1.0)
+    assert doubled({"a": 1.0}) == pytest.approx(10)
+    assert doubled({"a": 1.5}) == pytest.approx(20)
+    assert doubled({"a": 2.0}) == doubled({"a": 50.0}) == pytest.approx(40)
 
 
 def test_intact_cases_are_predicted_right_beside_distortions_that_no_line_fits():
@@ -48,6 +49,17 @@ def test_intact_cases_are_predicted_right_beside_distortions_that_no_line_fits()
     signs, errors = [{"a": float(a)} for a in values], list(10 * np.exp(values**2))
     fit = fitted(signs, errors, [f"case_{number % 12}" for number in range(72)], 10)
     assert fit.predictor({"a": 0.0}) == pytest.approx(10, rel=0.2)
+
+
+def test_nine_of_ten_left_out_errors_lie_below_the_upper_bound_of_an_unweighted_fit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predictor, "NEAR", 1.0e6)
+    rng = np.random.default_rng(1)
+    signs, errors, cases = law(rng, 20, 5)
+    noisy = list(np.array(errors) * np.exp(rng.normal(0, 0.3, len(errors))))
+    fit = fitted(signs, noisy, cases, 100)
+    below = noisy <= fit.left_out * fit.predictor.upper_factor * 1.000001
+    assert np.mean(below) == pytest.approx(0.9, abs=0.011)
+    assert fit.predictor.upper_factor == pytest.approx(math.exp(1.28 * 0.3), rel=0.2)
 
 
 def test_nine_of_ten_left_out_errors_lie_below_the_upper_bound_by_their_weight():
