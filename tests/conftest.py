@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import zlib
 from collections.abc import Callable, Iterable
@@ -26,6 +27,12 @@ DEMOS_LEFT_OUT = ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 """Bundles whose demo is too long for ``.ci/run``: six to eight minutes of a core."""
 REPEATED = 3
 """Bundles with which ``.ci/run`` runs a slow test of every bundle."""
+
+
+def pytest_configure() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C, and so would commands that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
