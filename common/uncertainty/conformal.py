@@ -23,6 +23,11 @@ LESION = "lesion"
 """The group of the voxels of a lesion mask, which a map does not know: its interval is for the check alone."""
 LEAST_VOXELS = 50
 """A case with fewer voxels of a group has no score in it."""
+FLOORS = (1, 3, 10, 30, 100, 1000)
+"""[chosen] Floors that are tried, in medians of the spread: the narrower the intervals get by a high one, the less the
+spread says of the error; with the last their width is constant but for thousandths."""
+GAIN = 0.01
+"""[chosen] By how much narrower a higher floor must make the intervals."""
 DIGITS = 9
 """Decimals to which a rank is rounded, so that 10 x 0.9 is 9 and not the next integer."""
 
@@ -127,11 +132,18 @@ def fitted(samples: Sequence[Sample], unit: str, level: float, case_level: float
 
 
 def _interval(samples: Sequence[Sample], level: float, case_level: float) -> Interval:
+    """The interval of the floor that is narrowest on average; see :data:`FLOORS`."""
     medians = [float(np.median(sample.spread)) for sample in samples]
-    means = [float(np.mean(sample.spread)) for sample in samples]
-    floor = float(np.median(medians)) or float(np.mean(means)) or 1.0  # without any spread, of constant width
-    scores = [float(np.quantile(each.error / (each.spread + floor), level, method="higher")) for each in samples]
-    return Interval(conformal_quantile(scores, case_level), floor, len(samples))
+    mean = float(np.mean([np.mean(sample.spread) for sample in samples]))
+    usual = float(np.median(medians)) or mean or 1.0  # without any spread, of constant width
+    best, narrowest = None, math.inf
+    for floor in (times * usual for times in FLOORS):
+        scores = [float(np.quantile(each.error / (each.spread + floor), level, method="higher")) for each in samples]
+        factor = conformal_quantile(scores, case_level)
+        if best is None or factor * (mean + floor) < (1 - GAIN) * narrowest:
+            best, narrowest = Interval(factor, floor, len(samples)), factor * (mean + floor)
+    assert best is not None
+    return best
 
 
 def half_widths(prediction: np.ndarray, spread: np.ndarray, intervals: Mapping[str, Interval], unit: str) -> np.ndarray:

@@ -79,6 +79,18 @@ def test_a_spread_of_zero_gives_intervals_of_constant_width():
     assert half_widths(np.zeros(2), np.zeros(2), intervals, "DVR").tolist() == [91, 91]
 
 
+def test_a_spread_that_says_nothing_gets_a_high_floor_and_one_that_tells_the_lowest():
+    """Errors of one width: the interval is as narrow as that of constant width, where the lowest floor is wider."""
+    silent, telling = cases(19, 0, telling=False), cases(19, 0)
+    constant = [each._replace(spread=np.zeros(400)) for each in silent]
+    found, level = (fitted(part, "DVR", 0.9, 0.9)["all"] for part in (silent, constant))
+    usual = np.median([np.median(each.spread) for each in silent])
+    assert found.floor >= 10 * usual
+    spread = np.concatenate([each.spread for each in silent])
+    assert np.mean(found.factor * (spread + found.floor)) == pytest.approx(level.factor * level.floor, rel=0.03)
+    assert fitted(telling, "DVR", 0.9, 0.9)["all"].floor == pytest.approx(usual)
+
+
 def test_a_group_of_too_few_cases_has_no_interval_of_its_own():
     rng = np.random.default_rng(0)
     samples = [Sample(np.zeros(100), np.ones(100), rng.random(100)) for _ in range(9)]
@@ -97,14 +109,15 @@ def test_lesions_are_a_group_by_their_mask_which_a_map_does_not_use():
     assert fitted([few], "DVR", 0.4, 0.5).keys() == {"all"}, "49 voxels give no score"
 
 
-def cases(count: int, seed: int, scale: float = 1.0) -> list[Sample]:
-    """Cases whose errors are Gaussian, as wide as their spread, times a factor of each case."""
+def cases(count: int, seed: int, scale: float = 1.0, telling: bool = True) -> list[Sample]:
+    """Cases whose errors are Gaussian, times a factor of each case, and as wide as their spread, if that is telling."""
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(count):
         spread = rng.uniform(1, 20, 400)
         prediction = rng.choice([-900.0, 40.0, 800.0], 400)
-        made.append(Sample(prediction, spread, np.abs(rng.normal(0, spread * scale * rng.uniform(0.7, 1.4), 400))))
+        width = spread if telling else 10.0
+        made.append(Sample(prediction, spread, np.abs(rng.normal(0, width * scale * rng.uniform(0.7, 1.4), 400))))
     return made
 
 
@@ -118,14 +131,18 @@ def kept(samples: list[Sample], intervals: dict[str, Interval], group: str) -> f
     return float(np.mean(inside))
 
 
+@pytest.mark.parametrize("telling", [True, False])
 @pytest.mark.parametrize("group", ["air", "soft", "bone"])
-def test_exchangeable_cases_are_covered_as_promised(group):
+def test_exchangeable_cases_are_covered_as_promised(group, telling):
     """Over calibrations of 19 cases the share of covered cases is 18 / 20 = 0.9; 200 calibrations x 20 test cases.
 
     A calibration's own share follows Beta(18, 2), standard deviation 0.065, so that the mean of 200 has 0.0066 with the
     test cases; four of these are 0.027.
     """
-    shares = [kept(cases(20, 2 * k + 1), fitted(cases(19, 2 * k), "HU", 0.9, 0.9), group) for k in range(200)]
+    shares = [
+        kept(cases(20, 2 * k + 1, telling=telling), fitted(cases(19, 2 * k, telling=telling), "HU", 0.9, 0.9), group)
+        for k in range(200)
+    ]
     assert np.mean(shares) == pytest.approx(0.9, abs=0.027)
 
 
