@@ -48,12 +48,20 @@ class EvaluatedMethod:
         Raises:
             DataError: the prediction is not on the source's grid.
         """
-        data = self.preprocessing({key: case.item[key] for key in ("case", "image")})
-        batch = list_data_collate([data])
+        return self.restored(case, self.inferred(case, device))
+
+    def inferred(self, case: Case, device: torch.device) -> dict[str, Any]:
+        """The case's item with the network's input ``image`` (C, X, Y, Z) and output ``pred`` (C', X, Y, Z)."""
+        batch = list_data_collate([self.preprocessing({key: case.item[key] for key in ("case", "image")})])
         with torch.no_grad():
             batch["pred"] = self.inferer(batch["image"].to(device), self.network).cpu()
-        restored = self.postprocessing(decollate_batch(batch)[0])["pred"]
-        own = getattr(restored, "affine", data["image"].affine)  # that of the network's input if it has none
+        (item,) = decollate_batch(batch)
+        return dict(item)
+
+    def restored(self, case: Case, item: dict[str, Any]) -> np.ndarray:
+        """The volume of :meth:`predict` from an item of :meth:`inferred`, or from one with another ``pred``."""
+        restored = self.postprocessing(dict(item))["pred"]
+        own = getattr(restored, "affine", item["image"].affine)  # that of the network's input if it has none
         remedy = "check that postprocessing inverts preprocessing"
         require_grid(f"{case.name}: prediction", restored.shape[1:], own, case.source.shape, case.affine, remedy)
         return np.asarray(restored[0], dtype=np.float64)

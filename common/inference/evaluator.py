@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
 
+WAY_BACK_VOLUMES = 2
+"""Volumes in memory besides the source while a verdict takes the way back: prediction and what is given back."""
+
 
 class CaseEvaluator(SupervisedEvaluator):
     """MONAI's evaluator that continues after failed cases, writes a manifest and raises at the end if any failed.
@@ -110,7 +113,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._verdicts = CaseVerdicts.of(self.exporter.weights, self._refuse)
+        self._verdicts = CaseVerdicts.of(self.exporter.weights, self._refuse, self.state.device)
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_manner(self.inferer, self.network)
@@ -195,7 +198,7 @@ class CaseEvaluator(SupervisedEvaluator):
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]
-        source = None if self._verdicts is None else self._verdicts.source(image)
+        source = None if self._verdicts is None else self._verdicts.source(image, pred, self.inferer)
         item["image"] = emptied(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
@@ -218,6 +221,10 @@ class CaseEvaluator(SupervisedEvaluator):
             widths = self._maps.half_widths(*given, lambda pred: self.exporter.on_host(item, restored(pred)["pred"]))
         self._hand_over(done, values, widths)
 
+    @property
+    def _has_way_back(self) -> bool:
+        return self._verdicts is not None and self._verdicts.inverse is not None
+
     def _plan_memory(self) -> None:
         """Let each case be estimated before it is read."""
         dataset = getattr(self.data_loader, "dataset", None)
@@ -231,7 +238,7 @@ class CaseEvaluator(SupervisedEvaluator):
             inferer,
             dataset.transform,
             self.exporter.reader,
-            MAP_VOLUMES if self._with_maps else 0,
+            MAP_VOLUMES if self._with_maps else WAY_BACK_VOLUMES if self._has_way_back else 0,
         )
         dataset.before = self._memory.admit
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from monai.utils import MetaKeys, convert_to_numpy
+from torch import Tensor, nn
 
 from common.errors import CheckpointError, DataError
 from common.io.export.verdicts import ACCEPT, REFUSE, in_words
-from common.quality.record import Record, path_of, read_record
+from common.quality.inverse import InverseNetwork
+from common.quality.record import Record, inverse_for, path_of, read_record
 from common.quality.signs import Signs, Volume, on_grid
 from common.quality.verdict import Verdict, judged, without_signs
 
@@ -20,12 +23,28 @@ logger = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
-    """A network's input on the grid of signs (C, X, Y, Z), its shape and affine, and those of the scan."""
+    """A network's input on the grid of signs (C, X, Y, Z), its shape and affine, and those of the scan.
+
+    ``returned``: what the network of the opposite direction makes of the output, like ``values``; None without one.
+    """
 
     values: Volume
     shape: tuple[int, ...]
     affine: Volume
     scan_affine: Volume
+    returned: Volume | None = None
+
+    @classmethod
+    def of(cls, image: Any, returned: Tensor | None = None) -> Source:
+        """What is kept of a network's input (C, X, Y, Z), with its affine, and of what was given back on its grid."""
+        affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
+        scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
+
+        def coarse(volumes: Any) -> Volume:
+            return np.stack([on_grid(convert_to_numpy(each), affine, each.shape, affine) for each in volumes])
+
+        given_back = None if returned is None else coarse(returned)
+        return cls(coarse(image), tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0], given_back)
 
 
 class CaseVerdicts:
@@ -34,37 +53,48 @@ class CaseVerdicts:
     Args:
         record: of the weights.
         refuse: whether a case with the verdict ``refuse`` is an error.
+        inverse: network of the opposite direction, where the grading was made with it.
     """
 
-    def __init__(self, record: Record, refuse: bool = False) -> None:
+    def __init__(self, record: Record, refuse: bool = False, inverse: InverseNetwork | None = None) -> None:
         self.record = record
         self.refuse = refuse
+        self.inverse = inverse
         self.signs = Signs(record.unit, record.tissues)
 
     @classmethod
-    def of(cls, weights: Path, refuse: bool) -> CaseVerdicts | None:
+    def of(cls, weights: Path, refuse: bool, device: torch.device) -> CaseVerdicts | None:
         """Those of weights; None without a grading of them, which ``refuse`` needs.
 
+        Args:
+            weights: of the inference.
+            refuse: see above.
+            device: for the network of the opposite direction.
+
         Raises:
-            CheckpointError: with ``refuse``, see :func:`common.quality.record.read_record`.
+            CheckpointError: with ``refuse``, see :func:`common.quality.record.read_record` and
+                :func:`common.quality.record.inverse_for`.
         """
         if not refuse and not (path_of(weights).is_file() and weights.is_file()):
             return None
         try:
-            return cls(read_record(weights), refuse)
+            record = read_record(weights)
+            return cls(record, refuse, inverse_for(record, weights, device))
         except CheckpointError as error:
             if refuse:
                 raise
             logger.warning(f"no verdicts: {error}")
             return None
 
-    @staticmethod
-    def source(image: Any) -> Source:
-        """What is kept of a network's input (C, X, Y, Z), with its affine, until the output is there."""
-        affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
-        scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
-        channels = [on_grid(convert_to_numpy(channel), affine, channel.shape, affine) for channel in image]
-        return Source(np.stack(channels), tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0])
+    def source(self, image: Any, output: Tensor, inferer: Callable[[Tensor, nn.Module], Tensor]) -> Source:
+        """What is kept of a case after its forward pass.
+
+        Args:
+            image: the network's input (C, X, Y, Z), with its affine.
+            output: (C', X, Y, Z) as the network gave it.
+            inferer: of the case, which the network of the opposite direction is inferred by too.
+        """
+        return Source.of(image, None if self.inverse is None else self.inverse(output, inferer))
 
     def __call__(self, case: str, source: Source, output: Volume) -> Verdict:
         """The verdict of a case; one that is not ``accept`` is logged.
@@ -104,12 +134,12 @@ def signs_of(signs: Signs, source: Source, output: Volume) -> dict[str, float] |
 
     Args:
         signs: that compute them.
-        source: of :meth:`CaseVerdicts.source`.
+        source: of the case.
         output: (X, Y, Z) on the grid of the scan.
     """
     thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
     made = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
     try:
-        return signs(source.values, made, thickness)
+        return signs(source.values, made, thickness, source.returned)
     except DataError as error:
         return str(error)

@@ -21,8 +21,9 @@ from common.io import VolumeReader
 from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.checked import Checked, table
 from common.quality.distortions import FITTED, OTHERS
+from common.quality.inverse import InverseNetwork, inverse_of
 from common.quality.predictor import Fit, fitted
-from common.quality.record import Record, read_record
+from common.quality.record import Record, inverse_for, read_record
 from common.quality.samples import INTACT, Sample, Sampling
 from common.quality.signs import Signs
 from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
@@ -50,6 +51,8 @@ class QualityGrading:
         look_above: a predicted error above this multiple of the intact cases' median is worth a look.
         refuse_above: one above this multiple is refused, and in any case one above that of the best constant or, if
             ``copied``, of the copied source.
+        inverse: what the network of the opposite direction gives back is a sign too; a cycle-consistent training
+            keeps one next to the weights. Each verdict then takes a second forward pass.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
 
     Raises:
@@ -68,6 +71,7 @@ class QualityGrading:
     relative: bool = False
     look_above: float = 1.25
     refuse_above: float = 1.5
+    inverse: bool = False
     section: str | None = None
 
     def __post_init__(self) -> None:
@@ -95,7 +99,8 @@ class QualityGrading:
             raise DataError(f"grading, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues)))
+        inverse = InverseNetwork(inverse_of(self.weights), self.device) if self.inverse else None
+        samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues), inverse))
         known = [sample for sample in samples if not isinstance(sample.signs, str)]
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
         intact = [sample for sample in samples if sample.kind == INTACT]
@@ -116,6 +121,7 @@ class QualityGrading:
             distortions=list(FITTED),
             cases=[str(item["case"]) for item in items],
             files=sorted(files),
+            inverse=None if inverse is None else inverse.sha256,
         )
         path = record.write(self.weights)
         print(f"\ngraded on {len(items)} cases, intact and with {len(FITTED)} distortions; left-out cases:")
@@ -135,7 +141,8 @@ class QualityGrading:
         record = read_record(self.weights)
         items = self.held_out.to_check(record.files)
         rows = []
-        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, Signs(record.unit, record.tissues)):
+        signs, inverse = Signs(record.unit, record.tissues), inverse_for(record, self.weights, self.device)
+        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, signs, inverse):
             if isinstance(sample.signs, str):
                 verdict = without_signs(sample.signs, self.unit)
             else:
@@ -144,7 +151,9 @@ class QualityGrading:
         print(f"\n{table(rows, record)}")
         return rows
 
-    def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs) -> Iterator[Sample]:
+    def _samples(
+        self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs, inverse: InverseNetwork | None
+    ) -> Iterator[Sample]:
         sampling = Sampling(
             self.held_out.method(ARBITRARY if self.relative else self.unit, self.standardise, "quality"),
             self.device,
@@ -154,6 +163,7 @@ class QualityGrading:
             self.standardise,
             self.copied,
             self.relative,
+            inverse,
         )
         for number, item in enumerate(tqdm(items, desc="grading", unit="case")):
             chosen = [kind for place, kind in enumerate(kinds) if (place + number) % every == 0]

@@ -20,8 +20,9 @@ from common.evaluation.cases import Case, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
 from common.metrics.masked import mae
-from common.quality.cases import CaseVerdicts, signs_of
+from common.quality.cases import Source, signs_of
 from common.quality.distortions import distorted
+from common.quality.inverse import InverseNetwork
 from common.quality.signs import Signs
 from common.seeds import derive
 from common.transforms import LoadVolumed
@@ -57,6 +58,7 @@ class Sampling:
         standardise: compare z-scores, see :func:`common.evaluation.cases.load_case`.
         copied: source and target have one unit, so that copying the source is an answer.
         relative: errors in percent of what is bright in the truth, see :func:`common.evaluation.cases.own_window`.
+        inverse: network of the opposite direction, where what it gives back is a sign.
     """
 
     method: EvaluatedMethod
@@ -67,6 +69,7 @@ class Sampling:
     standardise: bool = False
     copied: bool = False
     relative: bool = False
+    inverse: InverseNetwork | None = None
 
     def __call__(self, item: Item, kinds: Sequence[str]) -> Iterator[Sample]:
         """The case as it is, then with each distortion; one that the method refuses to infer is left out.
@@ -99,11 +102,12 @@ class Sampling:
     def _sample(self, item: Item, kind: str) -> Sample:
         case = load_case(item, self.head_threshold, self.reader, self.standardise)
         assert case.truth is not None
-        output = self.method.predict(case, self.device)
-        image = self.method.preprocessing({key: item[key] for key in ("case", "image")})["image"]
+        inferred = self.method.inferred(case, self.device)
+        output = self.method.restored(case, inferred)
+        returned = None if self.inverse is None else self.inverse(inferred["pred"], self.method.inferer)
         unit = own_window(case)[1] / 100 if self.relative else 1.0
         error, rivals = mae(output, case.truth, case.mask) / unit, self._rivals(case)
-        signs = signs_of(self.signs, CaseVerdicts.source(image), output)
+        signs = signs_of(self.signs, Source.of(inferred["image"], returned), output)
         return Sample(case.name, kind, signs, error, {name: value / unit for name, value in rivals.items()})
 
     def _rivals(self, case: Case) -> dict[str, float]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from common import checkpoints
 from common.data.datalist import Item
 from common.errors import DataError
-from common.evaluation.cases import load_case
+from common.evaluation.cases import Case, load_case
 from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
@@ -128,11 +128,11 @@ class UncertaintyCalibration:
         for item in tqdm(items, desc=told, unit="case"):
             case = load_case(item, self.head_threshold, self.reader, self.standardise)
             assert case.truth is not None
-            prediction = method.predict(case, self.device)
-            data = method.preprocessing({key: item[key] for key in ("case", "image")})
+            data = method.inferred(case, self.device)
+            prediction = method.restored(case, data)
 
-            def restore(output: Any, data: dict[str, Any] = data) -> np.ndarray:
-                return np.asarray(method.postprocessing({**data, "pred": output.cpu()})["pred"][0])
+            def restore(output: Any, case: Case = case, data: dict[str, Any] = data) -> np.ndarray:
+                return method.restored(case, {**data, "pred": output.cpu()})
 
             spread = spread_of(data["image"].to(self.device), prediction, varied, restore)
             parts = (prediction, spread, np.abs(prediction - case.truth))

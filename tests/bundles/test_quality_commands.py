@@ -13,6 +13,7 @@ import pytest
 import torch
 from bundle_commands import ok
 
+from common import checkpoints
 from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
@@ -82,13 +83,15 @@ def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle,
 
     done, plain = infer("plain")
     ok(done)
-    grade = {"output_dir": run, "section": "test"}
+    back = run / "models" / "model_backward.pt"
+    grade = {"output_dir": run, "section": "test", **({"quality::inverse": "true"} if back.is_file() else {})}
     done = ok(
         bundle.run("grading", EVALUATE, datalist=datalist(tmp_path, "grade", phantoms_to_grade[:GRADED]), **grade)
     )
     unit = UNITS.get(bundle.name, "HU")
     record = json.loads((run / "models" / "model_quality.json").read_text())
     assert (record["unit"], len(record["cases"]), record["distortions"]) == (unit, GRADED, list(FITTED))
+    assert record["inverse"] == (checkpoints.sha256(back) if back.is_file() else None)
     assert record["limits"]["mae"]["refuse"] == pytest.approx(
         min(1.5 * record["mae"]["intact"], *(value for name, value in record["mae"].items() if name != "intact"))
     )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from common import checkpoints
 from common.errors import CheckpointError
@@ -15,21 +16,15 @@ from common.quality.record import Record, path_of, read_record
 from common.quality.verdict import Limits, Usual
 
 SIGN = "tilt of the head, a"
+CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    path = tmp_path / "model.pt"
-    path.write_bytes(b"weights")
-    return path
-
-
-def record(weights: Path) -> Record:
+def record(weights: Path, inverse: str | None = None) -> Record:
     predictor = Predictor({SIGN: Term(-1.0, 1.0, 0.0, 0.5, 0.25)}, 4.5, 1.25, 10.0)
     limits = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {SIGN: Usual(0.0, 0.1)})
     about = {"samples": 3, "rank_correlation": 0.9}
     sha256 = checkpoints.sha256(weights)
-    return Record(sha256, "HU", [], predictor, limits, about, {"intact": 100.0}, ["blur"], ["a"], ["f" * 64])
+    return Record(sha256, "HU", [], predictor, limits, about, {"intact": 100.0}, ["blur"], ["a"], ["f" * 64], inverse)
 
 
 def test_read_as_written(weights):
@@ -39,9 +34,9 @@ def test_read_as_written(weights):
 
 
 def test_a_missing_grading_is_an_error_only_where_it_is_needed(weights):
-    assert CaseVerdicts.of(weights, refuse=False) is None
+    assert CaseVerdicts.of(weights, refuse=False, device=CPU) is None
     with pytest.raises(CheckpointError, match=r"--refuse: has a grading of the weights.*no such file.*run grading"):
-        CaseVerdicts.of(weights, refuse=True)
+        CaseVerdicts.of(weights, refuse=True, device=CPU)
 
 
 def test_other_weights_get_no_verdict(weights, caplog):
@@ -49,15 +44,15 @@ def test_other_weights_get_no_verdict(weights, caplog):
     weights.write_bytes(b"weightz")
     message = r"model_quality\.json: is of the weights \w{12}\.\.\., but got \w{12}\.\.\.; grade these weights"
     with pytest.raises(CheckpointError, match=message):
-        CaseVerdicts.of(weights, refuse=True)
-    assert CaseVerdicts.of(weights, refuse=False) is None
+        CaseVerdicts.of(weights, refuse=True, device=CPU)
+    assert CaseVerdicts.of(weights, refuse=False, device=CPU) is None
     assert "no verdicts: " in caplog.text
 
 
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("schema_version",), 2),
+        (("schema_version",), 1),
         (("limits", "usual"), {}),
         (("limits", "mae"), {"look": 1.0}),
         (("predictor", "terms", SIGN, "coefficient"), "NaN"),
