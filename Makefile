@@ -103,4 +103,5 @@ $(FEDERATED_VENV)/.ready: examples/federated/requirements.txt requirements.txt s
 $(DOSE_VENV)/.ready: examples/dose/requirements.txt requirements.txt
 	$(PYTHON) -m venv $(DOSE_VENV)
 	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check -r examples/dose/requirements.txt -r requirements.txt
+	$(DOSE_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "pyRadPlan>=0.5,<0.6"
 	@touch $@

@@ -142,7 +142,7 @@ def test_without_its_environment_the_command_says_so_before_it_reads(
     assert command.main(["--real", str(tmp_path / "none"), "--synthetic", str(tmp_path / "none")]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: examples.dose: needs pyRadPlan, pymedphys, SimpleITK, but got none of the name py")
-    assert line.endswith("pip install -r examples/dose/requirements.txt -r requirements.txt")
+    assert line.endswith("make an environment by the commands of examples/dose/README.md")
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ NEEDED = ("pyRadPlan", "pymedphys", "SimpleITK")
 
 
 def require_environment() -> None:
-    """Refuse an environment without the packages of ``examples/dose/requirements.txt``, before anything is read.
+    """Refuse an environment without the packages of ``examples/dose``, before anything is read.
 
     Raises:
         ConfigError: naming what is missing.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        remedy = "make an environment: pip install -r examples/dose/requirements.txt -r requirements.txt"
+        remedy = "make an environment by the commands of examples/dose/README.md"
         raise ConfigError("examples.dose", f"needs {', '.join(NEEDED)}", f"none of the name {some(missing)}", remedy)
