@@ -18,11 +18,10 @@ from common import checkpoints
 from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
+from common.metrics.masked import ARBITRARY
 from common.running_config import references, running_config
 from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
 
-ARBITRARY = "a.u."
-"""Unit of intensities without one, which are scored as z-scores."""
 TRAINED_EPOCHS = "train::trainer::max_epochs"
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""

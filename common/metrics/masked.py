@@ -14,6 +14,10 @@ HU = "HU"
 """The unit of CT."""
 Z_SCORES = "z"
 """The unit of volumes of mean 0 and standard deviation 1 inside the head."""
+ARBITRARY = "a.u."
+"""Unit of intensities without one, such as the grey values of a scanner's MR: another scale in each scan."""
+PERCENT = "percent of brightness"
+"""Of such intensities: percent of what is bright in the volume itself."""
 CT_RANGE = (-1024.0, 3000.0)
 """Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
 

@@ -16,9 +16,9 @@ from common import checkpoints
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.held_out import SECTIONS, HeldOutCases
-from common.evaluation.methods import ARBITRARY
 from common.io import VolumeReader
 from common.io.export.verdicts import LOOK, REFUSE
+from common.metrics.masked import ARBITRARY, PERCENT
 from common.quality.checked import Checked, table
 from common.quality.distortions import FITTED, OTHERS
 from common.quality.inverse import InverseNetwork, inverse_of
@@ -43,11 +43,11 @@ class QualityGrading:
         cases: items by section, see :class:`common.evaluation.held_out.HeldOutCases`.
         run_dir: of the run; its ``models`` receive ``model_quality.json``.
         device: to compute on.
-        unit: of the error: that of the target, ``z`` with ``standardise``, or a name with ``relative``.
+        unit: of the error: that of the target, ``z`` with ``standardise``, or percent of brightness.
         tissues: see :class:`common.quality.signs.Signs`.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
-        standardise, copied, relative: see :class:`common.quality.samples.Sampling`.
+        standardise, copied: see :class:`common.quality.samples.Sampling`.
         look_above: a predicted error above this multiple of the intact cases' median is worth a look.
         refuse_above: one above this multiple is refused, and in any case one above that of the best constant or, if
             ``copied``, of the copied source.
@@ -68,7 +68,6 @@ class QualityGrading:
     reader: VolumeReader | None = None
     standardise: bool = False
     copied: bool = False
-    relative: bool = False
     look_above: float = 1.25
     refuse_above: float = 1.5
     inverse: bool = False
@@ -154,15 +153,16 @@ class QualityGrading:
     def _samples(
         self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs, inverse: InverseNetwork | None
     ) -> Iterator[Sample]:
+        relative = self.unit == PERCENT
         sampling = Sampling(
-            self.held_out.method(ARBITRARY if self.relative else self.unit, self.standardise, "quality"),
+            self.held_out.method(ARBITRARY if relative else self.unit, self.standardise, "quality"),
             self.device,
             signs,
             self.head_threshold,
             self.reader,
             self.standardise,
             self.copied,
-            self.relative,
+            relative,
             inverse,
         )
         for number, item in enumerate(tqdm(items, desc="grading", unit="case")):

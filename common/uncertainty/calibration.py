@@ -14,13 +14,15 @@ from tqdm import tqdm
 
 from common import checkpoints
 from common.data.datalist import Item
-from common.errors import DataError
+from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, load_case
 from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
+from common.metrics.masked import ARBITRARY, PERCENT
 from common.uncertainty.checked import Checked, table
 from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, require_level
+from common.uncertainty.maps import brightness
 from common.uncertainty.record import Record, read_record
 from common.uncertainty.variations import manner, spread_of, variations
 
@@ -36,7 +38,8 @@ class UncertaintyCalibration:
             test cases that the run was trained on.
         run_dir: of the run; its ``models`` receive ``model_uncertainty.json``.
         device: to compute on.
-        unit: of the target.
+        unit: of the target; ``z`` with ``standardise``; or percent of brightness for one that has another scale in each
+            scan, see :func:`common.uncertainty.maps.brightness`.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
         standardise: compare z-scores inside the head, as :func:`common.evaluation.cases.load_case` makes them;
@@ -46,7 +49,8 @@ class UncertaintyCalibration:
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
 
     Raises:
-        ConfigError: for a level outside (0, 1), or a section that the run was trained on.
+        ConfigError: for a level outside (0, 1), a section that the run was trained on, or arbitrary units, in which the
+            errors of one scan say nothing of another.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -63,6 +67,9 @@ class UncertaintyCalibration:
     def __post_init__(self) -> None:
         self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section)
         self.weights = self.held_out.weights
+        if self.unit == ARBITRARY:
+            rule, remedy = "is in a unit, which widths of several scans share", "give z with standardise, or " + PERCENT
+            raise ConfigError("calibration", rule, self.unit, remedy)
         require_level("level", self.level)
         require_level("case_level", self.case_level)
 
@@ -81,7 +88,7 @@ class UncertaintyCalibration:
             raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        method = self.held_out.method(self.unit, self.standardise, "calibration")
+        method = self._method()
         samples = [sample for _, sample in self._samples(items, method, "calibration")]
         intervals = fitted(samples, self.unit, self.level, self.case_level)
         level_width = [each._replace(spread=np.zeros_like(each.spread)) for each in samples]
@@ -114,13 +121,14 @@ class UncertaintyCalibration:
         items = self.held_out.to_check(record.files)
         rows = [
             row
-            for name, sample in self._samples(
-                items, self.held_out.method(self.unit, self.standardise, "calibration"), "check"
-            )
+            for name, sample in self._samples(items, self._method(), "check")
             for row in Checked.of(name, sample, record)
         ]
         print(f"\n{table(rows, record)}")
         return rows
+
+    def _method(self) -> EvaluatedMethod:
+        return self.held_out.method(ARBITRARY if self.unit == PERCENT else self.unit, self.standardise, "calibration")
 
     def _samples(self, items: Sequence[Item], method: EvaluatedMethod, told: str) -> Iterator[tuple[str, Sample]]:
         """Name and voxels inside the mask of every case, one case at a time."""
@@ -136,6 +144,7 @@ class UncertaintyCalibration:
 
             spread = spread_of(data["image"].to(self.device), prediction, varied, restore)
             parts = (prediction, spread, np.abs(prediction - case.truth))
+            unit = brightness(prediction) / 100 if self.unit == PERCENT else 1.0
             lesion = case.regions.get(LESION)
-            inside = Sample(*(part[case.mask].astype(np.float32) for part in parts))
+            inside = Sample(*((part[case.mask] / unit).astype(np.float32) for part in parts))
             yield case.name, inside._replace(lesion=None if lesion is None else lesion[case.mask])

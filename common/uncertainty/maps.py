@@ -10,10 +10,16 @@ import numpy as np
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.metrics.masked import Z_SCORES
+from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
 from common.uncertainty.conformal import half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
+
+
+def brightness(prediction: np.ndarray) -> float:
+    """What is bright in a volume of any scale: the 99.5th percentile of the voxels above its mean; 1 for a flat one."""
+    above = prediction[prediction > prediction.mean(dtype=float)]
+    return float(np.percentile(above, 99.5)) if above.size else 1.0
 
 
 class UncertaintyMaps:
@@ -21,7 +27,8 @@ class UncertaintyMaps:
 
     A calibration in z-scores is for predictions in the unit of the training targets too, since
     :class:`common.inferers.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
-    interval is then one for the target scaled to mean and standard deviation of the training's.
+    interval is then one for the target scaled to mean and standard deviation of the training's. One in percent of
+    brightness is multiplied by what is bright in the prediction.
 
     Args:
         weights: with their calibration next to them.
@@ -35,7 +42,8 @@ class UncertaintyMaps:
     def __init__(self, weights: Path, unit: str) -> None:
         self.record = read_record(weights)
         self.unit = unit
-        if self.record.unit not in (unit, Z_SCORES):
+        scaled = PERCENT if unit == ARBITRARY else unit
+        if self.record.unit not in (scaled, Z_SCORES):
             raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
 
     def require_same_manner(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
@@ -45,8 +53,9 @@ class UncertaintyMaps:
             ConfigError: for other mirrored axes, steps of a flow, stitching or variations, or a calibration in z-scores
                 of a network that keeps no scale of its targets.
         """
-        if self.record.unit != self.unit and not hasattr(network, "target_scale"):
-            raise ConfigError("--uncertainty", "is calibrated in z-scores", self.unit, f"calibrate: {COMMAND}")
+        if self.record.unit == Z_SCORES != self.unit and not hasattr(network, "target_scale"):
+            remedy = "omit --uncertainty: these weights keep no scale of their targets"
+            raise ConfigError("--uncertainty", "is calibrated in z-scores", self.unit, remedy)
         for name, value in manner(inferer, network).items():
             if value != (calibrated := self.record.manner.get(name)):
                 rule = f"is calibrated for {name} {calibrated}"
@@ -70,12 +79,15 @@ class UncertaintyMaps:
             restore: an output (C', X, Y, Z) to the grid and unit of the prediction.
         """
         spread = spread_of(image, prediction, variations(inferer, network), restore)
-        intervals = self.record.intervals
-        if self.record.unit != self.unit:
-            scaled: Any = network
-            deviation = float(scaled.target_scale[1])
-            intervals = {name: each._replace(floor=each.floor * deviation) for name, each in intervals.items()}
+        scale = self._scale(prediction, network)
+        intervals = {name: each._replace(floor=each.floor * scale) for name, each in self.record.intervals.items()}
         return half_widths(prediction, spread, intervals, self.record.unit)
+
+    def _scale(self, prediction: np.ndarray, network: Any) -> float:
+        """What one of the calibration's unit is in that of the prediction."""
+        if self.record.unit == self.unit:
+            return 1.0
+        return brightness(prediction) / 100 if self.record.unit == PERCENT else float(network.target_scale[1])
 
     def told(self) -> dict[str, Any]:
         """What the sidecar of a volume says of its map."""

@@ -90,3 +90,18 @@ def test_the_evaluation_is_in_z_scores_of_the_truth(written, run):
     inside = voxels(case / "mask.nii.gz") > 0
     assert rows.loc["model", "mae"] == pytest.approx(np.abs(made - truth)[inside].mean(), abs=0.005)
     assert rows.loc["copy_input", "mae"] < 1
+
+
+def test_uncertainty_is_calibrated_in_z_scores_of_which_an_inference_keeps_no_scale(written, run, tmp_path):
+    """A network of a few steps is about a deviation off; in grey values of the phantoms it were hundreds."""
+    overlays = {"output_dir": run, "dataset_dir": written, "case_level": 0.5, **NETWORK}
+    ok(BUNDLE.run("calibrating", ["train", "evaluate", "flair"], **overlays))
+    told = json.loads((run / "models" / "model_uncertainty.json").read_text())
+    assert told["unit"] == "z"
+    interval = told["constant"]["all"]
+    assert 0.5 < interval["factor"] * interval["floor"] < 5
+    places = {"output_dir": run, "dataset_dir": written, "predictions_dir": tmp_path / "out"}
+    done = BUNDLE.run("inference", ["inference"], uncertainty="true", **places)
+    assert done.returncode == 2
+    assert "--uncertainty: is calibrated in z-scores, but got a.u.; omit --uncertainty" in done.stderr
+    assert not (tmp_path / "out").exists()

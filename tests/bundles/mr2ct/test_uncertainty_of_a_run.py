@@ -102,6 +102,11 @@ def test_trained_cases_and_too_few_cases_are_refused(run, data):
     refused(few, "has at least 9 cases with a target for --case_level 0.9, but got 3")
 
 
+def test_arbitrary_units_are_refused_since_another_scan_has_another_scale(run):
+    done = ONE.run("calibrating", EVALUATE, output_dir=run, **{"calibration::unit": "a.u."})
+    refused(done, "calibration: is in a unit, which widths of several scans share, but got a.u.")
+
+
 def test_cases_that_were_calibrated_on_are_not_checked(run):
     refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "calibration or grading was made from")
 

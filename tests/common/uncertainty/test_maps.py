@@ -11,7 +11,7 @@ from common import checkpoints
 from common.errors import ConfigError
 from common.inferers import TargetScaleInferer
 from common.uncertainty.conformal import Interval
-from common.uncertainty.maps import UncertaintyMaps
+from common.uncertainty.maps import UncertaintyMaps, brightness
 from common.uncertainty.record import Record
 from common.uncertainty.variations import manner
 
@@ -52,6 +52,39 @@ def test_a_calibration_in_z_scores_is_for_the_unit_of_the_targets(tmp_path):
         assert maps.told()["Unit"] == unit
     assert made["z"].max() == pytest.approx(3 * (np.sqrt((5**2 + 7**2) / 4) + 0.25))  # at the last place
     np.testing.assert_allclose(made["a.u."], 50 * made["z"], rtol=1e-5)
+
+
+def test_a_calibration_in_percent_of_brightness_is_for_scans_of_any_scale(tmp_path):
+    """Brightness of 0 to 7: the 99.5th percentile of 4 to 7 is 7; 2 x (spread + 7 / 100), times 30 in another scale."""
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    network, inferer = Place(), Called()
+    about = manner(inferer, network), {"all": Interval(2.0, 1.0, 9)}, {"all": Interval(2.0, 1.0, 9)}, [], []
+    Record(checkpoints.sha256(weights), "percent of brightness", 0.9, 0.9, *about).write(weights)
+    maps = UncertaintyMaps(weights, "a.u.")
+    maps.require_same_manner(inferer, network)
+    values = np.arange(8.0)[:, None, None] * np.ones((8, 4, 4))
+    assert brightness(values) == 7
+    given = torch.zeros(1, 8, 4, 4)
+    plain, bright = (
+        maps.half_widths(given, scale * values, inferer, network, lambda output, s=scale: s * output[0].numpy())
+        for scale in (1.0, 30.0)
+    )
+    spread = np.sqrt((5**2 + 7**2) / 4)
+    assert plain.max() == pytest.approx(2 * (spread + 0.07))
+    np.testing.assert_allclose(bright, 30 * plain, rtol=1e-5)
+    with pytest.raises(ConfigError, match="--uncertainty: is calibrated in percent of brightness, but got HU"):
+        UncertaintyMaps(weights, "HU")
+
+
+def test_a_calibration_in_arbitrary_units_is_not_taken(tmp_path):
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    intervals = {"all": Interval(2.0, 1.0, 9)}
+    about = manner(Called(), Place()), intervals, intervals, [], []
+    Record(checkpoints.sha256(weights), "a.u.", 0.9, 0.9, *about).write(weights)
+    with pytest.raises(ConfigError, match=r"--uncertainty: is calibrated in a\.u\., but got a\.u\.; calibrate: "):
+        UncertaintyMaps(weights, "a.u.")
 
 
 def test_half_widths_of_a_network_by_hand(tmp_path):
