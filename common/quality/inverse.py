@@ -10,6 +10,7 @@ from monai.bundle.config_parser import ConfigParser
 from torch import Tensor, nn
 
 from common import checkpoints
+from common.errors import ConfigError
 from common.weights_info import read_info
 
 
@@ -25,10 +26,14 @@ class InverseNetwork:
 
     Raises:
         CheckpointError: they are missing, or nothing is known of them.
+        ConfigError: the way there takes slabs of slices, which the way back does not.
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
         settings = read_info(path).settings
+        if (neighbours := settings.get("neighbours", 1)) != 1:
+            rule, remedy = "is for networks of single slices", "omit the option"
+            raise ConfigError("--quality::inverse", rule, f"neighbours {neighbours}", remedy)
         network: nn.Module = ConfigParser(dict(settings)).get_parsed_content("network_def")
         checkpoints.load_weights(network, path)
         self.device = device

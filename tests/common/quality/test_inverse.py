@@ -10,7 +10,7 @@ from test_quality_record import record
 from torch import nn
 
 from common import weights_info
-from common.errors import CheckpointError
+from common.errors import CheckpointError, ConfigError
 from common.quality.cases import CaseVerdicts
 from common.quality.inverse import InverseNetwork, inverse_of
 
@@ -18,10 +18,10 @@ CPU = torch.device("cpu")
 CONVOLUTION = {"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 2, "kernel_size": "@side"}
 
 
-def backward(weights: Path, bias: float) -> Path:
+def backward(weights: Path, bias: float, **further: int) -> Path:
     """Gives 2 x and 3 x + bias."""
     values = {"weight": torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1, 1), "bias": torch.tensor([0.0, bias])}
-    settings = {"network_def": CONVOLUTION, "side": 1}
+    settings = {"network_def": CONVOLUTION, "side": 1, **further}
     path = inverse_of(weights)
     weights_info.save(values, path, {"bundle": "any", "settings": settings, "trained_on": {}})
     return path
@@ -39,6 +39,12 @@ def test_it_is_built_from_its_own_settings_and_inferred_by_the_inferer_that_is_g
     given_back = inverse(output, inferer)
     assert seen == [(1, 1, 2, 3, 4)]
     torch.testing.assert_close(given_back, torch.cat([2 * output, 3 * output + 1]))
+
+
+def test_slabs_of_slices_are_refused(weights):
+    InverseNetwork(backward(weights, 1.0, neighbours=1), CPU)
+    with pytest.raises(ConfigError, match="--quality::inverse: is for networks of single slices, but got neighbours 3"):
+        InverseNetwork(backward(weights, 1.0, neighbours=3), CPU)
 
 
 def test_a_grading_without_it_asks_for_none(weights):
