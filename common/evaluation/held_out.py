@@ -73,15 +73,21 @@ class HeldOutCases:
             rule, remedy = "are none that the weights were trained on", "give others by --datalist"
             raise DataError("held-out cases", rule, f"{counted(leaked)} of its training", remedy)
 
-    def to_check(self, fitted: Sequence[str]) -> list[Item]:
+    def to_check(self, fitted: Sequence[str], made_in: str, unit: str) -> list[Item]:
         """The cases on which a calibration or a grading is checked.
 
         Args:
             fitted: hashes of the files of the cases that it was made from.
+            made_in: its unit.
+            unit: of the check.
 
         Raises:
+            ConfigError: it was made in another unit.
             DataError: no cases with a target, or cases that it was made from or that the weights were trained on.
         """
+        if made_in != unit:
+            rule, remedy = f"is in {unit}, as its check", "make it again with these config files, or give those it had"
+            raise ConfigError("calibration or grading", rule, made_in, remedy)
         items = self.items(SECTIONS[1])
         if not items:
             raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")

@@ -91,6 +91,7 @@ class QualityGrading:
         Raises:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
+            ConfigError: ``inverse`` without the network of the opposite direction, or with one on slabs of slices.
         """
         items = self.held_out.items(SECTIONS[0])
         if len(items) < LEAST_CASES:
@@ -98,7 +99,7 @@ class QualityGrading:
             raise DataError(f"grading, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        inverse = InverseNetwork(inverse_of(self.weights), self.device) if self.inverse else None
+        inverse = self._inverse()
         samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues), inverse))
         known = [sample for sample in samples if not isinstance(sample.signs, str)]
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
@@ -138,7 +139,7 @@ class QualityGrading:
             CheckpointError: there is no grading of these weights.
         """
         record = read_record(self.weights)
-        items = self.held_out.to_check(record.files)
+        items = self.held_out.to_check(record.files, record.unit, self.unit)
         rows = []
         signs, inverse = Signs(record.unit, record.tissues), inverse_for(record, self.weights, self.device)
         for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, signs, inverse):
@@ -149,6 +150,14 @@ class QualityGrading:
             rows.append(Checked(sample.case, sample.kind, sample.error, verdict))
         print(f"\n{table(rows, record)}")
         return rows
+
+    def _inverse(self) -> InverseNetwork | None:
+        path = inverse_of(self.weights)
+        if self.inverse and not path.is_file():
+            rule = f"has the network of the opposite direction, {path}"
+            remedy = "train with a cycle, or omit the option"
+            raise ConfigError("--quality::inverse", rule, "no such file", remedy)
+        return InverseNetwork(path, self.device) if self.inverse else None
 
     def _samples(
         self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs, inverse: InverseNetwork | None

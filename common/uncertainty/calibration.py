@@ -118,7 +118,7 @@ class UncertaintyCalibration:
             CheckpointError: there is no calibration of these weights.
         """
         record = read_record(self.weights)
-        items = self.held_out.to_check(record.files)
+        items = self.held_out.to_check(record.files, record.unit, self.unit)
         rows = [
             row
             for name, sample in self._samples(items, self._method(), "check")

@@ -66,6 +66,18 @@ def test_too_few_and_trained_cases_are_refused(run, data):
     refused(rising, "--look_above and --refuse_above: are multiples above 1")
 
 
+def test_the_way_back_needs_a_network_of_the_opposite_direction(run):
+    done = ONE.run("grading", EVALUATE, output_dir=run, **{"quality::inverse": "true"})
+    refused(done, "--quality::inverse: has the network of the opposite direction")
+
+
+def test_a_check_in_another_unit_is_refused(run):
+    done = ONE.run(
+        "checking_grades", EVALUATE, output_dir=run, **{"quality::unit": "z", "quality::standardise": "true"}
+    )
+    refused(done, "calibration or grading: is in z, as its check, but got HU")
+
+
 def test_noise_is_refused_and_a_case_fails_by_its_verdict_alone(run, data, tmp_path):
     """The network of this test has learnt little, so that a phantom may be refused for its predicted error too."""
     (phantom, _) = json.loads((data / "test.json").read_text())["test"]

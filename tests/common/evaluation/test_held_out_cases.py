@@ -49,5 +49,7 @@ def test_cases_of_the_training_and_of_the_calibration_are_refused(tmp_path, item
         own.require_untrained(items)
     own.require_untrained(items[1:])
     with pytest.raises(DataError, match=r"grading was made from, but got 1 \(case_2\)"):
-        own.to_check(sorted(own.hashes(items[2:])))
-    assert held_out(tmp_path, {"test": items[1:]}).to_check([]) == items[1:]
+        own.to_check(sorted(own.hashes(items[2:])), "HU", "HU")
+    assert held_out(tmp_path, {"test": items[1:]}).to_check([], "HU", "HU") == items[1:]
+    with pytest.raises(ConfigError, match="calibration or grading: is in z, as its check, but got HU; make it again"):
+        own.to_check([], "HU", "z")
