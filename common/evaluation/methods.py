@@ -59,11 +59,19 @@ class EvaluatedMethod:
 
     def restored(self, case: Case, item: dict[str, Any]) -> np.ndarray:
         """The volume of :meth:`predict` from an item of :meth:`inferred`, or from one with another ``pred``."""
-        restored = self.postprocessing(dict(item))["pred"]
-        own = getattr(restored, "affine", item["image"].affine)  # that of the network's input if it has none
+        return np.asarray(self.finished(case, item)["pred"][0], dtype=np.float64)
+
+    def finished(self, case: Case, item: dict[str, Any]) -> dict[str, Any]:
+        """An item of :meth:`inferred` after postprocessing, which has ``pred`` (1, X, Y, Z) on the case's grid.
+
+        Raises:
+            DataError: the prediction is not on the source's grid.
+        """
+        done = dict(self.postprocessing(dict(item)))
+        own = getattr(done["pred"], "affine", item["image"].affine)  # that of the network's input if it has none
         remedy = "check that postprocessing inverts preprocessing"
-        require_grid(f"{case.name}: prediction", restored.shape[1:], own, case.source.shape, case.affine, remedy)
-        return np.asarray(restored[0], dtype=np.float64)
+        require_grid(f"{case.name}: prediction", done["pred"].shape[1:], own, case.source.shape, case.affine, remedy)
+        return done
 
 
 def variants(output_dir: Path) -> dict[str, Path]:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ignite.engine import Events
@@ -28,6 +29,7 @@ from common.io.export.verdicts import QUALITY
 from common.io.reader import WARNINGS
 from common.quality.cases import CaseVerdicts
 from common.running_config import is_reference, require_placed, running_config
+from common.transforms.body import OUTSIDE
 from common.uncertainty.maps import UncertaintyMaps
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class CaseEvaluator(SupervisedEvaluator):
 
     A case is written while the next one is computed and, with a prefetching loader, two more are read; at most these
     four are in memory, and fewer where they would exceed the ``max_memory_gb`` of a :class:`CaseDataset`; see
-    :class:`common.inference.memory.MemoryPlan`. Postprocessing has the source's geometry, not its values.
+    :class:`common.inference.memory.MemoryPlan`.
     ``warnings`` of a case, by its name, are those of its files and of handlers; they are written with it.
 
     Args:
@@ -55,7 +57,7 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
         resume: skip cases that an earlier run with the same weights has written.
-        postprocessing: of an item with ``pred``, (C, X, Y, Z), and the emptied ``image``; None for nothing.
+        postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
         refuse: let a case with the verdict ``refuse`` fail, see :class:`common.quality.cases.CaseVerdicts`; weights
             with a grading give every case a verdict anyway.
@@ -192,33 +194,36 @@ class CaseEvaluator(SupervisedEvaluator):
         return {}
 
     def _infer(self, case: str, batchdata: dict[str, Any]) -> None:
-        """Compute and hand over a case; the source is let go after the forward pass."""
+        """Compute a case and hand it over to the writer."""
         if self._memory is not None:
             self.inferer.inferer = self._memory.inferer_of(case)
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]
         source = None if self._verdicts is None else self._verdicts.source(image, pred, self.inferer)
-        item["image"] = emptied(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
         del output
-        if self._maps is None:
-            del image
+        given = dict(item)
+        item["image"] = emptied(image)
 
         def restored(pred: Tensor) -> dict[str, Any]:
-            done: dict[str, Any] = self._postprocessing({**item, "pred": pred})
-            return done
+            done: dict[str, Any] = self._postprocessing({**given, "pred": pred})
+            return {**done, "image": item["image"]}
 
         done = restored(pred)
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
-            told = done[QUALITY] = self.outcomes[case][QUALITY] = self._verdicts(case, source, values).told()
+            verdict = self._verdicts(case, source, values, done.get(OUTSIDE))
+            told = done[QUALITY] = self.outcomes[case][QUALITY] = verdict.told()
             self._verdicts.require_not_refused(case, told)
         widths = None
         if self._maps is not None:
-            given = (image.to(self.state.device), values, self.inferer, self.network)
-            widths = self._maps.half_widths(*given, lambda pred: self.exporter.on_host(item, restored(pred)["pred"]))
+            predicted = (image.to(self.state.device), values, self.inferer, self.network)
+            of_item = partial(self.exporter.on_host, item)
+            widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored(pred)["pred"]))
+        given.clear()  # not kept while the case before is still written
+        del image
         self._hand_over(done, values, widths)
 
     @property

@@ -28,7 +28,7 @@ LIBRARIES = 0.15 * GB
 """Libraries and threads take so much more after the first case, in bytes [measured]."""
 MARGIN = 1.15
 """What an inferer says is multiplied by this: of narrow 3-D networks the peak was 8 % above [measured]."""
-READING, WRITING = 2.5, 3.5
+READING, WRITING = 2.5, 4.5
 """Volumes in memory besides the sources while these are read and scaled, and in all while the output is mapped back to
 its grid and written: the highest of the steps, counted in the code and measured."""
 RESAMPLING = 56

@@ -76,6 +76,21 @@ def air_dice(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     return dice(pred[inside] < CAVITY_HU, truth[inside] < CAVITY_HU)
 
 
+def outside_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[str, float]:
+    """``mae_outside``, in HU, and ``tissue_outside``, the share of true air that was given tissue, outside the mask.
+
+    Tissue is above ``CAVITY_HU``; a mask may leave some skin outside. Both are nan where nothing is outside.
+    Args and Raises: see :func:`tissue_mae`.
+    """
+    pred, truth, inside = checked_volumes(pred, truth, mask)
+    outside = ~inside
+    air = outside & (truth < CAVITY_HU)
+    return {
+        "mae_outside": mean_or_nan(np.abs(pred[outside] - truth[outside])),
+        "tissue_outside": mean_or_nan(pred[air] > CAVITY_HU),
+    }
+
+
 def tissue_order(ct: ArrayLike, regions: Mapping[str, ArrayLike]) -> dict[str, float]:
     """Median HU of every region, by its name, and ``ordered``: 1 if the medians rise strictly in the order given, or 0.
 
@@ -97,7 +112,7 @@ def tissue_order(ct: ArrayLike, regions: Mapping[str, ArrayLike]) -> dict[str, f
 
 def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU) -> dict[str, float]:
     """CT metrics that complement :func:`common.metrics.score`, in HU: errors by tissue, Dice of bone and air cavities,
-    slice jumps.
+    errors outside the mask, slice jumps.
 
     ``slice_jumps`` is the maximum over the three axes, since slice-wise networks flicker along one of them;
     in another ``unit`` than HU it is the only one.
@@ -109,7 +124,7 @@ def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU
     if unit != HU:
         return flicker
     overlaps = {"bone_dice": bone_dice(pred, truth, mask), "air_dice": air_dice(pred, truth, mask)}
-    return {**tissue_errors(pred, truth, mask), **overlaps, **flicker}
+    return {**tissue_errors(pred, truth, mask), **overlaps, **outside_errors(pred, truth, mask), **flicker}
 
 
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:

@@ -16,7 +16,7 @@ from common.errors import CheckpointError, DataError
 from common.io.export.verdicts import ACCEPT, REFUSE, in_words
 from common.quality.inverse import InverseNetwork
 from common.quality.record import Record, inverse_for, path_of, read_record
-from common.quality.signs import Signs, Volume, on_grid
+from common.quality.signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
 from common.quality.verdict import Verdict, judged, without_signs
 
 logger = logging.getLogger(__name__)
@@ -96,15 +96,16 @@ class CaseVerdicts:
         """
         return Source.of(image, None if self.inverse is None else self.inverse(output, inferer))
 
-    def __call__(self, case: str, source: Source, output: Volume) -> Verdict:
+    def __call__(self, case: str, source: Source, output: Volume, outside: float | None = None) -> Verdict:
         """The verdict of a case; one that is not ``accept`` is logged.
 
         Args:
             case: its name.
             source: of :meth:`source`.
             output: (X, Y, Z) on the grid of the scan, in its unit.
+            outside: see :func:`signs_of`.
         """
-        signs = signs_of(self.signs, source, output)
+        signs = signs_of(self.signs, source, output, outside)
         verdict = without_signs(signs, self.record.unit) if isinstance(signs, str) else self._judged(signs)
         if verdict.verdict != ACCEPT:
             logger.warning(f"{case}: {in_words(verdict.told())}")
@@ -129,17 +130,20 @@ class CaseVerdicts:
             raise DataError(f"{case}: quality", "has the verdict accept or look", value, remedy)
 
 
-def signs_of(signs: Signs, source: Source, output: Volume) -> dict[str, float] | str:
+def signs_of(signs: Signs, source: Source, output: Volume, outside: float | None = None) -> dict[str, float] | str:
     """The signs of a case, or why there are none.
 
     Args:
         signs: that compute them.
         source: of the case.
         output: (X, Y, Z) on the grid of the scan.
+        outside: share of voxels outside the body that the network gave tissue, before they were set to air; None where
+            the outside is left as it is.
     """
     thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
     made = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
     try:
-        return signs(source.values, made, thickness, source.returned)
+        found = signs(source.values, made, thickness, source.returned)
     except DataError as error:
         return str(error)
+    return found if outside is None else {**found, TISSUE_OUTSIDE: outside}

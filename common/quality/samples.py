@@ -26,6 +26,7 @@ from common.quality.inverse import InverseNetwork
 from common.quality.signs import Signs
 from common.seeds import derive
 from common.transforms import LoadVolumed
+from common.transforms.body import OUTSIDE
 
 logger = logging.getLogger(__name__)
 INTACT = "intact"
@@ -103,11 +104,12 @@ class Sampling:
         case = load_case(item, self.head_threshold, self.reader, self.standardise)
         assert case.truth is not None
         inferred = self.method.inferred(case, self.device)
-        output = self.method.restored(case, inferred)
+        restored = self.method.finished(case, inferred)
+        output = np.asarray(restored["pred"][0], dtype=np.float64)
         returned = None if self.inverse is None else self.inverse(inferred["pred"], self.method.inferer)
         unit = own_window(case)[1] / 100 if self.relative else 1.0
         error, rivals = mae(output, case.truth, case.mask) / unit, self._rivals(case)
-        signs = signs_of(self.signs, Source.of(inferred["image"], returned), output)
+        signs = signs_of(self.signs, Source.of(inferred["image"], returned), output, restored.get(OUTSIDE))
         return Sample(case.name, kind, signs, error, {name: value / unit for name, value in rivals.items()})
 
     def _rivals(self, case: Case) -> dict[str, float]:

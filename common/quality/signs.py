@@ -48,11 +48,15 @@ LEAST: Mapping[str, float] = {
     "source explained by the output": 0.02,
     "information shared by source and output": 0.03,
     "source not given back": 0.01,
+    "tissue outside the body": 0.05,
     "overlap of the heads": 0.01,
     "overlap of tissue": 0.03,
     "brain found": 0.02,
 }
 """[chosen] Smallest standard deviation, among intact cases, of the signs of each kind: less is chance or rounding."""
+
+TISSUE_OUTSIDE = "tissue outside the body, share"
+"""Of an output before :class:`common.transforms.AirOutsideBodyd`."""
 
 Volume = NDArray[np.floating]
 

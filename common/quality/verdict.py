@@ -95,6 +95,8 @@ def judged(signs: Mapping[str, float], predictor: Predictor, limits: Limits, uni
     ``look``, or the upper bound of the error is beyond that of ``refuse``. A sign that is no number is refused, since
     no limit would hold it.
     """
+    if missing := [name for name in limits.usual if name not in signs]:
+        return without_signs(f"{missing[0]}, which the grading knows, is not computed by this postprocessing", unit)
     if broken := [name for name, value in signs.items() if not math.isfinite(value)]:
         return without_signs(f"{broken[0]} is no number", unit)
     predicted = predictor(signs)

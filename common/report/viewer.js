@@ -104,7 +104,7 @@
 
   // Patient coordinates where the case has an affine, else voxels of the full resolution.
   function where() {
-    const voxel = state.at.map((at, axis) => current.start[axis] + (at + 0.5) * current.steps[axis] - 0.5);
+    const voxel = state.at.map((at, axis) => (at + 0.5) * current.steps[axis] - 0.5);
     if (!current.affine) return `voxel ${voxel.map(Math.round).join(", ")}`;
     const mm = current.affine.slice(0, 3).map(row => row[3] + voxel.reduce((sum, at, axis) => sum + row[axis] * at, 0));
     return mm.map((at, axis) => `${Math.abs(at).toFixed(0)} mm ${(at < 0 ? NEGATIVE : POSITIVE)[axis]}`).join(", ");
@@ -248,7 +248,7 @@
     if (ticket !== loading) return; // another case was chosen meanwhile
     current = found;
     state.place = place;
-    const reduced = (at, axis) => Math.floor((at + 0.5 - found.start[axis]) / found.steps[axis]);
+    const reduced = (at, axis) => Math.floor((at + 0.5) / found.steps[axis]);
     current.error_at = found.at && found.at.map((at, axis) => inside(reduced(at, axis), found.shape[axis]));
     state.at = current.error_at ? [...current.error_at] : found.shape.map(size => Math.floor(size / 2));
     state.preset = Math.min(state.preset, found.presets.length - 1);

@@ -14,7 +14,7 @@ from common.report.figures import ShownCase
 from common.report.offline import script_json
 from common.report.panels import DIFFERENCE
 from common.report.planes import symmetric_limit
-from common.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_around, linear_scale, packed, rim_of
+from common.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
 
 HU_PRESETS = {"Brain": (0, 80), "Soft tissue": (-160, 240), "Bone": (-500, 1300)}
 """Windows of CT: level 40 and width 80, 40 and 400, 400 and 1800 HU."""
@@ -73,7 +73,7 @@ def _case_data(case: ShownCase, room: int) -> dict[str, Any] | None:
     size_mm, best = FIRST_MM, None
     first, images = case.panels[0], list(images_of(case.panels))
     for _ in range(TRIALS):
-        grid = grid_around(first.mask, first.synthetic.shape, first.spacing, size_mm)
+        grid = grid_of(first.synthetic.shape, first.spacing, size_mm)
         data = _on_grid(case, images, grid)
         used = len(data["mask"]) + sum(len(image["data"]) for image in data["images"])
         if used <= room:
@@ -91,7 +91,6 @@ def _on_grid(case: ShownCase, images: Sequence[Image], grid: Grid) -> dict[str, 
     spacing = [step * size for step, size in zip(first.spacing, grid.steps, strict=True)]
     whole = np.ones(first.synthetic.shape, np.float32)
     inside = grid.reduced(whole if first.mask is None else (first.mask > 0).astype(np.float32)) >= 0.5
-    near = rim_of(inside, spacing)
     packed_images = [
         {
             "name": image.name,
@@ -100,7 +99,7 @@ def _on_grid(case: ShownCase, images: Sequence[Image], grid: Grid) -> dict[str, 
             "signed": image.signed,
             "windows": image.windows,
             "scale": image.scale.segments,
-            "data": packed(np.where(near, image.scale.levels(grid.reduced(image.values)), 0)),
+            "data": packed(image.scale.levels(grid.reduced(image.values))),
         }
         for image in images
     ]
@@ -113,7 +112,6 @@ def _on_grid(case: ShownCase, images: Sequence[Image], grid: Grid) -> dict[str, 
         "warnings": list(case.warnings),
         "shape": grid.shape,
         "spacing": spacing,
-        "start": [start for start, _ in grid.box],
         "steps": grid.steps,
         "affine": None if first.affine is None else np.asarray(first.affine, float).tolist(),
         "presets": list(_presets(first, (0.0, 1.0), (0.0, 1.0))),

@@ -1,4 +1,4 @@
-"""Volumes of a page's viewer: cropped, reduced, rounded to the levels of a scale, and packed without further loss.
+"""Volumes of a page's viewer: reduced, rounded to the levels of a scale, and packed without further loss.
 
 One volume serves all three planes, which takes a third of the space of slices of each plane.
 """
@@ -13,10 +13,7 @@ from functools import cached_property
 from math import ceil
 
 import numpy as np
-from scipy.ndimage import binary_dilation, distance_transform_edt
 
-MARGIN_MM = 6.0
-"""Width of the rim around the mask that is shown; the rest takes the lowest level."""
 LEAST_SIDE = 16
 
 
@@ -58,19 +55,14 @@ def linear_scale(low: float, high: float, count: int = 256) -> Scale:
 
 @dataclass(frozen=True)
 class Grid:
-    """Part of a volume and its reduced grid.
+    """Shape (X, Y, Z) of a volume, and of its reduced grid."""
 
-    Args:
-        box: first and last + 1 voxel of the part along X, Y, Z.
-        shape: voxels of the reduced grid.
-    """
-
-    box: tuple[tuple[int, int], ...]
+    whole: tuple[int, ...]
     shape: tuple[int, ...]
 
     def reduced(self, volume: np.ndarray) -> np.ndarray:
         """Means over the volume's voxels, weighted by overlap, float32, of ``shape``."""
-        part = volume[tuple(slice(*ends) for ends in self.box)].astype(np.float32)
+        part = volume.astype(np.float32)
         for axis, size in enumerate(self.shape):
             if size < part.shape[axis]:
                 weights = _overlaps(part.shape[axis], size)
@@ -80,7 +72,7 @@ class Grid:
     @property
     def steps(self) -> list[float]:
         """Voxels of the volume in one of the grid, along each axis."""
-        return [(end - start) / size for (start, end), size in zip(self.box, self.shape, strict=True)]
+        return [side / size for side, size in zip(self.whole, self.shape, strict=True)]
 
 
 def _overlaps(size: int, fewer: int) -> np.ndarray:
@@ -92,23 +84,10 @@ def _overlaps(size: int, fewer: int) -> np.ndarray:
     return shares.astype(np.float32)
 
 
-def grid_around(mask: np.ndarray | None, shape: Sequence[int], spacing: Sequence[float], size_mm: float) -> Grid:
-    """Grid with voxels of at most about ``size_mm``, never finer than the volume, around the mask and its rim."""
-    box = [(0, side) for side in shape]
-    if mask is not None and mask.any():
-        for axis, step in enumerate(spacing):
-            places = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-            rim = ceil(MARGIN_MM / step)
-            box[axis] = max(0, int(places[0]) - rim), min(shape[axis], int(places[-1]) + 1 + rim)
-    sides = (end - start for start, end in box)
-    fewer = (min(side, max(LEAST_SIDE, ceil(side * step / size_mm))) for side, step in zip(sides, spacing, strict=True))
-    return Grid(tuple(box), tuple(fewer))
-
-
-def rim_of(mask: np.ndarray, steps_mm: Sequence[float]) -> np.ndarray:
-    """The mask (X, Y, Z) and all within ``MARGIN_MM`` of it."""
-    rim: np.ndarray = binary_dilation(mask) | (distance_transform_edt(~mask, sampling=steps_mm) <= MARGIN_MM)
-    return rim
+def grid_of(shape: Sequence[int], spacing: Sequence[float], size_mm: float) -> Grid:
+    """Grid of a whole volume, with voxels of at most about ``size_mm`` and never finer than the volume."""
+    fewer = (min(side, max(LEAST_SIDE, ceil(side * step / size_mm))) for side, step in zip(shape, spacing, strict=True))
+    return Grid(tuple(shape), tuple(fewer))
 
 
 def packed(levels: np.ndarray) -> str:

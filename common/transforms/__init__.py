@@ -1,6 +1,7 @@
-"""Checked loading, intensities by modality, head mask, z-scores inside the head, augmentation."""
+"""Checked loading, intensities by modality, head mask, air outside the body, z-scores inside the head, augmentation."""
 
 from common.transforms.augment import random_augmentation
+from common.transforms.body import AirOutsideBodyd
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
@@ -11,6 +12,7 @@ from common.transforms.source_scale import ScaleBySourced
 from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
 
 __all__ = [
+    "AirOutsideBodyd",
     "HeadMaskd",
     "LoadVolumed",
     "Misregisterd",

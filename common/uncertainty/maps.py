@@ -14,6 +14,7 @@ from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
 from common.uncertainty.conformal import half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
+from common.weights_info import known_window
 
 
 def brightness(prediction: np.ndarray) -> float:
@@ -28,7 +29,8 @@ class UncertaintyMaps:
     A calibration in z-scores is for predictions in the unit of the training targets too, since
     :class:`common.inferers.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
     interval is then one for the target scaled to mean and standard deviation of the training's. One in percent of
-    brightness is multiplied by what is bright in the prediction.
+    brightness is multiplied by what is bright in the prediction. No interval is wider than the range of the training
+    targets needs, where one is recorded.
 
     Args:
         weights: with their calibration next to them.
@@ -42,6 +44,7 @@ class UncertaintyMaps:
     def __init__(self, weights: Path, unit: str) -> None:
         self.record = read_record(weights)
         self.unit = unit
+        self.window = known_window(weights)
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
             raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
@@ -81,7 +84,11 @@ class UncertaintyMaps:
         spread = spread_of(image, prediction, variations(inferer, network), restore)
         scale = self._scale(prediction, network)
         intervals = {name: each._replace(floor=each.floor * scale) for name, each in self.record.intervals.items()}
-        return half_widths(prediction, spread, intervals, self.record.unit)
+        widths = half_widths(prediction, spread, intervals, self.record.unit)
+        if self.window is not None:
+            low, high = self.window
+            np.minimum(widths, np.maximum(prediction - low, high - prediction), out=widths)
+        return widths
 
     def _scale(self, prediction: np.ndarray, network: Any) -> float:
         """What one of the calibration's unit is in that of the prediction."""

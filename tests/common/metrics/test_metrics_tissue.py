@@ -7,7 +7,16 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from common.metrics.detail import slice_jumps
-from common.metrics.tissue import air_dice, bone_dice, ct_scores, tissue_bias, tissue_errors, tissue_mae, tissue_order
+from common.metrics.tissue import (
+    air_dice,
+    bone_dice,
+    ct_scores,
+    outside_errors,
+    tissue_bias,
+    tissue_errors,
+    tissue_mae,
+    tissue_order,
+)
 
 # Two voxels of air, four of soft tissue (both thresholds belong to it), three of bone; the last one is background.
 TRUTH = np.array([-1000, -201, -200, 0, 50, 250, 251, 900, 1200, 2000], float).reshape(1, 10, 1)
@@ -70,6 +79,15 @@ def test_order_of_tissues_by_their_medians():
 def test_unknown_tissue_is_refused():
     with pytest.raises(ConfigError, match="tissue: must be one of air, soft, bone, but got fat"):
         tissue_mae(PRED, TRUTH, MASK, "fat")
+
+
+def test_errors_outside_the_mask_by_hand():
+    """Outside: air given air, air given tissue, a couch given air: errors 0, 1040, 800; one of two voxels of air."""
+    truth, mask = np.array([[[40.0, -1000, -1000, -200]]]), np.array([[[1, 0, 0, 0]]])
+    pred = np.array([[[0.0, -1000, 40, -1000]]])
+    assert outside_errors(pred, truth, mask) == {"mae_outside": pytest.approx(1840 / 3), "tissue_outside": 0.5}
+    assert ct_scores(pred, truth, mask).items() >= outside_errors(pred, truth, mask).items()
+    assert np.isnan(list(outside_errors(pred, truth, np.ones(truth.shape)).values())).all()
 
 
 def test_ct_scores_holds_the_worst_axis_of_the_slice_jumps():

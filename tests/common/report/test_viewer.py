@@ -18,7 +18,7 @@ def case_of(tmp_path, *panels, **changes):
 def test_a_small_case_is_stored_at_full_resolution_and_decodes_within_the_tolerance(tmp_path):
     panel = make_panel()
     case = case_of(tmp_path, panel)
-    assert case["shape"] == [24, 28, 20]  # the rim of 6 mm reaches the borders
+    assert case["shape"] == [24, 28, 20]
     assert case["spacing"] == [1, 1, 2]
     images = {image["name"]: image for image in case["images"]}
     assert list(images) == ["Source", "Synthetic", "Truth", "Residual"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -88,11 +90,13 @@ def test_a_calibration_in_arbitrary_units_is_not_taken(tmp_path):
 
 
 def test_half_widths_of_a_network_by_hand(tmp_path):
-    """Contrasts change nothing, the move gives 3 to 7 and 0 to 2, the mirror 7 to 0; factor 2, floor 1."""
+    """Contrasts change nothing, the move gives 3 to 7 and 0 to 2, mirrored 7 to 0; factor 2, floor 1, up to 8.5."""
     weights = tmp_path / "model.pt"
     weights.write_bytes(b"weights")
     intervals = {"all": Interval(2.0, 1.0, 9)}
     Record(checkpoints.sha256(weights), "DVR", 0.9, 0.9, {}, intervals, intervals, [], []).write(weights)
+    about = {"schema_version": 1, "sha256": checkpoints.sha256(weights), "bundle": "", "trained_on": {}}
+    weights.with_suffix(".json").write_text(json.dumps({**about, "settings": {"target_window": [-1, 8.5]}}))
     maps = UncertaintyMaps(weights, "DVR")
     place = np.arange(8.0)[:, None, None] * np.ones((8, 4, 4))
     made = maps.half_widths(
@@ -100,5 +104,6 @@ def test_half_widths_of_a_network_by_hand(tmp_path):
     )
     moved = np.array([3, 4, 5, 6, 7, 0, 1, 2]) - np.arange(8)
     spread = np.sqrt((moved**2 + (7 - 2 * np.arange(8)) ** 2) / 4)
-    np.testing.assert_allclose(made, (2 * (spread + 1))[:, None, None] * np.ones((8, 4, 4)), rtol=1e-6)
+    widths = np.minimum(2 * (spread + 1), [8.5, 7.5, 6.5, 5.5, 5, 6, 7, 8])  # to the further end of the targets' range
+    np.testing.assert_allclose(made, widths[:, None, None] * np.ones((8, 4, 4)), rtol=1e-6)
     assert maps.told() == {"Level": 0.9, "CaseLevel": 0.9, "Unit": "DVR"}

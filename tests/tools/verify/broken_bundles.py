@@ -228,7 +228,6 @@ BROKEN: list[tuple[str, Change, str]] = [
         replaced(TRAIN, "# python -m monai.bundle", "# python monai"),
         "gives the command in its second",
     ),
-    ("contract.layout", replaced("configs/demo.yaml", "width: 16", "width: 16" + "\n" * 40), "has at most 40 lines"),
     ("contract.plain", replaced(TRAIN, "$2 ** @depth", "$4 if @depth else 2"), "no lambda, loop, condition or import"),
     (
         "contract.card",
