@@ -130,7 +130,8 @@ def variant(weights: Path) -> EvaluatedMethod:
         CheckpointError: its settings are missing, or name components that this version does not have.
     """
     running = running_config()
-    kept = {name: running[name] for name in references(running, (RESTORE, READER)) if name in running}
+    needed = {name.split("::")[0] for name in references(running, (RESTORE, READER))}
+    kept = {name: running[name] for name in needed if name in running}
     parser = ConfigParser({**kept, **variant_config(weights)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
