@@ -119,6 +119,8 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_manner(self.inferer, self.network)
+            passes = self._maps.passes(self.inferer, self.network)
+            logger.info(f"uncertainty: a case takes about {passes + 1} times as long, by {passes} more passes")
             self.exporter.add_maps(self._maps.told(), self._maps.record.hold)
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])

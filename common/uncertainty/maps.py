@@ -64,6 +64,10 @@ class UncertaintyMaps:
                 rule = f"is calibrated for {name} {calibrated}"
                 raise ConfigError("--uncertainty", rule, value, f"omit --uncertainty or the option of {name}")
 
+    def passes(self, inferer: Callable[..., Tensor], network: nn.Module) -> int:
+        """How often a map infers a case again."""
+        return len(variations(inferer, network))
+
     def half_widths(
         self,
         image: Tensor,
