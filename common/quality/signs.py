@@ -48,7 +48,7 @@ LEAST: Mapping[str, float] = {
     "source explained by the output": 0.02,
     "information shared by source and output": 0.03,
     "source not given back": 0.01,
-    "tissue outside the body": 0.05,
+    "tissue outside the body": 0.1,
     "overlap of the heads": 0.01,
     "overlap of tissue": 0.03,
     "brain found": 0.02,
