@@ -14,7 +14,8 @@ from common import checkpoints
 from common.errors import CheckpointError
 from common.files import parse_json, write_text
 from common.module_names import BUNDLE, local, portable
-from common.running_config import Settings, followed, is_reference, lookup, references
+from common.running_config import Settings, followed, is_reference, lookup, references, running_config
+from common.safe_settings import require_safe
 
 logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
@@ -136,11 +137,13 @@ def read_info(path: str | Path) -> WeightsInfo:
 
     Raises:
         CheckpointError: weights are missing, nothing is known of them, the file is of a later version, invalid, or of
-            other weights.
+            other weights, or its settings would execute something.
     """
     path = Path(path)
     checkpoints.require_noted(path)
-    return _told_of(path) or _of_an_older_run(path)
+    about = _told_of(path) or _of_an_older_run(path)
+    require_safe(about.settings, f"{about.path}: settings", str(running_config()))
+    return about
 
 
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:

@@ -19,7 +19,7 @@ from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
 from common.metrics.masked import ARBITRARY
-from common.running_config import references, running_config
+from common.running_config import followed, lookup, references, running_config
 from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
 
 TRAINED_EPOCHS = "train::trainer::max_epochs"
@@ -105,8 +105,9 @@ def unfinished(weights: Path) -> str:
     if not (run / RUN_NAME).is_file() or not (run / LOG_NAME).is_file():
         return ""
     try:
-        planned = int(ConfigParser(read_run(run / RUN_NAME)).get_parsed_content(TRAINED_EPOCHS))
-    except (KeyError, ValueError, RuntimeError):  # a run of an earlier version
+        config = read_run(run / RUN_NAME)
+        planned = int(followed(config, lookup(config, TRAINED_EPOCHS)))
+    except (KeyError, TypeError, ValueError):  # a run of an earlier version
         return ""
     with (run / LOG_NAME).open(newline="") as log:
         done = max((int(row["epoch"]) for row in csv.DictReader(log)), default=0)

@@ -18,7 +18,8 @@ from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError
 from common.phantoms.simulate import held_out
 from common.quality.record import path_of as grading_of
-from common.running_config import read_config
+from common.running_config import read_config, references
+from common.safe_settings import require_safe
 from common.seeds import derive
 from common.uncertainty.record import path_of as calibration_of
 from common.weights_info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
@@ -130,6 +131,8 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
         simulation["heads"]["spacings_mm"] = [drawn.spacing]
     maps = drawn.label_maps and str(drawn.label_maps)
     settings = {**about["config"], "simulation": simulation, "label_maps": maps}
+    needed = {name: settings[name] for name in references(settings, ["simulation"]) if name in settings}
+    require_safe(needed, str(sidecar(weights)))
     try:
         simulate = held_out(ConfigParser(settings).get_parsed_content("simulation"))
     except (ImportError, RuntimeError) as error:

@@ -1,0 +1,70 @@
+"""What settings of weights may hold, and what would execute."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common import checkpoints
+from common.errors import CheckpointError
+from common.safe_settings import require_safe
+from common.weights_info import read_info
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("$2 ** @depth", "$len(@classes)", "$@channels * @neighbours", "$@a::b + 2", "$-1.5 * (@width // 2)"),
+        *("%network_def", "%train::trainer", "@reader", "a $ within", {"_target_": "Orientationd", "axcodes": "RAS"}),
+        {"_target_": "monai.networks.nets.BasicUNet"},
+        {"_target_": "mr2ct_pix2pix.networks.UNetGenerator", "depth": "$2 + @x"},
+        {"_target_": "common.transforms.ScaleWindowd", "keys": ["image"]},
+    ],
+)
+def test_data_and_arithmetic_pass(value):
+    require_safe({"x": value}, "model.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("$__import__('os').system('touch x')", "x"),
+        ("$(lambda: 1)()", "x"),
+        ("$len(len)", "x"),
+        ("$len(__import__('os').environ)", "x"),
+        ("$@a.b", "x"),
+        ("$[1 for _ in @a]", "x"),
+        ("$import os", "x"),
+        ("$reference", "x"),
+        ("%other.yaml::x", "x"),
+        ("%/etc/passwd", "x"),
+        ([{"a": "$open('x', 'w')"}], "x::0::a"),
+        ({"_target_": "os.system", "command": "touch x"}, "x::_target_"),
+        ({"_target_": "common.files.write_text", "path": "x"}, "x::_target_"),
+        ({"_target_": "monai.bundle.run"}, "x::_target_"),
+        ({"_target_": "CheckpointLoader"}, "x::_target_"),
+        ({"_target_": ["os", "system"]}, "x::_target_"),
+        ({"_target_": "subprocess.networks"}, "x::_target_"),
+        ({"_target_": "$__import__('os').system"}, "x::_target_"),
+    ],
+)
+def test_what_would_execute_is_refused_with_its_place(value, place):
+    with pytest.raises(CheckpointError, match=f"model.json: {place}: "):
+        require_safe({"x": value}, "model.json")
+
+
+def test_a_class_that_the_command_names_is_the_users_own():
+    settings = {"network_def": {"_target_": "mine.Net"}}
+    require_safe(settings, "model.json", given="network_def: {_target_: mine.Net}")
+    with pytest.raises(CheckpointError, match=r"'mine\.Net', which names the class"):
+        require_safe(settings, "model.json", given="network_def: {_target_: mine}")
+
+
+def test_weights_are_read_with_their_settings_checked(tmp_path):
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    about = {"schema_version": 1, "sha256": checkpoints.sha256(weights), "bundle": "", "trained_on": {}}
+    weights.with_suffix(".json").write_text(json.dumps({**about, "settings": {"depth": "$exec('1')"}}))
+    with pytest.raises(CheckpointError, match="settings: depth: "):
+        read_info(weights)
