@@ -87,7 +87,7 @@ def outside_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[s
     air = outside & (truth < CAVITY_HU)
     return {
         "mae_outside": mean_or_nan(np.abs(pred[outside] - truth[outside])),
-        "tissue_outside": mean_or_nan(pred[air] > CAVITY_HU),
+        "tissue_outside": mean_or_nan((pred[air] > CAVITY_HU).astype(float)),
     }
 
 

@@ -140,7 +140,10 @@ def _body(coarse: Volume, sides: Volume, largest: bool) -> NDArray[np.bool_]:
     if body.all() or not body.any():
         return np.ones_like(body)
     air = ndimage.distance_transform_edt(~body, sampling=sides) > CLOSED_MM
-    return ndimage.distance_transform_edt(~air, sampling=sides) > CLOSED_MM if air.any() else np.ones_like(body)
+    if not air.any():
+        return np.ones_like(body)
+    closed: NDArray[np.bool_] = ndimage.distance_transform_edt(~air, sampling=sides) > CLOSED_MM
+    return closed
 
 
 def _affine(volume: Any) -> Volume:

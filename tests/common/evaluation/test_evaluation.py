@@ -239,8 +239,10 @@ def variant_config() -> dict:
 
 @pytest.fixture
 def running(monkeypatch) -> None:
-    """The evaluation's own configuration, which has what restores grid and unit."""
-    monkeypatch.setattr("common.evaluation.methods.running_config", lambda: {"restore": variant_config()["restore"]})
+    """The evaluation's own configuration, which has what restores grid and unit, and names the user's own class."""
+    config = {name: variant_config()[name] for name in ("restore", "network_def")}
+    for module in ("evaluation.methods", "weights_info"):
+        monkeypatch.setattr(f"common.{module}.running_config", lambda: config)
 
 
 def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
@@ -333,10 +335,10 @@ def test_missing_model(tmp_path, cases):
     assert not (tmp_path / "run" / "evaluation").exists()
 
 
-def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases):
+def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases, running):
     save_model(tmp_path / "run", Scale(1.0))
     save_model(tmp_path / "run" / "variants" / "old", Scale(1.0))
-    config = {**variant_config(), "preprocessing": {"_target_": "common.runs.NoLongerThere"}}
+    config = {**variant_config(), "preprocessing": {"_target_": "common.transforms.NoLongerThere"}}
     (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
     match = r"variants/old/models/model.pt: variant of an earlier run: can be built by this version, .*; train the"
     with pytest.raises(CheckpointError, match=match):
