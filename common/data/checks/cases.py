@@ -67,7 +67,7 @@ def check_cases(
             foreground is measured.
         min_shape: the smallest accepted shape, for axes in RAS order.
         keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
-        progress: show a progress bar.
+        progress: show a progress bar on a terminal.
 
     Raises:
         ConfigError: for a window that is not (low, high), or a shape that has not three axes.
