@@ -89,6 +89,7 @@ def check(options: argparse.Namespace) -> int:
             reader_of(options),
             source_range=options.source_range,
             target_range=options.target_range,
+            target_unclipped=options.target_unclipped,
             min_shape=options.min_shape,
         )
     if not any(finding.severity == "error" for finding in findings):  # then every file can be read
@@ -111,7 +112,7 @@ def _fill_in(options: argparse.Namespace) -> None:
         raise ConfigError("--bundle", "is the folder of a bundle", f"no {path}", "correct it")
     config = read_config(path)
     settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
-    settings |= {"channels": "reader", "resample": "reader"}
+    settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}
     for name, component in settings.items():
         if name in (config.get(component) or {}) and getattr(options, name) in (None, False):
             setattr(options, name, config.get_parsed_content(f"{component}::{name}"))
@@ -165,7 +166,7 @@ def _parser(layouts: Mapping[str, BundleLayout]) -> argparse.ArgumentParser:
     checks.add_argument("--resample", action="store_true", help="other grids will be resampled: warn, do not refuse")
     checks.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
     add_reader_options(checks)
-    checks.set_defaults(command=check)
+    checks.set_defaults(command=check, target_unclipped=False)
     return parser
 
 

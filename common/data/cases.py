@@ -43,6 +43,7 @@ def training_cases(
     reader: VolumeReader | None = None,
     source_range: Any = None,
     target_range: Sequence[float] | None = None,
+    target_unclipped: bool = False,
     data_check: bool = True,
     keep_split: bool = False,
     held_out: bool = False,
@@ -76,6 +77,7 @@ def training_cases(
         source_range: window of the source, or one per channel, against which cases are checked; see
             :func:`common.data.checks.cases.check_cases`.
         target_range: window of the target against which cases are checked.
+        target_unclipped: whether the training keeps values of the target beyond that window.
         data_check: whether every case is read and checked.
         keep_split: for a resume: the split of the run again, without added cases.
         held_out: for an evaluation: training and validation cases of the run, and test cases that it has not seen.
@@ -106,7 +108,7 @@ def training_cases(
         checked = {**lists, POOLS[1]: [_as_target(item) for item in lists[POOLS[1]]]}
         if data_check:
             keep = devices.world_size() == 1  # volumes read here are of no use to other processes
-            ranges = {"source_range": source_range, "target_range": target_range}
+            ranges = {"source_range": source_range, "target_range": target_range, "target_unclipped": target_unclipped}
             require_clean(check_cases(checked, reader, keep=keep, **ranges))
         return Cases(checked, None if kept else new_record(lists, reader, seed, origin))
 

@@ -62,7 +62,8 @@ def identify(items: Iterable[Item], reader: VolumeReader | None = None) -> dict[
 
     if unread:
         with ThreadPoolExecutor(THREADS) as pool:
-            list(tqdm(pool.map(read, unread), total=len(unread), desc="identifying", unit="file", leave=False))
+            bar = {"total": len(unread), "desc": "identifying", "unit": "file", "leave": False, "disable": None}
+            list(tqdm(pool.map(read, unread), **bar))
     return {path: _known[os.path.realpath(path)] for path in files}
 
 

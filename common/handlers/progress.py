@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on the terminal, and TensorBoard events."""
+"""Progress of a run: a bar on a terminal, how long it will take, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from tqdm import tqdm
 
 from common import devices
 from common.engines import SynthesisTrainer
+from common.handlers.duration import Duration
 
 
 class Progress:
-    """Handler that shows a progress bar over each epoch and, where asked, writes TensorBoard events.
+    """Handler that shows a bar over each epoch on a terminal, and logs how long the run will take.
 
     Attach it after the run's folder, which is locked, and in which an earlier run is set aside, when the run starts.
 
     Args:
         run_dir: receives ``events/`` for TensorBoard.
-        tensorboard: whether to write them (the loss of each step, the metrics of each epoch).
+        tensorboard: whether to write events (the loss of each step, the metrics of each epoch).
     """
 
     def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
@@ -34,8 +35,9 @@ class Progress:
         """Follow ``engine``, on the first process only."""
         if devices.rank() == 0:
             engine.add_event_handler(Events.EPOCH_STARTED, self._open)
-            engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: self._bar.update())
-            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: self._bar.close())
+            engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
+            engine.add_event_handler(Events.TERMINATE, lambda: self._bar.close())
+            Duration().attach(engine)
             if self.tensorboard:
                 engine.add_event_handler(Events.STARTED, self._write_events)
 
@@ -50,4 +52,10 @@ class Progress:
         state = engine.state
         done = state.iteration - (state.epoch - 1) * state.epoch_length
         title = f"epoch {state.epoch}/{state.max_epochs}"
-        self._bar = tqdm(total=state.epoch_length, initial=done, desc=title, unit="step", leave=False, mininterval=1)
+        shown = {"desc": title, "unit": "step", "leave": False, "mininterval": 1, "disable": None}
+        self._bar = tqdm(total=state.epoch_length, initial=done, **shown)
+
+    def _step(self, engine: SynthesisTrainer) -> None:
+        self._bar.update()
+        if engine.state.iteration % engine.state.epoch_length == 0:
+            self._bar.close()  # before the validation, whose lines would follow it on its own

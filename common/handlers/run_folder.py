@@ -23,6 +23,7 @@ from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, ConfigError, OutputError, UserError
 from common.files import remove_unfinished, require_file_name, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
+from common.handlers.epoch_line import epoch_line, is_validated
 from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
@@ -170,9 +171,9 @@ class RunFolder:
     # ---- while training -----------------------------------------------------------------------------------------
 
     def complete_epoch(self, engine: SynthesisTrainer) -> None:
-        """Log the epoch and save the checkpoint, then exit if a signal was received."""
+        """Log the epoch to ``log.csv`` and the console, save the checkpoint, then exit if a signal was received."""
         row = {"epoch": engine.state.epoch, **engine.state.metrics}
-        if self.validator.state.metrics and self.validator.state.epoch == engine.state.epoch:
+        if is_validated(engine, self.validator):
             row |= {f"val_{name}": value for name, value in self.validator.state.metrics.items()}
         self._rows.append({name: float(value) if name != "epoch" else value for name, value in row.items()})
         if devices.rank() == 0:
@@ -180,6 +181,7 @@ class RunFolder:
                 self.weights.save(engine, None)
             self._write_log()
             self._save(engine)
+            logger.info(epoch_line(engine, self.validator))
         self._exit_if_signalled(engine)
 
     def keep_best(self, validator: Evaluator, engine: SynthesisTrainer) -> None:
@@ -187,10 +189,8 @@ class RunFolder:
         state = validator.state
         if not math.isfinite(state.best_metric):  # the first score is taken as it is, and nothing beats NaN
             state.best_metric_epoch = -1
-        if devices.rank() == 0 and state.best_metric_epoch == engine.state.epoch:
-            if self.keep == BEST:
-                self.weights.save(engine, validator)
-            logger.info(f"best so far: {state.key_metric_name} {state.best_metric:.4g} at epoch {engine.state.epoch}")
+        if devices.rank() == 0 and self.keep == BEST and state.best_metric_epoch == engine.state.epoch:
+            self.weights.save(engine, validator)
 
     def _validates(self) -> bool:
         """Whether there are validation cases; without them (unpaired data) the last epoch counts as the best."""
@@ -208,6 +208,7 @@ class RunFolder:
     def _exit_if_signalled(self, engine: SynthesisTrainer) -> None:
         if (number := self.signals.received) is not None:
             self.saver.settle()
+            engine.fire_event(Events.TERMINATE)
             name = signal.Signals(number).name
             logger.warning(f"{name}: saved at step {engine.state.iteration}; --resume true continues from there")
             self.release()

@@ -108,7 +108,8 @@ class Stages:
         """Give the dataset the output of the stages in use on every whole volume."""
         device: Any = engine.state.device
         network = self._method(engine).cascade.eval()
-        cases = tqdm(range(len(self.dataset.shapes)), desc="stitching the stage before", unit="case", leave=False)
+        numbers = range(len(self.dataset.shapes))
+        cases = tqdm(numbers, desc="stitching the stage before", unit="case", leave=False, disable=None)
         with torch.no_grad():
             images = (self.dataset.volume(number)[None].to(device) for number in cases)
             self.dataset.set_context([self.inferer(image, network)[0].cpu() for image in images])

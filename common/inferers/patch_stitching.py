@@ -61,7 +61,7 @@ class PatchStitchingInferer(Inferer):
         multiple_of: windows are multiples of this, 2 ** depth for a U-Net.
         accumulator: device of the float32 sums and of the result: ``cpu`` where the volumes are too large for the
             network's device; null for that of the input.
-        progress: whether to show a bar.
+        progress: whether to show a bar on a terminal.
 
     Raises:
         ConfigError: for settings that leave holes, contradict each other or do not fit ``max_voxels``.
@@ -160,7 +160,7 @@ class PatchStitchingInferer(Inferer):
         tiles = None if args or kwargs else self._tiles(network, inputs.shape[2:])
         cut = tiles.cut if tiles else self.cut(tuple(inputs.shape[2:]))
         total = len(inputs) * len(cut.windows()) * (2 if tiles else 1)
-        with torch.no_grad(), tqdm(total=total, desc="patches", leave=False, disable=not self.progress) as bar:
+        with torch.no_grad(), tqdm(total=total, desc="patches", leave=False, disable=not self.progress or None) as bar:
 
             def predict(patches: Tensor, part: Callable[[Tensor], Tensor] | None = None) -> Tensor:
                 seen = patches.to(inputs.dtype)

@@ -50,7 +50,7 @@ class PlaneInferer(Inferer):
         overlap: of neighbouring windows, a fraction of ``roi_size``.
         blending: of windows: ``constant`` averages, ``gaussian`` weighs centres more.
         cval: value of the padding, in the network's intensity range.
-        progress: whether to show a bar.
+        progress: whether to show a bar on a terminal.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class PlaneInferer(Inferer):
 
     def _batches(self, volume: Tensor, network: Callable[..., Tensor], count: int) -> Iterator[tuple[range, Tensor]]:
         starts = range(0, count, self.batch_size)
-        for start in tqdm(starts, desc="slices", leave=False, disable=not self.progress):
+        for start in tqdm(starts, desc="slices", leave=False, disable=not self.progress or None):
             centres = range(start, min(start + self.batch_size, count))
             yield centres, self._plane(slabs(volume, self.axis, self.neighbours, centres), network)
 

@@ -80,7 +80,7 @@ def write_heads(
 
 
 def _new_cases(folder: Path, cases: int, seed: int) -> Iterator[Case]:
-    for index in tqdm(range(cases), desc="phantoms", unit="case"):
+    for index in tqdm(range(cases), desc="phantoms", unit="case", disable=None):
         case = folder / case_name(index)
         case.mkdir()
         yield case, case_seed(seed, index)

@@ -65,6 +65,8 @@ def prepare(bundle_root: str, seed: int) -> None:
             known.update(COMPUTING)
         refuse_idle(settings_of(parser), known, Path(bundle_root, "configs"))
         check_references(settings_of(parser), running_id())
+    # handlers log what a run does, and the last line of a command says why it ended
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     torch.manual_seed(seed)

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 import common.data.checks.volumes as volumes
 from common.data.checks.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
+from common.data.checks.clipping import Clipping
 from common.data.checks.exchange import Exchanges
-from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM, Volume
+from common.data.checks.volumes import Volume
 from common.data.datalist import Item
 from common.data.identity import HASHED, remember
 from common.data.layouts.folders import REGIONS
@@ -36,6 +37,8 @@ class _Expected:
     target_range: Range | None
     min_shape: Sequence[int] | None
     reader: VolumeReader
+    exchanges: Exchanges
+    clipping: Clipping | None
     keep: bool = False
 
 
@@ -45,6 +48,7 @@ def check_cases(
     *,
     source_range: Range | Sequence[Range] | None = None,
     target_range: Range | None = None,
+    target_unclipped: bool = False,
     min_shape: Sequence[int] | None = None,
     keep: bool = False,
     progress: bool = True,
@@ -59,9 +63,11 @@ def check_cases(
         source_range: the intensity window (low, high) of the images, or one window per channel, which also detects
             swapped channels with different windows.
         target_range: the window of the labels in their unit; a window that spans -200 to 200 is taken as HU.
+        target_unclipped: whether the training keeps values beyond that window; otherwise what it cuts from the
+            foreground is measured.
         min_shape: the smallest accepted shape, for axes in RAS order.
         keep: keep volumes of training and validation in ``reader`` for the dataset that reads them next.
-        progress: show a progress bar.
+        progress: show a progress bar on a terminal.
 
     Raises:
         ConfigError: for a window that is not (low, high), or a shape that has not three axes.
@@ -72,13 +78,13 @@ def check_cases(
             raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
     if min_shape is not None and len(min_shape) != 3:
         raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
-    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader())
+    clipping = None if target_range is None or target_unclipped else Clipping(target_range)
+    expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping)
     items = [(section, item) for section, entries in lists.items() for item in entries]
-    bar = tqdm(items, desc="checking", unit="case", disable=not progress)
+    bar = tqdm(items, desc="checking", unit="case", disable=not progress or None)
     kept = replace(expected, keep=keep)
-    exchanges = Exchanges()
-    found = [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept, exchanges)]
-    return [*found, *exchanges.findings()]
+    found = [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept)]
+    return [*found, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
 
 
 def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
@@ -116,7 +122,7 @@ def require_clean(findings: list[Finding]) -> None:
         raise DataError("data check", "every case must pass", found, f"fix or exclude: {listed}")
 
 
-def _check_case(item: Item, expected: _Expected, exchanges: Exchanges) -> list[Finding]:
+def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     findings: list[Finding] = []
     images = _read_images(item, expected, findings)
     others = {key: _read(key, item[key], item, None, expected, findings) for key in OTHERS if key in item}
@@ -125,8 +131,10 @@ def _check_case(item: Item, expected: _Expected, exchanges: Exchanges) -> list[F
         for other in (*images[1:], *(volume for volume in others.values() if volume)):
             findings += volumes.same_grid(images[0], other, expected.reader.resample)
         findings += _check_images(images, expected)
-    if label:
-        findings += _check_label(label, expected.target_range)
+    if label and (faults := list(_check_label(label, expected.target_range))):
+        findings += faults
+    elif label and expected.clipping:
+        expected.clipping.add(label, mask)
     if mask:
         findings += volumes.marks_something(mask)
     if mask and (lesion := others.get("lesion")):
@@ -134,7 +142,7 @@ def _check_case(item: Item, expected: _Expected, exchanges: Exchanges) -> list[F
     if images and label and not any(finding.severity == "error" for finding in findings):
         findings += volumes.registered(images[0], label)
         if volumes.on_one_grid(images[0], label):
-            exchanges.add(images[0], label)
+            expected.exchanges.add(images[0], label)
     return findings
 
 
@@ -200,7 +208,7 @@ def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
 
 def _plausible(channel: ChannelRange, window: Sequence[float], option: str) -> Iterator[Finding]:
     """HU have a known scale, which a window from soft tissue to bone indicates; other units give the magnitude only."""
-    if window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM:
+    if volumes.is_of_ct(window):
         yield from volumes.plausible_hu(channel.volume, option)
     else:
         yield from plausible_range(channel, window, option)

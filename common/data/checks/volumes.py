@@ -99,6 +99,11 @@ def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
         yield volume.where(rule, f"{shape}", "pad it or lower the patch size")
 
 
+def is_of_ct(window: Sequence[float]) -> bool:
+    """Whether a window, low and high, spans -200 to 200 and is therefore taken as HU."""
+    return window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM
+
+
 def plausible_hu(label: Volume, option: str) -> Iterator[Finding]:
     """A CT must reach below -200 and above 200 HU; ``option`` is that of the window."""
     low, high = float(label.values.min()), float(label.values.max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -105,7 +106,7 @@ class VolumePatchDataset(CacheDataset):
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid
         self.keys, self.regions = tuple(keys), tuple(regions)
-        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
+        super().__init__(data, transform, num_workers=num_workers, progress=sys.stderr.isatty(), copy_cache=False)
         self.seed = seed
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])
         require_volumes(self._cache, {*self.keys, *(["mask"] if self.foreground_share else [])})

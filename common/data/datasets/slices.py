@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ class SliceDataset(CacheDataset):
         self.keys = tuple(keys)
         self.axis = plane_axis(plane)
         self.neighbours = odd_neighbours(neighbours)
-        super().__init__(data, transform, num_workers=num_workers, copy_cache=False)
+        super().__init__(data, transform, num_workers=num_workers, progress=sys.stderr.isatty(), copy_cache=False)
         self.seed = seed
         self._require_arrays()
         self._advise()

@@ -127,6 +127,14 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     assert "a CT in HU reaches below -200 and above 200, but got" in printed
     assert "or give the window of its own unit (--target_window)\n8 cases checked: 8 errors, 8 warnings\n" in printed
     assert main([*folder, "--source_range", "-1000", "1000", "--target_range", "0", "255"]) == 0
+    windows = [*folder, "--source_range", "-1000", "1000", "--target_range", "0", "200"]
+    capsys.readouterr()
+    assert main(windows) == 0
+    assert capsys.readouterr().out.count("--target_window [0, 200] should cut at most 1% of the foreground") == 1
+    with (configs / "train.yaml").open("a") as file:
+        file.write("data::target_unclipped: true\n")
+    assert main(windows) == 0
+    assert "--target_window" not in capsys.readouterr().out
     assert main([*folder[:-1], str(root)]) == 2
     assert "--bundle: is the folder of a bundle, but got no " in capsys.readouterr().err
 

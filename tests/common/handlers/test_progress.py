@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,17 @@ def run(*handlers: object, epochs: int = 1) -> SynthesisTrainer:
     return train(Toy(Scale(0.5), Scale(1.0), l1=1), NUMBERS, epochs=epochs, train_handlers=[*handlers])
 
 
-def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
+def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def resume(engine: SynthesisTrainer) -> None:
         engine.state.epoch, engine.state.iteration = 1, 6 + 4  # step 4 of the second epoch
 
+    at_a_terminal(monkeypatch)
     run(on(Events.STARTED, resume), Progress(str(tmp_path)), epochs=2)
     shown = capsys.readouterr().err
     assert "epoch 2/2:  67%" in shown
@@ -32,18 +40,48 @@ def test_a_bar_of_a_resumed_epoch_starts_at_the_step_reached(tmp_path: Path, cap
     assert "epoch 1/2" not in shown
 
 
-def test_steps_in_quick_succession_do_not_redraw_the_bar(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_steps_in_quick_succession_do_not_redraw_the_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_terminal(monkeypatch)
     run(Progress(str(tmp_path)))
     assert "0/6" in (shown := capsys.readouterr().err)
     assert not any(f"{step}/6" in shown for step in range(1, 6))
 
 
+def test_a_file_gets_no_bar(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run(Progress(str(tmp_path)), epochs=2)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_bar_has_left_its_line_before_the_validation_and_where_a_signal_ends_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def note() -> None:
+        shown.append(capsys.readouterr().err)
+
+    def end(engine: SynthesisTrainer) -> None:
+        engine.fire_event(Events.TERMINATE)
+        note()
+
+    at_a_terminal(monkeypatch)
+    run(on(Events.EPOCH_COMPLETED, note), Progress(str(tmp_path)))
+    run(on(Events.ITERATION_COMPLETED(once=2), end), Progress(str(tmp_path)))
+    for text in shown:
+        assert "0/6" in text
+        *_, last, after = text.split("\r")
+        assert (last.strip(), after) == ("", "")
+
+
 def test_only_the_first_process_shows_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    at_a_terminal(monkeypatch)
     monkeypatch.setattr(devices, "rank", lambda: 1)
     run(Progress(str(tmp_path), tensorboard=True))
-    assert "epoch" not in capsys.readouterr().err
+    assert capsys.readouterr().err == ""
     assert not (tmp_path / "events").exists()
 
 

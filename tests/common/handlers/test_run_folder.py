@@ -26,7 +26,7 @@ from scripted_runs import Scripted, rows, weights
 from torch import nn
 from toy_training import CPU, Pairs, Toy, loader, on
 
-from common import checkpoints, weights_info
+from common import checkpoints, devices, weights_info
 from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
 from common.engines import SynthesisTrainer
@@ -156,11 +156,38 @@ def test_nothing_else_is_left(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text())["versions"]["torch"] == torch.__version__
 
 
-def test_progress_leaves_the_output_of_a_step_alone(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_progress_leaves_the_output_of_a_step_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     build(tmp_path, epochs=2, handlers=[Progress(str(tmp_path))]).run()
     shown = capsys.readouterr().err
     assert "epoch 1/2" in shown
     assert "epoch 2/2" in shown
+
+
+def test_an_epoch_is_one_line_of_the_console(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", "common")
+    build(tmp_path, scores=(0.51234, 0.75, 0.25), epochs=5, interval=2).run()
+    lines = [message for message in caplog.messages if message.startswith("epoch ")]
+    heads, ends = zip(*(line.partition("; validation ")[::2] for line in lines), strict=True)
+    assert ends == (
+        "", "score 0.5123, the best so far",
+        "", "score 0.75, no better than 0.5123 of epoch 2",
+        "score 0.25, the best so far",
+    )  # fmt: skip
+    for epoch, (head, row) in enumerate(zip(heads, rows(tmp_path), strict=True), start=1):
+        losses = ", ".join(f"{name} {float(row[name]):.4g}" for name in ("discriminator", "l1", "adversarial", "loss"))
+        assert re.fullmatch(rf"epoch {epoch}/5, \d+\.\d s: {re.escape(losses)}", head)
+    caplog.clear()
+    monkeypatch.setattr(devices, "rank", lambda: 1)
+    monkeypatch.setattr(devices, "barrier", lambda: None)
+    build(tmp_path / "other", epochs=1).run()
+    assert not [message for message in caplog.messages if message.startswith("epoch ")], (
+        "the first process alone speaks"
+    )
 
 
 # ---- an earlier run -----------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def cut_cases(
             str(out), "holds no patches yet", f"{', '.join(taken)}", "remove them or choose another --out"
         )
     items, rows = [], []
-    for folder in tqdm(folders, desc="cutting", unit="case"):
+    for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
         for item, roi in _case(
             folder, _volume(folder, source, reader or VolumeReader()), source, classes, size, margin, out
         ):

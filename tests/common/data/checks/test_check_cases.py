@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -271,12 +272,17 @@ def test_warnings_of_a_header_are_findings_and_nan_fill_opts_in(tmp_path: Path) 
     assert [(f.severity, f.rule) for f in found(item)] == [("warning", "sform and qform should agree")]
 
 
-def test_one_bad_case_does_not_stop_the_check(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_one_bad_case_does_not_stop_the_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bad, good, late = case(tmp_path / "a"), case(tmp_path / "b"), case(tmp_path / "c", label=(MR * 0, AFFINE))
     Path(bad["image"]).write_bytes(b"")
     bad["case"], late["case"] = "bad", "late"
     findings = check_cases({"training": [bad, good], "test": [late]})
     assert [finding.case for finding in findings] == ["bad", "late"]
+    assert capsys.readouterr().err == "", "a bar is for a terminal"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    check_cases({"training": [bad]})
     assert "checking: 100%" in capsys.readouterr().err
 
 
