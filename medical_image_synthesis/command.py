@@ -61,10 +61,10 @@ def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
     for name, path in files.items():
         if not path.exists():
             raise DataError(name, "is a volume", f"{path}: no such file or folder", "check the path")
-    scored = [word for name, path in files.items() for word in (f"--{name}", str(path))]
-    limits = ["--value_range", *map(str, options.value_range)] if options.value_range else []
+    scored = [word for name, value in {**files, "unit": options.unit}.items() for word in (f"--{name}", str(value))]
+    scored += ["--value_range", *map(str, options.value_range)] if options.value_range else []
     bundle = bundles()[0]
-    return _python(bundle, ["-m", bundle.module("metrics"), "score", *scored, *limits], to_stderr=False)
+    return _python(bundle, ["-m", bundle.module("metrics"), "score", *scored], to_stderr=False)
 
 
 def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -268,11 +268,11 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     command.description = "Print the metrics of a synthetic volume as JSON."
     for name, told in (("synthetic", "volume to score"), ("truth", "the true volume, on the same grid")):
         command.add_argument(name, metavar=name.upper(), type=path_option, help=told)
-    command.add_argument(
-        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
-    )
-    told = "range that psnr, ssim and ms_ssim clip to (default: that of CT in HU)"
-    command.add_argument("--value_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=told)
+    told = "voxels to score, above 0 inside, on the same grid"
+    command.add_argument("--mask", type=path_option, required=True, help=told)
+    command.add_argument("--unit", default="", help="of both (default: by the JSON file of SYNTHETIC or DICOM headers)")
+    told = "range that psnr, ssim and ms_ssim clip to (default: that of CT for HU)"
+    command.add_argument("--value_range", "--value-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=told)
     command.set_defaults(run=evaluate)
 
 

@@ -50,7 +50,7 @@ def test_outputs_are_those_of_the_code() -> None:
         ["image/png", "text/plain"],
         ["text/html", "text/plain"],
     ]
-    assert scores(notebook)["model"]["mae"] < 0.8 * scores(notebook)["copy_input"]["mae"]
+    assert scores(notebook)["model"]["mae"] < 0.8 * scores(notebook)["linear_fit"]["mae"]
 
 
 def test_outputs_are_small_and_name_no_machine() -> None:
@@ -72,5 +72,5 @@ def test_it_runs_again() -> None:
     after = executed(again)
     assert kinds(after) == kinds(before)
     assert list(scores(after)["model"]) == COLUMNS
-    assert scores(after)["copy_input"] == pytest.approx(scores(before)["copy_input"], rel=0.01), "the data are the same"
-    assert scores(after)["model"]["mae"] < 0.9 * scores(after)["copy_input"]["mae"]
+    assert scores(after)["linear_fit"] == pytest.approx(scores(before)["linear_fit"], rel=0.01), "the data are the same"
+    assert scores(after)["model"]["mae"] < 0.9 * scores(after)["linear_fit"]["mae"]

@@ -40,7 +40,7 @@ SIZES = (
 MEASURES = ("vessel_mae", "kid", "mae")
 """What a bundle is judged by, the first of these that its evaluation has; smaller is better."""
 
-UNTRAINED = ("copy_input", "noise")
+UNTRAINED = ("copy_input", "linear_fit", "noise")
 """Methods of an evaluation that have learnt nothing."""
 
 CONTROLS = {("cect2ct_rescyclegan", "no_adversarial")}

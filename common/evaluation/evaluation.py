@@ -17,21 +17,24 @@ from tqdm import tqdm
 
 from common import checkpoints
 from common.data.datalist import Item
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, of_case
 from common.evaluation.cases import Case, fitted_line, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod, require_unit, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
 from common.grids import in_ras
 from common.handlers import LOG_NAME
 from common.io import VolumeReader
-from common.report import Panel, Report, format_table, summarise, write_report, write_tables
+from common.io.modality import NOT_IN_HU, modality_of
+from common.metrics.masked import HU
+from common.report import Panel, Report, format_table, summarise, worse_than_baseline, write_report, write_tables
 from common.report.error_histogram import ErrorHistogram
 from common.report.ranking import ranked
 from common.running_config import running_config
 from common.weights_info import identity
 
 logger = logging.getLogger(__name__)
-COPY = "copy_input"
+COPY, LINE = "copy_input", "linear_fit"
+"""The baseline: the source as it is, or through a line fitted to the training cases."""
 MODEL = "model"
 VARIANT_PANELS = 3
 """Number of cases of which the report shows the variants next to the model."""
@@ -41,9 +44,10 @@ VARIANT_PANELS = 3
 class Evaluation:
     """Evaluation of every method on the test cases, on the source's own grid and in the target's unit.
 
-    Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and ``copy_input``, the
-    source's first channel, rescaled by a line fitted to the training cases inside their masks if units differ. With
-    ``references`` also methods without a network, such as a classical filter, by their names.
+    Methods: ``model`` (``models/model.pt``), every variant under ``variants/`` by its name, and a baseline: the first
+    channel of the source as it is, ``copy_input``, or, if units differ, rescaled by a line fitted to the training cases
+    inside their masks, ``linear_fit``. With ``references`` also methods without a network, such as a classical filter,
+    by their names.
 
     Args:
         cases: items by section, as :func:`common.data.cases.training_cases` gives them.
@@ -65,7 +69,7 @@ class Evaluation:
             histogram of errors that of the first case.
         mask_description: description of the mask.
         head_threshold: for cases without a mask file; see :func:`common.transforms.head_mask`.
-        fit_copy: whether ``copy_input`` is fitted (units differ) or the unchanged source.
+        linear_fit: whether the baseline is ``linear_fit`` (units differ) or ``copy_input``.
         show_residual: whether panels also show the prediction minus the source.
         section: which cases; ``test``.
         panel_cases: how many cases the report shows pictures of, of the first few the variants' too: the worst, the
@@ -74,7 +78,7 @@ class Evaluation:
         reader: of the volumes, as in training.
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
         references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
-            in the unit of the target, by the names of their rows. They are scored like ``copy_input``.
+            in the unit of the target, by the names of their rows. They are scored like the baseline.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -92,7 +96,7 @@ class Evaluation:
     window: Sequence[float] | None
     mask_description: str
     head_threshold: float | None = None
-    fit_copy: bool = True
+    linear_fit: bool = True
     show_residual: bool = False
     section: str = "test"
     panel_cases: int = 12
@@ -105,8 +109,11 @@ class Evaluation:
     def run(self) -> dict[str, Any]:
         """Evaluate, write ``metrics.csv``, ``summary.json`` and ``report.html``, print the table, return the summary.
 
+        A network with a larger mean absolute error than the baseline has a ``warning`` in the cell of its ``mae``.
+
         Raises:
-            DataError: there are no cases to evaluate, or a prediction is not on the source's grid.
+            DataError: there are no cases to evaluate, a prediction is not on the source's grid, or a truth is not in HU
+                where it should be.
             CheckpointError: there is no trained model, or weights do not fit.
             ConfigError: weights were trained to another unit, or a reference has the name of another method.
         """
@@ -116,7 +123,7 @@ class Evaluation:
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         self._require_names(methods)
-        slope, intercept = self._line()
+        baseline, slope, intercept = line = self._line()
         pictures = Pictures(self.unit, self.source_unit, self.window, self.show_residual, self.maps)
         panels: list[Panel] = []
         errors: ErrorHistogram | None = None
@@ -124,10 +131,11 @@ class Evaluation:
         for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
             case = self._load(item)
             predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
-            predictions[COPY] = slope * case.source + intercept
+            predictions[baseline] = slope * case.source + intercept
             predictions |= {name: self._referred(name, case) for name in self.references}
             for name, prediction in predictions.items():
-                self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
+                with of_case(case.name):
+                    self.rows.append({"case": case.name, "method": name, **self._score(prediction, case)})
             if case.truth is not None:
                 errors = errors or ErrorHistogram(self.unit, self.window or own_window(case))
                 errors.add(predictions[MODEL], case.truth, case.mask, case.regions)
@@ -135,13 +143,18 @@ class Evaluation:
                 shown = list(methods) if number < VARIANT_PANELS else [MODEL]
                 panels += [pictures.panel(case, name, predictions[name]) for name in shown]
         panels = panels or self._predicted_again(methods, pictures)
-        summary = summarise(self.rows)
+        summary: dict[str, Any] = summarise(self.rows)
+        worse = worse_than_baseline(summary, methods, baseline, self.unit)
+        for name, sentence in worse.items():
+            summary[name]["mae"]["warning"] = sentence
         write_tables(folder, self.rows, summary)
-        write_report(folder / "report.html", self._report(summary, panels, errors, slope, intercept))
+        write_report(folder / "report.html", self._report(summary, panels, errors, worse, line))
         limits = "of each case" if self.value_range is None else "{:g} to {:g}".format(*self.value_range)
         scored = f"{self.unit}, value range {limits}, inside the mask: {self.mask_description}"
         print(f"\n{self.bundle}, {len(items)} held-out cases, {scored}")
         print(format_table(summary))
+        for name, sentence in worse.items():
+            print(f"warning: {name} is {sentence}")
         print(f"report: {folder / 'report.html'}")
         return summary
 
@@ -172,8 +185,8 @@ class Evaluation:
     def _require_names(self, methods: Mapping[str, EvaluatedMethod]) -> None:
         """Refuse references whose rows could be taken for those of another method."""
         for name in self.references:
-            if name == COPY or name in methods:
-                rule, remedy = f"is none of {', '.join([*methods, COPY])}, which have rows", "give it another name"
+            if name in (taken := [*methods, COPY, LINE]):
+                rule, remedy = f"is none of {', '.join(taken)}, which have rows", "give it another name"
                 raise ConfigError("references", rule, repr(name), remedy)
 
     def _referred(self, name: str, case: Case) -> np.ndarray:
@@ -184,17 +197,21 @@ class Evaluation:
             raise DataError(f"{case.name}: {name}", rule, made.shape, remedy)
         return made
 
-    def _line(self) -> tuple[float, float]:
+    def _line(self) -> tuple[str, float, float]:
+        """Name, slope and intercept of the baseline."""
         pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]
-        if self.fit_copy and not pairs:
-            logger.warning(f"{COPY}: there is no training case to fit a line to, so that it is the source as it is")
-        if not self.fit_copy or not pairs:
-            return 1.0, 0.0
-        bar = tqdm(self.cases["training"] or pairs, desc="copy_input: fitting the line", unit="case")
-        return fitted_line(map(self._load, bar))
+        if self.linear_fit and not pairs:
+            logger.warning(f"no {LINE}: there is no training case to fit a line to; the baseline is {COPY}")
+        if not self.linear_fit or not pairs:
+            return COPY, 1.0, 0.0
+        bar = tqdm(self.cases["training"] or pairs, desc=LINE, unit="case")
+        return LINE, *fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:
-        return load_case(item, self.head_threshold, self.reader, self.standardise)
+        case = load_case(item, self.head_threshold, self.reader, self.standardise)
+        if self.unit == HU and case.truth is not None and modality_of(case.truth) == NOT_IN_HU:
+            raise DataError(f"{case.name}: truth is {NOT_IN_HU}, but is scored in HU: convert it, or train in its unit")
+        return case
 
     def _score(self, prediction: np.ndarray, case: Case) -> dict[str, float]:
         volumes = {"pred": prediction, "affine": case.affine, **case.volumes()}
@@ -210,11 +227,12 @@ class Evaluation:
         summary: dict[str, Any],
         panels: list[Panel],
         errors: ErrorHistogram | None,
-        slope: float,
-        intercept: float,
+        worse: Mapping[str, str],
+        line: tuple[str, float, float],
     ) -> Report:
         name, _, version = self.bundle.partition(" ")
         root = Path(self.output_dir)
+        baseline, slope, intercept = line
         fitted = f"{slope:.4g} x source {intercept:+.4g} {self.unit}, fitted on the training cases in the mask"
         log = root / LOG_NAME
         return Report(
@@ -233,8 +251,9 @@ class Evaluation:
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
                 f"model: {identity(root / 'models' / checkpoints.WEIGHTS_NAME)}",
-                f"copy_input: {fitted if self.fit_copy else 'the source as it is'}",
+                f"{baseline}: {'the source as it is' if baseline == COPY else fitted}",
             ],
+            warnings={name: [sentence] for name, sentence in worse.items()},
         )
 
 

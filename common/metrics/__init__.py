@@ -11,7 +11,7 @@ from common.metrics.attenuation import attenuation_scores
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.lesions import lesion_scores
-from common.metrics.masked import CT_RANGE, HU, mae, mse, psnr, psnr_nie
+from common.metrics.masked import CT_RANGE, HU, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import (
     air_dice,
@@ -64,21 +64,21 @@ def value_range(unit: str, window: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def score(
-    pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE
-) -> dict[str, float]:
+def score(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> dict[str, float]:
     """Return the metrics of every table: mae, mse, psnr, ssim, ms_ssim, hfen and sharpness.
 
     Args:
         pred: synthetic volume (X, Y, Z).
         truth: real volume (X, Y, Z) in the same unit.
         mask: the voxels to score (X, Y, Z), above 0 inside.
-        value_range: lowest and highest value of the modality, used by psnr, ssim and ms_ssim; HU of CT by default.
+        value_range: lowest and highest value of the modality, used by psnr, ssim and ms_ssim; ``CT_RANGE`` for HU.
 
     Raises:
         DataError: shapes differ, a value is not finite or the mask is empty.
-        ConfigError: ``value_range`` is not two finite numbers, the lower one first.
+        ConfigError: ``value_range`` is not two finite numbers, the lower one first, or holds no value of the truth.
     """
+    _, real, inside = checked_volumes(pred, truth, mask)
+    require_in_range(real[inside], value_range)
     return {
         "mae": mae(pred, truth, mask),
         "mse": mse(pred, truth, mask),

@@ -11,41 +11,89 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import DataError, exit_code_of_mistakes, path_option
+from common.data.layouts.folders import VOLUMES
+from common.errors import ConfigError, DataError, exit_code_of_mistakes, path_option
 from common.grids import same_grid, show_grid
 from common.io import Scan, VolumeReader
+from common.io.export.exporter import written_about
+from common.io.modality import IN_HU, modality_of
 from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
 from common.metrics.attenuation import BONE_LINES, attenuation_errors
 from common.metrics.tissue import BONE_HU
 
 
 def score_files(
-    pred: str | Path, truth: str | Path, mask: str | Path, value_range: tuple[float, float] = CT_RANGE
+    pred: Path,
+    truth: Path,
+    mask: Path,
+    unit: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> dict[str, object]:
     """Metrics of a synthetic volume from files on one grid (X, Y, Z), with the conditions they were measured under.
 
+    Args:
+        pred: synthetic volume.
+        truth: real volume in the same unit.
+        mask: voxels to score, above 0 inside.
+        unit: of both; by default that of the JSON file next to ``pred``, or of the DICOM header of one of them.
+        value_range: that psnr, ssim and ms_ssim clip to; by default that of CT for HU.
+
     Returns:
         The metrics of :func:`common.metrics.score`, None where one is undefined or infinite, and ``value_range``,
-        ``mask_voxels``, ``unit`` (HU for the CT range, else the values as stored) and ``hfen_sigma_voxels``.
+        ``mask_voxels``, ``unit`` ("as stored" where it is unknown) and ``hfen_sigma_voxels``.
 
     Raises:
-        DataError: a file cannot be read, shapes or affines differ, or :func:`common.metrics.score` rejects the values.
-        ConfigError: ``value_range`` is not two finite numbers, the lower one first.
+        DataError: a file cannot be read, shapes, affines or units differ, or :func:`common.metrics.score` rejects the
+            values.
+        ConfigError: there is no value range, or :func:`common.metrics.score` rejects it.
     """
     scans = _scans(pred, truth, mask)
+    unit = unit or _unit(pred, scans)
+    if value_range is None:
+        value_range = _range_of(unit)
     arrays = {name: scan.values for name, scan in scans.items()}
     measures = score(arrays["pred"], arrays["truth"], arrays["mask"], value_range)
     return {
         **_finite(measures),
         "value_range": list(value_range),
         "mask_voxels": int(np.count_nonzero(arrays["mask"] > 0)),
-        "unit": HU if tuple(value_range) == CT_RANGE else "as stored",
+        "unit": unit or "as stored",
         "hfen_sigma_voxels": HFEN_SIGMA,
     }
 
 
+def _unit(pred: Path, scans: Mapping[str, Scan]) -> str | None:
+    """The unit of prediction and truth that the JSON file of a synthetic volume or a DICOM header names, if any.
+
+    Raises:
+        DataError: they have different units, or one is in HU and the other is not recognised as a CT.
+    """
+    stem = next((pred.name[: -len(end)] for end in VOLUMES if pred.name.lower().endswith(end)), pred.name)
+    written = written_about(pred.with_name(f"{stem}.json")).get("Unit")
+    units = {"pred": str(written) if written else scans["pred"].unit, "truth": scans["truth"].unit}
+    known = sorted({unit for unit in units.values() if unit})
+    if len(known) > 1:
+        remedy = "convert one of them, or give the --unit of both"
+        raise DataError(f"pred is in {units['pred']}, but truth in {units['truth']}: {remedy}")
+    for name, unit in units.items():
+        if known == [HU] and not unit and modality_of(scans[name].values) != IN_HU:
+            raise DataError(f"{name} is not recognised as CT in HU, as the other is: give --unit {HU} if it is")
+    return known[0] if known else None
+
+
+def _range_of(unit: str | None) -> tuple[float, float]:
+    if unit == HU:
+        return CT_RANGE
+    if unit is None:
+        raise ConfigError(
+            "unit of pred and truth is unknown, without a JSON file of pred or a DICOM header of CT or PET: "
+            f"give --unit {HU} for CT, or --value_range LOW HIGH, and --unit, for others"
+        )
+    raise ConfigError(f"no value range is known for {unit}, to which psnr and ssim clip: give --value_range LOW HIGH")
+
+
 def attenuation_of_files(
-    pred: str | Path, truth: str | Path, mask: str | Path, kvp: int = 120, bone_hu: float = BONE_HU
+    pred: Path, truth: Path, mask: Path, kvp: int = 120, bone_hu: float = BONE_HU
 ) -> dict[str, object]:
     """Errors of a synthetic CT, of water and of four classes as attenuation maps, from files on one grid (X, Y, Z).
 
@@ -63,7 +111,7 @@ def attenuation_of_files(
     return {**{name: _finite(measures) for name, measures in errors.items()}, "kvp": kvp, "bone_hu": bone_hu}
 
 
-def _scans(pred: str | Path, truth: str | Path, mask: str | Path) -> dict[str, Scan]:
+def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     """The three volumes by their names.
 
     Raises:
@@ -90,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "attenuation":
         result = attenuation_of_files(options.pred, options.truth, options.mask, options.kvp, options.bone_hu)
     else:
-        result = score_files(options.pred, options.truth, options.mask, tuple(options.value_range))
+        limits = tuple(options.value_range) if options.value_range else None
+        result = score_files(options.pred, options.truth, options.mask, options.unit, limits)
     print(json.dumps(result, allow_nan=False))
     return 0
 
@@ -100,13 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("score", help="print the metrics of one volume inside a mask as one JSON object")
     _add_volumes(command)
+    command.add_argument("--unit", help="of pred and truth (default: by the JSON file next to pred, or DICOM headers)")
     command.add_argument(
         "--value_range",
+        "--value-range",
         type=float,
         nargs=2,
-        default=CT_RANGE,
         metavar=("LOW", "HIGH"),
-        help="range that psnr, ssim and ms_ssim clip to (default: %(default)s HU)",
+        help=f"range that psnr, ssim and ms_ssim clip to (default: for HU {CT_RANGE[0]:g} to {CT_RANGE[1]:g})",
     )
     command = commands.add_parser(
         "attenuation", help="print the errors of a synthetic CT as attenuation map of PET as one JSON object"

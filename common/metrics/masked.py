@@ -88,7 +88,19 @@ def mse(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> float:
     return float(np.square(pred[inside] - truth[inside]).mean())
 
 
-def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE) -> float:
+def require_in_range(values: Volume, value_range: tuple[float, float]) -> None:
+    """Refuse a range without any of the truth's values (N,) inside the mask: clipped to it, all images are the same.
+
+    Raises:
+        ConfigError: for such a range, and as :func:`checked_range`.
+    """
+    low, high = checked_range(value_range)
+    if not ((values >= low) & (values <= high)).any():
+        there = f"{values.min():g} to {values.max():g} inside the mask"
+        raise ConfigError(f"value_range {low:g} to {high:g} holds no value of the truth, {there}: give its own range")
+
+
+def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:
     """Peak signal to noise ratio in dB inside the mask: 10 log10(Q^2 / MSE), infinite where the MSE is 0.
 
     Both volumes are clipped to ``value_range`` first and Q is its width (4024 HU for CT), not the peak of the truth.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
-from common.metrics.masked import CT_RANGE, Mask, Volume, checked_range, checked_volumes, mean_or_nan
+from common.metrics.masked import Mask, Volume, checked_range, checked_volumes, mean_or_nan
 
 WINDOW = 7
 """Side of the uniform window in voxels; the outermost ``WINDOW // 2`` voxels of the volume are not scored."""
@@ -21,7 +21,7 @@ SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(LEVEL_WEIGHTS) - 1) + 1
 """Smallest side (97) that fills one window after all halvings; MS-SSIM pads smaller sides to it."""
 
 
-def ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE) -> float:
+def ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:
     """Mean structural similarity inside the mask, at most 1 (identical); the definition of SynthRAD2023.
 
     Both volumes are clipped to ``value_range``, set to its lower end outside the mask and shifted to start at 0; local
@@ -36,7 +36,7 @@ def ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[
     return _inner_mean(luminance * contrast * structure, inside)
 
 
-def ms_ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float] = CT_RANGE) -> float:
+def ms_ssim(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:
     """Structural similarity over five scales inside the mask, in [0, 1]; the definition of SynthRAD2025.
 
     Luminance, contrast and structure are clipped at 0 and all three raised to the level's exponent at every level; the

@@ -3,7 +3,7 @@
 from common.report.contents import ExtraImage, Panel, Picture, Report
 from common.report.html import write_report
 from common.report.metric_info import MetricInfo, metric_info
-from common.report.tables import format_table, summarise, write_tables
+from common.report.tables import format_table, summarise, worse_than_baseline, write_tables
 
 __all__ = [
     "ExtraImage",
@@ -14,6 +14,7 @@ __all__ = [
     "format_table",
     "metric_info",
     "summarise",
+    "worse_than_baseline",
     "write_report",
     "write_tables",
 ]

@@ -38,7 +38,7 @@ class Panel:
 
     Args:
         case: the case's name.
-        method: the method's name, such as ``model`` or ``copy_input``.
+        method: the method's name, such as ``model`` or ``linear_fit``.
         source: the source image (its first channel), in ``source_unit``.
         synthetic: the synthetic image, in ``unit``.
         truth: the true image, in ``unit``; None for unpaired data.
@@ -116,7 +116,7 @@ class Report:
         metrics: direction and unit of metrics that ``metric_info`` does not know, by name.
         reference: the method that the others are compared with in the paired tests, and by which cases are ordered.
         errors: distribution of the errors of ``reference``, by tissue.
-        warnings: about the input of a case, or why it failed, by its name.
+        warnings: about a method, the input of a case, or why it failed, by its name.
     """
 
     title: str

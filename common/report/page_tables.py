@@ -17,11 +17,6 @@ from common.report.ranking import Ranking
 from common.report.significance import LEVEL, SMALLEST_N, Comparison
 from common.report.tables import metric_names, metrics_frame, number
 
-FIRST = (
-    "mae", "psnr", "ssim", "mae_bone", "bone_dice", "vessel_excess", "residual_outside", "lesion_error", "nawm_error",
-    "sharpness",
-)  # fmt: skip
-"""Metrics that come first in the tables."""
 SHOWN = 6
 """Columns of metrics that are not folded."""
 
@@ -48,14 +43,8 @@ class TableCell:
 
 
 def headings(report: Report) -> list[Heading]:
-    """Columns of the tables of metrics: the ``FIRST`` of them, then the others in order of appearance."""
-    return [_heading(name, report) for name in columns(report)]
-
-
-def columns(report: Report) -> list[str]:
-    """Names of the metrics in the order of the columns."""
-    names = metric_names(report.summary)
-    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    """Columns of the tables of metrics."""
+    return [_heading(name, report) for name in metric_names(report.summary)]
 
 
 def _heading(name: str, report: Report) -> Heading:
@@ -66,7 +55,7 @@ def _heading(name: str, report: Report) -> Heading:
 def summary_cells(report: Report) -> dict[str, list[TableCell]]:
     """Summary table: per method one cell for each metric (n = 0 if it lacks the metric), with the best means marked."""
     table: dict[str, list[TableCell]] = {method: [] for method in report.summary}
-    for name in columns(report):
+    for name in metric_names(report.summary):
         found = {method: cells[name] for method, cells in report.summary.items() if name in cells}
         means = {method: math.nan if cell["mean"] is None else cell["mean"] for method, cell in found.items()}
         best = _best(means, metric_info(name, report.metrics))
@@ -92,7 +81,7 @@ def _best(means: Mapping[str, float], info: MetricInfo) -> set[str]:
 
 def per_case(report: Report, ranking: Ranking) -> list[dict[str, Any]]:
     """Table of cases, worst first: case, method and formatted metrics of each row; ``span`` as in ``_spans``."""
-    frame, names = metrics_frame(report.rows), columns(report)
+    frame, names = metrics_frame(report.rows), metric_names(report.summary)
     order = {case: place for place, case in enumerate(ranking.cases)}
     frame = frame.iloc[np.argsort(frame["case"].map(order).to_numpy(), kind="stable")]
     texts = [[number(value) for value in row] for row in frame.reindex(columns=names).to_numpy()]
@@ -102,7 +91,7 @@ def per_case(report: Report, ranking: Ranking) -> list[dict[str, Any]]:
 
 def comparison_rows(report: Report, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Table of the paired tests with formatted numbers; ``span`` as in ``_spans``, ``folded`` as the columns are."""
-    order, rows = columns(report), []
+    order, rows = metric_names(report.summary), []
     for test in sorted(comparisons, key=lambda test: order.index(test.metric)):
         info = metric_info(test.metric, report.metrics)
         name = f"{info.name}, distance to {info.ideal:g}" if info.direction == "ideal" else info.name

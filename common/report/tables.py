@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ from common.errors import DataError
 from common.files import write_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
-TERMINAL_WIDTH = 100
+FIRST = (
+    "mae", "psnr", "ssim", "noise_hu", "false_structures", "mae_bone", "bone_dice", "vessel_excess", "residual_outside",
+    "lesion_error", "nawm_error", "sharpness",
+)  # fmt: skip
+"""Metrics that come first in the tables."""
+SHOWN = 4
+"""Number of metrics in the table for the terminal, next to method and n."""
 RANGE_OF_N = "n as a range: not every metric has a value in every case, such as the Dice of bone where there is none"
 
 
@@ -75,7 +81,7 @@ def moments(values: np.ndarray) -> dict[str, float | int]:
 def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summary) -> None:
     """Write ``metrics.csv`` (a row per case and method) and ``summary.json`` into ``folder``, each atomically.
 
-    NaN is ``nan`` in the CSV and ``null`` in the JSON.
+    NaN is ``nan`` in the CSV and ``null`` in the JSON. Cells of the summary may hold texts too.
 
     Raises:
         DataError: as ``metrics_frame``.
@@ -83,45 +89,54 @@ def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summa
     """
     csv = metrics_frame(rows).to_csv(index=False, na_rep="nan", lineterminator="\n")
     plain = {
-        method: {name: {key: _json_number(value) for key, value in cell.items()} for name, cell in cells.items()}
+        method: {name: {key: _json_value(value) for key, value in cell.items()} for name, cell in cells.items()}
         for method, cells in summary.items()
     }
     write_text(Path(folder) / "metrics.csv", csv)
     write_text(Path(folder) / "summary.json", json.dumps(plain, indent=2, allow_nan=False) + "\n")
 
 
-def _json_number(value: Any) -> float | int | None:
-    return value if value is not None and math.isfinite(value) else None
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def worse_than_baseline(summary: Summary, methods: Iterable[str], baseline: str, unit: str) -> dict[str, str]:
+    """A sentence for each of some methods whose mean absolute error is above that of the baseline.
+
+    Args:
+        summary: of all methods.
+        methods: names of those to compare.
+        baseline: name of a method, such as ``linear_fit``.
+        unit: of the target.
+    """
+    least = _mean(summary[baseline], "mae")
+    errors = {method: _mean(summary[method], "mae") for method in methods}
+    shown = f"against {number(least)} {unit}"
+    return {
+        method: f"worse than the {baseline.replace('_', '-')} baseline (MAE {number(error)} {shown})"
+        for method, error in errors.items()
+        if error > least and number(error) != number(least)
+    }
 
 
 def format_table(summary: Summary) -> str:
-    """Plain-text table of the means: a line per method, ``n`` and the metrics as columns, four significant digits.
-
-    Columns beyond 100 characters go into further blocks below.
-    """
-    names = metric_names(summary)
-    counts = {method: sorted({cell["n"] for cell in cells.values()}) for method, cells in summary.items()}
+    """Plain-text table of the means: a line per method, ``n`` and the first four metrics, four significant digits."""
+    names = metric_names(summary)[:SHOWN]
+    counts = {
+        method: sorted({cells[name]["n"] for name in names if name in cells}) for method, cells in summary.items()
+    }
     columns = [["method", *summary]]
     columns += [["n", *("-".join(str(n) for n in {ns[0]: 0, ns[-1]: 0}) if ns else "0" for ns in counts.values())]]
     columns += [[name, *(number(_mean(cells, name)) for cells in summary.values())] for name in names]
     widths = [max(len(cell) for cell in column) for column in columns]
-
-    blocks: list[list[int]] = [[0, 1]]
-    for index in range(2, len(columns)):
-        if sum(widths[i] + 2 for i in [*blocks[-1], index]) > TERMINAL_WIDTH and len(blocks[-1]) > 1:
-            blocks.append([0])
-        blocks[-1].append(index)
-    table = "\n\n".join(_block([columns[i] for i in block], [widths[i] for i in block]) for block in blocks)
     several = any(len(found) > 1 for found in counts.values())
-    return f"{table}\n{RANGE_OF_N}" if several else table
+    return "\n".join([*_lines(columns, widths), *[RANGE_OF_N] * several])
 
 
-def _block(columns: list[list[str]], widths: list[int]) -> str:
-    lines = []
+def _lines(columns: list[list[str]], widths: list[int]) -> Iterator[str]:
     for first, *others in zip(*columns, strict=True):
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        yield "  ".join(cells)
 
 
 def _mean(cells: Mapping[str, Mapping[str, Any]], name: str) -> float:
@@ -130,8 +145,9 @@ def _mean(cells: Mapping[str, Mapping[str, Any]], name: str) -> float:
 
 
 def metric_names(summary: Summary) -> list[str]:
-    """Names of the metrics of all methods, in order of appearance."""
-    return list(dict.fromkeys(name for cells in summary.values() for name in cells))
+    """Names of the metrics of all methods: the ``FIRST`` of them, then the others in order of appearance."""
+    names = dict.fromkeys(name for cells in summary.values() for name in cells)
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
 def number(value: float, scale: float | None = None) -> str:

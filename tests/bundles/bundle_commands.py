@@ -68,6 +68,11 @@ class Bundle:
         return json.loads((self.configs / "metadata.json").read_text())["traits"]
 
     @property
+    def baseline(self) -> str:
+        """Row of the evaluation without a network: the source as it is, or by a line fitted on the training cases."""
+        return "linear_fit" if self.own("evaluate")["evaluation"].get("linear_fit", True) else "copy_input"
+
+    @property
     def variants(self) -> dict[str, Path]:
         """Overlays that train a variant of the method, by the name that they give it."""
         named = {self.own(path.stem).get("variant"): path for path in self.overlays}

@@ -43,8 +43,8 @@ class CommandRun:
 
     @property
     def methods(self) -> set[str]:
-        """What the evaluation has rows of: the model, its variants, the copied input, and references that it names."""
-        return {"model", "copy_input", *self.variants, *self.bundle.own("evaluate").get("references", {})}
+        """What the evaluation has rows of: the model, its variants, the baseline, and references that it names."""
+        return {"model", self.bundle.baseline, *self.variants, *self.bundle.own("evaluate").get("references", {})}
 
 
 @pytest.fixture(scope="session", params=BUNDLES)

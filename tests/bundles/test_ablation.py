@@ -67,7 +67,7 @@ def test_one_command_trains_all_and_prints_one_table(
     printed = capsys.readouterr().out
 
     summary = json.loads((tmp_path / "out" / "evaluation" / "summary.json").read_text())
-    assert summary.keys() == {"model", "copy_input", *variants}
+    assert summary.keys() == {"model", bundle.baseline, *variants}
     errors = [scores["mae"]["mean"] for scores in summary.values()]  # an adversary changes little in two steps
     assert len(set(errors)) == len(errors), "each row is of another network"
     for variant, stages in {**variants, "": bundle.stages}.items():

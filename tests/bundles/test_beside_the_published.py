@@ -59,7 +59,7 @@ def test_all_are_rows_of_one_table(trained: tuple[Bundle, Path, Path]) -> None:
     ok(bundle.run("evaluating", ["train", "evaluate"], dataset_dir=data, output_dir=out))
     summary = json.loads((out / "evaluation" / "summary.json").read_text())
     other = "resenc_3d" if "crop_size" in bundle.raw("train") else "resenc_slabs"
-    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", other, "copy_input"} == set(summary)
+    assert {"model", "flow", "resenc", "resenc_fold_1", "resenc_ensemble", other, bundle.baseline} == set(summary)
     assert all(np.isfinite(row["mae"]["mean"]) for row in summary.values())
 
 

@@ -172,7 +172,7 @@ def test_report_needs_no_other_file(command_run):
     fetched = re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^\s>]+|@import|url\((?!data:)|<iframe""", page)
     assert fetched == []
     assert page.count('src="data:image/') >= 2
-    for name in ("model", "copy_input", *command_run.variants):
+    for name in ("model", command_run.bundle.baseline, *command_run.variants):
         assert name in page
 
 

@@ -251,7 +251,7 @@ def _small_programs(bundle: str) -> list[Scene]:
         Scene(
             "metrics score",
             ("-m", "common.metrics", "score"),
-            scored,
+            {**scored, "unit": "HU"},
             share=5,
             kinds={"nifti": 6, "option": 3},
             inputs=one,
@@ -261,7 +261,7 @@ def _small_programs(bundle: str) -> list[Scene]:
         Scene(
             "synthesize evaluate",
             ("-m", "medical_image_synthesis", "evaluate", scored["pred"], scored["truth"]),
-            {"mask": scored["mask"]},
+            {"mask": scored["mask"], "unit": "HU"},
             share=1,
             kinds={"option": 1},
             inputs=one,

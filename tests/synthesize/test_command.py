@@ -273,8 +273,12 @@ def test_scores_a_volume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     for name, value in (("truth", 0), ("synthetic", 20), ("mask", 1)):
         nib.save(nib.nifti1.Nifti1Image(volume + value, np.eye(4)), tmp_path / f"{name}.nii.gz")
     words = [str(tmp_path / f"{name}.nii.gz") for name in ("synthetic", "truth")]
-    assert command.main(["evaluate", *words, "--mask", str(tmp_path / "mask.nii.gz")]) == 0
-    assert json.loads(capfd.readouterr().out)["mae"] == 20
+    words += ["--mask", str(tmp_path / "mask.nii.gz")]
+    assert command.main(["evaluate", *words, "--unit", "SUV", "--value-range", "-10", "30"]) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert (result["mae"], result["unit"], result["value_range"]) == (20, "SUV", [-10, 30])
+    assert command.main(["evaluate", *words]) == 2
+    assert capfd.readouterr().err.splitlines()[-1].startswith("error: unit of pred and truth is unknown")
 
 
 @pytest.mark.parametrize(

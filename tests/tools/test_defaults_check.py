@@ -124,7 +124,7 @@ def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
         started.append(step[step.index("run") + 1])
         folder = tmp_path / "mr2ct_pix2pix" / step[-1].rsplit("/", 1)[-1]
         reached = {"demo": 152.0, "defaults": defaults}[folder.name]
-        written(folder, ".", [3.0, 2.0], {"model": reached, "copy_input": 244.0})
+        written(folder, ".", [3.0, 2.0], {"model": reached, "linear_fit": 244.0})
         return 0
 
     monkeypatch.setattr(defaults_check, "run_all", run)

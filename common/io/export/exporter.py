@@ -198,7 +198,7 @@ class VolumeExporter:
         """
         if not all(output.exists() for output in self._outputs(case)):
             return False
-        found, own = _told_in(self.sidecar(case)).get("WeightsSha256"), checkpoints.sha256(self.weights)
+        found, own = written_about(self.sidecar(case)).get("WeightsSha256"), checkpoints.sha256(self.weights)
         if found != own:
             rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
             raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
@@ -206,7 +206,7 @@ class VolumeExporter:
 
     def entry(self, case: str, status: str) -> dict[str, Any]:
         """What the manifest lists of a case that has an output, with warnings and verdict of one of an earlier run."""
-        earlier = _told_in(self.sidecar(case)) if status == KEPT else {}
+        earlier = written_about(self.sidecar(case)) if status == KEPT else {}
         told = {
             "weights_trained_on": origin(self.weights),
             "uncertainty": None if self.maps is None else self.map_path(case).name,
@@ -260,8 +260,8 @@ class VolumeExporter:
         return self._about_maps | self.maps.write(volume, self.map_path(volume.case))
 
 
-def _told_in(sidecar: Path) -> dict[str, Any]:
-    """What an earlier run noted; empty for a file of others."""
+def written_about(sidecar: Path) -> dict[str, Any]:
+    """Entries of the sidecar of a synthetic volume; empty for a file of others, or none."""
     try:
         told = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):

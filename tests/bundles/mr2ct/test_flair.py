@@ -89,7 +89,7 @@ def test_the_evaluation_is_in_z_scores_of_the_truth(written, run):
     truth = (truth - truth[head].mean()) / truth[head].std(ddof=1)
     inside = voxels(case / "mask.nii.gz") > 0
     assert rows.loc["model", "mae"] == pytest.approx(np.abs(made - truth)[inside].mean(), abs=0.005)
-    assert rows.loc["copy_input", "mae"] < 1
+    assert rows.loc["linear_fit", "mae"] < 1
 
 
 def test_uncertainty_is_calibrated_in_z_scores_of_which_an_inference_keeps_no_scale(written, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -20,6 +21,7 @@ from common.evaluation import Evaluation
 from common.evaluation.cases import load_case
 from common.inferers import PlaneInferer
 from common.io import VolumeReader
+from common.metrics import score
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
 
 SHAPE = (12, 14, 13)
@@ -143,7 +145,7 @@ def test_rows_and_summary_by_arithmetic(tmp_path, cases, capsys):
         source, target, mask = head(seed)
         expected[case] = masked_mae(10.0 * source - 500, target, mask)["mae"]
         assert rows.loc[(case, "model"), "mae"] == pytest.approx(expected[case], abs=1e-3)
-    assert set(rows.index) == {(case, method) for case in expected for method in ("model", "copy_input")}
+    assert set(rows.index) == {(case, method) for case in expected for method in ("model", "linear_fit")}
     assert summary["model"]["mae"]["mean"] == pytest.approx(np.mean(list(expected.values())), abs=1e-3)
     assert summary["model"]["mae"]["n"] == 2
     written = json.loads((tmp_path / "run" / "evaluation" / "summary.json").read_text())
@@ -167,7 +169,7 @@ def test_a_metric_may_ask_for_the_affine(tmp_path, cases):
     assert rows.loc[("test_2", "model"), "height_mm"] == pytest.approx(2.0)
 
 
-def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
+def test_the_linear_fit_is_the_line_that_polyfit_finds(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     evaluation(tmp_path, cases).run()
     pairs = [(source[mask > 0], target[mask > 0]) for source, target, mask in (head(1), head(2))]
@@ -176,8 +178,9 @@ def test_copy_input_is_the_line_that_polyfit_finds(tmp_path, cases):
     for case, seed in (("test_1", 4), ("test_2", 5)):
         source, target, mask = head(seed)
         expected = masked_mae(slope * source + intercept, target, mask)["mae"]
-        assert table(tmp_path).loc[(case, "copy_input"), "mae"] == pytest.approx(expected, rel=1e-6)
-    assert evaluation(tmp_path, cases)._line() == pytest.approx((slope, intercept), rel=1e-8)
+        assert table(tmp_path).loc[(case, "linear_fit"), "mae"] == pytest.approx(expected, rel=1e-6)
+    name, *line = evaluation(tmp_path, cases)._line()
+    assert (name, line) == ("linear_fit", pytest.approx([slope, intercept], rel=1e-8))
 
 
 def test_without_training_cases_the_copy_is_the_source_and_the_log_says_so(tmp_path, cases, caplog):
@@ -187,7 +190,41 @@ def test_without_training_cases_the_copy_is_the_source_and_the_log_says_so(tmp_p
     assert table(tmp_path).loc[("test_1", "copy_input"), "mae"] == pytest.approx(
         masked_mae(source, target, mask)["mae"]
     )
-    assert "copy_input: there is no training case to fit a line to" in caplog.text
+    assert "no linear_fit: there is no training case to fit a line to; the baseline is copy_input" in caplog.text
+
+
+@pytest.mark.parametrize(("shift", "worse"), [(200.0, True), (45.0, False)])
+def test_a_model_worse_than_the_line_says_so(tmp_path, cases, capsys, shift, worse):
+    """The model is 8 x source - 300 HU and a shift; the law of the tested cases is shifted by 40 and 50 HU."""
+    network = torch.nn.Conv2d(1, 1, 1)  # of [-1, 1] for [0, 100], to [-1, 1] for [-1000, 1000]
+    torch.nn.init.constant_(network.weight, 0.4)
+    torch.nn.init.constant_(network.bias, 0.1 + shift / 1000)
+    save_model(tmp_path / "run", network)
+    summary = evaluation(tmp_path, cases, network).run()
+    model, line = (summary[name]["mae"]["mean"] for name in ("model", "linear_fit"))
+    assert (model > line) is worse
+    sentence = f"worse than the linear-fit baseline (MAE {model:.1f} against {line:.2f} HU)"
+    written = json.loads((tmp_path / "run" / "evaluation" / "summary.json").read_text())
+    assert written["model"]["mae"].get("warning") == (sentence if worse else None)
+    assert (f"warning: model is {sentence}" in capsys.readouterr().out) is worse
+    assert (f"<b>model</b>: {sentence}" in (tmp_path / "run" / "evaluation" / "report.html").read_text()) is worse
+
+
+def test_a_truth_that_is_no_ct_is_not_scored_in_hu(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    path = cases["test"][1]["label"]
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.abs(image.get_fdata()), image.affine), path)
+    with pytest.raises(DataError, match=r"test_2: truth is no CT in HU \(no value below 0, .*\), but is scored in HU"):
+        evaluation(tmp_path, cases).run()
+    evaluation(tmp_path, cases, unit="a.u.").run()
+
+
+def test_a_range_without_a_value_of_the_truth_names_the_case(tmp_path, cases):
+    save_model(tmp_path / "run", Scale(1.0))
+    metric = partial(score, value_range=(5000.0, 6000.0))
+    with pytest.raises(ConfigError, match="test_1: value_range 5000 to 6000 holds no value of the truth"):
+        evaluation(tmp_path, cases, metrics=[metric]).run()
 
 
 def halved_from_below(source: np.ndarray) -> np.ndarray:
@@ -207,10 +244,10 @@ def test_references_are_functions_of_the_source_in_ras_order(tmp_path, cases, ca
     assert "halved" in (tmp_path / "run" / "evaluation" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["model", "copy_input"])
+@pytest.mark.parametrize("name", ["model", "copy_input", "linear_fit"])
 def test_a_reference_has_a_name_of_its_own(tmp_path, cases, name):
     save_model(tmp_path / "run", Scale(1.0))
-    with pytest.raises(ConfigError, match=f"references: is none of model, copy_input.* but got '{name}'"):
+    with pytest.raises(ConfigError, match=f"references: is none of model, copy_input, linear_fit.* but got '{name}'"):
         evaluation(tmp_path, cases, references={name: np.copy}).run()
 
 
@@ -254,7 +291,7 @@ def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
     run.write_text(json.dumps({"config": variant_config()}))
     evaluation(tmp_path, cases).run()
     rows = table(tmp_path)
-    assert {method for _, method in rows.index} == {"model", "no_adversarial", "copy_input"}
+    assert {method for _, method in rows.index} == {"model", "no_adversarial", "linear_fit"}
     for case in ("test_1", "test_2"):
         difference = rows.loc[(case, "no_adversarial"), "me"] - rows.loc[(case, "model"), "me"]
         assert difference == pytest.approx(250, abs=1e-3)
@@ -268,14 +305,14 @@ def test_a_variant_that_is_half_trained_says_so(tmp_path, cases, running, epochs
     planned = {"stages": 2, "max_epochs": 3, "train": {"trainer": {"max_epochs": "$@stages * @max_epochs"}}}
     (folder / "run.json").write_text(json.dumps({"config": variant_config() | planned}))
     (folder / "log.csv").write_text("\n".join(["epoch,loss", *(f"{epoch},1" for epoch in epochs)]))
-    assert set(evaluation(tmp_path, cases).run()) == {"model", row, "copy_input"}
+    assert set(evaluation(tmp_path, cases).run()) == {"model", row, "linear_fit"}
 
 
 def test_orientation_on_disk_does_not_change_a_score(tmp_path, cases):
     save_model(tmp_path / "run", Scale(0.5))
     cases["test"] = [write(tmp_path, f"as_{axes}", 7, axes) for axes in ("RAS", "LPS", "PIR")]
     evaluation(tmp_path, cases).run()
-    for method in ("model", "copy_input"):
+    for method in ("model", "linear_fit"):
         scores = table(tmp_path).xs(method, level="method")["mae"]
         assert scores["as_LPS"] == pytest.approx(scores["as_RAS"], rel=1e-6)
         assert scores["as_PIR"] == pytest.approx(scores["as_RAS"], rel=1e-6)
@@ -398,7 +435,7 @@ def test_a_metric_gets_what_it_asks_for_by_name_and_rests_where_a_case_lacks_it(
     def copied(pred, source):
         return {"copied": float(np.abs(pred - source).mean())}
 
-    evaluation(tmp_path, cases, metrics=[masked_mae, copied], fit_copy=False).run()
+    evaluation(tmp_path, cases, metrics=[masked_mae, copied], linear_fit=False).run()
     rows = table(tmp_path)
     assert np.isnan(rows.loc[("test_1", "copy_input"), "mae"])
     source, target, mask = head(5)

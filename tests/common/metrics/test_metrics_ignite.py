@@ -1,6 +1,7 @@
 """Masked measures as metrics of an evaluator: means over cases, iterations and ranks."""
 
 import math
+from functools import partial
 
 import ignite.distributed as idist
 import numpy as np
@@ -14,7 +15,7 @@ from monai.engines import SupervisedEvaluator
 from monai.handlers import from_engine
 
 from common.errors import ConfigError, DataError
-from common.metrics import MaskedMetric, bone_dice, mae, psnr
+from common.metrics import CT_RANGE, MaskedMetric, bone_dice, mae, psnr
 
 FROM_OUTPUT = from_engine(["pred", "label", "mask"])
 
@@ -48,7 +49,7 @@ def test_every_run_starts_afresh():
 
 
 def test_mean_of_decibels_is_not_the_decibel_of_the_mean():
-    value = _evaluate(MaskedMetric(psnr, FROM_OUTPUT), [[_case(40.24), _case(402.4)]])
+    value = _evaluate(MaskedMetric(partial(psnr, value_range=CT_RANGE), FROM_OUTPUT), [[_case(40.24), _case(402.4)]])
     assert value == pytest.approx((40 + 20) / 2, rel=1e-6)
 
 

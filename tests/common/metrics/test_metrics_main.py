@@ -8,6 +8,7 @@ import forked_commands
 import nibabel as nib
 import numpy as np
 import pytest
+from dicom_phantom import Grid, write_series
 
 from common.metrics.__main__ import main
 
@@ -20,8 +21,12 @@ def _save(path, volume, affine=AFFINE):
     return path
 
 
-def _arguments(paths):
-    return ["score", *(word for name in NAMES for word in (f"--{name}", str(paths[name])))]
+def _arguments(paths, *unit):
+    return ["score", *(word for name in NAMES for word in (f"--{name}", str(paths[name]))), *(unit or ("--unit", "HU"))]
+
+
+def _volumes(paths):
+    return _arguments(paths)[1:-2]
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def water(tmp_path):
 
 
 def test_attenuation_prints_each_map_and_its_settings(water, capsys):
-    assert main(["attenuation", *_arguments(water)[1:], "--kvp", "140"]) == 0
+    assert main(["attenuation", *_volumes(water), "--kvp", "140"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result.pop("kvp"), result.pop("bone_hu")) == (140, 250.0)
     assert {name: each["attenuation_bias"] for name, each in result.items()} == pytest.approx(
@@ -58,15 +63,15 @@ def test_attenuation_prints_each_map_and_its_settings(water, capsys):
 
 def test_threshold_of_bone_reaches_the_classes(water, capsys):
     """From -10 HU water is taken for bone."""
-    assert main(["attenuation", *_arguments(water)[1:], "--bone_hu", "-10"]) == 0
+    assert main(["attenuation", *_volumes(water), "--bone_hu", "-10"]) == 0
     classes = json.loads(capsys.readouterr().out)["classes"]
     assert classes["attenuation_error"] == pytest.approx(100 * (0.151 / 0.096 - 1))
 
 
 def test_attenuation_of_other_units_and_voltages_is_refused(files, water, capsys):
-    message = _refusal(capsys, ["attenuation", *_arguments(files)[1:]])
+    message = _refusal(capsys, ["attenuation", *_volumes(files)])
     assert "truth: must be a CT in HU, with air or fat below -30, but got a lowest value of 0" in message
-    assert "kvp: must be one of 80" in _refusal(capsys, ["attenuation", *_arguments(water)[1:], "--kvp", "90"])
+    assert "kvp: must be one of 80" in _refusal(capsys, ["attenuation", *_volumes(water), "--kvp", "90"])
 
 
 def _refusal(capsys, arguments):
@@ -108,12 +113,80 @@ def test_one_json_object_names_range_mask_and_unit(files, capsys):
     }
 
 
-def test_other_ranges_carry_no_unit(files, capsys):
-    assert main([*_arguments(files), "--value_range", "-2", "400.4"]) == 0
+@pytest.mark.parametrize(("unit", "shown"), [([], "as stored"), (["--unit", "SUV"], "SUV")])
+def test_other_ranges_carry_the_unit_that_is_given(files, capsys, unit, shown):
+    assert main(_arguments(files, *unit, "--value-range", "-2", "400.4")) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["psnr"] == pytest.approx(20.0, rel=1e-6)
-    assert result["value_range"] == [-2.0, 400.4]
-    assert result["unit"] == "as stored"
+    assert (result["value_range"], result["unit"]) == ([-2.0, 400.4], shown)
+
+
+def test_an_unknown_unit_is_asked_for(files, capsys):
+    message = _refusal(capsys, ["score", *_volumes(files)])
+    assert "unit of pred and truth is unknown" in message
+    assert "give --unit HU for CT, or --value_range LOW HIGH, and --unit, for others" in message
+
+
+def test_a_unit_without_a_known_range_asks_for_the_range(files, tmp_path, capsys):
+    message = "no value range is known for {}, to which psnr and ssim clip: give --value_range LOW HIGH"
+    assert message.format("z") in _refusal(capsys, _arguments(files, "--unit", "z"))
+    (tmp_path / "pred.json").write_text('{"Unit": "DVR"}')
+    assert message.format("DVR") in _refusal(capsys, ["score", *_volumes(files)])
+
+
+def test_the_unit_of_a_synthetic_volume_is_in_its_json_file(water, tmp_path, capsys):
+    (tmp_path / "water_pred.json").write_text('{"Unit": "HU"}')
+    assert main(["score", *_volumes(water)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["mae"], result["unit"], result["value_range"]) == (50, "HU", [-1024, 3000])
+
+
+def test_a_truth_without_air_is_no_ct_of_a_synthetic_one(files, tmp_path, capsys):
+    (tmp_path / "pred.json").write_text('{"Unit": "HU"}')
+    message = _refusal(capsys, ["score", *_volumes(files)])
+    assert message == "error: truth is not recognised as CT in HU, as the other is: give --unit HU if it is\n"
+    assert main(_arguments(files)) == 0, "--unit decides"
+
+
+@pytest.fixture
+def beside_series(tmp_path):
+    """Files next to a DICOM series of one modality as the truth: a synthetic volume with air, 10 higher than it."""
+
+    def write(modality, **headers):
+        grid = Grid(shape=(8, 8, 8), spacing=(10.0, 10.0, 10.0))
+        truth = np.where(np.arange(8)[:, None, None] < 4, -1000.0, 50.0) * np.ones(grid.shape)
+        write_series(
+            tmp_path / "truth", grid, modality, 1, -1000, lambda header, _: header.update(headers), values=truth
+        )
+        volumes = {"pred": truth + 10, "mask": np.ones(grid.shape)}
+        files = {name: _save(tmp_path / f"{name}.nii.gz", each, grid.affine) for name, each in volumes.items()}
+        return {**files, "truth": tmp_path / "truth"}
+
+    return write
+
+
+def test_the_header_of_a_ct_gives_the_unit(beside_series, capsys):
+    paths = beside_series("CT")
+    assert main(["score", *_volumes(paths)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["mae"], result["unit"], result["value_range"]) == (10, "HU", [-1024, 3000])
+
+
+def test_the_header_of_a_pet_gives_the_unit_but_no_range(beside_series, capsys):
+    paths = beside_series("PT", Units="CNTS")
+    assert main(["score", *_volumes(paths)]) == 2
+    assert "no value range is known for counts" in capsys.readouterr().err
+    assert main(_arguments(paths, "--value_range", "-1000", "100")) == 0
+    assert json.loads(capsys.readouterr().out)["unit"] == "counts"
+
+
+def test_units_that_differ_are_refused(beside_series, tmp_path, capsys):
+    paths = beside_series("PT", Units="CNTS")
+    (tmp_path / "pred.json").write_text('{"Unit": "HU"}')
+    assert main(["score", *_volumes(paths)]) == 2
+    assert (
+        "pred is in HU, but truth in counts: convert one of them, or give the --unit of both" in capsys.readouterr().err
+    )
 
 
 def test_identical_volumes_have_no_finite_psnr(files, capsys):
@@ -208,5 +281,5 @@ def test_reversed_range_is_refused(files, capsys):
 
 def test_the_mask_is_required(files, capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(_arguments(files)[:-2])
+        main(["score", *_volumes(files)[:-2]])
     assert "the following arguments are required: --mask" in capsys.readouterr().err

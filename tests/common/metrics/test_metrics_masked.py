@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.metrics.masked import checked_range, mae, mse, psnr, psnr_nie, psnr_of_peak
+from common.metrics.masked import CT_RANGE, checked_range, mae, mse, psnr, psnr_nie, psnr_of_peak
 
 TRUTH = np.array([0.0, 10.0, 20.0, 30.0]).reshape(2, 2, 1)
 PRED = np.array([1.0, 8.0, 20.0, 1000.0]).reshape(2, 2, 1)
@@ -34,7 +34,7 @@ def test_psnr_clips_what_mae_does_not():
     truth = np.array([3000.0, -1024.0]).reshape(2, 1, 1)
     pred = np.array([5000.0, -2024.0]).reshape(2, 1, 1)
     mask = np.ones((2, 1, 1))
-    assert psnr(pred, truth, mask) == math.inf
+    assert psnr(pred, truth, mask, CT_RANGE) == math.inf
     assert mae(pred, truth, mask) == 1500.0
 
 
@@ -65,12 +65,12 @@ def test_psnr_of_a_given_peak_by_hand():
 def test_reference_digits_of_the_small_phantom(small_phantom):
     assert small_phantom[2].sum() == 64_680
     assert mae(*small_phantom) == pytest.approx(40.784035406, rel=1e-9)
-    assert psnr(*small_phantom) == pytest.approx(36.834683615, rel=1e-9)
+    assert psnr(*small_phantom, CT_RANGE) == pytest.approx(36.834683615, rel=1e-9)
 
 
 def test_reference_digits_of_the_large_phantom(large_phantom):
     assert mae(*large_phantom) == pytest.approx(40.757125761, rel=1e-9)
-    assert psnr(*large_phantom) == pytest.approx(36.838183040, rel=1e-9)
+    assert psnr(*large_phantom, CT_RANGE) == pytest.approx(36.838183040, rel=1e-9)
 
 
 def test_other_shape_is_refused():
@@ -80,7 +80,7 @@ def test_other_shape_is_refused():
 
 def test_empty_mask_is_refused():
     with pytest.raises(DataError, match="mask: must have a voxel above 0, but got an empty mask; pass the mask"):
-        psnr(PRED, TRUTH, MASK * 0)
+        psnr(PRED, TRUTH, MASK * 0, CT_RANGE)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 
 from common import metrics
-from common.metrics import score
+from common.errors import ConfigError
+from common.metrics import CT_RANGE, score
 
 KEYS = ["mae", "mse", "psnr", "ssim", "ms_ssim", "hfen", "sharpness"]
 REFERENCE = {"mae": 40.784035406, "psnr": 36.834683615, "ssim": 0.992624388, "ms_ssim": 0.997950804}
 
 
 def test_score_of_the_phantom(small_phantom):
-    measures = score(*small_phantom)
+    measures = score(*small_phantom, CT_RANGE)
     assert list(measures) == KEYS
     assert {name: measures[name] for name in REFERENCE} == pytest.approx(REFERENCE, rel=1e-6)
 
 
 def test_score_of_the_truth_itself(small_phantom):
     _, truth, mask = small_phantom
-    measures = score(truth, truth, mask)
+    measures = score(truth, truth, mask, CT_RANGE)
     assert measures.pop("psnr") == math.inf
     expected = {"mae": 0, "mse": 0, "ssim": 1, "ms_ssim": 1, "hfen": 0, "sharpness": 1}
     assert measures == pytest.approx(expected, abs=1e-12)
@@ -28,8 +29,18 @@ def test_score_of_the_truth_itself(small_phantom):
 
 def test_value_range_reaches_psnr_and_both_similarities(small_phantom):
     pred, truth, mask = small_phantom
-    narrow, wide = score(pred, truth, mask, (-200.0, 300.0)), score(pred, truth, mask)
+    narrow, wide = score(pred, truth, mask, (-200.0, 300.0)), score(pred, truth, mask, CT_RANGE)
     assert {name for name in KEYS if narrow[name] != wide[name]} == {"psnr", "ssim", "ms_ssim"}
+
+
+def test_a_range_without_a_value_of_the_truth_is_refused():
+    """Clipped to it both volumes are the same, with an SSIM of 1."""
+    truth, mask = np.arange(8.0).reshape(2, 2, 2), np.ones((2, 2, 2))
+    mask[1, 1, 1] = 0
+    for outside in ((7.0, 9.0), (-5.0, -0.5), (2.1, 2.9)):
+        with pytest.raises(ConfigError, match="holds no value of the truth, 0 to 6 inside the mask: give its own"):
+            score(truth, truth, mask, outside)
+    assert score(truth + 1, truth, mask, (6.0, 9.0))["mae"] == 1
 
 
 def test_the_range_is_that_of_ct_or_of_the_target():
@@ -40,7 +51,7 @@ def test_the_range_is_that_of_ct_or_of_the_target():
 def test_similarities_are_the_same_in_any_unit(small_phantom):
     pred, truth, mask = small_phantom
     scaled = score(pred / 1000.0 + 1, truth / 1000.0 + 1, mask, (-0.024, 4.0))
-    for name, value in score(pred, truth, mask).items():
+    for name, value in score(pred, truth, mask, CT_RANGE).items():
         factor = {"mae": 1e-3, "mse": 1e-6}.get(name, 1.0)
         # A sampled LoG kernel does not sum to exactly 0, so that HFEN feels an offset a little.
         assert scaled[name] == pytest.approx(factor * value, rel=1e-3 if name == "hfen" else 1e-6)
@@ -53,5 +64,5 @@ def test_similarities_are_the_same_in_any_unit(small_phantom):
 def test_errors_of_the_background_never_count(small_phantom, name, seed):
     pred, truth, mask = small_phantom
     noise = np.random.default_rng(seed).uniform(-5000, 5000, pred.shape)
-    measure = getattr(metrics, name)
-    assert measure(np.where(mask, pred, noise), truth, mask) == measure(pred, truth, mask)
+    measure, limits = getattr(metrics, name), [CT_RANGE] * (name in ("psnr", "ssim", "ms_ssim"))
+    assert measure(np.where(mask, pred, noise), truth, mask, *limits) == measure(pred, truth, mask, *limits)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from common.metrics import CT_RANGE
 from common.metrics.ssim import SMALLEST_SIDE, ms_ssim, ssim
 
 
@@ -13,13 +14,13 @@ def _noise(shape, seed=0, low=-1000.0, high=2000.0):
 
 
 def test_reference_digits_of_the_small_phantom(small_phantom):
-    assert ssim(*small_phantom) == pytest.approx(0.992624388, rel=1e-6)
-    assert ms_ssim(*small_phantom) == pytest.approx(0.997950804, rel=1e-6)
+    assert ssim(*small_phantom, CT_RANGE) == pytest.approx(0.992624388, rel=1e-6)
+    assert ms_ssim(*small_phantom, CT_RANGE) == pytest.approx(0.997950804, rel=1e-6)
 
 
 def test_reference_digits_of_the_large_phantom(large_phantom):
-    assert ssim(*large_phantom) == pytest.approx(0.992785519, rel=1e-6)
-    assert ms_ssim(*large_phantom) == pytest.approx(0.995701307, rel=1e-6)
+    assert ssim(*large_phantom, CT_RANGE) == pytest.approx(0.992785519, rel=1e-6)
+    assert ms_ssim(*large_phantom, CT_RANGE) == pytest.approx(0.995701307, rel=1e-6)
 
 
 def test_ssim_of_one_window_equals_the_formula():
@@ -39,16 +40,16 @@ def test_values_beyond_the_range_and_outside_the_mask_are_alike():
     mask[2:10, 3:9, 2:11] = 1
     pred = np.where(mask, truth, -9000.0)
     pred[4, 4, 4], truth[4, 4, 4] = 4000, 3500
-    assert ssim(pred, truth, mask) == pytest.approx(1, abs=1e-12)
-    assert ms_ssim(pred, truth, mask) == pytest.approx(1, abs=1e-12)
+    assert ssim(pred, truth, mask, CT_RANGE) == pytest.approx(1, abs=1e-12)
+    assert ms_ssim(pred, truth, mask, CT_RANGE) == pytest.approx(1, abs=1e-12)
 
 
 def test_inverted_texture_is_negative_in_ssim_and_zero_in_ms_ssim():
     # No side is padded: flat edges would not be inverted.
     texture = _noise((97, 97, 97), low=-800, high=800)
     mask = np.ones(texture.shape)
-    assert ssim(-texture, texture, mask) < -0.5
-    assert ms_ssim(-texture, texture, mask) == 0.0
+    assert ssim(-texture, texture, mask, CT_RANGE) < -0.5
+    assert ms_ssim(-texture, texture, mask, CT_RANGE) == 0.0
 
 
 def test_small_volumes_are_padded_with_their_edges():
@@ -59,18 +60,18 @@ def test_small_volumes_are_padded_with_their_edges():
     widths = [(38, 39), (32, 32), (40, 41)]
     padded_pred, padded_truth, padded_mask = (np.pad(volume, widths, mode="edge") for volume in (pred, truth, mask))
     assert padded_truth.shape == (SMALLEST_SIDE,) * 3 == (97, 97, 97)
-    assert 0.5 < ms_ssim(pred, truth, mask) < 1
-    assert ms_ssim(pred, truth, mask) == ms_ssim(padded_pred, padded_truth, padded_mask)
+    assert 0.5 < ms_ssim(pred, truth, mask, CT_RANGE) < 1
+    assert ms_ssim(pred, truth, mask, CT_RANGE) == ms_ssim(padded_pred, padded_truth, padded_mask, CT_RANGE)
 
 
 def test_a_mask_near_the_border_alone_leaves_ssim_undefined():
     truth, mask = _noise((12, 12, 12)), np.zeros((12, 12, 12))
     mask[:3] = 1
-    assert math.isnan(ssim(truth, truth, mask))
-    assert math.isnan(ssim(truth[:6], truth[:6], np.ones((6, 12, 12))))
+    assert math.isnan(ssim(truth, truth, mask, CT_RANGE))
+    assert math.isnan(ssim(truth[:6], truth[:6], np.ones((6, 12, 12)), CT_RANGE))
 
 
 def test_a_mask_lost_on_a_coarse_level_leaves_ms_ssim_undefined():
     truth, mask = np.zeros((99, 99, 99)), np.zeros((99, 99, 99))
     mask[51, 51, 51] = 1
-    assert math.isnan(ms_ssim(truth, truth, mask))
+    assert math.isnan(ms_ssim(truth, truth, mask, CT_RANGE))

@@ -1,6 +1,6 @@
 from report_pages import make_report, make_rows
 
-from common.report.page_tables import columns, comparison_rows, flattened, per_case, summary_cells, too_few_cases
+from common.report.page_tables import comparison_rows, flattened, headings, per_case, summary_cells, too_few_cases
 from common.report.ranking import ranked
 from common.report.significance import compare
 
@@ -38,7 +38,8 @@ def test_nested_settings_have_dotted_names():
 
 def test_columns_put_the_usual_measures_first(tmp_path):
     rows = [{"case": "a", "method": "model", "hfen": 1, "sharpness": 1, "ms_ssim": 1, "ssim": 1, "mae": 1}]
-    assert columns(make_report(tmp_path, rows=rows)) == ["mae", "ssim", "sharpness", "hfen", "ms_ssim"]
+    shown = headings(make_report(tmp_path, rows=rows))
+    assert [heading.key for heading in shown] == ["mae", "ssim", "sharpness", "hfen", "ms_ssim"]
 
 
 def test_the_worst_case_comes_first(tmp_path):
@@ -50,7 +51,7 @@ def test_tests_of_further_measures_are_folded(tmp_path):
     rows = [{**row, "hfen": 0.5, "bias": 1.0, "mse": 9.0} for row in make_rows(7)]
     report = make_report(tmp_path, rows=rows)
     tests = comparison_rows(report, compare(rows))
-    assert [test["key"] for test in tests if not test["folded"]] == columns(report)[:6]
+    assert [test["key"] for test in tests if not test["folded"]] == [heading.key for heading in headings(report)][:6]
     assert {test["key"] for test in tests if test["folded"]} == {"hfen", "bias", "mse"}
     assert tests[4]["metric"] == "Sharpness, distance to 1"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.errors import DataError, OutputError
-from common.report.tables import format_table, moments, number, summarise, write_tables
+from common.report.tables import format_table, moments, number, summarise, worse_than_baseline, write_tables
 
 NAN = float("nan")
 ROWS = [
@@ -87,13 +87,31 @@ def test_terminal_table():
     ]
 
 
-def test_terminal_table_breaks_into_blocks_of_100_characters():
-    rows = [{"case": "a", "method": "model", **{f"a_metric_called_{letter}": 0.5 for letter in "bcdefghi"}}]
-    first, second = format_table(summarise(rows)).split("\n\n")
-    assert max(len(line) for line in f"{first}\n{second}".splitlines()) <= 100
-    # 5 + 2 + 1 wide with the gaps 2, then 17 + 2 a metric: 4 fit in 100
-    assert first.split()[:6] == ["method", "n", *(f"a_metric_called_{letter}" for letter in "bcde")]
-    assert second.split()[:5] == ["method", *(f"a_metric_called_{letter}" for letter in "fghi")]
+def test_terminal_table_has_six_columns_the_most_telling_first():
+    """The Dice of bone is not shown: its two cases leave n as it is."""
+    values = {"mse": 4, "ms_ssim": 1, "bone_dice": 1, "mae_bone": 3, "ssim": 1, "psnr": 30, "mae": 2}
+    rows = [{"case": case, "method": "model", **values} for case in "abc"]
+    rows[0]["bone_dice"] = NAN
+    assert format_table(summarise(rows)).splitlines() == [
+        "method  n    mae   psnr   ssim  mae_bone",
+        "model   3  2.000  30.00  1.000     3.000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mae", "sentence"),
+    [
+        (1.11, "worse than the linear-fit baseline (MAE 1.110 against 0.4500 z)"),
+        (0.45001, None),  # the same in four digits
+        (0.3, None),
+        (NAN, None),
+    ],
+)
+def test_worse_than_its_baseline(mae, sentence):
+    errors = {"model": mae, "other": 9.0, "linear_fit": 0.45}
+    summary = summarise([{"case": "a", "method": method, "mae": error} for method, error in errors.items()])
+    expected = {} if sentence is None else {"model": sentence}
+    assert worse_than_baseline(summary, ["model"], "linear_fit", "z") == expected
 
 
 @pytest.mark.parametrize(
