@@ -19,7 +19,8 @@ from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
 from common.metrics.masked import ARBITRARY
-from common.running_config import followed, lookup, references, running_config
+from common.running_config import lookup, references, running_config
+from common.safe_settings import require_safe
 from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
 
 TRAINED_EPOCHS = "train::trainer::max_epochs"
@@ -106,8 +107,11 @@ def unfinished(weights: Path) -> str:
         return ""
     try:
         config = read_run(run / RUN_NAME)
-        planned = int(followed(config, lookup(config, TRAINED_EPOCHS)))
-    except (KeyError, TypeError, ValueError):  # a run of an earlier version
+        epochs = {"epochs": lookup(config, TRAINED_EPOCHS)}
+        needed = epochs | {name: config[name] for name in references(epochs | config, epochs) if name in config}
+        require_safe(needed, str(run / RUN_NAME), str(running_config()))
+        planned = int(ConfigParser(needed).get_parsed_content("epochs"))
+    except (KeyError, ValueError, RuntimeError):  # a run of an earlier version
         return ""
     with (run / LOG_NAME).open(newline="") as log:
         done = max((int(row["epoch"]) for row in csv.DictReader(log)), default=0)
