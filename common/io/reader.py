@@ -26,6 +26,9 @@ from common.io.nifti.reading import is_constant, read_header, read_values
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
 """Entry of a loaded volume's ``meta``, and of a case that is written."""
+NIFTI = (".nii.gz", ".nii")
+VOLUMES = (*NIFTI, *SUFFIXES)
+"""Endings of files with one volume."""
 DICOM_SUFFIXES = (".dcm", ".ima")
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
@@ -191,3 +194,9 @@ def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
     """The volumes of this name in ``folder``: files ``<name><suffix>``, and ``<name>/`` with a DICOM series."""
     found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
     return [*found, folder / name] if holds_series(folder / name) else found
+
+
+def volume_stem(path: str | Path) -> str:
+    """The name of a volume's file without the ending of its format, or of a series' folder."""
+    name = Path(path).name
+    return next((name[: -len(suffix)] for suffix in VOLUMES if name.lower().endswith(suffix)), name)
