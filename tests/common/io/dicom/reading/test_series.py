@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from common.errors import ConfigError, VolumeError
+from common.errors import ConfigError, DataError, VolumeError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
 from common.io.dicom.validation import without_validation
@@ -133,6 +133,29 @@ def test_the_series_asked_for_is_read(two):
 def test_a_series_that_is_not_there_or_two_that_are(two):
     refused(two, r"2 series, 0 of them requested: 1\.2\.3", series="1.2.5")
     refused(two, r"2 series, 2 of them requested: 1\.2\.3", series=["1.2.3", "1.2.4"])
+
+
+def test_of_several_series_the_one_of_the_wanted_modality_is_read(two):
+    volume = load_series(two, "case7", SeriesOptions(modality="MR"))
+    assert volume.uid == "1.2.4"
+    assert [str(note) for note in volume.notes] == [
+        "case7 (ct): a folder holds one series, but got 4 other files or frames (4 of other series);"
+        " the one series of MR is taken"
+    ]
+    refused(two, r"2 series: 1\.2\.3 .* choose one by --series UID", modality="PT")
+    write_series(two, modality="MR", series="1.2.5", prefix="third")
+    refused(two, "3 series: .* choose one by --series UID", modality="MR")
+    assert load_series(two, "case7", SeriesOptions(series="1.2.5", modality="MR")).uid == "1.2.5"
+
+
+def test_another_modality_is_named_before_its_geometry(tmp_path, two):
+    write_series(tmp_path / "tilted", Grid(step=(0, 1, 2.5)))
+    message = "^case7 is a CT, this bundle takes MR: give MR, or --accept_modality true$"
+    with pytest.raises(DataError, match=message):
+        load_series(tmp_path / "tilted", "case7", SeriesOptions(modality="MR"))
+    with pytest.raises(DataError, match=message):
+        load_series(two, "case7", SeriesOptions(series="1.2.3", modality="MR"))
+    refused(tmp_path / "tilted", "give --resample_tilt true", modality="CT")
 
 
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
