@@ -20,6 +20,8 @@ from common.io.modality import require_modality
 
 logger = logging.getLogger(__name__)
 RULE = "a folder holds one series"
+ORIGIN = {"PatientID": "patient", "StudyInstanceUID": "study", "Modality": "modality"}
+"""Elements of which a series has one value, and what they name."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
         found = f"no slices{_counted(ignored)}"
         raise VolumeError(where("the folder holds a DICOM series", found, "give the series' own folder"))
     chosen = _choose(slices, options, where)
+    _require_one_origin(chosen, where)
     if options.modality and (modality := element_text(chosen[0], "Modality", where)):
         require_modality(case, options.modality, shown_modality(modality))
     others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
@@ -111,6 +114,21 @@ def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[S
     listed = ", ".join(_shown(uid, group, where) for uid, group in sorted(groups.items()))
     number = f"{len(groups)} series" + (f", {len(found)} of them requested" if options.wanted else "")
     raise VolumeError(where(RULE, f"{number}: {listed}", "choose one by --series UID"))
+
+
+def _require_one_origin(slices: list[Slice], where: Where) -> None:
+    """Refuse slices of two patients (those that are named), studies or modalities under one SeriesInstanceUID."""
+    for name, what in ORIGIN.items():
+        groups: dict[str, list[Slice]] = {}
+        for each in slices:
+            groups.setdefault(element_text(each, name, where), []).append(each)
+        if name == "PatientID":
+            groups.pop("", None)
+        if len(groups) > 1:
+            shown = {value: f"{shown_modality(value)} in " if name == "Modality" else "" for value in groups}
+            listed = (f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items())
+            found = f"{len(groups)} ({', '.join(listed)})"
+            raise VolumeError(where(f"slices of one series are of one {what}", found, "move one into another folder"))
 
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:

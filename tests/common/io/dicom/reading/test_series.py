@@ -169,6 +169,32 @@ def test_a_uid_that_is_none_is_not_repeated(tmp_path):
     refused(tmp_path / "ct", r"1\.2\.3 \(CT, 4 slices\), an invalid UID \(CT, 4 slices\)")
 
 
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"PatientID": "SECRET-4712"}, "patient, but got 2 ({} such as {}, {} such as {})"),
+        ({"StudyInstanceUID": "1.2.9"}, "study, but got 2 ({} such as {}, {} such as {})"),
+        ({"Modality": "MR"}, "modality, but got 2 (MR in {} such as {}, CT in {} such as {})"),
+        ({"Modality": "Secret^Patient"}, "modality, but got 2 (no modality in {} such as {}, CT in {} such as {})"),
+    ],
+)
+@pytest.mark.parametrize("from_slice", [1, 3])
+def test_two_origins_under_one_series_uid_are_refused(tmp_path, fields, rule, from_slice):
+    def change(header, number):
+        for name, value in fields.items() if number >= from_slice else ():
+            setattr(header, name, value)
+
+    write_series(tmp_path / "ct", change=change)
+    last = {1: "004.dcm", 3: "002.dcm"}[from_slice]
+    found = rule.format(4 - from_slice, "001.dcm", from_slice, last)
+    refused(tmp_path / "ct", re.escape(f"slices of one series are of one {found}; move one into another folder"))
+
+
+def test_empty_patient_ids_are_no_other_patient(tmp_path):
+    write_series(tmp_path / "ct", change=lambda header, number: setattr(header, "PatientID", "P" if number else ""))
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
+
+
 def test_a_slice_without_uid_is_refused(tmp_path):
     def drop(header, number):
         if number == 1:
@@ -244,6 +270,68 @@ def test_an_acquisition_that_stops_early_is_told_from_the_whole_one(tmp_path):
     folder = phases(tmp_path / "ct", "TemporalPositionIdentifier", [1, 2], {1: 3})
     assert is_the_phantom(load_series(folder, "case7", SeriesOptions(phase=1)))
     assert load_series(folder, "case7", SeriesOptions(phase=2)).values.shape == (6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("EchoTime", ["9", "80"]),
+        ("EchoNumbers", [1, 2]),
+        ("DiffusionBValue", [0.0, 1000.0]),
+        ("ImageType", [["ORIGINAL", "PRIMARY", "M", "ND"], ["ORIGINAL", "PRIMARY", "P", "ND"]]),
+        ("ImageType", [["DERIVED", "SECONDARY", "AXIAL"], ["ORIGINAL", "PRIMARY", "AXIAL"]]),
+    ],
+)
+@pytest.mark.parametrize("first", [(0, 2, 4), (0, 1, 2)])
+def test_images_of_two_kinds_at_different_positions_ask_for_a_phase(tmp_path, keyword, values, first):
+    def change(header, number):
+        setattr(header, keyword, values[number not in first])
+        header.InstanceNumber = number
+
+    grid = Grid(shape=(6, 5, 6))
+    write_series(tmp_path / "mr", grid, "MR", change=change)
+    found = f"a series has one kind of image, but got 2 that differ in {keyword}"
+    refused(tmp_path / "mr", f"{found}; choose one by --phase 1 to --phase 2")
+    for phase, places in ((1, first), (2, sorted({*range(6)} - {*first}))):
+        headers = source_headers(tmp_path / "mr", "case7", SeriesOptions(phase=phase))
+        assert [header.InstanceNumber for header in headers] == list(places)
+
+
+def test_words_of_how_a_ct_slice_was_acquired_are_no_kinds(tmp_path):
+    def change(header, number):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL", *["ADD"] * (number % 2)]
+
+    write_series(tmp_path / "ct", change=change)
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
+
+
+def test_echo_times_that_differ_by_rounding_are_one_kind(tmp_path):
+    write_series(tmp_path / "mr", change=lambda header, number: setattr(header, "EchoTime", f"9.80{number}"))
+    assert is_the_phantom(load_series(tmp_path / "mr", "case7"))
+
+
+def test_a_phase_that_mixes_kinds_is_refused(tmp_path):
+    def change(header, place):
+        header.EchoTime = 9 if place < 2 else 80
+
+    for number in (1, 2):
+        write_series(
+            *(tmp_path / "mr", GRID, "MR"), series="1.2.3", prefix=f"t{number}",
+            change=lambda header, place, number=number: [change(header, place), setattr(header, "TriggerTime", number)],
+        )  # fmt: skip
+    refused(tmp_path / "mr", "images of one phase are of one kind, but got 2 that differ in EchoTime", phase=1)
+
+
+def test_frames_of_mixed_types(tmp_path):
+    def change(header):
+        for place, groups in enumerate(header.PerFrameFunctionalGroupsSequence):
+            kind = Dataset()
+            kind.FrameType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+            kind.ComplexImageComponent = "PHASE" if place % 2 else "MAGNITUDE"
+            groups.MRImageFrameTypeSequence = Sequence([kind])
+
+    write_enhanced(tmp_path / "mr", change=change)
+    refused(tmp_path / "mr", "but got 2 that differ in ComplexImageComponent; choose one by --phase 1 to --phase 2")
 
 
 def test_frames_of_several_time_points(tmp_path):
