@@ -90,6 +90,30 @@ def test_a_slice_cut_off_in_its_header_is_named_not_passed_over(tmp_path):
     refused(tmp_path / "ct", r"(Rows|readable|SeriesInstanceUID).*001\.dcm")
 
 
+def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
+    """As of git-annex where the content was not fetched; of the outermost slice no gap is seen."""
+    write_series(tmp_path / "ct")
+    last = tmp_path / "ct" / "004.dcm"
+    last.unlink()
+    last.symlink_to("../.git/annex/objects/MD5E-s4711--0.dcm")
+    refused(
+        tmp_path / "ct",
+        r"every file of a series can be read, but got 004\.dcm, a link to no file; get its content, or remove the link",
+    )
+    last.unlink()
+    last.symlink_to(tmp_path / "ct" / "004.dcm")
+    refused(tmp_path / "ct", r"004\.dcm, a link to no file")
+
+
+def test_links_to_slices_and_to_folders_are_followed_as_ever(tmp_path):
+    write_series(tmp_path / "away")
+    (tmp_path / "ct").mkdir()
+    for path in (tmp_path / "away").iterdir():
+        (tmp_path / "ct" / path.name).symlink_to(path)
+    (tmp_path / "ct" / "folder").symlink_to(tmp_path / "away")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
+
+
 def test_a_slice_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     write_series(tmp_path / "ct")
 
