@@ -94,13 +94,12 @@ def _not_decoded(each: Slice, error: BaseException, where: Where) -> Finding:
     return where(rule, f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
 
 
-def same_pixels(one: Slice, other: Slice, where: Where) -> bool:
-    """Whether two slices hold the same stored pixels."""
-    return np.array_equal(_plane(one, where), _plane(other, where))
+def decode_plane(each: Slice, where: Where) -> np.ndarray:
+    """The stored pixels of one slice, (rows, columns), after the checks of its header.
 
-
-def _plane(each: Slice, where: Where) -> np.ndarray:
-    """The stored pixels of one slice, (rows, columns)."""
+    Raises:
+        VolumeError: as :func:`check_pixels` and :func:`decode_pixels`.
+    """
     check_pixels(each, where)
     stored = decode_pixels(each, where)
     return stored if each.frame is None else stored[each.frame]

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.errors import Finding, VolumeError, Where
 from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
-from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, places_by_file, same_pixels
+from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, decode_plane, places_by_file
 from common.io.dicom.reading.stack import Stack
 from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
 
@@ -47,11 +47,11 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
 
     CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
     otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    pixels one is used, with a note.
+    values one is used, with a note.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
-            with different pixels; values beyond float32.
+            with different values; values beyond float32.
     """
     for each in stack.slices:
         check_pixels(each, where)
@@ -60,7 +60,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
         lacking = sum(line is None for line in lines)
         found, remedy = f"{lacking} of {len(lines)} slices without", "export the series again"
         raise VolumeError(where("all slices have RescaleSlope and RescaleIntercept, or none", found, remedy))
-    notes = [*_duplicates(stack, where), *_inverted(stack.slices, where)]
+    notes = [*_duplicates(stack, modality, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
     for places in places_by_file(stack.slices).values():
         stored = decode_pixels(stack.slices[places[0]], where)
@@ -90,14 +90,20 @@ def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, f
     return slope, intercept
 
 
-def _duplicates(stack: Stack, where: Where) -> list[Finding]:
+def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
     rule = "a series has one slice at a position"
     for kept, other in stack.duplicates:
-        if not same_pixels(kept, other, where):
-            found = f"{kept.name} and {other.name} with different pixels at one"
+        if not np.array_equal(*(_rescaled(each, modality, where) for each in (kept, other))):
+            found = f"{kept.name} and {other.name} with different values at one"
             raise VolumeError(where(rule, found, "keep one of them, or choose one series by --series UID"))
-    found = f"{len(stack.duplicates)} duplicate with identical pixels"
+    found = f"{len(stack.duplicates)} duplicate with identical values"
     return [where(rule, found, "duplicates are ignored", "warning")] if stack.duplicates else []
+
+
+def _rescaled(each: Slice, modality: str, where: Where) -> np.ndarray:
+    slope, intercept = _slope_intercept(each, modality, where) or (1.0, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (decode_plane(each, where) * slope + intercept).astype(np.float32)
 
 
 def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
