@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.errors import Finding, VolumeError, Where
 from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
-from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, decode_plane, places_by_file
+from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from common.io.dicom.reading.stack import Stack
 from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
 
+logger = logging.getLogger(__name__)
 ALWAYS_RESCALED = ("CT", "PT")
 """Modalities that need slope and intercept."""
+AIR_HU = -1000.0
+"""What padding of a CT becomes."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -47,7 +51,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
 
     CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
     otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    values one is used, with a note.
+    values one is used, with a note. Padding becomes air: -1000 HU, for others 0 or the minimum if that is lower.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
@@ -62,19 +66,37 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
         raise VolumeError(where("all slices have RescaleSlope and RescaleIntercept, or none", found, remedy))
     notes = [*_duplicates(stack, modality, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
+    padding: dict[int, np.ndarray] = {}
     for places in places_by_file(stack.slices).values():
         stored = decode_pixels(stack.slices[places[0]], where)
         for place in places:
             frame = stack.slices[place].frame
             slope, intercept = lines[place] or (1.0, 0.0)
+            plane = stored if frame is None else stored[frame]
             with np.errstate(over="ignore", invalid="ignore"):
-                values[:, :, place] = (stored if frame is None else stored[frame]).T * slope + intercept
+                values[:, :, place] = plane.T * slope + intercept
+            if (padded := padding_of(stack.slices[place], plane, where)) is not None:
+                padding[place] = padded.T
     unit = _unit(stack.slices, modality, where)
     with np.errstate(over="ignore"):
         values *= np.float32(unit.factor)
+    _fill_padding(values, padding, modality, where)
     if not np.isfinite(values).all():
         raise VolumeError(where("values must fit float32", "NaN or Inf after rescaling", "export the series again"))
     return Voxels(values, unit.name, (*notes, *unit.notes), unit.formula)
+
+
+def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modality: str, where: Where) -> None:
+    """Replace the padding (X, Y) of slices by air."""
+    if not padding:
+        return
+    others = (values[:, :, k][~padding[k]] if k in padding else values[:, :, k] for k in range(values.shape[2]))
+    air = AIR_HU if modality == "CT" else min((part.min(initial=0.0) for part in others), default=0.0)
+    for place, padded in padding.items():
+        values[:, :, place][padded] = air
+    count = sum(int(padded.sum()) for padded in padding.values())
+    found = f"{count} of {values.size} voxels with PixelPaddingValue"
+    logger.info("%s", where("padding is no image", found, f"read as {air:g}"))
 
 
 def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, float] | None:

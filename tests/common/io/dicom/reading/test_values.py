@@ -137,6 +137,59 @@ def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbag
     np.testing.assert_array_equal(volume.values, wanted)
 
 
+# ---- padding --------------------------------------------------------------------------------------------------------
+
+
+def padded(signed=False, limit=None, padding=65535, other=65535, explicit="US"):
+    """The first row of each slice is padding: the first half ``padding``, the others ``other``, as unsigned bits."""
+
+    def change(header, number):
+        stored = np.frombuffer(header.PixelData, "<u2").copy()
+        stored[:3], stored[3:6] = padding, other
+        header.PixelData, header.PixelRepresentation = stored.tobytes(), int(signed)
+        header.add_new("PixelPaddingValue", explicit, padding)
+        if limit is not None:
+            header.add_new("PixelPaddingRangeLimit", explicit, limit)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": 65000, "other": 65300, "limit": 65535},
+        {"padding": 65535, "other": 65300, "limit": 65000},
+        {"signed": True, "padding": 63536, "other": 63536},  # -2000 under the wrong VR
+    ],
+)
+def test_padding_of_a_ct_is_air(tmp_path, options, caplog):
+    caplog.set_level(logging.INFO)
+    volume = load_series(written(tmp_path / "ct", padded(**options)), "case7")
+    assert (volume.values[:, 0] == -1000).all()
+    np.testing.assert_allclose(volume.values[:, 1:], Grid().values()[:, 1:], atol=0.06)
+    assert caplog.messages == [
+        "case7 (ct): padding is no image, but got 24 of 120 voxels with PixelPaddingValue; read as -1000"
+    ]
+
+
+def test_padding_of_other_modalities_is_0_or_the_minimum(tmp_path):
+    volume = load_series(written(tmp_path / "mr", padded(), modality="MR"), "case7")
+    assert (volume.values[:, 0] == 0).all()
+    np.testing.assert_allclose(volume.values[:, 1:], Grid().values()[:, 1:], atol=0.06)
+    values = Grid().values() - 800
+    below = load_series(written(tmp_path / "pt", padded(), modality="PT", values=values), "case7")
+    assert below.values[:, 0].min() == below.values[:, 1:].min() < 0
+    assert below.values[:, 0].max() == below.values[:, 0].min()
+
+
+def test_a_padding_value_that_no_pixel_has(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    volume = load_series(written(tmp_path / "ct", each(PixelPaddingValue=65535)), "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert not caplog.messages
+
+
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
