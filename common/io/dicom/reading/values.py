@@ -17,6 +17,8 @@ from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
 logger = logging.getLogger(__name__)
 ALWAYS_RESCALED = ("CT", "PT")
 """Modalities that need slope and intercept."""
+HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
+"""Of bladder and kidneys are fewer voxels above it."""
 AIR_HU = -1000.0
 """What padding of a CT becomes."""
 SUV = "SUV"
@@ -83,7 +85,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     _fill_padding(values, padding, modality, where)
     if not np.isfinite(values).all():
         raise VolumeError(where("values must fit float32", "NaN or Inf after rescaling", "export the series again"))
-    return Voxels(values, unit.name, (*notes, *unit.notes), unit.formula)
+    return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
 
 
 def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modality: str, where: Where) -> None:
@@ -135,6 +137,16 @@ def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
         raise VolumeError(where("all slices have one PhotometricInterpretation", found, "export the series again"))
     rule, found = "higher values are shown brighter (MONOCHROME2)", "MONOCHROME1"
     return [where(rule, found, "the stored values are kept, not inverted", "warning")] if count else []
+
+
+def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Finding]:
+    if unit != SUV or values.max() <= HIGHEST_SUV:
+        return []
+    found = np.percentile(values, SUV_PERCENTILE)
+    if found <= HIGHEST_SUV:
+        return []
+    rule, remedy = f"SUV is below {HIGHEST_SUV} in {SUV_PERCENTILE}% of voxels", "check weight, dose and times"
+    return [where(rule, f"{found:.4g} at that percentile", remedy, "warning")]
 
 
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
