@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,21 +12,21 @@ from common import devices
 from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from common.data.kept_split import Lists
-from common.data.layouts.folders import VOLUMES, find_cases
+from common.data.layouts.folders import find_cases
 from common.data.layouts.studies import nested_series
 from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
-from common.errors import DataError, some
+from common.errors import ConfigError, DataError, some
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
 from common.io.modality import SOURCE_MODALITY
+from common.io.reader import VOLUMES, volume_stem
 from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
-ENDING = "(" + "|".join(re.escape(suffix) for suffix in VOLUMES) + ")$"
 
 
 def training_cases(
@@ -129,13 +128,14 @@ def inference_cases(
     run_dir: str | None = None,
     source_modality: str | None = None,
     accept_modality: bool = False,
+    section: str = "test",
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
     ``dataset_dir`` may be one file (NIfTI, MetaImage, NRRD), a folder of such files, a folder with a DICOM series, a
     folder of such folders (one per case), a folder of cases as in training, or of nested studies
     (``PATIENT/STUDY/SERIES``, a case for each series of ``source_modality`` that is no localizer). Of a
-    datalist the section ``test`` is used, and of the phantoms the test cases of the training split.
+    datalist, of the phantoms and of a run the cases of ``section`` are used.
 
     ``key`` is the key of the scans in a datalist: ``label`` for a generator of the opposite direction. If the user gave
     no data, those are the test cases of the run in ``run_dir``, and phantoms where it has none.
@@ -144,23 +144,26 @@ def inference_cases(
     ``accept_modality`` or null accepts all, so that :class:`common.inference.CaseDataset` refuses another one.
 
     Raises:
+        ConfigError: for another section than training, validation and test.
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     require_placed()
+    if section not in SPLITS:
+        raise ConfigError("--data::section", f"is one of {', '.join(SPLITS)}", repr(section), "choose one of them")
     modality = None if accept_modality else source_modality
     origin = Origin(dataset_dir, demo_data, phantoms, datalist)
-    record = None if run_dir is None or origin.given else _test_record(run_dir)
+    record = None if run_dir is None or origin.given else _record_with(section, run_dir)
     if devices.rank() == 0:
         if record is None or origin.is_phantoms(record.root):
             origin.announce()
         if record is not None:
-            logger.info(f"data: the {len(record.lists['test'])} test cases of the split of {run_dir}")
+            logger.info(f"data: the {len(record.lists[section])} {section} cases of the split of {run_dir}")
     devices.barrier()
     if record is not None:
-        require_files(record.lists["test"], str(run_dir))
-        items = [_with_image(item, key) for item in record.lists["test"]]
+        require_files(record.lists[section], str(run_dir))
+        items = [_with_image(item, key) for item in record.lists[section]]
     elif origin.listed is not None:
-        items = [_with_image(item, key) for item in load_datalist(origin.listed).get("test", [])]
+        items = [_with_image(item, key) for item in _section_of(origin.listed, section)]
     elif Path(dataset_dir).is_file():
         items = _files([Path(dataset_dir)])
     elif holds_series(Path(dataset_dir)):
@@ -171,9 +174,9 @@ def inference_cases(
     else:
         items = _cases_or_series(Path(dataset_dir), source, modality)
         if origin.is_phantoms(dataset_dir):
-            items = split_by_patient(items, seed=seed)["test"]
+            items = split_by_patient(items, seed=seed)[section]
     if not items:
-        raise DataError(origin.name, "has cases to infer (section test)", "none", "give volumes")
+        raise DataError(origin.name, "has cases to infer", "none", "give volumes")
     _require_channels(items, source)
     wanted = {} if modality is None else {SOURCE_MODALITY: modality}
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} | wanted for item in items]
@@ -228,11 +231,11 @@ def _require_training(lists: Lists) -> None:
         raise DataError("section training", "every case has a label, as others have", found, "add it, or list others")
 
 
-def _test_record(run_dir: str) -> SplitRecord | None:
-    """The record of the split of a run that has test cases; None without one."""
+def _record_with(section: str, run_dir: str) -> SplitRecord | None:
+    """The record of the split of a run that has cases in a section; None without one."""
     path = Path(run_dir, DATALIST_NAME)
     record = SplitRecord.read(path) if path.is_file() else None
-    return record if record is not None and record.lists.get("test") else None
+    return record if record is not None and record.lists.get(section) else None
 
 
 def _require_channels(items: Sequence[Item], source: str) -> None:
@@ -242,6 +245,17 @@ def _require_channels(items: Sequence[Item], source: str) -> None:
         if isinstance(images := item["image"], list) and len(images) != count:
             rule = f"has {count} {'image' if count == 1 else 'images'}, as --data::source names them ({source})"
             raise DataError(str(item["case"]), rule, f"{len(images)} in a list", "give the network's channels")
+
+
+def _section_of(datalist: str, section: str) -> list[Item]:
+    """The cases of a section of a datalist, of which there is at least one."""
+    lists = load_datalist(datalist)
+    if not lists.get(section):
+        others = {name: len(lists[name]) for name in reversed(SPLITS) if lists.get(name)}
+        found = f"none (cases of others: {', '.join(f'{name} {count}' for name, count in others.items()) or 'none'})"
+        remedy = f"add cases to it, or give --data::section {next(iter(others))}" if others else "add cases to it"
+        raise DataError(f"{datalist}, section {section}", "has cases to infer", found, remedy)
+    return lists[section]
 
 
 def _with_image(item: Item, key: str) -> Item:
@@ -257,7 +271,7 @@ def _as_target(item: Item) -> Item:
 
 
 def _files(paths: Sequence[Path]) -> list[Item]:
-    names = [re.sub(ENDING, "", path.name, flags=re.IGNORECASE) for path in paths]
+    names = [volume_stem(path) for path in paths]
     if twice := {name for name in names if names.count(name) > 1}:
         files = sorted(path.name for name, path in zip(names, paths, strict=True) if name in twice)
         raise DataError(", ".join(sorted(twice)), "is one file", ", ".join(files), "remove one of each")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from common.data.case_names import name_cases
 from common.data.splits import require_counts, sizes_by_fraction
 from common.errors import ConfigError, DataError
 from common.files import require_file_name, write_text
@@ -29,7 +30,10 @@ ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 
 
 def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[Item]]:
-    """Read and validate a datalist; other top-level keys, such as its provenance, are ignored.
+    """Read and validate a datalist; other top-level keys, such as its provenance, are ignored with a log line.
+
+    A case without a name gets one by :func:`common.data.case_names.name_cases`; the section ``test`` may list the paths
+    of images alone.
 
     Args:
         path: of the JSON file.
@@ -39,21 +43,24 @@ def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[I
         the lists of ``SPLITS`` and ``POOLS`` that the file holds; paths are absolute, ``patient`` is always set.
 
     Raises:
-        DataError: not JSON, unknown key, missing ``case``, ``image`` or file, name that is no file name, duplicate
-            case, patient in two splits.
+        DataError: not JSON, unknown key, missing ``image`` or file, name that is no file name, duplicate case, cases
+            that need a name, patient in two splits.
     """
     path = Path(os.path.abspath(path))
-    lists = {}
-    for key, value in _parse(path).items():
-        if key in (*SPLITS, *POOLS):
-            lists[key] = _items(key, value, path, must_exist)
-        elif isinstance(value, list) and (_is_misspelt(key) or any(isinstance(entry, dict) for entry in value)):
+    content = _parse(path)
+    sections = _named_sections(content, path.name)
+    lists = {key: _items(key, value, path, must_exist) for key, value in sections.items()}
+    others = {key: content[key] for key in content if key not in sections}
+    for key, value in others.items():
+        if isinstance(value, list) and (_is_misspelt(key) or any(isinstance(entry, dict) for entry in value)):
             rule = f"lists of cases are named {', '.join((*SPLITS, *POOLS))}"
             raise DataError(path.name, rule, f"'{key}'", _hint(key))
     if not any(lists.values()):
         raise DataError(path.name, "a datalist holds at least one case", "none", f"fill {', '.join(SPLITS)}")
     _check_duplicates(lists, path.name)
     check_leaks(lists, path.name)
+    if others and must_exist:
+        logger.info(f"data: metadata of {path.name} are not used: {', '.join(others)}")
     return lists
 
 
@@ -171,6 +178,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def _named_sections(content: dict[str, Any], file: str) -> dict[str, Any]:
+    """The sections as they are in a file, but that test cases are objects, and cases have names."""
+    sections = {key: content[key] for key in content if key in (*SPLITS, *POOLS)}
+    if isinstance(images := sections.get("test"), list):
+        sections["test"] = [{"image": each} if isinstance(each, str) else each for each in images]
+    for group in (SPLITS, POOLS[:1], POOLS[1:]):
+        listed = [sections[key] for key in group if isinstance(sections.get(key), list)]
+        name_cases([item for items in listed for item in items], file)
+    return sections
+
+
 def _items(key: str, items: object, path: Path, must_exist: bool) -> list[Item]:
     if not isinstance(items, list):
         remedy = "write [{...}, ...]"
@@ -188,13 +206,14 @@ def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
     for key in ("case", "patient", "class"):
         if not (isinstance(item.get(key, "-"), str) and item.get(key, "-")):
             raise DataError(place, f"'{key}' is a text that is not empty", repr(item[key]), "name it")
-    for key in ("case", "image"):
-        if key not in item:
-            raise DataError(place, f"every case has '{key}'", f"the keys {sorted(item)}", f"add '{key}'")
-    require_file_name(item["case"], f"{place}, 'case'")
+    if "image" not in item:
+        raise DataError(place, "every case has 'image'", f"the keys {sorted(item)}", "add 'image'")
+    if "case" in item:
+        require_file_name(item["case"], f"{place}, 'case'")
     for key in PATH_KEYS:
         if key in item:
-            _check_paths(f"{place}, case '{item['case']}'", key, item[key], folder, must_exist)
+            named = f"{place}, case '{item['case']}'" if "case" in item else place
+            _check_paths(named, key, item[key], folder, must_exist)
     return {"patient": item["case"]} | _with_paths(item, folder, absolute)
 
 

@@ -119,7 +119,9 @@ class Evaluation:
         """
         items = self.cases[self.section]
         if not items:
-            raise DataError(f"section {self.section}", "has cases to evaluate", 0, "add cases to it")
+            others = [name for name in ("test", "validation") if self.cases.get(name)]
+            remedy = f"add cases to it{f', or give --evaluation::section {others[0]}' if others else ''}"
+            raise DataError(f"section {self.section}", "has cases to evaluate", "none", remedy)
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         self._require_names(methods)

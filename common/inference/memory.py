@@ -18,6 +18,7 @@ from common.errors import ConfigError, DataError
 from common.grids import ras_shape
 from common.inferers.memory import FLOAT_BYTES, without_values
 from common.io import VolumeReader
+from common.io.modality import SOURCE_MODALITY
 from common.transforms.loading import WorkingSpacingd
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class MemoryPlan:
         if torch.utils.data.get_worker_info() is not None:  # another process, whose memory is not counted here
             return
         case = str(item["case"])
-        choice = self._choice(case, item["image"])
+        choice = self._choice(case, item["image"], item.get(SOURCE_MODALITY))
         with self._changed:
             while not self._closed and self._admitted and not self._fits(choice.host):
                 self._changed.wait(1.0)
@@ -142,10 +143,11 @@ class MemoryPlan:
     def _fits(self, host: float) -> bool:
         return self.taken + host + sum(choice.host for choice in self._admitted.values()) <= self.limit
 
-    def _choice(self, case: str, image: Any) -> Choice:
+    def _choice(self, case: str, image: Any, modality: str | None = None) -> Choice:
         paths = [str(path) for path in (image if isinstance(image, list | tuple) else [image])]
         channels = len(paths) if len(paths) > 1 else self.reader.channels or 1
-        extent = self.reader.extent(paths[0], case, None if len(paths) > 1 else self.reader.channels)
+        length = None if len(paths) > 1 else self.reader.channels
+        extent = self.reader.extent(paths[0], case, length, modality)
         if extent is None:  # reading says why
             return Choice(0, 0, self.inferer, "")
         shape = extent.values.shape

@@ -22,6 +22,8 @@ IN_HU = "CT (values as low as HU of air)"
 NOT_IN_HU = f"no CT in HU (no value below 0, or one beyond {MOST_HU})"
 
 UNKNOWN = ""
+SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
+"""First letters of codes that follow "an", such as MR."""
 
 
 def modality_of(values: np.ndarray) -> str:
@@ -48,5 +50,6 @@ def require_modality(case: str, wanted: str, found: str) -> None:
     is_ct = found in ("CT", IN_HU)
     same = found == UNKNOWN or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
     if not same:
+        article = "" if found.startswith("no ") else "an " if found[0] in SPOKEN_WITH_A_VOWEL else "a "
         remedy = f"give {wanted}, or --accept_modality true"
-        raise DataError(f"{case}: modality", f"is {wanted}, as that of the training", found, remedy)
+        raise DataError(f"{case} is {article}{found}, this bundle takes {wanted}: {remedy}")

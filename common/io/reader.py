@@ -26,6 +26,9 @@ from common.io.nifti.reading import is_constant, read_header, read_values
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"
 """Entry of a loaded volume's ``meta``, and of a case that is written."""
+NIFTI = (".nii.gz", ".nii")
+VOLUMES = (*NIFTI, *SUFFIXES)
+"""Endings of files with one volume."""
 DICOM_SUFFIXES = (".dcm", ".ima")
 KEPT_BYTES = 2 * 2**30
 """Limit of volumes kept from the data check for training; those beyond it are read twice."""
@@ -106,31 +109,41 @@ class VolumeReader:
             self._kept[str(path), channels] = scan
         return scan
 
-    def read(self, path: str | Path, case: str, channels: int | None = None) -> Scan:
+    def read(self, path: str | Path, case: str, channels: int | None = None, modality: str | None = None) -> Scan:
         """Read a volume like :meth:`check` and log its warnings, and whether it is constant.
+
+        Args:
+            path: as of :meth:`check`.
+            case: for messages.
+            channels: length of a fourth dimension.
+            modality: DICOM's code, of which a series has to be, and which is taken of several in a folder.
 
         Raises:
             VolumeError: as :meth:`check`.
+            DataError: for a series of another modality.
         """
-        scan = self._kept.pop((str(path), channels), None) or self._read(Path(path), case, channels)
+        scan = self._kept.pop((str(path), channels), None) or self._read(Path(path), case, channels, modality)
         for finding in scan.warnings:
             logger.warning("%s", finding)
         if is_constant(scan.values):
             logger.warning("%s (%s): every voxel is %g", case, Path(path).name, scan.values.flat[0])
         return scan
 
-    def extent(self, path: str | Path, case: str, channels: int | None = None) -> Scan | None:
+    def extent(
+        self, path: str | Path, case: str, channels: int | None = None, modality: str | None = None
+    ) -> Scan | None:
         """The grid of a volume by its header alone, with zeros that take no memory; None where it cannot be read.
 
         Args:
             path: as of :meth:`check`.
             case: for messages.
             channels: length of a fourth dimension.
+            modality: as of :meth:`read`.
         """
         path = Path(path)
         try:
             if path.is_dir():
-                stack, _ = find_series(path, case, self.options)
+                stack, _ = find_series(path, case, replace(self.options, modality=modality))
                 geometry = stack_geometry(stack, self.options.resample_tilt, partial(Finding, case, path.name))
                 grid = geometry.resampling
                 return _empty(grid.shape if grid else (*stack.plane.shape, len(stack.slices)), geometry.affine)
@@ -167,9 +180,9 @@ class VolumeReader:
         if name and paths and not any(os.path.isdir(path) for path in paths):
             raise ConfigError(f"--{name}", "chooses among DICOM series", "files alone", "omit it, or give a folder")
 
-    def _read(self, path: Path, case: str, channels: int | None) -> Scan:
+    def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
         if path.is_dir():
-            series = load_series(path, case, self.options)
+            series = load_series(path, case, replace(self.options, modality=modality))
             self._headers[str(path)] = series.headers
             while len(self._headers) > KEPT_HEADERS:
                 self._headers.popitem(last=False)
@@ -191,3 +204,9 @@ def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
     """The volumes of this name in ``folder``: files ``<name><suffix>``, and ``<name>/`` with a DICOM series."""
     found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
     return [*found, folder / name] if holds_series(folder / name) else found
+
+
+def volume_stem(path: str | Path) -> str:
+    """The name of a volume's file without the ending of its format, or of a series' folder."""
+    name = Path(path).name
+    return next((name[: -len(suffix)] for suffix in VOLUMES if name.lower().endswith(suffix)), name)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.data.layouts.folders import VOLUMES
 from common.errors import DataError, some
 from common.files import parse_json
 from common.io.dicom.reading.headers import holds_series
-from common.io.reader import volume_path
+from common.io.reader import VOLUMES, volume_path, volume_stem
 
 REAL, SYNTHETIC = "real", "synthetic"
 PNG = ".png"
@@ -143,8 +142,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    ending = next((end for end in (*VOLUMES, PNG) if path.name.lower().endswith(end)), "")
-    return path.name[: len(path.name) - len(ending)]
+    return path.stem if path.suffix.lower() == PNG else volume_stem(path)
 
 
 def classes_of(images: Sequence[Found]) -> list[str]:

@@ -21,7 +21,7 @@ from common.data.layouts.folders import REGIONS
 from common.errors import ConfigError, DataError
 from common.grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine
 from common.io import Scan, VolumeReader
-from common.io.modality import MODALITY, modality_of
+from common.io.modality import MODALITY, SOURCE_MODALITY, modality_of
 from common.io.reader import WARNINGS
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class LoadVolumed(MapTransform):
         allow_missing_keys: skip absent keys.
 
     Raises:
-        DataError: naming case and file; also for a volume that covers less than half of the grid to resample to.
+        DataError: naming case and file; also for a volume that covers less than half of the grid to resample to, and a
+            DICOM series that is not of the item's ``source_modality``.
     """
 
     def __init__(
@@ -61,11 +62,14 @@ class LoadVolumed(MapTransform):
         for key in self.key_iterator(loaded):
             paths = [str(path) for path in (data[key] if isinstance(data[key], list | tuple) else [data[key]])]
             case = str(data.get("case", Path(paths[0]).name))
-            loaded[key], grid = self._stacked(str(key), paths, case, first)
+            modality = data.get(SOURCE_MODALITY) if key == "image" else None
+            loaded[key], grid = self._stacked(str(key), paths, case, first, modality)
             first = first or grid
         return loaded
 
-    def _stacked(self, key: str, paths: Sequence[str], case: str, first: Scan | None) -> tuple[MetaTensor, Scan]:
+    def _stacked(
+        self, key: str, paths: Sequence[str], case: str, first: Scan | None, modality: str | None
+    ) -> tuple[MetaTensor, Scan]:
         """Volumes on one grid as channels, one at a time besides them, and the first one without its values.
 
         Args:
@@ -73,11 +77,13 @@ class LoadVolumed(MapTransform):
             paths: of the channels.
             case: for messages.
             first: gives the grid of the case; None for that of the first channel.
+            modality: of the series to read; None for any.
         """
         channels = np.empty((0, 0, 0, 0), np.float32)
         grids: list[Scan] = []
         for number, path in enumerate(paths):
-            scan = self.reader.read(path, case, self.reader.channels if key == "image" and len(paths) == 1 else None)
+            length = self.reader.channels if key == "image" and len(paths) == 1 else None
+            scan = self.reader.read(path, case, length, modality)
             first = first or _without_values(scan)
             if self.reader.resample:
                 scan = _onto_grid(scan, first, key, f"{case}: {path}")

@@ -407,12 +407,9 @@ def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_r
     case = files[0].parent.name
     assert {each["case"] for each in manifest if each["status"] == "failed"} == {case}
     (reason,) = (each["reason"] for each in manifest if each["case"] == case)
-    found = "no CT in HU (no value below 0, or one beyond 131072)" if ct else "CT (values as low as HU of air)"
+    found = "no CT in HU (no value below 0, or one beyond 131072)" if ct else "a CT (values as low as HU of air)"
     wanted = "CT" if ct else "MR"
-    assert reason == (
-        f"{case}: modality: is {wanted}, as that of the training, but got {found};"
-        f" give {wanted}, or --accept_modality true"
-    )
+    assert reason == f"{case} is {found}, this bundle takes {wanted}: give {wanted}, or --accept_modality true"
 
 
 @pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)

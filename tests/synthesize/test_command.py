@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.layouts.folders import VOLUMES
 from common.io.export.exporter import FORMATS, MAP_ENDING
 from common.io.export.outputs import MANIFEST_NAME
+from common.io.reader import VOLUMES
 from medical_image_synthesis import catalogue, command
 from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names

@@ -14,8 +14,7 @@ from common.data.datalist import Item
 from common.data.layouts.ixi import modality_folder, subject_files
 from common.errors import ConfigError, DataError, some
 from common.io.dicom.reading.headers import holds_series
-from common.io.itk_files import SUFFIXES
-from common.io.reader import volume_path
+from common.io.reader import NIFTI, VOLUMES, volume_path
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +22,6 @@ DEFAULT_MASK = "mask"
 """Default name of the mask, which cases may lack; a mask of any other name is required."""
 REGIONS = ("lesion", "nawm", "vessel")
 """Optional region masks: lesions, normal-appearing white matter, enhanced vessels."""
-NIFTI = (".nii.gz", ".nii")
-VOLUMES = (*NIFTI, *SUFFIXES)
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 SEARCHED_DEPTH = 4
 """Folders below a root in which cases at the wrong place are looked for."""

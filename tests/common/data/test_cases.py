@@ -297,8 +297,13 @@ class TestInference:
         (tmp_path / "list.json").write_text(json.dumps(content))
         assert names(infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))) == ["case_02"]
         (tmp_path / "list.json").write_text(json.dumps({**content, "test": []}))
-        with pytest.raises(DataError, match=r"list.json: has cases to infer \(section test\), but got none"):
-            infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
+        given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
+        found = r"got none \(cases of others: validation 1, training 1\)"
+        with pytest.raises(DataError, match=f"section test: has .*{found}; .* give --data::section validation"):
+            infer(**given)
+        assert names(infer(**given, section="validation")) == ["case_01"]
+        with pytest.raises(ConfigError, match="--data::section: is one of training, validation, test, but got 'valid'"):
+            infer(**given, section="valid")
 
     def test_nothing_there(self, tmp_path, infer):
         with pytest.raises(DataError, match="--dataset_dir: is an existing folder"):

@@ -57,6 +57,44 @@ def test_a_vessel_mask_is_a_path_like_the_others(tmp_path: Path) -> None:
         load_datalist(written(tmp_path, {"test": [item | {"vessel": "none.nii.gz"}]}))
 
 
+def empty(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+
+
+def test_a_datalist_of_the_medical_segmentation_decathlon(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    empty(tmp_path, "imagesTr/BRATS_1.nii.gz", "labelsTr/BRATS_1.nii.gz", "imagesTs/BRATS_2.nii.gz")
+    pair = {"image": "./imagesTr/BRATS_1.nii.gz", "label": "./labelsTr/BRATS_1.nii.gz"}
+    about = {"name": "BRATS", "modality": {"0": "FLAIR"}, "labels": {"0": "background"}, "numTraining": 1}
+    path = written(tmp_path, {**about, "training": [pair], "test": ["./imagesTs/BRATS_2.nii.gz"]})
+    with caplog.at_level(logging.INFO):
+        lists = load_datalist(path)
+    place = {name: str(tmp_path / name / "BRATS_1.nii.gz") for name in ("imagesTr", "labelsTr")}
+    assert lists["training"] == [
+        {"patient": "BRATS_1", "case": "BRATS_1", "image": place["imagesTr"], "label": place["labelsTr"]}
+    ]
+    test = str(tmp_path / "imagesTs" / "BRATS_2.nii.gz")
+    assert lists["test"] == [{"patient": "BRATS_2", "case": "BRATS_2", "image": test}]
+    assert caplog.messages == ["data: metadata of datalist.json are not used: name, modality, labels, numTraining"]
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (["a/one.NII.gz", "a/two.mha", "three"], ["one", "two", "three"]),
+        (["sub-2/mr.nii.gz", "sub-1/mr.nii.gz"], ["sub-2", "sub-1"]),
+        (["sub-1/mr.nii.gz", "sub-2/mr.nii.gz"], ["sub-1", "sub-2"]),
+        (["Tr/1.nii", "Tr/2.nii", "Ts/1.nii"], ["Tr_1", "Tr_2", "Ts_1"]),
+        (["1.nii", "a/1.mha"], ["1", "a_1"]),
+        ([["x/t1.nii", "x/t2.nii"], ["y/t1.nii", "y/t2.nii"]], ["x", "y"]),
+    ],
+)
+def test_cases_without_a_name_are_named_by_their_paths(tmp_path: Path, images: list, names: list[str]) -> None:
+    path = written(tmp_path, {"training": [{"image": each} for each in images]})
+    assert [item["case"] for item in load_datalist(path, must_exist=False)["training"]] == names
+
+
 def without(item: Item, key: str) -> Item:
     return {k: v for k, v in item.items() if k != key}
 
@@ -82,7 +120,12 @@ FAULTS = {
     "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\]: a case is a JSON object, but"),
     "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*got 'lable'; did you mean 'label'"),
     "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "got 'zzz'; remove or rename it"),
-    "no case": (lambda p: {"training": [without(case(p, "a"), "case")]}, r"training\[0\]: every case has 'case'"),
+    "images of one file and folder name": (
+        lambda p: {"training": [{"image": "a/mr/1.nii"}, {"image": "b/mr/1.nii.gz"}, {"image": "b/2/1.nii"}]},
+        "cases without 'case' are named .* got 'mr_1' for a/mr/1.nii and b/mr/1.nii.gz; give these cases a 'case'",
+    ),
+    "neither case nor a path": (lambda p: {"training": [{"image": 7}]}, r"training\[0\]: 'image' is a path .* got 7"),
+    "test cases of numbers": (lambda p: {"test": [7]}, r"test\[0\]: a case is a JSON object, but got 7"),
     "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\]: every case has 'image'.*add"),
     "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is a text.*got 7"),
     "case outside": (

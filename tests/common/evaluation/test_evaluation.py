@@ -424,7 +424,8 @@ def test_a_prediction_that_was_not_inverted(tmp_path, cases):
 
 
 def test_no_cases(tmp_path, cases):
-    with pytest.raises(DataError, match="section test: has cases to evaluate, but got 0"):
+    remedy = "add cases to it, or give --evaluation::section validation"
+    with pytest.raises(DataError, match=f"section test: has cases to evaluate, but got none; {remedy}"):
         evaluation(tmp_path, {**cases, "test": []}).run()
 
 

@@ -439,7 +439,7 @@ def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network
     with pytest.raises(CasesFailedError, match="1 failed: ct"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
-    reason = "ct: modality: is MR, as that of the training, but got CT (values as low as HU of air); give MR, or"
+    reason = "ct is a CT (values as low as HU of air), this bundle takes MR: give MR, or"
     assert outcomes(tmp_path)["ct"]["reason"] == f"{reason} --accept_modality true"
     assert "failure" not in CaseDataset(items, LoadVolumed("image"))[1]
 

@@ -176,7 +176,7 @@ def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(t
     monkeypatch.setattr(
         VolumeReader,
         "read",
-        lambda self, path, case, channels=None: read.append(case) or plain(self, path, case, channels),
+        lambda self, path, case, *options: read.append(case) or plain(self, path, case, *options),
     )
     with pytest.raises(CasesFailedError, match="1 failed: large"):
         run(tmp_path, cases, needed(1))

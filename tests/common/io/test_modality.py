@@ -46,8 +46,9 @@ def test_a_few_dark_voxels_are_no_air() -> None:
 def test_another_modality_is_refused(wanted: str, found: str) -> None:
     with pytest.raises(DataError) as caught:
         require_modality("case_1", wanted, found)
-    rule, remedy = f"is {wanted}, as that of the training", f"give {wanted}, or --accept_modality true"
-    assert str(caught.value) == f"case_1: modality: {rule}, but got {found}; {remedy}"
+    shown = {"CT": "a CT", IN_HU: f"a {IN_HU}", "PT": "a PT", "MR": "an MR", NOT_IN_HU: NOT_IN_HU}[found]
+    remedy = f"give {wanted}, or --accept_modality true"
+    assert str(caught.value) == f"case_1 is {shown}, this bundle takes {wanted}: {remedy}"
 
 
 @pytest.mark.parametrize(

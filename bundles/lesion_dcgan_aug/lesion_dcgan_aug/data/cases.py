@@ -13,11 +13,12 @@ from common import devices
 from common.data.checks.cases import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient
 from common.data.kept_split import Lists
-from common.data.layouts.folders import NIFTI, patients_of
+from common.data.layouts.folders import patients_of
 from common.data.origins import Origin, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError
+from common.io.reader import NIFTI
 from lesion_dcgan_aug.data.checks import check_patches
 
 CSV_NAME = "patches.csv"

@@ -16,12 +16,12 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from common.data.datalist import Item
-from common.data.layouts.folders import NIFTI, patients_of
+from common.data.layouts.folders import patients_of
 from common.errors import ConfigError, DataError, OutputError
 from common.files import require_file_name
 from common.grids import same_grid, show_grid
 from common.io.nifti.reading import read_volume
-from common.io.reader import Scan, VolumeReader, volume_path
+from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
 
 logger = logging.getLogger(__name__)
 SIZE = 64

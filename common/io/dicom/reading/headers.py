@@ -47,8 +47,8 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
     an image (presentation states, reports, segmentations, doses) and localizers.
 
     Raises:
-        VolumeError: no such folder, an unreadable file, one named like the slices that is not DICOM, or another number
-            of functional groups than frames.
+        VolumeError: no such folder, an unreadable file, a link to none, one named like the slices that is not
+            DICOM, or another number of functional groups than frames.
     """
     if not folder.is_dir():
         raise VolumeError(where("a series is given by its folder", f"no folder at {folder}", "correct the path"))
@@ -64,6 +64,9 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
                 strange += [path] if header is None else []
             else:
                 slices += _frames(header, path, where)
+        elif path.is_symlink() and not path.is_dir():
+            rule, found = "every file of a series can be read", f"{path.name}, a link to no file"
+            raise VolumeError(where(rule, found, "get its content, or remove the link"))
     _require_no_lost_slice(strange, slices, where)
     return slices, ignored
 

@@ -1,4 +1,4 @@
-"""Phase selection in series with several acquisitions at the same positions: time points, echoes, b-values."""
+"""Phase selection in series with several acquisitions or kinds of image: time points, echoes, b-values, phase maps."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ PHASE_ELEMENTS = (
     *("ImageType", "FrameType", "AcquisitionTime", "ContentTime"),
 )
 """Elements that can distinguish acquisitions, the most specific first."""
+TYPES = ("ImageType", "FrameType")
+"""Original or derived, primary or secondary, and for MR magnitude or phase."""
+KIND_ELEMENTS = ("EchoTime", "EffectiveEchoTime", "EchoNumbers", "DiffusionBValue", "ComplexImageComponent", *TYPES)
+"""Elements that all slices of a volume have in common, wherever the slices lie."""
+KIND_DIGITS = 3
+"""Digits to which numbers of these elements are compared."""
 NUMBER = "InstanceNumber"
 
 
 def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None, where: Where) -> list[int]:
-    """The indices in ``slices`` of the requested acquisition; all indices where there is one acquisition.
+    """The indices in ``slices`` of the requested acquisition or kind; all indices where there is one.
 
     Acquisitions are distinguished by the first of ``PHASE_ELEMENTS`` that splits the slices into as many groups as
     there are slices at a position, with each position at most once in a group; otherwise, where all positions have
     equally many slices, by the order of their instance numbers. Slices that nothing distinguishes stay, as duplicates.
+    Kinds of image, such as interleaved echoes, are distinguished by the first of ``KIND_ELEMENTS`` that differs.
 
     Args:
         slices: ordered along the normal.
@@ -33,19 +40,26 @@ def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None,
         where: for messages.
 
     Raises:
-        VolumeError: several acquisitions without a ``phase``, or a ``phase`` that does not exist.
+        VolumeError: several acquisitions or kinds without a ``phase``, a ``phase`` that does not exist, or one with
+            several kinds.
     """
     several = max(Counter(levels.tolist()).values())
+    rule, what = "a series has one slice at a position", " acquisitions"
     parted = _phases(slices, levels, several, where) if several > 1 else None
+    if parted is None:
+        rule, what = "a series has one kind of image", ""
+        parted = _kinds(slices, where)
     if parted is None:
         return list(range(len(slices)))
     key, groups = parted
     if phase is None:
-        found = f"{len(groups)} acquisitions that differ in {key}"
         remedy = f"choose one by --phase 1 to --phase {len(groups)}"
-        raise VolumeError(where("a series has one slice at a position", found, remedy))
+        raise VolumeError(where(rule, f"{len(groups)}{what} that differ in {key}", remedy))
     if phase > len(groups):
         raise VolumeError(where(f"--phase is 1 to {len(groups)} (by {key})", f"{phase}", "choose one of them"))
+    if mixed := _kinds([slices[place] for place in groups[phase - 1]], where):
+        found = f"{len(mixed[1])} that differ in {mixed[0]}"
+        raise VolumeError(where("images of one phase are of one kind", found, "keep the slices of one kind"))
     return groups[phase - 1]
 
 
@@ -71,6 +85,27 @@ def _phases_by_number(
         return None
     ranked = [sorted(places, key=lambda place: _rank(named[place])) for places in stacks]
     return NUMBER, [list(group) for group in zip(*ranked, strict=True)]
+
+
+def _kinds(slices: Sequence[Slice], where: Where) -> tuple[str, list[list[int]]] | None:
+    for key in KIND_ELEMENTS:
+        groups: dict[str, list[int]] = {}
+        for place, each in enumerate(slices):
+            groups.setdefault(_kind(each, key, where), []).append(place)
+        if len(groups) > 1:
+            return key, [groups[name] for name in sorted(groups, key=_rank)]
+    return None
+
+
+def _kind(each: Slice, key: str, where: Where) -> str:
+    """The value of an element of ``KIND_ELEMENTS`` as far as it tells images of one volume apart."""
+    found = element_text(each, key, where)
+    if key in TYPES and element_text(each, "Modality", where) != "MR":  # CT has words for how a slice was acquired
+        return "\\".join(found.split("\\")[:2])
+    try:
+        return f"{float(found):.{KIND_DIGITS}g}"
+    except ValueError:
+        return found
 
 
 def _rank(name: str) -> tuple[float, str]:

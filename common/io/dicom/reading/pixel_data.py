@@ -9,7 +9,7 @@ import pydicom
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from common.errors import Finding, VolumeError, Where
-from common.io.dicom.reading.headers import COPY_AGAIN, Slice, element_numbers, element_text
+from common.io.dicom.reading.headers import COPY_AGAIN, Slice, element_numbers, element_text, element_value
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -74,11 +74,34 @@ def _without_stray_bits(stored: np.ndarray, each: Slice, where: Where) -> np.nda
     """Clear bits outside BitsStored, which hold overlays or noise, and extend the sign from the highest stored bit."""
     if not np.issubdtype(stored.dtype, np.integer):
         return stored
-    used, high = (int(element_numbers(each, name, 1, where)[0]) for name in ("BitsStored", "HighBit"))
+    used, high = _bits(each, where)
     bits = stored.dtype.itemsize * 8
     if high >= bits:
         raise VolumeError(where(f"pixels use {bits} bits", f"highest bit {high} in {each.name}", COPY_AGAIN))
     return (stored << (bits - 1 - high)) >> (bits - used)
+
+
+def _bits(each: Slice, where: Where) -> tuple[int, int]:
+    """How many bits are stored, and the highest of them."""
+    used, high = (int(element_numbers(each, name, 1, where)[0]) for name in ("BitsStored", "HighBit"))
+    return used, high
+
+
+def padding_of(each: Slice, plane: np.ndarray, where: Where) -> np.ndarray | None:
+    """Which pixels of a slice, (rows, columns) as decoded, are padding by its header; None where none are.
+
+    The values of the header are taken by their bits, since signed ones are found under the VR of unsigned ones.
+    """
+    names = ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    given = [name for name in names if element_value(each, name, where) is not None]
+    if names[0] not in given or not np.issubdtype(plane.dtype, np.integer):
+        return None
+    numbers = [int(element_numbers(each, name, 1, where)[0]) for name in given]
+    raw = np.array([number % 2 ** (8 * plane.dtype.itemsize) for number in numbers], f"u{plane.dtype.itemsize}")
+    used, high = _bits(each, where)
+    ends = _without_stray_bits(raw.view(plane.dtype) << (high + 1 - used), each, where)
+    inside = (plane >= ends.min()) & (plane <= ends.max())
+    return inside if inside.any() else None
 
 
 def _syntax(each: Slice, where: Where) -> UID:
@@ -94,13 +117,12 @@ def _not_decoded(each: Slice, error: BaseException, where: Where) -> Finding:
     return where(rule, f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
 
 
-def same_pixels(one: Slice, other: Slice, where: Where) -> bool:
-    """Whether two slices hold the same stored pixels."""
-    return np.array_equal(_plane(one, where), _plane(other, where))
+def decode_plane(each: Slice, where: Where) -> np.ndarray:
+    """The stored pixels of one slice, (rows, columns), after the checks of its header.
 
-
-def _plane(each: Slice, where: Where) -> np.ndarray:
-    """The stored pixels of one slice, (rows, columns)."""
+    Raises:
+        VolumeError: as :func:`check_pixels` and :func:`decode_pixels`.
+    """
     check_pixels(each, where)
     stored = decode_pixels(each, where)
     return stored if each.frame is None else stored[each.frame]

@@ -16,9 +16,12 @@ from common.errors import ConfigError, Finding, VolumeError, Where
 from common.io.dicom.reading.headers import Slice, element_text, read_slices
 from common.io.dicom.reading.stack import Stack, build_stack
 from common.io.dicom.validation import without_validation
+from common.io.modality import require_modality
 
 logger = logging.getLogger(__name__)
 RULE = "a folder holds one series"
+ORIGIN = {"PatientID": "patient", "StudyInstanceUID": "study", "Modality": "modality"}
+"""Elements of which a series has one value, and what they name."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class SeriesOptions:
         series: SeriesInstanceUID, or a list of them of which a folder with several series has exactly one.
         phase: which acquisition (time point, echo, phase), from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them.
+        modality: DICOM's code of the one to take of several series, and of which the series has to be; None for any.
 
     Raises:
         ConfigError: for a ``series`` that is no text or a ``phase`` below 1.
@@ -37,6 +41,7 @@ class SeriesOptions:
     series: str | Sequence[str] | None = None
     phase: int | None = None
     resample_tilt: bool = False
+    modality: str | None = None
 
     def __post_init__(self) -> None:
         if not all(isinstance(uid, str) for uid in self.wanted):
@@ -57,15 +62,21 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
 
     Raises:
         VolumeError: no series, several series without a choice, or slices that form no volume.
+        DataError: a series of another modality than that of the options, whatever its geometry.
     """
     where = partial(Finding, case, folder.name)
     slices, ignored = read_slices(folder, where)
     if not slices:
         found = f"no slices{_counted(ignored)}"
         raise VolumeError(where("the folder holds a DICOM series", found, "give the series' own folder"))
-    chosen = _choose(slices, options.wanted, where)
+    chosen = _choose(slices, options, where)
+    _require_one_origin(chosen, where)
+    if options.modality and (modality := element_text(chosen[0], "Modality", where)):
+        require_modality(case, options.modality, shown_modality(modality))
     others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
-    notes = [_note(others, where)] if others.total() else []
+    by_modality = options.modality and not options.wanted and len(chosen) < len(slices)
+    remedy = f"the one series of {options.modality} is taken" if by_modality else "they are ignored"
+    notes = [_note(others, remedy, where)] if others.total() else []
     return build_stack(chosen, options.phase, where), tuple(notes)
 
 
@@ -84,7 +95,7 @@ def source_headers(folder: str | Path, case: str, options: SeriesOptions | None 
     return [each.header for each in stack.slices]
 
 
-def _choose(slices: list[Slice], wanted: Sequence[str], where: Where) -> list[Slice]:
+def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[Slice]:
     groups: dict[str, list[Slice]] = {}
     for each in slices:
         uid = element_text(each, "SeriesInstanceUID", where)
@@ -94,12 +105,30 @@ def _choose(slices: list[Slice], wanted: Sequence[str], where: Where) -> list[Sl
         groups.setdefault(uid, []).append(each)
     if len(groups) == 1:
         return slices
+    found = [uid for uid in groups if uid in options.wanted]
+    if len(found) == 1:
+        return groups[found[0]]
+    fitting = [group for group in groups.values() if options.modality == element_text(group[0], "Modality", where)]
+    if len(fitting) == 1 and not options.wanted:
+        return fitting[0]
     listed = ", ".join(_shown(uid, group, where) for uid, group in sorted(groups.items()))
-    found = [uid for uid in groups if uid in wanted]
-    if len(found) != 1:
-        number = f"{len(groups)} series" + (f", {len(found)} of them requested" if wanted else "")
-        raise VolumeError(where(RULE, f"{number}: {listed}", "choose one by --series UID"))
-    return groups[found[0]]
+    number = f"{len(groups)} series" + (f", {len(found)} of them requested" if options.wanted else "")
+    raise VolumeError(where(RULE, f"{number}: {listed}", "choose one by --series UID"))
+
+
+def _require_one_origin(slices: list[Slice], where: Where) -> None:
+    """Refuse slices of two patients (those that are named), studies or modalities under one SeriesInstanceUID."""
+    for name, what in ORIGIN.items():
+        groups: dict[str, list[Slice]] = {}
+        for each in slices:
+            groups.setdefault(element_text(each, name, where), []).append(each)
+        if name == "PatientID":
+            groups.pop("", None)
+        if len(groups) > 1:
+            shown = {value: f"{shown_modality(value)} in " if name == "Modality" else "" for value in groups}
+            listed = (f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items())
+            found = f"{len(groups)} ({', '.join(listed)})"
+            raise VolumeError(where(f"slices of one series are of one {what}", found, "move one into another folder"))
 
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:
@@ -118,6 +147,6 @@ def _counted(ignored: Counter[str]) -> str:
     return f" ({reasons})" if reasons else ""
 
 
-def _note(others: Counter[str], where: Where) -> Finding:
+def _note(others: Counter[str], remedy: str, where: Where) -> Finding:
     found = f"{others.total()} other files or frames{_counted(others)}"
-    return where(RULE, found, "they are ignored", "warning")
+    return where(RULE, found, remedy, "warning")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pydicom
 from pydicom.dataset import Dataset
 
-from common.errors import Where
+from common.errors import VolumeError, Where
 from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
 
 SUV_FORMULA = (
@@ -17,13 +17,16 @@ SUV_FORMULA = (
     " correction - injection time) / half-life))"
 )
 DAY = timedelta(days=1)
-LONGEST_HALF_LIVES = 20
-"""Longest plausible time from injection to scan, in half-lives: 2^-20 is a millionth of the dose."""
+LONGEST_HALF_LIVES = 8
+"""Longest plausible time from injection to scan, in half-lives, after which 0.4 % of the dose are left."""
+WEIGHT_KG = (0.5, 500.0)
+DOSE_BQ = (1e6, 2e10)
+"""Of a diagnostic injection, with room for therapies; a dose in MBq or kBq is below it."""
 
 
 @dataclass(frozen=True)
 class SuvFactor:
-    """The factor from activity to SUV, or the reason for its absence: a text without values of the patient."""
+    """The factor from activity to SUV, or the reason for its absence: what the header lacks."""
 
     factor: float | None
     reason: str = ""
@@ -37,7 +40,7 @@ def suv_factor(slices: Sequence[Slice], where: Where) -> SuvFactor:
     later, by a derivation), ADMIN to the injection.
 
     Raises:
-        VolumeError: for elements that cannot be decoded.
+        VolumeError: for elements that cannot be decoded, or that no patient and no scan has.
     """
     correction = {element_text(each, "DecayCorrection", where) for each in slices}
     if correction not in ({"START"}, {"ADMIN"}):
@@ -56,10 +59,12 @@ def suv_factor(slices: Sequence[Slice], where: Where) -> SuvFactor:
         return SuvFactor(None, "no RadionuclideTotalDose or RadionuclideHalfLife")
     decay = 1.0
     if correction == {"START"}:
-        wait = _wait(slices, tracer, where)
-        if wait is None or not 0 <= wait <= LONGEST_HALF_LIVES * half_life:
-            return SuvFactor(None, "no plausible times of injection and scan")
-        decay = 2.0 ** (-wait / half_life)
+        times = _times(slices, tracer)
+        if times is None:
+            return SuvFactor(None, "no times of injection and scan")
+        decay = 2.0 ** -_half_lives(*times, half_life, where)
+    _require_within("PatientWeight", weight, WEIGHT_KG, "kg", where)
+    _require_within("RadionuclideTotalDose", dose, DOSE_BQ, "Bq", where)
     return SuvFactor(weight * 1000 / (dose * decay))
 
 
@@ -70,8 +75,24 @@ def _positive(each: Slice, name: str, where: Where) -> float | None:
     return number if number > 0 else None
 
 
-def _wait(slices: Sequence[Slice], tracer: Slice, where: Where) -> float | None:
-    """Seconds from the injection to the reference time of the decay correction."""
+def _require_within(name: str, value: float, bounds: tuple[float, float], unit: str, where: Where) -> None:
+    if not bounds[0] <= value <= bounds[1]:
+        rule = f"{name} is {bounds[0]:g} to {bounds[1]:g} {unit}"
+        raise VolumeError(where(rule, "less" if value < bounds[0] else "more", "correct it in the header"))
+
+
+def _half_lives(injected: datetime, reference: datetime, half_life: float, where: Where) -> float:
+    """The time from the injection to the reference time of the decay correction, in half-lives."""
+    count = (reference - injected).total_seconds() / half_life
+    if not 0 <= count <= LONGEST_HALF_LIVES:
+        rule = f"the scan is 0 to {LONGEST_HALF_LIVES} half-lives after the injection"
+        found = f"an injection at {injected:%H:%M:%S} and a scan at {reference:%H:%M:%S}, {abs(count):.1f} half-lives"
+        raise VolumeError(where(rule, f"{found} {'later' if count > 0 else 'earlier'}", "correct the header"))
+    return count
+
+
+def _times(slices: Sequence[Slice], tracer: Slice) -> tuple[datetime, datetime] | None:
+    """The injection and the reference time of the decay correction; None where the header lacks one."""
     starts = [_moment(each.header, "AcquisitionDate", "AcquisitionTime") for each in slices]
     scans = [moment for moment in starts if moment is not None]
     series = _moment(slices[0].header, "SeriesDate", "SeriesTime")
@@ -79,7 +100,7 @@ def _wait(slices: Sequence[Slice], tracer: Slice, where: Where) -> float | None:
         return None
     reference = min(series, *scans) if series <= min(scans) else min(scans)
     injected = _injection(tracer, reference)
-    return None if injected is None else (reference - injected).total_seconds()
+    return None if injected is None else (injected, reference)
 
 
 def _injection(tracer: Slice, reference: datetime) -> datetime | None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.errors import Finding, VolumeError, Where
 from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
-from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, places_by_file, same_pixels
+from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
 from common.io.dicom.reading.stack import Stack
 from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
 
+logger = logging.getLogger(__name__)
 ALWAYS_RESCALED = ("CT", "PT")
 """Modalities that need slope and intercept."""
+HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
+"""Of bladder and kidneys are fewer voxels above it."""
+AIR_HU = -1000.0
+"""What padding of a CT becomes."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -47,11 +53,11 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
 
     CT is in HU. PET in Bq/ml is converted to SUV by body weight where the headers allow it (the formula is logged) and
     otherwise kept, with a note. MONOCHROME1 keeps its stored values, with a note. Of duplicate slices with identical
-    pixels one is used, with a note.
+    values one is used, with a note. Padding becomes air: -1000 HU, for others 0 or the minimum if that is lower.
 
     Raises:
         VolumeError: colour, truncated or undecodable pixels; CT or PET without slope and intercept; duplicate slices
-            with different pixels; values beyond float32.
+            with different values; values beyond float32.
     """
     for each in stack.slices:
         check_pixels(each, where)
@@ -60,21 +66,39 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
         lacking = sum(line is None for line in lines)
         found, remedy = f"{lacking} of {len(lines)} slices without", "export the series again"
         raise VolumeError(where("all slices have RescaleSlope and RescaleIntercept, or none", found, remedy))
-    notes = [*_duplicates(stack, where), *_inverted(stack.slices, where)]
+    notes = [*_duplicates(stack, modality, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
+    padding: dict[int, np.ndarray] = {}
     for places in places_by_file(stack.slices).values():
         stored = decode_pixels(stack.slices[places[0]], where)
         for place in places:
             frame = stack.slices[place].frame
             slope, intercept = lines[place] or (1.0, 0.0)
+            plane = stored if frame is None else stored[frame]
             with np.errstate(over="ignore", invalid="ignore"):
-                values[:, :, place] = (stored if frame is None else stored[frame]).T * slope + intercept
+                values[:, :, place] = plane.T * slope + intercept
+            if (padded := padding_of(stack.slices[place], plane, where)) is not None:
+                padding[place] = padded.T
     unit = _unit(stack.slices, modality, where)
     with np.errstate(over="ignore"):
         values *= np.float32(unit.factor)
+    _fill_padding(values, padding, modality, where)
     if not np.isfinite(values).all():
         raise VolumeError(where("values must fit float32", "NaN or Inf after rescaling", "export the series again"))
-    return Voxels(values, unit.name, (*notes, *unit.notes), unit.formula)
+    return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
+
+
+def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modality: str, where: Where) -> None:
+    """Replace the padding (X, Y) of slices by air."""
+    if not padding:
+        return
+    others = (values[:, :, k][~padding[k]] if k in padding else values[:, :, k] for k in range(values.shape[2]))
+    air = AIR_HU if modality == "CT" else min((part.min(initial=0.0) for part in others), default=0.0)
+    for place, padded in padding.items():
+        values[:, :, place][padded] = air
+    count = sum(int(padded.sum()) for padded in padding.values())
+    found = f"{count} of {values.size} voxels with PixelPaddingValue"
+    logger.info("%s", where("padding is no image", found, f"read as {air:g}"))
 
 
 def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, float] | None:
@@ -90,14 +114,20 @@ def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, f
     return slope, intercept
 
 
-def _duplicates(stack: Stack, where: Where) -> list[Finding]:
+def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
     rule = "a series has one slice at a position"
     for kept, other in stack.duplicates:
-        if not same_pixels(kept, other, where):
-            found = f"{kept.name} and {other.name} with different pixels at one"
+        if not np.array_equal(*(_rescaled(each, modality, where) for each in (kept, other))):
+            found = f"{kept.name} and {other.name} with different values at one"
             raise VolumeError(where(rule, found, "keep one of them, or choose one series by --series UID"))
-    found = f"{len(stack.duplicates)} duplicate with identical pixels"
+    found = f"{len(stack.duplicates)} duplicate with identical values"
     return [where(rule, found, "duplicates are ignored", "warning")] if stack.duplicates else []
+
+
+def _rescaled(each: Slice, modality: str, where: Where) -> np.ndarray:
+    slope, intercept = _slope_intercept(each, modality, where) or (1.0, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (decode_plane(each, where) * slope + intercept).astype(np.float32)
 
 
 def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
@@ -107,6 +137,16 @@ def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
         raise VolumeError(where("all slices have one PhotometricInterpretation", found, "export the series again"))
     rule, found = "higher values are shown brighter (MONOCHROME2)", "MONOCHROME1"
     return [where(rule, found, "the stored values are kept, not inverted", "warning")] if count else []
+
+
+def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Finding]:
+    if unit != SUV or values.max() <= HIGHEST_SUV:
+        return []
+    found = np.percentile(values, SUV_PERCENTILE)
+    if found <= HIGHEST_SUV:
+        return []
+    rule, remedy = f"SUV is below {HIGHEST_SUV} in {SUV_PERCENTILE}% of voxels", "check weight, dose and times"
+    return [where(rule, f"{found:.4g} at that percentile", remedy, "warning")]
 
 
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:

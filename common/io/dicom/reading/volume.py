@@ -55,6 +55,7 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
 
     Raises:
         VolumeError: naming case, folder, rule, value and remedy, without values that could identify the patient.
+        DataError: for another modality than that of the options.
     """
     folder, options = Path(folder), options or SeriesOptions()
     where = partial(Finding, case, folder.name)

@@ -122,6 +122,19 @@ def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
         to_infer(tmp_path / "all")
 
 
+def test_of_a_flat_folder_of_three_modalities_the_networks_is_inferred(tmp_path):
+    grid = Grid(shape=(9, 8, 7))
+    for modality, amount in (("MR", 0), ("CT", 50), ("PT", 90)):
+        write_series(tmp_path / "all", grid, modality, values=grid.values() + amount, prefix=modality)
+    (case,) = CaseDataset(to_infer(tmp_path / "all", source_modality="MR"), LoadVolumed("image"))
+    np.testing.assert_allclose(case["image"][0], grid.values(), atol=0.06)
+    assert case["image"].meta["modality"] == "MR"
+    assert "14 other files or frames (14 of other series)" in case["image"].meta["warnings"]
+    (several,) = CaseDataset(to_infer(tmp_path / "all"), LoadVolumed("image"))
+    assert "got 3 series" in several["failure"]
+    assert VolumeReader().extent(tmp_path / "all", "all", modality="MR").values.shape == (9, 8, 7)
+
+
 @pytest.mark.parametrize("left", [0, 5, 100])
 def test_a_slice_cut_to_a_few_bytes_is_named(tmp_path, left):
     write_series(tmp_path / "a", modality="MR")
@@ -424,7 +437,8 @@ def test_a_real_tilt_is_refused_and_resampled_like_simpleitk_does_from_the_true_
     grid.SetOrigin(lps[:3, 3].tolist())
     grid.SetSpacing(spacing.tolist())
     grid.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    wanted = sitk.Resample(sitk.Cast(image, sitk.sitkFloat32), grid, sitk.Transform(), sitk.sitkLinear, -5000.0)
+    air = sitk.Threshold(sitk.Cast(image, sitk.sitkFloat32), -1499.0, 4000.0, -1000.0)  # its padding is -1500
+    wanted = sitk.Resample(air, grid, sitk.Transform(), sitk.sitkLinear, -5000.0)
     wanted = sitk.GetArrayFromImage(wanted).T
     inside = (wanted > -5000) & (volume.values > volume.values.min())
     assert inside.mean() > 0.65

@@ -138,19 +138,32 @@ def test_a_slice_twice(tmp_path):
     volume = load_series(folder, "case7")
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
     assert [str(note) for note in volume.notes] == [
-        "case7 (ct): a series has one slice at a position, but got 1 duplicate with identical pixels;"
+        "case7 (ct): a series has one slice at a position, but got 1 duplicate with identical values;"
         " duplicates are ignored"
     ]
+
+
+def test_slices_at_one_place_are_compared_in_their_unit(tmp_path):
+    """Stored values alone do not say whether two slices are equal."""
+    folder = written(tmp_path / "ct")
+    twin = pydicom.dcmread(folder / "002.dcm")
+    twin.RescaleSlope, own = "0.2", twin.pixel_array
+    twin.save_as(folder / "twin.dcm")
+    refused(folder, r"one slice at a position, but got 002\.dcm and twin\.dcm with different values at one; keep one")
+    twin.RescaleSlope, twin.RescaleIntercept = "0.1", "-1000.1"
+    twin.PixelData = (own + 1).astype("<u2").tobytes()
+    twin.save_as(folder / "twin.dcm")
+    np.testing.assert_allclose(load_series(folder, "case7").values, Grid().values(), atol=0.06)
 
 
 def test_two_slices_at_one_place_that_differ(tmp_path):
     folder = written(tmp_path / "ct")
     other = written(tmp_path / "other", series="1.2.3", values=Grid().values() + 5)
-    series = pydicom.dcmread(folder / "001.dcm").SeriesInstanceUID
-    twin = pydicom.dcmread(other / "002.dcm")
-    twin.SeriesInstanceUID, twin.FrameOfReferenceUID = series, pydicom.dcmread(folder / "001.dcm").FrameOfReferenceUID
+    own, twin = pydicom.dcmread(folder / "001.dcm"), pydicom.dcmread(other / "002.dcm")
+    for name in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        setattr(twin, name, own[name].value)
     twin.save_as(folder / "twin.dcm")
-    refused(folder, r"one slice at a position, but got 002\.dcm and twin\.dcm with different pixels at one; keep one")
+    refused(folder, r"one slice at a position, but got 002\.dcm and twin\.dcm with different values at one; keep one")
 
 
 def test_slices_beside_each_other_in_one_plane(tmp_path):

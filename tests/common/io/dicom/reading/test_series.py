@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from common.errors import ConfigError, VolumeError
+from common.errors import ConfigError, DataError, VolumeError
 from common.io.dicom.reading.series import SeriesOptions, source_headers
 from common.io.dicom.reading.volume import load_series
 from common.io.dicom.validation import without_validation
@@ -90,6 +90,30 @@ def test_a_slice_cut_off_in_its_header_is_named_not_passed_over(tmp_path):
     refused(tmp_path / "ct", r"(Rows|readable|SeriesInstanceUID).*001\.dcm")
 
 
+def test_a_slice_that_is_a_link_to_nothing_is_named(tmp_path):
+    """As of git-annex where the content was not fetched; of the outermost slice no gap is seen."""
+    write_series(tmp_path / "ct")
+    last = tmp_path / "ct" / "004.dcm"
+    last.unlink()
+    last.symlink_to("../.git/annex/objects/MD5E-s4711--0.dcm")
+    refused(
+        tmp_path / "ct",
+        r"every file of a series can be read, but got 004\.dcm, a link to no file; get its content, or remove the link",
+    )
+    last.unlink()
+    last.symlink_to(tmp_path / "ct" / "004.dcm")
+    refused(tmp_path / "ct", r"004\.dcm, a link to no file")
+
+
+def test_links_to_slices_and_to_folders_are_followed_as_ever(tmp_path):
+    write_series(tmp_path / "away")
+    (tmp_path / "ct").mkdir()
+    for path in (tmp_path / "away").iterdir():
+        (tmp_path / "ct" / path.name).symlink_to(path)
+    (tmp_path / "ct" / "folder").symlink_to(tmp_path / "away")
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
+
+
 def test_a_slice_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     write_series(tmp_path / "ct")
 
@@ -135,6 +159,29 @@ def test_a_series_that_is_not_there_or_two_that_are(two):
     refused(two, r"2 series, 2 of them requested: 1\.2\.3", series=["1.2.3", "1.2.4"])
 
 
+def test_of_several_series_the_one_of_the_wanted_modality_is_read(two):
+    volume = load_series(two, "case7", SeriesOptions(modality="MR"))
+    assert volume.uid == "1.2.4"
+    assert [str(note) for note in volume.notes] == [
+        "case7 (ct): a folder holds one series, but got 4 other files or frames (4 of other series);"
+        " the one series of MR is taken"
+    ]
+    refused(two, r"2 series: 1\.2\.3 .* choose one by --series UID", modality="PT")
+    write_series(two, modality="MR", series="1.2.5", prefix="third")
+    refused(two, "3 series: .* choose one by --series UID", modality="MR")
+    assert load_series(two, "case7", SeriesOptions(series="1.2.5", modality="MR")).uid == "1.2.5"
+
+
+def test_another_modality_is_named_before_its_geometry(tmp_path, two):
+    write_series(tmp_path / "tilted", Grid(step=(0, 1, 2.5)))
+    message = "^case7 is a CT, this bundle takes MR: give MR, or --accept_modality true$"
+    with pytest.raises(DataError, match=message):
+        load_series(tmp_path / "tilted", "case7", SeriesOptions(modality="MR"))
+    with pytest.raises(DataError, match=message):
+        load_series(two, "case7", SeriesOptions(series="1.2.3", modality="MR"))
+    refused(tmp_path / "tilted", "give --resample_tilt true", modality="CT")
+
+
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
     write_series(tmp_path / "ct")
     assert is_the_phantom(load_series(tmp_path / "ct", "case7", SeriesOptions(series=["1.2.3"])))
@@ -144,6 +191,32 @@ def test_a_uid_that_is_none_is_not_repeated(tmp_path):
     write_series(tmp_path / "ct", series="1.2.3")
     write_series(tmp_path / "ct", series="Secret^Patient", prefix="b")
     refused(tmp_path / "ct", r"1\.2\.3 \(CT, 4 slices\), an invalid UID \(CT, 4 slices\)")
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"PatientID": "SECRET-4712"}, "patient, but got 2 ({} such as {}, {} such as {})"),
+        ({"StudyInstanceUID": "1.2.9"}, "study, but got 2 ({} such as {}, {} such as {})"),
+        ({"Modality": "MR"}, "modality, but got 2 (MR in {} such as {}, CT in {} such as {})"),
+        ({"Modality": "Secret^Patient"}, "modality, but got 2 (no modality in {} such as {}, CT in {} such as {})"),
+    ],
+)
+@pytest.mark.parametrize("from_slice", [1, 3])
+def test_two_origins_under_one_series_uid_are_refused(tmp_path, fields, rule, from_slice):
+    def change(header, number):
+        for name, value in fields.items() if number >= from_slice else ():
+            setattr(header, name, value)
+
+    write_series(tmp_path / "ct", change=change)
+    last = {1: "004.dcm", 3: "002.dcm"}[from_slice]
+    found = rule.format(4 - from_slice, "001.dcm", from_slice, last)
+    refused(tmp_path / "ct", re.escape(f"slices of one series are of one {found}; move one into another folder"))
+
+
+def test_empty_patient_ids_are_no_other_patient(tmp_path):
+    write_series(tmp_path / "ct", change=lambda header, number: setattr(header, "PatientID", "P" if number else ""))
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
 
 
 def test_a_slice_without_uid_is_refused(tmp_path):
@@ -221,6 +294,68 @@ def test_an_acquisition_that_stops_early_is_told_from_the_whole_one(tmp_path):
     folder = phases(tmp_path / "ct", "TemporalPositionIdentifier", [1, 2], {1: 3})
     assert is_the_phantom(load_series(folder, "case7", SeriesOptions(phase=1)))
     assert load_series(folder, "case7", SeriesOptions(phase=2)).values.shape == (6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("EchoTime", ["9", "80"]),
+        ("EchoNumbers", [1, 2]),
+        ("DiffusionBValue", [0.0, 1000.0]),
+        ("ImageType", [["ORIGINAL", "PRIMARY", "M", "ND"], ["ORIGINAL", "PRIMARY", "P", "ND"]]),
+        ("ImageType", [["DERIVED", "SECONDARY", "AXIAL"], ["ORIGINAL", "PRIMARY", "AXIAL"]]),
+    ],
+)
+@pytest.mark.parametrize("first", [(0, 2, 4), (0, 1, 2)])
+def test_images_of_two_kinds_at_different_positions_ask_for_a_phase(tmp_path, keyword, values, first):
+    def change(header, number):
+        setattr(header, keyword, values[number not in first])
+        header.InstanceNumber = number
+
+    grid = Grid(shape=(6, 5, 6))
+    write_series(tmp_path / "mr", grid, "MR", change=change)
+    found = f"a series has one kind of image, but got 2 that differ in {keyword}"
+    refused(tmp_path / "mr", f"{found}; choose one by --phase 1 to --phase 2")
+    for phase, places in ((1, first), (2, sorted({*range(6)} - {*first}))):
+        headers = source_headers(tmp_path / "mr", "case7", SeriesOptions(phase=phase))
+        assert [header.InstanceNumber for header in headers] == list(places)
+
+
+def test_words_of_how_a_ct_slice_was_acquired_are_no_kinds(tmp_path):
+    def change(header, number):
+        header.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL", *["ADD"] * (number % 2)]
+
+    write_series(tmp_path / "ct", change=change)
+    assert is_the_phantom(load_series(tmp_path / "ct", "case7"))
+
+
+def test_echo_times_that_differ_by_rounding_are_one_kind(tmp_path):
+    write_series(tmp_path / "mr", change=lambda header, number: setattr(header, "EchoTime", f"9.80{number}"))
+    assert is_the_phantom(load_series(tmp_path / "mr", "case7"))
+
+
+def test_a_phase_that_mixes_kinds_is_refused(tmp_path):
+    def change(header, place):
+        header.EchoTime = 9 if place < 2 else 80
+
+    for number in (1, 2):
+        write_series(
+            *(tmp_path / "mr", GRID, "MR"), series="1.2.3", prefix=f"t{number}",
+            change=lambda header, place, number=number: [change(header, place), setattr(header, "TriggerTime", number)],
+        )  # fmt: skip
+    refused(tmp_path / "mr", "images of one phase are of one kind, but got 2 that differ in EchoTime", phase=1)
+
+
+def test_frames_of_mixed_types(tmp_path):
+    def change(header):
+        for place, groups in enumerate(header.PerFrameFunctionalGroupsSequence):
+            kind = Dataset()
+            kind.FrameType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+            kind.ComplexImageComponent = "PHASE" if place % 2 else "MAGNITUDE"
+            groups.MRImageFrameTypeSequence = Sequence([kind])
+
+    write_enhanced(tmp_path / "mr", change=change)
+    refused(tmp_path / "mr", "but got 2 that differ in ComplexImageComponent; choose one by --phase 1 to --phase 2")
 
 
 def test_frames_of_several_time_points(tmp_path):

@@ -137,6 +137,59 @@ def test_bits_outside_the_stored_ones_are_ignored(tmp_path, signed, high, garbag
     np.testing.assert_array_equal(volume.values, wanted)
 
 
+# ---- padding --------------------------------------------------------------------------------------------------------
+
+
+def padded(signed=False, limit=None, padding=65535, other=65535, explicit="US"):
+    """The first row of each slice is padding: the first half ``padding``, the others ``other``, as unsigned bits."""
+
+    def change(header, number):
+        stored = np.frombuffer(header.PixelData, "<u2").copy()
+        stored[:3], stored[3:6] = padding, other
+        header.PixelData, header.PixelRepresentation = stored.tobytes(), int(signed)
+        header.add_new("PixelPaddingValue", explicit, padding)
+        if limit is not None:
+            header.add_new("PixelPaddingRangeLimit", explicit, limit)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": 65000, "other": 65300, "limit": 65535},
+        {"padding": 65535, "other": 65300, "limit": 65000},
+        {"signed": True, "padding": 63536, "other": 63536},  # -2000 under the wrong VR
+    ],
+)
+def test_padding_of_a_ct_is_air(tmp_path, options, caplog):
+    caplog.set_level(logging.INFO)
+    volume = load_series(written(tmp_path / "ct", padded(**options)), "case7")
+    assert (volume.values[:, 0] == -1000).all()
+    np.testing.assert_allclose(volume.values[:, 1:], Grid().values()[:, 1:], atol=0.06)
+    assert caplog.messages == [
+        "case7 (ct): padding is no image, but got 24 of 120 voxels with PixelPaddingValue; read as -1000"
+    ]
+
+
+def test_padding_of_other_modalities_is_0_or_the_minimum(tmp_path):
+    volume = load_series(written(tmp_path / "mr", padded(), modality="MR"), "case7")
+    assert (volume.values[:, 0] == 0).all()
+    np.testing.assert_allclose(volume.values[:, 1:], Grid().values()[:, 1:], atol=0.06)
+    values = Grid().values() - 800
+    below = load_series(written(tmp_path / "pt", padded(), modality="PT", values=values), "case7")
+    assert below.values[:, 0].min() == below.values[:, 1:].min() < 0
+    assert below.values[:, 0].max() == below.values[:, 0].min()
+
+
+def test_a_padding_value_that_no_pixel_has(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    volume = load_series(written(tmp_path / "ct", each(PixelPaddingValue=65535)), "case7")
+    np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
+    assert not caplog.messages
+
+
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +295,7 @@ def pet(**others):
 
 FACTOR = 70_000 / (300e6 * 2**-0.5)
 """By hand, in g/ml per Bq/ml."""
+SLOW = 70_000 / (300e6 * 2 ** -(5 * 86400 / 282276))
 
 
 def loaded(folder, **others):
@@ -269,6 +323,7 @@ def test_activity_becomes_suv_with_the_formula_logged(tmp_path, caplog):
         ({"SeriesTime": "120000"}, 70_000 / (300e6 * 2 ** -(3060.5 / 6000))),
         # 23:58:20 the day before is 37000 s earlier
         ({"RadiopharmaceuticalStartTime": "235820"}, 70_000 / (300e6 * 2 ** -(37000 / 6000))),
+        ({"RadionuclideHalfLife": 282276, "RadiopharmaceuticalStartDateTime": "20240501101500"}, SLOW),  # Zr-89, 5 days
         ({"PatientWeight": 35}, FACTOR / 2),
     ],
 )
@@ -287,9 +342,8 @@ def test_suv_by_hand(tmp_path, others, factor):
         ({"CorrectedImage": ["DECY"]}, "CorrectedImage names no correction for attenuation and decay", "Bq/ml"),
         ({"RadionuclideTotalDose": None}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
         ({"RadionuclideHalfLife": 0}, "no RadionuclideTotalDose or RadionuclideHalfLife", "Bq/ml"),
-        ({"RadiopharmaceuticalStartTime": None}, "no plausible times of injection and scan", "Bq/ml"),
-        ({"RadiopharmaceuticalStartDateTime": "20230506092500"}, "no plausible times of injection", "Bq/ml"),
-        ({"AcquisitionTime": None}, "no plausible times of injection and scan", "Bq/ml"),
+        ({"RadiopharmaceuticalStartTime": None}, "no times of injection and scan", "Bq/ml"),
+        ({"AcquisitionTime": None}, "no times of injection and scan", "Bq/ml"),
         ({"RadiopharmaceuticalInformationSequence": None}, "not one item in Radiopharm", "Bq/ml"),
         ({"Units": "CNTS"}, "Units CNTS", "counts"),
         ({"Units": "SECRET"}, "Units of another kind", None),
@@ -304,9 +358,45 @@ def test_activity_that_stays_with_a_note(tmp_path, others, reason, unit):
     assert note.remedy == f"the stored unit ({unit or 'unknown'}) is kept"
 
 
+@pytest.mark.parametrize(
+    ("others", "match"),
+    [
+        # by the clock after the scan, which is then taken for the next day
+        (
+            {"RadiopharmaceuticalStartTime": "102500"},
+            "the scan is 0 to 8 half-lives after the injection, but got an injection at 10:25:00 and a scan at"
+            " 10:15:00, 14.3 half-lives later; correct the header",
+        ),
+        (
+            {"RadiopharmaceuticalStartDateTime": "20240506102500"},
+            "an injection at 10:25:00 and a scan at 10:15:00, 0.1 half-lives earlier",
+        ),
+        ({"RadiopharmaceuticalStartDateTime": "20230506092500"}, "and a scan at 10:15:00, 5270.9 half-lives later"),
+        ({"RadiopharmaceuticalStartDateTime": "20240507092500"}, "and a scan at 10:15:00, 13.9 half-lives earlier"),
+        ({"RadionuclideHalfLife": 109.8}, "a scan at 10:15:00, 27.3 half-lives later"),
+        ({"PatientWeight": 70_000}, "PatientWeight is 0.5 to 500 kg, but got more; correct it"),
+        ({"PatientWeight": 0.07}, "PatientWeight is 0.5 to 500 kg, but got less; correct it"),
+        ({"RadionuclideTotalDose": 300}, r"RadionuclideTotalDose is 1e\+06 to 2e\+10 Bq, but got less; correct it"),
+        ({"RadionuclideTotalDose": 3e11}, r"RadionuclideTotalDose is 1e\+06 to 2e\+10 Bq, but got more; correct it"),
+    ],
+)
+def test_suv_of_implausible_elements_is_refused(tmp_path, others, match):
+    refused(written(tmp_path / "pt", pet(**others), modality="PT"), rf"case7 \(pt\): .*{match}")
+
+
+def test_suv_beyond_a_body_is_warned_of(tmp_path):
+    values = np.full(Grid().shape, 300.0)
+    volume = load_series(written(tmp_path / "pt", pet(Units="GML"), modality="PT", values=values), "case7")
+    assert [str(note) for note in volume.notes] == [
+        "case7 (pt): SUV is below 100 in 99.9% of voxels, but got 300 at that percentile; check weight, dose and times"
+    ]
+    values[:] = 90
+    assert not load_series(written(tmp_path / "b", pet(Units="GML"), modality="PT", values=values), "case7").notes
+
+
 def test_values_that_are_suv_already(tmp_path):
     volume = loaded(tmp_path / "pt", Units="GML")
-    assert (volume.unit, volume.notes) == ("SUV", ())
+    assert volume.unit == "SUV"
     np.testing.assert_allclose(volume.values, Grid().values(), atol=0.06)
 
 
