@@ -258,6 +258,12 @@ def known_window(weights: str | Path) -> tuple[float, float] | None:
     return (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
 
 
+def exported_unit(weights: str | Path) -> str | None:
+    """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
+    about = _told_of(Path(weights))
+    return None if about is None else about.told.get("unit")
+
+
 def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
     """Distribution of the training inputs of weights; empty where nothing is known of it."""
     about = _told_of(Path(weights))
