@@ -156,9 +156,8 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
                 raise TypeError(f"{key} is {told[key]!r}")
         list(_trainings(needed["trained_on"]))
         sha256 = told.get("sha256") or checkpoints.sha256(path)
-        return WeightsInfo(
-            path, sha256, **needed, reader=told.get("reader", {}), profile=told.get("profile", {}), told=told
-        )
+        more = {key: told.get(key, {}) for key in ("reader", "profile")}
+        return WeightsInfo(path, sha256, **needed, **more, told=told)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
 

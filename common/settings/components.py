@@ -108,7 +108,7 @@ def _not_imported(module: str, error: ErrorDuringImport, where: str) -> str:
     if isinstance(error.value, ModuleNotFoundError):
         missing = f"no module {error.value.name}, which {module} imports {where}"
         return f"{missing}: put its folder on PYTHONPATH, or pip install it"
-    return f"{module} cannot be imported {where}: {error.exc.__name__}: {error.value}; correct it"
+    return f"{module} cannot be imported {where}: {type(error.value).__name__}: {error.value}; correct it"
 
 
 def _not_located(name: str, holder: str, part: str, where: str) -> str:

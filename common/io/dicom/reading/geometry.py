@@ -78,7 +78,7 @@ def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
         step = affine[:3, 2]
         aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
         degrees = np.degrees(np.arctan2(aside, gaps.mean()))
-        found = f"found a tilt of {_mm(aside)} mm a slice ({degrees:.2f} degrees)"
+        found = f"found a tilt of {_mm(float(aside))} mm a slice ({degrees:.2f} degrees)"
         return "slices must be stacked along their normal", found, RESAMPLE
     return None
 
