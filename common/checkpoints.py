@@ -167,8 +167,7 @@ def require_noted(path: Path) -> None:
         CheckpointError: no such file, or another hash.
     """
     if not path.is_file():
-        remedy = "give --output_dir of a training or --weights of a file that it wrote, or train the bundle"
-        raise CheckpointError(str(path), "exists", "no such file", remedy)
+        raise CheckpointError(f"no weights at {path}: train the bundle first, or pass --output_dir or --weights FILE")
     about = path.with_suffix(".json")
     if not about.is_file():
         return

@@ -1,11 +1,15 @@
-"""Errors that a user can cause; each message gives name, rule, value and remedy on one line."""
+"""Errors that a user can cause; each message is one line: the fault, its place, and what to do.
+
+A message is written as a sentence, ``no weights at out/models/model.pt (from --output_dir): train there first, or pass
+--weights FILE``. Those in four parts, :func:`explain`, are older.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -17,6 +21,10 @@ SHOWN = 6
 """How many names a message lists."""
 SHOWN_OF_PATH = 200
 """How many characters of a path that the system refuses are shown."""
+NOT_INSTALLED = "is not installed"
+"""Of a package, in every message that names one: a mistake of the installation, whatever it was needed for."""
+PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "PyYAML"}
+"""Names by which pip knows modules that are called otherwise."""
 
 
 def _last_line(message: str) -> str:
@@ -40,19 +48,27 @@ def some(names: Sequence[str]) -> str:
 def users_mistake(error: BaseException) -> UserError | None:
     """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one.
 
-    A path that the system refuses, such as one with too long a name, is a mistake of the user too.
+    A path that the system refuses, such as one with too long a name, is a mistake of the user too, and so is a package
+    that is not installed.
     """
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
     refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
-    return next((each for each in chain if isinstance(each, UserError)), None) or next(refused, None)
+    missing = (_of_package(each.name) for each in chain if isinstance(each, ModuleNotFoundError) and each.name)
+    found = next((each for each in chain if isinstance(each, UserError)), None)
+    return found or next(refused, None) or next(missing, None)
 
 
 def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
     return UserError(shown or "a path", "can be read or written", error.strerror, "check the path")
+
+
+def _of_package(module: str) -> UserError:
+    package = module.partition(".")[0]
+    return UserError(f"{package} {NOT_INSTALLED}: pip install {PACKAGES.get(package, package)}")
 
 
 def path_option(text: str) -> Path:
@@ -70,12 +86,10 @@ class UserError(ValueError):
     """An error that the user can fix; a command ends with this message on stderr and ``exit_code``.
 
     Args:
-        name: of the case, file or setting.
+        name: the whole message; with the other three, the name of the case, file or setting.
         rule: that it must satisfy.
         value: found instead.
         remedy: for the user.
-
-    A single argument is taken as the complete message, so that errors can be passed on from worker processes.
     """
 
     exit_code = 2
@@ -91,7 +105,7 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
     def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         try:
             return main(*args, **kwargs)
-        except (UserError, OSError) as error:
+        except (UserError, OSError, ModuleNotFoundError) as error:
             mistake = users_mistake(error)
             if mistake is None:
                 raise
@@ -127,9 +141,40 @@ class CasesFailedError(UserError):
     exit_code = 1
 
 
+def failure(reasons: Mapping[str, str], cases: int, manifest: Path) -> UserError:
+    """The error that ends a batch of cases some of which failed.
+
+    A package that is not installed is a mistake of the installation where it let every case fail.
+
+    Args:
+        reasons: of the failed cases, by their names.
+        cases: how many there were.
+        manifest: file with all reasons.
+    """
+    missing = len(reasons) == cases and all(NOT_INSTALLED in reason for reason in reasons.values())
+    kind = ConfigError if missing else CasesFailedError
+    if cases == 1:
+        return kind(*reasons.values())
+    alike: dict[str, list[str]] = {}
+    for case, reason in reasons.items():
+        alike.setdefault(_without_name(reason, case), []).append(case)
+    named = [f"{some(names)} ({reason})" for reason, names in alike.items()]
+    rest = f"; all reasons are in {manifest}" if len(named) > SHOWN else ""
+    return kind(f"{len(reasons)} of {cases} cases failed: {some(named)}{rest}")
+
+
+def _without_name(reason: str, case: str) -> str:
+    """A reason without its case, and the file of that, in front."""
+    return re.sub(rf"^{re.escape(case)}( \([^()]*\))?: ", "", reason)
+
+
 @dataclass(frozen=True)
 class Finding:
-    """An error or warning about one file of one case, with its remedy."""
+    """An error or warning about one file of one case, with its remedy.
+
+    ``rule`` and ``value`` state the fault: "slices must be evenly spaced" and "found gaps from 2.5 to 82.5 mm", or all
+    of it is in ``rule`` and ``value`` is empty. A value that does not begin with "found" is joined by ", but got".
+    """
 
     case: str
     file: str
@@ -138,9 +183,16 @@ class Finding:
     remedy: str
     severity: Literal["error", "warning"] = "error"
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, without place and remedy."""
+        if not self.value:
+            return self.rule
+        return f"{self.rule}{'; ' if self.value.startswith('found ') else ', but got '}{self.value}"
+
     def __str__(self) -> str:
         name = f"{self.case} ({self.file})" if self.file else self.case
-        return explain(name, self.rule, self.value, self.remedy)
+        return " ".join(f"{name}: {self.fault}; {self.remedy}".split())
 
 
 class VolumeError(DataError):

@@ -159,9 +159,8 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
                 raise TypeError(f"{key} is {told[key]!r}")
         list(_trainings(needed["trained_on"]))
         sha256 = told.get("sha256") or checkpoints.sha256(path)
-        return WeightsInfo(
-            path, sha256, **needed, reader=told.get("reader", {}), profile=told.get("profile", {}), told=told
-        )
+        more = {key: told.get(key, {}) for key in ("reader", "profile")}
+        return WeightsInfo(path, sha256, **needed, **more, told=told)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
 
@@ -259,6 +258,12 @@ def known_window(weights: str | Path) -> tuple[float, float] | None:
     about = _told_of(Path(weights))
     window = None if about is None else about.settings.get("target_window")
     return (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
+
+
+def exported_unit(weights: str | Path) -> str | None:
+    """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
+    about = _told_of(Path(weights))
+    return None if about is None else about.told.get("unit")
 
 
 def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:

@@ -10,14 +10,13 @@ import argparse
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes, path_option
 from medical_image_synthesis.catalogue import Bundle, bundles
+from medical_image_synthesis.process import run_python
 
 FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
 """Endings of an output that is one file, with its format; another is a folder."""
@@ -64,7 +63,7 @@ def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
     scored = [word for name, value in {**files, "unit": options.unit}.items() for word in (f"--{name}", str(value))]
     scored += ["--value_range", *map(str, options.value_range)] if options.value_range else []
     bundle = bundles()[0]
-    return _python(bundle, ["-m", bundle.module("metrics"), "score", *scored], to_stderr=False)
+    return run_python(bundle, ["-m", bundle.module("metrics"), "score", *scored], to_stderr=False)
 
 
 def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -103,7 +102,7 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
     """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
-        code = _infer(bundle, files, settings, Path(folder))
+        code = _infer(bundle, files, settings, Path(folder), output)
         if code == 0:
             (made,) = _written(Path(folder))
             _beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
@@ -116,18 +115,12 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
         return code
 
 
-def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path) -> int:
+def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None) -> int:
+    """Infer into a folder, which messages call by the name of the output where there is one."""
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     command = ["-m", "monai.bundle", "run", "inference", "--config_file", str(files) if files[1:] else files[0]]
-    return _python(bundle, [*command, "--predictions_dir", str(folder), *words], to_stderr=True)
-
-
-def _python(bundle: Bundle, words: Sequence[str], to_stderr: bool) -> int:
-    """Run Python where a bundle's package is found, and return its exit code."""
-    paths = os.pathsep.join(filter(None, [str(bundle.folder), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-W", "ignore", *words]
-    output = sys.stderr if to_stderr else None
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, stdout=output, check=False).returncode
+    named = None if output is None else (folder, output)
+    return run_python(bundle, [*command, "--predictions_dir", str(folder), *words], to_stderr=True, named=named)
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:
@@ -176,8 +169,7 @@ def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, s
     if weights is not None and not weights.is_file():
         raise CheckpointError("--weights", "is a file", f"{weights}: no such file", "check the path")
     if weights is None and bundle.weights is None and "output_dir" not in settings:
-        remedy = "train it, and give --weights FILE"
-        raise CheckpointError(bundle.name, "comes with weights or is given some", "none", remedy)
+        raise CheckpointError(f"{bundle.name} ships no weights: pass --weights FILE, or train it first")
 
 
 def _require_settings(path: Path) -> None:
@@ -233,7 +225,7 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
         told = "--resume" if options.resume else f"--output-format {options.output_format}"
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
-        raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
+        raise OutputError("--output must differ from SOURCE")
     for path in (output, _beside(output, SIDECAR), _beside(output, MAP)):
         if path.is_dir():
             raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")

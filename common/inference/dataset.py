@@ -121,8 +121,8 @@ def reason_of(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
-            told = " ".join(str(cause).split())[:200] or "no more"
-            return explain("memory", "suffices for the volume", told, "lower --inference_batch, or give a --spacing")
+            told = " ".join(str(cause).split())[:200] or "nothing is left"
+            return f"out of memory: {told}; lower --inference_batch, or pass a coarser --spacing"
         cause = cause.__cause__ or cause.__context__
     first = error
     while first.__cause__ is not None:

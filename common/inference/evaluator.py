@@ -17,7 +17,7 @@ from torch import Tensor
 
 from common import devices
 from common.engines.acceleration import Acceleration
-from common.errors import CasesFailedError, DataError, explain
+from common.errors import DataError, explain, failure
 from common.files import remove_unfinished, write_text
 from common.inference.autocast import AutocastInferer
 from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
@@ -68,8 +68,8 @@ class CaseEvaluator(SupervisedEvaluator):
         ConfigError: for another ``precision`` or acceleration, or an inference that the weights' calibration of
             ``uncertainty`` is not for.
         CheckpointError: by :meth:`run`, for weights without the calibration or grading that is asked for.
-        CasesFailedError: by :meth:`run` after all cases, naming the failed ones, or with the reason of
-            the only one; ``manifest.json`` has the reasons.
+        CasesFailedError: by :meth:`run` after all cases, naming the failed ones with their reasons, which
+            ``manifest.json`` has too.
     """
 
     def __init__(
@@ -174,11 +174,8 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._report is not None:
             self._report.write(self._items, outcomes)
         logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
-        if failed := [outcome["case"] for outcome in outcomes if outcome["status"] == "failed"]:
-            if len(outcomes) == 1:  # the folder of the manifest may be a temporary one
-                raise CasesFailedError(outcomes[0]["reason"])
-            value = f"{len(failed)} failed: {', '.join(failed)}"
-            raise CasesFailedError("inference", "every case succeeds", value, f"see {manifest} for the reasons")
+        if failed := {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}:
+            raise failure(failed, len(outcomes), manifest)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])

@@ -175,10 +175,10 @@ class MemoryPlan:
                 logger.info(f"{case}: {size} needs {self._most(first)} of memory{changed}; limit {self._limits()}")
                 return choice
             last = choice
-        rule = f"is at most {self._limits()}, by --max_memory_gb or half of what is free"
-        found = f"{self._most(last)} for {size} voxels{' with ' + last.words if last.words else ''}"
-        remedy = "raise --max_memory_gb, give a --spacing, or crop the volume"
-        raise DataError(f"{case}: memory needed", rule, found, remedy)
+        with_ = f" with {last.words}" if last.words else ""
+        limit = f"the limit is {self._limits()} (--max_memory_gb, or half of what is free)"
+        remedy = "raise --max_memory_gb, pass a coarser --spacing, or crop the volume"
+        raise DataError(f"out of memory: {case} needs {self._most(last)} for {size} voxels{with_}, {limit}; {remedy}")
 
     def _considered(self, channels: int, shape: Sequence[int], working: Sequence[int]) -> Iterator[Choice]:
         voxels, within = math.prod(shape), math.prod(working)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import Finding, OutputError, VolumeError, Where
+from common.errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
 from common.grids import is_invertible, show_affine
 from common.io.stored_values import to_stored
 
@@ -29,7 +29,8 @@ PATIENT_SPACES = (
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 RIGHT_ANGLE = 1e-4
 """Largest cosine between axes that count as being at right angles."""
-REMEDY = "pip install SimpleITK, or convert it to NIfTI"
+MISSING = f"SimpleITK {NOT_INSTALLED}, which MetaImage and NRRD need"
+INSTALL = "pip install SimpleITK"
 
 
 def read_itk(
@@ -52,7 +53,7 @@ def read_itk(
     """
     where = partial(Finding, case, path.name)
     if not is_there():
-        raise VolumeError(where("MetaImage and NRRD files are read by SimpleITK", "no package SimpleITK", REMEDY))
+        raise VolumeError(where(MISSING, "", f"{INSTALL}, or convert it to NIfTI"))
     warnings = _checked_header(path, where)
     try:
         image = _simpleitk().ReadImage(str(path))

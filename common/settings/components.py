@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pydoc import locate
+from itertools import accumulate
+from pydoc import ErrorDuringImport, locate
 from typing import Any
 
-from monai.bundle import ReferenceResolver
+from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from torch import nn
 
 from common.errors import ConfigError
@@ -55,11 +57,14 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         raise ConfigError(f"--{place}", "is a component", str(value)[:60].strip() or "an empty text", remedy)
 
 
-def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]]) -> None:
+def require_target(
+    place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]], locator: ComponentLocator
+) -> None:
     """Refuse a section that names nothing to build, or in the place of a network what is none.
 
     Raises:
-        ConfigError: ``_target_`` is no text, or missing, or another class in the place of a network.
+        ConfigError: ``_target_`` is no text, or missing, or cannot be imported, or is another class in the place of a
+            network.
     """
     if "_target_" not in section:
         require_component(place, section, known)
@@ -68,9 +73,52 @@ def require_target(place: str, section: Mapping[str, Any], known: Mapping[str, S
     if not isinstance(target, str):
         raise ConfigError(f"--{place}::_target_", "names a class or a function", repr(target), "write its dotted name")
     shipped = [each["_target_"] for each in known.get(place, ()) if isinstance(each, Mapping) and "_target_" in each]
+    if target not in shipped and not is_reference(target):
+        require_located(place, section, locator)
     other = target not in shipped and inspect.isclass(locate(target)) and not _is_network(target)
     if other and any(map(_is_network, shipped)):
         raise ConfigError(f"--{place}::_target_", "is a torch.nn.Module", target, "name a class of networks")
+
+
+def require_located(place: str, section: Mapping[str, Any], locator: ComponentLocator) -> None:
+    """Refuse a component whose class or function cannot be imported.
+
+    Args:
+        place: id of the component.
+        section: it, with a text as ``_target_``.
+        locator: knows the modules of MONAI's classes.
+
+    Raises:
+        ConfigError: naming what is missing, a module, a class or a package that the module imports.
+    """
+    component = ConfigComponent(dict(section), place, locator)
+    name, where = component.resolve_module_name(), f"(from --{place}::_target_)"
+    holder = ""
+    for path in [] if component.is_disabled() else accumulate(name.split("."), "{}.{}".format):
+        try:
+            found = locate(path)
+        except ErrorDuringImport as error:
+            raise ConfigError(_not_imported(path, error, where)) from error
+        if found is None:
+            raise ConfigError(_not_located(name, holder, path.rpartition(".")[2], where))
+        holder = path
+
+
+def _not_imported(module: str, error: ErrorDuringImport, where: str) -> str:
+    if isinstance(error.value, ModuleNotFoundError):
+        missing = f"no module {error.value.name}, which {module} imports {where}"
+        return f"{missing}: put its folder on PYTHONPATH, or pip install it"
+    return f"{module} cannot be imported {where}: {type(error.value).__name__}: {error.value}; correct it"
+
+
+def _not_located(name: str, holder: str, part: str, where: str) -> str:
+    """The message of a dotted name of which ``part`` is not in ``holder``, which is empty for the first part."""
+    if holder:
+        close = difflib.get_close_matches(part, dir(locate(holder)), n=1)
+        return f"{holder} has no {part} {where}: " + (f"did you mean {close[0]}?" if close else "correct the name")
+    if "." in name:
+        return f"{name} cannot be located {where}: put its folder on PYTHONPATH"
+    return f"{name} cannot be located {where}: MONAI has none of that name; write its module before it, MODULE.{name}"
 
 
 def _are_numbers(value: Any) -> bool:

@@ -30,6 +30,7 @@ from common.running_config import (
     top_settings,
 )
 from common.settings.checks import check, is_path
+from common.settings.components import require_located
 from common.settings.shipped import refuse_idle, shipped_settings, top
 from common.settings.tree import check_references, check_tree
 from common.weights_info import COMPUTING, WEIGHTS
@@ -144,6 +145,11 @@ def _of_a_component(error: BaseException) -> ConfigError | None:
                 found, place = owner, str(owner.get_id())
             last = frame
         innermost, cause = cause, cause.__cause__
+    if isinstance(innermost, ModuleNotFoundError) and isinstance(found, ConfigComponent):
+        try:
+            require_located(place, found.get_config(), found.locator)
+        except ConfigError as unlocated:
+            return unlocated
     value = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
     remedy = "correct its settings (MONAI_DEBUG=1 shows where it failed)"
     if isinstance(found, ConfigComponent):

@@ -102,7 +102,7 @@ class _Tree:
 
     def _check_names(self, place: str, section: Mapping[str, Any]) -> bool:
         """Check the names of a component or section; whether its shipped values are those of the same component."""
-        require_target(place, section, self.known)
+        require_target(place, section, self.known, self.locator)
         target = section.get("_target_")
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]

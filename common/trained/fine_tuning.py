@@ -56,4 +56,4 @@ class FineTuning:
             if self.frozen and name.startswith(self.frozen):
                 weight.requires_grad_(False)
         if not any(weight.requires_grad for weight in weights.values()):
-            raise ConfigError("frozen", "leaves something to train", list(self.frozen), "freeze less")
+            raise ConfigError("--frozen covers every parameter: nothing is left to train")

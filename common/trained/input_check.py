@@ -1,8 +1,9 @@
 """Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
 
-A synthetic image looks plausible even for unsuitable input. Four checks warn and never stop a case: voxels of at most
-``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trained.weighting`); the extent of the head along
-every axis within that of the simulated heads; and the tissue histogram within theirs. The histogram is given by
+A synthetic image looks plausible even for unsuitable input. Five checks warn and never stop a case: voxels of at most
+``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trained.weighting`); a skull where bone is to be
+predicted (:mod:`common.trained.stripping`); the extent of the head along every axis within that of the simulated heads;
+and the tissue histogram within theirs. The histogram is given by
 quantiles of the z-scores inside the head and, since scalp and fat hide the contrast of a scan, by quantiles over the
 median deep inside the head, in fluid, grey and white matter.
 """
@@ -20,9 +21,11 @@ from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
+from common.metrics.masked import HU
+from common.trained.stripping import looks_stripped
 from common.trained.weighting import weighting_seen
 from common.transforms.head import head_mask
-from common.weights_info import known_contrasts, known_profile
+from common.weights_info import exported_unit, known_contrasts, known_profile
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0
@@ -110,6 +113,7 @@ def out_of_distribution(
     known: Limits,
     contrasts: Sequence[str] = (),
     scanned: np.ndarray | None = None,
+    to_ct: bool = False,
 ) -> list[str]:
     """Reasons why a scan is out of the distribution of ``known``; empty if it is inside.
 
@@ -119,6 +123,7 @@ def out_of_distribution(
         known: see :func:`limits`; empty to check neither extent nor histogram.
         contrasts: keys of :data:`common.trained.weighting.ORDERS`; empty to accept every contrast.
         scanned: spacing of the scan before it was resampled to a working spacing, in mm; None where it was not.
+        to_ct: whether the weights predict the bone of an MR of a head, which a skull-stripped scan does not have.
     """
     found = []
     coarsest = max(spacing if scanned is None else scanned)
@@ -127,6 +132,7 @@ def out_of_distribution(
     if np.ptp(image) == 0:
         return [*found, f"the value {image.flat[0]:g} everywhere"]
     found += unlisted_contrast(image, spacing, contrasts)
+    found += ["looks skull-stripped: no bone can be predicted"] if to_ct and looks_stripped(image, spacing) else []
     if not known:
         return found
     seen = features(image, spacing)
@@ -155,6 +161,7 @@ class InputCheck:
     def __init__(self, weights: str) -> None:
         self.known: Limits = known_profile(weights)
         self.contrasts = known_contrasts(weights)
+        self.to_ct = bool(self.contrasts) and exported_unit(weights) == HU
 
     def attach(self, engine: Engine) -> None:
         """Check each case after its inference."""
@@ -167,7 +174,7 @@ class InputCheck:
             affine = getattr(image, "affine", np.eye(4))
             scanned = _spacing(getattr(image, "meta", {}).get(MetaKeys.ORIGINAL_AFFINE, affine))
             values, spacing = convert_to_numpy(image)[0], _spacing(affine)
-            for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned):
+            for reason in out_of_distribution(values, spacing, self.known, self.contrasts, scanned, self.to_ct):
                 case = batch["case"][number]
                 if (noted := getattr(engine, "warnings", None)) is not None:
                     noted.setdefault(str(case), []).append(f"unlike the training data: {reason}")

@@ -76,19 +76,18 @@ def settings_of_weights(
     if chosen and not config_files():  # a program may build networks before it has weights
         return None
     if chosen:
-        told = ", ".join(f"--{name}" for name in chosen)
-        remedy = f"give the --output_dir of a training or --weights FILE; the bundle ships --weights {own} (and"
-        remedy += " --predictions_dir alone says where to write)"
-        raise CheckpointError(weights, f"exists, as {told} asks for it", "no such file", remedy)
+        place = ", ".join(f"--{name}" for name in chosen)
+        remedy = f"train there first, or pass --weights FILE, such as the shipped {own}"
+        where = "; --predictions_dir alone says where to write" if "output_dir" in chosen else ""
+        raise CheckpointError(f"no weights at {weights} (from {place}): {remedy}{where}")
     about = read_info(own)
     try:
-        _adopt(bundle_root, about, config)
+        _adopt(bundle_root, about, config, by_default=True)
     except ConfigError as error:
         if config_files():
             raise
         logger.warning(f"weights: {own}, which the bundle ships, is not used: {error}")  # a program's own network
         return None
-    logger.warning(f"weights: {weights} does not exist; PRETRAINED ones are used, which the bundle ships: {own}")
     change({"weights": str(own)})
     return about
 
@@ -143,8 +142,13 @@ def _chosen(bundle_root: str, config: Settings) -> list[str]:
     return [name for name in CHOOSES_WEIGHTS if name in given or name in config and config[name] not in known[name]]
 
 
-def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: bool = False) -> None:
-    """Change what the configuration has otherwise, and say it; a program without a configuration has no settings."""
+def _adopt(
+    bundle_root: str, about: WeightsInfo, config: Settings, same_files: bool = False, by_default: bool = False
+) -> None:
+    """Change what the configuration has otherwise, and say it; a program without a configuration has no settings.
+
+    Of weights ``by_default``, where the user named none, one line says what they are and what they were trained on.
+    """
     if not config:
         return
     shipped = configs_in(Path(bundle_root, "configs"))
@@ -156,10 +160,11 @@ def _adopt(bundle_root: str, about: WeightsInfo, config: Settings, same_files: b
     change(changes)
     shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))
     data = about.trained_on.get("data", IMAGES)
+    name = "using the shipped weights" if by_default else "weights"
     logger.info(
-        f"weights: {about.path}, sha256 {about.sha256[:12]}, trained on {data}{', with ' + shown if shown else ''}"
+        f"{name}: {about.path}, sha256 {about.sha256[:12]}, trained on {data}{', with ' + shown if shown else ''}"
     )
-    if about.origin and not _on_phantoms(config):
+    if about.origin and not by_default and not _on_phantoms(config):
         logger.warning(f"weights: {about.path} were trained on {about.origin}")
 
 

@@ -112,7 +112,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
         "bundle_root": str(copy), "predictions_dir": str(tmp_path / "out" / "predictions"), "dataset_dir": str(scan),
         "device": "$torch.device('cpu')",
     }  # fmt: skip
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         Bundle(name).parser("inference", **settings).get_parsed_content("inference")
     (made,) = (tmp_path / "out" / "predictions").glob("*.nii.gz")
     about = json.loads(next((tmp_path / "out" / "predictions").glob("scan_*.json")).read_text())
@@ -122,7 +122,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     header = str(nib.load(made).header["descrip"])
     assert "simulation-trained" in header
     assert "not for clinical use" in header
-    assert "PRETRAINED ones are used" in caplog.text
+    assert "using the shipped weights" in caplog.text
     assert "scan: UNLIKE THE TRAINING" in caplog.text
     assert "voxels of 8.0 mm, more than 6" in caplog.text
 

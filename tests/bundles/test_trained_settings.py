@@ -314,14 +314,18 @@ def stop_at(name):
 
 
 def test_shipped_weights_are_used_where_no_others_are_meant(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         parser = ONE.parser("inference", device=CPU, bundle_root=str(shipping(tmp_path)))
         about = parser.get_parsed_content("trained_with")
     assert about.path == tmp_path / ONE.name / "models" / "pretrained.pt"
     assert parser.get_parsed_content("weights") == str(about.path)
     assert parser.get_parsed_content("network_def").state_dict().keys() == checkpoints.load(about.path).keys()
-    assert "PRETRAINED ones are used" in caplog.text
-    assert "trained on simulated heads, no patient" not in caplog.text, "on phantoms there is nothing to warn of"
+    said = [record for record in caplog.records if "pretrained.pt" in record.getMessage()]
+    assert [record.levelname for record in said] == ["INFO"], "one line, and no warning of what nobody chose"
+    start = (
+        f"using the shipped weights: {about.path}, sha256 {about.sha256[:12]}, trained on simulated heads, no patient"
+    )
+    assert said[0].getMessage().startswith(start)
 
 
 @pytest.mark.parametrize("option", [{"output_dir": "out"}, {"weights": "out/model.pt"}, {"variant": "unpaired"}])
@@ -330,8 +334,9 @@ def test_who_names_weights_is_not_given_others(tmp_path, tiny_data_of_one, optio
     done = ONE.run("inference", ["inference"], dataset_dir=tiny_data_of_one, predictions_dir=tmp_path / "p", **given)
     assert done.returncode == 2
     said = last_line(done.stderr)
-    assert f"exists, as --{next(iter(option))} asks for it, but got no such file; give the --output_dir of a" in said
-    assert f"the bundle ships --weights {ONE.folder / 'models' / 'pretrained.pt'}" in said
+    assert said.startswith("error: no weights at ")
+    assert f"(from --{next(iter(option))}): train there first, or pass --weights FILE, such as the shipped" in said
+    assert str(ONE.folder / "models" / "pretrained.pt") in said
     assert list(tmp_path.iterdir()) == []
     parser = ONE.parser("inference", bundle_root=str(shipping(tmp_path)), **{"weights": "/x", **option})
     assert parser.get_parsed_content("trained_with") is None, "a program may build its network before it has weights"

@@ -1,8 +1,9 @@
-"""Errors say name, rule, value and remedy on one line and survive pickling and worker processes."""
+"""Errors say what is wrong and what to do on one line, and survive pickling and worker processes."""
 
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,68 @@ def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytes
 
     with pytest.raises(BrokenPipeError):
         main()
+
+
+FAULT = errors.Finding(
+    "case_07", "mr", "slices must be evenly spaced", "found gaps from 2.5 to 82.5 mm", "find the slice"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("found gaps from 2.5 to 82.5 mm", "slices must be evenly spaced; found gaps from 2.5 to 82.5 mm"),
+        ("a gap", "slices must be evenly spaced, but got a gap"),
+        ("", "slices must be evenly spaced"),
+    ],
+)
+def test_a_finding_states_the_fault_then_the_remedy(value: str, fault: str) -> None:
+    finding = replace(FAULT, value=value)
+    assert (finding.fault, str(finding)) == (fault, f"case_07 (mr): {fault}; find the slice")
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("SimpleITK", "SimpleITK"), ("skimage.filters", "scikit-image"), ("PIL", "pillow")]
+)
+def test_a_package_that_is_not_installed_ends_a_command_in_one_line(
+    capsys: pytest.CaptureFixture, module: str, package: str
+) -> None:
+    @errors.exit_code_of_mistakes
+    def main() -> int:
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+
+    assert main() == 2
+    missing = module.partition(".")[0]
+    assert capsys.readouterr().err == f"error: {missing} is not installed: pip install {package}\n"
+
+
+class TestFailure:
+    MANIFEST = Path("out", "manifest.json")
+
+    def test_names_each_failed_case_once_with_its_reason(self) -> None:
+        reasons = {"broken": str(replace(FAULT, case="broken")), "far": "out of memory: far needs 9.1 GB"}
+        error = errors.failure(reasons, 3, self.MANIFEST)
+        assert error.exit_code == 1
+        assert str(error) == (
+            "2 of 3 cases failed: broken (slices must be evenly spaced; found gaps from 2.5 to 82.5 mm; find the "
+            "slice), far (out of memory: far needs 9.1 GB)"
+        )
+
+    def test_many_are_cut_short(self) -> None:
+        message = str(errors.failure({f"c{number}": f"reason {number}" for number in range(8)}, 9, self.MANIFEST))
+        assert message.startswith("8 of 9 cases failed: c0 (reason 0), c1 (reason 1), ")
+        assert message.endswith("c5 (reason 5) and 2 more; all reasons are in out/manifest.json")
+
+    def test_cases_with_one_reason_share_it(self) -> None:
+        reasons = {"a": "NaN", "b": "b (mr): empty; copy it again", "c": "NaN"}
+        expected = "3 of 4 cases failed: a, c (NaN), b (empty; copy it again)"
+        assert str(errors.failure(reasons, 4, self.MANIFEST)) == expected
+
+    def test_the_only_case_has_its_reason_alone(self) -> None:
+        error = errors.failure({"case_07": str(FAULT)}, 1, self.MANIFEST)
+        assert (str(error), error.exit_code) == (str(FAULT), 1)
+
+    @pytest.mark.parametrize(("cases", "code"), [(1, 2), (2, 2), (3, 1)])
+    def test_a_missing_package_is_a_mistake_where_nothing_could_be_done(self, cases: int, code: int) -> None:
+        reasons = {f"c{number}": "SimpleITK is not installed: pip install it" for number in range(min(cases, 2))}
+        assert errors.failure(reasons, cases, self.MANIFEST).exit_code == code

@@ -27,7 +27,7 @@ WARNED = "other result, with a warning"
 MEANT = "other result, as the option means"
 VALID = "other valid input"
 
-REASON = re.compile(r".+: .+, but got .+; .+")
+REASON = re.compile(r"(?!.*, but got ;)(.+[:;] .+|.+ must .+)")
 LINE = re.compile(f"error: {REASON.pattern}")
 OF_COMPONENT = re.compile(r": are settings that \S+ accepts, but got ")
 OF_ARGPARSE = re.compile(r"^(python -m [\w.]+|synthesize|__main__\.py)[\w -]*: error: .+")
@@ -134,9 +134,7 @@ def _refused(case: Case) -> Verdict:
     if case.scene.name.startswith("data check") and line != "" and not line.startswith("error: "):
         return _checked(case)
     if not LINE.fullmatch(line):
-        return Verdict(
-            FOUND, [f"the last line is not of the form error: name: rule, but got value; remedy: {line[:400]!r}"]
-        )
+        return Verdict(FOUND, [f"the last line is not of the form error: fault: remedy: {line[:400]!r}"])
     return _worded(line, REFUSED)
 
 

@@ -52,7 +52,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """The words of each inference, which writes the outputs that one of MONAI would."""
     words_of: Ran = []
 
-    def infer(_: Bundle, words: list[str], to_stderr: bool) -> int:
+    def infer(_: Bundle, words: list[str], to_stderr: bool, named: tuple[Path, Path] | None) -> int:
         assert to_stderr
         words_of.append(words)
         folder = Path(words[words.index("--predictions_dir") + 1])
@@ -66,7 +66,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         (folder / "manifest.json").write_text(json.dumps(cases))
         return len(cases) - 1
 
-    monkeypatch.setattr(command, "_python", infer)
+    monkeypatch.setattr(command, "run_python", infer)
     return words_of
 
 
@@ -85,7 +85,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o out --seed", "--seed: has a value, but got none; write it after the option"),
         ("mr2ct mr.nii.gz -o x.nii", "--output: ends in .nii.gz, .nrrd, .mha or is a folder, but got x.nii; write"),
         ("mr2ct mr.nii.gz -o x.mhd", "--output: ends in .nii.gz, .nrrd, .mha or is a folder, but got x.mhd"),
-        ("mr2ct mr.nii.gz -o mr.nii.gz", "--output: is another file than SOURCE, but got mr.nii.gz"),
+        ("mr2ct mr.nii.gz -o mr.nii.gz", "--output must differ from SOURCE"),
         ("mr2ct mr.nii.gz -o cases/a.nii.gz", "--output: does not exist yet, but got cases/a.nii.gz: there already"),
         ("mr2ct mr.nii.gz -o weights.pt", "--output: is a folder, but got weights.pt: a file"),
         ("mr2ct mr.nii.gz -o weights.pt/x.nii.gz", "--output: is in a folder that can be written, but got"),
@@ -93,7 +93,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output: is a folder with --resume, but got x.nii.gz"),
         ("mr2ct cases -o x.nii.gz", "--output: is a folder where SOURCE is one of several volumes, but got x.nii.gz"),
         ("mr2ct mr.nii.gz -o out --weights no.pt", "--weights: is a file, but got no.pt: no such file"),
-        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan: comes with weights or is given some, but got none; train"),
+        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: pass --weights FILE, or train it first"),
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
         ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),
         ("evaluate mr.nii.gz no.nii --mask mr.nii.gz", "truth: is a volume, but got no.nii: no such file"),
@@ -212,7 +212,7 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 ) -> None:
     assert command.main(["mr2ct", "series", "-o", "out"]) == 0
     assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
-    monkeypatch.setattr(command, "_python", lambda bundle, words, to_stderr: 2)
+    monkeypatch.setattr(command, "run_python", lambda *_, **__: 2)
     assert command.main(["mr2ct", "series", "-o", "out"]) == 2
     assert capsys.readouterr().out == ""
 
@@ -232,12 +232,12 @@ def test_samples_need_no_source(place: Path, ran: Ran) -> None:
 def test_files_of_samples_are_printed(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def draw(_: Bundle, words: list[str], to_stderr: bool) -> int:
+    def draw(*_: object, **__: object) -> int:
         (place / "out").mkdir()
         (place / "out" / "manifest.json").write_text('[{"file": "cyst.png", "samples": 3}]')
         return 0
 
-    monkeypatch.setattr(command, "_python", draw)
+    monkeypatch.setattr(command, "run_python", draw)
     assert command.main(["lesion", "-o", "out", "--weights", "weights.pt"]) == 0
     assert capsys.readouterr().out == "out/cyst.png\n"
 

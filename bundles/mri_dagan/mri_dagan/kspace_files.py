@@ -14,7 +14,7 @@ from monai.utils import optional_import
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
-from common.errors import ConfigError, Finding, VolumeError, Where
+from common.errors import NOT_INSTALLED, ConfigError, Finding, VolumeError, Where
 from common.files import write_whole
 from common.grids import is_invertible, ras_spacing, show_affine
 from mri_dagan.degradations import Scanned
@@ -44,7 +44,7 @@ def require_h5py() -> None:
         ConfigError: it is not installed.
     """
     if not has_h5py:
-        raise ConfigError("--kspace", "needs the package h5py", "none installed", "pip install h5py")
+        raise ConfigError(f"h5py {NOT_INSTALLED}, which --kspace needs: pip install h5py")
 
 
 def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axis: int) -> None:
@@ -106,7 +106,7 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     """
     where = partial(Finding, case, path.name)
     if not has_h5py:
-        raise VolumeError(where("k-space files are read by h5py", "no package h5py", "pip install h5py"))
+        raise VolumeError(where(f"h5py {NOT_INSTALLED}, which reads k-space", "", "pip install h5py"))
     try:
         with h5py.File(path, "r") as file:
             if "kspace" in file:

@@ -9,7 +9,7 @@ from common.errors import ConfigError
 from common.files import write_whole
 from common.io.export.one_file import OneFile
 from common.io.export.volume import Volume
-from common.io.itk_files import REMEDY, is_there, write_itk
+from common.io.itk_files import INSTALL, MISSING, is_there, write_itk
 
 KEY = "SyntheticData"
 """Of the header, as in DICOM."""
@@ -29,7 +29,7 @@ class ItkFormat(OneFile):
 
     def __init__(self, bundle: str, dtype: str, suffix: str) -> None:
         if not is_there():
-            raise ConfigError("output_format", "is written by SimpleITK", "no package SimpleITK", REMEDY)
+            raise ConfigError(f"{MISSING} (from --output_format): {INSTALL}, or write nifti")
         super().__init__(bundle, dtype, suffix)
 
     def write(self, volume: Volume, path: Path) -> dict[str, Any]:

@@ -114,4 +114,4 @@ def test_without_a_model_there_is_nothing_to_evaluate(parts, training, tmp_path)
     (tmp_path / "models" / "model.pt").unlink()
     with pytest.raises(Exception, match=".") as caught:
         evaluation.run()
-    assert "models/model.pt: exists, but got no such file; give --output_dir of a" in str(mistake(caught.value))
+    assert "models/model.pt: train the bundle first, or pass --output_dir or" in str(mistake(caught.value))

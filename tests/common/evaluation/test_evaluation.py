@@ -366,7 +366,7 @@ def test_of_many_cases_the_worst_and_the_best_are_shown(tmp_path, cases):
 
 def test_missing_model(tmp_path, cases):
     with pytest.raises(
-        CheckpointError, match="model.pt: exists, but got no such file; give --output_dir of a training"
+        CheckpointError, match="^no weights at .*model.pt: train the bundle first, or pass --output_dir or"
     ):
         evaluation(tmp_path, cases).run()
     assert not (tmp_path / "run" / "evaluation").exists()

@@ -114,7 +114,9 @@ def test_values_and_grid_by_hand(tmp_path, cases, network, device):
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, num_workers):
     Path(cases[1]["image"]).write_bytes(b"<html>log in first</html>")
-    with pytest.raises(CasesFailedError, match="every case succeeds, but got 1 failed: case_1; see .*manifest.json"):
+    with pytest.raises(
+        CasesFailedError, match=r"^1 of 3 cases failed: case_1 \(the content must be .* a web page \(HTML or XML\)"
+    ):
         build(tmp_path, cases, network, num_workers=num_workers).run()
     written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
     assert written == ["case_0_ct.nii.gz", "case_2_ct.nii.gz"]
@@ -124,14 +126,10 @@ def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, n
     assert "case_1" in outcomes[1]["reason"]
 
 
-def test_exit_code_of_failed_cases():
-    assert CasesFailedError("inference", "every case succeeds", 1, "look").exit_code == 1
-
-
 def test_nan_of_the_network_fails_its_case_alone(tmp_path, cases, network):
     calls = iter([1.0, float("nan"), 1.0])
     plain = PlaneInferer("axial", multiple_of=1)
-    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
     outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert outcomes[1]["status"] == "failed"
@@ -144,7 +142,7 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
     def broken(inputs, model):
         raise RuntimeError("out of memory")
 
-    with pytest.raises(CasesFailedError, match="3 failed: case_0, case_1, case_2"):
+    with pytest.raises(CasesFailedError, match=r"^3 of 3 cases failed: case_0, case_1, case_2 \("):
         build(tmp_path, cases, network, broken).run()
     (reason,) = {outcome["reason"] for outcome in json.loads((tmp_path / "out" / "manifest.json").read_text())}
     assert reason == "the case: can be computed, but got RuntimeError: out of memory; check the case, and the settings"
@@ -266,7 +264,7 @@ def test_another_manifest_is_kept_unless_told(tmp_path, cases, network):
 
 def test_missing_weights_are_not_the_cases_fault(tmp_path, cases, network):
     (tmp_path / "model.pt").unlink()
-    with pytest.raises(CheckpointError, match="model.pt: exists, but got no such file"):
+    with pytest.raises(CheckpointError, match="^no weights at .*model.pt: train the bundle first, or pass"):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
 
@@ -295,10 +293,10 @@ def test_memory_that_ends_in_one_case_is_named(tmp_path, cases, network, error):
     evaluator = build(tmp_path, cases, network)
     inner = evaluator.data_loader.dataset.transform
     evaluator.data_loader.dataset.transform = lambda item: inner(end(item))
-    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         evaluator.run()
     reason = outcomes(tmp_path)["case_1"]["reason"]
-    assert reason == f"memory: suffices for the volume, but got {error}; lower --inference_batch, or give a --spacing"
+    assert reason == f"out of memory: {error}; lower --inference_batch, or pass a coarser --spacing"
 
 
 def test_dataset_keeps_the_reason_and_names_unnamed_cases():
@@ -357,7 +355,7 @@ def test_a_case_that_cannot_be_written_fails_alone_and_in_its_place(tmp_path, ca
         return write(item, values)
 
     monkeypatch.setattr(evaluator.exporter, "write", refuse)
-    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         evaluator.run()
     outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [(o["case"], o["status"]) for o in outcomes] == [
@@ -436,7 +434,7 @@ def outcomes(folder):
 def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network):
     items = as_cases(tmp_path, mr=values(0), ct=values(1) * 20 - 1000, unknown=values(2) - 10)
     evaluator = build(tmp_path, [{**item, "source_modality": "MR"} for item in items], network)
-    with pytest.raises(CasesFailedError, match="1 failed: ct"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: ct \(modality"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
     reason = "ct is a CT (values as low as HU of air), this bundle takes MR: give MR, or"
@@ -450,7 +448,7 @@ def test_names_links_and_pipes_that_cannot_be_used_fail_alone(tmp_path, network)
     os.mkfifo(tmp_path / "pipe.nii.gz")
     items += [{"case": name, "image": str(tmp_path / f"{name}.nii.gz")} for name in ("loop", "pipe")]
     items += [{"case": "a\udcff", "image": items[0]["image"]}]
-    with pytest.raises(CasesFailedError, match="3 failed: "):
+    with pytest.raises(CasesFailedError, match="^3 of 4 cases failed: "):
         build(tmp_path, items, network).run()
     found = outcomes(tmp_path)
     assert found["good"]["status"] == "done"
@@ -471,7 +469,7 @@ def test_a_source_outside_its_window_fails(tmp_path, network):
 def test_a_prediction_of_one_value_fails_its_case_alone(tmp_path, cases, network):
     calls = iter([1.0, 1e-6, 1.0])
     plain = PlaneInferer("axial", multiple_of=1)
-    with pytest.raises(CasesFailedError, match="1 failed: case_1"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
     rule = "case_1: synthetic volume: varies by 0.0001 or more as the network sees it, but got"
     assert outcomes(tmp_path)["case_1"]["reason"].startswith(rule)

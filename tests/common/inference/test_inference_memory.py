@@ -178,7 +178,7 @@ def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(t
         "read",
         lambda self, path, case, *options: read.append(case) or plain(self, path, case, *options),
     )
-    with pytest.raises(CasesFailedError, match="1 failed: large"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: large \(out of memory: large needs "):
         run(tmp_path, cases, needed(1))
     assert read == ["small", "after"]
     (reason,) = (
@@ -186,11 +186,10 @@ def test_a_case_that_does_not_fit_fails_before_it_is_read_and_the_others_go_on(t
         for each in json.loads((tmp_path / "out" / "manifest.json").read_text())
         if each["status"] == "failed"
     )
-    assert reason.startswith(
-        f"large: memory needed: is at most {needed(1)} B, by --max_memory_gb or half of what is free, but got "
-    )
+    assert reason.startswith("out of memory: large needs ")
     assert reason.endswith(
-        " B for 48 x 20 x 24 voxels with inference_batch 1; raise --max_memory_gb, give a --spacing, or crop the volume"
+        f" B for 48 x 20 x 24 voxels with inference_batch 1, the limit is {needed(1)} B (--max_memory_gb, or half of"
+        " what is free); raise --max_memory_gb, pass a coarser --spacing, or crop the volume"
     )
 
 
@@ -301,7 +300,7 @@ def test_limits_that_are_sizes_pass():
 
 def test_no_case_fits_into_less_than_python_itself(tmp_path):
     found = MemoryPlan(0.001, torch.device("cpu"), network(), inferer(), None, VolumeReader())
-    with pytest.raises(DataError, match=r"^a: memory needed: is at most 0\.0 GB, .* but got \d"):
+    with pytest.raises(DataError, match=r"^out of memory: a needs \d.* GB for .*, the limit is 0\.0 GB"):
         found.admit(item(tmp_path, "a"))
 
 

@@ -187,11 +187,11 @@ def test_simpleitk_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     assert VolumeReader().extent(tmp_path / "mr.mha", "a") is None
     monkeypatch.setattr(itk_files, "is_there", lambda: False)
-    match = r"a \(mr\.mha\): MetaImage and NRRD files are read by SimpleITK, but got no package SimpleITK; pip install"
+    match = r"a \(mr\.mha\): SimpleITK is not installed, which MetaImage and NRRD need; pip install SimpleITK"
     with pytest.raises(VolumeError, match=match):
         VolumeReader().check(tmp_path / "mr.mha", "a")
     monkeypatch.setattr("common.io.export.itk.is_there", lambda: False)
-    with pytest.raises(ConfigError, match="output_format: is written by SimpleITK, but got no package SimpleITK; pip"):
+    with pytest.raises(ConfigError, match=r"^SimpleITK is not installed, .* \(from --output_format\): pip install Sim"):
         VolumeExporter(str(tmp_path), "ct", "CT", "HU", "b 1", "w.pt", output_format="nrrd")
 
 

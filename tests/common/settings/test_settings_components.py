@@ -88,7 +88,7 @@ def test_a_network_is_replaced_by_none_but_a_network(other: str) -> None:
     rule = f"^--network_def::_target_: is a torch.nn.Module, but got {other}; name a class of networks$"
     with pytest.raises(ConfigError, match=rule):
         check_tree({"network_def": {"_target_": other}}, shipped, {})
-    for allowed in ("torch.nn.Dropout", "torch.hub.load", "BasicUNet", "monai.networks.nets.BasicUNet", "my_own.Net"):
+    for allowed in ("torch.nn.Dropout", "torch.hub.load", "BasicUNet", "monai.networks.nets.BasicUNet"):
         check_tree({"network_def": {"_target_": allowed}}, shipped, {})
 
 
@@ -98,3 +98,47 @@ def test_short_names_and_references_lead_to_components() -> None:
         with pytest.raises(ConfigError, match=f"^--{place}: is a component, but got many; give its settings"):
             check_tree({place: "many"}, shipped, {place: "many"})
         check_tree({place: "@optimizer"}, shipped, {place: "@optimizer"})
+
+
+class TestLocated:
+    """What a section names is importable, at any depth; the message says what is missing, and where it was named."""
+
+    @pytest.fixture
+    def own(self, tmp_path, monkeypatch):
+        for name, text in (
+            ("own_fine", "class Net:\n    pass"),
+            ("own_torn", "import own_absent"),
+            ("own_wrong", "1 / 0"),
+        ):
+            (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("target", "message"),
+        [
+            ("own_package.Net", "own_package.Net cannot be located {place}: put its folder on PYTHONPATH"),
+            ("own_fine.Nets", "own_fine has no Nets {place}: did you mean Net?"),
+            ("monai.nothing.Net", "monai has no nothing {place}: correct the name"),
+            (
+                "Nett",
+                "Nett cannot be located {place}: MONAI has none of that name; write its module before it, MODULE.Nett",
+            ),
+            (
+                "own_torn.Net",
+                "no module own_absent, which own_torn imports {place}: put its folder on PYTHONPATH, or pip",
+            ),
+            ("own_wrong.Net", "own_wrong cannot be imported {place}: ZeroDivisionError: division by zero; correct it"),
+        ],
+    )
+    def test_not(self, own, target, message):
+        for place, config in (("optimizer", {"_target_": target}), ("losses::0", [{"_target_": target}])):
+            with pytest.raises(ConfigError) as caught:
+                check_tree({place.partition("::")[0]: config}, [TRAIN], {})
+            assert str(caught.value).startswith(message.format(place=f"(from --{place}::_target_)"))
+
+    @pytest.mark.parametrize("target", ["own_fine.Net", "RandFlipd", "dict", "collections.OrderedDict.fromkeys"])
+    def test_so(self, own, target):
+        check_tree({"losses": {"_target_": target}}, [TRAIN], {})
+
+    def test_a_component_that_is_switched_off_is_not_looked_for(self):
+        check_tree({"losses": {"_target_": "own_package.Net", "_disabled_": True}}, [TRAIN], {})

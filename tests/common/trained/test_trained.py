@@ -212,7 +212,7 @@ def test_frozen_weights_are_those_named(shipped):
     ("frozen", "message"),
     [
         (["2."], "frozen: begins names of weights such as 0.weight, but got 2."),
-        (["0", "1"], "frozen: leaves something"),
+        (["0", "1"], "--frozen covers every parameter: nothing is left to train"),
     ],
 )
 def test_wrong_names_of_frozen_weights(shipped, frozen, message):
@@ -287,6 +287,19 @@ def test_the_handler_warns_of_a_contrast_that_the_weights_do_not_list(shipped, c
     check(SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["case_07"]})))
     assert "case_07: UNLIKE THE TRAINING DATA, results may look plausible and be wrong: contrast not" in caplog.text
     assert "are equally bright); these weights were trained on PD-weighted" in caplog.text
+
+
+@pytest.mark.parametrize(("unit", "warned"), [("HU", 1), ("a.u.", 0)])
+def test_the_handler_warns_of_a_missing_skull_where_a_ct_is_predicted(shipped, caplog, monkeypatch, unit, warned):
+    about = shipped / "models" / "pretrained.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "unit": unit}))
+    monkeypatch.setattr("common.trained.input_check.looks_stripped", lambda image, spacing: True)
+    image = MetaTensor(torch.from_numpy(ball(22))[None], affine=torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
+    engine = SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["t1"]}), warnings={})
+    InputCheck(str(shipped / "models" / "pretrained.pt"))(engine)
+    reason = "looks skull-stripped: no bone can be predicted"
+    assert caplog.text.count(f"wrong: {reason}\n") == warned
+    assert engine.warnings["t1"].count(f"unlike the training data: {reason}") == warned
 
 
 def test_the_handler_warns_by_case(tmp_path, caplog):

@@ -14,7 +14,7 @@ from common.io.dicom.reading.stack import Stack
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STRAIGHT_MM = 0.05
 """Largest distance of a slice from its place on an evenly spaced line; headers with one decimal stay within it."""
-RESAMPLE = "give --resample_tilt true to resample onto an orthogonal grid"
+RESAMPLE = "pass --resample_tilt true to resample onto an orthogonal grid"
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,20 @@ def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
     if np.abs(away @ stack.plane.normal).max() > STRAIGHT_MM:
         at = int(gaps.argmax())
         found = (
-            f"gaps from {gaps.min():.3f} to {gaps.max():.3f} mm, usually {np.median(gaps):.3f} mm; the widest between"
-            f" slices {at + 1} and {at + 2} of {len(gaps) + 1} ({stack.slices[at].name}, {stack.slices[at + 1].name})"
+            f"found gaps from {_mm(gaps.min())} to {_mm(gaps.max())} mm, usually {_mm(np.median(gaps))} mm, the widest"
+            f" between slices {at + 1} and {at + 2} of {len(gaps) + 1}"
+            f" ({stack.slices[at].name}, {stack.slices[at + 1].name})"
         )
-        return "slices are evenly spaced", found, f"find the missing or duplicate slice, or {RESAMPLE}"
+        return "slices must be evenly spaced", found, f"find the missing or duplicate slice, or {RESAMPLE}"
     if np.linalg.norm(away, axis=1).max() > STRAIGHT_MM or is_sheared(affine):
         step = affine[:3, 2]
         aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
         degrees = np.degrees(np.arctan2(aside, gaps.mean()))
-        found = f"a tilt of {aside:.3f} mm a slice ({degrees:.2f} degrees)"
-        return "slices are stacked along their normal", found, RESAMPLE
+        found = f"found a tilt of {_mm(float(aside))} mm a slice ({degrees:.2f} degrees)"
+        return "slices must be stacked along their normal", found, RESAMPLE
     return None
+
+
+def _mm(length: float) -> str:
+    """A length in mm, without zeros at its end."""
+    return f"{round(float(length), 3):g}"

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from common.errors import Finding, VolumeError, Where
+from common.errors import NOT_INSTALLED, Finding, VolumeError, Where
 from common.io.dicom.reading.headers import COPY_AGAIN, Slice, element_numbers, element_text, element_value
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
@@ -18,8 +18,8 @@ LARGEST_COMPRESSION = 1000
 """Largest ratio of decoded pixels to file size; real files stay far below, forged headers do not."""
 JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 """JPEG baseline, extended and lossless."""
-CODECS = 'pip install ".[codecs]" (pylibjpeg, pylibjpeg-openjpeg, pyjpegls)'
-GDCM = 'pip install ".[gdcm]" (python-gdcm)'
+CODECS = "pylibjpeg pylibjpeg-openjpeg pyjpegls"
+GDCM = "python-gdcm"
 NO_CODEC = ("missing dependencies", "missing required dependencies")
 """Messages of pydicom 3 and 2 where the package that decodes a transfer syntax is not installed."""
 
@@ -110,11 +110,12 @@ def _syntax(each: Slice, where: Where) -> UID:
 
 
 def _not_decoded(each: Slice, error: BaseException, where: Where) -> Finding:
-    rule, syntax = "pixels can be decoded", _syntax(each, where)
+    syntax = _syntax(each, where)
     if any(message in str(error) for message in NO_CODEC):
-        remedy = f"{GDCM if syntax in JPEG else CODECS}, or convert the series to an uncompressed one"
-        return where(rule, f"no codec for {syntax.name}", remedy)
-    return where(rule, f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
+        packages = GDCM if syntax in JPEG else CODECS
+        remedy = f"pip install {packages}, or convert the series to an uncompressed one"
+        return where(f"a decoder of {syntax.name} {NOT_INSTALLED}", "", remedy)
+    return where("pixels can be decoded", f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
 
 
 def decode_plane(each: Slice, where: Where) -> np.ndarray:

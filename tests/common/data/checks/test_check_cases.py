@@ -312,7 +312,9 @@ def test_metaimage_needs_itk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     item = case(tmp_path) | {"image": str(tmp_path / "mr.mha")}
     (finding,) = found(item)
-    assert "c1 (mr.mha): MetaImage and NRRD files are read by SimpleITK, but got no package SimpleITK" in str(finding)
+    assert "c1 (mr.mha): SimpleITK is not installed, which MetaImage and NRRD need; pip install SimpleITK" in str(
+        finding
+    )
 
 
 @pytest.mark.real

@@ -208,7 +208,7 @@ def test_the_check_reports_what_is_wrong_with_a_series(tmp_path):
     items = [{"case": name, "image": str(tmp_path / name)} for name in ("tilted", "good")]
     found = [str(finding) for finding in check_cases({"test": items}, progress=False)]
     assert len(found) == 2
-    assert "tilted (tilted): slices are stacked along their normal" in found[0]
+    assert "tilted (tilted): slices must be stacked along their normal" in found[0]
     assert "good (good): a folder holds one series, but got 2 series" in found[1]
     mended = check_cases({"test": items}, VolumeReader(series=["1.2.3"], resample_tilt=True), progress=False)
     assert [finding.severity for finding in mended] == ["warning", "warning"]
@@ -258,7 +258,7 @@ def test_inference_goes_on_after_a_series_that_cannot_be_read(tmp_path):
     np.testing.assert_allclose(good["image"][0].numpy(), Grid().values(), atol=0.06)
     assert tilted.keys() == {"case", "failure"}
     assert tilted["failure"].startswith(
-        "tilted (tilted): slices are stacked along their normal, but got a tilt of 0.500"
+        "tilted (tilted): slices must be stacked along their normal; found a tilt of 0.5"
     )
 
 
@@ -267,7 +267,7 @@ def test_inference_goes_on_after_a_series_that_cannot_be_read(tmp_path):
 AWKWARD = {
     "failing/notavolume/001": "slices at 2 positions or more, but got 4 at 1 position; give the whole series",
     "failing/slicecount/001": (256, 256, 2),
-    "failing/sliceincrement/001": "evenly spaced, but got gaps from 5.000 to 10.000 mm, usually 5.000 mm; the widest"
+    "failing/sliceincrement/001": "evenly spaced; found gaps from 5 to 10 mm, usually 5 mm, the widest"
     " between slices 3 and 4 of 4",
     "failing/sliceorientation/001": "all slices have one ImageOrientationPatient, but got another in",
     "ge_anatomical/001_single_slice": "slices at 2 positions or more, but got 1 at 1 position; give the whole series",
@@ -284,9 +284,9 @@ AWKWARD = {
 """What each series of awkward.zip gives: the shape, or why it is refused."""
 WHOLE = {
     "ct_head_gantry_tilt": ("gaps from 1.081 to 6.999 mm, usually 4.002 mm", (512, 611, 37), "HU"),
-    "mr_t2_axial": ("gaps from 2.500 to 82.500 mm, usually 2.500 mm; the widest between slices 7 and 8 of 24",
+    "mr_t2_axial": ("gaps from 2.5 to 82.5 mm, usually 2.5 mm, the widest between slices 7 and 8 of 24",
                     (384, 512, 56), None),
-    "pet_head_neck": ("gaps from 3.375 to 54.000 mm, usually 10.125 mm", (128, 128, 99), "SUV"),
+    "pet_head_neck": ("gaps from 3.375 to 54 mm, usually 10.125 mm", (128, 128, 99), "SUV"),
 }  # fmt: skip
 """The other zips are scans of which slices are missing, or that change their spacing: why each is refused as it is, and
 its shape and unit when resampled."""
@@ -396,7 +396,7 @@ def test_scans_with_gaps_are_refused_and_resampled_on_request(real, name, wanted
     match, shape, unit = wanted
     with pytest.raises(VolumeError) as caught:
         load_series(real / name, "a")
-    assert f"slices are evenly spaced, but got {match}" in str(caught.value)
+    assert f"slices must be evenly spaced; found {match}" in str(caught.value)
     volume = load_series(real / name, "a", ON_REQUEST)
     assert (volume.values.shape, volume.unit) == (shape, unit)
 
@@ -426,7 +426,7 @@ def test_pet_is_where_simpleitk_has_it_and_in_suv_by_hand(part):
 def test_a_real_tilt_is_refused_and_resampled_like_simpleitk_does_from_the_true_geometry(part, name, tilt):
     sitk = pytest.importorskip("SimpleITK")
     with pytest.raises(
-        VolumeError, match=rf"stacked along their normal, but got a tilt of {tilt} mm a slice \(18\.50 deg"
+        VolumeError, match=rf"stacked along their normal; found a tilt of {tilt} mm a slice \(18\.50 deg"
     ):
         load_series(part(name), "a")
     volume = load_series(part(name), "a", ON_REQUEST)

@@ -1,0 +1,55 @@
+"""Python in a process of its own: exit code, streams, and the final path in the place of a temporary folder."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.process import run_python
+from tools.repository import ROOT
+
+BUNDLE = Bundle("x_y", Path("bundles", "x_y"))
+NAMED = Path("new", ".ct.nii.gz.a1b2"), Path("new", "ct.nii.gz")
+
+
+@pytest.mark.parametrize(("to_stderr", "streams"), [(True, ("", "out\nerr\n")), (False, ("out\n", "err\n"))])
+def test_streams_and_exit_code(capfd: pytest.CaptureFixture[str], to_stderr: bool, streams: tuple[str, str]) -> None:
+    program = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
+    assert run_python(BUNDLE, ["-c", program], to_stderr) == 3
+    assert capfd.readouterr() == streams
+
+
+def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    program = """
+import sys
+print("> predictions_dir: '/x/new/.ct.nii.gz.a1b2'", flush=True)
+sys.stderr.write("slices: 50%\\rnew/.ct.nii.gz.a1b2/a_synthetic_ct.nii.gz: no room; free it")
+sys.exit(2)
+"""
+    assert run_python(BUNDLE, ["-c", program], to_stderr=True, named=NAMED) == 2
+    expected = "> predictions_dir: '/x/new/ct.nii.gz'\nslices: 50%\rnew/ct.nii.gz: no room; free it"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_goes_on_where_nobody_reads_its_messages(tmp_path: Path) -> None:
+    inner = f"import sys, pathlib; print('a'); print('b' * 10**6); pathlib.Path({str(tmp_path / 'made')!r}).touch()"
+    program = f"""
+import signal
+from pathlib import Path
+from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.process import run_python
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+code = run_python(Bundle("x", Path("x")), ["-c", {inner!r}], True, (Path("a"), Path("b")))
+print(code, signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL)
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        process.stderr.close()
+        assert process.stdout.read() == "0 True\n"
+    assert (tmp_path / "made").is_file()
+    assert signal.getsignal(signal.SIGPIPE) != signal.SIG_DFL, "of this process nothing has changed"
