@@ -30,6 +30,8 @@ SIDECAR = ".json"
 MAP = "_uncertainty.nii.gz"
 """Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
 WRITTEN = ("done", "kept")
+REFUSED = b'"Refused": true'
+"""In the JSON of a refused case; without a volume next to it, it may be replaced."""
 
 
 @exit_code_of_mistakes
@@ -113,6 +115,10 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
             if _beside(made, MAP).is_file():
                 os.replace(_beside(made, MAP), _beside(output, MAP))
                 print(_beside(output, MAP))
+        for refusal in filter(_is_refusal, Path(folder).glob(f"*{SIDECAR}")):
+            for earlier in (output, _beside(output, MAP)):  # with --overwrite
+                earlier.unlink(missing_ok=True)
+            os.replace(refusal, _beside(output, SIDECAR))
         return code
 
 
@@ -234,12 +240,18 @@ def _require_output(options: argparse.Namespace, many: bool) -> None:
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output", "is another file than SOURCE", output, "choose another name")
-    for path in (output, _beside(output, SIDECAR), _beside(output, MAP)):
+    sidecar = _beside(output, SIDECAR)
+    may_replace = options.overwrite or (not output.exists() and _is_refusal(sidecar))
+    for path in (output, sidecar, _beside(output, MAP)):
         if path.is_dir():
             raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
-        if path.exists() and not options.overwrite:
+        if path.exists() and not may_replace:
             remedy = "add --overwrite, or choose another name"
             raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
+
+
+def _is_refusal(sidecar: Path) -> bool:
+    return sidecar.is_file() and REFUSED in sidecar.read_bytes()
 
 
 def _beside(output: Path, ending: str) -> Path:

@@ -59,6 +59,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         folder.mkdir(exist_ok=True)
         cases = [{"case": "a", "status": "done", "file": "a_synthetic_ct.nii.gz"}]
         cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "--fail" in words else []
+        if "--unlike" in words and "--refuse" not in words:
+            (folder / "a_synthetic_ct.json").write_text('{"Refused": true}')
+            (folder / "manifest.json").write_text('[{"case": "a", "status": "refused", "reason": "NaN"}]')
+            return 1
         (folder / "a_synthetic_ct.nii.gz").write_text("volume")
         (folder / "a_synthetic_ct.json").write_text("about")
         if "--uncertainty" in words:
@@ -194,6 +198,26 @@ def test_a_failed_volume_leaves_nothing(place: Path, ran: Ran, capsys: pytest.Ca
     before = sorted(place.iterdir())
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--fail", "1"]) == 1
     assert (capsys.readouterr().out, sorted(place.iterdir())) == ("", before)
+
+
+def test_a_refused_volume_leaves_its_json_alone(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    """It replaces a volume of the same name, where that is allowed, and is replaced by the volume without an option."""
+    words = ["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz", "--unlike", "1"]
+    for further in ([], ["--overwrite"]):
+        assert command.main([*words, *further]) == 1
+        assert capsys.readouterr().out == ""
+        assert [(path.name, path.read_text()) for path in (place / "new").iterdir()] == [
+            ("ct.json", '{"Refused": true}')
+        ]
+        assert command.main([*words, "--refuse", "false", "--uncertainty", "true"]) == 0
+        assert capsys.readouterr().out == "new/ct.nii.gz\nnew/ct_uncertainty.nii.gz\n"
+    assert command.main([*words, "--refuse", "false"]) == 2
+    assert "new/ct.nii.gz: there already; add --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_lists_no_refused_volume(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["mr2ct", "cases", "-o", "out", "--unlike", "1"]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_a_folder_gets_what_succeeded(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,8 @@ def build(
     inferer=None,
     num_workers: int = 0,
     device: str = "cpu",
+    output_format: str = "nifti",
+    overwrite: bool = False,
     **settings,
 ) -> CaseEvaluator:
     preprocessing = Compose(
@@ -86,14 +88,15 @@ def build(
         ToUnitd("pred", window=[-1000, 1000]),
     ]
     dataset = CaseDataset(cases, preprocessing)
+    weights = str(folder / "model.pt")
     return CaseEvaluator(
-        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", str(folder / "model.pt")),
+        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", weights, output_format, overwrite=overwrite),
         device=torch.device(device),
         val_data_loader=ThreadDataLoader(dataset, batch_size=1, num_workers=num_workers),
         network=network,
         inferer=inferer or PlaneInferer("axial", multiple_of=1),
         postprocessing=Compose(undo),
-        val_handlers=[WeightsLoader(network, str(folder / "model.pt"))],
+        val_handlers=[WeightsLoader(network, weights)],
         **settings,
     )
 
