@@ -93,6 +93,8 @@ class UserError(ValueError):
     """
 
     exit_code = 2
+    label = "error: "
+    """What the line begins with that ends a command."""
 
     def __init__(self, name: str, rule: str | None = None, value: object = None, remedy: str | None = None) -> None:
         super().__init__(_last_line(name) if rule is None else explain(name, rule, value, remedy))
@@ -109,7 +111,7 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
             mistake = users_mistake(error)
             if mistake is None:
                 raise
-            print(f"error: {mistake}", file=sys.stderr)
+            print(f"{mistake.label}{mistake}", file=sys.stderr)
             return mistake.exit_code
 
     return command
@@ -165,7 +167,13 @@ def failure(reasons: Mapping[str, str], cases: int, manifest: Path) -> UserError
 
 def _without_name(reason: str, case: str) -> str:
     """A reason without its case, and the file of that, in front."""
-    return re.sub(rf"^{re.escape(case)}( \([^()]*\))?: ", "", reason)
+    return re.sub(rf"^{re.escape(case)}( \([^()]*\))?(: | (?=is ))", "", reason)
+
+
+class CasesRefusedError(CasesFailedError):
+    """The only case of an inference has no volume by its verdict; the message says so at its beginning."""
+
+    label = ""
 
 
 @dataclass(frozen=True)

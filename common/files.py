@@ -138,8 +138,13 @@ def require_own_folder(path: Path, is_own: Callable[[Path], bool]) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove the temporary files of a killed process; no other process may be writing in the folder."""
-    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+    remove(*folder.glob(f"{TEMPORARY_PREFIX}*"))
+
+
+def remove(*paths: Path) -> None:
+    """Remove files, folders with all in them, and links, but not where these lead; what is not there is left out."""
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ PLACES = (HERE / "bundles", HERE.parent / "bundles")
 SHARED = "common"
 WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
+LOSSES = {"l1": "L1", "gdl": "gradient difference", "feature_matching": "feature matching"}
+"""Names of the settings of ``loss_weights`` that are no word."""
 
 
 class Bundle(NamedTuple):
@@ -39,13 +42,23 @@ class Bundle(NamedTuple):
         return next((path for path in files if path.is_file()), None)
 
     @property
-    def trained_on(self) -> str:
-        """What its weights saw, in words."""
+    def network(self) -> str:
+        """What its weights are, in words: network, losses and what they saw; the paper's method may be another."""
         if self.weights is None:
-            return "no weights: train it, or give --weights"
+            return "no weights, train first"
         about = _described(self.weights)
+        name = about.get("settings", {}).get("network_def", {}).get("_target_", "network").rpartition(".")[2]
+        weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
+        losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
         contrasts = ", ".join(about.get("contrasts", []))
-        return str(about["trained_on"].get("data", "images")) + (f" ({contrasts})" if contrasts else "")
+        data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
+        return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"
+
+    @property
+    def training(self) -> str:
+        """The command that trains it."""
+        config = shlex.quote(str(self.folder / "configs" / "train.yaml"))
+        return f"python -m monai.bundle run training --config_file {config} --dataset_dir DATA"
 
     @property
     def reads_volumes(self) -> bool:

@@ -14,20 +14,22 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import CheckpointError, ConfigError, DataError, OutputError, exit_code_of_mistakes, path_option
+from common.errors import CheckpointError, ConfigError, DataError, exit_code_of_mistakes, path_option
 from medical_image_synthesis.catalogue import Bundle, bundles
+from medical_image_synthesis.places import (
+    FILES,
+    MAP,
+    SIDECAR,
+    VOLUMES,
+    beside,
+    ending,
+    is_refusal,
+    require_output,
+    require_source,
+)
 from medical_image_synthesis.process import run_python
 
-FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
-"""Endings of an output that is one file, with its format; another is a folder."""
-VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
-SLICES = (".dcm", ".ima")
-OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
-"""Endings that are no name of a folder of outputs."""
 MANIFEST = "manifest.json"
-SIDECAR = ".json"
-MAP = "_uncertainty.nii.gz"
-"""Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
 WRITTEN = ("done", "kept")
 
 
@@ -42,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def listing(_: argparse.Namespace, words: Sequence[str]) -> int:
-    """Print the bundles: name, version, what they do, what their weights saw, and where they lie."""
+    """Print the bundles: name, version, what they do, their network or how to train it, and where they lie."""
     _require_none(words)
     for bundle in bundles():
         about = bundle.metadata
         print(f"{bundle.short:9}{bundle.name} {about['version']}: {about['task']}")
-        print(f"{'':9}weights: {bundle.trained_on}")
+        print(f"{'':9}{bundle.network}{'' if bundle.weights else f': {bundle.training}'}")
         print(f"{'':9}{bundle.folder}")
     print("For research; not for clinical use.")
     return 0
@@ -72,11 +74,11 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     settings = _settings(words)
     _require_weights(bundle, options.weights, settings)
     if bundle.reads_volumes:
-        many = _require_source(options.source)
+        many = require_source(options.source)
         settings["dataset_dir"] = str(options.source)
     else:
         many = True
-    _require_output(options, many)
+    require_output(options, many)
     config = bundle.folder / "configs" / "inference.yaml"
     for path in (config, *options.overlay):
         _require_settings(path)
@@ -84,11 +86,11 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
     if options.weights:
         settings["weights"] = str(options.weights)
     if bundle.reads_volumes:
-        settings["output_format"] = FILES.get(_ending(options.output), options.output_format or "nifti")
+        settings["output_format"] = FILES.get(ending(options.output), options.output_format or "nifti")
     for name in ("resume", "overwrite"):
         if getattr(options, name):
             settings[name] = "true"
-    if _ending(options.output):
+    if ending(options.output):
         return _one_file(bundle, files, settings, options.output)
     before = _stamp(options.output)
     code = _infer(bundle, files, settings, options.output)
@@ -105,13 +107,17 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
         code = _infer(bundle, files, settings, Path(folder), output)
         if code == 0:
             (made,) = _written(Path(folder))
-            _beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
-            os.replace(_beside(made, SIDECAR), _beside(output, SIDECAR))
+            beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
+            os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
             os.replace(made, output)
             print(output)
-            if _beside(made, MAP).is_file():
-                os.replace(_beside(made, MAP), _beside(output, MAP))
-                print(_beside(output, MAP))
+            if beside(made, MAP).is_file():
+                os.replace(beside(made, MAP), beside(output, MAP))
+                print(beside(output, MAP))
+        for refusal in filter(is_refusal, Path(folder).glob(f"*{SIDECAR}")):
+            for earlier in (output, beside(output, MAP)):  # with --overwrite
+                earlier.unlink(missing_ok=True)
+            os.replace(refusal, beside(output, SIDECAR))
         return code
 
 
@@ -169,7 +175,7 @@ def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, s
     if weights is not None and not weights.is_file():
         raise CheckpointError("--weights", "is a file", f"{weights}: no such file", "check the path")
     if weights is None and bundle.weights is None and "output_dir" not in settings:
-        raise CheckpointError(f"{bundle.name} ships no weights: pass --weights FILE, or train it first")
+        raise CheckpointError(f"{bundle.name} ships no weights: train first, {bundle.training}, or pass --weights FILE")
 
 
 def _require_settings(path: Path) -> None:
@@ -187,66 +193,11 @@ def _require_settings(path: Path) -> None:
         raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
 
 
-def _require_source(source: Path | None) -> bool:
-    """Refuse what cannot be one or more volumes; whether a folder holds one for each case."""
-    name, remedy = "SOURCE", "give a volume, a DICOM series or a folder of them"
-    if source is None:
-        raise DataError(name, "is a file or folder", "none", remedy)
-    if not source.exists():
-        raise DataError(name, "is a file or folder", f"{source}: no such file or folder", "check the path")
-    if source.is_file():
-        if source.name.lower().endswith(SLICES):
-            raise DataError(name, "is the folder of a series", f"{source}: one slice", "give its folder")
-        if not source.name.lower().endswith(VOLUMES):
-            raise DataError(name, f"ends in {', '.join(VOLUMES)} or is a folder", source, remedy)
-        return False
-    held = [path for path in source.iterdir() if not path.name.startswith(".")]
-    if not held:
-        raise DataError(name, "holds volumes or a DICOM series", f"{source}: an empty folder", remedy)
-    return any(path.is_dir() or path.name.lower().endswith(VOLUMES) for path in held)
-
-
-def _require_output(options: argparse.Namespace, many: bool) -> None:
-    """Refuse an output that cannot be written, or must not."""
-    output: Path = options.output
-    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
-    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
-        raise OutputError("--output", "is in a folder that can be written", there, "choose another")
-    if not _ending(output):
-        if output.name.lower().endswith(OTHER_FILES):
-            raise OutputError("--output", f"ends in {', '.join(FILES)} or is a folder", output, "write NAME.nii.gz")
-        if output.is_file():
-            raise OutputError("--output", "is a folder", f"{output}: a file", "choose another")
-        return
-    if many:
-        remedy = "give a folder"
-        raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
-    if options.output_format or options.resume:
-        told = "--resume" if options.resume else f"--output-format {options.output_format}"
-        raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
-    if options.source is not None and output.resolve() == options.source.resolve():
-        raise OutputError("--output must differ from SOURCE")
-    for path in (output, _beside(output, SIDECAR), _beside(output, MAP)):
-        if path.is_dir():
-            raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
-        if path.exists() and not options.overwrite:
-            remedy = "add --overwrite, or choose another name"
-            raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
-
-
-def _beside(output: Path, ending: str) -> Path:
-    return output.with_name(output.name.removesuffix(_ending(output)) + ending)
-
-
-def _ending(output: Path) -> str:
-    """The ending of a file; empty for a folder."""
-    return next((ending for ending in FILES if output.name.endswith(ending)), "")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="synthesize", description="Synthetic medical images by MONAI bundles. Not for clinical use.",
-        allow_abbrev=False,
+        epilog="Train first: python -m monai.bundle run training --config_file FOLDER/configs/train.yaml --dataset_dir "
+        "DATA, with the FOLDER that synthesize list prints.", allow_abbrev=False,
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="BUNDLE")
     commands.add_parser("list", help="bundles, their weights and folders").set_defaults(run=listing)
@@ -269,13 +220,14 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
 
 
 def _task(bundle: Bundle) -> str:
-    return f"{bundle.metadata['task']}; {bundle.trained_on}"
+    return f"{bundle.metadata['task']}; {bundle.network}"
 
 
 def _add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
-    command.description = (
-        f"{_task(bundle)}. Any setting of {bundle.folder / 'configs' / 'inference.yaml'} is an option."
-    )
+    command.formatter_class = argparse.RawDescriptionHelpFormatter  # paths stay whole
+    lines = [f"{_task(bundle)}.", *([] if bundle.weights else [f"Train first: {bundle.training}"])]
+    lines.append(f"Any setting of {bundle.folder / 'configs' / 'inference.yaml'} is an option.")
+    command.description = "\n".join(lines)
     if bundle.reads_volumes:
         told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=told)

@@ -15,7 +15,8 @@ import torch
 
 from common.evaluation.evaluation import plain_settings
 from common.io.export import VolumeExporter
-from common.io.export.verdicts import ACCEPT, QUALITY, VERDICTS, in_words
+from common.io.export.outputs import REFUSED
+from common.io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
 from common.io.modality import MODALITY
 from common.io.reader import WARNINGS
 from common.metrics.masked import HU
@@ -28,6 +29,8 @@ from common.weights_info import identity
 logger = logging.getLogger(__name__)
 METHOD = "synthetic"
 PANEL_CASES = 12
+NO_VOLUME = ("failed", REFUSED)
+"""Status of the cases without a volume."""
 AT_END = 0.002
 """Distance from an end of the range that counts as at it, relative to its width."""
 
@@ -63,7 +66,7 @@ class InferenceReport:
         images = {str(item["case"]): item["image"] for item in items}
         told = {str(one["case"]): [*_unsure(one), *one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
         graded = {str(one["case"]): one[QUALITY] for one in outcomes if QUALITY in one}
-        there = [str(one["case"]) for one in outcomes if one["status"] != "failed"]
+        there = [str(one["case"]) for one in outcomes if one["status"] not in NO_VOLUME]
         if not there:
             return
         window = self._window()
@@ -155,8 +158,8 @@ def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float
 
 
 def _predicted(told: Mapping[str, Any] | None) -> dict[str, float]:
-    """The predicted error of a case with a verdict."""
-    return {} if told is None or told["predicted_mae"] is None else {"predicted_mae": told["predicted_mae"]}
+    """The predicted error of a case with a verdict, but ``refuse``."""
+    return {} if told is None or told["verdict"] == REFUSE else {"predicted_mae": told["predicted_mae"]}
 
 
 def _verdicts(graded: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -167,12 +170,14 @@ def _verdicts(graded: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _unsure(outcome: Mapping[str, Any]) -> list[str]:
-    """The verdict of a case that is not to be accepted as it is."""
+    """The verdict of a case that is not ``accept``."""
     told = outcome.get(QUALITY)
     return [] if told is None or told["verdict"] == ACCEPT else [in_words(told)]
 
 
 def _failure(outcome: Mapping[str, Any]) -> list[str]:
+    if outcome["status"] == REFUSED:
+        return ["no volume, since it is refused"]
     return [f"failed: {outcome['reason']}"] if outcome["status"] == "failed" else []
 
 

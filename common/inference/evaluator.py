@@ -17,15 +17,15 @@ from torch import Tensor
 
 from common import devices
 from common.engines.acceleration import Acceleration
-from common.errors import DataError, explain, failure
+from common.errors import explain
 from common.files import remove_unfinished, write_text
 from common.inference.autocast import AutocastInferer
 from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
 from common.inference.memory import MemoryPlan
+from common.inference.outcomes import require_volumes
 from common.io.export import VolumeExporter
-from common.io.export.exporter import KEPT
-from common.io.export.outputs import MANIFEST_NAME, require_new
-from common.io.export.verdicts import QUALITY
+from common.io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
+from common.io.export.verdicts import QUALITY, REFUSE, why_refused
 from common.io.reader import WARNINGS
 from common.quality.cases import CaseVerdicts
 from common.running_config import is_reference, require_placed, running_config
@@ -59,16 +59,16 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run with the same weights has written.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
-        refuse: let a case with the verdict ``refuse`` fail, see :class:`common.quality.cases.CaseVerdicts`; weights
-            with a grading give every case a verdict anyway.
+        refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.quality.cases.CaseVerdicts`,
+            but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
         ConfigError: for another ``precision`` or acceleration, or an inference that the weights' calibration of
             ``uncertainty`` is not for.
-        CheckpointError: by :meth:`run`, for weights without the calibration or grading that is asked for.
-        CasesFailedError: by :meth:`run` after all cases, naming the failed ones with their reasons, which
+        CheckpointError: by :meth:`run`, for weights without the calibration that is asked for.
+        CasesFailedError: by :meth:`run` after all cases, naming the failed and refused ones with their reasons, which
             ``manifest.json`` has too.
     """
 
@@ -80,7 +80,7 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: bool = False,
         report: bool = False,
         uncertainty: bool = False,
-        refuse: bool = False,
+        refuse: bool = True,
         postprocessing: Callable[[dict[str, Any]], Any] | None = None,
         **evaluator: Any,
     ) -> None:
@@ -94,7 +94,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._report = _report_of(exporter, settings) if report else None
         self._with_maps = uncertainty
         self._maps: UncertaintyMaps | None = None
-        self._refuse = refuse
+        self._refuses = refuse or exporter.is_dicom
         self._verdicts: CaseVerdicts | None = None
         self._items: list[dict[str, Any]] = []
         self.outcomes: dict[str, dict[str, Any]] = {}
@@ -115,7 +115,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._verdicts = CaseVerdicts.of(self.exporter.weights, self._refuse, self.state.device)
+        self._verdicts = CaseVerdicts.of(self.exporter.weights, self.state.device)
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_manner(self.inferer, self.network)
@@ -156,12 +156,16 @@ class CaseEvaluator(SupervisedEvaluator):
         kept = self.resume and self.exporter.is_done(case)
         if kept:
             self.outcomes[case] = self.exporter.entry(case, KEPT)
-            try:
-                if self._verdicts is not None:
-                    self._verdicts.require_not_refused(case, self.outcomes[case].get(QUALITY))
-            except DataError as error:
-                self._fail(case, str(error))
+            self._refuse(case, self.outcomes[case].get(QUALITY))
         return kept
+
+    def _refuse(self, case: str, told: Mapping[str, Any] | None) -> bool:
+        """Let a case with the verdict ``refuse`` have no volume, unless that is switched off; whether it has none."""
+        if not self._refuses or told is None or told["verdict"] != REFUSE:
+            return False
+        reason = why_refused(told, self.exporter.is_dicom)
+        self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: told}
+        return True
 
     def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
         """Write the manifest of all processes, and raise if cases failed."""
@@ -174,8 +178,7 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._report is not None:
             self._report.write(self._items, outcomes)
         logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
-        if failed := {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}:
-            raise failure(failed, len(outcomes), manifest)
+        require_volumes(outcomes, manifest)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
         case = str(batchdata["case"][0])
@@ -215,9 +218,9 @@ class CaseEvaluator(SupervisedEvaluator):
         if self._verdicts is not None and source is not None:
             verdict = self._verdicts(case, source, values, done.get(OUTSIDE))
             told = done[QUALITY] = self.outcomes[case][QUALITY] = verdict.told()
-            self._verdicts.require_not_refused(case, told)
+            values = None if self._refuse(case, told) else values
         widths = None
-        if self._maps is not None:
+        if self._maps is not None and values is not None:
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
             of_item = partial(self.exporter.on_host, item)
             widths = self._maps.half_widths(*predicted, lambda pred: of_item(restored(pred)["pred"]))
@@ -253,7 +256,7 @@ class CaseEvaluator(SupervisedEvaluator):
         require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
 
     def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:
-        """Pass the case to the writer thread when that has finished the previous one."""
+        """Pass the case, a refused one without values, to the writer thread when that has finished the previous one."""
         case = str(item["case"])
         warnings = [*item["image"].meta.get(WARNINGS, "").splitlines(), *self.warnings.get(case, [])]
         self.outcomes[case] |= {WARNINGS: warnings} if warnings else {}

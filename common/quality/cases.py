@@ -13,7 +13,7 @@ from monai.utils import MetaKeys, convert_to_numpy
 from torch import Tensor, nn
 
 from common.errors import CheckpointError, DataError
-from common.io.export.verdicts import ACCEPT, REFUSE, in_words
+from common.io.export.verdicts import ACCEPT, in_words
 from common.quality.inverse import InverseNetwork
 from common.quality.record import Record, inverse_for, path_of, read_record
 from common.quality.signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
@@ -52,38 +52,30 @@ class CaseVerdicts:
 
     Args:
         record: of the weights.
-        refuse: whether a case with the verdict ``refuse`` is an error.
         inverse: network of the opposite direction, where the grading was made with it.
     """
 
-    def __init__(self, record: Record, refuse: bool = False, inverse: InverseNetwork | None = None) -> None:
+    def __init__(self, record: Record, inverse: InverseNetwork | None = None) -> None:
         self.record = record
-        self.refuse = refuse
         self.inverse = inverse
         self.signs = Signs(record.unit, record.tissues)
 
     @classmethod
-    def of(cls, weights: Path, refuse: bool, device: torch.device) -> CaseVerdicts | None:
-        """Those of weights; None without a grading of them, which ``refuse`` needs.
+    def of(cls, weights: Path, device: torch.device) -> CaseVerdicts | None:
+        """Those of weights; None, and a line in the log, without a grading of exactly these weights.
 
         Args:
             weights: of the inference.
-            refuse: see above.
             device: for the network of the opposite direction.
-
-        Raises:
-            CheckpointError: with ``refuse``, see :func:`common.quality.record.read_record` and
-                :func:`common.quality.record.inverse_for`.
         """
-        if not refuse and not (path_of(weights).is_file() and weights.is_file()):
+        if not path_of(weights).is_file():
+            logger.info(f"no verdicts, and no case is refused: the weights have no grading, {path_of(weights).name}")
             return None
         try:
             record = read_record(weights)
-            return cls(record, refuse, inverse_for(record, weights, device))
+            return cls(record, inverse_for(record, weights, device))
         except CheckpointError as error:
-            if refuse:
-                raise
-            logger.warning(f"no verdicts: {error}")
+            logger.warning(f"no verdicts, and no case is refused: {error}")
             return None
 
     def source(self, image: Any, output: Tensor, inferer: Callable[[Tensor, nn.Module], Tensor]) -> Source:
@@ -113,21 +105,6 @@ class CaseVerdicts:
 
     def _judged(self, signs: Mapping[str, float]) -> Verdict:
         return judged(signs, self.record.predictor, self.record.limits, self.record.unit)
-
-    def require_not_refused(self, case: str, told: Mapping[str, Any] | None) -> None:
-        """Let a case with the verdict ``refuse``, or without one, fail, if that is asked for.
-
-        Args:
-            case: its name.
-            told: of :meth:`common.quality.verdict.Verdict.told`; None for a volume of an earlier run without verdict.
-
-        Raises:
-            DataError: with the reasons.
-        """
-        if self.refuse and (told is None or told["verdict"] == REFUSE):
-            value = "none" if told is None else f"{REFUSE}: {'; '.join(told['reasons'])}"
-            remedy = "check the source, or omit --refuse to get the volume nevertheless"
-            raise DataError(f"{case}: quality", "has the verdict accept or look", value, remedy)
 
 
 def signs_of(signs: Signs, source: Source, output: Volume, outside: float | None = None) -> dict[str, float] | str:

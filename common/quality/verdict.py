@@ -48,11 +48,11 @@ class Verdict(NamedTuple):
     reasons: tuple[str, ...]
 
     def told(self) -> dict[str, Any]:
-        """For manifest and sidecar; null where nothing could be predicted."""
-        numbers = {"predicted_mae": self.predicted, "upper_mae": self.upper}
+        """For manifest and sidecar, without the errors of a refused case: nothing is known of an unlike source."""
+        predicted = {} if self.verdict == REFUSE else {"predicted_mae": self.predicted, "upper_mae": self.upper}
         return {
             "verdict": self.verdict,
-            **{name: None if math.isnan(value) else round(value, 4) for name, value in numbers.items()},
+            **{name: round(value, 4) for name, value in predicted.items()},
             "unit": self.unit,
             "reasons": list(self.reasons),
         }
@@ -106,18 +106,17 @@ def judged(signs: Mapping[str, float], predictor: Predictor, limits: Limits, uni
     )
     beyond = {verdict: [name for size, name in far if size > limits.deviations[verdict]] for verdict in (LOOK, REFUSE)}
     reasons = []
-    verdict = ACCEPT
-    if predicted > limits.mae[LOOK]:
-        verdict = REFUSE if predicted > limits.mae[REFUSE] else LOOK
-        reasons.append(f"predicted MAE {predicted:.4g} {unit}, limit of {verdict} {limits.mae[verdict]:.4g}")
-    elif upper > limits.mae[REFUSE]:
-        verdict = LOOK
+    if predicted > limits.mae[REFUSE]:
+        reasons.append(f"predicted MAE above {limits.mae[REFUSE]:.4g} {unit}, the limit of refuse")
+    refused = bool(reasons or beyond[REFUSE])
+    if not refused and predicted > limits.mae[LOOK]:
+        reasons.append(f"predicted MAE {predicted:.4g} {unit}, limit of look {limits.mae[LOOK]:.4g}")
+    elif not refused and upper > limits.mae[REFUSE]:
         reasons.append(f"MAE of up to {upper:.4g} {unit} not excluded, limit of refuse {limits.mae[REFUSE]:.4g}")
-    if beyond[LOOK]:
-        verdict = REFUSE if beyond[REFUSE] or verdict == REFUSE else LOOK
-        reasons += [_told(name, signs[name], limits) for name in beyond[LOOK][:SHOWN]]
-        left = len(beyond[LOOK]) - SHOWN
-        reasons += [f"{left} more unusual signs"] if left > 0 else []
+    reasons += [_told(name, signs[name], limits) for name in beyond[LOOK][:SHOWN]]
+    left = len(beyond[LOOK]) - SHOWN
+    reasons += [f"{left} more unusual signs"] if left > 0 else []
+    verdict = REFUSE if refused else LOOK if reasons else ACCEPT
     return Verdict(verdict, predicted, upper, unit, tuple(reasons))
 
 

@@ -176,5 +176,5 @@ def _end_command(kind: type[BaseException], error: BaseException, trace: Any) ->
         sys.__excepthook__(kind, error, trace)
         return
     sys.stdout.flush()
-    print(f"\nerror: {cause}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
+    print(f"\n{cause.label}{cause}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
     raise SystemExit(cause.exit_code)

@@ -16,6 +16,7 @@ from common.files import (
     LONGEST_NAME,
     TEMPORARY_PREFIX,
     parse_json,
+    remove,
     remove_unfinished,
     require_file_name,
     write_text,
@@ -28,6 +29,16 @@ def test_what_is_no_json_is_a_value_error(text):
     assert parse_json('{"a": [1]}') == {"a": [1]}
     with pytest.raises(ValueError, match="Expecting|nested too deeply"):
         parse_json(text)
+
+
+def test_removes_files_folders_and_links_but_not_what_these_lead_to(tmp_path):
+    paths = [tmp_path / name for name in ("folder", "file", "link", "gone")]
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    paths[1].touch()
+    paths[2].symlink_to(tmp_path / "other")
+    remove(*paths)
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]
 
 
 def fill(text):

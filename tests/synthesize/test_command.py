@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import pytest
 
 from common.io.export.exporter import FORMATS, MAP_ENDING
 from common.io.export.outputs import MANIFEST_NAME
+from common.io.export.verdicts import MARK
 from common.io.reader import VOLUMES
-from medical_image_synthesis import catalogue, command
+from medical_image_synthesis import catalogue, command, places
 from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names
 
@@ -34,7 +36,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models = tmp_path / "bundles" / ONE / "models"
     models.mkdir()
     (models / "pretrained.pt").touch()
-    about = {"trained_on": {"data": "simulated heads, no patient"}, "contrasts": ["T1", "PD"]}
+    about = {
+        "trained_on": {"data": "simulated heads, no patient"},
+        "contrasts": ["T1", "PD"],
+        "settings": {"network_def": {"_target_": "monai.networks.nets.BasicUNet"}},
+        "config": {"loss_weights": {"adversarial": 0, "l1": 100, "gdl": 1}},
+    }
     (models / "pretrained.json").write_text(json.dumps(about))
     monkeypatch.setattr(catalogue, "PLACES", (tmp_path / "bundles",))
     monkeypatch.chdir(tmp_path)
@@ -59,6 +66,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         folder.mkdir(exist_ok=True)
         cases = [{"case": "a", "status": "done", "file": "a_synthetic_ct.nii.gz"}]
         cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "--fail" in words else []
+        if "--unlike" in words and "--refuse" not in words:
+            (folder / "a_synthetic_ct.json").write_text('{"Refused": true}')
+            (folder / "manifest.json").write_text('[{"case": "a", "status": "refused", "reason": "NaN"}]')
+            return 1
         (folder / "a_synthetic_ct.nii.gz").write_text("volume")
         (folder / "a_synthetic_ct.json").write_text("about")
         if "--uncertainty" in words:
@@ -93,7 +104,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output: is a folder with --resume, but got x.nii.gz"),
         ("mr2ct cases -o x.nii.gz", "--output: is a folder where SOURCE is one of several volumes, but got x.nii.gz"),
         ("mr2ct mr.nii.gz -o out --weights no.pt", "--weights: is a file, but got no.pt: no such file"),
-        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: pass --weights FILE, or train it first"),
+        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, python -m monai.bundle run"),
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
         ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),
         ("evaluate mr.nii.gz no.nii --mask mr.nii.gz", "truth: is a volume, but got no.nii: no such file"),
@@ -196,6 +207,26 @@ def test_a_failed_volume_leaves_nothing(place: Path, ran: Ran, capsys: pytest.Ca
     assert (capsys.readouterr().out, sorted(place.iterdir())) == ("", before)
 
 
+def test_a_refused_volume_leaves_its_json_alone(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    """It replaces a volume of the same name, where that is allowed, and is replaced by the volume without an option."""
+    words = ["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz", "--unlike", "1"]
+    for further in ([], ["--overwrite"]):
+        assert command.main([*words, *further]) == 1
+        assert capsys.readouterr().out == ""
+        assert [(path.name, path.read_text()) for path in (place / "new").iterdir()] == [
+            ("ct.json", '{"Refused": true}')
+        ]
+        assert command.main([*words, "--refuse", "false", "--uncertainty", "true"]) == 0
+        assert capsys.readouterr().out == "new/ct.nii.gz\nnew/ct_uncertainty.nii.gz\n"
+    assert command.main([*words, "--refuse", "false"]) == 2
+    assert "new/ct.nii.gz: there already; add --overwrite" in capsys.readouterr().err
+
+
+def test_a_folder_lists_no_refused_volume(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["mr2ct", "cases", "-o", "out", "--unlike", "1"]) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_a_folder_gets_what_succeeded(place: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["mr2ct_pix2pix", "series", "-o", "out", "--output-format", "dicom", "--resume", "--weights", "weights.pt"]
     assert command.main([*words, "--fail", "1"]) == 1
@@ -218,10 +249,11 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 
 
 def test_endings_and_the_manifest_are_those_of_inference() -> None:
-    assert set(command.VOLUMES) == set(VOLUMES)
-    assert set(command.FILES.values()) | {"dicom"} == set(FORMATS)
+    assert set(places.VOLUMES) == set(VOLUMES)
+    assert set(places.FILES.values()) | {"dicom"} == set(FORMATS)
     assert command.MANIFEST == MANIFEST_NAME
-    assert command.MAP.removesuffix(".nii.gz") == MAP_ENDING
+    assert places.REFUSED.decode() == json.dumps({MARK: True})[1:-1]
+    assert places.MAP.removesuffix(".nii.gz") == MAP_ENDING
 
 
 def test_samples_need_no_source(place: Path, ran: Ran) -> None:
@@ -248,11 +280,42 @@ def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.Ca
     assert len(lines) == 3 * len(bundle_names()) + 1
     row = lines.index("mr2ct    mr2ct_pix2pix 0.2.0: Synthesis of CT in Hounsfield units from MR of the head")
     assert lines[row + 1 : row + 3] == [
-        "         weights: simulated heads, no patient (T1, PD)",
+        "         BasicUNet trained with L1, gradient difference on simulated heads, no patient (T1, PD)",
         f"         {place / 'bundles' / ONE}",
     ]
-    assert lines.count("         weights: no weights: train it, or give --weights") == len(bundle_names()) - 1
+    config = place / "bundles" / "mri_dagan" / "configs" / "train.yaml"
+    train = f"python -m monai.bundle run training --config_file {config} --dataset_dir DATA"
+    assert f"         no weights, train first: {train}" in lines
+    assert sum("no weights, train first: " in line for line in lines) == len(bundle_names()) - 1
     assert lines[-1] == "For research; not for clinical use."
+
+
+def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["mri", "--help"]):
+        with pytest.raises(SystemExit, match="0"):
+            command.main(words)
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "no weights, train first" in shown
+        assert "Train first: python -m monai.bundle run training --config_file" in shown
+
+
+def test_readme_and_cards_say_which_network_is_shipped() -> None:
+    table = dict(re.findall(r"^\| \[`(\w+)`\].*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert list(table.values()).count("none: train first") == 5
+    for name, shown in table.items():
+        weights = ROOT / "bundles" / name / "models" / "pretrained.json"
+        card = (ROOT / "bundles" / name / "docs" / "README.md").read_text()
+        (told,) = re.findall(r"^## Model Description\n\n\*\*Shipped weights\*\*: (.*)$", card, re.MULTILINE)
+        if shown == "none: train first":
+            assert not weights.exists()
+            train = f"python -m monai.bundle run training --config_file bundles/{name}/configs/train.yaml"
+            assert told == f"none, train first: `{train} --dataset_dir DATA`"
+            continue
+        about = json.loads(weights.read_text())
+        network = about["settings"]["network_def"]["_target_"].rpartition(".")[2]
+        assert [loss for loss, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
+        for text in (shown, told):
+            assert re.search(rf"`{network}`.* L1.* simulated heads", text)
 
 
 def test_weights_without_a_description_are_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

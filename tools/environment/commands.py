@@ -34,7 +34,7 @@ def use(folder: Path, data: Path) -> Iterator[Command]:
         data: its phantoms.
     """
     train, inference = (yaml.safe_load((folder / "configs" / f"{n}.yaml").read_text()) for n in ("train", "inference"))
-    volumes = ["--samples", "4"] if "samples" in inference else ["--dataset_dir", str(data)]
+    volumes = ["--samples", "4"] if "samples" in inference else ["--dataset_dir", str(data), "--refuse", "false"]
     patches = ["--patch_size", "[16,16,16]"] if isinstance(train.get("patch_size"), list) else []
     infer = _monai("run", "inference", "--config_file", "configs/inference.yaml", *volumes)
     if (folder / "models" / "model.pt").is_file():

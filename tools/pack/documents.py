@@ -14,6 +14,8 @@ ON_WEIGHTS = (
     r"The weights that\s+come with it are trained on simulations alone \(see below\)",
 )
 """What a card in the repository says of weights."""
+SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
+"""What it says first."""
 DATA_AND_WEIGHTS = (
     "no patient data and no weights are distributed",
     "no patient data are distributed; the weights are trained on simulated heads alone",
@@ -32,7 +34,10 @@ def card(text: str, own_weights: bool) -> str:
     text = _own_folder(text)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
     told = "The weights are those named in `model_info.json`; "
-    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text) if own_weights else text
+    if not own_weights:
+        return text
+    text = SHIPPED.sub("**Shipped weights**: those named in `model_info.json`", text)
+    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text)
 
 
 def head(text: str) -> str:

@@ -158,8 +158,8 @@ def verdict_of(told: Mapping[str, Any]) -> dict[str, float]:
     if QUALITY not in told:
         return {}
     given = told[QUALITY]
-    predicted = math.nan if given["predicted_mae"] is None else given["predicted_mae"]
-    return {"predicted_mae": predicted, **{verdict: float(verdict == given["verdict"]) for verdict in VERDICTS}}
+    shares = {verdict: float(verdict == given["verdict"]) for verdict in VERDICTS}
+    return {"predicted_mae": given.get("predicted_mae", math.nan), **shares}
 
 
 def judged(label_maps: Path, slices: Sequence[tuple[float, int]], out: Path, weights: Path) -> Iterator[Judged]:

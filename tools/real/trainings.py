@@ -98,7 +98,8 @@ def inferred(recipe: Recipe, source: Path, out: Path, weights: Path | None = Non
         weights: others than that training's.
     """
     predictions = out / "predictions" / source.stem.split(".")[0]
-    places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions, "overwrite": "true"}
+    places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions}
+    places |= {"overwrite": "true", "refuse": "false"}
     given = {} if weights is None else {"weights": weights}
     configs = ["inference", *recipe.overlays]
     said = run("inference", configs, recipe.bundle, **places, **recipe.inference, **given)

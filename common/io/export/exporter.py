@@ -14,21 +14,23 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.files import parse_json, require_file_name, write_text
+from common.files import remove, require_file_name, write_text
 from common.grids import same_grid, show_affine
 from common.io.dicom.writing.template import MapOf
 from common.io.export.dicom import DicomFormat
 from common.io.export.itk import ItkFormat
 from common.io.export.nifti import NiftiFormat
 from common.io.export.outputs import (
+    KEPT,
     MANIFEST_NAME,
     require_apart,
     require_distinct,
     require_file,
     require_new,
     require_own_manifest,
+    written_about,
 )
-from common.io.export.verdicts import QUALITY
+from common.io.export.verdicts import MARK, QUALITY, REFUSE
 from common.io.export.volume import volume_of
 from common.io.reader import WARNINGS
 from common.io.stored_values import require_dtype
@@ -37,8 +39,6 @@ from common.weights_info import origin
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
 MAP_ENDING = "_uncertainty"
 MAP_DTYPE = "float32"
-KEPT = "kept"
-"""Status of a case that an earlier run wrote."""
 
 
 class VolumeExporter:
@@ -109,6 +109,11 @@ class VolumeExporter:
         self._about_maps = dict(about)
         self._hold = hold
 
+    @property
+    def is_dicom(self) -> bool:
+        """Whether volumes are written as series, which viewers show among those of the patient's study."""
+        return isinstance(self.format, DicomFormat)
+
     def path(self, case: str) -> Path:
         """The path of the volume of a case.
 
@@ -167,8 +172,9 @@ class VolumeExporter:
         self._require_room(left)
 
     def _require_place(self, case: str, may_replace: bool) -> None:
+        is_refusal = not self.path(case).exists() and MARK in written_about(self.sidecar(case))
         for output in self._outputs(case):
-            require_new(output, may_replace)
+            require_new(output, may_replace or is_refusal)
         self.format.require_replaceable(self.path(case))
         require_file(self.sidecar(case))
         if self.maps is not None:
@@ -231,13 +237,23 @@ class VolumeExporter:
         return convert_to_numpy(pred[0])
 
     def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
-        """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar."""
+        """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar.
+
+        The sidecar alone where ``values`` is None, since the case is refused; volume and map of an earlier run, which
+        it is not about, are removed.
+        """
         volume = volume_of(item, values)
         path = self.path(volume.case)
-        more = self.format.write(volume, path)
+        more: dict[str, Any] = {}
+        if values is None:
+            remove(*self._outputs(volume.case))
+        else:
+            more = self.format.write(volume, path)
+            more |= {} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}
         about = {
             "SyntheticData": True,
             "NotForClinicalUse": True,
+            **({MARK: True} if QUALITY in item and item[QUALITY]["verdict"] == REFUSE else {}),
             "Bundle": self.bundle,
             "WeightsSha256": checkpoints.sha256(self.weights),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
@@ -245,7 +261,6 @@ class VolumeExporter:
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,
-            **({} if self.maps is None else {"Uncertainty": self._written_map(item, widths, more)}),
             **({"Quality": item[QUALITY]} if QUALITY in item else {}),
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
@@ -258,15 +273,6 @@ class VolumeExporter:
         if series_uid := of_volume.get("SeriesInstanceUID"):
             volume = replace(volume, map_of=MapOf(series_uid, self._hold))
         return self._about_maps | self.maps.write(volume, self.map_path(volume.case))
-
-
-def written_about(sidecar: Path) -> dict[str, Any]:
-    """Entries of the sidecar of a synthetic volume; empty for a file of others, or none."""
-    try:
-        told = parse_json(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _inputs(item: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from common.errors import OutputError
 from common.files import parse_json
@@ -25,6 +26,8 @@ MANIFEST_KEYS = {
     "uncertainty",
     QUALITY,
 }
+KEPT, REFUSED = "kept", "refused"
+"""Status of a case that an earlier run wrote, and of one without a volume by its verdict."""
 OTHER_FOLDER = "choose another predictions_dir"
 
 
@@ -120,6 +123,15 @@ def _is_manifest(path: Path) -> bool:
     return isinstance(entries, list) and all(
         isinstance(each, dict) and each.keys() <= MANIFEST_KEYS for each in entries
     )
+
+
+def written_about(sidecar: Path) -> dict[str, Any]:
+    """What an earlier run noted; empty for a file of others."""
+    try:
+        told = parse_json(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _marks(path: Path) -> Iterator[Path | tuple[int, int]]:

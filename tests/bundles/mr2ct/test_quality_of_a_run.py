@@ -78,7 +78,7 @@ def test_a_check_in_another_unit_is_refused(run):
     refused(done, "calibration or grading: is in z, as its check, but got HU")
 
 
-def test_noise_is_refused_and_a_case_fails_by_its_verdict_alone(run, data, tmp_path):
+def test_noise_is_refused_and_a_case_has_no_volume_by_its_verdict_alone(run, data, tmp_path):
     """The network of this test has learnt little, so that a phantom may be refused for its predicted error too."""
     (phantom, _) = json.loads((data / "test.json").read_text())["test"]
     image = nib.load(phantom["image"])
@@ -87,8 +87,9 @@ def test_noise_is_refused_and_a_case_fails_by_its_verdict_alone(run, data, tmp_p
     items = [{"case": "phantom", "image": phantom["image"]}, {"case": "noise", "image": str(tmp_path / "noise.nii.gz")}]
     datalist = tmp_path / "list.json"
     datalist.write_text(json.dumps({"test": items}))
-    ok(infer(run, datalist, predictions_dir=tmp_path / "all", report="true"))
-    assert infer(run, datalist, predictions_dir=tmp_path / "some", refuse="true").returncode == 1
+    ok(infer(run, datalist, predictions_dir=tmp_path / "all", report="true", refuse="false"))
+    done = infer(run, datalist, predictions_dir=tmp_path / "some")
+    assert (done.returncode, "\nREFUSED noise: " in done.stderr) == (1, True)
     told, strict = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("all", "some"))
     assert [entry["quality"] for entry in told] == [entry["quality"] for entry in strict]
     verdicts = {entry["case"]: entry["quality"]["verdict"] for entry in told}
@@ -96,16 +97,8 @@ def test_noise_is_refused_and_a_case_fails_by_its_verdict_alone(run, data, tmp_p
     unusual = {entry["case"]: "more unusual signs" in str(entry["quality"]["reasons"]) for entry in told}
     assert unusual == {"phantom": False, "noise": True}
     for entry in strict:
-        failed = verdicts[entry["case"]] == "refuse"
-        assert (entry["status"] == "failed") is failed
-        assert (not list((tmp_path / "some").glob(f"{entry['case']}*"))) is failed
-    assert "Predicted error" in (tmp_path / "all" / "report.html").read_text()
-
-
-def test_refusing_without_a_grading_ends_before_any_case(run, data, tmp_path):
-    bare = tmp_path / "bare" / "models"
-    bare.mkdir(parents=True)
-    for name in ("model.pt", "model.json"):
-        (bare / name).write_bytes((run / "models" / name).read_bytes())
-    refused(infer(bare.parent, data / "test.json", refuse="true"), "--refuse: has a grading of the weights")
-    assert not (bare.parent / "predictions").exists()
+        refused = verdicts[entry["case"]] == "refuse"
+        assert entry["status"] == ("refused" if refused else "done")
+        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.json").is_file()
+        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.nii.gz").is_file() is not refused
+    assert "refuse (" in (tmp_path / "all" / "report.html").read_text()

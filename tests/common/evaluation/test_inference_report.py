@@ -79,8 +79,20 @@ def test_warned_cases_come_first_and_failures_are_named(tmp_path, exporter):
     assert "<b>case_1</b>: failed: NaN &lt;in&gt; it" in page
 
 
-def test_no_page_where_every_case_failed(tmp_path, exporter):
-    InferenceReport(exporter, {}).write([], [{"case": "case_1", "status": "failed", "reason": "NaN"}])
+def test_a_refused_case_has_its_reasons_and_no_predicted_error(tmp_path, exporter):
+    refuse = {"quality": {"verdict": "refuse", "unit": "HU", "reasons": ["tilt .7"]}}
+    without = {"case": "case_1", "status": "refused", "reason": "tilt .7; check the source", **refuse}
+    page, viewer = page_of(tmp_path, exporter, [done(0), without, {**done(2), **refuse}])
+    assert [case["name"] for case in viewer["cases"]] == ["case_2", "case_0"]
+    for told in ("quality: refuse; tilt .7", "no volume, since it is refused"):
+        assert f"<b>case_1</b>: {told}" in page
+    assert "verdicts without a truth: refuse (case_1, case_2)" in page
+    assert "Predicted error" not in page
+
+
+@pytest.mark.parametrize("status", ["failed", "refused"])
+def test_no_page_where_no_case_has_a_volume(tmp_path, exporter, status):
+    InferenceReport(exporter, {}).write([], [{"case": "case_1", "status": status, "reason": "NaN"}])
     assert not (tmp_path / "out" / "report.html").exists()
 
 

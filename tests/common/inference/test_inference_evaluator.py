@@ -72,6 +72,8 @@ def build(
     inferer=None,
     num_workers: int = 0,
     device: str = "cpu",
+    output_format: str = "nifti",
+    overwrite: bool = False,
     **settings,
 ) -> CaseEvaluator:
     preprocessing = Compose(
@@ -86,14 +88,15 @@ def build(
         ToUnitd("pred", window=[-1000, 1000]),
     ]
     dataset = CaseDataset(cases, preprocessing)
+    weights = str(folder / "model.pt")
     return CaseEvaluator(
-        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", str(folder / "model.pt")),
+        VolumeExporter(str(folder / "out"), "ct", "CT", "HU", "bundle 1", weights, output_format, overwrite=overwrite),
         device=torch.device(device),
         val_data_loader=ThreadDataLoader(dataset, batch_size=1, num_workers=num_workers),
         network=network,
         inferer=inferer or PlaneInferer("axial", multiple_of=1),
         postprocessing=Compose(undo),
-        val_handlers=[WeightsLoader(network, str(folder / "model.pt"))],
+        val_handlers=[WeightsLoader(network, weights)],
         **settings,
     )
 
@@ -434,7 +437,7 @@ def outcomes(folder):
 def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network):
     items = as_cases(tmp_path, mr=values(0), ct=values(1) * 20 - 1000, unknown=values(2) - 10)
     evaluator = build(tmp_path, [{**item, "source_modality": "MR"} for item in items], network)
-    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: ct \(modality"):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: ct \(is a CT"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
     reason = "ct is a CT (values as low as HU of air), this bundle takes MR: give MR, or"

@@ -13,7 +13,7 @@ import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common import checkpoints
-from common.errors import CasesFailedError, CheckpointError
+from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_mistakes
 from common.quality.predictor import Predictor, Term
 from common.quality.record import Record
 from common.quality.verdict import Limits, Usual
@@ -38,53 +38,106 @@ def manifest(folder: Path):
     return json.loads((folder / "out" / "manifest.json").read_text())
 
 
+def outputs(folder: Path, case: str) -> list[str]:
+    return sorted(path.name for path in (folder / "out").glob(f"{case}*"))
+
+
 def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, network, graded):
-    build(tmp_path, cases, network).run()
+    build(tmp_path, cases, network, refuse=False).run()
     found = [entry["quality"] for entry in manifest(tmp_path)]
     assert [told["verdict"] for told in found] == ["accept", "refuse", "accept"]
     assert found[0] == {"verdict": "accept", "predicted_mae": 100, "upper_mae": 120, "unit": "HU", "reasons": []}
     assert found[1]["reasons"][0].startswith(UNLIKE)
+    assert found[1].keys() == {"verdict", "unit", "reasons"}
+    assert manifest(tmp_path)[1]["status"] == "done"
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
     for number, told in enumerate(found):
         about = json.loads((tmp_path / "out" / f"case_{number}_ct.json").read_text())
         assert about["Quality"] == told
+        assert about.get("Refused", False) is (number == 1)
     volume = nib.load(tmp_path / "out" / "case_0_ct.nii.gz").get_fdata()
     np.testing.assert_allclose(volume, 10 * values(0) - 500, atol=0.51)
 
 
-def test_a_refused_case_writes_nothing_and_the_others_go_on(tmp_path, cases, network, graded):
-    with pytest.raises(CasesFailedError, match=r"^1 of \d cases failed: case_1 \("):
-        build(tmp_path, cases, network, refuse=True).run()
+def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cases, network, graded, capsys):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases refused: case_1; all reasons are in .*manifest.json$"):
+        build(tmp_path, cases, network).run()
     entries = manifest(tmp_path)
-    assert [entry["status"] for entry in entries] == ["done", "failed", "done"]
-    assert entries[1]["reason"].startswith(f"case_1: quality: has the verdict accept or look, but got refuse: {UNLIKE}")
-    assert entries[1]["quality"]["verdict"] == "refuse"
-    assert not list((tmp_path / "out").glob("case_1*"))
+    assert [entry["status"] for entry in entries] == ["done", "refused", "done"]
+    assert entries[1].keys() == {"case", "status", "reason", "quality"}
+    assert entries[1]["reason"].startswith(UNLIKE)
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
+    about = json.loads((tmp_path / "out" / "case_1_ct.json").read_text())
+    assert (about["Refused"], about["Quality"], about["Source"]) == (True, entries[1]["quality"], "case_1.nii.gz")
+    assert capsys.readouterr().err.splitlines()[-1] == f"REFUSED case_1: {entries[1]['reason']}"
+    assert entries[1]["reason"].endswith("; check the source, or write the volume nevertheless with --refuse false")
 
 
-def test_a_volume_of_an_earlier_run_that_is_refused_now_is_reported(tmp_path, cases, network, graded):
-    build(tmp_path, cases, network).run()
-    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
-        build(tmp_path, cases, network, refuse=True, resume=True).run()
-    assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "failed", "kept"]
+def test_failed_and_refused_cases_are_named_apart(tmp_path, cases, network, graded):
+    Path(cases[0]["image"]).write_bytes(b"no volume")
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_0 \(.*\); 1 of 3 refused: case_1$"):
+        build(tmp_path, cases, network).run()
+    assert [entry["status"] for entry in manifest(tmp_path)] == ["failed", "refused", "done"]
+
+
+def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, network, graded, capsys):
+    command = exit_code_of_mistakes(lambda: build(tmp_path, cases[1:2], network).run() or 0)
+    assert command() == 1
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "REFUSED" in line)
+    assert line.startswith(f"REFUSED case_1: {UNLIKE}")
+
+
+def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, graded):
+    with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
+        build(tmp_path, cases, network, output_format="dicom", refuse=False).run()
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
+    assert outputs(tmp_path, "case_0") == ["case_0_ct", "case_0_ct.json"]
+    assert manifest(tmp_path)[1]["reason"].endswith("since no option writes a refused volume as DICOM")
+    comments = pydicom.dcmread(next((tmp_path / "out" / "case_0_ct").iterdir())).ImageComments
+    assert "Quality: accept, predicted MAE 100 HU (90 % of calibration samples up to 120)." in comments
+
+
+def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, cases, network, graded):
+    build(tmp_path, cases, network, refuse=False).run()
+    with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
+        build(tmp_path, cases, network, overwrite=True).run()
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
+
+
+def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases, network, graded):
+    """Nothing is lost by replacing the JSON of a refusal, so that no further option is needed."""
+    with pytest.raises(CasesRefusedError):
+        build(tmp_path, cases[1:2], network).run()
+    build(tmp_path, cases[1:2], network, refuse=False).run()
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
+    with pytest.raises(OutputError, match="case_1_ct.nii.gz: does not exist yet"):
+        build(tmp_path, cases[1:2], network, refuse=False).run()
+
+
+def test_resuming_computes_a_refused_case_again_and_refuses_it_again(tmp_path, cases, network, graded):
+    for _ in range(2):
+        with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
+            build(tmp_path, cases, network, resume=True).run()
+    assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "refused", "kept"]
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
+    build(tmp_path, cases, network, resume=True, refuse=False).run()
+    assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "done", "kept"]
+    assert network.calls == 5
+
+
+def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_path, cases, network, graded):
+    build(tmp_path, cases, network, refuse=False).run()
+    with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
+        build(tmp_path, cases, network, resume=True).run()
+    assert [entry["status"] for entry in manifest(tmp_path)] == ["kept", "refused", "kept"]
     assert [entry["quality"]["verdict"] for entry in manifest(tmp_path)] == ["accept", "refuse", "accept"]
+    assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
     assert network.calls == 3
 
 
-def test_no_case_is_computed_without_a_grading_that_is_needed(tmp_path, cases, network):
-    with pytest.raises(CheckpointError, match="--refuse: has a grading of the weights"):
-        build(tmp_path, cases, network, refuse=True).run()
-    assert network.calls == 0
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_series_says_its_verdict(tmp_path, cases, network, graded):
-    evaluator = build(tmp_path, cases[:2], network)
-    evaluator.exporter.format = type(evaluator.exporter)(
-        str(tmp_path / "out"), "ct", "CT", "HU", "bundle 1", str(tmp_path / "model.pt"), output_format="dicom"
-    ).format
-    evaluator.run()
-    comments = [
-        pydicom.dcmread(next((tmp_path / "out" / f"case_{number}_ct").iterdir())).ImageComments for number in (0, 1)
-    ]
-    assert "Quality: accept, predicted MAE 100 HU (90 % of calibration samples up to 120)." in comments[0]
-    assert f"Quality: refuse, predicted MAE 100 HU (90 % of calibration samples up to 120); {UNLIKE}" in comments[1]
+def test_nothing_is_refused_without_a_grading(tmp_path, cases, network, caplog):
+    with caplog.at_level("INFO"):
+        build(tmp_path, cases, network).run()
+    assert sum("no verdicts, and no case is refused" in line for line in caplog.messages) == 1
+    assert [entry["status"] for entry in manifest(tmp_path)] == ["done"] * 3
+    assert "quality" not in manifest(tmp_path)[0]

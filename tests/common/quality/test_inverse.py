@@ -13,6 +13,7 @@ from common import weights_info
 from common.errors import CheckpointError, ConfigError
 from common.quality.cases import CaseVerdicts
 from common.quality.inverse import InverseNetwork, inverse_of
+from common.quality.record import inverse_for, read_record
 
 CPU = torch.device("cpu")
 CONVOLUTION = {"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 2, "kernel_size": "@side"}
@@ -49,7 +50,7 @@ def test_slabs_of_slices_are_refused(weights):
 
 def test_a_grading_without_it_asks_for_none(weights):
     record(weights).write(weights)
-    verdicts = CaseVerdicts.of(weights, refuse=True, device=CPU)
+    verdicts = CaseVerdicts.of(weights, CPU)
     assert verdicts is not None
     assert verdicts.inverse is None
 
@@ -58,15 +59,14 @@ def test_no_verdicts_with_another_than_was_graded_with(weights, caplog):
     backward(weights, 1.0)
     graded = InverseNetwork(inverse_of(weights), CPU).sha256
     record(weights, inverse=graded).write(weights)
-    verdicts = CaseVerdicts.of(weights, refuse=True, device=CPU)
+    verdicts = CaseVerdicts.of(weights, CPU)
     assert verdicts is not None
     assert verdicts.inverse is not None
     backward(weights, 2.0)
     rule = rf"model_backward\.pt: are those that model_quality\.json was made with, {graded[:12]}"
     with pytest.raises(CheckpointError, match=rule):
-        CaseVerdicts.of(weights, refuse=True, device=CPU)
+        inverse_for(read_record(weights), weights, CPU)
+    assert CaseVerdicts.of(weights, CPU) is None
     inverse_of(weights).unlink()
-    with pytest.raises(CheckpointError, match=r"model_backward\.pt"):
-        CaseVerdicts.of(weights, refuse=True, device=CPU)
-    assert CaseVerdicts.of(weights, refuse=False, device=CPU) is None
-    assert "no verdicts: " in caplog.text
+    assert CaseVerdicts.of(weights, CPU) is None
+    assert caplog.text.count("no verdicts, and no case is refused: ") == 2

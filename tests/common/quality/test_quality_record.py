@@ -33,10 +33,11 @@ def test_read_as_written(weights):
     assert read_record(weights) == written
 
 
-def test_a_missing_grading_is_an_error_only_where_it_is_needed(weights):
-    assert CaseVerdicts.of(weights, refuse=False, device=CPU) is None
-    with pytest.raises(CheckpointError, match=r"--refuse: has a grading of the weights.*no such file.*run grading"):
-        CaseVerdicts.of(weights, refuse=True, device=CPU)
+def test_without_a_grading_the_log_says_that_nothing_is_refused(weights, caplog):
+    with caplog.at_level("INFO"):
+        assert CaseVerdicts.of(weights, CPU) is None
+    (line,) = caplog.messages
+    assert line == "no verdicts, and no case is refused: the weights have no grading, model_quality.json"
 
 
 def test_other_weights_get_no_verdict(weights, caplog):
@@ -44,9 +45,9 @@ def test_other_weights_get_no_verdict(weights, caplog):
     weights.write_bytes(b"weightz")
     message = r"model_quality\.json: is of the weights \w{12}\.\.\., but got \w{12}\.\.\.; grade these weights"
     with pytest.raises(CheckpointError, match=message):
-        CaseVerdicts.of(weights, refuse=True, device=CPU)
-    assert CaseVerdicts.of(weights, refuse=False, device=CPU) is None
-    assert "no verdicts: " in caplog.text
+        read_record(weights)
+    assert CaseVerdicts.of(weights, CPU) is None
+    assert "no verdicts, and no case is refused: " in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from common.io.export.verdicts import in_words
+from common.io.export.verdicts import in_words, why_refused
 from common.quality.predictor import Predictor, Term
 from common.quality.verdict import Limits, Usual, allowed_deviations, judged, usual_of, without_signs
 
@@ -27,12 +27,14 @@ def verdict(tilt: float = 0.0, error: float = 100.0, upper_factor: float = 1.2):
         ({}, "accept", None),
         ({"tilt": -0.29}, "accept", None),
         ({"error": 126.0}, "look", "predicted MAE 126 HU, limit of look 125"),
-        ({"error": 151.0}, "refuse", "predicted MAE 151 HU, limit of refuse 150"),
+        ({"error": 151.0}, "refuse", "predicted MAE above 150 HU, the limit of refuse"),
         ({"error": 110.0, "upper_factor": 1.4}, "look", "MAE of up to 154 HU not excluded, limit of refuse 150"),
         ({"tilt": 0.31}, "look", "tilt of the head, a 0.31, usual -0.3 to 0.3"),
         ({"tilt": -0.61}, "refuse", "tilt of the head, a -0.61, usual -0.3 to 0.3"),
         ({"tilt": math.nan}, "refuse", "tilt of the head, a is no number"),
-        ({"tilt": 0.31, "error": 151.0}, "refuse", "predicted MAE 151 HU, limit of refuse 150"),
+        ({"tilt": 0.31, "error": 151.0}, "refuse", "predicted MAE above 150 HU, the limit of refuse"),
+        ({"tilt": -0.61, "error": 126.0}, "refuse", "tilt of the head, a -0.61, usual -0.3 to 0.3"),
+        ({"tilt": -0.61, "error": 149.0}, "refuse", "tilt of the head, a -0.61, usual -0.3 to 0.3"),
     ],
 )
 def test_verdicts(given, expected, reason):
@@ -54,8 +56,24 @@ def test_words_and_numbers_that_are_written():
         "predicted MAE 126 HU, limit of look 125"
     )
     none = without_signs("source: has a head", "HU").told()
-    assert (none["verdict"], none["predicted_mae"]) == ("refuse", None)
-    assert in_words(none) == "quality: refuse, no predicted MAE; source: has a head"
+    assert none == {"verdict": "refuse", "unit": "HU", "reasons": ["source: has a head"]}
+    assert in_words(none) == "quality: refuse; source: has a head"
+
+
+def test_no_predicted_error_of_a_refused_case_is_written():
+    """1 HU of a source that is unlike all graded ones, by its tilt, would be read as a good result."""
+    found = verdict(tilt=-0.7, error=1.0).told()
+    assert found == {"verdict": "refuse", "unit": "HU", "reasons": ["tilt of the head, a -0.7, usual -0.3 to 0.3"]}
+    assert in_words(found) == "quality: refuse; tilt of the head, a -0.7, usual -0.3 to 0.3"
+
+
+def test_what_a_refused_case_says_can_be_done():
+    told = verdict(tilt=-0.7, error=151.0).told()
+    reasons = "predicted MAE above 150 HU, the limit of refuse; tilt of the head, a -0.7, usual -0.3 to 0.3; "
+    remedy = "check the source, or write the volume nevertheless with --refuse false"
+    assert why_refused(told, as_dicom=False) == reasons + remedy
+    never = " and another --output_format, since no option writes a refused volume as DICOM"
+    assert why_refused(told, as_dicom=True) == reasons + remedy + never
 
 
 def test_usual_values_have_the_least_deviation_of_their_kind():

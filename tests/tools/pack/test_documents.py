@@ -9,7 +9,9 @@ import pytest
 from common.errors import ConfigError
 from tools.pack import documents
 
-CARD = """No weights are
+CARD = """**Shipped weights**: none, train first
+
+No weights are
 distributed; what you train is yours to validate.
 
 From the repository's root; `CONFIGS` stands for `configs`.
@@ -24,8 +26,8 @@ Of the demo (`make demo BUNDLE=toy`, two epochs): 5 HU.
 
 def test_the_card_has_commands_for_its_own_folder() -> None:
     told = documents.card(CARD, own_weights=False)
-    assert told.startswith("No weights are\ndistributed; what you train")
-    assert told.split("\n")[3:] == [
+    assert told.startswith("**Shipped weights**: none, train first\n\nNo weights are\ndistributed; what you train")
+    assert told.split("\n")[5:] == [
         "From this bundle's folder:",
         "",
         "| demo on phantoms | `python -m monai.bundle run training --config_file "
@@ -39,7 +41,11 @@ def test_the_card_has_commands_for_its_own_folder() -> None:
 
 def test_a_card_with_weights_says_where_they_are_named() -> None:
     told = documents.card(CARD, own_weights=True)
-    assert told.startswith("The weights are those named in `model_info.json`; what you train is yours to validate.\n")
+    assert told.split("\n")[:3] == [
+        "**Shipped weights**: those named in `model_info.json`",
+        "",
+        "The weights are those named in `model_info.json`; what you train is yours to validate.",
+    ]
 
 
 def test_commands_in_comments_of_configs_name_files_in_the_folder() -> None:

@@ -1,0 +1,32 @@
+"""How an inference ends by the outcomes of its cases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import CasesFailedError, CasesRefusedError, failure, some
+from common.io.export.outputs import REFUSED
+
+
+def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> None:
+    """Print why cases were refused, and raise if any of the outcomes is not a volume.
+
+    Raises:
+        CasesFailedError: as :class:`CaseEvaluator`.
+    """
+    failed = {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}
+    refused = {one["case"]: f"REFUSED {one['case']}: {one['reason']}" for one in outcomes if one["status"] == REFUSED}
+    if refused and len(outcomes) == 1:  # the folder of the manifest may be a temporary one
+        raise CasesRefusedError(*refused.values())
+    for line in refused.values():
+        print(line, file=sys.stderr)
+    if failed:
+        error = failure(failed, len(outcomes), manifest)
+        also = f"; {len(refused)} of {len(outcomes)} refused: {some(list(refused))}" if refused else ""
+        raise type(error)(f"{error}{also}")
+    if refused:
+        named = f"{len(refused)} of {len(outcomes)} cases refused: {some(list(refused))}"
+        raise CasesFailedError(f"{named}; all reasons are in {manifest}")

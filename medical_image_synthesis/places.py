@@ -1,0 +1,93 @@
+"""Where volumes are read and written by ``synthesize``: the endings of files, and what is refused at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from common.errors import DataError, OutputError
+
+FILES = {".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha"}
+"""Endings of an output that is one file, with its format; another is a folder."""
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
+SLICES = (".dcm", ".ima")
+OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif", ".zip", ".json")
+"""Endings that are no name of a folder of outputs."""
+SIDECAR = ".json"
+MAP = "_uncertainty.nii.gz"
+"""Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
+REFUSED = b'"Refused": true'
+"""In the JSON of a refused case; without a volume next to it, it may be replaced."""
+
+
+def require_source(source: Path | None) -> bool:
+    """Whether a source is a folder with one volume for each case.
+
+    Raises:
+        DataError: for what cannot be one or more volumes.
+    """
+    name, remedy = "SOURCE", "give a volume, a DICOM series or a folder of them"
+    if source is None:
+        raise DataError(name, "is a file or folder", "none", remedy)
+    if not source.exists():
+        raise DataError(name, "is a file or folder", f"{source}: no such file or folder", "check the path")
+    if source.is_file():
+        if source.name.lower().endswith(SLICES):
+            raise DataError(name, "is the folder of a series", f"{source}: one slice", "give its folder")
+        if not source.name.lower().endswith(VOLUMES):
+            raise DataError(name, f"ends in {', '.join(VOLUMES)} or is a folder", source, remedy)
+        return False
+    held = [path for path in source.iterdir() if not path.name.startswith(".")]
+    if not held:
+        raise DataError(name, "holds volumes or a DICOM series", f"{source}: an empty folder", remedy)
+    return any(path.is_dir() or path.name.lower().endswith(VOLUMES) for path in held)
+
+
+def require_output(options: argparse.Namespace, many: bool) -> None:
+    """Refuse an output that cannot be written, or must not; ``many`` where the source may hold several volumes.
+
+    Raises:
+        OutputError: with the path.
+    """
+    output: Path = options.output
+    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
+        raise OutputError("--output", "is in a folder that can be written", there, "choose another")
+    if not ending(output):
+        if output.name.lower().endswith(OTHER_FILES):
+            raise OutputError("--output", f"ends in {', '.join(FILES)} or is a folder", output, "write NAME.nii.gz")
+        if output.is_file():
+            raise OutputError("--output", "is a folder", f"{output}: a file", "choose another")
+        return
+    if many:
+        remedy = "give a folder"
+        raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
+    if options.output_format or options.resume:
+        told = "--resume" if options.resume else f"--output-format {options.output_format}"
+        raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
+    if options.source is not None and output.resolve() == options.source.resolve():
+        raise OutputError("--output must differ from SOURCE")
+    sidecar = beside(output, SIDECAR)
+    may_replace = options.overwrite or (not output.exists() and is_refusal(sidecar))
+    for path in (output, sidecar, beside(output, MAP)):
+        if path.is_dir():
+            raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
+        if path.exists() and not may_replace:
+            remedy = "add --overwrite, or choose another name"
+            raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
+
+
+def is_refusal(sidecar: Path) -> bool:
+    """Whether a file is the JSON of a refused case, or of the volume of one."""
+    return sidecar.is_file() and REFUSED in sidecar.read_bytes()
+
+
+def beside(output: Path, other: str) -> Path:
+    """The path next to an output file that has its name with another ending."""
+    return output.with_name(output.name.removesuffix(ending(output)) + other)
+
+
+def ending(output: Path) -> str:
+    """The ending of a file; empty for a folder."""
+    return next((each for each in FILES if output.name.endswith(each)), "")
