@@ -115,7 +115,8 @@ def distance_from_body(volume: Volume, affine: Volume, largest: bool = True) -> 
     to_scan[:3, 3] += affine[:3, :3] @ ((steps - 1) / 2)
     sides = spacing * steps
     body = _body(coarse, sides, largest)
-    return ndimage.distance_transform_edt(~body, sampling=sides).astype(np.float32), to_scan
+    distance: Volume = ndimage.distance_transform_edt(~body, sampling=sides)
+    return distance.astype(np.float32), to_scan
 
 
 def _body(coarse: Volume, sides: Volume, largest: bool) -> NDArray[np.bool_]:
