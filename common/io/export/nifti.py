@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-from common.errors import OutputError
+from common.errors import Finding, OutputError
 from common.files import write_whole
 from common.io.export.one_file import OneFile
 from common.io.export.volume import Volume
+from common.io.nifti.header_fields import best_affine, unknown_codes
+from common.io.nifti.reading import parse_header
 from common.io.stored_values import to_stored
 
 DESCRIPTION_LENGTH = 79
@@ -27,6 +30,8 @@ SCANNER = 1
 
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
     """Write a volume on the grid of its source file, with bitwise the same sform, qform, codes and voxel sizes.
+
+    Of a source with codes that the standard has not, the affine as it is read is written under a code that it has.
 
     Args:
         source: NIfTI file that gives the grid.
@@ -45,6 +50,11 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
         raise OutputError(
             f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a bug"
         )
+    where = partial(Finding, path.name, Path(source).name)
+    raw = parse_header(Path(source), where)
+    if unknown_codes(raw):
+        save_on(best_affine(raw, shape, where)[0], values, path, dtype, description)
+        return
     header = nib.Nifti1Header()
     for name in GRID_FIELDS:
         header[name] = origin.header[name]

@@ -14,6 +14,8 @@ from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, sho
 
 MAX_VALUES = 1024**3
 """Largest number of values in a volume (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""
+CODES = range(6)
+"""Of sform and qform; 5, another template, is the latest."""
 UNIT_BITS = 7
 MM_OF_UNIT = {1: ("metres", 1000.0), 3: ("micrometres", 0.001)}
 """Codes of xyzt_units other than mm and unknown, by which few readers scale."""
@@ -82,10 +84,18 @@ def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Fin
     return 1.0, 0.0, [where("scl_slope should be a number other than 0", f"{stored:g}", remedy, "warning")]
 
 
+def unknown_codes(raw: nib.Nifti1Header) -> list[str]:
+    """Which of the codes of sform and qform are none of the standard; nibabel takes them for 0."""
+    return [name for name in ("sform_code", "qform_code") if int(raw[name]) not in CODES]
+
+
 def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> tuple[np.ndarray, list[Finding]]:
     """The sform, otherwise the qform, otherwise the default of nibabel and MONAI, with findings about the choice."""
-    sform, qform = raw.get_sform(coded=True)[0], _qform(raw)
-    warnings: list[Finding] = []
+    sform, qform = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
+    warnings = [
+        where(f"{name} should be 0 to 5", f"{raw[name]}", "one above 0 is as good, as for NIfTI's library", "warning")
+        for name in unknown_codes(raw)
+    ]
     affine = sform if sform is not None else qform
     if affine is None:
         affine = raw.get_base_affine()
@@ -106,8 +116,10 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
 
 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
+    if raw["qform_code"] <= 0:
+        return None
     try:
-        qform: np.ndarray | None = raw.get_qform(coded=True)[0]
+        qform: np.ndarray = raw.get_qform()
     except (HeaderDataError, ValueError):
         return np.full((4, 4), np.nan)  # set, but no rotation: an error only without an sform
     return qform

@@ -64,7 +64,7 @@ def read_header(path: str | Path, case: str, channels: int | None = None) -> Hea
     path = Path(path)
     where = partial(Finding, case, path.name)
     _check_file(path, where)
-    raw = _parse(path, where)
+    raw = parse_header(path, where)
     dims, count = fields.dimensions(raw, channels, where)
     dtype, offset = fields.stored_type(raw, where)
     fields.check_size(path, dims, dtype, offset, where)
@@ -225,7 +225,12 @@ def _header_size(start: bytes) -> int | None:
     return next((size for size in (348, 540) if size in sizes), None)
 
 
-def _parse(path: Path, where: Where) -> nib.Nifti1Header:
+def parse_header(path: Path, where: Where) -> nib.Nifti1Header:
+    """The header as it is in the file, unchecked but for its size and kind.
+
+    Raises:
+        VolumeError: for another file than a single NIfTI file.
+    """
     try:
         with _open(path) as stream:
             block = stream.read(540)

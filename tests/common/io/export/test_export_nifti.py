@@ -11,6 +11,7 @@ import pytest
 from common.errors import OutputError
 from common.io.export.nifti import GRID_FIELDS, NiftiFormat, save_like
 from common.io.export.volume import Volume
+from common.io.nifti.reading import read_header
 
 SHAPE = (4, 5, 6)
 OBLIQUE = np.array([[-1.8, 0.4, 0.1, 30.3], [0.36, 2.0, 0, -20.7], [0, 0.1, 2.5, -11.1], [0, 0, 0, 1]])
@@ -62,6 +63,26 @@ def test_grid_is_the_source_s_to_the_bit(tmp_path, name):
     for field in GRID_FIELDS:
         np.testing.assert_array_equal(result.header[field], own.header[field], err_msg=field)
     np.testing.assert_array_equal(result.get_fdata(), values)
+
+
+@pytest.mark.parametrize(
+    ("sform_code", "qform_code", "used"),
+    [(77, 0, "sform"), (77, 1, "sform"), (-1, 1, "qform"), (-1, 77, "qform"), (0, -3, "neither"), (-1, 0, "neither")],
+)
+def test_codes_that_nifti_has_not_are_read_as_its_library_does(tmp_path, sform_code, qform_code, used):
+    """Above 0 counts, below does not; the output says the same with codes that every reader knows."""
+    forms = {"sform": (OBLIQUE, 1), "qform": (ROTATED, 1)}
+    path = source(tmp_path / "source.nii", **forms, sform_code=sform_code, qform_code=qform_code)
+    affine = read_header(path, "a").affine
+    plain = source(tmp_path / "plain.nii", **forms, sform_code=0, qform_code=0)
+    wanted = {"sform": OBLIQUE, "qform": ROTATED, "neither": nib.load(plain).affine}[used]
+    np.testing.assert_allclose(affine, wanted, atol=1e-5)
+    save_like(path, np.zeros(SHAPE, np.float32), tmp_path / "out.nii", "int16", "SYNTHETIC")
+    result = nib.load(tmp_path / "out.nii")
+    np.testing.assert_allclose(result.affine, affine, atol=1e-5)
+    codes = [int(result.header[name]) for name in ("sform_code", "qform_code")]
+    assert set(codes) <= {0, 1, 2, 3, 4}
+    assert max(codes) > 0
 
 
 def test_values_are_stored_as_int16_of_slope_1(tmp_path):
