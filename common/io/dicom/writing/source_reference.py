@@ -17,18 +17,26 @@ from common.checkpoints import sha256
 from common.errors import OutputError
 from common.io.dicom.validation import without_validation
 
-WHOLE_GROUPS = (0x0010, 0x0012)
-"""Patient, and clinical trial with de-identification: all items are copied except ``OF_THE_SERIES``."""
-OF_THE_SERIES = ("ClinicalTrialSeriesID", "ClinicalTrialSeriesDescription", "IssuerOfClinicalTrialSeriesID")
+TRIAL = 0x0012
+"""Group of clinical trial and de-identification: all items are copied except ``NOT_OF_TRIALS``."""
+NOT_OF_TRIALS = (
+    *("ClinicalTrialSeriesID", "ClinicalTrialSeriesDescription", "IssuerOfClinicalTrialSeriesID"),
+    "ClinicalTrialTimePointDescription",
+)
 COPIED = (
-    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
-    *("IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "PhysiciansOfRecord", "ProcedureCodeSequence"),
+    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+    *("PatientAge", "PatientSize", "PatientWeight", "PatientSpeciesDescription", "PatientSpeciesCodeSequence"),
+    *("PatientBreedDescription", "PatientBreedCodeSequence", "BreedRegistrationSequence"),
+    *("ResponsiblePerson", "ResponsiblePersonRole", "ResponsibleOrganization"),
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"),
+    *("IssuerOfAccessionNumberSequence", "ReferringPhysicianName"),
     *("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition", "BodyPartExamined", "Laterality"),
     *("BurnedInAnnotation", "RecognizableVisualFeatures", "LongitudinalTemporalInformationModified"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
-"""Copied items of other groups. Not copied: private tags, overlays, icon, window, padding, minimum and maximum, dose,
-contrast agent, radiopharmaceutical, acquisition parameters and equipment."""
+"""Copied items of other groups: those that identify patient and study, animals too, and what concerns the image. Not
+copied: free text (StudyDescription, PatientComments, history), private tags, overlays, icon, window, padding, minimum
+and maximum, dose, contrast agent, radiopharmaceutical, acquisition parameters and equipment."""
 EMPTY_WHERE_UNKNOWN = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "PatientPosition"),
@@ -107,11 +115,11 @@ def reference_of_file(path: Path) -> SourceReference:
 
 
 def _copied(header: Dataset) -> Dataset:
-    left = {tag_for_keyword(keyword) for keyword in OF_THE_SERIES}
+    left = {tag_for_keyword(keyword) for keyword in NOT_OF_TRIALS}
     wanted = {tag_for_keyword(keyword) for keyword in (*COPIED, "SpecificCharacterSet")}
     items = Dataset()
     for tag in list(header.keys()):
-        if tag in wanted or (tag.group in WHOLE_GROUPS and tag not in left):
+        if tag in wanted or (tag.group == TRIAL and tag not in left):
             items[tag] = copy.deepcopy(header[tag])
     items.decode()  # otherwise names and sequences keep the encoding of the source
     _fill(items)

@@ -32,6 +32,9 @@ def dressed(header, number):
     header.ContrastBolusAgent, header.SmallestImagePixelValue = "iodine", 3
     header.PixelPaddingValue, header.WindowCenter, header.GantryDetectorTilt = 0, "40", "18"
     header.StationName, header.InstitutionName, header.OperatorsName = "A", "B", "C"
+    header.PatientComments, header.AdditionalPatientHistory, header.MedicalAlerts = "free", "text", "of a patient"
+    header.PatientAddress, header.Occupation, header.OtherPatientIDs = "Street 1", "baker", "4711"
+    header.PhysiciansOfRecord, header.ClinicalTrialTimePointDescription = "Roe^Richard", "after surgery"
     header.add_new(0x60003000, "OW", b"\0\0")
     header.add_new(0x00091001, "LO", "private")
     header.IconImageSequence = header.RadiopharmaceuticalInformationSequence = [Dataset()]
@@ -42,7 +45,7 @@ def test_items_that_go_over_and_no_others(tmp_path):
     assert {element.keyword for element in items} == {
         *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientWeight"),
         *("PatientIdentityRemoved", "DeidentificationMethod", "ClinicalTrialSubjectID"),
-        *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber"),
+        *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"),
         *("ReferringPhysicianName", "FrameOfReferenceUID", "PositionReferenceIndicator", "SpecificCharacterSet"),
         *("PatientPosition", "BodyPartExamined", "BurnedInAnnotation"),
         *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
@@ -114,14 +117,14 @@ def test_frames_of_one_object(tmp_path):
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_names_in_other_alphabets(tmp_path, charset, name, enhanced):
     def named(header, number=0):
-        header.SpecificCharacterSet, header.PatientName, header.StudyDescription = charset, name, name
+        header.SpecificCharacterSet, header.PatientName, header.ReferringPhysicianName = charset, name, name
 
     if enhanced:
         write_enhanced(tmp_path, change=named)
     else:
         write_series(tmp_path, change=named)
     items = reference_of_series(source_headers(tmp_path, "a"), "a").items
-    assert (str(items.PatientName), items.StudyDescription) == (name, name)
+    assert (str(items.PatientName), str(items.ReferringPhysicianName)) == (name, name)
     assert items.PatientName.encode(["utf8"]) == name.encode()
 
 
