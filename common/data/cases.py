@@ -13,7 +13,7 @@ from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from common.data.kept_split import Lists
 from common.data.layouts.folders import find_cases
-from common.data.layouts.studies import nested_series
+from common.data.layouts.studies import nested_series, require_whole_series
 from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
@@ -178,6 +178,7 @@ def inference_cases(
     if not items:
         raise DataError(origin.name, "has cases to infer", "none", "give volumes")
     _require_channels(items, source)
+    require_whole_series(items, origin.name)
     wanted = {} if modality is None else {SOURCE_MODALITY: modality}
     return [{key: item[key] for key in ("case", "patient", "image") if key in item} | wanted for item in items]
 

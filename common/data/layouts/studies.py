@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import dcmread
@@ -13,10 +14,11 @@ from common.data.datalist import Item
 from common.errors import DataError
 from common.io.dicom.reading.headers import holds_series
 from common.io.dicom.reading.series import shown_modality
+from common.io.dicom.validation import without_validation
 
 logger = logging.getLogger(__name__)
-TAGS = [0x00080008, 0x00080060]
-"""ImageType and Modality."""
+TAGS = [0x00080008, 0x00080018, 0x00080060, 0x0020000E]
+"""ImageType, SOPInstanceUID, Modality and SeriesInstanceUID."""
 
 
 def nested_series(root: Path, modality: str | None) -> list[Item]:
@@ -47,6 +49,28 @@ def nested_series(root: Path, modality: str | None) -> list[Item]:
         remedy = f"give {modality}, or --accept_modality true"
         raise DataError(str(root), f"holds a series of {modality}", f"{len(found)} of others (see above)", remedy)
     return items
+
+
+@without_validation
+def require_whole_series(items: Sequence[Item], name: str) -> None:
+    """Refuse cases that are parts of one DICOM series, split over several folders; copies of a series may be cases.
+
+    Args:
+        items: with one or several paths as ``image``.
+        name: of the data, for the message.
+
+    Raises:
+        DataError: naming two folders.
+    """
+    seen: dict[str, tuple[str, Path]] = {}
+    images = [path for item in items for path in ([item["image"]] if isinstance(item["image"], str) else item["image"])]
+    for folder in map(Path, dict.fromkeys(images)):
+        header = _header(folder) if folder.is_dir() else Dataset()
+        series, instance = (str(header.get(keyword) or "") for keyword in ("SeriesInstanceUID", "SOPInstanceUID"))
+        first, other = seen.setdefault(series, (instance, folder))
+        if series and first != instance:
+            remedy = "put its slices into one, or give one of them"
+            raise DataError(name, "a series is in one folder", f"one in {other} and {folder}", remedy)
 
 
 def _unfit(header: Dataset, modality: str | None) -> str | None:

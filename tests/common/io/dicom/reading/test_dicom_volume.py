@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -107,6 +108,21 @@ def test_series_that_are_not_taken_are_listed_with_the_reason(archive, caplog):
         f"series: P2/S7/1, MR, {files} files: not taken, a localizer",
     ]
     assert "1 DICOM series below" in caplog.text
+
+
+@pytest.mark.parametrize("places", [("a", "b"), ("P1/S1/1", "P1/S1/2")])
+def test_a_series_in_two_folders_is_named(tmp_path, places):
+    for number, place in enumerate(places):
+        write_series(tmp_path / "all" / place, Grid(origin=(-20, 30, 100 + 10 * number)), "MR", series="1.2.3")
+    found = f"one in {tmp_path}/all/{places[0]} and {tmp_path}/all/{places[1]}"
+    with pytest.raises(DataError, match=f"all: a series is in one folder, but got {found}; put its slices into one"):
+        to_infer(tmp_path / "all")
+
+
+def test_a_copy_of_a_series_is_a_case_of_its_own(tmp_path):
+    write_series(tmp_path / "all" / "a", series="1.2.3")
+    shutil.copytree(tmp_path / "all" / "a", tmp_path / "all" / "b")
+    assert len(to_infer(tmp_path / "all")) == 2
 
 
 def test_studies_without_a_source_of_the_network_are_refused(archive):
