@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -206,7 +206,7 @@ def volume_path(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path
     return [*found, folder / name] if holds_series(folder / name) else found
 
 
-def volume_stem(path: str | Path) -> str:
+def volume_stem(path: str | PurePath) -> str:
     """The name of a volume's file without the ending of its format, or of a series' folder."""
-    name = Path(path).name
+    name = PurePath(path).name
     return next((name[: -len(suffix)] for suffix in VOLUMES if name.lower().endswith(suffix)), name)

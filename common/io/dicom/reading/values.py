@@ -117,7 +117,7 @@ def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, f
 def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
     rule = "a series has one slice at a position"
     for kept, other in stack.duplicates:
-        if not np.array_equal(*(_rescaled(each, modality, where) for each in (kept, other))):
+        if not np.array_equal(_rescaled(kept, modality, where), _rescaled(other, modality, where)):
             found = f"{kept.name} and {other.name} with different values at one"
             raise VolumeError(where(rule, found, "keep one of them, or choose one series by --series UID"))
     found = f"{len(stack.duplicates)} duplicate with identical values"
