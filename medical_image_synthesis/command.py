@@ -7,6 +7,7 @@ its own, whose messages go to stderr.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import signal
@@ -36,7 +37,10 @@ WRITTEN = ("done", "kept")
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
-    options, words = _parser().parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser, known = _parser()
+    _require_command(given, known)
+    options, words = parser.parse_known_args(given)
     try:
         return int(options.run(options, words))
     except KeyboardInterrupt:
@@ -193,7 +197,16 @@ def _require_settings(path: Path) -> None:
         raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _require_command(given: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a first word that is no command with the nearest one; argparse lists all of them."""
+    if given and not given[0].startswith("-") and given[0] not in known:
+        nearest = difflib.get_close_matches(given[0], known, n=1)
+        remedy = f"did you mean {nearest[0]}?" if nearest else "synthesize list prints the bundles"
+        raise ConfigError(f"unknown bundle or command {given[0]}: {remedy}")
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser of the command line, and the words that it may begin with."""
     parser = argparse.ArgumentParser(
         prog="synthesize", description="Synthetic medical images by MONAI bundles. Not for clinical use.",
         epilog="Train first: python -m monai.bundle run training --config_file FOLDER/configs/train.yaml --dataset_dir "
@@ -204,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands.add_parser("evaluate", help="score a synthetic volume against the true one"))
     for bundle in bundles():
         _add(commands.add_parser(bundle.short, aliases=[bundle.name], help=_task(bundle), allow_abbrev=False), bundle)
-    return parser
+    return parser, list(commands.choices)
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:

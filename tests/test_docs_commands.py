@@ -207,7 +207,7 @@ def check(words: list[str]) -> None:
         function = getattr(monai.bundle, kind.split()[1])
         assert _options(words).keys() <= inspect.signature(function).parameters.keys() | {"config_file", "meta_file"}
     elif kind == "synthesize":
-        given, rest = _parser().parse_known_args(words[1:])
+        given, rest = _parser()[0].parse_known_args(words[1:])
         settings = settings_of(read_config(ROOT / f"bundles/{ONE}/configs/inference.yaml"))
         assert _settings(rest).keys() <= settings.keys() | short_names(settings).keys(), given
     elif kind == "common.plan":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -21,6 +22,7 @@ from common.running_config import (
     Settings,
     config_files,
     configs_in,
+    files_in,
     given_options,
     is_reference,
     place_options,
@@ -35,6 +37,8 @@ from common.settings.shipped import refuse_idle, shipped_settings, top
 from common.settings.tree import check_references, check_tree
 from common.weights_info import COMPUTING, WEIGHTS
 
+FIRST_STEP = "@prepare"
+"""Of the list of every run id, perhaps after the device."""
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
 
@@ -71,6 +75,32 @@ def prepare(bundle_root: str, seed: int) -> None:
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     torch.manual_seed(seed)
+
+
+def require_run_id() -> None:
+    """Refuse the run id of a command that none of its config files has.
+
+    It is ``initialize`` in a configuration, which MONAI builds before it looks for the run id itself.
+
+    Raises:
+        ConfigError: with the file next to these that has it, or the nearest one.
+    """
+    parser, wanted, files = running_parser(), running_id(), config_files()
+    if parser is None or not files or wanted in parser:
+        return
+    if _is_command():
+        sys.excepthook = _end_command
+    others = files_in(Path(files[0]).parent).items()
+    if there := [path.name for path, config in others if wanted in _run_ids(config)]:
+        raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
+    known = sorted(_run_ids(settings_of(parser)))
+    nearest = difflib.get_close_matches(wanted, known, n=1)
+    remedy = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+    raise ConfigError(f"unknown run id {wanted}: {remedy}")
+
+
+def _run_ids(config: Settings) -> set[str]:
+    return {name for name, steps in config.items() if isinstance(steps, list) and FIRST_STEP in steps}
 
 
 def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:

@@ -117,6 +117,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
             "broken.yaml:2: is YAML, but got mapping values are not allowed here; correct this line, or the one before",
         ),
         ("mr2ct mr.nii.gz -o x.nii.gz --overlay list.yaml", "list.yaml: holds settings, NAME: VALUE, but got [1]; see"),
+        ("lst", "unknown bundle or command lst: did you mean list?"),
+        ("mr2tc mr.nii.gz -o out", "unknown bundle or command mr2tc: did you mean mr2ct?"),
+        ("zzz mr.nii.gz -o out", "unknown bundle or command zzz: synthesize list prints the bundles"),
         ("list all", "all: is an option of this command, but got another word; see synthesize --help"),
     ],
 )

@@ -98,11 +98,10 @@ def inferred(recipe: Recipe, source: Path, out: Path, weights: Path | None = Non
         weights: others than that training's.
     """
     predictions = out / "predictions" / source.stem.split(".")[0]
-    places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions}
-    places |= {"overwrite": "true", "refuse": "false"}
+    places = {"dataset_dir": source, "output_dir": out, "predictions_dir": predictions, "refuse": "false"}
     given = {} if weights is None else {"weights": weights}
     configs = ["inference", *recipe.overlays]
-    said = run("inference", configs, recipe.bundle, **places, **recipe.inference, **given)
+    said = run("inference", configs, recipe.bundle, **places, overwrite="true", **recipe.inference, **given)
     warnings = "\n".join(line for line in said.splitlines() if "UNLIKE" in line)
     return {path.name.split("_synthetic_")[0]: path for path in predictions.glob("*.nii.gz")}, warnings
 

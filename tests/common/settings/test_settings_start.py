@@ -32,6 +32,7 @@ bundle_root: {tmp_path}
 seed: 0
 max_epochs: 5
 dataset_dir: null
+initialize: {{_target_: common.settings.require_run_id}}
 prepare: {{_target_: common.settings.prepare, bundle_root: "@bundle_root", seed: "@seed"}}
 data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
 fault: "$__import__('fractions').Fraction(1, 0)"
@@ -40,7 +41,7 @@ with_data: ["@prepare", "@data"]
 with_fault: ["@prepare", "@fault"]
 """
     )
-    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\n")
+    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\ngrading: ['@device', '@prepare']\n")
     (tmp_path / "configs" / "metadata.json").write_text('{"version": "0"}')
     return tmp_path
 
@@ -125,6 +126,19 @@ class TestCommand:
         last = result.stderr.rstrip().splitlines()[-1]
         assert last.startswith("error: --max_epochs: is of type int, such as 5, but got 'ten' (str); ")
         assert "Traceback" not in result.stderr
+
+    @pytest.mark.parametrize(
+        ("run_id", "expected"),
+        [
+            ("wiht_data", "unknown run id wiht_data: did you mean with_data?"),
+            ("xyz", "unknown run id xyz: known are run, with_data, with_fault"),
+            ("grading", "no run id grading in these config files: add overlay.yaml to --config_file"),
+        ],
+    )
+    def test_so_does_an_unknown_run_id(self, bundle, run_id, expected):
+        done = command(bundle, run_id)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert done.stderr.splitlines()[-1] == f"error: {expected}"
 
     def test_so_does_a_mistake_met_later(self, bundle):
         result = command(bundle, "with_data", "--dataset_dir", "/nowhere")
