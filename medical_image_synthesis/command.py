@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path

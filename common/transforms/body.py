@@ -148,4 +148,5 @@ def _body(coarse: Volume, sides: Volume, largest: bool) -> NDArray[np.bool_]:
 
 
 def _affine(volume: Any) -> Volume:
-    return np.asarray(convert_to_numpy(volume.affine), dtype=float).reshape(-1, 4, 4)[0]
+    first: Volume = np.asarray(convert_to_numpy(volume.affine), dtype=float).reshape(-1, 4, 4)[0]
+    return first
