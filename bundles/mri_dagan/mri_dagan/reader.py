@@ -43,9 +43,9 @@ class KspaceReader(VolumeReader):
         """The k-space of a file; see :func:`~mri_dagan.kspace_files.read_kspace`."""
         return read_kspace(Path(path), case, self.contrast, self.repetition)
 
-    def _read(self, path: Path, case: str, channels: int | None) -> Scan:
+    def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
         if not is_kspace(path):
-            return super()._read(path, case, channels)
+            return super()._read(path, case, channels, modality)
         scan = self.kspace(path, case)
         return Scan(scan.zero_filled(), scan.affine, scan.warnings, modality="MR")
 
