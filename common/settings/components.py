@@ -24,6 +24,10 @@ GIVEN_AS_TEXTS = ("device", "bundle_root")
 """Components that commands and servers may replace by a text."""
 
 
+class NotLocatedError(ConfigError):
+    """A component that cannot be imported: its settings may be right, and a path be missing."""
+
+
 def add_short_names(known: dict[str, list[Any]], shipped: Sequence[Settings]) -> None:
     """Add the values of the settings that have a short name under that name."""
     whole = set(known)
@@ -89,7 +93,7 @@ def require_located(place: str, section: Mapping[str, Any], locator: ComponentLo
         locator: knows the modules of MONAI's classes.
 
     Raises:
-        ConfigError: naming what is missing, a module, a class or a package that the module imports.
+        NotLocatedError: naming what is missing, a module, a class or a package that the module imports.
     """
     component = ConfigComponent(dict(section), place, locator)
     name, where = component.resolve_module_name(), f"(from --{place}::_target_)"
@@ -98,9 +102,9 @@ def require_located(place: str, section: Mapping[str, Any], locator: ComponentLo
         try:
             found = locate(path)
         except ErrorDuringImport as error:
-            raise ConfigError(_not_imported(path, error, where)) from error
+            raise NotLocatedError(_not_imported(path, error, where)) from error
         if found is None:
-            raise ConfigError(_not_located(name, holder, path.rpartition(".")[2], where))
+            raise NotLocatedError(_not_located(name, holder, path.rpartition(".")[2], where))
         holder = path
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from common.errors import CheckpointError, ConfigError
 from common.running_config import Settings, whole_configs
 from common.settings.checks import check_type
+from common.settings.components import NotLocatedError
 from common.settings.tree import check_tree
 from common.weights_info import READER, WeightsInfo
 
@@ -25,6 +26,7 @@ def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
 
     Raises:
         CheckpointError: a setting is missing that another one refers to, is unknown, or has another type.
+        NotLocatedError: a component cannot be imported, such as a network of the user's own.
     """
     recorded = {name: value for name, value in about.settings.items() if name != "inferer"}
     known = {name for config in whole_configs(shipped) for name in config}
@@ -37,6 +39,8 @@ def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
         for name, value in recorded.items():
             check_type(name, value, [config[name] for config in shipped if name in config])
         check_tree(tree, shipped, {})
+    except NotLocatedError:
+        raise
     except ConfigError as error:
         _refuse(about, f"({error})")
 

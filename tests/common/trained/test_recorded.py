@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import CheckpointError
+from common.settings.components import NotLocatedError
 from common.trained.recorded import require_recorded
 from common.weights_info import WeightsInfo, needed_settings
 
@@ -82,4 +83,13 @@ def test_a_component_that_lost_its_name() -> None:
     settings = copy.deepcopy(RECORDED)
     settings["network_def"]["_target"] = settings["network_def"].pop("_target_")
     with pytest.raises(CheckpointError, match="--network_def: is a component, but got"):
+        check(settings)
+
+
+def test_a_network_of_the_users_own_that_is_not_on_the_path_is_no_fault_of_the_file() -> None:
+    settings: Any = copy.deepcopy(RECORDED)
+    settings["network_def"] = {"_target_": "own_absent.Net"}
+    with pytest.raises(
+        NotLocatedError, match=r"^own_absent\.Net cannot be located \(from --network_def::_target_\): put"
+    ):
         check(settings)
