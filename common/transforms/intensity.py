@@ -19,6 +19,8 @@ from common.io.modality import AIR_HU
 from common.knots import Knot, KnottedWindow
 from common.transforms.slabs import for_each_slab
 
+LEAST_SPAN = 1e-4
+"""Range of an image with contrast, in parts of its largest value; float32 has 800 grey levels left in it."""
 LOWEST = 0.05
 """Part of the scale, 2 wide, that is stretched down to air; with 0.1 and 0.2 soft tissue got worse in a short run."""
 
@@ -106,9 +108,11 @@ class ScaleWindowd(MapTransform):
             low, high = window
         else:
             values = channel.numpy()
-            foreground = values[values > values.min()]
-            # a constant image has no range: it becomes background instead of NaN or huge values
-            if foreground.size == 0 or self.zscore and foreground.min() == foreground.max():
+            lowest, highest = float(values.min()), float(values.max())
+            foreground = values[values > lowest]
+            # an image without contrast has no range: it becomes background instead of NaN, noise or huge values
+            is_flat = highest - lowest <= LEAST_SPAN * max(-lowest, highest)
+            if is_flat or self.zscore and foreground.min() == foreground.max():
                 made.fill_(0.0 if self.zscore else -1.0)
                 return
             if self.zscore:

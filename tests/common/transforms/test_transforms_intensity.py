@@ -71,6 +71,13 @@ class TestScaleWindow:
     def test_constant_image_becomes_background(self, settings, value, level):
         assert (scaled(torch.full((1, 3, 3, 3), level), **settings) == value).all()
 
+    @pytest.mark.parametrize(("settings", "value"), [({"percentiles": [1, 99]}, -1), ({"zscore": True}, 0)])
+    @pytest.mark.parametrize(("offset", "spread", "varies"), [(1000, 1e-3, False), (1000, 1.0, True), (0, 1e-3, True)])
+    def test_noise_around_a_value_is_no_contrast(self, settings, value, offset, spread, varies):
+        noise = offset + spread * torch.randn(1, 9, 9, 9, generator=torch.Generator().manual_seed(0))
+        result = scaled(noise, **settings)
+        assert result.std() > 0.3 if varies else (result == value).all()
+
     @pytest.mark.parametrize("settings", [{"percentiles": [1, 99]}, {"zscore": True}])
     def test_two_valued_image_stays_in_range(self, settings):
         # its foreground has no spread to divide by
