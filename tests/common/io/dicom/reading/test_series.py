@@ -179,7 +179,7 @@ def test_another_modality_is_named_before_its_geometry(tmp_path, two):
         load_series(tmp_path / "tilted", "case7", SeriesOptions(modality="MR"))
     with pytest.raises(DataError, match=message):
         load_series(two, "case7", SeriesOptions(series="1.2.3", modality="MR"))
-    refused(tmp_path / "tilted", "give --resample_tilt true", modality="CT")
+    refused(tmp_path / "tilted", "--resample_tilt true", modality="CT")
 
 
 def test_a_folder_of_one_series_needs_no_choice_between_those_of_others(tmp_path):
