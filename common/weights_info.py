@@ -253,13 +253,6 @@ def known_unit(weights: str | Path) -> str | None:
     return unit
 
 
-def known_window(weights: str | Path) -> tuple[float, float] | None:
-    """Range in their unit of the targets that a network was trained with; None where none is recorded."""
-    about = _told_of(Path(weights))
-    window = None if about is None else about.settings.get("target_window")
-    return (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
-
-
 def exported_unit(weights: str | Path) -> str | None:
     """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
     about = _told_of(Path(weights))

@@ -14,13 +14,19 @@ from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
 from common.uncertainty.conformal import half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
-from common.weights_info import known_window
+from common.weights_info import read_info, sidecar
 
 
 def brightness(prediction: np.ndarray) -> float:
     """What is bright in a volume of any scale: the 99.5th percentile of the voxels above its mean; 1 for a flat one."""
     above = prediction[prediction > prediction.mean(dtype=float)]
     return float(np.percentile(above, 99.5)) if above.size else 1.0
+
+
+def target_window(weights: Path) -> tuple[float, float] | None:
+    """Range in their unit of the targets that weights were trained with; None where none is recorded next to them."""
+    window = read_info(weights).settings.get("target_window") if sidecar(weights).is_file() else None
+    return (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
 
 
 class UncertaintyMaps:
@@ -44,7 +50,7 @@ class UncertaintyMaps:
     def __init__(self, weights: Path, unit: str) -> None:
         self.record = read_record(weights)
         self.unit = unit
-        self.window = known_window(weights)
+        self.window = target_window(weights)
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
             raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
