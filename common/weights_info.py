@@ -75,6 +75,10 @@ class WeightsInfo(NamedTuple):
         data = [trained_on.get("data") for trained_on in _trainings(self.trained_on)]
         return data[0] if all(each in (SIMULATED, PHANTOMS) for each in data) else None
 
+    def require_safe(self) -> None:
+        """Refuse settings that would execute something when they are built: a ``CheckpointError`` with the place."""
+        require_safe(self.settings, f"{self.path}: settings", str(running_config()))
+
     def network_settings(self) -> set[str]:
         """The settings that the network is built from; with other values the weights do not fit."""
         return references(self.settings, NETWORK)
@@ -137,13 +141,11 @@ def read_info(path: str | Path) -> WeightsInfo:
 
     Raises:
         CheckpointError: weights are missing, nothing is known of them, the file is of a later version, invalid, or of
-            other weights, or its settings would execute something.
+            other weights.
     """
     path = Path(path)
     checkpoints.require_noted(path)
-    about = _told_of(path) or _of_an_older_run(path)
-    require_safe(about.settings, f"{about.path}: settings", str(running_config()))
-    return about
+    return _told_of(path) or _of_an_older_run(path)
 
 
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:

@@ -124,7 +124,9 @@ def variant_config(weights: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: nothing is known of the weights.
     """
-    settings = dict(read_info(weights).settings)
+    about = read_info(weights)
+    about.require_safe()
+    settings = dict(about.settings)
     return {**settings, "validate": {"inferer": settings.pop("inferer", None)}}
 
 

@@ -30,7 +30,9 @@ class InverseNetwork:
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
-        settings = read_info(path).settings
+        about = read_info(path)
+        about.require_safe()
+        settings = about.settings
         if (neighbours := settings.get("neighbours", 1)) != 1:
             rule, remedy = "is for networks of single slices", "omit the option"
             raise ConfigError("--quality::inverse", rule, f"neighbours {neighbours}", remedy)

@@ -152,6 +152,7 @@ def _adopt(
     if not config:
         return
     shipped = configs_in(Path(bundle_root, "configs"))
+    about.require_safe()
     require_recorded(about, shipped)
     files = [ConfigParser.load_config_file(path) for path in config_files()]
     refuse_idle(config, {*about.settings, *(top(key) for file in files for key in file)}, Path(bundle_root, "configs"))

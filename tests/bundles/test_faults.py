@@ -15,7 +15,7 @@ from bundle_commands import ONE_OF_EACH, last_line, mistake, ok, plain_settings,
 
 from common import checkpoints
 
-LINE = re.compile(r"error: .+: .+, but got .+; .+")
+LINE = re.compile(r"error: (.+: .+, but got .+; .+|no weights at .+: .+)")
 """Name, rule, value and remedy, on the last line of stderr."""
 ONE_IS_ENOUGH = ["mr2ct_pix2pix"]
 """Where the code is that of all bundles."""
@@ -287,7 +287,7 @@ def spoilt(how, whole):
 @pytest.mark.parametrize(
     ("how", "rule"),
     [
-        ("missing", "exists.*, but got no such file"),
+        ("missing", "train the bundle first, or pass .*--weights FILE"),
         ("truncated", "is a whole checkpoint of tensors only"),
         ("empty", "is a whole checkpoint of tensors only"),
         ("flipped", "has sound checksums, but got a damaged record"),
@@ -310,7 +310,7 @@ def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how,
     settings["predictions_dir" if bundle.conditional else "output_dir"] = str(tmp_path / "out")
     with pytest.raises(Exception, match=".") as caught:
         bundle.parser("inference", **settings).get_parsed_content("evaluator").run()
-    assert re.match(f"{re.escape(str(path))}: {rule}", str(mistake(caught.value)))
+    assert re.match(f"(no weights at )?{re.escape(str(path))}: {rule}", str(mistake(caught.value)))
     assert snapshot(tmp_path / "out") == {}
 
 
@@ -334,7 +334,7 @@ def test_a_size_that_contradicts_the_weights_is_refused(bundle, tiny_run, tiny_d
 def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path):
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
     done = bundle.run("inference", ["inference"], **places)
-    rule = rf"^error: {tmp_path}/out/models/model\.pt: exists.*, but got no such file; give .*--output_dir.*--weights"
+    rule = rf"^error: no weights at {tmp_path}/out/models/model\.pt.*: train .*first, or pass .*--weights FILE"
     refused(done, rule)
     assert snapshot(tmp_path / "out") == {}
 

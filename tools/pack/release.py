@@ -145,6 +145,7 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
     found: dict[str, bytes] = {}
     for place, path in sources.items():
         about, config = read_info(path), yaml.safe_load(configs["inference"])
+        about.require_safe()
         _require_same_network(about, config)
         parser = ConfigParser({**config, **about.settings, "trained_with": None})
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)

@@ -192,7 +192,7 @@ def test_which_series_is_checked_and_how(tmp_path: Path, capsys: pytest.CaptureF
     assert main(arguments) == 2
     assert "2 series: 1.2.3 (CT, 9 slices), 1.2.4 (CT, 9 slices); choose one by --series UID" in capsys.readouterr().out
     assert main([*arguments, "--series", "1.2.4", "9.9"]) == 2
-    assert "a tilt of 0.500 mm a slice" in capsys.readouterr().out
+    assert "a tilt of 0.5 mm a slice" in capsys.readouterr().out
     assert main([*arguments, "--series", "1.2.4", "--resample_tilt"]) == 0
     assert "1 cases checked: 0 errors, 2 warnings" in capsys.readouterr().out
 
