@@ -165,7 +165,7 @@ def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained,
     anatomy = head_anatomy(3, 8.0)
     nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")
     settings = {"bundle_root": str(copy), "predictions_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
-    settings["evaluator::uncertainty"] = True
+    settings["evaluator::uncertainty"], settings["evaluator::refuse"] = True, False  # weights of a few steps
     Bundle(name).parser("inference", **settings).get_parsed_content("inference")
     (width,) = (tmp_path / "out").glob("*_uncertainty.nii.gz")
     assert float(np.asarray(nib.load(width).dataobj).min()) > 0
