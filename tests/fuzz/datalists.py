@@ -35,9 +35,10 @@ def mutate(rng: random.Random, target: Target) -> Mutation:
     """Change the datalist of a command."""
     path = target.inputs / "list.json"
     if rng.random() < 0.5:
-        content, what, _ = json_trees.mutated(path.read_bytes(), rng)
+        content, what, place = json_trees.mutated(path.read_bytes(), rng)
         path.write_bytes(content)
-        return Mutation("datalist json", f"list.json, {what}", Rule.SAME)
+        is_nameless = place[-1:] == ("case",) and what.endswith("removed")  # then it has the name of its image
+        return Mutation("datalist json", f"list.json, {what}", Rule.FINITE if is_nameless else Rule.SAME)
     told = json.loads(path.read_text())
     what, rule, case = _change(told, rng)
     path.write_text(json.dumps(told))

@@ -131,7 +131,7 @@ def _refused(case: Case) -> Verdict:
         return Verdict(ARGPARSE)
     if case.mutation.of_monai and OF_FIRE in case.done.stderr:
         return Verdict(MONAI)
-    if case.scene.name.startswith("data check") and line != "" and not line.startswith("error: "):
+    if case.scene.name.startswith("data check") and not line.startswith("error: "):
         return _checked(case)
     if not LINE.fullmatch(line):
         return Verdict(FOUND, [f"the last line is not of the form error: fault: remedy: {line[:400]!r}"])

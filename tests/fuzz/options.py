@@ -83,7 +83,7 @@ def _typo(text: str, rng: random.Random) -> str:
     how = rng.randrange(4)
     if how == 0 and len(text) > 4:
         changed = text[:at] + text[at + 1 :]
-    elif how == 1 and text[at : at + 1] != text[at + 1 : at + 2]:
+    elif how == 1 and len(text) > 1 and text[at] != text[at + 1]:
         changed = text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]
     elif how == 2:
         changed = text[:at] + text[at : at + 1] + text[at:]
