@@ -23,6 +23,7 @@ from monai.bundle import ConfigComponent, ConfigExpression, ConfigItem, ConfigPa
 from monai.utils import ensure_tuple
 
 from common.errors import ConfigError
+from common.path_names import as_data, is_path, texts
 
 Settings = dict[str, Any]
 
@@ -104,8 +105,7 @@ def references(config: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
     while todo:
         if (name := todo.pop()) not in found:
             found.add(name)
-            text = str(lookup(config, name))
-            others = re.findall(r"[@%](\w+(?:::\w+)*)", text)
+            others = re.findall(r"[@%](\w+(?:::\w+)*)", texts(lookup(config, name)))
             todo += [other for other in others if other in config or lookup(config, other) is not None]
     return found
 
@@ -115,7 +115,7 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
 
     Args:
         files: later ones overlay earlier ones; the files next to them are those of the bundle.
-        **options: settings by their name, ``a::b`` for one of a component, or by a short name.
+        **options: settings by their name, ``a::b`` for one of a component, or by a short name; paths are data.
 
     Raises:
         ConfigError: a short name stands for several settings.
@@ -123,7 +123,8 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     paths = [Path(path) for path in ensure_tuple(files)]
     parser = ConfigParser()
     parser.read_config([str(path) for path in paths])
-    parser.update(options)
+    for key, value in options.items():
+        parser[key] = as_data(value) if is_path(key) and isinstance(value, str) else value
     shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
     place_options(parser, top_settings(shipped))
     return parser
@@ -194,7 +195,7 @@ def _unplaced(parser: ConfigParser, top: Collection[str]) -> dict[str, list[tupl
     """Short names at the top that nothing refers to; a name that something refers to is a definition of the user's."""
     config: Any = parser.get()
     known = short_names(config)
-    text = str(config)
+    text = texts(config)
     given = [key for key in config if key in known and key not in top]
     return {key: known[key] for key in given if not re.search(rf"[@%]{re.escape(key)}\b", text)}
 

@@ -1,7 +1,7 @@
 """``synthesize``: inference and evaluation of the bundles as one command, which prints the files that it wrote.
 
-Paths are checked before PyTorch and MONAI are imported; all else is done by ``python -m monai.bundle`` in a process of
-its own, whose messages go to stderr.
+Paths are checked before PyTorch and MONAI are imported; all else is done by ``python -m common.inference`` in a process
+of its own, whose messages go to stderr.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
     for name, path in files.items():
         if not path.exists():
             raise DataError(name, "is a volume", f"{path}: no such file or folder", "check the path")
-    scored = [word for name, value in {**files, "unit": options.unit}.items() for word in (f"--{name}", str(value))]
+    scored = [f"--{name}={value}" for name, value in {**files, "unit": options.unit}.items()]  # a name may begin with -
     scored += ["--value_range", *map(str, options.value_range)] if options.value_range else []
     bundle = bundles()[0]
     return run_python(bundle, ["-m", bundle.module("metrics"), "score", *scored], to_stderr=False)
@@ -128,10 +128,9 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
 
 def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None) -> int:
     """Infer into a folder, which messages call by the name of the output where there is one."""
-    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    command = ["-m", "monai.bundle", "run", "inference", "--config_file", str(files) if files[1:] else files[0]]
+    given = json.dumps({"config_file": files, "options": {**settings, "predictions_dir": str(folder)}})
     named = None if output is None else (folder, output)
-    return run_python(bundle, [*command, "--predictions_dir", str(folder), *words], to_stderr=True, named=named)
+    return run_python(bundle, ["-m", bundle.module("inference"), given], to_stderr=True, named=named)
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

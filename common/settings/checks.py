@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
@@ -13,9 +14,9 @@ from common import devices
 from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM
 from common.errors import ConfigError
 from common.metrics.masked import HU
+from common.path_names import is_path, texts
 from common.running_config import is_reference
 
-PATHS = ("datalist", "demo_data", "weights")
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
@@ -33,7 +34,7 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
     Raises:
         ConfigError: for the first setting that is unknown, of another type than its default, or does not fit others.
     """
-    text = str(list(config.values()))
+    text = texts(list(config.values()))
     for key, value in config.items():
         if key not in shipped and key not in TRACKING and not re.search(rf"[@%]{re.escape(key)}\b", text):
             nearest = difflib.get_close_matches(key, shipped, n=1)
@@ -47,11 +48,6 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
     _check_unit(config)
     if isinstance(device := config.get("device"), str) and not is_reference(device):
         devices.require(device)
-
-
-def is_path(key: str) -> bool:
-    """Whether a setting is a path."""
-    return key.endswith("_dir") or key in PATHS
 
 
 def _check_window(key: str, value: Any) -> None:
@@ -94,6 +90,7 @@ def check_type(key: str, value: Any, defaults: list[Any]) -> None:
 
     Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
     """
+    value = str(value) if isinstance(value, Path) else value
     made = [default for default in defaults if is_reference(default) or _is_component(default)]
     plain = [default for default in defaults if default not in made and default is not None]
     optional = None in defaults or any(isinstance(default, list | dict) for default in plain)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
+from common.path_names import texts
 from common.running_config import Settings, files_in, given_options, short_names, top_settings
 from common.settings.checks import TRACKING
 
@@ -42,7 +43,7 @@ def refuse_idle(config: Settings, known: Collection[str], configs: Path) -> None
     Raises:
         ConfigError: naming the option, and the files that have it.
     """
-    text = str(config)
+    text = texts(config)
     for key, value in given_options().items():
         name = top(key)
         if name in known or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):

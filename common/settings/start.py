@@ -31,8 +31,9 @@ from common.running_config import (
     settings_of,
     top_settings,
 )
-from common.settings.checks import check, is_path
+from common.settings.checks import check
 from common.settings.components import require_located
+from common.settings.names import is_command, refuse_none, take_as_typed
 from common.settings.shipped import refuse_idle, shipped_settings, top
 from common.settings.tree import check_references, check_tree
 from common.weights_info import COMPUTING, WEIGHTS
@@ -54,13 +55,14 @@ def prepare(bundle_root: str, seed: int) -> None:
         ConfigError: for a setting that is unknown, of another type than its default or out of range, or a
             reference to nothing.
     """
-    if _is_command():
-        sys.excepthook = _end_command
+    if is_command():
+        sys.excepthook = end_command
     files = _files_of_the_command()
-    _refuse_none()
+    refuse_none()
     configs = configs_in(Path(bundle_root, "configs"))
     shipped = shipped_settings(configs)
     if (parser := running_parser()) is not None:
+        take_as_typed()
         _read_words(parser, shipped)
         check(settings_of(parser), shipped)
         check_tree(settings_of(parser), configs, given_options())
@@ -88,8 +90,8 @@ def require_run_id() -> None:
     parser, wanted, files = running_parser(), running_id(), config_files()
     if parser is None or not files or wanted in parser:
         return
-    if _is_command():
-        sys.excepthook = _end_command
+    if is_command():
+        sys.excepthook = end_command
     others = files_in(Path(files[0]).parent).items()
     if there := [path.name for path, config in others if wanted in _run_ids(config)]:
         raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
@@ -104,26 +106,12 @@ def _run_ids(config: Settings) -> set[str]:
 
 
 def _read_words(parser: Any, shipped: Mapping[str, list[Any]]) -> None:
-    """Convert ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text.
-
-    A path that is a number becomes a path again.
-    """
-    for key, value in parser.config.items():
-        if is_path(key) and isinstance(value, int | float) and not isinstance(value, bool):
-            parser.config[key] = _typed(key) or str(value)
-            parser.ref_resolver.items[key].update_config(parser.config[key])
+    """Convert ``true``, ``false`` and ``null`` on the command line as YAML does, unless the setting is a text."""
     for place, holder, key in list(_words(parser.config)):
         text = any(isinstance(default, str) and not is_reference(default) for default in shipped.get(place, []))
         if not text:
             holder[key] = WORDS[holder[key]]
             parser.ref_resolver.items[place].update_config(holder[key])  # before any component reads it
-
-
-def _typed(name: str) -> str | None:
-    """The value of an option as it was typed, before it was read as Python; None where it was not."""
-    words = [word for argument in sys.argv for word in ([argument] if argument[:2] != "--" else argument.split("=", 1))]
-    places = [number for number, word in enumerate(words[:-1]) if word == f"--{name}"]
-    return words[places[-1] + 1] if places else None
 
 
 def _words(config: dict[str, Any], place: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -152,19 +140,6 @@ def _files_of_the_command() -> list[Settings]:
     return files
 
 
-def _refuse_none() -> None:
-    """Refuse the value None, with which MONAI's command line takes an option as not given at all.
-
-    Raises:
-        ConfigError: naming the option.
-    """
-    words = sys.argv if _is_command() else []
-    for word, value in zip(words, [*words[1:], ""], strict=False):
-        name, given, own = word.partition("=")
-        if name.startswith("--") and (own if given else value) == "None":
-            raise ConfigError(name, "is not None, which MONAI takes as not given", "None", "write null, or omit it")
-
-
 def _of_a_component(error: BaseException) -> ConfigError | None:
     """What stopped a component from being built from its settings, or an expression; None for errors elsewhere."""
     found, place, last = None, "", None
@@ -190,13 +165,7 @@ def _of_a_component(error: BaseException) -> ConfigError | None:
     return None
 
 
-def _is_command() -> bool:
-    """Whether this process is ``python -m monai.bundle ...`` rather than a program that uses the bundle."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec is not None and spec.name.startswith("monai.bundle")
-
-
-def _end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print a user error as one line and exit with its code, that of a component while it is built as well.
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.

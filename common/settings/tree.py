@@ -12,6 +12,7 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
 from common.errors import ConfigError
+from common.path_names import texts
 from common.running_config import Settings, lookup, references
 from common.settings.checks import check_type
 from common.settings.components import add_short_names, require_component, require_target
@@ -43,7 +44,7 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
             for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
                 known.setdefault(part, []).append(inner)
     add_short_names(known, shipped)
-    tree = _Tree(known, given, str(config), ComponentLocator())
+    tree = _Tree(known, given, texts(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)
 
@@ -69,7 +70,7 @@ def check_references(config: Settings, runs: str) -> None:
 
 
 class _Tree:
-    """The checks of one configuration, of which ``text`` is the whole."""
+    """The checks of one configuration, of which ``text`` is all texts."""
 
     def __init__(self, known: Known, given: Mapping[str, Any], text: str, locator: ComponentLocator) -> None:
         self.known = known

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -22,7 +23,7 @@ from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names
 
 ONE = "mr2ct_pix2pix"
-Ran = list[list[str]]
+Ran = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -56,29 +57,32 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
-    """The words of each inference, which writes the outputs that one of MONAI would."""
-    words_of: Ran = []
+    """What each inference was given; it writes the outputs that one of the bundle would."""
+    given_to: Ran = []
 
     def infer(_: Bundle, words: list[str], to_stderr: bool, named: tuple[Path, Path] | None) -> int:
         assert to_stderr
-        words_of.append(words)
-        folder = Path(words[words.index("--predictions_dir") + 1])
+        assert words[:2] == ["-m", "common.inference"]
+        given = json.loads(words[2])
+        options = given["options"]
+        folder = Path(options.pop("predictions_dir"))
+        given_to.append(given)
         folder.mkdir(exist_ok=True)
         cases = [{"case": "a", "status": "done", "file": "a_synthetic_ct.nii.gz"}]
-        cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "--fail" in words else []
-        if "--unlike" in words and "--refuse" not in words:
+        cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "fail" in options else []
+        if "unlike" in options and "refuse" not in options:
             (folder / "a_synthetic_ct.json").write_text('{"Refused": true}')
             (folder / "manifest.json").write_text('[{"case": "a", "status": "refused", "reason": "NaN"}]')
             return 1
         (folder / "a_synthetic_ct.nii.gz").write_text("volume")
         (folder / "a_synthetic_ct.json").write_text("about")
-        if "--uncertainty" in words:
+        if "uncertainty" in options:
             (folder / "a_synthetic_ct_uncertainty.nii.gz").write_text("half widths")
         (folder / "manifest.json").write_text(json.dumps(cases))
         return len(cases) - 1
 
     monkeypatch.setattr(command, "run_python", infer)
-    return words_of
+    return given_to
 
 
 @pytest.mark.parametrize(
@@ -151,13 +155,9 @@ def test_one_volume_gets_its_name_and_is_printed(place: Path, ran: Ran, capsys: 
         "ct.nii.gz": "volume",
         "ct.json": "about",
     }
-    (words,) = ran
-    assert words[:4] == ["-m", "monai.bundle", "run", "inference"]
-    assert words[words.index("--config_file") + 1] == str(place / "bundles" / ONE / "configs" / "inference.yaml")
-    settings = dict(zip(words[8::2], words[9::2], strict=True))
-    assert settings == {
-        "--inference_batch": "4", "--seed": "1", "--dataset_dir": "mr.nii.gz", "--output_format": "nifti",
-    }  # fmt: skip
+    options = {"inference_batch": "4", "seed": "1", "dataset_dir": "mr.nii.gz", "output_format": "nifti"}
+    config = place / "bundles" / ONE / "configs" / "inference.yaml"
+    assert ran == [{"config_file": [str(config)], "options": options}]
 
 
 def test_a_map_of_uncertainty_lies_next_to_its_volume(
@@ -179,7 +179,7 @@ def test_a_map_of_uncertainty_lies_next_to_its_volume(
 @pytest.mark.parametrize(("ending", "output_format"), [("nii.gz", "nifti"), ("nrrd", "nrrd"), ("mha", "mha")])
 def test_the_ending_of_a_file_says_its_format(place: Path, ran: Ran, ending: str, output_format: str) -> None:
     assert command.main(["mr2ct", "mr.nii.gz", "-o", f"ct.{ending}"]) == 0
-    assert ran[0][ran[0].index("--output_format") + 1] == output_format
+    assert ran[0]["options"]["output_format"] == output_format
     assert {(place / name).read_text() for name in (f"ct.{ending}", "ct.json")} == {"volume", "about"}
 
 
@@ -188,7 +188,7 @@ def test_overlays_follow_the_config_and_a_broken_config_is_named(
 ) -> None:
     config = place / "bundles" / ONE / "configs" / "inference.yaml"
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz", "--overlay", "good.yaml"]) == 0
-    assert ran[0][ran[0].index("--config_file") + 1] == f"['{config}', 'good.yaml']"
+    assert ran[0]["config_file"] == [str(config), "good.yaml"]
     lines = config.read_text().splitlines()
     config.write_text("\n".join([*lines[:9], "  seed: 2", *lines[9:]]))
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "other.nii.gz"]) == 2
@@ -234,10 +234,8 @@ def test_a_folder_gets_what_succeeded(place: Path, ran: Ran, capsys: pytest.Capt
     words = ["mr2ct_pix2pix", "series", "-o", "out", "--output-format", "dicom", "--resume", "--weights", "weights.pt"]
     assert command.main([*words, "--fail", "1"]) == 1
     assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
-    settings = dict(zip(ran[0][8::2], ran[0][9::2], strict=True))
-    assert settings == {
-        "--fail": "1", "--dataset_dir": "series", "--weights": "weights.pt", "--output_format": "dicom",
-        "--resume": "true",
+    assert ran[0]["options"] == {
+        "fail": "1", "dataset_dir": "series", "weights": "weights.pt", "output_format": "dicom", "resume": "true",
     }  # fmt: skip
 
 
@@ -261,7 +259,7 @@ def test_endings_and_the_manifest_are_those_of_inference() -> None:
 
 def test_samples_need_no_source(place: Path, ran: Ran) -> None:
     assert command.main(["lesion", "-o", "out", "--weights", "weights.pt", "--samples", "3"]) == 0
-    assert ran[0][8:] == ["--samples", "3", "--weights", "weights.pt"]
+    assert ran[0]["options"] == {"samples": "3", "weights": "weights.pt"}
 
 
 def test_files_of_samples_are_printed(

@@ -1,0 +1,51 @@
+"""``python -m common.inference GIVEN``: a bundle's inference with options that are data, as ``synthesize`` starts it.
+
+GIVEN is JSON, ``{"config_file": [FILE, ...], "options": {NAME: TEXT, ...}}``. Texts are read as MONAI's command line
+reads them, but those of paths are taken as they are, and none is evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from fire.parser import DefaultParseValue
+from monai.bundle import run
+
+from common.errors import ConfigError
+from common.path_names import as_data, is_path, texts
+from common.settings.names import none_given
+from common.settings.start import end_command
+
+QUOTES = ("'", '"')
+
+
+def main() -> None:
+    """Run it; mistakes of the user end it as they end MONAI's command."""
+    sys.excepthook = end_command
+    given = json.loads(sys.argv[1])
+    options = {name: _read(name, text) for name, text in given["options"].items()}
+    run(**{**options, "run_id": "inference", "config_file": given["config_file"]})
+
+
+def _read(name: str, text: str) -> Any:
+    """The value of an option.
+
+    Raises:
+        ConfigError: it is None, or has an expression or a macro, which would be evaluated.
+    """
+    if is_path(name) and text != "null":
+        return as_data(text)
+    value = DefaultParseValue(text)
+    if value is None:
+        raise none_given(name)
+    if isinstance(value, str) and not text.startswith(QUOTES):
+        value = text  # Python reads another letter for some
+    if any(line[:1] in ("$", "%") for line in texts(value).splitlines()):
+        raise ConfigError(f"--{name}", "is a value", f"{text}, an expression", "write it in a file for --overlay")
+    return value
+
+
+if __name__ == "__main__":
+    main()
