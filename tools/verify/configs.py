@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
 
-from tools.verify.bundle import WHOLE, Bundle, read
+from common.errors import CheckpointError
+from common.path_names import texts
+from common.safe_settings import require_safe
+from tools.verify.bundle import SUFFIXES, WHOLE, Bundle, read
 from tools.verify.verdicts import Fault, Found, NotApplicableError, check, one_line
 
 MONAI = "monai.bundle.ConfigParser"
@@ -93,7 +96,37 @@ def _missing(bundle: Bundle, *files: Path) -> dict[str, str]:
 
 def expressions(bundle: Bundle) -> dict[str, str]:
     """Everything in the configs that Python evaluates, by file and id."""
-    return {name: value for name, value in all_leaves(bundle) if isinstance(value, str) and value[:1] == "$"}
+    return dict(_expressions(all_leaves(bundle)))
+
+
+def all_expressions(bundle: Bundle) -> dict[str, str]:
+    """Those of the configs, and what looks like one in any other JSON or YAML file, such as one beside weights."""
+    found = expressions(bundle)
+    for path in bundle.files():
+        if path.suffix in SUFFIXES and path not in bundle.config_files:
+            with suppress(NotApplicableError):
+                place = bundle.relative(path)
+                found |= _expressions((f"{place} {name}", value) for name, value in leaves(read(path)))
+    return found
+
+
+def _expressions(found: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    return ((name, value) for name, value in found if isinstance(value, str) and value[:1] == "$")
+
+
+@check("weights.settings", "sound", "what people exchange as data executes nothing")
+def settings(bundle: Bundle) -> Found:
+    """Settings in the JSON beside weights build networks, transforms and inferers, and execute nothing else."""
+    about = sorted(bundle.folder.glob("models/*.json"))
+    given = texts(list(bundle.readable().values()))
+    for path in about:
+        with suppress(NotApplicableError):
+            try:
+                require_safe(read(path).get("settings", {}), f"models/{path.name}: settings", given)
+            except CheckpointError as error:
+                place, _, value = str(error).partition(": holds data alone, but got ")
+                yield Fault(place, "executes nothing", value.partition(";")[0], "train the weights again")
+    yield f"{len(about)} files"
 
 
 @check("configs.expressions", "sound", "configs are code")

@@ -13,6 +13,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
+from common.path_names import texts
+from common.running_config import lookup, references
+from common.safe_settings import require_safe
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import sizes
 from tools.verify.verdicts import NotApplicableError
@@ -69,7 +72,10 @@ class Network:
         run = self.bundle.folder / RUN
         if not run.is_file():
             return self.module
-        return _build(ConfigParser(json.loads(run.read_text(encoding="utf-8"))["config"]), self.id)
+        config = json.loads(run.read_text(encoding="utf-8"))["config"]
+        needed = {name: lookup(config, name) for name in references(config, [self.id])}
+        require_safe(needed, RUN, texts(list(self.bundle.readable().values())))
+        return _build(ConfigParser(config), self.id)
 
     def tensors(self, side: str) -> dict[str, Mapping[str, Any]]:
         """Its ``inputs`` or ``outputs`` by name, in order."""

@@ -74,7 +74,7 @@ def _folder(bundle: Bundle, options: Options, scratch: Path, found: list[Verdict
     if not options.static:
         found += _executed(bundle, options, scratch)
     kind = "a release of this collection" if bundle.packed else "of this collection" if bundle.house else "foreign"
-    return Outcome(bundle, found, kind, bundle.house or options.house, configs.expressions(bundle))
+    return Outcome(bundle, found, kind, bundle.house or options.house, configs.all_expressions(bundle))
 
 
 def _executed(bundle: Bundle, options: Options, scratch: Path) -> list[Verdict]:

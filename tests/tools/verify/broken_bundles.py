@@ -162,6 +162,14 @@ BROKEN: list[tuple[str, Change, str]] = [
     ),
     ("weights.tensors", pickled, "model.pt: is a whole file of tensors that executes nothing"),
     ("weights.tensors", saved("model.pt", {"a": torch.tensor([float("nan")])}), "model.pt a: is finite, but got NaN"),
+    (
+        "weights.settings",
+        text(
+            "models/model.json",
+            json.dumps({"settings": {"spacing": f"$__import__('pathlib').Path('{EXECUTED}').touch()"}}),
+        ),
+        "models/model.json: settings: spacing: executes nothing, but got .*does more than calculate; train",
+    ),
     ("weights.hashes", text("model_info.json", INFO), "LICENSE: has sha256 000000000000.*configs/demo.yaml: is listed"),
     ("weights.tensors", saved("model.pt", {"model": {}}), r"raw state_dict of network_def, but got \['dict'\]"),
     ("label.inference", replaced(INFER, "\npostprocessing:", "\npost:"), "inference postprocessing: is there"),

@@ -110,6 +110,8 @@ def test_every_expression_is_listed(copied):
     listed = {name: value for name, value in expressions.items() if name.startswith(TRAIN)}
     assert listed[f"{TRAIN} demo_data"] == "$@bundle_root + '/demo_data'"
     assert len(listed) == (copied / TRAIN).read_text().count('"$')
+    (copied / "run.json").write_text('{"config": {"seed": "$1 + 1"}}')
+    assert configs.all_expressions(Bundle(copied)) == {**expressions, "run.json config::seed": "$1 + 1"}
 
 
 # ---- zips and the command ------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""Names among the options of a command and of a program: taken as they were typed, or refused."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from bundle_commands import Bundle
+from monai.bundle import run
+
+from common.errors import ConfigError, users_mistake
+
+TAKEN = """
+inference:
+- "@device"
+- "@prepare"
+- "$open({record!r}, 'w').write(repr([str(@dataset_dir), @output::suffix]))"
+"""
+NAMES = ["$__import__('os').system('touch x')", "@seed", "Patient #2", "a::b", "a,b", "trail ", "out_\u00b5", "e\u0301",
+         "=1+1", "back\\slash", "[x]", "{'a': 1}", "007", "1e3", "true", "x@::y"]  # fmt: skip
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    return Bundle("mr2ct_pix2pix")
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> tuple[Path, Path]:
+    """An overlay whose inference writes the names that it got, and the file that has them then."""
+    overlay, record = tmp_path / "taken.yaml", tmp_path / "taken.json"
+    overlay.write_text(TAKEN.format(record=str(record)))
+    return overlay, record
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_takes_a_path_byte_for_byte(bundle: Bundle, shown: tuple[Path, Path], name: str) -> None:
+    overlay, record = shown
+    done = bundle.run(
+        "inference", ["inference", str(overlay)], cwd=overlay.parent, dataset_dir=name, **{"output::suffix": "1.50"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert ast.literal_eval(record.read_text()) == [name, "1.50"]
+    assert sorted(path.name for path in overlay.parent.iterdir()) == ["taken.json", "taken.yaml"]
+
+
+def test_the_name_of_a_file_that_monai_would_read_is_refused(bundle: Bundle, shown: tuple[Path, Path]) -> None:
+    overlay, record = shown
+    done = bundle.run("inference", ["inference", str(overlay)], cwd=overlay.parent, suffix="ct#2")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "error: --suffix: is a name without #, :: and a leading $, @ or %, but got ct#2; choose another one\n"
+    )
+    assert not record.exists()
+
+
+@pytest.mark.parametrize("name", ["$__import__('os').system('touch x')", "@seed", "a#b"])
+def test_a_program_is_as_safe(
+    bundle: Bundle, shown: tuple[Path, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay, record = shown
+    monkeypatch.chdir(overlay.parent)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which MONAI adds the bundle
+    files = [*bundle.files("inference"), str(overlay)]
+    run(run_id="inference", config_file=files, dataset_dir=name)
+    assert ast.literal_eval(record.read_text()) == [name, "synthetic_ct"]
+    assert not Path("x").exists()
+    with pytest.raises(RuntimeError) as caught:
+        run(run_id="inference", config_file=files, variant="a#b")
+    assert isinstance(users_mistake(caught.value), ConfigError)
