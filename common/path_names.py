@@ -20,9 +20,14 @@ def is_path(key: str) -> bool:
     return name.endswith("_dir") or name in PATHS
 
 
+def is_reference(value: Any) -> bool:
+    """Whether a value is a MONAI expression or reference, which must be resolved first."""
+    return isinstance(value, str) and value[:1] in ("$", "@", "%")
+
+
 def as_data(name: str) -> str | Path:
     """A path as the value of a setting: itself, or a path object where MONAI would read something else in the text."""
-    is_read = name[:1] in ("$", "@", "%") or any(mark in name for mark in READ_BY_MONAI)
+    is_read = is_reference(name) or any(mark in name for mark in READ_BY_MONAI)
     return Path(name) if is_read else name
 
 

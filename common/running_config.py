@@ -23,7 +23,7 @@ from monai.bundle import ConfigComponent, ConfigExpression, ConfigItem, ConfigPa
 from monai.utils import ensure_tuple
 
 from common.errors import ConfigError
-from common.path_names import as_data, is_path, texts
+from common.path_names import as_data, is_path, is_reference, texts
 
 Settings = dict[str, Any]
 
@@ -214,11 +214,6 @@ def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings
         values = [(place, component) for place, component in places if not is_reference(component[name])]
         found[name] = values or places
     return found
-
-
-def is_reference(value: Any) -> bool:
-    """Whether a value is a MONAI expression or reference, which must be resolved first."""
-    return isinstance(value, str) and value[:1] in ("$", "@", "%")
 
 
 def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:

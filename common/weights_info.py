@@ -14,7 +14,8 @@ from common import checkpoints
 from common.errors import CheckpointError
 from common.files import parse_json, write_text
 from common.module_names import BUNDLE, local, portable
-from common.running_config import Settings, followed, is_reference, lookup, references, running_config
+from common.path_names import is_reference
+from common.running_config import Settings, followed, lookup, references, running_config
 from common.safe_settings import require_safe
 
 logger = logging.getLogger(__name__)

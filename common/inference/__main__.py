@@ -1,7 +1,7 @@
 """``python -m common.inference GIVEN``: a bundle's inference with options that are data, as ``synthesize`` starts it.
 
 GIVEN is JSON, ``{"config_file": [FILE, ...], "options": {NAME: TEXT, ...}}``. Texts are read as MONAI's command line
-reads them, but those of paths are taken as they are, and none is evaluated.
+reads them, but names are taken as they are, and none is evaluated.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import sys
 from typing import Any
 
 from fire.parser import DefaultParseValue
-from monai.bundle import run
+from monai.bundle import ReferenceResolver, run
 
 from common.errors import ConfigError
 from common.path_names import as_data, is_path, texts
-from common.settings.names import none_given
+from common.settings.names import is_name, none_given
 from common.settings.start import end_command
 
 QUOTES = ("'", '"')
@@ -25,7 +25,7 @@ def main() -> None:
     """Run it; mistakes of the user end it as they end MONAI's command."""
     sys.excepthook = end_command
     given = json.loads(sys.argv[1])
-    options = {name: _read(name, text) for name, text in given["options"].items()}
+    options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
     run(**{**options, "run_id": "inference", "config_file": given["config_file"]})
 
 
@@ -35,8 +35,8 @@ def _read(name: str, text: str) -> Any:
     Raises:
         ConfigError: it is None, or has an expression or a macro, which would be evaluated.
     """
-    if is_path(name) and text != "null":
-        return as_data(text)
+    if is_name(name) and text != "null":
+        return as_data(text) if is_path(name) else text
     value = DefaultParseValue(text)
     if value is None:
         raise none_given(name)

@@ -27,8 +27,9 @@ from common.io.export import VolumeExporter
 from common.io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
 from common.io.export.verdicts import QUALITY, REFUSE, why_refused
 from common.io.reader import WARNINGS
+from common.path_names import is_reference
 from common.quality.cases import CaseVerdicts
-from common.running_config import is_reference, require_placed, running_config
+from common.running_config import require_placed, running_config
 from common.transforms.body import OUTSIDE
 from common.uncertainty.maps import UncertaintyMaps
 

@@ -14,8 +14,7 @@ from common import devices
 from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM
 from common.errors import ConfigError
 from common.metrics.masked import HU
-from common.path_names import is_path, texts
-from common.running_config import is_reference
+from common.path_names import is_path, is_reference, texts
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]

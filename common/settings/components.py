@@ -14,8 +14,8 @@ from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from torch import nn
 
 from common.errors import ConfigError
-from common.path_names import is_path
-from common.running_config import Settings, is_reference, short_names
+from common.path_names import is_path, is_reference
+from common.running_config import Settings, short_names
 
 REFERENCE = re.compile(r"[@%](.+)")
 ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")

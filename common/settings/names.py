@@ -34,7 +34,7 @@ def take_as_typed() -> None:
     names: dict[str, str | Path] = {}
     for key, value in given.items():
         name = typed.get(key, value)
-        if not isinstance(name, str) or name in ("", "null") or not _is_name(key):
+        if not isinstance(name, str) or name in ("", "null") or not is_name(key):
             continue  # an option without a value is refused where types are checked
         data = as_data(name)
         if isinstance(data, Path) and not is_path(key):
@@ -44,7 +44,8 @@ def take_as_typed() -> None:
     change(names)
 
 
-def _is_name(key: str) -> bool:
+def is_name(key: str) -> bool:
+    """Whether an option is a path or another name, by its id."""
     return is_path(key) or key.rpartition("::")[2] in TEXTS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from common.errors import ConfigError
-from common.running_config import is_reference
+from common.path_names import is_reference
 
 SEED_BITS = 64
 MOST_WORKERS = 1024

@@ -18,13 +18,13 @@ from monai.utils.misc import MONAIEnvVars
 
 from common import devices
 from common.errors import ConfigError, users_mistake
+from common.path_names import is_reference
 from common.running_config import (
     Settings,
     config_files,
     configs_in,
     files_in,
     given_options,
-    is_reference,
     place_options,
     running_id,
     running_parser,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from common.errors import CheckpointError, ConfigError
-from common.running_config import Settings, as_json, followed, is_reference, leaves, lookup, short_names
+from common.path_names import is_reference
+from common.running_config import Settings, as_json, followed, leaves, lookup, short_names
 from common.weights_info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)

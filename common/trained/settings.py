@@ -15,6 +15,7 @@ from monai.handlers import CheckpointLoader
 
 from common import checkpoints
 from common.errors import CheckpointError, ConfigError
+from common.path_names import is_reference
 from common.running_config import (
     Settings,
     change,
@@ -22,7 +23,6 @@ from common.running_config import (
     configs_in,
     followed,
     given_options,
-    is_reference,
     lookup,
     running_config,
     whole_configs,

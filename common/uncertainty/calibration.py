@@ -22,7 +22,7 @@ from common.io import VolumeReader
 from common.metrics.masked import ARBITRARY, PERCENT
 from common.uncertainty.checked import Checked, table
 from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, require_level
-from common.uncertainty.maps import brightness
+from common.uncertainty.maps import brightness, target_window
 from common.uncertainty.record import Record, read_record
 from common.uncertainty.variations import manner, spread_of, variations
 
@@ -132,7 +132,7 @@ class UncertaintyCalibration:
 
     def _samples(self, items: Sequence[Item], method: EvaluatedMethod, told: str) -> Iterator[tuple[str, Sample]]:
         """Name and voxels inside the mask of every case, one case at a time."""
-        varied = variations(method.inferer, method.network)
+        varied, window = variations(method.inferer, method.network), target_window(self.weights)
         for item in tqdm(items, desc=told, unit="case"):
             case = load_case(item, self.head_threshold, self.reader, self.standardise)
             assert case.truth is not None
@@ -147,4 +147,5 @@ class UncertaintyCalibration:
             unit = brightness(prediction) / 100 if self.unit == PERCENT else 1.0
             lesion = case.regions.get(LESION)
             inside = Sample(*((part[case.mask] / unit).astype(np.float32) for part in parts))
-            yield case.name, inside._replace(lesion=None if lesion is None else lesion[case.mask])
+            lesion = None if lesion is None else lesion[case.mask]
+            yield case.name, inside._replace(lesion=lesion, window=window and (window[0] / unit, window[1] / unit))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from common.uncertainty.conformal import ALL, LEAST_VOXELS, LESION, Interval, Sample, half_widths
+from common.uncertainty.conformal import ALL, LEAST_VOXELS, LESION, Interval, Sample, cut, half_widths
 from common.uncertainty.record import Record
 
 RANKED = 20000
@@ -50,7 +50,8 @@ class Checked(NamedTuple):
     ) -> Checked:
         spreads = (sample.spread, np.zeros_like(sample.spread))
         widths, constant = (
-            half_widths(sample.prediction, spread, each, unit) for spread, each in zip(spreads, intervals, strict=True)
+            cut(half_widths(sample.prediction, spread, each, unit), sample.prediction, sample.window)
+            for spread, each in zip(spreads, intervals, strict=True)
         )
         return cls(
             case,

@@ -43,13 +43,15 @@ class Interval(NamedTuple):
 class Sample(NamedTuple):
     """Voxels of one case inside its mask: prediction, spread, absolute error (N,), in the target's unit.
 
-    ``lesion`` (N,) is true in lesions, and None where the case has no lesion mask.
+    ``lesion`` (N,) is true in lesions, and None where the case has no lesion mask; ``window`` is the range of the
+    training targets, and None where none is recorded.
     """
 
     prediction: np.ndarray
     spread: np.ndarray
     error: np.ndarray
     lesion: np.ndarray | None = None
+    window: tuple[float, float] | None = None
 
     def groups(self, unit: str) -> dict[str, np.ndarray]:
         """Those of :func:`groups_of`, then ``LESION`` where the case has a lesion mask."""
@@ -58,7 +60,15 @@ class Sample(NamedTuple):
 
     def within(self, where: np.ndarray) -> Sample:
         """The voxels of a mask (N,)."""
-        return Sample(self.prediction[where], self.spread[where], self.error[where])
+        return Sample(self.prediction[where], self.spread[where], self.error[where], window=self.window)
+
+
+def cut(widths: np.ndarray, prediction: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+    """Half widths of which none reaches beyond the further end of the targets' range, where that is known."""
+    if window is None:
+        return widths
+    ends = np.maximum(prediction - window[0], window[1] - prediction).astype(widths.dtype, copy=False)
+    return np.asarray(np.minimum(widths, ends))
 
 
 def groups_of(prediction: np.ndarray, unit: str) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
-from common.uncertainty.conformal import half_widths
+from common.uncertainty.conformal import cut, half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
 from common.weights_info import read_info, sidecar
@@ -94,11 +94,7 @@ class UncertaintyMaps:
         spread = spread_of(image, prediction, variations(inferer, network), restore)
         scale = self._scale(prediction, network)
         intervals = {name: each._replace(floor=each.floor * scale) for name, each in self.record.intervals.items()}
-        widths = half_widths(prediction, spread, intervals, self.record.unit)
-        if self.window is not None:
-            low, high = self.window
-            np.minimum(widths, np.maximum(prediction - low, high - prediction), out=widths)
-        return widths
+        return cut(half_widths(prediction, spread, intervals, self.record.unit), prediction, self.window)
 
     def _scale(self, prediction: np.ndarray, network: Any) -> float:
         """What one of the calibration's unit is in that of the prediction."""

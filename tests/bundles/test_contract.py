@@ -14,7 +14,8 @@ from bundle_commands import BUNDLES, ROOT, TINY, WHOLE, Bundle
 from monai.bundle import ConfigWorkflow, verify_net_in_out
 from monai.networks import convert_to_torchscript
 
-from common.running_config import is_reference, short_names, top_settings
+from common.path_names import is_reference
+from common.running_config import short_names, top_settings
 from tools.verify import checks
 from tools.verify.bundle import Bundle as Validated
 from tools.verify.shapes import sizes

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 import yaml
 
 from common.errors import ConfigError
-from common.running_config import is_reference, short_names
+from common.path_names import is_reference
+from common.running_config import short_names
 from common.weights_info import IMAGES, WeightsInfo, without_order
 from tools.pack.renaming import Edit, replaced
 

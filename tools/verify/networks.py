@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from common.path_names import texts
-from common.running_config import lookup, references
+from common.running_config import references
 from common.safe_settings import require_safe
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import sizes
@@ -73,9 +73,10 @@ class Network:
         if not run.is_file():
             return self.module
         config = json.loads(run.read_text(encoding="utf-8"))["config"]
-        needed = {name: lookup(config, name) for name in references(config, [self.id])}
+        names = {name.split("::")[0] for name in references(config, [self.id])}
+        needed = {name: config[name] for name in config if name in names}  # MONAI runs any import of a configuration
         require_safe(needed, RUN, texts(list(self.bundle.readable().values())))
-        return _build(ConfigParser(config), self.id)
+        return _build(ConfigParser(needed), self.id)
 
     def tensors(self, side: str) -> dict[str, Mapping[str, Any]]:
         """Its ``inputs`` or ``outputs`` by name, in order."""

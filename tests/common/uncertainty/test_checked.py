@@ -37,6 +37,13 @@ def test_rows_by_hand():
     assert rows["all"].width == pytest.approx((100 * 50.5 + 60 * 21) / 160)
 
 
+def test_widths_end_with_the_range_of_the_targets_as_in_a_map():
+    """At 40 HU with targets from -10 to 100 HU: 60 HU at most, where the calibration asks for 1 to 100."""
+    soft, _ = list(Checked.of("case", sample()._replace(window=(-10.0, 100.0)), RECORD))[1:]
+    assert soft.width == pytest.approx((60 * 30.5 + 40 * 60) / 100)
+    assert soft.constant_width == 50
+
+
 def test_lesions_are_checked_with_the_intervals_of_a_map_and_with_their_own():
     """Of the bone, with an error of 20: 21 by the map, 5 x (10 + 1) by the mask; constant 50 and 10."""
     own = replace(

@@ -18,11 +18,13 @@ from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, sa
 from packed_copies import package_of, unpack, version_of
 
 from common.checkpoints import sha256
+from common.errors import CheckpointError
 from common.weights_info import save
 from tools.repository import ROOT
 from tools.verify import checks, configs, process
 from tools.verify.__main__ import main
 from tools.verify.bundle import Bundle
+from tools.verify.networks import Network
 from tools.verify.shapes import ShapeTextError, choices, sizes
 from tools.verify.verdicts import Fault, judge
 from tools.verify.verify import Options, verify
@@ -112,6 +114,17 @@ def test_every_expression_is_listed(copied):
     assert len(listed) == (copied / TRAIN).read_text().count('"$')
     (copied / "run.json").write_text('{"config": {"seed": "$1 + 1"}}')
     assert configs.all_expressions(Bundle(copied)) == {**expressions, "run.json config::seed": "$1 + 1"}
+
+
+@pytest.mark.parametrize("setting", ["$__import__('pathlib').Path('{}').touch()", "%/etc/passwd"])
+def test_a_run_beside_weights_executes_nothing(copied, setting):
+    config = {**Bundle(copied).whole("train"), "width": setting.format(EXECUTED)}
+    (copied / "run.json").write_text(json.dumps({"config": config}))
+    with pytest.raises(CheckpointError, match=r"^run.json: width: holds data alone"):
+        _ = Network(Bundle(copied), "network").trained
+    assert not EXECUTED.exists()
+    (copied / "run.json").write_text(json.dumps({"config": {**config, "width": 4, "unused": "$import nothing"}}))
+    assert Network(Bundle(copied), "network").trained.training is False
 
 
 # ---- zips and the command ------------------------------------------------------------
