@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.anatomy import segmenter
-from common.knots import Knot
 from common.losses.features import FeatureDistance
 from common.networks.tissue_segmenter import LEAST_SIDE
+from common.transforms.knots import Knot
 
 
 class AnatomicalL1(FeatureDistance):
@@ -20,7 +20,7 @@ class AnatomicalL1(FeatureDistance):
 
     Args:
         modality: of the target, ``CT`` or ``MR``.
-        window: of the scale of the images, see :class:`common.knots.KnottedWindow`; None for images in the unit of
+        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in the unit of
             the segmenter, HU or z-scores inside the head.
         knots: of that scale.
         weights: another file of ``python -m common.anatomy``; None for that of the package.

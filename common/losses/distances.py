@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import ConfigError
-from common.knots import Knot, KnottedWindow
+from common.transforms.knots import Knot, KnottedWindow
 
 Distance = Callable[..., Tensor]
 """Takes prediction, target and optionally ``reduction``, and gives a scalar, such as :func:`l1`."""
@@ -42,7 +42,7 @@ class BalancedL1:
 
     Args:
         bands: ``[low, high, weight]`` in the unit of the target, low included, high not; 1 elsewhere. Empty: plain L1.
-        window: of the scale of the images (see :class:`common.knots.KnottedWindow`); [-1, 1] for values as they are.
+        window: of the scale of the images (see :class:`common.transforms.knots.KnottedWindow`); [-1, 1] for values as they are.
         knots: of that scale.
 
     Raises:

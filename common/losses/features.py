@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError
-from common.knots import Knot, KnottedWindow
 from common.losses.distances import at_least_float32, require_same_shape
+from common.transforms.knots import Knot, KnottedWindow
 
 ACTIVATIONS = (nn.LeakyReLU, nn.ReLU)
 
@@ -40,7 +40,7 @@ class FeatureDistance:
     Args:
         network: takes slices (N, 1, H, W); frozen, in evaluation mode.
         difference: of two tensors of features, the mean over their elements.
-        window: of the scale of the images, see :class:`common.knots.KnottedWindow`; None for images in the unit that
+        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in the unit that
             the network takes.
         knots: of that scale.
         least_side: smallest side of a slice that the network takes.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from common.errors import ConfigError
 from common.io.modality import AIR_HU
-from common.knots import Knot, KnottedWindow
+from common.transforms.knots import Knot, KnottedWindow
 from common.transforms.slabs import for_each_slab
 
 LEAST_SPAN = 1e-4
@@ -40,7 +40,7 @@ class ScaleWindowd(MapTransform):
         zscore: instead of both: mean 0 and standard deviation 1 over the same voxels, not clipped.
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
-        knots: of a piecewise-linear scale between the ends of ``window``, see :class:`common.knots.KnottedWindow`;
+        knots: of a piecewise-linear scale between the ends of ``window``, see :class:`common.transforms.knots.KnottedWindow`;
             empty for one line.
 
     Raises:

@@ -7,7 +7,7 @@ import torch
 from monai.data import MetaTensor
 
 from common.errors import ConfigError
-from common.knots import KnottedWindow
+from common.transforms.knots import KnottedWindow
 
 WINDOW = [-1024, 2000]
 KNOTS = [[-200, -0.6], [-20, -0.4], [100, 0.5]]
