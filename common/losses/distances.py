@@ -42,7 +42,8 @@ class BalancedL1:
 
     Args:
         bands: ``[low, high, weight]`` in the unit of the target, low included, high not; 1 elsewhere. Empty: plain L1.
-        window: of the scale of the images (see :class:`common.transforms.knots.KnottedWindow`); [-1, 1] for values as they are.
+        window: of the scale of the images (see :class:`common.transforms.knots.KnottedWindow`); [-1, 1] for values as
+            they are.
         knots: of that scale.
 
     Raises:

@@ -40,8 +40,8 @@ class ScaleWindowd(MapTransform):
         zscore: instead of both: mean 0 and standard deviation 1 over the same voxels, not clipped.
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
-        knots: of a piecewise-linear scale between the ends of ``window``, see :class:`common.transforms.knots.KnottedWindow`;
-            empty for one line.
+        knots: of a piecewise-linear scale between the ends of ``window``, see
+            :class:`common.transforms.knots.KnottedWindow`; empty for one line.
 
     Raises:
         ConfigError: unless exactly one of the three is given; for a window whose low is not below its high; for an
