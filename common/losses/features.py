@@ -40,8 +40,8 @@ class FeatureDistance:
     Args:
         network: takes slices (N, 1, H, W); frozen, in evaluation mode.
         difference: of two tensors of features, the mean over their elements.
-        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in the unit
-            that the network takes.
+        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in
+            the unit that the network takes.
         knots: of that scale.
         least_side: smallest side of a slice that the network takes.
         loss: name of the loss in messages.
