@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,17 @@ READ = (
 """Elements that say what a slice shows; the others are drawn too, less often."""
 VALUES = ("RescaleSlope", "RescaleIntercept", "BitsStored", "HighBit", "PixelRepresentation", "BitsAllocated")
 """Elements by which a slice has other values, and nothing else contradicts them."""
+OTHERS: Mapping[str, object] = {
+    "PatientID": "OTHER", "PatientName": "Other^Name", "StudyInstanceUID": "1.2.9", "FrameOfReferenceUID": "1.2.9.1",
+    "SeriesInstanceUID": "1.2.9.2", "Modality": "PT", "ImageType": ["DERIVED", "SECONDARY", "LOCALIZER"],
+    "EchoTime": "99", "EchoNumbers": "2", "InversionTime": "900", "FlipAngle": "70", "RepetitionTime": "7000",
+    "DiffusionBValue": 1000.0, "TriggerTime": "300", "TemporalPositionIdentifier": "2", "AcquisitionNumber": "2",
+    "AcquisitionTime": "235900", "GantryDetectorTilt": "20", "PatientPosition": "FFS", "PixelSpacing": ["3", "3"],
+    "ImageOrientationPatient": ["0", "1", "0", "0", "0", "-1"], "SliceThickness": "1", "KVP": "80",
+    "ConvolutionKernel": "other", "RescaleType": "US", "BurnedInAnnotation": "YES", "PhotometricInterpretation":
+    "MONOCHROME1", "SpecificCharacterSet": "ISO_IR 192", "SeriesDescription": "$print(1)", "Units": "BQML",
+}  # fmt: skip
+"""Valid values by which one slice is of another image than the rest; a series that has one is refused, or says so."""
 SYNTAXES = (RLELossless, JPEG2000Lossless, ExplicitVRBigEndian, "1.2.840.10008.1.2", "1.2.3", "")
 DICOM_NAME = "*.dcm"
 
@@ -37,7 +48,8 @@ def mutate(rng: random.Random, target: Target) -> Mutation:
     """Change one slice, all slices, or which slices there are."""
     folder = target.inputs / "data"
     files = sorted(folder.glob(DICOM_NAME))
-    how = rng.choices((_element, _everywhere, _file, _pixels, _syntax, _slices, _others), (8, 3, 4, 2, 2, 4, 2))[0]
+    ways = (_element, _attribute, _everywhere, _file, _pixels, _syntax, _slices, _others)
+    how = rng.choices(ways, (8, 6, 3, 4, 2, 2, 4, 2))[0]
     what, rule = how(folder, files, rng)
     return Mutation(f"dicom {how.__name__[1:]}", what, rule)
 
@@ -122,6 +134,13 @@ def _element(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
     what, change = _changed(pydicom.dcmread(path), rng)
     written = _save(path, change)
     return f"{path.name}: {what}{'' if written else ' (cannot be written: unchanged)'}", _rule(what.split()[0])
+
+
+def _attribute(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
+    """A valid value of one slice that no other slice has."""
+    path, name = rng.choice(files), rng.choice(list(OTHERS))
+    _save(path, lambda header: setattr(header, name, OTHERS[name]))
+    return f"{path.name}: {name} = {OTHERS[name]}", Rule.SAME
 
 
 def _everywhere(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:

@@ -103,6 +103,8 @@ def judge(case: Case) -> Verdict:
         if _is_of_monai(case) and not reasons:
             return Verdict(MONAI)
         return Verdict(FOUND, [*reasons, f"a traceback: {_last(case.done.stderr)[:300]}"])
+    if case.mutation.rule is Rule.STREAM and case.done.returncode in (0, 1, 2):
+        return _unheard(case, reasons)
     ends = {0: _ended_well, 1: _some_failed, 2: _refused}
     if case.done.returncode not in ends:
         return Verdict(FOUND, [*reasons, f"exit code {case.done.returncode}: {_last(case.done.stderr)[:300]}"])
@@ -183,13 +185,19 @@ def _ended_well(case: Case) -> Verdict:
         made = results.results(case.out, case.done.stdout.replace(str(case.box), "{box}"), not case.scene.configs)
     except Exception as error:  # a damaged output has many
         return Verdict(FOUND, [f"outputs that cannot be read: {error!r}"])
-    if case.mutation.writes:  # into a folder that may hold other files
+    made = results.renamed(made, case.mutation.renamed)
+    if case.mutation.writes or case.mutation.rule is Rule.FRESH:  # into a folder that may hold other files
         made = {name: value for name, value in made.items() if name in case.baseline}
     if broken := results.not_finite(made):
         return Verdict(FOUND, [f"results that are not finite: {broken}"])
-    return {Rule.SAME: _as_before, Rule.SOURCE: _as_source, Rule.FINITE: _valid, Rule.CLOSE: _close}[
-        case.mutation.rule
-    ](case, made)
+    return {
+        Rule.SAME: _as_before,
+        Rule.SOURCE: _as_source,
+        Rule.FINITE: _valid,
+        Rule.CLOSE: _close,
+        Rule.EQUAL: _equal,
+        Rule.FRESH: _equal,
+    }[case.mutation.rule](case, made)
 
 
 def _explained(case: Case) -> bool:
@@ -232,6 +240,23 @@ def _is_recorded(case: Case) -> bool:
     for part in name.split("::"):
         value = value[int(part)] if isinstance(value, list) and part.isdigit() else dict(value).get(part, KeyError)
     return value is not KeyError
+
+
+def _equal(case: Case, made: results.Results) -> Verdict:
+    differing = _different(case.baseline, made)
+    reasons = [f"another result than that of the equivalent command: {', '.join(differing)[:300]}"] if differing else []
+    return Verdict(FOUND if reasons else EQUAL, reasons)
+
+
+def _unheard(case: Case, reasons: list[str]) -> Verdict:
+    """The files of a command whose words went nowhere, and the line about it where that can be read."""
+    made = results.results(case.out, "", not case.scene.configs)
+    differing = _different({**case.baseline, "stdout": ""}, {**made, "stdout": ""})
+    if differing:
+        reasons.append(f"files missing or changed: {', '.join(differing)[:300]}")
+    if case.done.returncode and "stderr" not in case.mutation.streams and not LINE.fullmatch(_last(case.done.stderr)):
+        reasons.append(f"the last line is not of the form error: fault: remedy: {_last(case.done.stderr)[:400]!r}")
+    return Verdict(FOUND if reasons else EQUAL, reasons)
 
 
 def _close(case: Case, made: results.Results) -> Verdict:

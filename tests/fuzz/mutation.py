@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -18,6 +18,9 @@ class Rule(Enum):
     SAME = "ends with the unmutated results, or with a new warning"
     SOURCE = "results lie on the grid of the mutated volume; the unmutated ones where nibabel reads the same volume"
     FINITE = "results of the same names, finite: the mutation makes another valid input, which nothing can tell"
+    EQUAL = "ends with the unmutated results, by the names that the mutation gave"
+    FRESH = "ends with the results of the same command into an empty folder"
+    STREAM = "the unmutated files are written, whatever the exit code"
     CLOSE = "results differ by no more than the rounding of the mutated weights"
 
 
@@ -36,6 +39,9 @@ class Mutation:
         writes: folders besides ``out`` that the mutated options name for outputs.
         program: the first words of the command, where these are mutated.
         of_monai: whether MONAI's own reading may end the command with a traceback.
+        renamed: names among the results, with those that the unmutated command has for them.
+        environment: variables besides those of every command.
+        streams: what is the matter with ``stdout`` or ``stderr``, see :func:`tests.fuzz.running.opened`.
     """
 
     kind: str
@@ -48,6 +54,9 @@ class Mutation:
     writes: tuple[Path, ...] = ()
     program: tuple[str, ...] | None = None
     of_monai: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

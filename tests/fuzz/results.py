@@ -78,6 +78,17 @@ def _plain(line: str) -> str:
     return TIME.sub("", line.strip())
 
 
+def renamed(found: Results, names: Mapping[str, str]) -> Results:
+    """Results by the names that the unmutated command has for them, in their texts as well."""
+
+    def plain(text: str) -> str:
+        for new, old in names.items():
+            text = text.replace(new, old).replace(json.dumps(new)[1:-1], old)
+        return text
+
+    return {plain(name): plain(value) if isinstance(value, str) else value for name, value in found.items()}
+
+
 def same(one: Any, other: Any, tolerance: float = 0.0) -> bool:
     """Whether two results are equal, or close relative to the largest value."""
     if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.fuzz import datalists, dicom, nifti, options, results, weights
+from tests.fuzz import datalists, dicom, names, nifti, options, results, resumed, surroundings, weights
 from tests.fuzz.judge import FOUND, Case, Verdict, judge
-from tests.fuzz.mutation import Mutation, Mutator, Target
+from tests.fuzz.mutation import Mutation, Mutator, Rule, Target
 from tests.fuzz.prepare import code_hash
 from tests.fuzz.running import Done, changes, listing, run, snapshot
 from tests.fuzz.scenes import ROOT, Scene, baseline, scenes
@@ -30,6 +30,10 @@ MUTATORS: Mapping[str, Mutator] = {
     "sidecar": weights.mutate_sidecar,
     "run": weights.mutate_run,
     "output": weights.mutate_output,
+    "name": names.mutate,
+    "change": resumed.mutate,
+    "environment": surroundings.mutate_environment,
+    "stream": surroundings.mutate_stream,
 }
 KEPT_BYTES = 20 * 2**20
 """Of the inputs of a command that found something."""
@@ -106,7 +110,7 @@ class Fuzzer:
         out = box / "out"
         kept = {str(path.relative_to(box)) for pattern in scene.kept for path in out.glob(pattern)}
         before = snapshot(box)
-        done = run(words, box)
+        done = run(words, box, mutation.environment, mutation.streams)
         after = snapshot(box)
         places = [out, *mutation.writes]
         changed, new = changes(before, after)
@@ -117,7 +121,15 @@ class Fuzzer:
         strays += [f"bundles/{name}" for name in sorted(shipped.items() ^ self._shipped.items())]
         said = json.loads((baseline(self.prepared, scene) / "said.json").read_text())
         given = next((place for place in (out, *mutation.writes) if os.path.isdir(place) and os.listdir(place)), out)
-        case = Case(scene, mutation, done, given, box, changed, strays, said, self._results_of(scene, said))
+        baseline_results = self._results_of(scene, said)
+        if mutation.rule is Rule.FRESH and done.returncode == 0:
+            options = resumed.fresh(scene.options if mutation.options is None else mutation.options)
+            again = run(scene.words(options, box), box)
+            if again.returncode != 0:
+                reasons = [f"ends well, though the same command into an empty folder does not: {again.stderr[-300:]}"]
+                return done, Verdict(FOUND, reasons)
+            baseline_results = results.results(box / "fresh", "", texts=False)
+        case = Case(scene, mutation, done, given, box, changed, strays, said, baseline_results)
         return done, judge(case)
 
     def _results_of(self, scene: Scene, said: Mapping[str, str]) -> results.Results:

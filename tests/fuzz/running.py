@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,20 @@ def start_server() -> None:
     forked_commands.run([sys.executable, "-c", "pass"])
 
 
-def run(words: Sequence[str], box: Path) -> Done:
+def run(
+    words: Sequence[str],
+    box: Path,
+    environment: Mapping[str, str] | None = None,
+    streams: Mapping[str, str] | None = None,
+) -> Done:
     """Run a command in ``box/cwd`` with ``box/home`` and ``box/tmp`` as its own."""
     own = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "HOME": str(box / "home"), "TMPDIR": str(box / "tmp")}
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr, contextlib.ExitStack() as stack:
+        given = {"stdout": stdout, "stderr": stderr}
+        given |= {name: stack.enter_context(opened(how)) for name, how in (streams or {}).items()}
         begin = time.monotonic()
         process = forked_commands.ForkedCommand(
-            words, box / "cwd", {**os.environ, **own}, subprocess.DEVNULL, stdout, stderr
+            words, box / "cwd", {**os.environ, **own, **(environment or {})}, subprocess.DEVNULL, **given
         )
         with contextlib.suppress(ProcessLookupError):
             _limit(process.pid)
@@ -68,6 +75,20 @@ def run(words: Sequence[str], box: Path) -> Done:
             file.seek(0)
             said.append(file.read(1 << 22).decode(errors="replace"))
     return Done(code, *said, seconds, hung or code == -signal.SIGXCPU)
+
+
+@contextlib.contextmanager
+def opened(how: str) -> Iterator[int]:
+    """A descriptor that refuses what is written to it: ``full``, ``closed`` to writers, or ``without a reader``."""
+    if how == "without a reader":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open("/dev/full", os.O_WRONLY) if how == "full" else os.open("/dev/null", os.O_RDONLY)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
 
 
 def _limit(pid: int) -> None:

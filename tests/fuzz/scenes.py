@@ -30,7 +30,8 @@ TRAINING: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """Settings of every bundle's training of one epoch besides those of the demo; odd ones, which weights must know."""
 ONE_EPOCH = {"max_epochs": "1", "val_interval": "1", "batch_size": "2", "samples_per_epoch": "4"}
-INFERENCE = {"option": 5, "nifti": 8, "weights": 3, "sidecar": 3, "overlay": 1}
+SURROUNDINGS = {"environment": 1, "stream": 1}
+INFERENCE = {"option": 5, "nifti": 8, "weights": 3, "sidecar": 3, "overlay": 1, "name": 3, **SURROUNDINGS}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def training(bundle: str) -> Scene:
         bundle_command("training", bundle, "train", "demo"),
         options,
         share=3,
-        kinds={"option": 12, "overlay": 1, **({} if bundle == "lesion_dcgan_aug" else {"nifti": 2})},
+        kinds={"option": 12, "overlay": 1, **SURROUNDINGS, "nifti": 2 * (bundle != "lesion_dcgan_aug")},
         inputs={"data": f"data/{bundle}"},
         configs=config_files(bundle, "train", "demo"),
         volumes="data/*/*.nii.gz",
@@ -146,7 +147,7 @@ def _of_series(bundle: str, modality: str, what: str, share: int, **options: str
         bundle,
         what,
         share,
-        kinds={"dicom": 9, "option": 1},
+        kinds={"dicom": 9, "option": 1, "name": 1},
         inputs={"run": f"runs/{bundle}", "data": f"series/{modality}"},
         options=options,
         volumes="",
@@ -168,7 +169,7 @@ def _of_datalist(bundle: str) -> Scene:
         **{f"data/{case}": f"data/{bundle}/{case}" for case in CASES},
     }
     options = {"datalist": f"{BOX}/in/list.json"}
-    return _inference(bundle, " datalist", 8, kinds={"datalist": 1}, inputs=inputs, options=options)
+    return _inference(bundle, " datalist", 8, kinds={"datalist": 4, "name": 1}, inputs=inputs, options=options)
 
 
 def _again(bundle: str) -> list[Scene]:
@@ -192,7 +193,7 @@ def _again(bundle: str) -> list[Scene]:
             bundle_command("evaluating", bundle, "train", "evaluate"),
             {**data, "output_dir": f"{BOX}/out"},
             share=6,
-            kinds={"option": 3, "run": 5, "nifti": 2},
+            kinds={"option": 3, "run": 5, "nifti": 2, "name": 1, "stream": 1},
             inputs={"data": f"data/{bundle}"},
             out={"": f"runs/{bundle}"},
             kept=("models/*", "datalist.json", "run.json", "log.csv"),
@@ -203,8 +204,8 @@ def _again(bundle: str) -> list[Scene]:
         _inference(
             bundle,
             " resumed",
-            4,
-            kinds={"output": 3, "option": 1},
+            8,
+            kinds={"output": 3, "option": 1, "change": 8},
             out={"": f"baselines/inference {bundle}/out"},
             options={"resume": "true"},
         ),
@@ -224,7 +225,7 @@ def _small_programs(bundle: str) -> list[Scene]:
             ("-m", "common.data", "check"),
             {"root": f"{BOX}/in/data", "layout": "folders", "bundle": str(ROOT / "bundles" / bundle)},
             share=5,
-            kinds={"nifti": 6, "option": 3},
+            kinds={"nifti": 6, "option": 3, "name": 1, "stream": 1},
             inputs=data,
             volumes="data/*/*.nii.gz",
             whole=True,
@@ -243,7 +244,7 @@ def _small_programs(bundle: str) -> list[Scene]:
             ("-m", "common.data", "make-datalist"),
             {"root": f"{BOX}/in/data", "layout": "folders", "out": f"{BOX}/out/list.json", "seed": "3"},
             share=4,
-            kinds={"option": 6, "nifti": 1},
+            kinds={"option": 6, "nifti": 1, "name": 2, "stream": 1},
             inputs=data,
             volumes="data/*/*.nii.gz",
             whole=True,
@@ -253,7 +254,7 @@ def _small_programs(bundle: str) -> list[Scene]:
             ("-m", "common.metrics", "score"),
             {**scored, "unit": "HU"},
             share=5,
-            kinds={"nifti": 6, "option": 3},
+            kinds={"nifti": 6, "option": 3, "name": 2, "stream": 1},
             inputs=one,
             volumes="data/*/*.nii.gz",
             whole=True,
@@ -262,8 +263,8 @@ def _small_programs(bundle: str) -> list[Scene]:
             "synthesize evaluate",
             ("-m", "medical_image_synthesis", "evaluate", scored["pred"], scored["truth"]),
             {"mask": scored["mask"], "unit": "HU"},
-            share=1,
-            kinds={"option": 1},
+            share=2,
+            kinds={"option": 1, "name": 1},
             inputs=one,
             whole=True,
         ),
@@ -271,8 +272,8 @@ def _small_programs(bundle: str) -> list[Scene]:
             "synthesize",
             ("-m", "medical_image_synthesis", bundle.partition("_")[0], f"{BOX}/in/scan.nii"),
             {"output": f"{BOX}/out/made.nii.gz", "weights": f"{BOX}/in/run/models/model.pt"},
-            share=2,
-            kinds={"option": 3, "nifti": 1},
+            share=4,
+            kinds={"option": 3, "nifti": 1, "name": 4, **SURROUNDINGS},
             inputs={"run": f"runs/{bundle}", "scan.nii": f"files/{bundle}.nii"},
             volumes="scan.nii",
             whole=True,

@@ -144,6 +144,38 @@ def test_an_option_that_is_the_result_needs_no_line_and_others_do(case) -> None:
     assert "another result" in fault(case(kind="option value", named=("inference_batch",)))
 
 
+def test_results_by_another_name_are_those_of_their_own_case(case, tmp_path: Path) -> None:
+    names = {"a#1": "a", "a#2": "b"}
+    out = tmp_path / "named"
+    save(out / "a#1_ct.nii.gz")
+    save(out / "a#2_ct.nii.gz")
+    assert outcome(case(Rule.EQUAL, out=out, renamed=names)) == judge.EQUAL
+    save(out / "a#2_ct.nii.gz", RAMP + 1)
+    warned = "12:00:00 WARNING x: another name"
+    assert "another result" in fault(case(Rule.EQUAL, out_text=warned, out=out, renamed=names))
+    (out / "a#2_ct.nii.gz").unlink()
+    assert "b_ct.nii.gz" in fault(case(Rule.EQUAL, out=out, renamed=names))
+
+
+def test_what_was_kept_is_that_of_an_empty_folder(case, tmp_path: Path) -> None:
+    fresh = results(save(tmp_path / "fresh" / "a_ct.nii.gz").parent, "", texts=False)
+    assert outcome(case(Rule.FRESH, baseline=fresh)) == judge.EQUAL
+    fresh["a_ct.nii.gz"] = fresh["a_ct.nii.gz"] + 1
+    assert "a_ct.nii.gz" in fault(case(Rule.FRESH, baseline=fresh))
+
+
+def test_files_stay_where_words_go_nowhere(case) -> None:
+    def silent(**more: Any) -> Case:
+        return case(Rule.STREAM, streams={"stdout": "full"}, **more)
+
+    assert outcome(silent()) == judge.EQUAL
+    assert outcome(silent(code=1, err=HOUSE)) == judge.EQUAL
+    assert "the last line is not of the form" in fault(silent(code=1, err="OSError"))
+    assert "exit code 120" in fault(silent(code=120))
+    (silent().out / "a_ct.nii.gz").unlink()
+    assert "files missing or changed: a_ct.nii.gz" in fault(silent())
+
+
 def test_what_must_be_refused(case) -> None:
     assert "exit code 0, though this never ends well" in fault(case(Rule.REFUSED))
 
