@@ -57,7 +57,8 @@ class CaseEvaluator(SupervisedEvaluator):
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
         acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
-        resume: skip cases that an earlier run with the same weights has written.
+        resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
+            it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
         refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.quality.cases.CaseVerdicts`,
@@ -91,6 +92,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)
         self.exporter = exporter
+        exporter.note_settings(settings)
         self.resume = resume
         self._report = _report_of(exporter, settings) if report else None
         self._with_maps = uncertainty
@@ -154,11 +156,15 @@ class CaseEvaluator(SupervisedEvaluator):
         return True
 
     def _is_kept(self, case: str) -> bool:
-        kept = self.resume and self.exporter.is_done(case)
-        if kept:
-            self.outcomes[case] = self.exporter.entry(case, KEPT)
-            self._refuse(case, self.outcomes[case].get(QUALITY))
-        return kept
+        if not self.resume:
+            return False
+        if why := self.exporter.why_not_kept(case):
+            if self.exporter.path(case).exists():
+                logger.info(f"{case}: made again: {why}")
+            return False
+        self.outcomes[case] = self.exporter.entry(case, KEPT)
+        self._refuse(case, self.outcomes[case].get(QUALITY))
+        return True
 
     def _refuse(self, case: str, told: Mapping[str, Any] | None) -> bool:
         """Let a case with the verdict ``refuse`` have no volume, unless that is switched off; whether it has none."""

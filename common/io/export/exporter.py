@@ -30,6 +30,7 @@ from common.io.export.outputs import (
     require_own_manifest,
     written_about,
 )
+from common.io.export.record import content_of, settings_hash
 from common.io.export.verdicts import MARK, QUALITY, REFUSE
 from common.io.export.volume import volume_of
 from common.io.reader import WARNINGS
@@ -96,6 +97,12 @@ class VolumeExporter:
         self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}
         self._hold = ""
+        self._sources: dict[str, list[str]] = {}
+        self._settings_hash = settings_hash({})
+
+    def note_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take down the configuration of the run, by which :meth:`why_not_kept` knows volumes of another one."""
+        self._settings_hash = settings_hash({**settings, "bundle": self.bundle})
 
     def add_maps(self, about: Mapping[str, Any], hold: str) -> None:
         """Also write an uncertainty map of each volume: a second series next to a series, else NIfTI of float32.
@@ -155,6 +162,7 @@ class VolumeExporter:
                 contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
                 the series.
         """
+        self._sources = {str(item["case"]): list(_inputs(item)) for item in cases}
         names = [str(item["case"]) for item in cases]
         outputs = [
             self.output_dir / MANIFEST_NAME,
@@ -165,7 +173,7 @@ class VolumeExporter:
         require_apart(outputs, [Path(source) for source in read])
         if not self.weights.is_file():
             raise CheckpointError(f"no weights at {self.weights}: train the bundle first, or pass --weights FILE")
-        left = [item for item in cases if not (resume and self.is_done(str(item["case"])))]
+        left = [item for item in cases if not resume or self.why_not_kept(str(item["case"]))]
         for item in left:
             self._require_place(str(item["case"]), self.overwrite or resume)
         require_own_manifest(self.output_dir, self.overwrite)
@@ -196,19 +204,34 @@ class VolumeExporter:
                 str(self.output_dir), f"has room for {needed / 1e6:.1f} MB", f"{free / 1e6:.1f} MB", remedy
             )
 
-    def is_done(self, case: str) -> bool:
-        """Whether an earlier run wrote a case completely with these weights.
+    def why_not_kept(self, case: str) -> str:
+        """Why the output of an earlier run is not that of this one; empty where it is, and may be kept.
 
         Raises:
             OutputError: for an output of other weights.
         """
         if not all(output.exists() for output in self._outputs(case)):
-            return False
-        found, own = written_about(self.sidecar(case)).get("WeightsSha256"), checkpoints.sha256(self.weights)
+            return "not all of its files are there"
+        told = written_about(self.sidecar(case))
+        found, own = told.get("WeightsSha256"), checkpoints.sha256(self.weights)
         if found != own:
             rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
             raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
-        return True
+        earlier = told.get("MadeFrom")
+        if not isinstance(earlier, dict):
+            return "its JSON file does not say what it was made from"
+        changed = [name for name, value in self._made_from(case).items() if earlier.get(name) != value]
+        return f"changed since: {', '.join(changed).replace('Sha256', '').lower()}" if changed else ""
+
+    def _made_from(self, case: str) -> dict[str, str]:
+        """Hashes of what a written volume was made from, and of itself."""
+        outputs = [output for output in self._outputs(case) if output != self.sidecar(case)]
+        written = [file for output in outputs for file in sorted(output.glob("*.dcm")) or [output]]
+        return {
+            "SourceSha256": content_of(self._sources.get(case, ())),
+            "SettingsSha256": self._settings_hash,
+            "OutputSha256": content_of(written),
+        }
 
     def entry(self, case: str, status: str) -> dict[str, Any]:
         """What the manifest lists of a case that has an output, with warnings and verdict of one of an earlier run."""
@@ -258,6 +281,7 @@ class VolumeExporter:
             "WeightsSha256": checkpoints.sha256(self.weights),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
+            **({} if values is None else {"MadeFrom": self._made_from(volume.case)}),
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,

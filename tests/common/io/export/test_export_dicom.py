@@ -66,7 +66,9 @@ def test_a_file_becomes_a_series_beside_its_sidecar(make, tmp_path):
     assert sorted(each.name for each in path.iterdir()) == [f"IM000{number}.dcm" for number in range(1, 7)]
     assert sorted(each.name for each in path.parent.iterdir()) == ["case_1_synthetic_ct", "case_1_synthetic_ct.json"]
     header = pydicom.dcmread(path / "IM0001.dcm")
-    assert json.loads((path.parent / "case_1_synthetic_ct.json").read_text()) == {
+    about = json.loads((path.parent / "case_1_synthetic_ct.json").read_text())
+    assert len(about.pop("MadeFrom")) == 3
+    assert about == {
         "SyntheticData": True,
         "NotForClinicalUse": True,
         "Bundle": "mr2ct 1.2.3",
@@ -228,9 +230,19 @@ class TestRefusals:
         assert path.with_suffix(".json").is_file()
 
     def test_a_finished_series_is_not_looked_at_again(self, make, tmp_path):
-        path = make().write(loaded(nifti(tmp_path / "mr.nii")), np.zeros((4, 5, 6)))
+        item, exporter = loaded(nifti(tmp_path / "mr.nii")), make()
+        cases = [{"case": "case_1", "image": str(tmp_path / "mr.nii")}]
+        exporter.require_free(cases)
+        path = exporter.write(item, np.zeros((4, 5, 6)))
         (path / "notes.txt").write_text("mine")
-        make().require_free([{"case": "case_1", "image": str(tmp_path / "mr.nii")}], resume=True)
+        make().require_free(cases, resume=True)
+
+    def test_a_series_without_one_of_its_slices_is_not_kept(self, make, tmp_path):
+        exporter = make()
+        path = exporter.write(loaded(nifti(tmp_path / "mr.nii")), np.zeros((4, 5, 6)))
+        assert exporter.why_not_kept("case_1") == ""
+        sorted(path.glob("*.dcm"))[2].unlink()
+        assert exporter.why_not_kept("case_1") == "changed since: output"
 
     @pytest.mark.parametrize("place", ["", "predictions", "deep/predictions"])
     def test_outputs_inside_a_series_that_is_read(self, make, tmp_path, place):

@@ -43,7 +43,9 @@ class TestExporter:
         assert path == tmp_path / "out" / "case_1_synthetic_ct.nii.gz"
         description = bytes(nib.load(path).header["descrip"]).rstrip(b"\0")
         assert description == b"SYNTHETIC mr2ct 1.2.3, not for clinical use"
-        assert json.loads((tmp_path / "out" / "case_1_synthetic_ct.json").read_text()) == {
+        about = json.loads((tmp_path / "out" / "case_1_synthetic_ct.json").read_text())
+        assert about.pop("MadeFrom").keys() == {"SourceSha256", "SettingsSha256", "OutputSha256"}
+        assert about == {
             "SyntheticData": True,
             "NotForClinicalUse": True,
             "Bundle": "mr2ct 1.2.3",
@@ -167,10 +169,12 @@ class TestExporter:
             exporter.require_free(again)
 
     def test_room_is_needed_for_what_is_left_to_do(self, exporter, item, tmp_path, monkeypatch):
+        (tmp_path / "case_1.nii").write_bytes(b"voxels")
+        cases = [{"case": name, "image": str(tmp_path / f"{name}.nii")} for name in ("case_1", "case_2")]
+        exporter.require_free(cases[:1])
         exporter.write(item, np.zeros(SHAPE))
         measured = []
         monkeypatch.setattr(exporter.format, "least_bytes", lambda source: measured.append(source.name) or 0)
-        cases = [{"case": name, "image": str(tmp_path / f"{name}.nii")} for name in ("case_1", "case_2")]
         exporter.require_free(cases, resume=True)
         assert measured == ["case_2.nii"]
 
@@ -218,20 +222,47 @@ class TestExporter:
         assert (nib.load(exporter.path("case_1")).get_fdata() == 8).all()
 
     def test_a_case_is_done_when_both_files_are_there_by_these_weights(self, exporter, item):
-        assert not exporter.is_done("case_1")
+        assert exporter.why_not_kept("case_1") == "not all of its files are there"
         exporter.write(item, np.zeros(SHAPE))
-        assert exporter.is_done("case_1")
+        assert exporter.why_not_kept("case_1") == ""
         about = exporter.sidecar("case_1")
         text = about.read_text()
         about.unlink()
-        assert not exporter.is_done("case_1")
+        assert exporter.why_not_kept("case_1") == "not all of its files are there"
         about.write_text(text.replace('"WeightsSha256": "', '"WeightsSha256": "0000'))
         with pytest.raises(OutputError, match=r"case_1_synthetic_ct.nii.gz: was made by the weights .*, but got 0000"):
-            exporter.is_done("case_1")
+            exporter.why_not_kept("case_1")
         for foreign in ("[]", "no JSON"):
             about.write_text(foreign)
             with pytest.raises(OutputError, match="was made by the weights .*, but got None"):
-                exporter.is_done("case_1")
+                exporter.why_not_kept("case_1")
+
+    def test_a_case_is_kept_only_as_it_was_made_and_left(self, exporter, item, tmp_path):
+        source = tmp_path / "mr.nii"
+        case = {**item, "image": str(source)}
+        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
+        exporter.require_free([case])
+        path = exporter.write(item, np.zeros(SHAPE))
+        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}, "resume": True,
+                                "dataset_dir": "elsewhere", "report": True})  # fmt: skip
+        exporter.require_free([case], resume=True)
+        assert exporter.why_not_kept("case_1") == ""
+        written = path.read_bytes()
+        for content in (written[:-9], b"", written.replace(b"\x00", b"\x01", 1)):
+            path.write_bytes(content)
+            assert exporter.why_not_kept("case_1") == "changed since: output"
+        path.write_bytes(written)
+        exporter.note_settings({"spacing": [1, 1, 2], "exporter": {"output_dtype": "int16"}})
+        assert exporter.why_not_kept("case_1") == "changed since: settings"
+        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
+        voxels = source.read_bytes()
+        source.write_bytes(voxels[:-1] + b"\x01")
+        assert exporter.why_not_kept("case_1") == "changed since: source"
+        source.write_bytes(voxels)
+        about = json.loads(exporter.sidecar("case_1").read_text())
+        del about["MadeFrom"]
+        exporter.sidecar("case_1").write_text(json.dumps(about))
+        assert exporter.why_not_kept("case_1") == "its JSON file does not say what it was made from"
 
     @pytest.mark.parametrize("plain", [False, True])
     def test_a_prediction_that_was_not_inverted_is_refused(self, exporter, item, plain):

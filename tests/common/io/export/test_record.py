@@ -1,0 +1,35 @@
+"""What a volume was made from, in hashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.io.export.record import content_of, settings_hash
+
+
+def test_content_of_a_series_is_that_of_every_slice_by_its_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            (tmp_path / folder / f"{number}.dcm").write_bytes(bytes([number]))
+    whole = content_of([tmp_path / "a"])
+    assert whole == content_of([tmp_path / "b"])
+    (tmp_path / "b" / "2.dcm").unlink()
+    assert content_of([tmp_path / "b"]) != whole
+    (tmp_path / "b" / "2.dcm").write_bytes(b"another")
+    assert content_of([tmp_path / "b"]) != whole
+
+
+def test_the_order_of_channels_counts(tmp_path: Path) -> None:
+    one, other = tmp_path / "fa.nii", tmp_path / "md.nii"
+    one.write_bytes(b"1")
+    other.write_bytes(b"2")
+    assert content_of([one, other]) != content_of([other, one])
+
+
+def test_settings_that_say_where_or_how_have_no_effect() -> None:
+    plain = settings_hash({"spacing": [1, 2], "evaluator": {"resume": False, "refuse": True}})
+    assert plain == settings_hash(
+        {"spacing": [1, 2], "evaluator": {"resume": True, "refuse": True}, "weights": Path("x#1"), "device": "cpu"}
+    )
+    assert plain != settings_hash({"spacing": [1, 2], "evaluator": {"resume": False, "refuse": False}})
