@@ -10,10 +10,11 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from scipy import ndimage
+from skimage.filters import threshold_multiotsu
 
 from common.errors import ConfigError
 from common.transforms import AirOutsideBodyd
-from common.transforms.body import distance_from_body
+from common.transforms.body import distance_from_body, lower_otsu_threshold
 
 TEMPLATES = Path(__file__).resolve().parents[4] / "shared" / "data" / "spm_templates"
 TISSUE = 40.0
@@ -138,3 +139,11 @@ def test_real_templates_padded_with_noise_and_zeros(name):
     middle = (slice(4, 86), slice(4, 104), slice(20, 70))
     assert (kept(cleared(template[middle])) != whole[middle]).sum() < 0.03 * whole[middle].sum()
     assert kept(cleared(template[25:65, 30:80, 25:65])).all()  # nothing but brain
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_lower_threshold_is_that_of_scikit_image(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.normal(rng.uniform(0, 1000), rng.uniform(1, 120), 5000) for _ in range(4)])
+    expected = threshold_multiotsu(values, 3, nbins=128)[0]
+    assert lower_otsu_threshold(values) == pytest.approx(expected, rel=0, abs=1e-6 * np.ptp(values))
