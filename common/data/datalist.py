@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -44,12 +45,13 @@ def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[I
 
     Raises:
         DataError: not JSON, unknown key, missing ``image`` or file, name that is no file name, duplicate case, cases
-            that need a name, patient in two splits.
+            that need a name, patient in two splits or with a control character in its id.
     """
     path = Path(os.path.abspath(path))
     content = _parse(path)
     sections = _named_sections(content, path.name)
     lists = {key: _items(key, value, path, must_exist) for key, value in sections.items()}
+    lists = one_spelling(lists, path.name)
     others = {key: content[key] for key in content if key not in sections}
     for key, value in others.items():
         if isinstance(value, list) and (_is_misspelt(key) or any(isinstance(entry, dict) for entry in value)):
@@ -81,9 +83,10 @@ def split_by_patient(
 
     Raises:
         ConfigError: for invalid fractions or counts.
-        DataError: for fewer patients than the counts need.
+        DataError: for fewer patients than the counts need, or a control character in an id.
     """
     patients: dict[str, list[Item]] = {}
+    items = one_spelling({"": list(items)})[""]
     for item in sorted(items, key=lambda item: item["case"]):
         patients.setdefault(_patient(item), []).append(item)
     names = sorted(patients)
@@ -135,6 +138,36 @@ def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance:
     path = Path(os.path.abspath(path))
     content = provenance | {key: [_with_paths(item, path.parent, relative) for item in lists[key]] for key in lists}
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def one_spelling(lists: Mapping[str, list[Item]], name: str = "data") -> dict[str, list[Item]]:
+    """Cases whose patients' ids, where they differ by case or surrounding space alone, are the first of these.
+
+    They are those of one patient, typed twice; a warning lists them.
+
+    Raises:
+        DataError: for an id with a control character.
+    """
+    spelled: dict[str, set[str]] = {}
+    for item in (item for items in lists.values() for item in items):
+        patient = _patient(item)
+        if any(unicodedata.category(letter) == "Cc" for letter in patient):
+            raise DataError(name, "patients' ids have no control characters", repr(patient), "correct it")
+        spelled.setdefault(_as_spoken(patient), set()).add(patient)
+    several = {key: sorted(found) for key, found in spelled.items() if len(found) > 1}
+    for found in several.values():
+        logger.warning(f"{name}: {', '.join(map(repr, found))} are taken as one patient: give one spelling")
+    return {
+        key: [
+            item | {"patient": several[said][0].strip()} if (said := _as_spoken(_patient(item))) in several else item
+            for item in items
+        ]
+        for key, items in lists.items()
+    }
+
+
+def _as_spoken(patient: str) -> str:
+    return unicodedata.normalize("NFC", patient).strip().casefold()
 
 
 def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:

@@ -18,7 +18,7 @@ def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:
     Raises:
         ConfigError: for fractions that are not three numbers from 0 to 1 with sum 1.
     """
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:  # nan is neither
         raise ConfigError("fractions", "three numbers from 0 to 1 with sum 1", list(fractions), "correct them")
     sizes = [0, 0, 0]
     for i in [i for i in range(3) if fractions[i] > 0][:patients]:

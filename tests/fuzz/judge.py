@@ -234,7 +234,10 @@ def _valid(case: Case, made: results.Results) -> Verdict:
 
 
 def _is_recorded(case: Case) -> bool:
-    config = json.loads((case.out / "run.json").read_text())["config"]
+    record = next(case.out.rglob("run.json"), None)  # a variant has a folder of its own
+    if record is None:
+        return False
+    config = json.loads(record.read_text())["config"]
     name = case.mutation.named[0]
     value: Any = config
     for part in name.split("::"):

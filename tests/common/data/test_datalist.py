@@ -212,6 +212,23 @@ def test_a_split_keeps_patients_together_and_loses_nothing() -> None:
     assert all(len(part) % 3 == 0 for part in lists.values())
 
 
+def test_ids_that_differ_by_case_or_space_are_one_patient(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    items = [{"case": str(n), "patient": name, "image": "x"} for n, name in enumerate(["P1", "P1 ", "p1", "P2", "P3"])]
+    parts = split_by_patient(items, fractions=(0.4, 0.3, 0.3))
+    assert sorted(len(part) for part in parts.values()) == [1, 1, 3]
+    assert "'P1', 'P1 ', 'p1' are taken as one patient" in caplog.text
+    one, other = case(tmp_path, "a", patient="Zoë"), case(tmp_path, "b", patient="zoe\u0308")
+    with pytest.raises(DataError, match="one list only"):
+        load_datalist(written(tmp_path, {"training": [one], "test": [other]}))
+    alike = load_datalist(written(tmp_path, {"training": [one, other]}))["training"]
+    assert alike[0]["patient"] == alike[1]["patient"]
+
+
+def test_an_id_with_a_control_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"datalist.json: patients' ids have no control characters, but got 'P\\n1'"):
+        load_datalist(written(tmp_path, {"training": [case(tmp_path, "a", patient="P\n1")]}))
+
+
 def test_a_split_depends_on_the_seed_and_not_on_the_order() -> None:
     items = patients(12, cases=2)
     expected = split_by_patient(items, seed=1)
@@ -231,7 +248,9 @@ def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
     assert place(split_by_patient(items)) == place(split_by_patient(more))
 
 
-@pytest.mark.parametrize("fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1)])
+@pytest.mark.parametrize(
+    "fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5), (1, 0, float("nan"))]
+)
 def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="fractions: three numbers from 0 to 1 with sum 1, but got"):
         split_by_patient(patients(3), fractions)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common import devices
 from common.data.checks.cases import require_clean
-from common.data.datalist import SPLITS, Item, load_datalist, split_by_patient
+from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, split_by_patient
 from common.data.kept_split import Lists
 from common.data.layouts.folders import patients_of
 from common.data.origins import Origin, require_dir
@@ -116,6 +116,7 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
 
 def split_lesions(items: Iterable[Item], fractions: Sequence[float], seed: int) -> dict[str, list[Item]]:
     """Split by patient, stratified by the patients' sets of lesion classes, so that no section lacks a class."""
+    items = one_spelling({"": list(items)})[""]
     classes: dict[str, set[str]] = defaultdict(set)
     for item in items:
         classes[item["patient"]].add(item["class"])
