@@ -16,7 +16,7 @@ from common.data.datalist import Item
 from common.io import VolumeReader
 
 HASHED = ("image", "label")
-"""Keys of a case that identify it; two cases may well have equal masks."""
+"""Keys of a case that identify it; two cases may well have equal masks, see :func:`masks_of`."""
 THREADS = 4
 """Volumes read at a time; each is in memory as float32, while decompression leaves Python's lock."""
 
@@ -91,6 +91,11 @@ def paths_of(item: Item) -> list[str]:
     """The paths of a case's images and of its label."""
     values = [item[key] for key in HASHED if key in item]
     return [path for value in values for path in ([value] if isinstance(value, str) else value)]
+
+
+def masks_of(items: Iterable[Item]) -> list[Item]:
+    """Items of :func:`identify` that name the masks of cases alone, which have one channel each."""
+    return [{"case": item["case"], "label": item["mask"]} for item in items if "mask" in item]
 
 
 def _files(item: Item, channels: int | None) -> Iterator[tuple[str, str, int | None]]:

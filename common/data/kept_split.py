@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from common.data.datalist import PATH_KEYS, POOLS, SPLITS, Item
-from common.data.identity import identify, paths_of, recall
+from common.data.identity import identify, masks_of, paths_of, recall
 from common.data.split_record import DATALIST_NAME, SplitRecord, all_paths, counted, require_files
 from common.errors import DataError
 from common.io import VolumeReader
@@ -65,10 +65,9 @@ class KeptSplit:
             raise DataError("--dataset_dir or --datalist", rule, f"{len(items)} others", remedy)
         lists = self.lists if found is None else self._located(items, others=False)
         wanted = [pair for section in TRAINED for pair in zip(self.lists[section], lists[section], strict=True)]
-        identify([item for _, item in wanted if _exists(item)], self.reader)  # all at once, in threads
-        if lost := [
-            item["case"] for kept, item in wanted if not (_exists(item) and self._now(item) == self._was(kept))
-        ]:
+        there = [item for _, item in wanted if _exists(item)]
+        identify([*there, *masks_of(there)], self.reader)  # all at once, in threads
+        if lost := [item["case"] for kept, item in wanted if not (_exists(item) and self._is_same(kept, item))]:
             rule = f"finds the {len(wanted)} training and validation cases of {self.run_dir} unchanged"
             remedy = "give --dataset_dir with where they are now, or start a new run with --resume false"
             raise DataError("--resume true", rule, f"{counted(lost)} missing or changed", remedy)
@@ -114,6 +113,14 @@ class KeptSplit:
 
     def _knows(self, item: Item) -> bool:
         return not self._known.isdisjoint(self._now(item))
+
+    def _is_same(self, kept: Item, item: Item) -> bool:
+        """Whether a case has the images, label and mask of the run; masks are not in the record of earlier versions."""
+        if kept.get("mask") in self.hashes:
+            now = {each.sha256 for each in identify(masks_of([item]), self.reader).values()}
+            if now != {self.hashes[kept["mask"]]}:
+                return False
+        return self._now(item) == self._was(kept)
 
     def _now(self, item: Item) -> list[str]:
         """The hashes of a case's images and label as they are now."""

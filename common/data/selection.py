@@ -10,7 +10,7 @@ from pathlib import Path
 from common.data.checks.cases import require_clean
 from common.data.checks.copies import copies
 from common.data.datalist import POOLS, SPLITS, Item
-from common.data.identity import identify
+from common.data.identity import identify, masks_of
 from common.data.kept_split import KeptSplit, Lists
 from common.data.origins import Origin
 from common.data.split_record import DATALIST_NAME, SplitRecord
@@ -71,4 +71,5 @@ def new_record(lists: Lists, reader: VolumeReader | None, seed: int, origin: Ori
     """
     files = identify([item for items in lists.values() for item in items], reader)
     require_clean(copies(lists, files))
+    files |= identify(masks_of(item for items in lists.values() for item in items), reader)  # a resume compares them
     return SplitRecord(lists, files, {"seed": seed, "root": os.path.abspath(origin.name)})

@@ -15,6 +15,7 @@ from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.grids import same_grid, show_grid
 from common.io import VolumeReader
+from common.metrics.masked import mask_fault
 from common.transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)
@@ -67,6 +68,9 @@ def load_case(
         source = _z_scores(source, head, item["case"])
         truth = None if truth is None else _z_scores(truth, head, item["case"])
     if "mask" in there:
+        if fault := mask_fault(there["mask"], source, *([] if truth is None else [truth])):
+            rule, found, remedy = fault
+            raise DataError(f"{item['case']}: mask", rule, found, remedy)
         mask = there["mask"] > 0
     elif standardise:
         mask = head

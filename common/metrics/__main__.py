@@ -19,6 +19,7 @@ from common.io.modality import IN_HU, modality_of
 from common.io.reader import VOLUMES
 from common.metrics import CT_RANGE, HFEN_SIGMA, HU, score
 from common.metrics.attenuation import BONE_LINES, attenuation_errors
+from common.metrics.masked import mask_fault
 from common.metrics.tissue import BONE_HU
 
 
@@ -124,6 +125,8 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
         if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
             rule = f"has the truth's grid, {show_grid(reference.values.shape, reference.affine)}"
             raise DataError(name, rule, show_grid(scan.values.shape, scan.affine), "resample it or fix its affine")
+    if fault := mask_fault(scans["mask"].values, reference.values):
+        raise DataError("mask", *fault)
     return scans
 
 

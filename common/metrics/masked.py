@@ -18,6 +18,8 @@ ARBITRARY = "a.u."
 """Unit of intensities without one, such as the grey values of a scanner's MR: another scale in each scan."""
 PERCENT = "percent of brightness"
 """Of such intensities: percent of what is bright in the volume itself."""
+INVERTED_SIDES = 0.75
+"""Share of the voxels on the six sides of a volume that a mask of the body does not have, but the inverted one."""
 CT_RANGE = (-1024.0, 3000.0)
 """Value range in HU that SynthRAD2025 clips CT to before PSNR, SSIM and MS-SSIM."""
 
@@ -45,6 +47,33 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
     if not inside.any():
         raise DataError("mask", "must have a voxel above 0", "an empty mask", "pass the mask of the body or the brain")
     return volumes["prediction"].astype(np.float64), volumes["truth"].astype(np.float64), inside
+
+
+def mask_fault(mask: ArrayLike, *images: ArrayLike) -> tuple[str, str, str] | None:
+    """What is wrong with a mask of the body or the brain: rule, what was found, and remedy; None for a sound one.
+
+    Args:
+        mask: (X, Y, Z), above 0 inside.
+        *images: (X, Y, Z) that it marks, those on its grid. A mask is inverted where it has most of the volume's sides
+            and marks what is dark in each of them, and leaves out what is not.
+    """
+    values = np.asarray(mask)
+    inside = values > 0
+    if not inside.any():
+        return "marks voxels above 0", "an empty mask", "draw it again or remove it"
+    if values.min() < 0 or values[inside].min() != values[inside].max():
+        return "has two values, 0 and another", f"values from {values.min():g} to {values.max():g}", "give the mask"
+    sides = np.concatenate([side.ravel() for axis in range(3) for side in np.moveaxis(inside, axis, 0)[[0, -1]]])
+    if images and sides.mean() > INVERTED_SIDES and all(_is_air(np.asarray(shown), inside) for shown in images):
+        return "leaves out air", "one that marks the air around something brighter", "invert it"
+    return None
+
+
+def _is_air(image: NDArray[np.floating], inside: Mask) -> bool:
+    """Whether a mask marks the darkest tenth of an image's range, and no more than that, by medians."""
+    low, high = np.percentile(image, (0, 99))
+    limit = low + (high - low) / 10
+    return not inside.all() and bool(np.median(image[inside]) < limit < np.median(image[~inside]))
 
 
 def mean_or_nan(values: Volume) -> float:

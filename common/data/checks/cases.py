@@ -136,7 +136,7 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     elif label and expected.clipping:
         expected.clipping.add(label, mask)
     if mask:
-        findings += volumes.marks_something(mask)
+        findings += volumes.marks_something(mask, [*images, label] if label else images)
     if mask and (lesion := others.get("lesion")):
         findings += volumes.lesion_inside(lesion, mask)
     if images and label and not any(finding.severity == "error" for finding in findings):

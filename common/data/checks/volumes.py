@@ -15,6 +15,7 @@ from common.errors import Finding, Where
 from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
 from common.io.nifti.reading import is_constant
 from common.io.reader import VolumeReader
+from common.metrics.masked import mask_fault
 
 HU_MINIMUM, HU_MAXIMUM = -200, 200
 """A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
@@ -71,12 +72,13 @@ def not_constant(volume: Volume) -> Iterator[Finding]:
         yield volume.where("a volume must not be constant", found, "export it again or exclude the case")
 
 
-def marks_something(mask: Volume) -> Iterator[Finding]:
-    """A mask must have voxels above 0, and should not have all of them."""
-    inside = mask.values > 0
-    if not inside.any():
-        yield mask.where("a mask marks voxels above 0", "an empty mask", "draw it again or remove it")
-    if inside.all():
+def marks_something(mask: Volume, images: Sequence[Volume]) -> Iterator[Finding]:
+    """A mask must have one value above 0 besides 0, brighter than what it leaves out, and should not be everywhere."""
+    shown = [image.values.reshape(-1, *image.shape)[0] for image in images if on_one_grid(image, mask)]
+    if fault := mask_fault(mask.values, *shown):
+        rule, found, remedy = fault
+        yield mask.where(f"a mask {rule}", found, remedy)
+    elif (mask.values > 0).all():
         remedy = "draw it again, or remove it: air then counts in every metric"
         yield mask.where("a mask should leave out air", "one that covers the whole volume", remedy, "warning")
 

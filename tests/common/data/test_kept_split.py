@@ -286,3 +286,19 @@ def test_a_resume_on_other_data_is_refused(tmp_path, run, call):
     with pytest.raises(DataError, match=rf"has cases of {tmp_path / 'run'}, but got 3 others; omit it, or start a new"):
         call(others, keep_split=True)
     assert sections(call(keep_split=True)) == sections(run)
+
+
+def test_a_resume_with_another_mask_is_refused(tmp_path, call):
+    """The validation would be compared with that of the run, and is of other voxels."""
+    root = write(tmp_path / "data", CASES)
+    for number, name in enumerate(CASES):
+        mask = np.zeros((4, 4, 4), np.uint8)
+        mask[number % 4] = 1
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), root / name / "mask.nii.gz")
+    cases = call(root, seed=11)
+    write_split(cases, tmp_path / "run")
+    assert sections(call(root, keep_split=True)) == sections(cases)
+    (one, *_) = cases["validation"]
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), one["mask"])
+    with pytest.raises(DataError, match=rf"unchanged, but got 1 \({one['case']}\) missing or changed"):
+        call(root, keep_split=True)

@@ -57,6 +57,8 @@ def test_a_sound_case_has_no_findings(tmp_path: Path) -> None:
 
 
 MR = texture() * 2000
+BOX = np.zeros(SHAPE)
+BOX[6:18, 6:20, 8:20] = 1
 CASES: dict[str, tuple[dict, dict, str, str]] = {
     "nan": ({"image": (np.where(MR < 100, np.nan, MR), AFFINE)}, {}, "error", "image.nii.gz.*voxels must be finite"),
     "constant image": ({"image": (MR * 0 + 3, AFFINE)}, {}, "error", "image.nii.gz.*not be constant, but got 3 every"),
@@ -80,6 +82,18 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         {},
         "warning",
         "should leave out air, but got one that covers the whole",
+    ),
+    "CT as mask": (
+        {"mask": (MR - 300, AFFINE)},
+        {},
+        "error",
+        "a mask has two values, 0 and another, but got values from",
+    ),
+    "inverted mask": (
+        {"mask": (1.0 - BOX, AFFINE), "image": ((BOX + 0.01) * MR, AFFINE), "label": (1000 * BOX + MR / 100, AFFINE)},
+        {},
+        "error",
+        "a mask leaves out air, but got one that marks the air around something brighter; invert it",
     ),
     "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
     "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
