@@ -17,14 +17,16 @@ from common.data.layouts.studies import nested_series, require_whole_series
 from common.data.origins import Origin, cases_of_program, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
-from common.errors import ConfigError, DataError, some
+from common.errors import ConfigError, DataError, explain, some
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
-from common.io.modality import SOURCE_MODALITY
+from common.io.modality import FAULT, SOURCE_MODALITY
 from common.io.reader import VOLUMES, volume_stem
 from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
+NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
+"""Endings of volumes that are not read: beside others they are cases that fail."""
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
 
@@ -180,12 +182,14 @@ def inference_cases(
     _require_channels(items, source)
     require_whole_series(items, origin.name)
     wanted = {} if modality is None else {SOURCE_MODALITY: modality}
-    return [{key: item[key] for key in ("case", "patient", "image") if key in item} | wanted for item in items]
+    return [{key: item[key] for key in ("case", "patient", "image", FAULT) if key in item} | wanted for item in items]
 
 
 def _volumes(root: Path) -> list[Path]:
     """The volumes directly in a folder; what lies beside them, hidden files of macOS for one, is told and not taken."""
-    found = sorted(path for path in root.iterdir() if path.name.lower().endswith(VOLUMES))
+    found = sorted(path for path in root.iterdir() if path.name.lower().endswith((*VOLUMES, *NOT_READ)))
+    if not any(path.name.lower().endswith(VOLUMES) for path in found):
+        return []
     files = [path for path in found if not path.name.startswith(".")]
     if len(files) < len(found):
         logger.info(f"data: {len(found) - len(files)} hidden files of {root} are ignored")
@@ -272,8 +276,16 @@ def _as_target(item: Item) -> Item:
 
 
 def _files(paths: Sequence[Path]) -> list[Item]:
-    names = [volume_stem(path) for path in paths]
-    if twice := {name for name in names if names.count(name) > 1}:
-        files = sorted(path.name for name, path in zip(names, paths, strict=True) if name in twice)
-        raise DataError(", ".join(sorted(twice)), "is one file", ", ".join(files), "remove one of each")
-    return [{"case": name, "image": str(path)} for name, path in zip(names, paths, strict=True)]
+    """A case for each file; one of two files, or of a format that is not read, fails alone when it is inferred."""
+    files: dict[str, list[Path]] = {}
+    for path in paths:
+        files.setdefault(volume_stem(path), []).append(path)
+    return [{"case": name, "image": str(own[0])} | _fault(name, own) for name, own in files.items()]
+
+
+def _fault(name: str, files: Sequence[Path]) -> Item:
+    """Why the files of a case cannot be read, as an entry of the case."""
+    listed = ", ".join(path.name for path in files)
+    if not files[0].name.lower().endswith(VOLUMES):
+        return {FAULT: explain(name, f"ends in {', '.join(VOLUMES)}", listed, "convert it to NIfTI")}
+    return {FAULT: explain(name, "is one file", listed, "remove one of each")} if len(files) > 1 else {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common import devices
 from common.errors import DataError, explain, users_mistake
-from common.io.modality import MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+from common.io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
 OF_TRANSFORM = re.compile(r"applying transform <(?:\w+\.)*(\w+) object")
@@ -47,6 +47,8 @@ class CaseDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
         item: dict[str, Any] = {**self.data[index], "case": self.data[index].get("case", str(index))}
         try:
+            if FAULT in item:
+                return {"case": item["case"], ERROR_KEY: item[FAULT]}
             if self.transform is None:
                 return item
             self.before(item)

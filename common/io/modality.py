@@ -10,6 +10,8 @@ MODALITY = "modality"
 """Entry of a loaded volume's ``meta``."""
 SOURCE_MODALITY = "source_modality"
 """Entry of a case to infer: the modality that its network was trained on."""
+FAULT = "fault"
+"""Entry of a case to infer whose files cannot be read: why."""
 
 AIR_HU = -300.0
 """Above the HU of air and lung, below those of tissue."""

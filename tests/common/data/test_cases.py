@@ -257,8 +257,12 @@ class TestInference:
     def test_one_name_twice(self, tmp_path, infer):
         folder = volumes(tmp_path / "data", ("a",))
         (folder / "a.nii").touch()
-        with pytest.raises(DataError, match="a: is one file, but got a.nii, a.nii.gz; remove one of each"):
-            infer(dataset_dir=str(folder))
+        (folder / "b.nii.gz").touch()
+        (folder / "c.mgz").touch()
+        one, sound, other = infer(dataset_dir=str(folder))
+        assert one["fault"] == "a: is one file, but got a.nii, a.nii.gz; remove one of each"
+        assert sound == {"case": "b", "image": str(folder / "b.nii.gz")}
+        assert (other["case"], other["fault"][:18]) == ("c.mgz", "c.mgz: ends in .ni")
 
     def test_what_lies_beside_the_volumes_is_told(self, tmp_path, infer, caplog):
         folder = volumes(tmp_path / "data", ("a",))

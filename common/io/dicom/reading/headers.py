@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom import misc
 from pydicom.dataset import Dataset
-from pydicom.misc import is_dicom
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from common.errors import VolumeError, Where
 
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20
 """Size of an element, in bytes, above which it stays on disk, so that a forged length allocates no gigabytes."""
+FIRST_ELEMENTS = (b"\x02\0\0\0", b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0")
+"""Tags that a file without a preamble begins with: of its meta group, or group length, character set, image type."""
 NOT_DICOM, NO_IMAGE, LOCALIZER = "not DICOM", "without an image", "localizers"
 
 
@@ -83,6 +85,23 @@ def _without_numbers(name: str) -> str:
     return re.sub(r"\d+", "0", name)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, also one of an old archive that lacks the preamble and begins with its first element."""
+    if misc.is_dicom(path):
+        return True
+    with path.open("rb") as file:
+        start = file.read(6)
+    return start[:4] in FIRST_ELEMENTS and start[4:].isalpha() and start[4:].isupper()
+
+
+def read_dicom(path: Path, **options: Any) -> Dataset:
+    """A file of :func:`is_dicom` as pydicom reads it; without a file meta group it is explicit little endian."""
+    header = pydicom.dcmread(path, force=True, **options)
+    if "TransferSyntaxUID" not in header.file_meta:
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return header
+
+
 def holds_series(folder: Path) -> bool:
     """Whether a folder directly holds DICOM files; a DICOMDIR, which only lists others, does not count."""
     if not folder.is_dir():
@@ -136,7 +155,7 @@ def _header(path: Path, where: Where) -> Dataset | None:
     try:
         if not is_dicom(path):
             return None
-        return pydicom.dcmread(path, stop_before_pixels=True, defer_size=LARGEST_ELEMENT)
+        return read_dicom(path, stop_before_pixels=True, defer_size=LARGEST_ELEMENT)
     except Exception as error:  # as above, or a file without read permission
         found = f"{type(error).__name__} in {path.name}"
         raise VolumeError(where("the header of a slice must be readable", found, COPY_AGAIN)) from None

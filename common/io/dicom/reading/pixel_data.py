@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from common.errors import NOT_INSTALLED, Finding, VolumeError, Where
-from common.io.dicom.reading.headers import COPY_AGAIN, Slice, element_numbers, element_text, element_value
+from common.io.dicom.reading.headers import (
+    COPY_AGAIN,
+    Slice,
+    element_numbers,
+    element_text,
+    element_value,
+    read_dicom,
+)
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -57,7 +63,7 @@ def decode_pixels(each: Slice, where: Where) -> np.ndarray:
         VolumeError: pixels that cannot be decoded; for a missing codec, the message names the package to install.
     """
     try:
-        dataset = pydicom.dcmread(each.path)
+        dataset = read_dicom(each.path)
         stored = np.asarray(dataset.pixel_array)
     except (KeyboardInterrupt, SystemExit):
         raise

@@ -463,3 +463,16 @@ def test_a_real_tilt_is_refused_and_resampled_like_simpleitk_does_from_the_true_
     assert difference.max() < 2
     assert difference.mean() < 0.01
     assert sheared[2, 1] == pytest.approx(volume.affine[2, 1], abs=1e-6)
+
+
+@pytest.mark.parametrize("without_meta", [False, True])
+def test_a_series_of_an_archive_without_preambles(tmp_path, without_meta):
+    write_series(tmp_path / "ct")
+    expected = VolumeReader().read(str(tmp_path / "ct"), "ct")
+    for path in (tmp_path / "ct").iterdir():
+        content = path.read_bytes()
+        meta = 12 + pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength if without_meta else 0
+        path.write_bytes(content[132 + meta :])
+    found = VolumeReader().read(str(tmp_path / "ct"), "ct")
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.affine, expected.affine)
