@@ -7,6 +7,7 @@ reads them, but names are taken as they are, and none is evaluated.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Any
 
@@ -24,6 +25,7 @@ QUOTES = ("'", '"')
 def main() -> None:
     """Run it; mistakes of the user end it as they end MONAI's command."""
     sys.excepthook = end_command
+    logging.raiseExceptions = False  # as in prepare, for the lines before it
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
     run(**{**options, "run_id": "inference", "config_file": given["config_file"]})

@@ -57,6 +57,7 @@ def prepare(bundle_root: str, seed: int) -> None:
     """
     if is_command():
         sys.excepthook = end_command
+        logging.raiseExceptions = False  # where nobody reads stdout, each line would be a traceback on stderr
     files = _files_of_the_command()
     refuse_none()
     configs = configs_in(Path(bundle_root, "configs"))

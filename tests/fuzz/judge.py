@@ -99,7 +99,7 @@ def judge(case: Case) -> Verdict:
     reasons += [f"a file outside the output folder: {name}" for name in case.strays]
     if case.done.hung:
         return Verdict(FOUND, [*reasons, f"still running after {case.done.seconds:.0f} s"])
-    if "Traceback (most recent call last)" in case.text:
+    if "Traceback (most recent call last)" in case.text and not _only_of_logging(case):
         if _is_of_monai(case) and not reasons:
             return Verdict(MONAI)
         return Verdict(FOUND, [*reasons, f"a traceback: {_last(case.done.stderr)[:300]}"])
@@ -111,6 +111,13 @@ def judge(case: Case) -> Verdict:
     verdict = ends[case.done.returncode](case)
     reasons += verdict.reasons
     return Verdict(FOUND if reasons else verdict.outcome, reasons)
+
+
+def _only_of_logging(case: Case) -> bool:
+    """Whether every traceback is about a line that could not be logged, before any code of the project was run."""
+    before, *errors = case.text.split("--- Logging error ---")
+    told = "Traceback" not in before and all(error.count("Traceback") == 1 for error in errors)
+    return case.mutation.rule is Rule.STREAM and told and not any(map(OF_PROJECT.search, errors))
 
 
 def _is_of_monai(case: Case) -> bool:
