@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError, OutputError, UserError
+from common.errors import ConfigError, DataError, OutputError, UserError
 
 TEMPORARY_PREFIX = ".unfinished-"
 LONGEST_NAME = 231
 """Length of the longest name of an output in bytes: file systems allow 255, of which a temporary name needs 24."""
+MOST_SETTINGS, DEEPEST = 10_000, 50
+"""Limits of a config file; the largest of the bundles has 312 values, 5 deep."""
 NO_PART_OF_A_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Separators of paths, control characters and lone surrogates."""
 
@@ -51,6 +53,24 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def require_bounded(content: Any, name: str) -> None:
+    """Refuse settings that aliases of YAML make endless, or larger than any configuration, before they are followed.
+
+    Raises:
+        ConfigError: with the limit.
+    """
+    left, deepest = MOST_SETTINGS, 0
+    waiting = [(content, 1)]
+    while waiting and left and deepest <= DEEPEST:
+        value, depth = waiting.pop()
+        left, deepest = left - 1, max(deepest, depth)
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting += [(part, depth + 1) for part in parts]
+    if waiting or deepest > DEEPEST:
+        rule = f"holds at most {MOST_SETTINGS} settings, {DEEPEST} deep, with its aliases written out"
+        raise ConfigError(name, rule, "more", "write it without aliases (*name)")
 
 
 def bundle_root_of(package_file: str) -> Callable[[], str]:

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.errors import CheckpointError, ConfigError, DataError, exit_code_of_mistakes, path_option
+from common.files import require_bounded
+from common.path_names import texts
 from medical_image_synthesis.catalogue import Bundle, bundles
 from medical_image_synthesis.places import (
     FILES,
@@ -187,14 +189,23 @@ def _require_settings(path: Path) -> None:
     import yaml  # takes as long as all other imports of this command
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        merges = [each for each in yaml.scan(text) if isinstance(each, yaml.ScalarToken) and each.value == "<<"]
+        content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}", "is YAML", error.problem, "correct this line, or the one before") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(str(path), "is a YAML file", error, "check the path, or write the file again") from error
+    if merges:
+        place = f"{path}:{merges[0].start_mark.line + 1}"
+        raise ConfigError(place, "has settings without merges", "<<, which MONAI does not read", "write them out")
+    require_bounded(content, str(path))
     if not isinstance(content, dict):
         raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
+    for line in texts(content).splitlines():
+        if line.startswith("%") and (".yaml" in line or ".json" in line or "/" in line):
+            raise ConfigError(str(path), "takes settings of the configuration alone", line, "write the value itself")
 
 
 def _require_command(given: Sequence[str], known: Sequence[str]) -> None:

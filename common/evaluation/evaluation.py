@@ -130,7 +130,7 @@ class Evaluation:
         panels: list[Panel] = []
         errors: ErrorHistogram | None = None
         self.rows = []
-        for number, item in enumerate(tqdm(items, desc="evaluation", unit="case")):
+        for number, item in enumerate(tqdm(items, desc="evaluation", unit="case", disable=None)):
             case = self._load(item)
             predictions = {name: method.predict(case, self.device) for name, method in methods.items()}
             predictions[baseline] = slope * case.source + intercept
@@ -206,7 +206,7 @@ class Evaluation:
             logger.warning(f"no {LINE}: there is no training case to fit a line to; the baseline is {COPY}")
         if not self.linear_fit or not pairs:
             return COPY, 1.0, 0.0
-        bar = tqdm(self.cases["training"] or pairs, desc=LINE, unit="case")
+        bar = tqdm(self.cases["training"] or pairs, desc=LINE, unit="case", disable=None)
         return LINE, *fitted_line(map(self._load, bar))
 
     def _load(self, item: Item) -> Case:

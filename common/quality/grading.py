@@ -174,7 +174,7 @@ class QualityGrading:
             relative,
             inverse,
         )
-        for number, item in enumerate(tqdm(items, desc="grading", unit="case")):
+        for number, item in enumerate(tqdm(items, desc="grading", unit="case", disable=None)):
             chosen = [kind for place, kind in enumerate(kinds) if (place + number) % every == 0]
             yield from sampling(item, chosen)
 

@@ -40,6 +40,7 @@ from common.weights_info import COMPUTING, WEIGHTS
 
 FIRST_STEP = "@prepare"
 """Of the list of every run id, perhaps after the device."""
+CIRCLE = re.compile(r"^detected circular references '(.+)' for id='(.+)' in")
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
 
@@ -88,11 +89,11 @@ def require_run_id() -> None:
     Raises:
         ConfigError: with the file next to these that has it, or the nearest one.
     """
+    if is_command():
+        sys.excepthook = end_command
     parser, wanted, files = running_parser(), running_id(), config_files()
     if parser is None or not files or wanted in parser:
         return
-    if is_command():
-        sys.excepthook = end_command
     others = files_in(Path(files[0]).parent).items()
     if there := [path.name for path, config in others if wanted in _run_ids(config)]:
         raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
@@ -166,12 +167,20 @@ def _of_a_component(error: BaseException) -> ConfigError | None:
     return None
 
 
+def _circle(error: BaseException) -> ConfigError | None:
+    """MONAI's error for settings that refer to each other."""
+    if not isinstance(error, ValueError) or not (found := CIRCLE.search(str(error))):
+        return None
+    rule, value = "refers to settings that have a value", f"a circle through {found[1]}"
+    return ConfigError(f"--{found[2]}", rule, value, "break it")
+
+
 def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """Print a user error as one line and exit with its code, that of a component while it is built as well.
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
     """
-    cause = users_mistake(error) or (None if MONAIEnvVars.debug() else _of_a_component(error))
+    cause = users_mistake(error) or _circle(error) or (None if MONAIEnvVars.debug() else _of_a_component(error))
     if cause is None:
         sys.__excepthook__(kind, error, trace)
         return

@@ -133,7 +133,7 @@ class UncertaintyCalibration:
     def _samples(self, items: Sequence[Item], method: EvaluatedMethod, told: str) -> Iterator[tuple[str, Sample]]:
         """Name and voxels inside the mask of every case, one case at a time."""
         varied, window = variations(method.inferer, method.network), target_window(self.weights)
-        for item in tqdm(items, desc=told, unit="case"):
+        for item in tqdm(items, desc=told, unit="case", disable=None):
             case = load_case(item, self.head_threshold, self.reader, self.standardise)
             assert case.truth is not None
             data = method.inferred(case, self.device)

@@ -18,6 +18,7 @@ from common.files import (
     parse_json,
     remove,
     remove_unfinished,
+    require_bounded,
     require_file_name,
     write_text,
     write_whole_folder,
@@ -194,3 +195,16 @@ def test_what_a_killed_process_left_is_removed_and_links_are_not_followed(tmp_pa
     remove_unfinished(tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "elsewhere"]
     assert (tmp_path / "elsewhere" / "IM0001.dcm").read_text() == "mine"
+
+
+def test_settings_are_counted_with_their_aliases_written_out() -> None:
+    shared: list = ["x"] * 99
+    require_bounded({"a": [shared] * 99}, "mine.yaml")  # 1 + 1 + 99 * 100 values
+    with pytest.raises(ConfigError, match="mine.yaml: holds at most 10000 settings, 50 deep"):
+        require_bounded({"a": [shared] * 100}, "mine.yaml")
+    deep: object = 1
+    for _ in range(49):
+        deep = [deep]
+    require_bounded(deep, "mine.yaml")
+    with pytest.raises(ConfigError, match="mine.yaml: holds at most"):
+        require_bounded([deep], "mine.yaml")

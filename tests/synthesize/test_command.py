@@ -50,7 +50,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
-    for name, text in (("good", "seed: 1"), ("broken", "seed: 1\na: b: c"), ("list", "- 1")):
+    bomb = [
+        "a0: &a0 [x, x, x, x, x, x, x, x]",
+        *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 20)),
+    ]
+    hostile = {
+        "bomb": "\n".join(bomb),
+        "circle": "seed: &a {b: *a}",
+        "merge": "base: &b {seed: 3}\n<<: *b",
+        "macro": 'seed: "%/etc/passwd::x"',
+    }
+    for name, text in {"good": "seed: 1", "broken": "seed: 1\na: b: c", "list": "- 1", **hostile}.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     return tmp_path
 
@@ -108,6 +118,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output: is a folder with --resume, but got x.nii.gz"),
         ("mr2ct cases -o x.nii.gz", "--output: is a folder where SOURCE is one of several volumes, but got x.nii.gz"),
         ("mr2ct mr.nii.gz -o out --weights no.pt", "--weights: is a file, but got no.pt: no such file"),
+        ("mr2ct mr.nii.gz -o out --overlay bomb.yaml", "bomb.yaml: holds at most 10000 settings, 50 deep, with its"),
+        ("mr2ct mr.nii.gz -o out --overlay circle.yaml", "circle.yaml: holds at most 10000 settings, 50 deep, with"),
+        ("mr2ct mr.nii.gz -o out --overlay merge.yaml", "merge.yaml:2: has settings without merges, but got <<"),
+        ("mr2ct mr.nii.gz -o out --overlay macro.yaml", "macro.yaml: takes settings of the configuration alone, but"),
         ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, python -m monai.bundle run"),
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
         ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),

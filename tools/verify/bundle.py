@@ -13,6 +13,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from common.files import require_bounded
 from tools.verify.verdicts import NotApplicableError
 
 HOUSE_AUTHORS = "The medical image synthesis bundles contributors"
@@ -158,7 +159,8 @@ def read(path: Path) -> dict[str, Any]:
     """The content of a YAML or JSON file; NotApplicableError where it is no sound mapping, whose cause says why."""
     try:
         content = ConfigParser.load_config_file(path)
-    except Exception as error:  # broken YAML, broken JSON, a duplicate key
+        require_bounded(content, path.name)
+    except Exception as error:  # broken YAML, broken JSON, a duplicate key, aliases without an end
         raise NotApplicableError(f"{path.name} cannot be read") from error
     if not isinstance(content, dict):
         raise NotApplicableError(f"{path.name} holds no mapping")

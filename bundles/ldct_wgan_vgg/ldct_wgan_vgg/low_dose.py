@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = [options.out / str(item["case"]) for item in items]
     PAIRS.require_free(folders, options.overwrite)
     reader = reader_of(options)
-    for item, folder in zip(tqdm(items, desc="low dose", unit="case"), folders, strict=True):
+    for item, folder in zip(tqdm(items, desc="low dose", unit="case", disable=None), folders, strict=True):
         write: Any = partial(write_pair, item, low_dose=low_dose, seed=options.seed, reader=reader)
         write_whole_folder(folder, write, PAIRS.is_own)
     print(f"{len(items)} pairs at {low_dose.dose:g} of the dose written to {options.out}")

@@ -103,7 +103,7 @@ class SampleEvaluation:
         scores = SampleScores({"kid": RandomFeatures(), "kid_classifier": hidden}, classifier, self.seed)
         self.rows, self.verdicts = [], []
         pictures: list[Picture] = []
-        for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class")):
+        for k, name in enumerate(tqdm(self.classes, desc="evaluation", unit="class", disable=None)):
             held_out = nearest_training(real[name].test, real[name].training)
             sets = {
                 method: synthesise(network, self.latent, k, self.samples, derive(self.seed, 7), self.device)

@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     items = find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
     folders = [options.out / str(item["case"]) for item in items]
     PAIRS.require_free(folders, options.overwrite)
-    for item, folder in zip(tqdm(items, desc=options.kind, unit="case"), folders, strict=True):
+    for item, folder in zip(tqdm(items, desc=options.kind, unit="case", disable=None), folders, strict=True):
         write_whole_folder(folder, partial(write, item), PAIRS.is_own)
     print(f"{len(items)} cases written to {options.out}")
     return 0

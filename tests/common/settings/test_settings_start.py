@@ -140,6 +140,11 @@ class TestCommand:
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
         assert done.stderr.splitlines()[-1] == f"error: {expected}"
 
+    def test_so_do_settings_that_refer_to_each_other(self, bundle):
+        done = command(bundle, "--max_epochs", "@seed", "--seed", "@max_epochs")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert "refers to settings that have a value, but got a circle through" in done.stderr.splitlines()[-1]
+
     def test_so_does_a_mistake_met_later(self, bundle):
         result = command(bundle, "with_data", "--dataset_dir", "/nowhere")
         assert result.returncode == 2

@@ -118,7 +118,7 @@ class Study:
         self.patches = load_patches(self.items, self.preprocessing)
         self.settings = self._settings()
         total = self.estimate.of_study(len(self.seeds), self.classic_sizes, self.gan_sizes)
-        self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2)
+        self.bar = tqdm(total=total, desc="study", unit="patch", unit_scale=True, mininterval=2, disable=None)
         repeats = [(seed, fold) for seed in self.seeds for fold in range(self.folds)]
         classic = [Arm(size) for size in self.classic_sizes]
         for seed, fold in repeats:  # those of another study are refused before anything is written
