@@ -203,9 +203,9 @@ def _require_settings(path: Path) -> None:
     require_bounded(content, str(path))
     if not isinstance(content, dict):
         raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
-    for line in texts(content).splitlines():
-        if line.startswith("%") and (".yaml" in line or ".json" in line or "/" in line):
-            raise ConfigError(str(path), "takes settings of the configuration alone", line, "write the value itself")
+    for text in texts(content).splitlines():
+        if text.startswith("%") and (".yaml" in text or ".json" in text or "/" in text):
+            raise ConfigError(str(path), "takes settings of the configuration alone", text, "write the value itself")
 
 
 def _require_command(given: Sequence[str], known: Sequence[str]) -> None:
