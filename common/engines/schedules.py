@@ -27,6 +27,13 @@ class ConstantThenLinear(LRScheduler):
         self.stage_epochs = stage_epochs
         super().__init__(optimizer)
 
+    def idle_epochs(self, epochs: int) -> int:
+        """How many of some epochs have the rate zero, and train nothing."""
+        if not self.decay_epochs:
+            return 0
+        of_stage = [epoch % self.stage_epochs if self.stage_epochs else epoch for epoch in range(epochs)]
+        return sum(epoch >= self.constant_epochs + self.decay_epochs for epoch in of_stage)
+
     def get_lr(self) -> list[float | Tensor]:
         """The rates of the next epoch, one for each parameter group."""
         epoch = self.last_epoch % self.stage_epochs if self.stage_epochs else self.last_epoch

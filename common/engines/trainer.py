@@ -23,6 +23,7 @@ from common.engines import resume
 from common.engines.acceleration import Acceleration
 from common.engines.finite import FiniteWatch
 from common.engines.graph import GraphedStep
+from common.engines.schedules import ConstantThenLinear
 from common.engines.step import GanStep
 from common.errors import ConfigError
 from common.losses import Distance
@@ -137,6 +138,9 @@ class SynthesisTrainer(SupervisedTrainer):
         self._require_stable()
         self.optimizers = optimizers
         self.schedulers = [schedule(each) for each in optimizers.values()] if schedule is not None else []
+        for scheduler in self.schedulers[:1]:
+            if isinstance(scheduler, ConstantThenLinear) and (idle := scheduler.idle_epochs(max_epochs)):
+                logger.warning(f"schedule: {idle} of {max_epochs} epochs have the rate 0 and train nothing")
         for each in optimizers.values():
             self.acceleration.rate_on_device(each, self.state.device)
         self.seed = seed

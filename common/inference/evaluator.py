@@ -92,7 +92,7 @@ class CaseEvaluator(SupervisedEvaluator):
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)
         self.exporter = exporter
-        exporter.note_settings(settings)
+        exporter.provenance.note_settings(settings)
         self.resume = resume
         self._report = _report_of(exporter, settings) if report else None
         self._with_maps = uncertainty

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from common.errors import ConfigError
 from common.losses import AdversarialLoss
 
 Batch = Mapping[str, Tensor]
@@ -24,6 +25,9 @@ class GanMethod(nn.Module):
         loss_weights: weight of each of the generators' losses by its name. A loss of weight 0 is not computed, and a
             discriminator that no loss uses is not trained.
         adversarial_loss: of the discriminators and of the generators against them; None for a method without.
+
+    Raises:
+        ConfigError: for weights that are all 0.
     """
 
     adversarial_terms: tuple[str, ...] = ("adversarial", "feature_matching")
@@ -42,6 +46,8 @@ class GanMethod(nn.Module):
         self.generators = nn.ModuleDict(generators)
         self.discriminators = nn.ModuleDict(discriminators)
         self.loss_weights = dict(loss_weights)
+        if self.loss_weights and not any(self.loss_weights.values()):
+            raise ConfigError("--loss_weights", "has a weight above 0", dict(loss_weights), "give a loss to train by")
         self.adversarial_loss = adversarial_loss
 
     @property

@@ -30,7 +30,7 @@ from common.io.export.outputs import (
     require_own_manifest,
     written_about,
 )
-from common.io.export.record import content_of, settings_hash
+from common.io.export.record import Provenance
 from common.io.export.verdicts import MARK, QUALITY, REFUSE
 from common.io.export.volume import volume_of
 from common.io.reader import WARNINGS
@@ -97,12 +97,7 @@ class VolumeExporter:
         self.maps: DicomFormat | NiftiFormat | None = None
         self._about_maps: dict[str, Any] = {}
         self._hold = ""
-        self._sources: dict[str, list[str]] = {}
-        self._settings_hash = settings_hash({})
-
-    def note_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take down the configuration of the run, by which :meth:`why_not_kept` knows volumes of another one."""
-        self._settings_hash = settings_hash({**settings, "bundle": self.bundle})
+        self.provenance = Provenance(bundle)
 
     def add_maps(self, about: Mapping[str, Any], hold: str) -> None:
         """Also write an uncertainty map of each volume: a second series next to a series, else NIfTI of float32.
@@ -137,9 +132,11 @@ class VolumeExporter:
         """The path of the uncertainty map of a case; raises as :meth:`path`."""
         return self._place(case, MAP_ENDING + (self.maps.suffix if self.maps else ""))
 
-    def _outputs(self, case: str) -> tuple[Path, ...]:
-        volume = (self.path(case), self.sidecar(case))
-        return volume if self.maps is None else (*volume, self.map_path(case))
+    def _volumes(self, case: str) -> list[Path]:
+        return [self.path(case)] if self.maps is None else [self.path(case), self.map_path(case)]
+
+    def _outputs(self, case: str) -> list[Path]:
+        return [*self._volumes(case), self.sidecar(case)]
 
     def _place(self, case: str, ending: str) -> Path:
         require_file_name(case, "case", f"_{self.suffix}{ending}")
@@ -162,12 +159,9 @@ class VolumeExporter:
                 contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
                 the series.
         """
-        self._sources = {str(item["case"]): list(_inputs(item)) for item in cases}
+        self.provenance.sources = {str(item["case"]): list(_inputs(item)) for item in cases}
         names = [str(item["case"]) for item in cases]
-        outputs = [
-            self.output_dir / MANIFEST_NAME,
-            *(output for name in names for output in self._outputs(name)),
-        ]
+        outputs = [self.output_dir / MANIFEST_NAME, *(output for name in names for output in self._outputs(name))]
         require_distinct(outputs)
         read = [*inputs, self.weights, *(source for item in cases for source in _inputs(item))]
         require_apart(outputs, [Path(source) for source in read])
@@ -217,21 +211,7 @@ class VolumeExporter:
         if found != own:
             rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
             raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
-        earlier = told.get("MadeFrom")
-        if not isinstance(earlier, dict):
-            return "its JSON file does not say what it was made from"
-        changed = [name for name, value in self._made_from(case).items() if earlier.get(name) != value]
-        return f"changed since: {', '.join(changed).replace('Sha256', '').lower()}" if changed else ""
-
-    def _made_from(self, case: str) -> dict[str, str]:
-        """Hashes of what a written volume was made from, and of itself."""
-        outputs = [output for output in self._outputs(case) if output != self.sidecar(case)]
-        written = [file for output in outputs for file in sorted(output.glob("*.dcm")) or [output]]
-        return {
-            "SourceSha256": content_of(self._sources.get(case, ())),
-            "SettingsSha256": self._settings_hash,
-            "OutputSha256": content_of(written),
-        }
+        return self.provenance.changed(told.get("MadeFrom"), case, self._volumes(case))
 
     def entry(self, case: str, status: str) -> dict[str, Any]:
         """What the manifest lists of a case that has an output, with warnings and verdict of one of an earlier run."""
@@ -281,7 +261,7 @@ class VolumeExporter:
             "WeightsSha256": checkpoints.sha256(self.weights),
             **({"WeightsTrainedOn": trained_on} if (trained_on := origin(self.weights)) else {}),
             "Source": volume.source_name,
-            **({} if values is None else {"MadeFrom": self._made_from(volume.case)}),
+            **({} if values is None else {"MadeFrom": self.provenance.of(volume.case, self._volumes(volume.case))}),
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,

@@ -16,6 +16,42 @@ WITHOUT_EFFECT = ("bundle_root", "dataloader", "device", "max_memory_gb", "overw
 """Settings, at any depth, that say where and how a volume is computed; those that are paths say where files lie."""
 
 
+class Provenance:
+    """What the volumes of a run are made from.
+
+    Args:
+        bundle: name and version.
+
+    Attributes:
+        sources: the files of each case, by its name.
+    """
+
+    def __init__(self, bundle: str) -> None:
+        self.sources: dict[str, list[str]] = {}
+        self._bundle = bundle
+        self._settings = settings_hash({})
+
+    def note_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take down the configuration of the run."""
+        self._settings = settings_hash({**settings, "bundle": self._bundle})
+
+    def of(self, case: str, outputs: Iterable[Path]) -> dict[str, str]:
+        """Hashes of source, settings and written outputs; of a series, of its slices."""
+        written = [file for output in outputs for file in sorted(output.glob("*.dcm")) or [output]]
+        return {
+            "SourceSha256": content_of(self.sources.get(case, ())),
+            "SettingsSha256": self._settings,
+            "OutputSha256": content_of(written),
+        }
+
+    def changed(self, told: Any, case: str, outputs: Iterable[Path]) -> str:
+        """What differs from the hashes that an earlier run told, in words; empty where nothing does."""
+        if not isinstance(told, dict):
+            return "its JSON file does not say what it was made from"
+        names = [name for name, value in self.of(case, outputs).items() if told.get(name) != value]
+        return f"changed since: {', '.join(names).replace('Sha256', '').lower()}" if names else ""
+
+
 def content_of(paths: Iterable[str | Path]) -> str:
     """SHA-256 of the content of files, in their order, and of all files of folders with their names below these.
 

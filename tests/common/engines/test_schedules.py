@@ -62,3 +62,17 @@ def test_a_saved_schedule_goes_on_where_it_was() -> None:
     again.step()
     restored.step()
     assert again.param_groups[0]["lr"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("stage", "epochs", "idle"), [(None, 6, 0), (None, 9, 3), (8, 20, 4), (None, 2, 0)])
+def test_epochs_without_a_rate_are_those_of_rate_zero(stage: int | None, epochs: int, idle: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.8)
+    schedule = ConstantThenLinear(optimizer, 3, 3, stage)
+    assert schedule.idle_epochs(epochs) == idle
+    zero = 0
+    for _ in range(epochs):
+        zero += optimizer.param_groups[0]["lr"] == 0
+        optimizer.step()
+        schedule.step()
+    assert zero == idle
+    assert ConstantThenLinear(optimizer, 3, 0).idle_epochs(99) == 0

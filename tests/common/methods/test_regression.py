@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from common.errors import ConfigError
 from common.methods.regression import Regression
 from common.networks.residual_unet import ResidualUNet
 
@@ -32,6 +33,11 @@ def losses(*levels: Tensor) -> dict[str, Tensor]:
     return method.generator_losses(batch, fakes)
 
 
+def test_a_method_without_a_loss_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--loss_weights: has a weight above 0, but got \{'l1': 0\}"):
+        Regression(Fixed(TARGET), {"l1": 0})
+
+
 def test_one_output_has_the_plain_distance() -> None:
     assert float(losses(TARGET + 3)["l1"]) == 3
 
@@ -43,7 +49,7 @@ def test_lower_resolutions_are_compared_with_means_and_weigh_less() -> None:
 
 
 def test_without_weight_nothing_is_computed() -> None:
-    method = Regression(Fixed(TARGET), {"l1": 0})
+    method = Regression(Fixed(TARGET), {"l1": 0, "another": 1})
     assert method.generator_losses({"image": TARGET, "label": TARGET}, {"pred": TARGET}) == {}
 
 

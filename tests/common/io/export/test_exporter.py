@@ -240,10 +240,10 @@ class TestExporter:
     def test_a_case_is_kept_only_as_it_was_made_and_left(self, exporter, item, tmp_path):
         source = tmp_path / "mr.nii"
         case = {**item, "image": str(source)}
-        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
+        exporter.provenance.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
         exporter.require_free([case])
         path = exporter.write(item, np.zeros(SHAPE))
-        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}, "resume": True,
+        exporter.provenance.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}, "resume": True,
                                 "dataset_dir": "elsewhere", "report": True})  # fmt: skip
         exporter.require_free([case], resume=True)
         assert exporter.why_not_kept("case_1") == ""
@@ -252,9 +252,9 @@ class TestExporter:
             path.write_bytes(content)
             assert exporter.why_not_kept("case_1") == "changed since: output"
         path.write_bytes(written)
-        exporter.note_settings({"spacing": [1, 1, 2], "exporter": {"output_dtype": "int16"}})
+        exporter.provenance.note_settings({"spacing": [1, 1, 2], "exporter": {"output_dtype": "int16"}})
         assert exporter.why_not_kept("case_1") == "changed since: settings"
-        exporter.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
+        exporter.provenance.note_settings({"spacing": [1, 1, 1], "exporter": {"output_dtype": "int16"}})
         voxels = source.read_bytes()
         source.write_bytes(voxels[:-1] + b"\x01")
         assert exporter.why_not_kept("case_1") == "changed since: source"
