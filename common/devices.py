@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import ignite.distributed as idist
@@ -12,7 +15,12 @@ import torch.distributed as dist
 
 from common.errors import ConfigError
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
+OF_TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""Variables by which torchrun tells a process who the others are."""
+PATIENCE_S = 10.0
+"""After which a line says that the other processes have not come."""
 
 
 def single_device() -> torch.device:
@@ -36,10 +44,16 @@ def require(name: str) -> None:
         raise ConfigError("--device", f"is one of {there} GPUs of this machine", name, "omit it, or give cpu")
 
 
-def distributed_device() -> torch.device:
+def distributed_device(timeout: float = 1800) -> torch.device:
     """Join the process group that torchrun prepared and return this process's own device.
 
     Uses NCCL on CUDA devices and gloo on CPUs. Outside torchrun it is :func:`single_device`.
+
+    Args:
+        timeout: seconds to wait for the other processes, here and whenever they meet.
+
+    Raises:
+        ConfigError: the others do not come, as where variables of torchrun were left in the environment.
     """
     device = single_device()
     if "WORLD_SIZE" not in os.environ:
@@ -48,9 +62,25 @@ def distributed_device() -> torch.device:
         device = torch.device(device.type, int(os.environ["LOCAL_RANK"]))
         torch.accelerator.set_device_index(device.index)
     if not dist.is_initialized():
-        dist.init_process_group("gloo" if device.type == "cpu" else "nccl")
+        _join("gloo" if device.type == "cpu" else "nccl", timeout)
         _tell_ignite()
     return device
+
+
+def _join(backend: str, timeout: float) -> None:
+    """Meet the other processes; a line tells of those that let the others wait."""
+    told = ", ".join(f"{name}={os.environ[name]}" for name in OF_TORCHRUN if name in os.environ)
+    remedy = "start all of them by torchrun, or unset these variables to run alone"
+    timer = threading.Timer(PATIENCE_S, logger.warning, [f"device: waiting for the processes of {told}: {remedy}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    except (RuntimeError, ValueError) as error:
+        found = str(error).partition("\n")[0]
+        raise ConfigError("device", f"joins the processes of {told}", found, remedy) from error
+    finally:
+        timer.cancel()
 
 
 def _tell_ignite() -> None:

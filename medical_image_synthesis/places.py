@@ -30,8 +30,9 @@ def require_source(source: Path | None) -> bool:
     name, remedy = "SOURCE", "give a volume, a DICOM series or a folder of them"
     if source is None:
         raise DataError(name, "is a file or folder", "none", remedy)
-    if not source.exists():
-        raise DataError(name, "is a file or folder", f"{source}: no such file or folder", "check the path")
+    if not source.is_file() and not source.is_dir():
+        found = "a pipe, socket or device" if source.exists() else "no such file or folder"
+        raise DataError(name, "is a file or folder", f"{source}: {found}", "check the path")
     if source.is_file():
         if source.name.lower().endswith(SLICES):
             raise DataError(name, "is the folder of a series", f"{source}: one slice", "give its folder")

@@ -102,8 +102,11 @@ def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Answer]:
             given twice or missing, of a choice that there was not, or of two files under one reader's name.
     """
     rows: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+    names: dict[str, str] = {}
     for path in paths:
         for number, row in enumerate(_rows(path), start=2):
+            name = row["reader"].strip()
+            row["reader"] = names.setdefault(name.casefold(), name)  # one reader, typed in two ways
             rows[row["reader"]].append((f"{path.name}, line {number}", row))
     return [answer for reader in sorted(rows) for answer in _of_reader(reader, rows[reader], key)]
 

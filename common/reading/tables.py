@@ -14,6 +14,8 @@ from common.files import write_text
 from common.reading.scores import Estimate, Measures, Scores
 
 FILES = ("scores.csv", "scores.json")
+FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet computes; a quote before it makes it a text."""
 SHOWN = {
     "accuracy": "accuracy",
     "p_chance": "p (chance)",
@@ -97,7 +99,7 @@ def write_scores(out: Path, scores: Scores) -> list[Path]:
         OutputError: a file cannot be written.
     """
     rows = [
-        {"reader": reader, "measure": name, **dataclasses.asdict(found)}
+        {"reader": f"'{reader}" if reader.startswith(FORMULA) else reader, "measure": name, **dataclasses.asdict(found)}
         for reader, measures in [*scores.readers.items(), ("between readers", scores.agreement)]
         for name, found in measures.items()
     ]

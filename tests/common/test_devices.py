@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from common import devices
+from common.errors import ConfigError
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, rank: int, world: int) -> None:
@@ -56,6 +57,7 @@ def test_outside_torchrun_the_distributed_device_is_the_single_one(monkeypatch: 
 PROCESS = """
 import json, os, torch
 from common import devices
+from common.errors import ConfigError
 assert devices.distributed_device().type == "cpu"
 rank = devices.rank()
 single = torch.tensor([[1.0 + 2 * rank, 10.0], [0.0, -4.0 * rank]])
@@ -113,3 +115,21 @@ def test_two_processes_average_and_broadcast(scheduler: dict[str, str]) -> None:
         assert seen["first"] == {"made by": [0, {"case": "a"}]}
         assert (seen["start"], seen["steps"]) == ([5.0, 5.0], 7)
     assert [seen["shard"] for seen in found] == [["a", "c", "e"], ["b", "d"]]
+
+
+def test_processes_that_never_come_are_told_and_given_up(monkeypatch, caplog):
+    """Variables that an earlier torchrun left in the environment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    there = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(devices, "PATIENCE_S", 0.01)
+    with pytest.raises(ConfigError, match="device: joins the processes of WORLD_SIZE=2, RANK=0, MASTER_ADDR=127.0.0.1"):
+        devices.distributed_device(timeout=1)
+    assert "waiting for the processes of WORLD_SIZE=2, RANK=0" in caplog.text
+    assert "unset these variables to run alone" in caplog.text
+    monkeypatch.delenv("RANK")
+    with pytest.raises(ConfigError, match="RANK expected, but not set; start all of them by torchrun, or unset"):
+        devices.distributed_device(timeout=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -50,6 +51,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.nii")
     bomb = [
         "a0: &a0 [x, x, x, x, x, x, x, x]",
         *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 20)),
@@ -100,6 +102,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     [
         ("mr2ct nothing.nii -o x.nii.gz", "SOURCE: is a file or folder, but got nothing.nii: no such"),
         ("mr2ct -o x.nii.gz", "SOURCE: is a file or folder, but got none; give a volume"),
+        (
+            "mr2ct pipe.nii -o x.nii.gz",
+            "SOURCE: is a file or folder, but got pipe.nii: a pipe, socket or device; check",
+        ),
         (
             "mr2ct picture.png -o x.nii.gz",
             "SOURCE: ends in .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr or is a folder, but got",

@@ -66,6 +66,10 @@ def test_a_reader_has_one_file(tmp_path, key):
     paths = [answers_csv(tmp_path / f"{name}.csv", key, right) for name in "ab"]
     with pytest.raises(DataError, match=r"b.csv, line 2: is the only answer of A.*each file once"):
         read_answers(paths, key)
+    for same in ("a", " A "):
+        paths[1] = answers_csv(tmp_path / "b.csv", key, right, reader=same)
+        with pytest.raises(DataError, match="is the only answer of A to this trial"):
+            read_answers(paths, key)
     paths[1] = answers_csv(tmp_path / "b.csv", key, right, reader="B")
     assert {one.reader for one in read_answers(paths, key)} == {"A", "B"}
 

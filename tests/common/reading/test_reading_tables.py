@@ -1,6 +1,7 @@
 """Scores in the terminal and as files."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
@@ -50,6 +51,12 @@ def test_files_have_every_measure(tmp_path):
     about = json.loads(paths[1].read_text())
     assert about["readers"]["A"]["p_trend"] == {"value": None, "low": None, "high": None, "n": 20}
     assert about["confusion"]["A"]["all"]["x"] == {"x": 5, "y": 1}
+
+
+def test_a_spreadsheet_computes_no_name(tmp_path):
+    named = dataclasses.replace(SCORES, readers={"=1+1": SCORES.readers["A"], "-x": SCORES.readers["A"]})
+    with write_scores(tmp_path, named)[0].open(newline="") as file:
+        assert {row["reader"] for row in csv.DictReader(file)} == {"'=1+1", "'-x", "between readers"}
 
 
 def test_scores_are_not_replaced_unasked(tmp_path):
