@@ -7,10 +7,11 @@ A message is written as a sentence, ``no weights at out/models/model.pt (from --
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -106,15 +107,34 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
     @wraps(main)
     def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         try:
-            return main(*args, **kwargs)
+            code = main(*args, **kwargs)
+            sys.stdout.flush()
+            return code
         except (UserError, OSError, ModuleNotFoundError) as error:
-            mistake = users_mistake(error)
+            mistake = users_mistake(error) or _of_stdout(error)
             if mistake is None:
                 raise
             print(f"{mistake.label}{mistake}", file=sys.stderr)
             return mistake.exit_code
 
     return command
+
+
+def _of_stdout(error: BaseException) -> UserError | None:
+    """The error of a standard output that is closed or full, which is not written to any more; None for others."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    with suppress(OSError):  # a program's own stdout may have no descriptor
+        descriptor = sys.stdout.fileno()
+        try:
+            os.write(descriptor, b"\n")
+            return None
+        except OSError:
+            pass
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), descriptor)  # what is still buffered would fail at the end of Python
+        return OutputError("stdout", "takes what is printed", error.strerror, "files that were written stay")
+    return None
 
 
 class ConfigError(UserError):

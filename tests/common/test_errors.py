@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common import errors
 
+ROOT = Path(__file__).parents[2]
 KINDS = [
     errors.UserError,
     errors.ConfigError,
@@ -162,3 +166,26 @@ class TestFailure:
     def test_a_missing_package_is_a_mistake_where_nothing_could_be_done(self, cases: int, code: int) -> None:
         reasons = {f"c{number}": "SimpleITK is not installed: pip install it" for number in range(min(cases, 2))}
         assert errors.failure(reasons, cases, self.MANIFEST).exit_code == code
+
+
+@pytest.mark.parametrize("unbuffered", [(), ("-u",)])
+@pytest.mark.parametrize("place", ["/dev/full", "closed"])
+def test_a_standard_output_that_takes_nothing_is_one_line(place: str, unbuffered: tuple[str, ...]) -> None:
+    program = """
+import sys
+from common.errors import exit_code_of_mistakes
+@exit_code_of_mistakes
+def main():
+    print("result")
+    return 0
+sys.exit(main())
+"""
+    mode = os.O_RDONLY if place == "closed" else os.O_WRONLY
+    stdout = os.open(os.devnull if place == "closed" else place, mode)
+    done = subprocess.run(
+        [sys.executable, *unbuffered, "-c", program], stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    os.close(stdout)
+    reason = {"closed": "Bad file descriptor", "/dev/full": "No space left on device"}[place]
+    assert done.stderr == f"error: stdout: takes what is printed, but got {reason}; files that were written stay\n"
+    assert done.returncode == 2
