@@ -118,6 +118,9 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
 def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
     if raw["qform_code"] <= 0:
         return None
+    if raw["pixdim"][0] == 0:  # which the standard reads as 1
+        raw = raw.copy()
+        raw["pixdim"][0] = 1
     try:
         qform: np.ndarray = raw.get_qform()
     except (HeaderDataError, ValueError):

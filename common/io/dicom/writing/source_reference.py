@@ -148,6 +148,10 @@ def _slice(header: Dataset) -> SourceSlice:
     across, down = np.reshape(np.asarray(header.ImageOrientationPatient, float), (2, 3))
     position = np.asarray(header.ImagePositionPatient, float)
     frame = header.get("ReferencedFrameNumber")
+    for name in ("SOPClassUID", "SOPInstanceUID"):
+        if not header.get(name):
+            remedy = "export the series again, or write NIfTI"
+            raise OutputError("series", f"has a {name} in each slice, which a derived one refers to", "none", remedy)
     return SourceSlice(
         str(header.SOPClassUID),
         str(header.SOPInstanceUID),

@@ -346,6 +346,15 @@ def test_a_broken_qform_beside_a_good_sform_warns_only(tmp_path: Path) -> None:
     np.testing.assert_array_equal(header.affine, np.eye(4))
 
 
+def test_a_qform_without_a_sign_has_the_standards(tmp_path: Path) -> None:
+    """pixdim[0], at byte 76, is 1, -1, or 0, "which should be treated as 1" (nifti1.h)."""
+    fields = ((QFORM_CODE, "<i2", 1), (SFORM_CODE, "<i2", 0), (76, "<f4", 0))
+    header = read_header(patched(tmp_path / "mr.nii", *fields), "case")
+    expected = read_header(patched(tmp_path / "one.nii", *fields[:2], (76, "<f4", 1)), "case")
+    np.testing.assert_array_equal(header.affine, expected.affine)
+    assert np.isfinite(header.affine).all()
+
+
 def test_shear_is_flagged_and_handedness_is_not(tmp_path: Path) -> None:
     sheared = np.array([[1, 0.2, 0, 0], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]])
     angle = np.deg2rad(30)

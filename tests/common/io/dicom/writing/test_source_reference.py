@@ -166,3 +166,11 @@ def test_a_file_without_patient_says_so_and_repeats(tmp_path):
     assert first.items.StudyInstanceUID != first.items.FrameOfReferenceUID
     assert (first.items.StudyDate, first.items.PatientBirthDate, first.slices) == ("", "", ())
     assert "DOE" not in str(first.items)
+
+
+def test_slices_that_nothing_can_refer_to(tmp_path):
+    def nameless(header, number):
+        header.SOPInstanceUID = None
+
+    with pytest.raises(OutputError, match="series: has a SOPInstanceUID in each slice, .*, but got none; export the"):
+        origin(tmp_path, nameless)
