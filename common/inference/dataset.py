@@ -97,6 +97,16 @@ def _is_volume(value: Any) -> bool:
     return isinstance(value, MetaTensor) and value.ndim > 3
 
 
+def in_order(*steps: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Steps before a case is read as one, such as a :attr:`CaseDataset.before`."""
+
+    def before(item: dict[str, Any]) -> None:
+        for step in steps:
+            step(item)
+
+    return before
+
+
 def _nothing(item: dict[str, Any]) -> None:
     """Let every case be read at once."""
 

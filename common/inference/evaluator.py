@@ -20,7 +20,7 @@ from common.engines.acceleration import Acceleration
 from common.errors import explain
 from common.files import remove_unfinished, write_text
 from common.inference.autocast import AutocastInferer
-from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, reason_of, require_contrast
+from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from common.inference.memory import MemoryPlan
 from common.inference.outcomes import require_volumes
 from common.io.export import VolumeExporter
@@ -254,7 +254,7 @@ class CaseEvaluator(SupervisedEvaluator):
             self.exporter.reader,
             MAP_VOLUMES if self._with_maps else WAY_BACK_VOLUMES if self._has_way_back else 0,
         )
-        dataset.before = self._memory.admit
+        dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
 
     def _require_an_image(self) -> None:
         """Fail a case that a network which learnt nothing, or was made for other sources, answers by one value."""

@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from common.checkpoints import sha256
 from common.path_names import is_path
 
 WITHOUT_EFFECT = ("bundle_root", "dataloader", "device", "max_memory_gb", "overwrite", "phantoms", "report", "resume")
@@ -28,6 +27,7 @@ class Provenance:
 
     def __init__(self, bundle: str) -> None:
         self.sources: dict[str, list[str]] = {}
+        self._read: dict[str, str] = {}
         self._bundle = bundle
         self._settings = settings_hash({})
 
@@ -35,11 +35,16 @@ class Provenance:
         """Take down the configuration of the run."""
         self._settings = settings_hash({**settings, "bundle": self._bundle})
 
+    def note_source(self, item: Mapping[str, Any]) -> None:
+        """Hash the source of a case before it is read: one that is replaced afterwards was not used."""
+        case = str(item["case"])
+        self._read[case] = content_of(self.sources.get(case, ()))
+
     def of(self, case: str, outputs: Iterable[Path]) -> dict[str, str]:
         """Hashes of source, settings and written outputs; of a series, of its slices."""
         written = [file for output in outputs for file in sorted(output.glob("*.dcm")) or [output]]
         return {
-            "SourceSha256": content_of(self.sources.get(case, ())),
+            "SourceSha256": self._read.get(case) or content_of(self.sources.get(case, ())),
             "SettingsSha256": self._settings,
             "OutputSha256": content_of(written),
         }
@@ -61,15 +66,29 @@ def content_of(paths: Iterable[str | Path]) -> str:
     for path in map(Path, paths):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
-            found = sha256(file) if file.is_file() else ""
-            digest.update(os.fsencode(file.relative_to(path)) + f"\0{found}\n".encode())
+            digest.update(os.fsencode(file.relative_to(path)) + f"\0{_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of a configuration without paths and without what has no effect on a volume."""
-    told = json.dumps(_with_effect(settings), sort_keys=True, default=str)
+    told = json.dumps(_with_effect(settings), sort_keys=True, default=_told)
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+
+
+def _told(value: Any) -> str:
+    """A value that JSON does not have: a path, or an object of a program, which has another address in each run."""
+    return str(value) if isinstance(value, PurePath) else type(value).__qualname__
 
 
 def _with_effect(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.io.export.record import content_of, settings_hash
+from common.io.export.record import Provenance, content_of, settings_hash
 
 
 def test_content_of_a_series_is_that_of_every_slice_by_its_name(tmp_path: Path) -> None:
@@ -27,8 +27,24 @@ def test_the_order_of_channels_counts(tmp_path: Path) -> None:
     assert content_of([one, other]) != content_of([other, one])
 
 
+def test_a_source_that_is_replaced_after_it_was_read_was_not_used(tmp_path: Path) -> None:
+    source = tmp_path / "mr.nii"
+    source.write_bytes(b"read")
+    run = Provenance("mr2ct 1.2.3")
+    run.sources = {"a": [str(source)]}
+    run.note_source({"case": "a"})
+    source.write_bytes(b"another")
+    told = run.of("a", [])
+    later = Provenance("mr2ct 1.2.3")
+    later.sources = run.sources
+    assert later.changed(told, "a", []) == "changed since: source"
+    source.write_bytes(b"read")
+    assert later.changed(told, "a", []) == ""
+
+
 def test_settings_that_say_where_or_how_have_no_effect() -> None:
     plain = settings_hash({"spacing": [1, 2], "evaluator": {"resume": False, "refuse": True}})
+    assert settings_hash({"made": object()}) == settings_hash({"made": object()})
     assert plain == settings_hash(
         {"spacing": [1, 2], "evaluator": {"resume": True, "refuse": True}, "weights": Path("x#1"), "device": "cpu"}
     )
