@@ -15,7 +15,7 @@ from tools.pack.modules import modules_of, package_data
 from tools.pack.renaming import SHARED, Renaming, package_name
 
 PRODUCT = "medical_image_synthesis"
-NEEDED = ("__init__", "errors")
+NEEDED = ("__init__", "errors", "files", "path_names")
 """Modules of the shared package that the command imports."""
 KEPT = ("LICENSE", "docs/data_license.txt", "configs/logging.conf", "configs/metadata.json")
 WEIGHTS = ("models/pretrained*.pt", "models/pretrained*.json")
