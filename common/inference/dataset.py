@@ -12,7 +12,7 @@ from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
 from torch import Tensor
 
 from common import devices
-from common.errors import DataError, explain, users_mistake
+from common.errors import ConfigError, DataError, explain, users_mistake
 from common.io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
@@ -31,6 +31,9 @@ class CaseDataset(Dataset):
         transform: preprocessing; of the volumes that it gives only ``image`` is kept.
         max_memory_gb: memory of the process in GB (10^9 bytes) that a case may lead to; see
             :class:`common.inference.memory.MemoryPlan`. None for half of what is free.
+
+    Raises:
+        ConfigError: for items that are no cases.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class CaseDataset(Dataset):
         transform: Callable[..., Any] | None = None,
         max_memory_gb: float | None = None,
     ) -> None:
+        if not all(isinstance(item, dict) for item in data):
+            raise ConfigError("--dataset::data", "is a list of cases", repr(data)[:80], "omit it, or give --datalist")
         super().__init__(devices.deal(data), transform)
         self.max_memory_gb = max_memory_gb
         self.before: Callable[[dict[str, Any]], None] = _nothing

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Flipd
 
+from common.errors import ConfigError
 from common.inference import CaseDataset, OneCaseLoader
 from common.inference.dataset import emptied
 
@@ -49,3 +51,8 @@ def test_an_emptied_volume_has_the_geometry_and_no_memory():
     assert empty.shape == (1, 2, 3, 4)
     assert empty.untyped_storage().nbytes() == 4
     np.testing.assert_array_equal(empty.affine, volume().affine)
+
+
+def test_what_is_no_list_of_cases_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--dataset::data: is a list of cases, but got 'many'; omit it"):
+        CaseDataset("many")  # type: ignore[arg-type]
