@@ -53,8 +53,11 @@ def test_without_weight_nothing_is_computed() -> None:
     assert method.generator_losses({"image": TARGET, "label": TARGET}, {"pred": TARGET}) == {}
 
 
-def test_every_head_has_a_gradient() -> None:
-    method = Regression(ResidualUNet(depth=2, width=2, supervised_levels=2), {"l1": 1})
-    batch = {"image": torch.randn(1, 1, 8, 8), "label": torch.randn(1, 1, 8, 8)}
+def test_every_head_learns_from_its_own_resolution() -> None:
+    """Far above the target, L1 grows by a level's share with that level's bias: 4/7, 2/7, 1/7 for three levels."""
+    network = ResidualUNet(depth=3, width=2, supervised_levels=3)
+    method = Regression(network, {"l1": 1})
+    batch = {"image": torch.randn(1, 1, 16, 16), "label": torch.full((1, 1, 16, 16), -1000.0)}
     method.generator_losses(batch, method.generate(batch))["l1"].backward()
-    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in method.parameters())
+    biases = [weight.grad for name, weight in network.named_parameters() if name.endswith("head.bias")]
+    assert sorted(float(each) for each in biases if each is not None) == pytest.approx([1 / 7, 2 / 7, 4 / 7])
