@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest_plugins = ["chromium_browser", "phantom_heads", "scored_phantom"]
 
@@ -70,6 +71,12 @@ def bundle_of(item: pytest.Item) -> str | None:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     found = parameters.get("bundle") or parameters.get("release")
     return found if isinstance(found, str) else None
+
+
+@pytest.fixture(autouse=True)
+def _same_random_weights() -> None:
+    """A test that draws weights or images without a seed of its own draws the same ones in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
