@@ -52,13 +52,19 @@ def users_mistake(error: BaseException) -> UserError | None:
     A path that the system refuses, such as one with too long a name, is a mistake of the user too, and so is a package
     that is not installed.
     """
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
+    chain = _chain(error)
     refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
     missing = (_of_package(each.name) for each in chain if isinstance(each, ModuleNotFoundError) and each.name)
     found = next((each for each in chain if isinstance(each, UserError)), None)
     return found or next(refused, None) or next(missing, None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception, what caused it, and so on."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    return chain
 
 
 def _of_path(error: OSError) -> UserError:
@@ -111,7 +117,7 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
             sys.stdout.flush()
             return code
         except (UserError, OSError, ModuleNotFoundError) as error:
-            mistake = users_mistake(error) or _of_stdout(error)
+            mistake = users_mistake(error) or of_stdout(error)
             if mistake is None:
                 raise
             print(f"{mistake.label}{mistake}", file=sys.stderr)
@@ -120,9 +126,10 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
     return command
 
 
-def _of_stdout(error: BaseException) -> UserError | None:
+def of_stdout(error: BaseException) -> UserError | None:
     """The error of a standard output that is closed or full, which is not written to any more; None for others."""
-    if not isinstance(error, OSError) or error.filename is not None:
+    found = [each for each in _chain(error) if isinstance(each, OSError) and each.filename is None]
+    if not found:
         return None
     with suppress(OSError):  # a program's own stdout may have no descriptor
         descriptor = sys.stdout.fileno()
@@ -133,7 +140,7 @@ def _of_stdout(error: BaseException) -> UserError | None:
             pass
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), descriptor)  # what is still buffered would fail at the end of Python
-        return OutputError("stdout", "takes what is printed", error.strerror, "files that were written stay")
+        return OutputError("stdout", "takes what is printed", found[-1].strerror, "files that were written stay")
     return None
 
 

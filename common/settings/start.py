@@ -17,7 +17,7 @@ from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser
 from monai.utils.misc import MONAIEnvVars
 
 from common import devices
-from common.errors import ConfigError, users_mistake
+from common.errors import ConfigError, of_stdout, users_mistake
 from common.path_names import is_reference
 from common.running_config import (
     Settings,
@@ -180,7 +180,9 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
     """
-    cause = users_mistake(error) or _circle(error) or (None if MONAIEnvVars.debug() else _of_a_component(error))
+    cause = users_mistake(error) or _circle(error) or of_stdout(error)
+    if cause is None and not MONAIEnvVars.debug():
+        cause = _of_a_component(error)
     if cause is None:
         sys.__excepthook__(kind, error, trace)
         return

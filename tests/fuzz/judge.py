@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,7 @@ def judge(case: Case) -> Verdict:
         if _is_of_monai(case) and not reasons:
             return Verdict(MONAI)
         return Verdict(FOUND, [*reasons, f"a traceback: {_last(case.done.stderr)[:300]}"])
-    if case.mutation.rule is Rule.STREAM and case.done.returncode in (0, 1, 2):
+    if case.mutation.rule is Rule.STREAM and case.done.returncode in (0, 1, 2, -signal.SIGPIPE):
         return _unheard(case, reasons)
     ends = {0: _ended_well, 1: _some_failed, 2: _refused}
     if case.done.returncode not in ends:
@@ -264,7 +265,11 @@ def _unheard(case: Case, reasons: list[str]) -> Verdict:
     differing = _different({**case.baseline, "stdout": ""}, {**made, "stdout": ""})
     if differing:
         reasons.append(f"files missing or changed: {', '.join(differing)[:300]}")
-    if case.done.returncode and "stderr" not in case.mutation.streams and not LINE.fullmatch(_last(case.done.stderr)):
+    if (
+        case.done.returncode > 0
+        and "stderr" not in case.mutation.streams
+        and not LINE.fullmatch(_last(case.done.stderr))
+    ):
         reasons.append(f"the last line is not of the form error: fault: remedy: {_last(case.done.stderr)[:400]!r}")
     return Verdict(FOUND if reasons else EQUAL, reasons)
 

@@ -172,6 +172,7 @@ def test_files_stay_where_words_go_nowhere(case) -> None:
     assert outcome(silent(code=1, err=HOUSE)) == judge.EQUAL
     assert "the last line is not of the form" in fault(silent(code=1, err="OSError"))
     assert "exit code 120" in fault(silent(code=120))
+    assert outcome(silent(code=-13)) == judge.EQUAL, "SIGPIPE, as any command ends before head"
     (silent().out / "a_ct.nii.gz").unlink()
     assert "files missing or changed: a_ct.nii.gz" in fault(silent())
 
