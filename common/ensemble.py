@@ -20,7 +20,7 @@ from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, p
 from common.evaluation.methods import unfinished
 from common.files import require_file_name
 from common.handlers import run_dir
-from common.running_config import as_json
+from common.raw_settings import as_json
 from common.weights_info import WeightsInfo, read_info, save
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from common.errors import CheckpointError
 from common.files import parse_json, write_text
 from common.module_names import BUNDLE, local, portable
 from common.path_names import is_reference
-from common.running_config import Settings, followed, lookup, references, running_config
+from common.raw_settings import Settings, followed, lookup, references
 from common.safe_settings import require_safe
 
 logger = logging.getLogger(__name__)
@@ -76,9 +76,13 @@ class WeightsInfo(NamedTuple):
         data = [trained_on.get("data") for trained_on in _trainings(self.trained_on)]
         return data[0] if all(each in (SIMULATED, PHANTOMS) for each in data) else None
 
-    def require_safe(self) -> None:
-        """Refuse settings that would execute something when they are built: a ``CheckpointError`` with the place."""
-        require_safe(self.settings, f"{self.path}: settings", str(running_config()))
+    def require_safe(self, given: str = "") -> None:
+        """Refuse settings that would execute something when they are built: a ``CheckpointError`` with the place.
+
+        Args:
+            given: the configuration that runs, as text, whose own classes are the user's choice.
+        """
+        require_safe(self.settings, f"{self.path}: settings", given)
 
     def network_settings(self) -> set[str]:
         """The settings that the network is built from; with other values the weights do not fit."""

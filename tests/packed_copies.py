@@ -13,7 +13,8 @@ import forked_commands
 import torch
 
 from common import weights_info
-from common.running_config import read_config, settings_of
+from common.config import read_config
+from common.raw_settings import settings_of
 from tools.pack.renaming import package_name
 from tools.repository import ROOT, bundle_names
 

@@ -24,7 +24,8 @@ from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
 from common import weights_info
-from common.running_config import read_config, settings_of
+from common.config import read_config
+from common.raw_settings import settings_of
 from tools.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,9 +19,10 @@ from typing import NamedTuple
 import monai.bundle
 import pytest
 
+from common.config import read_config
 from common.plan.__main__ import plan_parser, settings_given
 from common.plan.recipe import bundle_folder
-from common.running_config import lookup, read_config, settings_of, short_names
+from common.raw_settings import lookup, settings_of, short_names
 from medical_image_synthesis.command import _parser, _settings
 from tools.repository import ROOT, bundle_names
 

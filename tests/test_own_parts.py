@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.running_config import read_config
+from common.config import read_config
 from tools.repository import ROOT
 
 OWN = ROOT / "examples" / "own"

@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from common.config import read_config
 from common.evaluation.methods import variants
 from common.files import write_text
-from common.running_config import read_config
 from common.weights_info import sidecar
 from tools.bench.memory import use_of
 from tools.demo import command, run_all

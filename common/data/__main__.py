@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from common.config import read_config
 from common.data.checks.cases import check_cases, summed_up
 from common.data.checks.copies import copies
 from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
@@ -17,7 +18,6 @@ from common.data.identity import identify
 from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
 from common.errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
 from common.io.options import add_reader_options, reader_of
-from common.running_config import read_config
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
 """Entry point group of bundle-specific layouts: a module like :class:`BundleLayout` for each name of a layout."""

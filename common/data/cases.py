@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import devices
+from common.config.record import RunRecord
 from common.data.checks.cases import check_cases, require_clean
 from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
 from common.data.kept_split import Lists
@@ -22,7 +23,6 @@ from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
 from common.io.modality import FAULT, SOURCE_MODALITY
 from common.io.reader import VOLUMES, volume_stem
-from common.running_config import require_placed
 
 logger = logging.getLogger(__name__)
 NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
@@ -51,6 +51,7 @@ def training_cases(
     target_dir: str | None = None,
     fold: int | None = None,
     folds: int = 5,
+    record: RunRecord | None = None,
 ) -> Cases:
     """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
 
@@ -87,16 +88,16 @@ def training_cases(
         fold: of a new run: which fold of the training and validation cases is for validation, 0 to ``folds - 1``; see
             :func:`common.data.datalist.with_fold`. None: as they were split.
         folds: how many.
+        record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.
 
     Raises:
         DataError: for a folder or file that does not exist, an empty pool, unusable cases, which are all named, an
             image in two sections, or a split of the run that cannot be kept.
         ConfigError: for a datalist that the run would replace.
     """
-    require_placed()
-    if cases_of_program() is not None:
+    if cases_of_program(record) is not None:
         return Cases({section: [] for section in (*SPLITS, *POOLS, SCORED)})
-    origin = Origin(dataset_dir, demo_data, phantoms, datalist)
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist, record=record)
     find = partial(_find, origin, target_dir, source, target, mask)
 
     def select() -> Cases:
@@ -131,6 +132,7 @@ def inference_cases(
     source_modality: str | None = None,
     accept_modality: bool = False,
     section: str = "test",
+    record: RunRecord | None = None,
 ) -> list[Item]:
     """Select the cases to synthesise from; no target is needed.
 
@@ -145,25 +147,26 @@ def inference_cases(
     ``source_modality`` is that of the training's sources, such as ``MR``: an item of the cases, unless
     ``accept_modality`` or null accepts all, so that :class:`common.inference.CaseDataset` refuses another one.
 
+    ``record`` is that of the command, whose options name the data; see :class:`common.data.origins.Origin`.
+
     Raises:
         ConfigError: for another section than training, validation and test.
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
-    require_placed()
     if section not in SPLITS:
         raise ConfigError("--data::section", f"is one of {', '.join(SPLITS)}", repr(section), "choose one of them")
     modality = None if accept_modality else source_modality
-    origin = Origin(dataset_dir, demo_data, phantoms, datalist)
-    record = None if run_dir is None or origin.given else _record_with(section, run_dir)
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist, record=record)
+    split = None if run_dir is None or origin.given else _record_with(section, run_dir)
     if devices.rank() == 0:
-        if record is None or origin.is_phantoms(record.root):
+        if split is None or origin.is_phantoms(split.root):
             origin.announce()
-        if record is not None:
-            logger.info(f"data: the {len(record.lists[section])} {section} cases of the split of {run_dir}")
+        if split is not None:
+            logger.info(f"data: the {len(split.lists[section])} {section} cases of the split of {run_dir}")
     devices.barrier()
-    if record is not None:
-        require_files(record.lists[section], str(run_dir))
-        items = [_with_image(item, key) for item in record.lists[section]]
+    if split is not None:
+        require_files(split.lists[section], str(run_dir))
+        items = [_with_image(item, key) for item in split.lists[section]]
     elif origin.listed is not None:
         items = [_with_image(item, key) for item in _section_of(origin.listed, section)]
     elif Path(dataset_dir).is_file():

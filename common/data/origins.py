@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.config.record import RunRecord
 from common.data.split_record import DATALIST_NAME
 from common.errors import ConfigError, DataError
-from common.running_config import given_options, lookup, running_config
 
 logger = logging.getLogger(__name__)
 TRAINING_DATA = "train::dataset::data"
 """Where MONAI's workflows expect the cases of a training, and where MONAI Label puts those of its datastore."""
 
 
-def cases_of_program() -> list[Any] | None:
-    """The training cases that a program put into the running configuration itself; None where it put none."""
-    given = lookup(running_config(), TRAINING_DATA)
+def cases_of_program(record: RunRecord | None) -> list[Any] | None:
+    """The training cases that a program put into the configuration itself; None where it put none."""
+    given = None if record is None else record.raw(TRAINING_DATA)
     return given if isinstance(given, list) else None
 
 
@@ -33,6 +33,7 @@ class Origin:
         phantoms: writes the phantoms.
         datalist: JSON file instead of ``dataset_dir``.
         layout: of the folder, for messages.
+        record: of the command; its options say whether the user named the folder.
     """
 
     dataset_dir: str
@@ -40,6 +41,7 @@ class Origin:
     phantoms: Callable[[Path], None]
     datalist: str | None = None
     layout: str = "DIR/<case>/<name>.nii.gz"
+    record: RunRecord | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +51,8 @@ class Origin:
     @property
     def given(self) -> bool:
         """Whether the user named the data; the folder of the phantoms is the default, but may be named as well."""
-        return self.datalist is not None or "dataset_dir" in given_options() or not self.is_phantoms(self.dataset_dir)
+        named = self.record is not None and "dataset_dir" in self.record.options
+        return self.datalist is not None or named or not self.is_phantoms(self.dataset_dir)
 
     @property
     def listed(self) -> str | None:

@@ -28,7 +28,6 @@ from common.engines.step import GanStep
 from common.errors import ConfigError
 from common.losses import Distance
 from common.methods.base import GanMethod
-from common.running_config import require_placed
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -117,7 +116,6 @@ class SynthesisTrainer(SupervisedTrainer):
             optimizers["discriminators"] = self.acceleration.optimizer(optimizer, judges)
             for group in optimizers["discriminators"].param_groups if discriminator_rate is not None else ():
                 group["lr"] = discriminator_rate
-        require_placed()
         super().__init__(
             device=device,
             max_epochs=max_epochs,

@@ -16,6 +16,8 @@ from torch import nn
 from tqdm import tqdm
 
 from common import checkpoints
+from common.config.checks import HU
+from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError, of_case
 from common.evaluation.cases import Case, fitted_line, load_case, own_window
@@ -25,11 +27,9 @@ from common.grids import in_ras
 from common.handlers import LOG_NAME
 from common.io import VolumeReader
 from common.io.modality import NOT_IN_HU, modality_of
-from common.metrics.masked import HU
 from common.report import Panel, Report, format_table, summarise, worse_than_baseline, write_report, write_tables
 from common.report.error_histogram import ErrorHistogram
 from common.report.ranking import ranked
-from common.running_config import running_config
 from common.weights_info import identity
 
 logger = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class Evaluation:
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
         references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
             in the unit of the target, by the names of their rows. They are scored like the baseline.
+        record: of the command, whose settings the report tells.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -104,6 +105,7 @@ class Evaluation:
     standardise: bool = False
     maps: Sequence[Callable[..., Mapping[str, np.ndarray]]] = ()
     references: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    record: RunRecord | None = None
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     def run(self) -> dict[str, Any]:
@@ -179,8 +181,8 @@ class Evaluation:
         methods[MODEL].load(own, self.device)
         for name, weights in variants(root).items():
             require_unit(weights, self.unit, self.standardise, "evaluation")
-            shown = name + unfinished(weights)
-            methods[shown] = variant(weights)
+            shown = name + unfinished(weights, self.record)
+            methods[shown] = variant(weights, self.record)
             methods[shown].load(weights, self.device)
         return methods
 
@@ -249,7 +251,7 @@ class Evaluation:
             panels=panels,
             errors=errors.picture(f"{MODEL}, all {len(self.cases[self.section])} cases") if errors else None,
             log_csv=log if log.is_file() else None,
-            settings=plain_settings(running_config()),
+            settings=plain_settings(config_of(self.record)),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
                 f"model: {identity(root / 'models' / checkpoints.WEIGHTS_NAME)}",

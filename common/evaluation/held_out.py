@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from common import checkpoints
+from common.config.record import RunRecord
 from common.data.datalist import POOLS, Item
 from common.data.identity import identify, paths_of
 from common.data.split_record import DATALIST_NAME, SplitRecord, counted
@@ -30,6 +31,7 @@ class HeldOutCases:
         device: to compute on.
         reader: of the volumes, as in training.
         section: which cases; null for the section that a step takes by itself.
+        record: of the command.
 
     Raises:
         ConfigError: for a section that the run was trained on.
@@ -40,6 +42,7 @@ class HeldOutCases:
     device: torch.device
     reader: VolumeReader | None = None
     section: str | None = None
+    record: RunRecord | None = None
 
     def __post_init__(self) -> None:
         self.weights = Path(self.run_dir, "models", checkpoints.WEIGHTS_NAME)
@@ -110,7 +113,7 @@ class HeldOutCases:
             ConfigError: the weights were trained for another unit.
         """
         require_unit(self.weights, unit, standardised, asking)
-        method = variant(self.weights)
+        method = variant(self.weights, self.record)
         method.load(self.weights, self.device)
         if hasattr(method.network, "target_scale") and not standardised:
             method.inferer = TargetScaleInferer(method.inferer)  # type: ignore[arg-type]

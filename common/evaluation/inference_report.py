@@ -13,16 +13,16 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from common.config.checks import HU
 from common.evaluation.evaluation import plain_settings
 from common.io.export import VolumeExporter
 from common.io.export.outputs import REFUSED
 from common.io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
 from common.io.modality import MODALITY
 from common.io.reader import WARNINGS
-from common.metrics.masked import HU
 from common.metrics.tissue import AIR_HU, BONE_HU
+from common.raw_settings import followed
 from common.report import Panel, Report, summarise, write_report
-from common.running_config import followed
 from common.transforms import LoadVolumed, head_mask
 from common.weights_info import identity
 

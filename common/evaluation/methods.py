@@ -15,11 +15,12 @@ from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
 from common import checkpoints
+from common.config.record import RunRecord, config_of
 from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
 from common.metrics.masked import ARBITRARY
-from common.running_config import lookup, references, running_config
+from common.raw_settings import lookup, references
 from common.safe_settings import require_safe
 from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
 
@@ -100,8 +101,13 @@ def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> N
         raise ConfigError(asking, f"is in {trained}, as {weights} were trained", unit, remedy)
 
 
-def unfinished(weights: Path) -> str:
-    """For the row of a variant whose training has not ended: " (epoch 3 of 12)"; empty for others."""
+def unfinished(weights: Path, record: RunRecord | None = None) -> str:
+    """For the row of a variant whose training has not ended: " (epoch 3 of 12)"; empty for others.
+
+    Args:
+        weights: of the variant.
+        record: of the command, whose own classes a run may name too.
+    """
     run = weights.parents[1]
     if not (run / RUN_NAME).is_file() or not (run / LOG_NAME).is_file():
         return ""
@@ -109,7 +115,7 @@ def unfinished(weights: Path) -> str:
         config = read_run(run / RUN_NAME)
         epochs = {"epochs": lookup(config, TRAINED_EPOCHS)}
         needed = epochs | {name: config[name] for name in references(epochs | config, epochs) if name in config}
-        require_safe(needed, str(run / RUN_NAME), str(running_config()))
+        require_safe(needed, str(run / RUN_NAME), str(config_of(record)))
         planned = int(ConfigParser(needed).get_parsed_content("epochs"))
     except (KeyError, ValueError, RuntimeError):  # a run of an earlier version
         return ""
@@ -118,28 +124,36 @@ def unfinished(weights: Path) -> str:
     return f" (epoch {done} of {planned})" if done < planned else ""
 
 
-def variant_config(weights: Path) -> dict[str, Any]:
+def variant_config(weights: Path, record: RunRecord | None = None) -> dict[str, Any]:
     """Settings that a variant was trained with: its network, preprocessing, inferer and all that these refer to.
+
+    Args:
+        weights: of the variant.
+        record: of the command, whose own classes they may name too.
 
     Raises:
         CheckpointError: nothing is known of the weights.
     """
     about = read_info(weights)
-    about.require_safe()
+    about.require_safe(given=str(config_of(record)))
     settings = dict(about.settings)
     return {**settings, "validate": {"inferer": settings.pop("inferer", None)}}
 
 
-def variant(weights: Path) -> EvaluatedMethod:
-    """Method of a variant: its own network, preprocessing and inferer.
+def variant(weights: Path, record: RunRecord | None = None) -> EvaluatedMethod:
+    """Method of a variant: its own network, preprocessing and inferer, and the command's way back to its unit.
+
+    Args:
+        weights: of the variant.
+        record: of the command.
 
     Raises:
         CheckpointError: its settings are missing, or name components that this version does not have.
     """
-    running = running_config()
+    running = config_of(record)
     needed = {name.split("::")[0] for name in references(running, (RESTORE, READER))}
     kept = {name: running[name] for name in needed if name in running}
-    parser = ConfigParser({**kept, **variant_config(weights)})
+    parser = ConfigParser({**kept, **variant_config(weights, record)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
         return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
-from common.running_config import as_json, followed, leaves, lookup, references, short_names
+from common.raw_settings import as_json, followed, leaves, lookup, references, short_names
 from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
 
 logger = logging.getLogger(__name__)
@@ -28,10 +28,11 @@ FREE = (
         "resume",
         "run",
         "training",
+        "initialize",
         "prepare",
-        "acceleration",
     ),
-    *("dataset_dir", "demo_data", "datalist", "phantoms", "trained_with", "network", "max_epochs", "val_interval"),
+    *("acceleration", "dataset_dir", "demo_data", "datalist", "phantoms", "network", "max_epochs", "val_interval"),
+    *("pretrained", "shipped_weights", "trained_with"),  # the last one in runs of an earlier version
 )
 """Where and how long a run goes on; its data are compared by what they are, with the split."""
 FREE_PARTS = (*FREE, "target_dir", "data_check", "keep_split", "num_workers")

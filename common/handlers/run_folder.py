@@ -18,6 +18,7 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 
 from common import checkpoints, devices, weights_info
+from common.config.record import RunRecord, config_of
 from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, ConfigError, OutputError, UserError
@@ -29,7 +30,6 @@ from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
 from common.handlers.weights_writer import BEST, LAST, WeightsWriter
 from common.module_names import portable
-from common.running_config import running_config
 from common.weights_info import RUN_NAME
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class RunFolder:
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
         keep: which weights become ``model.pt``: ``best``, of the best validation (the last epoch's without validation
             cases), or ``last``, of the last epoch, as papers do that validate nothing.
+        record: of the command, whose settings the run and its weights tell.
 
     Raises:
         ConfigError: for another ``keep``.
@@ -79,6 +80,7 @@ class RunFolder:
         resume: bool = False,
         data: Mapping[str, Any] | None = None,
         keep: str = BEST,
+        record: RunRecord | None = None,
     ) -> None:
         if keep not in (BEST, LAST):
             raise ConfigError("--keep", f"is {BEST} or {LAST}", repr(keep), "choose one of them")
@@ -91,7 +93,8 @@ class RunFolder:
         self.lock = RunLock(self.root, self.models)
         self.signals = TerminationSignals()
         self.saver = AsyncSaver()
-        self.weights = WeightsWriter(self.models)
+        self.record = record
+        self.weights = WeightsWriter(self.models, record)
         self._rows: list[dict[str, Any]] = []
 
     def attach(self, engine: SynthesisTrainer) -> None:
@@ -119,7 +122,7 @@ class RunFolder:
                 write_split(self.data, self.root)
         devices.barrier()
         if self.resume:
-            require_same(self.root, running_config())
+            require_same(self.root, config_of(self.record))
             self._restore(engine, last)
         if devices.rank() == 0:
             self._write_settings()
@@ -148,7 +151,7 @@ class RunFolder:
         logger.warning(f"{self.root} held a run: moved to {aside} (--resume true continues a run)")
 
     def _write_settings(self) -> None:
-        about = {"config": running_config(), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
+        about = {"config": config_of(self.record), "versions": {"monai": monai.__version__, "torch": torch.__version__}}
         write_text(self.root / RUN_NAME, portable(json.dumps(about, indent=2, default=str)))
 
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import monai
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 from monai.engines import Evaluator
 
 from common import weights_info
+from common.config.record import RunRecord, config_of
 from common.data.origins import cases_of_program
 from common.data.split_record import SplitRecord
 from common.engines import SynthesisTrainer
-from common.running_config import followed, running_parser, settings_of
+from common.raw_settings import followed
 
 logger = logging.getLogger(__name__)
 BEST, LAST = "best", "last"
@@ -31,13 +31,14 @@ class WeightsWriter:
 
     Args:
         models: the folder to write to.
+        record: of the command that trains; without one the weights' settings are not noted.
     """
 
-    def __init__(self, models: Path) -> None:
+    def __init__(self, models: Path, record: RunRecord | None = None) -> None:
         self.models = models
-        self._parser = running_parser()  # of the program that builds the run; it may start the trainer by itself
+        self._record = record
         self._about: dict[str, Any] = {}
-        self._config: dict[str, Any] = {}
+        self._config = config_of(record)
 
     def describe(self, split: Path) -> None:
         """Note what the weights of this run are trained with, before the first ones are written.
@@ -45,18 +46,17 @@ class WeightsWriter:
         Args:
             split: the record of the run's cases, where it has one.
         """
-        parser = self._parser
-        self._config = {} if parser is None else settings_of(parser)
-        if parser is None:
-            logger.warning(f"{self.models}: no configuration is running, so that the weights' settings are not noted")
+        record = self._record
+        if record is None:
+            logger.warning(f"{self.models}: the run has no record, so that the weights' settings are not noted")
         self._about = {
-            **_bundle(parser),
+            **_bundle(record),
             "trained_on": {
                 **weights_info.contrasts_of(self._config),
-                "data": _data(parser),
-                **_cases(split),
-                **_maps(parser),
-                **_start(parser),
+                "data": _data(record),
+                **_cases(split, record),
+                **_maps(record),
+                **_start(record),
             },
             "seed": self._config.get("seed"),
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
@@ -88,48 +88,47 @@ class WeightsWriter:
         return {**self._about, **kept, "settings": settings}
 
 
-def _bundle(parser: ConfigParser | None) -> dict[str, Any]:
+def _bundle(record: RunRecord | None) -> dict[str, Any]:
     """Name, version and unit of the bundle whose training runs."""
-    if parser is None or "bundle_root" not in parser:
+    root = None if record is None else record.bundle_root
+    if record is None or root is None:
         return {"bundle": ""}
-    root = parser.get_parsed_content("bundle_root")
     metadata = weights_info.bundle_metadata(root)
-    output = {**metadata.get("traits", {}), **settings_of(parser).get(weights_info.OUTPUT, {})}
+    output = {**metadata.get("traits", {}), **record.config.get(weights_info.OUTPUT, {})}
     told = {"version": metadata.get("version"), "unit": output.get("unit")}
     return {"bundle": weights_info.bundle_name(root), **told}
 
 
-def _data(parser: ConfigParser | None) -> str:
+def _data(record: RunRecord | None) -> str:
     """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
-    if parser is None or "dataset_dir" not in parser or cases_of_program() is not None:
+    if record is None or "dataset_dir" not in record.config or cases_of_program(record) is not None:
         return weights_info.IMAGES
-    if "simulation" in parser:
+    if "simulation" in record.config:
         return weights_info.SIMULATED
-    found, phantoms, listed = (parser.get_parsed_content(name) for name in ("dataset_dir", "demo_data", "datalist"))
+    found, phantoms, listed = (record.built(name) for name in ("dataset_dir", "demo_data", "datalist"))
     generated = listed is None and Path(found).resolve() == Path(phantoms).resolve()
     return weights_info.PHANTOMS if generated else weights_info.IMAGES
 
 
-def _maps(parser: ConfigParser | None) -> dict[str, Any]:
+def _maps(record: RunRecord | None) -> dict[str, Any]:
     """Hashes of the label maps that simulated heads are drawn from, by their names; none for the average head."""
-    simulation = parser.get_parsed_content("simulation") if parser is not None and "simulation" in parser else None
-    heads = getattr(simulation, "heads", None)
+    heads = getattr(None if record is None else record.built("simulation"), "heads", None)
     hashes = heads.hashes() if heads is not None else {}
     return {"label_maps": hashes} if hashes else {}
 
 
-def _start(parser: ConfigParser | None) -> dict[str, Any]:
+def _start(record: RunRecord | None) -> dict[str, Any]:
     """What the weights are and saw that the running training starts from; nothing where it starts from random ones."""
-    start = parser.get_parsed_content("trained_with") if parser is not None and "trained_with" in parser else None
+    start = None if record is None else record.weights
     return {"started_from": {"sha256": start.sha256, **start.trained_on}} if start is not None else {}
 
 
-def _cases(split: Path) -> dict[str, Any]:
+def _cases(split: Path, record: RunRecord | None) -> dict[str, Any]:
     """How many cases each section of the run's split has, and a hash over the hashes of their images."""
-    own = cases_of_program()
+    own = cases_of_program(record)
     if own is not None or not split.is_file():
         return {"cases": {"training": len(own or [])}}
-    record = SplitRecord.read(split)
-    hashes = "".join(sorted(identity.sha256 for identity in record.files.values()))
-    counts = {section: len(items) for section, items in record.lists.items() if items}
+    told = SplitRecord.read(split)
+    hashes = "".join(sorted(identity.sha256 for identity in told.files.values()))
+    counts = {section: len(items) for section, items in told.lists.items() if items}
     return {"cases": counts, "images_sha256": hashlib.sha256(hashes.encode()).hexdigest()}

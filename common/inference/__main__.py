@@ -14,10 +14,10 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ReferenceResolver, run
 
+from common.config.names import is_name, none_given
+from common.config.start import end_command
 from common.errors import ConfigError
 from common.path_names import as_data, is_path, texts
-from common.settings.names import is_name, none_given
-from common.settings.start import end_command
 
 QUOTES = ("'", '"')
 

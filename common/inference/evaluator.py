@@ -16,6 +16,7 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor
 
 from common import devices
+from common.config.record import RunRecord, config_of
 from common.engines.acceleration import Acceleration
 from common.errors import explain
 from common.files import remove_unfinished, write_text
@@ -29,7 +30,6 @@ from common.io.export.verdicts import QUALITY, REFUSE, why_refused
 from common.io.reader import WARNINGS
 from common.path_names import is_reference
 from common.quality.cases import CaseVerdicts
-from common.running_config import require_placed, running_config
 from common.transforms.body import OUTSIDE
 from common.uncertainty.maps import UncertaintyMaps
 
@@ -64,6 +64,7 @@ class CaseEvaluator(SupervisedEvaluator):
         refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.quality.cases.CaseVerdicts`,
             but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
+        record: of the command, whose settings outputs and report tell.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
@@ -84,10 +85,10 @@ class CaseEvaluator(SupervisedEvaluator):
         uncertainty: bool = False,
         refuse: bool = True,
         postprocessing: Callable[[dict[str, Any]], Any] | None = None,
+        record: RunRecord | None = None,
         **evaluator: Any,
     ) -> None:
-        require_placed()
-        settings = running_config()
+        settings = config_of(record)
         datalist = settings.get("datalist")
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from common.config.checks import HU
 from common.metrics.anatomy import TissueDice
 from common.metrics.attenuation import attenuation_scores
 from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from common.metrics.ignite import MaskedMetric
 from common.metrics.lesions import lesion_scores
-from common.metrics.masked import CT_RANGE, HU, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
+from common.metrics.masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
 from common.metrics.ssim import ms_ssim, ssim
 from common.metrics.tissue import (
     air_dice,

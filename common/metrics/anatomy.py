@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from common.anatomy.segmentation import Classes, dice_by_class, segmented
 from common.anatomy.shipped import segmenter
 from common.anatomy.tissues import NAMES
-from common.metrics.masked import HU, Z_SCORES, checked_volumes
+from common.config.checks import HU
+from common.metrics.masked import Z_SCORES, checked_volumes
 
 MODALITY_OF = {HU: "CT", Z_SCORES: "MR"}
 LEAST_BRAIN = 0.1

@@ -13,9 +13,10 @@ from nibabel.affines import apply_affine
 from numpy.typing import ArrayLike
 from scipy.ndimage import find_objects
 
+from common.config.checks import HU
 from common.errors import ConfigError, DataError
 from common.metrics.line_integrals import checked_affine, line_integrals
-from common.metrics.masked import HU, Mask, Volume, checked_volumes, mean_or_nan
+from common.metrics.masked import Mask, Volume, checked_volumes, mean_or_nan
 from common.metrics.tissue import BONE_HU, CAVITY_HU
 
 logger = logging.getLogger(__name__)

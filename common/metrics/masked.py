@@ -10,8 +10,6 @@ from common.errors import ConfigError, DataError
 Volume = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-HU = "HU"
-"""The unit of CT."""
 Z_SCORES = "z"
 """The unit of volumes of mean 0 and standard deviation 1 inside the head."""
 ARBITRARY = "a.u."

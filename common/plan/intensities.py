@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from common.config.checks import HU
 from common.errors import DataError
-from common.metrics.masked import HU
 from common.plan.fingerprint import Case, Values
 from common.plan.recipe import Recipe, Setting
 

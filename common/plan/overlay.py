@@ -51,7 +51,7 @@ def write_plan(path: Path, text: str, recipe: Recipe, plan: Plan, overwrite: boo
     """Write the overlay, after its settings have passed the checks of the bundle.
 
     Raises:
-        ConfigError: as :func:`common.settings.prepare`.
+        ConfigError: as :func:`common.config.prepare`.
         OutputError: for a file that exists, or cannot be written.
     """
     require_free(path, overwrite)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from monai.transforms import Compose
 
+from common.config import read_config
+from common.config.checks import check
+from common.config.files import configs_in, shipped_settings
+from common.config.tree import check_references, check_tree
 from common.errors import ConfigError, users_mistake
 from common.methods.base import GanMethod
 from common.plan.cost import Step, step_cost, without_values
-from common.running_config import Settings, configs_in, followed, lookup, read_config, settings_of
-from common.settings.checks import check
-from common.settings.shipped import shipped_settings
-from common.settings.tree import check_references, check_tree
+from common.raw_settings import Settings, followed, lookup, settings_of
 
 SLICES = ("plane", "depth", "pad_size", "crop_size")
 """Settings by which a training on slices is known."""
@@ -105,7 +106,7 @@ class Recipe:
         """The configuration of a training with these settings, checked as at the start of a command.
 
         Raises:
-            ConfigError: as :func:`common.settings.prepare`.
+            ConfigError: as :func:`common.config.prepare`.
         """
         values = {**settings, **self.given, **self.where}
         raw = read_config(self.folder / "configs" / "train.yaml")
@@ -125,7 +126,7 @@ class Recipe:
         Raises:
             UserError: the mistake of the user in what MONAI raises.
         """
-        parser = self._parser({**self.given, **self.where, **settings, "device": "cpu", "trained_with": None})
+        parser = self._parser({**self.given, **self.where, **settings, "device": "cpu", "pretrained": False})
         try:
             return parser.get_parsed_content(place)
         except Exception as error:

@@ -13,6 +13,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from common import checkpoints
+from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.held_out import SECTIONS, HeldOutCases
@@ -54,6 +55,7 @@ class QualityGrading:
         inverse: what the network of the opposite direction gives back is a sign too; a cycle-consistent training
             keeps one next to the weights. Each verdict then takes a second forward pass.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
+        record: of the command.
 
     Raises:
         ConfigError: for multiples that do not rise from 1, or a section that the run was trained on.
@@ -72,9 +74,10 @@ class QualityGrading:
     refuse_above: float = 1.5
     inverse: bool = False
     section: str | None = None
+    record: RunRecord | None = None
 
     def __post_init__(self) -> None:
-        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section)
+        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section, self.record)
         self.weights = self.held_out.weights
         if not 1 < self.look_above <= self.refuse_above:
             value, remedy = f"{self.look_above} and {self.refuse_above}", "give for example 1.25 and 1.5"

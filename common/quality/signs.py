@@ -15,8 +15,9 @@ from scipy import ndimage
 
 from common.anatomy import NAMES, segmenter
 from common.anatomy.segmentation import dice_by_class, segmented
+from common.config.checks import HU
 from common.data.checks.misregistration import BINS, binned, mutual_information
-from common.metrics.masked import HU, dice
+from common.metrics.masked import dice
 from common.metrics.tissue import AIR_HU, BONE_HU, CAVITY_HU, TISSUES
 from common.trained.input_check import PERCENTILES, features
 from common.transforms.head import head_mask

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.metrics.masked import HU
+from common.config.checks import HU
 from common.metrics.tissue import AIR_HU, BONE_HU
 from common.report.contents import Picture
 from common.report.panels import STYLE, figure_image

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.metrics.masked import HU
+from common.config.checks import HU
 from common.report.contents import Panel
 from common.report.figures import ShownCase
 from common.report.offline import script_json

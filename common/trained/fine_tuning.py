@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ignite.engine import Events
 
 from common import checkpoints
+from common.config.record import RunRecord
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
-from common.weights_info import WeightsInfo
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +19,13 @@ class FineTuning:
     """Handler that loads weights into the network of a new run; a resumed run keeps its own.
 
     Args:
-        start: of :func:`common.trained.settings_to_start_from`; None to start from random weights.
+        record: of the command, with the weights that it starts from; without such, they are random.
         frozen: prefixes of the names of weights that are not trained, such as ``stages.0.layers.0``. Batch statistics
             still adapt to the new images.
     """
 
-    def __init__(self, start: WeightsInfo | None = None, frozen: Sequence[str] = ()) -> None:
-        self.start = start
+    def __init__(self, record: RunRecord | None = None, frozen: Sequence[str] = ()) -> None:
+        self.start = None if record is None else record.weights
         self.frozen = tuple(frozen)
 
     def attach(self, engine: SynthesisTrainer) -> None:

@@ -21,7 +21,7 @@ from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
-from common.metrics.masked import HU
+from common.config.checks import HU
 from common.trained.stripping import looks_stripped
 from common.trained.weighting import weighting_seen
 from common.transforms.head import head_mask

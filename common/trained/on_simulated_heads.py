@@ -13,12 +13,13 @@ import numpy as np
 from monai.bundle.config_parser import ConfigParser
 
 from common import checkpoints
+from common.config import read_config
 from common.data.datalist import Item
 from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError
 from common.phantoms.simulate import held_out
 from common.quality.record import path_of as grading_of
-from common.running_config import read_config, references
+from common.raw_settings import references
 from common.safe_settings import require_safe
 from common.seeds import derive
 from common.uncertainty.record import path_of as calibration_of

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
+from common.config.checks import HU
 from common.errors import ConfigError
-from common.metrics.masked import HU
 from common.metrics.tissue import CAVITY_HU
 
 COARSE_MM = 2.0

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from common import checkpoints
+from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, load_case
@@ -47,6 +48,7 @@ class UncertaintyCalibration:
         level: share of the voxels of a case and group within the interval.
         case_level: share of the cases in which they are.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
+        record: of the command.
 
     Raises:
         ConfigError: for a level outside (0, 1), a section that the run was trained on, or arbitrary units, in which the
@@ -63,9 +65,10 @@ class UncertaintyCalibration:
     level: float = 0.9
     case_level: float = 0.9
     section: str | None = None
+    record: RunRecord | None = None
 
     def __post_init__(self) -> None:
-        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section)
+        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section, self.record)
         self.weights = self.held_out.weights
         if self.unit == ARBITRARY:
             rule, remedy = "is in a unit, which widths of several scans share", "give z with standardise, or " + PERCENT

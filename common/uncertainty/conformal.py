@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.config.checks import HU
 from common.errors import ConfigError, DataError
-from common.metrics.masked import HU
 from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
 
 ALL = "all"

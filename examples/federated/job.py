@@ -26,11 +26,12 @@ from nvflare.recipe import SimEnv
 from nvflare.recipe.utils import set_per_site_config
 
 from common import checkpoints, weights_info
+from common.config import read_config
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
 from common.phantoms.dataset import check_at_least
 from common.phantoms.mr_ct_pairs import write_mr2ct
-from common.running_config import read_config, settings_of
+from common.raw_settings import settings_of
 
 HERE = Path(__file__).resolve().parent
 NAME = "mr2ct_fedavg"

@@ -16,8 +16,9 @@ import forked_commands
 from forked_commands import ForkedCommand
 from monai.bundle import ConfigParser
 
+from common.config import read_config
 from common.errors import UserError, users_mistake
-from common.running_config import read_config, short_names
+from common.raw_settings import short_names
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from bundle_commands import BUNDLES, ROOT, TINY, WHOLE, Bundle
-from monai.bundle import ConfigWorkflow, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.networks import convert_to_torchscript
 
+from common.config.files import top_settings
 from common.path_names import is_reference
-from common.running_config import short_names, top_settings
+from common.raw_settings import short_names
 from tools.verify import checks
 from tools.verify.bundle import Bundle as Validated
 from tools.verify.shapes import sizes
@@ -83,7 +84,7 @@ def test_an_option_of_one_task_is_not_lost_in_another(bundle):
 def test_demo_gives_train_and_inference_the_same_network(bundle):
     shapes = []
     for config in ("train", "inference"):
-        network = bundle.parser(config, "demo", trained_with=None).get_parsed_content("network_def")
+        network = ConfigParser(bundle.raw(config, "demo")).get_parsed_content("network_def")
         shapes.append({name: tuple(value.shape) for name, value in network.state_dict().items()})
     assert shapes[0] == shapes[1]
     assert sum(math.prod(shape) for shape in shapes[0].values()) < 5_000_000, "the demo's network is small"

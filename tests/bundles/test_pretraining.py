@@ -19,7 +19,7 @@ from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
 from common.quality.distortions import FITTED
-from common.running_config import settings_of
+from common.raw_settings import settings_of
 from common.seeds import derive
 from common.trained import InputCheck
 from common.trained.__main__ import main
@@ -205,7 +205,6 @@ def test_shipped_weights_warn_of_real_scans_of_each_contrast_that_they_do_not_li
     """Three patients and three templates, T1, T2, PD and FLAIR, as preprocessing gives them to the network."""
     weights = str(Bundle(name).configs.parent / "models" / "pretrained.pt")
     parser = Bundle(name).parser("inference", weights=weights, output_dir=str(tmp_path))
-    parser.get_parsed_content("trained_with")
     load, check = parser.get_parsed_content("preprocessing"), InputCheck(weights)
     scans = [*(DATA / "open_ms").glob("*/[tf]*.nii.gz"), *(DATA / "spm_templates").glob("*.nii")]
     assert len(scans) == 12

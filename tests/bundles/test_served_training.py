@@ -17,7 +17,7 @@ from bundle_commands import BUNDLES, Bundle, mistake
 
 from common import checkpoints, weights_info
 from common.errors import CheckpointError, ConfigError
-from common.running_config import settings_of
+from common.raw_settings import settings_of
 
 PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}

@@ -17,7 +17,7 @@ import pytest
 from bundle_commands import ROOT, Bundle, snapshot
 
 from common import weights_info
-from common.running_config import settings_of
+from common.raw_settings import settings_of
 
 pytestmark = pytest.mark.slow
 

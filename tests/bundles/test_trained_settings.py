@@ -20,7 +20,8 @@ from packed_copies import monai_bundle, unpack
 
 from common import checkpoints, weights_info
 from common.evaluation.methods import variant
-from common.running_config import settings_of
+from common.raw_settings import settings_of
+from common.weights_info import without_order
 from tools.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
@@ -135,30 +136,25 @@ def folder_of(bundle: Bundle, weights: Path, target: Path) -> Path:
 
 @pytest.mark.slow
 def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, tmp_path):
-    """MONAI Label replaces ``bundle_root``, runs no run list and asks for the network first; so do workflows."""
+    """MONAI Label reads the files of a release and runs no run list; a workflow initialises."""
+    release = unpack(pack(bundle.root, bundle.name, tmp_path / "dist", run=odd_run), tmp_path / "release")
+    told = json.loads((odd_run / "models" / "model.json").read_text())["settings"]
+    plain = ConfigParser.load_config_file(release / "configs" / "inference.yaml")
+    for name, value in told.items():
+        if name in plain and not isinstance(value, dict):
+            assert plain[name] == value, name
     folder = folder_of(bundle, odd_run / "models" / "model.pt", tmp_path)
-    parser = ConfigParser()
-    parser.read_config(folder / "configs" / "inference.yaml")
-    parser.config.update({"bundle_root": str(folder)})
-    served = {name: parser.get_parsed_content(name) for name in ("network_def", "postprocessing", "inferer")}
-    expected = bundle.parser("train", "demo", device=CPU, **ODD[bundle.name])
-    shapes = {name: value.shape for name, value in expected.get_parsed_content("network_def").state_dict().items()}
-    assert {name: value.shape for name, value in served["network_def"].state_dict().items()} == shapes
-    checkpoints.load_weights(served["network_def"], folder / "models" / "model.pt")
-    if bundle.conditional:
-        assert str(parser["preprocessing"]) == str(expected["preprocessing"])
-        for name in ("spacing", "target_window", "target_knots", "source_window", "plane", "source_percentiles"):
-            if name in ODD[bundle.name]:
-                assert parser.get_parsed_content(name) == ODD[bundle.name][name], name
-        if "plane" in ODD[bundle.name]:
-            inferer = parser["inferer"]
-            assert inferer.get("inferer", inferer)["plane"] == "@plane"
-
     files = str(folder / "configs" / "inference.yaml")
     places = {"bundle_root": str(folder), "device": CPU}
     workflow = ConfigWorkflow(files, workflow_type="infer", logging_file=False, **places)
     workflow.initialize()
-    assert workflow.network_def.state_dict().keys() == shapes.keys()
+    checkpoints.load_weights(workflow.network_def, folder / "models" / "model.pt")
+    expected = bundle.parser("train", "demo", device=CPU, **ODD[bundle.name])
+    if bundle.conditional:
+        assert without_order(workflow.parser["preprocessing"]) == without_order(expected["preprocessing"])
+        for name in ("spacing", "target_window", "target_knots", "source_window", "plane", "source_percentiles"):
+            if name in ODD[bundle.name]:
+                assert workflow.parser.get_parsed_content(name) == ODD[bundle.name][name], name
 
 
 # ---- options that differ, for one bundle ----------------------------------------------------------------------------
@@ -177,9 +173,7 @@ def trained(tmp_path_factory) -> Path:
 
 def prepared(trained: Path, *configs: str, **options: Any) -> ConfigParser:
     """The configuration after its weights gave it their settings."""
-    parser = ONE.parser(*(configs or ("inference",)), output_dir=str(trained), device=CPU, **options)
-    parser.get_parsed_content("trained_with")
-    return parser
+    return ONE.parser(*(configs or ("inference",)), output_dir=str(trained), device=CPU, **options)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +275,7 @@ def test_a_later_version_is_refused(trained, tmp_path):
 def test_weights_of_another_bundle_are_refused(trained, tmp_path):
     places = {"weights": str(trained / "models" / "model.pt"), "device": CPU}
     with pytest.raises(Exception, match=".") as caught:
-        Bundle("pd2t2_dcgan_acm").parser("inference", **places).get_parsed_content("trained_with")
+        Bundle("pd2t2_dcgan_acm").parser("inference", **places)
     assert "is of pd2t2_dcgan_acm, but got mr2ct_pix2pix" in str(mistake(caught.value))
 
 
@@ -316,7 +310,7 @@ def stop_at(name):
 def test_shipped_weights_are_used_where_no_others_are_meant(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         parser = ONE.parser("inference", device=CPU, bundle_root=str(shipping(tmp_path)))
-        about = parser.get_parsed_content("trained_with")
+        about = parser.get_parsed_content("record").weights
     assert about.path == tmp_path / ONE.name / "models" / "pretrained.pt"
     assert parser.get_parsed_content("weights") == str(about.path)
     assert parser.get_parsed_content("network_def").state_dict().keys() == checkpoints.load(about.path).keys()
@@ -339,7 +333,7 @@ def test_who_names_weights_is_not_given_others(tmp_path, tiny_data_of_one, optio
     assert str(ONE.folder / "models" / "pretrained.pt") in said
     assert list(tmp_path.iterdir()) == []
     parser = ONE.parser("inference", bundle_root=str(shipping(tmp_path)), **{"weights": "/x", **option})
-    assert parser.get_parsed_content("trained_with") is None, "a program may build its network before it has weights"
+    assert parser.get_parsed_content("record").weights is None, "a program may build its network before it has weights"
 
 
 def shipping(target: Path) -> Path:
@@ -354,10 +348,8 @@ def shipping(target: Path) -> Path:
 # ---- variants, checkpoints, fine-tuning -----------------------------------------------------------------------------
 
 
-def test_a_variant_is_built_from_its_own_settings(trained, monkeypatch):
-    running = settings_of(ONE.parser("train", "evaluate"))
-    monkeypatch.setattr("common.evaluation.methods.running_config", lambda: running)
-    method = variant(trained / "models" / "model.pt")
+def test_a_variant_is_built_from_its_own_settings(trained):
+    method = variant(trained / "models" / "model.pt", ONE.parser("train", "evaluate").get_parsed_content("record"))
     assert (method.inferer.axis, method.inferer.neighbours) == (2, 3)
     checkpoints.load_weights(method.network, trained / "models" / "model.pt")
 
@@ -388,7 +380,6 @@ def test_label_trains_on_from_weights_with_their_settings(trained):
     own = ONE.raw("train")["train"]["handlers"]
     handlers = [{**loader, "load_dict": {"model": "$@network"}, "strict": False}, *own]
     fresh = ONE.parser("train", device=CPU, **{"train::handlers": handlers})
-    fresh.get_parsed_content("trained_with")
     assert fresh.get_parsed_content("depth") == 4
     assert fresh.get_parsed_content("plane") == "axial"
 
@@ -421,8 +412,6 @@ def test_both_directions_read_the_files_that_were_trained_on(tmp_path, direction
     for suffix in (".pt", ".json"):
         shutil.copy(run / "models" / f"model{suffix}", run / "models" / f"model_backward{suffix}")
     parser = bundle.parser("inference", output_dir=str(run), device=CPU, direction=direction)
-    parser.get_parsed_content("weights")
-    parser.get_parsed_content("trained_with")
     assert parser.get_parsed_content("way")["source"] == source
 
 
@@ -464,7 +453,7 @@ def test_a_bundle_may_be_named_by_a_relative_path(trained, monkeypatch):
 def test_a_reference_among_the_handlers_is_followed():
     handlers = [*ONE.raw("train")["train"]["handlers"], "@extra"]
     parser = ONE.parser("train", device=CPU, extra={"_target_": "StatsHandler"}, **{"train::handlers": handlers})
-    assert parser.get_parsed_content("trained_with") is None
+    assert parser.get_parsed_content("record").weights is None
 
 
 def test_a_checkpoint_says_where_it_is_from(odd_run_of_one):

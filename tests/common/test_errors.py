@@ -179,7 +179,7 @@ sys.exit(main())
 """
 OF_MONAI = """
 import sys
-from common.settings.start import end_command
+from common.config.start import end_command
 sys.excepthook = end_command
 try:
     print("result", flush=True)

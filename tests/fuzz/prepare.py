@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from pydicom.uid import generate_uid
 
-from common.running_config import read_config
+from common.config import read_config
 from tests.common.io.dicom.dicom_phantom import Grid, write_series
 from tests.fuzz.running import run
 from tests.fuzz.scenes import CASES, ROOT, SOURCES, TRAINED, TRAINING, Scene, baseline, config_files, scenes

@@ -12,8 +12,9 @@ from typing import Any
 from monai.data import DataLoader
 
 from common import weights_info
+from common.config import read_config
 from common.inference import CaseEvaluator
-from common.running_config import read_config, settings_of
+from common.raw_settings import settings_of
 from tools.bench.clock import Row, peak_gib
 from tools.repository import ROOT, config_path
 

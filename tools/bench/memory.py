@@ -19,7 +19,8 @@ import torch
 from torch import nn
 
 from common import weights_info
-from common.running_config import read_config, settings_of
+from common.config import read_config
+from common.raw_settings import settings_of
 from tools.bench.clock import Row
 from tools.repository import ROOT, config_path, own_settings
 
@@ -65,7 +66,7 @@ def sources_of(bundle: str) -> list[str]:
 
 def write_weights(bundle: str, path: Path, **settings: Any) -> None:
     """Write random weights of a narrow network with their settings."""
-    parser = read_config(config_path(bundle, "inference"), trained_with=None, width=WIDTH, **settings)
+    parser = read_config(config_path(bundle, "inference"), width=WIDTH, **settings)
     network: Any = parser.get_parsed_content("network_def")
     torch.manual_seed(0)
     for weight in (each for each in network.parameters() if each.ndim > 1):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from common.running_config import read_config
+from common.config import read_config
 from tools.repository import ROOT
 
 SMALL = {"phantoms::cases": 4, "phantoms::spacing": 5}

@@ -16,7 +16,8 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from common import weights_info
-from common.running_config import Settings, read_config, settings_of
+from common.config import read_config
+from common.raw_settings import Settings, settings_of
 from tools.repository import ROOT, config_path
 
 SMALL = {"depth": 3, "width": 4, "neighbours": 3}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 import yaml
 
+from common.config.adoption import Adoption
 from common.errors import ConfigError
 from common.path_names import is_reference
-from common.running_config import short_names
-from common.weights_info import IMAGES, WeightsInfo, without_order
+from common.raw_settings import short_names
+from common.weights_info import IMAGES, WeightsInfo
 from tools.pack.renaming import Edit, replaced
 
-NETWORK = "network_def"
 HEAD_LINE = 2
 """The third line of a config tells time and expected result: those of the overlay, once it is merged in."""
 
@@ -55,22 +55,30 @@ def _settings(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
 
 
 def _places(config: str, names: Collection[str]) -> Iterator[tuple[str, yaml.Node]]:
-    """The value of each setting that a config has: at the top, or of a component by its short name."""
-    top = {key.value: node for key, node in _settings(config)}
+    """The value of each setting that a config has: by its id, or of a component by its short name."""
+    whole = yaml.compose(config)
     inside: dict[str, list[yaml.Node]] = {}
-    for name, node in _of_components(yaml.compose(config)):
+    for name, node in _of_components(whole):
         inside.setdefault(name, []).append(node)
     for name in names:
         nodes = inside.get(name, [])
         plain = [node for node in nodes if not is_reference(node.value)]
-        if name in top:
-            yield name, top[name]
+        if (found := _at(whole, name)) is not None:
+            yield name, found
         elif len(plain or nodes) == 1:
             yield name, (plain or nodes)[0]
 
 
+def _at(node: yaml.Node | None, place: str) -> yaml.Node | None:
+    """The node of the setting with an id."""
+    for part in place.split("::"):
+        parts = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in parts if key.value == part), None)
+    return node
+
+
 def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
-    """Every setting of every component, as :func:`common.running_config.short_names` has them."""
+    """Every setting of every component, as :func:`common.raw_settings.short_names` has them."""
     if isinstance(node, yaml.MappingNode):
         component = any(key.value == "_target_" for key, _ in node.value)
         for key, value in node.value:
@@ -82,16 +90,10 @@ def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
             yield from _of_components(value)
 
 
-def of_weights(about: WeightsInfo, published: str) -> str:
-    """The text of an overlay with the settings that weights were trained with.
-
-    Components are those of the config ``published``, the text of ``train.yaml``, but for another network.
-    """
-    plain = {name: value for name, value in about.settings.items() if not isinstance(value, Mapping)}
-    settings = {name: value for name, value in plain.items() if not is_reference(value)}
-    network, shipped = about.settings.get(NETWORK), yaml.safe_load(published).get(NETWORK)
-    if isinstance(network, Mapping) and without_order(network) != without_order(shipped):
-        settings[NETWORK] = {**network, "_requires_": shipped["_requires_"]}
+def of_weights(about: WeightsInfo, config: str) -> str:
+    """The text of an overlay with what weights were trained with and the text of a config has otherwise."""
+    own = yaml.safe_load(config)
+    changes = Adoption(about, own, [own], ()).changes(about.bundle)
     told = f"Trained on {about.trained_on.get('data', IMAGES)}."
-    lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
+    lines = [f"{name}: {json.dumps(value)}" for name, value in changes.items()]
     return "\n".join(["# Settings of the weights inside.", "#", f"# {told}", *lines]) + "\n"

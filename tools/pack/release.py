@@ -55,9 +55,11 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     stems = {path.stem: path.read_text() for path in sorted((folder / "configs").glob("*.yaml"))}
     sources = _sources(folder, run or folder)
     if overlay_name is None and sources:
-        overlay_name = WEIGHTS_SETTINGS
-        stems[overlay_name] = overlay.of_weights(read_info(sources[MODEL]), stems["train"])
-    configs = dict(_configs(stems, overlay_name))
+        overlay_name, about = WEIGHTS_SETTINGS, read_info(sources[MODEL])
+        merged = {name: overlay.of_weights(about, stems[name]) for name in OVERLAID}
+        configs = stems | {name: overlay.merge(stems[name], text, overlay_name) for name, text in merged.items()}
+    else:
+        configs = dict(_configs(stems, overlay_name))
     weights = _weights(sources, configs)
     texts = {
         **{f"{package}/{path}": text for path, text in modules.modules_of(folder / bundle, renaming)},
@@ -66,8 +68,8 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
         **_documents(root, folder, renaming, configs["train"], bool(weights) and not _is_shipped(sources)),
     }
     files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
-    about = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
-    return files | {MODEL_INFO: _model_info(about, files)}
+    told = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
+    return files | {MODEL_INFO: _model_info(told, files)}
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
@@ -117,8 +119,6 @@ def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[
             raise ConfigError("--overlay", f"is one of {there}", overlay_name, "choose demo, or none")
         overlay.require_mergeable(texts[overlay_name], overlay_name, texts["train"])
     for name, text in texts.items():
-        if name == WEIGHTS_SETTINGS:
-            continue
         merged = overlay_name is not None and name in OVERLAID
         yield name, overlay.merge(text, texts[str(overlay_name)], str(overlay_name)) if merged else text
 
@@ -147,7 +147,7 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
         about, config = read_info(path), yaml.safe_load(configs["inference"])
         about.require_safe()
         _require_same_network(about, config)
-        parser = ConfigParser({**config, **about.settings, "trained_with": None})
+        parser = ConfigParser({**config, **about.settings})
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
         found[place] = path.read_bytes()
         found[sidecar(Path(place)).as_posix()] = _told(about).encode()

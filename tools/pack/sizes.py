@@ -31,7 +31,7 @@ def resized(metadata: str, published: str, merged: str) -> str:
         name = key.removesuffix(FORMAT)
         if not key.endswith(FORMAT) or f"{name}_def" not in config:
             continue
-        network = ConfigParser({**config, "trained_with": None}).get_parsed_content(f"{name}_def").eval()
+        network = ConfigParser(dict(config)).get_parsed_content(f"{name}_def").eval()
         image, pred = described["inputs"]["image"], described["outputs"]["pred"]
         changed = _set_channels(image, network)
         if _kind(config, name) != _kind(original, name):

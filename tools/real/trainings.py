@@ -121,7 +121,7 @@ def trained(recipe: Recipe, row: str, training: Sequence[Pair], folder: Path, st
     places = {"datalist": folder / "cases.json", "output_dir": folder}
     own = {"samples_per_epoch": recipe.training["batch_size"] * steps, "learning_rate": RATES[row]}
     if row == "fine-tuned":
-        configs, start = [], {"pretrained": "true", "trained_with::name": recipe.name}
+        configs, start = [], {"pretrained": "true", "shipped_weights": recipe.name}
     else:
         settings = {name: value for name, value in read_info(recipe.weights).settings.items() if name != "inferer"}
         (folder / "network.yaml").write_text(yaml.safe_dump(settings))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from common.running_config import short_names
+from common.raw_settings import short_names
 from tools.verify import schema
 from tools.verify.bundle import WHOLE, Bundle, read
 from tools.verify.configs import all_leaves, expressions, leaves
@@ -17,7 +17,7 @@ FILES = (
     *(f"configs/{stem}.yaml" for stem in ("demo", "evaluate", "inference", "multi_gpu_train", "train")),
     *("configs/logging.conf", "docs/data_license.txt"),
 )
-OWN_TO_EACH_TASK = {"data", "device", "run", "trained_with"}
+OWN_TO_EACH_TASK = {"data", "device", "run", "shipped_weights"}
 """Keys that stand in train and inference and may differ: what is read, what runs by default, with which weights, and
 where (an inference is shared out among processes as it stands, a training needs its overlay)."""
 COLUMNS = 120

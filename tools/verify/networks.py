@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from common.path_names import texts
-from common.running_config import references
+from common.raw_settings import references
 from common.safe_settings import require_safe
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import sizes
@@ -56,8 +56,7 @@ class Network:
             raise NotApplicableError(f"no config defines {self.id}")
         over = self.bundle.config(self.bundle.overlay) if self.bundle.overlay else None
         parser = self.bundle.parser(*filter(None, (self.place[0], over)))
-        untrained = {"trained_with": None} if "trained_with" in parser and not self.weights.is_file() else {}
-        parser.update(settings_here(self.bundle, parser) | untrained)
+        parser.update(settings_here(self.bundle, parser))
         return _build(parser, self.id)
 
     @property

@@ -16,9 +16,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal.windows import hann
 
+from common.config.checks import HU
 from common.errors import DataError
 from common.metrics.line_integrals import checked_affine
-from common.metrics.masked import HU, Mask, Volume, checked_volumes
+from common.metrics.masked import Mask, Volume, checked_volumes
 from common.metrics.tissue import AIR_HU, BONE_HU
 
 PATCH_MM = 48.0

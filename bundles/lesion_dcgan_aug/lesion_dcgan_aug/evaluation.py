@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common import checkpoints
+from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
 from common.handlers import LOG_NAME
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
-from common.running_config import running_config
 from common.seeds import derive
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent
@@ -63,6 +63,7 @@ class SampleEvaluation:
         window: (low, high) in HU that [-1, 1] stands for.
         samples: number of samples of each class.
         seed: of samples, draws and classifier.
+        record: of the command, whose settings the report tells.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -79,6 +80,7 @@ class SampleEvaluation:
     window: Sequence[float]
     samples: int = 200
     seed: int = 0
+    record: RunRecord | None = None
     rows: list[dict[str, Any]] = field(default_factory=list, init=False)
     verdicts: list[str] = field(default_factory=list, init=False)
 
@@ -133,7 +135,10 @@ class SampleEvaluation:
         root = Path(self.output_dir)
         found = {MODEL: (self.network, root / "models" / checkpoints.WEIGHTS_NAME)}
         for name, weights in variants(root).items():
-            found[name] = (ConfigParser(variant_config(weights)).get_parsed_content("network_def"), weights)
+            found[name] = (
+                ConfigParser(variant_config(weights, self.record)).get_parsed_content("network_def"),
+                weights,
+            )
         for network, weights in found.values():
             checkpoints.load_weights(network, weights)
         return {name: network for name, (network, _) in found.items()}
@@ -169,7 +174,7 @@ class SampleEvaluation:
             summary=summary,
             pictures=pictures,
             log_csv=log if log.is_file() else None,
-            settings={key: value for key, value in running_config().items() if not isinstance(value, dict)},
+            settings={key: value for key, value in config_of(self.record).items() if not isinstance(value, dict)},
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[
                 f"model: sha256 {checkpoints.sha256(root / 'models' / checkpoints.WEIGHTS_NAME)}",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common import grids
+from common.config.checks import HU_MAXIMUM, HU_MINIMUM
 from common.data.checks.misregistration import Shift, suspicious_flip, suspicious_shift
 from common.errors import Finding, Where
 from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
@@ -17,8 +18,6 @@ from common.io.nifti.reading import is_constant
 from common.io.reader import VolumeReader
 from common.metrics.masked import mask_fault
 
-HU_MINIMUM, HU_MAXIMUM = -200, 200
-"""A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
 OUTSIDE_SHARE = 0.05
 """Largest share of a lesion outside the brain mask; a larger one means that one of them is misplaced."""
 

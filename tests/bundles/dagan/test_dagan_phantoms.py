@@ -53,7 +53,7 @@ def test_all_cases_share_the_lines_of_k_space(written: Path) -> None:
 
 
 def test_seven_times_the_input_gives_seven_times_the_output(written: Path, tmp_path: Path) -> None:
-    small = {"depth": 2, "width": 4, "device": torch.device("cpu"), "trained_with": None}
+    small = {"depth": 2, "width": 4, "device": torch.device("cpu")}
     parser = BUNDLE.parser("inference", "demo", **small)
     network = parser.get_parsed_content("network").eval()
     torch.manual_seed(0)

@@ -64,7 +64,6 @@ def test_plain_inference_writes_hu_of_a_ct(run, file):
     about = json.loads(file.with_name(file.name.replace(".nii.gz", ".json")).read_text())
     assert (about["Unit"], about["Source"]) == ("HU", "mr.nii.gz")
     parser = BUNDLE.parser("inference", output_dir=str(run))
-    parser.get_parsed_content("trained_with")
     network = parser.get_parsed_content("network_def").eval()
     checkpoints.load_weights(network, run / "models" / "model.pt")
     case = file.name.removesuffix("_synthetic_ct.nii.gz")
@@ -127,7 +126,6 @@ def test_patches_and_contexts_are_those_of_the_training(run, options, mode):
     """The contexts of the second stage were made in one pass, by a network of patches of 16 voxels."""
     for configs, place in ((["inference"], "inferer::inferer::inferer"), (EVALUATION, "validate::inferer")):
         parser = BUNDLE.parser(*configs, output_dir=str(run), **options)
-        parser.get_parsed_content("trained_with")
         cascade = parser.get_parsed_content(place)
         assert (cascade.inferer.mode, cascade.of_contexts.mode) == (mode, "fast")
         assert cascade.inferer.roi_size == cascade.of_contexts.roi_size == (16, 16, 16)

@@ -16,6 +16,7 @@ from monai.transforms import Compose, Invertd, Orientationd
 from scipy.ndimage import gaussian_filter
 
 from common import checkpoints
+from common.config import RunRecord
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Evaluation
 from common.evaluation.cases import load_case
@@ -275,11 +276,9 @@ def variant_config() -> dict:
 
 
 @pytest.fixture
-def running(monkeypatch) -> None:
+def running() -> RunRecord:
     """The evaluation's own configuration, which has what restores grid and unit, and names the user's own class."""
-    config = {name: variant_config()[name] for name in ("restore", "network_def")}
-    for module in ("evaluation.methods", "weights_info"):
-        monkeypatch.setattr(f"common.{module}.running_config", lambda: config)
+    return RunRecord({name: variant_config()[name] for name in ("restore", "network_def")})
 
 
 def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
@@ -289,7 +288,7 @@ def test_a_variant_is_evaluated_as_its_own_network(tmp_path, cases, running):
     save_model(tmp_path / "run" / "variants" / "no_adversarial", variant)
     run = tmp_path / "run" / "variants" / "no_adversarial" / "run.json"
     run.write_text(json.dumps({"config": variant_config()}))
-    evaluation(tmp_path, cases).run()
+    evaluation(tmp_path, cases, record=running).run()
     rows = table(tmp_path)
     assert {method for _, method in rows.index} == {"model", "no_adversarial", "linear_fit"}
     for case in ("test_1", "test_2"):
@@ -305,7 +304,7 @@ def test_a_variant_that_is_half_trained_says_so(tmp_path, cases, running, epochs
     planned = {"stages": 2, "max_epochs": 3, "train": {"trainer": {"max_epochs": "$@stages * @max_epochs"}}}
     (folder / "run.json").write_text(json.dumps({"config": variant_config() | planned}))
     (folder / "log.csv").write_text("\n".join(["epoch,loss", *(f"{epoch},1" for epoch in epochs)]))
-    assert set(evaluation(tmp_path, cases).run()) == {"model", row, "linear_fit"}
+    assert set(evaluation(tmp_path, cases, record=running).run()) == {"model", row, "linear_fit"}
 
 
 def test_orientation_on_disk_does_not_change_a_score(tmp_path, cases):
@@ -379,7 +378,7 @@ def test_a_variant_of_an_earlier_version_is_named(tmp_path, cases, running):
     (tmp_path / "run" / "variants" / "old" / "run.json").write_text(json.dumps({"config": config}))
     match = r"variants/old/models/model.pt: variant of an earlier run: can be built by this version, .*; train the"
     with pytest.raises(CheckpointError, match=match):
-        evaluation(tmp_path, cases).run()
+        evaluation(tmp_path, cases, record=running).run()
 
 
 def test_variant_without_its_settings(tmp_path, cases):

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from bundle_commands import snapshot
-from monai.bundle import ConfigParser
 from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Lambdad, Orientationd
 
 from common import checkpoints, devices
+from common.config import RunRecord
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
@@ -239,8 +239,7 @@ def test_the_cases_of_other_processes_count(tmp_path, cases, network, monkeypatc
 @pytest.mark.parametrize(("given", "refused"), [("{out}/manifest.json", True), ("@other", False), (None, False)])
 def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, refused):
     config = {"datalist": given and given.format(out=tmp_path / "out"), "other": "a.json"}
-    parser = ConfigParser({**config, "evaluator": {"_target_": lambda: build(tmp_path, cases, network)}})
-    evaluator = parser.get_parsed_content("evaluator")
+    evaluator = build(tmp_path, cases, network, record=RunRecord(config))
     evaluator.exporter.overwrite = True
     if refused:
         with pytest.raises(OutputError, match="manifest.json: is not an input of the same run, but got the input "):

@@ -15,6 +15,7 @@ from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
 from common import checkpoints
+from common.config.ranges import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
@@ -23,7 +24,6 @@ from common.inferers import CascadeInferer, PatchStitchingInferer, PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
-from common.settings.ranges import check_range
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 
 SHAPE = (16, 20, 24)

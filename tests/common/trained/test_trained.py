@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -14,8 +15,10 @@ from monai.data import MetaTensor, list_data_collate
 from torch import nn
 
 from common import checkpoints
+from common.config.record import RunRecord
+from common.config.weights import Bundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained import FineTuning, InputCheck, settings_to_start_from
+from common.trained import FineTuning, InputCheck
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
@@ -176,10 +179,15 @@ def engine(network, iteration=0):
     return SimpleNamespace(method=SimpleNamespace(deployed=network), state=state, load_deployed=loaded.append), loaded
 
 
+def starting_from(shipped: Path) -> RunRecord:
+    """The record of a training that starts from shipped weights."""
+    return RunRecord({}, weights=read_info(shipped / "models" / "pretrained.pt"))
+
+
 def test_training_starts_from_the_weights(shipped):
     network = nn.Linear(4, 1)
     trainer, loaded = engine(network)
-    FineTuning(settings_to_start_from(str(shipped), pretrained=True))(trainer)
+    FineTuning(starting_from(shipped))(trainer)
     torch.testing.assert_close(network.weight, torch.tensor([[0.1, 0.2, 0.3, 0.4]]), rtol=0, atol=2e-4)
     assert len(loaded) == 1, "the moving average has them too"
 
@@ -187,19 +195,20 @@ def test_training_starts_from_the_weights(shipped):
 def test_a_resumed_run_keeps_its_own_weights(shipped):
     network = nn.Linear(4, 1)
     before = network.weight.clone()
-    FineTuning(settings_to_start_from(str(shipped), pretrained=True))(engine(network, iteration=7)[0])
+    FineTuning(starting_from(shipped))(engine(network, iteration=7)[0])
     assert torch.equal(network.weight, before)
 
 
 def test_another_network_is_refused(shipped):
     with pytest.raises(CheckpointError, match=r"weight: has shape \(1, 5\), but got \(1, 4\)"):
-        FineTuning(settings_to_start_from(str(shipped), pretrained=True))(engine(nn.Linear(5, 1))[0])
+        FineTuning(starting_from(shipped))(engine(nn.Linear(5, 1))[0])
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    assert settings_to_start_from(str(bundle), pretrained=False) is None
+    own = Bundle(str(bundle), [], (), is_command=True)
+    assert with_weights({"pretrained": False}, own) == ({"pretrained": False}, None)
     with pytest.raises(CheckpointError, match="--pretrained: starts from weights that the bundle ships, but got none"):
-        settings_to_start_from(str(bundle), pretrained=True)
+        with_weights({"pretrained": True}, own)
 
 
 def test_frozen_weights_are_those_named(shipped):

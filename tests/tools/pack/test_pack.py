@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.running_config import short_names
+from common.raw_settings import short_names
 from common.weights_info import WeightsInfo, origin, read_info
 from tools.pack import __main__ as command
 from tools.pack import overlay
@@ -334,9 +334,9 @@ def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
 
 
 def test_a_release_has_the_network_of_its_weights() -> None:
-    published = "network_def: {_target_: toy.Network, _requires_: '@trained_with', width: '@width'}\nwidth: 64\n"
+    published = "network_def: {_target_: toy.Network, width: '@width'}\nwidth: 64\npreprocessing: {_target_: Compose}\n"
     same, other = ({"_target_": name, "width": "@width"} for name in ("toy.Network", "toy.Other"))
-    for network, expected in ((same, None), (other, {**other, "_requires_": "@trained_with"})):
+    for network, expected in ((same, None), (other, other)):
         settings = {"width": 4, "network_def": network, "preprocessing": {"_target_": "Compose"}}
         about = WeightsInfo(Path("model.pt"), "", "toy", settings, {}, {}, {}, {})
         text = overlay.of_weights(about, published)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.running_config import read_config
+from common.config import read_config
 from tools.real.ablation import NARROW, means, rows, samples
 from tools.real.heads import Judged, Scan
 from tools.real.trainings import TO_CT

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from common import devices
+from common.config.record import RunRecord
 from common.data.checks.cases import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, split_by_patient
 from common.data.kept_split import Lists
@@ -42,6 +43,7 @@ def lesion_cases(
     held_out: bool = False,
     one_patient_per_file: bool = False,
     data_check: bool = True,
+    record: RunRecord | None = None,
 ) -> Cases:
     """The patches for training, validation and test, checked; nothing is written but phantoms.
 
@@ -63,13 +65,14 @@ def lesion_cases(
         one_patient_per_file: whether each patch without a patient is its own patient. Otherwise these are refused.
         data_check: whether to read and check every patch; see
             :func:`lesion_dcgan_aug.data.checks.check_patches`.
+        record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.
 
     Raises:
         DataError: patients are missing, patches cannot be used, a section lacks a class, a patch is in two sections, or
             the split of the run cannot be kept.
         ConfigError: for a datalist that the run would replace.
     """
-    origin = Origin(dataset_dir, demo_data, phantoms, datalist, LAYOUT)
+    origin = Origin(dataset_dir, demo_data, phantoms, datalist, LAYOUT, record)
     find = partial(_find, origin, classes, one_patient_per_file)
 
     def select() -> Cases:

@@ -13,9 +13,10 @@ from ignite.engine import Events
 from torch import nn
 
 from common import checkpoints
+from common.config import read_config
 from common.data.datalist import Item, write_datalist
 from common.files import write_text
-from common.running_config import read_config, settings_of, short_names
+from common.raw_settings import settings_of, short_names
 from common.seeds import derive
 from lesion_dcgan_aug.data.cases import split_lesions
 

@@ -18,11 +18,11 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.data.split_record import write_split
 from common.errors import ConfigError
 from common.handlers.lock import RunLock
-from common.running_config import running_config
 from common.seeds import derive
 from lesion_dcgan_aug.classic_grid import ClassicGrid
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
@@ -65,6 +65,7 @@ class Study:
             is none. A larger set contains the smaller ones.
         gan_sizes: samples of each class that are added to each fold trained on, besides the best classic size.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
+        record: of the command, whose settings differ from those of ``train_config``.
 
     Raises:
         ConfigError: a size is negative or repeated, or there is no seed.
@@ -84,6 +85,7 @@ class Study:
     classic_sizes: Sequence[int] = (0, 500, 1000, 2000, 3000, 5000, 7500, 10000, 15000)
     gan_sizes: Sequence[int] = (100, 500, 1000, 2000, 3000, 4000)
     classifier: Mapping[str, Any] = field(default_factory=dict)
+    record: RunRecord | None = None
 
     def __post_init__(self) -> None:
         for name in ("classic_sizes", "gan_sizes", "seeds"):
@@ -93,7 +95,7 @@ class Study:
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
         self.models: dict[Arm, LesionClassifier] = {}
-        self.gan_settings = {**_train_settings(self.train_config), **changed_settings(running_config())}
+        self.gan_settings = {**_train_settings(self.train_config), **changed_settings(config_of(self.record))}
         counts = (len(self.items), len(self.classes), self.folds)
         self.estimate = WorkEstimate(*counts, self.classifier, self.gan_settings)
 

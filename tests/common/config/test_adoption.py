@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common.trained.adoption import Adoption
+from common.config.adoption import Adoption
 from common.weights_info import WeightsInfo
 
 MIRROR, FLOW, SLICES, PATCHES = (f"common.inferers.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from common.config.components import NotLocatedError
+from common.config.recorded import require_recorded
 from common.errors import CheckpointError
-from common.settings.components import NotLocatedError
-from common.trained.recorded import require_recorded
 from common.weights_info import WeightsInfo, needed_settings
 
 TRAIN = {

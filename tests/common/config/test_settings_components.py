@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from common.config.tree import check_tree
 from common.errors import ConfigError
-from common.settings.tree import check_tree
 
 TRAIN = {
     "device": {"_target_": "common.devices.single_device"},

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from common.config.tree import check_references, check_tree
 from common.errors import ConfigError
-from common.settings.tree import check_references, check_tree
 
 TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},

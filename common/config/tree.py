@@ -11,12 +11,12 @@ from typing import Any
 
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
+from common.config.checks import check_type
+from common.config.components import add_short_names, require_component, require_target
+from common.config.ranges import check_range
 from common.errors import ConfigError
 from common.path_names import texts
-from common.running_config import Settings, lookup, references
-from common.settings.checks import check_type
-from common.settings.components import add_short_names, require_component, require_target
-from common.settings.ranges import check_range
+from common.raw_settings import Settings, lookup, references
 
 Known = Mapping[str, Sequence[Any]]
 """Values that a setting has in shipped files, by its id, such as ``train::trainer::max_epochs``."""

@@ -11,12 +11,14 @@ from typing import Any
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
 from common import devices
-from common.data.checks.volumes import HU_MAXIMUM, HU_MINIMUM
 from common.errors import ConfigError
-from common.metrics.masked import HU
 from common.path_names import is_path, is_reference, texts
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
+HU = "HU"
+"""The unit of CT."""
+HU_MINIMUM, HU_MAXIMUM = -200, 200
+"""A CT in HU has air or lung below -200 and bone above 200; a target window that spans both is taken as HU."""
 TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
 A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
@@ -123,8 +125,14 @@ def _same_type(value: Any, default: Any) -> bool:
         if not isinstance(value, list | tuple) or not value:
             return isinstance(value, list | tuple)
         texts = bool(default) and _are_texts(list(default)) and not any(map(is_reference, default))
-        return _are_texts(list(value)) if texts else not _holds_numbers(default) or _holds_numbers(value)
+        numbers = _holds_numbers(default) and _has_number(default)
+        return _are_texts(list(value)) if texts else not numbers or _holds_numbers(value)
     return isinstance(value, type(default))
+
+
+def _has_number(value: Any) -> bool:
+    """Whether a list or a list in it has a number; the steps of a run are references alone."""
+    return any(map(_has_number, value)) if isinstance(value, list | tuple) else isinstance(value, int | float)
 
 
 def _holds_numbers(value: list[Any] | tuple[Any, ...]) -> bool:

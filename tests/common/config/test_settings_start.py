@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +10,11 @@ from pathlib import Path
 import forked_commands
 import pytest
 import torch
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, run
 
+from common.config import prepare
+from common.config.checks import check
 from common.errors import ConfigError
-from common.running_config import running_config
-from common.settings import prepare
-from common.settings.checks import check
-
-
-def probe() -> dict:
-    """Called by a parser in the tests below."""
-    return running_config()
 
 
 @pytest.fixture
@@ -32,34 +27,18 @@ bundle_root: {tmp_path}
 seed: 0
 max_epochs: 5
 dataset_dir: null
-initialize: {{_target_: common.settings.require_run_id}}
-prepare: {{_target_: common.settings.prepare, bundle_root: "@bundle_root", seed: "@seed"}}
+initialize: "%prepare"
+prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
 data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
 fault: "$__import__('fractions').Fraction(1, 0)"
-run: ["@prepare"]
-with_data: ["@prepare", "@data"]
-with_fault: ["@prepare", "@fault"]
+run: ["%prepare"]
+with_data: ["%prepare", "@data"]
+with_fault: ["%prepare", "@fault"]
 """
     )
-    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\ngrading: ['@device', '@prepare']\n")
+    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\ngrading: ['%prepare']\n")
     (tmp_path / "configs" / "metadata.json").write_text('{"version": "0"}')
     return tmp_path
-
-
-class TestRunningConfig:
-    def test_empty_outside_a_parser(self):
-        assert running_config() == {}
-
-    def test_overrides_are_seen_without_metadata(self):
-        parser = ConfigParser({"a": 1, "b": 2, "probe": {"_target_": f"{__name__}.probe"}, "_meta_": {"version": "1"}})
-        parser["a"] = 7
-        seen = parser.get_parsed_content("probe")
-        assert (seen["a"], seen["b"], seen.keys()) == (7, 2, {"a", "b", "probe"})
-
-    def test_the_outermost_parser_counts(self):
-        inner = f"$__import__('monai').bundle.ConfigParser({{'p': {{'_target_': '{__name__}.probe'}}}})"
-        parser = ConfigParser({"who": "outer", "probe": f"{inner}.get_parsed_content('p')"})
-        assert parser.get_parsed_content("probe")["who"] == "outer"
 
 
 class TestPrepare:
@@ -83,34 +62,23 @@ class TestPrepare:
 
     def test_a_library_keeps_its_own_excepthook(self, bundle):
         before = sys.excepthook
-        prepare(str(bundle), 0)
+        prepare(str(bundle))
         assert sys.excepthook is before
 
 
-class TestDuplicates:
-    def started(self, config_file) -> None:
-        def run(config_file) -> None:  # as MONAI's command of this name
-            prepare(str(Path(config_file[0] if isinstance(config_file, list) else config_file).parents[1]), 0)
-
-        run(config_file)
-
-    @pytest.mark.parametrize("as_list", [False, True])
-    def test_a_key_given_twice(self, bundle, monkeypatch, as_list):
-        monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
-        path = bundle / "configs" / "train.yaml"
-        self.started([str(path)] if as_list else str(path))
-        path.write_text(path.read_text() + "max_epochs: 6\n")
-        with pytest.raises(ConfigError, match="train.yaml: names every setting once, but got .*max_epochs"):
-            self.started([str(path)] if as_list else str(path))
-
-    def test_a_command_without_config_file(self, bundle, monkeypatch):
-        monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
-
-        def run(config_file=None) -> None:  # the name of the file is in an --args_file
-            prepare(str(bundle), 3)
-
-        run()
-        assert torch.initial_seed() == 3
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_key_given_twice(bundle, monkeypatch, as_list):
+    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which MONAI adds the bundle
+    path = bundle / "configs" / "train.yaml"
+    given = [str(path)] if as_list else str(path)
+    run(config_file=given, seed=3)
+    assert torch.initial_seed() == 3
+    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "0")
+    path.write_text(path.read_text() + "max_epochs: 6\n")
+    with pytest.raises(RuntimeError) as wrapped:
+        run(config_file=given)
+    assert re.search("train.yaml: names every setting once, but got .*max_epochs", str(wrapped.value.__cause__))
 
 
 def command(bundle: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -175,11 +143,12 @@ def test_words_of_the_command_line_are_read_at_any_depth(tmp_path):
             "name": "true",
             "resume": "true",
             "exporter": {"_target_": "builtins.dict", "overwrite": "false", "dtype": "int16"},
-            "first": {"_target_": "common.settings.prepare", "bundle_root": str(tmp_path), "seed": 0},
-            "all": ["@first", "@exporter", "@resume", "@name"],
+            "first": {"_target_": "common.config.prepare", "bundle_root": str(tmp_path)},
+            "all": ["@exporter", "@resume", "@name"],
         }
     )
-    _, exporter, resume, name = parser.get_parsed_content("all")
+    parser.get_parsed_content("first")
+    exporter, resume, name = (parser.get_parsed_content(place) for place in ("exporter", "resume", "name"))
     assert exporter == {"overwrite": False, "dtype": "int16"}
     assert resume is True
     assert name == "true"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.errors import CheckpointError, ConfigError
 from common.path_names import is_reference
-from common.running_config import Settings, as_json, followed, leaves, lookup, short_names
+from common.raw_settings import Settings, as_json, components, followed, leaves, lookup, put, short_names
 from common.weights_info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ class Adoption:
                 )
             if place.endswith("_target_") or place not in known and isinstance(recorded, dict):
                 return own  # another component, or a longer list of them: parts of both would be neither
-            adopted = value if place == name else _put(adopted, place.split("::")[1:], value)
+            if place == name:
+                adopted = value
+            else:
+                put(adopted, place.partition("::")[2], value)
         return adopted
 
     def _contrasts(self) -> Settings:
@@ -129,15 +132,6 @@ class Adoption:
         return all(value != as_json(lookup(config, place)) for config in self.shipped)
 
 
-def components(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every component of a configuration with its id, nested ones too."""
-    if isinstance(value, dict) and "_target_" in value:
-        yield place, value
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
-        yield from components(part, f"{place}::{key}")
-
-
 def _put_around(inferer: Settings, kind: str | None, outer: Sequence[Settings]) -> Settings:
     """An inferer whose component of a kind is inside some others, outermost first; without a kind, they replace it."""
     if inferer["_target_"] != kind and "inferer" in inferer:
@@ -147,12 +141,3 @@ def _put_around(inferer: Settings, kind: str | None, outer: Sequence[Settings]) 
     for each in reversed(outer):
         inferer = {**each, "inferer": inferer}
     return inferer
-
-
-def _put(value: Any, parts: Sequence[str], leaf: Any) -> Any:
-    """A component with another value of one of its settings."""
-    holder = value
-    for part in parts[:-1]:
-        holder = holder[int(part)] if isinstance(holder, list) else holder.setdefault(part, {})
-    holder[int(parts[-1]) if isinstance(holder, list) else parts[-1]] = leaf
-    return value

@@ -1,4 +1,4 @@
-"""Short names of options reach the one component that has them; programs read configurations as commands do."""
+"""Programs read configurations as commands do, and the look at the running command finds its files and options."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 from monai import bundle
-from monai.bundle import ConfigParser
 
-from common.errors import ConfigError, users_mistake
-from common.running_config import (
-    config_files,
-    given_options,
-    read_config,
-    require_placed,
-    running_config,
-    short_names,
-)
+from common.config import read_config
+from common.config.command import running_command
+from common.errors import ConfigError
+from common.raw_settings import short_names
 
 READER = {"_target_": "common.io.VolumeReader", "series": None, "phase": None}
 LOADER = {"_target_": "Loader", "batch_size": "@batch_size", "num_workers": 0}
@@ -77,41 +71,29 @@ def test_values_come_before_references_and_definitions_stay(tmp_path: Path) -> N
     assert read_config(mine)["other"]["rate"] == 2, "rate is a definition that the third refers to"
 
 
-class Component:
-    """One of the project that is built within a configuration."""
-
-    def __init__(self, size: int = 0) -> None:
-        require_placed()
-
-
-def test_a_program_that_builds_a_configuration_itself_is_told_the_whole_name(tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    settings = {"bundle_root": str(tmp_path), "train": {"part": {"_target_": f"{__name__}.Component", "size": 1}}}
-    path = write(tmp_path / "configs", "train", **settings, width=3)
-    read_config(path, size=2).get_parsed_content("train::part")
-    parser = ConfigParser()
-    parser.read_config(str(path))
-    parser.update({"size": 2})
-    with pytest.raises(RuntimeError) as caught:
-        parser.get_parsed_content("train::part")
-    assert str(users_mistake(caught.value)).startswith("size: is given in full to a program that builds the configurat")
-    assert "write train::part::size, or read the files" in str(users_mistake(caught.value))
+def test_the_record_has_what_everything_is_built_from(train: Path) -> None:
+    parser = read_config(train, series="1.2.3")
+    record = parser.get_parsed_content("record")
+    assert record.options == {"series": "1.2.3"}
+    assert record.raw("reader::series") == "@series"
+    assert record.built("batch_size") == 4
+    assert (record.raw("absent"), record.built("absent"), record.weights) == (None, None, None)
+    assert "record" not in record.config, "it is written down, which must not recur"
 
 
 def test_outside_a_configuration_there_is_none() -> None:
-    assert running_config() == {}
-    assert given_options() == {}
-    assert config_files() == ()
+    assert running_command()[:4] == (None, (), {}, "")
 
 
 def test_a_command_is_asked_for_its_files_and_options(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    asked = "[running.config_files(), running.given_options()]"
-    imports = ["$import json", "$from pathlib import Path", "$import common.running_config as running"]
+    asked = "(lambda c: [c.files, c.options, c.run_id, c.typed])(command.running_command())"
+    imports = ["$import json", "$from pathlib import Path", "$import common.config.command as command"]
     run = [f"$Path({str(out)!r}).write_text(json.dumps({asked}))"]
     path = write(tmp_path, "train", imports=imports, reader=READER, depth=8, run=run)
     stored = write(tmp_path, "stored", depth=7, plane="axial", config_file=str(path))
     bundle.run("run", args_file=str(stored), depth=5, **{"reader#phase": 2})
-    files, options = json.loads(out.read_text())
+    files, options, run_id, typed = json.loads(out.read_text())
     assert files == [str(path)]
     assert (options["depth"], options["plane"], options["reader::phase"]) == (5, "axial", 2)
+    assert (run_id, typed) == ("run", None), "a program types nothing"

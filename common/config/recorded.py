@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 
+from common.config.checks import check_type
+from common.config.components import NotLocatedError
+from common.config.files import whole_configs
+from common.config.tree import check_tree
 from common.errors import CheckpointError, ConfigError
-from common.running_config import Settings, whole_configs
-from common.settings.checks import check_type
-from common.settings.components import NotLocatedError
-from common.settings.tree import check_tree
+from common.raw_settings import Settings
 from common.weights_info import READER, WeightsInfo
 
 NEEDED = ("network_def", "preprocessing")

@@ -15,7 +15,7 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.path_names import is_path, is_reference
-from common.running_config import Settings, short_names
+from common.raw_settings import Settings, short_names
 
 REFERENCE = re.compile(r"[@%](.+)")
 ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")

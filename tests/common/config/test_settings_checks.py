@@ -2,9 +2,9 @@
 
 import pytest
 
+from common.config import checks
+from common.config.tree import check_tree
 from common.errors import ConfigError
-from common.settings import checks
-from common.settings.tree import check_tree
 
 SHIPPED = {
     "max_epochs": [200, 6],

@@ -14,8 +14,7 @@ from common.errors import ConfigError, users_mistake
 
 TAKEN = """
 inference:
-- "@device"
-- "@prepare"
+- "%prepare"
 - "$open({record!r}, 'w').write(repr([str(@dataset_dir), @output::suffix]))"
 """
 NAMES = ["$__import__('os').system('touch x')", "@seed", "Patient #2", "a::b", "a,b", "trail ", "out_\u00b5", "e\u0301",

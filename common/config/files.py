@@ -1,0 +1,59 @@
+"""The config files of a bundle and the settings that they have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from common.raw_settings import Settings, copied, short_names
+
+
+def configs_in(folder: Path) -> list[Settings]:
+    """Content of every config file of a folder, without the metadata."""
+    return list(files_in(folder).values())
+
+
+def files_in(folder: Path) -> dict[Path, Settings]:
+    """The config files of a folder with their content, without the metadata."""
+    files = [path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.json")]) if path.stem != "metadata"]
+    return {path: copied(_loaded(path, path.stat().st_mtime_ns)) for path in files}
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, changed: int) -> Settings:
+    """Content of a file as of a time; parsing YAML takes longer than all checks, which need it four times."""
+    return dict(ConfigParser.load_config_file(path))
+
+
+def top_settings(configs: Iterable[Settings]) -> set[str]:
+    """Names that stand at the top of a config that is complete in one file: these are not short names."""
+    return {key for config in whole_configs(configs) for key in config}
+
+
+def whole_configs(configs: Iterable[Settings]) -> list[Settings]:
+    """The configs that are complete in one file; the others are overlays."""
+    return [config for config in configs if "bundle_root" in config]
+
+
+def shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
+    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
+    shipped: dict[str, list[Any]] = {}
+    for config in configs:
+        for key, value in config.items():
+            shipped.setdefault(top(key), []).append(value if "::" not in key else None)
+    whole = top_settings(configs)
+    for config in configs:
+        for name, places in short_names(config).items():
+            if name not in whole:
+                shipped.setdefault(name, []).extend(component[name] for _, component in places)
+    return shipped
+
+
+def top(key: str) -> str:
+    """The part of an id that stands at the top of a config."""
+    return re.split("::|#", key)[0].lstrip("+")

@@ -1,0 +1,36 @@
+"""Options of a command that none of its files has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from common.config.checks import TRACKING
+from common.config.files import files_in, shipped_settings, top
+from common.errors import ConfigError
+from common.path_names import texts
+from common.raw_settings import Settings
+
+
+def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[str], configs: Path) -> None:
+    """Refuse an option that nothing known has and nothing refers to, which would have no effect.
+
+    Args:
+        config: merged and raw, with short names in their places.
+        given: options of the command by their id.
+        known: settings of the command's files, and of the weights in use.
+        configs: folder of the bundle's config files, one of which may have the option.
+
+    Raises:
+        ConfigError: naming the option, and the files that have it.
+    """
+    text = texts(config)
+    for key, value in given.items():
+        name = top(key)
+        if name in known or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
+            continue
+        having = [path.name for path, each in files_in(configs).items() if name in shipped_settings([each])]
+        remedy = f"leave it out, or add to --config_file what has it: {', '.join(having)}"
+        raise ConfigError(f"--{key}", "is a setting of the config files of this command", repr(value), remedy)

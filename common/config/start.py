@@ -1,0 +1,238 @@
+"""Start of a command: composed, checked, written back, built; a mistake of the user ends it with one line."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any
+
+import torch
+from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser, ReferenceResolver
+from monai.utils import ensure_tuple
+from monai.utils.misc import MONAIEnvVars
+
+from common import devices
+from common.config.checks import check
+from common.config.command import Command, running_command
+from common.config.components import require_located
+from common.config.compose import compose, with_short_names
+from common.config.files import configs_in, files_in, shipped_settings, top, top_settings
+from common.config.idle import refuse_idle
+from common.config.names import names_as_typed, refuse_none
+from common.config.record import RECORD, RunRecord
+from common.config.shown import SHOW, show
+from common.config.tree import check_references, check_tree
+from common.config.weights import Bundle, with_weights
+from common.errors import ConfigError, of_stdout, users_mistake
+from common.path_names import as_data, is_path
+from common.raw_settings import Settings, resolved, settings_of
+from common.weights_info import COMPUTING, WEIGHTS, WeightsInfo
+
+PREPARE = "prepare"
+"""The setting that every run list begins with."""
+CIRCLE = re.compile(r"^detected circular references '(.+)' for id='(.+)' in")
+
+
+def prepare(bundle_root: str) -> None:
+    """First step of every command: compose the configuration, check it, and let everything be built from the result.
+
+    It also seeds the initial weights and sets the exit code of a user's mistake. In a configuration that is composed
+    already, as by :func:`read_config`, only the random numbers begin anew.
+
+    Args:
+        bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
+
+    Raises:
+        ConfigError: for a run id or a setting that is unknown, a value of another type than its default or out of
+            range, a reference to nothing, or an option that contradicts the network of the weights.
+        CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
+        SystemExit: with code 0 after ``--show_config true`` has printed the configuration.
+    """
+    command = running_command()
+    if (parser := command.parser) is None:
+        return
+    if parser.get(RECORD) is None:
+        _start(command, parser, bundle_root)
+    if "seed" in parser:
+        torch.manual_seed(parser.get_parsed_content("seed"))
+
+
+def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
+    if command.typed is not None:
+        sys.excepthook = end_command
+        logging.raiseExceptions = False  # where nobody reads stdout, each line would be a traceback on stderr
+    merged = settings_of(parser)
+    _require_run_id(command, merged)
+    files = _files_of(command)
+    refuse_none(command.typed or {})
+    if "device" in parser:
+        parser.get_parsed_content("device")  # meets the other processes
+    # handlers log what a run does, and the last line of a command says why it ended
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
+    if devices.rank() > 0:
+        logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
+    is_shown = merged.pop(SHOW, False) in (True, "true")
+    options = {key: value for key, value in command.options.items() if key != SHOW}
+    config, about = _composed(merged, options, command, files, bundle_root)
+    if is_shown:
+        overlays = dict(zip(map(str, command.files), files, strict=True))
+        show(config, merged, options, overlays)
+        sys.stdout.flush()
+        raise SystemExit(0)
+    _write(parser, config, options, about)
+    if "device" in parser:
+        parser.get_parsed_content("device")
+
+
+def _composed(
+    merged: Settings, options: Settings, command: Command, files: Sequence[Settings], bundle_root: str
+) -> tuple[Settings, WeightsInfo | None]:
+    """The configuration of a command, checked, and what is known of the weights in use."""
+    folder = Path(bundle_root, "configs")
+    configs = configs_in(folder)
+    shipped, tops = shipped_settings(configs), {top(key) for file in files for key in file}
+    config = compose(merged, names_as_typed(options, command.typed or {}), shipped)
+    check(config, shipped)
+    check_tree(config, configs, options)
+    config = with_short_names(config, top_settings(configs))
+    # weights may know settings that say how a volume is computed
+    refuse_idle(config, options, tops | {*(COMPUTING if WEIGHTS in config else ())}, folder)
+    check_references(config, command.run_id)
+    bundle = Bundle(bundle_root, configs, _given(options, files), bool(command.files))
+    config, about = with_weights(config, bundle)
+    if about is not None:
+        refuse_idle(config, options, tops | about.settings.keys(), folder)
+    return config, about
+
+
+def _write(parser: ConfigParser, config: Settings, options: Settings, about: WeightsInfo | None) -> None:
+    """Put a composed configuration into a parser, with the record of it."""
+    meta = {key: value for key, value in parser.get().items() if key == ConfigParser.meta_key}
+    own = {key: value for key, value in config.items() if key != RECORD}
+    parser.set({**meta, **own, RECORD: RunRecord(own, options, about, parser)})
+    parser.parse(reset=True)
+
+
+def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> ConfigParser:
+    """Configuration of some files as a command composes it; nothing is checked or built yet.
+
+    Args:
+        files: later ones overlay earlier ones; the files next to them are those of the bundle.
+        **options: settings by their name, ``a::b`` for one of a component, or by a short name; paths are data.
+
+    Raises:
+        ConfigError: a short name stands for several settings, or an option contradicts the network of the weights.
+        CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
+    """
+    paths = [Path(path) for path in ensure_tuple(files)]
+    parser = ConfigParser()
+    parser.read_config([str(path) for path in paths])
+    for key, value in options.items():
+        parser[key] = as_data(value) if is_path(key) and isinstance(value, str) else value
+    shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
+    config = with_short_names(settings_of(parser), top_settings(shipped))
+    about = None
+    if PREPARE in config:
+        root = str(resolved(config, "bundle_root"))
+        given = _given({}, [ConfigParser.load_config_file(str(path)) for path in paths])
+        config, about = with_weights(config, Bundle(root, shipped, given, is_command=False))
+    _write(parser, config, options, about)
+    return parser
+
+
+def _given(options: Mapping[str, Any], files: Sequence[Settings]) -> Collection[str]:
+    """The ids of options, and of what the overlays among files set."""
+    keys = {key.lstrip("+") for overlay in files if "bundle_root" not in overlay for key in overlay}
+    return {*options, *(ReferenceResolver.normalize_id(key) for key in keys)}
+
+
+def _require_run_id(command: Command, merged: Settings) -> None:
+    """Refuse the run id of a command that none of its config files has, with the file next to these that has it."""
+    wanted = command.run_id
+    if not command.files or wanted in merged:
+        return
+    others = files_in(Path(command.files[0]).parent).items()
+    if there := [path.name for path, config in others if wanted in _run_ids(config)]:
+        raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
+    known = sorted(_run_ids(merged))
+    nearest = difflib.get_close_matches(wanted, known, n=1)
+    remedy = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+    raise ConfigError(f"unknown run id {wanted}: {remedy}")
+
+
+def _run_ids(config: Settings) -> set[str]:
+    first = (f"%{PREPARE}", config.get(PREPARE))
+    return {name for name, steps in config.items() if isinstance(steps, list) and steps and steps[0] in first}
+
+
+def _files_of(command: Command) -> list[Settings]:
+    """Content of the config files of the command without duplicate keys, of which MONAI only warns and uses the last.
+
+    Raises:
+        ConfigError: naming the file and the key.
+    """
+    os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
+    files = []
+    for path in command.files:
+        try:
+            files.append(ConfigParser.load_config_file(path))
+        except ValueError as error:
+            raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
+    return files
+
+
+def _of_a_component(error: BaseException) -> ConfigError | None:
+    """What stopped a component from being built from its settings, or an expression; None for errors elsewhere."""
+    found, place, last = None, "", None
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in walk_tb(cause.__traceback__):
+            if isinstance(owner := frame.f_locals.get("self"), ConfigComponent | ConfigExpression):
+                found, place = owner, str(owner.get_id())
+            last = frame
+        innermost, cause = cause, cause.__cause__
+    if isinstance(innermost, ModuleNotFoundError) and isinstance(found, ConfigComponent):
+        try:
+            require_located(place, found.get_config(), found.locator)
+        except ConfigError as unlocated:
+            return unlocated
+    value = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
+    remedy = "correct its settings (MONAI_DEBUG=1 shows where it failed)"
+    if isinstance(found, ConfigComponent):
+        return ConfigError(f"--{place}", f"are settings that {found.get_config()['_target_']} accepts", value, remedy)
+    if found is not None and last is not None and last.f_code.co_filename == "<string>":  # its own text, no function
+        written = re.sub(r"__local_refs\['([^']+)'\]", r"@\1", str(found.get_config()))
+        return ConfigError(f"--{place}", f"is an expression, {written}", value, remedy)
+    return None
+
+
+def _circle(error: BaseException) -> ConfigError | None:
+    """MONAI's error for settings that refer to each other."""
+    while not isinstance(error, ValueError) and error.__cause__ is not None:
+        error = error.__cause__
+    if not isinstance(error, ValueError) or not (found := CIRCLE.search(str(error))):
+        return None
+    rule, value = "refers to settings that have a value", f"a circle through {found[1]}"
+    return ConfigError(f"--{found[2]}", rule, value, "break it")
+
+
+def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print a user error as one line and exit with its code, that of a component while it is built as well.
+
+    Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
+    """
+    cause = users_mistake(error) or _circle(error) or of_stdout(error)
+    if cause is None and not MONAIEnvVars.debug():
+        cause = _of_a_component(error)
+    if cause is None:
+        sys.__excepthook__(kind, error, trace)
+        return
+    sys.stdout.flush()
+    print(f"\n{cause.label}{cause}", file=sys.stderr, flush=True)  # a progress bar may not have ended its line
+    raise SystemExit(cause.exit_code)

@@ -1,0 +1,170 @@
+"""Weights as an overlay: a configuration gets the settings that the weights in use were trained with.
+
+Weights are in use where a configuration has ``weights`` (an inference), ``evaluated`` (an evaluation, which reads the
+files of the training again) or ``pretrained: true`` (a training that starts from them).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai.handlers import CheckpointLoader
+
+from common import checkpoints
+from common.config.adoption import Adoption
+from common.config.checks import check_sizes
+from common.config.files import whole_configs
+from common.config.recorded import require_recorded
+from common.errors import CheckpointError, ConfigError
+from common.path_names import as_data, is_reference
+from common.raw_settings import Settings, copied, followed, lookup, put, resolved
+from common.weights_info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
+
+logger = logging.getLogger(__name__)
+EVALUATED = "evaluated"
+"""Setting of the weights that an evaluation compares; those that a bundle ships are not meant."""
+PRETRAINED = "pretrained"
+"""Setting of a training: whether it starts from the weights that the bundle ships."""
+SHIPPED = "shipped_weights"
+"""Setting of the file name of these, if a bundle ships several."""
+CHOOSES_WEIGHTS = ("output_dir", "weights", "variant", "run_dir")
+"""Options that say which weights are meant, so that shipped ones are not."""
+
+
+class Bundle(NamedTuple):
+    """A bundle and what a command asks of it.
+
+    Attributes:
+        root: its folder.
+        shipped: its config files, raw.
+        given: ids of the command's options and of what its overlays set.
+        is_command: whether a command asks; a program may build networks before it has weights.
+    """
+
+    root: str
+    shipped: list[Settings]
+    given: Collection[str]
+    is_command: bool
+
+
+def with_weights(config: Settings, bundle: Bundle) -> tuple[Settings, WeightsInfo | None]:
+    """A configuration with the settings of the weights in use, and what is known of them; None without such.
+
+    An option that contradicts the network of the weights is an error, one that changes its images a warning, one that
+    only says how to compute is the user's.
+
+    Args:
+        config: composed, raw; it stays as it is.
+        bundle: whose configuration it is.
+
+    Raises:
+        CheckpointError: nothing is known of the weights, or they are not the ones that are described.
+        ConfigError: an option contradicts the network of the weights.
+    """
+    if WEIGHTS in config or EVALUATED in config:
+        return _in_use(config, bundle)
+    if config.get(PRETRAINED) is True:
+        about = read_info(_shipped(Path(bundle.root, "models"), str(_resolved(config, SHIPPED) or PRETRAINED_NAME)))
+        config = _adopted(config, bundle, about)
+        check_sizes(config)
+        return config, about
+    for handler in (followed(config, handler) for handler in lookup(config, "train::handlers") or []):
+        kind = str(handler.get("_target_")).rpartition(".")[2] if isinstance(handler, dict) else None
+        if kind == CheckpointLoader.__name__ and Path(str(handler["load_path"])).is_file():  # as MONAI Label starts
+            config = _adopted(config, bundle, read_info(handler["load_path"]))
+    return config, None
+
+
+def _in_use(config: Settings, bundle: Bundle) -> tuple[Settings, WeightsInfo | None]:
+    """Those of the user, or where none was trained and no other is named, those that the bundle ships."""
+    evaluated = EVALUATED in config
+    weights = _resolved(config, EVALUATED if evaluated else WEIGHTS)
+    if not isinstance(weights, str | Path):
+        raise ConfigError("--weights", "is a path", repr(weights), "write the path after it, or omit the option")
+    if Path(weights).is_dir():
+        raise CheckpointError(
+            "--weights", "is a file", f"{weights}: a folder", "give its models/model.pt, or --output_dir"
+        )
+    if Path(weights).is_file():
+        about = read_info(weights)
+        return _adopted(config, bundle, about, same_files=evaluated), about
+    own = Path(bundle.root, "models", str(_resolved(config, SHIPPED) or PRETRAINED_NAME))
+    if evaluated or not own.is_file():  # an error when they are loaded
+        return config, None
+    if chosen := _chosen(config, bundle):
+        if not bundle.is_command:
+            return config, None
+        place = ", ".join(f"--{name}" for name in chosen)
+        remedy = f"train there first, or pass --weights FILE, such as the shipped {own}"
+        where = "; --predictions_dir alone says where to write" if "output_dir" in chosen else ""
+        raise CheckpointError(f"no weights at {weights} (from {place}): {remedy}{where}")
+    about = read_info(own)
+    try:
+        config = _adopted(config, bundle, about, by_default=True)
+    except ConfigError as error:
+        if bundle.is_command:
+            raise
+        logger.warning(f"weights: {own}, which the bundle ships, is not used: {error}")  # a program's own network
+        return config, None
+    return {**config, WEIGHTS: as_data(str(own))}, about
+
+
+def _resolved(config: Settings, place: str) -> Any:
+    """A setting's value; None where there is none."""
+    value = config.get(place)
+    return resolved(config, place) if is_reference(value) else value
+
+
+def _shipped(models: Path, name: str) -> Path:
+    """The shipped weights by their name, or ``model.pt`` where a release has them by that name."""
+    path = models / name
+    released = models / checkpoints.WEIGHTS_NAME
+    if not path.is_file() and released.is_file() and read_info(released).told.get("shipped"):
+        return released
+    if not path.is_file():
+        raise CheckpointError("--pretrained", "starts from weights that the bundle ships", "none", "omit the option")
+    return path
+
+
+def _chosen(config: Settings, bundle: Bundle) -> list[str]:
+    """The options by which the user says which weights are meant."""
+    whole = whole_configs(bundle.shipped)
+    known = {name: [one[name] for one in whole if name in one] for name in CHOOSES_WEIGHTS}
+    named = [name for name in CHOOSES_WEIGHTS if name in config and config[name] not in known[name]]
+    return [name for name in CHOOSES_WEIGHTS if name in bundle.given or name in named]
+
+
+def _adopted(
+    config: Settings, bundle: Bundle, about: WeightsInfo, same_files: bool = False, by_default: bool = False
+) -> Settings:
+    """The configuration with what the weights have otherwise; a line says it.
+
+    Of weights ``by_default``, where the user named none, it says what they are and what they were trained on.
+    """
+    about.require_safe(given=str(config))
+    require_recorded(about, bundle.shipped)
+    adoption = Adoption(about, config, whole_configs(bundle.shipped), bundle.given)
+    changes = adoption.changes(bundle_name(bundle.root), same_files)
+    config = copied(config)
+    for place, value in changes.items():
+        put(config, place, copied(value))
+    shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))
+    data = about.trained_on.get("data", IMAGES)
+    name = "using the shipped weights" if by_default else "weights"
+    logger.info(
+        f"{name}: {about.path}, sha256 {about.sha256[:12]}, trained on {data}{', with ' + shown if shown else ''}"
+    )
+    if about.origin and not by_default and not _on_phantoms(config):
+        logger.warning(f"weights: {about.path} were trained on {about.origin}")
+    return config
+
+
+def _on_phantoms(config: Mapping[str, Any]) -> bool:
+    return config.get("dataset_dir") in (config.get("demo_data"), "@demo_data") and not config.get("datalist")
+
+
+def _is_plain(value: Any) -> bool:
+    return not is_reference(value) and not isinstance(value, dict)
