@@ -90,22 +90,6 @@ def components(config: Any, place: str = "") -> Iterator[tuple[str, Settings]]:
             yield from components(part, f"{place}::{key}" if place else str(key))
 
 
-def short_names(config: Mapping[str, Any]) -> dict[str, list[tuple[str, Settings]]]:
-    """The component settings of each short name, with their id and component.
-
-    If some of them are values and others are references, only the values count.
-    """
-    found: dict[str, list[tuple[str, Settings]]] = {}
-    for place, component in components(dict(config)):
-        for name in component:
-            if not name.startswith("_"):
-                found.setdefault(name, []).append((f"{place}::{name}", component))
-    for name, places in found.items():
-        values = [(place, component) for place, component in places if not is_reference(component[name])]
-        found[name] = values or places
-    return found
-
-
 def as_json(value: Any) -> Any:
     """The value as it is after writing and reading JSON, so that tuples equal lists."""
     return json.loads(json.dumps(value, default=str))

@@ -22,7 +22,7 @@ import pytest
 from common.config import read_config
 from common.plan.__main__ import plan_parser, settings_given
 from common.plan.recipe import bundle_folder
-from common.raw_settings import lookup, settings_of, short_names
+from common.raw_settings import lookup, settings_of
 from medical_image_synthesis.command import _parser, _settings
 from tools.repository import ROOT, bundle_names
 
@@ -210,7 +210,7 @@ def check(words: list[str]) -> None:
     elif kind == "synthesize":
         given, rest = _parser()[0].parse_known_args(words[1:])
         settings = settings_of(read_config(ROOT / f"bundles/{ONE}/configs/inference.yaml"))
-        assert _settings(rest).keys() <= settings.keys() | short_names(settings).keys(), given
+        assert _settings(rest).keys() <= settings.keys(), given
     elif kind == "common.plan":
         _check_plan(words[3:])
     elif kind in ("tools.demo", "tools.ablation"):
@@ -253,7 +253,7 @@ def _check_run(task: str, given: dict[str, str]) -> None:
         return
     settings = settings_of(read_config(files))
     assert task in settings, f"{task} is none of the tasks of {files}"
-    known = settings.keys() | short_names(settings).keys()
+    known = settings.keys()
     assert [name for name in given if name not in known and lookup(settings, name) is None] == []
 
 
@@ -262,7 +262,7 @@ def _check_plan(words: list[str]) -> None:
     if words:  # else the page names the program
         given, rest = plan_parser().parse_known_args(words)
         settings = settings_of(read_config(bundle_folder(given.bundle) / "configs" / "train.yaml"))
-        assert settings_given(rest).keys() <= settings.keys() | short_names(settings).keys()
+        assert settings_given(rest).keys() <= settings.keys()
 
 
 def _check_module(module: str, words: list[str]) -> None:

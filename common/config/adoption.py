@@ -9,7 +9,7 @@ from typing import Any
 
 from common.errors import CheckpointError, ConfigError
 from common.path_names import is_reference
-from common.raw_settings import Settings, as_json, components, followed, leaves, lookup, put, short_names
+from common.raw_settings import Settings, as_json, components, followed, leaves, lookup, put
 from common.weights_info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
@@ -88,15 +88,9 @@ class Adoption:
         return adopted
 
     def _contrasts(self) -> Settings:
-        """Names of the files of a case, where the component that reads them has them as settings of its own."""
-        places = short_names(self.config)
-        found = {}
-        for name in CONTRASTS:
-            for place, component in places.get(name, []) if name in self.about.trained_on else ():
-                trained = self.about.trained_on[name]
-                if not is_reference(component[name]) and not self._is_option(place) and name not in self.given:
-                    found[place] = trained
-        return found
+        """Names of the files of a case."""
+        named = [name for name in CONTRASTS if name in self.about.trained_on and name in self.config]
+        return {name: self.about.trained_on[name] for name in named if not self._is_option(name)}
 
     def _inferer(self, recorded: Any) -> Settings:
         """The inferer, each of its components with the settings that the one of its kind had in training.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 from common import devices
 from common.errors import ConfigError
 from common.path_names import is_path, is_reference, texts
+from common.raw_settings import components
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 HU = "HU"
@@ -35,12 +36,8 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
     Raises:
         ConfigError: for the first setting that is unknown, of another type than its default, or does not fit others.
     """
-    text = texts(list(config.values()))
+    require_known(config, config, shipped)
     for key, value in config.items():
-        if key not in shipped and key not in TRACKING and not re.search(rf"[@%]{re.escape(key)}\b", text):
-            nearest = difflib.get_close_matches(key, shipped, n=1)
-            remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
-            raise ConfigError(f"--{key}", "is a setting of this bundle", f"an unknown name (value {value!r})", remedy)
         check_type(key, value, shipped.get(key, []))
     if not config.get("pretrained"):  # the depth is that of the weights then, which are not read yet
         check_sizes(config)
@@ -49,6 +46,33 @@ def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
     _check_unit(config)
     if isinstance(device := config.get("device"), str) and not is_reference(device):
         devices.require(device)
+
+
+def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapping[str, list[Any]]) -> None:
+    """Refuse a name that is no setting of the bundle and that nothing of the configuration refers to.
+
+    Args:
+        config: top-level keys and raw values.
+        names: ids of settings in it.
+        shipped: as of :func:`check`.
+
+    Raises:
+        ConfigError: for the first one, with the nearest name, or where a part of a component has it, with its id.
+    """
+    text = texts(list(config.values()))
+    for key in (name.split("::")[0] for name in names):
+        if key in shipped or key in TRACKING or re.search(rf"[@%]{re.escape(key)}\b", text):
+            continue
+        inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
+        nearest = inside[:1] or difflib.get_close_matches(key, shipped, n=1)
+        remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
+        value = f"an unknown name (value {config[key]!r})"
+        raise ConfigError(f"--{key}", "is a setting of this bundle", value, remedy)
+
+
+def _named(name: str, place: str, value: Any) -> list[str]:
+    """The ids of the settings of a name in the components of a setting."""
+    return [f"{where}::{name}" for where, component in components(value, place) if name in component]
 
 
 def _check_window(key: str, value: Any) -> None:

@@ -15,7 +15,6 @@ from torch import nn
 
 from common.errors import ConfigError
 from common.path_names import is_path, is_reference
-from common.raw_settings import Settings, short_names
 
 REFERENCE = re.compile(r"[@%](.+)")
 ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")
@@ -26,15 +25,6 @@ GIVEN_AS_TEXTS = ("device", "bundle_root")
 
 class NotLocatedError(ConfigError):
     """A component that cannot be imported: its settings may be right, and a path be missing."""
-
-
-def add_short_names(known: dict[str, list[Any]], shipped: Sequence[Settings]) -> None:
-    """Add the values of the settings that have a short name under that name."""
-    whole = set(known)
-    for file in shipped:
-        for name, places in short_names(file).items():
-            if name not in whole:
-                known.setdefault(name, []).extend(component[name] for _, component in places)
 
 
 def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:

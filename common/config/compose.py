@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from common.errors import ConfigError
-from common.path_names import is_reference, texts
-from common.raw_settings import Settings, copied, put, short_names
+from common.path_names import is_reference
+from common.raw_settings import Settings, copied, put
 
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""
@@ -39,28 +37,3 @@ def _words(config: Settings, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _words(value, here)
         elif isinstance(value, str) and value in WORDS:
             yield here, value
-
-
-def with_short_names(config: Settings, top: Collection[str]) -> Settings:
-    """A configuration in which each setting that was given at the top by its short name reaches its component.
-
-    A component takes it by reference. A name that something refers to is a definition of the user's.
-
-    Args:
-        config: raw.
-        top: names that are no short names, see :func:`common.config.files.top_settings`.
-
-    Raises:
-        ConfigError: a short name stands for several settings.
-    """
-    config = copied(config)
-    known, text = short_names(config), texts(config)
-    for key in [key for key in config if key in known and key not in top]:
-        if re.search(rf"[@%]{re.escape(key)}\b", text):
-            continue
-        if len(places := known[key]) > 1:
-            found = f"{len(places)} settings: {', '.join(f'--{place}' for place, _ in places)}"
-            raise ConfigError(f"--{key}", "stands for one setting of this configuration", found, "give one in full")
-        _, component = places[0]
-        component[key] = f"@{key}"
-    return config

@@ -10,7 +10,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from common.raw_settings import Settings, copied, short_names
+from common.raw_settings import Settings, copied
 
 
 def configs_in(folder: Path) -> list[Settings]:
@@ -30,27 +30,17 @@ def _loaded(path: Path, changed: int) -> Settings:
     return dict(ConfigParser.load_config_file(path))
 
 
-def top_settings(configs: Iterable[Settings]) -> set[str]:
-    """Names that stand at the top of a config that is complete in one file: these are not short names."""
-    return {key for config in whole_configs(configs) for key in config}
-
-
 def whole_configs(configs: Iterable[Settings]) -> list[Settings]:
     """The configs that are complete in one file; the others are overlays."""
     return [config for config in configs if "bundle_root" in config]
 
 
-def shipped_settings(configs: list[Settings]) -> dict[str, list[Any]]:
-    """The settings of the shipped files with their values: those of the top level, and those with a short name."""
+def shipped_settings(configs: Iterable[Settings]) -> dict[str, list[Any]]:
+    """The settings at the top of files with their values there; None for one of which a file gives parts alone."""
     shipped: dict[str, list[Any]] = {}
     for config in configs:
         for key, value in config.items():
             shipped.setdefault(top(key), []).append(value if "::" not in key else None)
-    whole = top_settings(configs)
-    for config in configs:
-        for name, places in short_names(config).items():
-            if name not in whole:
-                shipped.setdefault(name, []).extend(component[name] for _, component in places)
     return shipped
 
 

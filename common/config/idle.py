@@ -18,7 +18,7 @@ def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[st
     """Refuse an option that nothing known has and nothing refers to, which would have no effect.
 
     Args:
-        config: merged and raw, with short names in their places.
+        config: merged and raw.
         given: options of the command by their id.
         known: settings of the command's files, and of the weights in use.
         configs: folder of the bundle's config files, one of which may have the option.

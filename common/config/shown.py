@@ -40,8 +40,7 @@ class _Origins:
 
     def of(self, place: str, value: Any) -> str:
         """As a comment behind the value; empty for the bundle's own."""
-        short = isinstance(value, str) and value[:1] == "@" and value[1:] in self.options  # by a short name
-        if short or _sets(self.options, place):
+        if _sets(self.options, place):
             return "  # option"
         if value != lookup(self.merged, place):
             return "  # weights"

@@ -18,11 +18,11 @@ from monai.utils import ensure_tuple
 from monai.utils.misc import MONAIEnvVars
 
 from common import devices
-from common.config.checks import check
+from common.config.checks import check, require_known
 from common.config.command import Command, running_command
 from common.config.components import require_located
-from common.config.compose import compose, with_short_names
-from common.config.files import configs_in, files_in, shipped_settings, top, top_settings
+from common.config.compose import compose
+from common.config.files import configs_in, files_in, shipped_settings, top
 from common.config.idle import refuse_idle
 from common.config.names import names_as_typed, refuse_none
 from common.config.record import RECORD, RunRecord
@@ -100,7 +100,6 @@ def _composed(
     config = compose(merged, names_as_typed(options, command.typed or {}), shipped)
     check(config, shipped)
     check_tree(config, configs, options)
-    config = with_short_names(config, top_settings(configs))
     # weights may know settings that say how a volume is computed
     refuse_idle(config, options, tops | {*(COMPUTING if WEIGHTS in config else ())}, folder)
     check_references(config, command.run_id)
@@ -124,10 +123,10 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
 
     Args:
         files: later ones overlay earlier ones; the files next to them are those of the bundle.
-        **options: settings by their name, ``a::b`` for one of a component, or by a short name; paths are data.
+        **options: settings by their id, such as ``a::b``; paths are data.
 
     Raises:
-        ConfigError: a short name stands for several settings, or an option contradicts the network of the weights.
+        ConfigError: no file has the name of an option, or an option contradicts the network of the weights.
         CheckpointError: nothing is known of the weights in use, or they are not the ones that are described.
     """
     paths = [Path(path) for path in ensure_tuple(files)]
@@ -136,7 +135,8 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     for key, value in options.items():
         parser[key] = as_data(value) if is_path(key) and isinstance(value, str) else value
     shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
-    config = with_short_names(settings_of(parser), top_settings(shipped))
+    config = settings_of(parser)
+    require_known(config, options, shipped_settings(shipped))
     about = None
     if PREPARE in config:
         root = str(resolved(config, "bundle_root"))

@@ -12,7 +12,7 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 
 from common.config.checks import check_type
-from common.config.components import add_short_names, require_component, require_target
+from common.config.components import require_component, require_target
 from common.config.ranges import check_range
 from common.errors import ConfigError
 from common.path_names import texts
@@ -43,7 +43,6 @@ def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str
         for place, value in file.items():
             for part, inner in _all_parts(ReferenceResolver.normalize_id(place.lstrip("+")), value):
                 known.setdefault(part, []).append(inner)
-    add_short_names(known, shipped)
     tree = _Tree(known, given, texts(config), ComponentLocator())
     for place, value in config.items():
         tree.check(place, value)

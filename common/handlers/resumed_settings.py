@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
-from common.raw_settings import as_json, followed, leaves, lookup, references, short_names
+from common.raw_settings import as_json, followed, leaves, lookup, references
 from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,10 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Every setting that is another one: its id, and both values."""
     one, other = dict(leaves(then, "")), dict(leaves(now, ""))
-    inside = short_names(then).keys() | short_names(now).keys()
     for place in dict.fromkeys([*one, *other]):
         name = place.removeprefix("::")
         top, _, inner = name.partition("::")
-        only_named = not inner and name in inside and (name not in then or name not in now)
+        only_named = not inner and (name not in then or name not in now)  # the components say what it is for
         free = top in FREE or name.split("::")[-1] in FREE_PARTS or name.startswith("train::handlers")
         if free or only_named or one.get(place) == other.get(place):
             continue

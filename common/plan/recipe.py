@@ -36,7 +36,7 @@ class Recipe:
 
     Args:
         bundle: its name, or its folder.
-        given: settings of the command, by their name or short name.
+        given: settings of the command, by their id.
         where: the settings that name its data.
 
     Raises:

@@ -18,7 +18,6 @@ from monai.bundle import ConfigParser
 
 from common.config import read_config
 from common.errors import UserError, users_mistake
-from common.raw_settings import short_names
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/train.yaml"))
@@ -177,11 +176,9 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a configuration that are numbers, flags or texts, at its top or by a short name."""
-    inside = {name: places for name, places in short_names(config).items() if len(places) == 1 and name not in config}
-    named = {**config, **{name: places[0][1][name] for name, places in inside.items()}}
+    """The settings of a configuration that are numbers, flags or texts, at its top."""
     return {
         key: value
-        for key, value in named.items()
+        for key, value in config.items()
         if isinstance(value, int | float | str) and str(value)[:1] not in ("$", "@", "%", "")
     }

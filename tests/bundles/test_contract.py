@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_commands import BUNDLES, ROOT, TINY, WHOLE, Bundle
+from bundle_commands import BUNDLES, ROOT, TINY, Bundle
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.networks import convert_to_torchscript
 
-from common.config.files import top_settings
-from common.path_names import is_reference
-from common.raw_settings import short_names
 from tools.verify import checks
 from tools.verify.bundle import Bundle as Validated
 from tools.verify.shapes import sizes
@@ -67,18 +64,6 @@ def test_shared_keys_have_one_order_everywhere():
     assert len(sections) == 2 * len(BUNDLES)
     for one, other in [*combinations(whole, 2), *combinations(sections, 2)]:
         assert [key for key in one if key in other] == [key for key in other if key in one]
-
-
-def test_an_option_of_one_task_is_not_lost_in_another(bundle):
-    """A name at the top of one whole config is no short name in the others, so that none has it inside a component."""
-    whole = [bundle.raw(path.stem) for path in bundle.configs.glob("*.yaml") if path.stem in WHOLE]
-    top = top_settings(whole)
-    for config in whole:
-        inside = {name: places[0][1][name] for name, places in short_names(config).items() if name not in config}
-        plain = {
-            name for name, value in inside.items() if not isinstance(value, dict | list) and not is_reference(value)
-        }
-        assert plain & top <= {"batch_size"}, "cases are inferred one by one, whatever training does"
 
 
 def test_demo_gives_train_and_inference_the_same_network(bundle):

@@ -234,8 +234,9 @@ def tiny_data_of_one(tmp_path_factory) -> Path:
 
 
 def test_the_names_of_the_files_are_known_too(trained):
-    assert prepared(trained)["data::source"] == "t1"
-    assert prepared(trained, "train", "evaluate")["data::source"] == "t1"
+    assert prepared(trained)["source"] == "t1"
+    assert prepared(trained, "train", "evaluate")["source"] == "t1"
+    assert prepared(trained, source="flair")["source"] == "flair"
     assert prepared(trained, **{"data::source": "flair"})["data::source"] == "flair"
 
 
@@ -395,13 +396,13 @@ def written(folder: Path, bundle: Bundle = ONE, **options: Any) -> Path:
     return folder
 
 
-def test_short_names_of_the_training_are_recorded_by_their_values(tmp_path):
+def test_names_of_files_are_recorded_by_their_values(tmp_path):
     run = written(tmp_path / "run", source="t1", nan_fill=0)
     told = json.loads((run / "models" / "model.json").read_text())
     assert told["trained_on"] == {"source": "t1", "target": "ct", "mask": "mask"}
     assert "nan_fill" not in told["settings"], "how files are read belongs to the files"
     parser = prepared(run)
-    assert parser["data::source"] == "t1"
+    assert (parser["source"], parser["data::source"]) == ("t1", "@source")
     assert parser.get_parsed_content("reader").nan_fill is None
 
 
@@ -415,7 +416,7 @@ def test_both_directions_read_the_files_that_were_trained_on(tmp_path, direction
     assert parser.get_parsed_content("way")["source"] == source
 
 
-@pytest.mark.parametrize("option", [{"network_def::width": 16}, {"in_channels": 3}, {"depth": 4}])
+@pytest.mark.parametrize("option", [{"network_def::width": 16}, {"network_def::in_channels": 3}, {"depth": 4}])
 def test_the_same_value_in_another_form_contradicts_nothing(trained, option):
     prepared(trained, **option)
 
@@ -429,7 +430,7 @@ def test_values_of_an_overlay_count_even_where_they_are_defaults(trained, tiny_d
 
 
 def test_an_option_of_the_inferer_is_used_and_the_rest_is_that_of_training(trained):
-    inferer = prepared(trained, multiple_of=64).get_parsed_content("inferer").inferer
+    inferer = prepared(trained, **{"inferer::inferer::multiple_of": 64}).get_parsed_content("inferer").inferer
     assert (inferer.multiple_of, inferer.neighbours, inferer.axis) == (64, 3, 2)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
 
 import yaml
 
 from common.config.adoption import Adoption
 from common.errors import ConfigError
-from common.path_names import is_reference
-from common.raw_settings import short_names
 from common.weights_info import IMAGES, WeightsInfo
 from tools.pack.renaming import Edit, replaced
 
@@ -28,7 +25,7 @@ def require_mergeable(overlay: str, name: str, train: str) -> None:
     remedy = "choose one like demo, or none"
     if "variant" in given:
         raise ConfigError(f"--overlay {name}", "is no variant of the method", f"variant {given['variant']}", remedy)
-    if foreign := sorted(given.keys() - known.keys() - short_names(known).keys()):
+    if foreign := sorted(given.keys() - known.keys()):
         raise ConfigError(f"--overlay {name}", "sets only what train.yaml sets", ", ".join(foreign), remedy)
     for key, node in _settings(overlay):
         if isinstance(node, yaml.CollectionNode) and not node.flow_style:
@@ -42,7 +39,8 @@ def merge(config: str, overlay: str, name: str) -> str:
     The overlay has scalars, lists and dictionaries in flow style; the third line of the config's head names it.
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
-    edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[n]) for n, node in _places(config, values)]
+    nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
+    edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[name]) for name, node in nodes.items()]
     lines = replaced(config, edits).split("\n")
     told = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
     lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {told}"
@@ -54,40 +52,12 @@ def _settings(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     return node.value if isinstance(node, yaml.MappingNode) else []
 
 
-def _places(config: str, names: Collection[str]) -> Iterator[tuple[str, yaml.Node]]:
-    """The value of each setting that a config has: by its id, or of a component by its short name."""
-    whole = yaml.compose(config)
-    inside: dict[str, list[yaml.Node]] = {}
-    for name, node in _of_components(whole):
-        inside.setdefault(name, []).append(node)
-    for name in names:
-        nodes = inside.get(name, [])
-        plain = [node for node in nodes if not is_reference(node.value)]
-        if (found := _at(whole, name)) is not None:
-            yield name, found
-        elif len(plain or nodes) == 1:
-            yield name, (plain or nodes)[0]
-
-
 def _at(node: yaml.Node | None, place: str) -> yaml.Node | None:
-    """The node of the setting with an id."""
+    """The node of the setting with an id; None where there is none."""
     for part in place.split("::"):
         parts = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((value for key, value in parts if key.value == part), None)
     return node
-
-
-def _of_components(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
-    """Every setting of every component, as :func:`common.raw_settings.short_names` has them."""
-    if isinstance(node, yaml.MappingNode):
-        component = any(key.value == "_target_" for key, _ in node.value)
-        for key, value in node.value:
-            if component and not key.value.startswith("_"):
-                yield key.value, value
-            yield from _of_components(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _of_components(value)
 
 
 def of_weights(about: WeightsInfo, config: str) -> str:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from common.raw_settings import short_names
 from tools.verify import schema
 from tools.verify.bundle import WHOLE, Bundle, read
 from tools.verify.configs import all_leaves, expressions, leaves
@@ -92,7 +91,7 @@ def overlaid(bundle: Bundle) -> Found:
             named = key != "variant" or value in (None, "", path.stem)
             yield expect(named, name, f"is {path.stem}", value, "name it as its file")
             component = isinstance(value, dict) and "_target_" in value or isinstance(value, str) and value[:1] in "$@%"
-            plain = path.stem != "demo" or (key in train or key in short_names(train)) and not component
+            plain = path.stem != "demo" or key in train and not component
             yield expect(plain, name, "is a plain setting of train", value, REMEDY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from monai import bundle
 from common.config import read_config
 from common.config.command import running_command
 from common.errors import ConfigError
-from common.raw_settings import short_names
 
 READER = {"_target_": "common.io.VolumeReader", "series": None, "phase": None}
 LOADER = {"_target_": "Loader", "batch_size": "@batch_size", "num_workers": 0}
@@ -29,53 +29,32 @@ def train(tmp_path: Path) -> Path:
     return write(tmp_path, "train", bundle_root="x", batch_size=4, reader=READER, train={"dataloader": LOADER})
 
 
-def test_a_short_name_reaches_its_component(train: Path) -> None:
-    parser = read_config(train, series="1.2.3", num_workers=2)
-    reader = parser.get_parsed_content("reader")
-    assert (reader.options.series, reader.options.phase) == ("1.2.3", None)
-    assert parser["train::dataloader"]["num_workers"] == "@num_workers"
-    assert parser["num_workers"] == 2
-
-
-def test_the_whole_name_works_too(train: Path) -> None:
+def test_an_option_is_given_by_its_id(train: Path) -> None:
     assert read_config(train, **{"reader::phase": 3}).get_parsed_content("reader").options.phase == 3
+    assert read_config(train, batch_size=2)["batch_size"] == 2
 
 
-def test_an_overlay_may_use_a_short_name(train: Path, tmp_path: Path) -> None:
-    overlay = write(tmp_path, "mine", phase=2)
+def test_an_overlay_may_set_a_part_of_a_component(train: Path, tmp_path: Path) -> None:
+    overlay = write(tmp_path, "mine", **{"reader::phase": 2})
     assert read_config([train, overlay]).get_parsed_content("reader").options.phase == 2
 
 
-def test_a_setting_of_another_whole_config_is_no_short_name(train: Path, tmp_path: Path) -> None:
-    """An overlay for both has settings that one of them lacks: these do not become another component's."""
-    inference = write(tmp_path, "inference", bundle_root="x", loader={"_target_": "Loader", "batch_size": 1})
-    demo = write(tmp_path, "demo", batch_size=16)
-    assert read_config([inference, demo])["loader"]["batch_size"] == 1
-    assert read_config([train, demo])["batch_size"] == 16
-
-
-def test_a_name_of_two_settings_is_refused(tmp_path: Path) -> None:
-    both = write(
-        tmp_path, "train", bundle_root="x", one={"_target_": "A", "size": 1}, other={"_target_": "B", "size": 2}
-    )
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [("phase", "did you mean --reader::phase?"), ("batchsize", "did you mean --batch_size?")],
+)
+def test_a_name_that_no_file_has_is_refused(train: Path, option: str, remedy: str) -> None:
     with pytest.raises(
-        ConfigError, match="--size: stands for one setting .*, but got 2 settings: --one::size, --other"
+        ConfigError, match=rf"--{option}: is a setting of this bundle, .* \(value 2\); {re.escape(remedy)}"
     ):
-        read_config(both, size=3)
-
-
-def test_values_come_before_references_and_definitions_stay(tmp_path: Path) -> None:
-    parts = {"one": {"_target_": "A", "rate": "@lr"}, "other": {"_target_": "B", "rate": 2}, "lr": 1}
-    assert [place for place, _ in short_names(parts)["rate"]] == ["other::rate"]
-    mine = write(tmp_path, "train", bundle_root="x", **parts, third={"_target_": "C", "rates": "@rate"}, rate=5)
-    assert read_config(mine)["other"]["rate"] == 2, "rate is a definition that the third refers to"
+        read_config(train, **{option: 2})
 
 
 def test_the_record_has_what_everything_is_built_from(train: Path) -> None:
-    parser = read_config(train, series="1.2.3")
+    parser = read_config(train, **{"reader::series": "1.2.3"})
     record = parser.get_parsed_content("record")
-    assert record.options == {"series": "1.2.3"}
-    assert record.raw("reader::series") == "@series"
+    assert record.options == {"reader::series": "1.2.3"}
+    assert record.raw("reader::series") == "1.2.3"
     assert record.built("batch_size") == 4
     assert (record.raw("absent"), record.built("absent"), record.weights) == (None, None, None)
     assert "record" not in record.config, "it is written down, which must not recur"

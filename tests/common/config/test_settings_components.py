@@ -92,12 +92,12 @@ def test_a_network_is_replaced_by_none_but_a_network(other: str) -> None:
         check_tree({"network_def": {"_target_": allowed}}, shipped, {})
 
 
-def test_short_names_and_references_lead_to_components() -> None:
+def test_references_lead_to_components() -> None:
     shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
-    for place in ("model", "network"):
-        with pytest.raises(ConfigError, match=f"^--{place}: is a component, but got many; give its settings"):
-            check_tree({place: "many"}, shipped, {place: "many"})
-        check_tree({place: "@optimizer"}, shipped, {place: "@optimizer"})
+    for value in ({"network": "many"}, {"use": {"_target_": "dict", "model": "many"}}):
+        with pytest.raises(ConfigError, match=r"^--(network|use::model): is a component, but got many; give its setti"):
+            check_tree(value, shipped, {})
+    check_tree({"network": "@optimizer"}, shipped, {})
 
 
 class TestLocated:

@@ -16,7 +16,7 @@ from common import checkpoints
 from common.config import read_config
 from common.data.datalist import Item, write_datalist
 from common.files import write_text
-from common.raw_settings import settings_of, short_names
+from common.raw_settings import settings_of
 from common.seeds import derive
 from lesion_dcgan_aug.data.cases import split_lesions
 
@@ -74,8 +74,7 @@ def train_fold_gan(
     write_datalist(split_lesions(training, (1 - VALIDATION, VALIDATION, 0), seed), asked)
     resume = (folder / "models" / checkpoints.RESUME_NAME).is_file()
     shipped = settings_of(read_config(str(config)))
-    names = shipped.keys() | short_names(shipped).keys()
-    known = {key: value for key, value in settings.items() if key in names and key not in OWN}
+    known = {key: value for key, value in settings.items() if key in shipped and key not in OWN}
     own = {"output_dir": str(folder), "datalist": str(asked), "resume": resume, "seed": derive(seed) % 2**31}
     parser = read_config(str(config), **{**known, **own, "data_check": False})
     if not (folder / DONE).is_file():
