@@ -82,7 +82,7 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     config, about = _composed(merged, options, command, files, bundle_root)
     if is_shown:
         overlays = dict(zip(map(str, command.files), files, strict=True))
-        show(config, merged, options, overlays)
+        show({key: value for key, value in config.items() if key != RECORD}, merged, options, overlays)
         sys.stdout.flush()
         raise SystemExit(0)
     _write(parser, config, options, about)
