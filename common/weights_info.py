@@ -39,7 +39,7 @@ READER = "reader"
 CONTRASTS = ("source", "target", "mask")
 WEIGHTS = "weights"
 """Setting of the weights in use, where a configuration is not of a training."""
-COMPUTING = ("mode", "stitching", "inferer", "steps", "noise_seed")
+COMPUTING = ("mode", "stride", "stitching", "inferer", "steps", "noise_seed")
 """Settings that only say how a volume is computed, which may differ from training."""
 NEEDLESS = ("_requires_",)
 
@@ -77,11 +77,7 @@ class WeightsInfo(NamedTuple):
         return data[0] if all(each in (SIMULATED, PHANTOMS) for each in data) else None
 
     def require_safe(self, given: str = "") -> None:
-        """Refuse settings that would execute something when they are built: a ``CheckpointError`` with the place.
-
-        Args:
-            given: the configuration that runs, as text, whose own classes are the user's choice.
-        """
+        """Refuse settings that would execute something; see :func:`common.safe_settings.require_safe`."""
         require_safe(self.settings, f"{self.path}: settings", given)
 
     def network_settings(self) -> set[str]:

@@ -123,6 +123,8 @@ class Adoption:
         if any(f"{place}::".startswith(f"{option}::") for option in self.given):
             return True
         value = as_json(lookup(self.config, place))
+        if is_reference(value) and value[1:] in self.config and value[1:] not in self.about.settings:
+            return self._is_option(value[1:])  # weights that recorded the value in its place
         return all(value != as_json(lookup(config, place)) for config in self.shipped)
 
 

@@ -251,7 +251,7 @@ def _require_channels(items: Sequence[Item], source: str) -> None:
     count = len(source.split(","))
     for item in items:
         if isinstance(images := item["image"], list) and len(images) != count:
-            rule = f"has {count} {'image' if count == 1 else 'images'}, as --data::source names them ({source})"
+            rule = f"has {count} {'image' if count == 1 else 'images'}, as --source names them ({source})"
             raise DataError(str(item["case"]), rule, f"{len(images)} in a list", "give the network's channels")
 
 

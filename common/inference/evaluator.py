@@ -88,8 +88,7 @@ class CaseEvaluator(SupervisedEvaluator):
         record: RunRecord | None = None,
         **evaluator: Any,
     ) -> None:
-        settings = config_of(record)
-        datalist = settings.get("datalist")
+        datalist = (settings := config_of(record)).get("datalist")
         self._lists = [] if datalist is None or is_reference(datalist) else [str(datalist)]
         super().__init__(**evaluator)
         self.exporter = exporter

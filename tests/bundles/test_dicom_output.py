@@ -64,7 +64,7 @@ def test_a_series_from_a_series_stays_in_its_study(bundle, tiny_run, case, tmp_p
     weights, data = tiny_run / "models" / "model.pt", tmp_path / "data"
     infer(bundle, weights, dataset_dir=str(data), predictions_dir=str(tmp_path / "first"), output_format="dicom")
     (made,) = (path for path in (tmp_path / "first").iterdir() if path.is_dir())
-    settings = bundle.raw("train")["data"]
+    settings = bundle.raw("train")
     for channel in settings["source"].split(","):
         (data / case / f"{channel}.nii.gz").unlink()
         shutil.copytree(made, data / case / channel)

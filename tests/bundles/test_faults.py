@@ -53,7 +53,7 @@ def data(tiny_data, tmp_path):
 @pytest.fixture
 def files(bundle, data):
     """Source and target of the last case, each one file: a pair even where training is unpaired."""
-    settings = bundle.raw("train")["data"]
+    settings = bundle.raw("train")
     last = sorted(path for path in data.iterdir() if path.is_dir())[-1]
     return last / f"{settings['source'].split(',')[0]}.nii.gz", last / f"{settings['target']}.nii.gz"
 
@@ -78,7 +78,7 @@ def test_each_setting_misspelt_is_named_rightly(bundle):
     assert len(long) > 10
     for name in long:
         typo = name[:-2] + name[-1]
-        said = complaint(bundle.parser("train", "demo", **{typo: settings[name]}), "prepare")
+        said = complaint(bundle.unprepared("train", "demo", **{typo: settings[name]}), "prepare")
         assert said.startswith(f"--{typo}: is a setting of this bundle, but got an unknown name"), said
         assert said.endswith(f"did you mean --{name}?"), said
 
@@ -87,18 +87,18 @@ def test_each_number_given_as_a_word_is_refused(bundle):
     numbers = {name: value for name, value in plain_settings(bundle.raw("train")).items() if not isinstance(value, str)}
     assert len(numbers) > 10
     for name, value in numbers.items():
-        said = complaint(bundle.parser("train", "demo", **{name: "many"}), "prepare")
+        said = complaint(bundle.unprepared("train", "demo", **{name: "many"}), "prepare")
         assert said.startswith(f"--{name}: is of type {type(value).__name__}, such as "), said
         assert "but got 'many' (str)" in said
 
 
 def test_flags_are_given_in_the_words_of_yaml(bundle):
-    parser = bundle.parser("train", "demo", resume="true", tensorboard="false", samples_per_epoch="null")
+    parser = bundle.unprepared("train", "demo", resume="true", tensorboard="false", samples_per_epoch="null")
     parser.get_parsed_content("prepare")
     read = [parser.get_parsed_content(name) for name in ("resume", "tensorboard", "samples_per_epoch")]
     assert [type(value) for value in read] == [bool, bool, type(None)]
     assert read[:2] == [True, False]
-    said = complaint(bundle.parser("train", "demo", resume="yes"), "prepare")
+    said = complaint(bundle.unprepared("train", "demo", resume="yes"), "prepare")
     assert said.startswith("--resume: is of type bool, such as False, but got 'yes' (str); ")
 
 
@@ -116,7 +116,7 @@ def test_flags_are_given_in_the_words_of_yaml(bundle):
     ],
 )
 def test_numbers_out_of_range_are_refused(bundle, setting, value, rule):
-    said = complaint(bundle.parser("train", "demo", **{setting: value}), "prepare")
+    said = complaint(bundle.unprepared("train", "demo", **{setting: value}), "prepare")
     assert said.startswith(f"--{setting}: {rule}, but got {value}; ")
 
 
@@ -131,7 +131,7 @@ def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
 @pytest.mark.parametrize(
     ("task", "options", "file"),
     [
-        ("training", {"radius": 2}, "tolerant.yaml"),
+        ("training", {"kvp": 80}, "evaluate.yaml"),
         ("inference", {"constant_epochs": 1}, "demo.yaml, pretrain.yaml, train.yaml"),
     ],
 )
@@ -262,7 +262,7 @@ def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_pat
 
 @pytest.mark.translation
 def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
-    source = f"{bundle.raw('train')['data']['source'].split(',')[0]}.nii.gz"
+    source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
     first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
     whole = (first / source).read_bytes()
     (first / source).write_bytes(whole[: len(whole) // 2])
@@ -531,4 +531,4 @@ def test_a_resumed_run_says_what_is_another_from_here_on(bundle, tiny_run, tiny_
     done = ok(bundle.run("training", ["train", "demo"], **settings, **places, max_epochs=1, clip_norm=0.5))
     lines = [line for line in done.stdout.splitlines() if "resume: --" in line]
     assert len(lines) == 1, lines
-    assert lines[0].endswith("--train::trainer::clip_norm is 0.5 from here on, and was None in the run so far")
+    assert lines[0].endswith("--clip_norm is 0.5 from here on, and was None in the run so far")

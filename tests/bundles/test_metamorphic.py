@@ -23,7 +23,7 @@ MIRRORED = Copy("mirrored", world=np.diag([-1.0, 1, 1, 1]))
 def test_only_storage_place_and_batches_change_and_no_voxel_does(bundle, tmp_path):
     rows = rows_of(bundle.name, tmp_path)
     counts = {family: sum(row.family == family for row in rows) for family in (STORED, SPACING, COMPUTED)}
-    several = "," in bundle.raw("train")["data"]["source"]  # channels, which one file may hold too
+    several = "," in bundle.raw("train")["source"]  # channels, which one file may hold too
     normed = "norm" in bundle.raw("train")  # of the whole slice, on request
     assert counts == {STORED: 22 + several, SPACING: 22, COMPUTED: 8 + normed}
     assert [row for row in rows if not row.holds] == []
@@ -36,7 +36,7 @@ def test_only_storage_place_and_batches_change_and_no_voxel_does(bundle, tmp_pat
 def test_small_weights_answer_by_an_image_that_tells_left_from_right(bundle, tmp_path):
     """Otherwise the table would say nothing."""
     trained, modality = training_settings(bundle.name), inference_settings(bundle.name)["data"]["source_modality"]
-    channels = channels_of(trained["data"]["source"].split(","), modality, trained.get("source_window"))
+    channels = channels_of(trained["source"].split(","), modality, trained.get("source_window"))
     write_weights(bundle.name, tmp_path / "model.pt")
     write_copies([BASE, MIRRORED], channels, tmp_path / "data")
     places = {"dataset_dir": tmp_path / "data", "weights": tmp_path / "model.pt", "predictions_dir": tmp_path / "out"}

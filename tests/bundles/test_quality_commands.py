@@ -34,7 +34,7 @@ def phantoms_to_grade(bundle, tmp_path_factory) -> list[dict]:
     root = tmp_path_factory.mktemp("quality")
     settings = {"phantoms::cases": CASES, "phantoms::spacing": 8, "phantoms::seed": 7}
     bundle.parser("train", **settings).get_parsed_content("phantoms")(root / "cases")
-    data = bundle.raw("train")["data"]
+    data = bundle.raw("train")
     listed = find_cases(root / "cases", "folders", data["source"], data["target"])
     for path in (root / "cases").rglob("*.nii.gz"):
         image = nib.load(path)

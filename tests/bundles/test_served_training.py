@@ -46,7 +46,7 @@ class Served:
         shutil.copytree(bundle.configs, self.folder / "configs")
         config = bundle.parser("train", **{"phantoms::cases": 3, "phantoms::spacing": 5})
         config.get_parsed_content("phantoms")(root / "data")
-        sources, target = str(config["data"]["source"]).split(","), str(config["data"]["target"])
+        sources, target = str(config["source"]).split(","), str(config["target"])
         cases = sorted(path for path in (root / "data").iterdir() if path.is_dir())
         self.pairs = [{"image": _stacked(case, sources), "label": str(case / f"{target}.nii.gz")} for case in cases]
 

@@ -59,9 +59,7 @@ def write_source(path: Path, shape: Sequence[int], highest: float, step: float =
 
 def sources_of(bundle: str) -> list[str]:
     """Names of the sources of a bundle."""
-    config = own_settings(bundle, "inference")
-    name = str(config["data"]["source"])
-    return (name if name[:1] not in "$@%" else str(config["way"]["source"])).split(",")
+    return str(own_settings(bundle, "inference")["source"]).split(",")
 
 
 def write_weights(bundle: str, path: Path, **settings: Any) -> None:

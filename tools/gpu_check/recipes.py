@@ -51,7 +51,7 @@ def toy_trainer(recipe: Recipe, data: Path, batch_size: int = 2, **settings: Any
     """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
     known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}
-    own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data::data_check": False})
+    own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data_check": False})
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
 
 

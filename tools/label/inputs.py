@@ -28,7 +28,7 @@ def pairs(bundle: Path, root: Path) -> list[Pair]:
     """The phantoms of a bundle in ``root/phantoms``, on a grid turned away from the patient's axes."""
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "train.yaml"))
-    sources, target = str(parser["data::source"]).split(","), str(parser["data::target"])
+    sources, target = str(parser["source"]).split(","), str(parser["target"])
     cases = sorted(path for path in (root / "phantoms").iterdir() if (path / f"{target}.nii.gz").is_file())
     return [_pair(case, sources, target, root / case.name) for case in cases]
 

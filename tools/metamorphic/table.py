@@ -94,7 +94,7 @@ def rows_of(bundle: str, folder: Path) -> list[Row]:
     """
     settings = inference_settings(bundle)
     trained = training_settings(bundle)
-    names, modality = trained["data"]["source"].split(","), str(settings["data"]["source_modality"])
+    names, modality = trained["source"].split(","), str(settings["data"]["source_modality"])
     channels = partial(channels_of, names, modality, trained.get("source_window"))
     write_weights(bundle, folder / "model.pt")
     write_copies(COPIES, channels(SHAPE), folder / "copies")

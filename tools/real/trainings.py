@@ -69,7 +69,7 @@ WITHOUT_AGENT = Recipe(bundle="cect2ct_rescyclegan")
 T1_TO_T2 = Recipe(
     bundle="mr2ct_pix2pix",
     name="pretrained_t1_to_t2.pt",
-    training={**ONE_EPOCH, "data::target": "t2", "pad_size": 176, "crop_size": 160},
+    training={**ONE_EPOCH, "target": "t2", "pad_size": 176, "crop_size": 160},
     overlays=(str(OVERLAYS / "t1_to_t2"),),
     simulated=(str(OVERLAYS / "t1_to_t2_simulated"),),
     inference={

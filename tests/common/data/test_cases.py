@@ -239,7 +239,7 @@ class TestInference:
         (tmp_path / "list.json").write_text(json.dumps({"test": [{"case": "a", "image": [path, path]}]}))
         given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
         rule = (
-            r"^a: has 1 image, as --data::source names them \(mr\), but got 2 in a list; give the network's channels$"
+            r"^a: has 1 image, as --source names them \(mr\), but got 2 in a list; give the network's channels$"
         )
         with pytest.raises(DataError, match=rule):
             infer(**given)
