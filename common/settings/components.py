@@ -61,6 +61,29 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         raise ConfigError(f"--{place}", "is a component", str(value)[:60].strip() or "an empty text", remedy)
 
 
+def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse anything but a list in the place of a list of components, and an empty list of handlers.
+
+    Args:
+        place: id of the setting.
+        value: of it, no section; references are let through, and null except for handlers.
+        known: values that settings have in shipped files, by their id.
+
+    Raises:
+        ConfigError: it is no list, or there are no handlers.
+    """
+    shipped = list(_defaults(place, known))
+    lists = all(isinstance(each, list) and any(map(_is_part, each)) for each in shipped)
+    if not shipped or not lists or is_reference(value):
+        return
+    if place.endswith("handlers") and value in (None, []):
+        rule = "are the handlers, which load the weights and record the run"
+        raise ConfigError(f"--{place}", rule, "none", "leave it out, or give single ones _disabled_: true")
+    if value is not None and not isinstance(value, list | tuple):
+        remedy = f"give its parts one by one, as --{place}::0::name, or a list"
+        raise ConfigError(f"--{place}", "is a list of components", repr(value)[:60], remedy)
+
+
 def require_target(
     place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]], locator: ComponentLocator
 ) -> None:
@@ -127,6 +150,10 @@ def _not_located(name: str, holder: str, part: str, where: str) -> str:
 
 def _are_numbers(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(type(part) in (int, float) for part in value)
+
+
+def _is_part(value: Any) -> bool:
+    return is_reference(value) or isinstance(value, Mapping) and "_target_" in value
 
 
 def _is_function(target: Any) -> bool:

@@ -10,12 +10,14 @@ from pydoc import locate
 from typing import Any
 
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
+from monai.utils import ensure_tuple
 
+from common.data.datalist import ITEM_KEYS
 from common.errors import ConfigError
-from common.path_names import texts
+from common.path_names import is_reference, texts
 from common.running_config import Settings, lookup, references
 from common.settings.checks import check_type
-from common.settings.components import add_short_names, require_component, require_target
+from common.settings.components import add_short_names, require_component, require_parts, require_target
 from common.settings.ranges import check_range
 
 Known = Mapping[str, Sequence[Any]]
@@ -23,6 +25,8 @@ Known = Mapping[str, Sequence[Any]]
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
 ANY = "**"
+KEYS = ("keys", "orig_keys")
+"""Arguments by which dictionary transforms of MONAI name what they take."""
 
 
 def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str, Any]) -> None:
@@ -142,9 +146,23 @@ class _Tree:
     def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
         if is_shipped:
             require_component(place, value, self.known)
+            require_parts(place, value, self.known)
         if is_shipped and "::" in place:
             check_type(place, value, list(self.known.get(place, ())))
+        if place.rpartition("::")[2] in KEYS:
+            self._check_keys(place, value)
         check_range(place, value)
+
+    def _check_keys(self, place: str, value: Any) -> None:
+        """Refuse an option by which a transform takes what no case has; a config file may define keys of its own."""
+        if not any(name == place or name.startswith(f"{place}::") for name in self.given):
+            return
+        shipped = [each for name, values in self.known.items() if name.rpartition("::")[2] in KEYS for each in values]
+        keys = sorted({"pred", *ITEM_KEYS, *(key for each in shipped for key in ensure_tuple(each))})
+        for key in ensure_tuple(value):
+            if key not in keys and not is_reference(key):
+                remedy = f"known are {', '.join(keys)}"
+                raise ConfigError(f"--{place}", "are keys of a case or its prediction", repr(key), remedy)
 
 
 def _all_parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:
