@@ -17,7 +17,7 @@ from common.errors import ConfigError
 from common.path_names import is_reference, texts
 from common.running_config import Settings, lookup, references
 from common.settings.checks import check_type
-from common.settings.components import add_short_names, require_component, require_parts, require_target
+from common.settings.components import add_short_names, require_component, require_loader, require_parts, require_target
 from common.settings.ranges import check_range
 
 Known = Mapping[str, Sequence[Any]]
@@ -88,6 +88,8 @@ class _Tree:
 
     def check(self, place: str, value: Any, is_shipped: bool = True) -> None:
         """Check a setting and all below it; ``is_shipped`` where the shipped files have the same component there."""
+        if is_shipped and isinstance(value, list):
+            require_loader(place, value, self.known)
         if isinstance(value, Mapping):
             if is_shipped and "::" in place and "_target_" not in value:
                 self._require_section(place, value)

@@ -157,6 +157,21 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
         given(right)
 
 
+def test_handlers_load_the_weights() -> None:
+    loader = {"_target_": "common.handlers.WeightsLoader", "network": "@network", "path": "@weights"}
+    others = {"_target_": "StatsHandler"}
+    shipped = [{"handlers": [loader, others, "@exporter"], "use": {"_target_": "dict", "val_handlers": "@handlers"}}]
+    rule = "handlers: have one that loads the weights, such as .*, but got none; leave it there, and do not disable it$"
+    for none in ([{**loader, "_disabled_": True}, others], [others, "@exporter"], ["@exporter"], []):
+        with pytest.raises(ConfigError, match=rule):
+            check_tree({"handlers": none}, shipped, {})
+        with pytest.raises(ConfigError, match=rule):
+            check_tree({"use": {"_target_": "dict", "val_handlers": none}}, shipped, {})
+    for one in ([others, loader], [{**loader, "_disabled_": "false"}], [{**others, "_target_": "CheckpointLoader"}],
+                ["@mine", others]):  # fmt: skip
+        check_tree({"handlers": one}, shipped, {})
+
+
 def test_types_are_compared_with_the_same_component_alone() -> None:
     check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
     check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
