@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pydoc import locate
@@ -20,6 +21,7 @@ from common.settings.checks import check_type
 from common.settings.components import add_short_names, require_component, require_loader, require_parts, require_target
 from common.settings.ranges import check_range
 
+logger = logging.getLogger(__name__)
 Known = Mapping[str, Sequence[Any]]
 """Values that a setting has in shipped files, by its id, such as ``train::trainer::max_epochs``."""
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
@@ -111,6 +113,8 @@ class _Tree:
         """Check the names of a component or section; whether its shipped values are those of the same component."""
         require_target(place, section, self.known, self.locator)
         target = section.get("_target_")
+        if f"{place}::_disabled_" in self.given and ConfigComponent(dict(section)).is_disabled():
+            logger.warning(f"--{place}::_disabled_: {target} is left out: results may look plausible and be wrong")
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]
         names = [name for value in same for name in value]

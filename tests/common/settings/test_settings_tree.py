@@ -172,6 +172,17 @@ def test_handlers_load_the_weights() -> None:
         check_tree({"handlers": one}, shipped, {})
 
 
+def test_an_option_that_leaves_a_component_out_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    name = "train::trainer::_disabled_"
+    for disabled, told in (
+        (False, []),
+        (True, [f"--{name}: common.engines.SynthesisTrainer is left out: results may loo"]),
+    ):
+        check_tree(changed(name, disabled), SHIPPED, {name: disabled})
+        check_tree(changed(name, disabled), SHIPPED, {})  # of a file
+        assert [message[: len(told[0])] for message in caplog.messages] == told
+
+
 def test_types_are_compared_with_the_same_component_alone() -> None:
     check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
     check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})
