@@ -39,6 +39,9 @@ def require(name: str) -> None:
         found = torch.device(name)
     except RuntimeError as error:
         raise ConfigError("--device", "is a device of PyTorch, such as cpu or cuda:0", name, "omit it") from error
+    kinds = dict.fromkeys(("cpu", single_device().type))
+    if found.type not in (*kinds, "cuda") or (found.type == "cpu" and found.index):
+        raise ConfigError("--device", f"is a device of this machine, {' or '.join(kinds)}", name, "omit it")
     there = torch.cuda.device_count() if found.type == "cuda" else 1
     if (found.index or 0) >= there:
         raise ConfigError("--device", f"is one of {there} GPUs of this machine", name, "omit it, or give cpu")

@@ -1,4 +1,4 @@
-"""Names of outputs, atomic writing of files and folders (they appear only when complete), and JSON of others."""
+"""Names of outputs, writing of files and folders that appear only when complete, cells of CSV, and JSON of others."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ LONGEST_NAME = 231
 """Length of the longest name of an output in bytes: file systems allow 255, of which a temporary name needs 24."""
 MOST_SETTINGS, DEEPEST = 10_000, 50
 """Limits of a config file; the largest of the bundles has 312 values, 5 deep."""
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+"""What a cell begins with that a spreadsheet computes, perhaps behind quotes that are the user's own."""
 NO_PART_OF_A_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Separators of paths, control characters and lone surrogates."""
 
@@ -41,6 +43,24 @@ def require_file_name(name: str, what: str, ending: str = "", error: type[UserEr
     if (length := len(f"{name}{ending}".encode())) > LONGEST_NAME:
         rule = f"names files of at most {LONGEST_NAME} bytes"
         raise error(what, rule, f"{length} bytes by {name[:20]!r}...", "shorten it")
+
+
+def as_cell(value: Any) -> Any:
+    """A value for a cell of CSV: a text that a spreadsheet would compute has a quote before it, numbers have none."""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) and not _is_number(value) else value
+
+
+def text_of_cell(cell: str) -> str:
+    """The text of a cell that :func:`as_cell` made."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_json(text: str) -> Any:

@@ -129,6 +129,17 @@ def test_phantoms_need_nothing_of_data() -> None:
     assert {name for name in found if name.startswith(("common.data", "common.io", "common.engines"))} == set()
 
 
+def test_who_writes_csv_marks_what_a_spreadsheet_would_compute() -> None:
+    texts = {name: path.read_text() for name, path in MODULES.items() if not name.startswith("tools")}
+    writers = {
+        name
+        for name, text in texts.items()
+        if any(word in text for word in (".to_csv(", "csv.DictWriter", "csv.writer"))
+    }
+    assert len(writers) >= 6
+    assert [name for name in writers if "as_cell" not in texts[name]] == []
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [name for name in MODULES if name.split(".")[-1] in ("utils", "helpers", "misc", "util")] == []
 

@@ -51,6 +51,44 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         raise ConfigError(f"--{place}", "is a component", str(value)[:60].strip() or "an empty text", remedy)
 
 
+def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse anything but a list in the place of a list of components, and an empty list of handlers.
+
+    Args:
+        place: id of the setting.
+        value: of it, no section; references are let through, and null except for handlers.
+        known: values that settings have in shipped files, by their id.
+
+    Raises:
+        ConfigError: it is no list, or there are no handlers.
+    """
+    shipped = list(_defaults(place, known))
+    lists = all(isinstance(each, list) and any(map(_is_part, each)) for each in shipped)
+    if not shipped or not lists or is_reference(value):
+        return
+    if place.endswith("handlers") and value in (None, []):
+        rule = "are the handlers, which load the weights and record the run"
+        raise ConfigError(f"--{place}", rule, "none", "leave it out, or let single ones have _disabled_: true")
+    if value is not None and not isinstance(value, list | tuple):
+        remedy = f"give its parts one by one, as --{place}::0::name, or a list"
+        raise ConfigError(f"--{place}", "is a list of components", repr(value)[:60], remedy)
+
+
+def require_loader(place: str, handlers: Sequence[Any], known: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse handlers without the one that loads the weights, where the shipped ones have it; a random network is none.
+
+    Raises:
+        ConfigError: it was left out or disabled.
+    """
+    if not place.endswith("handlers"):
+        return
+    shipped = [part for each in _defaults(place, known) if isinstance(each, list) for part in each]
+    own = any(is_reference(part) and part not in shipped for part in handlers)  # it may be one
+    if any(map(_loads, shipped)) and not own and not any(map(_loads, handlers)):
+        rule = "have one that loads the weights, such as common.handlers.WeightsLoader"
+        raise ConfigError(f"--{place}", rule, "none", "leave it there, and do not disable it")
+
+
 def require_target(
     place: str, section: Mapping[str, Any], known: Mapping[str, Sequence[Any]], locator: ComponentLocator
 ) -> None:
@@ -117,6 +155,15 @@ def _not_located(name: str, holder: str, part: str, where: str) -> str:
 
 def _are_numbers(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(type(part) in (int, float) for part in value)
+
+
+def _is_part(value: Any) -> bool:
+    return is_reference(value) or isinstance(value, Mapping) and "_target_" in value
+
+
+def _loads(part: Any) -> bool:
+    named = isinstance(part, Mapping) and str(part.get("_target_")).endswith("Loader")
+    return named and not ConfigComponent(dict(part)).is_disabled()
 
 
 def _is_function(target: Any) -> bool:

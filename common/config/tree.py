@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pydoc import locate
 from typing import Any
 
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
+from monai.utils import ensure_tuple
 
 from common.config.checks import check_type
-from common.config.components import require_component, require_target
+from common.config.components import require_component, require_loader, require_parts, require_target
 from common.config.ranges import check_range
 from common.errors import ConfigError
-from common.path_names import texts
+from common.path_names import is_reference, texts
 from common.raw_settings import Settings, lookup, references
 
+logger = logging.getLogger(__name__)
 Known = Mapping[str, Sequence[Any]]
 """Values that a setting has in shipped files, by its id, such as ``train::trainer::max_epochs``."""
 RESERVED = {"_target_", "_requires_", "_mode_", "_disabled_", "_desc_"}
 """Keys of a component that are MONAI's."""
 ANY = "**"
+KEYS = ("keys", "orig_keys")
+"""Arguments by which dictionary transforms of MONAI name what they take."""
 
 
 def check_tree(config: Settings, shipped: Sequence[Settings], given: Mapping[str, Any]) -> None:
@@ -83,6 +88,8 @@ class _Tree:
 
     def check(self, place: str, value: Any, is_shipped: bool = True) -> None:
         """Check a setting and all below it; ``is_shipped`` where the shipped files have the same component there."""
+        if is_shipped and isinstance(value, list):
+            require_loader(place, value, self.known)
         if isinstance(value, Mapping):
             if is_shipped and "::" in place and "_target_" not in value:
                 self._require_section(place, value)
@@ -104,6 +111,8 @@ class _Tree:
         """Check the names of a component or section; whether its shipped values are those of the same component."""
         require_target(place, section, self.known, self.locator)
         target = section.get("_target_")
+        if f"{place}::_disabled_" in self.given and ConfigComponent(dict(section)).is_disabled():
+            logger.warning(f"--{place}::_disabled_: {target} is left out: results may look plausible and be wrong")
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]
         names = [name for value in same for name in value]
@@ -141,9 +150,23 @@ class _Tree:
     def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
         if is_shipped:
             require_component(place, value, self.known)
+            require_parts(place, value, self.known)
         if is_shipped and "::" in place:
             check_type(place, value, list(self.known.get(place, ())))
+        if place.rpartition("::")[2] in KEYS:
+            self._check_keys(place, value)
         check_range(place, value)
+
+    def _check_keys(self, place: str, value: Any) -> None:
+        """Refuse an option by which a transform takes what no case has; a config file may define keys of its own."""
+        if not any(name == place or name.startswith(f"{place}::") for name in self.given):
+            return
+        shipped = [each for name, values in self.known.items() if name.rpartition("::")[2] in KEYS for each in values]
+        keys = sorted({"case", "pred", *(key for each in shipped for key in ensure_tuple(each))})
+        for key in ensure_tuple(value):
+            if key not in keys and not is_reference(key):
+                remedy = f"known are {', '.join(keys)}"
+                raise ConfigError(f"--{place}", "are keys of a case or its prediction", repr(key), remedy)
 
 
 def _all_parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:

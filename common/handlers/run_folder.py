@@ -22,7 +22,7 @@ from common.config.record import RunRecord, config_of
 from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.engines import SynthesisTrainer
 from common.errors import CheckpointError, ConfigError, OutputError, UserError
-from common.files import remove_unfinished, require_file_name, write_text, write_whole
+from common.files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
 from common.handlers.checkpoint_saver import AsyncSaver
 from common.handlers.epoch_line import epoch_line, is_validated
 from common.handlers.lock import LOCK_NAME, RunLock
@@ -234,9 +234,9 @@ class RunFolder:
 
         def write(path: str) -> None:
             with open(path, "w", newline="") as file:
-                writer = csv.DictWriter(file, names)
+                writer = csv.DictWriter(file, [as_cell(name) for name in names])
                 writer.writeheader()
-                writer.writerows(self._rows)
+                writer.writerows({as_cell(name): value for name, value in row.items()} for row in self._rows)
 
         write_whole(self.root / LOG_NAME, write)
 

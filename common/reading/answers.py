@@ -6,16 +6,17 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from common.errors import DataError, some
-from common.files import parse_json
+from common.files import parse_json, text_of_cell
 from common.reading.questions import PAIR
+from common.reading.study import study_id
 
 COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence", "seconds")
-KEY_ENTRIES = {"study", "question", "choices", "confidence", "design", "about", "pages"}
+KEY_ENTRIES = {"study", "pixels", "question", "choices", "confidence", "design", "about", "pages"}
 TRIAL_ENTRIES = {"trial", "item", "answer", "mirrored", "repeat", "images"}
 IMAGE_ENTRIES = {"kind", "class", "case"}
 
@@ -80,6 +81,9 @@ def read_key(path: Path) -> Key:
     for page in key["pages"]:
         if not (isinstance(page, list) and page and all(_is_trial(trial, choices) for trial in page)):
             raise DataError(f"--key {path}", "lists the trials of each page", "something else", "restore the file")
+    if key["study"] != study_id(key):
+        rule, remedy = "is as it was written", "restore the file, or make the study again"
+        raise DataError(f"--key {path}", rule, "other content than its study's id stands for", remedy)
     return key
 
 
@@ -99,16 +103,29 @@ def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Answer]:
 
     Raises:
         DataError: for a file that is none of answers, answers to another study, to trials that the page does not have,
-            given twice or missing, of a choice that there was not, or of two files under one reader's name.
+            given twice or missing, of a choice that there was not, of two files under one reader's name, or of one file
+            under two.
     """
     rows: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
     names: dict[str, str] = {}
     for path in paths:
         for number, row in enumerate(_rows(path), start=2):
-            name = row["reader"].strip()
+            name = text_of_cell(row["reader"]).strip()
             row["reader"] = names.setdefault(name.casefold(), name)  # one reader, typed in two ways
             rows[row["reader"]].append((f"{path.name}, line {number}", row))
-    return [answer for reader in sorted(rows) for answer in _of_reader(reader, rows[reader], key)]
+    found = {reader: _of_reader(reader, rows[reader], key) for reader in sorted(rows)}
+    _require_no_copies(found)
+    return [answer for answers in found.values() for answer in answers]
+
+
+def _require_no_copies(found: Mapping[str, Sequence[Answer]]) -> None:
+    """Refuse two readers who gave the same answers in the same milliseconds: one file under two names."""
+    seen: dict[tuple[Answer, ...], str] = {}
+    for reader, answers in found.items():
+        other = seen.setdefault(tuple(replace(answer, reader="") for answer in answers), reader)
+        if other != reader:
+            remedy = "give the file of each reader once"
+            raise DataError(f"reader {reader}", "has answers of their own", f"a copy of those of {other}", remedy)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -92,8 +92,9 @@
 
   function finish() {
     const quoted = value => /[",\n\r]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
+    const named = /^'*[=+\-@]/.test(reader) ? `'${reader}` : reader; // which no spreadsheet computes
     const rows = answers.map((answer, k) => COLUMNS.map(name => quoted(
-      { study: study.study, page: study.page, reader, position: k + 1, ...answer }[name])).join(","));
+      { study: study.study, page: study.page, reader: named, position: k + 1, ...answer }[name])).join(","));
     const text = [COLUMNS.join(","), ...rows, ""].join("\n");
     const link = element("save");
     link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));

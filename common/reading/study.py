@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,29 +57,35 @@ def pages_and_key(study: Study) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     A trial has a random name on each page. Two images are in a random order, half of the time the first one asked for.
     """
     listed = [_sequence(study, page) for page in range(study.pages)]
-    digest = hashlib.sha256(str(study.seed).encode())
+    digest = hashlib.sha256()
     for trial in study.trials:
         for slide in trial.slides:
             digest.update(png_of(slide.pixels, study.window))
-    name = digest.hexdigest()[:ID_LENGTH]
     common = {
-        "study": name,
         "question": study.question.text,
         "choices": list(study.question.choices),
         "confidence": list(CONFIDENCE) if study.confidence else [],
     }
-    pages = [
-        common | {"page": number, "trials": [_shown(study, entry) for entry in entries]}
-        for number, entries in enumerate(listed, start=1)
-    ]
     key = common | {
+        "pixels": digest.hexdigest(),
         "design": study.question.design,
         "about": study.question.about,
         "seed": study.seed,
         "window": list(study.window),
         "pages": [[_kept(study, entry, listed[0]) for entry in entries] for entries in listed],
     }
+    common["study"] = key["study"] = study_id(key)
+    pages = [
+        common | {"page": number, "trials": [_shown(study, entry) for entry in entries]}
+        for number, entries in enumerate(listed, start=1)
+    ]
     return pages, key
+
+
+def study_id(key: Mapping[str, Any]) -> str:
+    """The id of a study, which pages and answers carry: a hash of all that its key holds, the images by their own."""
+    content = {name: value for name, value in key.items() if name != "study"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:ID_LENGTH]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import OutputError, some
-from common.files import write_text
+from common.files import as_cell, write_text
 from common.reading.scores import Estimate, Measures, Scores
 
 FILES = ("scores.csv", "scores.json")
-FORMULA = ("=", "+", "-", "@")
-"""What a cell begins with that a spreadsheet computes; a quote before it makes it a text."""
 SHOWN = {
     "accuracy": "accuracy",
     "p_chance": "p (chance)",
@@ -99,7 +97,7 @@ def write_scores(out: Path, scores: Scores) -> list[Path]:
         OutputError: a file cannot be written.
     """
     rows = [
-        {"reader": f"'{reader}" if reader.startswith(FORMULA) else reader, "measure": name, **dataclasses.asdict(found)}
+        {"reader": as_cell(reader), "measure": as_cell(name), **dataclasses.asdict(found)}
         for reader, measures in [*scores.readers.items(), ("between readers", scores.agreement)]
         for name, found in measures.items()
     ]

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from common.errors import DataError
+from common.files import text_of_cell
 from common.report.metric_info import MetricInfo, metric_info
 from common.report.panels import STYLE, figure_image
 
@@ -37,7 +38,7 @@ def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) 
         DataError: the log cannot be read or has no column ``epoch``.
     """
     try:
-        frame = pd.read_csv(log_csv)
+        frame = pd.read_csv(log_csv).rename(columns=text_of_cell)
     except (OSError, ValueError) as error:
         raise DataError(f"training log {log_csv}", "it must be a CSV file", error, "train first") from error
     if "epoch" not in frame.columns:

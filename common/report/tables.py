@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import DataError
-from common.files import write_text
+from common.files import as_cell, write_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 FIRST = (
@@ -87,7 +87,9 @@ def write_tables(folder: Path, rows: Sequence[Mapping[str, Any]], summary: Summa
         DataError: as ``metrics_frame``.
         OutputError: a file cannot be written.
     """
-    csv = metrics_frame(rows).to_csv(index=False, na_rep="nan", lineterminator="\n")
+    csv = (
+        metrics_frame(rows).map(as_cell).rename(columns=as_cell).to_csv(index=False, na_rep="nan", lineterminator="\n")
+    )
     plain = {
         method: {name: {key: _json_value(value) for key, value in cell.items()} for name, cell in cells.items()}
         for method, cells in summary.items()

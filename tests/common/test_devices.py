@@ -32,6 +32,17 @@ def test_alone_everything_is_ones_own() -> None:
     assert values.tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("name", ["mps", "meta", "xla:0", "cpu:3"])
+def test_a_device_that_pytorch_knows_and_the_machine_has_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(devices, "single_device", lambda: torch.device("cpu"))
+    with pytest.raises(ConfigError, match=f"^--device: is a device of this machine, cpu, but got {name}; omit it$"):
+        devices.require(name)
+    for own in ("cpu", "cpu:0"):
+        devices.require(own)
+    monkeypatch.setattr(devices, "single_device", lambda: torch.device("mps"))
+    devices.require("mps:0")
+
+
 @pytest.mark.parametrize(("rank", "mine"), [(0, [0, 3, 6]), (1, [1, 4]), (2, [2, 5])])
 def test_seven_cases_over_three_processes(monkeypatch: pytest.MonkeyPatch, rank: int, mine: list[int]) -> None:
     _pretend(monkeypatch, rank, 3)

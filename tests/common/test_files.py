@@ -15,14 +15,28 @@ from common.errors import ConfigError, DataError, OutputError
 from common.files import (
     LONGEST_NAME,
     TEMPORARY_PREFIX,
+    as_cell,
     parse_json,
     remove,
     remove_unfinished,
     require_bounded,
     require_file_name,
+    text_of_cell,
     write_text,
     write_whole_folder,
 )
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [("=1+1", "'=1+1"), ("+49 1", "'+49 1"), ("-x", "'-x"), ("@a", "'@a"), ("\t=1", "'\t=1"), ("\rx", "'\rx"),
+     ("'=1", "''=1"), ("-5", "-5"), ("+1e-3", "+1e-3"), ("-inf", "-inf"), ("a=1", "a=1"), ("'s", "'s"), ("", ""),
+     (-5, -5), (None, None)],
+)  # fmt: skip
+def test_a_spreadsheet_computes_no_cell(value, cell):
+    assert as_cell(value) == cell
+    if isinstance(value, str):
+        assert text_of_cell(cell) == value
 
 
 @pytest.mark.parametrize("text", ["{", "", "[" * 100_000 + "]" * 100_000])

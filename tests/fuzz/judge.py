@@ -256,6 +256,10 @@ def _is_recorded(case: Case) -> bool:
 def _equal(case: Case, made: results.Results) -> Verdict:
     differing = _different(case.baseline, made)
     reasons = [f"another result than that of the equivalent command: {', '.join(differing)[:300]}"] if differing else []
+    if case.mutation.rule is Rule.FRESH and case.mutation.case:
+        others = [entry for entry in results.manifest(case.out) if entry.get("case") != case.mutation.case]
+        again = [str(entry.get("case")) for entry in others if entry.get("status") != "kept"]
+        reasons += [f"a case whose source, options and output are unchanged was made again: {name}" for name in again]
     return Verdict(FOUND if reasons else EQUAL, reasons)
 
 

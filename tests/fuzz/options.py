@@ -49,6 +49,8 @@ def mutate(rng: random.Random, target: Target) -> Mutation:
 
 
 def _mutation(target: Target, kind: str, name: str, value: str, rule: Rule, **more: Any) -> Mutation:
+    if value.startswith("%"):  # MONAI looks a macro up before it builds anything
+        more["of_monai"] = True
     options = {**target.options, name: value}
     given = value.replace("\n", " ")
     what = f"--{name} {given if len(given) < 80 else f'{given[:60]}... ({len(given)} characters)'}"

@@ -1,4 +1,7 @@
-"""Mutations before a resumed inference: one change of an input, an option or an output, after which nothing is kept."""
+"""Mutations before a resumed inference: one change of an input, an option or an output, by which nothing old is kept.
+
+A change of one case lets the other one be kept (``Mutation.case``).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from tests.fuzz import options
-from tests.fuzz.mutation import Mutation, Rule, Target, damaged
+from tests.fuzz.mutation import Mutation, Rule, Target, case_of, damaged
 from tests.fuzz.scenes import BOX
 
 
@@ -43,7 +46,8 @@ def _input(rng: random.Random, target: Target) -> Mutation:
         else:
             values = values[::-1].copy()
         nib.save(nib.Nifti1Image(values, affine), one)
-    return Mutation("resumed input", f"{one.parent.name}/{one.name}: {how}", Rule.FRESH)
+    case = "" if how == "exchanged" else case_of(one)
+    return Mutation("resumed input", f"{one.parent.name}/{one.name}: {how}", Rule.FRESH, case)
 
 
 def _output(rng: random.Random, target: Target) -> Mutation:
@@ -60,7 +64,8 @@ def _output(rng: random.Random, target: Target) -> Mutation:
         one.write_bytes(other.read_bytes())
         if how == "exchanged":
             other.write_bytes(content)
-    return Mutation("resumed output", f"out/{one.name}: {how}", Rule.FRESH)
+    case = "" if how == "exchanged" else one.name.partition("_synthetic")[0]
+    return Mutation("resumed output", f"out/{one.name}: {how}", Rule.FRESH, case)
 
 
 def _option(rng: random.Random, target: Target) -> Mutation:

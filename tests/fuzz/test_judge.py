@@ -223,6 +223,17 @@ def test_a_volume_that_nibabel_does_not_read(case, source) -> None:
     assert "nibabel does not read the volume" in fault(case(Rule.SOURCE, volume=source))
 
 
+def test_after_one_change_of_a_case_the_other_is_kept(case) -> None:
+    listed = [{"case": "a", "status": "done"}, {"case": "b", "status": "kept"}]
+    path = (sound := case()).out / "manifest.json"
+    path.write_text(json.dumps(listed))
+    assert sound.mutation.case == "a"
+    assert outcome(case(Rule.FRESH)) == judge.EQUAL
+    path.write_text(json.dumps([{**each, "status": "done"} for each in listed]))
+    assert "unchanged was made again: b" in fault(case(Rule.FRESH))
+    assert outcome(case(Rule.FRESH, mutation=replace(case(Rule.FRESH).mutation, case=""))) == judge.EQUAL
+
+
 def test_failed_cases(case) -> None:
     def fails(*entries: tuple[str, str]) -> Case:
         listed = [{"case": name, "status": "failed", "reason": reason} for name, reason in entries]

@@ -109,6 +109,7 @@ def rows_of(bundle: str, folder: Path) -> list[Row]:
     rows += _of_copies(SPACING, run.all("copies", "spacing", spacing=list(WORKING_SPACING)), RESAMPLED, run.unit)
     place, kind = stitching(settings)
     of_kind = _of_slices if kind == "PlaneInferer" else _of_patches
+    rows.append(run.row("one case alone", run("one", "alone"), kept[BASE.case]))
     rows += [*of_kind(run, place), _by_two(run, kept), *(_written_as(run, kept, name) for name in FORMATS)]
     return [*rows, _in_one_file(run, channels(SHAPE), kept[BASE.case])] if len(names) > 1 else rows
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from common.data.datalist import Item
 from common.data.layouts.ixi import modality_folder, subject_files
 from common.errors import ConfigError, DataError, some
+from common.files import text_of_cell
 from common.io.dicom.reading.headers import holds_series
 from common.io.reader import NIFTI, VOLUMES, volume_path
 
@@ -188,7 +189,7 @@ def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str
     if not rows or not {"case", "patient"} <= set(rows[0]):
         found = f"the columns {sorted(rows[0]) if rows else 'of an empty file'}"
         raise DataError("patients.csv", "its columns are case,patient", found, "correct its first line")
-    listed = {row["case"]: row["patient"] for row in rows if row["patient"]}
+    listed = {text_of_cell(row["case"] or ""): text_of_cell(row["patient"]) for row in rows if row["patient"]}
     lacking = [case for case in cases if case not in listed]
     if lacking:
         raise DataError("patients.csv", "every case has a patient", f"none for {', '.join(lacking)}", "add them")

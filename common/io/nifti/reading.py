@@ -23,6 +23,9 @@ from common.grids import is_sheared
 
 logger = logging.getLogger(__name__)
 
+HEADER_SIZES = (348, 540)
+FLAG_BYTES, SMALLEST_EXTENSION = 4, 16
+"""Behind a header, four bytes, the first of which is not 0 before an extension; these have multiples of 16 bytes."""
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
 PART_BYTES = 2**24
 """Stored voxels that are in memory besides the float32 volume while it is read."""
@@ -92,14 +95,15 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     The gzip checksum is verified. NaN and Inf are refused, or replaced by ``nan_fill`` if given.
 
     Raises:
-        VolumeError: truncated or damaged file, one that holds a plane more than its header claims, voxels that are not
-            finite or do not fit float32.
+        VolumeError: truncated or damaged file, one that holds a plane more than its header claims, or an extension
+            where its voxels are said to begin, voxels that are not finite or do not fit float32.
     """
     where = partial(Finding, header.case, header.path.name)
     values = np.empty((header.channels, *header.shape), np.float32)
     missing, largest = 0, 0.0
     try:
         with _open(header.path) as stream:
+            extended = _is_without_room(stream, header.stored[2])
             for channel, part, scaled in _parts(stream, header):
                 finite = np.isfinite(scaled)
                 missing += finite.size - np.count_nonzero(finite)
@@ -110,6 +114,10 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
             rest = _rest(stream)
     except READ_ERRORS as error:
         raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
+    if extended and rest:
+        found = f"vox_offset {header.stored[2]}, and {rest} bytes after the voxels"
+        rule = "voxels must begin after the extension that the header announces"
+        raise VolumeError(where(rule, found, "the voxels may be shifted: export the file again"))
     plane = header.stored[1].itemsize * header.shape[0] * header.shape[1]
     if rest >= plane:
         rule = f"the file must end after the {header.shape[0]}x{header.shape[1]}x{header.shape[2]} voxels of its header"
@@ -120,6 +128,13 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
     if largest > float(np.finfo(np.float32).max):
         raise VolumeError(where("values must fit float32", f"{largest:.3g}", "rescale the file"))
     return values if header.channels > 1 else values[0]
+
+
+def _is_without_room(stream: BinaryIO, offset: int) -> bool:
+    """Whether a file announces an extension of its header, of 16 bytes at least, where its voxels begin."""
+    start = stream.read(HEADER_SIZES[-1] + FLAG_BYTES)
+    size = _header_size(start) or 0
+    return start[size : size + 1] not in (b"", b"\0") and offset < size + FLAG_BYTES + SMALLEST_EXTENSION
 
 
 def _parts(stream: BinaryIO, header: Header) -> Iterator[tuple[int, slice, np.ndarray]]:
@@ -222,7 +237,7 @@ def _check_start(start: bytes, gzipped: bool, where: Where) -> None:
 
 def _header_size(start: bytes) -> int | None:
     sizes = {int.from_bytes(start[:4], order) for order in ("little", "big")}
-    return next((size for size in (348, 540) if size in sizes), None)
+    return next((size for size in HEADER_SIZES if size in sizes), None)
 
 
 def parse_header(path: Path, where: Where) -> nib.Nifti1Header:

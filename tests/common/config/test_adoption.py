@@ -46,7 +46,7 @@ def test_both_at_once() -> None:
 def test_an_option_counts_where_weights_recorded_its_value_inside_a_component():
     """Weights of before had ``mode`` inside ``stitching``; configs name it at the top."""
     recorded = {"stitching": {"_target_": "Patches", "mode": "fast"}, "network_def": {"_target_": "Net"}}
-    shipped = {"mode": "fast", "stitching": {"_target_": "Patches", "mode": "@mode"}, "network_def": {"_target_": "Net"}}
+    shipped = {**recorded, "mode": "fast", "stitching": {"_target_": "Patches", "mode": "@mode"}}
     about = WeightsInfo(Path("model.pt"), "", "", recorded, {}, {}, {}, {})
     assert Adoption(about, {**shipped, "mode": "faithful"}, [shipped], {"mode"}).changes("b") == {}
     assert Adoption(about, shipped, [shipped], ()).changes("b") == {"stitching": recorded["stitching"]}

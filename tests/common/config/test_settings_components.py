@@ -70,7 +70,7 @@ def test_a_blank_value_is_called_so(blank: str) -> None:
         ("optimizer", {"_target_": "torch.optim.SGD", "lr": 1}),
         ("device", "cuda:0"),
         ("output_dir", "out"),
-        ("handlers", []),
+        ("handlers", ["@reader"]),
     ],
 )
 def test_references_other_components_and_texts_of_places_pass(place: str, value: Any) -> None:

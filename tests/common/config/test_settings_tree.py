@@ -117,6 +117,72 @@ def test_values_of_another_type_or_out_of_range(place: str, value: Any, message:
         check(place, value)
 
 
+@pytest.mark.parametrize(("place", "value"), [("keys", "nan"), ("keys::0", ["nan"]), ("orig_keys", "nan")])
+def test_an_option_names_keys_that_cases_have(place: str, value: Any) -> None:
+    section = "train::augmentation::0"
+    name = place.removesuffix("::0")
+    config = changed("train::augmentation", [{"_target_": "Invertd", "keys": "pred", name: value}])
+    rule = f"^--{section}::{name}: are keys of a case or its prediction, but got 'nan'; known are case, "
+    with pytest.raises(ConfigError, match=rule):
+        check_tree(config, SHIPPED, {f"{section}::{place}": "nan"})
+    check_tree(config, SHIPPED, {})  # a file may have a transform that makes it
+
+
+@pytest.mark.parametrize("key", ["label", "pred", "vessel", "@key"])
+def test_keys_of_datalists_and_predictions_are_known(key: str) -> None:
+    check("train::augmentation::0::keys", [key])
+
+
+HANDLED = {
+    "handlers": [{"_target_": "StatsHandler"}, "@exporter"],
+    "use": {"_target_": "dict", "val_handlers": "@handlers"},
+}
+
+
+@pytest.mark.parametrize("place", ["handlers", "use::val_handlers"])
+def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str) -> None:
+    def given(value: Any) -> None:
+        config = copy.deepcopy(HANDLED)
+        holder = config if place == "handlers" else config["use"]
+        holder[place.rpartition("::")[2]] = value
+        check_tree(config, [HANDLED], {place: value})
+
+    for wrong in ("", "many", 0, True):
+        with pytest.raises(ConfigError, match=f"^--{place}: is (a list of components|of type list, such as)"):
+            given(wrong)
+    for none in (None, []):
+        with pytest.raises(ConfigError, match=f"^--{place}: are the handlers, .* but got none; leave it out, or"):
+            given(none)
+    for right in (["@exporter"], "@others", [{"_target_": "StatsHandler"}]):
+        given(right)
+
+
+def test_handlers_load_the_weights() -> None:
+    loader = {"_target_": "common.handlers.WeightsLoader", "network": "@network", "path": "@weights"}
+    others = {"_target_": "StatsHandler"}
+    shipped = [{"handlers": [loader, others, "@exporter"], "use": {"_target_": "dict", "val_handlers": "@handlers"}}]
+    rule = "handlers: have one that loads the weights, such as .*, but got none; leave it there, and do not disable it$"
+    for none in ([{**loader, "_disabled_": True}, others], [others, "@exporter"], ["@exporter"], []):
+        with pytest.raises(ConfigError, match=rule):
+            check_tree({"handlers": none}, shipped, {})
+        with pytest.raises(ConfigError, match=rule):
+            check_tree({"use": {"_target_": "dict", "val_handlers": none}}, shipped, {})
+    for one in ([others, loader], [{**loader, "_disabled_": "false"}], [{**others, "_target_": "CheckpointLoader"}],
+                ["@mine", others]):  # fmt: skip
+        check_tree({"handlers": one}, shipped, {})
+
+
+def test_an_option_that_leaves_a_component_out_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    name = "train::trainer::_disabled_"
+    for disabled, told in (
+        (False, []),
+        (True, [f"--{name}: common.engines.SynthesisTrainer is left out: results may loo"]),
+    ):
+        check_tree(changed(name, disabled), SHIPPED, {name: disabled})
+        check_tree(changed(name, disabled), SHIPPED, {})  # of a file
+        assert [message[: len(told[0])] for message in caplog.messages] == told
+
+
 def test_types_are_compared_with_the_same_component_alone() -> None:
     check_tree({"optimizer": {"_target_": "torch.optim.SGD", "lr": 1, "nesterov": True}}, SHIPPED, {})
     check_tree({"reader": {"_target_": "types.SimpleNamespace", "nan_fill": 1, "series": 3}}, SHIPPED, {})

@@ -238,9 +238,7 @@ class TestInference:
         path = str(volumes(tmp_path / "data") / "mr.nii.gz")
         (tmp_path / "list.json").write_text(json.dumps({"test": [{"case": "a", "image": [path, path]}]}))
         given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
-        rule = (
-            r"^a: has 1 image, as --source names them \(mr\), but got 2 in a list; give the network's channels$"
-        )
+        rule = r"^a: has 1 image, as --source names them \(mr\), but got 2 in a list; give the network's channels$"
         with pytest.raises(DataError, match=rule):
             infer(**given)
         assert infer(**given, source="t1,t2") == [{"case": "a", "patient": "a", "image": [path, path]}]

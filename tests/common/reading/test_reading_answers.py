@@ -6,7 +6,9 @@ import pytest
 from reading_folders import answers_csv, plain_key, right
 
 from common.errors import DataError
+from common.files import as_cell
 from common.reading.answers import read_answers, read_key
+from common.reading.study import study_id
 
 
 @pytest.fixture
@@ -74,6 +76,22 @@ def test_a_reader_has_one_file(tmp_path, key):
     assert {one.reader for one in read_answers(paths, key)} == {"A", "B"}
 
 
+def test_one_file_under_two_names_is_refused(tmp_path, key):
+    paths = [answers_csv(tmp_path / "a.csv", key, right, seconds=lambda k: k / 7), tmp_path / "b.csv"]
+    paths[1].write_text(paths[0].read_text().replace(",A,", ",B,"))
+    with pytest.raises(DataError, match="^reader B: has answers of their own, but got a copy of those of A; give the"):
+        read_answers(paths, key)
+    assert len(read_answers(paths[1:], key)) == 7
+
+
+@pytest.mark.parametrize("name", ["=1+1", "-x", "+49 1", "@b", "'=1", "o'b", "-5"])
+def test_a_name_that_a_spreadsheet_would_compute_is_read_as_it_was_typed(tmp_path, key, name):
+    (path := answers_csv(tmp_path / "a.csv", key, right)).write_text(
+        path.read_text().replace(",A,", f",{as_cell(name)},")
+    )
+    assert {one.reader for one in read_answers([path], key)} == {name}
+
+
 def test_confidence_is_one_of_the_levels(tmp_path, key):
     key["confidence"] = [1, 2, 3, 4, 5]
     assert read_answers([answers_csv(tmp_path / "a.csv", key, right, confidence=3)], key)[0].confidence == 3
@@ -91,6 +109,7 @@ def test_files_that_are_no_csv_are_refused(tmp_path, key):
 
 def test_keys_that_are_none_are_refused(tmp_path, key):
     path = tmp_path / "key.json"
+    key["pixels"] = "f" * 64
     for text, told in (
         ("{", "is the key.json of a study"), ("[]", "another JSON file"), (json.dumps({"study": 1}), "another"),
         (json.dumps({**key, "pages": [[{}]]}), "lists the trials of each page"),
@@ -102,5 +121,23 @@ def test_keys_that_are_none_are_refused(tmp_path, key):
             read_key(path)
     with pytest.raises(DataError, match="No such file"):
         read_key(tmp_path / "none.json")
+    key["study"] = study_id(key)
     path.write_text(json.dumps(key))
+    assert read_key(path) == key
+
+
+def test_an_altered_key_is_refused(tmp_path):
+    key = plain_key(6) | {"pixels": "f" * 64}
+    key["study"], path = study_id(key), tmp_path / "key.json"
+    told = json.dumps(key)
+    for old, new in (
+        ('"answer": "left"', '"answer": "right"'), ('"case": "case_1"', '"case": "case_2"'), ("ffff", "fffe"),
+        (key["study"], "0" * 12),
+    ):  # fmt: skip
+        path.write_text(told.replace(old, new, 1))
+        with pytest.raises(
+            DataError, match="key.json: is as it was written, but got other content than its study's id"
+        ):
+            read_key(path)
+    path.write_text(json.dumps(json.loads(told), indent=3, sort_keys=True))  # the same content
     assert read_key(path) == key

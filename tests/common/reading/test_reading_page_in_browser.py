@@ -98,6 +98,16 @@ def test_pairs_are_answered_by_keys(opened, tmp_path, capsys):
     assert "accuracy" in capsys.readouterr().out
 
 
+def test_a_name_that_a_spreadsheet_would_compute(opened, tmp_path):
+    reading, key = opened(write_heads(tmp_path, 3))
+    reading.begin("=1+1")
+    for _ in range(3):
+        reading.answer("1", " ")
+    path = reading.save(tmp_path / "a.csv")
+    assert ",'=1+1," in path.read_text()
+    assert {one.reader for one in read_answers([path], key)} == {"=1+1"}
+
+
 def test_a_reader_goes_on_after_a_break(opened, tmp_path):
     reading, key = opened(write_heads(tmp_path, 4), "--confidence")
     reading.begin("B")

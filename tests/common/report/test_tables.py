@@ -50,6 +50,12 @@ def test_csv_keeps_all_digits_and_quotes_names(tmp_path):
     assert frame.to_dict("records") == [row]
 
 
+def test_a_spreadsheet_computes_no_case(tmp_path):
+    rows = [{"case": case, "method": "model", "-mae": -1.5} for case in ("=1+1", "-3")]
+    write_tables(tmp_path, rows, summarise(rows))
+    assert (tmp_path / "metrics.csv").read_text() == "case,method,'-mae\n'=1+1,model,-1.5\n-3,model,-1.5\n"
+
+
 def test_json_has_null_for_a_mean_of_nothing(tmp_path):
     rows = [{"case": "a", "method": "model", "mae": NAN}]
     write_tables(tmp_path, rows, summarise(rows))

@@ -19,6 +19,7 @@ from common.data.origins import Origin, require_dir
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError
+from common.files import text_of_cell
 from common.io.reader import NIFTI
 from lesion_dcgan_aug.data.checks import check_patches
 
@@ -152,7 +153,7 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
 
 def _from_csv(root: Path, one_each: bool) -> list[Item]:
     with open(root / CSV_NAME, newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
+        rows = [{key: text_of_cell(value or "") for key, value in row.items() if key} for row in csv.DictReader(stream)]
     if not rows or not {"file", "class"} <= rows[0].keys():
         found = f"the columns {sorted(rows[0])}" if rows else "an empty file"
         raise DataError(CSV_NAME, "its columns are file,class,patient", found, "correct its first line")

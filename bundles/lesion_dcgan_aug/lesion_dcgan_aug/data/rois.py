@@ -18,7 +18,7 @@ from tqdm import tqdm
 from common.data.datalist import Item
 from common.data.layouts.folders import patients_of
 from common.errors import ConfigError, DataError, OutputError
-from common.files import require_file_name
+from common.files import as_cell, require_file_name
 from common.grids import same_grid, show_grid
 from common.io.nifti.reading import read_volume
 from common.io.reader import NIFTI, Scan, VolumeReader, volume_path
@@ -153,7 +153,7 @@ def cut_cases(
     with open(out / ROIS_NAME, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     return items
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from common.files import write_text
+from common.files import as_cell, text_of_cell, write_text
 from common.report.panels import STYLE, figure_image
 from lesion_dcgan_aug.study.classifier import LesionClassifier
 
@@ -69,7 +69,7 @@ def coordinates(
 def write_table(folder: Path, table: pd.DataFrame) -> None:
     """Write the coordinates to ``tsne.csv``."""
     columns = ["augmentation", "seed", "kind", "class", "x", "y"]
-    write_text(folder / TABLE_NAME, table[columns].to_csv(index=False, lineterminator="\n"))
+    write_text(folder / TABLE_NAME, table[columns].map(as_cell).to_csv(index=False, lineterminator="\n"))
 
 
 def read_table(folder: Path, labels: Sequence[str], seed: int) -> pd.DataFrame | None:
@@ -81,10 +81,11 @@ def read_table(folder: Path, labels: Sequence[str], seed: int) -> pd.DataFrame |
         seed: of the classifiers.
     """
     path = folder / TABLE_NAME
-    table = pd.read_csv(path, dtype={"x": np.float32, "y": np.float32}) if path.is_file() else None
+    types = {"x": np.float32, "y": np.float32, "class": str}
+    table = pd.read_csv(path, dtype=types) if path.is_file() else None
     if table is None or [*table["augmentation"].unique()] != [*labels] or {*table["seed"]} != {seed}:
         return None
-    return table
+    return table.assign(**{"class": table["class"].map(text_of_cell)})
 
 
 def embedding_png(table: pd.DataFrame, classes: Sequence[str]) -> bytes:

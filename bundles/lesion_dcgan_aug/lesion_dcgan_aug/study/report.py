@@ -16,7 +16,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from common.files import write_text
+from common.files import as_cell, write_text
 from common.report import Picture, Report, summarise, write_report, write_tables
 from common.report.panels import STYLE, figure_image
 from lesion_dcgan_aug.metrics.confusion import classification_scores
@@ -112,7 +112,7 @@ def _csv(means: Mapping[Arm, Mapping[str, ConfidenceInterval]]) -> str:
         for arm, own in means.items()
         for name, value in own.items()
     ]
-    return pd.DataFrame(rows).to_csv(index=False, na_rep="nan", lineterminator="\n")
+    return pd.DataFrame(rows).map(as_cell).to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
 def figure_png(means: Mapping[Arm, Mapping[str, ConfidenceInterval]], classes: int) -> bytes:

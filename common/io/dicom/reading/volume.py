@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from common.errors import Finding
+from common.errors import Finding, Where
 from common.io.dicom.reading.geometry import stack_geometry
-from common.io.dicom.reading.headers import element_text
+from common.io.dicom.reading.headers import Slice, element_text
 from common.io.dicom.reading.orthogonal import resample
 from common.io.dicom.reading.series import SeriesOptions, find_series
 from common.io.dicom.reading.values import read_voxels
@@ -72,9 +73,16 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
         element_text(stack.slices[0], "SeriesInstanceUID", where),
         modality,
         voxels.unit,
-        (*notes, *geometry.notes, *voxels.notes),
+        (*notes, *geometry.notes, *voxels.notes, *_of_an_animal(stack.slices, where)),
         [each.header for each in stack.slices],
     )
+
+
+def _of_an_animal(slices: Sequence[Slice], where: Where) -> list[Finding]:
+    if not any(element_text(each, "AnatomicalOrientationType", where) == "QUADRUPED" for each in slices):
+        return []
+    rule, remedy = "a patient is a person", "networks have seen persons alone: results may look plausible and be wrong"
+    return [where(rule, "AnatomicalOrientationType QUADRUPED, an animal", remedy, "warning")]
 
 
 def read_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:

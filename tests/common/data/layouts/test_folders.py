@@ -100,6 +100,8 @@ def test_patients_from_names_and_from_a_table(tmp_path: Path) -> None:
     table.write_text("case,patient\ns1_v1,P1\ns2,\n")
     with pytest.raises(DataError, match="patients.csv: every case has a patient, but got none for s1_v2, s2; add them"):
         found()
+    table.write_text("case,patient\ns1_v1,'=1+1\ns1_v2,'=1+1\ns2,-7\n")  # as the project writes cells
+    assert found() == ["=1+1", "=1+1", "-7"]
     table.write_text("id,subject\ns1_v1,P1\n")
     with pytest.raises(DataError, match=r"its columns are case,patient, but got the columns \['id', 'subject'\]"):
         found()

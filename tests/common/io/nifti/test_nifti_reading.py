@@ -44,6 +44,33 @@ def patched(path: Path, *patches: tuple[int, str, object], values: np.ndarray | 
     return path
 
 
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(("kind", "size", "place"), [(nib.Nifti1Image, 348, 108), (nib.Nifti2Image, 540, 168)])
+def test_an_extension_where_the_voxels_are_said_to_begin(tmp_path, kind, size, place, ending) -> None:
+    """32 bytes between header and voxels, by a vox_offset of before them: all that follows is shifted by 8 voxels."""
+    image = kind(ramp(), np.eye(4))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"twenty-four bytes of it."))
+    path = tmp_path / f"a{ending}"
+    image.to_filename(path)
+    assert np.array_equal(read_volume(path, "a")[0], ramp())
+    opened = gzip.open if ending == ".nii.gz" else open
+    with opened(path, "rb") as file:
+        content = bytearray(file.read())
+    offset = size + 4
+    assert len(content) == offset + 32 + 480
+    content[place : place + (4 if size == 348 else 8)] = np.asarray(offset, "<f4" if size == 348 else "<i8").tobytes()
+    with opened(path, "wb") as file:
+        file.write(content)
+    rule = "voxels must begin after the extension that the header announces, but got vox_offset"
+    with pytest.raises(
+        VolumeError, match=rf"{rule} {offset}, and 32 bytes after the voxels; the voxels may be shifted"
+    ):
+        read_volume(path, "a")
+    with opened(path, "wb") as file:  # the flag alone, without an extension
+        file.write(content[:offset] + content[offset + 32 :])
+    assert np.array_equal(read_volume(path, "a")[0], ramp())
+
+
 def truncated(path: Path, keep: float) -> Path:
     rng = np.random.default_rng(0)
     save(path, rng.normal(size=(12, 12, 12)).astype(np.float32))

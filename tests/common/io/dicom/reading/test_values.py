@@ -113,6 +113,13 @@ def test_monochrome1_keeps_its_values_with_a_note(tmp_path):
     ]
 
 
+def test_a_series_of_an_animal_has_a_note(tmp_path):
+    volume = load_series(written(tmp_path / "mr", each(AnatomicalOrientationType="QUADRUPED")), "case7")
+    assert [note.fault for note in volume.notes] == [
+        "a patient is a person, but got AnatomicalOrientationType QUADRUPED, an animal"
+    ]
+
+
 def twelve_bits(signed, high, garbage):
     """Stores v = -100, -99, ... (or 0, 1, ...) in 12 bits with others around them."""
 
