@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 PATHS = ("datalist", "demo_data", "label_maps", "weights")
+PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
+"""Keys of a case in a datalist whose values are paths."""
+ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
+"""All keys of a case."""
 READ_BY_MONAI = ("#", "::")
 """Separators of ids, which it replaces in any text."""
 

@@ -17,7 +17,7 @@ from common.config.checks import check_type
 from common.config.components import require_component, require_loader, require_parts, require_target
 from common.config.ranges import check_range
 from common.errors import ConfigError
-from common.path_names import is_reference, texts
+from common.path_names import ITEM_KEYS, is_reference, texts
 from common.raw_settings import Settings, lookup, references
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class _Tree:
         if not any(name == place or name.startswith(f"{place}::") for name in self.given):
             return
         shipped = [each for name, values in self.known.items() if name.rpartition("::")[2] in KEYS for each in values]
-        keys = sorted({"case", "pred", *(key for each in shipped for key in ensure_tuple(each))})
+        keys = sorted({"pred", *ITEM_KEYS, *(key for each in shipped for key in ensure_tuple(each))})
         for key in ensure_tuple(value):
             if key not in keys and not is_reference(key):
                 remedy = f"known are {', '.join(keys)}"

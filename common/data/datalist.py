@@ -17,6 +17,7 @@ from common.data.case_names import name_cases
 from common.data.splits import require_counts, sizes_by_fraction
 from common.errors import ConfigError, DataError
 from common.files import require_file_name, write_text
+from common.path_names import ITEM_KEYS, PATH_KEYS
 from common.seeds import derive
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ Item = dict[str, Any]
 SPLITS = ("training", "validation", "test")
 POOLS = ("training_A", "training_B")
 """Sections of unpaired training, whose source and target scans are drawn independently; scans are under ``image``."""
-PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
-ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 
 
 def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[Item]]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.data.datalist import PATH_KEYS, POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
+from common.data.datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
 from common.data.identity import FileIdentity
 from common.errors import DataError
+from common.path_names import PATH_KEYS
 
 DATALIST_NAME = "datalist.json"
 FILES = "files"
