@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common import checkpoints
 from common.data.datalist import SPLITS
 from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
@@ -21,7 +20,8 @@ from common.evaluation.methods import unfinished
 from common.files import require_file_name
 from common.handlers import run_dir
 from common.raw_settings import as_json
-from common.weights_info import WeightsInfo, read_info, save
+from common.weights import checkpoints
+from common.weights.info import WeightsInfo, read_info, save
 
 logger = logging.getLogger(__name__)
 STAGE = "stages.0."

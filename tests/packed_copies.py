@@ -12,9 +12,9 @@ from pathlib import Path
 import forked_commands
 import torch
 
-from common import weights_info
 from common.config import read_config
 from common.raw_settings import settings_of
+from common.weights import info
 from tools.pack.renaming import package_name
 from tools.repository import ROOT, bundle_names
 
@@ -31,7 +31,7 @@ sys.argv = sys.argv[1:]
 
 def version_of(bundle: str) -> str:
     """The version in the metadata of a bundle of the repository."""
-    return str(weights_info.bundle_metadata(ROOT / "bundles" / bundle)["version"])
+    return str(info.bundle_metadata(ROOT / "bundles" / bundle)["version"])
 
 
 def package_of(bundle: str) -> str:
@@ -60,8 +60,8 @@ def write_weights(root: Path, bundle: str) -> Path:
     for value in network.parameters():
         if value.ndim > 1:
             torch.nn.init.kaiming_normal_(value)
-    about = weights_info.described(settings_of(parser), bundle)
-    weights_info.save(network.state_dict(), folder / "models" / "model.pt", about)
+    about = info.described(settings_of(parser), bundle)
+    info.save(network.state_dict(), folder / "models" / "model.pt", about)
     return folder / "models" / "model.pt"
 
 

@@ -23,9 +23,9 @@ from dicom_phantom import OBLIQUE, PATIENT, Grid, write_series
 from pydicom.dataelem import DataElement
 from series_readers import by_hand
 
-from common import weights_info
 from common.config import read_config
 from common.raw_settings import settings_of
+from common.weights import info
 from tools.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,8 +59,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parser = read_config([root / "bundles" / ONE / "configs" / f"{name}.yaml" for name in ("train", "demo")])
     torch.manual_seed(0)
     weights = root / "bundles" / ONE / "models" / "model.pt"
-    about = weights_info.described(settings_of(parser), ONE)
-    weights_info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
+    about = info.described(settings_of(parser), ONE)
+    info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
     shutil.unpack_archive(pack(root, ONE, root, "demo"), root / "unpacked")
     return root / "unpacked" / ONE
 

@@ -28,7 +28,7 @@ import pandas as pd
 from common.config import read_config
 from common.evaluation.methods import variants
 from common.files import write_text
-from common.weights_info import sidecar
+from common.weights.info import sidecar
 from tools.bench.memory import use_of
 from tools.demo import command, run_all
 from tools.repository import ROOT, config_path, own_settings, trained_overlays

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common import checkpoints
 from common.anatomy.tissues import MODALITIES, NAMES
 from common.errors import ConfigError
 from common.networks.tissue_segmenter import TissueSegmenter
+from common.weights import checkpoints
 
 FOLDER = Path(__file__).parent / "weights"
 """Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""

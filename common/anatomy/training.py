@@ -27,7 +27,6 @@ from monai.utils import set_determinism
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from common import checkpoints
 from common.anatomy.segmentation import dice_by_class, segmented
 from common.anatomy.simulation import SegmentedHead, SlicesOfAnyPlane, as_classes
 from common.anatomy.tissues import NAMES
@@ -38,7 +37,8 @@ from common.networks.tissue_segmenter import TissueSegmenter
 from common.phantoms.label_heads import heads_of
 from common.phantoms.simulate import UNCLASSED
 from common.transforms import StandardiseHeadd
-from common.weights_info import commit_of, save
+from common.weights import checkpoints
+from common.weights.info import commit_of, save
 
 SIDE = 96
 """Pixels of a training slice."""

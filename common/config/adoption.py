@@ -10,7 +10,7 @@ from typing import Any
 from common.errors import CheckpointError, ConfigError
 from common.path_names import is_reference
 from common.raw_settings import Settings, as_json, components, followed, leaves, lookup, put
-from common.weights_info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
+from common.weights.info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from common.config.files import whole_configs
 from common.config.tree import check_tree
 from common.errors import CheckpointError, ConfigError
 from common.raw_settings import Settings
-from common.weights_info import READER, WeightsInfo
+from common.weights.info import READER, WeightsInfo
 
 NEEDED = ("network_def", "preprocessing")
 """Components that every training records where its bundle has them."""

@@ -32,7 +32,7 @@ from common.config.weights import Bundle, with_weights
 from common.errors import ConfigError, of_stdout, users_mistake
 from common.path_names import as_data, is_path
 from common.raw_settings import Settings, resolved, settings_of
-from common.weights_info import COMPUTING, WEIGHTS, WeightsInfo
+from common.weights.info import COMPUTING, WEIGHTS, WeightsInfo
 
 PREPARE = "prepare"
 """The setting that every run list begins with."""

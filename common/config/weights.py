@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from monai.handlers import CheckpointLoader
 
-from common import checkpoints
 from common.config.adoption import Adoption
 from common.config.checks import check_sizes
 from common.config.files import whole_configs
@@ -21,7 +20,8 @@ from common.config.recorded import require_recorded
 from common.errors import CheckpointError, ConfigError
 from common.path_names import as_data, is_reference
 from common.raw_settings import Settings, copied, followed, lookup, put, resolved
-from common.weights_info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
+from common.weights import checkpoints
+from common.weights.info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
 
 logger = logging.getLogger(__name__)
 EVALUATED = "evaluated"

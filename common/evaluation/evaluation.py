@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from common import checkpoints
 from common.config.checks import HU
 from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
@@ -30,7 +29,8 @@ from common.io.modality import NOT_IN_HU, modality_of
 from common.report import Panel, Report, format_table, summarise, worse_than_baseline, write_report, write_tables
 from common.report.error_histogram import ErrorHistogram
 from common.report.ranking import ranked
-from common.weights_info import identity
+from common.weights import checkpoints
+from common.weights.info import identity
 
 logger = logging.getLogger(__name__)
 COPY, LINE = "copy_input", "linear_fit"

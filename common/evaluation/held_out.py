@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from common import checkpoints
 from common.config.record import RunRecord
 from common.data.datalist import POOLS, Item
 from common.data.identity import identify, paths_of
@@ -17,6 +16,7 @@ from common.errors import ConfigError, DataError
 from common.evaluation.methods import EvaluatedMethod, require_unit, variant
 from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
+from common.weights import checkpoints
 
 SECTIONS = ("validation", "test")
 

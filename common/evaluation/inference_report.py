@@ -24,7 +24,7 @@ from common.metrics.tissue import AIR_HU, BONE_HU
 from common.raw_settings import followed
 from common.report import Panel, Report, summarise, write_report
 from common.transforms import LoadVolumed, head_mask
-from common.weights_info import identity
+from common.weights.info import identity
 
 logger = logging.getLogger(__name__)
 METHOD = "synthetic"

@@ -14,15 +14,15 @@ from monai.bundle.config_parser import ConfigParser
 from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
-from common import checkpoints
 from common.config.record import RunRecord, config_of
 from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.handlers import LOG_NAME
 from common.metrics.masked import ARBITRARY
 from common.raw_settings import lookup, references
-from common.safe_settings import require_safe
-from common.weights_info import READER, RUN_NAME, known_unit, read_info, read_run
+from common.weights import checkpoints
+from common.weights.info import READER, RUN_NAME, known_unit, read_info, read_run
+from common.weights.safe_settings import require_safe
 
 TRAINED_EPOCHS = "train::trainer::max_epochs"
 RESTORE = "restore"

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree
 
-from common import checkpoints
+from common.weights import checkpoints
 
 
 class AsyncSaver:
@@ -24,7 +24,7 @@ class AsyncSaver:
         self._writing: Future[None] | None = None
 
     def save(self, content: Mapping[str, Any], path: Path) -> None:
-        """Write as :func:`common.checkpoints.save` does, but return when the copy is made.
+        """Write as :func:`common.weights.checkpoints.save` does, but return when the copy is made.
 
         Raises:
             OutputError: where the previous checkpoint could not be written.

@@ -9,7 +9,7 @@ from typing import Any
 
 from common.errors import ConfigError
 from common.raw_settings import as_json, followed, leaves, lookup, references
-from common.weights_info import NETWORK, RUN_NAME, read_run, without_order
+from common.weights.info import NETWORK, RUN_NAME, read_run, without_order
 
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")

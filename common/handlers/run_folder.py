@@ -17,7 +17,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
-from common import checkpoints, devices, weights_info
+from common import devices
 from common.config.record import RunRecord, config_of
 from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.engines import SynthesisTrainer
@@ -29,8 +29,9 @@ from common.handlers.lock import LOCK_NAME, RunLock
 from common.handlers.resumed_settings import require_same
 from common.handlers.signals import TerminationSignals
 from common.handlers.weights_writer import BEST, LAST, WeightsWriter
-from common.module_names import portable
-from common.weights_info import RUN_NAME
+from common.weights import checkpoints, info
+from common.weights.info import RUN_NAME
+from common.weights.module_names import portable
 
 logger = logging.getLogger(__name__)
 BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -135,7 +136,7 @@ class RunFolder:
 
         Weights that the bundle ships are no run and stay; a release has them as ``model.pt``, which is renamed.
         """
-        weights_info.keep_shipped(self.models)
+        info.keep_shipped(self.models)
         shipped = {path.stem for path in self.models.glob(f"{checkpoints.SHIPPED_PREFIX}*.pt")}
         held = [path for path in self.models.iterdir() if path.name != LOCK_NAME and path.stem not in shipped]
         held += [path for path in (self.root / name for name in (LOG_NAME, RUN_NAME, "events")) if path.exists()]
@@ -222,7 +223,7 @@ class RunFolder:
         content = {
             "trainer": engine.state_to_save(),
             "deployed": engine.deployed_name(),
-            "model": weights_info.as_text(self.weights.about(engine, None)),
+            "model": info.as_text(self.weights.about(engine, None)),
             "best_metric": float(state.best_metric),
             "best_metric_epoch": state.best_metric_epoch,
             "log": [json.dumps(row) for row in self._rows],

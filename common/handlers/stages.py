@@ -13,13 +13,14 @@ from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
-from common import checkpoints, devices
+from common import devices
 from common.data.datasets.patches import VolumePatchDataset
 from common.engines.trainer import SynthesisTrainer
 from common.errors import ConfigError
 from common.inferers import CascadeInferer
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
+from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 

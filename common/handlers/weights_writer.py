@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from monai.engines import Evaluator
 
-from common import weights_info
 from common.config.record import RunRecord, config_of
 from common.data.origins import cases_of_program
 from common.data.split_record import SplitRecord
 from common.engines import SynthesisTrainer
 from common.raw_settings import followed
+from common.weights import info
 
 logger = logging.getLogger(__name__)
 BEST, LAST = "best", "last"
@@ -52,7 +52,7 @@ class WeightsWriter:
         self._about = {
             **_bundle(record),
             "trained_on": {
-                **weights_info.contrasts_of(self._config),
+                **info.contrasts_of(self._config),
                 "data": _data(record),
                 **_cases(split, record),
                 **_maps(record),
@@ -62,7 +62,7 @@ class WeightsWriter:
             "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             "reader": {
                 key: followed(self._config, value)
-                for key, value in weights_info.without_order(self._config.get(weights_info.READER, {})).items()
+                for key, value in info.without_order(self._config.get(info.READER, {})).items()
             },
         }
 
@@ -76,12 +76,12 @@ class WeightsWriter:
         with engine.deployed_weights():
             for name, network in engine.method.kept().items():
                 weights = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-                weights_info.save(weights, self.models / f"{name}.pt", self.about(engine, validator, name))
+                info.save(weights, self.models / f"{name}.pt", self.about(engine, validator, name))
 
     def about(self, engine: SynthesisTrainer, validator: Evaluator | None, name: str = "model") -> dict[str, Any]:
         """What is known of the weights as they are now."""
         deployed = name == "model" or BACKWARD not in self._config
-        settings = weights_info.needed_settings(self._config, "network_def" if deployed else BACKWARD)
+        settings = info.needed_settings(self._config, "network_def" if deployed else BACKWARD)
         kept: dict[str, Any] = {"keep": LAST if validator is None else BEST, "epoch": engine.state.epoch}
         if validator is not None and math.isfinite(validator.state.best_metric):
             kept["metric"] = {validator.state.key_metric_name: float(validator.state.best_metric)}
@@ -93,21 +93,21 @@ def _bundle(record: RunRecord | None) -> dict[str, Any]:
     root = None if record is None else record.bundle_root
     if record is None or root is None:
         return {"bundle": ""}
-    metadata = weights_info.bundle_metadata(root)
-    output = {**metadata.get("traits", {}), **record.config.get(weights_info.OUTPUT, {})}
+    metadata = info.bundle_metadata(root)
+    output = {**metadata.get("traits", {}), **record.config.get(info.OUTPUT, {})}
     told = {"version": metadata.get("version"), "unit": output.get("unit")}
-    return {"bundle": weights_info.bundle_name(root), **told}
+    return {"bundle": info.bundle_name(root), **told}
 
 
 def _data(record: RunRecord | None) -> str:
     """Whether the running training is on phantoms, on simulations without end, or on images of the user."""
     if record is None or "dataset_dir" not in record.config or cases_of_program(record) is not None:
-        return weights_info.IMAGES
+        return info.IMAGES
     if "simulation" in record.config:
-        return weights_info.SIMULATED
+        return info.SIMULATED
     found, phantoms, listed = (record.built(name) for name in ("dataset_dir", "demo_data", "datalist"))
     generated = listed is None and Path(found).resolve() == Path(phantoms).resolve()
-    return weights_info.PHANTOMS if generated else weights_info.IMAGES
+    return info.PHANTOMS if generated else info.IMAGES
 
 
 def _maps(record: RunRecord | None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import torch
 from scipy import stats
 from tqdm import tqdm
 
-from common import checkpoints
 from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
@@ -28,6 +27,7 @@ from common.quality.record import Record, inverse_for, read_record
 from common.quality.samples import INTACT, Sample, Sampling
 from common.quality.signs import Signs
 from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
+from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 LEAST_CASES = 8

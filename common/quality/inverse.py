@@ -9,9 +9,9 @@ import torch
 from monai.bundle.config_parser import ConfigParser
 from torch import Tensor, nn
 
-from common import checkpoints
 from common.errors import ConfigError
-from common.weights_info import read_info
+from common.weights import checkpoints
+from common.weights.info import read_info
 
 
 class InverseNetwork:

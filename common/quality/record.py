@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from common.beside_weights import read_beside, write_beside
 from common.errors import CheckpointError
 from common.io.export.verdicts import LOOK, REFUSE
 from common.quality.inverse import InverseNetwork, inverse_of
 from common.quality.predictor import Predictor, Term
 from common.quality.verdict import Limits, Usual
+from common.weights.beside import read_beside, write_beside
 
 SCHEMA_VERSION = 2
 COMMAND = (

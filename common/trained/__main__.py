@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from common.errors import exit_code_of_mistakes, path_option
 from common.trained.export import PROFILE_CASES, export
 from common.trained.on_simulated_heads import CALIBRATION, GRADING, HEADS, Step, check, make
-from common.weights_info import PRETRAINED_NAME
+from common.weights.info import PRETRAINED_NAME
 
 
 @exit_code_of_mistakes

@@ -9,14 +9,14 @@ from typing import Any
 from monai.bundle.config_parser import ConfigParser
 from monai.data.utils import affine_to_spacing
 
-from common import checkpoints
 from common.data.datasets.simulated import placed
 from common.errors import CheckpointError, OutputError
 from common.phantoms.mr_contrasts import weightings
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
-from common.weights_info import (
+from common.weights import checkpoints
+from common.weights.info import (
     PRETRAINED_NAME,
     RUN_NAME,
     SIMULATED,

@@ -25,7 +25,7 @@ from common.config.checks import HU
 from common.trained.stripping import looks_stripped
 from common.trained.weighting import weighting_seen
 from common.transforms.head import head_mask
-from common.weights_info import exported_unit, known_contrasts, known_profile
+from common.weights.info import exported_unit, known_contrasts, known_profile
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0

@@ -12,7 +12,6 @@ import nibabel as nib
 import numpy as np
 from monai.bundle.config_parser import ConfigParser
 
-from common import checkpoints
 from common.config import read_config
 from common.data.datalist import Item
 from common.data.split_record import DATALIST_NAME, SplitRecord
@@ -20,10 +19,11 @@ from common.errors import CheckpointError, ConfigError
 from common.phantoms.simulate import held_out
 from common.quality.record import path_of as grading_of
 from common.raw_settings import references
-from common.safe_settings import require_safe
 from common.seeds import derive
 from common.uncertainty.record import path_of as calibration_of
-from common.weights_info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
+from common.weights import checkpoints
+from common.weights.info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
+from common.weights.safe_settings import require_safe
 
 HEADS = 16
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common import checkpoints
 from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
@@ -26,6 +25,7 @@ from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, r
 from common.uncertainty.maps import brightness, target_window
 from common.uncertainty.record import Record, read_record
 from common.uncertainty.variations import manner, spread_of, variations
+from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
 from common.uncertainty.conformal import cut, half_widths
 from common.uncertainty.record import COMMAND, read_record
 from common.uncertainty.variations import manner, spread_of, variations
-from common.weights_info import read_info, sidecar
+from common.weights.info import read_info, sidecar
 
 
 def brightness(prediction: np.ndarray) -> float:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.beside_weights import read_beside, write_beside
 from common.uncertainty.conformal import ALL, Interval
+from common.weights.beside import read_beside, write_beside
 
 SCHEMA_VERSION = 1
 COMMAND = (

@@ -19,7 +19,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from mr2ct_pix2pix import bundle_root
 from nvflare.apis.fl_constant import FLMetaKey
 
-from common import checkpoints
+from common.weights import checkpoints
 
 
 def trainer_of(site: Path, settings: Path, name: str) -> MonaiAlgo:

@@ -25,13 +25,13 @@ from nvflare.app_opt.pt.recipes.fedavg import FedAvgRecipe
 from nvflare.recipe import SimEnv
 from nvflare.recipe.utils import set_per_site_config
 
-from common import checkpoints, weights_info
 from common.config import read_config
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
 from common.phantoms.dataset import check_at_least
 from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.raw_settings import settings_of
+from common.weights import checkpoints, info
 
 HERE = Path(__file__).resolve().parent
 NAME = "mr2ct_fedavg"
@@ -98,8 +98,8 @@ def deploy(made: Path, output: Path) -> None:
     """Write the deployed network of a global model as the bundle's inference loads it."""
     networks = method()
     networks.load_state_dict(checkpoints.load(made)["model"])
-    about = weights_info.described(settings_of(demo()), "mr2ct_pix2pix")
-    weights_info.save(networks.deployed.state_dict(), output / "model.pt", about)
+    about = info.described(settings_of(demo()), "mr2ct_pix2pix")
+    info.save(networks.deployed.state_dict(), output / "model.pt", about)
 
 
 def main() -> int:

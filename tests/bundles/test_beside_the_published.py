@@ -14,10 +14,11 @@ import torch
 from bundle_commands import Bundle, ok
 from monai.bundle import ConfigParser
 
-from common import checkpoints, ensemble
+from common import ensemble
 from common.evaluation.methods import variant_config
 from common.inferers import FlowInferer
 from common.networks.cascade import Cascade
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")

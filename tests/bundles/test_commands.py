@@ -17,8 +17,8 @@ import torch
 from bundle_commands import ONE_OF_EACH, ROOT, TINY, Bundle, last_line, ok, run_files, snapshot
 from monai.bundle import ConfigParser
 
-from common import checkpoints
 from common.transforms import head_mask
+from common.weights import checkpoints
 
 TINY_PHANTOMS = {"phantoms::cases": 4, "phantoms::spacing": 5}
 

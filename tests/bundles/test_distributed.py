@@ -12,7 +12,7 @@ import pytest
 import torch
 from bundle_commands import ROOT, ok
 
-from common import checkpoints
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from bundle_commands import ONE_OF_EACH, last_line, mistake, ok, plain_settings, snapshot
 
-from common import checkpoints
+from common.weights import checkpoints
 
 LINE = re.compile(r"error: (.+: .+, but got .+; .+|no weights at .+: .+)")
 """Name, rule, value and remedy, on the last line of stderr."""

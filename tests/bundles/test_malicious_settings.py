@@ -11,10 +11,10 @@ import pytest
 import torch
 from bundle_commands import TINY, Bundle, last_line, ok
 
-from common import weights_info
 from common.config import read_config
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
+from common.weights import info
 from tools.pack.release import pack
 
 ONE = Bundle("mr2ct_pix2pix")
@@ -132,6 +132,6 @@ def test_a_datalist(configs: list[str], tmp_path: Path) -> None:
 def written(folder: Path) -> Path:
     """Weights of a small network, drawn at random."""
     parser = ONE.parser("train", **SMALL)
-    about = weights_info.described(settings_of(parser), ONE.name)
-    weights_info.save(parser.get_parsed_content("network_def").state_dict(), path := folder / "w" / "model.pt", about)
+    about = info.described(settings_of(parser), ONE.name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), path := folder / "w" / "model.pt", about)
     return path

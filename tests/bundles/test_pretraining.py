@@ -15,7 +15,6 @@ import pytest
 import torch
 from bundle_commands import Bundle, mistake
 
-from common import checkpoints
 from common.errors import CheckpointError
 from common.phantoms import head_anatomy, render_cect, render_t1
 from common.quality.distortions import FITTED
@@ -24,7 +23,8 @@ from common.seeds import derive
 from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import contrasts_simulated, export
-from common.weights_info import known_contrasts, needed_settings, read_info
+from common.weights import checkpoints
+from common.weights.info import known_contrasts, needed_settings, read_info
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]

@@ -13,11 +13,11 @@ import pytest
 import torch
 from bundle_commands import ok
 
-from common import checkpoints
 from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
 from common.quality.distortions import FITTED
+from common.weights import checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation]
 EVALUATE = ["train", "evaluate"]

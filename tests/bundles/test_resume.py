@@ -12,8 +12,8 @@ import pytest
 import torch
 from bundle_commands import BUNDLES, ok, run_files, snapshot
 
-from common import checkpoints
 from common.files import TEMPORARY_PREFIX
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow_elsewhere
 

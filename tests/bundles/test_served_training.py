@@ -15,9 +15,9 @@ import pytest
 import torch
 from bundle_commands import BUNDLES, Bundle, mistake
 
-from common import checkpoints, weights_info
 from common.errors import CheckpointError, ConfigError
 from common.raw_settings import settings_of
+from common.weights import checkpoints, info
 
 PAIRED = [name for name in BUNDLES if Bundle(name).traits["trained_on_pairs"]]
 FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
@@ -113,7 +113,7 @@ def test_a_training_begins_with_the_weights_that_were_served(pix2pix):
 def test_weights_of_another_network_are_not_trained_on(pix2pix):
     config = settings_of(pix2pix.bundle.parser("train", "demo"))
     other = {"layers.0.weight": torch.zeros(1)}
-    weights_info.save(other, pix2pix.weights, weights_info.described(config, pix2pix.bundle.name))
+    info.save(other, pix2pix.weights, info.described(config, pix2pix.bundle.name))
     with pytest.raises(RuntimeError) as caught:
         pix2pix.train(epochs=1, pretrained=True)
     error = mistake(caught.value)

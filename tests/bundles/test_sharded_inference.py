@@ -16,8 +16,8 @@ import time
 import pytest
 from bundle_commands import ROOT, Bundle, snapshot
 
-from common import weights_info
 from common.raw_settings import settings_of
+from common.weights import info
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +36,8 @@ def settings(tmp_path_factory):
     for name, case in zip(CASES, sorted(path for path in (root / "phantoms").iterdir() if path.is_dir()), strict=True):
         (case / "mr.nii.gz").rename(folder / f"{name}.nii.gz")
     parser = BUNDLE.parser("train", "demo")
-    network, about = parser.get_parsed_content("network_def"), weights_info.described(settings_of(parser), BUNDLE.name)
-    weights_info.save(network.state_dict(), root / "model.pt", about)
+    network, about = parser.get_parsed_content("network_def"), info.described(settings_of(parser), BUNDLE.name)
+    info.save(network.state_dict(), root / "model.pt", about)
     return {"dataset_dir": folder, "weights": root / "model.pt"}
 
 

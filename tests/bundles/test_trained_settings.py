@@ -18,10 +18,10 @@ from bundle_commands import TINY, Bundle, last_line, mistake, ok
 from monai.bundle import ConfigParser, ConfigWorkflow
 from packed_copies import monai_bundle, unpack
 
-from common import checkpoints, weights_info
 from common.evaluation.methods import variant
 from common.raw_settings import settings_of
-from common.weights_info import without_order
+from common.weights import checkpoints, info
+from common.weights.info import without_order
 from tools.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
@@ -166,8 +166,8 @@ def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     parser = ONE.parser("train", "demo", **ODD[ONE.name], **{"data::source": "t1"})
     torch.manual_seed(0)
-    about = weights_info.described(settings_of(parser), ONE.name)
-    weights_info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
+    about = info.described(settings_of(parser), ONE.name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
     return folder
 
 
@@ -287,7 +287,7 @@ def test_a_process_killed_between_both_files_leaves_a_pair_that_loads(trained, t
     weights = {name: value * 2 for name, value in checkpoints.load(path).items()}
     monkeypatch.setattr("common.files.os.replace", stop_at("model.pt"))
     with pytest.raises(KeyboardInterrupt):
-        weights_info.save(weights, path, {"bundle": ONE.name, "settings": {}, "trained_on": {}})
+        info.save(weights, path, {"bundle": ONE.name, "settings": {}, "trained_on": {}})
     assert checkpoints.sha256(path) == before
     assert json.loads((folder / "models" / "model.json").read_text())["replaces"] == before
     checkpoints.load(path)
@@ -391,8 +391,8 @@ def test_label_trains_on_from_weights_with_their_settings(trained):
 def written(folder: Path, bundle: Bundle = ONE, **options: Any) -> Path:
     """The weights of a training with these options, in the folder of a run, as its writer describes them."""
     parser = bundle.parser("train", "demo", **options)
-    about = weights_info.described(settings_of(parser), bundle.name)
-    weights_info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
+    about = info.described(settings_of(parser), bundle.name)
+    info.save(parser.get_parsed_content("network_def").state_dict(), folder / "models" / "model.pt", about)
     return folder
 
 
@@ -459,10 +459,10 @@ def test_a_reference_among_the_handlers_is_followed():
 
 def test_a_checkpoint_says_where_it_is_from(odd_run_of_one):
     run, _ = odd_run_of_one
-    about = weights_info.read_info(run / "models" / "last_checkpoint.pt")
-    assert about.settings == weights_info.read_info(run / "models" / "model.pt").settings
+    about = info.read_info(run / "models" / "last_checkpoint.pt")
+    assert about.settings == info.read_info(run / "models" / "model.pt").settings
     assert about.trained_on["cases"] == {"training": 2, "validation": 1, "test": 1}
-    assert weights_info.origin(run / "models" / "last_checkpoint.pt") is None
+    assert info.origin(run / "models" / "last_checkpoint.pt") is None
 
 
 @pytest.mark.parametrize("name", ["models/model.json", "run.json"])

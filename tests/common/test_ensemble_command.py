@@ -13,7 +13,7 @@ from torch import Tensor
 from common import ensemble
 from common.data.split_record import DATALIST_NAME
 from common.errors import CheckpointError
-from common.weights_info import read_info, save
+from common.weights.info import read_info, save
 
 PLAIN: dict[str, Any] = {"_target_": "toy_networks.Scale", "weight": "@start"}
 STAGED: dict[str, Any] = {"_target_": "common.networks.cascade.SingleStage", "stage": PLAIN, "scaled": True}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from common.weights_info import read_info, save
+from common.weights.info import read_info, save
 from tools import compare
 from tools.bench.memory import Use
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from monai.data import DataLoader
 
-from common import weights_info
 from common.config import read_config
 from common.inference import CaseEvaluator
 from common.raw_settings import settings_of
+from common.weights import info
 from tools.bench.clock import Row, peak_gib
 from tools.repository import ROOT, config_path
 
@@ -54,8 +54,8 @@ def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
     parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})
     if not folder.exists():
         parser.get_parsed_content("phantoms")(folder)
-        about = weights_info.described(settings_of(parser), bundle)
-        weights_info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
+        about = info.described(settings_of(parser), bundle)
+        info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
     evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
     if not ahead:
         loader: Any = evaluator.data_loader

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from common import weights_info
 from common.config import read_config
 from common.raw_settings import settings_of
+from common.weights import info
 from tools.bench.clock import Row
 from tools.repository import ROOT, config_path, own_settings
 
@@ -69,7 +69,7 @@ def write_weights(bundle: str, path: Path, **settings: Any) -> None:
     torch.manual_seed(0)
     for weight in (each for each in network.parameters() if each.ndim > 1):
         nn.init.kaiming_normal_(weight)  # initial ones are so small that a narrow network gives one value everywhere
-    weights_info.save(network.state_dict(), path, weights_info.described(settings_of(parser), bundle))
+    info.save(network.state_dict(), path, info.described(settings_of(parser), bundle))
 
 
 class Use(NamedTuple):

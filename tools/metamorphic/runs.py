@@ -15,9 +15,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
-from common import weights_info
 from common.config import read_config
 from common.raw_settings import Settings, settings_of
+from common.weights import info
 from tools.repository import ROOT, config_path
 
 SMALL = {"depth": 3, "width": 4, "neighbours": 3}
@@ -54,7 +54,7 @@ def write_weights(bundle: str, path: Path, **more: Any) -> None:
                 nn.init.kaiming_normal_(parameter, a=0.2)
     if hasattr(network, "target_scale"):
         network.target_scale.copy_(torch.tensor(TARGET_SCALE))
-    weights_info.save(network.state_dict(), path, weights_info.described(training_settings(bundle, **more), bundle))
+    info.save(network.state_dict(), path, info.described(training_settings(bundle, **more), bundle))
 
 
 def stitching(settings: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import yaml
 
 from common.config.adoption import Adoption
 from common.errors import ConfigError
-from common.weights_info import IMAGES, WeightsInfo
+from common.weights.info import IMAGES, WeightsInfo
 from tools.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from monai.bundle import ConfigParser
 
-from common import checkpoints
 from common.errors import ConfigError
 from common.quality.record import path_of as grading_of
 from common.uncertainty.record import path_of as calibration_of
-from common.weights_info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
+from common.weights import checkpoints
+from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.pack import archive, documents, modules, overlay
 from tools.pack.renaming import SHARED, Renaming, package_name
 from tools.pack.sizes import resized

@@ -21,7 +21,7 @@ import pandas as pd
 from mri_dagan import degrade
 
 from common.errors import path_option
-from common.weights_info import PRETRAINED_NAME, sidecar
+from common.weights.info import PRETRAINED_NAME, sidecar
 from tools import compare
 from tools.real.low_dose import differences
 from tools.real.rows import DATA

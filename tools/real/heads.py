@@ -34,7 +34,7 @@ from common.phantoms.scanner import blurred, rician
 from common.phantoms.simulate import filled
 from common.phantoms.tissues import RELAXATION
 from common.report import Panel, Report, summarise, write_report
-from common.weights_info import bundle_metadata
+from common.weights.info import bundle_metadata
 from tools.real.plausibility import PURE
 from tools.real.rows import fitted, read
 from tools.real.trainings import BUNDLES, TO_CT, inferred

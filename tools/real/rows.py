@@ -13,7 +13,7 @@ import pandas as pd
 from common.metrics import score
 from common.report import Panel, Report, summarise, write_report
 from common.transforms.head import head_mask
-from common.weights_info import bundle_metadata
+from common.weights.info import bundle_metadata
 from tools.repository import ROOT
 
 DATA = ROOT.parent / "shared" / "data"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from common.weights_info import PRETRAINED_NAME, read_info
+from common.weights.info import PRETRAINED_NAME, read_info
 from tools.demo import command
 from tools.real.rows import Pair, read
 from tools.repository import ROOT

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 
 from common.errors import CheckpointError
 from common.path_names import texts
-from common.safe_settings import require_safe
+from common.weights.safe_settings import require_safe
 from tools.verify.bundle import SUFFIXES, WHOLE, Bundle, read
 from tools.verify.verdicts import Fault, Found, NotApplicableError, check, one_line
 

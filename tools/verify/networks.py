@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from common.path_names import texts
 from common.raw_settings import references
-from common.safe_settings import require_safe
+from common.weights.safe_settings import require_safe
 from tools.verify.bundle import Bundle
 from tools.verify.shapes import sizes
 from tools.verify.verdicts import NotApplicableError

@@ -15,7 +15,6 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common import checkpoints
 from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import DataError
@@ -23,6 +22,7 @@ from common.evaluation.methods import variant_config, variants
 from common.handlers import LOG_NAME
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
 from common.seeds import derive
+from common.weights import checkpoints
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.metrics.features import RandomFeatures

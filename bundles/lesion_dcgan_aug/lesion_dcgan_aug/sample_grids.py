@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common import checkpoints
 from common.report import Picture
+from common.weights import checkpoints
 from lesion_dcgan_aug.metrics.sample_quality import Nearest
 from lesion_dcgan_aug.sample_log import NAME
 from lesion_dcgan_aug.samples import tiled, to_grey

@@ -10,8 +10,9 @@ from ignite.engine import Events
 from monai.engines import Evaluator
 from torch import Tensor
 
-from common import checkpoints, devices
+from common import devices
 from common.engines import SynthesisTrainer
+from common.weights import checkpoints
 from lesion_dcgan_aug.latent import Latent, sample_seed
 
 NAME = "samples.pt"

@@ -17,7 +17,6 @@ from monai.utils import convert_to_numpy
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from common import checkpoints
 from common.errors import ConfigError
 from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
@@ -30,6 +29,7 @@ from common.io.export.outputs import (
     require_own_manifest,
 )
 from common.io.stored_values import require_dtype, to_stored
+from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 FORMATS = ("png", "npz", "nifti")

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common import checkpoints
 from common.errors import ConfigError, DataError
 from common.files import require_own_folder, write_whole_folder
 from common.io.dicom.writing.derived import derived_slices, is_derived_series, write_slices
@@ -18,7 +17,8 @@ from common.io.dicom.writing.template import Synthesis
 from common.io.export.volume import Volume
 from common.io.nifti.reading import read_header
 from common.io.reader import VolumeReader
-from common.weights_info import origin
+from common.weights import checkpoints
+from common.weights.info import origin
 
 BYTES_PER_VOXEL = 2
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
-from common import checkpoints
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.files import remove, require_file_name, write_text
 from common.grids import same_grid, show_affine
@@ -35,7 +34,8 @@ from common.io.export.verdicts import MARK, QUALITY, REFUSE
 from common.io.export.volume import volume_of
 from common.io.reader import WARNINGS
 from common.io.stored_values import require_dtype
-from common.weights_info import origin
+from common.weights import checkpoints
+from common.weights.info import origin
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
 MAP_ENDING = "_uncertainty"

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from common import checkpoints
 from common.errors import ConfigError
 from common.phantoms.grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, stretched
 from common.phantoms.head import Anatomy, Fractions
@@ -22,6 +21,7 @@ from common.phantoms.label_heads.pathology import Pathology
 from common.phantoms.physics import Range, drawn
 from common.phantoms.simulate import AverageHeads, Heads
 from common.phantoms.variety import Variety
+from common.weights import checkpoints
 
 WARPS_MM = ((30.0, 2.5), (14.0, 1.2))
 """Elastic warps as (smoothness, standard deviation along each axis): of lobes, then of gyri."""

@@ -12,9 +12,9 @@ from ignite.engine import Events
 from same_state import assert_same
 from torch.utils.data import DataLoader
 
-from common import checkpoints
 from common.data.samplers import EpochSampler
 from common.engines import SynthesisTrainer
+from common.weights import checkpoints
 
 EPOCHS = 4
 """Of two steps each."""

@@ -17,7 +17,7 @@ import torch
 from bundle_commands import last_line, mistake, ok, snapshot
 from PIL import Image
 
-from common import checkpoints
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.unconditional
 

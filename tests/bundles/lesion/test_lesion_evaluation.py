@@ -11,8 +11,8 @@ from lesion_dcgan_aug.patches import load_patches
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 from torch import nn
 
-from common import checkpoints
 from common.errors import DataError
+from common.weights import checkpoints
 
 BUNDLE = Bundle("lesion_dcgan_aug")
 CLASSES = ["cyst", "metastasis", "hemangioma"]

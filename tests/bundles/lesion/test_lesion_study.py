@@ -16,9 +16,9 @@ from lesion_dcgan_aug.study.confidence_intervals import confidence_interval
 from lesion_dcgan_aug.study.fold_results import Arm, FoldResult, read_result, result_path, write_result
 from lesion_dcgan_aug.study.report import gains, intervals, markdown
 
-from common import checkpoints
 from common.data.datalist import load_datalist
 from common.errors import ConfigError, DataError
+from common.weights import checkpoints
 
 BUNDLE = Bundle("lesion_dcgan_aug")
 CLASSES = ["cyst", "metastasis", "hemangioma"]

@@ -12,8 +12,8 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
-from common import checkpoints
 from common.quality.distortions import FITTED, OTHERS
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 EVALUATE = ["train", "evaluate"]

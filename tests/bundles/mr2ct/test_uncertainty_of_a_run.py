@@ -14,7 +14,7 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
-from common import checkpoints
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 EVALUATE = ["train", "evaluate"]

@@ -20,7 +20,6 @@ from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRef
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from common import checkpoints
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
 from common.engines import SynthesisTrainer
@@ -30,6 +29,7 @@ from common.inferers import CascadeInferer
 from common.losses import AdversarialLoss, weighted_sum
 from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
+from common.weights import checkpoints
 
 BUNDLE = Bundle("mri2pet_sketcher_refiner")
 WEIGHTS = {

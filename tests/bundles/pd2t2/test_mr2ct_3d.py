@@ -14,9 +14,9 @@ import pydicom
 import pytest
 from bundle_commands import TINY, Bundle, last_line, ok
 
-from common import checkpoints
 from common.io import VolumeReader
 from common.metrics import attenuation_scores
+from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
 BUNDLE = Bundle("pd2t2_dcgan_acm")

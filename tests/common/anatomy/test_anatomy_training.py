@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from common import checkpoints
 from common.anatomy import NAMES, segmenter, training
 from common.anatomy.__main__ import main
 from common.anatomy.training import SIDE, Settings, scaling, simulated, training_slices
 from common.phantoms.simulate import UNCLASSED
+from common.weights import checkpoints
 
 
 def test_samples_are_slices_with_the_class_of_each_pixel() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config.adoption import Adoption
-from common.weights_info import WeightsInfo
+from common.weights.info import WeightsInfo
 
 MIRROR, FLOW, SLICES, PATCHES = (f"common.inferers.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))
 OWN = {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": SLICES, "plane": "axial", "batch_size": 8}}

@@ -11,7 +11,7 @@ import pytest
 from common.config.components import NotLocatedError
 from common.config.recorded import require_recorded
 from common.errors import CheckpointError
-from common.weights_info import WeightsInfo, needed_settings
+from common.weights.info import WeightsInfo, needed_settings
 
 TRAIN = {
     "bundle_root": "x",

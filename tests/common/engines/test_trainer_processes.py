@@ -15,7 +15,7 @@ from same_state import assert_same
 from torch import nn
 from toy_training import Toy, loader, regression, train
 
-from common import checkpoints
+from common.weights import checkpoints
 
 PROCESS = """
 import sys, torch
@@ -24,7 +24,8 @@ sys.path[:0] = sys.argv[2:]
 from test_trainer_processes import shared_method
 from toy_networks import Scale
 from toy_training import Toy, loader, regression, train
-from common import checkpoints, devices
+from common import devices
+from common.weights import checkpoints
 device = devices.distributed_device()
 torch.manual_seed(devices.rank())
 method = shared_method()

@@ -15,10 +15,10 @@ from same_state import assert_same
 from torch import nn
 from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on
 
-from common import checkpoints
 from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
+from common.weights import checkpoints
 
 EPOCH = 4
 

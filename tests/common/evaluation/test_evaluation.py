@@ -15,7 +15,6 @@ import torch
 from monai.transforms import Compose, Invertd, Orientationd
 from scipy.ndimage import gaussian_filter
 
-from common import checkpoints
 from common.config import RunRecord
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Evaluation
@@ -24,6 +23,7 @@ from common.inferers import PlaneInferer
 from common.io import VolumeReader
 from common.metrics import score
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
+from common.weights import checkpoints
 
 SHAPE = (12, 14, 13)
 RAS = np.array([[2.0, 0, 0, -11], [0, 2, 0, -13], [0, 0, 2.5, -20], [0, 0, 0, 1]])

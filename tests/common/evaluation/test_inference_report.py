@@ -62,7 +62,7 @@ def test_the_window_of_the_network_gives_the_shares_at_its_ends(tmp_path, export
 
 
 def test_the_page_says_what_the_weights_saw(tmp_path, exporter, monkeypatch):
-    monkeypatch.setattr("common.weights_info.origin", lambda weights: "simulated heads, no patient")
+    monkeypatch.setattr("common.weights.info.origin", lambda weights: "simulated heads, no patient")
     assert re.search(
         r"weights: sha256 [0-9a-f]{64}, trained on simulated heads, no patient<",
         page_of(tmp_path, exporter, [done(0)])[0],

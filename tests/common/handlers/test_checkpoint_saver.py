@@ -7,9 +7,9 @@ import threading
 import pytest
 import torch
 
-from common import checkpoints
 from common.errors import OutputError
 from common.handlers.checkpoint_saver import AsyncSaver
+from common.weights import checkpoints
 
 
 def test_what_changes_later_is_not_written(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from scripted_runs import Scripted, rows, weights
 from torch import nn
 from toy_training import CPU, Pairs, Toy, loader, on
 
-from common import checkpoints, devices, weights_info
+from common import devices
 from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
 from common.engines import SynthesisTrainer
@@ -34,6 +34,7 @@ from common.engines.schedules import ConstantThenLinear
 from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from common.files import TEMPORARY_PREFIX
 from common.handlers import Progress, RunFolder, Validation, run_dir
+from common.weights import checkpoints, info
 
 STEPS = 4
 NAMES = ["epoch", "discriminator", "l1", "adversarial", "loss", "learning_rate", "val_score"]
@@ -260,7 +261,7 @@ def test_what_a_bundle_ships_is_no_run_and_stays(tmp_path: Path, caplog: pytest.
 def test_weights_that_a_release_ships_stay_under_another_name(tmp_path: Path, shipped: bool) -> None:
     models = tmp_path / "models"
     about = {"bundle": "x", "settings": {}, "trained_on": {}, "shipped": shipped}
-    weights_info.save({"released": torch.ones(1)}, models / "model.pt", about)
+    info.save({"released": torch.ones(1)}, models / "model.pt", about)
     build(tmp_path).run()
     kept = models / ("pretrained.pt" if shipped else "previous/model.pt")
     assert checkpoints.load(kept).keys() == {"released"}

@@ -15,7 +15,7 @@ from bundle_commands import snapshot
 from monai.data import ThreadDataLoader
 from monai.transforms import Compose, Invertd, Lambdad, Orientationd
 
-from common import checkpoints, devices
+from common import devices
 from common.config import RunRecord
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
 from common.handlers import WeightsLoader
@@ -25,6 +25,7 @@ from common.inferers import PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
+from common.weights import checkpoints
 
 SHAPE = (4, 5, 6)
 PERMUTED = np.array([[0, -2.0, 0, 90], [0, 0, 1.5, -80], [-3.0, 0, 0, 70], [0, 0, 0, 1]])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
-from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.uncertainty.conformal import Interval
 from common.uncertainty.record import Record
 from common.uncertainty.variations import manner
+from common.weights import checkpoints
 
 __all__ = ["cases", "network"]
 

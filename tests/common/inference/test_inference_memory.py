@@ -14,7 +14,6 @@ import torch
 from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import nn
 
-from common import checkpoints
 from common.config.ranges import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
 from common.handlers import WeightsLoader
@@ -25,6 +24,7 @@ from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
+from common.weights import checkpoints
 
 SHAPE = (16, 20, 24)
 AROUND = 4 * 16 * 20 * 24

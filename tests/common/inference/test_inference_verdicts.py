@@ -12,11 +12,11 @@ import pydicom
 import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
-from common import checkpoints
 from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_mistakes
 from common.quality.predictor import Predictor, Term
 from common.quality.record import Record
 from common.quality.verdict import Limits, Usual
+from common.weights import checkpoints
 
 __all__ = ["cases", "network"]
 SIGN = "HU in the output, percentile 50"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from common import checkpoints
 from common.anatomy import NAMES
 from common.errors import CheckpointError, ConfigError
 from common.losses import AnatomicalL1, l1
 from common.networks.tissue_segmenter import TissueSegmenter
+from common.weights import checkpoints
 
 
 @pytest.fixture(scope="module")

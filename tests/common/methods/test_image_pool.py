@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from common import checkpoints
 from common.errors import ConfigError
 from common.methods.image_pool import ImagePool
+from common.weights import checkpoints
 
 
 def numbered(first: int, count: int) -> torch.Tensor:

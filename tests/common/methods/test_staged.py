@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from toy_training import CPU
 
-from common import checkpoints
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
 from common.engines import SynthesisTrainer
@@ -33,6 +32,7 @@ from common.methods.base import Batch, Losses
 from common.methods.conditional import ConditionalGan
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
+from common.weights import checkpoints
 
 EPOCHS, STEPS = 2, 3
 

@@ -9,11 +9,11 @@ import torch
 from test_quality_record import record
 from torch import nn
 
-from common import weights_info
 from common.errors import CheckpointError, ConfigError
 from common.quality.cases import CaseVerdicts
 from common.quality.inverse import InverseNetwork, inverse_of
 from common.quality.record import inverse_for, read_record
+from common.weights import info
 
 CPU = torch.device("cpu")
 CONVOLUTION = {"_target_": "torch.nn.Conv3d", "in_channels": 1, "out_channels": 2, "kernel_size": "@side"}
@@ -24,7 +24,7 @@ def backward(weights: Path, bias: float, **further: int) -> Path:
     values = {"weight": torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1, 1), "bias": torch.tensor([0.0, bias])}
     settings = {"network_def": CONVOLUTION, "side": 1, **further}
     path = inverse_of(weights)
-    weights_info.save(values, path, {"bundle": "any", "settings": settings, "trained_on": {}})
+    info.save(values, path, {"bundle": "any", "settings": settings, "trained_on": {}})
     return path
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from common import checkpoints
 from common.errors import CheckpointError
 from common.quality.cases import CaseVerdicts
 from common.quality.predictor import Predictor, Term
 from common.quality.record import Record, path_of, read_record
 from common.quality.verdict import Limits, Usual
+from common.weights import checkpoints
 
 SIGN = "tilt of the head, a"
 CPU = torch.device("cpu")

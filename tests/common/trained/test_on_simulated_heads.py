@@ -13,7 +13,7 @@ import torch
 
 from common.errors import CheckpointError, ConfigError
 from common.trained.on_simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
-from common.weights_info import save
+from common.weights.info import save
 from tools.repository import ROOT
 
 SIMULATION = {

@@ -14,16 +14,17 @@ import torch
 from monai.data import MetaTensor, list_data_collate
 from torch import nn
 
-from common import checkpoints
 from common.config.record import RunRecord
 from common.config.weights import Bundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained import FineTuning, InputCheck
+from common.handlers import FineTuning
+from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
 from common.transforms import LoadVolumed, WorkingSpacingd
-from common.weights_info import known_contrasts, origin, read_info
+from common.weights import checkpoints
+from common.weights.info import known_contrasts, origin, read_info
 
 SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
               "source": {"_target_": "common.phantoms.physics.SpinEcho"},

@@ -9,13 +9,13 @@ import pytest
 import torch
 from monai.inferers import Inferer
 
-from common import checkpoints
 from common.errors import ConfigError
 from common.inferers import TargetScaleInferer
 from common.uncertainty.conformal import Interval
 from common.uncertainty.maps import UncertaintyMaps, brightness
 from common.uncertainty.record import Record
 from common.uncertainty.variations import manner
+from common.weights import checkpoints
 
 
 class Called(Inferer):

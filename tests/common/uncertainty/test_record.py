@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common import checkpoints
 from common.errors import CheckpointError, ConfigError
 from common.uncertainty.conformal import Interval
 from common.uncertainty.maps import UncertaintyMaps
 from common.uncertainty.record import Record, path_of, read_record
+from common.weights import checkpoints
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.weights_info import WeightsInfo, origin, read_info
+from common.weights.info import WeightsInfo, origin, read_info
 from tools.pack import __main__ as command
 from tools.pack import overlay
 from tools.pack.release import pack, weights_told

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from packed_copies import BUNDLES, CACHES, package_of
 
-from common.weights_info import read_info
+from common.weights.info import read_info
 from tools.pack.wheel import PRODUCT, wheel_files
 from tools.repository import ROOT
 

@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from common.checkpoints import sha256
-from common.weights_info import read_info, save
+from common.weights.checkpoints import sha256
+from common.weights.info import read_info, save
 from tools.real import fast_mr
 from tools.real.fast_mr import PATIENTS, TASKS, fold, main, pairs, scans
 

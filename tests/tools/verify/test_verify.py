@@ -17,9 +17,9 @@ import torch
 from broken_bundles import BROKEN, EXECUTED, NAME, TRAIN, metadata, replaced, saved, text
 from packed_copies import package_of, unpack, version_of
 
-from common.checkpoints import sha256
 from common.errors import CheckpointError
-from common.weights_info import save
+from common.weights.checkpoints import sha256
+from common.weights.info import save
 from tools.repository import ROOT
 from tools.verify import checks, configs, process
 from tools.verify.__main__ import main

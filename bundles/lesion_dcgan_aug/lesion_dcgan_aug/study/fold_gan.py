@@ -12,12 +12,12 @@ import torch
 from ignite.engine import Events
 from torch import nn
 
-from common import checkpoints
 from common.config import read_config
 from common.data.datalist import Item, write_datalist
 from common.files import write_text
 from common.raw_settings import settings_of
 from common.seeds import derive
+from common.weights import checkpoints
 from lesion_dcgan_aug.data.cases import split_lesions
 
 logger = logging.getLogger(__name__)

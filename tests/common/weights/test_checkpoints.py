@@ -16,11 +16,11 @@ import torch
 from ignite.engine import Engine
 from torch import nn
 
-from common import checkpoints
 from common.errors import CheckpointError, OutputError
 from common.files import TEMPORARY_PREFIX, remove_unfinished
 from common.handlers import WeightsLoader
 from common.networks.strict_loading import refuse_other_weights
+from common.weights import checkpoints
 
 
 def _network() -> nn.Sequential:

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import checkpoints
 from common.errors import CheckpointError
 from common.files import parse_json, write_text
-from common.module_names import BUNDLE, local, portable
 from common.path_names import is_reference
 from common.raw_settings import Settings, followed, lookup, references
-from common.safe_settings import require_safe
+from common.weights import checkpoints
+from common.weights.module_names import BUNDLE, local, portable
+from common.weights.safe_settings import require_safe
 
 logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
@@ -77,7 +77,7 @@ class WeightsInfo(NamedTuple):
         return data[0] if all(each in (SIMULATED, PHANTOMS) for each in data) else None
 
     def require_safe(self, given: str = "") -> None:
-        """Refuse settings that would execute something; see :func:`common.safe_settings.require_safe`."""
+        """Refuse settings that would execute something; see :func:`common.weights.safe_settings.require_safe`."""
         require_safe(self.settings, f"{self.path}: settings", given)
 
     def network_settings(self) -> set[str]:

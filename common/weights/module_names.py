@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-SHARED = __name__.split(".")[-2]
+SHARED = __name__.split(".")[-3]
 PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
 """The package of a release, such as ``mr2ct_pix2pix_v0_1_0``, which holds the shared one; empty in the repository."""
 BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from ignite.engine import Events
 
-from common import checkpoints
 from common.config.record import RunRecord
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
+from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import monai.networks.nets
 import monai.transforms
 
 from common.errors import CheckpointError
-from common.module_names import PACKAGE, SHARED
+from common.weights.module_names import PACKAGE, SHARED
 
 OWN = f"{PACKAGE}.{SHARED}" if PACKAGE else SHARED
 ROOMS = ("inferers", "networks", "phantoms", "transforms")

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from common import checkpoints
 from common.errors import CheckpointError
-from common.safe_settings import require_safe
-from common.weights_info import read_info
+from common.weights import checkpoints
+from common.weights.info import read_info
+from common.weights.safe_settings import require_safe
 
 
 @pytest.mark.parametrize(
