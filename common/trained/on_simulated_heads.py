@@ -114,10 +114,9 @@ def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn, file_of: Callab
     SplitRecord({"test": items}, {}, {"root": SIMULATED}).write(run / DATALIST_NAME)
     options = {"output_dir": str(run), "datalist": str(run / DATALIST_NAME), "section": "test"}
     configs = [bundle / "configs" / f"{part}.yaml" for part in ("train", "evaluate")]
-    parser = read_config(configs, bundle_root=str(bundle), **options)
-    if run_id not in parser:
+    if run_id not in ConfigParser.load_config_files([str(path) for path in configs]):
         raise ConfigError("--bundle", f"has the run id {run_id}", bundle.name, "choose a translation bundle")
-    parser.get_parsed_content(run_id)
+    read_config(configs, bundle_root=str(bundle), **options).get_parsed_content(run_id)
     return own
 
 
