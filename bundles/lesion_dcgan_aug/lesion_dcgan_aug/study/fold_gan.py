@@ -37,7 +37,7 @@ GAN_KEYS = (
     "views",
     "batch_size",
     "learning_rate",
-    "loss_weights",
+    "losses",
     "precision",
     "accumulation_steps",
     "clip_norm",
