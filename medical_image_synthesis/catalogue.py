@@ -16,7 +16,7 @@ SHARED = "common"
 WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
 LOSSES = {"l1": "L1", "gdl": "gradient difference", "feature_matching": "feature matching"}
-"""Names of the settings of ``loss_weights`` that are no word."""
+"""Names of losses that are no word."""
 
 
 class Bundle(NamedTuple):
@@ -48,8 +48,8 @@ class Bundle(NamedTuple):
             return "no weights, train first"
         about = _described(self.weights)
         name = about.get("settings", {}).get("network_def", {}).get("_target_", "network").rpartition(".")[2]
-        weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
-        losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
+        known = about.get("config", {}).get("losses", {})  # known of shipped weights alone
+        losses = ", ".join(LOSSES.get(name, name) for name, loss in known.items() if loss["weight"])
         contrasts = ", ".join(about.get("contrasts", []))
         data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
         return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -29,25 +30,26 @@ def chain(inputs: int, outputs: int, width: int = 64) -> nn.Sequential:
 class MixtureGan(GanMethod):
     """From a Gaussian in the plane to the ring."""
 
+    terms = GanMethod.adversarial_terms
+
     def __init__(self, weights: dict[str, float], network: dict[str, Any], loss: dict[str, Any]) -> None:
         judge = chain(2, 1)
         stabilise(judge, **network)
         adversarial_loss = AdversarialLoss(**loss)
-        super().__init__({"generator": chain(NOISE, 2)}, {"discriminator": judge}, weights, adversarial_loss)
-        self.loss = adversarial_loss
+        super().__init__({"generator": chain(NOISE, 2)}, {"discriminator": judge}, losses_of(weights), adversarial_loss)
+        self.adversary = adversarial_loss
 
     def generate(self, batch: Batch) -> Losses:
         return {"pred": self.deployed(torch.randn(len(batch["image"]), NOISE))}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        return self.loss.judged("d", self.discriminators["discriminator"], batch["image"], fakes["pred"])
+        return self.adversary.judged("d", self.discriminators["discriminator"], batch["image"], fakes["pred"])
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         judge, made = self.discriminators["discriminator"], fakes["pred"]
-        losses = {"adversarial": self.loss.generator(judge(self.loss.noised(made)))}
-        if self.uses("feature_matching"):
-            losses["feature_matching"] = self.loss.feature_matching(judge, batch["image"], made, paired=False)
-        return losses
+        if name == "adversarial":
+            return self.adversary.generator(judge(self.adversary.noised(made)))
+        return self.adversary.feature_matching(judge, batch["image"], made, paired=False)
 
 
 class Ring(Dataset):

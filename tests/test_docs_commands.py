@@ -247,14 +247,15 @@ def _options(words: list[str]) -> dict[str, str]:
 
 
 def _check_run(task: str, given: dict[str, str]) -> None:
-    """The files exist, have the task, and every other option is a setting of them or the short name of one."""
+    """The files exist, have the task, and every other option is a setting, the short name of one, or a new loss."""
     files = [ROOT / name for name in re.findall(r"[\w./]+\.yaml", given.pop("config_file", ""))]
     if not files:  # the page gives them elsewhere
         return
     settings = settings_of(read_config(files))
     assert task in settings, f"{task} is none of the tasks of {files}"
     known = settings.keys()
-    assert [name for name in given if name not in known and lookup(settings, name) is None] == []
+    new = [name for name, value in given.items() if name.startswith("losses::") and "'function'" in value]
+    assert [name for name in given if name not in (*known, *new) and lookup(settings, name) is None] == []
 
 
 def _check_plan(words: list[str]) -> None:
@@ -328,7 +329,7 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
         "python -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
         "python -m monai.bundle run nothing --config_file CONFIGS/train.yaml",
         "python -m monai.bundle run training --config_file CONFIGS/train.yaml --nothing 1",
-        "python -m monai.bundle run training --config_file CONFIGS/train.yaml --loss_weights::nothing 1",
+        "python -m monai.bundle run training --config_file CONFIGS/train.yaml --losses::nothing 1",
         "python -m monai.bundle verify_metadata --nothing configs/metadata.json",
         "torchrun --nproc_per_node 2 -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
         "synthesize mr2ct MR.nii.gz -o ct.nii.gz --nothing 1",

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 import torch
+from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from common.data.samplers import EpochSampler
 from common.engines import SynthesisTrainer
-from common.losses import AdversarialLoss, l1
+from common.losses import AdversarialLoss
 from common.methods.base import Batch, GanMethod, Losses
 from common.seeds import derive
 
@@ -34,10 +35,12 @@ def adversary(kind: str, *factor: float) -> AdversarialLoss:
 class Toy(GanMethod):
     """An unconditional adversary and L1, around any two networks."""
 
+    terms = ("adversarial",)
+
     def __init__(
         self, generator: nn.Module, discriminator: nn.Module, kind: str = "least_squares", **weights: float
     ) -> None:
-        super().__init__({"g": generator}, {"d": discriminator}, weights)
+        super().__init__({"g": generator}, {"d": discriminator}, losses_of({"l1": 0, **weights}))
         self.adversary = adversary(kind)
 
     def generate(self, batch: Batch) -> Losses:
@@ -49,11 +52,10 @@ class Toy(GanMethod):
         judge = self.discriminators["d"]
         return {"discriminator": self.adversary.discriminator(judge(batch["label"]), judge(fakes["pred"]))}
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        losses = {"l1": l1(fakes["pred"], batch["label"])}
-        if self.uses("adversarial"):
-            losses["adversarial"] = self.adversary.generator(self.discriminators["d"](fakes["pred"]))
-        return losses
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        if name == "adversarial":
+            return self.adversary.generator(self.discriminators["d"](fakes["pred"]))
+        return super().loss(name, batch, fakes)
 
 
 class Pairs(Dataset):

@@ -29,7 +29,7 @@ RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
     **dict.fromkeys(("clip_norm", "lr", "max_memory_gb"), POSITIVE),
-    **dict.fromkeys(("constant_epochs", "decay_epochs", "loss_weights"), NOT_NEGATIVE),
+    **dict.fromkeys(("constant_epochs", "decay_epochs", "weight"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
     "num_workers": Range(
         f"is not negative, whole and at most {MOST_WORKERS}",

@@ -120,7 +120,7 @@ class _Tree:
             names += self.names.get(place, [])  # those that overlays give one by one, too
         strange = [name for name in section if name not in RESERVED and name not in names]
         if target is None:
-            strange = [name for name in strange if self._is_mistake(f"{place}::{name}")]
+            strange = [name for name in strange if self._is_mistake(f"{place}::{name}", section[name])]
         elif strange:
             names += (arguments := self._arguments(place, section))
             strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
@@ -143,9 +143,10 @@ class _Tree:
         anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return [*parameters, *([ANY] if anything else [])]
 
-    def _is_mistake(self, place: str) -> bool:
-        """Whether a new name in a section was typed as an option, and nothing refers to it."""
-        return place in self.given and not re.search(rf"[@%]{re.escape(place)}\b", self.text)
+    def _is_mistake(self, place: str, value: Any) -> bool:
+        """Whether a new name was typed as an option, and nothing refers to it; a loss with a function is a new one."""
+        is_loss = place.startswith("losses::") and isinstance(value, Mapping) and "function" in value
+        return place in self.given and not is_loss and not re.search(rf"[@%]{re.escape(place)}\b", self.text)
 
     def _check_value(self, place: str, value: Any, is_shipped: bool) -> None:
         if is_shipped:

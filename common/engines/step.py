@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from common import devices
 from common.engines.finite import FiniteWatch
 from common.engines.precision import autocast
-from common.losses import Distance, weighted_sum
+from common.losses import weighted_sum
 from common.methods.base import GanMethod, Losses
 
 
@@ -41,7 +41,6 @@ class GanStep:
         clip_norm: largest norm of a gradient, over the generators and over the discriminators (None: off).
         finite: records losses and gradients that are not finite, and keeps them from the weights.
         announce: called with the event of each completed forward, loss and backward.
-        anatomy: distance of the synthetic from the true target, the generators' loss ``anatomy``, whatever the method.
 
     Raises:
         ConfigError: for another ``precision``.
@@ -56,7 +55,6 @@ class GanStep:
         clip_norm: float | None,
         finite: FiniteWatch,
         announce: Callable[[IterationEvents], None],
-        anatomy: Distance | None = None,
     ) -> None:
         self.method = method
         self.optimizers = optimizers
@@ -64,7 +62,6 @@ class GanStep:
         self.clip_norm = clip_norm
         self.finite = finite
         self.announce = announce
-        self.anatomy = anatomy
         self.autocast = autocast(device, precision)
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
@@ -119,8 +116,6 @@ class GanStep:
         with self.method.frozen_discriminators():
             with self.autocast:
                 losses = self.method.generator_losses(batch, fakes)
-                if self.anatomy is not None and self.method.uses("anatomy"):
-                    losses = {**losses, "anatomy": self.anatomy(fakes["pred"], batch["label"])}
                 total = weighted_sum(losses, self.method.loss_weights)
             self.finite.note(total)
             self.announce(IterationEvents.LOSS_COMPLETED)

@@ -26,7 +26,6 @@ from common.engines.graph import GraphedStep
 from common.engines.schedules import ConstantThenLinear
 from common.engines.step import GanStep
 from common.errors import ConfigError
-from common.losses import Distance
 from common.methods.base import GanMethod
 from common.seeds import derive
 
@@ -72,15 +71,14 @@ class SynthesisTrainer(SupervisedTrainer):
             these steps. Without effect where no discriminator is trained.
         discriminator_rate: learning rate of the discriminators (two time-scales, Heusel et al. 2017); None: that of
             the generators.
-        anatomy: distance of the synthetic from the true target by their anatomy, such as
-            :class:`common.losses.AnatomicalL1`, for a method of paired images; its weight is ``anatomy``.
         seed: see above.
         train_handlers: attached after the trainer's own.
         inferer: part of MONAI's interface; methods call their networks themselves.
 
     Raises:
         ConfigError: for another ``precision``, where an epoch has no batch or fewer updates than ``critic_steps``, or
-            for a gradient penalty on discriminators with batch normalisation, or an ``anatomy`` without a weight.
+            for a gradient penalty on discriminators with batch normalisation; while running, where a batch has not what
+            a loss needs.
         TrainingError: while running, when a loss is not finite; names the step and the cases.
     """
 
@@ -99,7 +97,6 @@ class SynthesisTrainer(SupervisedTrainer):
         clip_norm: float | None = None,
         critic_steps: int = 1,
         discriminator_rate: float | None = None,
-        anatomy: Distance | None = None,
         seed: int = 0,
         train_handlers: Sequence[Any] | None = None,
         inferer: Any = None,
@@ -145,11 +142,8 @@ class SynthesisTrainer(SupervisedTrainer):
         self.loss_sums: dict[str, Tensor] = {}
         self.loss_counts: dict[str, int] = {}
         self.finite = FiniteWatch(self.state.device)
-        if anatomy is not None and "anatomy" not in method.loss_weights:
-            remedy = "give it one, 0 to train without"
-            raise ConfigError("loss_weights::anatomy", "is the weight of the trainer's anatomy", None, remedy)
         place = self.state.device
-        self.step = GanStep(method, optimizers, place, precision, clip_norm, self.finite, self.fire_event, anatomy)
+        self.step = GanStep(method, optimizers, place, precision, clip_norm, self.finite, self.fire_event)
         self.grad_scaler = self.step.scaler
         self.run_step: GanStep | GraphedStep = self.step
         devices.broadcast([*method.parameters(), *method.buffers()])
@@ -189,6 +183,7 @@ class SynthesisTrainer(SupervisedTrainer):
         torch.manual_seed(derive(self.seed, step, devices.rank()))
         self.finite.begin(step, batchdata.get("case", "a batch without case names"))
         batch = self._to_device(batchdata)
+        self.method.require_keys(batch)
         self.method.train()
         self.method.begin_step(step)
         window, last, critics_alone = self._window()

@@ -5,7 +5,7 @@ from common.losses.anatomical import AnatomicalL1
 from common.losses.distances import BalancedL1, Distance, gradient_difference, l1, region_weighted_l1
 from common.losses.perceptual import PerceptualDistance
 from common.losses.tolerant import TolerantL1
-from common.losses.weighting import weighted_sum
+from common.losses.weighting import weighted_losses, weighted_sum
 
 __all__ = [
     "AdversarialLoss",
@@ -17,5 +17,6 @@ __all__ = [
     "gradient_difference",
     "l1",
     "region_weighted_l1",
+    "weighted_losses",
     "weighted_sum",
 ]

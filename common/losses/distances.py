@@ -13,7 +13,7 @@ from common.errors import ConfigError
 from common.transforms.knots import Knot, KnottedWindow
 
 Distance = Callable[..., Tensor]
-"""Takes prediction, target and optionally ``reduction``, and gives a scalar, such as :func:`l1`."""
+"""Takes prediction and target, and more by keyword where it is asked for, and gives a scalar, such as :func:`l1`."""
 
 
 def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -45,6 +45,7 @@ class BalancedL1:
         window: of the scale of the images (see :class:`common.transforms.knots.KnottedWindow`); [-1, 1] for values as
             they are.
         knots: of that scale.
+        reduction: see :func:`l1`.
 
     Raises:
         ConfigError: a band is not low < high with a positive weight, or begins before the one before it ends.
@@ -55,25 +56,27 @@ class BalancedL1:
         bands: Sequence[Sequence[float]] = (),
         window: Sequence[float] = (-1, 1),
         knots: Sequence[Knot] | None = (),
+        reduction: str = "mean",
     ) -> None:
         ends = [-math.inf, *(end for band in bands for end in band[:2])]
         if not all(len(band) == 3 and band[0] < band[1] and band[2] > 0 for band in bands) or ends != sorted(ends):
             rule = "are [low, high, weight], low < high, in rising order, without overlap, weights above 0"
-            raise ConfigError("l1_loss::bands", rule, bands, "give for example [[-200, 200, 10]]; [] for plain L1")
+            raise ConfigError("--bands", rule, bands, "give for example [[-200, 200, 10]]; [] for plain L1")
         edges = torch.tensor([band[:2] for band in bands], dtype=torch.float64).reshape(-1, 2)
         self.edges = KnottedWindow(window, knots).scaled(edges).tolist()
         self.weights = [float(band[2]) for band in bands]
+        self.reduction = reduction
 
-    def __call__(self, prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-        """The distance of two images (B, C, H, W[, D]); ``reduction`` and Raises as in :func:`l1`."""
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The distance of two images (B, C, H, W[, D]); Raises as in :func:`l1`."""
         if not self.weights:
-            return l1(prediction, target, reduction)
+            return l1(prediction, target, self.reduction)
         require_same_shape(prediction, target)
         ours, theirs = at_least_float32(prediction), at_least_float32(target)
         counted = torch.ones_like(theirs)
         for (low, high), weight in zip(self.edges, self.weights, strict=True):
             counted = torch.where((theirs >= low) & (theirs < high), weight, counted)
-        return reduced((counted * (ours - theirs).abs()).sum() / counted.sum(), target, reduction)
+        return reduced((counted * (ours - theirs).abs()).sum() / counted.sum(), target, self.reduction)
 
 
 def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "sum") -> Tensor:
@@ -101,7 +104,7 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
 
 
 def region_weighted_l1(
-    prediction: Tensor, target: Tensor, lesion: Tensor, nawm: Tensor, counts: Tensor | None = None
+    prediction: Tensor, target: Tensor, lesion: Tensor, nawm: Tensor, region_counts: Tensor | None = None
 ) -> Tensor:
     """Absolute differences summed over each region, divided by its voxels, summed over the regions, averaged over the
     batch: 1 / B sum_i (1 / N_Les sum_Les |e| + 1 / N_NAWM sum_NAWM |e| + 1 / N_other sum_other |e|) (Wei et al. 2018).
@@ -109,11 +112,11 @@ def region_weighted_l1(
     The regions are lesion, normal-appearing white matter and other, all that is neither; a voxel of both is lesion. A
     small lesion thus weighs as much as each larger region. A region without a voxel contributes nothing.
 
-    The published N are those of a whole subject. For patches, ``counts`` are the voxels that a patch of the subject
-    holds on average: N times the mean probability that a patch covers a voxel of the region. The expected loss over its
-    patches is then the published sum, exactly for patches that tile the subject; for patches drawn at random, each mean
-    is weighted within its region by how often a voxel is drawn. Without ``counts``, those of each sample are taken: a
-    patch that grazes a lesion in one voxel then gives that voxel the weight of all its NAWM.
+    The published N are those of a whole subject. For patches, ``region_counts`` are the voxels that a patch of the
+    subject holds on average: N times the mean probability that a patch covers a voxel of the region. The expected loss
+    over its patches is then the published sum, exactly for patches that tile the subject; for patches drawn at random,
+    each mean is weighted within its region by how often a voxel is drawn. Without them, those of each sample are taken:
+    a patch that grazes a lesion in one voxel then gives that voxel the weight of all its NAWM.
 
     The published sum has the factor 1 / (N M). N, over which it runs, are the subjects, here the batch. 1 / M, the
     voxels of an image, is left out: it would only rescale the weight of this loss, which without it has the size of
@@ -124,8 +127,8 @@ def region_weighted_l1(
         target: real images of the same shape.
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
-        counts: (B, 3), voxels of lesion, NAWM and other that the sums of a sample are divided by, 0 for an absent
-            region; ``region_counts`` of :class:`common.data.VolumePatchDataset`. None: those of the sample.
+        region_counts: (B, 3), voxels of lesion, NAWM and other that the sums of a sample are divided by, 0 for an
+            absent region, by :class:`common.data.VolumePatchDataset`. None: those of the sample.
 
     Raises:
         ValueError: for images, regions or counts of different shapes.
@@ -135,7 +138,7 @@ def region_weighted_l1(
     for name, given, shape in (
         ("lesion", lesion, region),
         ("nawm", nawm, region),
-        ("counts", counts, (len(target), 3)),
+        ("region_counts", region_counts, (len(target), 3)),
     ):
         if given is not None and given.shape != shape:
             raise ValueError(f"{name} has the shape {tuple(given.shape)} where the images need {shape}")
@@ -144,7 +147,9 @@ def region_weighted_l1(
     regions = (in_lesion, in_nawm, ~(in_lesion | in_nawm))
     error = (at_least_float32(prediction) - at_least_float32(target)).abs().mean(dim=1, keepdim=True)
     sums = torch.stack([_voxel_sum(error * region) for region in regions], dim=1)
-    voxels = torch.stack([_voxel_sum(region) for region in regions], dim=1) if counts is None else counts
+    voxels = region_counts
+    if voxels is None:
+        voxels = torch.stack([_voxel_sum(region) for region in regions], dim=1)
     return (sums / (voxels + (voxels == 0))).sum(dim=1).mean()
 
 

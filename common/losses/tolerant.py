@@ -47,37 +47,41 @@ class TolerantL1:
             the structures whose thickness matters, smaller than the distance over which the misregistration changes.
             None: one shift for each image of the batch (slice or patch).
         plain_share: of the plain loss, from 0 to 1.
+        reduction: see :func:`common.losses.l1`.
 
     Raises:
         ConfigError: for another radius, window or share, and when called with images that have a side below ``window``
             or not above ``radius``.
     """
 
-    def __init__(self, radius: int = 1, window: int | None = None, plain_share: float = 0.2) -> None:
+    def __init__(
+        self, radius: int = 1, window: int | None = None, plain_share: float = 0.2, reduction: str = "mean"
+    ) -> None:
         if isinstance(radius, bool) or radius not in range(MOST_RADIUS + 1):
             rule = f"is a whole number from 0 to {MOST_RADIUS}, in voxels"
-            raise ConfigError("l1_loss::radius", rule, radius, "give 1 or 2, or 0 for plain L1")
+            raise ConfigError("--radius", rule, radius, "give 1 or 2, or 0 for plain L1")
         if window is not None and (isinstance(window, bool) or window not in range(3, MOST_WINDOW + 1, 2)):
             rule = f"is an odd number of voxels from 3 to {MOST_WINDOW}, or null for the whole image"
-            raise ConfigError("l1_loss::window", rule, window, "give for example 15")
+            raise ConfigError("--window", rule, window, "give for example 15")
         if not 0 <= plain_share <= 1:
-            raise ConfigError("l1_loss::plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2")
+            raise ConfigError("--plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2")
         self.radius, self.window, self.plain_share = radius, window, float(plain_share)
+        self.reduction = reduction
 
-    def __call__(self, prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-        """The distance of two images (B, C, H, W[, D]); ``reduction`` and Raises as in :func:`common.losses.l1`."""
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The distance of two images (B, C, H, W[, D]); Raises as in :func:`common.losses.l1`."""
         if not self.radius:
-            return l1(prediction, target, reduction)
+            return l1(prediction, target, self.reduction)
         require_same_shape(prediction, target)
         least = max(self.window or 1, self.radius + 1)
         if min(target.shape[2:]) < least:
-            rule = f"is at most the shortest side of an image, and l1_loss::radius ({self.radius}) below it"
-            raise ConfigError("l1_loss::window", rule, f"{self.window} for {tuple(target.shape[2:])}", "lower them")
+            rule = f"is at most the shortest side of an image, and --radius ({self.radius}) below it"
+            raise ConfigError("--window", rule, f"{self.window} for {tuple(target.shape[2:])}", "lower them")
         ours, theirs = at_least_float32(prediction), at_least_float32(target)
         with torch.no_grad():
             best, slope = self._best(ours, theirs)
         # the loss is linear in the image between the places where a sign or a choice changes: value and slope are all
-        return reduced(best + (slope * (ours - ours.detach())).sum(), target, reduction)
+        return reduced(best + (slope * (ours - ours.detach())).sum(), target, self.reduction)
 
     def _best(self, ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and its derivative by each value of ``ours``."""

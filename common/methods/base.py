@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.losses import AdversarialLoss
+from common.losses import AdversarialLoss, weighted_losses
 
 Batch = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
@@ -22,16 +23,22 @@ class GanMethod(nn.Module):
     Args:
         generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.
         discriminators: networks by name; empty for a method without an adversary.
-        loss_weights: weight of each of the generators' losses by its name. A loss of weight 0 is not computed, and a
-            discriminator that no loss uses is not trained.
+        losses: of the generators, by their names: ``weight``, a ``function`` of prediction and target unless the method
+            computes the loss itself, and the ``keys`` of a batch that it gets by keyword. A loss of weight 0 is not
+            computed, and a discriminator that no loss uses is not trained.
         adversarial_loss: of the discriminators and of the generators against them; None for a method without.
+        place: id of the losses in messages.
 
     Raises:
-        ConfigError: for weights that are all 0.
+        ConfigError: see :func:`common.losses.weighted_losses`; or a function has a weight where images are not paired.
     """
 
+    terms: tuple[str, ...] = ()
+    """Losses that the method computes itself; all others have a function."""
     adversarial_terms: tuple[str, ...] = ("adversarial", "feature_matching")
     """Losses of the generators that need a discriminator."""
+    paired = True
+    """Whether the label of a batch is the true target of its image, so that functions can compare them."""
     generators_first = False
     """Whether a step updates the generators before the discriminators, both on the same synthetic images."""
 
@@ -39,15 +46,20 @@ class GanMethod(nn.Module):
         self,
         generators: Mapping[str, nn.Module],
         discriminators: Mapping[str, nn.Module],
-        loss_weights: Mapping[str, float],
+        losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss | None = None,
+        place: str = "--losses",
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict(generators)
         self.discriminators = nn.ModuleDict(discriminators)
-        self.loss_weights = dict(loss_weights)
-        if self.loss_weights and not any(self.loss_weights.values()):
-            raise ConfigError("--loss_weights", "has a weight above 0", dict(loss_weights), "give a loss to train by")
+        self.place = place
+        self.losses = weighted_losses(losses, self.terms, place)
+        self.loss_weights = {name: loss.weight for name, loss in self.losses.items()}
+        for name, loss in self.losses.items():
+            if loss.weight and loss.function is not None and not self.paired:
+                remedy = "set its weight to 0, or train on registered pairs"
+                raise ConfigError(f"images that are not paired cannot be compared (from {place}::{name}): {remedy}")
         self.adversarial_loss = adversarial_loss
 
     @property
@@ -71,6 +83,17 @@ class GanMethod(nn.Module):
     def uses(self, loss: str) -> bool:
         """Whether a loss has a weight other than zero."""
         return bool(self.loss_weights.get(loss))
+
+    def require_keys(self, batch: Collection[str]) -> None:
+        """Refuse losses that need what a batch does not have.
+
+        Raises:
+            ConfigError: naming the loss and the keys that there are.
+        """
+        for name, loss in self.losses.items():
+            if missing := [key for key in loss.keys if self.uses(name) and key not in batch]:
+                remedy = f"a batch has {', '.join(batch)}"
+                raise ConfigError(f"no {missing[0]} in the training data (from {self.place}::{name}::keys): {remedy}")
 
     @property
     def has_adversary(self) -> bool:
@@ -109,8 +132,20 @@ class GanMethod(nn.Module):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Named losses of the discriminators; the fakes carry no gradient. Empty: no discriminator is trained."""
-        raise NotImplementedError
+        return {}
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Named losses of the generators, unweighted."""
-        raise NotImplementedError
+        """Named losses of the generators that have a weight, unweighted, in the order of the settings."""
+        return {name: self.loss(name, batch, fakes) for name in self.loss_weights if self.uses(name)}
+
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """A loss by its name: here by its function, in a method also each of its ``terms``."""
+        return self.distance(name, batch, fakes["pred"])
+
+    def distance(self, name: str, batch: Batch, pred: Tensor) -> Tensor:
+        """The function of a loss, of a synthetic target (B, C, ...) and the true one."""
+        function = self.losses[name].function
+        assert function is not None, name
+        if isinstance(function, nn.Module):  # not one of the method's own: neither trained nor saved with it
+            function.to(pred.device)
+        return function(pred, batch["label"], **{key: batch[key] for key in self.losses[name].keys})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,32 +15,32 @@ from common.methods.base import Batch, GanMethod, Losses
 class ConditionalGan(GanMethod):
     """G* = arg min_G max_D L_cGAN(G, D) + distances to the target (Isola et al. 2017, eq. 4).
 
-    Named losses: ``adversarial`` and ``feature_matching`` (generator), ``discriminator``, and those of
-    :meth:`distances`. With ``adversarial: 0`` and ``feature_matching: 0`` the generator is trained alone.
+    Named losses: ``adversarial`` and ``feature_matching`` (generator), ``discriminator``, and those with a function.
+    With ``adversarial`` and ``feature_matching`` of weight 0 the generator is trained alone.
 
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]).
         discriminator: takes source and target stacked, (B, C + C', ...), or the target alone; logits of any shape.
-        loss_weights: by the losses' names.
+        losses: by their names, see :class:`common.methods.base.GanMethod`.
         adversarial_loss: on the discriminator's logits.
         conditional: whether the discriminator takes the source as well as the target.
+        place: id of the losses in messages.
     """
+
+    terms = GanMethod.adversarial_terms
 
     def __init__(
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        loss_weights: Mapping[str, float],
+        losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss,
         conditional: bool = True,
+        place: str = "--losses",
     ) -> None:
-        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights, adversarial_loss)
+        super().__init__({"generator": generator}, {"discriminator": discriminator}, losses, adversarial_loss, place)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.conditional = conditional
-
-    def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        """Named distances of the synthetic target from the true one, as far as they have a weight."""
-        raise NotImplementedError
 
     def _seen(self, source: Tensor, target: Tensor) -> Tensor:
         """Input of the discriminator."""
@@ -56,13 +57,12 @@ class ConditionalGan(GanMethod):
         real, fake = self._seen(batch["image"], batch["label"]), self._seen(batch["image"], fakes["pred"])
         return self.adversarial_loss.judged("discriminator", self.discriminators["discriminator"], real, fake)
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Distances to the target, and the generator's losses against the discriminator."""
-        losses, judge = self.distances(batch, fakes["pred"]), self.discriminators["discriminator"]
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """A distance to the target, or one of the generator's losses against the discriminator."""
+        if name not in self.terms:
+            return super().loss(name, batch, fakes)
+        loss, judge = self.adversarial_loss, self.discriminators["discriminator"]
         fake = self._seen(batch["image"], fakes["pred"])
-        if self.uses("adversarial"):
-            losses["adversarial"] = self.adversarial_loss.generator(judge(self.adversarial_loss.noised(fake)))
-        if self.uses("feature_matching"):
-            real = self._seen(batch["image"], batch["label"])
-            losses["feature_matching"] = self.adversarial_loss.feature_matching(judge, real, fake, paired=True)
-        return losses
+        if name == "adversarial":
+            return loss.generator(judge(loss.noised(fake)))
+        return loss.feature_matching(judge, self._seen(batch["image"], batch["label"]), fake, paired=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +26,14 @@ class CycleGan(GanMethod):
         generator_ba: B -> A.
         discriminator_a: real or synthetic images of kind A; logits.
         discriminator_b: of kind B.
-        loss_weights: by the names above.
+        losses: by the names above, see :class:`common.methods.base.GanMethod`.
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
         generators_first: whether the generators are updated before the discriminators, as in the authors' code.
     """
+
+    terms = (*GanMethod.adversarial_terms, "cycle", "identity")
+    paired = False
 
     def __init__(
         self,
@@ -37,14 +41,14 @@ class CycleGan(GanMethod):
         generator_ba: nn.Module,
         discriminator_a: nn.Module,
         discriminator_b: nn.Module,
-        loss_weights: Mapping[str, float],
+        losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
         generators_first: bool = False,
     ) -> None:
         generators = {"generator_ab": generator_ab, "generator_ba": generator_ba}
         discriminators = {"discriminator_a": discriminator_a, "discriminator_b": discriminator_b}
-        super().__init__(generators, discriminators, loss_weights, adversarial_loss)
+        super().__init__(generators, discriminators, losses, adversarial_loss)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
         self.generators_first = generators_first
         self.pools = nn.ModuleDict({name: ImagePool(pool_size) for name in ("a", "b")})
@@ -96,18 +100,17 @@ class CycleGan(GanMethod):
         }
         return losses["a"] | losses["b"]
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Adversarial, cycle-consistency and identity losses, as far as they have a weight."""
-        losses, loss = {}, self.adversarial_loss
-        made = {"a": self.seen(fakes["fake_a"], batch["label"]), "b": self.seen(fakes["pred"], batch["image"])}
-        if self.uses("adversarial"):
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """An adversarial, cycle-consistency or identity loss, of both directions."""
+        if name not in CycleGan.terms:
+            return super().loss(name, batch, fakes)
+        if name in ("cycle", "identity"):
+            return l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])
+        loss, (a, b) = self.adversarial_loss, (batch["image"], batch["label"])
+        made = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
+        if name == "adversarial":
             judged = (self.judge(kind)(loss.noised(image)) for kind, image in made.items())
-            losses["adversarial"] = torch.stack([loss.generator(each) for each in judged]).sum()
-        if self.uses("feature_matching"):
-            real = {"a": self.seen(batch["image"], batch["image"]), "b": self.seen(batch["label"], batch["label"])}
-            matched = [loss.feature_matching(self.judge(kind), real[kind], made[kind], paired=False) for kind in made]
-            losses["feature_matching"] = torch.stack(matched).sum()
-        for name in ("cycle", "identity"):
-            if self.uses(name):
-                losses[name] = l1(fakes[f"{name}_a"], batch["image"]) + l1(fakes[f"{name}_b"], batch["label"])
-        return losses
+            return torch.stack([loss.generator(each) for each in judged]).sum()
+        real = {"a": self.seen(a, a), "b": self.seen(b, b)}
+        matched = [loss.feature_matching(self.judge(kind), real[kind], made[kind], paired=False) for kind in made]
+        return torch.stack(matched).sum()

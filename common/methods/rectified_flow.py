@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,11 @@ class RectifiedFlow(GanMethod):
     mean ||f(x, y_t, t) - y||^2 / max(1 - t, d)^2, that of the velocity (f - y_t) / (1 - t). At t = 0 the network sees
     the source alone: one step is a regression. :class:`common.inferers.FlowInferer` takes the steps.
 
-    Named loss: ``flow``. There is no discriminator.
+    Named losses: ``flow``, and those with a function. There is no discriminator.
 
     Args:
         generator: takes :func:`common.networks.flow_input.flow_input`, (B, C + 2, ...) -> (B, 1, ...).
-        loss_weights: by the losses' names.
+        losses: by their names, see :class:`common.methods.base.GanMethod`.
         time_floor: d, smallest 1 - t of the loss's weight, which has no bound without it; above 0, up to 1. With 1 all
             times weigh alike.
 
@@ -31,8 +32,10 @@ class RectifiedFlow(GanMethod):
         ConfigError: for another ``time_floor``.
     """
 
-    def __init__(self, generator: nn.Module, loss_weights: Mapping[str, float], time_floor: float = 0.05) -> None:
-        super().__init__({"generator": generator}, {}, loss_weights)
+    terms = ("flow",)
+
+    def __init__(self, generator: nn.Module, losses: Mapping[str, Mapping[str, Any]], time_floor: float = 0.05) -> None:
+        super().__init__({"generator": generator}, {}, losses)
         if not 0 < time_floor <= 1:
             raise ConfigError("method::time_floor", "is above 0, up to 1", time_floor, "give for example 0.05")
         self.time_floor = time_floor
@@ -45,14 +48,9 @@ class RectifiedFlow(GanMethod):
         time = 1 - timesteps / scheduler.num_train_timesteps
         return {"pred": self.generators["generator"](flow_input(batch["image"], state, time)), "time": time}
 
-    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """None."""
-        return {}
-
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """The error of the velocity."""
-        return {"flow": self._loss(fakes["pred"], batch["label"], fakes["time"])} if self.uses("flow") else {}
-
-    def _loss(self, pred: Tensor, target: Tensor, time: Tensor) -> Tensor:
-        squares = (pred.float() - target.float()).square().flatten(1).mean(dim=1)
-        return (squares / (1 - time.float()).clamp(min=self.time_floor).square()).mean()
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """The error of the velocity, or a distance to the target."""
+        if name != "flow":
+            return super().loss(name, batch, fakes)
+        squares = (fakes["pred"].float() - batch["label"].float()).square().flatten(1).mean(dim=1)
+        return (squares / (1 - fakes["time"].float()).clamp(min=self.time_floor).square()).mean()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.losses import Distance, l1
 from common.methods.base import Batch, GanMethod, Losses
 
 
@@ -15,17 +15,16 @@ class Regression(GanMethod):
     """L1 with deep supervision: sum_k w_k L1(f_k(x), y_k), w_k = 2^-k / sum_j 2^-j (Isensee et al. 2021).
 
     y_k is the target averaged over blocks of ``2 ** k`` voxels a side. A network with one output has the plain L1.
-    Named loss: ``l1``. There is no discriminator.
+    Named losses: ``l1``, by whatever function, and others, which see the finest resolution alone: windows and networks
+    of losses do not fit into the coarse ones. There is no discriminator.
 
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]), or a list of such, finest first, in training mode.
-        loss_weights: by the losses' names.
-        l1_loss: ``l1``, or another of :mod:`common.losses`.
+        losses: by their names, see :class:`common.methods.base.GanMethod`.
     """
 
-    def __init__(self, generator: nn.Module, loss_weights: Mapping[str, float], l1_loss: Distance = l1) -> None:
-        super().__init__({"generator": generator}, {}, loss_weights)
-        self.l1_loss = l1_loss
+    def __init__(self, generator: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__({"generator": generator}, {}, losses)
 
     def generate(self, batch: Batch) -> Losses:
         """Synthetic targets (B, C', ...), and those of lower resolutions as ``pred_1``, ``pred_2``, ..."""
@@ -33,17 +32,13 @@ class Regression(GanMethod):
         levels = made if isinstance(made, list) else [made]
         return {"pred": levels[0], **{f"pred_{level}": each for level, each in enumerate(levels) if level}}
 
-    def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """None."""
-        return {}
-
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """The distance, as far as it has a weight."""
-        return {"l1": self._distance(batch["label"], list(fakes.values()))} if self.uses("l1") else {}
-
-    def _distance(self, target: Tensor, levels: list[Tensor]) -> Tensor:
-        shares = [2.0**-level for level in range(len(levels))]
-        distances = [self.l1_loss(level, _averaged(target, level)) for level in levels]
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """A distance to the target; ``l1`` at every resolution."""
+        if name != "l1":
+            return super().loss(name, batch, fakes)
+        shares = [2.0**-level for level in range(len(fakes))]
+        targets = [{**batch, "label": _averaged(batch["label"], level)} for level in fakes.values()]
+        distances = [self.distance(name, *each) for each in zip(targets, fakes.values(), strict=True)]
         return sum(share / sum(shares) * each for share, each in zip(shares, distances, strict=True))  # type: ignore[return-value]
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from common.errors import ConfigError
+from common.losses import AdversarialLoss
 from common.methods.base import Batch, GanMethod, Losses
+from common.methods.conditional import ConditionalGan
 from common.networks.cascade import Cascade
 
 
@@ -45,6 +50,11 @@ class StagedMethod(GanMethod):
         """The stages and their discriminators, which steps call one by one."""
         return [network for method in self.methods for network in method.trained()]
 
+    def require_keys(self, batch: Collection[str]) -> None:
+        """Of every stage, before the first one begins; the second one brings the context."""
+        for method in self.methods:
+            method.require_keys([*batch, "context"])
+
     def enter(self, stage: int) -> None:
         """Train this stage from now on (0 is the first); it and those before it are in use."""
         self.stage = stage
@@ -73,3 +83,41 @@ class StagedMethod(GanMethod):
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Generator losses of the stage's method."""
         return self.methods[self.stage].generator_losses(batch, fakes)
+
+
+class StagedGan(StagedMethod):
+    """A :class:`~common.methods.conditional.ConditionalGan` with its own discriminator for every stage of a cascade.
+
+    Args:
+        network: the cascade.
+        discriminator: of the first stage; those of the others start as copies of it.
+        losses: of every stage, or with ``by_stage`` those of each, under names of the stages in their order.
+        adversarial_loss: on the discriminators' logits.
+        conditional: whether the discriminators take the source as well as the target.
+        by_stage: see above.
+
+    Raises:
+        ConfigError: a stage has no losses.
+    """
+
+    def __init__(
+        self,
+        network: Cascade,
+        discriminator: nn.Module,
+        losses: Mapping[str, Any],
+        adversarial_loss: AdversarialLoss,
+        conditional: bool = True,
+        by_stage: bool = False,
+    ) -> None:
+        stages = len(network.stages)
+        named = [("--losses", losses)] * stages
+        if by_stage:
+            named = [(f"--losses::{name}", each) for name, each in losses.items()]
+        if len(named) < stages:
+            raise ConfigError(f"losses of {len(named)} stages where there are {stages} (from --losses): add a stage's")
+        judges = [discriminator, *(copy.deepcopy(discriminator) for _ in range(1, stages))]
+        methods = [
+            ConditionalGan(stage, judge, each, adversarial_loss, conditional, place)
+            for stage, judge, (place, each) in zip(network.stages, judges, named, strict=False)
+        ]
+        super().__init__(network, methods)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from cect2ct_rescyclegan.method import ResCycleGan, slices
 from cect2ct_rescyclegan.networks import PatchGanDiscriminator, ResidualGenerator
+from loss_settings import losses_of
 from monai.transforms import Identityd, RandSpatialCropd
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -28,7 +29,7 @@ A, B = 0.2, 0.3
 
 def by_hand(mode: str, pool_size: int = 0, margin: int = 0, **weights: float) -> ResCycleGan:
     loss = AdversarialLoss("least_squares")
-    return ResCycleGan(Pair(2.0, 5.0), mode, weights or ALL, loss, pool_size, margin, **cycle_networks())
+    return ResCycleGan(Pair(2.0, 5.0), mode, losses_of(weights or ALL), loss, pool_size, margin, **cycle_networks())
 
 
 def batch(a: float = A, b: float = B) -> dict[str, Tensor]:
@@ -81,5 +82,5 @@ def residual(
             nn.init.normal_(weight, 0.0, 0.3)
     loss = AdversarialLoss("least_squares")
     return ResCycleGan(
-        PatchGanDiscriminator(2, width, 1), mode, weights or ALL, loss, pool_size, **generators, **judges
+        PatchGanDiscriminator(2, width, 1), mode, losses_of(weights or ALL), loss, pool_size, **generators, **judges
     )

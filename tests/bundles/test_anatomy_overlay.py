@@ -25,20 +25,23 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
 
 def test_it_weighs_a_tenth_of_l1(bundle: Bundle) -> None:
     parser = bundle.parser("train", "demo", "anatomy")
-    assert parser.get_parsed_content("loss_weights")["anatomy"] == pytest.approx(WEIGHTS[bundle.name])
-    loss = parser.get_parsed_content("train::trainer::anatomy")
+    assert parser.get_parsed_content("losses::anatomy::weight") == pytest.approx(WEIGHTS[bundle.name])
+    loss = parser.get_parsed_content("losses::anatomy::function")
     assert isinstance(loss, AnatomicalL1)
     is_ct = bundle.name == "mr2ct_pix2pix"
     assert (len(loss.network.windows), loss.scale is None) == ((2, False) if is_ct else (1, True))
     over = bundle.parser(
-        "train", "demo", "resenc", "anatomy", variant="resenc_anatomy", **{"loss_weights::anatomy": 0.1}
+        "train", "demo", "resenc", "anatomy", variant="resenc_anatomy", **{"losses::anatomy::weight": 0.1}
     )
-    assert over.get_parsed_content("loss_weights") == {"l1": 1, "anatomy": 0.1}
+    assert {name: loss["weight"] for name, loss in over.get_parsed_content("losses").items()} == {
+        "l1": 1,
+        "anatomy": 0.1,
+    }
 
 
 def test_air_and_bone_are_those_of_the_window() -> None:
     parser = Bundle("mr2ct_pix2pix").parser("train", "anatomy", target_window=[-1000, 2000])
-    loss = parser.get_parsed_content("train::trainer::anatomy")
+    loss = parser.get_parsed_content("losses::anatomy::function")
     torch.testing.assert_close(loss.scale.unscaled(torch.tensor([-1.0, 0, 1])), torch.tensor([-1000.0, 500, 2000]))
 
 
@@ -50,7 +53,7 @@ def test_a_training_lowers_it_over_both(bundle: Bundle, tmp_path: Path) -> None:
     own = {"dataset_dir": data, "output_dir": tmp_path / "out", "batch_size": 2, "samples_per_epoch": 24, **sizes}
     own |= {"max_epochs": 4, "constant_epochs": 4, "decay_epochs": 0, "val_interval": 4}
     ok(bundle.run("training", ["train", "demo", "anatomy"], **own))
-    over = {"variant": "resenc_anatomy", "loss_weights::anatomy": 0.1}
+    over = {"variant": "resenc_anatomy", "losses::anatomy::weight": 0.1}
     ok(bundle.run("training", ["train", "demo", "resenc", "anatomy"], **own, **over))
     for name in ("anatomy", "resenc_anatomy"):
         with (tmp_path / "out" / "variants" / name / "log.csv").open(newline="") as log:

@@ -112,7 +112,7 @@ def test_flags_are_given_in_the_words_of_yaml(bundle):
         ("learning_rate", -0.1, "is above zero"),
         ("num_workers", -1, "is not negative, whole and at most 1024"),
         ("seed", -1, "is not negative and below 2^64"),
-        ("loss_weights::l1", -1, "is not negative"),
+        ("losses::l1::weight", -1, "is not negative"),
     ],
 )
 def test_numbers_out_of_range_are_refused(bundle, setting, value, rule):
@@ -445,7 +445,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     before = snapshot(folder / "models")
     steps = 2 * bundle.stages
-    weights = [name for name, value in numbers("loss_weights", bundle.raw("train")["loss_weights"]) if value]
+    weights = [name for name, value in numbers("losses", bundle.raw("train")["losses"]) if value]
     settings = {"samples_per_epoch": 4, "batch_size": 2, "max_epochs": 2, weights[-1]: 1e39}
     settings |= bundle.small_patches
     places = {"dataset_dir": tiny_data, "output_dir": folder}

@@ -15,13 +15,12 @@ PAIRS = "cect2ct_rescyclegan"
 def options(bundle):
     """All settings as options of the bundle's training."""
     judges = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
-    weights = bundle.raw("train")["loss_weights"]
-    stages = [f"{name}::" for name, inner in weights.items() if isinstance(inner, dict)] or [""]
+    stages = [f"{name}::" for name, losses in bundle.raw("train")["losses"].items() if "weight" not in losses] or [""]
     return {
         **{f"adversarial_loss::{name}": value for name, value in LOSS.items()},
         **{f"{judge}::{name}": value for judge in judges for name, value in NETWORK.items()},
         **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
-        **{f"loss_weights::{stage}feature_matching": 10 for stage in stages},
+        **{f"losses::{stage}feature_matching::weight": 10 for stage in stages},
     }
 
 

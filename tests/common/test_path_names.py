@@ -13,7 +13,7 @@ from common.path_names import as_data, is_path, texts
 def test_which_settings_are_paths() -> None:
     paths = ("output_dir", "exporter::predictions_dir", "weights", "evaluation::weights", "datalist", "label_maps")
     assert all(map(is_path, paths))
-    assert not any(map(is_path, ("loss_weights", "reader", "weights::decay", "dir", "variant")))
+    assert not any(map(is_path, ("losses", "reader", "weights::decay", "dir", "variant")))
 
 
 @pytest.mark.parametrize("name", ["$1 + 1", "@seed", "%seed", "a#b", "a::b", "x@::y"])

@@ -100,7 +100,7 @@ def test_a_row_is_its_overlays_with_its_own_options(monkeypatch: pytest.MonkeyPa
     (words,) = given
     configs = words[words.index("--config_file") + 1]
     assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc", "anatomy"]
-    assert " ".join(words).endswith("--variant resenc_anatomy --loss_weights::anatomy 0.1 --seed 7")
+    assert " ".join(words).endswith("--variant resenc_anatomy --losses::anatomy::weight 0.1 --seed 7")
     compare.train("mri_dagan", [], "fine_tuned", 2)
     assert " ".join(given.pop()).endswith("--variant fine_tuned --pretrained true --learning_rate 5.0e-4")
     assert "fine_tuned" not in compare.rows_of("mri_dagan"), "only by name"

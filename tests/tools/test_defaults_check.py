@@ -11,7 +11,7 @@ from tools import defaults_check
 from tools.defaults_check import Row, epochs, evaluations, options_of, run_dir, table, trained_configs
 from tools.repository import bundle_names, own_settings
 
-TUNED = {"learning_rate", "loss_weights", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
+TUNED = {"learning_rate", "losses", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
 DEMO = {"learning_rate": 1.0e-3, "batch_size": 8, "max_epochs": 10}
 PUBLISHED = {"learning_rate": 2.0e-4, "batch_size": 1, "max_epochs": 200, "constant_epochs": 100, "decay_epochs": 100}
 

@@ -21,7 +21,7 @@ BUNDLES = ROOT / "bundles"
 OVERLAYS = Path(__file__).parent
 BATCH_SIZE = 8
 ONE_EPOCH = {
-    "max_epochs": 1, "val_interval": 1, "loss_weights::adversarial": 0, "data_check": "false", "augmentation": None,
+    "max_epochs": 1, "val_interval": 1, "losses::adversarial::weight": 0, "data_check": "false", "augmentation": None,
     "batch_size": BATCH_SIZE,
 }  # fmt: skip
 """Of the steps that are asked for, too few for augmentation."""
@@ -62,7 +62,7 @@ RATES = {"fine-tuned": 2.0e-4, "scratch": 1.0e-3}
 
 PD_TO_T2 = Recipe(
     bundle="pd2t2_dcgan_acm",
-    training={**ONE_EPOCH, "loss_weights::gdl": 0, "batch_size": 2, "patch_size": "[40,40,40]"},
+    training={**ONE_EPOCH, "losses::gdl::weight": 0, "batch_size": 2, "patch_size": "[40,40,40]"},
 )
 TO_CT = Recipe(bundle="mr2ct_pix2pix")
 WITHOUT_AGENT = Recipe(bundle="cect2ct_rescyclegan")

@@ -71,9 +71,9 @@ class ResCycleGan(CycleGan):
     - ``cross``: D_C classifies (a, G_AB(a)) as real and (G_BA(b), b) as fake; the generators aim for the opposite.
     - ``off``: no third discriminator.
 
-    And ``l2`` = E (G_AB(a) - b)^2, which needs pairs registered to the voxel, such as simulated ones, and trains only
-    G_AB. Vessels are 1% of the voxels: with squared differences their hundreds of HU outweigh the small differences of
-    all others, with absolute differences they do not.
+    Losses with a function, such as ``l2`` = E (G_AB(a) - b)^2, need pairs registered to the voxel, such as simulated
+    ones, and train only G_AB. Vessels are 1% of the voxels: with squared differences their hundreds of HU outweigh the
+    small differences of all others, with absolute differences they do not.
 
     Discriminators see only what the generators can change: voxels whose source lies outside the window are set to -1,
     as are those within ``margin`` pixels of such a voxel. Otherwise bone and the partial-volume voxels at the edge of
@@ -87,26 +87,25 @@ class ResCycleGan(CycleGan):
         **cyclegan: arguments of :class:`common.methods.cyclegan.CycleGan`.
 
     Raises:
-        ConfigError: ``l2`` is used in another mode than ``registered``.
+        ConfigError: a function has a weight in another mode than ``registered``.
     """
 
+    terms = (*CycleGan.terms, "pair")
     adversarial_terms = (*CycleGan.adversarial_terms, "pair")
 
     def __init__(
         self,
         discriminator_pair: nn.Module,
         pair_mode: str,
-        loss_weights: Mapping[str, float],
+        losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss,
         pool_size: int = 50,
         margin: int = 1,
         **cyclegan: Any,
     ) -> None:
-        used = {name: weight for name, weight in loss_weights.items() if name != "pair" or pair_mode != "off"}
-        super().__init__(loss_weights=used, adversarial_loss=adversarial_loss, pool_size=pool_size, **cyclegan)
-        if self.uses("l2") and pair_mode != "registered":
-            rule, remedy = "needs pairs, that is pair_mode registered", "set it to 0 or give registered pairs"
-            raise ConfigError("loss_weights::l2", rule, f"pair_mode {pair_mode}", remedy)
+        self.paired = pair_mode == "registered"
+        used = {name: loss for name, loss in losses.items() if name != "pair" or pair_mode != "off"}
+        super().__init__(losses=used, adversarial_loss=adversarial_loss, pool_size=pool_size, **cyclegan)
         self.pair_mode = pair_mode
         self.margin = margin
         if self.uses("pair"):
@@ -139,23 +138,13 @@ class ResCycleGan(CycleGan):
             losses |= self.adversarial_loss.judged("discriminator_pair", self.judge("pair"), *pooled)
         return losses
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Losses of CycleGAN's generators, ``l2`` of pairs, and the adversarial loss of D_C."""
-        losses = super().generator_losses(batch, fakes)
-        if self.uses("l2"):
-            losses["l2"] = F.mse_loss(fakes["pred"], batch["label"])
-        if self.uses("pair"):
-            pairs = self._synthetic_pairs(batch, fakes)
-            judged_ab, judged_ba = (self.judge("pair")(self.adversarial_loss.noised(pair)) for pair in pairs)
-            if self.pair_mode == "cross":
-                terms = (
-                    self.adversarial_loss.generator(judged_ab, wanted=False),
-                    self.adversarial_loss.generator(judged_ba),
-                )
-            else:
-                terms = self.adversarial_loss.generator(judged_ab), self.adversarial_loss.generator(judged_ba)
-            losses["pair"] = torch.stack(terms).mean()
-        return losses
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """Losses of CycleGAN's generators, and the adversarial loss of D_C."""
+        if name != "pair":
+            return super().loss(name, batch, fakes)
+        pairs, loss = self._synthetic_pairs(batch, fakes), self.adversarial_loss
+        ab, ba = (self.judge("pair")(loss.noised(pair)) for pair in pairs)
+        return torch.stack([loss.generator(ab, wanted=self.pair_mode != "cross"), loss.generator(ba)]).mean()
 
 
 def _shifted(image: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,12 @@ class ClassGans(GanMethod):
         discriminator: (B, K, H, W) -> logits (B, K).
         latent: distribution of z.
         classes: names in order.
-        loss_weights: of ``adversarial`` and ``feature_matching``.
+        losses: ``adversarial`` and ``feature_matching``, see :class:`common.methods.base.GanMethod`.
         adversarial_loss: BCE with logits in the publication.
     """
+
+    terms = GanMethod.adversarial_terms
+    paired = False
 
     def __init__(
         self,
@@ -34,10 +38,10 @@ class ClassGans(GanMethod):
         discriminator: nn.Module,
         latent: Latent,
         classes: Sequence[str],
-        loss_weights: Mapping[str, float],
+        losses: Mapping[str, Mapping[str, Any]],
         adversarial_loss: AdversarialLoss,
     ) -> None:
-        super().__init__({"generator": generator}, {"discriminator": discriminator}, loss_weights, adversarial_loss)
+        super().__init__({"generator": generator}, {"discriminator": discriminator}, losses, adversarial_loss)
         self.latent = latent
         self.classes = list(classes)
         self.adversarial_loss: AdversarialLoss = adversarial_loss
@@ -58,19 +62,13 @@ class ClassGans(GanMethod):
             losses[f"discriminator_{name}"] = loss.discriminator(real[:, k], fake[:, k])
         return losses
 
-    def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Adversarial loss, summed over the classes' discriminators, and their features' distance."""
+    def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
+        """Adversarial loss, summed over the classes' discriminators, or their features' distance."""
         judge, loss = self.discriminators["discriminator"], self.adversarial_loss
+        if name == "feature_matching":
+            return loss.feature_matching(judge, batch["image"], fakes["pred"], paired=False)
         verdicts = judge(loss.noised(fakes["pred"]))
-        terms = [loss.generator(verdicts[:, k]) for k in range(len(self.classes))]
-        return {"adversarial": torch.stack(terms).sum()} | self._matched(batch["image"], fakes["pred"])
-
-    def _matched(self, real: Tensor, fake: Tensor) -> Losses:
-        """``feature_matching`` of what the discriminator takes, where it has a weight."""
-        if not self.uses("feature_matching"):
-            return {}
-        judge = self.discriminators["discriminator"]
-        return {"feature_matching": self.adversarial_loss.feature_matching(judge, real, fake, paired=False)}
+        return torch.stack([loss.generator(verdicts[:, k]) for k in range(len(self.classes))]).sum()
 
 
 class AcGan(ClassGans):
@@ -82,6 +80,8 @@ class AcGan(ClassGans):
     Args:
         **method: arguments of :class:`ClassGans`; the discriminator is (B, 1, H, W) -> logits (B, 1 + K).
     """
+
+    terms = (*ClassGans.terms, "class")
 
     def _judge(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of being real (B K,), and the cross-entropy of the classes of (B, K, H, W)."""
@@ -102,10 +102,12 @@ class AcGan(ClassGans):
         }
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        """Adversarial loss, and cross-entropy of the class."""
+        """Adversarial loss and cross-entropy of the class, both by one look of the discriminator."""
         verdicts, wrong = self._judge(fakes["pred"])
-        losses = {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}
-        return losses | self._matched(_one_by_one(batch["image"]), _one_by_one(fakes["pred"]))
+        shared = {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}
+        patches = {key: _one_by_one(images) for key, images in (("image", batch["image"]), ("pred", fakes["pred"]))}
+        used = [name for name in self.loss_weights if self.uses(name)]
+        return {name: shared[name] if name in shared else self.loss(name, patches, patches) for name in used}
 
 
 def _one_by_one(patches: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class VolumePatchDataset(CacheDataset):
     plain tensors (C, X, Y, Z) of the patch size for ``keys``, ``regions`` (zeros if the case has none, so that samples
     collate) and the ``context`` of :meth:`set_context`, and the ``case``.
 
-    With ``region_counts: subject`` it also has ``region_counts``, (regions + 1,) float32: how many voxels of each
+    With ``regions`` it also has ``region_counts``, (regions + 1,) float32: how many voxels of each
     region, and of the rest, a patch of its case holds on average (a voxel of several regions belongs to the first).
     They are the case's own counts times the mean probability that a patch covers such a voxel: 1 / patches on the grid,
     more for a region that patches are centred on. Augmentation does not change them.
@@ -69,7 +69,6 @@ class VolumePatchDataset(CacheDataset):
         grid: instead of random patches, all patches that tile each volume without overlap, once per epoch; volumes are
             padded to whole patches, and background patches are included.
         regions: keys of region masks in a sample, (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
-        region_counts: ``subject``, or ``patch`` for samples without counts, whose losses count the patch's own voxels.
         seed: of patch positions and augmentation.
         num_workers: threads that fill the cache.
         keys: of the images in a sample.
@@ -94,14 +93,12 @@ class VolumePatchDataset(CacheDataset):
         seed: int = 0,
         num_workers: int = 1,
         keys: Sequence[str] = ("image", "label"),
-        region_counts: str = "subject",
     ) -> None:
         sides = list(patch_size)
         _require("patch_size", "is three positive numbers", sides, len(sides) == 3 and min(sides) > 0)
         _require("patches_per_case", "is positive", patches_per_case, patches_per_case > 0)
         for name, share in (("foreground_share", foreground_share), ("lesion_share", lesion_share)):
             _require(name, "is a share from 0 to 1", share, 0 <= share <= 1)
-        _require("region_counts", "is subject or patch", repr(region_counts), region_counts in ("subject", "patch"))
         self.patch_size = tuple(sides)
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid
@@ -122,8 +119,7 @@ class VolumePatchDataset(CacheDataset):
         self._cache = [self._kept(number) for number in range(len(self.shapes))]
         counts = [prod(cells(shape, self.patch_size)) if grid else patches_per_case for shape in self.shapes]
         self.ends = list(accumulate(counts))
-        counted = self.regions and region_counts == "subject"
-        self.region_counts = [self._region_counts(number) for number in range(len(counts))] if counted else []
+        self.region_counts = [self._region_counts(number) for number in range(len(counts))] if self.regions else []
 
     def volume(self, number: int, key: str = "image") -> Tensor:
         """The preprocessed volume (C, X, Y, Z) of a case without padding, such as for the inference of its context."""

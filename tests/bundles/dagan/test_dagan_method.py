@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from bundle_commands import Bundle
-from mri_dagan.method import Dagan, frequency_distance, slice_variation
+from loss_settings import losses_of
+from mri_dagan.losses import frequency_distance, slice_variation
 from mri_dagan.scores import relative_scores
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss, PerceptualDistance
+from common.methods.conditional import ConditionalGan
 
 BUNDLE = Bundle("mri_dagan")
 
@@ -35,8 +37,8 @@ def test_an_empty_slice_has_finite_slopes() -> None:
 def test_neighbouring_slices_are_compared_along_the_last_axis() -> None:
     volume = torch.zeros(2, 1, 3, 3, 4)
     volume[..., 2:] = 3
-    assert float(slice_variation(volume)) == 9
-    assert float(slice_variation(volume.movedim(4, 2))) == 0
+    assert float(slice_variation(volume, torch.zeros(1))) == 9
+    assert float(slice_variation(volume.movedim(4, 2), torch.zeros(1))) == 0
 
 
 def losses(**weights: float) -> dict[str, Tensor]:
@@ -44,13 +46,10 @@ def losses(**weights: float) -> dict[str, Tensor]:
     generator, judge = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, (1, 2), bias=False)
     nn.init.ones_(generator.weight)
     nn.init.ones_(judge.weight)
-    method = Dagan(
-        generator=generator,
-        discriminator=judge,
-        loss_weights=weights,
-        adversarial_loss=AdversarialLoss("wasserstein", gradient_penalty=10),
-        perceptual=lambda ours, theirs: (ours - theirs).abs().sum(),
-    )
+    features = lambda ours, theirs: (ours - theirs).abs().sum()  # noqa: E731
+    given = losses_of(weights, frequency=frequency_distance, perceptual=features)
+    adversary = AdversarialLoss("wasserstein", gradient_penalty=10)
+    method = ConditionalGan(generator, judge, given, adversary, conditional=False)
     batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
     return method.generator_losses(batch, method.generate(batch))
 
@@ -80,7 +79,10 @@ def test_overlays_train_the_rows_of_the_papers(overlay: str | None, used: set[st
     assert {name for name in method.loss_weights if method.uses(name)} == used
     assert method.has_adversary is (kind is not None)
     assert kind is None or method.adversarial_loss.kind == kind
-    assert isinstance(method.perceptual, PerceptualDistance)
+    assert not method.conditional
+    functions = {name: loss.function for name, loss in method.losses.items() if name in used}
+    assert isinstance(functions.get("perceptual"), PerceptualDistance) is ("perceptual" in used)
+    assert functions.get("frequency", frequency_distance) is frequency_distance
 
 
 def test_the_relative_error_does_not_depend_on_the_unit() -> None:

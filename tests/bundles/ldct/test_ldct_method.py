@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from bundle_commands import Bundle
-from ldct_wgan_vgg.method import WganVgg
+from loss_settings import losses_of
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss
 from common.methods.base import Losses
+from common.methods.conditional import ConditionalGan
 
 BUNDLE = Bundle("ldct_wgan_vgg")
 
@@ -27,13 +28,9 @@ def losses(**weights: float) -> tuple[Losses, Losses]:
     """Of the generator and of the critic, where a slab of two pixels, 1 and 3, is to be 2 and 2 and stays as it is."""
     generator = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.ones_(generator.weight)
-    method = WganVgg(
-        generator=generator,
-        discriminator=Sum(),
-        loss_weights=weights,
-        adversarial_loss=AdversarialLoss("wasserstein", gradient_penalty=10),
-        perceptual=lambda ours, theirs: (ours - theirs).abs().sum(),
-    )
+    given = losses_of(weights, perceptual=lambda ours, theirs: (ours - theirs).abs().sum())
+    adversary = AdversarialLoss("wasserstein", gradient_penalty=10)
+    method = ConditionalGan(generator, Sum(), given, adversary, conditional=False)
     batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
     fakes = method.generate(batch)
     return method.generator_losses(batch, fakes), method.discriminator_losses(batch, fakes)
@@ -69,6 +66,7 @@ def test_overlays_train_the_rows_of_the_papers(overlay: str | None, expected: Si
     parser = BUNDLE.parser("train", "demo", *([overlay] if overlay else []), device=torch.device("cpu"))
     method = parser.get_parsed_content("method")
     assert method.has_adversary is bool(expected.adversarial)
+    assert not method.conditional
     assert [method.uses(name) for name in ("perceptual", "l2")] == [expected.perceptual, expected.l2]
     if hasattr(expected, "kind"):
         assert method.adversarial_loss.kind == expected.kind

@@ -5,6 +5,7 @@ import torch
 from lesion_dcgan_aug.latent import Latent
 from lesion_dcgan_aug.method import AcGan, ClassGans
 from lesion_dcgan_aug.networks import AcganDiscriminator, ClassDiscriminators, ClassGenerators, ConditionalGenerator
+from loss_settings import losses_of
 from torch import nn
 
 from common.losses import AdversarialLoss
@@ -33,7 +34,7 @@ def bce(logit, target):
 
 def gans(discriminator, generator=None):
     generator = generator or ClassGenerators(3, 4, 1)
-    return ClassGans(generator, discriminator, Latent(4, 3), CLASSES, {"adversarial": 1}, LOSS)
+    return ClassGans(generator, discriminator, Latent(4, 3), CLASSES, losses_of({"adversarial": 1}), LOSS)
 
 
 def test_losses_of_each_class_by_hand():
@@ -78,9 +79,8 @@ def test_as_many_patches_of_each_class_are_made_as_are_real():
 def test_acgan_losses_by_hand():
     real = [[2.0, 1.0, 0.0, 0.0], [2.0, 0.0, 0.0, 0.0], [2.0, 0.0, 0.0, 5.0]]
     fake = [[-1.0, 0.0, 0.0, 0.0]] * 3
-    method = AcGan(
-        ConditionalGenerator(3, 4, 1), Fixed(real, fake), Latent(4, 3), CLASSES, {"adversarial": 1, "class": 2}, LOSS
-    )
+    losses = losses_of({"adversarial": 1, "class": 2})
+    method = AcGan(ConditionalGenerator(3, 4, 1), Fixed(real, fake), Latent(4, 3), CLASSES, losses, LOSS)
     batch = {"image": torch.zeros(1, 3, 64, 64)}
     losses = method.discriminator_losses(batch, {"pred": torch.zeros(1, 3, 64, 64)})
     named = [-math.log(math.e / (math.e + 2)), math.log(3), -math.log(math.exp(5) / (math.exp(5) + 2))]
@@ -95,7 +95,7 @@ def test_acgan_losses_by_hand():
 def test_acgan_judges_each_channel_as_its_own_class():
     method = AcGan(
         ConditionalGenerator(3, 4, 1), AcganDiscriminator(3, 4).eval(), Latent(4, 3), CLASSES,
-        {"adversarial": 1, "class": 1}, LOSS,
+        losses_of({"adversarial": 1, "class": 1}), LOSS,
     )  # fmt: skip
     patches = torch.rand(2, 3, 64, 64)
     verdicts, wrong = method._judge(patches)

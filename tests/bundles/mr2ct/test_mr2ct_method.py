@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from mr2ct_pix2pix.method import Pix2Pix
+from loss_settings import losses_of
 from mr2ct_pix2pix.networks import PatchGanDiscriminator, UNetGenerator
 from torch import Tensor
 from toy_networks import Pair, Scale
@@ -15,10 +15,12 @@ from toy_networks import Pair, Scale
 from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, BalancedL1, weighted_sum
+from common.methods.conditional import ConditionalGan
 
 
-def _method(kind: str = "least_squares", **weights: float) -> Pix2Pix:
-    return Pix2Pix(Scale(0.5), Pair(10.0, 1.0), weights or {"adversarial": 1, "l1": 100}, AdversarialLoss(kind))
+def _method(kind: str = "least_squares", **weights: float) -> ConditionalGan:
+    losses = losses_of(weights or {"adversarial": 1, "l1": 100})
+    return ConditionalGan(Scale(0.5), Pair(10.0, 1.0), losses, AdversarialLoss(kind))
 
 
 def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
@@ -46,7 +48,8 @@ def test_l1_with_a_weight_by_the_true_hu() -> None:
     label = torch.tensor([0.9, -0.9]).reshape(1, 1, 1, 2)
     batch = {"image": torch.full((1, 1, 1, 2), 0.2), "label": label}
     loss = BalancedL1([[1100, 1400, 3]], window=[-600, 1400])
-    method = Pix2Pix(Scale(0.5), Pair(10.0, 1.0), {"adversarial": 0, "l1": 100}, AdversarialLoss(), l1_loss=loss)
+    losses = losses_of({"adversarial": 0, "l1": 100}, l1=loss)
+    method = ConditionalGan(Scale(0.5), Pair(10.0, 1.0), losses, AdversarialLoss())
     found = method.generator_losses(batch, method.generate(batch))
     assert _numbers(found) == pytest.approx({"l1": (3 * 0.8 + 1 * 1.0) / 4})
 
@@ -73,7 +76,7 @@ def test_the_discriminator_always_sees_the_source_first() -> None:
 
 def test_several_slices_of_the_source_stand_beside_one_of_the_target() -> None:
     generator, discriminator = UNetGenerator(3, 1, depth=2, width=2), PatchGanDiscriminator(4, width=2, layers=1)
-    method = Pix2Pix(generator, discriminator, {"adversarial": 1, "l1": 100}, AdversarialLoss())
+    method = ConditionalGan(generator, discriminator, losses_of({"adversarial": 1, "l1": 100}), AdversarialLoss())
     batch = {"image": torch.rand(2, 3, 16, 16), "label": torch.rand(2, 1, 16, 16)}
     fakes = method.generate(batch)
     assert fakes["pred"].shape == (2, 1, 16, 16)
@@ -90,10 +93,10 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
 
 
 def test_a_mistyped_weight_does_not_switch_the_adversary_off_in_silence() -> None:
-    method = _method(adverserial=1, l1=100)
-    losses = method.generator_losses(BATCH, method.generate(BATCH))
-    with pytest.raises(ConfigError, match="loss_weights::adverserial: every weight has a loss"):
-        weighted_sum(losses, method.loss_weights)
+    with pytest.raises(
+        ConfigError, match=r"no function \(from --losses::adverserial\): terms without a function are adv"
+    ):
+        _method(adverserial=1, l1=100)
 
 
 def test_the_generator_is_what_is_deployed() -> None:
@@ -117,7 +120,8 @@ def test_one_step_by_hand() -> None:
 def test_inverted_images_are_learnt() -> None:
     torch.manual_seed(0)
     generator = UNetGenerator(depth=2, width=16, dropout=0)
-    method = Pix2Pix(generator, PatchGanDiscriminator(2, 8, 1), {"adversarial": 1, "l1": 100}, AdversarialLoss())
+    losses = losses_of({"adversarial": 1, "l1": 100})
+    method = ConditionalGan(generator, PatchGanDiscriminator(2, 8, 1), losses, AdversarialLoss())
     images = torch.rand(8, 4, 1, 16, 16) * 2 - 1
     batches = [{"image": image, "label": -0.8 * image} for image in images]
     trainer = SynthesisTrainer(

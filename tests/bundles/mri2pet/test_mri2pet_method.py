@@ -11,11 +11,11 @@ import pytest
 import torch
 from bundle_commands import Bundle
 from ignite.engine import Events
+from loss_settings import losses_of
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
 from monai.transforms import CopyItemsd
-from mri2pet_sketcher_refiner.method import STAGES, RegionGan, SketcherRefinerGan
 from mri2pet_sketcher_refiner.networks import PatchGanDiscriminator, SketcherRefiner, VoxelNetwork
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -26,7 +26,9 @@ from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.handlers import RunFolder, Stages, Validation
 from common.inferers import CascadeInferer
-from common.losses import AdversarialLoss, weighted_sum
+from common.losses import AdversarialLoss, region_weighted_l1, weighted_sum
+from common.methods.conditional import ConditionalGan
+from common.methods.staged import StagedGan
 from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
 from common.weights import checkpoints
@@ -77,8 +79,14 @@ BATCH = {
 """Errors of half the first map: 0.1 in the lesion, 0.2 and 0.3 in NAWM, 0.4 to 0.8 elsewhere."""
 
 
-def region_gan(**weights: float) -> RegionGan:
-    return RegionGan(_First(), _Judge(), weights, AdversarialLoss("least_squares"))
+def losses(weights: dict[str, float], keys: tuple[str, ...] = REGIONS) -> dict[str, Any]:
+    """Each with its weight and function."""
+    found = losses_of(weights, region_l1=region_weighted_l1)
+    return {name: loss | ({"keys": keys} if name == "region_l1" else {}) for name, loss in found.items()}
+
+
+def region_gan(keys: tuple[str, ...] = REGIONS, **weights: float) -> ConditionalGan:
+    return ConditionalGan(_First(), _Judge(), losses(weights, keys), AdversarialLoss("least_squares"))
 
 
 def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
@@ -107,7 +115,7 @@ def test_the_l1_by_region_takes_lesion_and_nawm_of_the_batch(change: dict[str, T
 
 
 def test_the_counts_of_the_subject_replace_those_of_the_patch() -> None:
-    method = region_gan(region_l1=100)
+    method = region_gan((*REGIONS, "region_counts"), region_l1=100)
     batch = {**BATCH, "region_counts": torch.tensor([[4.0, 5, 10]])}
     # sums 0.1, 0.2 + 0.3 and 0.4 to 0.8
     expected = {"region_l1": 0.1 / 4 + 0.5 / 5 + 3.0 / 10}
@@ -136,10 +144,15 @@ def test_a_loss_without_weight_needs_no_regions() -> None:
 # ---- the stages -----------------------------------------------------------------------------------------------------
 
 
-def staged(stages: int = 2, weights: Any = None, width: int = 1) -> SketcherRefinerGan:
+def gan(cascade: Cascade, judge: nn.Module, weights: Any = None, **loss: Any) -> StagedGan:
+    named = {name: losses(each) for name, each in (weights or WEIGHTS).items()}
+    return StagedGan(cascade, judge, named, AdversarialLoss(**loss), by_stage=True)
+
+
+def staged(stages: int = 2, weights: Any = None, width: int = 1) -> StagedGan:
     torch.manual_seed(0)
     judge = PatchGanDiscriminator(5, width, layers=1, spatial_dims=3)
-    return SketcherRefinerGan(SketcherRefiner(stages, 4, width), judge, weights or WEIGHTS, AdversarialLoss())
+    return gan(SketcherRefiner(stages, 4, width), judge, weights)
 
 
 def patches(seed: int = 1) -> dict[str, Tensor]:
@@ -149,11 +162,11 @@ def patches(seed: int = 1) -> dict[str, Tensor]:
     return images | {key: (torch.rand(2, 1, 16, 16, 16, generator=chance) > 0.5).float() for key in REGIONS}
 
 
-def moved(method: SketcherRefinerGan, loss: Tensor) -> set[str]:
+def moved(method: StagedGan, loss: Tensor) -> set[str]:
     """Networks of which a weight has a gradient."""
     method.zero_grad(set_to_none=True)
     loss.backward()
-    parts = {**dict(zip(STAGES, method.cascade.stages, strict=True)), **dict(method.discriminators.items())}
+    parts = {**dict(zip(WEIGHTS, method.cascade.stages, strict=True)), **dict(method.discriminators.items())}
     return {
         name
         for name, part in parts.items()
@@ -174,9 +187,9 @@ def test_each_loss_of_the_generator_moves_its_stage_alone(stage: int, name: str,
     method = staged()
     method.enter(stage)
     with method.frozen_discriminators():
-        losses = method.generator_losses(patches(), method.generate(patches()))
-        assert name in losses
-        assert moved(method, losses[name]) == {expected}
+        found = method.generator_losses(patches(), method.generate(patches()))
+        assert name in found
+        assert moved(method, found[name]) == {expected}
 
 
 @pytest.mark.parametrize("stage", [0, 1])
@@ -197,7 +210,7 @@ def test_the_stages_have_their_own_weights_of_losses() -> None:
 
 def test_discriminators_see_mr_and_pet_and_never_the_sketch() -> None:
     cascade = Cascade([_First(), _First()])
-    method = SketcherRefinerGan(cascade, _Judge(), WEIGHTS, AdversarialLoss("least_squares"))
+    method = gan(cascade, _Judge(), kind="least_squares")
     for stage in (0, 1):
         method.enter(stage)
         judge = method.methods[stage].discriminators["discriminator"]
@@ -215,16 +228,21 @@ def test_the_refiner_is_given_the_sketch_behind_the_maps() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x[:, -1:]
 
-    method = SketcherRefinerGan(Cascade([_First(), Last()]), _Judge(), WEIGHTS, AdversarialLoss())
+    method = gan(Cascade([_First(), Last()]), _Judge())
     method.enter(1)
     assert method.generate({**BATCH, "context": volume(*[77.0] * 8)})["pred"].unique().tolist() == [77.0]
 
 
-@pytest.mark.parametrize("weights", [{"sketcher": {"l1": 1}}, {**WEIGHTS, "refinerr": {}}])
-def test_weights_for_other_stages_are_refused(weights: dict) -> None:
-    rule = r"loss_weights: holds weights under sketcher and refiner, but got .*; give each stage its weights"
-    with pytest.raises(ConfigError, match=rule):
-        staged(weights=weights)
+def test_a_stage_without_losses_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"losses of 1 stages where there are 2 \(from --losses\): add a stage's"):
+        staged(weights={"sketcher": {"l1": 1}})
+
+
+def test_what_a_later_stage_lacks_is_refused_before_the_first_one() -> None:
+    batch = {key: value for key, value in patches().items() if key not in ("context", "nawm")}
+    with pytest.raises(ConfigError, match=r"no nawm in the training data \(from --losses::refiner::region_l1::keys\)"):
+        staged().require_keys(batch)
+    staged().require_keys({**batch, "nawm": batch["label"]})
 
 
 # ---- a training of both ---------------------------------------------------------------------------------------------
@@ -298,12 +316,12 @@ def first(network: nn.Module) -> nn.Conv3d:
     return next(part for part in network.modules() if isinstance(part, nn.Conv3d))
 
 
-def method_of(*configs: str, **settings: Any) -> SketcherRefinerGan:
+def method_of(*configs: str, **settings: Any) -> StagedGan:
     return BUNDLE.parser(*configs, device=torch.device("cpu"), **settings).get_parsed_content("method")
 
 
 @pytest.mark.parametrize(
-    ("variant", "losses"),
+    ("variant", "wanted_losses"),
     [
         ([], [{"adversarial", "l1"}, {"adversarial", "region_l1"}]),
         (["no_adversarial"], [{"l1"}, {"region_l1"}]),
@@ -315,15 +333,16 @@ def method_of(*configs: str, **settings: Any) -> SketcherRefinerGan:
     ],
     ids=lambda value: value[0] if value and isinstance(value[0], str) else None,
 )
-def test_each_variant_is_the_method_it_names(variant: list[str], losses: list[set[str]]) -> None:
+def test_each_variant_is_the_method_it_names(variant: list[str], wanted_losses: list[set[str]]) -> None:
     weight = 37  # one setting reaches the distances of every variant
     method = method_of("train", "demo", *variant, width=1, patch_layers=1, distance_weight=weight)
-    assert len(method.cascade.stages) == len(method.methods) == len(losses)
+    assert len(method.cascade.stages) == len(method.methods) == len(wanted_losses)
     assert isinstance(method.cascade, VoxelNetwork if variant == ["voxel_mlp"] else SketcherRefiner)
-    for stage, wanted in enumerate(losses):
+    for stage, wanted in enumerate(wanted_losses):
         method.enter(stage)
-        fakes = method.generate(patches())
-        assert set(method.generator_losses(patches(), fakes)) == wanted
+        batch = patches() | {"region_counts": torch.ones(2, 3)}
+        fakes = method.generate(batch)
+        assert set(method.generator_losses(batch, fakes)) == wanted
         assert {name: value for name, value in method.loss_weights.items() if value} == {
             name: 1 if name == "adversarial" else weight for name in wanted
         }

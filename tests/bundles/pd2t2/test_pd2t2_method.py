@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from bundle_commands import Bundle
-from pd2t2_dcgan_acm.method import AutoContextGan, PatchGan
-from pd2t2_dcgan_acm.networks import AutoContext, DilatedGenerator, PatchClassifier
+from loss_settings import losses_of
+from pd2t2_dcgan_acm.networks import AutoContext, PatchClassifier
 from torch import Tensor, nn
 from toy_networks import Scale
 
-from common.errors import ConfigError
-from common.losses import AdversarialLoss, BalancedL1, weighted_sum
+from common.losses import AdversarialLoss, gradient_difference, l1, weighted_sum
+from common.methods.conditional import ConditionalGan
+from common.methods.staged import StagedGan
 
 BUNDLE = Bundle("pd2t2_dcgan_acm")
 PUBLISHED = {"adversarial": 0.5, "l1": 1, "gdl": 1}
@@ -35,18 +37,13 @@ class _Mean(nn.Module):
         return (self.factor * x[:, :-1].sum(1) + x[:, -1]).mean(dim=(1, 2, 3))[:, None]
 
 
-def by_hand(
-    kind: str = "least_squares", conditional: bool = True, reduction: str = "sum", **weights: float
-) -> PatchGan:
-    return PatchGan(
-        (2, 2, 2),
-        reduction,
-        weights or PUBLISHED,
-        generator=Scale(0.5),
-        discriminator=_Mean(),
-        adversarial_loss=AdversarialLoss(kind, discriminator_factor=1),
-        conditional=conditional,
-    )
+def losses(weights: Mapping[str, float]) -> dict[str, Any]:
+    return losses_of(weights, l1=partial(l1, reduction="sum"), gdl=gradient_difference)
+
+
+def by_hand(kind: str = "least_squares", conditional: bool = True, **weights: float) -> ConditionalGan:
+    adversary = AdversarialLoss(kind, discriminator_factor=1)
+    return ConditionalGan(Scale(0.5), _Mean(), losses(weights or PUBLISHED), adversary, conditional)
 
 
 def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
@@ -91,50 +88,13 @@ def test_sums_are_of_a_patch_and_averaged_over_the_batch() -> None:
     assert numbers(by_hand().generator_losses(both, by_hand().generate(both)))["l1"] == pytest.approx((4 + 0) / 2)
 
 
-def test_mean_reduction_logs_means_and_weighs_them_by_the_voxels() -> None:
-    method = by_hand(reduction="mean")
-    found = numbers(method.generator_losses(BATCH, method.generate(BATCH)))
-    assert found == pytest.approx({"adversarial": 1.21, "l1": 0.5, "gdl": 0.5})
-    assert method.loss_weights == {"adversarial": 0.5, "l1": 8, "gdl": 8}
-
-
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
-def test_l1_with_a_weight_by_the_true_value(reduction: str) -> None:
+def test_l1_with_a_weight_by_the_true_value() -> None:
     """The prediction is 0.1 in four voxels of 0 and in four of 1, which weigh 3: (0.1 + 3 * 0.9) / 4 a voxel."""
-    parts = {"generator": Scale(0.5), "discriminator": _Mean(), "adversarial_loss": AdversarialLoss()}
-    bands = BalancedL1([[250, 1000, 3]], window=[-500, 500])
-    method = PatchGan((2, 2, 2), reduction, {"adversarial": 0, "l1": 1, "gdl": 0}, l1_loss=bands, **parts)
-    found = numbers(method.generator_losses(BATCH, method.generate(BATCH)))
-    assert found == pytest.approx({"l1": 0.7 * (8 if reduction == "sum" else 1)})
-    network = AutoContext(stages=2, width=2)
-    staged = AutoContextGan(network, _Mean(), PUBLISHED, AdversarialLoss(), patch_size=(2, 2, 2), l1_loss=bands)
-    assert [stage.functions["l1"] for stage in staged.methods] == [bands, bands]
-
-
-@pytest.mark.parametrize("reduction", ["none", "SUM"])
-def test_another_reduction_is_refused(reduction: str) -> None:
-    with pytest.raises(ConfigError, match=rf"reduction: is sum or mean, but got '{reduction}'; choose one of them"):
-        by_hand(reduction=reduction)
-
-
-def test_sum_and_mean_give_the_same_gradients_and_the_same_total() -> None:
-    torch.manual_seed(0)
-    generator, judge = DilatedGenerator(width=2), PatchClassifier(width=2, patch_size=SIDES)
-    batch = patches()
-    gradients, totals = [], []
-    for reduction in ("sum", "mean"):
-        parts = {"generator": copy.deepcopy(generator), "discriminator": copy.deepcopy(judge)}
-        method = PatchGan(SIDES, reduction, PUBLISHED, adversarial_loss=AdversarialLoss(), **parts)
-        total = weighted_sum(method.generator_losses(batch, method.generate(batch)), method.loss_weights)
-        total.backward()
-        totals.append(total.item())
-        gradients.append([weight.grad for weight in method.parameters()])
-    assert totals[0] == pytest.approx(totals[1], rel=1e-5)
-    largest = 0.0
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
-        largest = max(largest, float(one.abs().max()))
-    assert largest > 1, "sums over a patch push hard"
+    method = BUNDLE.parser("train", "mr2ct_3d", width=1, bands=[[250, 1000, 3]]).get_parsed_content("method")
+    first = method.methods[0]
+    found = first.distance("l1", BATCH, torch.full_like(BATCH["label"], 0.1))
+    assert float(found) == pytest.approx(0.7 * 8)
+    assert not first.conditional
 
 
 @pytest.mark.parametrize(
@@ -160,11 +120,11 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
 # ---- which network each loss moves ----------------------------------------------------------------------------------
 
 
-def staged(stages: int = 2, conditional: bool = True) -> AutoContextGan:
+def staged(stages: int = 2, conditional: bool = True) -> StagedGan:
     torch.manual_seed(0)
     judge = PatchClassifier(conditional=conditional, width=2, patch_size=SIDES)
     network = AutoContext(stages, width=2)
-    return AutoContextGan(network, judge, PUBLISHED, AdversarialLoss(), conditional, patch_size=SIDES)
+    return StagedGan(network, judge, losses(PUBLISHED), AdversarialLoss(), conditional)
 
 
 def patches(seed: int = 1) -> dict[str, Tensor]:
@@ -172,7 +132,7 @@ def patches(seed: int = 1) -> dict[str, Tensor]:
     return {key: torch.randn(2, 1, *SIDES, generator=chance) for key in ("image", "label", "context")}
 
 
-def moved(method: AutoContextGan, loss: Tensor) -> set[str]:
+def moved(method: StagedGan, loss: Tensor) -> set[str]:
     """Networks that a loss has a gradient for, such as ``stages.0`` and ``stage_1``; all their weights or none."""
     method.zero_grad(set_to_none=True)
     loss.backward()
@@ -201,8 +161,8 @@ def test_the_discriminator_of_a_stage_is_its_own(stage: int) -> None:
     method = staged(3)
     method.enter(stage)
     fakes = {key: fake.detach() for key, fake in method.generate(patches()).items()}
-    losses = method.discriminator_losses(patches(), fakes)
-    assert moved(method, losses["discriminator"]) == {f"stage_{stage + 1}"}
+    found = method.discriminator_losses(patches(), fakes)
+    assert moved(method, found["discriminator"]) == {f"stage_{stage + 1}"}
 
 
 def test_discriminators_begin_alike_and_share_nothing() -> None:
@@ -239,7 +199,7 @@ def test_the_second_stage_is_given_the_context() -> None:
 # ---- the variants ---------------------------------------------------------------------------------------------------
 
 
-def method_of(*configs: str, **settings: Any) -> AutoContextGan:
+def method_of(*configs: str, **settings: Any) -> StagedGan:
     return BUNDLE.parser(*configs, device=torch.device("cpu"), **settings).get_parsed_content("method")
 
 
@@ -264,7 +224,7 @@ def test_each_variant_is_the_method_it_names(
     assert [stage.residual for stage in method.cascade.stages] == [residual] * stages
     for stage in range(stages):
         method.enter(stage)
-        assert method.loss_weights == {**({"feature_matching": 0} if weights["adversarial"] else {}), **weights}
+        assert method.loss_weights == {**weights, "feature_matching": 0}
         fakes = method.generate(patches())
         used = {name for name, weight in weights.items() if weight}
         judged = {"discriminator"} if weights["adversarial"] else set()
@@ -286,7 +246,8 @@ def test_published_settings() -> None:
     method = method_of("train")
     assert sum(weight.numel() for weight in method.cascade.stages[0].parameters()) == 3_638_593
     first: Any = method.methods[0]
-    assert first.reduction == "sum"
+    ones = torch.ones(2, 1, 2, 2, 2)
+    assert float(first.distance("l1", {"label": ones}, 0 * ones)) == 8, "a sum over the voxels of a patch"
     assert first.adversarial_loss.discriminator_factor == 1
     settings = BUNDLE.raw("train")
     assert settings["patch_size"] == [32, 32, 32]
@@ -295,10 +256,9 @@ def test_published_settings() -> None:
 
 
 def test_the_switches_of_the_configuration_reach_the_method() -> None:
-    method = method_of("train", "demo", conditional=False, reduction="mean", stages=3)
+    method = method_of("train", "demo", conditional=False, stages=3, **{"losses::gdl::weight": 3})
     assert len(method.methods) == len(method.cascade.stages) == 3
-    voxels = math.prod(BUNDLE.own("demo")["patch_size"])
-    assert method.loss_weights == {"adversarial": 0.5, "l1": voxels, "gdl": voxels, "feature_matching": 0}
+    assert method.loss_weights == {"l1": 1, "gdl": 3, "adversarial": 0.5, "feature_matching": 0}
     judging = next(part for part in method.discriminators.modules() if isinstance(part, nn.Conv3d))
     assert judging.in_channels == 1
 

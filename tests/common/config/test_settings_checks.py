@@ -15,7 +15,7 @@ SHIPPED = {
     "plane": ["sagittal"],
     "source_window": [[0, 3500]],
     "spacing": [None],
-    "loss_weights": [{"adversarial": 1, "l1": 100}],
+    "losses": [{"adversarial": {"weight": 1}, "l1": {"weight": 100}}],
     "dataset_dir": ["@demo_data"],
     "network_def": [{"_target_": "Net"}],
     "train": [{"trainer": {}}],
@@ -70,7 +70,7 @@ class TestTypes:
             ("source_window", "0,3500", "list"),
             ("source_window", [0, "3500"], "list"),
             ("source_window", [[0, None], [True, 1]], "list"),
-            ("loss_weights", [1, 100], "dict"),
+            ("losses", [1, 100], "dict"),
         ],
     )
     def test_another_type_than_the_default(self, key, value, kind):
@@ -87,7 +87,7 @@ class TestTypes:
             ("source_window", None),
             ("source_window", (0, 1)),
             ("source_window", [[0, 1], [0, "@batch_size"]]),
-            ("loss_weights", None),
+            ("losses", None),
             ("spacing", [1, 1, 1]),
             ("max_epochs", "$2 * 3"),
             ("max_epochs", "@batch_size"),
@@ -121,11 +121,11 @@ class TestRanges:
 
     @pytest.mark.parametrize("value", [-1, float("nan")])
     def test_loss_weight(self, value):
-        message = f"--loss_weights::l1: is not negative, but got {value}; give zero or a positive number"
-        refused({"loss_weights": {"adversarial": 0, "l1": value}}, message)
+        message = f"--losses::l1::weight: is not negative, but got {value}; give zero or a positive number"
+        refused({"losses": {"adversarial": {"weight": 0}, "l1": {"weight": value}}}, message)
 
     def test_zero_where_it_means_something(self):
-        check({"constant_epochs": 0, "loss_weights": {"adversarial": 0, "l1": 1}}, SHIPPED)
+        check({"constant_epochs": 0, "losses": {"adversarial": {"weight": 0}, "l1": {"weight": 1}}}, SHIPPED)
         refused({"constant_epochs": -1}, "--constant_epochs: is not negative, but got -1")
 
 

@@ -13,14 +13,14 @@ from common.errors import ConfigError
 TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "_mode_": "callable", "lr": 1.0e-3, "betas": [0.5, 0.999]},
     "spacing": None,
-    "loss_weights": {"adversarial": 1, "l1": 100},
+    "losses": {"adversarial": {"weight": 1}, "l1": {"weight": 100, "function": {"_target_": "torch.nn.L1Loss"}}},
     "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None, "series": None},
     "train": {
         "trainer": {"_target_": "common.engines.SynthesisTrainer", "max_epochs": "@max_epochs", "precision": "fp32"},
         "augmentation": [{"_target_": "RandFlipd", "keys": ["image"], "prob": 0.5}],
     },
 }
-SHIPPED = [TRAIN, {"train::trainer::accumulation_steps": 2, "loss_weights": {"cycle": 1}}]
+SHIPPED = [TRAIN, {"train::trainer::accumulation_steps": 2, "losses": {"cycle": {"weight": 1}}}]
 
 
 def changed(place: str, value: Any) -> dict[str, Any]:
@@ -51,7 +51,8 @@ def test_the_shipped_files_pass() -> None:
         ("optimizer::lrr", "is an argument of torch.optim.Adam, .* did you mean --optimizer::lr?"),
         ("train::augmentation::0::probb", r"is an argument of RandFlipd, .* --train::augmentation::0::prob\?"),
         ("train::augmentatoin", r"is a setting of train, .*value 3\); did you mean --train::augmentation\?"),
-        ("loss_weights::gdl", r"is a setting of loss_weights, but got .*; known are adversarial, cycle, l1"),
+        ("losses::gdl", r"is a setting of losses, but got .*; known are adversarial, cycle, l1"),
+        ("losses::l1::wieght", r"is a setting of losses::l1, but got .*; did you mean --losses::l1::weight\?"),
         ("reader::_taget_", "is an argument of common.io.VolumeReader, but got"),
     ],
 )
@@ -66,8 +67,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(place: str, message: str) -
         ("optimizer::weight_decay", 0.1),  # no shipped file has it, but the signature
         ("train::trainer::accumulation_steps", 4),  # an overlay has it by its id
         ("train::trainer::max_epochs", 7),  # a reference in the shipped file
-        ("loss_weights::cycle", 5),
-        ("loss_weights::l1", 0.5),  # a number, whole in the shipped file by chance
+        ("losses::cycle", {"weight": 5}),
+        ("losses::l1::weight", 0.5),  # a number, whole in the shipped file by chance
+        ("losses::ssim", {"weight": 1, "function": {"_target_": "SSIMLoss", "spatial_dims": 2}}),  # brings its function
         ("optimizer", {"_target_": "torch.optim.SGD", "momentum": 0.9, "lr": 1}),  # a component of the user's choice
         ("reader", {"_target_": "dict", "anything": 1}),
         ("spacing", [1, 1, 1.5]),
@@ -108,6 +110,7 @@ def test_a_new_name_in_a_file_is_a_definition_and_so_is_one_that_is_used() -> No
         ),
         ("train::augmentation::0::keys", ["image", 0], r"is of type list, such as \['image'\], but got \['image', 0\]"),
         ("seed", 2**64, "is not negative and below 2.64, but got"),
+        ("losses::l1::weight", -1, "is not negative, but got -1; give zero or a positive number"),
         ("num_workers", 1e9, "is not negative, whole and at most 1024, but got 1000000000.0"),
         ("num_workers", 10**9, "is not negative, whole and at most 1024, but got 1000000000"),
     ],
@@ -195,7 +198,7 @@ REFERRED = {"epochs": 3, "step": ["@optimizer"], "run": "$@step"}
     ("value", "message"),
     [
         ("@epoch", r"but got @epoch; did you mean @epochs\?"),
-        ("$len(@spacing) + @loss_weights::gan", "but got @loss_weights::gan; "),
+        ("$len(@spacing) + @losses::gan", "but got @losses::gan; "),
         ("@qqq", "but got @qqq; correct it, or define it in a config file"),
     ],
 )

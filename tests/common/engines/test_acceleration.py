@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 import torch
+from loss_settings import losses_of
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -14,8 +15,7 @@ from common.data.loader import EpochLoader
 from common.engines import SynthesisTrainer, acceleration
 from common.engines.acceleration import Acceleration
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, l1
-from common.methods.base import Batch, Losses
+from common.losses import AdversarialLoss
 from common.methods.conditional import ConditionalGan
 
 ADAM = partial(torch.optim.Adam, lr=2.0**-10, betas=(0.5, 0.999))
@@ -37,22 +37,15 @@ class Doubling(Dataset):
         return {"image": self.images[key[1]], "label": 2 * self.images[key[1]], "case": f"case_{key[1]}"}
 
 
-class Paired(ConditionalGan):
-    """With L1 alone beside the adversary."""
-
-    def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        return {"l1": l1(pred, batch["label"])}
-
-
-def method(dimensions: int = 2, adversarial: float = 1.0) -> Paired:
+def method(dimensions: int = 2, adversarial: float = 1.0) -> ConditionalGan:
     """Two convolutions with a batch norm between, against one convolution."""
     torch.manual_seed(0)
     convolution, norm = (nn.Conv2d, nn.BatchNorm2d) if dimensions == 2 else (nn.Conv3d, nn.BatchNorm3d)
     # no bias before the norm: its gradient is nothing but rounding, which Adam would magnify
     first = convolution(1, 8, 3, padding=1, bias=False)
     generator = nn.Sequential(first, norm(8), nn.LeakyReLU(0.2), convolution(8, 1, 3, padding=1))
-    weights = {"adversarial": adversarial, "l1": 10.0}
-    return Paired(generator, convolution(2, 1, 4), weights, AdversarialLoss("least_squares"))
+    losses = losses_of({"adversarial": adversarial, "l1": 10.0})
+    return ConditionalGan(generator, convolution(2, 1, 4), losses, AdversarialLoss("least_squares"))
 
 
 def trained(dimensions: int = 2, epochs: int = 2, device: torch.device = CPU, **settings) -> SynthesisTrainer:

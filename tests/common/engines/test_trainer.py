@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 from ignite.engine import Events
+from loss_settings import losses_of
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from torch import nn
@@ -102,8 +103,9 @@ def test_gradients_reach_the_networks_they_are_for_and_no_other() -> None:
 
 
 def test_freezing_ends_when_a_loss_raises() -> None:
-    method = Toy(Scale(0.5), Scale(1.0), adversarial=1)  # l1 has no weight
-    with pytest.raises(ConfigError, match="loss_weights::l1: every loss has a weight"):
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=1)
+    method.losses["l1"] = method.losses["l1"]._replace(function=lambda ours, theirs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         train(method, loader(scalars((1, 3))))
     assert method.discriminators["d"].weight.requires_grad
 
@@ -131,40 +133,20 @@ def test_without_discriminators_only_the_generator_is_trained() -> None:
         def generate(self, batch: Batch) -> Losses:
             return {"pred": self.generators["g"](batch["image"])}
 
-        def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-            return {}
-
-        def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-            return {"l1": l1(fakes["pred"], batch["label"])}
-
-    method = Plain({"g": Scale(0.5)}, {}, {"l1": 2})
+    method = Plain({"g": Scale(0.5)}, {}, losses_of({"l1": 2}))
     trainer = train(method, loader(scalars((1, 3))))
     assert weight_of(method.deployed) == pytest.approx(0.7)
     assert list(trainer.optimizers) == ["generators"]
 
 
-def test_the_anatomy_of_a_trainer_is_a_loss_of_any_method() -> None:
-    outputs = []
-    handler = on(IterationEvents.MODEL_COMPLETED, lambda engine: outputs.append(engine.state.output))
-    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=3)
-    train(
-        method,
-        loader(scalars((1, 3))),
-        anatomy=lambda ours, theirs: (theirs - 2 * ours).mean(),
-        train_handlers=[handler],
-    )
-    assert float(outputs[0]["anatomy"]) == pytest.approx(2)
-    assert float(outputs[0]["loss"]) == pytest.approx(G_ADVERSARIAL + 5 + 6)
-    without = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=0)
-    train(without, loader(scalars((1, 3))), anatomy=lambda ours, theirs: 1 / 0, train_handlers=[handler])
-    assert "anatomy" not in outputs[1]
-
-
-def test_an_anatomy_without_its_weight_or_a_weight_without_it_is_refused() -> None:
-    with pytest.raises(ConfigError, match="loss_weights::anatomy: is the weight of the trainer's anatomy"):
-        train(Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2), loader(scalars((1, 3))), anatomy=l1)
-    with pytest.raises(ConfigError, match="loss_weights::anatomy: every weight has a loss"):
-        train(Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2, anatomy=1), loader(scalars((1, 3))))
+def test_a_key_that_the_data_lack_is_refused_before_the_first_step() -> None:
+    method = Toy(Scale(0.5), Scale(1.0), adversarial=1, l1=2)
+    method.losses["l1"] = method.losses["l1"]._replace(keys=("lesion",))
+    message = r"no lesion in the training data \(from --losses::l1::keys\): a batch has image, label$"
+    with pytest.raises(ConfigError, match=message):
+        train(method, loader(scalars((1, 3))))
+    assert (weight_of(method.generators["g"]), weight_of(method.discriminators["d"])) == (0.5, 1.0)
+    assert method.discriminators["d"].given == []
 
 
 # ---- an epoch -----------------------------------------------------------------------------------------------------

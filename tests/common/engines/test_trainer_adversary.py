@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-import torch
 from ignite.engine import Events
+from loss_settings import losses_of
 from same_state import assert_same
 from torch import nn
 from toy_networks import Scale
@@ -16,24 +16,16 @@ from toy_training import CPU, SGD, loader, on, scalars, train, weight_of
 from common.engines import ConstantThenLinear, SynthesisTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, Losses
 from common.methods.conditional import ConditionalGan
 
 
-class Pairwise(ConditionalGan):
-    """With the absolute difference as its only distance."""
-
-    def distances(self, batch: Batch, pred: torch.Tensor) -> Losses:
-        return {"l1": (pred - batch["label"]).abs().mean()} if self.uses("l1") else {}
-
-
-def gan(adversarial: float = 1.0, **settings: Any) -> Pairwise:
+def gan(adversarial: float = 1.0, **settings: Any) -> ConditionalGan:
     loss = AdversarialLoss(**{"kind": "least_squares", **settings})
-    weights = {"adversarial": adversarial, "l1": 1.0}
-    return Pairwise(Scale(0.5), Scale(1.0), weights, loss, conditional=False)
+    losses = losses_of({"adversarial": adversarial, "l1": 1.0})
+    return ConditionalGan(Scale(0.5), Scale(1.0), losses, loss, conditional=False)
 
 
-def weights_after_each_step(method: Pairwise, data: Any, **settings: Any) -> list[tuple[float, float]]:
+def weights_after_each_step(method: ConditionalGan, data: Any, **settings: Any) -> list[tuple[float, float]]:
     found: list[tuple[float, float]] = []
 
     def note(_: Any) -> None:
@@ -156,7 +148,7 @@ def test_a_clipped_critic_stays_within_its_bound() -> None:
 def test_a_gradient_penalty_on_batch_normalisation_is_refused() -> None:
     judge = nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
     loss = AdversarialLoss("wasserstein", gradient_penalty=10)
-    method = Pairwise(Scale(0.5), judge, {"adversarial": 1.0, "l1": 0.0}, loss, conditional=False)
+    method = ConditionalGan(Scale(0.5), judge, losses_of({"adversarial": 1.0, "l1": 0.0}), loss, conditional=False)
     with pytest.raises(ConfigError, match=r"needs discriminators without batch normalisation.*discriminator_def::norm"):
         train(method, loader(scalars((1, 3), (2, 1)), 2))
 

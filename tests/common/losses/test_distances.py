@@ -172,7 +172,8 @@ def test_balanced_l1_by_hand() -> None:
     loss = BalancedL1([[-200, 200, 10]], window=[-1024, 1024])
     expected = (0.1 + 10 * (0.2 + 0.3 + 0.4) + 0.5 + 0.6) / (3 * 10 + 3)
     assert float(loss(prediction, target)) == pytest.approx(expected, rel=1e-6)
-    assert float(loss(prediction, target, "sum")) == pytest.approx(6 * expected, rel=1e-6)
+    summed = BalancedL1([[-200, 200, 10]], window=[-1024, 1024], reduction="sum")
+    assert float(summed(prediction, target)) == pytest.approx(6 * expected, rel=1e-6)
     assert float(loss(prediction[..., :1], target[..., :1])) == pytest.approx((0.1 + 10 * 0 + 0.4 * 10) / 11, rel=1e-5)
 
 
@@ -193,7 +194,7 @@ def test_balanced_l1_without_bands_is_l1() -> None:
     torch.manual_seed(0)
     prediction, target = torch.rand(2, 2, 1, 4, 4)
     for reduction in ("mean", "sum"):
-        assert torch.equal(BalancedL1()(prediction, target, reduction), l1(prediction, target, reduction))
+        assert torch.equal(BalancedL1(reduction=reduction)(prediction, target), l1(prediction, target, reduction))
 
 
 def test_balanced_l1_sums_half_precision_in_single() -> None:
@@ -205,7 +206,5 @@ def test_balanced_l1_sums_half_precision_in_single() -> None:
     "bands", [[[0, 10]], [[10, 0, 2]], [[0, 10, 0]], [[0, 10, -1]], [[0, 10, 2], [5, 20, 2]], [[20, 30, 2], [0, 10, 2]]]
 )
 def test_bands_are_in_order_without_overlap(bands: list) -> None:
-    with pytest.raises(
-        ConfigError, match=r"l1_loss::bands: are \[low, high, weight\], low < high, in rising order, with"
-    ):
+    with pytest.raises(ConfigError, match=r"--bands: are \[low, high, weight\], low < high, in rising order, with"):
         BalancedL1(bands)

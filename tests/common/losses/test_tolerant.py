@@ -17,9 +17,9 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def tolerant(radius: int, window: int | None = 5, plain_share: float = 0.0) -> TolerantL1:
+def tolerant(radius: int, window: int | None = 5, plain_share: float = 0.0, reduction: str = "mean") -> TolerantL1:
     """The loss without its share of the plain one, with small neighbourhoods."""
-    return TolerantL1(radius, window, plain_share)
+    return TolerantL1(radius, window, plain_share, reduction)
 
 
 def blocks(*sides: int) -> Tensor:
@@ -69,7 +69,7 @@ def defined(ours: Tensor, theirs: Tensor, radius: int, window: int) -> Tensor:
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_radius_0_is_l1_itself(reduction: str) -> None:
     ours, theirs = noise(2, 3, 4, 5), noise(2, 3, 4, 5, seed=1)
-    assert torch.equal(TolerantL1(0)(ours, theirs, reduction), l1(ours, theirs, reduction))
+    assert torch.equal(TolerantL1(0, reduction=reduction)(ours, theirs), l1(ours, theirs, reduction))
 
 
 def test_by_hand() -> None:
@@ -84,7 +84,7 @@ def test_by_hand() -> None:
     assert float(l1(ours, theirs)) == pytest.approx(1 / 6)
     assert float(tolerant(1, 3)(ours, theirs)) == 0
     assert float(tolerant(1, 3)(2 * ours, theirs)) == pytest.approx((1 / 3 + 2 / 3 + 1 + 1 + 1) / 6)
-    assert float(tolerant(1, 3)(2 * ours, theirs, "sum")) == pytest.approx(24 * 4 / 6)
+    assert float(tolerant(1, 3, reduction="sum")(2 * ours, theirs)) == pytest.approx(24 * 4 / 6)
 
 
 @pytest.mark.parametrize(("radius", "window", "plain_share"), [(1, 3, 0.0), (2, 3, 0.3), (1, 5, 0.3)])
@@ -138,7 +138,7 @@ def test_without_a_window_each_image_has_one_shift() -> None:
     assert float(tolerant(1, None)(image, apart)) * 32 * 36 == pytest.approx(2 * 2 * 10)
     assert float(tolerant(1, 5)(image, apart)) < float(tolerant(1, None)(image, apart))
     ours = image.clone().requires_grad_()
-    tolerant(1, None)(ours, apart, "sum").backward()
+    tolerant(1, None, reduction="sum")(ours, apart).backward()
     assert ours.grad is not None
     assert float(ours.grad.abs().sum()) == pytest.approx(2 * 2 * 10)
 
@@ -181,7 +181,7 @@ def test_the_gradient_is_finite_and_none_where_the_images_agree() -> None:
     assert image.grad is not None
     assert float(image.grad.abs().max()) == 0
     other = (noise(1, 1, 32, 36)).requires_grad_()
-    tolerant(1)(other, image.detach(), "sum").backward()
+    tolerant(1, reduction="sum")(other, image.detach()).backward()
     assert other.grad is not None
     assert bool(other.grad.isfinite().all())
     # a voxel counts once in all, also where its neighbours chose several shifts, whose signs may differ
@@ -191,10 +191,12 @@ def test_the_gradient_is_finite_and_none_where_the_images_agree() -> None:
 def test_half_precision_is_summed_in_float32() -> None:
     ours, theirs = noise(1, 1, 16, 16).bfloat16().requires_grad_(), noise(1, 1, 16, 16, seed=1).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = tolerant(1)(ours, theirs, "sum")
+        loss = tolerant(1, reduction="sum")(ours, theirs)
     loss.backward()
     assert loss.dtype == torch.float32
-    assert float(loss) == pytest.approx(float(tolerant(1)(ours.detach().float(), theirs.float(), "sum")), rel=1e-6)
+    assert float(loss) == pytest.approx(
+        float(tolerant(1, reduction="sum")(ours.detach().float(), theirs.float())), rel=1e-6
+    )
     assert ours.grad is not None
     assert ours.grad.dtype == torch.bfloat16
 
@@ -254,33 +256,31 @@ def test_an_edge_learnt_from_misregistered_targets_is_sharper_than_by_l1() -> No
 
 @pytest.mark.parametrize("radius", [-1, 5, 1.5, True])
 def test_a_radius_that_is_no_small_whole_number_is_refused(radius: float) -> None:
-    with pytest.raises(
-        ConfigError, match=f"l1_loss::radius: is a whole number from 0 to 4, in voxels, but got {radius}"
-    ):
+    with pytest.raises(ConfigError, match=f"--radius: is a whole number from 0 to 4, in voxels, but got {radius}"):
         tolerant(radius)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("window", [0, 1, 4, 3.5, True, 257])
 def test_a_window_that_is_no_odd_number_is_refused(window: float) -> None:
     with pytest.raises(
-        ConfigError, match=f"l1_loss::window: is an odd number of voxels from 3 to 255, or null .*, but got {window}"
+        ConfigError, match=f"--window: is an odd number of voxels from 3 to 255, or null .*, but got {window}"
     ):
         tolerant(1, window)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=f"l1_loss::plain_share: is a share from 0 to 1, but got {share}; give"):
+    with pytest.raises(ConfigError, match=f"--plain_share: is a share from 0 to 1, but got {share}; give"):
         TolerantL1(1, 5, share)
 
 
 def test_images_are_refused_that_are_too_small_differ_or_get_another_reduction() -> None:
     image = torch.zeros(1, 1, 4, 8)
-    with pytest.raises(ConfigError, match=r"l1_loss::window: .*radius \(1\) below it, but got 5 for \(4, 8\); lower"):
+    with pytest.raises(ConfigError, match=r"--window: .*radius \(1\) below it, but got 5 for \(4, 8\); lower"):
         tolerant(1, 5)(image, image)
-    with pytest.raises(ConfigError, match=r"l1_loss::window: .*radius \(4\) below it, but got 3 for \(4, 8\); lower"):
+    with pytest.raises(ConfigError, match=r"--window: .*radius \(4\) below it, but got 3 for \(4, 8\); lower"):
         tolerant(4, 3)(image, image)
     with pytest.raises(ValueError, match=r"prediction \(1, 1, 4, 8\) and target \(1, 4, 8\) differ in shape"):
         tolerant(1, 3)(image, image[0])
     with pytest.raises(ConfigError, match="reduction: is mean or sum, but got 'none'; choose one of them"):
-        tolerant(1, 3)(image, image, "none")
+        tolerant(1, 3, reduction="none")(image, image)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 import torch
+from loss_settings import losses_of
 from torch import Tensor
 from toy_networks import Scale, cycle_networks
 
@@ -24,7 +25,8 @@ SHAPES = [(1, 1, 4, 4), (2, 1, 4, 4, 4)]
 
 def cyclegan(weights: Mapping[str, float] = ALL, pool_size: int = 0, **settings: bool) -> CycleGan:
     loss = AdversarialLoss("least_squares")
-    return CycleGan(**cycle_networks(), loss_weights=weights, adversarial_loss=loss, pool_size=pool_size, **settings)
+    networks = cycle_networks()
+    return CycleGan(**networks, losses=losses_of(weights), adversarial_loss=loss, pool_size=pool_size, **settings)
 
 
 def batch(a: float = A, b: float = B, shape: tuple[int, ...] = SHAPES[0]) -> dict[str, Tensor]:

@@ -40,7 +40,7 @@ def noise(number: int, shape: tuple[int, ...], seed: int = 0) -> Tensor:
 
 
 def test_the_network_sees_source_state_and_time_and_answers_for_the_target() -> None:
-    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": 1}, time_floor=0.1)
+    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": {"weight": 1}}, time_floor=0.1)
     batch = {"image": torch.randn(64, 1, 4, 4), "label": torch.full((64, 1, 4, 4), 3.0)}
     torch.manual_seed(0)
     fakes = method.generate(batch)
@@ -61,7 +61,7 @@ def test_the_network_sees_source_state_and_time_and_answers_for_the_target() -> 
 
 
 def test_a_sample_has_its_own_time() -> None:
-    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": 1})
+    method = RectifiedFlow(Recorded(lambda x: x[:, :1]), {"flow": {"weight": 1}})
     batch = {"image": torch.zeros(8, 1, 2, 2), "label": torch.zeros(8, 1, 2, 2)}
     assert len(set(method.generate(batch)["time"].tolist())) == 8
 
@@ -69,7 +69,7 @@ def test_a_sample_has_its_own_time() -> None:
 @pytest.mark.parametrize("floor", [0, -1, 1.5])
 def test_a_floor_without_meaning_is_refused(floor: float) -> None:
     with pytest.raises(ConfigError, match="time_floor: is above 0, up to 1"):
-        RectifiedFlow(nn.Identity(), {"flow": 1}, time_floor=floor)
+        RectifiedFlow(nn.Identity(), {"flow": {"weight": 1}}, time_floor=floor)
 
 
 # ---- inference ------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Small(nn.Sequential):
 def test_more_steps_find_both_answers_where_one_finds_their_mean() -> None:
     """A target of x + 1 or x - 1, each as likely: a regression says x; the flow says one or the other."""
     torch.manual_seed(0)
-    method = RectifiedFlow(Small(), {"flow": 1})
+    method = RectifiedFlow(Small(), {"flow": {"weight": 1}})
     optimizer = torch.optim.Adam(method.parameters(), 5e-3)
     for _ in range(600):
         image = torch.rand(256, 1, 1, 1, 1) - 0.5

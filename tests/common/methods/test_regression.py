@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from loss_settings import losses_of
 from torch import Tensor, nn
 
-from common.errors import ConfigError
 from common.methods.regression import Regression
 from common.networks.residual_unet import ResidualUNet
 
@@ -25,17 +25,12 @@ class Fixed(nn.Module):
 
 
 def losses(*levels: Tensor) -> dict[str, Tensor]:
-    method = Regression(Fixed(*levels), {"l1": 1})
+    method = Regression(Fixed(*levels), losses_of({"l1": 1}))
     batch = {"image": TARGET, "label": TARGET}
     fakes = method.generate(batch)
     assert torch.equal(fakes["pred"], levels[0])
     assert method.discriminator_losses(batch, fakes) == {}
     return method.generator_losses(batch, fakes)
-
-
-def test_a_method_without_a_loss_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"--loss_weights: has a weight above 0, but got \{'l1': 0\}"):
-        Regression(Fixed(TARGET), {"l1": 0})
 
 
 def test_one_output_has_the_plain_distance() -> None:
@@ -48,15 +43,17 @@ def test_lower_resolutions_are_compared_with_means_and_weigh_less() -> None:
     assert float(losses(TARGET - 3, low)["l1"]) == pytest.approx(2 / 3 * 3 + 1 / 3 * 2)
 
 
-def test_without_weight_nothing_is_computed() -> None:
-    method = Regression(Fixed(TARGET), {"l1": 0, "another": 1})
-    assert method.generator_losses({"image": TARGET, "label": TARGET}, {"pred": TARGET}) == {}
+def test_another_loss_sees_the_finest_resolution_alone() -> None:
+    """Of 3 at full resolution and of anything at the half of it, L2 is 9."""
+    method = Regression(Fixed(TARGET), losses_of({"l1": 0, "l2": 1}))
+    fakes = {"pred": TARGET - 3, "pred_1": torch.zeros(1, 1, 1, 2)}
+    assert method.generator_losses({"image": TARGET, "label": TARGET}, fakes) == {"l2": 9}
 
 
 def test_every_head_learns_from_its_own_resolution() -> None:
     """Far above the target, L1 grows by a level's share with that level's bias: 4/7, 2/7, 1/7 for three levels."""
     network = ResidualUNet(depth=3, width=2, supervised_levels=3)
-    method = Regression(network, {"l1": 1})
+    method = Regression(network, losses_of({"l1": 1}))
     batch = {"image": torch.randn(1, 1, 16, 16), "label": torch.full((1, 1, 16, 16), -1000.0)}
     method.generator_losses(batch, method.generate(batch))["l1"].backward()
     biases = [weight.grad for name, weight in network.named_parameters() if name.endswith("head.bias")]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
+from loss_settings import losses_of
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 from monai.inferers import SimpleInferer
@@ -27,8 +28,7 @@ from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError, DataError
 from common.handlers import RunFolder, Stages, Validation
 from common.inferers import CascadeInferer
-from common.losses import AdversarialLoss, l1
-from common.methods.base import Batch, Losses
+from common.losses import AdversarialLoss
 from common.methods.conditional import ConditionalGan
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
@@ -48,13 +48,6 @@ class Weighted(nn.Module):
         return (self.channels * x).sum(dim=1, keepdim=True)
 
 
-class Paired(ConditionalGan):
-    """L1 and an adversary."""
-
-    def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        return {"l1": l1(pred, batch["label"])}
-
-
 def staged(norm: bool = False) -> StagedMethod:
     """Two stages, the second of which sees the source and its context."""
 
@@ -62,9 +55,9 @@ def staged(norm: bool = False) -> StagedMethod:
         conv = nn.Conv3d(channels, 1, 3, padding=1)
         return nn.Sequential(conv, nn.BatchNorm3d(1)) if norm else conv
 
-    cascade = Cascade([stage(1), stage(2)])
+    cascade, adversary = Cascade([stage(1), stage(2)]), AdversarialLoss("least_squares")
     methods = [
-        Paired(each, nn.Conv3d(2, 1, 2), {"l1": weight, "adversarial": 1}, AdversarialLoss("least_squares"))
+        ConditionalGan(each, nn.Conv3d(2, 1, 2), losses_of({"l1": weight, "adversarial": 1}), adversary)
         for each, weight in zip(cascade.stages, (1.0, 5.0), strict=True)
     ]
     return StagedMethod(cascade, methods)

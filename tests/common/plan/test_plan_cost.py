@@ -2,22 +2,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from loss_settings import losses_of
 from torch import nn
 
-from common.losses import AdversarialLoss, l1
+from common.losses import AdversarialLoss
 from common.methods.conditional import ConditionalGan
 from common.plan.cost import MARGIN, WORKSPACE, step_cost, without_values
 
 
-class OnlyL1(ConditionalGan):
-    def distances(self, batch, pred):
-        return {"l1": l1(pred, batch["label"])}
-
-
 def method(weight=0.0):
     judge = nn.Conv2d(2, 1, 3, padding=1, bias=False)
-    weights = {"l1": 1.0, "adversarial": weight}
-    return without_values(OnlyL1(nn.Conv2d(1, 1, 3, padding=1, bias=False), judge, weights, AdversarialLoss("bce")))
+    generator, losses = nn.Conv2d(1, 1, 3, padding=1, bias=False), losses_of({"l1": 1.0, "adversarial": weight})
+    return without_values(ConditionalGan(generator, judge, losses, AdversarialLoss("bce")))
 
 
 def test_operations_of_one_convolution_by_hand():
@@ -51,12 +47,12 @@ def test_nothing_is_computed_and_weights_stay_without_values():
 def test_a_batch_has_regions_and_their_counts():
     seen = {}
 
-    class Regions(OnlyL1):
+    class Regions(ConditionalGan):
         def generate(self, batch):
             seen.update({key: tuple(value.shape) for key, value in batch.items()})
             return super().generate(batch)
 
-    found = Regions(nn.Conv2d(3, 1, 1), nn.Conv2d(4, 1, 1), {"l1": 1.0}, AdversarialLoss("bce"))
+    found = Regions(nn.Conv2d(3, 1, 1), nn.Conv2d(4, 1, 1), losses_of({"l1": 1.0}), AdversarialLoss("bce"))
     step_cost(without_values(found), 2, 3, (8, 8), ["lesion", "nawm"])
     assert seen["image"] == (2, 3, 8, 8)
     assert seen["nawm"] == seen["label"] == seen["context"] == (2, 1, 8, 8)

@@ -36,7 +36,7 @@ def make_report(tmp_path, **changes):
     fields = {
         "title": "MR to CT", "bundle": "mr2ct_pix2pix", "version": "0.1.0", "unit": "HU", "value_range": (-1024, 3000),
         "mask_description": "head, from the CT", "rows": rows, "summary": summarise(rows), "panels": [make_panel()],
-        "log_csv": tmp_path / "log.csv", "settings": {"loss_weights": {"l1": 100}, "window_hu": [-600, 1400]},
+        "log_csv": tmp_path / "log.csv", "settings": {"losses": {"l1": {"weight": 100}}, "window_hu": [-600, 1400]},
         "versions": {"torch": "2.6.0"}, "notes": ["Weights sha256 " + 64 * "f"],
     }  # fmt: skip
     return Report(**(fields | changes))

@@ -63,7 +63,7 @@ def test_page_says_what_the_numbers_mean(tmp_path):
         "Synthetic images, not for clinical use.", "Value range of the metrics -1024 to 3000 HU", "head, from the CT",
         "the patient's left is on the right", "Mean absolute error ↓ HU", "Peak signal to noise ratio ↑ dB",
         "Mean absolute error, bone ↓ HU", "Sharpness → 1", "Wilcoxon", "Holm", "Sharpness, distance to 1",
-        "loss_weights.l1 100", "window_hu [-600, 1400]", "torch 2.6.0", "val_mae , best at epoch 2",
+        "losses.l1.weight 100", "window_hu [-600, 1400]", "torch 2.6.0", "val_mae , best at epoch 2",
         "val_ssim , best at epoch 4",
     ):  # fmt: skip
         assert phrase in text

@@ -48,28 +48,21 @@ class ResidualStack(nn.Module):
             y = y + block(y)
         return self.last(y).tanh()
 '''
-METHOD = '''"""A conditional GAN with the Charbonnier loss (Charbonnier et al. 1994)."""
+LOSSES = '''"""The Charbonnier loss (Charbonnier et al. 1994)."""
 
 from torch import Tensor
 
-from common.methods.base import Batch, Losses
-from common.methods.conditional import ConditionalGan
 
-
-class CharbonnierGan(ConditionalGan):
-    """Named losses: ``adversarial``, ``charbonnier`` (generator), ``discriminator``."""
-
-    def distances(self, batch: Batch, pred: Tensor) -> Losses:
-        """The smooth absolute difference."""
-        return {"charbonnier": ((pred - batch["label"]).square() + 1e-6).sqrt().mean()}
+def charbonnier(pred: Tensor, target: Tensor) -> Tensor:
+    """The smooth absolute difference."""
+    return ((pred - target).square() + 1e-6).sqrt().mean()
 '''
+BALANCED = '{_target_: common.losses.BalancedL1, bands: [], window: "@target_window", knots: "@target_knots"}'
 RENAMED = {
     "UNetGenerator": "ResidualStack",
-    "Pix2Pix": "CharbonnierGan",
     " l1:": " charbonnier:",
-    "::l1 ": "::charbonnier ",
-    ', l1_loss: "@l1_loss"': "",
-    'l1_loss: {_target_: common.losses.BalancedL1, bands: [], window: "@target_window", knots: "@target_knots"}\n': "",
+    "::l1::": "::charbonnier::",
+    BALANCED: f"{{_target_: {NAME}.losses.charbonnier, _mode_: callable}}",
 }
 """In its configs."""
 
@@ -88,7 +81,7 @@ def sixth(tmp_path_factory) -> Bundle:
     shutil.rmtree(root / "bundles" / LIKE)
     bundle = Bundle(NAME, root)
     (bundle.folder / NAME / "networks.py").write_text(NETWORKS)
-    (bundle.folder / NAME / "method.py").write_text(METHOD)
+    (bundle.folder / NAME / "losses.py").write_text(LOSSES)
     for path in bundle.configs.glob("*.yaml"):
         text = path.read_text()
         for old, new in RENAMED.items():
@@ -98,7 +91,7 @@ def sixth(tmp_path_factory) -> Bundle:
 
 
 def test_it_is_little_to_write_by_hand() -> None:
-    lines = [line for text in (NETWORKS, METHOD) for line in text.splitlines()]
+    lines = [line for text in (NETWORKS, LOSSES) for line in text.splitlines()]
     assert len(lines) + len(RENAMED) <= MOST_LINES
     assert max(map(len, lines)) <= 120
 
@@ -116,7 +109,7 @@ def test_it_keeps_the_contract(sixth: Bundle) -> None:
 def test_it_trains_on_phantoms_and_its_loss_falls(sixth: Bundle, tmp_path: Path) -> None:
     small = {"phantoms::cases": 4, "phantoms::spacing": 5, "width": 8, "depth": 2, "pad_size": 40, "crop_size": 32}
     settings = {"max_epochs": 3, "val_interval": 1, "samples_per_epoch": 64, "output_dir": tmp_path / "out"}
-    places = {"demo_data": tmp_path / "data", "loss_weights::adversarial": 0}
+    places = {"demo_data": tmp_path / "data", "losses::adversarial::weight": 0}
     ok(sixth.run("training", ["train", "demo"], cwd=sixth.root, **small, **settings, **places))
     with open(tmp_path / "out" / "log.csv", newline="") as file:
         losses = [float(row["charbonnier"]) for row in csv.DictReader(file)]

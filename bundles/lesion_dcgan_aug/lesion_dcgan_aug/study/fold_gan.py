@@ -38,7 +38,7 @@ GAN_KEYS = (
     "views",
     "batch_size",
     "learning_rate",
-    "loss_weights",
+    "losses",
     "precision",
     "accumulation_steps",
     "clip_norm",

@@ -168,7 +168,6 @@ def test_counts_are_the_voxels_that_a_patch_of_the_case_holds_on_average():
     # anywhere: 3, 4 and 5 of the 6 places along each axis hold the voxel (4, 4, 4)
     assert samples[20]["region_counts"].tolist() == pytest.approx([0, 60 / 216, 60 - 60 / 216])
     assert next(iter(DataLoader(samples, batch_size=40)))["region_counts"].shape == (40, 3)
-    assert "region_counts" not in dataset(2, own, regions=["lesion"], region_counts="patch")[0]
     assert "region_counts" not in dataset(2, own)[0]
 
 
@@ -299,5 +298,3 @@ def test_wrong_settings_are_refused_before_the_volumes_are_read():
         unread(lesion_share=50)
     with pytest.raises(ConfigError, match="foreground_share: is a share from 0 to 1, but got -0.1"):
         unread(foreground_share=-0.1)
-    with pytest.raises(ConfigError, match="region_counts: is subject or patch, but got 'volume'; correct it"):
-        unread(region_counts="volume")
