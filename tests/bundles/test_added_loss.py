@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 from bundle_commands import BUNDLES, TINY, Bundle, ok
-from common.running_config import read_config
 from ignite.engine import Events
 from monai.losses import SSIMLoss
+
+from common.config import read_config
 
 UNPAIRED = {"lesion_dcgan_aug", "cect2ct_rescyclegan"}
 """Bundles without a true target: of patches by class, and of scans that need not be of one patient."""
