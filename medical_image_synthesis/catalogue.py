@@ -48,8 +48,8 @@ class Bundle(NamedTuple):
             return "no weights, train first"
         about = _described(self.weights)
         name = about.get("settings", {}).get("network_def", {}).get("_target_", "network").rpartition(".")[2]
-        known = about.get("config", {}).get("losses", {})  # known of shipped weights alone
-        losses = ", ".join(LOSSES.get(name, name) for name, loss in known.items() if loss["weight"])
+        weighed = about.get("config", {}).get("loss_weights", {})  # known of shipped weights alone
+        losses = ", ".join(LOSSES.get(loss, loss) for loss, weight in weighed.items() if weight)
         contrasts = ", ".join(about.get("contrasts", []))
         data = about["trained_on"].get("data", "images") + (f" ({contrasts})" if contrasts else "")
         return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"

@@ -12,6 +12,7 @@ from monai.data.utils import affine_to_spacing
 from common.data.datasets.simulated import placed
 from common.errors import CheckpointError, OutputError
 from common.phantoms.mr_contrasts import weightings
+from common.raw_settings import followed
 from common.seeds import derive
 from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
@@ -88,6 +89,12 @@ def contrasts_simulated(config: dict[str, Any]) -> list[str]:
     """Weightings of the source of a simulation, by its settings; empty where it is no MR."""
     parser = ConfigParser(config)
     return weightings(parser.get_parsed_content("simulation::source")) if "simulation::source" in parser else []
+
+
+def _weights(config: dict[str, Any]) -> dict[str, Any]:
+    """Weight of each loss of a training by its name; none of one with losses by stage."""
+    losses = {name: loss for name, loss in config.get("losses", {}).items() if "weight" in loss}
+    return {name: followed(config, loss["weight"]) for name, loss in losses.items()}
 
 
 def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:

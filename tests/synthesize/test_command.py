@@ -334,7 +334,7 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
             continue
         about = json.loads(weights.read_text())
         network = about["settings"]["network_def"]["_target_"].rpartition(".")[2]
-        assert [name for name, loss in about["config"]["losses"].items() if loss["weight"]] == ["l1"]
+        assert [name for name, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
         for text in (shown, told):
             assert re.search(rf"`{network}`.* L1.* simulated heads", text)
 
