@@ -59,7 +59,6 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
     profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
-    weights_of_losses = {name: {"weight": loss["weight"]} for name, loss in config["losses"].items()}
     about = {
         **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
@@ -72,7 +71,8 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         "simulation": config["simulation"],
         "contrasts": contrasts_simulated(config),
         "profile": profile,
-        "config": {key: value for key, value in config.items() if _is_plain(value)} | {"losses": weights_of_losses},
+        "config": {key: value for key, value in config.items() if _is_plain(value)}
+        | {"loss_weights": _weights(config)},
     }
     save(halved, path, about)
     return path

@@ -42,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "trained_on": {"data": "simulated heads, no patient"},
         "contrasts": ["T1", "PD"],
         "settings": {"network_def": {"_target_": "monai.networks.nets.BasicUNet"}},
-        "config": {"losses": {"adversarial": {"weight": 0}, "l1": {"weight": 100}, "gdl": {"weight": 1}}},
+        "config": {"loss_weights": {"adversarial": 0, "l1": 100, "gdl": 1}},
     }
     (models / "pretrained.json").write_text(json.dumps(about))
     monkeypatch.setattr(catalogue, "PLACES", (tmp_path / "bundles",))
@@ -334,7 +334,7 @@ def test_readme_and_cards_say_which_network_is_shipped() -> None:
             continue
         about = json.loads(weights.read_text())
         network = about["settings"]["network_def"]["_target_"].rpartition(".")[2]
-        assert [name for name, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
+        assert [loss for loss, weight in about["config"]["loss_weights"].items() if weight] == ["l1"]
         for text in (shown, told):
             assert re.search(rf"`{network}`.* L1.* simulated heads", text)
 
