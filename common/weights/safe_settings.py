@@ -17,7 +17,7 @@ from common.weights.module_names import PACKAGE, SHARED
 OWN = f"{PACKAGE}.{SHARED}" if PACKAGE else SHARED
 ROOMS = ("inferers", "networks", "phantoms", "transforms")
 """Rooms of the shared package whose classes weights may name."""
-OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks)\.\w+")
+OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks|simulation)\.\w+")
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
 MONAI = (monai.transforms, monai.inferers, monai.networks.nets)
 """Modules in which MONAI's short names, such as ``Orientationd``, are looked up."""

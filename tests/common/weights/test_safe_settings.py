@@ -19,6 +19,10 @@ from common.weights.safe_settings import require_safe
         *("%network_def", "%train::trainer", "@reader", "a $ within", {"_target_": "Orientationd", "axcodes": "RAS"}),
         {"_target_": "monai.networks.nets.BasicUNet"},
         {"_target_": "mr2ct_pix2pix.networks.UNetGenerator", "depth": "$2 + @x"},
+        {
+            "_target_": "cect2ct_rescyclegan.simulation.CectCtPair",
+            "heads": {"_target_": "common.phantoms.simulate.AverageHeads"},
+        },
         {"_target_": "common.transforms.ScaleWindowd", "keys": ["image"]},
     ],
 )
