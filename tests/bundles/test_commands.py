@@ -199,7 +199,7 @@ def test_predictions_have_the_error_that_the_evaluation_reports(command_run, exp
 @pytest.mark.translation
 def test_predictions_lie_on_the_grid_of_their_source(command_run, export):
     split = json.loads((command_run.output_dir / "datalist.json").read_text())
-    settings = command_run.bundle.raw("inference")["exporter"]
+    settings = command_run.bundle.raw("inference")
     for item in split["test"]:
         source = nib.load(channels(item)[0])
         made = nib.load(command_run.output_dir / "predictions" / f"{item['case']}_{export['suffix']}.nii.gz")

@@ -66,7 +66,7 @@ def test_amounts_of_0_are_the_training_without_it_bit_by_bit(bundle: Bundle, cas
 
 
 def test_the_tolerant_overlay_gives_the_method_its_distance(bundle: Bundle) -> None:
-    settings = {"device": torch.device("cpu"), "width": 1, "radius": 2}
+    settings = {"device": torch.device("cpu"), "width": 1, "losses::l1::function::radius": 2}
     method = bundle.parser("train", "demo", "tolerant", **settings).get_parsed_content("method")
     losses = [each.losses["l1"].function for each in _stages(method)]
     assert [(type(loss), loss.radius) for loss in losses] == [(TolerantL1, 2)] * len(losses)

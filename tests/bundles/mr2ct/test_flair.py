@@ -62,7 +62,8 @@ def test_the_network_sees_three_slices_of_each_source_and_its_judge_the_flair_as
     assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7
     one = BUNDLE.parser("train", "flair", channels=1, source="t2")
     assert one.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 3
-    assert (parser["losses::adversarial::weight"], parser["losses::l1::weight"]) == (1, 100)
+    weights = [parser.get_parsed_content(f"losses::{name}::weight") for name in ("adversarial", "l1")]
+    assert weights == [1, 100]
 
 
 def test_inference_writes_hundredths_of_the_standard_deviation_around_400(written, run):

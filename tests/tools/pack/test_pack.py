@@ -96,7 +96,7 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
         "LICENSE", "requirements.txt", "model_info.json", "docs/README.md", "docs/data_license.txt",
         "configs/metadata.json", "configs/logging.conf", "models/model.pt", "models/model.json",
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
-        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "method", "networks", "phantoms")),
+        *(f"{PACKAGE}/{name}.py" for name in ("__init__", "networks", "phantoms")),
         *(f"{PACKAGE}/{name}" for name in code),
         *(f"{PACKAGE}/common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")),
         *(f"{PACKAGE}/common/reading/{name}" for name in ("page.html.j2", "page.css", "page.js")),
