@@ -63,8 +63,9 @@ def references(config: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
 
 def followed(config: Mapping[str, Any], value: Any) -> Any:
     """The value of a setting, of the one that it refers to where it is a reference."""
-    named = lookup(config, value[1:]) if is_reference(value) else None
-    return value if named is None else followed(config, named)
+    if not is_reference(value) or (named := lookup(config, value[1:])) is None:
+        return None if is_reference(value) and value[1:] in config else value
+    return followed(config, named)
 
 
 def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
