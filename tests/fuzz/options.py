@@ -82,7 +82,7 @@ def _misspelt(rng: random.Random, target: Target) -> Mutation:
 def _typo(text: str, rng: random.Random) -> str:
     """A text with a letter left out, doubled, exchanged or added, that is no other text of two letters."""
     at = rng.randrange(max(len(text) - 1, 1))
-    how = rng.randrange(4)
+    how = 3 if text.isdigit() else rng.randrange(4)  # 00 is the first part of a list, as 0 is
     if how == 0 and len(text) > 4:
         changed = text[:at] + text[at + 1 :]
     elif how == 1 and len(text) > 1 and text[at] != text[at + 1]:
