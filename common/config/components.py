@@ -69,7 +69,10 @@ def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) ->
     if place.endswith("handlers") and value in (None, []):
         rule = "are the handlers, which load the weights and record the run"
         raise ConfigError(f"--{place}", rule, "none", "leave it out, or let single ones have _disabled_: true")
-    if value is not None and not isinstance(value, list | tuple):
+    plain = isinstance(value, list | tuple) and any(
+        isinstance(part, list | tuple | bool | int | float) for part in value
+    )
+    if value is not None and (plain or not isinstance(value, list | tuple)):
         remedy = f"give its parts one by one, as --{place}::0::name, or a list"
         raise ConfigError(f"--{place}", "is a list of components", repr(value)[:60], remedy)
 

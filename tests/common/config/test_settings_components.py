@@ -142,3 +142,10 @@ class TestLocated:
 
     def test_a_component_that_is_switched_off_is_not_looked_for(self):
         check_tree({"losses": {"_target_": "own_package.Net", "_disabled_": True}}, [TRAIN], {})
+
+
+def test_a_list_in_the_place_of_a_component_is_refused() -> None:
+    shipped = [{"steps": {"_target_": "Compose", "transforms": [{"_target_": "Identityd", "keys": "image"}]}}]
+    nested = {"_target_": "Compose", "transforms": [[{"_target_": "Identityd", "keys": "image"}]]}
+    with pytest.raises(ConfigError, match="^--steps::transforms: is a list of components, but got "):
+        check_tree({"steps": nested}, shipped, {})
