@@ -25,7 +25,7 @@ def test_only_storage_place_and_batches_change_and_no_voxel_does(bundle, tmp_pat
     counts = {family: sum(row.family == family for row in rows) for family in (STORED, SPACING, COMPUTED)}
     several = "," in bundle.raw("train")["source"]  # channels, which one file may hold too
     normed = "norm" in bundle.raw("train")  # of the whole slice, on request
-    assert counts == {STORED: 22 + several, SPACING: 22, COMPUTED: 8 + normed}
+    assert counts == {STORED: 22 + several, SPACING: 22, COMPUTED: 9 + normed}
     assert [row for row in rows if not row.holds] == []
     assert all(row.mean < 1 for row in rows if row.unit == "HU" and row.family != COMPUTED)
     free = {row.name: row.largest for row in rows if row.tolerance is None}
