@@ -73,6 +73,8 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     refuse_none(command.typed or {})
     if "device" in parser:
         parser.get_parsed_content("device")  # meets the other processes
+        if command.typed is not None:
+            sys.excepthook = end_command  # PyTorch has wrapped it, and loses the line of a hook that ends the process
     # handlers log what a run does, and the last line of a command says why it ended
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     if devices.rank() > 0:

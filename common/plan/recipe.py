@@ -126,7 +126,8 @@ class Recipe:
         Raises:
             UserError: the mistake of the user in what MONAI raises.
         """
-        parser = self._parser({**self.given, **self.where, **settings, "device": "cpu", "pretrained": False})
+        random = {"pretrained": False} if self.has("pretrained") else {}
+        parser = self._parser({**self.given, **self.where, **settings, "device": "cpu", **random})
         try:
             return parser.get_parsed_content(place)
         except Exception as error:
