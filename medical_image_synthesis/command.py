@@ -110,6 +110,7 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
 def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output: Path) -> int:
     """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
     output.parent.mkdir(parents=True, exist_ok=True)
+    written = []
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
         code = _infer(bundle, files, settings, Path(folder), output)
         if code == 0:
@@ -117,15 +118,17 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
             beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
             os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
             os.replace(made, output)
-            print(output)
+            written = [output]
             if beside(made, MAP).is_file():
                 os.replace(beside(made, MAP), beside(output, MAP))
-                print(beside(output, MAP))
+                written.append(beside(output, MAP))
         for refusal in filter(is_refusal, Path(folder).glob(f"*{SIDECAR}")):
             for earlier in (output, beside(output, MAP)):  # with --overwrite
                 earlier.unlink(missing_ok=True)
             os.replace(refusal, beside(output, SIDECAR))
-        return code
+    for path in written:  # the folder is gone by now: where nobody reads, this ends the process
+        print(path)
+    return code
 
 
 def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None) -> int:

@@ -19,6 +19,7 @@ from common.config.ranges import check_range
 from common.errors import ConfigError
 from common.path_names import ITEM_KEYS, is_reference, texts
 from common.raw_settings import Settings, lookup, references
+from common.weights.info import OUTPUT
 
 logger = logging.getLogger(__name__)
 Known = Mapping[str, Sequence[Any]]
@@ -64,7 +65,7 @@ def check_references(config: Settings, runs: str) -> None:
         ConfigError: for the first reference to nothing.
     """
     parts = dict(part for place, value in config.items() for part in _all_parts(place, value))
-    for root in references(config, [runs]):
+    for root in references(config, [runs, OUTPUT]):
         for place, value in _all_parts(root, lookup(config, root)):
             for name in ReferenceResolver.match_refs_pattern(value) if isinstance(value, str) else ():
                 if name not in parts:
