@@ -26,9 +26,7 @@ POSITIVE = Range("is above zero", "give a positive number", lambda value: value 
 NOT_NEGATIVE = Range("is not negative", "give zero or a positive number", lambda value: value >= 0)
 PERCENT = Range("are from 0 to 100", "correct it", lambda value: 0 <= value <= 100)
 RANGES = {
-    **dict.fromkeys(
-        ("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE
-    ),
+    **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
     **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
     **dict.fromkeys(("constant_epochs", "decay_epochs", "weight"), NOT_NEGATIVE),
