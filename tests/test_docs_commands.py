@@ -247,7 +247,7 @@ def _options(words: list[str]) -> dict[str, str]:
 
 
 def _check_run(task: str, given: dict[str, str]) -> None:
-    """The files exist, have the task, and every other option is a setting, the short name of one, or a new loss."""
+    """The files exist, have the task, and every other option is a setting or a new loss."""
     files = [ROOT / name for name in re.findall(r"[\w./]+\.yaml", given.pop("config_file", ""))]
     if not files:  # the page gives them elsewhere
         return

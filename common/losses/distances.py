@@ -61,7 +61,9 @@ class BalancedL1:
         ends = [-math.inf, *(end for band in bands for end in band[:2])]
         if not all(len(band) == 3 and band[0] < band[1] and band[2] > 0 for band in bands) or ends != sorted(ends):
             rule = "are [low, high, weight], low < high, in rising order, without overlap, weights above 0"
-            raise ConfigError("--bands", rule, bands, "give for example [[-200, 200, 10]]; [] for plain L1")
+            raise ConfigError(
+                "--losses::NAME::function::bands", rule, bands, "give for example [[-200, 200, 10]]; [] for plain L1"
+            )
         edges = torch.tensor([band[:2] for band in bands], dtype=torch.float64).reshape(-1, 2)
         self.edges = KnottedWindow(window, knots).scaled(edges).tolist()
         self.weights = [float(band[2]) for band in bands]

@@ -53,7 +53,7 @@ def vgg_of(path: str | Path) -> Vgg19:
     except Exception as error:  # torch has a dozen types for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         rule, remedy = "is a file of tensors", "give the state_dict of torchvision.models.vgg19, or null"
-        raise CheckpointError(f"--vgg {path}", rule, reason, remedy) from error
+        raise CheckpointError(f"--losses::NAME::function::vgg {path}", rule, reason, remedy) from error
     network = Vgg19()
-    network.load_published(weights if isinstance(weights, dict) else {}, f"--vgg {path}")
+    network.load_published(weights if isinstance(weights, dict) else {}, f"--losses::NAME::function::vgg {path}")
     return network

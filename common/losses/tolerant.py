@@ -59,12 +59,14 @@ class TolerantL1:
     ) -> None:
         if isinstance(radius, bool) or radius not in range(MOST_RADIUS + 1):
             rule = f"is a whole number from 0 to {MOST_RADIUS}, in voxels"
-            raise ConfigError("--radius", rule, radius, "give 1 or 2, or 0 for plain L1")
+            raise ConfigError("--losses::NAME::function::radius", rule, radius, "give 1 or 2, or 0 for plain L1")
         if window is not None and (isinstance(window, bool) or window not in range(3, MOST_WINDOW + 1, 2)):
             rule = f"is an odd number of voxels from 3 to {MOST_WINDOW}, or null for the whole image"
-            raise ConfigError("--window", rule, window, "give for example 15")
+            raise ConfigError("--losses::NAME::function::window", rule, window, "give for example 15")
         if not 0 <= plain_share <= 1:
-            raise ConfigError("--plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2")
+            raise ConfigError(
+                "--losses::NAME::function::plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2"
+            )
         self.radius, self.window, self.plain_share = radius, window, float(plain_share)
         self.reduction = reduction
 
@@ -75,8 +77,10 @@ class TolerantL1:
         require_same_shape(prediction, target)
         least = max(self.window or 1, self.radius + 1)
         if min(target.shape[2:]) < least:
-            rule = f"is at most the shortest side of an image, and --radius ({self.radius}) below it"
-            raise ConfigError("--window", rule, f"{self.window} for {tuple(target.shape[2:])}", "lower them")
+            rule = f"is at most the shortest side of an image, and radius ({self.radius}) below it"
+            raise ConfigError(
+                "--losses::NAME::function::window", rule, f"{self.window} for {tuple(target.shape[2:])}", "lower them"
+            )
         ours, theirs = at_least_float32(prediction), at_least_float32(target)
         with torch.no_grad():
             best, slope = self._best(ours, theirs)

@@ -206,5 +206,8 @@ def test_balanced_l1_sums_half_precision_in_single() -> None:
     "bands", [[[0, 10]], [[10, 0, 2]], [[0, 10, 0]], [[0, 10, -1]], [[0, 10, 2], [5, 20, 2]], [[20, 30, 2], [0, 10, 2]]]
 )
 def test_bands_are_in_order_without_overlap(bands: list) -> None:
-    with pytest.raises(ConfigError, match=r"--bands: are \[low, high, weight\], low < high, in rising order, with"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--losses::NAME::function::bands: are \[low, high, weight\], low < high, in rising order, with",
+    ):
         BalancedL1(bands)

@@ -64,10 +64,12 @@ def test_with_a_file_it_is_the_mean_square_of_the_last_convolution_of_vgg19(publ
 
 
 def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"--vgg .*none\.pth: is a file of tensors, but got .*; give"):
+    with pytest.raises(
+        CheckpointError, match=r"--losses::NAME::function::vgg .*none\.pth: is a file of tensors, but got .*; give"
+    ):
         PerceptualDistance("CT", WINDOW, tmp_path / "none.pth")
     weights = torch.load(published)
-    rule = r"--vgg .*: has features\.34\.weight of shape \(512, 512, 3, 3\), but got "
+    rule = r"--losses::NAME::function::vgg .*: has features\.34\.weight of shape \(512, 512, 3, 3\), but got "
     for name, changed in {"none": None, r"\(512, 512, 1, 1\)": torch.zeros(512, 512, 1, 1)}.items():
         torch.save({**weights, "features.34.weight": changed}, tmp_path / "other.pth")
         with pytest.raises(CheckpointError, match=rule + name):

@@ -256,29 +256,37 @@ def test_an_edge_learnt_from_misregistered_targets_is_sharper_than_by_l1() -> No
 
 @pytest.mark.parametrize("radius", [-1, 5, 1.5, True])
 def test_a_radius_that_is_no_small_whole_number_is_refused(radius: float) -> None:
-    with pytest.raises(ConfigError, match=f"--radius: is a whole number from 0 to 4, in voxels, but got {radius}"):
+    with pytest.raises(
+        ConfigError,
+        match=f"--losses::NAME::function::radius: is a whole number from 0 to 4, in voxels, but got {radius}",
+    ):
         tolerant(radius)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("window", [0, 1, 4, 3.5, True, 257])
 def test_a_window_that_is_no_odd_number_is_refused(window: float) -> None:
-    with pytest.raises(
-        ConfigError, match=f"--window: is an odd number of voxels from 3 to 255, or null .*, but got {window}"
-    ):
+    rule = f"is an odd number of voxels from 3 to 255, or null .*, but got {window}"
+    with pytest.raises(ConfigError, match=f"--losses::NAME::function::window: {rule}"):
         tolerant(1, window)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=f"--plain_share: is a share from 0 to 1, but got {share}; give"):
+    with pytest.raises(
+        ConfigError, match=f"--losses::NAME::function::plain_share: is a share from 0 to 1, but got {share}; give"
+    ):
         TolerantL1(1, 5, share)
 
 
 def test_images_are_refused_that_are_too_small_differ_or_get_another_reduction() -> None:
     image = torch.zeros(1, 1, 4, 8)
-    with pytest.raises(ConfigError, match=r"--window: .*radius \(1\) below it, but got 5 for \(4, 8\); lower"):
+    with pytest.raises(
+        ConfigError, match=r"--losses::NAME::function::window: .*radius \(1\) below it, but got 5 for \(4, 8\); lower"
+    ):
         tolerant(1, 5)(image, image)
-    with pytest.raises(ConfigError, match=r"--window: .*radius \(4\) below it, but got 3 for \(4, 8\); lower"):
+    with pytest.raises(
+        ConfigError, match=r"--losses::NAME::function::window: .*radius \(4\) below it, but got 3 for \(4, 8\); lower"
+    ):
         tolerant(4, 3)(image, image)
     with pytest.raises(ValueError, match=r"prediction \(1, 1, 4, 8\) and target \(1, 4, 8\) differ in shape"):
         tolerant(1, 3)(image, image[0])
