@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,41 @@ def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, t
         for name in ("spacing", "target_window", "target_knots", "source_window", "plane", "source_percentiles"):
             if name in ODD[bundle.name]:
                 assert workflow.parser.get_parsed_content(name) == ODD[bundle.name][name], name
+
+
+ALONE = """
+import sys
+import torch
+from monai.bundle import ConfigParser
+parser = ConfigParser()
+parser.read_config(sys.argv[1])
+network = parser.get_parsed_content("network_def")
+network.load_state_dict(torch.load("models/model.pt", weights_only=True))
+print(sys.argv[1], type(network).__name__, parser["spacing"])
+"""
+"""What a program does that has nothing but MONAI and the files of a release."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("mr2ct_pix2pix", "BasicUNet [1.5, 1.5, 1.5]"), ("pd2t2_dcgan_acm", "AutoContext None")],
+)
+def test_a_release_read_by_monai_alone_has_the_network_of_its_weights(name, shown, tmp_path):
+    """In the repository the file shows the published network, and the weights that come with it have another."""
+    folder = unpack(pack(Path(ONE.root), name, tmp_path / "dist"), tmp_path / "release")
+    for path in ("configs/inference.yaml", "configs/inference.json"):
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        words = [sys.executable, "-W", "ignore", "-c", ALONE, path]
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-1000:]
+        assert done.stdout.splitlines()[-1] == f"{path} {shown}"
+
+
+def test_weights_in_a_folder_of_any_name_are_evaluated(bundle):
+    """A path that MONAI would read as an id is no text, to which another could be added."""
+    evaluated = bundle.parser("train", "evaluate", output_dir="a#b").get_parsed_content("evaluated")
+    assert evaluated == "a#b/models/model.pt"
 
 
 # ---- options that differ, for one bundle ----------------------------------------------------------------------------
