@@ -142,7 +142,7 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     about = None
     if PREPARE in config:
         root = str(resolved(config, "bundle_root"))
-        given = _given({}, [ConfigParser.load_config_file(str(path)) for path in paths])
+        given = _given(options, [ConfigParser.load_config_file(str(path)) for path in paths])
         config, about = with_weights(config, Bundle(root, shipped, given, is_command=False))
     _write(parser, config, options, about)
     return parser
