@@ -14,8 +14,8 @@ from common.data.identity import identify, paths_of
 from common.data.split_record import DATALIST_NAME, SplitRecord, counted
 from common.errors import ConfigError, DataError
 from common.evaluation.methods import EvaluatedMethod, require_unit, variant
-from common.inferers import TargetScaleInferer
 from common.io import VolumeReader
+from common.stitching import TargetScaleInferer
 from common.weights import checkpoints
 
 SECTIONS = ("validation", "test")

@@ -17,9 +17,9 @@ from common import devices
 from common.data.datasets.patches import VolumePatchDataset
 from common.engines.trainer import SynthesisTrainer
 from common.errors import ConfigError
-from common.inferers import CascadeInferer
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
+from common.stitching import CascadeInferer
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Stages:
     Args:
         dataset: of the training patches; receives the inferred volumes.
         inferer: stitches a whole volume through the stages in use; of a
-            :class:`common.inferers.cascade.CascadeInferer`, its stitching of contexts is used for all of them.
+            :class:`common.stitching.cascade.CascadeInferer`, its stitching of contexts is used for all of them.
         validator: its best metric is reset at each transition.
         run_dir: holds ``models/model.pt``.
         epochs: of every stage.

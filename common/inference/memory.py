@@ -16,9 +16,9 @@ from torch import nn
 
 from common.errors import ConfigError, DataError
 from common.grids import ras_shape
-from common.inferers.memory import FLOAT_BYTES, without_values
 from common.io import VolumeReader
 from common.io.modality import SOURCE_MODALITY
+from common.stitching.memory import FLOAT_BYTES, without_values
 from common.transforms.loading import WorkingSpacingd
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ class FrugalInferer(Protocol):
     """An inferer that knows its memory, and others with the same result that need less."""
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """Memory besides the volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """Memory besides the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
 
     def smaller(self) -> Iterator[tuple[str, Any]]:
-        """This inferer first; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        """This inferer first; see :meth:`common.stitching.PlaneInferer.smaller`."""
 
 
 class Choice(NamedTuple):

@@ -18,7 +18,7 @@ class RectifiedFlow(GanMethod):
 
     With noise e and a time t, both drawn anew for each sample, y_t = (1 - t) e + t y and the loss is
     mean ||f(x, y_t, t) - y||^2 / max(1 - t, d)^2, that of the velocity (f - y_t) / (1 - t). At t = 0 the network sees
-    the source alone: one step is a regression. :class:`common.inferers.FlowInferer` takes the steps.
+    the source alone: one step is a regression. :class:`common.stitching.FlowInferer` takes the steps.
 
     Named losses: ``flow``, and those with a function. There is no discriminator.
 

@@ -14,7 +14,7 @@ class Cascade(nn.Module):
 
     Input (B, C, X, Y, Z), output (B, C', X, Y, Z) of the last stage in use. The number of stages in use is saved with
     the weights, so that a cascade whose training is not finished never uses an untrained stage. On a patch every stage
-    takes a patch; :class:`common.inferers.CascadeInferer` gives it the whole stitched image instead.
+    takes a patch; :class:`common.stitching.CascadeInferer` gives it the whole stitched image instead.
 
     Args:
         stages: the first takes C channels, the others C + C'.

@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from common.engines.finite import FiniteWatch
 from common.engines.step import GanStep
-from common.inferers.memory import FLOAT_BYTES, LiveBytes
 from common.methods.base import GanMethod
 from common.methods.staged import StagedMethod
+from common.stitching.memory import FLOAT_BYTES, LiveBytes
 
 META = torch.device("meta")
 ADAM_MOMENTS = 2

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.inferers.slice_stitching import plane_axis
 from common.plan import geometry
 from common.plan.cost import Step
 from common.plan.fingerprint import Case, Triple
@@ -24,6 +23,7 @@ from common.plan.search import (
     first_that_fits,
     widths,
 )
+from common.stitching.slice_stitching import plane_axis
 
 HALVINGS = 8
 """Patches are multiples of this where the bundle says nothing else: discriminators halve them three times."""

@@ -16,7 +16,7 @@ from monai.transforms import (
 )
 
 from common.errors import ConfigError
-from common.inferers import plane_axis
+from common.stitching import plane_axis
 from common.transforms.loading import MASKS
 
 IMAGES = ("image", "label", "context")

@@ -33,7 +33,7 @@ class UncertaintyMaps:
     """Half widths of the intervals of predictions, by the calibration of the weights.
 
     A calibration in z-scores is for predictions in the unit of the training targets too, since
-    :class:`common.inferers.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
+    :class:`common.stitching.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
     interval is then one for the target scaled to mean and standard deviation of the training's. One in percent of
     brightness is multiplied by what is bright in the prediction. No interval is wider than the range of the training
     targets needs, where one is recorded.

@@ -14,9 +14,9 @@ from monai.networks.utils import eval_mode
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
-from common.inferers import FlowInferer, MirrorInferer, PatchStitchingInferer
 from common.networks.ensemble import NetworkEnsemble
 from common.seeds import derive
+from common.stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
 
 MOST = 4
 """Number of variations, so that a map takes at most five times one inference."""
@@ -40,7 +40,7 @@ def variations(inferer: Callable[..., Tensor], network: nn.Module) -> list[Varia
     """At most ``MOST`` variations of an inference.
 
     Of a :class:`common.networks.ensemble.NetworkEnsemble` its first members, each alone; of a
-    :class:`common.inferers.FlowInferer` further seeds of its noise; of others the input with two contrasts, moved
+    :class:`common.stitching.FlowInferer` further seeds of its noise; of others the input with two contrasts, moved
     by some voxels, and mirrored left and right. A network that ``corrects_source``, by adding to it in its own scale,
     has no contrasts, which would pass through it, but brightnesses, which are taken off again.
 

@@ -16,8 +16,8 @@ from monai.bundle import ConfigParser
 
 from common import ensemble
 from common.evaluation.methods import variant_config
-from common.inferers import FlowInferer
 from common.networks.cascade import Cascade
+from common.stitching import FlowInferer
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow

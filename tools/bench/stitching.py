@@ -13,7 +13,7 @@ from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d
 from torch import Tensor, nn
 
 from common.devices import single_device
-from common.inferers import PatchStitchingInferer
+from common.stitching import PatchStitchingInferer
 from tools.bench.clock import Row, alternate, growth_of
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)

@@ -28,8 +28,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import WeightedRandomSampler
 
 from common.data import SliceDataset
-from common.inferers import PlaneInferer
 from common.metrics.masked import dice
+from common.stitching import PlaneInferer
 from common.transforms import StandardiseHeadd
 
 Volume = NDArray[np.float32]

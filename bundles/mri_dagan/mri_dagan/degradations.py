@@ -16,7 +16,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import ndtr
 
 from common.errors import ConfigError, DataError
-from common.inferers import plane_axis
+from common.stitching import plane_axis
 from mri_dagan.kspace import Complex, measured, simulated_phase, simulated_sensitivities, zero_filled
 from mri_dagan.masks import Mask, centre_fraction_of, sampling_mask
 

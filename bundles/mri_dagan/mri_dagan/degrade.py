@@ -22,10 +22,10 @@ from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, DataError, exit_code_of_mistakes, of_case, path_option
 from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing, respaced
-from common.inferers import PLANES, plane_axis
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
 from common.io.options import add_reader_options, reader_of
+from common.stitching import PLANES, plane_axis
 from mri_dagan.degradations import (
     PROFILES,
     RicianNoise,

@@ -17,10 +17,10 @@ from torch.utils.data import Dataset
 
 from common.data.datasets.cached_volumes import plain
 from common.errors import ConfigError, DataError
-from common.inferers import plane_axis
-from common.inferers.slice_stitching import PLANES
 from common.networks.slabs import odd_neighbours, slabs
 from common.seeds import derive
+from common.stitching import plane_axis
+from common.stitching.slice_stitching import PLANES
 
 logger = logging.getLogger(__name__)
 ELONGATED = 2.0

@@ -8,7 +8,7 @@ from typing import Any
 from common.config.adoption import Adoption
 from common.weights.info import WeightsInfo
 
-MIRROR, FLOW, SLICES, PATCHES = (f"common.inferers.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))
+MIRROR, FLOW, SLICES, PATCHES = (f"common.stitching.{name}Inferer" for name in ("Mirror", "Flow", "Plane", "Patch"))
 OWN = {"_target_": MIRROR, "axes": "@mirrored", "inferer": {"_target_": SLICES, "plane": "axial", "batch_size": 8}}
 
 

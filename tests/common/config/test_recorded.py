@@ -27,7 +27,7 @@ TRAIN = {
         ],
     },
     "network_def": {"_target_": "common.networks.unet.UNet", "depth": "@depth"},
-    "validate": {"inferer": {"_target_": "common.inferers.PlaneInferer", "plane": "@plane"}},
+    "validate": {"inferer": {"_target_": "common.stitching.PlaneInferer", "plane": "@plane"}},
 }
 RECORDED = needed_settings(TRAIN)
 

@@ -19,9 +19,9 @@ from common.config import RunRecord
 from common.errors import CheckpointError, ConfigError, DataError
 from common.evaluation import Evaluation
 from common.evaluation.cases import load_case
-from common.inferers import PlaneInferer
 from common.io import VolumeReader
 from common.metrics import score
+from common.stitching import PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd, WorkingSpacingd
 from common.weights import checkpoints
 
@@ -269,7 +269,7 @@ def variant_config() -> dict:
     return {
         "network_def": {"_target_": f"{__name__}.Shift"},
         "preprocessing": {"_target_": "Compose", "transforms": [load, turn, resample, scale]},
-        "validate": {"inferer": {"_target_": "common.inferers.PlaneInferer", "plane": "axial", "multiple_of": 4}},
+        "validate": {"inferer": {"_target_": "common.stitching.PlaneInferer", "plane": "axial", "multiple_of": 4}},
         "restore": {"_target_": "Compose", "transforms": [{**undo, "nearest_interp": False}, unit]},
         "unrelated": "@absent",
     }

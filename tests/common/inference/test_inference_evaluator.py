@@ -21,9 +21,9 @@ from common.errors import CasesFailedError, CheckpointError, ConfigError, DataEr
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
 from common.inference.dataset import reason_of
-from common.inferers import PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
+from common.stitching import PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 from common.weights import checkpoints
 

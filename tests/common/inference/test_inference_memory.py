@@ -19,10 +19,10 @@ from common.errors import CasesFailedError, ConfigError, DataError
 from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
-from common.inferers import CascadeInferer, PatchStitchingInferer, PlaneInferer
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
+from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 from common.weights import checkpoints
 

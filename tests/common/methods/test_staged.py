@@ -27,11 +27,11 @@ from common.engines import SynthesisTrainer
 from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError, DataError
 from common.handlers import RunFolder, Stages, Validation
-from common.inferers import CascadeInferer
 from common.losses import AdversarialLoss
 from common.methods.conditional import ConditionalGan
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
+from common.stitching import CascadeInferer
 from common.weights import checkpoints
 
 EPOCHS, STEPS = 2, 3

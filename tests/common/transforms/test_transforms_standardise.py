@@ -13,7 +13,7 @@ from torch import nn
 
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
-from common.inferers import TargetScaleInferer
+from common.stitching import TargetScaleInferer
 from common.transforms import StandardiseHeadd, TargetScale
 
 DEVIATION = (20 / 3) ** 0.5

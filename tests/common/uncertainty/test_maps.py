@@ -10,7 +10,7 @@ import torch
 from monai.inferers import Inferer
 
 from common.errors import ConfigError
-from common.inferers import TargetScaleInferer
+from common.stitching import TargetScaleInferer
 from common.uncertainty.conformal import Interval
 from common.uncertainty.maps import UncertaintyMaps, brightness
 from common.uncertainty.record import Record

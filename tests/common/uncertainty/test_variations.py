@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from toy_networks import Scale
 
-from common.inferers import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer
 from common.networks.ensemble import NetworkEnsemble
+from common.stitching import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer
 from common.uncertainty.variations import MOST, Variation, manner, spread_of, variations
 
 

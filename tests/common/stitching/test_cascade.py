@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.inferers import CascadeInferer, PatchStitchingInferer
 from common.networks.cascade import Cascade
+from common.stitching import CascadeInferer, PatchStitchingInferer
 
 
 class Sum(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from common.inferers.wrapping import WrappingInferer
+from common.stitching.wrapping import WrappingInferer
 
 
 class TargetScaleInferer(WrappingInferer):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
-from common.inferers.level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
-from common.inferers.memory import FLOAT_BYTES, forward_bytes
-from common.inferers.windows import (
+from common.stitching.level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
+from common.stitching.memory import FLOAT_BYTES, forward_bytes
+from common.stitching.windows import (
     Cut,
     Place,
     background,
@@ -178,7 +178,7 @@ class PatchStitchingInferer(Inferer):
         return convert_to_dst_type(outputs, inputs, dtype=torch.float32, device=outputs.device)[0]
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int], has_context: bool = False) -> int:
-        """Memory of :meth:`__call__` besides the volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`.
+        """Memory of :meth:`__call__` besides the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`.
 
         Args:
             network: without values.

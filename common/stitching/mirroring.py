@@ -11,8 +11,8 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.inferers.memory import FLOAT_BYTES
-from common.inferers.wrapping import WrappingInferer
+from common.stitching.memory import FLOAT_BYTES
+from common.stitching.wrapping import WrappingInferer
 
 AXES = (0, 1, 2)
 
@@ -49,6 +49,6 @@ class MirrorInferer(WrappingInferer):
         return total.div_(len(ways) + 1) if ways else total  # the volume is the inferer's own
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """That of the other inferer and of mirrored volumes; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """That of the other inferer and of mirrored volumes; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
         mirrored = (channels + 2) * FLOAT_BYTES * math.prod(shape) if self.axes else 0
         return mirrored + super().bytes_needed(network, channels, shape)

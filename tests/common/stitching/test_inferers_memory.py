@@ -17,9 +17,9 @@ from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from pd2t2_dcgan_acm.networks import AutoContext
 from torch import Tensor, nn
 
-from common.inferers import CascadeInferer, PatchStitchingInferer, PlaneInferer, TargetScaleInferer
-from common.inferers.memory import forward_bytes, without_values
 from common.networks.unet import UNetGenerator
+from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer, TargetScaleInferer
+from common.stitching.memory import forward_bytes, without_values
 
 FACTOR = 2.0
 """The estimate is between half and twice what the process takes; libraries arrange narrow layers as they like."""

@@ -8,7 +8,7 @@ import torch
 from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
-from common.inferers import TargetScaleInferer
+from common.stitching import TargetScaleInferer
 
 
 class Doubling(nn.Module):

@@ -22,13 +22,13 @@ class WrappingInferer(Inferer):
         self.inferer = inferer
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """That of the other inferer; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """That of the other inferer; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
         inner: Any = self.inferer
         needed: int = inner.bytes_needed(network, channels, shape)
         return needed
 
     def smaller(self) -> Iterator[tuple[str, WrappingInferer]]:
-        """As that of the other inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        """As that of the other inferer; see :meth:`common.stitching.PlaneInferer.smaller`."""
         inner: Any = self.inferer
         for words, other in inner.smaller():
             smaller = copy.copy(self)

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from common.errors import ConfigError, DataError
-from common.inferers import PatchStitchingInferer
-from common.inferers.windows import cheapest_cut, core
+from common.stitching import PatchStitchingInferer
+from common.stitching.windows import cheapest_cut, core
 
 ODD = (13, 15, 17)
 

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from common.engines.acceleration import Acceleration
 from common.errors import ConfigError
-from common.inferers import CascadeInferer, PatchStitchingInferer, level_stitching, patch_stitching
-from common.inferers.level_stitching import Tiles, tiles_of
-from common.inferers.windows import cheapest_cut
 from common.networks.unet_levels import UNetLevels, unet_levels
+from common.stitching import CascadeInferer, PatchStitchingInferer, level_stitching, patch_stitching
+from common.stitching.level_stitching import Tiles, tiles_of
+from common.stitching.windows import cheapest_cut
 
 CVAL = -1.0
 ATOL = 1e-5

@@ -12,10 +12,10 @@ from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.inferers.memory import FLOAT_BYTES
-from common.inferers.wrapping import WrappingInferer
 from common.networks.flow_input import FLOW_CHANNELS, flow_input, flow_scheduler
 from common.seeds import derive
+from common.stitching.memory import FLOAT_BYTES
+from common.stitching.wrapping import WrappingInferer
 
 
 class FlowInferer(WrappingInferer):
@@ -64,6 +64,6 @@ class FlowInferer(WrappingInferer):
         return torch.stack([torch.randn(shape, generator=each) for each in generators]).to(source.device)
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """That of the other inferer and of what it is given; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """That of the other inferer and of what it is given; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
         given = (channels + FLOW_CHANNELS + 4) * FLOAT_BYTES * math.prod(shape)  # input, noise, state, velocity
         return given + super().bytes_needed(network, channels + FLOW_CHANNELS, shape)

@@ -11,8 +11,8 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from common.errors import DataError
-from common.inferers.memory import FLOAT_BYTES
-from common.inferers.patch_stitching import PatchStitchingInferer
+from common.stitching.memory import FLOAT_BYTES
+from common.stitching.patch_stitching import PatchStitchingInferer
 
 
 class CascadeInferer(Inferer):
@@ -24,7 +24,7 @@ class CascadeInferer(Inferer):
     Args:
         inferer: applies one network to whole volumes.
         contexts: how it stitches the stages before the last, a mode of
-            :class:`common.inferers.patch_stitching.PatchStitchingInferer`. It is the same in training and inference,
+            :class:`common.stitching.patch_stitching.PatchStitchingInferer`. It is the same in training and inference,
             since a stage depends on how its context was stitched. None for that of the last stage.
     """
 
@@ -55,7 +55,7 @@ class CascadeInferer(Inferer):
         return _applied(self.inferer, inputs, context, last, *args, **kwargs)
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """The most of all stages in use; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+        """The most of all stages in use; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
         cascade: Any = network
         stages = list(cascade.stages)[: int(cascade.in_use)]
         context = FLOAT_BYTES * math.prod(shape)
@@ -67,7 +67,7 @@ class CascadeInferer(Inferer):
         return max(needed)
 
     def smaller(self) -> Iterator[tuple[str, CascadeInferer]]:
-        """As that of its inferer; see :meth:`common.inferers.PlaneInferer.smaller`."""
+        """As that of its inferer; see :meth:`common.stitching.PlaneInferer.smaller`."""
         inner: Any = self.inferer
         for words, other in inner.smaller():
             yield words, CascadeInferer(other, self.contexts)

@@ -8,7 +8,7 @@ from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.inferers import MirrorInferer, PlaneInferer
+from common.stitching import MirrorInferer, PlaneInferer
 
 VOLUME = torch.arange(24.0).reshape(1, 1, 2, 3, 4)
 

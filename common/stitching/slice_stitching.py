@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from common.errors import ConfigError, DataError
-from common.inferers.memory import FLOAT_BYTES, forward_bytes
-from common.inferers.windows import require_multiple
 from common.networks.slabs import odd_neighbours, slabs
+from common.stitching.memory import FLOAT_BYTES, forward_bytes
+from common.stitching.windows import require_multiple
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""
@@ -114,7 +114,7 @@ class PlaneInferer(Inferer):
         """Memory of :meth:`__call__` with a volume of so many channels and a shape (X, Y, Z), besides the volume.
 
         Args:
-            network: by :func:`common.inferers.memory.without_values`, in eval mode.
+            network: by :func:`common.stitching.memory.without_values`, in eval mode.
             channels: of the volume.
             shape: of the volume.
         """

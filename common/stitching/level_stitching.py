@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from common.errors import ConfigError
-from common.inferers.memory import FLOAT_BYTES, forward_bytes, give_back
-from common.inferers.windows import Cut, Place, cheapest_cut, core, every
 from common.networks.unet_levels import UNetLevels, unet_levels
+from common.stitching.memory import FLOAT_BYTES, forward_bytes, give_back
+from common.stitching.windows import Cut, Place, cheapest_cut, core, every
 
 See = Callable[[Place], Tensor]
 """A tile (1, C, X, Y, Z) of a volume."""
@@ -110,7 +110,7 @@ def deep_features(tiles: Tiles, see: See, predict: Callable[[Tensor, Callable[[T
 
 
 def bytes_of_tiles(tiles: Tiles, channels: int, shape: tuple[int, ...]) -> int:
-    """Memory besides the volume; see :meth:`common.inferers.PlaneInferer.bytes_needed`."""
+    """Memory besides the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
     return _bytes(tiles, tiles.cut.size, channels, math.prod(shape))
 
 

@@ -9,8 +9,8 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.transforms import Compose, Invertd, Orientationd
 
 from common.errors import ConfigError, DataError
-from common.inferers import PlaneInferer, plane_axis
 from common.networks.slabs import slabs
+from common.stitching import PlaneInferer, plane_axis
 
 ODD = (13, 15, 17)
 
