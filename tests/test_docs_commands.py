@@ -49,7 +49,7 @@ RUN_BY = {
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
     "common.anatomy": "tests/common/anatomy/test_anatomy_training.py",
     "common.plan": "tests/common/plan/test_plan_main.py",
-    "common.reading": "tests/common/reading/test_reading_main.py",
+    "common.reader_study": "tests/common/reader_study/test_reading_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
     "ldct_wgan_vgg.low_dose": "tests/bundles/ldct/test_low_dose_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
@@ -188,7 +188,7 @@ NAMED_ALONE = (
     "common.anatomy",
     "common.data",
     "common.metrics",
-    "common.reading",
+    "common.reader_study",
     "common.trained",
     "tools.notebook",
 )

@@ -14,8 +14,8 @@ from lesion_dcgan_aug.samples import SampleExporter
 
 from common.errors import ConfigError, OutputError
 from common.io.reader import VolumeReader
-from common.reading.found import find_images
-from common.reading.slices import SliceMaker
+from common.reader_study.found import find_images
+from common.reader_study.slices import SliceMaker
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from reading_folders import head, save, write_patches
 
 from common.errors import DataError
 from common.io.reader import VolumeReader
-from common.reading.found import Found, find_images
-from common.reading.slices import SliceMaker, Slide, png_of, window_of
+from common.reader_study.found import Found, find_images
+from common.reader_study.slices import SliceMaker, Slide, png_of, window_of
 
 
 def maker(plane="axial", count=1, seed=0):

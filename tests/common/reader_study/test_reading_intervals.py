@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from common.reading.intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
+from common.reader_study.intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
 
 
 def test_wilson_is_that_of_the_formula():

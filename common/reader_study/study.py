@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from common.errors import ConfigError
-from common.reading.questions import PAIR, Question, Trial
-from common.reading.slices import png_of
+from common.reader_study.questions import PAIR, Question, Trial
+from common.reader_study.slices import png_of
 from common.report.offline import embedded
 from common.seeds import derive
 

@@ -1,4 +1,4 @@
-"""The command ``python -m common.reading``: from two folders over a reader's answers to the scores."""
+"""The command ``python -m common.reader_study``: from two folders over a reader's answers to the scores."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import forked_commands
 import pytest
 from reading_folders import answers_csv, page_data, right, write_heads, write_patches
 
-from common.reading.__main__ import main
+from common.reader_study.__main__ import main
 
 
 def words(folders, *more):
@@ -87,7 +87,16 @@ def test_mistakes_of_make_end_on_one_line(tmp_path, capsys, more, told):
 
 
 def test_it_is_a_command(tmp_path):
-    command = [sys.executable, "-m", "common.reading", "score", "--key", str(tmp_path / "k.json"), "--answers", "a.csv"]
+    command = [
+        sys.executable,
+        "-m",
+        "common.reader_study",
+        "score",
+        "--key",
+        str(tmp_path / "k.json"),
+        "--answers",
+        "a.csv",
+    ]
     done = forked_commands.run(command)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"error: --key {tmp_path / 'k.json'}: is the key.json of a study")

@@ -5,8 +5,8 @@ import json
 import pytest
 from reading_folders import page_data, write_heads, write_patches
 
-from common.reading.__main__ import main
-from common.reading.answers import read_answers
+from common.reader_study.__main__ import main
+from common.reader_study.answers import read_answers
 
 READY = "#reading[aria-busy=false]"
 """The page when the images of a trial are shown, from which moment keys answer it."""

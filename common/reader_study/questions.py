@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from common.errors import ConfigError, DataError, some
-from common.reading.found import REAL, SYNTHETIC
-from common.reading.slices import Slide
+from common.reader_study.found import REAL, SYNTHETIC
+from common.reader_study.slices import Slide
 
 PAIR, SINGLE = "two-alternative", "single"
 DESIGNS = (PAIR, SINGLE)

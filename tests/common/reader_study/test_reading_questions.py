@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.reading.questions import Question, drawn, matched, units_of
-from common.reading.slices import Slide
+from common.reader_study.questions import Question, drawn, matched, units_of
+from common.reader_study.slices import Slide
 
 CLASSES = ("cyst", "hemangioma", "metastasis")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from reading_folders import answers_csv, plain_key, right, wrong
 
-from common.reading.answers import read_answers
-from common.reading.scores import scores_of
+from common.reader_study.answers import read_answers
+from common.reader_study.scores import scores_of
 
 LEFT_RIGHT = ("left", "right")
 

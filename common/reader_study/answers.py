@@ -12,8 +12,8 @@ from typing import Any
 
 from common.errors import DataError, some
 from common.files import parse_json, text_of_cell
-from common.reading.questions import PAIR
-from common.reading.study import study_id
+from common.reader_study.questions import PAIR
+from common.reader_study.study import study_id
 
 COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence", "seconds")
 KEY_ENTRIES = {"study", "pixels", "question", "choices", "confidence", "design", "about", "pages"}

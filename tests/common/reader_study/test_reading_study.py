@@ -7,9 +7,9 @@ import pytest
 from reading_folders import picture
 
 from common.errors import ConfigError
-from common.reading.questions import Question, Trial
-from common.reading.slices import Slide
-from common.reading.study import Study, pages_and_key
+from common.reader_study.questions import Question, Trial
+from common.reader_study.slices import Slide
+from common.reader_study.study import Study, pages_and_key
 
 
 def slide(kind, k):

@@ -1,4 +1,4 @@
-"""Reader studies: ``python -m common.reading make`` writes a page for readers, ``score`` evaluates their answers."""
+"""Reader studies: ``python -m common.reader_study make`` writes a page for readers, ``score`` evaluates their answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from common.errors import exit_code_of_mistakes, path_option
 from common.io.options import add_reader_options, reader_of
-from common.reading.answers import read_answers, read_key
-from common.reading.making import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
-from common.reading.questions import DESIGNS, OF_CLASS, OF_KIND, PAIR
-from common.reading.scores import scores_of
-from common.reading.slices import AXES
-from common.reading.tables import require_new, text_of, write_scores
+from common.reader_study.answers import read_answers, read_key
+from common.reader_study.making import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
+from common.reader_study.questions import DESIGNS, OF_CLASS, OF_KIND, PAIR
+from common.reader_study.scores import scores_of
+from common.reader_study.slices import AXES
+from common.reader_study.tables import require_new, text_of, write_scores
 
 SEED_BITS = 62
 
@@ -59,7 +59,7 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m common.reading", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m common.reader_study", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="{make,score}")
     _add_make(commands.add_parser("make", help="write one HTML page with blinded slices, and the key to it"))
     told = "print accuracy with intervals, learning effect and agreement of readers"

@@ -7,8 +7,8 @@ from reading_folders import answers_csv, plain_key, right
 
 from common.errors import DataError
 from common.files import as_cell
-from common.reading.answers import read_answers, read_key
-from common.reading.study import study_id
+from common.reader_study.answers import read_answers, read_key
+from common.reader_study.study import study_id
 
 
 @pytest.fixture

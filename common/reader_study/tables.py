@@ -11,7 +11,7 @@ import pandas as pd
 
 from common.errors import OutputError, some
 from common.files import as_cell, write_text
-from common.reading.scores import Estimate, Measures, Scores
+from common.reader_study.scores import Estimate, Measures, Scores
 
 FILES = ("scores.csv", "scores.json")
 SHOWN = {

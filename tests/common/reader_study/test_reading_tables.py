@@ -7,8 +7,8 @@ import json
 import pytest
 
 from common.errors import OutputError
-from common.reading.scores import Estimate, Scores
-from common.reading.tables import require_new, text_of, write_scores
+from common.reader_study.scores import Estimate, Scores
+from common.reader_study.tables import require_new, text_of, write_scores
 
 SCORES = Scores(
     "abc", "Which class is it?", 1 / 3,
