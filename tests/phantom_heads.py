@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from common.phantoms import Anatomy, head_anatomy, render_t1
-from common.phantoms.tissues import TISSUES
+from common.simulation import Anatomy, head_anatomy, render_t1
+from common.simulation.tissues import TISSUES
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from common.errors import DataError, exit_code_of_mistakes
 from common.metrics import tissue_order
-from common.phantoms.dataset import case_seed
-from common.phantoms.head import head_anatomy
+from common.simulation.dataset import case_seed
+from common.simulation.head import head_anatomy
 from tools.real.plausibility import PURE
 from tools.real.rows import read
 

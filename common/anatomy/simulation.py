@@ -10,8 +10,8 @@ from torch import Tensor
 
 from common.anatomy.tissues import CLASSES
 from common.data.datasets.simulated import SimulatedSlices
-from common.phantoms.mr_contrasts import any_contrast
-from common.phantoms.simulate import Case, Heads, MrCtPair
+from common.simulation.mr_contrasts import any_contrast
+from common.simulation.simulate import Case, Heads, MrCtPair
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from common.data.case_loader import CaseLoader
 from common.data.datasets.simulated import SimulatedVolumes
 from common.errors import ConfigError
 from common.networks.tissue_segmenter import TissueSegmenter
-from common.phantoms.label_heads import heads_of
-from common.phantoms.simulate import UNCLASSED
+from common.simulation.label_heads import heads_of
+from common.simulation.simulate import UNCLASSED
 from common.transforms import StandardiseHeadd
 from common.weights import checkpoints
 from common.weights.info import commit_of, save

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.phantoms.grid import smooth_noise, to_voxels
+from common.simulation.grid import smooth_noise, to_voxels
 from common.transforms.head import head_mask
 
 Volume = NDArray[np.float32]

@@ -11,9 +11,9 @@ from monai.data.utils import affine_to_spacing
 
 from common.data.datasets.simulated import placed
 from common.errors import CheckpointError, OutputError
-from common.phantoms.mr_contrasts import weightings
 from common.raw_settings import followed
 from common.seeds import derive
+from common.simulation.mr_contrasts import weightings
 from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
 from common.weights import checkpoints

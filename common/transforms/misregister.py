@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common.errors import ConfigError, DataError
-from common.phantoms.grid import NODE_MM, NODE_SHAPE, random_direction, smooth_noise
 from common.seeds import derive
+from common.simulation.grid import NODE_MM, NODE_SHAPE, random_direction, smooth_noise
 from common.transforms.loading import MASKS
 
 LARGEST_WARP = 0.5

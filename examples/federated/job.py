@@ -28,9 +28,9 @@ from nvflare.recipe.utils import set_per_site_config
 from common.config import read_config
 from common.errors import ConfigError, OutputError, TrainingError, UserError
 from common.methods.base import GanMethod
-from common.phantoms.dataset import check_at_least
-from common.phantoms.mr_ct_pairs import write_mr2ct
 from common.raw_settings import settings_of
+from common.simulation.dataset import check_at_least
+from common.simulation.mr_ct_pairs import write_mr2ct
 from common.weights import checkpoints, info
 
 HERE = Path(__file__).resolve().parent

@@ -16,10 +16,10 @@ import torch
 from bundle_commands import Bundle, mistake
 
 from common.errors import CheckpointError
-from common.phantoms import head_anatomy, render_cect, render_t1
 from common.quality.distortions import FITTED
 from common.raw_settings import settings_of
 from common.seeds import derive
+from common.simulation import head_anatomy, render_cect, render_t1
 from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import contrasts_simulated, export
@@ -29,7 +29,7 @@ from common.weights.info import known_contrasts, needed_settings, read_info
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]
 NAMES = [ONE, *OTHERS]
-COARSE = {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
+COARSE = {"_target_": "common.simulation.simulate.AverageHeads", "spacings_mm": [8.0], "turn_probability": 0}
 SMALL = {
     "num_workers": 0, "max_epochs": 1, "batch_size": 2, "samples_per_epoch": 4, "simulation::heads": COARSE,
     "train::dataset::samples_per_case": 2, "validate::dataset::cases": 1, "device": "$torch.device('cpu')",
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(pretrained, t
 def test_label_maps_give_other_heads_and_are_noted_with_the_weights(pretrained, tmp_path):
     name, _, run = pretrained
     maps = label_maps.write(tmp_path / "maps", count=4)
-    heads = {"_target_": "common.phantoms.label_heads.heads_of", "label_maps": "@label_maps", "spacings_mm": [8.0]}
+    heads = {"_target_": "common.simulation.label_heads.heads_of", "label_maps": "@label_maps", "spacings_mm": [8.0]}
     other = pretrain(name, tmp_path / "run", **{"label_maps": str(maps), "simulation::heads": heads})
     first, second = (checkpoints.load(each / "models" / "model.pt") for each in (run, other))
     assert not all(torch.equal(first[key], second[key]) for key in first)

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.phantoms.mr_ct_pairs import write_mr2ct
+from common.simulation.mr_ct_pairs import write_mr2ct
 from tools.phantom_order import main, regions
 
 

@@ -25,7 +25,7 @@ TOY: dict[str, Any] = {
 PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
 SIMULATED = {
     "num_workers": 0,
-    "simulation::heads": {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0]},
+    "simulation::heads": {"_target_": "common.simulation.simulate.AverageHeads", "spacings_mm": [8.0]},
     "train::dataset::samples_per_case": 4,
 }
 """Settings of an overlay that draws its images while it trains, instead of reading phantoms."""

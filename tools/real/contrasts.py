@@ -9,12 +9,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from common.phantoms.head import partial_volume
-from common.phantoms.mr_contrasts import FLAIR, PD, T1, T2
-from common.phantoms.physics import PulseSequence, Tissues, drawn
-from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import AverageHeads
-from common.phantoms.variety import Variety
+from common.simulation.head import partial_volume
+from common.simulation.mr_contrasts import FLAIR, PD, T1, T2
+from common.simulation.physics import PulseSequence, Tissues, drawn
+from common.simulation.scanner import Scanner, blurred
+from common.simulation.simulate import AverageHeads
+from common.simulation.variety import Variety
 from common.trained.weighting import ORDERS, weighting_seen
 
 FIRST_SEED = 7012

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common.io import VolumeReader
-from common.phantoms.label_heads import IndividualHeads
+from common.simulation.label_heads import IndividualHeads
 from tools.real.rows import read
 from tools.real.trainings import WITHOUT_AGENT, infer
 

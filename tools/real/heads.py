@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import QUALITY, VERDICTS
 from common.metrics import air_dice, bone_dice, mae, tissue_order
-from common.phantoms.ct import render_ct
-from common.phantoms.grid import Volume, smooth_noise, stretched
-from common.phantoms.head import partial_volume
-from common.phantoms.label_heads import IndividualHeads
-from common.phantoms.label_heads.label_map import map_files
-from common.phantoms.label_heads.pathology import Pathology
-from common.phantoms.physics import InvertedEcho, PulseSequence, SpinEcho
-from common.phantoms.sampling import averaged
-from common.phantoms.scanner import blurred, rician
-from common.phantoms.simulate import filled
-from common.phantoms.tissues import RELAXATION
 from common.report import Panel, Report, summarise, write_report
+from common.simulation.ct import render_ct
+from common.simulation.grid import Volume, smooth_noise, stretched
+from common.simulation.head import partial_volume
+from common.simulation.label_heads import IndividualHeads
+from common.simulation.label_heads.label_map import map_files
+from common.simulation.label_heads.pathology import Pathology
+from common.simulation.physics import InvertedEcho, PulseSequence, SpinEcho
+from common.simulation.sampling import averaged
+from common.simulation.scanner import blurred, rician
+from common.simulation.simulate import filled
+from common.simulation.tissues import RELAXATION
 from common.weights.info import bundle_metadata
 from tools.real.plausibility import PURE
 from tools.real.rows import fitted, read

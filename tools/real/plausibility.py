@@ -10,8 +10,8 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.phantoms.template import LATERAL_VENTRICLES, brain_maps, ellipsoids, sample_brain
-from common.phantoms.tissues import HOUNSFIELD
+from common.simulation.template import LATERAL_VENTRICLES, brain_maps, ellipsoids, sample_brain
+from common.simulation.tissues import HOUNSFIELD
 
 BONE_HU = 250.0
 PURE = 0.9

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from common.data.datalist import Item, split_by_patient, write_datalist
-from common.phantoms.ct import render_ct_pair
-from common.phantoms.dataset import case_name, check_at_least, phantom_dataset, save_nifti, write_dataset_json
-from common.phantoms.grid import Motion, grid, random_direction
-from common.phantoms.head import head_anatomy
+from common.simulation.ct import render_ct_pair
+from common.simulation.dataset import case_name, check_at_least, phantom_dataset, save_nifti, write_dataset_json
+from common.simulation.grid import Motion, grid, random_direction
+from common.simulation.head import head_anatomy
 
 LEAST_MOTION = 0.5
 """Smallest motion between the scans of a training case, relative to the largest shift and rotation."""

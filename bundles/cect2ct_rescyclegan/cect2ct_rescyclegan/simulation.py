@@ -9,16 +9,16 @@ import numpy as np
 from scipy import ndimage
 
 from common.errors import ConfigError
-from common.phantoms.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
-from common.phantoms.grid import Volume, random_direction
-from common.phantoms.head import Anatomy
-from common.phantoms.physics import Range, drawn
-from common.phantoms.scanner import Scanner, blurred
-from common.phantoms.simulate import AverageHeads, Case, Heads, filled
-from common.phantoms.tissues import TISSUES
+from common.simulation.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
+from common.simulation.grid import Volume, random_direction
+from common.simulation.head import Anatomy
+from common.simulation.physics import Range, drawn
+from common.simulation.scanner import Scanner, blurred
+from common.simulation.simulate import AverageHeads, Case, Heads, filled
+from common.simulation.tissues import TISSUES
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
-"""Tissue enhancement by iodine: brain and dura as in ``common.phantoms.ct.PERFUSED_HU``; lesion, muscle and skin (which
+"""Tissue enhancement by iodine: brain and dura as in ``common.simulation.ct.PERFUSED_HU``; lesion, muscle and skin (which
 also represents mucosa and glands, absent from the phantoms) [chosen] from none in an early arterial phase to the
 visible enhancement of muscle and skin in a venous phase."""
 

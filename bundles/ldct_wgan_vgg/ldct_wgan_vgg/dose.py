@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from common.errors import ConfigError
-from common.phantoms.ct import CT_RANGE_HU
+from common.simulation.ct import CT_RANGE_HU
 from ldct_wgan_vgg.projection import (
     KERNELS,
     MU_WATER,

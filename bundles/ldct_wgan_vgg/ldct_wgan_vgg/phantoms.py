@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.ct import render_ct
-from common.phantoms.dataset import save_nifti, write_heads
-from common.phantoms.grid import Volume
-from common.phantoms.head import head_anatomy
+from common.simulation.ct import render_ct
+from common.simulation.dataset import save_nifti, write_heads
+from common.simulation.grid import Volume
+from common.simulation.head import head_anatomy
 
 NORMAL_NOISE_HU = 8.0
 PHOTONS = 1.3e5

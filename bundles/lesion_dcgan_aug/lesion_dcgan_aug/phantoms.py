@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.data.datalist import write_datalist
-from common.phantoms.dataset import DESCRIPTION, phantom_dataset, save_nifti
+from common.simulation.dataset import DESCRIPTION, phantom_dataset, save_nifti
 from lesion_dcgan_aug.data.cases import FRACTIONS, split_lesions
 from lesion_dcgan_aug.data.rois import cut_cases
 from lesion_dcgan_aug.liver import LESIONS, liver

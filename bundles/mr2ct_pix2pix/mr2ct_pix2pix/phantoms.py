@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import save_nifti, write_heads
-from common.phantoms.head import head_anatomy, partial_volume
-from common.phantoms.mr import MR_BLUR_MM
-from common.phantoms.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
-from common.phantoms.scanner import Scanner, blurred, rician
+from common.simulation.dataset import save_nifti, write_heads
+from common.simulation.head import head_anatomy, partial_volume
+from common.simulation.mr import MR_BLUR_MM
+from common.simulation.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
+from common.simulation.scanner import Scanner, blurred, rician
 
 SEQUENCES: Mapping[str, PulseSequence] = {
     "t1": InvertedEcho(),

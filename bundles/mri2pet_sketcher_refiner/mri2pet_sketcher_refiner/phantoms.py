@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import case_name, save_nifti, write_heads
+from common.simulation.dataset import case_name, save_nifti, write_heads
 from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from mri2pet_sketcher_refiner.quantities import render_mtr_dti, render_pib
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from common.phantoms.grid import Volume
-from common.phantoms.tissues import random_deviation
+from common.simulation.grid import Volume
+from common.simulation.tissues import random_deviation
 from mri2pet_sketcher_refiner.microstructure import Microstructure
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import save_nifti, write_heads
-from common.phantoms.head import head_anatomy
-from common.phantoms.mr import render_pd_t2
+from common.simulation.dataset import save_nifti, write_heads
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_pd_t2
 from mri_dagan.degradations import Degradation, RicianNoise, ThickSlices, Undersampled
 
 NOISE = 0.005

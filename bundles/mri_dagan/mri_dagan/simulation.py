@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from common.phantoms.physics import PulseSequence, Range, Tissues, drawn
-from common.phantoms.scanner import Scanner
-from common.phantoms.simulate import AverageHeads, Case, Heads, MrPair
-from common.phantoms.variety import Variety
 from common.seeds import derive
+from common.simulation.physics import PulseSequence, Range, Tissues, drawn
+from common.simulation.scanner import Scanner
+from common.simulation.simulate import AverageHeads, Case, Heads, MrPair
+from common.simulation.variety import Variety
 from mri_dagan.degradations import Degradation, Undersampled, Volume
 
 
@@ -53,7 +53,7 @@ class DegradedMr:
         degradation: what makes the source of the target; each case has its own random numbers, such as a mask of lines.
         tissues: relaxation of the person's tissues.
         scanner: of the MR.
-        heads: with their spacing and position; :class:`common.phantoms.label_heads.IndividualHeads` are others.
+        heads: with their spacing and position; :class:`common.simulation.label_heads.IndividualHeads` are others.
     """
 
     source: PulseSequence

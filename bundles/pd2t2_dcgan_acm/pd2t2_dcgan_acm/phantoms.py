@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.phantoms.dataset import save_nifti, write_heads
-from common.phantoms.head import head_anatomy
-from common.phantoms.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
+from common.simulation.dataset import save_nifti, write_heads
+from common.simulation.head import head_anatomy
+from common.simulation.mr import PD_T2_TR_MS, PD_TE_MS, T2_TE_MS, render_pd_t2
 
 
 def write_pd2t2(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0) -> None:

@@ -23,7 +23,7 @@ from common.stitching import plane_axis
 
 Simulate = Callable[[int], dict[str, np.ndarray]]
 """Gives ``image``, ``label``, ``mask`` (X, Y, Z) and ``spacing`` (3,) in mm of a seed, such as
-:class:`common.phantoms.simulate.MrPair`."""
+:class:`common.simulation.simulate.MrPair`."""
 
 
 def placed(case: Mapping[str, np.ndarray]) -> dict[str, MetaTensor]:

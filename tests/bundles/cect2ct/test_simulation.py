@@ -3,8 +3,8 @@ import pytest
 from cect2ct_rescyclegan.simulation import CectCtPair
 
 from common.errors import ConfigError
-from common.phantoms.scanner import Scanner
-from common.phantoms.simulate import AverageHeads
+from common.simulation.scanner import Scanner
+from common.simulation.simulate import AverageHeads
 
 COARSE = AverageHeads(spacings_mm=[8.0], turn_probability=0)
 WHOLE = {

@@ -8,8 +8,8 @@ from mri_dagan.degradations import Undersampled
 from mri_dagan.simulation import AnyUndersampling, DegradedMr
 
 from common.errors import ConfigError
-from common.phantoms.mr_contrasts import T1
-from common.phantoms.simulate import AverageHeads, MrPair
+from common.simulation.mr_contrasts import T1
+from common.simulation.simulate import AverageHeads, MrPair
 
 HEADS = AverageHeads(spacings_mm=(6.0,), turn_probability=0)
 

@@ -11,8 +11,8 @@ import pytest
 from ldct_wgan_vgg.phantoms import write_ldct
 
 from common.data.layouts.folders import find_cases
-from common.phantoms import head_anatomy
-from common.phantoms.dataset import case_seed
+from common.simulation import head_anatomy
+from common.simulation.dataset import case_seed
 
 SPACING = 4.0
 NAMES = ("ldct", "ndct", "mask", "lesion")

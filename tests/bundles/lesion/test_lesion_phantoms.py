@@ -8,7 +8,7 @@ from lesion_dcgan_aug.liver import LESIONS, liver
 from lesion_dcgan_aug.phantoms import write_liver_lesions
 
 from common.data.datalist import load_datalist
-from common.phantoms.dataset import case_seed
+from common.simulation.dataset import case_seed
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bundle_commands import TINY, Bundle, ok
 
-from common.phantoms.mr_ct_pairs import write_mr2ct
+from common.simulation.mr_ct_pairs import write_mr2ct
 
 ONE = Bundle("mr2ct_pix2pix")
 NAMES = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}

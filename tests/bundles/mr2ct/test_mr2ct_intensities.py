@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.phantoms.mr_ct_pairs import write_mr2ct
+from common.simulation.mr_ct_pairs import write_mr2ct
 from common.transforms import head_mask
 
 CASES = 3

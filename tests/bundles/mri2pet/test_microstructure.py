@@ -4,7 +4,7 @@ from mri2pet_sketcher_refiner.microstructure import brain_microstructure
 from scipy import ndimage
 
 from common.errors import ConfigError
-from common.phantoms.head import head_anatomy
+from common.simulation.head import head_anatomy
 
 SPACING = 3.0
 

@@ -8,7 +8,7 @@ from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from common.data.checks.cases import check_cases
 from common.data.layouts.folders import find_cases
 from common.io import VolumeReader
-from common.phantoms.grid import grid
+from common.simulation.grid import grid
 
 SPACING = 4.0
 IMAGES = ("ad", "fa", "mtr", "pet", "rd")

@@ -6,9 +6,9 @@ import pytest
 from pd2t2_dcgan_acm.phantoms import write_pd2t2
 
 from common.data.layouts.folders import find_cases
-from common.phantoms import head_anatomy
-from common.phantoms.dataset import case_seed
-from common.phantoms.grid import grid
+from common.simulation import head_anatomy
+from common.simulation.dataset import case_seed
+from common.simulation.grid import grid
 
 SPACING = 5.0
 

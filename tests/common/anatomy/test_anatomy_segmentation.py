@@ -10,12 +10,12 @@ from torch import nn
 from common.anatomy import CLASSES, NAMES, segmenter
 from common.anatomy.segmentation import dice_by_class, segmented
 from common.metrics import TissueDice
-from common.phantoms.ct import render_ct
-from common.phantoms.head import head_anatomy
-from common.phantoms.mr import render_t1
-from common.phantoms.sampling import Sampling
-from common.phantoms.simulate import UNCLASSED, classes_of
-from common.phantoms.tissues import INDIVIDUAL_TISSUES, TISSUES
+from common.simulation.ct import render_ct
+from common.simulation.head import head_anatomy
+from common.simulation.mr import render_t1
+from common.simulation.sampling import Sampling
+from common.simulation.simulate import UNCLASSED, classes_of
+from common.simulation.tissues import INDIVIDUAL_TISSUES, TISSUES
 
 SPACING = 3.0
 LEAST = {

@@ -12,7 +12,7 @@ import torch
 from common.anatomy import NAMES, segmenter, training
 from common.anatomy.__main__ import main
 from common.anatomy.training import SIDE, Settings, scaling, simulated, training_slices
-from common.phantoms.simulate import UNCLASSED
+from common.simulation.simulate import UNCLASSED
 from common.weights import checkpoints
 
 

@@ -17,7 +17,7 @@ from common.data.datalist import SPLITS
 from common.data.split_record import write_split
 from common.errors import ConfigError, DataError
 from common.io import VolumeReader
-from common.phantoms.mr_ct_pairs import write_mr2ct
+from common.simulation.mr_ct_pairs import write_mr2ct
 from common.transforms import LoadVolumed
 
 NAMES = ("mr", "ct", "mask")

@@ -15,7 +15,7 @@ from dicom_phantom import Grid, write_series
 
 from common.data.__main__ import main
 from common.data.datalist import load_datalist
-from common.phantoms.mr_ct_pairs import write_mr2ct
+from common.simulation.mr_ct_pairs import write_mr2ct
 
 
 @pytest.fixture

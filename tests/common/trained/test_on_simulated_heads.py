@@ -17,11 +17,11 @@ from common.weights.info import save
 from tools.repository import ROOT
 
 SIMULATION = {
-    "_target_": "common.phantoms.simulate.MrCtPair",
-    "source": {"_target_": "common.phantoms.physics.SpinEcho"},
-    "scanner": {"_target_": "common.phantoms.scanner.Scanner", "thick_probability": 0},
+    "_target_": "common.simulation.simulate.MrCtPair",
+    "source": {"_target_": "common.simulation.physics.SpinEcho"},
+    "scanner": {"_target_": "common.simulation.scanner.Scanner", "thick_probability": 0},
     "heads": {
-        "_target_": "common.phantoms.label_heads.heads_of",
+        "_target_": "common.simulation.label_heads.heads_of",
         "label_maps": "@label_maps",
         "spacings_mm": [8.0],
     },

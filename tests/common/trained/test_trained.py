@@ -26,12 +26,12 @@ from common.transforms import LoadVolumed, WorkingSpacingd
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info
 
-SIMULATION = {"_target_": "common.phantoms.simulate.MrPair",
-              "source": {"_target_": "common.phantoms.physics.SpinEcho"},
-              "target": {"_target_": "common.phantoms.physics.SpinEcho", "te_ms": [90, 90]},
-              "heads": {"_target_": "common.phantoms.simulate.AverageHeads", "spacings_mm": [8.0]}}  # fmt: skip
+SIMULATION = {"_target_": "common.simulation.simulate.MrPair",
+              "source": {"_target_": "common.simulation.physics.SpinEcho"},
+              "target": {"_target_": "common.simulation.physics.SpinEcho", "te_ms": [90, 90]},
+              "heads": {"_target_": "common.simulation.simulate.AverageHeads", "spacings_mm": [8.0]}}  # fmt: skip
 
-ISOTROPIC = {"_target_": "common.phantoms.scanner.Scanner", "thick_probability": 0}
+ISOTROPIC = {"_target_": "common.simulation.scanner.Scanner", "thick_probability": 0}
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.phantoms.scanner import Scanner
-from common.phantoms.simulate import AverageHeads
+from common.simulation.scanner import Scanner
+from common.simulation.simulate import AverageHeads
 from common.trained.input_check import unlisted_contrast
 from common.trained.weighting import (
     air_threshold,

@@ -21,7 +21,7 @@ from common.weights.safe_settings import require_safe
         {"_target_": "mr2ct_pix2pix.networks.UNetGenerator", "depth": "$2 + @x"},
         {
             "_target_": "cect2ct_rescyclegan.simulation.CectCtPair",
-            "heads": {"_target_": "common.phantoms.simulate.AverageHeads"},
+            "heads": {"_target_": "common.simulation.simulate.AverageHeads"},
         },
         {"_target_": "common.transforms.ScaleWindowd", "keys": ["image"]},
     ],

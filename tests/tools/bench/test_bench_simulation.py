@@ -13,7 +13,7 @@ TOY = {
     "width": 4, "depth": 4, "crop_size": 32, "pad_size": 32, "batch_size": 2, "phantoms::cases": 3,
     "phantoms::spacing": 5, "validate::dataset::cases": 1, "train::dataset::samples_per_case": 4,
 }  # fmt: skip
-HEADS = {"_target_": "common.phantoms.label_heads.heads_of", "label_maps": "@label_maps", "spacings_mm": [8.0]}
+HEADS = {"_target_": "common.simulation.label_heads.heads_of", "label_maps": "@label_maps", "spacings_mm": [8.0]}
 
 
 def test_every_bundle_with_a_pretraining_is_measured() -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from common.phantoms.mr_contrasts import weightings
+from common.simulation.mr_contrasts import weightings
 from tools.real.contrasts import SEQUENCES, table
 
 

@@ -163,7 +163,7 @@ def test_a_release_passes_what_needs_no_code(releases, capsys):
 def test_what_a_release_notes_of_its_training_is_no_code(releases, tmp_path):
     """The file beside shipped weights names modules of the repository that simulated the images."""
     folder = unpack(releases[NAME], tmp_path)
-    (folder / "models" / "pretrained.json").write_text('{"_target_": "common.phantoms.simulate.MrCtPair"}')
+    (folder / "models" / "pretrained.json").write_text('{"_target_": "common.simulation.simulate.MrCtPair"}')
     assert found(folder, "code.vendored")["outcome"] == "pass"
     replaced(TRAIN, f"{package_of(NAME)}.common.devices", f"{package_of(NAME)}.x\n  _target_: common.devices")(folder)
     assert "configs/train.yaml:" in told(found(folder, "code.vendored"))

@@ -1,5 +1,0 @@
-"""Arteries, veins and sinuses of the head."""
-
-from common.phantoms.vessels.tree import fill, vessel_lines
-
-__all__ = ["fill", "vessel_lines"]

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from common.simulation import Anatomy, head_anatomy, render_cect, render_ct, render_ct_pair, render_t1
+from common.simulation.ct import ARTERY_HU, PERFUSED_HU, VEIN_SHARE
+from common.simulation.tissues import HOUNSFIELD, TISSUES
+
+
+@pytest.fixture(scope="module")
+def ct(head) -> np.ndarray:
+    return render_ct(head, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("name", TISSUES)
+def test_pure_tissue_has_the_hounsfield_value_of_its_table(slabs, slab, name):
+    values = [slab(render_ct(slabs, np.random.default_rng(seed)), name).mean() for seed in range(8)]
+    mean, spread = HOUNSFIELD[name]
+    texture = 0.12 * mean if name in ("skull", "marrow") else 0  # two standard deviations of the density within a skull
+    assert np.all(np.abs(np.array(values) - mean) < 2 * spread + texture + 1)
+    assert np.std(values) == pytest.approx(spread, rel=1.0, abs=1)
+
+
+def test_ct_noise_has_the_standard_deviation_asked_for(slabs, slab):
+    quiet, noisy = (slab(render_ct(slabs, np.random.default_rng(0), noise_hu=level), "white") for level in (0, 20))
+    assert quiet.std() < 0.01
+    assert noisy.std() == pytest.approx(20, rel=0.1)
+
+
+def test_ct_of_a_head_has_the_values_of_the_table(head, ct):
+    for name in ("white", "grey", "muscle", "background"):
+        core = ndimage.binary_erosion(head.fractions[name] > 0.95)
+        mean, spread = HOUNSFIELD[name]
+        assert ct[core].mean() == pytest.approx(mean, abs=3 * spread + 3)
+    assert -1024 <= ct.min() < -1000
+    assert 800 < ct.max() <= 3071
+    assert ct.dtype == np.float32
+
+
+def test_bone_is_a_closed_ring_on_an_axial_slice(head, ct):
+    middle = ct.shape[2] // 2 + 5
+    regions, _ = ndimage.label(ct[..., middle] <= 250)
+    brain = head.fractions["white"][..., middle] > 0.9
+    assert brain.sum() > 100
+    assert regions[0, 0] > 0
+    assert regions[0, 0] not in regions[brain]
+
+
+def test_a_line_from_mr_to_ct_explains_little(head, mr, ct):
+    slope, offset = np.polyfit(mr[head.head], ct[head.head], 1)
+    assert np.abs(slope * mr + offset - ct)[head.head].mean() > 100
+
+
+def test_renderings_are_pure_functions_of_their_generator(head, mr, ct):
+    np.testing.assert_array_equal(mr, render_t1(head, np.random.default_rng(1)))
+    np.testing.assert_array_equal(ct, render_ct(head, np.random.default_rng(2)))
+    assert np.abs(mr - render_t1(head, np.random.default_rng(9))).mean() > 10
+
+
+@pytest.fixture(scope="module")
+def enhancement(head) -> np.ndarray:
+    """What contrast medium adds to the CT, free of noise."""
+    cect, plain = render_ct_pair(head, np.random.default_rng(2), same_noise=True)
+    return cect - plain
+
+
+def test_a_pair_holds_what_each_renderer_gives_alone(head, ct):
+    cect, plain = render_ct_pair(head, np.random.default_rng(2))
+    np.testing.assert_array_equal(plain, ct)
+    np.testing.assert_array_equal(cect, render_cect(head, np.random.default_rng(2)))
+    assert cect.dtype == plain.dtype == np.float32
+    assert cect.shape == plain.shape == head.head.shape
+
+
+@pytest.mark.parametrize("veins", [0.0, 1.0])
+def test_iodine_lifts_blood_within_the_stated_range(slabs, slab, veins):
+    added = []
+    for seed in range(8):
+        blood = Anatomy(slabs.fractions, slabs.affine, slabs.spacing, veins)
+        cect, plain = render_ct_pair(blood, np.random.default_rng(seed), same_noise=True)
+        added.append(slab(cect - plain, "vessel").mean())
+    low, high = np.array(ARTERY_HU) * (VEIN_SHARE if veins else (1, 1))
+    assert low - 0.1 < min(added)
+    assert max(added) < high + 0.1
+    assert np.ptp(added) > 0.25 * (high - low)
+
+
+def test_tissue_takes_up_little_and_bone_and_air_nothing(slabs, slab):
+    cect, plain = render_ct_pair(slabs, np.random.default_rng(0), same_noise=True)
+    for name in set(TISSUES) - {"vessel"}:
+        low, high = PERFUSED_HU.get(name, (0.0, 0.0))
+        assert low - 0.01 <= slab(cect - plain, name).mean() <= high + 0.01
+
+
+def test_vessels_of_a_head_are_enhanced_and_little_else_is(head, enhancement):
+    vessel = head.fractions["vessel"]
+    arteries, veins = (enhancement[(vessel > 0.9) & mask] for mask in (head.veins < 0.1, head.veins > 0.9))
+    assert 0.8 * ARTERY_HU[0] < np.median(arteries) < ARTERY_HU[1]
+    assert 0.4 < np.median(veins) / np.median(arteries) < 1
+    assert 3 < enhancement[head.fractions["grey"] > 0.95].mean() < 8
+    assert 0.5 < enhancement[head.fractions["white"] > 0.95].mean() < 4
+    assert 1 < enhancement[head.head & (vessel < 0.01)].mean() < 4
+    bone = head.fractions["skull"] + head.fractions["marrow"] > 0.9999
+    assert bone.sum() > 1000
+    assert np.abs(enhancement[bone]).max() < 0.05
+
+
+def test_noise_of_a_pair_is_independent_unless_it_is_asked_to_be_the_same(head, enhancement):
+    cect, plain = render_ct_pair(head, np.random.default_rng(2), noise_hu=10.0)
+    noise = (cect - plain - enhancement)[head.fractions["muscle"] > 0.99]
+    assert noise.std() == pytest.approx(10 * np.sqrt(2), rel=0.05)
+
+
+def test_a_moved_head_keeps_its_hounsfield_values_and_its_bone(head):
+    moved = head_anatomy(3, 2.5, (5.0, 0.0, 0.0))
+    _, still = render_ct_pair(head, np.random.default_rng(0), noise_hu=0.0)
+    _, shifted = render_ct_pair(head, np.random.default_rng(0), noise_hu=0.0, plain=moved)
+    np.testing.assert_allclose(shifted[6:-6], np.roll(still, 2, axis=0)[6:-6], atol=2.0)

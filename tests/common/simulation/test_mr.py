@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from common.simulation import render_pd_t2, render_t1
+from common.simulation.mr import FLOW_VOID, PD_T2_GAIN, SHARED_BIAS
+from common.simulation.tissues import RELAXATION, TISSUES
+
+
+@pytest.fixture(scope="module")
+def echoes(head):
+    return render_pd_t2(head, np.random.default_rng(1))
+
+
+def quiet(slabs, seed):
+    return render_pd_t2(slabs, np.random.default_rng(seed), noise=0.0, bias=0.0)
+
+
+def test_t1_orders_tissues_and_leaves_bone_and_air_dark(slabs, slab):
+    image = render_t1(slabs, np.random.default_rng(5))
+    mean = {name: slab(image, name).mean() for name in TISSUES}
+    assert mean["fat"] > mean["white"] > mean["grey"] > mean["csf"] > mean["skull"]
+    assert mean["skull"] < 0.05 * mean["white"]
+    assert mean["background"] < 0.05 * mean["white"]
+
+
+def test_t1_background_is_rayleigh_and_its_gain_within_15_percent(slabs, slab):
+    whites = []
+    for seed in range(12):
+        image = render_t1(slabs, np.random.default_rng(seed), noise=0.03, bias=0.0)
+        white, air = slab(image, "white").mean(), slab(image, "sinus")
+        assert air.mean() / air.std() == pytest.approx(np.sqrt(np.pi / (4 - np.pi)), rel=0.05)
+        assert air.mean() / white == pytest.approx(0.03 * np.sqrt(np.pi / 2), rel=0.05)
+        whites.append(white)
+    assert 1700 * 0.99 < min(whites) < 1900
+    assert 2100 < max(whites) < 2300 * 1.01
+
+
+def test_t1_of_a_head_is_in_the_stated_range(head, mr):
+    white, grey = (mr[ndimage.binary_erosion(head.fractions[name] > 0.9)].mean() for name in ("white", "grey"))
+    assert 1400 < white < 2700
+    assert grey < 0.9 * white
+    assert mr[head.fractions["skull"] > 0.9].mean() < 0.3 * white
+    assert mr[head.fractions["sinus"] > 0.95].mean() < 0.15 * white
+    assert mr.min() >= 0
+    assert np.percentile(mr, 99.9) < 5000
+
+
+def test_t1_bias_field_is_smooth_and_multiplies(slabs, slab):
+    flat, biased = (render_t1(slabs, np.random.default_rng(0), noise=0.0, bias=bias) for bias in (0.0, 0.2))
+    ratio = np.log(slab(biased, "white") / slab(flat, "white"))
+    assert 0 < np.abs(ratio).max() <= 0.4 + 1e-5
+    assert np.abs(np.diff(ratio, axis=1)).max() < 0.2 * 1.5 / 45
+
+
+def test_echoes_order_the_tissues_as_known_from_real_scans(slabs, slab):
+    mean = np.mean([quiet(slabs, seed) for seed in range(4)], axis=0)
+    pd, t2 = ({name: slab(image, name).mean() for name in TISSUES} for image in mean)
+    assert pd["csf"] > pd["grey"] > pd["lesion"] > pd["white"] > pd["skull"]
+    assert t2["csf"] > t2["lesion"] > t2["grey"] > t2["white"] > t2["muscle"] > t2["dura"]
+    assert pd["background"] == t2["background"] == 0
+    assert t2["skull"] < 0.001 * t2["white"]
+
+
+@pytest.mark.parametrize("name", ["white", "grey", "csf", "lesion", "fat", "muscle", "vessel"])
+def test_the_second_echo_lies_below_the_first_by_its_t2(slabs, slab, name):
+    # T1, density, gain and flow cancel: the ratio is exp(-92 / T2), T2 within two spreads and four of its texture.
+    tissue = RELAXATION[name]
+    slack = 2 * tissue.spread + 0.06
+    shortest, longest = (np.exp(-92 / (tissue.t2 * (1 + sign * slack))) for sign in (-1, 1))
+    ratios = []
+    for seed in range(6):
+        pd, t2 = quiet(slabs, seed)
+        ratio = slab(t2, name) / slab(pd, name)
+        assert shortest <= ratio.min()
+        assert ratio.max() <= longest
+        ratios.append(ratio.mean())
+    assert np.ptp(ratios) > 0.1 * (longest - shortest)
+
+
+def test_first_echo_of_csf_by_hand_and_gain_between_cases(slabs, slab):
+    # 2000 (1 - exp(-8178 / 2569)) exp(-8 / 329) = 2000 x 0.9586 x 0.9760 = 1871; T1, T2 and density spread around it.
+    gains = [slab(quiet(slabs, seed)[0], "csf").mean() / 1871 for seed in range(16)]
+    low, high = PD_T2_GAIN
+    assert 0.93 * low < min(gains) < 0.85
+    assert 1.15 < max(gains) < 1.07 * high
+
+
+def test_flowing_blood_is_dark_in_both_echoes(slabs, slab):
+    for te, image in zip((8, 100), quiet(slabs, 0), strict=True):
+        at_rest = 0.8 * np.exp(-te / 290) / np.exp(-te / 329)  # relative to CSF; TR leaves both relaxed but for 5%
+        ratio = slab(image, "vessel").mean() / slab(image, "csf").mean()
+        assert ratio == pytest.approx(FLOW_VOID * at_rest, rel=0.25)
+
+
+def test_t2_varies_within_grey_and_white_matter_by_its_texture(slabs, slab):
+    spread = [[slab(image, "white").std() / slab(image, "white").mean() for image in quiet(slabs, s)] for s in range(8)]
+    pd, t2 = np.sqrt(np.mean(np.square(spread), axis=0))
+    # A signal follows T2 by TE / T2: 100 / 70 and 8 / 70 of 3%; a slab of 18 mm holds a part of the variation.
+    assert 0.3 * 0.043 < t2 < 0.043
+    assert pd == pytest.approx(0.08 * t2, rel=0.1)
+    assert slab(quiet(slabs, 0)[1], "csf").std() < 0.1
+
+
+def test_echoes_share_most_of_the_bias_field_and_none_of_the_noise(slabs, slab):
+    fields = []
+    for seed in range(24):
+        flat, biased = (render_pd_t2(slabs, np.random.default_rng(seed), noise=0.0, bias=bias) for bias in (0.0, 0.1))
+        fields.append([np.log(slab(b, "csf") / slab(f, "csf")).mean() for b, f in zip(biased, flat, strict=True)])
+    pd, t2 = np.transpose(fields)
+    # Fields that are smooth over 45 mm differ less in the middle, where these slabs lie, than at their edges.
+    assert 0.03 < pd.std() < 0.1
+    assert t2.std() == pytest.approx(pd.std(), rel=0.3)
+    assert np.corrcoef(pd, t2)[0, 1] == pytest.approx(SHARED_BIAS, abs=0.15)
+    pd, t2 = (slab(image, "sinus") for image in render_pd_t2(slabs, np.random.default_rng(0), noise=0.02))
+    assert pd.mean() == pytest.approx(t2.mean(), rel=0.05)
+    assert abs(np.corrcoef(pd.ravel(), t2.ravel())[0, 1]) < 0.05
+
+
+def test_echoes_of_a_head_are_aligned_and_in_the_stated_range(head, echoes):
+    pd, t2 = echoes
+    assert pd.dtype == t2.dtype == np.float32
+    assert pd.shape == t2.shape == head.head.shape
+    core = {name: ndimage.binary_erosion(head.fractions[name] > 0.9) for name in ("white", "grey")}
+    core["csf"] = head.fractions["csf"] > 0.99
+    low, high = np.multiply(PD_T2_GAIN, (0.75, 1.3))  # bias field and tissue
+    for image, values in ((pd, (1870, 1562, 1374)), (t2, (1414, 516, 369))):
+        for name, value in zip(("csf", "grey", "white"), values, strict=True):
+            assert low * value < image[core[name]].mean() < high * value
+    assert min(pd.min(), t2.min()) >= 0
+    assert pd.max() < 5000
+    assert t2[core["csf"]].mean() > 3 * t2[core["white"]].mean()
+
+
+def test_a_line_from_pd_to_t2_explains_little(head, echoes):
+    pd, t2 = (image[head.head] for image in echoes)
+    assert np.corrcoef(pd, t2)[0, 1] ** 2 < 0.5
+
+
+def test_echoes_are_pure_functions_of_their_generator(head, echoes):
+    again, other = (render_pd_t2(head, np.random.default_rng(seed)) for seed in (1, 2))
+    for first, second, third in zip(echoes, again, other, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert np.abs(first - third).mean() > 10

@@ -1,0 +1,142 @@
+"""What holds for every set of phantoms, whoever writes it: all or nothing, and from its seed alone."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+from cect2ct_rescyclegan.phantoms import write_cect2ct
+from ldct_wgan_vgg.phantoms import write_ldct
+from lesion_dcgan_aug.phantoms import write_liver_lesions
+from mr2ct_pix2pix.phantoms import write_flair
+from mri2pet_sketcher_refiner.phantoms import write_mri2pet
+from mri_dagan.phantoms import write_dagan
+from pd2t2_dcgan_acm.phantoms import write_pd2t2
+
+from common.errors import ConfigError, OutputError
+from common.simulation import dataset
+from common.simulation.dataset import case_seed
+from common.simulation.mr_ct_pairs import write_mr2ct
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A writer, what it writes last, and how it differs from the others."""
+
+    function: Callable
+    files: tuple[str, ...]
+    last: str = "write_dataset_json"
+    least_cases: int = 1
+    spacing: float = 6.0
+    spacings: str = r"0\.5 and 8\.0 mm"
+    lengths: tuple[str, ...] = ()
+
+    def __call__(self, root: Path, **changed: float) -> None:
+        self.function(root, **{"cases": self.least_cases, "spacing": self.spacing, "seed": 7, **changed})
+
+
+WRITERS = {
+    "mr2ct": Writer(write_mr2ct, ("mr", "ct", "mask"), lengths=("misregistration_mm",)),
+    # Whether a case is for training, and its CT moved, depends on how many there are.
+    "cect2ct": Writer(
+        write_cect2ct,
+        ("cect", "mask", "vessel"),
+        "write_datalist",
+        least_cases=3,
+        lengths=("misregistration_mm", "rotation_degrees"),
+    ),
+    "ldct": Writer(write_ldct, ("ldct", "ndct", "mask")),
+    "dagan": Writer(write_dagan, ("zero_filled", "thick", "noisy", "mr", "mask")),
+    "flair": Writer(write_flair, ("t1", "t2", "flair", "mask")),
+    "pd2t2": Writer(write_pd2t2, ("pd", "t2", "mask")),
+    "mri2pet": Writer(write_mri2pet, ("mtr", "fa", "rd", "ad", "pet", "mask", "nawm", "lesion")),
+    "liver": Writer(
+        write_liver_lesions,
+        ("ct", "cyst", "metastasis", "hemangioma"),
+        "write_datalist",
+        least_cases=3,
+        spacings=r"0\.5 and 6\.0 mm",
+    ),
+}
+
+
+@pytest.fixture(params=WRITERS.values(), ids=WRITERS)
+def write(request):
+    return request.param
+
+
+def test_cases_differ_and_follow_from_seed_and_index_alone(write, tmp_path):
+    write(tmp_path / "set", cases=write.least_cases + 1)
+    write(tmp_path / "again")
+    for name in write.files:
+        first, second, again = (
+            (tmp_path / path / f"{name}.nii.gz").read_bytes()
+            for path in ("set/phantom_000", "set/phantom_001", "again/phantom_000")
+        )
+        assert first == again
+        assert first != second
+
+
+def test_seeds_of_cases_all_differ():
+    seeds = {case_seed(seed, index) for seed in range(30) for index in range(30)}
+    assert len(seeds) == 900
+
+
+def test_an_interruption_between_cases_leaves_nothing(write, tmp_path, monkeypatch):
+    save, seen = nib.save, []
+
+    def interrupted(image, path):
+        seen.append(path.parent.name)
+        if seen[-1] == "phantom_001":
+            raise KeyboardInterrupt
+        save(image, path)
+
+    monkeypatch.setattr(nib, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "set", cases=3)
+    assert seen == ["phantom_000"] * (len(seen) - 1) + ["phantom_001"]
+    assert len(seen) > 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_at_the_end_leaves_nothing(write, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    own = sys.modules[write.function.__module__]
+    monkeypatch.setattr(own if hasattr(own, write.last) else dataset, write.last, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def wrong_numbers():
+    for key, writer in WRITERS.items():
+        few = writer.least_cases - 1
+        yield key, "cases", few, f"must be at least {few + 1}, but got {few}; give a larger number"
+        yield key, "seed", -1, "must be at least 0, but got -1"
+        yield key, "spacing", 20.0, rf"must lie between {writer.spacings}, but got 20\.0"
+        for length in writer.lengths:
+            yield key, length, -2.0, r"must be at least 0, but got -2\.0"
+
+
+@pytest.mark.parametrize(("key", "name", "value", "message"), wrong_numbers())
+def test_wrong_numbers_are_refused(tmp_path, key, name, value, message):
+    with pytest.raises(ConfigError, match=f"{name}: {message}"):
+        WRITERS[key](tmp_path / "set", **{name: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_kept(write, tmp_path):
+    (tmp_path / "scan.nii.gz").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="must be a folder that is new or empty"):
+        write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
+
+
+def test_a_parent_that_is_a_file_is_refused(write, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="must be a writable folder"):
+        write(tmp_path / "file" / "set")

@@ -1,0 +1,183 @@
+import math
+
+import numpy as np
+import pytest
+
+from common.errors import ConfigError
+from common.simulation.physics import (
+    AnyEcho,
+    InvertedEcho,
+    NulledFluid,
+    SpinEcho,
+    SpoiledEcho,
+    T2StarEcho,
+    Tissues,
+    drawn,
+    enhanced,
+)
+from common.simulation.tissues import RELAXATION, Relaxation
+
+WATER = Relaxation(t1=1000.0, t2=100.0, t2_star=50.0, density=0.8, spread=0.1)
+
+
+def test_a_place_in_a_range_is_between_its_ends():
+    assert [drawn([2.0, 6.0], place, "x") for place in (0.0, 0.25, 1.0)] == [2.0, 3.0, 6.0]
+
+
+def test_a_range_has_two_ends_the_low_one_first():
+    with pytest.raises(ConfigError, match=r"te_ms: is a range \[low, high\], but got \[9, 3\]"):
+        drawn([9, 3], 0.5, "te_ms")
+
+
+def test_spin_echo_by_its_equation():
+    sequence = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 100])
+    assert sequence.signals({"a": WATER}, (0.5, 0.0))["a"] == pytest.approx(0.8 * (1 - math.exp(-2)) * math.exp(-0.2))
+
+
+def test_spoiled_echo_at_ninety_degrees_is_saturation_recovery():
+    sequence = SpoiledEcho(tr_ms=[500, 500], te_ms=[5, 5], flip_degrees=[90, 90])
+    assert sequence.signals({"a": WATER}, (0.3, 0.3))["a"] == pytest.approx(0.8 * (1 - math.exp(-0.5)) * math.exp(-0.1))
+
+
+def test_inverted_echo_by_its_equation():
+    sequence = InvertedEcho(tr_ms=[2000, 3000], ti_ms=[500, 900], te_ms=[10, 20])
+    seen = sequence.signals({"a": WATER}, (0.0, 0.5))["a"]
+    assert seen == pytest.approx(0.8 * abs(1 - 2 * math.exp(-0.7) + math.exp(-2)) * math.exp(-0.2))
+
+
+def test_what_is_inverted_is_dark_at_its_null_and_bright_before():
+    """Nulled at TI = T1 ln 2 where TR is long; a magnitude has no sign."""
+    seen = []
+    for ti in (693.147, 0.0):
+        sequence = InvertedEcho(tr_ms=[1.0e6] * 2, ti_ms=[ti] * 2, te_ms=[0, 0])
+        seen.append(sequence.signals({"a": WATER}, (0, 0))["a"])
+    assert seen == pytest.approx([0, 0.8], abs=1e-6)
+
+
+def test_the_first_place_chooses_one_of_several_sequences():
+    first, second = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 20]), SpoiledEcho()
+    either, tissues = AnyEcho([first, second]), {"a": WATER}
+    assert either.signals(tissues, (0.25, 0.3)) == first.signals(tissues, (0.5, 0.3))
+    assert either.signals(tissues, (0.75, 0.3)) == second.signals(tissues, (0.5, 0.3))
+    assert either.signals(tissues, (1.0, 0.3)) == second.signals(tissues, (0.0, 0.3))
+
+
+def test_weights_give_each_sequence_its_share_of_the_first_place():
+    """Shares 0, 3/4, 0, 1/4: 0.375 is the middle of the second, 0.875 of the fourth."""
+    first, second = SpinEcho(tr_ms=[1000, 3000], te_ms=[20, 20]), SpoiledEcho()
+    choice, tissues = AnyEcho([second, first, first, second], [0, 6, 0, 2]), {"a": WATER}
+    assert choice.signals(tissues, (0.375, 0.3)) == first.signals(tissues, (0.5, 0.3))
+    assert choice.signals(tissues, (0.875, 0.3)) == second.signals(tissues, (0.5, 0.3))
+    assert choice.signals(tissues, (0.0, 0.3)) == first.signals(tissues, (0.0, 0.3))
+
+
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0]])
+def test_weights_are_one_for_each_sequence_and_not_all_zero(weights):
+    rule = r"weights: has a number of 0 or more for each of the 2 sequences, and one above 0, but got \["
+    with pytest.raises(ConfigError, match=rule):
+        AnyEcho([SpinEcho(), SpoiledEcho()], weights)
+
+
+def test_fluid_vanishes_at_its_null():
+    """TI = 4300 ln(2 / (1 + exp(-9000 / 4300))) = 2480 ms; 5% earlier 3.3% of fluid is left, before T2."""
+    at, before = (
+        NulledFluid((9000, 9000), (100, 100), (null, null)).signals(RELAXATION, (0.5, 0.5))["csf"]
+        for null in (1.0, 0.95)
+    )
+    assert at == pytest.approx(0, abs=1e-9)
+    inversion = 0.95 * 4300 * math.log(2 / (1 + math.exp(-9000 / 4300)))
+    left = 2 * math.exp(-inversion / 4300) - 1 - math.exp(-9000 / 4300)
+    assert left == pytest.approx(0.0329, abs=0.0001)
+    assert before == pytest.approx(left * math.exp(-100 / 329))
+
+
+def test_flair_has_dark_fluid_and_grey_matter_no_darker_than_white():
+    """At 1.5 T with the table's values everywhere in the ranges."""
+    for place in np.linspace(0, 1, 11):
+        signals = NulledFluid().signals(RELAXATION, (place, 1 - place))
+        assert signals["csf"] < 0.25 * signals["white"]
+        assert signals["grey"] > 1.2 * signals["white"]
+        assert signals["lesion"] > 1.5 * signals["grey"]
+
+
+def test_t2_star_echo_by_its_equation_and_with_fluid_of_its_own_t2_star():
+    """At 90 degrees it is saturation recovery; fluid decays with 180 ms."""
+    sequence = T2StarEcho(tr_ms=[500, 500], te_ms=[30, 30], flip_degrees=[90, 90])
+    signals = sequence.signals({"a": WATER, "csf": RELAXATION["csf"]}, (0.3, 0.3))
+    assert signals["a"] == pytest.approx(0.8 * (1 - math.exp(-0.5)) * math.exp(-0.6))
+    assert signals["csf"] == pytest.approx((1 - math.exp(-500 / 2569)) * math.exp(-30 / 180))
+
+
+def test_on_t2_star_scans_iron_and_old_blood_are_dark_and_fluid_is_bright():
+    """The order of the table's T2*: haematoma 20, pallidum 38, striatum 54, grey 69 ms."""
+    for place in np.linspace(0, 1, 5):
+        signals = T2StarEcho().signals(RELAXATION, (place, place))
+        order = ("haematoma", "pallidum", "striatum", "grey", "csf")
+        assert sorted(order, key=signals.get) == list(order)
+        assert signals["csf"] > 1.1 * signals["white"]
+
+
+def test_of_equal_protons_and_t1_the_shorter_t2_star_is_the_darker():
+    """By exp(-TE / T2*) alone: at 25 ms a vein of 30 ms has 0.62 of the signal of 70 ms."""
+    tissues = {"vein": WATER._replace(t2_star=30.0), "brain": WATER._replace(t2_star=70.0)}
+    signals = T2StarEcho(te_ms=(25, 25)).signals(tissues, (0.2, 0.2))
+    assert signals["vein"] / signals["brain"] == pytest.approx(0.6211, abs=1e-4)
+
+
+def test_without_spread_a_person_has_the_values_of_the_table():
+    still = Tissues(
+        field_tesla=[1.5], spread=0, outside_spread=0, fat_t2_factor=[1, 1], fat_suppression=0, flow_void=[1, 1]
+    )
+    assert still.draw(np.random.default_rng(0)) == RELAXATION
+
+
+def test_at_3_tesla_white_and_grey_relax_more_slowly():
+    still = Tissues(field_tesla=[3.0], spread=0, outside_spread=0)
+    person = still.draw(np.random.default_rng(0))
+    assert person["white"].t1 == pytest.approx(500 * 1.23)
+    assert person["grey"].t1 == pytest.approx(833 * 1.62)
+    assert person["csf"].t1 == 2569.0
+    assert person["white"].t2_star == pytest.approx(61 * 0.8)
+
+
+def test_people_stay_within_two_spreads():
+    drawn_people = [Tissues(field_tesla=[1.5]).draw(np.random.default_rng(seed)) for seed in range(200)]
+    t1 = np.array([person["white"].t1 for person in drawn_people]) / 500
+    assert 1 - 2 * 1.5 * 0.04 <= t1.min() < 0.95
+    assert 1.05 < t1.max() <= 1 + 2 * 1.5 * 0.04
+
+
+def test_nobody_has_a_t2_star_above_t2():
+    people = [Tissues(spread=4).draw(np.random.default_rng(seed)) for seed in range(50)]
+    assert all(tissue.t2_star <= tissue.t2 for person in people for tissue in person.values())
+    assert len({person["white"].t2_star for person in people}) > 40
+
+
+def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
+    settings = {"spread": 0, "outside_spread": 0, "field_tesla": [1.5]}
+    person = Tissues(fat_suppression=1, **settings).draw(np.random.default_rng(0))
+    shares = {name: person[name].density / RELAXATION[name].density for name in ("fat", "marrow", "muscle")}
+    assert shares["fat"] == shares["marrow"]
+    assert 0.05 <= shares["fat"] <= 0.3
+    assert shares["muscle"] == 1
+
+
+def test_field_strengths_are_those_of_the_tables():
+    with pytest.raises(ConfigError, match=r"field_tesla: lists 1.5, 3 or both, but got \[7\]"):
+        Tissues(field_tesla=[7])
+
+
+def test_a_contrast_agent_shortens_t1_of_blood_and_tumours_not_of_brain():
+    """Blood of T1 1000 ms and 4 / s more: 1 / (1 + 4) s; a tumour takes 0.4 of it, white matter none."""
+    before = {name: RELAXATION[name]._replace(t1=1000.0) for name in ("vessel", "tumour", "white")}
+    after = enhanced(before, 4.0)
+    assert [after[name].t1 for name in before] == pytest.approx([200.0, 1000 / 2.6, 1000.0])
+    assert after["vessel"].t2 == before["vessel"].t2
+
+
+def test_one_scan_in_ten_has_a_contrast_agent():
+    shortened = sum(
+        Tissues(spread=0, field_tesla=[1.5]).draw(np.random.default_rng(seed))["vessel"].t1 < 1000
+        for seed in range(400)
+    )
+    assert 20 < shortened < 65

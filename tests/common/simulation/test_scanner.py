@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from common.simulation.artefacts import Artefacts
+from common.simulation.sampling import Sampling
+from common.simulation.scanner import Scanner, rician
+
+SHAPE = (40, 48, 40)
+PLAIN = Sampling((slice(None),) * 3, axis=2, pitch=1, thick=1, phase=1, pixel=1.0)
+STILL = {"noise": [0, 0], "gamma": [1, 1], "window_percent": [100, 100], "quantised_probability": 0, "artefacts": None}
+
+
+def test_noise_alone_has_the_mean_of_a_rayleigh_distribution():
+    noise = rician(np.zeros((60, 60, 60), np.float32), np.random.default_rng(0), 0.1)
+    assert noise.mean() == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.01)
+
+
+def test_without_bias_both_fields_are_one():
+    source, target = Scanner(bias=[0, 0], coil_probability=0).bias_fields(np.random.default_rng(0), SHAPE, 5.0)
+    assert source.min() == source.max() == target.min() == target.max() == 1
+
+
+def test_bias_has_the_strength_that_was_asked_for_and_shares_it():
+    source, target = Scanner(bias=[0.2, 0.2], target_bias=1.0, coil_probability=0).bias_fields(
+        np.random.default_rng(0), SHAPE, 5.0
+    )
+    assert 0.1 < np.log(source).std() < 0.3
+    assert np.abs(np.log(source)).max() <= 0.4 + 1e-6
+    np.testing.assert_allclose(source, target)
+
+
+def test_cuts_keep_to_their_limits():
+    scanner, shape, spacing = Scanner(cut_mm=[10, 20, 60, 0]), (100, 120, 100), 2.0
+    views = [scanner.sampling(np.random.default_rng(seed), shape, spacing).view for seed in range(300)]
+    starts = np.array([[part.start for part in view] for view in views])
+    ends = np.array([[size - part.stop for part, size in zip(view, shape, strict=True)] for view in views])
+    assert starts.min() == ends.min() == 0
+    assert starts.max(axis=0).tolist() == [4, 9, 29]
+    assert ends.max(axis=0).tolist() == [4, 9, 0]
+
+
+def test_a_cut_leaves_ninety_millimetres():
+    view = Scanner(cut_mm=[500, 500, 500, 500]).sampling(np.random.default_rng(1), (50, 60, 50), 4.0).view
+    assert [part.stop - part.start >= 22 for part in view] == [True] * 3
+
+
+@pytest.mark.parametrize("pixel", [1.0, 1.4, 2.0])
+def test_thick_slices_are_of_millimetres_whatever_the_pixel_and_of_at_least_a_pixel(pixel):
+    scanner = Scanner(thick_probability=1, thickness_mm=[1, 6], gap_probability=0)
+    seen = [scanner.sampling(np.random.default_rng(seed), SHAPE, pixel) for seed in range(200)]
+    distances = np.array([each.pitch * pixel for each in seen])
+    assert distances.min() == pytest.approx(pixel, abs=0.05)
+    assert 5.8 < distances.max() <= 6
+    assert np.mean(distances > 3.5) == pytest.approx(0.5, abs=0.1)
+    assert all(each.thick == each.pitch for each in seen)
+    assert all(each.spacing[each.axis] == pytest.approx(each.pitch * pixel) for each in seen)
+
+
+def test_gaps_are_shares_of_the_distance_and_thin_slices_have_none():
+    gaps = Scanner(thick_probability=1, thickness_mm=[5, 5], gap_probability=1, gap=[0.2, 0.2])
+    seen = gaps.sampling(np.random.default_rng(0), SHAPE, 1.25)
+    assert (seen.pitch, seen.thick) == pytest.approx((4, 3.2))
+    thin = Scanner(thick_probability=0, gap_probability=1).sampling(np.random.default_rng(0), SHAPE, 1.0)
+    assert thin.pitch == 1
+    assert np.array_equal(thin.spacing, [1, 1, 1])
+
+
+def test_phase_is_encoded_in_the_plane_of_the_slices_along_either_axis():
+    seen = [Scanner().sampling(np.random.default_rng(seed), SHAPE, 5.0) for seed in range(200)]
+    assert {(each.axis, each.phase) for each in seen} == {(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)}
+    assert not any(each.folds for each in seen)
+
+
+def test_a_scan_folds_as_often_as_asked_for_and_truth_without_head_never():
+    head = np.zeros(SHAPE, bool)
+    head[5:35, 5:43, :35] = True
+    folding = Scanner(artefacts=Artefacts(wrap_probability=0.5, wrap_mm=[10, 20]))
+    seen = [folding.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(200)]
+    assert np.mean(seen) == pytest.approx(0.5, abs=0.1)
+    assert not any(folding.sampling(np.random.default_rng(seed), SHAPE, 5.0).folds for seed in range(50))
+    still = Scanner(artefacts=None)
+    assert not any(still.sampling(np.random.default_rng(seed), SHAPE, 5.0, head).folds for seed in range(50))
+
+
+def test_a_surface_coil_is_several_times_brighter_near_it():
+    """Over the head, of 160 mm: the loop of 70 mm ten times or more, of 150 mm three times or less than that."""
+    ratios = []
+    for radius in (70, 150):
+        coil = Scanner(bias=[0, 0], coil_probability=1, coil_mm=[radius, radius])
+        fields = [coil.bias_fields(np.random.default_rng(seed), SHAPE, 5.0) for seed in range(20)]
+        assert all(np.array_equal(source, target) for source, target in fields)
+        heads = [source[4:36, 4:44, 4:36] for source, _ in fields]
+        ratios.append(max(float(head.max() / head.min()) for head in heads))
+        assert np.mean([np.log(source).mean() for source, _ in fields]) == pytest.approx(0, abs=0.5)
+    assert ratios[0] > 10
+    assert 3 < ratios[1] < ratios[0] / 2
+
+
+def test_window_cuts_at_its_percentile_and_the_brightest_is_one():
+    image = np.linspace(0, 1, 1000, dtype=np.float32).reshape(10, 10, 10)
+    still = Scanner(**{**STILL, "window_percent": [50, 50]})
+    seen = still.degraded(image, np.ones(image.shape, bool), np.random.default_rng(0), PLAIN)
+    assert seen.max() == 1
+    assert (seen == 1).mean() == pytest.approx(0.5, abs=0.01)
+    assert seen.ravel()[250] == pytest.approx(0.5, abs=0.01)
+
+
+def test_noise_follows_the_brightness_of_the_head():
+    """A tenth of the signal gives a tenth of the noise: the seen image is the same."""
+    image = np.full((12, 12, 12), 0.5, np.float32)
+    image[:6] = 1
+    head = np.ones(image.shape, bool)
+    noisy = Scanner(**{**STILL, "noise": [0.03, 0.03]})
+    bright, dim = (noisy.degraded(scale * image, head, np.random.default_rng(0), PLAIN) for scale in (1.0, 0.1))
+    assert bright == pytest.approx(dim, abs=1e-6)
+    assert bright[:6].std() / bright[:6].mean() == pytest.approx(0.03, rel=0.1)
+
+
+def test_few_grey_levels_are_that_many_steps():
+    image = np.linspace(0, 1, 8000, dtype=np.float32).reshape(20, 20, 20)
+    coarse = Scanner(**{**STILL, "quantised_probability": 1, "grey_levels": [40, 40]})
+    seen = coarse.degraded(image, image >= 0, np.random.default_rng(0), PLAIN)
+    assert np.unique(seen) == pytest.approx(np.arange(41) / 40)
+    assert np.abs(seen - image).max() <= 0.5 / 40 + 1e-6
+
+
+def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_white():
+    """A ghost as bright as the image beside it; ringing below 0 is a magnitude."""
+    image = np.zeros((8, 8, 8), np.float32)
+    image[2, 2, 2] = 1
+    none = {"truncation_probability": 0, "motion_probability": 0, "spike_probability": 0}
+    ghosts = Scanner(**{**STILL, "artefacts": Artefacts(**none, ghost_probability=1, ghost=[0.5, 0.5])})
+    assert ghosts.degraded(image, image > 0, np.random.default_rng(0), PLAIN)[2, 6, 2] == 0.5
+    ringing = Artefacts(**{**none, "truncation_probability": 1}, ghost_probability=0, kept=[0.5, 0.5])
+    seen = Scanner(**{**STILL, "artefacts": ringing}).degraded(image, image > 0, np.random.default_rng(0), PLAIN)
+    assert 0 <= seen.min() < 0.1
+    assert seen.max() == 1

@@ -1,0 +1,115 @@
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from common.simulation.artefacts import Artefacts
+from common.simulation.mr_contrasts import any_contrast
+from common.simulation.physics import SpinEcho, SpoiledEcho, Tissues
+from common.simulation.sampling import folded
+from common.simulation.scanner import Scanner
+from common.simulation.simulate import AverageHeads, MrCtPair, MrPair
+from common.simulation.variety import Variety
+
+COARSE = AverageHeads(spacings_mm=[5.0], turn_probability=0)
+T2 = SpinEcho(te_ms=[90, 90])
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return MrPair(SpinEcho(), T2, heads=COARSE)
+
+
+def test_a_seed_gives_the_same_bits(pair):
+    one, other = pair(7), pair(7)
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_seeds_give_other_images(pair):
+    one, other = pair(7)["image"], pair(8)["image"]
+    assert one.shape != other.shape or not np.allclose(one, other)
+
+
+def test_volumes_share_a_grid_of_single_precision(pair):
+    for seed in range(3):
+        case = pair(seed)
+        assert case["image"].shape == case["label"].shape == case["mask"].shape
+        assert {case[name].dtype for name in ("image", "label", "mask")} == {np.dtype(np.float32)}
+        assert 0 <= case["image"].min() < case["image"].max() <= 1
+        assert set(np.unique(case["mask"])) == {0, 1}
+
+
+def test_one_head_has_one_shape():
+    still = {"spacings_mm": [5.0], "turn_probability": 0, "move_mm": 0}
+    for heads, alike in ((1, True), (None, False)):
+        one, other = (AverageHeads(heads=heads, **still)(np.random.default_rng(seed)) for seed in (0, 1))
+        assert np.array_equal(one.fractions["skull"], other.fractions["skull"]) is alike
+
+
+def test_thick_slices_show_in_the_spacing():
+    case = MrPair(SpinEcho(), T2, scanner=Scanner(thick_probability=1, thickness_mm=[10, 10]), heads=COARSE)(1)
+    assert sorted(case["spacing"].tolist()) == [5, 5, 10]
+
+
+def test_fluid_is_brighter_than_white_matter_on_t2_and_darker_on_t1():
+    """The ventricles against the white matter around them, in a head that nothing degrades."""
+    variety = Variety(atrophy=[0, 0], lesion_probability=0, stripped_probability=0, defaced_probability=0)
+    still = {
+        "tissues": Tissues(spread=0, outside_spread=0),
+        "scanner": Scanner(
+            blur_mm=[0, 0], thick_probability=0, cut_mm=[0, 0, 0, 0], bias=[0, 0], coil_probability=0, texture=[0, 0],
+            noise=[0, 0], gamma=[1, 1], window_percent=[100, 100], quantised_probability=0, artefacts=None,
+        ),
+        "heads": AverageHeads(variety, spacings_mm=[4.0], turn_probability=0, move_mm=0),
+    }  # fmt: skip
+    case = MrPair(SpoiledEcho(), T2, **still)(3)
+    x, y, z = (size // 2 for size in case["image"].shape)
+    middle = (slice(x - 6, x + 6), slice(y - 6, y + 9), slice(z - 2, z + 4))
+    fluid = case["label"][middle] >= np.percentile(case["label"][middle], 97)
+    rest = case["label"][middle] <= np.percentile(case["label"][middle], 40)
+    assert case["label"][middle][fluid].mean() > 1.8 * case["label"][middle][rest].mean()
+    assert case["image"][middle][fluid].mean() < 0.8 * case["image"][middle][rest].mean()
+
+
+def test_a_scan_of_any_contrast_with_every_artefact_keeps_its_grid_and_its_bits():
+    sure = {field.name: 1.0 for field in fields(Artefacts) if field.name.endswith("_probability")}
+    scanner = Scanner(artefacts=Artefacts(**sure), coil_probability=1, quantised_probability=1)
+    pair = MrCtPair(any_contrast(), scanner=scanner, heads=COARSE)
+    for seed in range(3):
+        one, again = pair(seed), pair(seed)
+        assert all(np.array_equal(one[name], again[name]) for name in one)
+        assert one["image"].shape == one["label"].shape == one["mask"].shape
+        assert one["image"].dtype == np.float32
+        assert 0 <= one["image"].min() < one["image"].max() == 1
+        assert len(np.unique(one["image"])) <= 256
+
+
+def test_what_folds_over_in_the_source_is_only_cut_in_the_target():
+    """Source and target of one sequence are equal but for the fold and the grey scale."""
+    quiet = {field.name: 0.0 for field in fields(Artefacts) if field.name.endswith("_probability")}
+    plain = {
+        "blur_mm": [0, 0], "thick_probability": 0, "cut_mm": [0, 0, 0, 0], "noise": [0, 0], "texture": [0, 0],
+        "coil_probability": 0, "bias": [0, 0], "gamma": [1, 1], "window_percent": [100, 100],
+        "quantised_probability": 0,
+    }  # fmt: skip
+    whole, cut = (
+        MrPair(T2, T2, scanner=Scanner(artefacts=artefacts, **plain), heads=COARSE)(4)
+        for artefacts in (None, Artefacts(**{**quiet, "wrap_probability": 1.0}, wrap_mm=[30, 30]))
+    )
+    size = [whole["label"].shape[axis] - cut["label"].shape[axis] for axis in range(3)]
+    (phase,) = np.flatnonzero(size)
+    views = [slice(start, start + cut["label"].shape[phase]) for start in range(size[phase] + 1)]
+    kept = [np.moveaxis(np.moveaxis(whole["label"], phase, 0)[view], 0, phase) for view in views]
+    (found,) = (place for place, part in enumerate(kept) if np.array_equal(part, cut["label"]))
+    expected = folded(whole["label"], phase, views[found])
+    assert np.count_nonzero(expected != kept[found]) > 100
+    top = expected[cut["mask"] > 0].max()
+    np.testing.assert_allclose(cut["image"], np.minimum(expected / top, 1), atol=1e-6)
+
+
+def test_ct_is_in_hounsfield_units_with_air_and_bone():
+    case = MrCtPair(SpoiledEcho(), heads=AverageHeads(spacings_mm=[4.0], turn_probability=0), noise_hu=[0, 0])(2)
+    ct = case["label"]
+    assert np.median(ct[case["mask"] == 0]) == pytest.approx(-1000, abs=5)
+    assert 700 < ct.max() < 2200
+    assert 0.02 < (ct > 500).mean() / (case["mask"] > 0).mean() < 0.3
