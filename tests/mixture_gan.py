@@ -11,10 +11,10 @@ from loss_settings import losses_of
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from common.engines import SynthesisTrainer
 from common.losses import AdversarialLoss
 from common.methods.base import Batch, GanMethod, Losses
 from common.networks.stabilise import stabilise
+from common.training import SynthesisTrainer
 
 MODES, RADIUS, SPREAD, NOISE, BATCH = 8, 2.0, 0.1, 2, 64
 ANGLES = torch.arange(MODES) * (2 * math.pi / MODES)

@@ -126,7 +126,7 @@ def test_common_networks_need_torch_and_monai_alone() -> None:
 
 def test_phantoms_need_nothing_of_data() -> None:
     found = set().union(*(reached(name) for name in MODULES if name.startswith("common.simulation.")))
-    assert {name for name in found if name.startswith(("common.data", "common.io", "common.engines"))} == set()
+    assert {name for name in found if name.startswith(("common.data", "common.io", "common.training"))} == set()
 
 
 def test_who_writes_csv_marks_what_a_spreadsheet_would_compute() -> None:

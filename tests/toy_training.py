@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
 from common.losses import AdversarialLoss
 from common.methods.base import Batch, GanMethod, Losses
 from common.seeds import derive
+from common.training import SynthesisTrainer
 
 CPU = torch.device("cpu")
 SGD = partial(torch.optim.SGD, lr=0.1)

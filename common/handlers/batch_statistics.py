@@ -7,7 +7,7 @@ from ignite.engine import Events
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from common.engines.trainer import SynthesisTrainer
+from common.training.trainer import SynthesisTrainer
 
 
 class EpochStatistics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ignite.engine import Events
 from monai.engines import Evaluator
 
-from common.engines import SynthesisTrainer
+from common.training import SynthesisTrainer
 
 
 def epoch_line(engine: SynthesisTrainer, validator: Evaluator) -> str:

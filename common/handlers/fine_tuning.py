@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ignite.engine import Events
 
 from common.config.record import RunRecord
-from common.engines import SynthesisTrainer
 from common.errors import ConfigError
+from common.training import SynthesisTrainer
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)

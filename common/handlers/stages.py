@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from common import devices
 from common.data.datasets.patches import VolumePatchDataset
-from common.engines.trainer import SynthesisTrainer
 from common.errors import ConfigError
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
+from common.training.trainer import SynthesisTrainer
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)

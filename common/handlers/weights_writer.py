@@ -16,8 +16,8 @@ from monai.engines import Evaluator
 from common.config.record import RunRecord, config_of
 from common.data.origins import cases_of_program
 from common.data.split_record import SplitRecord
-from common.engines import SynthesisTrainer
 from common.raw_settings import followed
+from common.training import SynthesisTrainer
 from common.weights import info
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from common import devices
 from common.config.record import RunRecord, config_of
-from common.engines.acceleration import Acceleration
 from common.errors import explain
 from common.files import remove_unfinished, write_text
 from common.inference.autocast import AutocastInferer
@@ -30,6 +29,7 @@ from common.io.export.verdicts import QUALITY, REFUSE, why_refused
 from common.io.reader import WARNINGS
 from common.path_names import is_reference
 from common.quality.cases import CaseVerdicts
+from common.training.acceleration import Acceleration
 from common.transforms.body import OUTSIDE
 from common.uncertainty.maps import UncertaintyMaps
 
@@ -55,7 +55,7 @@ class CaseEvaluator(SupervisedEvaluator):
     Args:
         exporter: writes the volumes; the outputs of all processes are checked before inference.
         precision: ``fp32``, ``bf16`` or ``fp16``, by autocast; outputs are float32.
-        acceleration: see :class:`common.engines.acceleration.Acceleration`; only ``channels_last`` and ``compile``
+        acceleration: see :class:`common.training.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are made again, with a line that says why.

@@ -18,7 +18,7 @@ Losses = dict[str, Tensor]
 class GanMethod(nn.Module):
     """All networks of a method and its three functions: generation and the losses of both kinds of networks.
 
-    Precision, freezing and bookkeeping are the tasks of :class:`common.engines.SynthesisTrainer`.
+    Precision, freezing and bookkeeping are the tasks of :class:`common.training.SynthesisTrainer`.
 
     Args:
         generators: networks by name; the first is the one deployed, the ``network_def`` of the bundle.

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.engines.finite import FiniteWatch
-from common.engines.step import GanStep
 from common.methods.base import GanMethod
 from common.methods.staged import StagedMethod
 from common.stitching.memory import FLOAT_BYTES, LiveBytes
+from common.training.finite import FiniteWatch
+from common.training.step import GanStep
 
 META = torch.device("meta")
 ADAM_MOMENTS = 2

@@ -149,7 +149,7 @@ def test_an_option_of_a_file_that_is_not_given_is_refused(bundle, task, options,
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch: is an argument of common.engines.Syn"
+        ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch: is an argument of common.training.Syn"
          r".*; did you mean --train::trainer::max_epochs\?$"),
         ({"train::augmentatoin": 7}, r"^error: --train::augmentatoin: is a setting of train, but got"),
         ({"train::trainer::clip_norm": -1}, "^error: --train::trainer::clip_norm: is above zero, but got -1; give"),

@@ -9,10 +9,10 @@ import pytest
 import torch
 from host_reads import META, no_host_reads, on_meta
 
-from common.engines import SynthesisTrainer
-from common.engines.finite import FiniteWatch
 from common.losses import AdversarialLoss
 from common.networks.stabilise import stabilise
+from common.training import SynthesisTrainer
+from common.training.finite import FiniteWatch
 from tools.bench.training import batch_of
 from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
 

@@ -14,9 +14,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from common.config import read_config
 from common.devices import single_device
-from common.engines import SynthesisTrainer
 from common.losses import weighted_sum
 from common.stitching import PlaneInferer
+from common.training import SynthesisTrainer
 from tools.bench.clock import Row, alternate, growth_of, peak_gib
 from tools.bench.stitching import SIDES
 from tools.repository import bundle_names, config_path, own_settings

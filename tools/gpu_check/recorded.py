@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from common.engines import SynthesisTrainer
-from common.engines.graph import WARM_UP, GraphedStep
+from common.training import SynthesisTrainer
+from common.training.graph import WARM_UP, GraphedStep
 from tools.bench.training import batch_of
 from tools.gpu_check.findings import Finding
 from tools.gpu_check.recipes import Recipe, stages, toy_trainer

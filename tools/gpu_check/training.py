@@ -12,7 +12,7 @@ from typing import Any
 from ignite.engine import Events
 from torch import Tensor
 
-from common.engines import SynthesisTrainer
+from common.training import SynthesisTrainer
 from tools.bench.clock import peak_gib
 from tools.bench.training import PlainLoop, bare_steps, batch_of, trainer_of
 from tools.gpu_check.findings import Finding

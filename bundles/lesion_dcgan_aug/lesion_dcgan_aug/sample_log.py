@@ -11,7 +11,7 @@ from monai.engines import Evaluator
 from torch import Tensor
 
 from common import devices
-from common.engines import SynthesisTrainer
+from common.training import SynthesisTrainer
 from common.weights import checkpoints
 from lesion_dcgan_aug.latent import Latent, sample_seed
 

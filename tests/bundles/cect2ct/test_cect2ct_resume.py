@@ -13,7 +13,7 @@ from same_state import assert_same
 from torch.utils.data import DataLoader
 
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
+from common.training import SynthesisTrainer
 from common.weights import checkpoints
 
 EPOCHS = 4

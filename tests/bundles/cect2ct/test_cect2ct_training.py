@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
+from common.training import SynthesisTrainer
 
 
 def once(*given: dict[str, Tensor]) -> list[dict[str, Any]]:

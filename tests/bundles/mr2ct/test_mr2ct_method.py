@@ -12,10 +12,10 @@ from mr2ct_pix2pix.networks import PatchGanDiscriminator, UNetGenerator
 from torch import Tensor
 from toy_networks import Pair, Scale
 
-from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, BalancedL1, weighted_sum
 from common.methods.conditional import ConditionalGan
+from common.training import SynthesisTrainer
 
 
 def _method(kind: str = "least_squares", **weights: float) -> ConditionalGan:

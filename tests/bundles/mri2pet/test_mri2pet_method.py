@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader
 
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
 from common.errors import ConfigError
 from common.handlers import RunFolder, Stages, Validation
 from common.losses import AdversarialLoss, region_weighted_l1, weighted_sum
@@ -31,6 +30,7 @@ from common.methods.staged import StagedGan
 from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
+from common.training import SynthesisTrainer
 from common.weights import checkpoints
 
 BUNDLE = Bundle("mri2pet_sketcher_refiner")

@@ -16,7 +16,7 @@ TRAIN = {
     "optimizer": {"_target_": "torch.optim.Adam", "lr": 1.0e-3},
     "reader": {"_target_": "common.io.VolumeReader", "series": None},
     "handlers": [{"_target_": "StatsHandler"}],
-    "train": {"trainer": {"_target_": "common.engines.SynthesisTrainer", "max_epochs": 3}},
+    "train": {"trainer": {"_target_": "common.training.SynthesisTrainer", "max_epochs": 3}},
 }
 
 

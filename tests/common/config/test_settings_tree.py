@@ -16,7 +16,7 @@ TRAIN = {
     "losses": {"adversarial": {"weight": 1}, "l1": {"weight": 100, "function": {"_target_": "torch.nn.L1Loss"}}},
     "reader": {"_target_": "common.io.VolumeReader", "nan_fill": None, "series": None},
     "train": {
-        "trainer": {"_target_": "common.engines.SynthesisTrainer", "max_epochs": "@max_epochs", "precision": "fp32"},
+        "trainer": {"_target_": "common.training.SynthesisTrainer", "max_epochs": "@max_epochs", "precision": "fp32"},
         "augmentation": [{"_target_": "RandFlipd", "keys": ["image"], "prob": 0.5}],
     },
 }
@@ -46,7 +46,7 @@ def test_the_shipped_files_pass() -> None:
     [
         (
             "train::trainer::max_epoch",
-            "is an argument of common.engines.SynthesisTrainer, .*; did you mean --train::tr",
+            "is an argument of common.training.SynthesisTrainer, .*; did you mean --train::tr",
         ),
         ("optimizer::lrr", "is an argument of torch.optim.Adam, .* did you mean --optimizer::lr?"),
         ("train::augmentation::0::probb", r"is an argument of RandFlipd, .* --train::augmentation::0::prob\?"),
@@ -179,7 +179,7 @@ def test_an_option_that_leaves_a_component_out_is_told(caplog: pytest.LogCapture
     name = "train::trainer::_disabled_"
     for disabled, told in (
         (False, []),
-        (True, [f"--{name}: common.engines.SynthesisTrainer is left out: results may loo"]),
+        (True, [f"--{name}: common.training.SynthesisTrainer is left out: results may loo"]),
     ):
         check_tree(changed(name, disabled), SHIPPED, {name: disabled})
         check_tree(changed(name, disabled), SHIPPED, {})  # of a file

@@ -29,11 +29,11 @@ from toy_training import CPU, Pairs, Toy, loader, on
 from common import devices
 from common.data.identity import FileIdentity
 from common.data.split_record import Cases, SplitRecord
-from common.engines import SynthesisTrainer
-from common.engines.schedules import ConstantThenLinear
 from common.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from common.files import TEMPORARY_PREFIX
 from common.handlers import Progress, RunFolder, Validation, run_dir
+from common.training import SynthesisTrainer
+from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints, info
 
 STEPS = 4

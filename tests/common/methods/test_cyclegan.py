@@ -14,9 +14,9 @@ from loss_settings import losses_of
 from torch import Tensor
 from toy_networks import Scale, cycle_networks
 
-from common.engines import SynthesisTrainer
 from common.losses import AdversarialLoss
 from common.methods.cyclegan import CycleGan
+from common.training import SynthesisTrainer
 
 A, B = 0.2, 0.3
 ALL = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}

@@ -23,8 +23,6 @@ from toy_training import CPU
 
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
-from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError, DataError
 from common.handlers import RunFolder, Stages, Validation
 from common.losses import AdversarialLoss
@@ -32,6 +30,8 @@ from common.methods.conditional import ConditionalGan
 from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
+from common.training import SynthesisTrainer
+from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints
 
 EPOCHS, STEPS = 2, 3

@@ -12,12 +12,12 @@ from mri2pet_sketcher_refiner.networks import SketcherRefiner
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.engines.acceleration import Acceleration
 from common.errors import ConfigError
 from common.networks.unet_levels import UNetLevels, unet_levels
 from common.stitching import CascadeInferer, PatchStitchingInferer, level_stitching, patch_stitching
 from common.stitching.level_stitching import Tiles, tiles_of
 from common.stitching.windows import cheapest_cut
+from common.training.acceleration import Acceleration
 
 CVAL = -1.0
 ATOL = 1e-5

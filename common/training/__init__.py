@@ -1,7 +1,7 @@
 """The trainer of all methods: its step, precision, acceleration, schedules and resume."""
 
-from common.engines.precision import PRECISIONS
-from common.engines.schedules import ConstantThenLinear
-from common.engines.trainer import SynthesisTrainer
+from common.training.precision import PRECISIONS
+from common.training.schedules import ConstantThenLinear
+from common.training.trainer import SynthesisTrainer
 
 __all__ = ["PRECISIONS", "ConstantThenLinear", "SynthesisTrainer"]

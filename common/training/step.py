@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from common import devices
-from common.engines.finite import FiniteWatch
-from common.engines.precision import autocast
 from common.losses import weighted_sum
 from common.methods.base import GanMethod, Losses
+from common.training.finite import FiniteWatch
+from common.training.precision import autocast
 
 
 class StepResult(NamedTuple):

@@ -15,9 +15,9 @@ from same_state import assert_same
 from torch import nn
 from toy_training import ADAM, CPU, Pairs, Toy, convolutions, loader, on
 
-from common.engines import SynthesisTrainer
-from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
+from common.training import SynthesisTrainer
+from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints
 
 EPOCH = 4

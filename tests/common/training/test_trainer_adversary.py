@@ -13,10 +13,10 @@ from torch import nn
 from toy_networks import Scale
 from toy_training import CPU, SGD, loader, on, scalars, train, weight_of
 
-from common.engines import ConstantThenLinear, SynthesisTrainer
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
 from common.methods.conditional import ConditionalGan
+from common.training import ConstantThenLinear, SynthesisTrainer
 
 
 def gan(adversarial: float = 1.0, **settings: Any) -> ConditionalGan:

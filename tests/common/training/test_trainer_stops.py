@@ -12,10 +12,10 @@ from toy_networks import Scale
 from toy_training import CPU, SGD, Toy, loader, on, scalars, weight_of
 
 from common.data.samplers import EpochSampler
-from common.engines import SynthesisTrainer
 from common.errors import ConfigError, TrainingError
 from common.losses import l1
 from common.methods.base import Batch, GanMethod, Losses
+from common.training import SynthesisTrainer
 
 
 def _stopped(method: GanMethod, data: Iterable, match: str, **settings: Any) -> tuple[SynthesisTrainer, list[dict]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.engines.schedules import ConstantThenLinear
+from common.training.schedules import ConstantThenLinear
 
 
 def _rates(constant: int, decay: int, epochs: int, *bases: float) -> list[list[float]]:

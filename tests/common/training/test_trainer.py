@@ -15,11 +15,11 @@ from torch import nn
 from toy_networks import Scale
 from toy_training import Pairs, Toy, convolutions, loader, on, scalars, train, weight_of
 
-from common.engines import SynthesisTrainer
-from common.engines.schedules import ConstantThenLinear
 from common.errors import ConfigError
 from common.losses import l1
 from common.methods.base import Batch, GanMethod, Losses
+from common.training import SynthesisTrainer
+from common.training.schedules import ConstantThenLinear
 
 NAMES = ("discriminator", "adversarial", "l1", "loss")
 

@@ -19,15 +19,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common import devices
-from common.engines import resume
-from common.engines.acceleration import Acceleration
-from common.engines.finite import FiniteWatch
-from common.engines.graph import GraphedStep
-from common.engines.schedules import ConstantThenLinear
-from common.engines.step import GanStep
 from common.errors import ConfigError
 from common.methods.base import GanMethod
 from common.seeds import derive
+from common.training import resume
+from common.training.acceleration import Acceleration
+from common.training.finite import FiniteWatch
+from common.training.graph import GraphedStep
+from common.training.schedules import ConstantThenLinear
+from common.training.step import GanStep
 
 logger = logging.getLogger(__name__)
 WITHIN_A_STEP = (
@@ -61,7 +61,7 @@ class SynthesisTrainer(SupervisedTrainer):
         precision: ``fp32``, ``bf16`` or ``fp16`` (autocast; fp16 with a gradient scaler).
         accumulation_steps: batches whose gradients are averaged for one update, fewer for the last one of an epoch.
             The discriminators are updated before the generators' loss of the last of these batches.
-        acceleration: see :class:`~common.engines.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
+        acceleration: see :class:`~common.training.acceleration.Acceleration`; each ``true``, ``false`` or ``auto``.
             Where ``cuda_graph`` is on, the next step overwrites the tensors of ``state.output``.
         ema_decay: decay per step of the moving average of the deployed network (None: off). Validation and ``model.pt``
             use the average.
