@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, GanMethod, Losses
 from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
+from common.training.methods.base import Batch, GanMethod, Losses
 
 MODES, RADIUS, SPREAD, NOISE, BATCH = 8, 2.0, 0.1, 2, 64
 ANGLES = torch.arange(MODES) * (2 * math.pi / MODES)

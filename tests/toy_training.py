@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.data.samplers import EpochSampler
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, GanMethod, Losses
 from common.seeds import derive
 from common.training import SynthesisTrainer
+from common.training.methods.base import Batch, GanMethod, Losses
 
 CPU = torch.device("cpu")
 SGD = partial(torch.optim.SGD, lr=0.1)

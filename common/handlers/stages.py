@@ -16,9 +16,9 @@ from tqdm import tqdm
 from common import devices
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError
-from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
+from common.training.methods.staged import StagedMethod
 from common.training.trainer import SynthesisTrainer
 from common.weights import checkpoints
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.methods.base import GanMethod
-from common.methods.staged import StagedMethod
 from common.stitching.memory import FLOAT_BYTES, LiveBytes
 from common.training.finite import FiniteWatch
+from common.training.methods.base import GanMethod
+from common.training.methods.staged import StagedMethod
 from common.training.step import GanStep
 
 META = torch.device("meta")

@@ -14,9 +14,9 @@ from common.config.checks import check
 from common.config.files import configs_in, shipped_settings
 from common.config.tree import check_references, check_tree
 from common.errors import ConfigError, users_mistake
-from common.methods.base import GanMethod
 from common.plan.cost import Step, step_cost, without_values
 from common.raw_settings import Settings, followed, lookup, settings_of
+from common.training.methods.base import GanMethod
 
 SLICES = ("plane", "depth", "pad_size", "crop_size")
 """Settings by which a training on slices is known."""

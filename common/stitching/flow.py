@@ -22,7 +22,7 @@ class FlowInferer(WrappingInferer):
     """Takes a whole volume from noise to target in Euler steps, each stitched before the next.
 
     y_{t + h} = y_t + h (f(x, y_t, t) - y_t) / (1 - t), from noise at t = 0 to t = 1 (see
-    :class:`common.methods.rectified_flow.RectifiedFlow`). Noise and state are volumes, so that slices and overlapping
+    :class:`common.training.methods.rectified_flow.RectifiedFlow`). Noise and state are volumes, so that slices and overlapping
     windows see the same ones: the result has no seams, and does not depend on how many are computed at a time.
 
     Args:

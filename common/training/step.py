@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from common import devices
 from common.losses import weighted_sum
-from common.methods.base import GanMethod, Losses
 from common.training.finite import FiniteWatch
+from common.training.methods.base import GanMethod, Losses
 from common.training.precision import autocast
 
 

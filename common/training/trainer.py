@@ -20,12 +20,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from common import devices
 from common.errors import ConfigError
-from common.methods.base import GanMethod
 from common.seeds import derive
 from common.training import resume
 from common.training.acceleration import Acceleration
 from common.training.finite import FiniteWatch
 from common.training.graph import GraphedStep
+from common.training.methods.base import GanMethod
 from common.training.schedules import ConstantThenLinear
 from common.training.step import GanStep
 
@@ -39,7 +39,7 @@ WITHIN_A_STEP = (
 
 
 class SynthesisTrainer(SupervisedTrainer):
-    """Train a :class:`~common.methods.base.GanMethod`: forward of the generators, then discriminators, then generators.
+    """Train a :class:`~common.training.methods.base.GanMethod`: forward of the generators, then discriminators, then generators.
 
     ``state.output`` holds IMAGE, LABEL, PRED, LOSS (the generators' weighted sum) and every named loss, detached; after
     each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.

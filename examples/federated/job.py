@@ -27,10 +27,10 @@ from nvflare.recipe.utils import set_per_site_config
 
 from common.config import read_config
 from common.errors import ConfigError, OutputError, TrainingError, UserError
-from common.methods.base import GanMethod
 from common.raw_settings import settings_of
 from common.simulation.dataset import check_at_least
 from common.simulation.mr_ct_pairs import write_mr2ct
+from common.training.methods.base import GanMethod
 from common.weights import checkpoints, info
 
 HERE = Path(__file__).resolve().parent

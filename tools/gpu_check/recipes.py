@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from common.methods.staged import StagedMethod
 from common.training import SynthesisTrainer
+from common.training.methods.staged import StagedMethod
 from tools.bench.training import trainer_of
 from tools.repository import bundle_names, own_settings, trained_overlays
 

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, Losses
-from common.methods.cyclegan import CycleGan
-from common.methods.image_pool import ImagePool
+from common.training.methods.base import Batch, Losses
+from common.training.methods.cyclegan import CycleGan
+from common.training.methods.image_pool import ImagePool
 
 PAIR_MODES = ("registered", "cross", "off")
 JITTER = 3
@@ -63,7 +63,7 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
 class ResCycleGan(CycleGan):
     """CycleGAN with a discriminator of pairs: A = CECT, B = CT (see the model card for choices not given by the paper).
 
-    Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.methods.cyclegan.CycleGan`, ``pair`` =
+    Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.training.methods.cyclegan.CycleGan`, ``pair`` =
     L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
 
     - ``registered``: real = (a, b) of one patient and slice; fake = (a, G_AB(a)) and (G_BA(b), b), half weight each,
@@ -84,7 +84,7 @@ class ResCycleGan(CycleGan):
         pair_mode: see above.
         pool_size: of each discriminator's history.
         margin: width in pixels of the border around voxels outside the window that is hidden from the discriminators.
-        **cyclegan: arguments of :class:`common.methods.cyclegan.CycleGan`.
+        **cyclegan: arguments of :class:`common.training.methods.cyclegan.CycleGan`.
 
     Raises:
         ConfigError: a function has a weight in another mode than ``registered``.

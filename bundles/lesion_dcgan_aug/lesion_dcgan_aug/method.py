@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, GanMethod, Losses
+from common.training.methods.base import Batch, GanMethod, Losses
 from lesion_dcgan_aug.latent import Latent
 
 
@@ -25,7 +25,7 @@ class ClassGans(GanMethod):
         discriminator: (B, K, H, W) -> logits (B, K).
         latent: distribution of z.
         classes: names in order.
-        losses: ``adversarial`` and ``feature_matching``, see :class:`common.methods.base.GanMethod`.
+        losses: ``adversarial`` and ``feature_matching``, see :class:`common.training.methods.base.GanMethod`.
         adversarial_loss: BCE with logits in the publication.
     """
 

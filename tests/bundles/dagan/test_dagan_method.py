@@ -12,7 +12,7 @@ from mri_dagan.scores import relative_scores
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss, PerceptualDistance
-from common.methods.conditional import ConditionalGan
+from common.training.methods.conditional import ConditionalGan
 
 BUNDLE = Bundle("mri_dagan")
 

@@ -11,8 +11,8 @@ from loss_settings import losses_of
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss
-from common.methods.base import Losses
-from common.methods.conditional import ConditionalGan
+from common.training.methods.base import Losses
+from common.training.methods.conditional import ConditionalGan
 
 BUNDLE = Bundle("ldct_wgan_vgg")
 

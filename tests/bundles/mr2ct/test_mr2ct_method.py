@@ -14,8 +14,8 @@ from toy_networks import Pair, Scale
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss, BalancedL1, weighted_sum
-from common.methods.conditional import ConditionalGan
 from common.training import SynthesisTrainer
+from common.training.methods.conditional import ConditionalGan
 
 
 def _method(kind: str = "least_squares", **weights: float) -> ConditionalGan:

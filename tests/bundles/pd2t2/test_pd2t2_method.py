@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from toy_networks import Scale
 
 from common.losses import AdversarialLoss, gradient_difference, l1, weighted_sum
-from common.methods.conditional import ConditionalGan
-from common.methods.staged import StagedGan
+from common.training.methods.conditional import ConditionalGan
+from common.training.methods.staged import StagedGan
 
 BUNDLE = Bundle("pd2t2_dcgan_acm")
 PUBLISHED = {"adversarial": 0.5, "l1": 1, "gdl": 1}

@@ -6,8 +6,8 @@ from loss_settings import losses_of
 from torch import nn
 
 from common.losses import AdversarialLoss
-from common.methods.conditional import ConditionalGan
 from common.plan.cost import MARGIN, WORKSPACE, step_cost, without_values
+from common.training.methods.conditional import ConditionalGan
 
 
 def method(weight=0.0):

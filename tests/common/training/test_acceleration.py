@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from common.data.loader import EpochLoader
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.methods.conditional import ConditionalGan
 from common.training import SynthesisTrainer, acceleration
 from common.training.acceleration import Acceleration
+from common.training.methods.conditional import ConditionalGan
 
 ADAM = partial(torch.optim.Adam, lr=2.0**-10, betas=(0.5, 0.999))
 """The rate is one that 32 bits hold exactly, as a recorded step has it on the device."""

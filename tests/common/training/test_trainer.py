@@ -17,8 +17,8 @@ from toy_training import Pairs, Toy, convolutions, loader, on, scalars, train, w
 
 from common.errors import ConfigError
 from common.losses import l1
-from common.methods.base import Batch, GanMethod, Losses
 from common.training import SynthesisTrainer
+from common.training.methods.base import Batch, GanMethod, Losses
 from common.training.schedules import ConstantThenLinear
 
 NAMES = ("discriminator", "adversarial", "l1", "loss")

@@ -15,8 +15,8 @@ from toy_training import CPU, SGD, loader, on, scalars, train, weight_of
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.methods.conditional import ConditionalGan
 from common.training import ConstantThenLinear, SynthesisTrainer
+from common.training.methods.conditional import ConditionalGan
 
 
 def gan(adversarial: float = 1.0, **settings: Any) -> ConditionalGan:

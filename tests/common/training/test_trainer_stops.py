@@ -14,8 +14,8 @@ from toy_training import CPU, SGD, Toy, loader, on, scalars, weight_of
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError, TrainingError
 from common.losses import l1
-from common.methods.base import Batch, GanMethod, Losses
 from common.training import SynthesisTrainer
+from common.training.methods.base import Batch, GanMethod, Losses
 
 
 def _stopped(method: GanMethod, data: Iterable, match: str, **settings: Any) -> tuple[SynthesisTrainer, list[dict]]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss, l1
-from common.methods.base import Batch, GanMethod, Losses
-from common.methods.image_pool import ImagePool
+from common.training.methods.base import Batch, GanMethod, Losses
+from common.training.methods.image_pool import ImagePool
 
 
 class CycleGan(GanMethod):
@@ -26,7 +26,7 @@ class CycleGan(GanMethod):
         generator_ba: B -> A.
         discriminator_a: real or synthetic images of kind A; logits.
         discriminator_b: of kind B.
-        losses: by the names above, see :class:`common.methods.base.GanMethod`.
+        losses: by the names above, see :class:`common.training.methods.base.GanMethod`.
         adversarial_loss: least squares as published, or another.
         pool_size: earlier synthetic images kept for each discriminator.
         generators_first: whether the generators are updated before the discriminators, as in the authors' code.

@@ -26,11 +26,11 @@ from common.data.samplers import EpochSampler
 from common.errors import ConfigError, DataError
 from common.handlers import RunFolder, Stages, Validation
 from common.losses import AdversarialLoss
-from common.methods.conditional import ConditionalGan
-from common.methods.staged import StagedMethod
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
 from common.training import SynthesisTrainer
+from common.training.methods.conditional import ConditionalGan
+from common.training.methods.staged import StagedMethod
 from common.training.schedules import ConstantThenLinear
 from common.weights import checkpoints
 

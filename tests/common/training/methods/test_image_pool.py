@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from common.methods.image_pool import ImagePool
+from common.training.methods.image_pool import ImagePool
 from common.weights import checkpoints
 
 

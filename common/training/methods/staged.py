@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, GanMethod, Losses
-from common.methods.conditional import ConditionalGan
 from common.networks.cascade import Cascade
+from common.training.methods.base import Batch, GanMethod, Losses
+from common.training.methods.conditional import ConditionalGan
 
 
 class StagedMethod(GanMethod):
@@ -86,7 +86,7 @@ class StagedMethod(GanMethod):
 
 
 class StagedGan(StagedMethod):
-    """A :class:`~common.methods.conditional.ConditionalGan` with its own discriminator for every stage of a cascade.
+    """A :class:`~common.training.methods.conditional.ConditionalGan` with its own discriminator for every stage of a cascade.
 
     Args:
         network: the cascade.

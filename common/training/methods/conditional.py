@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from common.losses import AdversarialLoss
-from common.methods.base import Batch, GanMethod, Losses
+from common.training.methods.base import Batch, GanMethod, Losses
 
 
 class ConditionalGan(GanMethod):
@@ -21,7 +21,7 @@ class ConditionalGan(GanMethod):
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]).
         discriminator: takes source and target stacked, (B, C + C', ...), or the target alone; logits of any shape.
-        losses: by their names, see :class:`common.methods.base.GanMethod`.
+        losses: by their names, see :class:`common.training.methods.base.GanMethod`.
         adversarial_loss: on the discriminator's logits.
         conditional: whether the discriminator takes the source as well as the target.
         place: id of the losses in messages.

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.methods.base import Batch, GanMethod, Losses
+from common.training.methods.base import Batch, GanMethod, Losses
 
 
 class Regression(GanMethod):
@@ -20,7 +20,7 @@ class Regression(GanMethod):
 
     Args:
         generator: (B, C, H, W[, D]) -> (B, C', H, W[, D]), or a list of such, finest first, in training mode.
-        losses: by their names, see :class:`common.methods.base.GanMethod`.
+        losses: by their names, see :class:`common.training.methods.base.GanMethod`.
     """
 
     def __init__(self, generator: nn.Module, losses: Mapping[str, Mapping[str, Any]]) -> None:

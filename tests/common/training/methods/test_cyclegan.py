@@ -15,8 +15,8 @@ from torch import Tensor
 from toy_networks import Scale, cycle_networks
 
 from common.losses import AdversarialLoss
-from common.methods.cyclegan import CycleGan
 from common.training import SynthesisTrainer
+from common.training.methods.cyclegan import CycleGan
 
 A, B = 0.2, 0.3
 ALL = {"adversarial": 1.0, "cycle": 10.0, "identity": 5.0}

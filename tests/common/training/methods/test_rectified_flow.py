@@ -10,10 +10,10 @@ from monai.inferers import Inferer, SimpleInferer
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.methods.rectified_flow import RectifiedFlow
 from common.networks.flow_input import flow_input, flow_scheduler
 from common.seeds import derive
 from common.stitching import FlowInferer, PlaneInferer
+from common.training.methods.rectified_flow import RectifiedFlow
 
 SOURCE = torch.linspace(-1, 1, 24).reshape(1, 1, 2, 3, 4)
 

@@ -7,8 +7,8 @@ import torch
 from loss_settings import losses_of
 from torch import Tensor, nn
 
-from common.methods.regression import Regression
 from common.networks.residual_unet import ResidualUNet
+from common.training.methods.regression import Regression
 
 TARGET = torch.tensor([[0.0, 2.0, 4.0, 4.0], [2.0, 0.0, 4.0, 4.0]]).reshape(1, 1, 2, 4)
 

@@ -11,7 +11,7 @@ from toy_networks import Scale
 
 from common.errors import ConfigError
 from common.losses import l1
-from common.methods.base import GanMethod
+from common.training.methods.base import GanMethod
 
 BATCH = {"image": torch.tensor([[[[1.0, 2.0]]]]), "label": torch.tensor([[[[3.0, 3.0]]]])}
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import ConfigError
-from common.methods.base import Batch, GanMethod, Losses
 from common.networks.flow_input import flow_input, flow_scheduler
+from common.training.methods.base import Batch, GanMethod, Losses
 
 
 class RectifiedFlow(GanMethod):
@@ -24,7 +24,7 @@ class RectifiedFlow(GanMethod):
 
     Args:
         generator: takes :func:`common.networks.flow_input.flow_input`, (B, C + 2, ...) -> (B, 1, ...).
-        losses: by their names, see :class:`common.methods.base.GanMethod`.
+        losses: by their names, see :class:`common.training.methods.base.GanMethod`.
         time_floor: d, smallest 1 - t of the loss's weight, which has no bound without it; above 0, up to 1. With 1 all
             times weigh alike.
 
