@@ -18,8 +18,8 @@ from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
 from common.evaluation.methods import unfinished
 from common.files import require_file_name
-from common.handlers import run_dir
 from common.raw_settings import as_json
+from common.training.handlers import run_dir
 from common.weights import checkpoints
 from common.weights.info import WeightsInfo, read_info, save
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.files import write_text
-from common.handlers import LOG_NAME
 from common.report.tables import number
+from common.training.handlers import LOG_NAME
 from tools.ablation import EPOCHS
 from tools.demo import command, run_all
 from tools.repository import ROOT, bundle_names, own_settings, trained_overlays

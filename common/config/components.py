@@ -88,7 +88,7 @@ def require_loader(place: str, handlers: Sequence[Any], known: Mapping[str, Sequ
     shipped = [part for each in _defaults(place, known) if isinstance(each, list) for part in each]
     own = any(is_reference(part) and part not in shipped for part in handlers)  # it may be one
     if any(map(_loads, shipped)) and not own and not any(map(_loads, handlers)):
-        rule = "have one that loads the weights, such as common.handlers.WeightsLoader"
+        rule = "have one that loads the weights, such as common.training.handlers.WeightsLoader"
         raise ConfigError(f"--{place}", rule, "none", "leave it there, and do not disable it")
 
 

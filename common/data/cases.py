@@ -55,7 +55,7 @@ def training_cases(
 ) -> Cases:
     """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
 
-    A new run gets the record of its split, which :class:`common.handlers.RunFolder` writes. Resume and evaluation keep
+    A new run gets the record of its split, which :class:`common.training.handlers.RunFolder` writes. Resume and evaluation keep
     the split of the run in ``run_dir``, whose cases are recognised by their content; see
     :class:`common.data.kept_split.KeptSplit`. Where a program gave the training its own cases, as MONAI Label does, all
     sections are empty.

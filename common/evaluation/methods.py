@@ -17,9 +17,9 @@ from torch import nn
 from common.config.record import RunRecord, config_of
 from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
-from common.handlers import LOG_NAME
 from common.metrics.masked import ARBITRARY
 from common.raw_settings import lookup, references
+from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
 from common.weights.info import READER, RUN_NAME, known_unit, read_info, read_run
 from common.weights.safe_settings import require_safe

@@ -19,9 +19,9 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
-from common.handlers import LOG_NAME
 from common.report import Picture, Report, format_table, summarise, write_report, write_tables
 from common.seeds import derive
+from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
 from lesion_dcgan_aug.data.class_patches import Augmentation
 from lesion_dcgan_aug.latent import Latent

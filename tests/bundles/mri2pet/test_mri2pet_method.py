@@ -23,12 +23,12 @@ from torch.utils.data import DataLoader
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError
-from common.handlers import RunFolder, Stages, Validation
 from common.losses import AdversarialLoss, region_weighted_l1, weighted_sum
 from common.metrics import MaskedMetric, mae
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
 from common.training import SynthesisTrainer
+from common.training.handlers import RunFolder, Stages, Validation
 from common.training.methods.conditional import ConditionalGan
 from common.training.methods.staged import StagedGan
 from common.weights import checkpoints

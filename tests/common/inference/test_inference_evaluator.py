@@ -18,12 +18,12 @@ from monai.transforms import Compose, Invertd, Lambdad, Orientationd
 from common import devices
 from common.config import RunRecord
 from common.errors import CasesFailedError, CheckpointError, ConfigError, DataError, OutputError
-from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator
 from common.inference.dataset import reason_of
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.stitching import PlaneInferer
+from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, ToUnitd
 from common.weights import checkpoints
 

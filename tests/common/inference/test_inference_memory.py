@@ -16,13 +16,13 @@ from torch import nn
 
 from common.config.ranges import check_range
 from common.errors import CasesFailedError, ConfigError, DataError
-from common.handlers import WeightsLoader
 from common.inference import CaseDataset, CaseEvaluator, OneCaseLoader, memory
 from common.inference.memory import MemoryPlan
 from common.io import VolumeReader
 from common.io.export import VolumeExporter
 from common.networks.unet import UNetGenerator
 from common.stitching import CascadeInferer, PatchStitchingInferer, PlaneInferer
+from common.training.handlers import WeightsLoader
 from common.transforms import LoadVolumed, ScaleWindowd, WorkingSpacingd
 from common.weights import checkpoints
 

@@ -17,11 +17,11 @@ from torch import nn
 from common.config.record import RunRecord
 from common.config.weights import Bundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.handlers import FineTuning
 from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import export
 from common.trained.input_check import features, limits, out_of_distribution
+from common.training.handlers import FineTuning
 from common.transforms import LoadVolumed, WorkingSpacingd
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info

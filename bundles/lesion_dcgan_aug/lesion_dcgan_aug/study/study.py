@@ -22,8 +22,8 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.data.split_record import write_split
 from common.errors import ConfigError
-from common.handlers.lock import RunLock
 from common.seeds import derive
+from common.training.handlers.lock import RunLock
 from lesion_dcgan_aug.classic_grid import ClassicGrid
 from lesion_dcgan_aug.data.folds import patient_folds, require_disjoint
 from lesion_dcgan_aug.latent import Latent

@@ -24,11 +24,11 @@ from toy_training import CPU
 from common.data.datasets.patches import VolumePatchDataset
 from common.data.samplers import EpochSampler
 from common.errors import ConfigError, DataError
-from common.handlers import RunFolder, Stages, Validation
 from common.losses import AdversarialLoss
 from common.networks.cascade import Cascade
 from common.stitching import CascadeInferer
 from common.training import SynthesisTrainer
+from common.training.handlers import RunFolder, Stages, Validation
 from common.training.methods.conditional import ConditionalGan
 from common.training.methods.staged import StagedMethod
 from common.training.schedules import ConstantThenLinear

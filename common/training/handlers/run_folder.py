@@ -22,13 +22,13 @@ from common.config.record import RunRecord, config_of
 from common.data.split_record import DATALIST_NAME, move_split, write_split
 from common.errors import CheckpointError, ConfigError, OutputError, UserError
 from common.files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
-from common.handlers.checkpoint_saver import AsyncSaver
-from common.handlers.epoch_line import epoch_line, is_validated
-from common.handlers.lock import LOCK_NAME, RunLock
-from common.handlers.resumed_settings import require_same
-from common.handlers.signals import TerminationSignals
-from common.handlers.weights_writer import BEST, LAST, WeightsWriter
 from common.training import SynthesisTrainer
+from common.training.handlers.checkpoint_saver import AsyncSaver
+from common.training.handlers.epoch_line import epoch_line, is_validated
+from common.training.handlers.lock import LOCK_NAME, RunLock
+from common.training.handlers.resumed_settings import require_same
+from common.training.handlers.signals import TerminationSignals
+from common.training.handlers.weights_writer import BEST, LAST, WeightsWriter
 from common.weights import checkpoints, info
 from common.weights.info import RUN_NAME
 from common.weights.module_names import portable

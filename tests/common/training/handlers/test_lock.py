@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, OutputError
-from common.handlers.lock import LOCK_NAME, RunLock
+from common.training.handlers.lock import LOCK_NAME, RunLock
 
 
 def lock_of(root: Path) -> RunLock:

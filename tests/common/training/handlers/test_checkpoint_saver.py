@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from common.errors import OutputError
-from common.handlers.checkpoint_saver import AsyncSaver
+from common.training.handlers.checkpoint_saver import AsyncSaver
 from common.weights import checkpoints
 
 

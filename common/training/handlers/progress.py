@@ -11,8 +11,8 @@ from monai.utils import CommonKeys
 from tqdm import tqdm
 
 from common import devices
-from common.handlers.duration import Duration
 from common.training import SynthesisTrainer
+from common.training.handlers.duration import Duration
 
 
 class Progress:

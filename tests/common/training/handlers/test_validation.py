@@ -10,7 +10,7 @@ from torch import nn
 from toy_networks import Scale
 from toy_training import CPU, Toy, loader, scalars, train
 
-from common.handlers import Validation
+from common.training.handlers import Validation
 
 
 def test_validation_comes_after_the_last_epoch_too() -> None:

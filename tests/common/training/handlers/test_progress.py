@@ -12,8 +12,8 @@ from toy_networks import Scale
 from toy_training import Toy, loader, on, scalars, train
 
 from common import devices
-from common.handlers import Progress
 from common.training import SynthesisTrainer
+from common.training.handlers import Progress
 
 NUMBERS = loader(scalars(*((float(n), float(n)) for n in range(1, 7))))
 

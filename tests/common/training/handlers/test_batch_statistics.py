@@ -7,8 +7,8 @@ from same_state import assert_same
 from torch import nn
 from toy_training import ADAM, CPU, Toy, convolutions, loader, regression
 
-from common.handlers.batch_statistics import EpochStatistics
 from common.training import SynthesisTrainer
+from common.training.handlers.batch_statistics import EpochStatistics
 
 
 class Listener:
