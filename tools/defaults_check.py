@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.evaluation.report.tables import number
 from common.files import write_text
-from common.report.tables import number
 from common.training.handlers import LOG_NAME
 from tools.ablation import EPOCHS
 from tools.demo import command, run_all

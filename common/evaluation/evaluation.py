@@ -22,12 +22,20 @@ from common.errors import ConfigError, DataError, of_case
 from common.evaluation.cases import Case, fitted_line, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod, require_unit, unfinished, variant, variants
 from common.evaluation.pictures import Pictures
+from common.evaluation.report import (
+    Panel,
+    Report,
+    format_table,
+    summarise,
+    worse_than_baseline,
+    write_report,
+    write_tables,
+)
+from common.evaluation.report.error_histogram import ErrorHistogram
+from common.evaluation.report.ranking import ranked
 from common.grids import in_ras
 from common.io import VolumeReader
 from common.io.modality import NOT_IN_HU, modality_of
-from common.report import Panel, Report, format_table, summarise, worse_than_baseline, write_report, write_tables
-from common.report.error_histogram import ErrorHistogram
-from common.report.ranking import ranked
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints
 from common.weights.info import identity

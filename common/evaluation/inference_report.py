@@ -15,6 +15,7 @@ import torch
 
 from common.config.checks import HU
 from common.evaluation.evaluation import plain_settings
+from common.evaluation.report import Panel, Report, summarise, write_report
 from common.io.export import VolumeExporter
 from common.io.export.outputs import REFUSED
 from common.io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
@@ -22,7 +23,6 @@ from common.io.modality import MODALITY
 from common.io.reader import WARNINGS
 from common.metrics.tissue import AIR_HU, BONE_HU
 from common.raw_settings import followed
-from common.report import Panel, Report, summarise, write_report
 from common.transforms import LoadVolumed, head_mask
 from common.weights.info import identity
 

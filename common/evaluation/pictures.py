@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from common.evaluation.cases import Case, own_window
-from common.report import ExtraImage, Panel
+from common.evaluation.report import ExtraImage, Panel
 
 
 @dataclass

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from common.errors import DataError
+from common.evaluation.report.planes import PLANES, three_planes
 from common.grids import same_grid, show_grid
 from common.io.reader import VolumeReader
 from common.reader_study.found import Found
-from common.report.planes import PLANES, three_planes
 from common.seeds import derive
 from common.transforms.head import head_mask
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from common.errors import ConfigError
+from common.evaluation.report.offline import embedded
 from common.reader_study.questions import PAIR, Question, Trial
 from common.reader_study.slices import png_of
-from common.report.offline import embedded
 from common.seeds import derive
 
 FIRST_PART = 3

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from common.evaluation.report import Panel, Report, summarise, write_report
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import QUALITY, VERDICTS
 from common.metrics import air_dice, bone_dice, mae, tissue_order
-from common.report import Panel, Report, summarise, write_report
 from common.simulation.ct import render_ct
 from common.simulation.grid import Volume, smooth_noise, stretched
 from common.simulation.head import partial_volume

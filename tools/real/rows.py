@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from common.evaluation.report import Panel, Report, summarise, write_report
 from common.metrics import score
-from common.report import Panel, Report, summarise, write_report
 from common.transforms.head import head_mask
 from common.weights.info import bundle_metadata
 from tools.repository import ROOT

@@ -19,7 +19,7 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import DataError
 from common.evaluation.methods import variant_config, variants
-from common.report import Picture, Report, format_table, summarise, write_report, write_tables
+from common.evaluation.report import Picture, Report, format_table, summarise, write_report, write_tables
 from common.seeds import derive
 from common.training.handlers import LOG_NAME
 from common.weights import checkpoints

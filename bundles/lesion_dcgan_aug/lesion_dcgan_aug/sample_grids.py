@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from common.report import Picture
+from common.evaluation.report import Picture
 from common.weights import checkpoints
 from lesion_dcgan_aug.metrics.sample_quality import Nearest
 from lesion_dcgan_aug.sample_log import NAME

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from common.evaluation.inference_report import InferenceReport, quality
+from common.evaluation.report import Panel
 from common.io.export import VolumeExporter
-from common.report import Panel
 
 SHAPE = (18, 20, 22)
 PERMUTED = np.array([[0, -2.0, 0, 90], [0, 0, 1.5, -80], [-3.0, 0, 0, 70], [0, 0, 0, 1]])

@@ -86,7 +86,9 @@ def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -
         assert {f"{folder}/configs/{name}" for name in ("train.yaml", "inference.yaml", "metadata.json")} <= names
         own = f"{folder}/{package_of(bundle)}"
         sources = {path.relative_to(root).as_posix() for path in (root / "common").rglob("*.py")}
-        page = {f"common/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")}
+        page = {
+            f"common/evaluation/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")
+        }
         page |= {f"common/anatomy/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")}
         assert {f"{own}/{name}" for name in (*sources, *page, "__init__.py")} <= names
 

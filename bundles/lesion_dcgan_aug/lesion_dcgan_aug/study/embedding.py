@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from common.evaluation.report.panels import STYLE, figure_image
 from common.files import as_cell, text_of_cell, write_text
-from common.report.panels import STYLE, figure_image
 from lesion_dcgan_aug.study.classifier import LesionClassifier
 
 TABLE_NAME = "tsne.csv"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import wilcoxon
 
-from common.report.metric_info import MetricInfo, metric_info
-from common.report.tables import metrics_frame
+from common.evaluation.report.metric_info import MetricInfo, metric_info
+from common.evaluation.report.tables import metrics_frame
 
 LEVEL = 0.05
 SMALLEST_N = 6

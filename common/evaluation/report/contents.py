@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from common.errors import ConfigError, DataError
-from common.report.metric_info import MetricInfo
-from common.report.tables import Summary
+from common.evaluation.report.metric_info import MetricInfo
+from common.evaluation.report.tables import Summary
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.report.metric_info import MetricInfo, metric_info
+from common.evaluation.report.metric_info import MetricInfo, metric_info
 
 
 @pytest.mark.parametrize(

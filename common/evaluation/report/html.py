@@ -8,13 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from common.files import write_text
-from common.report.contents import Report
-from common.report.curves import curve_png, read_curves
-from common.report.figures import common_limit, shown_cases
-from common.report.metric_info import metric_info
-from common.report.offline import as_it_is, embedded, template
-from common.report.page_tables import (
+from common.evaluation.report.contents import Report
+from common.evaluation.report.curves import curve_png, read_curves
+from common.evaluation.report.figures import common_limit, shown_cases
+from common.evaluation.report.metric_info import metric_info
+from common.evaluation.report.offline import as_it_is, embedded, template
+from common.evaluation.report.page_tables import (
     SHOWN,
     comparison_rows,
     flattened,
@@ -23,10 +22,11 @@ from common.report.page_tables import (
     summary_cells,
     too_few_cases,
 )
-from common.report.ranking import ranked
-from common.report.significance import compare
-from common.report.tables import number
-from common.report.viewer import viewer_data
+from common.evaluation.report.ranking import ranked
+from common.evaluation.report.significance import compare
+from common.evaluation.report.tables import number
+from common.evaluation.report.viewer import viewer_data
+from common.files import write_text
 
 logger = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from common.report import ExtraImage
-from common.report.panels import MAX_BYTES, columns, panel_png, with_palette
+from common.evaluation.report import ExtraImage
+from common.evaluation.report.panels import MAX_BYTES, columns, panel_png, with_palette
 
 
 def test_difference_range_is_symmetric_and_in_the_unit(panel):

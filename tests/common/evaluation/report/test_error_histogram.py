@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from common.report.error_histogram import ErrorHistogram
+from common.evaluation.report.error_histogram import ErrorHistogram
 
 
 def test_ct_is_counted_by_tissue_inside_the_mask():

@@ -1,6 +1,6 @@
 import base64
 
-from common.report import Picture, Report, summarise, write_report
+from common.evaluation.report import Picture, Report, summarise, write_report
 
 ROWS = [{"case": "a", "method": "model", "kid": 0.5}, {"case": "a", "method": "noise", "kid": 2.5}]
 

@@ -1,8 +1,15 @@
 from report_pages import make_report, make_rows
 
-from common.report.page_tables import comparison_rows, flattened, headings, per_case, summary_cells, too_few_cases
-from common.report.ranking import ranked
-from common.report.significance import compare
+from common.evaluation.report.page_tables import (
+    comparison_rows,
+    flattened,
+    headings,
+    per_case,
+    summary_cells,
+    too_few_cases,
+)
+from common.evaluation.report.ranking import ranked
+from common.evaluation.report.significance import compare
 
 
 def test_best_mean_of_each_metric_is_marked(tmp_path):

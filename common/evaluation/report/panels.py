@@ -16,8 +16,8 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from scipy.cluster.vq import vq
 
-from common.report.contents import Panel
-from common.report.planes import (
+from common.evaluation.report.contents import Panel
+from common.evaluation.report.planes import (
     EDGES,
     PLANES,
     difference_limit,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_pages import make_panel, make_rows, written
 
-from common.report import Panel
+from common.evaluation.report import Panel
 
 SHAPE = (20, 24, 22)
 WHITE, RED, GREY = [247, 247, 247], [103, 0, 31], [226, 230, 234]

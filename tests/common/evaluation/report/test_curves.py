@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import DataError
-from common.report.curves import read_curves
+from common.evaluation.report.curves import read_curves
 
 LOG = "epoch,generator_l1,val_mae,val_ssim\n1,3.0,,\n2,2.0,50.0,0.7\n3,1.5,,\n4,1.4,55.0,0.8\n"
 

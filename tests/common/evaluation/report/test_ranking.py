@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from common.report.ranking import largest_error, ranked
+from common.evaluation.report.ranking import largest_error, ranked
 
 
 def rows_of(values, metric="mae"):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.errors import DataError, OutputError
-from common.report.tables import format_table, moments, number, summarise, worse_than_baseline, write_tables
+from common.evaluation.report.tables import format_table, moments, number, summarise, worse_than_baseline, write_tables
 
 NAN = float("nan")
 ROWS = [

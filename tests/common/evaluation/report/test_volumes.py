@@ -4,7 +4,7 @@ import zlib
 import numpy as np
 import pytest
 
-from common.report.volumes import HU_SCALE, grid_of, linear_scale, packed
+from common.evaluation.report.volumes import HU_SCALE, grid_of, linear_scale, packed
 
 
 def unpacked(text, shape):

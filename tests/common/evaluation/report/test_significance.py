@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from common.report.significance import compare, holm, signed_rank_p
+from common.evaluation.report.significance import compare, holm, signed_rank_p
 
 MODEL = [10.0, 12.0, 9.0, 14.0, 11.0, 13.0, 8.5]
 OTHER = [11.0, 14.5, 9.5, 13.25, 15.0, 16.5, 14.5]

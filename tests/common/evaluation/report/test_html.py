@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from report_pages import make_panel, make_rows, viewer_of, written
 
-from common.report import Panel
-from common.report.html import MAX_BYTES
+from common.evaluation.report import Panel
+from common.evaluation.report.html import MAX_BYTES
 
 
 class Outline(HTMLParser):

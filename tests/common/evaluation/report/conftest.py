@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.report import Panel
+from common.evaluation.report import Panel
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from common.config.checks import HU
-from common.report.contents import Panel
-from common.report.figures import ShownCase
-from common.report.offline import script_json
-from common.report.panels import DIFFERENCE
-from common.report.planes import symmetric_limit
-from common.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
+from common.evaluation.report.contents import Panel
+from common.evaluation.report.figures import ShownCase
+from common.evaluation.report.offline import script_json
+from common.evaluation.report.panels import DIFFERENCE
+from common.evaluation.report.planes import symmetric_limit
+from common.evaluation.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
 
 HU_PRESETS = {"Brain": (0, 80), "Soft tissue": (-160, 240), "Bone": (-500, 1300)}
 """Windows of CT: level 40 and width 80, 40 and 400, 400 and 1800 HU."""

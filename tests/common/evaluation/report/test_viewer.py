@@ -6,8 +6,8 @@ import pytest
 from report_pages import make_panel, viewer_of, written
 from test_volumes import unpacked
 
-from common.report import ExtraImage
-from common.report.viewer import images_of
+from common.evaluation.report import ExtraImage
+from common.evaluation.report.viewer import images_of
 
 
 def case_of(tmp_path, *panels, **changes):

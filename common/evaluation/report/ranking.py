@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from common.report.contents import Panel
-from common.report.metric_info import MetricInfo, metric_info
-from common.report.tables import metrics_frame
+from common.evaluation.report.contents import Panel
+from common.evaluation.report.metric_info import MetricInfo, metric_info
+from common.evaluation.report.tables import metrics_frame
 
 MAIN_METRIC = "mae"
 SMOOTHING_MM = 2.0
@@ -44,7 +44,7 @@ def ranked(
     """Cases of ``rows`` by the main metric of the method ``reference``.
 
     Raises:
-        DataError: as :func:`common.report.tables.metrics_frame`.
+        DataError: as :func:`common.evaluation.report.tables.metrics_frame`.
     """
     frame = metrics_frame(rows)
     everyone = list(dict.fromkeys(frame["case"]))

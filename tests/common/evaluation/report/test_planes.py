@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from common.report.planes import difference_limit, difference_planes, plane_centre, plane_sizes, three_planes
+from common.evaluation.report.planes import difference_limit, difference_planes, plane_centre, plane_sizes, three_planes
 
 
 def test_planes_are_radiological():

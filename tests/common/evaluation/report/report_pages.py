@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from common.report import ExtraImage, Panel, Report, summarise, write_report
+from common.evaluation.report import ExtraImage, Panel, Report, summarise, write_report
 
 LOG = "epoch,generator_l1,val_mae,val_ssim\n1,3.0,,\n2,2.0,50.0,0.7\n3,1.5,,\n4,1.4,55.0,0.8\n"
 
