@@ -47,7 +47,6 @@ RUN_BY = {
     "common.data": "tests/common/data/test_data_main.py",
     "common.ensemble": "tests/common/test_ensemble_command.py",
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
-    "common.anatomy": "tests/common/anatomy/test_anatomy_training.py",
     "common.plan": "tests/common/plan/test_plan_main.py",
     "common.reader_study": "tests/common/reader_study/test_reading_main.py",
     "common.trained": "tests/common/trained/test_trained.py",
@@ -68,6 +67,7 @@ RUN_BY = {
     "tools.notebook": "tests/test_notebook.py",
     "tools.pack": "tests/tools/pack/test_pack.py",
     "tools.phantom_order": "tests/tools/test_phantom_order.py",
+    "tools.tissue_segmenter": "tests/tools/tissue_segmenter/test_tissue_segmenter.py",
     "tools.real": "tests/tools/real/test_real_check.py",
     "tools.real.fast_mr": "tests/tools/real/test_real_fast_mr.py",
     "tools.real.sensing": "tests/tools/real/test_real_sensing.py",
@@ -185,7 +185,7 @@ def kind_of(words: list[str]) -> str:
 
 
 NAMED_ALONE = (
-    "common.anatomy",
+    "tools.tissue_segmenter",
     "common.data",
     "common.metrics",
     "common.reader_study",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.anatomy import segmenter
 from common.losses.features import FeatureDistance
 from common.networks.tissue_segmenter import LEAST_SIDE
+from common.segmenter import segmenter
 from common.transforms.knots import Knot
 
 
@@ -16,18 +16,18 @@ class AnatomicalL1(FeatureDistance):
 
     Johnson et al. 2016 (eq. 2) compare images by the features of a classifier of photographs; Longuefosse et al. 2024
     (anatomical feature-prioritised loss) by those of a segmenter of the anatomy. Here it is a small U-Net trained on
-    simulated heads, :func:`common.anatomy.segmenter`, which takes slices: of volumes all those across the last axis.
+    simulated heads, :func:`common.segmenter.segmenter`, which takes slices: of volumes all those across the last axis.
 
     Args:
         modality: of the target, ``CT`` or ``MR``.
         window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in
             the unit of the segmenter, HU or z-scores inside the head.
         knots: of that scale.
-        weights: another file of ``python -m common.anatomy``; None for that of the package.
+        weights: another file of ``python -m tools.tissue_segmenter``; None for that of the package.
 
     Raises:
         ConfigError: another modality, a window that is none, and when called with slices below 16 pixels a side.
-        CheckpointError: see :func:`common.anatomy.segmenter`.
+        CheckpointError: see :func:`common.segmenter.segmenter`.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ LEAST_SIDE = 16
 
 
 class TissueSegmenter(nn.Module):
-    """Logits of the classes of :data:`common.anatomy.CLASSES` in slices of a head, of any plane and pixel size.
+    """Logits of the classes of :data:`common.segmenter.CLASSES` in slices of a head, of any plane and pixel size.
 
     Batch normalisation and not that of an instance, since the absolute value of a voxel tells much.
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.anatomy import NAMES, segmenter
-from common.anatomy.segmentation import dice_by_class, segmented
 from common.config.checks import HU
 from common.data.checks.misregistration import BINS, binned, mutual_information
 from common.metrics.masked import dice
 from common.metrics.tissue import AIR_HU, BONE_HU, CAVITY_HU, TISSUES
+from common.segmenter import NAMES, segmenter
+from common.segmenter.segmentation import dice_by_class, segmented
 from common.trained.input_check import PERCENTILES, features
 from common.transforms.head import head_mask
 
@@ -88,7 +88,7 @@ class Signs:
     Args:
         unit: of the error: ``HU``, or any other, of which outputs are compared as z-scores in the head.
         tissues: modalities of source and output, ``MR`` and ``CT`` or ``MR`` and ``MR``, if both are heads whose
-            tissues :func:`common.anatomy.segmenter` finds; empty to compare no tissues. A source is no ``CT``: it
+            tissues :func:`common.segmenter.segmenter` finds; empty to compare no tissues. A source is no ``CT``: it
             is given as a network takes it, and not in HU.
     """
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.anatomy import NAMES
 from common.errors import CheckpointError, ConfigError
 from common.losses import AnatomicalL1, l1
 from common.networks.tissue_segmenter import TissueSegmenter
+from common.segmenter import NAMES
 from common.weights import checkpoints
 
 

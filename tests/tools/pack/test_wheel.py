@@ -89,7 +89,7 @@ def test_holds_every_bundle_with_shipped_weights_alone(site: Path, root: Path) -
         page = {
             f"common/evaluation/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")
         }
-        page |= {f"common/anatomy/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")}
+        page |= {f"common/segmenter/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")}
         assert {f"{own}/{name}" for name in (*sources, *page, "__init__.py")} <= names
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.anatomy.tissues import CLASSES
 from common.data.datasets.simulated import SimulatedSlices
+from common.segmenter.tissues import CLASSES
 from common.simulation.mr_contrasts import any_contrast
 from common.simulation.simulate import Case, Heads, MrCtPair
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.anatomy.tissues import MODALITIES, NAMES
 from common.errors import ConfigError
 from common.networks.tissue_segmenter import TissueSegmenter
+from common.segmenter.tissues import MODALITIES, NAMES
 from common.weights import checkpoints
 
 FOLDER = Path(__file__).parent / "weights"
@@ -18,7 +18,7 @@ def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegment
 
     Args:
         modality: ``CT`` or ``MR``.
-        weights: a file of ``python -m common.anatomy``; None for those that come with the package.
+        weights: a file of ``python -m tools.tissue_segmenter``; None for those that come with the package.
 
     Raises:
         ConfigError: another modality.

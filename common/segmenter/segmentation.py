@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from common.anatomy.tissues import NAMES
 from common.networks.tissue_segmenter import LEAST_SIDE
+from common.segmenter.tissues import NAMES
 
 AT_ONCE = 16
 """Slices in one pass."""
@@ -20,7 +20,7 @@ Classes = NDArray[np.uint8]
 
 
 def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
-    """Class of each voxel of a volume (X, Y, Z), its position in :data:`common.anatomy.NAMES`, slice by slice.
+    """Class of each voxel of a volume (X, Y, Z), its position in :data:`common.segmenter.NAMES`, slice by slice.
 
     The slices are those across the last axis.
 

@@ -1,4 +1,4 @@
-"""Train the segmenter of tissues of a modality on simulated heads: ``python -m common.anatomy --modality CT ...``."""
+"""Training of the segmenter of tissues of a modality on simulated heads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from common.anatomy.tissues import MODALITIES
-from common.anatomy.training import Settings, train
 from common.errors import exit_code_of_mistakes, path_option
+from common.segmenter.tissues import MODALITIES
+from tools.tissue_segmenter.training import Settings, train
 
 
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m common.anatomy", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.tissue_segmenter", description=__doc__)
     parser.add_argument("--modality", choices=MODALITIES, required=True, help="of the images to segment")
     parser.add_argument("--label_maps", type=path_option, help="label maps of heads (default: the average head)")
     parser.add_argument("--steps", type=int, default=3000, help="updates, of 8 slices each (default: %(default)s)")

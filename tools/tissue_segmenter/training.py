@@ -27,18 +27,18 @@ from monai.utils import set_determinism
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from common.anatomy.segmentation import dice_by_class, segmented
-from common.anatomy.simulation import SegmentedHead, SlicesOfAnyPlane, as_classes
-from common.anatomy.tissues import NAMES
 from common.data.case_loader import CaseLoader
 from common.data.datasets.simulated import SimulatedVolumes
 from common.errors import ConfigError
 from common.networks.tissue_segmenter import TissueSegmenter
+from common.segmenter.segmentation import dice_by_class, segmented
+from common.segmenter.tissues import NAMES
 from common.simulation.label_heads import heads_of
 from common.simulation.simulate import UNCLASSED
 from common.transforms import StandardiseHeadd
 from common.weights import checkpoints
 from common.weights.info import commit_of, save
+from tools.tissue_segmenter.slices import SegmentedHead, SlicesOfAnyPlane, as_classes
 
 SIDE = 96
 """Pixels of a training slice."""

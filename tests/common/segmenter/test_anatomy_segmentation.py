@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from common.anatomy import CLASSES, NAMES, segmenter
-from common.anatomy.segmentation import dice_by_class, segmented
 from common.metrics import TissueDice
+from common.segmenter import CLASSES, NAMES, segmenter
+from common.segmenter.segmentation import dice_by_class, segmented
 from common.simulation.ct import render_ct
 from common.simulation.head import head_anatomy
 from common.simulation.mr import render_t1

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from common.anatomy import NAMES, segmenter, training
-from common.anatomy.__main__ import main
-from common.anatomy.training import SIDE, Settings, scaling, simulated, training_slices
+from common.segmenter import NAMES, segmenter
 from common.simulation.simulate import UNCLASSED
 from common.weights import checkpoints
+from tools.tissue_segmenter import training
+from tools.tissue_segmenter.__main__ import main
+from tools.tissue_segmenter.training import SIDE, Settings, scaling, simulated, training_slices
 
 
 def test_samples_are_slices_with_the_class_of_each_pixel() -> None:

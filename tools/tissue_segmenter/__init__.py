@@ -1,0 +1,1 @@
+"""Training of the segmenter of tissues that ``common.segmenter`` ships, on simulated heads."""
