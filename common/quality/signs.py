@@ -19,8 +19,8 @@ from common.metrics.masked import dice
 from common.metrics.tissue import AIR_HU, BONE_HU, CAVITY_HU, TISSUES
 from common.segmenter import NAMES, segmenter
 from common.segmenter.segmentation import dice_by_class, segmented
-from common.trained.input_check import PERCENTILES, features
 from common.transforms.head import head_mask
+from common.trust.input_check import PERCENTILES, features
 
 GRID_MM = 2.5
 """Spacing of the grid on which signs are computed."""

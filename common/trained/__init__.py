@@ -1,5 +1,1 @@
-"""Trained weights in use: export, out-of-distribution warnings."""
-
-from common.trained.input_check import InputCheck
-
-__all__ = ["InputCheck"]
+"""Pretrained weights: export, calibration and grading on simulated heads."""

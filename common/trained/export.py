@@ -14,8 +14,8 @@ from common.errors import CheckpointError, OutputError
 from common.raw_settings import followed
 from common.seeds import derive
 from common.simulation.mr_contrasts import weightings
-from common.trained.input_check import features, limits
 from common.transforms import WorkingSpacingd
+from common.trust.input_check import features, limits
 from common.weights import checkpoints
 from common.weights.info import (
     PRETRAINED_NAME,

@@ -57,7 +57,7 @@ class WeightsInfo(NamedTuple):
             images), ``cases`` (how many in each section); ``started_from`` is the same of weights that the training
             started from, with their ``sha256``.
         reader: how the files of the training were read.
-        profile: distribution of the training inputs; see :mod:`common.trained.input_check`.
+        profile: distribution of the training inputs; see :mod:`common.trust.input_check`.
         told: the whole content of the file.
     """
 

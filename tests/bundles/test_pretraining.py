@@ -20,9 +20,9 @@ from common.quality.distortions import FITTED
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_cect, render_t1
-from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import contrasts_simulated, export
+from common.trust import InputCheck
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
 

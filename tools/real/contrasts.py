@@ -15,7 +15,7 @@ from common.simulation.physics import PulseSequence, Tissues, drawn
 from common.simulation.scanner import Scanner, blurred
 from common.simulation.simulate import AverageHeads
 from common.simulation.variety import Variety
-from common.trained.weighting import ORDERS, weighting_seen
+from common.trust.weighting import ORDERS, weighting_seen
 
 FIRST_SEED = 7012
 SCANS_PER_HEAD = 4

@@ -17,12 +17,12 @@ from torch import nn
 from common.config.record import RunRecord
 from common.config.weights import Bundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained import InputCheck
 from common.trained.__main__ import main
 from common.trained.export import export
-from common.trained.input_check import features, limits, out_of_distribution
 from common.training.handlers import FineTuning
 from common.transforms import LoadVolumed, WorkingSpacingd
+from common.trust import InputCheck
+from common.trust.input_check import features, limits, out_of_distribution
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info
 
@@ -303,7 +303,7 @@ def test_the_handler_warns_of_a_contrast_that_the_weights_do_not_list(shipped, c
 def test_the_handler_warns_of_a_missing_skull_where_a_ct_is_predicted(shipped, caplog, monkeypatch, unit, warned):
     about = shipped / "models" / "pretrained.json"
     about.write_text(json.dumps({**json.loads(about.read_text()), "unit": unit}))
-    monkeypatch.setattr("common.trained.input_check.looks_stripped", lambda image, spacing: True)
+    monkeypatch.setattr("common.trust.input_check.looks_stripped", lambda image, spacing: True)
     image = MetaTensor(torch.from_numpy(ball(22))[None], affine=torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
     engine = SimpleNamespace(state=SimpleNamespace(batch={"image": image[None], "case": ["t1"]}), warnings={})
     InputCheck(str(shipped / "models" / "pretrained.pt"))(engine)

@@ -9,8 +9,8 @@ import pytest
 
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads
-from common.trained.input_check import unlisted_contrast
-from common.trained.weighting import (
+from common.trust.input_check import unlisted_contrast
+from common.trust.weighting import (
     air_threshold,
     blocks,
     places,

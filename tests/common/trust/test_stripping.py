@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.trained.stripping import looks_stripped
+from common.trust.stripping import looks_stripped
 from tools.real.contrasts import real
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

@@ -1,8 +1,8 @@
 """Out-of-distribution warnings: comparison of a scan with the training distribution of pretrained weights.
 
 A synthetic image looks plausible even for unsuitable input. Five checks warn and never stop a case: voxels of at most
-``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trained.weighting`); a skull where bone is to be
-predicted (:mod:`common.trained.stripping`); the extent of the head along every axis within that of the simulated heads;
+``MAX_SPACING_MM``; a contrast that the weights list (:mod:`common.trust.weighting`); a skull where bone is to be
+predicted (:mod:`common.trust.stripping`); the extent of the head along every axis within that of the simulated heads;
 and the tissue histogram within theirs. The histogram is given by
 quantiles of the z-scores inside the head and, since scalp and fat hide the contrast of a scan, by quantiles over the
 median deep inside the head, in fluid, grey and white matter.
@@ -22,9 +22,9 @@ from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
 from common.config.checks import HU
-from common.trained.stripping import looks_stripped
-from common.trained.weighting import weighting_seen
 from common.transforms.head import head_mask
+from common.trust.stripping import looks_stripped
+from common.trust.weighting import weighting_seen
 from common.weights.info import exported_unit, known_contrasts, known_profile
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def out_of_distribution(
         image: (X, Y, Z) oriented RAS, any scale.
         spacing: of its voxels along the axes, in mm.
         known: see :func:`limits`; empty to check neither extent nor histogram.
-        contrasts: keys of :data:`common.trained.weighting.ORDERS`; empty to accept every contrast.
+        contrasts: keys of :data:`common.trust.weighting.ORDERS`; empty to accept every contrast.
         scanned: spacing of the scan before it was resampled to a working spacing, in mm; None where it was not.
         to_ct: whether the weights predict the bone of an MR of a head, which a skull-stripped scan does not have.
     """
