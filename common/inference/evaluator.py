@@ -31,7 +31,7 @@ from common.path_names import is_reference
 from common.quality.cases import CaseVerdicts
 from common.training.acceleration import Acceleration
 from common.transforms.body import OUTSIDE
-from common.uncertainty.maps import UncertaintyMaps
+from common.trust.intervals.maps import UncertaintyMaps
 
 if TYPE_CHECKING:
     from common.evaluation.inference_report import InferenceReport
@@ -60,7 +60,7 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
-        uncertainty: also write a map of half widths of each volume; see :class:`common.uncertainty.UncertaintyMaps`.
+        uncertainty: also write a map of half widths of each volume; see :class:`common.trust.intervals.UncertaintyMaps`.
         refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.quality.cases.CaseVerdicts`,
             but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.

@@ -25,7 +25,7 @@ class ResidualGenerator(nn.Module):
     """
 
     corrects_source = True
-    """Input and output have one scale; see :func:`common.uncertainty.variations.variations`."""
+    """Input and output have one scale; see :func:`common.trust.intervals.variations.variations`."""
 
     def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:
         super().__init__()

@@ -32,7 +32,7 @@ class ChainGenerator(nn.Module):
     """
 
     corrects_source = True
-    """Input and output have one scale; see :func:`common.uncertainty.variations.variations`."""
+    """Input and output have one scale; see :func:`common.trust.intervals.variations.variations`."""
 
     def __init__(
         self,

@@ -10,9 +10,9 @@ import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CheckpointError, OutputError
-from common.uncertainty.conformal import Interval
-from common.uncertainty.record import Record
-from common.uncertainty.variations import manner
+from common.trust.intervals.conformal import Interval
+from common.trust.intervals.record import Record
+from common.trust.intervals.variations import manner
 from common.weights import checkpoints
 
 __all__ = ["cases", "network"]

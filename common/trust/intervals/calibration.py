@@ -20,11 +20,11 @@ from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
 from common.metrics.masked import ARBITRARY, PERCENT
-from common.uncertainty.checked import Checked, table
-from common.uncertainty.conformal import LESION, Sample, cases_needed, fitted, require_level
-from common.uncertainty.maps import brightness, target_window
-from common.uncertainty.record import Record, read_record
-from common.uncertainty.variations import manner, spread_of, variations
+from common.trust.intervals.checked import Checked, table
+from common.trust.intervals.conformal import LESION, Sample, cases_needed, fitted, require_level
+from common.trust.intervals.maps import brightness, target_window
+from common.trust.intervals.record import Record, read_record
+from common.trust.intervals.variations import manner, spread_of, variations
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class UncertaintyCalibration:
         run_dir: of the run; its ``models`` receive ``model_uncertainty.json``.
         device: to compute on.
         unit: of the target; ``z`` with ``standardise``; or percent of brightness for one that has another scale in each
-            scan, see :func:`common.uncertainty.maps.brightness`.
+            scan, see :func:`common.trust.intervals.maps.brightness`.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
         standardise: compare z-scores inside the head, as :func:`common.evaluation.cases.load_case` makes them;

@@ -10,7 +10,7 @@ from toy_networks import Scale
 
 from common.networks.ensemble import NetworkEnsemble
 from common.stitching import CascadeInferer, FlowInferer, MirrorInferer, PatchStitchingInferer
-from common.uncertainty.variations import MOST, Variation, manner, spread_of, variations
+from common.trust.intervals.variations import MOST, Variation, manner, spread_of, variations
 
 
 class Direct:

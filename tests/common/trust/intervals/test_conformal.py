@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.uncertainty.conformal import (
+from common.trust.intervals.conformal import (
     Interval,
     Sample,
     cases_needed,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import CheckpointError, ConfigError
-from common.uncertainty.conformal import Interval
-from common.uncertainty.maps import UncertaintyMaps
-from common.uncertainty.record import Record, path_of, read_record
+from common.trust.intervals.conformal import Interval
+from common.trust.intervals.maps import UncertaintyMaps
+from common.trust.intervals.record import Record, path_of, read_record
 from common.weights import checkpoints
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from common.errors import ConfigError
 from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
-from common.uncertainty.conformal import cut, half_widths
-from common.uncertainty.record import COMMAND, read_record
-from common.uncertainty.variations import manner, spread_of, variations
+from common.trust.intervals.conformal import cut, half_widths
+from common.trust.intervals.record import COMMAND, read_record
+from common.trust.intervals.variations import manner, spread_of, variations
 from common.weights.info import read_info, sidecar
 
 
@@ -43,7 +43,7 @@ class UncertaintyMaps:
         unit: of the predictions.
 
     Raises:
-        CheckpointError: see :func:`common.uncertainty.record.read_record`.
+        CheckpointError: see :func:`common.trust.intervals.record.read_record`.
         ConfigError: the calibration is in another unit.
     """
 

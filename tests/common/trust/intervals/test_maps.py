@@ -11,10 +11,10 @@ from monai.inferers import Inferer
 
 from common.errors import ConfigError
 from common.stitching import TargetScaleInferer
-from common.uncertainty.conformal import Interval
-from common.uncertainty.maps import UncertaintyMaps, brightness
-from common.uncertainty.record import Record
-from common.uncertainty.variations import manner
+from common.trust.intervals.conformal import Interval
+from common.trust.intervals.maps import UncertaintyMaps, brightness
+from common.trust.intervals.record import Record
+from common.trust.intervals.variations import manner
 from common.weights import checkpoints
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.uncertainty.conformal import ALL, Interval
+from common.trust.intervals.conformal import ALL, Interval
 from common.weights.beside import read_beside, write_beside
 
 SCHEMA_VERSION = 1
@@ -26,7 +26,7 @@ class Record:
         unit: of the target.
         level: share of a case's voxels within the interval.
         case_level: share of cases in which they are.
-        manner: see :func:`common.uncertainty.variations.manner`.
+        manner: see :func:`common.trust.intervals.variations.manner`.
         intervals: by group.
         constant: those of constant width, for comparison.
         cases: names of the cases that were calibrated on.

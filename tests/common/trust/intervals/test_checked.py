@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.uncertainty.checked import Checked, table
-from common.uncertainty.conformal import Interval, Sample
-from common.uncertainty.record import Record
+from common.trust.intervals.checked import Checked, table
+from common.trust.intervals.conformal import Interval, Sample
+from common.trust.intervals.record import Record
 
 RECORD = Record(
     "0" * 64, "HU", 0.9, 0.9, {}, {"all": Interval(1.0, 1.0, 9), "bone": Interval(2.0, 0.5, 9)},
