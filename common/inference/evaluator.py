@@ -28,10 +28,10 @@ from common.io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
 from common.io.export.verdicts import QUALITY, REFUSE, why_refused
 from common.io.reader import WARNINGS
 from common.path_names import is_reference
-from common.quality.cases import CaseVerdicts
 from common.training.acceleration import Acceleration
 from common.transforms.body import OUTSIDE
 from common.trust.intervals.maps import UncertaintyMaps
+from common.trust.verdicts.cases import CaseVerdicts
 
 if TYPE_CHECKING:
     from common.evaluation.inference_report import InferenceReport
@@ -61,7 +61,7 @@ class CaseEvaluator(SupervisedEvaluator):
             it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half widths of each volume; see :class:`common.trust.intervals.UncertaintyMaps`.
-        refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.quality.cases.CaseVerdicts`,
+        refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.trust.verdicts.cases.CaseVerdicts`,
             but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         record: of the command, whose settings outputs and report tell.

@@ -16,11 +16,11 @@ from common.config import read_config
 from common.data.datalist import Item
 from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError
-from common.quality.record import path_of as grading_of
 from common.raw_settings import references
 from common.seeds import derive
 from common.simulation.simulate import held_out
 from common.trust.intervals.record import path_of as calibration_of
+from common.trust.verdicts.record import path_of as grading_of
 from common.weights import checkpoints
 from common.weights.info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
 from common.weights.safe_settings import require_safe

@@ -16,13 +16,13 @@ import torch
 from bundle_commands import Bundle, mistake
 
 from common.errors import CheckpointError
-from common.quality.distortions import FITTED
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_cect, render_t1
 from common.trained.__main__ import main
 from common.trained.export import contrasts_simulated, export
 from common.trust import InputCheck
+from common.trust.verdicts.distortions import FITTED
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
 
@@ -132,7 +132,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
 def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp_path, monkeypatch):
     """Two distortions are enough to see that the grading is of these weights, and that an inference uses it."""
     name, copy, _ = pretrained
-    monkeypatch.setattr("common.quality.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
+    monkeypatch.setattr("common.trust.verdicts.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
     assert main(["grade", "--bundle", str(copy), "--heads", "8"]) == 0
     graded = json.loads((copy / "models" / "pretrained_quality.json").read_text())
     assert graded["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")

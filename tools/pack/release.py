@@ -12,8 +12,8 @@ import yaml
 from monai.bundle import ConfigParser
 
 from common.errors import ConfigError
-from common.quality.record import path_of as grading_of
 from common.trust.intervals.record import path_of as calibration_of
+from common.trust.verdicts.record import path_of as grading_of
 from common.weights import checkpoints
 from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.pack import archive, documents, modules, overlay

@@ -13,7 +13,7 @@ ACCEPT, LOOK, REFUSE = VERDICTS = ("accept", "look", "refuse")
 
 
 def in_words(told: Mapping[str, Any]) -> str:
-    """A line about the ``told`` of a :class:`common.quality.verdict.Verdict`."""
+    """A line about the ``told`` of a :class:`common.trust.verdicts.verdict.Verdict`."""
     verdict = f"quality: {told['verdict']}"
     if told["verdict"] != REFUSE:
         upper = f"90 % of calibration samples up to {told['upper_mae']:.4g}"
@@ -25,7 +25,7 @@ def why_refused(told: Mapping[str, Any], as_dicom: bool) -> str:
     """Why there is no volume of a case with the verdict ``refuse``, and what a user can do.
 
     Args:
-        told: of its :class:`common.quality.verdict.Verdict`.
+        told: of its :class:`common.trust.verdicts.verdict.Verdict`.
         as_dicom: whether the output is a DICOM series, which no option writes into the study of a patient.
     """
     remedy = "write the volume nevertheless with --refuse false"

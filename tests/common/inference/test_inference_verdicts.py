@@ -13,9 +13,9 @@ import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_mistakes
-from common.quality.predictor import Predictor, Term
-from common.quality.record import Record
-from common.quality.verdict import Limits, Usual
+from common.trust.verdicts.predictor import Predictor, Term
+from common.trust.verdicts.record import Record
+from common.trust.verdicts.verdict import Limits, Usual
 from common.weights import checkpoints
 
 __all__ = ["cases", "network"]

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from common.io.export.verdicts import in_words, why_refused
-from common.quality.predictor import Predictor, Term
-from common.quality.verdict import Limits, Usual, allowed_deviations, judged, usual_of, without_signs
+from common.trust.verdicts.predictor import Predictor, Term
+from common.trust.verdicts.verdict import Limits, Usual, allowed_deviations, judged, usual_of, without_signs
 
 TILT, GRAIN = "tilt of the head, a", "grain of the source"
 

@@ -12,9 +12,9 @@ import torch
 
 from common.errors import CheckpointError
 from common.io.export.verdicts import LOOK, REFUSE
-from common.quality.inverse import InverseNetwork, inverse_of
-from common.quality.predictor import Predictor, Term
-from common.quality.verdict import Limits, Usual
+from common.trust.verdicts.inverse import InverseNetwork, inverse_of
+from common.trust.verdicts.predictor import Predictor, Term
+from common.trust.verdicts.verdict import Limits, Usual
 from common.weights.beside import read_beside, write_beside
 
 SCHEMA_VERSION = 2
@@ -31,13 +31,13 @@ class Record:
     Attributes:
         sha256: of the weights.
         unit: in which the error is predicted.
-        tissues: see :class:`common.quality.signs.Signs`.
+        tissues: see :class:`common.trust.verdicts.signs.Signs`.
         predictor: of the error.
         limits: of the verdicts.
         cross_validated: of predictions for left-out cases: ``samples``, ``rank_correlation`` (Spearman's) with the
             true error, that of intact cases alone, and ``error_factor``, the median of the larger over the smaller.
         mae: medians of the intact cases: ``intact`` of the network's error, then those of answers without one, see
-            :class:`common.quality.samples.Sample`.
+            :class:`common.trust.verdicts.samples.Sample`.
         distortions: names of those that were fitted.
         cases: names of the cases.
         files: hashes of their images and labels; see :mod:`common.data.identity`.

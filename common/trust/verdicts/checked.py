@@ -10,9 +10,9 @@ import numpy as np
 from scipy import stats
 
 from common.io.export.verdicts import ACCEPT, LOOK, REFUSE
-from common.quality.record import Record
-from common.quality.samples import INTACT
-from common.quality.verdict import Verdict
+from common.trust.verdicts.record import Record
+from common.trust.verdicts.samples import INTACT
+from common.trust.verdicts.verdict import Verdict
 
 
 class Checked(NamedTuple):

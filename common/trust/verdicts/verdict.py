@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 from common.io.export.verdicts import ACCEPT, LOOK, REFUSE
-from common.quality.predictor import Predictor
-from common.quality.signs import LEAST
+from common.trust.verdicts.predictor import Predictor
+from common.trust.verdicts.signs import LEAST
 
 CHANCE = {LOOK: 0.1, REFUSE: 0.01}
 """[chosen] Probability that any sign of an intact case from the calibrated distribution lies beyond its limit."""

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from common.errors import CheckpointError, DataError
 from common.io.export.verdicts import ACCEPT, in_words
-from common.quality.inverse import InverseNetwork
-from common.quality.record import Record, inverse_for, path_of, read_record
-from common.quality.signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
-from common.quality.verdict import Verdict, judged, without_signs
+from common.trust.verdicts.inverse import InverseNetwork
+from common.trust.verdicts.record import Record, inverse_for, path_of, read_record
+from common.trust.verdicts.signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
+from common.trust.verdicts.verdict import Verdict, judged, without_signs
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from common.quality import predictor
-from common.quality.predictor import Predictor, Term, fitted
+from common.trust.verdicts import predictor
+from common.trust.verdicts.predictor import Predictor, Term, fitted
 
 
 def law(rng: np.random.Generator, cases: int, each: int):

@@ -20,13 +20,13 @@ from common.evaluation.cases import Case, load_case, own_window
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
 from common.metrics.masked import mae
-from common.quality.cases import Source, signs_of
-from common.quality.distortions import distorted
-from common.quality.inverse import InverseNetwork
-from common.quality.signs import Signs
 from common.seeds import derive
 from common.transforms import LoadVolumed
 from common.transforms.body import OUTSIDE
+from common.trust.verdicts.cases import Source, signs_of
+from common.trust.verdicts.distortions import distorted
+from common.trust.verdicts.inverse import InverseNetwork
+from common.trust.verdicts.signs import Signs
 
 logger = logging.getLogger(__name__)
 INTACT = "intact"

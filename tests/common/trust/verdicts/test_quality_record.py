@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from common.errors import CheckpointError
-from common.quality.cases import CaseVerdicts
-from common.quality.predictor import Predictor, Term
-from common.quality.record import Record, path_of, read_record
-from common.quality.verdict import Limits, Usual
+from common.trust.verdicts.cases import CaseVerdicts
+from common.trust.verdicts.predictor import Predictor, Term
+from common.trust.verdicts.record import Record, path_of, read_record
+from common.trust.verdicts.verdict import Limits, Usual
 from common.weights import checkpoints
 
 SIGN = "tilt of the head, a"

@@ -10,9 +10,9 @@ from test_quality_record import record
 from torch import nn
 
 from common.errors import CheckpointError, ConfigError
-from common.quality.cases import CaseVerdicts
-from common.quality.inverse import InverseNetwork, inverse_of
-from common.quality.record import inverse_for, read_record
+from common.trust.verdicts.cases import CaseVerdicts
+from common.trust.verdicts.inverse import InverseNetwork, inverse_of
+from common.trust.verdicts.record import inverse_for, read_record
 from common.weights import info
 
 CPU = torch.device("cpu")

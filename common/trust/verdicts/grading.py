@@ -19,14 +19,14 @@ from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.io import VolumeReader
 from common.io.export.verdicts import LOOK, REFUSE
 from common.metrics.masked import ARBITRARY, PERCENT
-from common.quality.checked import Checked, table
-from common.quality.distortions import FITTED, OTHERS
-from common.quality.inverse import InverseNetwork, inverse_of
-from common.quality.predictor import Fit, fitted
-from common.quality.record import Record, inverse_for, read_record
-from common.quality.samples import INTACT, Sample, Sampling
-from common.quality.signs import Signs
-from common.quality.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
+from common.trust.verdicts.checked import Checked, table
+from common.trust.verdicts.distortions import FITTED, OTHERS
+from common.trust.verdicts.inverse import InverseNetwork, inverse_of
+from common.trust.verdicts.predictor import Fit, fitted
+from common.trust.verdicts.record import Record, inverse_for, read_record
+from common.trust.verdicts.samples import INTACT, Sample, Sampling
+from common.trust.verdicts.signs import Signs
+from common.trust.verdicts.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
 from common.weights import checkpoints
 
 logger = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ class QualityGrading:
         run_dir: of the run; its ``models`` receive ``model_quality.json``.
         device: to compute on.
         unit: of the error: that of the target, ``z`` with ``standardise``, or percent of brightness.
-        tissues: see :class:`common.quality.signs.Signs`.
+        tissues: see :class:`common.trust.verdicts.signs.Signs`.
         head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
         reader: of the volumes, as in training.
-        standardise, copied: see :class:`common.quality.samples.Sampling`.
+        standardise, copied: see :class:`common.trust.verdicts.samples.Sampling`.
         look_above: a predicted error above this multiple of the intact cases' median is worth a look.
         refuse_above: one above this multiple is refused, and in any case one above that of the best constant or, if
             ``copied``, of the copied source.
@@ -190,7 +190,7 @@ class QualityGrading:
 
 
 def cross_validated(samples: Sequence[Sample], fit: Fit) -> dict[str, float]:
-    """How well the errors of left-out cases are predicted; see :class:`common.quality.record.Record`."""
+    """How well the errors of left-out cases are predicted; see :class:`common.trust.verdicts.record.Record`."""
     true = np.array([sample.error for sample in samples])
     intact = np.array([sample.kind == INTACT for sample in samples])
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.quality.distortions import FITTED, OTHERS, distorted
+from common.trust.verdicts.distortions import FITTED, OTHERS, distorted
 
 SPACING = np.full(3, 4.0, np.float32)
 MOVED = (

@@ -10,9 +10,9 @@ from monai.transforms import Compose, Invertd, Orientationd
 
 from common.errors import DataError
 from common.evaluation.methods import EvaluatedMethod
-from common.quality.samples import CONSTANT, COPIED, INTACT, Sampling
-from common.quality.signs import Signs
 from common.transforms import LoadVolumed
+from common.trust.verdicts.samples import CONSTANT, COPIED, INTACT, Sampling
+from common.trust.verdicts.signs import Signs
 
 LPS = np.diag([-3.0, -3.0, 3.0, 1.0])
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from common.quality.checked import Checked, table
-from common.quality.grading import cross_validated
-from common.quality.predictor import Fit, Predictor
-from common.quality.record import Record
-from common.quality.samples import INTACT, Sample
-from common.quality.verdict import Limits, Verdict, without_signs
+from common.trust.verdicts.checked import Checked, table
+from common.trust.verdicts.grading import cross_validated
+from common.trust.verdicts.predictor import Fit, Predictor
+from common.trust.verdicts.record import Record
+from common.trust.verdicts.samples import INTACT, Sample
+from common.trust.verdicts.verdict import Limits, Verdict, without_signs
 
 PREDICTOR = Predictor({}, 0.0, 1.2, 1.0)
 LIMITS = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {})

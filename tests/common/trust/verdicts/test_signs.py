@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from common.quality.signs import LEAST, Signs, correlation_ratio, on_grid
+from common.trust.verdicts.signs import LEAST, Signs, correlation_ratio, on_grid
 
 RAS = np.diag([2.5, 2.5, 2.5, 1.0])
 
