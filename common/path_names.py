@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 PATHS = ("datalist", "demo_data", "label_maps", "weights")
-PATH_KEYS = ("image", "label", "mask", "lesion", "nawm", "vessel")
+REGIONS = ("lesion", "nawm", "vessel")
+"""Keys of optional masks of regions: lesions, normal-appearing white matter, enhanced vessels."""
+PATH_KEYS = ("image", "label", "mask", *REGIONS)
 """Keys of a case in a datalist whose values are paths."""
 ITEM_KEYS = ("case", "patient", "class", *PATH_KEYS)
 """All keys of a case."""

@@ -45,11 +45,11 @@ RUN_BY = {
     "torchrun": "tests/bundles/test_distributed.py",
     "synthesize": "tests/synthesize/test_command.py",
     "common.data": "tests/common/data/test_data_main.py",
-    "common.ensemble": "tests/common/test_ensemble_command.py",
+    "common.training.ensemble": "tests/common/training/test_ensemble_command.py",
     "common.metrics": "tests/common/metrics/test_metrics_main.py",
     "common.plan": "tests/common/plan/test_plan_main.py",
     "common.reader_study": "tests/common/reader_study/test_reading_main.py",
-    "common.trained": "tests/common/trained/test_trained.py",
+    "medical_image_synthesis.pretrained": "tests/synthesize/test_pretrained.py",
     "ldct_wgan_vgg.low_dose": "tests/bundles/ldct/test_low_dose_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "mri_dagan.degrade": "tests/bundles/dagan/test_degrade_command.py",
@@ -189,7 +189,7 @@ NAMED_ALONE = (
     "common.data",
     "common.metrics",
     "common.reader_study",
-    "common.trained",
+    "medical_image_synthesis.pretrained",
     "tools.notebook",
 )
 """Programs that a page may name without their options."""

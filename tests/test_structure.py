@@ -20,7 +20,12 @@ PACKAGES = {
     **{path.name: path for path in BUNDLES},
 }
 MOST_LINES = 300
-MOST_LOOSE_FILES = 14
+ROOMS = (
+    *("errors", "path_names", "files", "grids", "seeds", "devices", "raw_settings"),
+    *("networks", "weights", "config", "stitching", "segmenter", "io", "transforms", "metrics", "losses", "data"),
+    *("simulation", "training", "evaluation", "trust", "inference", "plan", "reader_study"),
+)
+"""What lies in ``common``; each imports only what stands before it."""
 
 
 def modules() -> dict[str, Path]:
@@ -36,15 +41,19 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imported(name: str) -> Iterator[str]:
-    """The modules that a module imports when it is imported, of the project by their own names."""
-    for node in ast.parse(MODULES[name].read_text()).body:
+def imported(name: str, everywhere: bool = False) -> Iterator[str]:
+    """The modules that a module imports, of the project by their own names; ``everywhere``: in functions, too."""
+    tree = ast.parse(MODULES[name].read_text())
+    package = name if MODULES[name].stem == "__init__" else name.rpartition(".")[0]
+    for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else node.module
+                whole = f"{module}.{alias.name}"
+                yield whole if whole in MODULES else module
 
 
 def reached(name: str) -> set[str]:
@@ -67,8 +76,19 @@ def test_every_module_has_the_syntax_of_the_oldest_python() -> None:
         ast.parse(path.read_text(), str(path), feature_version=(3, 10))
 
 
-def test_few_files_lie_loose_in_common() -> None:
-    assert len(list((ROOT / "common").glob("*.py"))) <= MOST_LOOSE_FILES
+def test_a_room_imports_only_rooms_before_it() -> None:
+    rooms = {
+        path.stem for path in (ROOT / "common").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert rooms - {"__init__"} == set(ROOMS)
+    backwards = {
+        f"{name} -> {other}"
+        for name in MODULES
+        for other in imported(name, everywhere=True)
+        if name.startswith("common.") and other.startswith("common.")
+        if ROOMS.index(other.split(".")[1]) > ROOMS.index(name.split(".")[1])
+    }
+    assert backwards == set()
 
 
 def test_modules_are_short() -> None:
@@ -122,11 +142,6 @@ def test_networks_need_no_trainer_and_no_data(folder: Path) -> None:
 def test_common_networks_need_torch_and_monai_alone() -> None:
     others = {other.split(".")[0] for name in MODULES if name.startswith("common.networks") for other in imported(name)}
     assert others <= {"__future__", "collections", "copy", "typing", "torch", "monai", "common"}
-
-
-def test_phantoms_need_nothing_of_data() -> None:
-    found = set().union(*(reached(name) for name in MODULES if name.startswith("common.simulation.")))
-    assert {name for name in found if name.startswith(("common.data", "common.io", "common.training"))} == set()
 
 
 def test_who_writes_csv_marks_what_a_spreadsheet_would_compute() -> None:

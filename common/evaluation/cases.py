@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from common.data.datalist import Item
-from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.grids import same_grid, show_grid
 from common.io import VolumeReader
 from common.metrics.masked import mask_fault
+from common.path_names import REGIONS
 from common.transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)

@@ -20,7 +20,7 @@ from common.config.record import RunRecord, config_of
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError, of_case
 from common.evaluation.cases import Case, fitted_line, load_case, own_window
-from common.evaluation.methods import EvaluatedMethod, require_unit, unfinished, variant, variants
+from common.evaluation.methods import EvaluatedMethod, require_unit, variant, variants
 from common.evaluation.pictures import Pictures
 from common.evaluation.report import (
     Panel,
@@ -37,6 +37,7 @@ from common.grids import in_ras
 from common.io import VolumeReader
 from common.io.modality import NOT_IN_HU, modality_of
 from common.training.handlers import LOG_NAME
+from common.training.unfinished import unfinished
 from common.weights import checkpoints
 from common.weights.info import identity
 

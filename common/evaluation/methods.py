@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,10 @@ from common.config.record import RunRecord, config_of
 from common.errors import CheckpointError, ConfigError
 from common.evaluation.cases import Case, require_grid
 from common.metrics.masked import ARBITRARY
-from common.raw_settings import lookup, references
-from common.training.handlers import LOG_NAME
+from common.raw_settings import references
 from common.weights import checkpoints
-from common.weights.info import READER, RUN_NAME, known_unit, read_info, read_run
-from common.weights.safe_settings import require_safe
+from common.weights.info import READER, known_unit, read_info
 
-TRAINED_EPOCHS = "train::trainer::max_epochs"
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""
 
@@ -99,29 +95,6 @@ def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> N
     if trained is not None and trained != (ARBITRARY if standardised else unit):
         remedy = "give the overlay of that training as the last of the config files"
         raise ConfigError(asking, f"is in {trained}, as {weights} were trained", unit, remedy)
-
-
-def unfinished(weights: Path, record: RunRecord | None = None) -> str:
-    """For the row of a variant whose training has not ended: " (epoch 3 of 12)"; empty for others.
-
-    Args:
-        weights: of the variant.
-        record: of the command, whose own classes a run may name too.
-    """
-    run = weights.parents[1]
-    if not (run / RUN_NAME).is_file() or not (run / LOG_NAME).is_file():
-        return ""
-    try:
-        config = read_run(run / RUN_NAME)
-        epochs = {"epochs": lookup(config, TRAINED_EPOCHS)}
-        needed = epochs | {name: config[name] for name in references(epochs | config, epochs) if name in config}
-        require_safe(needed, str(run / RUN_NAME), str(config_of(record)))
-        planned = int(ConfigParser(needed).get_parsed_content("epochs"))
-    except (KeyError, ValueError, RuntimeError):  # a run of an earlier version
-        return ""
-    with (run / LOG_NAME).open(newline="") as log:
-        done = max((int(row["epoch"]) for row in csv.DictReader(log)), default=0)
-    return f" (epoch {done} of {planned})" if done < planned else ""
 
 
 def variant_config(weights: Path, record: RunRecord | None = None) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from common.config.checks import HU
 from common.errors import ConfigError, DataError
 from common.metrics.line_integrals import checked_affine, line_integrals
 from common.metrics.masked import Mask, Volume, checked_volumes, mean_or_nan
-from common.metrics.tissue import BONE_HU, CAVITY_HU
+from common.metrics.tissue import BONE_HU
+from common.transforms.body import CAVITY_HU
 
 logger = logging.getLogger(__name__)
 WATER = 0.096

@@ -12,6 +12,7 @@ from common.config.checks import HU
 from common.errors import ConfigError
 from common.metrics.detail import slice_jumps
 from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
+from common.transforms.body import CAVITY_HU
 
 AIR_HU = -200.0
 """Upper threshold of air in the truth."""
@@ -19,8 +20,6 @@ AIR_HU = -200.0
 BONE_HU = 250.0
 """Lower threshold of bone in the truth; soft tissue is neither air nor bone."""
 
-CAVITY_HU = -500.0
-"""Upper threshold of air cavities, half-way between air and soft tissue, so that skin at the edge of a mask is none."""
 
 TISSUES = ("air", "soft", "bone")
 

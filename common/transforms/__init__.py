@@ -5,23 +5,20 @@ from common.transforms.body import AirOutsideBodyd
 from common.transforms.head import HeadMaskd, head_mask
 from common.transforms.intensity import ScaleWindowd, ToUnitd
 from common.transforms.loading import LoadVolumed, WorkingSpacingd
-from common.transforms.misregister import Misregisterd
 from common.transforms.orientation import OrientationByChanneld
 from common.transforms.served import ServedAsFloatd
 from common.transforms.source_scale import ScaleBySourced
-from common.transforms.standardise import StandardiseHeadd, TargetScale, scale
+from common.transforms.standardise import StandardiseHeadd, scale
 
 __all__ = [
     "AirOutsideBodyd",
     "HeadMaskd",
     "LoadVolumed",
-    "Misregisterd",
     "OrientationByChanneld",
     "ScaleBySourced",
     "ScaleWindowd",
     "ServedAsFloatd",
     "StandardiseHeadd",
-    "TargetScale",
     "ToUnitd",
     "WorkingSpacingd",
     "head_mask",

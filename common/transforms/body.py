@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from common.config.checks import HU
 from common.errors import ConfigError
-from common.metrics.tissue import CAVITY_HU
 
 COARSE_MM = 2.0
 """The outline is found on voxels of about this size: noise averages out, and it takes a second at most."""
@@ -32,6 +31,8 @@ CLOSED_MM = 5.0
 """Gaps of up to twice this width, such as ears, nostrils and cut sulci, belong to the body."""
 LEAST_ML = 1.0
 """Smaller parts than this, in mL, are noise."""
+CAVITY_HU = -500.0
+"""Upper threshold of air cavities, half-way between air and soft tissue, so that skin at the edge of a mask is none."""
 OUTSIDE = "tissue_outside"
 """Key of the share of voxels outside the body that the network gave tissue, in [0, 1]."""
 

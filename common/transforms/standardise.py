@@ -1,4 +1,4 @@
-"""Z-score normalisation inside the head, and the target scale stored in the network."""
+"""Z-score normalisation inside the head."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
-from torch import Tensor, nn
+from torch import Tensor
 
-from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
 from common.transforms.head import head_mask
 
@@ -108,27 +106,3 @@ def _fixed_scale(key: str, values: Sequence[float]) -> tuple[float, float]:
         rule = "is a mean and a positive deviation in the unit of the volume"
         raise ConfigError(f"fixed scale of {key}", rule, list(values), "give for example [0, 500]")
     return numbers[0], numbers[1]
-
-
-class TargetScale:
-    """Handler that sets the target scale of a network to the mean over the training targets at the start of a new run.
-
-    A resumed run keeps the scale of its checkpoint.
-
-    Args:
-        dataset: of patches with labels normalised by :class:`StandardiseHeadd`.
-        network: with the buffer ``target_scale``.
-    """
-
-    def __init__(self, dataset: VolumePatchDataset, network: nn.Module) -> None:
-        self.dataset = dataset
-        self.network = network
-
-    def attach(self, engine: Engine) -> None:
-        """Set the scale at the first epoch of ``engine``."""
-        engine.add_event_handler(Events.EPOCH_STARTED(once=1), self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Set the scale."""
-        scales = torch.stack(list(self.dataset.scales.values()))
-        self.network.target_scale.copy_(scales.mean(dim=0))  # type: ignore[operator]

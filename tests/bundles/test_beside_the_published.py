@@ -14,10 +14,10 @@ import torch
 from bundle_commands import Bundle, ok
 from monai.bundle import ConfigParser
 
-from common import ensemble
 from common.evaluation.methods import variant_config
 from common.networks.cascade import Cascade
 from common.stitching import FlowInferer
+from common.training import ensemble
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow

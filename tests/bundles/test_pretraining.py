@@ -19,12 +19,12 @@ from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_cect, render_t1
-from common.trained.__main__ import main
-from common.trained.export import contrasts_simulated, export
 from common.trust import InputCheck
 from common.trust.verdicts.distortions import FITTED
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
+from medical_image_synthesis.export import contrasts_simulated, export
+from medical_image_synthesis.pretrained import main
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]

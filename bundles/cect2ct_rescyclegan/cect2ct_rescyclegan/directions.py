@@ -10,7 +10,7 @@ from common.errors import ConfigError
 def translation(direction: str, run_dir: str, source: str, target: str) -> dict[str, str]:
     """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
     datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on, of which
-    ``common.trained export`` writes those of ``cect2ct`` alone.
+    ``synthesize export`` writes those of ``cect2ct`` alone.
 
     Args:
         direction: ``cect2ct``, or ``ct2cect`` for the generator kept next to it.

@@ -16,9 +16,9 @@ from common.data.checks.exchange import Exchanges
 from common.data.checks.volumes import Volume
 from common.data.datalist import Item
 from common.data.identity import HASHED, remember
-from common.data.layouts.folders import REGIONS
 from common.errors import ConfigError, DataError, Finding, VolumeError, some
 from common.io import VolumeReader
+from common.path_names import REGIONS
 
 logger = logging.getLogger(__name__)
 

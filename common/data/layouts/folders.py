@@ -16,13 +16,12 @@ from common.errors import ConfigError, DataError, some
 from common.files import text_of_cell
 from common.io.dicom.reading.headers import holds_series
 from common.io.reader import NIFTI, VOLUMES, volume_path
+from common.path_names import REGIONS
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_MASK = "mask"
 """Default name of the mask, which cases may lack; a mask of any other name is required."""
-REGIONS = ("lesion", "nawm", "vessel")
-"""Optional region masks: lesions, normal-appearing white matter, enhanced vessels."""
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 SEARCHED_DEPTH = 4
 """Folders below a root in which cases at the wrong place are looked for."""

@@ -5,6 +5,7 @@ from common.training.handlers.fine_tuning import FineTuning
 from common.training.handlers.progress import Progress
 from common.training.handlers.run_folder import LOG_NAME, RunFolder, run_dir
 from common.training.handlers.stages import Stages
+from common.training.handlers.target_scale import TargetScale
 from common.training.handlers.validation import Validation
 from common.training.handlers.weights_loader import WeightsLoader
 
@@ -15,6 +16,7 @@ __all__ = [
     "Progress",
     "RunFolder",
     "Stages",
+    "TargetScale",
     "Validation",
     "WeightsLoader",
     "run_dir",

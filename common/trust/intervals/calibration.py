@@ -16,10 +16,10 @@ from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
 from common.evaluation.cases import Case, load_case
-from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.evaluation.methods import EvaluatedMethod
 from common.io import VolumeReader
 from common.metrics.masked import ARBITRARY, PERCENT
+from common.trust.held_out import SECTIONS, HeldOutCases
 from common.trust.intervals.checked import Checked, table
 from common.trust.intervals.conformal import LESION, Sample, cases_needed, fitted, require_level
 from common.trust.intervals.maps import brightness, target_window

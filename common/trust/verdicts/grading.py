@@ -15,10 +15,10 @@ from tqdm import tqdm
 from common.config.record import RunRecord
 from common.data.datalist import Item
 from common.errors import ConfigError, DataError
-from common.evaluation.held_out import SECTIONS, HeldOutCases
 from common.io import VolumeReader
 from common.io.export.verdicts import LOOK, REFUSE
 from common.metrics.masked import ARBITRARY, PERCENT
+from common.trust.held_out import SECTIONS, HeldOutCases
 from common.trust.verdicts.checked import Checked, table
 from common.trust.verdicts.distortions import FITTED, OTHERS
 from common.trust.verdicts.inverse import InverseNetwork, inverse_of
@@ -41,7 +41,7 @@ class QualityGrading:
     """Learns the verdicts of a run's weights from held-out cases and their distortions, and checks them on others.
 
     Args:
-        cases: items by section, see :class:`common.evaluation.held_out.HeldOutCases`.
+        cases: items by section, see :class:`common.trust.held_out.HeldOutCases`.
         run_dir: of the run; its ``models`` receive ``model_quality.json``.
         device: to compute on.
         unit: of the error: that of the target, ``z`` with ``standardise``, or percent of brightness.

@@ -16,9 +16,10 @@ from scipy import ndimage
 from common.config.checks import HU
 from common.data.checks.misregistration import BINS, binned, mutual_information
 from common.metrics.masked import dice
-from common.metrics.tissue import AIR_HU, BONE_HU, CAVITY_HU, TISSUES
+from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
 from common.segmenter import NAMES, segmenter
 from common.segmenter.segmentation import dice_by_class, segmented
+from common.transforms.body import CAVITY_HU
 from common.transforms.head import head_mask
 from common.trust.input_check import PERCENTILES, features
 

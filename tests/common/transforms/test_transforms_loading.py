@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.data.layouts.folders import REGIONS
 from common.errors import DataError
 from common.io import VolumeReader
+from common.path_names import REGIONS
 from common.transforms import LoadVolumed
 
 LPS = np.diag([-1.0, -1, 1, 1])

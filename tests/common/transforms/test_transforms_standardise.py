@@ -14,7 +14,8 @@ from torch import nn
 from common.data.datasets.patches import VolumePatchDataset
 from common.errors import ConfigError, DataError
 from common.stitching import TargetScaleInferer
-from common.transforms import StandardiseHeadd, TargetScale
+from common.training.handlers import TargetScale
+from common.transforms import StandardiseHeadd
 
 DEVIATION = (20 / 3) ** 0.5
 """Of four values 2 apart: squares 9 + 1 + 1 + 9 over n - 1 = 3."""

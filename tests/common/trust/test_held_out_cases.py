@@ -11,7 +11,7 @@ import torch
 
 from common.data.identity import identify
 from common.errors import ConfigError, DataError
-from common.evaluation.held_out import HeldOutCases
+from common.trust.held_out import HeldOutCases
 
 
 @pytest.fixture

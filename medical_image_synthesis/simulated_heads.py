@@ -124,7 +124,10 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     """Cases of the simulation that weights were trained on, as files."""
     about = read_info(weights).told
     if "simulation" not in about:
-        rule, remedy = "tells the simulation it was trained on", "export it by python -m common.trained export"
+        rule, remedy = (
+            "tells the simulation it was trained on",
+            "export it by python -m medical_image_synthesis.pretrained export",
+        )
         raise CheckpointError(str(sidecar(weights)), rule, "none", remedy)
     simulation: dict[str, Any] = about["simulation"]
     if drawn.spacing is not None:

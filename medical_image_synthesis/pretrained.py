@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from common.errors import exit_code_of_mistakes, path_option
-from common.trained.export import PROFILE_CASES, export
-from common.trained.on_simulated_heads import CALIBRATION, GRADING, HEADS, Step, check, make
 from common.weights.info import PRETRAINED_NAME
+from medical_image_synthesis.export import PROFILE_CASES, export
+from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, HEADS, Step, check, make
 
 
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m common.trained", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m medical_image_synthesis.pretrained", description=__doc__)
     commands = parser.add_subparsers(required=True)
     exported = commands.add_parser("export", help="write models/pretrained.pt and .json")
     exported.set_defaults(run_command=_export)

@@ -1,4 +1,4 @@
-"""Command that joins the folds of a training into one network: ``python -m common.ensemble --output_dir OUT``."""
+"""Command that joins the folds of a training into one network: ``python -m common.training.ensemble --output_dir OUT``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import Tensor
 from common.data.datalist import SPLITS
 from common.data.split_record import DATALIST_NAME, SplitRecord
 from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
-from common.evaluation.methods import unfinished
 from common.files import require_file_name
 from common.raw_settings import as_json
 from common.training.handlers import run_dir
+from common.training.unfinished import unfinished
 from common.weights import checkpoints
 from common.weights.info import WeightsInfo, read_info, save
 
@@ -126,7 +126,7 @@ def _joined_split(runs: Sequence[Path]) -> SplitRecord:
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m common.ensemble", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m common.training.ensemble", description=__doc__)
     parser.add_argument("--output_dir", type=path_option, required=True, help="that of the trainings")
     parser.add_argument("--variant", default="resenc", help="whose folds are joined (default: %(default)s)")
     parser.add_argument("--name", help="of the ensemble, a variant of its own (default: VARIANT_ensemble)")

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from common.errors import CheckpointError, ConfigError
-from common.trained.on_simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
 from common.weights.info import save
+from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
 from tools.repository import ROOT
 
 SIMULATION = {
@@ -36,7 +36,9 @@ def weights_in(bundle: Path, **told: object) -> Path:
 
 def test_weights_that_tell_no_simulation_are_refused(tmp_path: Path) -> None:
     weights_in(tmp_path)
-    with pytest.raises(CheckpointError, match=r"json: tells the simulation .*python -m common.trained export"):
+    with pytest.raises(
+        CheckpointError, match=r"json: tells the simulation .*python -m medical_image_synthesis.pretrained export"
+    ):
         make(GRADING, tmp_path)
 
 

@@ -17,14 +17,14 @@ from torch import nn
 from common.config.record import RunRecord
 from common.config.weights import Bundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
-from common.trained.__main__ import main
-from common.trained.export import export
 from common.training.handlers import FineTuning
 from common.transforms import LoadVolumed, WorkingSpacingd
 from common.trust import InputCheck
 from common.trust.input_check import features, limits, out_of_distribution
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info
+from medical_image_synthesis.export import export
+from medical_image_synthesis.pretrained import main
 
 SIMULATION = {"_target_": "common.simulation.simulate.MrPair",
               "source": {"_target_": "common.simulation.physics.SpinEcho"},
@@ -50,7 +50,7 @@ def bundle(tmp_path):
 @pytest.fixture
 def shipped(bundle, monkeypatch):
     """The same, shipped, but for the simulated cases that inputs would be compared with."""
-    monkeypatch.setattr("common.trained.export._profile", lambda config, cases: {})
+    monkeypatch.setattr("medical_image_synthesis.export._profile", lambda config, cases: {})
     export(bundle, bundle / "pretraining")
     return bundle
 
@@ -113,7 +113,7 @@ def test_export_lists_the_contrasts_of_the_simulation(shipped):
 
 
 def test_export_refuses_weights_that_are_too_large(bundle, monkeypatch):
-    monkeypatch.setattr("common.trained.export.MAX_BYTES", 9)
+    monkeypatch.setattr("medical_image_synthesis.export.MAX_BYTES", 9)
     with pytest.raises(
         OutputError, match=r"takes at most 9e-06 MB in half precision, but got 0.0 MB; train a narrower"
     ):

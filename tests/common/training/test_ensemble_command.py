@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from common import ensemble
 from common.data.split_record import DATALIST_NAME
 from common.errors import CheckpointError
+from common.training import ensemble
 from common.weights.info import read_info, save
 
 PLAIN: dict[str, Any] = {"_target_": "toy_networks.Scale", "weight": "@start"}

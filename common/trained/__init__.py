@@ -1,1 +1,0 @@
-"""Pretrained weights: export, calibration and grading on simulated heads."""
