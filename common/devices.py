@@ -13,7 +13,7 @@ import ignite.distributed as idist
 import torch
 import torch.distributed as dist
 
-from common.errors import ConfigError
+from .errors import ConfigError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError, OutputError, UserError
+from .errors import ConfigError, DataError, OutputError, UserError
 
 TEMPORARY_PREFIX = ".unfinished-"
 LONGEST_NAME = 231

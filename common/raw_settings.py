@@ -9,7 +9,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from common.path_names import is_reference, texts
+from .path_names import is_reference, texts
 
 Settings = dict[str, Any]
 

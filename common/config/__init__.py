@@ -1,6 +1,6 @@
 """The configuration: files, options and the settings of weights become one plain dictionary, checked, then built."""
 
-from common.config.record import RunRecord, config_of
-from common.config.start import prepare, read_config
+from .record import RunRecord, config_of
+from .start import prepare, read_config
 
 __all__ = ["RunRecord", "config_of", "prepare", "read_config"]

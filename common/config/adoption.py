@@ -7,10 +7,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from common.errors import CheckpointError, ConfigError
-from common.path_names import is_reference
-from common.raw_settings import Settings, as_json, components, followed, leaves, lookup, put
-from common.weights.info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
+from ..errors import CheckpointError, ConfigError
+from ..path_names import is_reference
+from ..raw_settings import Settings, as_json, components, followed, leaves, lookup, put
+from ..weights.info import COMPUTING, CONTRASTS, INFERER, READER, WeightsInfo, without_order
 
 logger = logging.getLogger(__name__)
 

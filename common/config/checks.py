@@ -10,10 +10,10 @@ from typing import Any
 
 from monai.bundle.utils import DEFAULT_EXP_MGMT_SETTINGS
 
-from common import devices
-from common.errors import ConfigError
-from common.path_names import is_path, is_reference, texts
-from common.raw_settings import components
+from .. import devices
+from ..errors import ConfigError
+from ..path_names import is_path, is_reference, texts
+from ..raw_settings import components
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 HU = "HU"

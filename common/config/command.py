@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.utils import ensure_tuple
 
-from common.raw_settings import Settings
+from ..raw_settings import Settings
 
 OPTION = re.compile("--|-[a-zA-Z]")
 """Beginning of a word that Fire, which reads MONAI's command line, takes as the name of an option."""

@@ -13,8 +13,8 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from torch import nn
 
-from common.errors import ConfigError
-from common.path_names import is_path, is_reference
+from ..errors import ConfigError
+from ..path_names import is_path, is_reference
 
 REFERENCE = re.compile(r"[@%](.+)")
 ON_DEVICE = re.compile(r"\$@(\w+)\.to\(@device\)$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from common.path_names import is_reference
-from common.raw_settings import Settings, copied, put
+from ..path_names import is_reference
+from ..raw_settings import Settings, copied, put
 
 WORDS = {"true": True, "false": False, "null": None}
 """YAML words that MONAI's command line, which parses options as Python, passes on as text."""

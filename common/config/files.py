@@ -10,7 +10,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from common.raw_settings import Settings, copied
+from ..raw_settings import Settings, copied
 
 
 def configs_in(folder: Path) -> list[Settings]:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.config.checks import TRACKING
-from common.config.files import files_in, shipped_settings, top
-from common.errors import ConfigError
-from common.path_names import texts
-from common.raw_settings import Settings
+from ..errors import ConfigError
+from ..path_names import texts
+from ..raw_settings import Settings
+from .checks import TRACKING
+from .files import files_in, shipped_settings, top
 
 
 def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[str], configs: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError
-from common.path_names import as_data, is_path
+from ..errors import ConfigError
+from ..path_names import as_data, is_path
 
 TEXTS = ("variant", "suffix", "series")
 """Options that name a folder, the end of a file, or a series."""

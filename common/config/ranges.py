@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from common.errors import ConfigError
-from common.path_names import is_reference
+from ..errors import ConfigError
+from ..path_names import is_reference
 
 SEED_BITS = 64
 MOST_WORKERS = 1024

@@ -8,8 +8,8 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from common.raw_settings import Settings, lookup
-from common.weights.info import WeightsInfo
+from ..raw_settings import Settings, lookup
+from ..weights.info import WeightsInfo
 
 RECORD = "record"
 """Setting that holds the record; MONAI hands an object on as it is."""

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 
-from common.config.checks import check_type
-from common.config.components import NotLocatedError
-from common.config.files import whole_configs
-from common.config.tree import check_tree
-from common.errors import CheckpointError, ConfigError
-from common.raw_settings import Settings
-from common.weights.info import READER, WeightsInfo
+from ..errors import CheckpointError, ConfigError
+from ..raw_settings import Settings
+from ..weights.info import READER, WeightsInfo
+from .checks import check_type
+from .components import NotLocatedError
+from .files import whole_configs
+from .tree import check_tree
 
 NEEDED = ("network_def", "preprocessing")
 """Components that every training records where its bundle has them."""

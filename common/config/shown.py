@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from monai.bundle import ReferenceResolver
 
-from common.raw_settings import Settings, lookup
+from ..raw_settings import Settings, lookup
 
 SHOW = "show_config"
 """Option that prints the configuration instead of running it."""

@@ -17,22 +17,22 @@ from monai.bundle import ConfigComponent, ConfigExpression, ConfigParser, Refere
 from monai.utils import ensure_tuple
 from monai.utils.misc import MONAIEnvVars
 
-from common import devices
-from common.config.checks import check, require_known
-from common.config.command import Command, running_command
-from common.config.components import require_located
-from common.config.compose import compose
-from common.config.files import configs_in, files_in, shipped_settings, top
-from common.config.idle import refuse_idle
-from common.config.names import names_as_typed, refuse_none
-from common.config.record import RECORD, RunRecord
-from common.config.shown import SHOW, show
-from common.config.tree import check_references, check_tree
-from common.config.weights import Bundle, with_weights
-from common.errors import ConfigError, of_stdout, users_mistake
-from common.path_names import as_data, is_path
-from common.raw_settings import Settings, resolved, settings_of
-from common.weights.info import COMPUTING, WEIGHTS, WeightsInfo
+from .. import devices
+from ..errors import ConfigError, of_stdout, users_mistake
+from ..path_names import as_data, is_path
+from ..raw_settings import Settings, resolved, settings_of
+from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
+from .checks import check, require_known
+from .command import Command, running_command
+from .components import require_located
+from .compose import compose
+from .files import configs_in, files_in, shipped_settings, top
+from .idle import refuse_idle
+from .names import names_as_typed, refuse_none
+from .record import RECORD, RunRecord
+from .shown import SHOW, show
+from .tree import check_references, check_tree
+from .weights import Bundle, with_weights
 
 PREPARE = "prepare"
 """The setting that every run list begins with."""

@@ -13,13 +13,13 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from monai.utils import ensure_tuple
 
-from common.config.checks import check_type
-from common.config.components import require_component, require_loader, require_parts, require_target
-from common.config.ranges import check_range
-from common.errors import ConfigError
-from common.path_names import ITEM_KEYS, is_reference, texts
-from common.raw_settings import Settings, lookup, references
-from common.weights.info import OUTPUT
+from ..errors import ConfigError
+from ..path_names import ITEM_KEYS, is_reference, texts
+from ..raw_settings import Settings, lookup, references
+from ..weights.info import OUTPUT
+from .checks import check_type
+from .components import require_component, require_loader, require_parts, require_target
+from .ranges import check_range
 
 logger = logging.getLogger(__name__)
 Known = Mapping[str, Sequence[Any]]

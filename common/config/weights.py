@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from monai.handlers import CheckpointLoader
 
-from common.config.adoption import Adoption
-from common.config.checks import check_sizes
-from common.config.files import whole_configs
-from common.config.recorded import require_recorded
-from common.errors import CheckpointError, ConfigError
-from common.path_names import as_data, is_reference
-from common.raw_settings import Settings, copied, followed, lookup, put, resolved
-from common.weights import checkpoints
-from common.weights.info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
+from ..errors import CheckpointError, ConfigError
+from ..path_names import as_data, is_reference
+from ..raw_settings import Settings, copied, followed, lookup, put, resolved
+from ..weights import checkpoints
+from ..weights.info import IMAGES, PRETRAINED_NAME, WEIGHTS, WeightsInfo, bundle_name, read_info
+from .adoption import Adoption
+from .checks import check_sizes
+from .files import whole_configs
+from .recorded import require_recorded
 
 logger = logging.getLogger(__name__)
 EVALUATED = "evaluated"

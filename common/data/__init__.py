@@ -3,13 +3,13 @@
 ``python -m common.data make-datalist`` and ``python -m common.data check`` are the commands for them.
 """
 
-from common.data.cases import inference_cases, training_cases
-from common.data.checks.cases import check_cases, require_clean
-from common.data.datalist import load_datalist, split_by_patient, write_datalist
-from common.data.datasets.patches import VolumePatchDataset
-from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
-from common.data.layouts.folders import find_cases
-from common.data.loader import EpochLoader
+from .cases import inference_cases, training_cases
+from .checks.cases import check_cases, require_clean
+from .datalist import load_datalist, split_by_patient, write_datalist
+from .datasets.patches import VolumePatchDataset
+from .datasets.slices import SliceDataset, UnpairedSliceDataset
+from .layouts.folders import find_cases
+from .loader import EpochLoader
 
 __all__ = [
     "EpochLoader",

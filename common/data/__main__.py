@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from common.config import read_config
-from common.data.checks.cases import check_cases, summed_up
-from common.data.checks.copies import copies
-from common.data.datalist import Item, load_datalist, split_by_patient, write_datalist
-from common.data.identity import identify
-from common.data.layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
-from common.errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
-from common.io.options import add_reader_options, reader_of
+from ..config import read_config
+from ..errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
+from ..io.options import add_reader_options, reader_of
+from .checks.cases import check_cases, summed_up
+from .checks.copies import copies
+from .datalist import Item, load_datalist, split_by_patient, write_datalist
+from .identity import identify
+from .layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases
 
 LAYOUT_GROUP = "medical_image_synthesis.layouts"
 """Entry point group of bundle-specific layouts: a module like :class:`BundleLayout` for each name of a layout."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from monai.data import DataLoader
 from torch.utils.data import Sampler
 
-from common import devices
-from common.data.datasets.simulated import SimulatedCases
-from common.errors import ConfigError
+from .. import devices
+from ..errors import ConfigError
+from .datasets.simulated import SimulatedCases
 
 PREFETCHED = 8
 """Batches prefetched by a worker, over which the time of rendering a case is spread."""

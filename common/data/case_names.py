@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from common.errors import DataError
-from common.io.reader import volume_stem
+from ..errors import DataError
+from ..io.reader import volume_stem
 
 
 def name_cases(items: Sequence[object], file: str) -> None:

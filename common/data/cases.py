@@ -8,21 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import devices
-from common.config.record import RunRecord
-from common.data.checks.cases import check_cases, require_clean
-from common.data.datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
-from common.data.kept_split import Lists
-from common.data.layouts.folders import find_cases
-from common.data.layouts.studies import nested_series, require_whole_series
-from common.data.origins import Origin, cases_of_program, require_dir
-from common.data.selection import ALL, new_record, select_lists
-from common.data.split_record import DATALIST_NAME, Cases, SplitRecord, require_files
-from common.errors import ConfigError, DataError, explain, some
-from common.io import VolumeReader
-from common.io.dicom.reading.headers import holds_series
-from common.io.modality import FAULT, SOURCE_MODALITY
-from common.io.reader import VOLUMES, volume_stem
+from .. import devices
+from ..config.record import RunRecord
+from ..errors import ConfigError, DataError, explain, some
+from ..io import VolumeReader
+from ..io.dicom.reading.headers import holds_series
+from ..io.modality import FAULT, SOURCE_MODALITY
+from ..io.reader import VOLUMES, volume_stem
+from .checks.cases import check_cases, require_clean
+from .datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
+from .kept_split import Lists
+from .layouts.folders import find_cases
+from .layouts.studies import nested_series, require_whole_series
+from .origins import Origin, cases_of_program, require_dir
+from .selection import ALL, new_record, select_lists
+from .split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
 NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
@@ -55,8 +55,8 @@ def training_cases(
 ) -> Cases:
     """Select and check the cases of a training or an evaluation; nothing is written but phantoms.
 
-    A new run gets the record of its split, which :class:`common.training.handlers.RunFolder` writes. Resume and evaluation keep
-    the split of the run in ``run_dir``, whose cases are recognised by their content; see
+    A new run gets the record of its split, which :class:`common.training.handlers.RunFolder` writes. Resume and
+    evaluation keep the split of the run in ``run_dir``, whose cases are recognised by their content; see
     :class:`common.data.kept_split.KeptSplit`. Where a program gave the training its own cases, as MONAI Label does, all
     sections are empty.
 

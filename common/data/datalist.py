@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from common.data.case_names import name_cases
-from common.data.splits import require_counts, sizes_by_fraction
-from common.errors import ConfigError, DataError
-from common.files import require_file_name, write_text
-from common.path_names import ITEM_KEYS, PATH_KEYS
-from common.seeds import derive
+from ..errors import ConfigError, DataError
+from ..files import require_file_name, write_text
+from ..path_names import ITEM_KEYS, PATH_KEYS
+from ..seeds import derive
+from .case_names import name_cases
+from .splits import require_counts, sizes_by_fraction
 
 logger = logging.getLogger(__name__)
 

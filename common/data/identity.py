@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from common.data.datalist import Item
-from common.io import VolumeReader
+from ..io import VolumeReader
+from .datalist import Item
 
 HASHED = ("image", "label")
 """Keys of a case that identify it; two cases may well have equal masks, see :func:`masks_of`."""

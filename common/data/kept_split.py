@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from common.data.datalist import POOLS, SPLITS, Item
-from common.data.identity import identify, masks_of, paths_of, recall
-from common.data.split_record import DATALIST_NAME, SplitRecord, all_paths, counted, require_files
-from common.errors import DataError
-from common.io import VolumeReader
-from common.path_names import PATH_KEYS
+from ..errors import DataError
+from ..io import VolumeReader
+from ..path_names import PATH_KEYS
+from .datalist import POOLS, SPLITS, Item
+from .identity import identify, masks_of, paths_of, recall
+from .split_record import DATALIST_NAME, SplitRecord, all_paths, counted, require_files
 
 logger = logging.getLogger(__name__)
 Lists = dict[str, list[Item]]

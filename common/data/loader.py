@@ -6,8 +6,8 @@ from typing import Any
 
 from monai.data import DataLoader
 
-from common import devices
-from common.data.samplers import EpochSampler
+from .. import devices
+from .samplers import EpochSampler
 
 
 class EpochLoader(DataLoader):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.config.record import RunRecord
-from common.data.split_record import DATALIST_NAME
-from common.errors import ConfigError, DataError
+from ..config.record import RunRecord
+from ..errors import ConfigError, DataError
+from .split_record import DATALIST_NAME
 
 logger = logging.getLogger(__name__)
 TRAINING_DATA = "train::dataset::data"

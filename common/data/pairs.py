@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from common.data.datalist import Item
-from common.data.layouts.folders import DEFAULT_MASK
-from common.errors import OutputError
-from common.files import require_own_folder, write_text
-from common.io import VolumeReader
-from common.io.export.nifti import save_like, save_on
-from common.io.reader import NIFTI
-from common.path_names import REGIONS
+from ..errors import OutputError
+from ..files import require_own_folder, write_text
+from ..io import VolumeReader
+from ..io.export.nifti import save_like, save_on
+from ..io.reader import NIFTI
+from ..path_names import REGIONS
+from .datalist import Item
+from .layouts.folders import DEFAULT_MASK
 
 MASKS = (DEFAULT_MASK, *REGIONS)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sized
 import torch
 from torch.utils.data import Sampler
 
-from common import devices
-from common.errors import ConfigError, DataError
-from common.seeds import derive
+from .. import devices
+from ..errors import ConfigError, DataError
+from ..seeds import derive
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

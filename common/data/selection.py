@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from common.data.checks.cases import require_clean
-from common.data.checks.copies import copies
-from common.data.datalist import POOLS, SPLITS, Item
-from common.data.identity import identify, masks_of
-from common.data.kept_split import KeptSplit, Lists
-from common.data.origins import Origin
-from common.data.split_record import DATALIST_NAME, SplitRecord
-from common.io import VolumeReader
+from ..io import VolumeReader
+from .checks.cases import require_clean
+from .checks.copies import copies
+from .datalist import POOLS, SPLITS, Item
+from .identity import identify, masks_of
+from .kept_split import KeptSplit, Lists
+from .origins import Origin
+from .split_record import DATALIST_NAME, SplitRecord
 
 logger = logging.getLogger(__name__)
 ALL = "all"

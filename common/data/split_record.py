@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.data.datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
-from common.data.identity import FileIdentity
-from common.errors import DataError
-from common.path_names import PATH_KEYS
+from ..errors import DataError
+from ..path_names import PATH_KEYS
+from .datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
+from .identity import FileIdentity
 
 DATALIST_NAME = "datalist.json"
 FILES = "files"

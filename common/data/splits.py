@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.errors import ConfigError, DataError
+from ..errors import ConfigError, DataError
 
 
 def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:

@@ -1,5 +1,5 @@
 """Evaluation on held-out cases: the model, its trained variants and the copied input, in one table and report."""
 
-from common.evaluation.evaluation import Evaluation
+from .evaluation import Evaluation
 
 __all__ = ["Evaluation"]

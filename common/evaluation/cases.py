@@ -10,13 +10,13 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from common.data.datalist import Item
-from common.errors import DataError
-from common.grids import same_grid, show_grid
-from common.io import VolumeReader
-from common.metrics.masked import mask_fault
-from common.path_names import REGIONS
-from common.transforms import LoadVolumed, head_mask, scale
+from ..data.datalist import Item
+from ..errors import DataError
+from ..grids import same_grid, show_grid
+from ..io import VolumeReader
+from ..metrics.masked import mask_fault
+from ..path_names import REGIONS
+from ..transforms import LoadVolumed, head_mask, scale
 
 VOLUMES = ("image", "label", "mask", *REGIONS)
 """Files of a case; the first of several channels is its source."""

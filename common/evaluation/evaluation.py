@@ -15,14 +15,21 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from common.config.checks import HU
-from common.config.record import RunRecord, config_of
-from common.data.datalist import Item
-from common.errors import ConfigError, DataError, of_case
-from common.evaluation.cases import Case, fitted_line, load_case, own_window
-from common.evaluation.methods import EvaluatedMethod, require_unit, variant, variants
-from common.evaluation.pictures import Pictures
-from common.evaluation.report import (
+from ..config.checks import HU
+from ..config.record import RunRecord, config_of
+from ..data.datalist import Item
+from ..errors import ConfigError, DataError, of_case
+from ..grids import in_ras
+from ..io import VolumeReader
+from ..io.modality import NOT_IN_HU, modality_of
+from ..training.handlers import LOG_NAME
+from ..training.unfinished import unfinished
+from ..weights import checkpoints
+from ..weights.info import identity
+from .cases import Case, fitted_line, load_case, own_window
+from .methods import EvaluatedMethod, require_unit, variant, variants
+from .pictures import Pictures
+from .report import (
     Panel,
     Report,
     format_table,
@@ -31,15 +38,8 @@ from common.evaluation.report import (
     write_report,
     write_tables,
 )
-from common.evaluation.report.error_histogram import ErrorHistogram
-from common.evaluation.report.ranking import ranked
-from common.grids import in_ras
-from common.io import VolumeReader
-from common.io.modality import NOT_IN_HU, modality_of
-from common.training.handlers import LOG_NAME
-from common.training.unfinished import unfinished
-from common.weights import checkpoints
-from common.weights.info import identity
+from .report.error_histogram import ErrorHistogram
+from .report.ranking import ranked
 
 logger = logging.getLogger(__name__)
 COPY, LINE = "copy_input", "linear_fit"

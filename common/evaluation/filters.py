@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from common.errors import ConfigError
-from common.metrics.masked import Volume
+from ..errors import ConfigError
+from ..metrics.masked import Volume
 
 NoiseLevel = Callable[[ArrayLike], float]
 """Of a volume (X, Y, Z), the standard deviation of its noise in its unit; it refuses volumes of another kind."""

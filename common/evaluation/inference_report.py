@@ -13,18 +13,18 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from common.config.checks import HU
-from common.evaluation.evaluation import plain_settings
-from common.evaluation.report import Panel, Report, summarise, write_report
-from common.io.export import VolumeExporter
-from common.io.export.outputs import REFUSED
-from common.io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
-from common.io.modality import MODALITY
-from common.io.reader import WARNINGS
-from common.metrics.tissue import AIR_HU, BONE_HU
-from common.raw_settings import followed
-from common.transforms import LoadVolumed, head_mask
-from common.weights.info import identity
+from ..config.checks import HU
+from ..io.export import VolumeExporter
+from ..io.export.outputs import REFUSED
+from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
+from ..io.modality import MODALITY
+from ..io.reader import WARNINGS
+from ..metrics.tissue import AIR_HU, BONE_HU
+from ..raw_settings import followed
+from ..transforms import LoadVolumed, head_mask
+from ..weights.info import identity
+from .evaluation import plain_settings
+from .report import Panel, Report, summarise, write_report
 
 logger = logging.getLogger(__name__)
 METHOD = "synthetic"

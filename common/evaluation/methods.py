@@ -13,13 +13,13 @@ from monai.bundle.config_parser import ConfigParser
 from monai.data.utils import decollate_batch, list_data_collate
 from torch import nn
 
-from common.config.record import RunRecord, config_of
-from common.errors import CheckpointError, ConfigError
-from common.evaluation.cases import Case, require_grid
-from common.metrics.masked import ARBITRARY
-from common.raw_settings import references
-from common.weights import checkpoints
-from common.weights.info import READER, known_unit, read_info
+from ..config.record import RunRecord, config_of
+from ..errors import CheckpointError, ConfigError
+from ..metrics.masked import ARBITRARY
+from ..raw_settings import references
+from ..weights import checkpoints
+from ..weights.info import READER, known_unit, read_info
+from .cases import Case, require_grid
 
 RESTORE = "restore"
 """The setting of ``evaluate.yaml`` that holds the postprocessing, instantiated for each variant's preprocessing."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from common.evaluation.cases import Case, own_window
-from common.evaluation.report import ExtraImage, Panel
+from .cases import Case, own_window
+from .report import ExtraImage, Panel
 
 
 @dataclass

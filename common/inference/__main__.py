@@ -14,10 +14,10 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ReferenceResolver, run
 
-from common.config.names import is_name, none_given
-from common.config.start import end_command
-from common.errors import ConfigError
-from common.path_names import as_data, is_path, texts
+from ..config.names import is_name, none_given
+from ..config.start import end_command
+from ..errors import ConfigError
+from ..path_names import as_data, is_path, texts
 
 QUOTES = ("'", '"')
 

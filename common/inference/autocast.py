@@ -9,7 +9,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor
 
-from common.training.precision import autocast
+from ..training.precision import autocast
 
 
 class AutocastInferer(Inferer):

@@ -11,9 +11,9 @@ import torch
 from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
 from torch import Tensor
 
-from common import devices
-from common.errors import ConfigError, DataError, explain, users_mistake
-from common.io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
+from .. import devices
+from ..errors import ConfigError, DataError, explain, users_mistake
+from ..io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
 OF_TRANSFORM = re.compile(r"applying transform <(?:\w+\.)*(\w+) object")

@@ -15,26 +15,26 @@ from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
 from torch import Tensor
 
-from common import devices
-from common.config.record import RunRecord, config_of
-from common.errors import explain
-from common.files import remove_unfinished, write_text
-from common.inference.autocast import AutocastInferer
-from common.inference.dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
-from common.inference.memory import MemoryPlan
-from common.inference.outcomes import require_volumes
-from common.io.export import VolumeExporter
-from common.io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
-from common.io.export.verdicts import QUALITY, REFUSE, why_refused
-from common.io.reader import WARNINGS
-from common.path_names import is_reference
-from common.training.acceleration import Acceleration
-from common.transforms.body import OUTSIDE
-from common.trust.intervals.maps import UncertaintyMaps
-from common.trust.verdicts.cases import CaseVerdicts
+from .. import devices
+from ..config.record import RunRecord, config_of
+from ..errors import explain
+from ..files import remove_unfinished, write_text
+from ..io.export import VolumeExporter
+from ..io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
+from ..io.export.verdicts import QUALITY, REFUSE, why_refused
+from ..io.reader import WARNINGS
+from ..path_names import is_reference
+from ..training.acceleration import Acceleration
+from ..transforms.body import OUTSIDE
+from ..trust.intervals.maps import UncertaintyMaps
+from ..trust.verdicts.cases import CaseVerdicts
+from .autocast import AutocastInferer
+from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
+from .memory import MemoryPlan
+from .outcomes import require_volumes
 
 if TYPE_CHECKING:
-    from common.evaluation.inference_report import InferenceReport
+    from ..evaluation.inference_report import InferenceReport
 
 logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
@@ -60,8 +60,10 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
-        uncertainty: also write a map of half widths of each volume; see :class:`common.trust.intervals.UncertaintyMaps`.
-        refuse: write no volume of a case with the verdict ``refuse``, see :class:`common.trust.verdicts.cases.CaseVerdicts`,
+        uncertainty: also write a map of half widths of each volume; see
+            :class:`common.trust.intervals.UncertaintyMaps`.
+        refuse: write no volume of a case with the verdict ``refuse``, see
+            :class:`common.trust.verdicts.cases.CaseVerdicts`,
             but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         record: of the command, whose settings outputs and report tell.
@@ -295,6 +297,6 @@ class CaseEvaluator(SupervisedEvaluator):
 
 def _report_of(exporter: VolumeExporter, settings: Mapping[str, Any]) -> InferenceReport:
     """The page's writer, imported here since it needs libraries that inference does without."""
-    from common.evaluation.inference_report import InferenceReport
+    from ..evaluation.inference_report import InferenceReport
 
     return InferenceReport(exporter, settings)

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
-from common.errors import ConfigError, DataError
-from common.grids import ras_shape
-from common.io import VolumeReader
-from common.io.modality import SOURCE_MODALITY
-from common.stitching.memory import FLOAT_BYTES, without_values
-from common.transforms.loading import WorkingSpacingd
+from ..errors import ConfigError, DataError
+from ..grids import ras_shape
+from ..io import VolumeReader
+from ..io.modality import SOURCE_MODALITY
+from ..stitching.memory import FLOAT_BYTES, without_values
+from ..transforms.loading import WorkingSpacingd
 
 logger = logging.getLogger(__name__)
 GB = 1e9

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import CasesFailedError, CasesRefusedError, failure, some
-from common.io.export.outputs import REFUSED
+from ..errors import CasesFailedError, CasesRefusedError, failure, some
+from ..io.export.outputs import REFUSED
 
 
 def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> None:

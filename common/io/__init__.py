@@ -1,5 +1,5 @@
 """Volumes on disk: reading of NIfTI, MetaImage, NRRD and DICOM series, export of synthetic volumes."""
 
-from common.io.reader import Scan, VolumeReader
+from .reader import Scan, VolumeReader
 
 __all__ = ["Scan", "VolumeReader"]

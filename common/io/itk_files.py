@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
-from common.grids import is_invertible, show_affine
-from common.io.stored_values import to_stored
+from ..errors import NOT_INSTALLED, Finding, OutputError, VolumeError, Where
+from ..grids import is_invertible, show_affine
+from .stored_values import to_stored
 
 METAIMAGE = (".mha", ".mhd")
 NRRD = (".nrrd", ".nhdr")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.errors import DataError
+from ..errors import DataError
 
 MODALITY = "modality"
 """Entry of a loaded volume's ``meta``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from common.io.reader import VolumeReader
+from .reader import VolumeReader
 
 
 def add_reader_options(parser: argparse.ArgumentParser) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from common.errors import ConfigError, DataError, Finding, VolumeError
-from common.io.dicom.reading.geometry import stack_geometry
-from common.io.dicom.reading.headers import holds_series
-from common.io.dicom.reading.series import SeriesOptions, find_series, source_headers
-from common.io.dicom.reading.volume import load_series
-from common.io.itk_files import SUFFIXES, itk_grid, read_itk
-from common.io.nifti.reading import is_constant, read_header, read_values
+from ..errors import ConfigError, DataError, Finding, VolumeError
+from .dicom.reading.geometry import stack_geometry
+from .dicom.reading.headers import holds_series
+from .dicom.reading.series import SeriesOptions, find_series, source_headers
+from .dicom.reading.volume import load_series
+from .itk_files import SUFFIXES, itk_grid, read_itk
+from .nifti.reading import is_constant, read_header, read_values
 
 logger = logging.getLogger(__name__)
 WARNINGS = "warnings"

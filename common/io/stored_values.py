@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError
 
 logger = logging.getLogger(__name__)
 DTYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")

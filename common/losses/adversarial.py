@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.errors import ConfigError
-from common.losses.features import hidden_features
+from ..errors import ConfigError
+from .features import hidden_features
 
 Judge = Callable[[Tensor], Tensor]
 """A discriminator: images (B, ...) to logits of any shape."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.losses.features import FeatureDistance
-from common.networks.tissue_segmenter import LEAST_SIDE
-from common.segmenter import segmenter
-from common.transforms.knots import Knot
+from ..networks.tissue_segmenter import LEAST_SIDE
+from ..segmenter import segmenter
+from ..transforms.knots import Knot
+from .features import FeatureDistance
 
 
 class AnatomicalL1(FeatureDistance):

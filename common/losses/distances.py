@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.errors import ConfigError
-from common.transforms.knots import Knot, KnottedWindow
+from ..errors import ConfigError
+from ..transforms.knots import Knot, KnottedWindow
 
 Distance = Callable[..., Tensor]
 """Takes prediction and target, and more by keyword where it is asked for, and gives a scalar, such as :func:`l1`."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.errors import ConfigError
-from common.losses.distances import at_least_float32, require_same_shape
-from common.transforms.knots import Knot, KnottedWindow
+from ..errors import ConfigError
+from ..transforms.knots import Knot, KnottedWindow
+from .distances import at_least_float32, require_same_shape
 
 ACTIVATIONS = (nn.LeakyReLU, nn.ReLU)
 

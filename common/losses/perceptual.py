@@ -8,20 +8,20 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from common.errors import CheckpointError
-from common.losses.features import FeatureDistance
-from common.networks.tissue_segmenter import LEAST_SIDE
-from common.networks.vgg import LEAST_SIDE as VGG_SIDE
-from common.networks.vgg import Vgg19
-from common.segmenter import segmenter
+from ..errors import CheckpointError
+from ..networks.tissue_segmenter import LEAST_SIDE
+from ..networks.vgg import LEAST_SIDE as VGG_SIDE
+from ..networks.vgg import Vgg19
+from ..segmenter import segmenter
+from .features import FeatureDistance
 
 
 class PerceptualDistance(FeatureDistance):
     """1 / (w h d) ||f(G(x)) - f(y)||^2, the mean squared difference of features of w x h pixels and d channels.
 
     Source: Yang et al. 2018, eq. 6 and 7, with f the last convolution of VGG-19. Its weights are not distributed here;
-    without a file of them f are the activations of the small segmenter of tissues, :func:`common.segmenter.segmenter`, of
-    which the mean is taken. Of volumes all slices across the last axis are compared.
+    without a file of them f are the activations of the small segmenter of tissues, :func:`common.segmenter.segmenter`,
+    of which the mean is taken. Of volumes all slices across the last axis are compared.
 
     Args:
         modality: of the images, ``CT`` or ``MR``; of the segmenter.

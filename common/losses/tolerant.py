@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.errors import ConfigError
-from common.losses.distances import at_least_float32, l1, reduced, require_same_shape
+from ..errors import ConfigError
+from .distances import at_least_float32, l1, reduced, require_same_shape
 
 MOST_RADIUS = 4
 """A volume then has 9^3 candidates, each compared twice."""

@@ -9,8 +9,8 @@ import torch
 from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.losses.distances import Distance
+from ..errors import ConfigError
+from .distances import Distance
 
 
 class WeightedLoss(NamedTuple):

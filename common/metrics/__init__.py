@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from common.config.checks import HU
-from common.metrics.anatomy import TissueDice
-from common.metrics.attenuation import attenuation_scores
-from common.metrics.detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
-from common.metrics.ignite import MaskedMetric
-from common.metrics.lesions import lesion_scores
-from common.metrics.masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
-from common.metrics.ssim import ms_ssim, ssim
-from common.metrics.tissue import (
+from ..config.checks import HU
+from .anatomy import TissueDice
+from .attenuation import attenuation_scores
+from .detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
+from .ignite import MaskedMetric
+from .lesions import lesion_scores
+from .masked import CT_RANGE, checked_volumes, mae, mse, psnr, psnr_nie, require_in_range
+from .ssim import ms_ssim, ssim
+from .tissue import (
     air_dice,
     bone_dice,
     ct_scores,

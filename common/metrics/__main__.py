@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from common.config.checks import HU
-from common.errors import ConfigError, DataError, exit_code_of_mistakes, path_option
-from common.grids import same_grid, show_grid
-from common.io import Scan, VolumeReader
-from common.io.export.outputs import written_about
-from common.io.modality import IN_HU, modality_of
-from common.io.reader import VOLUMES
-from common.metrics import CT_RANGE, HFEN_SIGMA, score
-from common.metrics.attenuation import BONE_LINES, attenuation_errors
-from common.metrics.masked import mask_fault
-from common.metrics.tissue import BONE_HU
+from ..config.checks import HU
+from ..errors import ConfigError, DataError, exit_code_of_mistakes, path_option
+from ..grids import same_grid, show_grid
+from ..io import Scan, VolumeReader
+from ..io.export.outputs import written_about
+from ..io.modality import IN_HU, modality_of
+from ..io.reader import VOLUMES
+from . import CT_RANGE, HFEN_SIGMA, score
+from .attenuation import BONE_LINES, attenuation_errors
+from .masked import mask_fault
+from .tissue import BONE_HU
 
 
 def score_files(

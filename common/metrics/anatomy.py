@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from common.config.checks import HU
-from common.metrics.masked import Z_SCORES, checked_volumes
-from common.segmenter.segmentation import Classes, dice_by_class, segmented
-from common.segmenter.shipped import segmenter
-from common.segmenter.tissues import NAMES
+from ..config.checks import HU
+from ..segmenter.segmentation import Classes, dice_by_class, segmented
+from ..segmenter.shipped import segmenter
+from ..segmenter.tissues import NAMES
+from .masked import Z_SCORES, checked_volumes
 
 MODALITY_OF = {HU: "CT", Z_SCORES: "MR"}
 LEAST_BRAIN = 0.1
@@ -20,9 +20,9 @@ class TissueDice:
     """Dice overlap of the tissues that a small network finds in the synthetic image and in the truth, inside the mask.
 
     ``tissue_dice`` is the mean of ``tissue_dice_air``, ``_fluid``, ``_white``, ``_grey``, ``_fat``, ``_soft``,
-    ``_bone`` and ``_marrow``, as far as the truth has them. The network, :func:`common.segmenter.segmenter`, was trained
-    on simulated heads: its own errors are in both images, and where it finds hardly any brain in the truth, as in
-    another part of the body, all are nan.
+    ``_bone`` and ``_marrow``, as far as the truth has them. The network, :func:`common.segmenter.segmenter`, was
+    trained on simulated heads: its own errors are in both images, and where it finds hardly any brain in the truth, as
+    in another part of the body, all are nan.
 
     Args:
         unit: of the volumes: ``HU`` for CT, ``z`` for MR in z-scores inside the head. In another, nothing is measured.

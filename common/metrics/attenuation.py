@@ -13,12 +13,12 @@ from nibabel.affines import apply_affine
 from numpy.typing import ArrayLike
 from scipy.ndimage import find_objects
 
-from common.config.checks import HU
-from common.errors import ConfigError, DataError
-from common.metrics.line_integrals import checked_affine, line_integrals
-from common.metrics.masked import Mask, Volume, checked_volumes, mean_or_nan
-from common.metrics.tissue import BONE_HU
-from common.transforms.body import CAVITY_HU
+from ..config.checks import HU
+from ..errors import ConfigError, DataError
+from ..transforms.body import CAVITY_HU
+from .line_integrals import checked_affine, line_integrals
+from .masked import Mask, Volume, checked_volumes, mean_or_nan
+from .tissue import BONE_HU
 
 logger = logging.getLogger(__name__)
 WATER = 0.096

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_laplace
 
-from common.errors import ConfigError
-from common.metrics.masked import Mask, Volume, checked_volumes
+from ..errors import ConfigError
+from .masked import Mask, Volume, checked_volumes
 
 HFEN_SIGMA = 1.5
 """Standard deviation in voxels of the Laplacian of Gaussian in ``hfen`` (Ravishankar and Bresler 2011)."""

@@ -13,7 +13,7 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from ignite.metrics.metric import reinit__is_reduced, sync_all_reduce
 
-from common.errors import ConfigError, DataError
+from ..errors import ConfigError, DataError
 
 Cases = Sequence[torch.Tensor]
 

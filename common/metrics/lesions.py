@@ -7,9 +7,9 @@ from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 from scipy.ndimage import distance_transform_edt, label
 
-from common.errors import DataError
-from common.metrics.line_integrals import checked_affine
-from common.metrics.masked import checked_volumes
+from ..errors import DataError
+from .line_integrals import checked_affine
+from .masked import checked_volumes
 
 RING_MM = (2.0, 6.0)
 """Distances between which the surroundings of a lesion lie; nearer voxels share its partial volume and blur."""

@@ -7,9 +7,9 @@ from nibabel.affines import apply_affine
 from numpy.typing import ArrayLike
 from scipy.ndimage import affine_transform
 
-from common.errors import DataError
-from common.grids import is_invertible, show_affine
-from common.metrics.masked import Volume
+from ..errors import DataError
+from ..grids import is_invertible, show_affine
+from .masked import Volume
 
 ANGLES = 12
 """Directions of rays in 180 degrees."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.errors import ConfigError, DataError
+from ..errors import ConfigError, DataError
 
 Volume = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter
 
-from common.metrics.masked import Mask, Volume, checked_range, checked_volumes, mean_or_nan
+from .masked import Mask, Volume, checked_range, checked_volumes, mean_or_nan
 
 WINDOW = 7
 """Side of the uniform window in voxels; the outermost ``WINDOW // 2`` voxels of the volume are not scored."""

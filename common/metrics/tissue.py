@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from common.config.checks import HU
-from common.errors import ConfigError
-from common.metrics.detail import slice_jumps
-from common.metrics.masked import Volume, checked_volumes, dice, mean_or_nan
-from common.transforms.body import CAVITY_HU
+from ..config.checks import HU
+from ..errors import ConfigError
+from ..transforms.body import CAVITY_HU
+from .detail import slice_jumps
+from .masked import Volume, checked_volumes, dice, mean_or_nan
 
 AIR_HU = -200.0
 """Upper threshold of air in the truth."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from common.networks.strict_loading import refuse_other_weights
+from .strict_loading import refuse_other_weights
 
 
 class Cascade(nn.Module):

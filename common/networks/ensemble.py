@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from common.networks.strict_loading import refuse_other_weights
+from .strict_loading import refuse_other_weights
 
 
 class NetworkEnsemble(nn.Module):

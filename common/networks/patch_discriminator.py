@@ -5,8 +5,8 @@ from __future__ import annotations
 from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
-from common.networks.initialisation import normal_
-from common.networks.stabilise import stabilise
+from .initialisation import normal_
+from .stabilise import stabilise
 
 
 class PatchGanDiscriminator(nn.Module):

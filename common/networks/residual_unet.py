@@ -5,9 +5,9 @@ from __future__ import annotations
 from monai.networks.nets import SegResNetDS
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.networks.slabs import odd_neighbours, on_slabs
-from common.networks.strict_loading import refuse_other_weights
+from ..errors import ConfigError
+from .slabs import odd_neighbours, on_slabs
+from .strict_loading import refuse_other_weights
 
 NORMS = ("instance", "batch")
 VOLUMES = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 AXIAL = 2
 """Spatial axis of the axial slices of a volume oriented right-anterior-superior."""

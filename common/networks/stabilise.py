@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
 
-from common.errors import ConfigError
-from common.networks.initialisation import normal_
+from ..errors import ConfigError
+from .initialisation import normal_
 
 NORMS = ("batch", "instance", "none")
 EPSILON = 1e-8

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from common.errors import CheckpointError
+from ..errors import CheckpointError
 
 
 def refuse_other_weights(network: nn.Module) -> None:

@@ -6,9 +6,9 @@ import torch
 from monai.networks.layers.factories import Norm
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.networks.initialisation import normal_
-from common.networks.strict_loading import refuse_other_weights
+from ..errors import ConfigError
+from .initialisation import normal_
+from .strict_loading import refuse_other_weights
 
 NORMS = ("batch", "instance")
 

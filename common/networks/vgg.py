@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.errors import CheckpointError
+from ..errors import CheckpointError
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 """Channels and convolutions between the poolings: configuration E of the paper, to conv5_4 and its ReLU."""

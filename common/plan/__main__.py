@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from common.errors import ConfigError, exit_code_of_mistakes, path_option
-from common.plan.fingerprint import fingerprint
-from common.plan.overlay import require_free, text_of, write_plan
-from common.plan.planning import plan_of
-from common.plan.recipe import Recipe
-from common.plan.search import Budget
+from ..errors import ConfigError, exit_code_of_mistakes, path_option
+from .fingerprint import fingerprint
+from .overlay import require_free, text_of, write_plan
+from .planning import plan_of
+from .recipe import Recipe
+from .search import Budget
 
 TERAFLOPS = 10.0
 """10^12 operations a second: what a current GPU may do of its fp32 peak; not measured here."""

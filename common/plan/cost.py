@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.stitching.memory import FLOAT_BYTES, LiveBytes
-from common.training.finite import FiniteWatch
-from common.training.methods.base import GanMethod
-from common.training.methods.staged import StagedMethod
-from common.training.step import GanStep
+from ..stitching.memory import FLOAT_BYTES, LiveBytes
+from ..training.finite import FiniteWatch
+from ..training.methods.base import GanMethod
+from ..training.methods.staged import StagedMethod
+from ..training.step import GanStep
 
 META = torch.device("meta")
 ADAM_MOMENTS = 2

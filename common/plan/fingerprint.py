@@ -11,11 +11,11 @@ import numpy as np
 from monai.data.utils import affine_to_spacing
 from monai.transforms import Compose
 
-from common.data.datalist import POOLS, Item
-from common.errors import DataError
-from common.grids import is_sheared
-from common.transforms import HeadMaskd, ScaleWindowd, WorkingSpacingd
-from common.transforms.head import head_mask
+from ..data.datalist import POOLS, Item
+from ..errors import DataError
+from ..grids import is_sheared
+from ..transforms import HeadMaskd, ScaleWindowd, WorkingSpacingd
+from ..transforms.head import head_mask
 
 PERCENTILES = (0.5, 50.0, 99.5)
 """Of the foreground, as in nnU-Net."""

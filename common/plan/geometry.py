@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.data.datasets.slices import ELONGATED, elongation
-from common.plan.fingerprint import Case, Triple
+from ..data.datasets.slices import ELONGATED, elongation
+from .fingerprint import Case, Triple
 
 ALIKE = 0.05
 """Spacings within this relative distance of their median are left alone, since resampling blurs."""

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.config.checks import HU
-from common.errors import DataError
-from common.plan.fingerprint import Case, Values
-from common.plan.recipe import Recipe, Setting
+from ..config.checks import HU
+from ..errors import DataError
+from .fingerprint import Case, Values
+from .recipe import Recipe, Setting
 
 OUTSIDE = 0.01
 """Share of the foreground beyond an end of a window above which it is moved."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from common.errors import OutputError
-from common.files import write_text
-from common.plan.fingerprint import Case
-from common.plan.geometry import median_spacing
-from common.plan.planning import Plan, values_of
-from common.plan.recipe import Recipe
-from common.plan.schedule import seconds_of
-from common.plan.search import GB, Budget
+from ..errors import OutputError
+from ..files import write_text
+from .fingerprint import Case
+from .geometry import median_spacing
+from .planning import Plan, values_of
+from .recipe import Recipe
+from .schedule import seconds_of
+from .search import GB, Budget
 
 COLUMNS = 120
 

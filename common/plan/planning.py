@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from common.errors import ConfigError
-from common.plan import geometry, intensities
-from common.plan.cost import Step
-from common.plan.fingerprint import Case, Triple
-from common.plan.recipe import SLICES, Recipe, Setting
-from common.plan.schedule import Published, Schedule, schedule_of, steps_within
-from common.plan.search import Budget, Sizes
-from common.plan.shapes import patches, slices
+from ..errors import ConfigError
+from . import geometry, intensities
+from .cost import Step
+from .fingerprint import Case, Triple
+from .recipe import SLICES, Recipe, Setting
+from .schedule import Published, Schedule, schedule_of, steps_within
+from .search import Budget, Sizes
+from .shapes import patches, slices
 
 
 class Plan(NamedTuple):

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from monai.transforms import Compose
 
-from common.config import read_config
-from common.config.checks import check
-from common.config.files import configs_in, shipped_settings
-from common.config.tree import check_references, check_tree
-from common.errors import ConfigError, users_mistake
-from common.plan.cost import Step, step_cost, without_values
-from common.raw_settings import Settings, followed, lookup, settings_of
-from common.training.methods.base import GanMethod
+from ..config import read_config
+from ..config.checks import check
+from ..config.files import configs_in, shipped_settings
+from ..config.tree import check_references, check_tree
+from ..errors import ConfigError, users_mistake
+from ..raw_settings import Settings, followed, lookup, settings_of
+from ..training.methods.base import GanMethod
+from .cost import Step, step_cost, without_values
 
 SLICES = ("plane", "depth", "pad_size", "crop_size")
 """Settings by which a training on slices is known."""

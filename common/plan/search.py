@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from common.errors import ConfigError
-from common.plan.cost import Step
-from common.plan.schedule import LEAST_STEPS, steps_within
+from ..errors import ConfigError
+from .cost import Step
+from .schedule import LEAST_STEPS, steps_within
 
 GB = 1e9
 MOST_OF_DATA = 0.05

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.plan import geometry
-from common.plan.cost import Step
-from common.plan.fingerprint import Case, Triple
-from common.plan.geometry import SliceCrop
-from common.plan.recipe import Recipe, Setting
-from common.plan.search import (
+from ..stitching.slice_stitching import plane_axis
+from . import geometry
+from .cost import Step
+from .fingerprint import Case, Triple
+from .geometry import SliceCrop
+from .recipe import Recipe, Setting
+from .search import (
     GB,
     MOST_OF_DATA,
     MOST_SAMPLES,
@@ -23,7 +24,6 @@ from common.plan.search import (
     first_that_fits,
     widths,
 )
-from common.stitching.slice_stitching import plane_axis
 
 HALVINGS = 8
 """Patches are multiples of this where the bundle says nothing else: discriminators halve them three times."""

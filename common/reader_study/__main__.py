@@ -1,4 +1,4 @@
-"""Reader studies: ``python -m common.reader_study make`` writes a page for readers, ``score`` evaluates their answers."""
+"""Reader studies: ``make`` writes a page for readers, ``score`` evaluates their answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import exit_code_of_mistakes, path_option
-from common.io.options import add_reader_options, reader_of
-from common.reader_study.answers import read_answers, read_key
-from common.reader_study.making import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
-from common.reader_study.questions import DESIGNS, OF_CLASS, OF_KIND, PAIR
-from common.reader_study.scores import scores_of
-from common.reader_study.slices import AXES
-from common.reader_study.tables import require_new, text_of, write_scores
+from ..errors import exit_code_of_mistakes, path_option
+from ..io.options import add_reader_options, reader_of
+from .answers import read_answers, read_key
+from .making import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
+from .questions import DESIGNS, OF_CLASS, OF_KIND, PAIR
+from .scores import scores_of
+from .slices import AXES
+from .tables import require_new, text_of, write_scores
 
 SEED_BITS = 62
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common.errors import DataError, some
-from common.files import parse_json, text_of_cell
-from common.reader_study.questions import PAIR
-from common.reader_study.study import study_id
+from ..errors import DataError, some
+from ..files import parse_json, text_of_cell
+from .questions import PAIR
+from .study import study_id
 
 COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence", "seconds")
 KEY_ENTRIES = {"study", "pixels", "question", "choices", "confidence", "design", "about", "pages"}

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import DataError, some
-from common.files import parse_json
-from common.io.dicom.reading.headers import holds_series
-from common.io.reader import VOLUMES, volume_path, volume_stem
+from ..errors import DataError, some
+from ..files import parse_json
+from ..io.dicom.reading.headers import holds_series
+from ..io.reader import VOLUMES, volume_path, volume_stem
 
 REAL, SYNTHETIC = "real", "synthetic"
 PNG = ".png"

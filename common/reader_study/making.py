@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from common.errors import ConfigError, DataError, OutputError, some
-from common.evaluation.report.offline import as_it_is, script_json, template
-from common.files import write_text
-from common.io.reader import VolumeReader
-from common.reader_study.found import REAL, SYNTHETIC, Found, classes_of, find_images
-from common.reader_study.questions import OF_KIND, PAIR, Pair, Question, drawn, matched, units_of
-from common.reader_study.slices import SliceMaker, window_of
-from common.reader_study.study import Study, pages_and_key
-from common.seeds import derive
+from ..errors import ConfigError, DataError, OutputError, some
+from ..evaluation.report.offline import as_it_is, script_json, template
+from ..files import write_text
+from ..io.reader import VolumeReader
+from ..seeds import derive
+from .found import REAL, SYNTHETIC, Found, classes_of, find_images
+from .questions import OF_KIND, PAIR, Pair, Question, drawn, matched, units_of
+from .slices import SliceMaker, window_of
+from .study import Study, pages_and_key
 
 logger = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from common.errors import ConfigError, DataError, some
-from common.reader_study.found import REAL, SYNTHETIC
-from common.reader_study.slices import Slide
+from ..errors import ConfigError, DataError, some
+from .found import REAL, SYNTHETIC
+from .slices import Slide
 
 PAIR, SINGLE = "two-alternative", "single"
 DESIGNS = (PAIR, SINGLE)

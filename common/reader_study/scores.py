@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from common.reader_study.answers import Answer
-from common.reader_study.found import REAL, SYNTHETIC
-from common.reader_study.intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
-from common.reader_study.questions import OF_CLASS, OF_KIND, PAIR
+from .answers import Answer
+from .found import REAL, SYNTHETIC
+from .intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
+from .questions import OF_CLASS, OF_KIND, PAIR
 
 POOLED = "pooled"
 FEW_READERS = 5

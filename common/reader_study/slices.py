@@ -11,13 +11,13 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from common.errors import DataError
-from common.evaluation.report.planes import PLANES, three_planes
-from common.grids import same_grid, show_grid
-from common.io.reader import VolumeReader
-from common.reader_study.found import Found
-from common.seeds import derive
-from common.transforms.head import head_mask
+from ..errors import DataError
+from ..evaluation.report.planes import PLANES, three_planes
+from ..grids import same_grid, show_grid
+from ..io.reader import VolumeReader
+from ..seeds import derive
+from ..transforms.head import head_mask
+from .found import Found
 
 LEAST_AREA = 0.3
 """A slice is shown where the head's area in it is at least this share of that in the slice where it is largest."""

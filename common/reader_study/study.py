@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import ConfigError
-from common.evaluation.report.offline import embedded
-from common.reader_study.questions import PAIR, Question, Trial
-from common.reader_study.slices import png_of
-from common.seeds import derive
+from ..errors import ConfigError
+from ..evaluation.report.offline import embedded
+from ..seeds import derive
+from .questions import PAIR, Question, Trial
+from .slices import png_of
 
 FIRST_PART = 3
 """Repeated trials are from the first third of a page, and come again in its second half."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.errors import OutputError, some
-from common.files import as_cell, write_text
-from common.reader_study.scores import Estimate, Measures, Scores
+from ..errors import OutputError, some
+from ..files import as_cell, write_text
+from .scores import Estimate, Measures, Scores
 
 FILES = ("scores.csv", "scores.json")
 SHOWN = {

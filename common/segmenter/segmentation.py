@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from torch.nn import functional as F
 
-from common.networks.tissue_segmenter import LEAST_SIDE
-from common.segmenter.tissues import NAMES
+from ..networks.tissue_segmenter import LEAST_SIDE
+from .tissues import NAMES
 
 AT_ONCE = 16
 """Slices in one pass."""

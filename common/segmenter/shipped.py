@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.errors import ConfigError
-from common.networks.tissue_segmenter import TissueSegmenter
-from common.segmenter.tissues import MODALITIES, NAMES
-from common.weights import checkpoints
+from ..errors import ConfigError
+from ..networks.tissue_segmenter import TissueSegmenter
+from ..weights import checkpoints
+from .tissues import MODALITIES, NAMES
 
 FOLDER = Path(__file__).parent / "weights"
 """Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""

@@ -1,8 +1,8 @@
 """Head phantoms: anatomy from a seed, CT and MR rendering, simulated scanners, phantom datasets on disk."""
 
-from common.simulation.ct import render_cect, render_ct, render_ct_pair
-from common.simulation.head import Anatomy, head_anatomy
-from common.simulation.mr import render_pd_t2, render_t1
+from .ct import render_cect, render_ct, render_ct_pair
+from .head import Anatomy, head_anatomy
+from .mr import render_pd_t2, render_t1
 
 __all__ = [
     "Anatomy",

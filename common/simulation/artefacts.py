@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage, sparse
 
-from common.simulation.grid import Volume
-from common.simulation.physics import Range, drawn
-from common.simulation.sampling import Sampling
+from .grid import Volume
+from .physics import Range, drawn
+from .sampling import Sampling
 
 LEAST_EXTENT_MM = 90.0
 """Smallest extent of the field of view along an axis."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy import ndimage
 
-from common.simulation.grid import Volume, smooth_noise, to_voxels
-from common.simulation.head import Anatomy, partial_volume
-from common.simulation.tissues import HOUNSFIELD, TISSUES, random_deviation
+from .grid import Volume, smooth_noise, to_voxels
+from .head import Anatomy, partial_volume
+from .tissues import HOUNSFIELD, TISSUES, random_deviation
 
 CT_RANGE_HU = (-1024.0, 3071.0)
 """Range of the 12-bit values that scanners store, in HU."""

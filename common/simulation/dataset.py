@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from common.errors import ConfigError, OutputError
-from common.simulation.grid import grid
+from ..errors import ConfigError, OutputError
+from .grid import grid
 
 DESCRIPTION = "SYNTHETIC phantom, not a patient"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 Volume = NDArray[np.float32]
 

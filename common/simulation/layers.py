@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from common.simulation.grid import Volume
-from common.simulation.template import TEMPORALIS_MM, WALL_MM, Template, brain_maps, sample, sample_brain
-from common.simulation.tissues import TISSUES
+from .grid import Volume
+from .template import TEMPORALIS_MM, WALL_MM, Template, brain_maps, sample, sample_brain
+from .tissues import TISSUES
 
 VESSEL_COVER_MM = 1.0
 """Minimum distance of vessels to the air around the head."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from common.simulation.grid import Volume, smooth_noise, to_voxels
-from common.simulation.head import Anatomy, partial_volume
-from common.simulation.scanner import rician
-from common.simulation.tissues import (
+from .grid import Volume, smooth_noise, to_voxels
+from .head import Anatomy, partial_volume
+from .scanner import rician
+from .tissues import (
     RELAXATION,
     TISSUES,
     Relaxation,

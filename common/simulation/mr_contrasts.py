@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.simulation.physics import (
+from .physics import (
     AnyEcho,
     InvertedEcho,
     NulledFluid,
@@ -19,7 +19,7 @@ from common.simulation.physics import (
     T2StarEcho,
     drawn,
 )
-from common.simulation.tissues import RELAXATION, Relaxation
+from .tissues import RELAXATION, Relaxation
 
 T1 = AnyEcho((SpoiledEcho(), InvertedEcho(), SpinEcho(tr_ms=(400.0, 700.0), te_ms=(8.0, 20.0))))
 PD = SpinEcho()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from common.simulation.ct import render_ct
-from common.simulation.dataset import check_at_least, phantom_dataset, save_nifti, write_dataset_json
-from common.simulation.grid import Triple, grid, random_direction
-from common.simulation.head import head_anatomy
-from common.simulation.mr import render_t1
+from .ct import render_ct
+from .dataset import check_at_least, phantom_dataset, save_nifti, write_dataset_json
+from .grid import Triple, grid, random_direction
+from .head import head_anatomy
+from .mr import render_t1
 
 
 def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 0.0) -> None:

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from common.errors import ConfigError
-from common.simulation.tissues import (
+from ..errors import ConfigError
+from .tissues import (
     RELAXATION,
     Relaxation,
     inversion_recovery,
@@ -144,9 +144,9 @@ class T2StarEcho(SpoiledEcho):
 class InvertedEcho:
     """Inversion recovery, T1-weighted: ``density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)``.
 
-    Magnitude, as scanners store it; see :func:`common.simulation.tissues.inversion_recovery`. The defaults span the turbo
-    inversion recovery of Lesjak et al. 2017 (TR 2000, TI 800, TE 20 ms) and MPRAGE (TR 1900 to 2300, TI 900 ms): both
-    leave fluid nearly dark.
+    Magnitude, as scanners store it; see :func:`common.simulation.tissues.inversion_recovery`. The defaults span the
+    turbo inversion recovery of Lesjak et al. 2017 (TR 2000, TI 800, TE 20 ms) and MPRAGE (TR 1900 to 2300, TI 900 ms):
+    both leave fluid nearly dark.
 
     Args:
         tr_ms: repetition time.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.simulation.grid import Volume
+from .grid import Volume
 
 
 class Sampling(NamedTuple):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from common.simulation.artefacts import LEAST_EXTENT_MM, Artefacts
-from common.simulation.grid import CENTRE_MM, Volume, node_points, random_direction, smooth_noise, stretched
-from common.simulation.physics import Range, drawn
-from common.simulation.sampling import Sampling
+from .artefacts import LEAST_EXTENT_MM, Artefacts
+from .grid import CENTRE_MM, Volume, node_points, random_direction, smooth_noise, stretched
+from .physics import Range, drawn
+from .sampling import Sampling
 
 BIAS_SMOOTHNESS_MM = (30.0, 60.0)
 TEXTURE_SMOOTHNESS_MM = 8.0

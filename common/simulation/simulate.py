@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
-from common.simulation.artefacts import void_around
-from common.simulation.ct import render_ct
-from common.simulation.head import Anatomy, head_anatomy, partial_volume
-from common.simulation.physics import PulseSequence, Range, Tissues, drawn
-from common.simulation.sampling import Sampling
-from common.simulation.scanner import Scanner, blurred
-from common.simulation.tissues import HOUNSFIELD
-from common.simulation.variety import Variety
+from .artefacts import void_around
+from .ct import render_ct
+from .head import Anatomy, head_anatomy, partial_volume
+from .physics import PulseSequence, Range, Tissues, drawn
+from .sampling import Sampling
+from .scanner import Scanner, blurred
+from .tissues import HOUNSFIELD
+from .variety import Variety
 
 METAL_VOID_MM = (3.0, 15.0)
 """[chosen] reach of the signal void around metal in the jaw, which the CT does not have."""

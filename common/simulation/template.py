@@ -15,7 +15,7 @@ from monai.utils import optional_import
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.simulation.grid import Volume
+from .grid import Volume
 
 GRID_MM = 3.0
 GRID_ORIGIN = np.array([-114.0, -150.0, -132.0])

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.simulation.grid import smooth_noise, to_voxels
-from common.simulation.head import Anatomy
-from common.simulation.physics import Range, drawn
+from .grid import smooth_noise, to_voxels
+from .head import Anatomy
+from .physics import Range, drawn
 
 LESION_GRAIN_MM = (6.0, 14.0)
 """[chosen] smoothness of the field whose peaks become lesions: single to confluent plaques."""

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from common.simulation.grid import CENTRE_MM, NODE_MM, NODE_SHAPE, node_points, smooth_noise
-from common.simulation.template import Template, sample
+from .grid import CENTRE_MM, NODE_MM, NODE_SHAPE, node_points, smooth_noise
+from .template import Template, sample
 
 ROTATION_DEGREES = 5.0
 TRANSLATION_MM = 2.0

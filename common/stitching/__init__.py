@@ -1,11 +1,11 @@
 """Inferers: networks of slices or patches applied to whole volumes."""
 
-from common.stitching.cascade import CascadeInferer
-from common.stitching.flow import FlowInferer
-from common.stitching.mirroring import MirrorInferer
-from common.stitching.patch_stitching import PatchStitchingInferer
-from common.stitching.slice_stitching import PLANES, PlaneInferer, plane_axis
-from common.stitching.target_scale import TargetScaleInferer
+from .cascade import CascadeInferer
+from .flow import FlowInferer
+from .mirroring import MirrorInferer
+from .patch_stitching import PatchStitchingInferer
+from .slice_stitching import PLANES, PlaneInferer, plane_axis
+from .target_scale import TargetScaleInferer
 
 __all__ = [
     "PLANES",

@@ -10,9 +10,9 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from common.errors import DataError
-from common.stitching.memory import FLOAT_BYTES
-from common.stitching.patch_stitching import PatchStitchingInferer
+from ..errors import DataError
+from .memory import FLOAT_BYTES
+from .patch_stitching import PatchStitchingInferer
 
 
 class CascadeInferer(Inferer):

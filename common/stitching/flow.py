@@ -11,19 +11,20 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.networks.flow_input import FLOW_CHANNELS, flow_input, flow_scheduler
-from common.seeds import derive
-from common.stitching.memory import FLOAT_BYTES
-from common.stitching.wrapping import WrappingInferer
+from ..errors import ConfigError
+from ..networks.flow_input import FLOW_CHANNELS, flow_input, flow_scheduler
+from ..seeds import derive
+from .memory import FLOAT_BYTES
+from .wrapping import WrappingInferer
 
 
 class FlowInferer(WrappingInferer):
     """Takes a whole volume from noise to target in Euler steps, each stitched before the next.
 
     y_{t + h} = y_t + h (f(x, y_t, t) - y_t) / (1 - t), from noise at t = 0 to t = 1 (see
-    :class:`common.training.methods.rectified_flow.RectifiedFlow`). Noise and state are volumes, so that slices and overlapping
-    windows see the same ones: the result has no seams, and does not depend on how many are computed at a time.
+    :class:`common.training.methods.rectified_flow.RectifiedFlow`). Noise and state are volumes, so that slices and
+    overlapping windows see the same ones: the result has no seams, and does not depend on how many are computed at a
+    time.
 
     Args:
         inferer: (B, C + 2, X, Y, Z) -> (B, 1, X, Y, Z), applies the network once to a whole volume.

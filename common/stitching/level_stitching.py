@@ -16,10 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from common.errors import ConfigError
-from common.networks.unet_levels import UNetLevels, unet_levels
-from common.stitching.memory import FLOAT_BYTES, forward_bytes, give_back
-from common.stitching.windows import Cut, Place, cheapest_cut, core, every
+from ..errors import ConfigError
+from ..networks.unet_levels import UNetLevels, unet_levels
+from .memory import FLOAT_BYTES, forward_bytes, give_back
+from .windows import Cut, Place, cheapest_cut, core, every
 
 See = Callable[[Place], Tensor]
 """A tile (1, C, X, Y, Z) of a volume."""

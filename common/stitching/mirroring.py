@@ -10,9 +10,9 @@ from typing import Any
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.stitching.memory import FLOAT_BYTES
-from common.stitching.wrapping import WrappingInferer
+from ..errors import ConfigError
+from .memory import FLOAT_BYTES
+from .wrapping import WrappingInferer
 
 AXES = (0, 1, 2)
 

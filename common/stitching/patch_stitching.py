@@ -14,10 +14,10 @@ from monai.utils import convert_to_dst_type, ensure_tuple_rep
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from common.errors import ConfigError, DataError
-from common.stitching.level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
-from common.stitching.memory import FLOAT_BYTES, forward_bytes
-from common.stitching.windows import (
+from ..errors import ConfigError, DataError
+from .level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
+from .memory import FLOAT_BYTES, forward_bytes
+from .windows import (
     Cut,
     Place,
     background,

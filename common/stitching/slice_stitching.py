@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from common.errors import ConfigError, DataError
-from common.networks.slabs import odd_neighbours, slabs
-from common.stitching.memory import FLOAT_BYTES, forward_bytes
-from common.stitching.windows import require_multiple
+from ..errors import ConfigError, DataError
+from ..networks.slabs import odd_neighbours, slabs
+from .memory import FLOAT_BYTES, forward_bytes
+from .windows import require_multiple
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""

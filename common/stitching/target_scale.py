@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from common.stitching.wrapping import WrappingInferer
+from .wrapping import WrappingInferer
 
 
 class TargetScaleInferer(WrappingInferer):

@@ -10,7 +10,7 @@ import torch
 from monai.data.utils import dense_patch_slices
 from torch import Tensor
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 Place = tuple[slice, ...]
 """A box in a volume, a slice of voxels for each axis."""

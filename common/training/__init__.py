@@ -1,7 +1,7 @@
 """The trainer of all methods: its step, precision, acceleration, schedules and resume."""
 
-from common.training.precision import PRECISIONS
-from common.training.schedules import ConstantThenLinear
-from common.training.trainer import SynthesisTrainer
+from .precision import PRECISIONS
+from .schedules import ConstantThenLinear
+from .trainer import SynthesisTrainer
 
 __all__ = ["PRECISIONS", "ConstantThenLinear", "SynthesisTrainer"]

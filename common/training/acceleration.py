@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from common import devices
-from common.errors import ConfigError
+from .. import devices
+from ..errors import ConfigError
 
 logger = logging.getLogger(__name__)
 AUTO = "auto"

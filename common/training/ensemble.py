@@ -1,4 +1,4 @@
-"""Command that joins the folds of a training into one network: ``python -m common.training.ensemble --output_dir OUT``."""
+"""Join the trained folds of a bundle into one network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.data.datalist import SPLITS
-from common.data.split_record import DATALIST_NAME, SplitRecord
-from common.errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
-from common.files import require_file_name
-from common.raw_settings import as_json
-from common.training.handlers import run_dir
-from common.training.unfinished import unfinished
-from common.weights import checkpoints
-from common.weights.info import WeightsInfo, read_info, save
+from ..data.datalist import SPLITS
+from ..data.split_record import DATALIST_NAME, SplitRecord
+from ..errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
+from ..files import require_file_name
+from ..raw_settings import as_json
+from ..weights import checkpoints
+from ..weights.info import WeightsInfo, read_info, save
+from .handlers import run_dir
+from .unfinished import unfinished
 
 logger = logging.getLogger(__name__)
 STAGE = "stages.0."

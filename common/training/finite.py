@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.errors import TrainingError
+from ..errors import TrainingError
 
 INTERVAL = 50
 """Steps between two checks of the device's record of the first non-finite loss; on a CPU every step is checked."""

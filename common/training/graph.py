@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from common.training.step import GanStep, StepResult
+from .step import GanStep, StepResult
 
 logger = logging.getLogger(__name__)
 WARM_UP = 3

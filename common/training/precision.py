@@ -6,7 +6,7 @@ import logging
 
 import torch
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 EXECUTION = ("fused", "foreach", "capturable", "differentiable")
 """Options of an optimiser that set how its updates are computed, not their values; they depend on the machine."""

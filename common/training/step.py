@@ -10,11 +10,11 @@ from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from common import devices
-from common.losses import weighted_sum
-from common.training.finite import FiniteWatch
-from common.training.methods.base import GanMethod, Losses
-from common.training.precision import autocast
+from .. import devices
+from ..losses import weighted_sum
+from .finite import FiniteWatch
+from .methods.base import GanMethod, Losses
+from .precision import autocast
 
 
 class StepResult(NamedTuple):

@@ -18,16 +18,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from common import devices
-from common.errors import ConfigError
-from common.seeds import derive
-from common.training import resume
-from common.training.acceleration import Acceleration
-from common.training.finite import FiniteWatch
-from common.training.graph import GraphedStep
-from common.training.methods.base import GanMethod
-from common.training.schedules import ConstantThenLinear
-from common.training.step import GanStep
+from .. import devices
+from ..errors import ConfigError
+from ..seeds import derive
+from . import resume
+from .acceleration import Acceleration
+from .finite import FiniteWatch
+from .graph import GraphedStep
+from .methods.base import GanMethod
+from .schedules import ConstantThenLinear
+from .step import GanStep
 
 logger = logging.getLogger(__name__)
 WITHIN_A_STEP = (
@@ -39,7 +39,8 @@ WITHIN_A_STEP = (
 
 
 class SynthesisTrainer(SupervisedTrainer):
-    """Train a :class:`~common.training.methods.base.GanMethod`: forward of the generators, then discriminators, then generators.
+    """Train a :class:`~common.training.methods.base.GanMethod`: forward of the generators, then discriminators, then
+    generators.
 
     ``state.output`` holds IMAGE, LABEL, PRED, LOSS (the generators' weighted sum) and every named loss, detached; after
     each epoch ``state.metrics`` holds the means of the losses over the epoch and ``learning_rate``.

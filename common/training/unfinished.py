@@ -7,11 +7,11 @@ from pathlib import Path
 
 from monai.bundle.config_parser import ConfigParser
 
-from common.config.record import RunRecord, config_of
-from common.raw_settings import lookup, references
-from common.training.handlers.run_folder import LOG_NAME
-from common.weights.info import RUN_NAME, read_run
-from common.weights.safe_settings import require_safe
+from ..config.record import RunRecord, config_of
+from ..raw_settings import lookup, references
+from ..weights.info import RUN_NAME, read_run
+from ..weights.safe_settings import require_safe
+from .handlers.run_folder import LOG_NAME
 
 TRAINED_EPOCHS = "train::trainer::max_epochs"
 

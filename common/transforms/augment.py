@@ -15,9 +15,9 @@ from monai.transforms import (
     Transform,
 )
 
-from common.errors import ConfigError
-from common.stitching import plane_axis
-from common.transforms.loading import MASKS
+from ..errors import ConfigError
+from ..stitching import plane_axis
+from .loading import MASKS
 
 IMAGES = ("image", "label", "context")
 RANGES = {"rotation": 180.0, "scale": 0.5, "flip": 1.0, "gamma": 0.9, "noise": 1.0}

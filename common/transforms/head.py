@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from scipy import ndimage
 
-from common.errors import DataError, explain
+from ..errors import DataError, explain
 
 logger = logging.getLogger(__name__)
 COUNTED_AT_ONCE = 2**22

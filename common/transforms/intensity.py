@@ -14,10 +14,10 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type, convert_to_tensor
 from torch import Tensor
 
-from common.errors import ConfigError
-from common.io.modality import AIR_HU
-from common.transforms.knots import Knot, KnottedWindow
-from common.transforms.slabs import for_each_slab
+from ..errors import ConfigError
+from ..io.modality import AIR_HU
+from .knots import Knot, KnottedWindow
+from .slabs import for_each_slab
 
 LEAST_SPAN = 1e-4
 """Range of an image with contrast, in parts of its largest value; float32 has 800 grey levels left in it."""

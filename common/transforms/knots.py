@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.errors import ConfigError
+from ..errors import ConfigError
 
 Knot = Sequence[float]
 """Value in the unit of the window, and where it lies in [-1, 1]."""

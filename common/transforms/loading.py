@@ -17,12 +17,12 @@ from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 
-from common.errors import ConfigError, DataError
-from common.grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine
-from common.io import Scan, VolumeReader
-from common.io.modality import MODALITY, SOURCE_MODALITY, modality_of
-from common.io.reader import WARNINGS
-from common.path_names import REGIONS
+from ..errors import ConfigError, DataError
+from ..grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine
+from ..io import Scan, VolumeReader
+from ..io.modality import MODALITY, SOURCE_MODALITY, modality_of
+from ..io.reader import WARNINGS
+from ..path_names import REGIONS
 
 logger = logging.getLogger(__name__)
 MASKS = ("mask", *REGIONS)

@@ -11,9 +11,9 @@ from monai.config import KeysCollection
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys, convert_to_dst_type
 
-from common.errors import ConfigError, DataError
-from common.io.modality import IN_HU, SOURCE_MODALITY, modality_of
-from common.transforms.head import head_mask
+from ..errors import ConfigError, DataError
+from ..io.modality import IN_HU, SOURCE_MODALITY, modality_of
+from .head import head_mask
 
 LOWEST = -0.25
 """Lowest value of a magnitude relative to its percentile; resampling may leave some below 0, phase has as much below

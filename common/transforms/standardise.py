@@ -13,8 +13,8 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from torch import Tensor
 
-from common.errors import ConfigError, DataError
-from common.transforms.head import head_mask
+from ..errors import ConfigError, DataError
+from .head import head_mask
 
 AT_ONCE = 2**24
 """Voxels whose moments are computed at once, with 64 bits."""

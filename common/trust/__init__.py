@@ -1,5 +1,5 @@
 """How far a synthetic image can be trusted: input check, prediction intervals, verdict of a case."""
 
-from common.trust.input_check import InputCheck
+from .input_check import InputCheck
 
 __all__ = ["InputCheck"]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from common.config.record import RunRecord
-from common.data.datalist import POOLS, Item
-from common.data.identity import identify, paths_of
-from common.data.split_record import DATALIST_NAME, SplitRecord, counted
-from common.errors import ConfigError, DataError
-from common.evaluation.methods import EvaluatedMethod, require_unit, variant
-from common.io import VolumeReader
-from common.stitching import TargetScaleInferer
-from common.weights import checkpoints
+from ..config.record import RunRecord
+from ..data.datalist import POOLS, Item
+from ..data.identity import identify, paths_of
+from ..data.split_record import DATALIST_NAME, SplitRecord, counted
+from ..errors import ConfigError, DataError
+from ..evaluation.methods import EvaluatedMethod, require_unit, variant
+from ..io import VolumeReader
+from ..stitching import TargetScaleInferer
+from ..weights import checkpoints
 
 SECTIONS = ("validation", "test")
 

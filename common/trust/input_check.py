@@ -21,11 +21,11 @@ from monai.utils import MetaKeys
 from monai.utils.type_conversion import convert_to_numpy
 from scipy import ndimage
 
-from common.config.checks import HU
-from common.transforms.head import head_mask
-from common.trust.stripping import looks_stripped
-from common.trust.weighting import weighting_seen
-from common.weights.info import exported_unit, known_contrasts, known_profile
+from ..config.checks import HU
+from ..transforms.head import head_mask
+from ..weights.info import exported_unit, known_contrasts, known_profile
+from .stripping import looks_stripped
+from .weighting import weighting_seen
 
 logger = logging.getLogger(__name__)
 MAX_SPACING_MM = 6.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from common.trust.weighting import PIXEL_MM, blocks, places
+from .weighting import PIXEL_MM, blocks, places
 
 SHELL_MM = 4.0
 """Thickness of the shells that are compared: a skull with the fluid below it is thicker."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.errors import CheckpointError
-from common.files import parse_json, write_text
-from common.weights import checkpoints
+from ..errors import CheckpointError
+from ..files import parse_json, write_text
+from . import checkpoints
 
 Made = TypeVar("Made")
 

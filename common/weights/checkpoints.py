@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from common.errors import CheckpointError
-from common.files import cannot_write, parse_json, write_whole
+from ..errors import CheckpointError
+from ..files import cannot_write, parse_json, write_whole
 
 WEIGHTS_NAME = "model.pt"
 RESUME_NAME = "last_checkpoint.pt"

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common.errors import CheckpointError
-from common.files import parse_json, write_text
-from common.path_names import is_reference
-from common.raw_settings import Settings, followed, lookup, references
-from common.weights import checkpoints
-from common.weights.module_names import BUNDLE, local, portable
-from common.weights.safe_settings import require_safe
+from ..errors import CheckpointError
+from ..files import parse_json, write_text
+from ..path_names import is_reference
+from ..raw_settings import Settings, followed, lookup, references
+from . import checkpoints
+from .module_names import BUNDLE, local, portable
+from .safe_settings import require_safe
 
 logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 1

@@ -11,8 +11,8 @@ import monai.inferers
 import monai.networks.nets
 import monai.transforms
 
-from common.errors import CheckpointError
-from common.weights.module_names import PACKAGE, SHARED
+from ..errors import CheckpointError
+from .module_names import PACKAGE, SHARED
 
 OWN = f"{PACKAGE}.{SHARED}" if PACKAGE else SHARED
 ROOMS = ("inferers", "networks", "phantoms", "transforms")

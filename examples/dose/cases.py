@@ -85,7 +85,8 @@ class Loaded:
 
 
 def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | None, names: Names) -> list[Case]:
-    """The cases of two files or of two folders, which are paired by case as :mod:`common.reader_study.found` names them.
+    """The cases of two files or of two folders, which are paired by case as :mod:`common.reader_study.found` names
+    them.
 
     Raises:
         DataError: a file and a folder, or cases that occur on one side alone.

@@ -63,8 +63,8 @@ def slices(mode: str, cases: Mapping[str, Sequence[dict]], data: Sequence[dict],
 class ResCycleGan(CycleGan):
     """CycleGAN with a discriminator of pairs: A = CECT, B = CT (see the model card for choices not given by the paper).
 
-    Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.training.methods.cyclegan.CycleGan`, ``pair`` =
-    L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
+    Named losses: ``adversarial``, ``cycle`` and ``identity`` of :class:`~common.training.methods.cyclegan.CycleGan`,
+    ``pair`` = L_GAN'(G_AB, G_BA, D_C) on (CECT, CT) stacked as two channels:
 
     - ``registered``: real = (a, b) of one patient and slice; fake = (a, G_AB(a)) and (G_BA(b), b), half weight each,
       shifted against each other by a few pixels.

@@ -18,8 +18,8 @@ from common.simulation.simulate import AverageHeads, Case, Heads, filled
 from common.simulation.tissues import TISSUES
 
 TISSUE_HU: Mapping[str, Range] = {**PERFUSED_HU, "lesion": (0.0, 6.0), "muscle": (0.0, 15.0), "skin": (0.0, 25.0)}
-"""Tissue enhancement by iodine: brain and dura as in ``common.simulation.ct.PERFUSED_HU``; lesion, muscle and skin (which
-also represents mucosa and glands, absent from the phantoms) [chosen] from none in an early arterial phase to the
+"""Tissue enhancement by iodine: brain and dura as in ``common.simulation.ct.PERFUSED_HU``; lesion, muscle and skin
+(which also represents mucosa and glands, absent from the phantoms) [chosen] from none in an early arterial phase to the
 visible enhancement of muscle and skin in a venous phase."""
 
 

@@ -1,5 +1,5 @@
 """Data check: every case is read and checked before training."""
 
-from common.data.checks.cases import check_cases, require_clean
+from .cases import check_cases, require_clean
 
 __all__ = ["check_cases", "require_clean"]

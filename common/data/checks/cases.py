@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-import common.data.checks.volumes as volumes
-from common.data.checks.channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
-from common.data.checks.clipping import Clipping
-from common.data.checks.exchange import Exchanges
-from common.data.checks.volumes import Volume
-from common.data.datalist import Item
-from common.data.identity import HASHED, remember
-from common.errors import ConfigError, DataError, Finding, VolumeError, some
-from common.io import VolumeReader
-from common.path_names import REGIONS
+from ...errors import ConfigError, DataError, Finding, VolumeError, some
+from ...io import VolumeReader
+from ...path_names import REGIONS
+from ..datalist import Item
+from ..identity import HASHED, remember
+from . import volumes
+from .channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
+from .clipping import Clipping
+from .exchange import Exchanges
+from .volumes import Volume
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from common.data.checks.volumes import Volume
-from common.errors import Finding
+from ...errors import Finding
+from .volumes import Volume
 
 NARROW, WIDE = 0.2, 5.0
 """A span of a channel below or above these multiples of its window is reported."""

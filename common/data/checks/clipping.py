@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.data.checks.volumes import Volume, is_of_ct, on_one_grid
-from common.errors import Finding, Where
-from common.grids import ras_shape
-from common.io.modality import AIR_HU
-from common.io.nifti.reading import is_constant
-from common.transforms.head import head_mask
+from ...errors import Finding, Where
+from ...grids import ras_shape
+from ...io.modality import AIR_HU
+from ...io.nifti.reading import is_constant
+from ...transforms.head import head_mask
+from .volumes import Volume, is_of_ct, on_one_grid
 
 MOST_CUT = 0.01
 """Largest share of the foreground beyond the window that is not reported."""

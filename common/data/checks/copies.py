@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common.data.datalist import POOLS, Item
-from common.data.identity import FileIdentity, paths_of
-from common.errors import Finding
+from ...errors import Finding
+from ..datalist import POOLS, Item
+from ..identity import FileIdentity, paths_of
 
 
 def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity]) -> list[Finding]:

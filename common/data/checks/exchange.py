@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.data.checks.misregistration import MINIMUM_SAMPLES, binned, is_gain, mutual_information
-from common.data.checks.volumes import Volume
-from common.errors import Finding, Where
-from common.grids import same_grid
+from ...errors import Finding, Where
+from ...grids import same_grid
+from .misregistration import MINIMUM_SAMPLES, binned, is_gain, mutual_information
+from .volumes import Volume
 
 SAMPLES_PER_AXIS = 28
 NEIGHBOURS = 100

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from common import grids
-from common.config.checks import HU_MAXIMUM, HU_MINIMUM
-from common.data.checks.misregistration import Shift, suspicious_flip, suspicious_shift
-from common.errors import Finding, Where
-from common.grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
-from common.io.nifti.reading import is_constant
-from common.io.reader import VolumeReader
-from common.metrics.masked import mask_fault
+from ... import grids
+from ...config.checks import HU_MAXIMUM, HU_MINIMUM
+from ...errors import Finding, Where
+from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
+from ...io.nifti.reading import is_constant
+from ...io.reader import VolumeReader
+from ...metrics.masked import mask_fault
+from .misregistration import Shift, suspicious_flip, suspicious_shift
 
 OUTSIDE_SHARE = 0.05
 """Largest share of a lesion outside the brain mask; a larger one means that one of them is misplaced."""

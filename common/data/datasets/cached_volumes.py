@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.errors import ConfigError
+from ...errors import ConfigError
 
 Cache = Sequence[Mapping[str, Any]]
 """Preprocessed cases: volumes (C, X, Y, Z) by key, and the ``case``."""

@@ -16,8 +16,10 @@ from monai.data import CacheDataset
 from monai.transforms import Compose
 from torch import Tensor
 
-from common.data.datasets.cached_volumes import name_of, plain, require_one_shape, require_volumes
-from common.data.datasets.patch_positions import (
+from ...errors import ConfigError, DataError
+from ...seeds import derive
+from .cached_volumes import name_of, plain, require_one_shape, require_volumes
+from .patch_positions import (
     cells,
     grid_start,
     last_starts,
@@ -26,9 +28,7 @@ from common.data.datasets.patch_positions import (
     start_around,
     voxels_of,
 )
-from common.data.datasets.region_counts import disjoint, expected_counts
-from common.errors import ConfigError, DataError
-from common.seeds import derive
+from .region_counts import disjoint, expected_counts
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.data.datasets.patch_positions import last_starts, starts_around
+from .patch_positions import last_starts, starts_around
 
 Draws = Sequence[tuple[float, Tensor | None]]
 """Shares of the patches, which sum to 1, and the flat indices (N,) of the voxels that these are centred on; None: any

@@ -14,12 +14,12 @@ from monai.utils import MetaKeys, SpaceKeys
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from common.data.datasets.cached_volumes import plain
-from common.data.datasets.patch_positions import last_starts, padded, start_around, voxels_of
-from common.errors import ConfigError
-from common.networks.slabs import odd_neighbours, slabs
-from common.seeds import derive
-from common.stitching import plane_axis
+from ...errors import ConfigError
+from ...networks.slabs import odd_neighbours, slabs
+from ...seeds import derive
+from ...stitching import plane_axis
+from .cached_volumes import plain
+from .patch_positions import last_starts, padded, start_around, voxels_of
 
 Simulate = Callable[[int], dict[str, np.ndarray]]
 """Gives ``image``, ``label``, ``mask`` (X, Y, Z) and ``spacing`` (3,) in mm of a seed, such as

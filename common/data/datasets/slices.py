@@ -15,12 +15,12 @@ from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from common.data.datasets.cached_volumes import plain
-from common.errors import ConfigError, DataError
-from common.networks.slabs import odd_neighbours, slabs
-from common.seeds import derive
-from common.stitching import plane_axis
-from common.stitching.slice_stitching import PLANES
+from ...errors import ConfigError, DataError
+from ...networks.slabs import odd_neighbours, slabs
+from ...seeds import derive
+from ...stitching import plane_axis
+from ...stitching.slice_stitching import PLANES
+from .cached_volumes import plain
 
 logger = logging.getLogger(__name__)
 ELONGATED = 2.0

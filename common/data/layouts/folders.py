@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from common.data.datalist import Item
-from common.data.layouts.ixi import modality_folder, subject_files
-from common.errors import ConfigError, DataError, some
-from common.files import text_of_cell
-from common.io.dicom.reading.headers import holds_series
-from common.io.reader import NIFTI, VOLUMES, volume_path
-from common.path_names import REGIONS
+from ...errors import ConfigError, DataError, some
+from ...files import text_of_cell
+from ...io.dicom.reading.headers import holds_series
+from ...io.reader import NIFTI, VOLUMES, volume_path
+from ...path_names import REGIONS
+from ..datalist import Item
+from .ixi import modality_folder, subject_files
 
 logger = logging.getLogger(__name__)
 

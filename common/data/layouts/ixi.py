@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import DataError
+from ...errors import DataError
 
 logger = logging.getLogger(__name__)
 

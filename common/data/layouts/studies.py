@@ -10,11 +10,11 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from common.data.datalist import Item
-from common.errors import DataError
-from common.io.dicom.reading.headers import holds_series
-from common.io.dicom.reading.series import shown_modality
-from common.io.dicom.validation import without_validation
+from ...errors import DataError
+from ...io.dicom.reading.headers import holds_series
+from ...io.dicom.reading.series import shown_modality
+from ...io.dicom.validation import without_validation
+from ..datalist import Item
 
 logger = logging.getLogger(__name__)
 TAGS = [0x00080008, 0x00080018, 0x00080060, 0x0020000E]

@@ -1,9 +1,9 @@
 """Evaluation report: `metrics.csv`, `summary.json`, a table for the terminal and an HTML page."""
 
-from common.evaluation.report.contents import ExtraImage, Panel, Picture, Report
-from common.evaluation.report.html import write_report
-from common.evaluation.report.metric_info import MetricInfo, metric_info
-from common.evaluation.report.tables import format_table, summarise, worse_than_baseline, write_tables
+from .contents import ExtraImage, Panel, Picture, Report
+from .html import write_report
+from .metric_info import MetricInfo, metric_info
+from .tables import format_table, summarise, worse_than_baseline, write_tables
 
 __all__ = [
     "ExtraImage",

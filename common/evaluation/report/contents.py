@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import ConfigError, DataError
-from common.evaluation.report.metric_info import MetricInfo
-from common.evaluation.report.tables import Summary
+from ...errors import ConfigError, DataError
+from .metric_info import MetricInfo
+from .tables import Summary
 
 
 @dataclass(frozen=True)

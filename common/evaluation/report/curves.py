@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from common.errors import DataError
-from common.evaluation.report.metric_info import MetricInfo, metric_info
-from common.evaluation.report.panels import STYLE, figure_image
-from common.files import text_of_cell
+from ...errors import DataError
+from ...files import text_of_cell
+from .metric_info import MetricInfo, metric_info
+from .panels import STYLE, figure_image
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.config.checks import HU
-from common.evaluation.report.contents import Picture
-from common.evaluation.report.panels import STYLE, figure_image
-from common.metrics.tissue import AIR_HU, BONE_HU
+from ...config.checks import HU
+from ...metrics.tissue import AIR_HU, BONE_HU
+from .contents import Picture
+from .panels import STYLE, figure_image
 
 BINS = 80
 SHARE_OF_WINDOW = 0.25

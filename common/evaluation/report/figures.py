@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.evaluation.report.contents import Panel, Report
-from common.evaluation.report.metric_info import metric_info
-from common.evaluation.report.offline import embedded
-from common.evaluation.report.panels import panel_png
-from common.evaluation.report.planes import difference_limit
-from common.evaluation.report.ranking import LargestError, Ranking, largest_error
-from common.evaluation.report.tables import number
+from .contents import Panel, Report
+from .metric_info import metric_info
+from .offline import embedded
+from .panels import panel_png
+from .planes import difference_limit
+from .ranking import LargestError, Ranking, largest_error
+from .tables import number
 
 LARGEST, SMALLEST = 120_000, 30_000
 """Bytes of a figure's PNG: at most, and what is aimed at where there are many."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from common.evaluation.report.contents import Report
-from common.evaluation.report.curves import curve_png, read_curves
-from common.evaluation.report.figures import common_limit, shown_cases
-from common.evaluation.report.metric_info import metric_info
-from common.evaluation.report.offline import as_it_is, embedded, template
-from common.evaluation.report.page_tables import (
+from ...files import write_text
+from .contents import Report
+from .curves import curve_png, read_curves
+from .figures import common_limit, shown_cases
+from .metric_info import metric_info
+from .offline import as_it_is, embedded, template
+from .page_tables import (
     SHOWN,
     comparison_rows,
     flattened,
@@ -22,11 +23,10 @@ from common.evaluation.report.page_tables import (
     summary_cells,
     too_few_cases,
 )
-from common.evaluation.report.ranking import ranked
-from common.evaluation.report.significance import compare
-from common.evaluation.report.tables import number
-from common.evaluation.report.viewer import viewer_data
-from common.files import write_text
+from .ranking import ranked
+from .significance import compare
+from .tables import number
+from .viewer import viewer_data
 
 logger = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from common.evaluation.report.contents import Report
-from common.evaluation.report.metric_info import MetricInfo, metric_info
-from common.evaluation.report.ranking import Ranking
-from common.evaluation.report.significance import LEVEL, SMALLEST_N, Comparison
-from common.evaluation.report.tables import metric_names, metrics_frame, number
+from .contents import Report
+from .metric_info import MetricInfo, metric_info
+from .ranking import Ranking
+from .significance import LEVEL, SMALLEST_N, Comparison
+from .tables import metric_names, metrics_frame, number
 
 SHOWN = 6
 """Columns of metrics that are not folded."""

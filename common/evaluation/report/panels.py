@@ -16,8 +16,8 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 from scipy.cluster.vq import vq
 
-from common.evaluation.report.contents import Panel
-from common.evaluation.report.planes import (
+from .contents import Panel
+from .planes import (
     EDGES,
     PLANES,
     difference_limit,

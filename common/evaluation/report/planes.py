@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.evaluation.report.contents import Panel
+from .contents import Panel
 
 PLANES = ("Axial", "Coronal", "Sagittal")
 EDGES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}

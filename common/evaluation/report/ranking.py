@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from common.evaluation.report.contents import Panel
-from common.evaluation.report.metric_info import MetricInfo, metric_info
-from common.evaluation.report.tables import metrics_frame
+from .contents import Panel
+from .metric_info import MetricInfo, metric_info
+from .tables import metrics_frame
 
 MAIN_METRIC = "mae"
 SMOOTHING_MM = 2.0

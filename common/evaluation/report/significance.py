@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import wilcoxon
 
-from common.evaluation.report.metric_info import MetricInfo, metric_info
-from common.evaluation.report.tables import metrics_frame
+from .metric_info import MetricInfo, metric_info
+from .tables import metrics_frame
 
 LEVEL = 0.05
 SMALLEST_N = 6

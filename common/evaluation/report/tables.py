@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.errors import DataError
-from common.files import as_cell, write_text
+from ...errors import DataError
+from ...files import as_cell, write_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, Any]]]
 FIRST = (

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from common.config.checks import HU
-from common.evaluation.report.contents import Panel
-from common.evaluation.report.figures import ShownCase
-from common.evaluation.report.offline import script_json
-from common.evaluation.report.panels import DIFFERENCE
-from common.evaluation.report.planes import symmetric_limit
-from common.evaluation.report.volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
+from ...config.checks import HU
+from .contents import Panel
+from .figures import ShownCase
+from .offline import script_json
+from .panels import DIFFERENCE
+from .planes import symmetric_limit
+from .volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
 
 HU_PRESETS = {"Brain": (0, 80), "Soft tissue": (-160, 240), "Bone": (-500, 1300)}
 """Windows of CT: level 40 and width 80, 40 and 400, 400 and 1800 HU."""

@@ -1,6 +1,6 @@
 """Export of synthetic volumes on the grid of the source, in the unit of the target, marked as synthetic."""
 
-from common.io.export.exporter import VolumeExporter
-from common.io.export.nifti import DESCRIPTION_LENGTH, save_like
+from .exporter import VolumeExporter
+from .nifti import DESCRIPTION_LENGTH, save_like
 
 __all__ = ["DESCRIPTION_LENGTH", "VolumeExporter", "save_like"]

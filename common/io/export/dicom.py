@@ -8,17 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError
-from common.files import require_own_folder, write_whole_folder
-from common.io.dicom.writing.derived import derived_slices, is_derived_series, write_slices
-from common.io.dicom.writing.source_reference import SourceReference, reference_of_file, reference_of_series
-from common.io.dicom.writing.stored_pixels import TO_PIXELS
-from common.io.dicom.writing.template import Synthesis
-from common.io.export.volume import Volume
-from common.io.nifti.reading import read_header
-from common.io.reader import VolumeReader
-from common.weights import checkpoints
-from common.weights.info import origin
+from ...errors import ConfigError, DataError
+from ...files import require_own_folder, write_whole_folder
+from ...weights import checkpoints
+from ...weights.info import origin
+from ..dicom.writing.derived import derived_slices, is_derived_series, write_slices
+from ..dicom.writing.source_reference import SourceReference, reference_of_file, reference_of_series
+from ..dicom.writing.stored_pixels import TO_PIXELS
+from ..dicom.writing.template import Synthesis
+from ..nifti.reading import read_header
+from ..reader import VolumeReader
+from .volume import Volume
 
 BYTES_PER_VOXEL = 2
 

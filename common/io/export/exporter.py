@@ -12,14 +12,18 @@ from typing import Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
-from common.errors import CheckpointError, ConfigError, OutputError
-from common.files import remove, require_file_name, write_text
-from common.grids import same_grid, show_affine
-from common.io.dicom.writing.template import MapOf
-from common.io.export.dicom import DicomFormat
-from common.io.export.itk import ItkFormat
-from common.io.export.nifti import NiftiFormat
-from common.io.export.outputs import (
+from ...errors import CheckpointError, ConfigError, OutputError
+from ...files import remove, require_file_name, write_text
+from ...grids import same_grid, show_affine
+from ...weights import checkpoints
+from ...weights.info import origin
+from ..dicom.writing.template import MapOf
+from ..reader import WARNINGS
+from ..stored_values import require_dtype
+from .dicom import DicomFormat
+from .itk import ItkFormat
+from .nifti import NiftiFormat
+from .outputs import (
     KEPT,
     MANIFEST_NAME,
     require_apart,
@@ -29,13 +33,9 @@ from common.io.export.outputs import (
     require_own_manifest,
     written_about,
 )
-from common.io.export.record import Provenance
-from common.io.export.verdicts import MARK, QUALITY, REFUSE
-from common.io.export.volume import volume_of
-from common.io.reader import WARNINGS
-from common.io.stored_values import require_dtype
-from common.weights import checkpoints
-from common.weights.info import origin
+from .record import Provenance
+from .verdicts import MARK, QUALITY, REFUSE
+from .volume import volume_of
 
 FORMATS = ("nifti", "dicom", "nrrd", "mha")
 MAP_ENDING = "_uncertainty"

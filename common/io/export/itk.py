@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError
-from common.files import write_whole
-from common.io.export.one_file import OneFile
-from common.io.export.volume import Volume
-from common.io.itk_files import INSTALL, MISSING, is_there, write_itk
+from ...errors import ConfigError
+from ...files import write_whole
+from ..itk_files import INSTALL, MISSING, is_there, write_itk
+from .one_file import OneFile
+from .volume import Volume
 
 KEY = "SyntheticData"
 """Of the header, as in DICOM."""

@@ -9,13 +9,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from common.errors import Finding, OutputError
-from common.files import write_whole
-from common.io.export.one_file import OneFile
-from common.io.export.volume import Volume
-from common.io.nifti.header_fields import best_affine, unknown_codes
-from common.io.nifti.reading import parse_header
-from common.io.stored_values import to_stored
+from ...errors import Finding, OutputError
+from ...files import write_whole
+from ..nifti.header_fields import best_affine, unknown_codes
+from ..nifti.reading import parse_header
+from ..stored_values import to_stored
+from .one_file import OneFile
+from .volume import Volume
 
 DESCRIPTION_LENGTH = 79
 """Length of the ``descrip`` field of a NIfTI-1 header in characters."""

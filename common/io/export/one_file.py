@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.io.export.outputs import require_file
+from .outputs import require_file
 
 
 class OneFile:

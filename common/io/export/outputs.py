@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from common.errors import OutputError
-from common.files import parse_json
-from common.io.export.verdicts import QUALITY
+from ...errors import OutputError
+from ...files import parse_json
+from .verdicts import QUALITY
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_KEYS = {

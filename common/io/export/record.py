@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from common.path_names import is_path
+from ...path_names import is_path
 
 WITHOUT_EFFECT = ("bundle_root", "dataloader", "device", "max_memory_gb", "overwrite", "phantoms", "report", "resume")
 """Settings, at any depth, that say where and how a volume is computed; those that are paths say where files lie."""

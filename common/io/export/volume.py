@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from monai.utils import MetaKeys, convert_to_numpy
 
-from common.io.dicom.writing.template import MapOf
-from common.io.export.verdicts import QUALITY, in_words
-from common.io.reader import WARNINGS
+from ..dicom.writing.template import MapOf
+from ..reader import WARNINGS
+from .verdicts import QUALITY, in_words
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from common.errors import Finding, VolumeError, Where
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, show_affine
+from ...errors import Finding, VolumeError, Where
+from ...grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, show_affine
 
 MAX_VALUES = 1024**3
 """Largest number of values in a volume (4 GiB as float32); a whole-body CT of 512 x 512 x 2000 is half of it."""

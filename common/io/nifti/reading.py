@@ -17,9 +17,9 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from nibabel.volumeutils import apply_read_scaling
 
-import common.io.nifti.header_fields as fields
-from common.errors import Finding, VolumeError, Where
-from common.grids import is_sheared
+from ...errors import Finding, VolumeError, Where
+from ...grids import is_sheared
+from . import header_fields as fields
 
 logger = logging.getLogger(__name__)
 

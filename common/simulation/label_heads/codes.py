@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import DataError
+from ...errors import DataError
 
 Codes = NDArray[np.uint8]
 """Tissues of voxels, as positions in ``CODES``."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.simulation.grid import Volume
+from ..grid import Volume
 
 NODE_VOXELS = 4
 """Voxels between the nodes on which a field is drawn."""

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from common.errors import ConfigError
-from common.simulation.grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, stretched
-from common.simulation.head import Anatomy, Fractions
-from common.simulation.label_heads.codes import CODE, CODES, Codes
-from common.simulation.label_heads.label_map import LabelMap, label_map, map_files
-from common.simulation.label_heads.pathology import Pathology
-from common.simulation.physics import Range, drawn
-from common.simulation.simulate import AverageHeads, Heads
-from common.simulation.variety import Variety
-from common.weights import checkpoints
+from ...errors import ConfigError
+from ...weights import checkpoints
+from ..grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, stretched
+from ..head import Anatomy, Fractions
+from ..physics import Range, drawn
+from ..simulate import AverageHeads, Heads
+from ..variety import Variety
+from .codes import CODE, CODES, Codes
+from .label_map import LabelMap, label_map, map_files
+from .pathology import Pathology
 
 WARPS_MM = ((30.0, 2.5), (14.0, 1.2))
 """Elastic warps as (smoothness, standard deviation along each axis): of lobes, then of gyri."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.errors import ConfigError, DataError
-from common.simulation.grid import Volume
-from common.simulation.label_heads.codes import BRAIN, CODE, EYE_LABEL, SOFT, VENTRICLE_LABELS, Codes, coded, inside
+from ...errors import ConfigError, DataError
+from ..grid import Volume
+from .codes import BRAIN, CODE, EYE_LABEL, SOFT, VENTRICLE_LABELS, Codes, coded, inside
 
 COARSE = 2
 """Voxels of the distance maps are so many times as large; distances are smooth."""

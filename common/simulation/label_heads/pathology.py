@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.simulation.label_heads.codes import BRAIN, CODE, SOFT, Codes, inside
-from common.simulation.label_heads.fields import Body, highest, noise_at
-from common.simulation.label_heads.label_map import COARSE, LabelMap
-from common.simulation.physics import Range, drawn
+from ..physics import Range, drawn
+from .codes import BRAIN, CODE, SOFT, Codes, inside
+from .fields import Body, highest, noise_at
+from .label_map import COARSE, LabelMap
 
 FAT_GRAIN_MM, DEEP_FAT_GRAIN_MM = 25.0, 7.0
 """[chosen] smoothness of the thickness of the fat under the skin, and of the fat between muscles."""

@@ -1,5 +1,5 @@
 """Arteries, veins and sinuses of the head."""
 
-from common.simulation.vessels.tree import fill, vessel_lines
+from .tree import fill, vessel_lines
 
 __all__ = ["fill", "vessel_lines"]

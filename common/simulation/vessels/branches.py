@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from common.simulation.grid import Volume
-from common.simulation.template import (
+from ..grid import Volume
+from ..template import (
     LATERAL_VENTRICLES,
     TEMPORALIS_MM,
     brain_maps,
@@ -25,7 +25,7 @@ from common.simulation.template import (
     sample_brain,
     template,
 )
-from common.simulation.vessels.centre_lines import Lines, trunk_lines
+from .centre_lines import Lines, trunk_lines
 
 GRID_MM = 2.0
 LOW, HIGH = (-92.0, -126.0, -66.0), (92.0, 90.0, 100.0)

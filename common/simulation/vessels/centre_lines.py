@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from common.simulation.template import sample, template
-from common.simulation.vessels.trunks import TRUNKS, Trunk
+from ..template import sample, template
+from .trunks import TRUNKS, Trunk
 
 STEP_MM = 2.0
 """Distance between the nodes of a centre line."""

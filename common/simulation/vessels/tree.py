@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from common.simulation.grid import Volume
-from common.simulation.tissues import random_deviation
-from common.simulation.vessels.branches import domains, grow
-from common.simulation.vessels.centre_lines import Lines, join, trunk_lines
+from ..grid import Volume
+from ..tissues import random_deviation
+from .branches import domains, grow
+from .centre_lines import Lines, join, trunk_lines
 
 ENDS = {"artery": 170, "vein": 70, "scalp": 22}
 END_RADIUS_MM = {"artery": 0.33, "vein": 0.5, "scalp": 0.45}

@@ -7,7 +7,7 @@ from ignite.engine import Events
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from common.training.trainer import SynthesisTrainer
+from ..trainer import SynthesisTrainer
 
 
 class EpochStatistics:

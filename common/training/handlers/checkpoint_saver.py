@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree
 
-from common.weights import checkpoints
+from ...weights import checkpoints
 
 
 class AsyncSaver:

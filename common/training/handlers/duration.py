@@ -9,7 +9,7 @@ import torch
 from ignite.engine import Events
 from tqdm import tqdm
 
-from common.training import SynthesisTrainer
+from .. import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
 WARM_UP = 5

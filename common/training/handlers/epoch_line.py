@@ -5,7 +5,7 @@ from __future__ import annotations
 from ignite.engine import Events
 from monai.engines import Evaluator
 
-from common.training import SynthesisTrainer
+from .. import SynthesisTrainer
 
 
 def epoch_line(engine: SynthesisTrainer, validator: Evaluator) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from ignite.engine import Events
 
-from common.config.record import RunRecord
-from common.errors import ConfigError
-from common.training import SynthesisTrainer
-from common.weights import checkpoints
+from ...config.record import RunRecord
+from ...errors import ConfigError
+from ...weights import checkpoints
+from .. import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from common.errors import ConfigError, OutputError
+from ...errors import ConfigError, OutputError
 
 logger = logging.getLogger(__name__)
 LOCK_NAME = ".lock"

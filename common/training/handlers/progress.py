@@ -10,9 +10,9 @@ from monai.handlers import TensorBoardStatsHandler
 from monai.utils import CommonKeys
 from tqdm import tqdm
 
-from common import devices
-from common.training import SynthesisTrainer
-from common.training.handlers.duration import Duration
+from ... import devices
+from .. import SynthesisTrainer
+from .duration import Duration
 
 
 class Progress:

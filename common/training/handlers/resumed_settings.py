@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError
-from common.raw_settings import as_json, followed, leaves, lookup, references
-from common.weights.info import NETWORK, RUN_NAME, read_run, without_order
+from ...errors import ConfigError
+from ...raw_settings import as_json, followed, leaves, lookup, references
+from ...weights.info import NETWORK, RUN_NAME, read_run, without_order
 
 logger = logging.getLogger(__name__)
 KEPT = ("optimizer", "schedule", "seed")

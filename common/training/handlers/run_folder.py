@@ -17,21 +17,21 @@ import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
-from common import devices
-from common.config.record import RunRecord, config_of
-from common.data.split_record import DATALIST_NAME, move_split, write_split
-from common.errors import CheckpointError, ConfigError, OutputError, UserError
-from common.files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
-from common.training import SynthesisTrainer
-from common.training.handlers.checkpoint_saver import AsyncSaver
-from common.training.handlers.epoch_line import epoch_line, is_validated
-from common.training.handlers.lock import LOCK_NAME, RunLock
-from common.training.handlers.resumed_settings import require_same
-from common.training.handlers.signals import TerminationSignals
-from common.training.handlers.weights_writer import BEST, LAST, WeightsWriter
-from common.weights import checkpoints, info
-from common.weights.info import RUN_NAME
-from common.weights.module_names import portable
+from ... import devices
+from ...config.record import RunRecord, config_of
+from ...data.split_record import DATALIST_NAME, move_split, write_split
+from ...errors import CheckpointError, ConfigError, OutputError, UserError
+from ...files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
+from ...weights import checkpoints, info
+from ...weights.info import RUN_NAME
+from ...weights.module_names import portable
+from .. import SynthesisTrainer
+from .checkpoint_saver import AsyncSaver
+from .epoch_line import epoch_line, is_validated
+from .lock import LOCK_NAME, RunLock
+from .resumed_settings import require_same
+from .signals import TerminationSignals
+from .weights_writer import BEST, LAST, WeightsWriter
 
 logger = logging.getLogger(__name__)
 BROKEN = (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError)

@@ -13,14 +13,14 @@ from monai.inferers import Inferer
 from torch import Tensor
 from tqdm import tqdm
 
-from common import devices
-from common.data.datasets.patches import VolumePatchDataset
-from common.errors import ConfigError
-from common.networks.cascade import Cascade
-from common.stitching import CascadeInferer
-from common.training.methods.staged import StagedMethod
-from common.training.trainer import SynthesisTrainer
-from common.weights import checkpoints
+from ... import devices
+from ...data.datasets.patches import VolumePatchDataset
+from ...errors import ConfigError
+from ...networks.cascade import Cascade
+from ...stitching import CascadeInferer
+from ...weights import checkpoints
+from ..methods.staged import StagedMethod
+from ..trainer import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
 

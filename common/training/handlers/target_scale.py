@@ -6,7 +6,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from common.data.datasets.patches import VolumePatchDataset
+from ...data.datasets.patches import VolumePatchDataset
 
 
 class TargetScale:

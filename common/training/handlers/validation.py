@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.handlers import ValidationHandler
 
-from common.training.trainer import SynthesisTrainer
+from ..trainer import SynthesisTrainer
 
 
 class Validation(ValidationHandler):

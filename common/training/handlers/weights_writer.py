@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from monai.engines import Evaluator
 
-from common.config.record import RunRecord, config_of
-from common.data.origins import cases_of_program
-from common.data.split_record import SplitRecord
-from common.raw_settings import followed
-from common.training import SynthesisTrainer
-from common.weights import info
+from ...config.record import RunRecord, config_of
+from ...data.origins import cases_of_program
+from ...data.split_record import SplitRecord
+from ...raw_settings import followed
+from ...weights import info
+from .. import SynthesisTrainer
 
 logger = logging.getLogger(__name__)
 BEST, LAST = "best", "last"

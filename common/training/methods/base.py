@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.losses import AdversarialLoss, weighted_losses
+from ...errors import ConfigError
+from ...losses import AdversarialLoss, weighted_losses
 
 Batch = Mapping[str, Tensor]
 Losses = dict[str, Tensor]

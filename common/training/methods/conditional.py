@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.losses import AdversarialLoss
-from common.training.methods.base import Batch, GanMethod, Losses
+from ...losses import AdversarialLoss
+from .base import Batch, GanMethod, Losses
 
 
 class ConditionalGan(GanMethod):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.losses import AdversarialLoss, l1
-from common.training.methods.base import Batch, GanMethod, Losses
-from common.training.methods.image_pool import ImagePool
+from ...losses import AdversarialLoss, l1
+from .base import Batch, GanMethod, Losses
+from .image_pool import ImagePool
 
 
 class CycleGan(GanMethod):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.networks.flow_input import flow_input, flow_scheduler
-from common.training.methods.base import Batch, GanMethod, Losses
+from ...errors import ConfigError
+from ...networks.flow_input import flow_input, flow_scheduler
+from .base import Batch, GanMethod, Losses
 
 
 class RectifiedFlow(GanMethod):

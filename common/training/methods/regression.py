@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from common.training.methods.base import Batch, GanMethod, Losses
+from .base import Batch, GanMethod, Losses
 
 
 class Regression(GanMethod):

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.losses import AdversarialLoss
-from common.networks.cascade import Cascade
-from common.training.methods.base import Batch, GanMethod, Losses
-from common.training.methods.conditional import ConditionalGan
+from ...errors import ConfigError
+from ...losses import AdversarialLoss
+from ...networks.cascade import Cascade
+from .base import Batch, GanMethod, Losses
+from .conditional import ConditionalGan
 
 
 class StagedMethod(GanMethod):
@@ -86,7 +86,8 @@ class StagedMethod(GanMethod):
 
 
 class StagedGan(StagedMethod):
-    """A :class:`~common.training.methods.conditional.ConditionalGan` with its own discriminator for every stage of a cascade.
+    """A :class:`~common.training.methods.conditional.ConditionalGan` with its own discriminator for every stage of a
+    cascade.
 
     Args:
         network: the cascade.

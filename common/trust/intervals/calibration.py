@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from common.config.record import RunRecord
-from common.data.datalist import Item
-from common.errors import ConfigError, DataError
-from common.evaluation.cases import Case, load_case
-from common.evaluation.methods import EvaluatedMethod
-from common.io import VolumeReader
-from common.metrics.masked import ARBITRARY, PERCENT
-from common.trust.held_out import SECTIONS, HeldOutCases
-from common.trust.intervals.checked import Checked, table
-from common.trust.intervals.conformal import LESION, Sample, cases_needed, fitted, require_level
-from common.trust.intervals.maps import brightness, target_window
-from common.trust.intervals.record import Record, read_record
-from common.trust.intervals.variations import manner, spread_of, variations
-from common.weights import checkpoints
+from ...config.record import RunRecord
+from ...data.datalist import Item
+from ...errors import ConfigError, DataError
+from ...evaluation.cases import Case, load_case
+from ...evaluation.methods import EvaluatedMethod
+from ...io import VolumeReader
+from ...metrics.masked import ARBITRARY, PERCENT
+from ...weights import checkpoints
+from ..held_out import SECTIONS, HeldOutCases
+from .checked import Checked, table
+from .conformal import LESION, Sample, cases_needed, fitted, require_level
+from .maps import brightness, target_window
+from .record import Record, read_record
+from .variations import manner, spread_of, variations
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from common.trust.intervals.conformal import ALL, LEAST_VOXELS, LESION, Interval, Sample, cut, half_widths
-from common.trust.intervals.record import Record
+from .conformal import ALL, LEAST_VOXELS, LESION, Interval, Sample, cut, half_widths
+from .record import Record
 
 RANKED = 20000
 """Voxels of which the rank correlation is computed, evenly taken."""

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.config.checks import HU
-from common.errors import ConfigError, DataError
-from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
+from ...config.checks import HU
+from ...errors import ConfigError, DataError
+from ...metrics.tissue import AIR_HU, BONE_HU, TISSUES
 
 ALL = "all"
 """The group of every voxel: the only one of a unit other than HU, and the one of groups that few cases have."""

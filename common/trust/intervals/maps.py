@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.metrics.masked import ARBITRARY, PERCENT, Z_SCORES
-from common.trust.intervals.conformal import cut, half_widths
-from common.trust.intervals.record import COMMAND, read_record
-from common.trust.intervals.variations import manner, spread_of, variations
-from common.weights.info import read_info, sidecar
+from ...errors import ConfigError
+from ...metrics.masked import ARBITRARY, PERCENT, Z_SCORES
+from ...weights.info import read_info, sidecar
+from .conformal import cut, half_widths
+from .record import COMMAND, read_record
+from .variations import manner, spread_of, variations
 
 
 def brightness(prediction: np.ndarray) -> float:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common.trust.intervals.conformal import ALL, Interval
-from common.weights.beside import read_beside, write_beside
+from ...weights.beside import read_beside, write_beside
+from .conformal import ALL, Interval
 
 SCHEMA_VERSION = 1
 COMMAND = (

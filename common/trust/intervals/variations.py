@@ -14,9 +14,9 @@ from monai.networks.utils import eval_mode
 from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 
-from common.networks.ensemble import NetworkEnsemble
-from common.seeds import derive
-from common.stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
+from ...networks.ensemble import NetworkEnsemble
+from ...seeds import derive
+from ...stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
 
 MOST = 4
 """Number of variations, so that a map takes at most five times one inference."""

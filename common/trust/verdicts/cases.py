@@ -12,12 +12,12 @@ import torch
 from monai.utils import MetaKeys, convert_to_numpy
 from torch import Tensor, nn
 
-from common.errors import CheckpointError, DataError
-from common.io.export.verdicts import ACCEPT, in_words
-from common.trust.verdicts.inverse import InverseNetwork
-from common.trust.verdicts.record import Record, inverse_for, path_of, read_record
-from common.trust.verdicts.signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
-from common.trust.verdicts.verdict import Verdict, judged, without_signs
+from ...errors import CheckpointError, DataError
+from ...io.export.verdicts import ACCEPT, in_words
+from .inverse import InverseNetwork
+from .record import Record, inverse_for, path_of, read_record
+from .signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
+from .verdict import Verdict, judged, without_signs
 
 logger = logging.getLogger(__name__)
 

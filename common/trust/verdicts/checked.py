@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from common.io.export.verdicts import ACCEPT, LOOK, REFUSE
-from common.trust.verdicts.record import Record
-from common.trust.verdicts.samples import INTACT
-from common.trust.verdicts.verdict import Verdict
+from ...io.export.verdicts import ACCEPT, LOOK, REFUSE
+from .record import Record
+from .samples import INTACT
+from .verdict import Verdict
 
 
 class Checked(NamedTuple):

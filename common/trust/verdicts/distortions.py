@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.simulation.grid import smooth_noise, to_voxels
-from common.transforms.head import head_mask
+from ...simulation.grid import smooth_noise, to_voxels
+from ...transforms.head import head_mask
 
 Volume = NDArray[np.float32]
 Volumes = dict[str, Volume]

@@ -12,22 +12,22 @@ import torch
 from scipy import stats
 from tqdm import tqdm
 
-from common.config.record import RunRecord
-from common.data.datalist import Item
-from common.errors import ConfigError, DataError
-from common.io import VolumeReader
-from common.io.export.verdicts import LOOK, REFUSE
-from common.metrics.masked import ARBITRARY, PERCENT
-from common.trust.held_out import SECTIONS, HeldOutCases
-from common.trust.verdicts.checked import Checked, table
-from common.trust.verdicts.distortions import FITTED, OTHERS
-from common.trust.verdicts.inverse import InverseNetwork, inverse_of
-from common.trust.verdicts.predictor import Fit, fitted
-from common.trust.verdicts.record import Record, inverse_for, read_record
-from common.trust.verdicts.samples import INTACT, Sample, Sampling
-from common.trust.verdicts.signs import Signs
-from common.trust.verdicts.verdict import Limits, allowed_deviations, judged, usual_of, without_signs
-from common.weights import checkpoints
+from ...config.record import RunRecord
+from ...data.datalist import Item
+from ...errors import ConfigError, DataError
+from ...io import VolumeReader
+from ...io.export.verdicts import LOOK, REFUSE
+from ...metrics.masked import ARBITRARY, PERCENT
+from ...weights import checkpoints
+from ..held_out import SECTIONS, HeldOutCases
+from .checked import Checked, table
+from .distortions import FITTED, OTHERS
+from .inverse import InverseNetwork, inverse_of
+from .predictor import Fit, fitted
+from .record import Record, inverse_for, read_record
+from .samples import INTACT, Sample, Sampling
+from .signs import Signs
+from .verdict import Limits, allowed_deviations, judged, usual_of, without_signs
 
 logger = logging.getLogger(__name__)
 LEAST_CASES = 8

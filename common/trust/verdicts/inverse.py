@@ -9,9 +9,9 @@ import torch
 from monai.bundle.config_parser import ConfigParser
 from torch import Tensor, nn
 
-from common.errors import ConfigError
-from common.weights import checkpoints
-from common.weights.info import read_info
+from ...errors import ConfigError
+from ...weights import checkpoints
+from ...weights.info import read_info
 
 
 class InverseNetwork:

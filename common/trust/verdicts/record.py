@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from common.errors import CheckpointError
-from common.io.export.verdicts import LOOK, REFUSE
-from common.trust.verdicts.inverse import InverseNetwork, inverse_of
-from common.trust.verdicts.predictor import Predictor, Term
-from common.trust.verdicts.verdict import Limits, Usual
-from common.weights.beside import read_beside, write_beside
+from ...errors import CheckpointError
+from ...io.export.verdicts import LOOK, REFUSE
+from ...weights.beside import read_beside, write_beside
+from .inverse import InverseNetwork, inverse_of
+from .predictor import Predictor, Term
+from .verdict import Limits, Usual
 
 SCHEMA_VERSION = 2
 COMMAND = (

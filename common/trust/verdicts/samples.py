@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from monai.transforms import Orientation
 
-from common.data.datalist import Item
-from common.errors import DataError, users_mistake
-from common.evaluation.cases import Case, load_case, own_window
-from common.evaluation.methods import EvaluatedMethod
-from common.io import VolumeReader
-from common.metrics.masked import mae
-from common.seeds import derive
-from common.transforms import LoadVolumed
-from common.transforms.body import OUTSIDE
-from common.trust.verdicts.cases import Source, signs_of
-from common.trust.verdicts.distortions import distorted
-from common.trust.verdicts.inverse import InverseNetwork
-from common.trust.verdicts.signs import Signs
+from ...data.datalist import Item
+from ...errors import DataError, users_mistake
+from ...evaluation.cases import Case, load_case, own_window
+from ...evaluation.methods import EvaluatedMethod
+from ...io import VolumeReader
+from ...metrics.masked import mae
+from ...seeds import derive
+from ...transforms import LoadVolumed
+from ...transforms.body import OUTSIDE
+from .cases import Source, signs_of
+from .distortions import distorted
+from .inverse import InverseNetwork
+from .signs import Signs
 
 logger = logging.getLogger(__name__)
 INTACT = "intact"

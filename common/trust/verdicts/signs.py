@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from common.config.checks import HU
-from common.data.checks.misregistration import BINS, binned, mutual_information
-from common.metrics.masked import dice
-from common.metrics.tissue import AIR_HU, BONE_HU, TISSUES
-from common.segmenter import NAMES, segmenter
-from common.segmenter.segmentation import dice_by_class, segmented
-from common.transforms.body import CAVITY_HU
-from common.transforms.head import head_mask
-from common.trust.input_check import PERCENTILES, features
+from ...config.checks import HU
+from ...data.checks.misregistration import BINS, binned, mutual_information
+from ...metrics.masked import dice
+from ...metrics.tissue import AIR_HU, BONE_HU, TISSUES
+from ...segmenter import NAMES, segmenter
+from ...segmenter.segmentation import dice_by_class, segmented
+from ...transforms.body import CAVITY_HU
+from ...transforms.head import head_mask
+from ..input_check import PERCENTILES, features
 
 GRID_MM = 2.5
 """Spacing of the grid on which signs are computed."""

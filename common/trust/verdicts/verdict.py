@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from common.io.export.verdicts import ACCEPT, LOOK, REFUSE
-from common.trust.verdicts.predictor import Predictor
-from common.trust.verdicts.signs import LEAST
+from ...io.export.verdicts import ACCEPT, LOOK, REFUSE
+from .predictor import Predictor
+from .signs import LEAST
 
 CHANCE = {LOOK: 0.1, REFUSE: 0.01}
 """[chosen] Probability that any sign of an intact case from the calibrated distribution lies beyond its limit."""

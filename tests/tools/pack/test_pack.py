@@ -98,7 +98,10 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
         *(f"configs/{stem}.{kind}" for stem in configs for kind in ("yaml", "json")),
         *(f"{PACKAGE}/{name}.py" for name in ("__init__", "networks", "phantoms")),
         *(f"{PACKAGE}/{name}" for name in code),
-        *(f"{PACKAGE}/common/evaluation/report/{name}" for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")),
+        *(
+            f"{PACKAGE}/common/evaluation/report/{name}"
+            for name in ("template.html.j2", "page.css", "slices.js", "viewer.js")
+        ),
         *(f"{PACKAGE}/common/reader_study/{name}" for name in ("page.html.j2", "page.css", "page.js")),
         *(f"{PACKAGE}/common/segmenter/weights/{name}" for name in ("ct.pt", "ct.json", "mr.pt", "mr.json")),
     }  # fmt: skip

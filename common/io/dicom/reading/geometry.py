@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.errors import Finding, VolumeError, Where
-from common.grids import is_sheared
-from common.io.dicom.reading.orthogonal import OrthogonalGrid, orthogonal_grid
-from common.io.dicom.reading.stack import Stack
+from ....errors import Finding, VolumeError, Where
+from ....grids import is_sheared
+from .orthogonal import OrthogonalGrid, orthogonal_grid
+from .stack import Stack
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 STRAIGHT_MM = 0.05

@@ -14,7 +14,7 @@ from pydicom import misc
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from common.errors import VolumeError, Where
+from ....errors import VolumeError, Where
 
 COPY_AGAIN = "copy or export the series again"
 LARGEST_ELEMENT = 1 << 20

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from common.errors import VolumeError, Where
-from common.io.dicom.reading.stack import Stack
+from ....errors import VolumeError, Where
+from .stack import Stack
 
 LARGEST_GROWTH = 10
 """Largest ratio of resampled to original voxels; a higher one means that a slice is misplaced."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.errors import VolumeError, Where
-from common.io.dicom.reading.headers import Slice, element_text
+from ....errors import VolumeError, Where
+from .headers import Slice, element_text
 
 PHASE_ELEMENTS = (
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "NominalCardiacTriggerDelayTime"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from common.errors import NOT_INSTALLED, Finding, VolumeError, Where
-from common.io.dicom.reading.headers import (
+from ....errors import NOT_INSTALLED, Finding, VolumeError, Where
+from .headers import (
     COPY_AGAIN,
     Slice,
     element_numbers,

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from common.errors import ConfigError, Finding, VolumeError, Where
-from common.io.dicom.reading.headers import Slice, element_text, read_slices
-from common.io.dicom.reading.stack import Stack, build_stack
-from common.io.dicom.validation import without_validation
-from common.io.modality import require_modality
+from ....errors import ConfigError, Finding, VolumeError, Where
+from ...modality import require_modality
+from ..validation import without_validation
+from .headers import Slice, element_text, read_slices
+from .stack import Stack, build_stack
 
 logger = logging.getLogger(__name__)
 RULE = "a folder holds one series"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.errors import VolumeError, Where
-from common.io.dicom.reading.headers import Slice, element_numbers, element_text
-from common.io.dicom.reading.phases import select_phase
+from ....errors import VolumeError, Where
+from .headers import Slice, element_numbers, element_text
+from .phases import select_phase
 
 UNIT_TOLERANCE = 1e-3
 """Tolerance of the length of direction cosines and of their product; headers with three decimals stay within it."""

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pydicom
 from pydicom.dataset import Dataset
 
-from common.errors import VolumeError, Where
-from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
+from ....errors import VolumeError, Where
+from .headers import Slice, element_numbers, element_text, element_value
 
 SUV_FORMULA = (
     "SUV (body weight) = activity in Bq/ml x weight in g / (injected dose in Bq x 2^(-(reference time of the decay"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.errors import Finding, VolumeError, Where
-from common.io.dicom.reading.headers import Slice, element_numbers, element_text, element_value
-from common.io.dicom.reading.pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
-from common.io.dicom.reading.stack import Stack
-from common.io.dicom.reading.suv import SUV_FORMULA, suv_factor
+from ....errors import Finding, VolumeError, Where
+from .headers import Slice, element_numbers, element_text, element_value
+from .pixel_data import check_pixels, decode_pixels, decode_plane, padding_of, places_by_file
+from .stack import Stack
+from .suv import SUV_FORMULA, suv_factor
 
 logger = logging.getLogger(__name__)
 ALWAYS_RESCALED = ("CT", "PT")

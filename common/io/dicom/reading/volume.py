@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from common.errors import Finding, Where
-from common.io.dicom.reading.geometry import stack_geometry
-from common.io.dicom.reading.headers import Slice, element_text
-from common.io.dicom.reading.orthogonal import resample
-from common.io.dicom.reading.series import SeriesOptions, find_series
-from common.io.dicom.reading.values import read_voxels
-from common.io.dicom.validation import without_validation
+from ....errors import Finding, Where
+from ..validation import without_validation
+from .geometry import stack_geometry
+from .headers import Slice, element_text
+from .orthogonal import resample
+from .series import SeriesOptions, find_series
+from .values import read_voxels
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset, validate_file_meta
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from common.io.dicom.writing.slice_geometry import nearest_slices, plane_items, to_planes
-from common.io.dicom.writing.source_reference import SourceReference, SourceSlice
-from common.io.dicom.writing.stored_pixels import TO_MAP_PIXELS, TO_PIXELS, Pixels
-from common.io.dicom.writing.template import (
+from .slice_geometry import nearest_slices, plane_items, to_planes
+from .source_reference import SourceReference, SourceSlice
+from .stored_pixels import TO_MAP_PIXELS, TO_PIXELS, Pixels
+from .template import (
     MANUFACTURER,
     SOURCE_IMAGE,
     SYNTHETIC_DATA,

@@ -14,8 +14,8 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from pydicom.dataset import Dataset
 from pydicom.valuerep import format_number_as_ds
 
-from common.errors import OutputError
-from common.grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_sheared, show_affine
+from ....errors import OutputError
+from ....grids import GRID_TOLERANCE_MM, grid_distance_mm, is_invertible, is_sheared, show_affine
 
 logger = logging.getLogger(__name__)
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -13,9 +13,9 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from common.errors import OutputError
-from common.io.dicom.validation import without_validation
-from common.weights.checkpoints import sha256
+from ....errors import OutputError
+from ....weights.checkpoints import sha256
+from ..validation import without_validation
 
 TRIAL = 0x0012
 """Group of clinical trial and de-identification: all items are copied except ``NOT_OF_TRIALS``."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.valuerep import format_number_as_ds
 
-from common.io.stored_values import require_finite, to_stored
+from ...stored_values import require_finite, to_stored
 
 INT16_MAX = 32767
 UINT16_MAX = 65535

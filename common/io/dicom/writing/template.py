@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 from pydicom.valuerep import format_number_as_ds
 
-from common.io.dicom.writing.source_reference import SourceReference
-from common.io.dicom.writing.stored_pixels import Pixels
+from .source_reference import SourceReference
+from .stored_pixels import Pixels
 
 MANUFACTURER = "medical-image-synthesis-bundles"
 SYNTHETIC_DATA = 0x0008001C
