@@ -91,6 +91,18 @@ def test_a_room_imports_only_rooms_before_it() -> None:
     assert backwards == set()
 
 
+def test_imports_inside_common_are_relative() -> None:
+    """So that it works under any name."""
+    absolute = {
+        f"{name}: {node.module}"
+        for name, path in MODULES.items()
+        if name.split(".")[0] == "common"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module and node.module.split(".")[0] == "common"
+    }
+    assert absolute == set()
+
+
 def test_modules_are_short() -> None:
     lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

@@ -10,6 +10,21 @@ PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
 """The package of a release, such as ``mr2ct_pix2pix_v0_1_0``, which holds the shared one; empty in the repository."""
 BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)
 
+MOVED = {
+    "transforms.TargetScale": "training.handlers.TargetScale",
+    "transforms.Misregisterd": "simulation.misregister.Misregisterd",
+    "trained.InputCheck": "trust.InputCheck",
+    "uncertainty": "trust.intervals",
+    "quality": "trust.verdicts",
+    "handlers": "training.handlers",
+    "methods": "training.methods",
+    "engines": "training",
+    "inferers": "stitching",
+    "phantoms": "simulation",
+    "anatomy": "segmenter",
+}
+"""Where the parts of the shared package lie that weights and runs of earlier versions name otherwise."""
+
 
 def portable(text: str) -> str:
     """A text with the names that modules have in the repository, whichever release wrote it."""
@@ -19,7 +34,9 @@ def portable(text: str) -> str:
 
 
 def local(text: str) -> str:
-    """A text of :func:`portable` with the names that modules have here."""
+    """A text of :func:`portable`, of this version or an earlier one, with the names that modules have here."""
+    for earlier, now in MOVED.items():
+        text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
     if not PACKAGE:
         return text
     names: Iterable[tuple[str, str]] = ((SHARED, f"{PACKAGE}.{SHARED}"), (BUNDLE, PACKAGE))
