@@ -60,11 +60,9 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
-        uncertainty: also write a map of half widths of each volume; see
-            :class:`common.trust.intervals.UncertaintyMaps`.
-        refuse: write no volume of a case with the verdict ``refuse``, see
-            :class:`common.trust.verdicts.cases.CaseVerdicts`,
-            but its JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
+        uncertainty: also write a map of half widths of each volume; see :mod:`common.trust.intervals`.
+        refuse: write no volume of a case with the verdict ``refuse``, see :mod:`common.trust.verdicts.cases`, but its
+            JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         record: of the command, whose settings outputs and report tell.
         **evaluator: arguments of ``SupervisedEvaluator``.
