@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-import shlex
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from common.errors import CheckpointError
+from common.errors import CheckpointError, ConfigError
 
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE / "bundles", HERE.parent / "bundles")
 """Of a wheel, and of the repository."""
-SHARED = "common"
 WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
 LOSSES = {"l1": "L1", "gdl": "gradient difference", "feature_matching": "feature matching"}
@@ -55,26 +59,63 @@ class Bundle(NamedTuple):
         return f"{name} trained {f'with {losses} ' if losses else ''}on {data}"
 
     @property
+    def task(self) -> str:
+        """What it does, and what its weights are."""
+        return f"{self.metadata['task']}; {self.network}"
+
+    @property
     def training(self) -> str:
         """The command that trains it."""
-        config = shlex.quote(str(self.folder / "configs" / "train.yaml"))
-        return f"python -m monai.bundle run training --config_file {config} --dataset_dir DATA"
+        return f"synthesize train {self.short} --dataset_dir DATA"
 
     @property
     def reads_volumes(self) -> bool:
         """Whether it translates volumes; others draw samples."""
         return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
 
-    def module(self, name: str) -> str:
-        """The name under which a module of the shared package, such as ``metrics``, is imported for it."""
-        own = next((f"{path.name}." for path in self.folder.glob(f"{self.name}_v*") if path.is_dir()), "")
-        return f"{own}{SHARED}.{name}"
+    def has_run(self, run_id: str, configs: Sequence[str]) -> bool:
+        """Whether one of some configs has a run id."""
+        begun = re.compile(rf"^{run_id}:", re.MULTILINE)
+        return any(begun.search(self.config(name).read_text(encoding="utf-8")) for name in configs)
+
+    def join_path(self) -> None:
+        """Let its package be found, which need not be installed."""
+        if str(self.folder) not in sys.path:
+            sys.path.append(str(self.folder))
+
+    def module(self, name: str) -> ModuleType:
+        """A module of its package."""
+        self.join_path()
+        return import_module(f"{self.name}.{name}")
+
+    def config(self, name: str) -> Path:
+        """Where a config lies, such as ``train``."""
+        return self.folder / "configs" / f"{name}.yaml"
 
 
 def bundles() -> list[Bundle]:
     """All that are there, sorted by name."""
     place = next(place for place in PLACES if place.is_dir())
     return [Bundle(path.parents[1].name, path.parents[1]) for path in sorted(place.glob("*/configs/inference.yaml"))]
+
+
+def bundle_named(text: str) -> Bundle:
+    """The bundle with a name, the short name or the folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = bundles()
+    found = next((each for each in known if text in (each.name, each.short)), None)
+    if found is None and text and Path(text, "configs", "train.yaml").is_file():
+        folder = Path(text).resolve()
+        found = Bundle(folder.name, folder)
+    if found is None:
+        names = [name for each in known for name in (each.short, each.name)]
+        nearest = difflib.get_close_matches(text, names, n=1)
+        remedy = f"did you mean {nearest[0]}?" if nearest else "synthesize list prints them"
+        raise ConfigError(f"no bundle {text}: {remedy}")
+    return found
 
 
 def _described(weights: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Python in a process of its own, where a bundle's package is found."""
+"""A bundle's run in a process of its own, where its package is found."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,25 +12,50 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from medical_image_synthesis.catalogue import Bundle
 
+BUNDLE_RUN = f"{__package__}.bundle_run"
 
-def run_python(bundle: Bundle, words: Sequence[str], to_stderr: bool, named: tuple[Path, Path] | None = None) -> int:
-    """Run Python with these words, and return its exit code.
+
+def run_bundle(
+    bundle: Bundle,
+    run_id: str,
+    files: Sequence[str],
+    options: Mapping[str, str],
+    named: tuple[Path, Path] | None = None,
+) -> int:
+    """Run a bundle, whose messages go to stderr, and return the exit code.
 
     Args:
         bundle: whose package is on the path.
-        words: of the command line.
-        to_stderr: whether what it prints goes to stderr, too.
+        run_id: of its configs.
+        files: its config files.
+        options: settings by name, as texts.
         named: a temporary folder, and the path that messages name instead; both have one parent.
     """
-    paths = os.pathsep.join(filter(None, [str(bundle.folder), os.environ.get("PYTHONPATH")]))
-    command, environment = [sys.executable, "-W", "ignore", *words], {**os.environ, "PYTHONPATH": paths}
+    command, environment = _command(run_id, files, options), _with_package(bundle)
     if named is not None:
         return _relayed(command, environment, *(os.fsencode(path.name) for path in named))
-    output = sys.stderr if to_stderr else None
-    return subprocess.run(command, env=environment, stdout=output, check=False).returncode
+    return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
+
+
+def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]) -> NoReturn:
+    """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
+    sys.stdout.flush()
+    os.execve(sys.executable, _command(run_id, files, options), _with_package(bundle))
+
+
+def _command(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:
+    given = json.dumps({"run_id": run_id, "config_file": list(files), "options": dict(options)})
+    return [sys.executable, "-W", "ignore", "-m", BUNDLE_RUN, given]
+
+
+def _with_package(bundle: Bundle) -> dict[str, str]:
+    """The environment in which the bundle's package is found."""
+    paths = os.pathsep.join(filter(None, [str(bundle.folder), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": paths}
 
 
 def _relayed(command: Sequence[str], environment: Mapping[str, str], folder: bytes, name: bytes) -> int:

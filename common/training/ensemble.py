@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ from torch import Tensor
 
 from ..data.datalist import SPLITS
 from ..data.split_record import DATALIST_NAME, SplitRecord
-from ..errors import CheckpointError, ConfigError, exit_code_of_mistakes, path_option
-from ..files import require_file_name
+from ..errors import CheckpointError
 from ..raw_settings import as_json
 from ..weights import checkpoints
 from ..weights.info import WeightsInfo, read_info, save
@@ -121,24 +118,3 @@ def _joined_split(runs: Sequence[Path]) -> SplitRecord:
         rule, remedy = "keeps its test cases from all members", "train the folds on one split, with one --seed"
         raise CheckpointError(str(runs[0]), rule, f"{leaked[0]}, on which another was trained", remedy)
     return SplitRecord({"training": list(seen.values()), "validation": [], "test": test}, files, records[0].about)
-
-
-@exit_code_of_mistakes
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m common.training.ensemble", description=__doc__)
-    parser.add_argument("--output_dir", type=path_option, required=True, help="that of the trainings")
-    parser.add_argument("--variant", default="resenc", help="whose folds are joined (default: %(default)s)")
-    parser.add_argument("--name", help="of the ensemble, a variant of its own (default: VARIANT_ensemble)")
-    options = parser.parse_args(arguments)
-    name = options.name or f"{options.variant}_ensemble"
-    require_file_name(name, "--name", error=ConfigError)
-    runs = folds_of(options.output_dir, options.variant)
-    path = join(runs, Path(run_dir(str(options.output_dir), name)))
-    print(f"written: {path}, the mean of {', '.join(run.name for run in runs)}")
-    print(f"use it by --output_dir {options.output_dir} --variant {name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

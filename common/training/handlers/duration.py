@@ -63,7 +63,7 @@ class Duration:
         minutes = left * seconds / 60
         text = f"training takes about {spoken(minutes)}, without validation: {left} steps of {seconds:.2g} s are left"
         if minutes > DAY:
-            text += "; python -m common.plan --hours 24 fits a training to a time"
+            text += "; synthesize plan --hours 24 fits a training to a time"
         with tqdm.external_write_mode():  # a bar makes way for the line
             logger.info(text)
 

@@ -9,10 +9,16 @@ from bundle_commands import snapshot
 from dicom_phantom import write_series
 from lesion_dcgan_aug.data.rois import cut_cases, cut_rois
 
-from common.data.__main__ import main
 from common.errors import ConfigError, DataError, OutputError
 from common.io.dicom.reading.volume import read_series
 from common.io.nifti.reading import read_volume
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize([*map(str, words)])
+
 
 AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 
@@ -101,17 +107,17 @@ def root(tmp_path):
 
 def command(root, out, *more):
     words = [
-        "make-datalist",
+        "datalist",
         "--layout",
         "rois",
-        "--root",
+        "--dataset_dir",
         root,
         "--classes",
         "cyst,met",
         "--out",
         out / "datalist.json",
     ]
-    return main([str(word) for word in (*words, *more)])
+    return main([*words, *more])
 
 
 def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):

@@ -1,26 +1,15 @@
-"""Layout ``rois`` of ``python -m common.data``: patches extracted from volumes with lesion masks."""
+"""Layout ``rois`` of ``synthesize datalist`` and ``check``: patches extracted from volumes with lesion masks."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
 from common.io.options import reader_of
 from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
-from lesion_dcgan_aug.data.rois import MARGIN, SIZE, cut_cases
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the layout ``rois``."""
-    about = "ROOT/<case>/<source>.nii.gz, or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
-    group = parser.add_argument_group("layout rois", about)
-    group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
-    group.add_argument("--size", type=int, default=SIZE, help="pixels of a patch a side, by bicubic interpolation")
-    group.add_argument("--margin", type=float, default=MARGIN, help="surroundings on each side, of the lesion's extent")
-    group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
+from lesion_dcgan_aug.data.rois import SIZE, cut_cases
 
 
 def make_datalist(options: argparse.Namespace) -> int:
@@ -31,7 +20,7 @@ def make_datalist(options: argparse.Namespace) -> int:
     """
     if not options.classes:
         raise ConfigError("--classes", "names the masks of lesions", "none", "give --classes cyst,metastasis,...")
-    out, source = Path(options.out), options.source or "ct"
+    out, source = options.out, options.source or "ct"
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(
         options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
@@ -48,7 +37,6 @@ def make_datalist(options: argparse.Namespace) -> int:
     return 0
 
 
-def check(lists: dict[str, list[Item]]) -> list[Finding] | None:
-    """Findings about patches of 64 x 64 pixels; None if the cases have no class."""
-    items = [item for own in lists.values() for item in own if "class" in item]
-    return check_patches(items, SIZE) if items else None
+def check(items: list[Item]) -> list[Finding]:
+    """Findings about patches of 64 x 64 pixels."""
+    return check_patches([item for item in items if "class" in item], SIZE)

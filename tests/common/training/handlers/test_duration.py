@@ -53,7 +53,7 @@ def test_a_run_of_more_than_a_day_names_the_plan(told: Callable[..., list[str]])
     (message,) = told(10, lambda step: 3600)
     assert message == (
         "training takes about 2 d 6 h, without validation: 54 steps of 3.6e+03 s are left; "
-        "python -m common.plan --hours 24 fits a training to a time"
+        "synthesize plan --hours 24 fits a training to a time"
     )
 
 

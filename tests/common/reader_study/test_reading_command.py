@@ -1,4 +1,4 @@
-"""The command ``python -m common.reader_study``: from two folders over a reader's answers to the scores."""
+"""The command ``synthesize reader-study``: from two folders over a reader's answers to the scores."""
 
 import json
 import sys
@@ -7,7 +7,12 @@ import forked_commands
 import pytest
 from reading_folders import answers_csv, page_data, right, write_heads, write_patches
 
-from common.reader_study.__main__ import main
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["reader-study", *map(str, words)])
 
 
 def words(folders, *more):
@@ -90,7 +95,8 @@ def test_it_is_a_command(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "common.reader_study",
+        "medical_image_synthesis",
+        "reader-study",
         "score",
         "--key",
         str(tmp_path / "k.json"),

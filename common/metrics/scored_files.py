@@ -1,25 +1,22 @@
-"""Commands that score a synthetic volume: ``python -m common.metrics {score,attenuation} --help``."""
+"""Scores of a synthetic volume from files, with the conditions they were measured under."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..config.checks import HU
-from ..errors import ConfigError, DataError, exit_code_of_mistakes, path_option
+from ..errors import ConfigError, DataError
 from ..grids import same_grid, show_grid
 from ..io import Scan, VolumeReader
 from ..io.export.outputs import written_about
 from ..io.modality import IN_HU, modality_of
 from ..io.reader import VOLUMES
 from . import CT_RANGE, HFEN_SIGMA, score
-from .attenuation import BONE_LINES, attenuation_errors
+from .attenuation import attenuation_errors
 from .masked import mask_fault
 from .tissue import BONE_HU
 
@@ -133,59 +130,3 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
 
 def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in measures.items()}
-
-
-@exit_code_of_mistakes
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
-    options = _parser().parse_args(arguments)
-    if options.command == "attenuation":
-        result = attenuation_of_files(options.pred, options.truth, options.mask, options.kvp, options.bone_hu)
-    else:
-        limits = tuple(options.value_range) if options.value_range else None
-        result = score_files(options.pred, options.truth, options.mask, options.unit, limits)
-    print(json.dumps(result, allow_nan=False))
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m common.metrics", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("score", help="print the metrics of one volume inside a mask as one JSON object")
-    _add_volumes(command)
-    command.add_argument("--unit", help="of pred and truth (default: by the JSON file next to pred, or DICOM headers)")
-    command.add_argument(
-        "--value_range",
-        "--value-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help=f"range that psnr, ssim and ms_ssim clip to (default: for HU {CT_RANGE[0]:g} to {CT_RANGE[1]:g})",
-    )
-    command = commands.add_parser(
-        "attenuation", help="print the errors of a synthetic CT as attenuation map of PET as one JSON object"
-    )
-    _add_volumes(command)
-    known = ", ".join(map(str, BONE_LINES))
-    command.add_argument("--kvp", type=int, default=120, help=f"tube voltage of the CT: {known} (default: %(default)s)")
-    command.add_argument(
-        "--bone_hu",
-        type=float,
-        default=BONE_HU,
-        help="threshold of bone in the map of four classes (default: %(default)s HU)",
-    )
-    return parser
-
-
-def _add_volumes(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--pred", type=path_option, required=True, help="synthetic volume: a NIfTI file or a folder with a DICOM series"
-    )
-    command.add_argument("--truth", type=path_option, required=True, help="real volume on the same grid")
-    command.add_argument(
-        "--mask", type=path_option, required=True, help="voxels to score, above 0 inside, on the same grid"
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

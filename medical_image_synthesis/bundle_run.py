@@ -1,7 +1,7 @@
-"""``python -m common.inference GIVEN``: a bundle's inference with options that are data, as ``synthesize`` starts it.
+"""A run of a bundle with options that are data, as ``synthesize`` starts it in a process of its own.
 
-GIVEN is JSON, ``{"config_file": [FILE, ...], "options": {NAME: TEXT, ...}}``. Texts are read as MONAI's command line
-reads them, but names are taken as they are, and none is evaluated.
+The one argument is JSON, ``{"run_id": ID, "config_file": [FILE, ...], "options": {NAME: TEXT, ...}}``. Texts are read
+as MONAI's command line reads them, but names are taken as they are, and none is evaluated.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from monai.bundle import ReferenceResolver, run
 
-from ..config.names import is_name, none_given
-from ..config.start import end_command
-from ..errors import ConfigError
-from ..path_names import as_data, is_path, texts
+from common.config.names import is_name, none_given
+from common.config.start import end_command
+from common.errors import ConfigError
+from common.path_names import as_data, is_path, texts
 
 QUOTES = ("'", '"')
 
@@ -28,7 +28,7 @@ def main() -> None:
     logging.raiseExceptions = False  # as in prepare, for the lines before it
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
-    run(**{**options, "run_id": "inference", "config_file": given["config_file"]})
+    run(**{**options, "run_id": given["run_id"], "config_file": given["config_file"]})
 
 
 def _read(name: str, text: str) -> Any:

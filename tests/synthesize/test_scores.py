@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from dicom_phantom import Grid, write_series
 
-from common.metrics.__main__ import main
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["score", *map(str, words)])
+
 
 AFFINE = np.array([[-1.0, 0, 0, 90], [0, 1.2, 0, -126], [0, 0, 2.5, -72], [0, 0, 0, 1]])
 NAMES = ("pred", "truth", "mask")
@@ -22,11 +28,12 @@ def _save(path, volume, affine=AFFINE):
 
 
 def _arguments(paths, *unit):
-    return ["score", *(word for name in NAMES for word in (f"--{name}", str(paths[name]))), *(unit or ("--unit", "HU"))]
+    return [*_volumes(paths), *(unit or ("--unit", "HU"))]
 
 
 def _volumes(paths):
-    return _arguments(paths)[1:-2]
+    pred, truth, mask = (str(paths[name]) for name in NAMES)
+    return [pred, truth, "--mask", mask]
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def water(tmp_path):
 
 
 def test_attenuation_prints_each_map_and_its_settings(water, capsys):
-    assert main(["attenuation", *_volumes(water), "--kvp", "140"]) == 0
+    assert main(["--attenuation", *_volumes(water), "--kvp", "140"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result.pop("kvp"), result.pop("bone_hu")) == (140, 250.0)
     assert {name: each["attenuation_bias"] for name, each in result.items()} == pytest.approx(
@@ -63,15 +70,15 @@ def test_attenuation_prints_each_map_and_its_settings(water, capsys):
 
 def test_threshold_of_bone_reaches_the_classes(water, capsys):
     """From -10 HU water is taken for bone."""
-    assert main(["attenuation", *_volumes(water), "--bone_hu", "-10"]) == 0
+    assert main(["--attenuation", *_volumes(water), "--bone_hu", "-10"]) == 0
     classes = json.loads(capsys.readouterr().out)["classes"]
     assert classes["attenuation_error"] == pytest.approx(100 * (0.151 / 0.096 - 1))
 
 
 def test_attenuation_of_other_units_and_voltages_is_refused(files, water, capsys):
-    message = _refusal(capsys, ["attenuation", *_volumes(files)])
+    message = _refusal(capsys, ["--attenuation", *_volumes(files)])
     assert "truth: must be a CT in HU, with air or fat below -30, but got a lowest value of 0" in message
-    assert "kvp: must be one of 80" in _refusal(capsys, ["attenuation", *_volumes(water), "--kvp", "90"])
+    assert "kvp: must be one of 80" in _refusal(capsys, ["--attenuation", *_volumes(water), "--kvp", "90"])
 
 
 def _refusal(capsys, arguments):
@@ -85,7 +92,7 @@ def _refusal(capsys, arguments):
 
 def test_phantom_written_as_float32_scores_as_published(small_phantom, tmp_path):
     paths = {name: _save(tmp_path / f"{name}.nii.gz", v) for name, v in zip(NAMES, small_phantom, strict=True)}
-    command = [sys.executable, "-m", "common.metrics", *_arguments(paths)]
+    command = [sys.executable, "-m", "medical_image_synthesis", "score", *_arguments(paths)]
     done = forked_commands.run(command)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -122,7 +129,7 @@ def test_other_ranges_carry_the_unit_that_is_given(files, capsys, unit, shown):
 
 
 def test_an_unknown_unit_is_asked_for(files, capsys):
-    message = _refusal(capsys, ["score", *_volumes(files)])
+    message = _refusal(capsys, _volumes(files))
     assert "unit of pred and truth is unknown" in message
     assert "give --unit HU for CT, or --value_range LOW HIGH, and --unit, for others" in message
 
@@ -131,7 +138,7 @@ def test_a_unit_without_a_known_range_asks_for_the_range(files, tmp_path, capsys
     message = "no value range is known for {}, to which psnr and ssim clip: give --value_range LOW HIGH"
     assert message.format("z") in _refusal(capsys, _arguments(files, "--unit", "z"))
     (tmp_path / "pred.json").write_text('{"Unit": "DVR"}')
-    assert message.format("DVR") in _refusal(capsys, ["score", *_volumes(files)])
+    assert message.format("DVR") in _refusal(capsys, _volumes(files))
 
 
 def test_the_unit_of_a_synthetic_volume_is_in_its_json_file(water, tmp_path, capsys):
@@ -143,7 +150,7 @@ def test_the_unit_of_a_synthetic_volume_is_in_its_json_file(water, tmp_path, cap
 
 def test_a_truth_without_air_is_no_ct_of_a_synthetic_one(files, tmp_path, capsys):
     (tmp_path / "pred.json").write_text('{"Unit": "HU"}')
-    message = _refusal(capsys, ["score", *_volumes(files)])
+    message = _refusal(capsys, _volumes(files))
     assert message == "error: truth is not recognised as CT in HU, as the other is: give --unit HU if it is\n"
     assert main(_arguments(files)) == 0, "--unit decides"
 

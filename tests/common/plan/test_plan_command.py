@@ -1,4 +1,4 @@
-"""The command ``python -m common.plan``: what it writes, that bundles accept it, and what it refuses."""
+"""The command ``synthesize plan``: what it writes, that bundles accept it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import yaml
 from bundle_commands import Bundle, ok
 from plan_cases import write_dataset
 
-from common.plan.__main__ import main, settings_given
 from common.plan.recipe import Recipe
+from medical_image_synthesis.command import main as synthesize
+from medical_image_synthesis.options import settings_of, value_of
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["plan", *map(str, words)])
+
 
 SMALL = ["--width", "8"]
 ONE = "pd2t2_dcgan_acm"
@@ -51,7 +58,7 @@ def plan(tmp_path, capsys):
 
     def run(data, *more, bundle="mr2ct_pix2pix", out="plan.yaml"):
         path = tmp_path / out
-        words = ["--dataset_dir", str(data), "--bundle", bundle, "--out", str(path), *more]
+        words = [bundle, "--dataset_dir", str(data), "--out", str(path), *more]
         if main(words) == 0:
             return yaml.safe_load(path.read_text())
         return capsys.readouterr().err.splitlines()[-1]
@@ -105,7 +112,7 @@ def test_one_file_whatever_the_order_and_the_place_of_the_data(plan, thick, tmp_
         datalist = tmp_path / "list.json"
         datalist.write_text(json.dumps({"training": items[:4][::order], "validation": items[4:]}))
         out = tmp_path / f"{order}" / "plan.yaml"
-        given = ["--datalist", str(datalist), "--bundle", "mr2ct_pix2pix", "--out", str(out), *SMALL]
+        given = ["mr2ct_pix2pix", "--datalist", str(datalist), "--out", str(out), *SMALL]
         assert main(given) == 0
         texts.append(out.read_bytes())
     assert texts[0] == texts[1]
@@ -139,7 +146,7 @@ def test_another_unit_of_the_target_gets_its_window_from_the_data(plan, thick):
 
 
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
-    assert plan(thick, bundle="nothing").startswith("error: --bundle: is the name or the folder of a bundle")
+    assert plan(thick, bundle="nothing").startswith("error: no bundle nothing: synthesize list prints them")
     assert "trains on slices or patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
     assert plan(tmp_path / "none").startswith("error: --dataset_dir: is an existing folder, but got")
     assert "did you mean --width?" in plan(thick, "--widht", "8")
@@ -155,13 +162,14 @@ def test_mistakes_end_with_one_line(plan, thick, tmp_path):
 
 
 def test_data_must_be_named(capsys, tmp_path):
-    assert main(["--bundle", "mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
+    assert main(["mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
     assert "error: --dataset_dir: names the data, or --datalist does, but got neither" in capsys.readouterr().err
     assert not (tmp_path / "plan.yaml").exists()
 
 
 def test_settings_are_read_as_yaml():
-    found = settings_given(["--source", "t1", "--target_window", "[0, 255]", "--keep_split=false"])
+    texts = settings_of(["--source", "t1", "--target_window", "[0, 255]", "--keep_split=false"])
+    found = {name: value_of(name, text) for name, text in texts.items()}
     assert found == {"source": "t1", "target_window": [0, 255], "keep_split": False}
 
 

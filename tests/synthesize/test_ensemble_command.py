@@ -14,6 +14,7 @@ from common.data.split_record import DATALIST_NAME
 from common.errors import CheckpointError
 from common.training import ensemble
 from common.weights.info import read_info, save
+from medical_image_synthesis.command import main as synthesize
 
 PLAIN: dict[str, Any] = {"_target_": "toy_networks.Scale", "weight": "@start"}
 STAGED: dict[str, Any] = {"_target_": "common.networks.cascade.SingleStage", "stage": PLAIN, "scaled": True}
@@ -49,7 +50,7 @@ def test_folds_are_found_in_order_and_joined(tmp_path: Path, capsys: pytest.Capt
     folds(tmp_path)
     run(tmp_path / "variants" / "resenc_fold_10", {"weight": 7.0}, cases=("d", "e", "c"))
     run(tmp_path / "variants" / "resenc_ensemble_fold_1", {"weight": 9.0})
-    assert ensemble.main(["--output_dir", str(tmp_path)]) == 0
+    assert synthesize(["ensemble", "--output_dir", str(tmp_path)]) == 0
     assert "resenc, resenc_fold_1, resenc_fold_10\n" in capsys.readouterr().out
     path = tmp_path / "variants" / "resenc_ensemble" / "models" / "model.pt"
     weights = {"members.0.weight": 1, "members.1.weight": 4, "members.2.weight": 7}
@@ -107,6 +108,6 @@ def test_a_case_that_one_tests_and_another_saw_is_refused(tmp_path: Path) -> Non
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folds(tmp_path)
-    assert ensemble.main(["--output_dir", str(tmp_path), "--name", "both"]) == 0
-    assert ensemble.main(["--output_dir", str(tmp_path), "--name", "both"]) == 2
+    assert synthesize(["ensemble", "--output_dir", str(tmp_path), "--name", "both"]) == 0
+    assert synthesize(["ensemble", "--output_dir", str(tmp_path), "--name", "both"]) == 2
     assert "does not exist yet, but got a file; remove its folder, or give another --name" in capsys.readouterr().err

@@ -1,0 +1,170 @@
+"""``synthesize datalist`` and ``check``: cases of a folder as a datalist, and their faults before a training."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import ConfigError, OutputError, path_option
+from medical_image_synthesis.catalogue import bundle_named
+from medical_image_synthesis.options import BundleOption, add_reader
+
+if TYPE_CHECKING:
+    from common.data.datalist import Item
+
+ROIS = "rois"
+"""Layout of the lesions' bundle: patches that are cut out of volumes with masks of lesions."""
+LAYOUTS = ("folders", "synthrad2023", "synthrad2025", "ixi")
+LESIONS = "lesion_dcgan_aug"
+EXAMPLES = {
+    "datalist": (
+        "--dataset_dir DATA --patient_separator _ --out datalist.json",
+        "--dataset_dir Task1/brain --layout synthrad2023 --out datalist.json",
+        "--dataset_dir VOLUMES --layout rois --classes cyst,metastasis --out DATA/datalist.json",
+    ),
+    "check": ("--dataset_dir DATA --bundle mr2ct", "--datalist datalist.json --bundle pd2t2"),
+}
+
+
+def add(command: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of one of the commands."""
+    command.epilog = "\n".join(["examples:", *(f"  synthesize {name} {words}" for words in EXAMPLES[name])])
+    {"datalist": _add_datalist, "check": _add_check}[name](command)
+
+
+def _add_datalist(command: argparse.ArgumentParser) -> None:
+    _add_folder(command, (*LAYOUTS, ROIS))
+    command.add_argument("--out", type=path_option, required=True, help="the datalist to write (JSON)")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing --out")
+    command.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
+    sizes = command.add_mutually_exclusive_group()
+    three = ("TRAIN", "VAL", "TEST")
+    fractions = [0.7, 0.15, 0.15]
+    sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
+    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are not used")
+    about = "DATA/<case>/<source>.nii.gz, or a folder of DICOM, with masks DATA/<case>/<class>.nii.gz"
+    group = command.add_argument_group("layout rois", about)
+    group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
+    group.add_argument("--size", type=int, default=64, help="pixels of a patch a side (default: %(default)s)")
+    told = "surroundings on each side, of the lesion's extent (default: %(default)s)"
+    group.add_argument("--margin", type=float, default=0.2, help=told)
+    group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
+    add_reader(command)
+    command.set_defaults(run=datalist)
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--datalist", type=path_option, help="the datalist to check, instead of --dataset_dir")
+    told = "that is to be trained: what is not given is as in its train.yaml"
+    command.add_argument("--bundle", action=BundleOption, help=told)
+    _add_folder(command, LAYOUTS)
+    window = ("LOW", "HIGH")
+    several = "window of the images; repeat the option for further channels, in their order"
+    command.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
+    command.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
+    command.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
+    command.add_argument("--channels", type=int, help="channels an image must have")
+    command.add_argument("--resample", action="store_true", help="other grids will be resampled: warn, do not refuse")
+    command.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
+    add_reader(command)
+    command.set_defaults(run=check, target_unclipped=False)
+
+
+def _add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> None:
+    add = command.add_argument
+    add("--dataset_dir", metavar="DATA", dest="root", help="folder of the cases")
+    add("--layout", default=LAYOUTS[0], choices=layouts, help="how it is arranged (default: %(default)s)")
+    add("--source", help="name of the image's file (mr; PD in ixi); channels separated by commas")
+    add("--target", help="name of the label's file (ct; T2 in ixi); empty for none")
+    add("--mask", default="mask", help="name of the mask's file; empty for none (default: %(default)s)")
+    add("--patient_separator", metavar="TEXT", help="the patient is the case's name before this text")
+
+
+def datalist(options: argparse.Namespace) -> int:
+    """Find the cases of a folder, split them by patient and write the datalist."""
+    if options.seed < 0:
+        raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
+    if options.out.exists() and not options.overwrite:
+        raise OutputError(f"{options.out} exists already: add --overwrite, or name another file")
+    from common.data.datalist import split_by_patient, write_datalist
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.layout == ROIS:
+        return int(bundle_named(LESIONS).module("data.command").make_datalist(options))
+    lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
+    names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
+    sizes = "fractions" if options.counts is None else "counts"
+    provenance = {key: getattr(options, key) for key in ("layout", "root", "seed", sizes)}
+    write_datalist(lists, options.out, **provenance, names=names)
+    for key, items in lists.items():
+        print(f"{key}: {len(items)} cases of {len({item['patient'] for item in items})} patients")
+    print(f"written to {options.out}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
+    from common.data.checks.cases import check_cases, summed_up
+    from common.data.checks.copies import copies
+    from common.data.datalist import load_datalist
+    from common.data.identity import identify
+    from common.io.options import reader_of
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.bundle is not None:
+        _fill_in(options)
+    lists = load_datalist(options.datalist) if options.datalist else {"training": _find(options)}
+    items = [item for own in lists.values() for item in own]
+    if any("class" in item for item in items):
+        findings = bundle_named(LESIONS).module("data.command").check(items)
+    else:
+        names = ("source_range", "target_range", "target_unclipped", "min_shape")
+        findings = check_cases(lists, reader_of(options), **{name: getattr(options, name) for name in names})
+    if not any(finding.severity == "error" for finding in findings):  # then every file can be read
+        findings += copies(lists, identify(items, reader_of(options)))
+    for text, first in summed_up(findings):
+        print(f"{first.severity}: {text}")
+    errors = sum(finding.severity == "error" for finding in findings)
+    print(f"{len(items)} cases checked: {errors} errors, {len(findings) - errors} warnings")
+    return 2 if errors else 0
+
+
+def _fill_in(options: argparse.Namespace) -> None:
+    """What is not given is as in the training of the bundle: names of files, windows, channels, and how files are read.
+
+    Raises:
+        ConfigError: the bundle has no config of a training.
+    """
+    from common.config import read_config
+
+    path: Path = options.bundle.config("train")
+    if not path.is_file():
+        raise ConfigError(f"no {path}, which --bundle needs: name another bundle")
+    config = read_config(path)
+    settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
+    settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}
+    for name, component in settings.items():
+        if name in (config.get(component) or {}) and getattr(options, name) in (None, False):
+            setattr(options, name, config.get_parsed_content(f"{component}::{name}"))
+
+
+def _find(options: argparse.Namespace) -> list[Item]:
+    from common.data.layouts.folders import find_cases
+
+    if options.root is None:
+        raise ConfigError("no data are named: give --dataset_dir DATA")
+    return find_cases(options.root, options.layout, *_names(options), patient_separator=options.patient_separator)
+
+
+def _names(options: argparse.Namespace) -> tuple[str, str, str]:
+    """Names of source, target and mask: the given ones, otherwise those of the layout."""
+    from common.data.layouts.folders import DEFAULT_NAMES
+
+    source, target = DEFAULT_NAMES[options.layout]
+    return (
+        source if options.source is None else options.source,
+        target if options.target is None else options.target,
+        options.mask,
+    )

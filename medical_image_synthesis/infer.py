@@ -1,0 +1,134 @@
+"""``synthesize BUNDLE``: inference, which prints the files that it wrote.
+
+Paths are checked before PyTorch and MONAI are imported; all else is done in a process of its own, whose messages go to
+stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import CheckpointError, path_option
+from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.options import add_overlay, config_files, settings_of
+from medical_image_synthesis.places import (
+    FILES,
+    MAP,
+    SIDECAR,
+    VOLUMES,
+    beside,
+    ending,
+    is_refusal,
+    require_output,
+    require_source,
+)
+from medical_image_synthesis.process import run_bundle
+
+MANIFEST = "manifest.json"
+WRITTEN = ("done", "kept")
+
+
+def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Infer by a bundle, and print what was written."""
+    bundle: Bundle = options.bundle
+    settings = settings_of(words)
+    _require_weights(bundle, options.weights, settings)
+    if bundle.reads_volumes:
+        many = require_source(options.source)
+        settings["dataset_dir"] = str(options.source)
+    else:
+        many = True
+    require_output(options, many)
+    files = config_files(bundle, ["inference"], options.overlay)
+    if options.weights:
+        settings["weights"] = str(options.weights)
+    if bundle.reads_volumes:
+        settings["output_format"] = FILES.get(ending(options.output), options.output_format or "nifti")
+    for name in ("resume", "overwrite"):
+        if getattr(options, name):
+            settings[name] = "true"
+    if ending(options.output):
+        return _one_file(bundle, files, settings, options.output)
+    before = _stamp(options.output)
+    code = _infer(bundle, files, settings, options.output)
+    if _stamp(options.output) != before:  # else the manifest is that of an earlier run
+        for path in _written(options.output):
+            print(path)
+    return code
+
+
+def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output: Path) -> int:
+    """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
+        code = _infer(bundle, files, settings, Path(folder), output)
+        if code == 0:
+            (made,) = _written(Path(folder))
+            beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
+            os.replace(beside(made, SIDECAR), beside(output, SIDECAR))
+            os.replace(made, output)
+            written = [output]
+            if beside(made, MAP).is_file():
+                os.replace(beside(made, MAP), beside(output, MAP))
+                written.append(beside(output, MAP))
+        for refusal in filter(is_refusal, Path(folder).glob(f"*{SIDECAR}")):
+            for earlier in (output, beside(output, MAP)):  # with --overwrite
+                earlier.unlink(missing_ok=True)
+            os.replace(refusal, beside(output, SIDECAR))
+    for path in written:  # the folder is gone by now: where nobody reads, this ends the process
+        print(path)
+    return code
+
+
+def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None) -> int:
+    """Infer into a folder, which messages call by the name of the output where there is one."""
+    named = None if output is None else (folder, output)
+    return run_bundle(bundle, "inference", files, {**settings, "predictions_dir": str(folder)}, named)
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever the manifest of a folder is written anew; None where there is none."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return None
+    about = manifest.stat()
+    return about.st_ino, about.st_mtime_ns
+
+
+def _written(folder: Path) -> list[Path]:
+    """The outputs that the manifest of a folder lists."""
+    manifest = folder / MANIFEST
+    made = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else []
+    return [folder / one["file"] for one in made if one.get("status", "done") in WRITTEN]  # samples have no status
+
+
+def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, str]) -> None:
+    if weights is not None and not weights.is_file():
+        raise CheckpointError("--weights", "is a file", f"{weights}: no such file", "check the path")
+    if weights is None and bundle.weights is None and "output_dir" not in settings:
+        raise CheckpointError(f"{bundle.name} ships no weights: train first, {bundle.training}, or pass --weights FILE")
+
+
+def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
+    """Add the options of a bundle's inference."""
+    lines = [f"{bundle.task}.", *([] if bundle.weights else [f"Train first: {bundle.training}"])]
+    lines.append(f"Any setting of {bundle.config('inference')} is an option.")
+    command.description = "\n".join(lines)
+    if bundle.reads_volumes:
+        told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
+        command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=told)
+        formats = (*FILES.values(), "dicom")
+        command.add_argument("--output_format", choices=formats, help="of a folder")
+    told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
+    command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=told)
+    command.add_argument("--weights", metavar="FILE", type=path_option, help="others than those it comes with")
+    add_overlay(command)
+    command.add_argument("--overwrite", action="store_true", help="replace what is there")
+    command.add_argument("--resume", action="store_true", help="keep cases that are done")
+    command.set_defaults(run=synthesise, bundle=bundle, source=None)

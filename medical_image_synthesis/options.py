@@ -1,0 +1,148 @@
+"""What the commands' parsers share: bundles, overlays, settings that are passed on, series of DICOM folders."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError, path_option
+from common.files import require_bounded
+from common.path_names import texts
+from medical_image_synthesis.catalogue import Bundle, bundle_named
+
+
+def with_underscores(words: Sequence[str]) -> list[str]:
+    """The words of a command line with underscores in the names of options: ``--output-dir`` is ``--output_dir``."""
+    return [_underscored(word) if word.startswith("--") else word for word in words]
+
+
+def _underscored(word: str) -> str:
+    name, given, value = word.partition("=")
+    return f"--{name[2:].replace('-', '_')}{given}{value}"
+
+
+def settings_of(words: Sequence[str]) -> dict[str, str]:
+    """Options that are passed on, ``--name value``, by name.
+
+    Raises:
+        ConfigError: for a word that is neither.
+    """
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        name = rest.pop(0)
+        if not name.startswith("--"):
+            raise ConfigError(name, "follows an option", "none before it", "give several volumes as one folder")
+        name, given, value = name[2:].partition("=")
+        if not given:
+            if not rest or rest[0].startswith("--"):
+                raise ConfigError(f"--{name}", "has a value", "none", "write it after the option")
+            value = rest.pop(0)
+        found[name] = value
+    return found
+
+
+def value_of(name: str, text: str) -> Any:
+    """The value of a setting that is given as text, as YAML.
+
+    Raises:
+        ConfigError: it is no YAML.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--{name}", "is a value of YAML", text, "quote lists, such as '[0, 255]'") from error
+
+
+def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
+    """Refuse words that a command does not know.
+
+    Raises:
+        ConfigError: naming the first, and the nearest of those that are known.
+    """
+    if words:
+        nearest = difflib.get_close_matches(words[0].partition("=")[0], known, n=1)
+        raise ConfigError(f"{words[0]} is no option here: {f'did you mean {nearest[0]}?' if nearest else 'see --help'}")
+
+
+class BundleOption(argparse.Action):
+    """A bundle by its name, short name or folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+
+    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        """Put the bundle in the place of its name."""
+        setattr(namespace, self.dest, bundle_named(values))
+
+
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """Add the bundle, by name or folder, as first argument."""
+    told = "a bundle that synthesize list prints, or the folder of one"
+    parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=told)
+
+
+def add_overlay(parser: argparse.ArgumentParser) -> None:
+    """Add the option of overlays, which may be given again."""
+    told = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
+    parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=told)
+
+
+def add_reader(parser: argparse.ArgumentParser) -> None:
+    """Add the options that select a series or acquisition of DICOM folders."""
+    group = parser.add_argument_group("DICOM series")
+    group.add_argument("--series", nargs="+", metavar="UID", help="the one to read of a folder with several")
+    group.add_argument("--phase", type=int, help="the acquisition to read of a series with several, from 1")
+    group.add_argument("--resample_tilt", action="store_true", help="resample tilted or unevenly spaced slices")
+
+
+def config_files(bundle: Bundle, names: Sequence[str], overlays: Sequence[Path]) -> list[str]:
+    """Paths of a bundle's configs and of overlays, each of which is read once, to name a fault and its line.
+
+    Raises:
+        ConfigError: one does not exist, or MONAI could not read it.
+    """
+    paths = [bundle.config(name) for name in names] + [overlay_path(bundle, overlay) for overlay in overlays]
+    for path in paths:
+        require_settings(path)
+    return [str(path) for path in paths]
+
+
+def overlay_path(bundle: Bundle, overlay: Path) -> Path:
+    """The file of an overlay; a name without folder and ending is that of a config of the bundle."""
+    own = bundle.config(overlay.name)
+    return own if overlay.name == str(overlay) and not overlay.suffix and own.is_file() else overlay
+
+
+def require_settings(path: Path) -> None:
+    """Refuse a config file that MONAI could not read, with the line; what its settings are is checked by the bundle.
+
+    Raises:
+        ConfigError: naming the file.
+    """
+    import yaml  # takes as long as all other imports of a command
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        merges = [each for each in yaml.scan(text) if isinstance(each, yaml.ScalarToken) and each.value == "<<"]
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}", "is YAML", error.problem, "correct this line, or the one before") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(str(path), "is a YAML file", error, "check the path, or write the file again") from error
+    if merges:
+        place = f"{path}:{merges[0].start_mark.line + 1}"
+        raise ConfigError(place, "has settings without merges", "<<, which MONAI does not read", "write them out")
+    require_bounded(content, str(path))
+    if not isinstance(content, dict):
+        raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
+    for text in texts(content).splitlines():
+        if text.startswith("%") and (".yaml" in text or ".json" in text or "/" in text):
+            raise ConfigError(str(path), "takes settings of the configuration alone", text, "write the value itself")

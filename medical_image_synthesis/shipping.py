@@ -1,0 +1,115 @@
+"""Export of a finished pretraining to the two files that a bundle ships."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from monai.bundle.config_parser import ConfigParser
+from monai.data.utils import affine_to_spacing
+
+from common.data.datasets.simulated import placed
+from common.errors import CheckpointError, OutputError
+from common.raw_settings import followed
+from common.seeds import derive
+from common.simulation.mr_contrasts import weightings
+from common.transforms import WorkingSpacingd
+from common.trust.input_check import features, limits
+from common.weights import checkpoints
+from common.weights.info import (
+    PRETRAINED_NAME,
+    RUN_NAME,
+    SIMULATED,
+    bundle_metadata,
+    bundle_name,
+    commit_of,
+    read_info,
+    save,
+)
+
+MAX_BYTES = 16_000_000
+"""Largest size of a bundle's weights in the repository."""
+
+PROFILE_CASES = 96
+
+
+def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
+    """Write ``models/pretrained.pt``, in half precision, and ``pretrained.json`` of a bundle.
+
+    The recorded commit is the current one of the repository: export from the files that were used for training.
+
+    Args:
+        bundle: the bundle's folder.
+        run: folder of the pretraining, with ``models/model.pt`` and ``run.json``.
+        cases: number of simulated cases whose extents and histograms inputs are compared with.
+        name: file name, beginning with ``pretrained``.
+
+    Raises:
+        CheckpointError: the run has no weights or no ``run.json``, or a weight is not finite in half precision.
+        OutputError: the weights are too large to ship.
+    """
+    source = run / "models" / checkpoints.WEIGHTS_NAME
+    weights, known = checkpoints.load(source), read_info(source)
+    config = _config(run / RUN_NAME)
+    halved = checkpoints.halved(weights)
+    path = bundle / "models" / name
+    size = sum(value.numel() * value.element_size() for value in halved.values())
+    if size > MAX_BYTES:
+        rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
+        raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
+    profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
+    about = {
+        **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
+        "bundle": bundle_name(bundle),
+        "version": bundle_metadata(bundle).get("version"),
+        "settings": known.settings,
+        "trained_on": {**known.trained_on, "data": SIMULATED},
+        "shipped": True,
+        "seed": config["seed"],
+        "commit": commit,
+        "simulation": config["simulation"],
+        "contrasts": contrasts_simulated(config),
+        "profile": profile,
+        "config": {key: value for key, value in config.items() if _is_plain(value)}
+        | {"loss_weights": _weights(config)},
+    }
+    save(halved, path, about)
+    return path
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
+    config: dict[str, Any] = json.loads(path.read_text())["config"]
+    return config
+
+
+def contrasts_simulated(config: dict[str, Any]) -> list[str]:
+    """Weightings of the source of a simulation, by its settings; empty where it is no MR."""
+    parser = ConfigParser(config)
+    return weightings(parser.get_parsed_content("simulation::source")) if "simulation::source" in parser else []
+
+
+def _weights(config: dict[str, Any]) -> dict[str, Any]:
+    """Weight of each loss of a training by its name; none of one with losses by stage."""
+    losses = {name: loss for name, loss in config.get("losses", {}).items() if "weight" in loss}
+    return {name: followed(config, loss["weight"]) for name, loss in losses.items()}
+
+
+def _profile(config: dict[str, Any], cases: int) -> dict[str, list[list[float]]]:
+    """Ranges of extents and histograms over simulated cases that were not used in training, at the working spacing."""
+    parser = ConfigParser(config)
+    simulate, respaced = parser.get_parsed_content("simulation"), WorkingSpacingd("image", config.get("spacing"))
+    drawn = (placed(simulate(derive(config["seed"], 0, number, 2))) for number in range(cases))
+    images = (respaced({"image": case["image"]})["image"] for case in drawn)
+    return limits(features(image.numpy()[0], affine_to_spacing(image.affine).numpy()) for image in images)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a setting is a number, flag, text, or list or table of these, and not a reference."""
+    if isinstance(value, dict):
+        return "_target_" not in value and all(_is_plain(part) for part in value.values())
+    if isinstance(value, list):
+        return all(_is_plain(part) for part in value)
+    return not (isinstance(value, str) and value[:1] in ("$", "@", "%", "/"))
