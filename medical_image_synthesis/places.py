@@ -65,7 +65,7 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
         remedy = "give a folder"
         raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
     if options.output_format or options.resume:
-        told = "--resume" if options.resume else f"--output-format {options.output_format}"
+        told = "--resume" if options.resume else f"--output_format {options.output_format}"
         raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output must differ from SOURCE")

@@ -26,16 +26,27 @@ def run_bundle(
     options: Mapping[str, str],
     named: tuple[Path, Path] | None = None,
 ) -> int:
-    """Run a bundle, whose messages go to stderr, and return the exit code.
+    """Run a bundle, and return the exit code.
 
     Args:
-        bundle: whose package is on the path.
+        bundle: see :func:`run_python`.
         run_id: of its configs.
         files: its config files.
         options: settings by name, as texts.
+        named: see :func:`run_python`.
+    """
+    return run_python(bundle, _words(run_id, files, options), named)
+
+
+def run_python(bundle: Bundle, words: Sequence[str], named: tuple[Path, Path] | None = None) -> int:
+    """Run Python with these words, whose messages go to stderr, and return its exit code.
+
+    Args:
+        bundle: whose package is on the path.
+        words: of the command line.
         named: a temporary folder, and the path that messages name instead; both have one parent.
     """
-    command, environment = _command(run_id, files, options), _with_package(bundle)
+    command, environment = [sys.executable, *words], _with_package(bundle)
     if named is not None:
         return _relayed(command, environment, *(os.fsencode(path.name) for path in named))
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
@@ -44,12 +55,12 @@ def run_bundle(
 def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]) -> NoReturn:
     """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
     sys.stdout.flush()
-    os.execve(sys.executable, _command(run_id, files, options), _with_package(bundle))
+    os.execve(sys.executable, [sys.executable, *_words(run_id, files, options)], _with_package(bundle))
 
 
-def _command(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:
+def _words(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:
     given = json.dumps({"run_id": run_id, "config_file": list(files), "options": dict(options)})
-    return [sys.executable, "-W", "ignore", "-m", BUNDLE_RUN, given]
+    return ["-W", "ignore", "-m", BUNDLE_RUN, given]
 
 
 def _with_package(bundle: Bundle) -> dict[str, str]:

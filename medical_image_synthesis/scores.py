@@ -37,7 +37,7 @@ def score(options: argparse.Namespace) -> int:
     """Print the scores."""
     for name in ("pred", "truth", "mask"):
         if not getattr(options, name).exists():
-            raise DataError(f"no file or folder {getattr(options, name)} ({name}): check the path")
+            raise DataError(f"{name}: no file or folder {getattr(options, name)}; check the path")
     from common.metrics.scored_files import attenuation_of_files, score_files
 
     files = (options.pred, options.truth, options.mask)

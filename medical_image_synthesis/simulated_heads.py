@@ -126,7 +126,7 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     if "simulation" not in about:
         rule, remedy = (
             "tells the simulation it was trained on",
-            "export it by python -m medical_image_synthesis.pretrained export",
+            "export it by synthesize export",
         )
         raise CheckpointError(str(sidecar(weights)), rule, "none", remedy)
     simulation: dict[str, Any] = about["simulation"]

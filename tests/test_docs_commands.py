@@ -20,10 +20,12 @@ import monai.bundle
 import pytest
 
 from common.config import read_config
-from common.plan.__main__ import plan_parser, settings_given
-from common.plan.recipe import bundle_folder
+from common.errors import UserError
 from common.raw_settings import lookup, settings_of
-from medical_image_synthesis.command import _parser, _settings
+from medical_image_synthesis.command import parser_of
+from medical_image_synthesis.options import overlay_path, with_underscores
+from medical_image_synthesis.options import settings_of as settings_given
+from medical_image_synthesis.runs import FILES
 from tools.repository import ROOT, bundle_names
 
 ONE = "mr2ct_pix2pix"
@@ -44,12 +46,6 @@ RUN_BY = {
     "monai.bundle onnx_export": "tests/tools/pack/test_packed_bundles.py",
     "torchrun": "tests/bundles/test_distributed.py",
     "synthesize": "tests/synthesize/test_command.py",
-    "common.data": "tests/common/data/test_data_main.py",
-    "common.training.ensemble": "tests/common/training/test_ensemble_command.py",
-    "common.metrics": "tests/common/metrics/test_metrics_main.py",
-    "common.plan": "tests/common/plan/test_plan_main.py",
-    "common.reader_study": "tests/common/reader_study/test_reading_main.py",
-    "medical_image_synthesis.pretrained": "tests/synthesize/test_pretrained.py",
     "ldct_wgan_vgg.low_dose": "tests/bundles/ldct/test_low_dose_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "mri_dagan.degrade": "tests/bundles/dagan/test_degrade_command.py",
@@ -115,7 +111,7 @@ PROGRAM = re.compile(
 EXAMPLES = (
     (r"^\.\.\. (?=run )", "python -m monai.bundle "),
     (r"^\.\.\. ", "python -m monai.bundle run training --config_file CONFIGS/train.yaml "),
-    (r"(make-datalist|check|check_cases) \.\.\.$", r"\1 --help"),
+    (r"(datalist|check) \.\.\.$", r"\1 --help"),
     (r"\[([^\]\[]*)\](?!['\"])(?<!\.\]\")", r"\1"),
     (r"\{(\w+),[\w,]+\}", r"\1"),
     (r" \.\.\.| PART\b", ""),
@@ -186,10 +182,6 @@ def kind_of(words: list[str]) -> str:
 
 NAMED_ALONE = (
     "tools.tissue_segmenter",
-    "common.data",
-    "common.metrics",
-    "common.reader_study",
-    "medical_image_synthesis.pretrained",
     "tools.notebook",
 )
 """Programs that a page may name without their options."""
@@ -208,11 +200,7 @@ def check(words: list[str]) -> None:
         function = getattr(monai.bundle, kind.split()[1])
         assert _options(words).keys() <= inspect.signature(function).parameters.keys() | {"config_file", "meta_file"}
     elif kind == "synthesize":
-        given, rest = _parser()[0].parse_known_args(words[1:])
-        settings = settings_of(read_config(ROOT / f"bundles/{ONE}/configs/inference.yaml"))
-        assert _settings(rest).keys() <= settings.keys(), given
-    elif kind == "common.plan":
-        _check_plan(words[3:])
+        _check_synthesize(words[1:])
     elif kind in ("tools.demo", "tools.ablation"):
         assert words[3] in bundle_names()
     elif kind in NAMED_ALONE:
@@ -258,12 +246,22 @@ def _check_run(task: str, given: dict[str, str]) -> None:
     assert [name for name in given if name not in (*known, *new) and lookup(settings, name) is None] == []
 
 
-def _check_plan(words: list[str]) -> None:
-    """The bundle exists, and what is no option of the command is a setting of its training."""
-    if words:  # else the page names the program
-        given, rest = plan_parser().parse_known_args(words)
-        settings = settings_of(read_config(bundle_folder(given.bundle) / "configs" / "train.yaml"))
-        assert settings_given(rest).keys() <= settings.keys()
+def _check_synthesize(words: list[str]) -> None:
+    """The command takes the words, and what is no option of it is a setting of the bundle."""
+    given = with_underscores(words)
+    parser = parser_of(given)
+    if len(given) == 1 or "--help" in given:  # the page names the command
+        return
+    options, rest = parser.parse_known_args(given)
+    if not options.takes_settings:
+        assert rest == []
+        return
+    named = [path for path in getattr(options, "overlay", []) if overlay_path(options.bundle, path).is_file()]
+    names = FILES.get(getattr(options, "of", "inference"), ("train",))
+    settings = read_config(
+        [options.bundle.config(name) for name in names] + [overlay_path(options.bundle, path) for path in named]
+    )
+    assert settings_given(rest).keys() <= settings_of(settings).keys(), rest
 
 
 def _check_module(module: str, words: list[str]) -> None:
@@ -325,7 +323,7 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
         "make dist NOTHING=1",
         'make bench OPTIONS="--nothing"',
         "python -m tools.pack --nothing",
-        "python -m common.data make-datalist --layout nothing --root A --out B",
+        "synthesize datalist --layout nothing --dataset_dir A --out B",
         "python -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
         "python -m monai.bundle run nothing --config_file CONFIGS/train.yaml",
         "python -m monai.bundle run training --config_file CONFIGS/train.yaml --nothing 1",
@@ -339,7 +337,7 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
     ],
 )
 def test_a_wrong_command_is_found(text: str) -> None:
-    with pytest.raises((AssertionError, FileNotFoundError, SystemExit, pytest.fail.Exception)):
+    with pytest.raises((AssertionError, FileNotFoundError, SystemExit, UserError, pytest.fail.Exception)):
         check(words_of(Command("README.md", text)))
 
 

@@ -1,6 +1,6 @@
 """Cases: datalists with patient-level splits, folder layouts, checks before training, datasets.
 
-``python -m common.data make-datalist`` and ``python -m common.data check`` are the commands for them.
+``synthesize datalist`` and ``synthesize check`` are the commands for them.
 """
 
 from .cases import inference_cases, training_cases

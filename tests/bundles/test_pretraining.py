@@ -23,8 +23,8 @@ from common.trust import InputCheck
 from common.trust.verdicts.distortions import FITTED
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
-from medical_image_synthesis.export import contrasts_simulated, export
-from medical_image_synthesis.pretrained import main
+from medical_image_synthesis.shipping import contrasts_simulated, export
+from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, check, make
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]
@@ -133,7 +133,7 @@ def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp
     """Two distortions are enough to see that the grading is of these weights, and that an inference uses it."""
     name, copy, _ = pretrained
     monkeypatch.setattr("common.trust.verdicts.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
-    assert main(["grade", "--bundle", str(copy), "--heads", "8"]) == 0
+    make(GRADING, copy, heads=8)
     graded = json.loads((copy / "models" / "pretrained_quality.json").read_text())
     assert graded["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
     assert graded["cases"] == [f"head_{number:03d}" for number in range(8)]
@@ -155,12 +155,12 @@ def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp
 @JUDGED
 def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained, tmp_path, capsys):
     name, copy, _ = pretrained
-    assert main(["calibrate", "--bundle", str(copy), "--heads", "9"]) == 0
+    make(CALIBRATION, copy, heads=9)
     told = json.loads((copy / "models" / "pretrained_uncertainty.json").read_text())
     assert told["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
     assert len(told["cases"]) == 9
     capsys.readouterr()
-    assert main(["calibrate", "--bundle", str(copy), "--heads", "2", "--check", "--spacing", "7"]) == 0
+    check(CALIBRATION, copy, heads=2, spacing=7.0)
     assert "2 cases" in capsys.readouterr().out
     anatomy = head_anatomy(3, 8.0)
     nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")

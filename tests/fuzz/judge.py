@@ -141,7 +141,7 @@ def _refused(case: Case) -> Verdict:
         return Verdict(ARGPARSE)
     if case.mutation.of_monai and OF_FIRE in case.done.stderr:
         return Verdict(MONAI)
-    if case.scene.name.startswith("data check") and not line.startswith("error: "):
+    if case.scene.name.startswith("check") and not line.startswith("error: "):
         return _checked(case)
     if not LINE.fullmatch(line):
         return Verdict(FOUND, [f"the last line is not of the form error: fault: remedy: {line[:400]!r}"])
@@ -223,7 +223,7 @@ def _as_before(case: Case, made: results.Results) -> Verdict:
         return Verdict(FOUND if reasons else VALID, reasons)
     if _explained(case):
         return Verdict(WARNED)
-    if case.scene.name.startswith("data check"):  # it says how many cases it checked
+    if case.scene.name.startswith("check"):  # it says how many cases it checked
         return Verdict(VALID)
     if case.mutation.named and {part for name in case.mutation.named for part in name.split("::")} & {*MEANINGS}:
         return Verdict(MEANT)

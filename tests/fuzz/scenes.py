@@ -221,9 +221,9 @@ def _small_programs(bundle: str) -> list[Scene]:
     one = {f"data/{CASES[0]}": f"data/{bundle}/{CASES[0]}"}
     return [
         Scene(
-            "data check",
-            ("-m", "common.data", "check"),
-            {"root": f"{BOX}/in/data", "layout": "folders", "bundle": str(ROOT / "bundles" / bundle)},
+            "check",
+            ("-m", "medical_image_synthesis", "check"),
+            {"dataset_dir": f"{BOX}/in/data", "layout": "folders", "bundle": str(ROOT / "bundles" / bundle)},
             share=5,
             kinds={"nifti": 6, "option": 3, "name": 1, "stream": 1},
             inputs=data,
@@ -231,8 +231,8 @@ def _small_programs(bundle: str) -> list[Scene]:
             whole=True,
         ),
         Scene(
-            "data check of a datalist",
-            ("-m", "common.data", "check"),
+            "check of a datalist",
+            ("-m", "medical_image_synthesis", "check"),
             {"datalist": f"{BOX}/in/list.json", "target_range": "-1000\n2000"},
             share=5,
             kinds={"datalist": 6, "option": 2},
@@ -240,9 +240,9 @@ def _small_programs(bundle: str) -> list[Scene]:
             whole=True,
         ),
         Scene(
-            "make-datalist",
-            ("-m", "common.data", "make-datalist"),
-            {"root": f"{BOX}/in/data", "layout": "folders", "out": f"{BOX}/out/list.json", "seed": "3"},
+            "datalist",
+            ("-m", "medical_image_synthesis", "datalist"),
+            {"dataset_dir": f"{BOX}/in/data", "layout": "folders", "out": f"{BOX}/out/list.json", "seed": "3"},
             share=4,
             kinds={"option": 6, "nifti": 1, "name": 2, "stream": 1},
             inputs=data,
@@ -250,22 +250,13 @@ def _small_programs(bundle: str) -> list[Scene]:
             whole=True,
         ),
         Scene(
-            "metrics score",
-            ("-m", "common.metrics", "score"),
-            {**scored, "unit": "HU"},
-            share=5,
+            "score",
+            ("-m", "medical_image_synthesis", "score", scored["pred"], scored["truth"]),
+            {"mask": scored["mask"], "unit": "HU"},
+            share=7,
             kinds={"nifti": 6, "option": 3, "name": 2, "stream": 1},
             inputs=one,
             volumes="data/*/*.nii.gz",
-            whole=True,
-        ),
-        Scene(
-            "synthesize evaluate",
-            ("-m", "medical_image_synthesis", "evaluate", scored["pred"], scored["truth"]),
-            {"mask": scored["mask"], "unit": "HU"},
-            share=2,
-            kinds={"option": 1, "name": 1},
-            inputs=one,
             whole=True,
         ),
         Scene(

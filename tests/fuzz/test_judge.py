@@ -103,7 +103,7 @@ def test_tracebacks(case) -> None:
 
 
 def test_usage_errors_of_argparse_are_those_of_commands_without_configs(case) -> None:
-    said = "usage: python -m common.metrics\npython -m common.metrics score: error: argument --mask: expected one"
+    said = "usage: synthesize score\nsynthesize score: error: argument --mask: expected one"
     own = case(code=2, err=said)
     assert outcome(replace(own, scene=replace(own.scene, configs=()))) == judge.ARGPARSE
     assert "the last line" in fault(own)

@@ -11,19 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
 import pytest
 
 from common.io.export.exporter import FORMATS, MAP_ENDING
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import MARK
 from common.io.reader import VOLUMES
-from medical_image_synthesis import catalogue, command, places
+from medical_image_synthesis import catalogue, command, infer, places
 from medical_image_synthesis.catalogue import Bundle
 from tools.repository import ROOT, bundle_names
 
 ONE = "mr2ct_pix2pix"
+MOST_LINES = 48
 Ran = list[dict[str, Any]]
 
 
@@ -72,13 +71,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """What each inference was given; it writes the outputs that one of the bundle would."""
     given_to: Ran = []
 
-    def infer(_: Bundle, words: list[str], to_stderr: bool, named: tuple[Path, Path] | None) -> int:
-        assert to_stderr
-        assert words[:2] == ["-m", "common.inference"]
-        given = json.loads(words[2])
-        options = given["options"]
+    def run(_: Bundle, run_id: str, files: list[str], options: dict[str, str], named: object = None) -> int:
+        assert run_id == "inference"
         folder = Path(options.pop("predictions_dir"))
-        given_to.append(given)
+        given_to.append({"config_file": files, "options": options})
         folder.mkdir(exist_ok=True)
         cases = [{"case": "a", "status": "done", "file": "a_synthetic_ct.nii.gz"}]
         cases += [{"case": "b", "status": "failed", "reason": "NaN"}] if "fail" in options else []
@@ -93,7 +89,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         (folder / "manifest.json").write_text(json.dumps(cases))
         return len(cases) - 1
 
-    monkeypatch.setattr(command, "run_python", infer)
+    monkeypatch.setattr(infer, "run_bundle", run)
     return given_to
 
 
@@ -120,7 +116,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o cases/a.nii.gz", "--output: does not exist yet, but got cases/a.nii.gz: there already"),
         ("mr2ct mr.nii.gz -o weights.pt", "--output: is a folder, but got weights.pt: a file"),
         ("mr2ct mr.nii.gz -o weights.pt/x.nii.gz", "--output: is in a folder that can be written, but got"),
-        ("mr2ct mr.nii.gz -o x.nii.gz --output-format dicom", "--output: is a folder with --output-format dicom"),
+        ("mr2ct mr.nii.gz -o x.nii.gz --output-format dicom", "--output: is a folder with --output_format dicom"),
         ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output: is a folder with --resume, but got x.nii.gz"),
         ("mr2ct cases -o x.nii.gz", "--output: is a folder where SOURCE is one of several volumes, but got x.nii.gz"),
         ("mr2ct mr.nii.gz -o out --weights no.pt", "--weights: is a file, but got no.pt: no such file"),
@@ -128,10 +124,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o out --overlay circle.yaml", "circle.yaml: holds at most 10000 settings, 50 deep, with"),
         ("mr2ct mr.nii.gz -o out --overlay merge.yaml", "merge.yaml:2: has settings without merges, but got <<"),
         ("mr2ct mr.nii.gz -o out --overlay macro.yaml", "macro.yaml: takes settings of the configuration alone, but"),
-        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, python -m monai.bundle run"),
+        ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, synthesize train cect2ct"),
         ("lesion x.nii.gz -o out --weights weights.pt", "x.nii.gz: follows an option, but got none before it"),
-        ("evaluate nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: is a volume, but got nothing.nii: no such file"),
-        ("evaluate mr.nii.gz no.nii --mask mr.nii.gz", "truth: is a volume, but got no.nii: no such file"),
+        ("score nothing.nii mr.nii.gz --mask mr.nii.gz", "pred: no file or folder nothing.nii; check the path"),
+        ("score mr.nii.gz no.nii --mask mr.nii.gz", "truth: no file or folder no.nii; check the path"),
         (
             "mr2ct mr.nii.gz -o x.nii.gz --overlay none.yaml",
             "none.yaml: is a YAML file, but got [Errno 2] No such file",
@@ -143,8 +139,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o x.nii.gz --overlay list.yaml", "list.yaml: holds settings, NAME: VALUE, but got [1]; see"),
         ("lst", "unknown bundle or command lst: did you mean list?"),
         ("mr2tc mr.nii.gz -o out", "unknown bundle or command mr2tc: did you mean mr2ct?"),
-        ("zzz mr.nii.gz -o out", "unknown bundle or command zzz: synthesize list prints the bundles"),
-        ("list all", "all: is an option of this command, but got another word; see synthesize --help"),
+        ("zzz mr.nii.gz -o out", "unknown bundle or command zzz: synthesize --help prints them"),
+        ("train zzz", "no bundle zzz: synthesize list prints them"),
+        ("train mr2ct_pix2pxi", "no bundle mr2ct_pix2pxi: did you mean mr2ct_pix2pix?"),
+        ("ensemble --out-dir x --output-dir y", "--out_dir is no option here: did you mean --output_dir?"),
+        ("list all", "all is no option here: see --help"),
     ],
 )
 def test_refuses_at_once(place: Path, ran: Ran, words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,7 +263,7 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 ) -> None:
     assert command.main(["mr2ct", "series", "-o", "out"]) == 0
     assert capsys.readouterr().out == "out/a_synthetic_ct.nii.gz\n"
-    monkeypatch.setattr(command, "run_python", lambda *_, **__: 2)
+    monkeypatch.setattr(infer, "run_bundle", lambda *_, **__: 2)
     assert command.main(["mr2ct", "series", "-o", "out"]) == 2
     assert capsys.readouterr().out == ""
 
@@ -272,7 +271,7 @@ def test_outputs_of_an_earlier_run_are_not_those_of_one_that_failed(
 def test_endings_and_the_manifest_are_those_of_inference() -> None:
     assert set(places.VOLUMES) == set(VOLUMES)
     assert set(places.FILES.values()) | {"dicom"} == set(FORMATS)
-    assert command.MANIFEST == MANIFEST_NAME
+    assert infer.MANIFEST == MANIFEST_NAME
     assert places.REFUSED.decode() == json.dumps({MARK: True})[1:-1]
     assert places.MAP.removesuffix(".nii.gz") == MAP_ENDING
 
@@ -290,7 +289,7 @@ def test_files_of_samples_are_printed(
         (place / "out" / "manifest.json").write_text('[{"file": "cyst.png", "samples": 3}]')
         return 0
 
-    monkeypatch.setattr(command, "run_python", draw)
+    monkeypatch.setattr(infer, "run_bundle", draw)
     assert command.main(["lesion", "-o", "out", "--weights", "weights.pt"]) == 0
     assert capsys.readouterr().out == "out/cyst.png\n"
 
@@ -304,20 +303,26 @@ def test_lists_bundles_and_what_their_weights_saw(place: Path, capsys: pytest.Ca
         "         BasicUNet trained with L1, gradient difference on simulated heads, no patient (T1, PD)",
         f"         {place / 'bundles' / ONE}",
     ]
-    config = place / "bundles" / "mri_dagan" / "configs" / "train.yaml"
-    train = f"python -m monai.bundle run training --config_file {config} --dataset_dir DATA"
-    assert f"         no weights, train first: {train}" in lines
+    assert "         no weights, train first: synthesize train mri --dataset_dir DATA" in lines
     assert sum("no weights, train first: " in line for line in lines) == len(bundle_names()) - 1
     assert lines[-1] == "For research; not for clinical use."
 
 
 def test_the_help_says_how_to_train_what_has_no_weights(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["--help"], ["mri", "--help"]):
+    with pytest.raises(SystemExit, match="0"):
+        command.main(["mri", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "no weights, train first" in shown
+    assert "Train first: synthesize train mri --dataset_dir DATA" in shown
+
+
+def test_every_command_has_help_that_fits_a_screen_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], *([name] for name in command.COMMANDS), ["reader-study", "score"]):
         with pytest.raises(SystemExit, match="0"):
-            command.main(words)
-        shown = " ".join(capsys.readouterr().out.split())
-        assert "no weights, train first" in shown
-        assert "Train first: python -m monai.bundle run training --config_file" in shown
+            command.main([*words, "--help"])
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) <= MOST_LINES, words
+        assert words in (["list"], ["reader-study", "score"]) or "examples:" in lines, words
 
 
 def test_readme_and_cards_say_which_network_is_shipped() -> None:
@@ -350,25 +355,3 @@ def test_imports_neither_pytorch_nor_monai() -> None:
     program = "import sys; from medical_image_synthesis import command; command.main(['list']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"torch", "monai", "numpy", "yaml"}.isdisjoint(done.stdout.splitlines()[-1].split())
-
-
-def test_scores_a_volume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    volume = np.zeros((16, 16, 16), np.float32)
-    for name, value in (("truth", 0), ("synthetic", 20), ("mask", 1)):
-        nib.save(nib.nifti1.Nifti1Image(volume + value, np.eye(4)), tmp_path / f"{name}.nii.gz")
-    words = [str(tmp_path / f"{name}.nii.gz") for name in ("synthetic", "truth")]
-    words += ["--mask", str(tmp_path / "mask.nii.gz")]
-    assert command.main(["evaluate", *words, "--unit", "SUV", "--value-range", "-10", "30"]) == 0
-    result = json.loads(capfd.readouterr().out)
-    assert (result["mae"], result["unit"], result["value_range"]) == (20, "SUV", [-10, 30])
-    assert command.main(["evaluate", *words]) == 2
-    assert capfd.readouterr().err.splitlines()[-1].startswith("error: unit of pred and truth is unknown")
-
-
-@pytest.mark.parametrize(
-    ("folder", "expected"), [(None, "common.metrics"), ("x_y_v0_1_0", "x_y_v0_1_0.common.metrics")]
-)
-def test_modules_have_the_names_of_the_wheel(tmp_path: Path, folder: str | None, expected: str) -> None:
-    if folder:
-        (tmp_path / folder).mkdir()
-    assert Bundle("x_y", tmp_path).module("metrics") == expected

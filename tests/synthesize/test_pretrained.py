@@ -23,8 +23,8 @@ from common.trust import InputCheck
 from common.trust.input_check import features, limits, out_of_distribution
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, origin, read_info
-from medical_image_synthesis.export import export
-from medical_image_synthesis.pretrained import main
+from medical_image_synthesis.command import main
+from medical_image_synthesis.shipping import export
 
 SIMULATION = {"_target_": "common.simulation.simulate.MrPair",
               "source": {"_target_": "common.simulation.physics.SpinEcho"},
@@ -43,6 +43,7 @@ def bundle(tmp_path):
     config = {"network_def": network, "width": 4, "spacing": None, "seed": 5, "simulation": SIMULATION}
     (run / "run.json").write_text(json.dumps({"config": config}))
     (root / "configs").mkdir()
+    (root / "configs" / "train.yaml").touch()
     (root / "configs" / "metadata.json").write_text(json.dumps({"version": "1.2.3"}))
     return root
 
@@ -50,7 +51,7 @@ def bundle(tmp_path):
 @pytest.fixture
 def shipped(bundle, monkeypatch):
     """The same, shipped, but for the simulated cases that inputs would be compared with."""
-    monkeypatch.setattr("medical_image_synthesis.export._profile", lambda config, cases: {})
+    monkeypatch.setattr("medical_image_synthesis.shipping._profile", lambda config, cases: {})
     export(bundle, bundle / "pretraining")
     return bundle
 
@@ -113,7 +114,7 @@ def test_export_lists_the_contrasts_of_the_simulation(shipped):
 
 
 def test_export_refuses_weights_that_are_too_large(bundle, monkeypatch):
-    monkeypatch.setattr("medical_image_synthesis.export.MAX_BYTES", 9)
+    monkeypatch.setattr("medical_image_synthesis.shipping.MAX_BYTES", 9)
     with pytest.raises(
         OutputError, match=r"takes at most 9e-06 MB in half precision, but got 0.0 MB; train a narrower"
     ):
@@ -128,7 +129,7 @@ def test_export_refuses_what_half_precision_cannot_hold(bundle):
 
 def test_the_command_says_what_is_missing(bundle, capsys):
     (bundle / "pretraining" / "run.json").unlink()
-    assert main(["export", "--bundle", str(bundle), "--cases", "1"]) == 2
+    assert main(["export", str(bundle), "--cases", "1"]) == 2
     assert (
         "model.pt: has its settings in model.json next to it, or in the run.json of its run" in capsys.readouterr().err
     )

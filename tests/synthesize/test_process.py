@@ -17,11 +17,10 @@ BUNDLE = Bundle("x_y", Path("bundles", "x_y"))
 NAMED = Path("new", ".ct.nii.gz.a1b2"), Path("new", "ct.nii.gz")
 
 
-@pytest.mark.parametrize(("to_stderr", "streams"), [(True, ("", "out\nerr\n")), (False, ("out\n", "err\n"))])
-def test_streams_and_exit_code(capfd: pytest.CaptureFixture[str], to_stderr: bool, streams: tuple[str, str]) -> None:
+def test_streams_and_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
     program = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
-    assert run_python(BUNDLE, ["-c", program], to_stderr) == 3
-    assert capfd.readouterr() == streams
+    assert run_python(BUNDLE, ["-c", program]) == 3
+    assert capfd.readouterr() == ("", "out\nerr\n")
 
 
 def test_the_final_path_is_named_for_the_folder_and_what_lies_in_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +30,7 @@ print("> predictions_dir: '/x/new/.ct.nii.gz.a1b2'", flush=True)
 sys.stderr.write("slices: 50%\\rnew/.ct.nii.gz.a1b2/a_synthetic_ct.nii.gz: no room; free it")
 sys.exit(2)
 """
-    assert run_python(BUNDLE, ["-c", program], to_stderr=True, named=NAMED) == 2
+    assert run_python(BUNDLE, ["-c", program], NAMED) == 2
     expected = "> predictions_dir: '/x/new/ct.nii.gz'\nslices: 50%\rnew/ct.nii.gz: no room; free it"
     assert capsys.readouterr() == ("", expected)
 
@@ -44,7 +43,7 @@ from pathlib import Path
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.process import run_python
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-code = run_python(Bundle("x", Path("x")), ["-c", {inner!r}], True, (Path("a"), Path("b")))
+code = run_python(Bundle("x", Path("x")), ["-c", {inner!r}], (Path("a"), Path("b")))
 print(code, signal.getsignal(signal.SIGPIPE) == signal.SIG_DFL)
 """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

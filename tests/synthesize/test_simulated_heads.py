@@ -36,9 +36,7 @@ def weights_in(bundle: Path, **told: object) -> Path:
 
 def test_weights_that_tell_no_simulation_are_refused(tmp_path: Path) -> None:
     weights_in(tmp_path)
-    with pytest.raises(
-        CheckpointError, match=r"json: tells the simulation .*python -m medical_image_synthesis.pretrained export"
-    ):
+    with pytest.raises(CheckpointError, match=r"json: tells the simulation .*synthesize export"):
         make(GRADING, tmp_path)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import pydicom
 
 from common.metrics import tissue_order
-from medical_image_synthesis.export import export
+from medical_image_synthesis.shipping import export
 from tools.real import ablation, contrasts, enhanced, flair, heads, plausibility
 from tools.real.rows import DATA, Pair, Row, head_of, page, read, row_of, text
 from tools.real.trainings import (

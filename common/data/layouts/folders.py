@@ -81,7 +81,7 @@ def find_cases(
         raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
     root = Path(os.path.abspath(root))
     if not root.is_dir():
-        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --root")
+        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --dataset_dir")
     names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
     files = _ixi_files(root, names, mask) if layout == IXI else _folder_files(root, layout, names, mask)
     patients = patients_of(root, list(files), patient_separator)
@@ -135,7 +135,7 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
         if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
             raise DataError(root.name, "cases are volumes", f"pictures: {some(pictures)}", FROM_PICTURES)
         example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
-        remedy = f"expected folders such as ROOT/{example}: correct --root or --layout"
+        remedy = f"expected folders such as ROOT/{example}: correct --dataset_dir or --layout"
         raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
     return folders
 
@@ -145,7 +145,9 @@ def _tell_deeper(root: Path, chosen: _Layout, taken: list[Path]) -> None:
     below = [path for depth in range(1, SEARCHED_DEPTH + 1) for path in root.glob("/".join("*" * depth))]
     named = [path for path in below if re.fullmatch(chosen.case_pattern, path.name) and path.is_dir()]
     if left := sorted(str(path.relative_to(root)) for path in named if path not in taken):
-        logger.warning(f"{root.name}: {len(left)} cases lie deeper and are not taken: {some(left)}; give their --root")
+        logger.warning(
+            f"{root.name}: {len(left)} cases lie deeper and are not taken: {some(left)}; give their --dataset_dir"
+        )
 
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:

@@ -40,7 +40,7 @@ def subject_files(root: Path, names: Sequence[str]) -> dict[str, dict[str, Path]
     if len(excluded) == len(subjects):
         rule = f"the layout ixi needs a subject with the files {', '.join(names)}"
         example = f"IXI-{names[0]}/IXI002-Guys-0828-{names[0]}.nii.gz"
-        remedy = f"expected files such as ROOT/{example}: correct --root, --source or --target"
+        remedy = f"expected files such as ROOT/{example}: correct --dataset_dir, --source or --target"
         raise DataError(str(root), rule, "; ".join(excluded) or "none", remedy)
     if excluded:
         logger.warning("%s: %d subjects are excluded: %s", root.name, len(excluded), "; ".join(excluded))
@@ -51,7 +51,7 @@ def _modality(root: Path, name: str) -> dict[str, Path]:
     folder = modality_folder(root, name)
     if not folder.is_dir():
         there = ", ".join(sorted(path.name for path in root.glob("IXI-*") if path.is_dir())) or "no folder IXI-..."
-        remedy = "name existing modalities by --source, --target, --mask, or correct --root"
+        remedy = "name existing modalities by --source, --target, --mask, or correct --dataset_dir"
         raise DataError(str(root), f"the layout ixi needs the folder {folder.name}", there, remedy)
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):

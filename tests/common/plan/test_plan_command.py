@@ -157,13 +157,13 @@ def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(thick, "--width") == "error: --width: has a value, but got none; write it after the option"
     plan(thick, *SMALL)
     said = plan(thick, *SMALL)
-    assert "does not exist yet, but got a file; give --overwrite true" in said
-    assert plan(thick, *SMALL, "--overwrite", "true")["plane"] == "axial"
+    assert "does not exist yet, but got a file; add --overwrite" in said
+    assert plan(thick, *SMALL, "--overwrite")["plane"] == "axial"
 
 
 def test_data_must_be_named(capsys, tmp_path):
     assert main(["mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
-    assert "error: --dataset_dir: names the data, or --datalist does, but got neither" in capsys.readouterr().err
+    assert "error: no data are named: give --dataset_dir DATA or --datalist FILE" in capsys.readouterr().err
     assert not (tmp_path / "plan.yaml").exists()
 
 

@@ -51,7 +51,7 @@ def lesion_cases(
     The split of a new run, and that of an earlier one, are handled as in :func:`common.data.cases.training_cases`.
 
     Args:
-        dataset_dir: holds ``datalist.json`` (see ``python -m common.data make-datalist --layout rois``), else
+        dataset_dir: holds ``datalist.json`` (see ``synthesize datalist --layout rois``), else
             ``patches.csv`` with the columns ``file,class,patient``, else a folder of NIfTI files per class, with
             ``patients.csv`` (``case,patient``) next to them.
         demo_data: where phantoms are generated if ``dataset_dir`` is this folder and it does not exist.

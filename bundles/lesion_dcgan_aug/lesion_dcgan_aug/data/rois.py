@@ -192,7 +192,7 @@ def _case_folders(root: Path, source: str) -> list[Path]:
     found = [folder for folder in folders if volume_path(folder, source, NIFTI)]
     if not found:
         rule = f"holds cases, ROOT/<case>/{source}.nii.gz (or a folder of DICOM) with masks ROOT/<case>/<class>.nii.gz"
-        raise DataError(str(root), rule, "none", "correct --root or --source")
+        raise DataError(str(root), rule, "none", "correct --dataset_dir or --source")
     return found
 
 
