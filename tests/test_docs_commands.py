@@ -256,11 +256,10 @@ def _check_synthesize(words: list[str]) -> None:
     if not options.takes_settings:
         assert rest == []
         return
-    named = [path for path in getattr(options, "overlay", []) if overlay_path(options.bundle, path).is_file()]
-    names = FILES.get(getattr(options, "of", "inference"), ("train",))
-    settings = read_config(
-        [options.bundle.config(name) for name in names] + [overlay_path(options.bundle, path) for path in named]
-    )
+    bundle = options.bundle
+    overlays = [overlay_path(bundle, path) for path in getattr(options, "overlay", [])]
+    names = FILES.get(getattr(options, "of", "inference"), ("train", "evaluate"))
+    settings = read_config([*map(bundle.config, names), *(path for path in overlays if path.is_file())])
     assert settings_given(rest).keys() <= settings_of(settings).keys(), rest
 
 

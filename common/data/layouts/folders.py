@@ -145,9 +145,7 @@ def _tell_deeper(root: Path, chosen: _Layout, taken: list[Path]) -> None:
     below = [path for depth in range(1, SEARCHED_DEPTH + 1) for path in root.glob("/".join("*" * depth))]
     named = [path for path in below if re.fullmatch(chosen.case_pattern, path.name) and path.is_dir()]
     if left := sorted(str(path.relative_to(root)) for path in named if path not in taken):
-        logger.warning(
-            f"{root.name}: {len(left)} cases lie deeper and are not taken: {some(left)}; give their --dataset_dir"
-        )
+        logger.warning(f"{root.name}: {len(left)} cases lie deeper and are left out: {some(left)}; name their folder")
 
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:

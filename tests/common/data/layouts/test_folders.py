@@ -125,7 +125,7 @@ def test_synthrad_ids_at_two_depths_are_refused_or_named(tmp_path: Path, caplog:
     assert "deeper" not in caplog.text
     make(tmp_path, *(f"Task1/brain/{case}/{file}" for case in ("1BA003", "1BA004") for file in files))
     assert [item["case"] for item in find_cases(tmp_path, "synthrad2023")] == ["1BA001", "1BA002"]
-    left = "2 cases lie deeper and are not taken: Task1/brain/1BA003, Task1/brain/1BA004; give their --root"
+    left = "2 cases lie deeper and are left out: Task1/brain/1BA003, Task1/brain/1BA004; name their folder"
     assert left in caplog.text
     make(tmp_path, *(f"brain/1BA001/{file}" for file in files))
     with pytest.raises(
