@@ -12,7 +12,6 @@ from common.errors import CheckpointError
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE / "bundles", HERE.parent / "bundles")
 """Of a wheel, and of the repository."""
-SHARED = "common"
 WEIGHTS = ("model.pt", "pretrained.pt")
 """Of a training in the bundle's folder, and those that come with it; the first that is there is used."""
 LOSSES = {"l1": "L1", "gdl": "gradient difference", "feature_matching": "feature matching"}
@@ -64,11 +63,6 @@ class Bundle(NamedTuple):
     def reads_volumes(self) -> bool:
         """Whether it translates volumes; others draw samples."""
         return bool(self.metadata["network_data_format"]["inputs"]["image"]["type"] == "image")
-
-    def module(self, name: str) -> str:
-        """The name under which a module of the shared package, such as ``metrics``, is imported for it."""
-        own = next((f"{path.name}." for path in self.folder.glob(f"{self.name}_v*") if path.is_dir()), "")
-        return f"{own}{SHARED}.{name}"
 
 
 def bundles() -> list[Bundle]:

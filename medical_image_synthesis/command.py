@@ -63,7 +63,7 @@ def listing(_: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
-    """Print the metrics of a synthetic volume as JSON, by the shared package of any bundle."""
+    """Print the metrics of a synthetic volume as JSON, by the shared package."""
     _require_none(words)
     files = {"pred": options.synthetic, "truth": options.truth, "mask": options.mask}
     for name, path in files.items():
@@ -71,8 +71,7 @@ def evaluate(options: argparse.Namespace, words: Sequence[str]) -> int:
             raise DataError(name, "is a volume", f"{path}: no such file or folder", "check the path")
     scored = [f"--{name}={value}" for name, value in {**files, "unit": options.unit}.items()]  # a name may begin with -
     scored += ["--value_range", *map(str, options.value_range)] if options.value_range else []
-    bundle = bundles()[0]
-    return run_python(bundle, ["-m", bundle.module("metrics"), "score", *scored], to_stderr=False)
+    return run_python(bundles()[0], ["-m", "common.metrics", "score", *scored], to_stderr=False)
 
 
 def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
@@ -135,7 +134,7 @@ def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: P
     """Infer into a folder, which messages call by the name of the output where there is one."""
     given = json.dumps({"config_file": files, "options": {**settings, "predictions_dir": str(folder)}})
     named = None if output is None else (folder, output)
-    return run_python(bundle, ["-m", bundle.module("inference"), given], to_stderr=True, named=named)
+    return run_python(bundle, ["-m", "common.inference", given], to_stderr=True, named=named)
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

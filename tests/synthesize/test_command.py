@@ -363,12 +363,3 @@ def test_scores_a_volume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert (result["mae"], result["unit"], result["value_range"]) == (20, "SUV", [-10, 30])
     assert command.main(["evaluate", *words]) == 2
     assert capfd.readouterr().err.splitlines()[-1].startswith("error: unit of pred and truth is unknown")
-
-
-@pytest.mark.parametrize(
-    ("folder", "expected"), [(None, "common.metrics"), ("x_y_v0_1_0", "x_y_v0_1_0.common.metrics")]
-)
-def test_modules_have_the_names_of_the_wheel(tmp_path: Path, folder: str | None, expected: str) -> None:
-    if folder:
-        (tmp_path / folder).mkdir()
-    assert Bundle("x_y", tmp_path).module("metrics") == expected
