@@ -84,7 +84,7 @@ types: $(READY)
 clean:
 	rm -rf $(VENV) .label-venv $(DEPLOY_VENV) $(FEDERATED_VENV) $(DOSE_VENV) bundles/*/demo_data bundles/*/demo
 
-$(READY): requirements.txt setup.cfg setup.py pyproject.toml
+$(READY): requirements.txt setup.cfg setup.py pyproject.toml $(wildcard bundles/*/*/__init__.py)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $(READY)

@@ -1,44 +1,69 @@
-"""Build of the wheel, whose one package is put together by ``tools.pack.wheel``; all settings are in ``setup.cfg``.
+"""Build of the wheel: one package with the command, ``common`` and the bundles; other settings are in ``setup.cfg``.
 
-An editable installation takes the packages that ``setup.cfg`` lists as they lie in the repository.
+In the wheel ``common`` is ``medical_image_synthesis.common``, and the package of a bundle, which lies in the bundle's
+folder, ``medical_image_synthesis.bundles.NAME.NAME``: files are copied as they are but for these names. An editable
+installation takes the packages as they lie in the repository.
 """
 
-import os
+import re
 import shutil
 from pathlib import Path
 
-from setuptools import Distribution, setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
-from tools.pack.wheel import EDITABLE, ENTRY_POINTS, PRODUCT, wheel_files
+PRODUCT = "medical_image_synthesis"
+BUNDLES = sorted(path.parents[1].name for path in Path().glob("bundles/*/configs/inference.yaml"))
+FOLDERS = {"common": "common", **{name: f"bundles/{name}/{name}" for name in BUNDLES}}
+"""Of the packages of the repository."""
+NAMES = {"common": f"{PRODUCT}.common", **{name: f"{PRODUCT}.bundles.{name}.{name}" for name in BUNDLES}}
+"""Their names in the wheel."""
+ROOMS = "|".join(sorted(path.stem for path in Path("common").iterdir()))
+NAMED = re.compile(
+    rf"(?<![\w./])(common(?=\.({ROOMS})\b| import\b)|({'|'.join(BUNDLES)})(?=\.[a-z_]| import\b))"
+)  # fmt: skip
+"""Where code, configs and documents name a module, or import one; a variable may be called ``common``."""
+RENAMED = (".py", ".yaml", ".md")
 
 
-class Put(build_py):
-    """Writes the wheel's files in place of the packages' modules."""
+class BuildWheel(build_py):
+    """Copies files with the wheel's names of modules."""
 
     def run(self):
-        """Write them to the folder of the build."""
-        shutil.rmtree(Path(self.build_lib), ignore_errors=True)
-        for place, content in wheel_files(Path(__file__).resolve().parent).items():
-            path = Path(self.build_lib, place)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        """Copy them to a folder without those of an earlier build."""
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
+    def copy_file(self, infile, outfile, *args, **kwargs):
+        """Copy a file, and rename what it names."""
+        copied = super().copy_file(infile, outfile, *args, **kwargs)
+        if Path(outfile).suffix in RENAMED:
+            text = Path(infile).read_text(encoding="utf-8")
+            Path(outfile).write_text(NAMED.sub(lambda found: NAMES[found[1]], text), encoding="utf-8")
+        return copied
 
 
-class OnePackage(Distribution):
-    """What is built has the command's package and entry point alone."""
+class BuildEditable(editable_wheel):
+    """Installs the packages of the repository."""
 
-    def parse_config_files(self, *args, **kwargs):
-        """Read the settings, then leave out the packages of the repository."""
-        super().parse_config_files(*args, **kwargs)
-        self.packages, self.package_dir, self.package_data = [PRODUCT], {}, {}
-        self.entry_points = ENTRY_POINTS
-        base = Path("build")  # beside the repository's packages it would be taken for that of an editable installation
-        base.mkdir(exist_ok=True)
-        self.get_option_dict("egg_info")["egg_base"] = ("setup.py", str(base))
+    def initialize_options(self):
+        """Name them."""
+        self.distribution.packages, self.distribution.package_dir = [PRODUCT, *FOLDERS], FOLDERS
+        super().initialize_options()
 
 
-if EDITABLE in os.environ:
-    setup()
-else:
-    setup(distclass=OnePackage, cmdclass={"build_py": Put})
+def packages():
+    """Every package of the wheel with its folder; that of a bundle has its configs, documents and weights."""
+    folders = {PRODUCT: PRODUCT, **{f"{PRODUCT}.bundles.{name}": f"bundles/{name}" for name in BUNDLES}}
+    for name, folder in FOLDERS.items():
+        inner = [name, *(f"{name}.{each}" for each in find_packages(folder))]
+        folders |= {NAMES[name] + each[len(name) :]: folder + each[len(name) :].replace(".", "/") for each in inner}
+    return folders
+
+
+FOUND = packages()
+setup(
+    packages=list(FOUND), package_dir=FOUND, cmdclass={"build_py": BuildWheel, "editable_wheel": BuildEditable}
+)  # fmt: skip

@@ -22,6 +22,7 @@ from ..errors import ConfigError, of_stdout, users_mistake
 from ..path_names import as_data, is_path
 from ..raw_settings import Settings, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
+from ..weights.module_names import with_local_targets
 from .checks import check, require_known
 from .command import Command, running_command
 from .components import require_located
@@ -67,9 +68,9 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     if command.typed is not None:
         sys.excepthook = end_command
         logging.raiseExceptions = False  # where nobody reads stdout, each line would be a traceback on stderr
-    merged = settings_of(parser)
+    merged = with_local_targets(settings_of(parser))
     _require_run_id(command, merged)
-    files = _files_of(command)
+    files = with_local_targets(_files_of(command))
     refuse_none(command.typed or {})
     if "device" in parser:
         parser.get_parsed_content("device")  # meets the other processes
@@ -80,7 +81,7 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
     if devices.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)  # only the first process logs details
     is_shown = merged.pop(SHOW, False) in (True, "true")
-    options = {key: value for key, value in command.options.items() if key != SHOW}
+    options = with_local_targets({key: value for key, value in command.options.items() if key != SHOW})
     config, about = _composed(merged, options, command, files, bundle_root)
     if is_shown:
         overlays = dict(zip(map(str, command.files), files, strict=True))
@@ -137,7 +138,7 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     for key, value in options.items():
         parser[key] = as_data(value) if is_path(key) and isinstance(value, str) else value
     shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
-    config = settings_of(parser)
+    config = with_local_targets(settings_of(parser))
     require_known(config, options, shipped_settings(shipped))
     about = None
     if PREPARE in config:

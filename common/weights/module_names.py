@@ -1,14 +1,31 @@
-"""Names of modules in what runs and releases write: those of the repository, whichever release wrote it."""
+"""Names of modules in what runs, releases and the wheel write: those of the repository, whichever of them wrote it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 SHARED = __name__.split(".")[-3]
 PACKAGE = __name__.rpartition(f"{SHARED}.")[0].rstrip(".")
-"""The package of a release, such as ``mr2ct_pix2pix_v0_1_0``, which holds the shared one; empty in the repository."""
-BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)
+"""What holds the shared package: that of a release, such as ``mr2ct_pix2pix_v0_1_0``, or of the wheel; else empty."""
+_RELEASE = re.fullmatch(r"(.+)_v\d+\w*", PACKAGE)
+BUNDLE = _RELEASE[1] if _RELEASE else ""
+"""The bundle of a release; empty in the repository and the wheel, which hold several."""
+
+
+def _names() -> dict[str, str]:
+    """The names that packages have here, where they have others than in the repository."""
+    if not PACKAGE:
+        return {}
+    shared = {SHARED: f"{PACKAGE}.{SHARED}"}
+    if BUNDLE:
+        return shared | {BUNDLE: PACKAGE}
+    found = sorted(Path(__file__).parents[2].glob("bundles/*/*/__init__.py"))
+    return shared | {path.parent.name: f"{PACKAGE}.bundles.{path.parts[-3]}.{path.parts[-2]}" for path in found}
+
+
+NAMES = _names()
 
 MOVED = {
     "transforms.TargetScale": "training.handlers.TargetScale",
@@ -27,19 +44,31 @@ MOVED = {
 
 
 def portable(text: str) -> str:
-    """A text with the names that modules have in the repository, whichever release wrote it."""
-    return (
-        re.sub(rf"\b{PACKAGE}\.", f"{BUNDLE}.", text.replace(f"{PACKAGE}.{SHARED}.", f"{SHARED}.")) if PACKAGE else text
-    )
+    """A text with the names that modules have in the repository."""
+    for name, own in NAMES.items():
+        text = re.sub(rf"\b{re.escape(own)}\.", f"{name}.", text)
+    return text
 
 
 def local(text: str) -> str:
     """A text of :func:`portable`, of this version or an earlier one, with the names that modules have here."""
     for earlier, now in MOVED.items():
         text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
-    if not PACKAGE:
-        return text
-    names: Iterable[tuple[str, str]] = ((SHARED, f"{PACKAGE}.{SHARED}"), (BUNDLE, PACKAGE))
-    for name, own in names:
+    for name, own in NAMES.items():
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
     return text
+
+
+def with_local_targets(settings: Any) -> Any:
+    """A copy of raw settings, such as those of an overlay, with the names that modules have here."""
+    if isinstance(settings, dict):
+        return {key: _local_target(key, part) for key, part in settings.items()}
+    if isinstance(settings, list):
+        return [_local_target("", part) for part in settings]
+    return settings
+
+
+def _local_target(key: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        return local(value) if str(key).endswith("_target_") or value.startswith("$") else value
+    return with_local_targets(value)

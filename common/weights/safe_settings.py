@@ -12,11 +12,10 @@ import monai.networks.nets
 import monai.transforms
 
 from ..errors import CheckpointError
-from .module_names import PACKAGE, SHARED
+from .module_names import SHARED, portable
 
-OWN = f"{PACKAGE}.{SHARED}" if PACKAGE else SHARED
-ROOMS = ("networks", "simulation", "stitching", "transforms")
-"""Rooms of the shared package whose classes weights may name."""
+ROOMS = tuple(f"{SHARED}.{room}." for room in ("networks", "simulation", "stitching", "transforms"))
+"""Rooms of the shared package whose classes weights may name, with the name that they have in the repository."""
 OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks|simulation)\.\w+")
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
 MONAI = (monai.transforms, monai.inferers, monai.networks.nets)
@@ -71,8 +70,8 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
 def _is_known(target: str) -> bool:
     if "." not in target:
         return any(isinstance(getattr(module, target, None), type) for module in MONAI)
-    rooms = tuple(f"{OWN}.{room}." for room in ROOMS)
-    return target.startswith((*rooms, *LIBRARIES)) or OF_A_BUNDLE.fullmatch(target) is not None
+    target = portable(target)
+    return target.startswith((*ROOMS, *LIBRARIES)) or OF_A_BUNDLE.fullmatch(target) is not None
 
 
 def _calculates(text: str) -> bool:

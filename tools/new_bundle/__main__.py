@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import ConfigError, OutputError, exit_code_of_mistakes
-from common.files import write_text, write_whole_folder
+from common.files import write_whole_folder
 from tools.new_bundle import scaffold
 from tools.repository import ROOT, bundle_names
 
-NEXT = """{folder} is made from {like} and listed in setup.cfg. Next, in that folder:
+NEXT = """{folder} is made from {like}. Next, in that folder:
 
 1. {name}/*.py: networks, losses and phantoms of your method
 2. configs/*.yaml: the first lines (method, paper, time, result), then settings; train and inference share theirs
@@ -26,7 +26,7 @@ NEXT = """{folder} is made from {like} and listed in setup.cfg. Next, in that fo
 
 
 def new_bundle(root: Path, name: str, like: str) -> Path:
-    """Write ``bundles/<name>`` and list its package in ``setup.cfg``; returns the folder.
+    """Write ``bundles/<name>`` and return the folder.
 
     Raises:
         ConfigError: for a name that cannot be a package, or that another module has; for an unknown ``like``.
@@ -43,9 +43,7 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
     if like not in bundle_names(root):
         raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
     content = scaffold.files(root / "bundles" / like, name)
-    setup = scaffold.packages((root / "setup.cfg").read_text(encoding="utf-8"), like, name)
     write_whole_folder(folder, lambda unfinished: _write(unfinished, content), is_own=lambda existing: False)
-    write_text(root / "setup.cfg", setup)
     return folder
 
 

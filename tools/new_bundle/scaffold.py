@@ -73,14 +73,3 @@ def _headline(content: bytes) -> str:
     if text.startswith('"""'):
         return (ast.get_docstring(ast.parse(text)) or "").splitlines()[0].rstrip(".")
     return text.splitlines()[0].removeprefix("# ").rstrip(".") if text.startswith("# ") else ""
-
-
-def packages(setup: str, like: str, name: str) -> str:
-    """``setup.cfg`` in which the new bundle's package is listed next to the other's, with its folder."""
-    head, requirements, rest = setup.partition("install_requires")
-    lines = []
-    for line in head.splitlines():
-        lines.append(line)
-        if (other := renamed(line, like, name)) != line:
-            lines.append(other)
-    return "\n".join(lines) + "\n" + requirements + rest

@@ -1,4 +1,4 @@
-"""The code of a bundle as it is delivered, in a release or a wheel. Needs neither PyTorch nor MONAI."""
+"""The code of a bundle as it is delivered in a release."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser as IniParser
 from pathlib import Path
 
-from tools.pack.renaming import Renaming
+from tools.pack.renaming import SHARED, Renaming
 
 
 def modules_of(folder: Path, renaming: Renaming) -> Iterator[tuple[str, str]]:
@@ -22,9 +22,6 @@ def package_data(root: Path, package: str) -> dict[str, bytes]:
     """Files beside the modules of ``common`` that ``setup.cfg`` lists as package data."""
     setup = IniParser()
     setup.read(root / "setup.cfg")
-    found = {}
-    for name, patterns in setup["options.package_data"].items():
-        folder = root / name.replace(".", "/")
-        for path in (path for pattern in patterns.split() for path in folder.glob(pattern)):
-            found[f"{package}/{path.relative_to(root).as_posix()}"] = path.read_bytes()
-    return found
+    patterns = setup["options.package_data"]["*"].split()
+    paths = (path for pattern in patterns for path in (root / SHARED).rglob(pattern))
+    return {f"{package}/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}

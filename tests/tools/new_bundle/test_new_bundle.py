@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from configparser import ConfigParser as IniParser
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from packed_copies import version_of
 
 from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
-from tools.new_bundle.scaffold import packages, renamed, reset_metadata
+from tools.new_bundle.scaffold import renamed, reset_metadata
 from tools.repository import ROOT
 from tools.verify.verify import Options, verify
 
@@ -27,7 +26,6 @@ def root(tmp_path) -> Path:
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "bundles" / LIKE / part, tmp_path / "bundles" / LIKE / part, ignore=ignore)
     shutil.copy(ROOT / "bundles" / LIKE / "LICENSE", tmp_path / "bundles" / LIKE)
-    shutil.copy(ROOT / "setup.cfg", tmp_path)
     folder = tmp_path / "bundles" / LIKE
     (folder / LIKE / "phantoms.py").write_text(f'"""Phantoms of the method."""\nfrom {LIKE} import bundle_root\n')
     (folder / "configs" / "pretrained_small.yaml").write_text("# weights\n")
@@ -97,23 +95,6 @@ def test_is_sound_by_the_validator(root):
     assert [fault for one in verify(folder, Options(static=True)).failures for fault in one.faults] == []
 
 
-def test_its_package_is_listed(root):
-    new_bundle(root, "toy_gan", LIKE)
-    setup = IniParser()
-    setup.read(root / "setup.cfg")
-    assert "toy_gan" in setup["options"]["packages"].split()
-    assert "toy_gan = bundles/toy_gan/toy_gan" in setup["options"]["package_dir"].splitlines()
-    assert LIKE in setup["options"]["packages"].split()
-
-
-def test_packages_inside_are_listed_too():
-    setup = "packages =\n    a\n    a.deep\n    ab\npackage_dir =\n    a = bundles/a/a\n"
-    assert packages(setup, "a", "b") == (
-        "packages =\n    a\n    b\n    a.deep\n    b.deep\n    ab\n"
-        "package_dir =\n    a = bundles/a/a\n    b = bundles/b/b\n"
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "like", "error", "message"),
     [
@@ -135,7 +116,7 @@ def test_refuses_what_cannot_be_a_bundle(root, name, like, error, message):
 
 
 def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
-    folder, setup = root / "bundles" / "toy_gan", (root / "setup.cfg").read_text()
+    folder = root / "bundles" / "toy_gan"
     folder.symlink_to(tmp_path / "not here")
     with pytest.raises(
         OutputError, match="toy_gan: is replaced only where this project wrote .*, but got a link; move"
@@ -143,7 +124,6 @@ def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
         new_bundle(root, "toy_gan", LIKE)
     assert folder.is_symlink()
     assert not folder.exists()
-    assert (root / "setup.cfg").read_text() == setup
 
 
 def test_the_command_tells_what_to_do_next(root, capsys):
