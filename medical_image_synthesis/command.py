@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 from common.errors import ConfigError, exit_code_of_mistakes
 from medical_image_synthesis import infer
@@ -38,6 +39,21 @@ EXAMPLES = """examples:
 For research; not for clinical use."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that takes no shortened names, and whose mistakes are those of a user."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"{message}: see {self.prog} --help")
+
+
 @exit_code_of_mistakes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
@@ -53,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def parser_of(given: Sequence[str]) -> argparse.ArgumentParser:
+def parser_of(given: Sequence[str]) -> Parser:
     """The parser of a command line; of the commands only that which is given has its options.
 
     Raises:
@@ -62,21 +78,20 @@ def parser_of(given: Sequence[str]) -> argparse.ArgumentParser:
     there = bundles()
     listed = [f"  {bundle.short:13} {bundle.metadata['task']}" for bundle in there]
     listed += ["", "other commands:", *(f"  {name:13} {told}" for name, (_, told) in COMMANDS.items())]
-    shaped = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}  # paths stay whole
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="synthesize", usage="synthesize COMMAND ...", add_help=False, epilog=EXAMPLES,
-        description="\n".join(["synthetic images by a bundle:", *listed]), **shaped,
+        description="\n".join(["synthetic images by a bundle:", *listed]),
     )  # fmt: skip
     parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(required=True, prog="synthesize", help=argparse.SUPPRESS, metavar="COMMAND")
     for bundle in there:
-        command = commands.add_parser(bundle.short, aliases=[bundle.name], **shaped)
+        command = commands.add_parser(bundle.short, aliases=[bundle.name])
         command.set_defaults(takes_settings=True)
         if given and given[0] in (bundle.short, bundle.name):
             infer.add(command, bundle)
     for name, (module, told) in COMMANDS.items():
-        about = {"usage": f"synthesize {name} ...", "description": f"{told[0].upper()}{told[1:]}."}
-        command = commands.add_parser(name, **about, **shaped)
+        about = f"{told[0].upper()}{told[1:]}."
+        command = commands.add_parser(name, usage=f"synthesize {name} ...", description=about)
         command.set_defaults(takes_settings=False)
         if given and given[0] == name:
             import_module(f"{__package__}.{module}").add(command, name)

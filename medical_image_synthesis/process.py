@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
 
 from medical_image_synthesis.catalogue import Bundle
 
@@ -52,10 +51,12 @@ def run_python(bundle: Bundle, words: Sequence[str], named: tuple[Path, Path] | 
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
 
 
-def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]) -> NoReturn:
+def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]) -> int:
     """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
+    if os.name == "nt":  # which cannot replace a process
+        return run_bundle(bundle, run_id, files, options)
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, *_words(run_id, files, options)], _with_package(bundle))
+    return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options)], _with_package(bundle))
 
 
 def _words(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:

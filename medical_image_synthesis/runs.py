@@ -91,4 +91,4 @@ def _run(bundle: Bundle, run_id: str, names: Sequence[str], options: argparse.Na
     files = config_files(bundle, names, options.overlay)
     if not bundle.has_run(run_id, names):
         raise ConfigError(f"{bundle.name} has no {run_id}: its model card says what it has")
-    become_bundle(bundle, run_id, files, settings)
+    return become_bundle(bundle, run_id, files, settings)

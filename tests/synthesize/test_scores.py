@@ -287,6 +287,4 @@ def test_reversed_range_is_refused(files, capsys):
 
 
 def test_the_mask_is_required(files, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main([*_volumes(files)[:-2]])
-    assert "the following arguments are required: --mask" in capsys.readouterr().err
+    assert "the following arguments are required: --mask" in _refusal(capsys, _volumes(files)[:-2])

@@ -1,0 +1,93 @@
+"""``synthesize train``, ``evaluate``, ``calibrate`` and ``config``: the run of a bundle that each becomes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import forked_commands
+import pytest
+
+from medical_image_synthesis import process, runs
+from medical_image_synthesis.catalogue import Bundle
+from medical_image_synthesis.command import main
+from tools.repository import ROOT
+
+CONFIGS = ROOT / "bundles" / "mr2ct_pix2pix" / "configs"
+
+
+@pytest.fixture
+def became(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What the process would have become."""
+    found: list[tuple[object, ...]] = []
+
+    def note(bundle: Bundle, run_id: str, files: list[str], options: dict[str, str]) -> int:
+        found.append((bundle.name, run_id, [Path(file) for file in files], options))
+        return 0
+
+    monkeypatch.setattr(runs, "become_bundle", note)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "run_id", "configs", "options"),
+    [
+        ("train mr2ct --dataset-dir D --epochs=3", "training", ["train"], {"dataset_dir": "D", "epochs": "3"}),
+        ("train mr2ct_pix2pix --overlay demo --overlay resenc", "training", ["train", "demo", "resenc"], {}),
+        ("evaluate mr2ct --output_dir O", "evaluating", ["train", "evaluate"], {"output_dir": "O"}),
+        ("calibrate mr2ct --output_dir O", "calibrating", ["train", "evaluate"], {"output_dir": "O"}),
+        ("calibrate mr2ct --output_dir O --check", "checking", ["train", "evaluate"], {"output_dir": "O"}),
+        ("config mr2ct --width 8", "training", ["train"], {"width": "8", "show_config": "true"}),
+        ("config mr2ct --of inference", "inference", ["inference"], {"show_config": "true"}),
+    ],
+)
+def test_the_run_of_a_command(
+    became: list[tuple[object, ...]], words: str, run_id: str, configs: list[str], options: dict[str, str]
+) -> None:
+    main(words.split())
+    assert became == [("mr2ct_pix2pix", run_id, [CONFIGS / f"{name}.yaml" for name in configs], options)]
+
+
+def test_an_overlay_is_a_file_or_a_config_of_the_bundle(
+    became: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo.yaml").write_text("seed: 1")
+    main(["train", str(CONFIGS.parent), "--overlay", "demo.yaml", "--overlay", "demo"])
+    assert became[0][2] == [CONFIGS / "train.yaml", Path("demo.yaml"), CONFIGS / "demo.yaml"]
+
+
+def test_what_a_bundle_does_not_have_is_refused(
+    became: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", "lesion", "--output_dir", "O"]) == 2
+    assert capsys.readouterr().err == "error: lesion_dcgan_aug has no calibrating: its model card says what it has\n"
+    assert main(["train", "mr2ct", "--overlay", "nothing"]) == 2
+    assert capsys.readouterr().err.startswith("error: nothing: is a YAML file, but got")
+    assert became == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["config", "mr2ct", "--width", "8"], "width: 8"),
+        (["config", "pd2t2", "--of", "inference", "--predictions-dir", "out/x"], "predictions_dir: out/x"),
+    ],
+)
+def test_settings_are_printed_with_their_origin(words: list[str], line: str) -> None:
+    done = forked_commands.run([sys.executable, "-m", "medical_image_synthesis", *words])
+    assert done.returncode == 0, done.stderr
+    assert any(each.startswith(line) and "option" in each for each in done.stdout.splitlines())
+
+
+def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
+    command = [sys.executable, "-m", "medical_image_synthesis", "train", "mr2ct", "--widht", "8"]
+    done = forked_commands.run(command)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: --widht")
+    assert "did you mean --width?" in done.stderr.splitlines()[-1]
+
+
+def test_the_program_that_runs_a_bundle_is_there() -> None:
+    assert process.BUNDLE_RUN == "medical_image_synthesis.bundle_run"
+    assert (ROOT / "medical_image_synthesis" / "bundle_run.py").is_file()
