@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from common.errors import CheckpointError, ConfigError
+from common.weights.module_names import local
 
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE / "bundles", HERE.parent / "bundles")
@@ -86,7 +87,7 @@ class Bundle(NamedTuple):
     def module(self, name: str) -> ModuleType:
         """A module of its package."""
         self.join_path()
-        return import_module(f"{self.name}.{name}")
+        return import_module(local(f"{self.name}.{name}"))
 
     def config(self, name: str) -> Path:
         """Where a config lies, such as ``train``."""

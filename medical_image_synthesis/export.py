@@ -8,9 +8,9 @@ from common.errors import path_option
 from medical_image_synthesis.options import add_bundle
 
 EXAMPLES = """examples:
-  synthesize train bundles/mr2ct_pix2pix --overlay pretrain --label_maps MAPS
-  synthesize export bundles/mr2ct_pix2pix
-  synthesize calibrate bundles/mr2ct_pix2pix --simulated --label_maps MAPS"""
+  synthesize train mr2ct --overlay pretrain --label_maps MAPS
+  synthesize export mr2ct
+  synthesize calibrate mr2ct --simulated --label_maps MAPS"""
 
 
 def add(command: argparse.ArgumentParser, _: str) -> None:

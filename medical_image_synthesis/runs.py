@@ -23,7 +23,7 @@ EXAMPLES = {
     "calibrate": (
         "mr2ct --output_dir OUT",
         "mr2ct --output_dir OUT --check",
-        "bundles/mr2ct_pix2pix --simulated --label_maps MAPS",
+        "mr2ct --simulated --label_maps MAPS",
     ),
     "config": ("mr2ct", "mr2ct --of inference --weights OUT/models/model.pt", "mr2ct --overlay resenc"),
 }
