@@ -10,17 +10,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from common.data.checks.volumes import Volume, plausible_hu
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
 from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistakes, of_case, path_option
-from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
 from common.io.options import add_reader_options, reader_of
@@ -78,12 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
     low_dose = LowDose(**{name: getattr(options, name) for name in SETTINGS})
     items = find_cases(options.dataset_dir, "folders", source=options.ct, target=None)
-    folders = [options.out / str(item["case"]) for item in items]
-    PAIRS.require_free(folders, options.overwrite)
-    reader = reader_of(options)
-    for item, folder in zip(tqdm(items, desc="low dose", unit="case", disable=None), folders, strict=True):
-        write: Any = partial(write_pair, item, low_dose=low_dose, seed=options.seed, reader=reader)
-        write_whole_folder(folder, write, PAIRS.is_own)
+    write = partial(write_pair, low_dose=low_dose, seed=options.seed, reader=reader_of(options))
+    PAIRS.write(items, options.out, write, options.overwrite, "low dose")
     print(f"{len(items)} pairs at {low_dose.dose:g} of the dose written to {options.out}")
     return 0
 

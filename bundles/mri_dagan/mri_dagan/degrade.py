@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nibabel.orientations import io_orientation
-from tqdm import tqdm
 
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, save_masks, save_volume
+from common.data.pairs import PairFolders, WriteCase, save_masks, save_volume
 from common.errors import ConfigError, DataError, exit_code_of_mistakes, of_case, path_option
-from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
@@ -55,7 +53,6 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     "noise": (RicianNoise, "noisy", ("level",), "SIMULATED MR with Rician noise of {0.level:g}: not a scan"),
 }
 """Of a subcommand: the class, the name of its file, its settings, and what its header says."""
-Write = Callable[[Item, Path], None]
 
 
 def write_pair(
@@ -145,15 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     write = _writing(options)
     items = find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
-    folders = [options.out / str(item["case"]) for item in items]
-    PAIRS.require_free(folders, options.overwrite)
-    for item, folder in zip(tqdm(items, desc=options.kind, unit="case", disable=None), folders, strict=True):
-        write_whole_folder(folder, partial(write, item), PAIRS.is_own)
+    PAIRS.write(items, options.out, write, options.overwrite, options.kind)
     print(f"{len(items)} cases written to {options.out}")
     return 0
 
 
-def _writing(options: argparse.Namespace) -> Write:
+def _writing(options: argparse.Namespace) -> WriteCase:
     """What writes a case into a folder; settings are checked."""
     reader = reader_of(options)
     if options.kind not in DEGRADATIONS:
