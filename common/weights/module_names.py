@@ -12,7 +12,7 @@ BUNDLE = re.sub(r"_v\d+(_\d+)*\w*$", "", PACKAGE)
 
 MOVED = {
     "transforms.TargetScale": "training.handlers.TargetScale",
-    "transforms.Misregisterd": "simulation.misregister.Misregisterd",
+    "transforms.Misregisterd": "simulation.corruptions.misregistration.Misregisterd",
     "trained.InputCheck": "trust.InputCheck",
     "uncertainty": "trust.intervals",
     "quality": "trust.verdicts",
@@ -20,6 +20,7 @@ MOVED = {
     "methods": "training.methods",
     "engines": "training",
     "inferers": "stitching",
+    "phantoms.artefacts": "simulation.scanner",
     "phantoms": "simulation",
     "anatomy": "segmenter",
 }

@@ -21,8 +21,8 @@ from common.errors import ConfigError, Finding, VolumeError, exit_code_of_mistak
 from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader
 from common.io.options import add_reader_options, reader_of
-from ldct_wgan_vgg.dose import LowDose
-from ldct_wgan_vgg.projection import KERNELS, MU_WATER
+from common.simulation.corruptions.low_dose import LowDose
+from common.simulation.corruptions.projection import KERNELS, MU_WATER
 
 LOW, FULL = "ldct", "ndct"
 PAIRS = PairFolders("low_dose.json", (f"{LOW}.nii.gz", f"{FULL}.nii.gz"))

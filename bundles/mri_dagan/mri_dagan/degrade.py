@@ -23,17 +23,13 @@ from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
 from common.io.options import add_reader_options, reader_of
+from common.simulation.corruptions.magnitude import checked_magnitude
+from common.simulation.corruptions.masks import MASKS
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.slices import PROFILES, ThickSlices, interpolated
+from common.simulation.corruptions.undersampling import Undersampled
 from common.stitching import PLANES, plane_axis
-from mri_dagan.degradations import (
-    PROFILES,
-    RicianNoise,
-    ThickSlices,
-    Undersampled,
-    checked_magnitude,
-    interpolated,
-)
 from mri_dagan.kspace_files import require_h5py, write_kspace
-from mri_dagan.masks import MASKS
 
 MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
 PAIRS = PairFolders("degraded.json", ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "mr.nii.gz", KSPACE))

@@ -8,9 +8,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
 from mri_dagan.degrade import main
 from named_volumes import write_named
+
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.slices import ThickSlices
+from common.simulation.corruptions.undersampling import Undersampled
 
 RAS = np.array([[2.0, 0, 0, -60], [0, 2, 0, -50], [0, 0, 3, 20], [0, 0, 0, 1]])
 

@@ -12,13 +12,13 @@ import torch
 import yaml
 from monai.data import MetaTensor
 from mri_dagan import bundle_root
-from mri_dagan.degradations import Undersampled
 from mri_dagan.degrade import main
-from mri_dagan.kspace import simulated_sensitivities, to_kspace
 from mri_dagan.reader import DataConsistencyd, KspaceReader
 
 from common.data.identity import content_hash, identify
 from common.errors import ConfigError, DataError, VolumeError
+from common.simulation.corruptions.kspace import simulated_sensitivities, to_kspace
+from common.simulation.corruptions.undersampling import Undersampled
 from common.transforms import LoadVolumed
 
 SLICES, ROWS, COLUMNS, COILS = 3, 16, 24, 2

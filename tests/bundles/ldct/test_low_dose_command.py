@@ -9,9 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_phantom import PATIENT, Grid, write_series
-from ldct_wgan_vgg.dose import LowDose
 from ldct_wgan_vgg.low_dose import main
 from named_volumes import write_named
+
+from common.simulation.corruptions.low_dose import LowDose
 
 RAS = np.array([[4.0, 0, 0, -60], [0, 4, 0, -50], [0, 0, 5, 20], [0, 0, 0, 1]])
 OPTIONS = ["--dose", "0.25", "--photons", "1e5", "--views", "60"]
