@@ -25,6 +25,7 @@ from common.io.export.nifti import save_on
 from common.io.options import add_reader_options, reader_of
 from common.simulation.corruptions.magnitude import checked_magnitude
 from common.simulation.corruptions.masks import MASKS
+from common.simulation.corruptions.motion import HeadMotion
 from common.simulation.corruptions.noise import RicianNoise
 from common.simulation.corruptions.slices import PROFILES, ThickSlices, interpolated
 from common.simulation.corruptions.undersampling import Undersampled
@@ -32,7 +33,10 @@ from common.stitching import PLANES, plane_axis
 from mri_dagan.kspace_files import require_h5py, write_kspace
 
 MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
-PAIRS = PairFolders("degraded.json", ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "mr.nii.gz", KSPACE))
+PAIRS = PairFolders(
+    "degraded.json",
+    ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "moved.nii.gz", "mr.nii.gz", KSPACE),
+)
 DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     "undersample": (
         Undersampled,
@@ -47,6 +51,12 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
         "SIMULATED MR of {0.thickness:g} mm slices on thin ones, cubic: not a scan",
     ),
     "noise": (RicianNoise, "noisy", ("level",), "SIMULATED MR with Rician noise of {0.level:g}: not a scan"),
+    "motion": (
+        HeadMotion,
+        "moved",
+        ("distance_mm", "degrees", "movements", "plane"),
+        "SIMULATED MR with {0.movements} movements of {0.distance_mm:g} mm, {0.degrees:g} degrees: not a scan",
+    ),
 }
 """Of a subcommand: the class, the name of its file, its settings, and what its header says."""
 
@@ -182,13 +192,18 @@ def _parser() -> argparse.ArgumentParser:
     noise = kinds.add_parser("noise", help="Rician noise")
     text = "standard deviation over the 99.5th percentile (default: %(default)s)"
     noise.add_argument("--level", type=float, default=0.1, help=text)
+    motion = kinds.add_parser("motion", help="a head that moved in the plane of the slices during the scan")
+    add = motion.add_argument
+    add("--distance_mm", type=float, default=2.0, help="of each translation in mm (default: %(default)s)")
+    add("--degrees", type=float, default=2.0, help="of each rotation (default: %(default)s)")
+    add("--movements", type=int, default=2, help="number of other positions (default: %(default)s)")
     interpolate = kinds.add_parser("interpolate", help="a thick scan on thin slices, for a network of thin slices")
     interpolate.add_argument("--slice", type=float, default=1.0, help="distance in mm (default: %(default)s)")
-    for each in (undersample, thicken, interpolate):
+    for each in (undersample, thicken, motion, interpolate):
         each.add_argument("--plane", choices=list(PLANES), default="axial", help="of the slices (default: %(default)s)")
-    for each in (undersample, thicken, noise):
+    for each in (undersample, thicken, noise, motion):
         each.add_argument("--seed", type=int, default=0, help="of what is drawn, with the case's name")
-    for each in (undersample, thicken, noise, interpolate):
+    for each in (undersample, thicken, noise, motion, interpolate):
         _add_common(each)
     return parser
 
