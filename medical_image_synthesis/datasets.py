@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import ConfigError, OutputError, path_option
 from medical_image_synthesis.catalogue import bundle_named
-from medical_image_synthesis.options import BundleOption, add_reader
+from medical_image_synthesis.options import BundleOption, add_reader, reader_of
 
 if TYPE_CHECKING:
     from common.data.datalist import Item
@@ -92,7 +92,7 @@ def datalist(options: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.layout == ROIS:
-        return int(bundle_named(LESIONS).module("data.command").make_datalist(options))
+        return int(bundle_named(LESIONS).module("data.command").make_datalist(options, reader_of(options)))
     lists = split_by_patient(_find(options), options.fractions, options.seed, options.counts)
     names = dict(zip(("source", "target", "mask"), _names(options), strict=True))
     sizes = "fractions" if options.counts is None else "counts"
@@ -110,7 +110,6 @@ def check(options: argparse.Namespace) -> int:
     from common.data.checks.copies import copies
     from common.data.datalist import load_datalist
     from common.data.identity import identify
-    from common.io.options import reader_of
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.bundle is not None:

@@ -6,12 +6,15 @@ import argparse
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.errors import ConfigError, path_option
 from common.files import require_bounded
 from common.path_names import texts
 from medical_image_synthesis.catalogue import Bundle, bundle_named
+
+if TYPE_CHECKING:
+    from common.io import VolumeReader
 
 
 def with_underscores(words: Sequence[str]) -> list[str]:
@@ -100,6 +103,14 @@ def add_reader(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--series", nargs="+", metavar="UID", help="the one to read of a folder with several")
     group.add_argument("--phase", type=int, help="the acquisition to read of a series with several, from 1")
     group.add_argument("--resample_tilt", action="store_true", help="resample tilted or unevenly spaced slices")
+
+
+def reader_of(options: argparse.Namespace) -> VolumeReader:
+    """The reader with the parsed options; options that a command does not have keep their defaults."""
+    from common.io import VolumeReader
+
+    names = ("nan_fill", "series", "phase", "resample_tilt", "channels", "resample")
+    return VolumeReader(**{name: value for name, value in vars(options).items() if name in names})
 
 
 def config_files(bundle: Bundle, names: Sequence[str], overlays: Sequence[Path]) -> list[str]:

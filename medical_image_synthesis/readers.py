@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from common.errors import path_option
-from medical_image_synthesis.options import add_reader
+from medical_image_synthesis.options import add_reader, reader_of
 
 SEED_BITS = 62
 DESIGNS = ("two-alternative", "single")
@@ -65,7 +65,6 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
 
 def make(options: argparse.Namespace) -> int:
     """Write the page and the key of a study."""
-    from common.io.options import reader_of
     from common.reader_study.making import Choices, make_study, require_free, write_study
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

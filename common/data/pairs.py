@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ..errors import OutputError
-from ..files import require_own_folder, write_text
+from ..files import require_own_folder, write_text, write_whole_folder
 from ..io import VolumeReader
 from ..io.export.nifti import save_like, save_on
 from ..io.reader import NIFTI
@@ -21,6 +23,7 @@ from .datalist import Item
 from .layouts.folders import DEFAULT_MASK
 
 MASKS = (DEFAULT_MASK, *REGIONS)
+WriteCase = Callable[[Item, Path], None]
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,27 @@ class PairFolders:
         names = {path.name for path in folder.iterdir()}
         return self.record in names and names <= known
 
-    def require_free(self, folders: Sequence[Path], overwrite: bool) -> None:
-        """Refuse, before anything is computed, to replace a case without being asked, or what is none.
+    def write(self, items: Sequence[Item], out: Path, write_case: WriteCase, overwrite: bool, about: str) -> None:
+        """Write the folder of each case, whole or not at all.
+
+        Args:
+            items: with ``case``.
+            out: folder of the folders of cases.
+            write_case: writes what belongs into the folder of an item.
+            overwrite: replace cases that exist.
+            about: what is made, next to the progress.
 
         Raises:
-            OutputError: naming the folder.
+            OutputError: naming a folder that exists, unless it is to be replaced and is one of ours; nothing is
+                computed then.
         """
+        folders = [out / str(item["case"]) for item in items]
         for folder in folders:
             if os.path.lexists(folder) and not overwrite:
                 raise OutputError(str(folder), "does not exist yet", "a folder", "give --overwrite or another --out")
             require_own_folder(folder, self.is_own)
+        for item, folder in zip(tqdm(items, desc=about, unit="case", disable=None), folders, strict=True):
+            write_whole_folder(folder, partial(write_case, item), self.is_own)
 
     def write_record(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Write the JSON file.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .corruptions.noise import rician
 from .grid import Volume, smooth_noise, to_voxels
 from .head import Anatomy, partial_volume
-from .scanner import rician
 from .tissues import (
     RELAXATION,
     TISSUES,
@@ -56,7 +56,7 @@ def render_t1(anatomy: Anatomy, rng: np.random.Generator, noise: float = 0.02, b
     image = partial_volume(anatomy, {name: white * signal / signals["white"] for name, signal in signals.items()})
     image = ndimage.gaussian_filter(image, MR_BLUR_MM / anatomy.spacing)
     image *= np.exp(np.float32(bias) * _field(anatomy, rng))
-    return rician(image, rng, noise * white)
+    return rician(image, noise * white, rng)
 
 
 def render_pd_t2(
@@ -83,7 +83,7 @@ def render_pd_t2(
     for te in (PD_TE_MS, T2_TE_MS):
         image = np.float32(water) * _echo(anatomy, person, te, texture)
         field = np.float32(SHARED_BIAS**0.5) * shared + np.float32((1 - SHARED_BIAS) ** 0.5) * _field(anatomy, rng)
-        echoes.append(rician(image * np.exp(np.float32(bias) * field), rng, noise * water))
+        echoes.append(rician(image * np.exp(np.float32(bias) * field), noise * water, rng))
     return echoes[0], echoes[1]
 
 

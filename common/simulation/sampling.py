@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .corruptions.artefacts import folded
+from .corruptions.slices import averaged
 from .grid import Volume
 
 
@@ -47,33 +49,3 @@ class Sampling(NamedTuple):
     def spacing(self) -> np.ndarray:
         """Voxel spacing (3,) in mm."""
         return self.pixel * np.where(np.arange(3) == self.axis, self.pitch, 1)
-
-
-def averaged(volume: Volume, axis: int, pitch: float, thick: float) -> Volume:
-    """Thick slices: ``pitch`` pixels apart, each the mean of ``thick`` pixels; an incomplete last slice is dropped.
-
-    A pixel that a slice covers in part counts with that part, so that slices have their thickness at every pixel size.
-    """
-    if pitch == 1:
-        return volume
-    size = volume.shape[axis]
-    starts = pitch * np.arange(int(size / pitch + 1e-6))[:, None]
-    pixels = np.arange(size)
-    covered = np.minimum(pixels + 1, starts + thick) - np.maximum(pixels, starts)
-    sums = np.tensordot(np.maximum(covered, 0).astype(np.float32), volume, (1, axis))
-    return np.moveaxis(sums / np.float32(thick), 0, axis)
-
-
-def folded(volume: Volume, axis: int, view: slice) -> Volume:
-    """Part of a volume (X, Y, Z) along an axis, with what lies before it added to its end, and the reverse.
-
-    The phase of a signal tells its place up to a multiple of the field of view (Haacke et al. 1999, ch. 12); at most
-    one such multiple at each end is folded over.
-    """
-    moved = np.moveaxis(volume, axis, 0)
-    inside = moved[view].copy()
-    size = len(inside)
-    before, after = moved[max(view.start - size, 0) : view.start], moved[view.stop : view.stop + size]
-    inside[size - len(before) :] += before
-    inside[: len(after)] += after
-    return np.moveaxis(inside, 0, axis)

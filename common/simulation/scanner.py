@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
-from .artefacts import LEAST_EXTENT_MM, Artefacts
+from .corruptions.artefacts import ghosted, spiked, truncated
+from .corruptions.motion import moved, random_movements
+from .corruptions.noise import rician
 from .grid import CENTRE_MM, Volume, node_points, random_direction, smooth_noise, stretched
 from .physics import Range, drawn
 from .sampling import Sampling
+
+LEAST_EXTENT_MM = 90.0
+"""Smallest extent of the field of view along an axis."""
 
 BIAS_SMOOTHNESS_MM = (30.0, 60.0)
 TEXTURE_SMOOTHNESS_MM = 8.0
@@ -20,6 +24,72 @@ COIL_DISTANCE_MM = (100.0, 130.0)
 
 MOST_COILS = 4
 """[chosen] most surface coils of an array; one brightens one side of the head, several its surface."""
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """Random artefacts of a scan; all probabilities and ranges are [chosen], more frequent than in a good archive.
+
+    Args:
+        truncation_probability: probability that the outer k-space along the phase axis was not measured but filled with
+            zeros: fewer details, and ringing beside edges (Gibbs).
+        both_probability: probability that a truncated scan is so along the other axis of the slices too, by another
+            share.
+        kept: share of k-space that is kept; 0.6 is a matrix of 154 of 256.
+        motion_probability: probability that the head moved during the scan.
+        movements: fewest and most times that it moved to another position, each for a random segment of k-space.
+        motion_mm: translation in the plane of the slices.
+        motion_degrees: rotation in the plane of the slices.
+        ghost_probability: probability of a ghost of the head, shifted by half the field of view along the phase axis.
+        ghost: amplitude of the ghost, relative to the image.
+        spike_probability: probability of spikes: one wrong sample of k-space in a third of the slices.
+        spike: amplitude of their waves, relative to the brightest voxel.
+        wrap_probability: probability of a field of view along the phase axis that is smaller than the head.
+        wrap_mm: extent of the head outside it, at both ends together.
+    """
+
+    truncation_probability: float = 0.25
+    both_probability: float = 0.4
+    kept: Range = (0.45, 0.9)
+    motion_probability: float = 0.1
+    movements: Sequence[int] = (1, 3)
+    motion_mm: Range = (0.3, 2.5)
+    motion_degrees: Range = (0.0, 2.5)
+    ghost_probability: float = 0.15
+    ghost: Range = (0.01, 0.06)
+    spike_probability: float = 0.03
+    spike: Range = (0.01, 0.06)
+    wrap_probability: float = 0.06
+    wrap_mm: Range = (5.0, 35.0)
+
+    def __call__(self, image: Volume, sampling: Sampling, rng: np.random.Generator) -> Volume:
+        """Signal (X, Y, Z) in any unit with its artefacts; ringing may be negative, as in a real part."""
+        if rng.random() < self.motion_probability:
+            movements = random_movements(rng, self.movements, self.motion_mm, self.motion_degrees)
+            image = moved(image, sampling.axis, sampling.phase, sampling.spacing, movements)
+        if rng.random() < self.truncation_probability:
+            other = 3 - sampling.axis - sampling.phase
+            for axis in (sampling.phase, other) if rng.random() < self.both_probability else (sampling.phase,):
+                image = truncated(image, axis, drawn(self.kept, rng.random(), "kept"))
+        if rng.random() < self.ghost_probability:
+            image = ghosted(image, sampling.phase, drawn(self.ghost, rng.random(), "ghost"))
+        if rng.random() < self.spike_probability:
+            image = spiked(image, sampling.axis, drawn(self.spike, rng.random(), "spike") * float(image.max()), rng)
+        return image
+
+    def wrapped(self, sampling: Sampling, head: np.ndarray, rng: np.random.Generator) -> Sampling:
+        """The sampling with a smaller field of view that folds, or as it was; ``head`` is the mask (X, Y, Z)."""
+        if rng.random() >= self.wrap_probability:
+            return sampling
+        outside, first_share = drawn(self.wrap_mm, rng.random(), "wrap_mm") / sampling.pixel, rng.random()
+        across = tuple(axis for axis in range(3) if axis != sampling.phase)
+        inside = np.flatnonzero(head.any(axis=across))
+        start = int(inside[0]) + round(first_share * outside)
+        stop = int(inside[-1]) + 1 - round((1 - first_share) * outside)
+        if (stop - start) * sampling.pixel < LEAST_EXTENT_MM:
+            return sampling
+        view = tuple(slice(start, stop) if axis == sampling.phase else part for axis, part in enumerate(sampling.view))
+        return sampling._replace(view=view, folds=True)
 
 
 @dataclass(frozen=True)
@@ -147,7 +217,7 @@ class Scanner:
         if self.artefacts is not None:
             image = self.artefacts(image, sampling, rng)
         brightest = float(np.percentile(image[head], 99))
-        image = rician(image, rng, brightest * drawn(self.noise, rng.random(), "noise"))
+        image = rician(image, brightest * drawn(self.noise, rng.random(), "noise"), rng)
         top = np.percentile(image[head], drawn(self.window_percent, rng.random(), "window_percent"))
         scaled = np.minimum(image, np.float32(top)) / np.float32(top)
         grey: Volume = np.power(scaled, np.float32(drawn(self.gamma, rng.random(), "gamma")))
@@ -155,16 +225,3 @@ class Scanner:
             levels = np.float32(round(drawn(self.grey_levels, rng.random(), "grey_levels")))
             grey = np.round(grey * levels) / levels
         return grey
-
-
-def rician(image: Volume, rng: np.random.Generator, sigma: float) -> Volume:
-    """Rician noise: magnitude of an image with Gaussian noise of ``sigma`` in each of its two channels."""
-    real, imaginary = (np.float32(sigma) * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
-    magnitude: Volume = np.hypot(image + real, imaginary)
-    return magnitude
-
-
-def blurred(image: Volume, sigma_mm: float, spacing: float) -> Volume:
-    """Gaussian blur with a standard deviation of ``sigma_mm``."""
-    smooth: Volume = ndimage.gaussian_filter(image, sigma_mm / spacing, truncate=3.0)
-    return smooth

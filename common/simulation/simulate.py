@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
-from .artefacts import void_around
+from .corruptions.artefacts import void_around
+from .corruptions.intensity import blurred
 from .ct import render_ct
 from .head import Anatomy, head_anatomy, partial_volume
 from .physics import PulseSequence, Range, Tissues, drawn
 from .sampling import Sampling
-from .scanner import Scanner, blurred
+from .scanner import Scanner
 from .tissues import HOUNSFIELD
 from .variety import Variety
 

@@ -29,7 +29,7 @@ NAMES = _names()
 
 MOVED = {
     "transforms.TargetScale": "training.handlers.TargetScale",
-    "transforms.Misregisterd": "simulation.misregister.Misregisterd",
+    "transforms.Misregisterd": "simulation.corruptions.misregistration.Misregisterd",
     "trained.InputCheck": "trust.InputCheck",
     "uncertainty": "trust.intervals",
     "quality": "trust.verdicts",
@@ -37,6 +37,7 @@ MOVED = {
     "methods": "training.methods",
     "engines": "training",
     "inferers": "stitching",
+    "phantoms.artefacts": "simulation.scanner",
     "phantoms": "simulation",
     "anatomy": "segmenter",
 }

@@ -21,10 +21,10 @@ import pandas as pd
 from common.errors import ConfigError, OutputError, exit_code_of_mistakes, path_option
 from common.files import write_text
 from common.io.export.nifti import save_on
-from common.io.options import add_reader_options, reader_of
 from examples.dose.cases import Case, Loaded, Names, checked_sphere, find_cases, load
 from examples.dose.environment import require_environment
 from examples.dose.measures import compare
+from medical_image_synthesis.options import add_reader, reader_of
 
 GANTRY = {"photons": (0.0, 72.0, 144.0, 216.0, 288.0), "protons": (90.0, 270.0)}
 """Angles of the beams in degrees unless others are given."""
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     told = f"receives {TABLE}, {SETTINGS} and the doses (default: %(default)s)"
     add("--out", type=path_option, default=Path("dose"), metavar="DIR", help=told)
     add("--overwrite", action="store_true", help="replace what --out holds")
-    add_reader_options(parser)
+    add_reader(parser)
     return parser
 
 

@@ -19,8 +19,8 @@ from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_cect, render_t1
+from common.simulation.corruptions.cases import FITTED
 from common.trust import InputCheck
-from common.trust.verdicts.distortions import FITTED
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
 from medical_image_synthesis.shipping import contrasts_simulated, export

@@ -16,7 +16,7 @@ from bundle_commands import ok
 from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
-from common.trust.verdicts.distortions import FITTED
+from common.simulation.corruptions.cases import FITTED
 from common.weights import checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation]

@@ -1,7 +1,7 @@
 """Fast and thick MR from real MR: networks fitted on two patients, judged on the third, beside classical methods.
 
 FLAIR of three patients with multiple sclerosis, whose magnitudes and lesions are real; k-space, phase and thick slices
-are simulated from them (``python -m mri_dagan.degrade``), with other sampled lines for each patient. Every patient is
+are simulated from them (``synthesize simulate``), with other sampled lines for each patient. Every patient is
 left out once, and every network gets the same processor time. Sources are files of k-space, so that networks keep what
 was measured; the filters and the copy are of zero-filled images. Three patients are too few for statistics: the
 intervals only say so.

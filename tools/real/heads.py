@@ -23,6 +23,9 @@ from common.evaluation.report import Panel, Report, summarise, write_report
 from common.io.export.outputs import MANIFEST_NAME
 from common.io.export.verdicts import QUALITY, VERDICTS
 from common.metrics import air_dice, bone_dice, mae, tissue_order
+from common.simulation.corruptions.intensity import blurred
+from common.simulation.corruptions.noise import rician
+from common.simulation.corruptions.slices import averaged
 from common.simulation.ct import render_ct
 from common.simulation.grid import Volume, smooth_noise, stretched
 from common.simulation.head import partial_volume
@@ -30,8 +33,6 @@ from common.simulation.label_heads import IndividualHeads
 from common.simulation.label_heads.label_map import map_files
 from common.simulation.label_heads.pathology import Pathology
 from common.simulation.physics import InvertedEcho, PulseSequence, SpinEcho
-from common.simulation.sampling import averaged
-from common.simulation.scanner import blurred, rician
 from common.simulation.simulate import filled
 from common.simulation.tissues import RELAXATION
 from common.weights.info import bundle_metadata
@@ -110,7 +111,7 @@ def scans(label_maps: Path, pixel: float, thick: int, out: Path) -> Iterator[Sca
         for contrast, sequence in SEQUENCES.items():
             image = partial_volume(anatomy, sequence.signals(RELAXATION, (0.5, 0.5)))
             image = averaged(blurred(image, BLUR_MM, pixel) * bias, 2, thick, thick)
-            mr = rician(image, rng, NOISE * float(np.percentile(image[mask], 99)))
+            mr = rician(image, NOISE * float(np.percentile(image[mask], 99)), rng)
             yield Scan(own.name, contrast, mr, ct, mask, regions, np.array([pixel, pixel, thick * pixel]))
 
 

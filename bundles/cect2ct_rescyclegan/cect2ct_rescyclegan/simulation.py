@@ -9,11 +9,12 @@ import numpy as np
 from scipy import ndimage
 
 from common.errors import ConfigError
+from common.simulation.corruptions.intensity import blurred
 from common.simulation.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
 from common.simulation.grid import Volume, random_direction
 from common.simulation.head import Anatomy
 from common.simulation.physics import Range, drawn
-from common.simulation.scanner import Scanner, blurred
+from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads, Case, Heads, filled
 from common.simulation.tissues import TISSUES
 

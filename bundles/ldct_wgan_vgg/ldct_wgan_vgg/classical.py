@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import minimum_filter, uniform_filter
 
 from common.metrics.tissue import AIR_HU, BONE_HU
-from ldct_wgan_vgg.projection import checked_ct
+from common.simulation.corruptions.projection import checked_ct
 
 NEIGHBOURS = 5
 """Side in pixels of the squares whose standard deviation is taken."""
@@ -33,7 +33,7 @@ def noise_level(volume: ArrayLike) -> float:
         volume: CT in HU, (X, Y, Z).
 
     Raises:
-        DataError: see :func:`~ldct_wgan_vgg.projection.checked_ct`.
+        DataError: see :func:`~common.simulation.corruptions.projection.checked_ct`.
 
     Source: Christianson et al. 2015, AJR 205:W93.
     """

@@ -40,7 +40,9 @@ def write_ldct(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0,
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    from ldct_wgan_vgg.dose import LowDose  # of scikit-image, which training and inference do not need
+    from common.simulation.corruptions.low_dose import (
+        LowDose,  # of scikit-image, which training and inference do not need
+    )
 
     scan = LowDose(dose, photons=PHOTONS, views=VIEWS)
     write_heads(root, cases, spacing, seed, partial(_write_case, scan), dose=dose)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common.simulation.corruptions.intensity import blurred
+from common.simulation.corruptions.noise import rician
 from common.simulation.dataset import save_nifti, write_heads
 from common.simulation.head import head_anatomy, partial_volume
 from common.simulation.mr import MR_BLUR_MM
 from common.simulation.physics import InvertedEcho, NulledFluid, PulseSequence, SpinEcho, Tissues
-from common.simulation.scanner import Scanner, blurred, rician
+from common.simulation.scanner import Scanner
 
 SEQUENCES: Mapping[str, PulseSequence] = {
     "t1": InvertedEcho(),
@@ -49,6 +51,6 @@ def _write_case(folder: Path, seed: int, spacing: float) -> None:
     bias, _ = Scanner().bias_fields(rng, anatomy.head.shape, spacing)
     for name, sequence in SEQUENCES.items():
         signal = blurred(partial_volume(anatomy, sequence.signals(person, places)), MR_BLUR_MM, spacing)
-        image = rician(WATER * signal * bias, rng, NOISE * WATER)
+        image = rician(WATER * signal * bias, NOISE * WATER, rng)
         save_nifti(folder / f"{name}.nii.gz", np.rint(image).astype(np.int16), anatomy.affine)
     save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)

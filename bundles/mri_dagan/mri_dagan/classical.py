@@ -9,9 +9,16 @@ from numpy.typing import ArrayLike
 from skimage.restoration import denoise_tv_chambolle
 
 from common.errors import ConfigError
-from mri_dagan.degradations import checked_magnitude, robust_maximum
-from mri_dagan.kspace import Complex, Magnitude, combined, estimated_sensitivities, to_image, to_kspace
-from mri_dagan.masks import Mask
+from common.simulation.corruptions.kspace import (
+    Complex,
+    Magnitude,
+    combined,
+    estimated_sensitivities,
+    to_image,
+    to_kspace,
+)
+from common.simulation.corruptions.magnitude import checked_magnitude, robust_maximum
+from common.simulation.corruptions.masks import Mask
 
 HEAD = 0.2
 """Voxels above this part of the robust maximum are taken as the head."""
@@ -31,7 +38,7 @@ def noise_level(volume: ArrayLike) -> float:
         volume: magnitude (X, Y, Z).
 
     Raises:
-        DataError: see :func:`~mri_dagan.degradations.checked_magnitude`.
+        DataError: see :func:`~common.simulation.corruptions.magnitude.checked_magnitude`.
     """
     values = checked_magnitude(volume).astype(np.float64)
     head = values > HEAD * robust_maximum(values)

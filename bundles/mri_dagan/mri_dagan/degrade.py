@@ -1,44 +1,35 @@
-"""Pairs of degraded and given MR from a folder of magnitude MR, and thick scans interpolated onto thin slices.
-
-``python -m mri_dagan.degrade undersample --dataset_dir DATA --out PAIRS --mask cartesian --acceleration 4``
-"""
+"""Pairs of degraded and given MR from a folder of magnitude MR, and thick scans interpolated onto thin slices."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from nibabel.orientations import io_orientation
-from tqdm import tqdm
 
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, save_masks, save_volume
-from common.errors import ConfigError, DataError, exit_code_of_mistakes, of_case, path_option
-from common.files import write_whole_folder
+from common.data.pairs import PairFolders, WriteCase, save_masks, save_volume
+from common.errors import ConfigError, DataError, of_case
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader
 from common.io.export.nifti import save_on
-from common.io.options import add_reader_options, reader_of
-from common.stitching import PLANES, plane_axis
-from mri_dagan.degradations import (
-    PROFILES,
-    RicianNoise,
-    ThickSlices,
-    Undersampled,
-    checked_magnitude,
-    interpolated,
-)
+from common.simulation.corruptions.magnitude import checked_magnitude
+from common.simulation.corruptions.motion import HeadMotion
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.slices import ThickSlices, interpolated
+from common.simulation.corruptions.undersampling import Undersampled
+from common.stitching import plane_axis
 from mri_dagan.kspace_files import require_h5py, write_kspace
-from mri_dagan.masks import MASKS
 
 MR, THICK, KSPACE = "mr", "thick", "kspace.h5"
-PAIRS = PairFolders("degraded.json", ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "mr.nii.gz", KSPACE))
+PAIRS = PairFolders(
+    "degraded.json",
+    ("zero_filled.nii.gz", "thick.nii.gz", "noisy.nii.gz", "moved.nii.gz", "mr.nii.gz", KSPACE),
+)
 DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
     "undersample": (
         Undersampled,
@@ -53,9 +44,14 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
         "SIMULATED MR of {0.thickness:g} mm slices on thin ones, cubic: not a scan",
     ),
     "noise": (RicianNoise, "noisy", ("level",), "SIMULATED MR with Rician noise of {0.level:g}: not a scan"),
+    "motion": (
+        HeadMotion,
+        "moved",
+        ("distance_mm", "degrees", "movements", "plane"),
+        "SIMULATED MR with {0.movements} movements of {0.distance_mm:g} mm, {0.degrees:g} degrees: not a scan",
+    ),
 }
 """Of a subcommand: the class, the name of its file, its settings, and what its header says."""
-Write = Callable[[Item, Path], None]
 
 
 def write_pair(
@@ -139,23 +135,22 @@ def write_interpolated(item: Item, folder: Path, distance: float, plane: str, re
     PAIRS.write_record(folder, about)
 
 
-@exit_code_of_mistakes
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or that of the error whose line ends stderr."""
-    options = _parser().parse_args(arguments)
-    write = _writing(options)
+def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
+    """Write all cases by the options of ``synthesize simulate``, and return their number.
+
+    Raises:
+        ConfigError: a setting is out of its range.
+        DataError: no cases, or a volume cannot be read.
+        OutputError: a folder exists already, or a file cannot be written.
+    """
+    write = _writing(options, reader)
     items = find_cases(options.dataset_dir, "folders", source=options.mr, target=None)
-    folders = [options.out / str(item["case"]) for item in items]
-    PAIRS.require_free(folders, options.overwrite)
-    for item, folder in zip(tqdm(items, desc=options.kind, unit="case", disable=None), folders, strict=True):
-        write_whole_folder(folder, partial(write, item), PAIRS.is_own)
-    print(f"{len(items)} cases written to {options.out}")
-    return 0
+    PAIRS.write(items, options.out, write, options.overwrite, options.kind)
+    return len(items)
 
 
-def _writing(options: argparse.Namespace) -> Write:
+def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     """What writes a case into a folder; settings are checked."""
-    reader = reader_of(options)
     if options.kind not in DEGRADATIONS:
         if not options.slice > 0:
             raise ConfigError("--slice", "is a distance in mm above 0", options.slice, "give such as 1")
@@ -169,48 +164,3 @@ def _writing(options: argparse.Namespace) -> Write:
         require_h5py()
     settings = {"kind": options.kind, "degradation": degradation, "seed": options.seed, "kspace": kspace}
     return partial(write_pair, reader=reader, **settings)
-
-
-def _parser() -> argparse.ArgumentParser:
-    about = (__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m mri_dagan.degrade", description=about)
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    undersample = kinds.add_parser("undersample", help="zero-filled MR of an undersampled k-space")
-    add = undersample.add_argument
-    add("--mask", choices=MASKS, default="cartesian", help="of the samples (default: %(default)s)")
-    add("--acceleration", type=float, default=4.0, help="samples over measured ones, above 1 (default: %(default)s)")
-    add("--centre_fraction", type=float, help="measured in the middle (default: 0.32 / acceleration)")
-    add("--noise", type=float, default=0.0, help="standard deviation over the 99.5th percentile (default: %(default)s)")
-    add("--coils", type=int, default=1, help="simulated receive coils (default: %(default)s)")
-    add("--largest_phase", type=float, default=1.5, help="largest simulated phase in radians (default: %(default)s)")
-    add("--kspace", action="store_true", help=f"also write <case>/{KSPACE}, in fastMRI's layout")
-    thicken = kinds.add_parser("thicken", help="thick slices on the thin grid")
-    add = thicken.add_argument
-    add("--thickness", type=float, default=5.0, help="of a slice in mm (default: %(default)s)")
-    add("--gap", type=float, default=0.0, help="between slices in mm (default: %(default)s)")
-    add("--profile", choices=PROFILES, default="gaussian", help="of a slice (default: %(default)s)")
-    noise = kinds.add_parser("noise", help="Rician noise")
-    text = "standard deviation over the 99.5th percentile (default: %(default)s)"
-    noise.add_argument("--level", type=float, default=0.1, help=text)
-    interpolate = kinds.add_parser("interpolate", help="a thick scan on thin slices, for a network of thin slices")
-    interpolate.add_argument("--slice", type=float, default=1.0, help="distance in mm (default: %(default)s)")
-    for each in (undersample, thicken, interpolate):
-        each.add_argument("--plane", choices=list(PLANES), default="axial", help="of the slices (default: %(default)s)")
-    for each in (undersample, thicken, noise):
-        each.add_argument("--seed", type=int, default=0, help="of what is drawn, with the case's name")
-    for each in (undersample, thicken, noise, interpolate):
-        _add_common(each)
-    return parser
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--dataset_dir", type=path_option, required=True, help="folder of the cases, <case>/<mr>.nii.gz or DICOM")
-    add("--out", type=path_option, required=True, help="folder for <case>/ with the made files")
-    add("--mr", default=MR, help="name of the MR's file or folder of slices (default: %(default)s)")
-    add("--overwrite", action="store_true", help="replace cases that exist")
-    add_reader_options(parser)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

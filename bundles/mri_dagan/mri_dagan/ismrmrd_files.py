@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import VolumeError, Where
-from mri_dagan.kspace import Complex
+from common.simulation.corruptions.kspace import Complex
 from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
 
 NO_IMAGE = sum(1 << (flag - 1) for flag in (19, 20, 23, 24, 26, 27, 28, 29, 30, 31))

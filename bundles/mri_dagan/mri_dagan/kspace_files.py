@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from common.errors import NOT_INSTALLED, ConfigError, Finding, VolumeError, Where
 from common.files import write_whole
 from common.grids import is_invertible, ras_spacing, show_affine
-from mri_dagan.degradations import Scanned
+from common.simulation.corruptions.masks import Mask
+from common.simulation.corruptions.undersampling import Scanned
 from mri_dagan.ismrmrd_files import read_ismrmrd
 from mri_dagan.kspace_scan import KspaceScan, checked_kspace, grid_without_orientation, header_of, without_oversampling
-from mri_dagan.masks import Mask
 
 h5py, has_h5py = optional_import("h5py")
 SUFFIXES = (".h5", ".hdf5")

@@ -13,9 +13,11 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, ornt_transform
 from numpy.typing import NDArray
 
 from common.errors import DataError, Finding, VolumeError, Where
-from mri_dagan.degradations import Volume, from_slices, to_slices
-from mri_dagan.kspace import Complex, complex_of, data_consistency, pairs_of, zero_filled
-from mri_dagan.masks import Mask
+from common.simulation.corruptions.kspace import Complex, complex_of, pairs_of, zero_filled
+from common.simulation.corruptions.magnitude import from_slices, to_slices
+from common.simulation.corruptions.masks import Mask
+from common.simulation.grid import Volume
+from mri_dagan.consistency import data_consistency
 
 AS_GIVEN = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 """Orientation of nibabel that leaves axes as they are."""
@@ -91,7 +93,7 @@ class KspaceScan:
     warnings: tuple[Finding, ...] = ()
 
     def zero_filled(self) -> Volume:
-        """The zero-filled magnitude (X, Y, Z); see :func:`~mri_dagan.kspace.zero_filled`."""
+        """The zero-filled magnitude (X, Y, Z); see :func:`~common.simulation.corruptions.kspace.zero_filled`."""
         return self.reconstructed(zero_filled)
 
     def reconstructed(
@@ -116,7 +118,7 @@ class KspaceScan:
     def consistent(self, magnitude: NDArray[np.floating], weight: float | None = None) -> Volume:
         """A magnitude (X, Y, Z) with the measured samples, slice by slice.
 
-        See :func:`~mri_dagan.kspace.data_consistency`.
+        See :func:`~mri_dagan.consistency.data_consistency`.
 
         Raises:
             DataError: it has another shape than the images of this k-space.

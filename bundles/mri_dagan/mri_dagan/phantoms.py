@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common.simulation.corruptions.magnitude import Corruption
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.slices import ThickSlices
+from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.dataset import save_nifti, write_heads
 from common.simulation.head import head_anatomy
 from common.simulation.mr import render_pd_t2
-from mri_dagan.degradations import Degradation, RicianNoise, ThickSlices, Undersampled
 
 NOISE = 0.005
 """[chosen] noise of the fully sampled MR relative to water, half of that of the pairs of PD and T2."""
@@ -43,7 +46,7 @@ def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    ways: dict[str, Degradation] = {
+    ways: dict[str, Corruption] = {
         "zero_filled": Undersampled("cartesian", acceleration),
         "thick": ThickSlices(SLICES * spacing),
         "noisy": RicianNoise(NOISY),
@@ -51,7 +54,7 @@ def write_dagan(root: Path, cases: int = 12, spacing: float = 1.0, seed: int = 0
     write_heads(root, cases, spacing, seed, partial(_write_case, ways), acceleration=acceleration)
 
 
-def _write_case(ways: dict[str, Degradation], folder: Path, seed: int, spacing: float) -> None:
+def _write_case(ways: dict[str, Corruption], folder: Path, seed: int, spacing: float) -> None:
     anatomy, rng = head_anatomy(seed, spacing), np.random.default_rng((seed, 1))
     _, image = render_pd_t2(anatomy, rng, NOISE)
     volumes = {"mr": image}

@@ -64,7 +64,7 @@ class DataConsistencyd(MapTransform):
         keys: synthetic volumes (1, X, Y, Z).
         reader: of the k-space; by default without choices.
         weight: of measured samples over 1 for those of the image; null for measured ones alone. See
-            :func:`~mri_dagan.kspace.data_consistency`.
+            :func:`~mri_dagan.consistency.data_consistency`.
         image_key: key of the source, whose ``meta`` has the path.
         enabled: false leaves all cases as they are.
         allow_missing_keys: skip absent keys.

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.seeds import derive
+from common.simulation.corruptions.magnitude import Corruption
+from common.simulation.corruptions.undersampling import Undersampled
+from common.simulation.grid import Volume
 from common.simulation.physics import PulseSequence, Range, Tissues, drawn
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads, Case, Heads, MrPair
 from common.simulation.variety import Variety
-from mri_dagan.degradations import Degradation, Undersampled, Volume
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class AnyUndersampling:
     """Zero-filled MR of another random mask, acceleration and noise each time, phase and coils as by default.
 
     Args:
-        masks: kinds to choose from, of :data:`~mri_dagan.masks.MASKS`.
+        masks: kinds to choose from, of :data:`~common.simulation.corruptions.masks.MASKS`.
         acceleration: above 1.
         noise: standard deviation of real and imaginary part over the robust maximum.
         plane: of the slices.
@@ -57,7 +59,7 @@ class DegradedMr:
     """
 
     source: PulseSequence
-    degradation: Degradation
+    degradation: Corruption
     tissues: Tissues = field(default_factory=Tissues)
     scanner: Scanner = field(default_factory=Scanner)
     heads: Heads = field(default_factory=lambda: AverageHeads(Variety()))

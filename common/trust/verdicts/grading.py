@@ -18,10 +18,10 @@ from ...errors import ConfigError, DataError
 from ...io import VolumeReader
 from ...io.export.verdicts import LOOK, REFUSE
 from ...metrics.masked import ARBITRARY, PERCENT
+from ...simulation.corruptions.cases import FITTED, OTHERS
 from ...weights import checkpoints
 from ..held_out import SECTIONS, HeldOutCases
 from .checked import Checked, table
-from .distortions import FITTED, OTHERS
 from .inverse import InverseNetwork, inverse_of
 from .predictor import Fit, fitted
 from .record import Record, inverse_for, read_record

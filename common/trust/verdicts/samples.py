@@ -21,10 +21,10 @@ from ...evaluation.methods import EvaluatedMethod
 from ...io import VolumeReader
 from ...metrics.masked import mae
 from ...seeds import derive
+from ...simulation.corruptions.cases import distorted
 from ...transforms import LoadVolumed
 from ...transforms.body import OUTSIDE
 from .cases import Source, signs_of
-from .distortions import distorted
 from .inverse import InverseNetwork
 from .signs import Signs
 

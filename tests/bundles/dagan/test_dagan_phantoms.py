@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from bundle_commands import Bundle
-from mri_dagan.degradations import Undersampled
 from mri_dagan.phantoms import write_dagan
 
 from common.data.layouts.folders import find_cases
+from common.simulation.corruptions.undersampling import Undersampled
 
 SPACING = 5.0
 BUNDLE = Bundle("mri_dagan")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_dagan.degradations import Undersampled
 from mri_dagan.simulation import AnyUndersampling, DegradedMr
 
 from common.errors import ConfigError
+from common.simulation.corruptions.undersampling import Undersampled
 from common.simulation.mr_contrasts import T1
 from common.simulation.simulate import AverageHeads, MrPair
 

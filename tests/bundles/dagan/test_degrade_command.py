@@ -1,4 +1,4 @@
-"""``python -m mri_dagan.degrade``: pairs on the grid of the MR, thick scans on thin slices, refusals, no names."""
+"""``synthesize simulate``: pairs on the grid of the MR, thick scans on thin slices, refusals, no names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from mri_dagan.degradations import RicianNoise, ThickSlices, Undersampled
-from mri_dagan.degrade import main
 from named_volumes import write_named
+
+from common.simulation.corruptions.motion import HeadMotion
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.slices import ThickSlices
+from common.simulation.corruptions.undersampling import Undersampled
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["simulate", *words])
+
 
 RAS = np.array([[2.0, 0, 0, -60], [0, 2, 0, -50], [0, 0, 3, 20], [0, 0, 0, 1]])
 
@@ -43,6 +53,7 @@ def run(data: Path, kind: str, *options: str) -> tuple[int, Path]:
         ("undersample", ["--acceleration", "3"], Undersampled(acceleration=3), "zero_filled", "SIMULATED MR, 3 times"),
         ("thicken", ["--thickness", "6"], ThickSlices(6), "thick", "SIMULATED MR of 6 mm"),
         ("noise", ["--level", "0.2"], RicianNoise(0.2), "noisy", "SIMULATED MR with Rician noise of 0.2"),
+        ("motion", ["--distance_mm", "9"], HeadMotion(9), "moved", "SIMULATED MR with 2 movements of 9 mm, 2 degrees"),
     ],
 )
 def test_pairs_on_the_grid_of_the_mr_whatever_its_axes(data, kind, options, degradation, name, says):
@@ -100,6 +111,7 @@ def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
     [
         ("undersample", ["--acceleration", "1"], "acceleration: is a number above 1"),
         ("undersample", ["--seed", "-1"], "--seed: is not negative"),
+        ("motion", ["--movements", "0"], "movements: is a whole number above 0"),
         ("interpolate", ["--slice", "0"], "--slice: is a distance in mm above 0"),
         ("thicken", ["--mr", "t2"], "every case has the files t2"),
     ],

@@ -12,14 +12,20 @@ import torch
 import yaml
 from monai.data import MetaTensor
 from mri_dagan import bundle_root
-from mri_dagan.degradations import Undersampled
-from mri_dagan.degrade import main
-from mri_dagan.kspace import simulated_sensitivities, to_kspace
 from mri_dagan.reader import DataConsistencyd, KspaceReader
 
 from common.data.identity import content_hash, identify
 from common.errors import ConfigError, DataError, VolumeError
+from common.simulation.corruptions.kspace import simulated_sensitivities, to_kspace
+from common.simulation.corruptions.undersampling import Undersampled
 from common.transforms import LoadVolumed
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["simulate", *words])
+
 
 SLICES, ROWS, COLUMNS, COILS = 3, 16, 24, 2
 CONFIGS = ("inference", "evaluate")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mri_dagan.classical import noise_level, tv_reconstruction
-from mri_dagan.degradations import RicianNoise, Undersampled
-from mri_dagan.kspace import zero_filled
 from skimage.data import shepp_logan_phantom
 from skimage.transform import resize
 
 from common.errors import ConfigError, DataError
 from common.evaluation.filters import TotalVariation
+from common.simulation.corruptions.kspace import zero_filled
+from common.simulation.corruptions.noise import RicianNoise
+from common.simulation.corruptions.undersampling import Undersampled
 
 
 def phantom() -> np.ndarray:

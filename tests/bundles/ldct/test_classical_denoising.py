@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ldct_wgan_vgg.classical import noise_level
-from ldct_wgan_vgg.dose import LowDose
 from two_tissues import SIGMA, noisy_tissues, two_tissues
 
 from common.errors import DataError
 from common.evaluation.filters import NonLocalMeans
+from common.simulation.corruptions.low_dose import LowDose
 
 
 def test_the_noise_level_is_that_of_soft_tissue():

@@ -1,4 +1,4 @@
-"""``python -m ldct_wgan_vgg.low_dose``: pairs on the grid of the CT, refusals, and nothing of the headers."""
+"""``synthesize simulate low-dose``: pairs on the grid of the CT, refusals, and nothing of the headers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_phantom import PATIENT, Grid, write_series
-from ldct_wgan_vgg.dose import LowDose
-from ldct_wgan_vgg.low_dose import main
 from named_volumes import write_named
+
+from common.simulation.corruptions.low_dose import LowDose
+from medical_image_synthesis.command import main as synthesize
+
+
+def main(words: list[str]) -> int:
+    """Run the command with these words."""
+    return synthesize(["simulate", "low-dose", *words])
+
 
 RAS = np.array([[4.0, 0, 0, -60], [0, 4, 0, -50], [0, 0, 5, 20], [0, 0, 0, 1]])
 OPTIONS = ["--dose", "0.25", "--photons", "1e5", "--views", "60"]

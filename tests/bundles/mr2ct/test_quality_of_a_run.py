@@ -12,7 +12,7 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
-from common.trust.verdicts.distortions import FITTED, OTHERS
+from common.simulation.corruptions.cases import FITTED, OTHERS
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow

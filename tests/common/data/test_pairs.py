@@ -21,15 +21,28 @@ def test_a_folder_is_ours_with_the_record_and_nothing_else(tmp_path):
         (tmp_path / f"{name}.nii.gz").touch()
     assert json.loads((tmp_path / "made.json").read_text()) == {"dose": 0.5}
     assert PAIRS.is_own(tmp_path)
-    PAIRS.require_free([tmp_path, tmp_path / "new"], overwrite=True)
-    with pytest.raises(OutputError, match="does not exist yet, but got a folder; give --overwrite"):
-        PAIRS.require_free([tmp_path / "new", tmp_path], overwrite=False)
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(OutputError, match="is replaced only where this project wrote all it holds"):
-        PAIRS.require_free([tmp_path], overwrite=True)
-    (tmp_path / "notes.txt").unlink()
     (tmp_path / "made.json").unlink()
     assert not PAIRS.is_own(tmp_path)
+
+
+def test_cases_are_replaced_on_request_and_foreign_folders_never(tmp_path):
+    items, written = [{"case": "new"}, {"case": "old"}], []
+
+    def write_case(item, folder):
+        written.append(item["case"])
+        PAIRS.write_record(folder, {"written": len(written)})
+
+    (tmp_path / "old").mkdir()
+    PAIRS.write_record(tmp_path / "old", {})
+    with pytest.raises(OutputError, match="old: does not exist yet, but got a folder; give --overwrite"):
+        PAIRS.write(items, tmp_path, write_case, overwrite=False, about="made")
+    assert not written
+    PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
+    assert json.loads((tmp_path / "old" / "made.json").read_text()) == {"written": 2}
+    (tmp_path / "old" / "notes.txt").touch()
+    with pytest.raises(OutputError, match="is replaced only where this project wrote all it holds"):
+        PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
+    assert written == ["new", "old"]
 
 
 def test_volumes_and_masks_keep_their_grids_and_nothing_of_other_headers(tmp_path):

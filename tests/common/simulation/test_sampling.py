@@ -1,28 +1,9 @@
 import numpy as np
 import pytest
 
-from common.simulation.sampling import Sampling, averaged, folded
+from common.simulation.sampling import Sampling
 
 WHOLE = (slice(None),) * 3
-
-
-def row(*values):
-    """Values along the last axis, (2, 2, N)."""
-    return np.array(values, np.float32)[None, None] * np.ones((2, 2, 1), np.float32)
-
-
-def test_thick_slices_are_means_of_pixels_and_gaps_are_left_out():
-    volume = row(0, 1, 2, 3, 4, 5, 6)
-    assert averaged(volume, 2, 3, 3)[0, 0].tolist() == [1.0, 4.0]
-    assert averaged(volume, 2, 3, 2)[0, 0].tolist() == [0.5, 3.5]
-    assert averaged(volume, 2, 1, 1) is volume
-
-
-def test_a_pixel_covered_in_part_counts_with_that_part():
-    """Slices of 1.5 pixels: (0 + 1 / 2) / 1.5, (1 / 2 + 2) / 1.5, ...; with a gap of two, half a pixel is left."""
-    volume = row(0, 1, 2, 3, 4, 5)
-    assert averaged(volume, 2, 1.5, 1.5)[0, 0] == pytest.approx([1 / 3, 5 / 3, 10 / 3, 14 / 3])
-    assert averaged(volume, 2, 2.5, 0.5)[0, 0] == pytest.approx([0, 2])
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -38,12 +19,6 @@ def test_slices_have_their_thickness_in_mm_at_every_pixel_size(pixel, axis):
     assert np.diff(seen).mean() == pytest.approx(5, abs=0.03)
     assert seen[0] == pytest.approx(2, abs=0.2)
     assert sampling.spacing == pytest.approx([5 if other == axis else pixel for other in range(3)])
-
-
-def test_what_lies_outside_folds_to_the_other_end():
-    volume = row(1, 2, 4, 8, 16, 32)
-    assert folded(volume, 2, slice(1, 4))[0, 0].tolist() == [2 + 16, 4 + 32, 8 + 1]
-    assert folded(volume, 2, slice(0, 6))[0, 0].tolist() == [1, 2, 4, 8, 16, 32]
 
 
 def test_signal_folds_along_the_phase_axis_and_truth_does_not():

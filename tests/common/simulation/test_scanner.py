@@ -1,18 +1,16 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
-from common.simulation.artefacts import Artefacts
 from common.simulation.sampling import Sampling
-from common.simulation.scanner import Scanner, rician
+from common.simulation.scanner import Artefacts, Scanner
 
 SHAPE = (40, 48, 40)
 PLAIN = Sampling((slice(None),) * 3, axis=2, pitch=1, thick=1, phase=1, pixel=1.0)
 STILL = {"noise": [0, 0], "gamma": [1, 1], "window_percent": [100, 100], "quantised_probability": 0, "artefacts": None}
-
-
-def test_noise_alone_has_the_mean_of_a_rayleigh_distribution():
-    noise = rician(np.zeros((60, 60, 60), np.float32), np.random.default_rng(0), 0.1)
-    assert noise.mean() == pytest.approx(0.1 * np.sqrt(np.pi / 2), rel=0.01)
+WHOLE = (slice(None),) * 3
+NONE = Artefacts(**{each.name: 0.0 for each in fields(Artefacts) if each.name.endswith("_probability")})
 
 
 def test_without_bias_both_fields_are_one():
@@ -135,3 +133,55 @@ def test_artefacts_come_before_noise_and_the_grey_scale_stays_between_black_and_
     seen = Scanner(**{**STILL, "artefacts": ringing}).degraded(image, image > 0, np.random.default_rng(0), PLAIN)
     assert 0 <= seen.min() < 0.1
     assert seen.max() == 1
+
+
+# ---- artefacts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_scan_truncated_along_both_axes_is_even_across_slices_alone():
+    """One frequency is left along the axes in the plane of the slices, all across them."""
+    artefacts = replace(NONE, truncation_probability=1, both_probability=1, kept=(0, 0))
+    image = np.random.default_rng(0).random((8, 10, 6), dtype=np.float32)
+    seen = artefacts(image, Sampling(WHOLE, 0, 1, 1, 2, 1.0), np.random.default_rng(0))
+    assert seen == pytest.approx(np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape), abs=1e-6)
+
+
+def test_a_field_of_view_smaller_than_the_head_misses_what_was_drawn():
+    head = np.zeros((100, 120, 100), bool)
+    head[10:90, 20:105, :80] = True
+    sampling = Sampling((slice(5, 95), slice(0, 120), slice(0, 100)), 2, 1, 1, 1, 2.0)
+    for seed in range(10):
+        wrapped = replace(NONE, wrap_probability=1, wrap_mm=(20, 20)).wrapped(
+            sampling, head, np.random.default_rng(seed)
+        )
+        part = wrapped.view[1]
+        assert wrapped.folds
+        assert (wrapped.view[0], wrapped.view[2]) == (sampling.view[0], sampling.view[2])
+        assert (part.start - 20) + (105 - part.stop) == pytest.approx(10, abs=1)
+        assert 20 <= part.start <= 30
+
+
+def test_a_small_head_is_not_cut_below_ninety_millimetres():
+    head = np.zeros((60, 60, 60), bool)
+    head[5:55, 5:55, 5:55] = True
+    sampling = Sampling(WHOLE, 2, 1, 1, 1, 2.0)
+    wrap = replace(NONE, wrap_probability=1)
+    assert replace(wrap, wrap_mm=(20, 20)).wrapped(sampling, head, np.random.default_rng(0)) == sampling
+    assert replace(wrap, wrap_mm=(6, 6)).wrapped(sampling, head, np.random.default_rng(0)).folds
+
+
+def test_without_artefacts_the_image_is_what_it_was():
+    image = np.random.default_rng(0).random((8, 10, 6), dtype=np.float32)
+    sampling = Sampling(WHOLE, 2, 1, 1, 1, 1.0)
+    assert NONE(image, sampling, np.random.default_rng(0)) is image
+    assert NONE.wrapped(sampling, image > 0.5, np.random.default_rng(0)) is sampling
+
+
+def test_the_same_generator_gives_the_same_bits_in_single_precision():
+    image = np.random.default_rng(0).random((40, 48, 20), dtype=np.float32)
+    sure = Artefacts(1.0, 1.0, motion_probability=1, ghost_probability=1, spike_probability=1, wrap_probability=1)
+    sampling = Sampling(WHOLE, 1, 1, 1, 2, 1.0)
+    one, again, other = (sure(image, sampling, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert one.dtype == np.float32
+    assert np.array_equal(one, again)
+    assert not np.allclose(one, other, atol=1e-3)

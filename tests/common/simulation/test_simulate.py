@@ -3,11 +3,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from common.simulation.artefacts import Artefacts
 from common.simulation.mr_contrasts import any_contrast
 from common.simulation.physics import SpinEcho, SpoiledEcho, Tissues
 from common.simulation.sampling import folded
-from common.simulation.scanner import Scanner
+from common.simulation.scanner import Artefacts, Scanner
 from common.simulation.simulate import AverageHeads, MrCtPair, MrPair
 from common.simulation.variety import Variety
 

@@ -21,10 +21,11 @@ WHEEL = {
     [
         ("common.inferers.PlaneInferer", "common.stitching.PlaneInferer"),
         ("common.phantoms.simulate.MrPair", "common.simulation.simulate.MrPair"),
+        ("common.phantoms.artefacts.Artefacts", "common.simulation.scanner.Artefacts"),
         ("common.handlers.RunFolder", "common.training.handlers.RunFolder"),
         ("common.methods.regression.Regression", "common.training.methods.regression.Regression"),
         ("common.transforms.TargetScale", "common.training.handlers.TargetScale"),
-        ("common.transforms.Misregisterd", "common.simulation.misregister.Misregisterd"),
+        ("common.transforms.Misregisterd", "common.simulation.corruptions.misregistration.Misregisterd"),
         ("common.transforms.ScaleWindowd", "common.transforms.ScaleWindowd"),
         ("common.training.methods.base.GanMethod", "common.training.methods.base.GanMethod"),
         ("my_common.inferers.PlaneInferer", "my_common.inferers.PlaneInferer"),

@@ -6,13 +6,13 @@ import argparse
 
 from common.data.datalist import Item, write_datalist
 from common.errors import ConfigError, Finding
-from common.io.options import reader_of
+from common.io import VolumeReader
 from lesion_dcgan_aug.data.cases import split_lesions
 from lesion_dcgan_aug.data.checks import check_patches
 from lesion_dcgan_aug.data.rois import SIZE, cut_cases
 
 
-def make_datalist(options: argparse.Namespace) -> int:
+def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
     """Extract the patches next to the datalist, split them by patient and write the datalist.
 
     Raises:
@@ -24,7 +24,7 @@ def make_datalist(options: argparse.Namespace) -> int:
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(
         options.root, out.parent, classes, source, options.size, options.margin, options.patient_separator,
-        options.one_patient_per_file, reader_of(options),
+        options.one_patient_per_file, reader,
     )  # fmt: skip
     lists = split_lesions(items, options.fractions, options.seed)
     about = {key: getattr(options, key) for key in ("layout", "root", "seed", "fractions", "size", "margin")}

@@ -1,11 +1,11 @@
-"""Distortions: the truth moves with the image, or stays where values alone change."""
+"""Corruptions of cases: the target moves with the image, or stays where values alone change."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from common.trust.verdicts.distortions import FITTED, OTHERS, distorted
+from common.simulation.corruptions.cases import FITTED, OTHERS, distorted
 
 SPACING = np.full(3, 4.0, np.float32)
 MOVED = (

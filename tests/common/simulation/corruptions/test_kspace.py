@@ -1,13 +1,16 @@
-"""K-space of slices: transforms, simulated phase and coils, zero-filled images, data consistency by its properties."""
+"""K-space of slices: transforms, simulated phase and coils, zero-filled images."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_dagan.kspace import (
+from scipy.ndimage import gaussian_filter
+from skimage.data import shepp_logan_phantom
+from skimage.transform import resize
+
+from common.errors import ConfigError
+from common.simulation.corruptions.kspace import (
     combined,
-    consistent,
-    data_consistency,
     estimated_sensitivities,
     measured,
     measured_middle,
@@ -17,12 +20,7 @@ from mri_dagan.kspace import (
     to_kspace,
     zero_filled,
 )
-from mri_dagan.masks import sampling_mask
-from scipy.ndimage import gaussian_filter
-from skimage.data import shepp_logan_phantom
-from skimage.transform import resize
-
-from common.errors import ConfigError, DataError
+from common.simulation.corruptions.masks import sampling_mask
 
 SHAPE = (48, 40)
 WHOLE = np.ones(SHAPE, dtype=bool)
@@ -39,10 +37,6 @@ def scanned(coils: int, mask: np.ndarray, noise: float = 0.0, phase: float = 1.5
     sensitivities = simulated_sensitivities(SHAPE, coils, rng)
     turned = np.exp(1j * simulated_phase(SHAPE, phase, rng))
     return measured(truth() * turned, sensitivities, mask, noise, rng), sensitivities * turned
-
-
-def error(image: np.ndarray) -> float:
-    return float(np.linalg.norm(image - truth()) / np.linalg.norm(truth()))
 
 
 def test_transforms_are_centred_orthonormal_and_inverse():
@@ -80,7 +74,6 @@ def test_whole_k_space_gives_the_truth_by_every_way_to_combine(coils):
         zero_filled(kspace),
         zero_filled(kspace, WHOLE),
         zero_filled(kspace, sensitivities=sensitivities),
-        data_consistency(np.random.default_rng(0).uniform(size=SHAPE), kspace, WHOLE),
     ):
         np.testing.assert_allclose(image, truth(), atol=1e-6)
 
@@ -94,45 +87,3 @@ def test_estimated_sensitivities_are_the_true_ones_where_there_is_signal():
     assert np.median(overlap) > 0.99
     even = estimated_sensitivities(np.zeros((4, *SHAPE)), mask)
     np.testing.assert_allclose(even, 0.5)
-
-
-@pytest.mark.parametrize("coils", [1, 6])
-@pytest.mark.parametrize("kind", ["cartesian", "radial"])
-def test_data_consistency_changes_little_of_the_truth_and_betters_what_is_wrong(coils, kind):
-    mask = sampling_mask(kind, SHAPE, 3)
-    kspace, sensitivities = scanned(coils, mask, phase=0.8)
-    start = error(zero_filled(kspace, mask))
-    assert start > 0.1
-    assert error(data_consistency(truth(), kspace, mask)) < start / 3
-    assert error(data_consistency(truth(), kspace, mask, sensitivities)) < start / 4
-    blurred = gaussian_filter(truth(), 1.5)
-    assert error(data_consistency(blurred, kspace, mask)) < 0.8 * error(blurred)
-    soft = error(data_consistency(blurred, kspace, mask, weight=0.3))
-    assert error(data_consistency(blurred, kspace, mask)) < soft < error(blurred)
-
-
-def test_without_phase_the_truth_stays_exactly():
-    mask = sampling_mask("cartesian", SHAPE, 4)
-    kspace, _ = scanned(1, mask, phase=0)
-    np.testing.assert_allclose(
-        data_consistency(truth(), kspace, mask, np.ones((1, *SHAPE))), np.abs(truth()), atol=1e-6
-    )
-
-
-def test_measured_samples_are_reproduced_and_others_are_the_images():
-    mask = sampling_mask("gaussian", SHAPE, 4)
-    kspace, _ = scanned(3, mask, noise=5)
-    images = np.random.default_rng(0).normal(size=(3, *SHAPE)) + 0j
-    own, hard, soft = to_kspace(images), *(to_kspace(consistent(images, kspace, mask, weight)) for weight in (None, 4))
-    np.testing.assert_allclose(hard[:, mask], kspace[:, mask])
-    np.testing.assert_allclose(hard[:, ~mask], own[:, ~mask], atol=1e-12)
-    np.testing.assert_allclose(soft[:, mask], 0.2 * own[:, mask] + 0.8 * kspace[:, mask])
-    assert np.abs(soft - kspace)[:, mask].max() < np.abs(own - kspace)[:, mask].max()
-
-
-def test_images_of_another_shape_and_negative_weights_are_refused():
-    kspace, _ = scanned(1, WHOLE)
-    with pytest.raises(DataError, match=r"image: has the shape \(48, 40\) of its k-space"):
-        data_consistency(truth().T, kspace, WHOLE)
-    with pytest.raises(ConfigError, match="weight: is at least 0"):
-        data_consistency(truth(), kspace, WHOLE, weight=-1)

@@ -1,4 +1,4 @@
-"""K-space of MR slices: simulated phase and coils, centred Fourier transforms, zero-filled images, data consistency.
+"""K-space of MR slices: simulated phase and coils, centred Fourier transforms, zero-filled images.
 
 Arrays are (..., coils, rows, columns); rows are the readout, columns the phase encoding. Transforms are orthonormal, so
 that noise has one standard deviation in the image and in k-space.
@@ -11,8 +11,8 @@ from monai.data.fft_utils import fftn_centered, ifftn_centered
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal.windows import hann
 
-from common.errors import ConfigError, DataError
-from mri_dagan.masks import Mask
+from ...errors import ConfigError
+from .masks import Mask
 
 Complex = NDArray[np.complexfloating]
 Magnitude = NDArray[np.floating]
@@ -97,7 +97,7 @@ def simulated_sensitivities(shape: tuple[int, int], coils: int, rng: np.random.G
     away = (rows - COIL_RADIUS * np.sin(turns)) ** 2 + (columns - COIL_RADIUS * np.cos(turns)) ** 2
     ramps = np.pi * (rows * np.cos(turns) + columns * np.sin(turns)) + rng.uniform(0, 2 * np.pi, turns.shape)
     profiles = np.exp(-away / (2 * COIL_WIDTH**2) + 1j * ramps)
-    return profiles / np.sqrt((np.abs(profiles) ** 2).sum(0))
+    return np.asarray(profiles / np.sqrt((np.abs(profiles) ** 2).sum(0)))
 
 
 def measured(image: ArrayLike, sensitivities: Complex, mask: Mask, noise: float, rng: np.random.Generator) -> Complex:
@@ -130,7 +130,7 @@ def zero_filled(kspace: Complex, mask: Mask | None = None, sensitivities: Comple
     if sensitivities is None and mask is not None:
         sensitivities = estimated_sensitivities(kspace, mask)
     if sensitivities is None:
-        return np.sqrt((np.abs(to_image(kspace)) ** 2).sum(-3))
+        return np.asarray(np.sqrt((np.abs(to_image(kspace)) ** 2).sum(-3)))
     return np.abs(combined(to_image(kspace), sensitivities))
 
 
@@ -153,7 +153,8 @@ def estimated_sensitivities(kspace: Complex, mask: Mask) -> Complex:
     low = low_resolution(kspace, mask)
     root = np.sqrt((np.abs(low) ** 2).sum(-3, keepdims=True))
     even = np.full_like(low, 1 / np.sqrt(low.shape[-3]))
-    return np.divide(low, root, out=even, where=root > np.finfo(root.dtype).eps * root.max())
+    np.divide(low, root, out=even, where=root > np.finfo(root.dtype).eps * root.max())
+    return even
 
 
 def low_resolution(kspace: Complex, mask: Mask) -> Complex:
@@ -191,51 +192,3 @@ def _box(mask: Mask, side: int) -> tuple[slice, slice]:
 def _middle(size: int, side: int) -> slice:
     """The ``side`` samples around frequency 0."""
     return slice(size // 2 - side // 2, size // 2 - side // 2 + side)
-
-
-def data_consistency(
-    magnitude: ArrayLike,
-    kspace: Complex,
-    mask: Mask,
-    sensitivities: Complex | None = None,
-    weight: float | None = None,
-) -> Magnitude:
-    """A magnitude image that agrees with the measured samples, (..., rows, columns).
-
-    The magnitude gets the phase of the image of low resolution, its coil images are transformed, measured samples are
-    put in or weighted in, and what results is transformed back and combined (Schlemper et al. 2018, IEEE Trans Med
-    Imaging 37:491, equation 5). The phase of the zero-filled image would have its aliases. With several coils the
-    combined image agrees with the samples as far as the sensitivities do.
-
-    Args:
-        magnitude: (..., rows, columns), such as a network's output, in the grey scale of the k-space.
-        kspace: measured samples (..., coils, rows, columns), 0 elsewhere.
-        mask: (rows, columns).
-        sensitivities: (..., coils, rows, columns); estimated from the middle of k-space unless given.
-        weight: of measured samples over 1 for those of the image; None for measured ones alone, as without noise.
-
-    Raises:
-        DataError: shapes do not fit.
-        ConfigError: ``weight`` is negative.
-    """
-    given = np.asarray(magnitude)
-    if kspace.shape[-2:] != mask.shape or given.shape != (*kspace.shape[:-3], *mask.shape):
-        rule = f"has the shape {(*kspace.shape[:-3], *kspace.shape[-2:])} of its k-space, as the mask has in the plane"
-        raise DataError("image", rule, f"{given.shape} and a mask {mask.shape}", "give the image of this k-space")
-    if weight is not None and not weight >= 0:
-        raise ConfigError("weight", "is at least 0", weight, "give null for measured samples alone")
-    if sensitivities is None:
-        sensitivities = estimated_sensitivities(kspace, mask)
-    phase = np.angle(combined(low_resolution(kspace, mask), sensitivities))
-    image = given * np.exp(1j * phase)
-    return np.abs(combined(consistent(image[..., None, :, :] * sensitivities, kspace, mask, weight), sensitivities))
-
-
-def consistent(images: Complex, kspace: Complex, mask: Mask, weight: float | None = None) -> Complex:
-    """Complex coil images (..., coils, rows, columns) whose measured samples are, or are drawn to, those of a k-space.
-
-    Args: see :func:`data_consistency`.
-    """
-    own = to_kspace(images)
-    put = kspace if weight is None else (own + weight * kspace) / (1 + weight)
-    return to_image(np.where(mask, put, own))

@@ -14,10 +14,10 @@ from monai.utils import convert_to_dst_type
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import ConfigError, DataError
-from ..seeds import derive
-from ..transforms.loading import MASKS
-from .grid import NODE_MM, NODE_SHAPE, random_direction, smooth_noise
+from ...errors import ConfigError, DataError
+from ...seeds import derive
+from ...transforms.loading import MASKS
+from ..grid import NODE_MM, NODE_SHAPE, random_direction, smooth_noise
 
 LARGEST_WARP = 0.5
 """Of a warp and its smoothness. Slopes of the field then have a standard deviation of at most 0.2: nothing folds."""

@@ -10,7 +10,7 @@ from monai.transforms import Orientation
 from scipy import ndimage
 
 from common.errors import ConfigError, DataError
-from common.simulation.misregister import Misregisterd
+from common.simulation.corruptions.misregistration import Misregisterd
 
 ANISOTROPIC = np.array([[1.0, 0, 0, -20], [0, -2.0, 0, 30], [0, 0, 4.0, 7], [0, 0, 0, 1]])
 OBLIQUE = np.array([[0.8, -1.2, 0, 30], [0.6, 1.6, 0, -20], [0, 0, 2.5, -11], [0, 0, 0, 1]])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ldct_wgan_vgg.projection import (
+
+from common.errors import ConfigError, DataError
+from common.simulation.corruptions.projection import (
     MU_WATER,
     Circle,
     attenuation,
@@ -14,8 +16,6 @@ from ldct_wgan_vgg.projection import (
     pixel_of,
     projections,
 )
-
-from common.errors import ConfigError, DataError
 
 SIDE, PIXEL, VIEWS = 65, 3.0, 90
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from skimage.transform import iradon, radon
 
-from common.errors import ConfigError, DataError
-from common.grids import SPACING_TOLERANCE_MM
+from ...errors import ConfigError, DataError
+from ...grids import SPACING_TOLERANCE_MM
 
 Image = NDArray[np.float64]
 

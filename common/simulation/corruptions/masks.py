@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import ConfigError
+from ...errors import ConfigError
+from .magnitude import is_number
 
 Mask = NDArray[np.bool_]
 MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
@@ -81,19 +82,15 @@ def centre_fraction_of(kind: str, acceleration: float, centre_fraction: float | 
     """
     if kind not in MASKS:
         raise ConfigError("mask", f"is one of {', '.join(MASKS)}", repr(kind), "choose one of them")
-    if not _is_number(acceleration) or acceleration <= 1:
+    if not is_number(acceleration) or acceleration <= 1:
         remedy = "give 2 to 10, such as 4 for a quarter of the samples"
         raise ConfigError("acceleration", "is a number above 1", repr(acceleration), remedy)
     fraction = CENTRE_SHARE / acceleration if centre_fraction is None else centre_fraction
     most = (1 / acceleration) ** (1 if kind in LINES else 0.5)
-    if not _is_number(fraction) or not 0 <= fraction < most:
+    if not is_number(fraction) or not 0 <= fraction < most:
         rule = f"is a fraction from 0 to below {most:.3g}, which is all that is measured at {acceleration:g} times"
         raise ConfigError("centre_fraction", rule, repr(fraction), "lower centre_fraction or the acceleration")
     return fraction
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _centre(shape: tuple[int, int], fraction: float, lines: bool) -> Mask:
@@ -124,7 +121,7 @@ def _even(centre: Mask, budget: int, rng: np.random.Generator) -> Mask:
     """Lines at even steps outside the centre, from a random first one."""
     others = np.flatnonzero(~centre)
     step = len(others) / (budget - centre.sum())
-    mask = centre.copy()
+    mask: Mask = centre.copy()
     mask.flat[others[((np.arange(budget - centre.sum()) + rng.uniform()) * step).astype(int)]] = True
     return mask
 
@@ -149,7 +146,8 @@ def _discs(centre: Mask, budget: int, rng: np.random.Generator) -> Mask:
 def _thrown(centre: Mask, radii: NDArray[np.float64], order: NDArray[np.int64]) -> Mask:
     """Samples in a given order, each unless it lies within the radius of an earlier one; and the centre."""
     rows, columns = centre.shape
-    blocked, mask = centre.copy(), centre.copy()
+    blocked: Mask = centre.copy()
+    mask: Mask = centre.copy()
     discs: dict[int, Mask] = {}
     for place in order.tolist():
         row, column = divmod(place, columns)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.errors import ConfigError
-from common.simulation.ct import CT_RANGE_HU
-from ldct_wgan_vgg.projection import (
+from ...errors import ConfigError
+from ..ct import CT_RANGE_HU
+from .magnitude import is_number
+from .projection import (
     KERNELS,
     MU_WATER,
     Image,
@@ -45,7 +46,7 @@ class LowDose:
             the middle of a cylinder of water of 300 mm a noise of 16 HU at full dose, at 0.7 mm with the soft kernel.
         electronic_noise: standard deviation of a ray's electronic noise, in photons.
         views: in 180 degrees. More views at the same ``photons`` are more dose.
-        kernel: ``soft`` or ``sharp``, see :data:`~ldct_wgan_vgg.projection.KERNELS`.
+        kernel: ``soft`` or ``sharp``, see :data:`~common.simulation.corruptions.projection.KERNELS`.
         bow_tie: diameter in mm of the cylinder of water in the middle of the image behind which the filter makes all
             rays alike; null for no filter.
         noiseless: whether the given image has no noise, as a phantom: all the noise of the dose is then added, at a
@@ -69,15 +70,15 @@ class LowDose:
         bow_tie: float | None = None,
         noiseless: bool = False,
     ) -> None:
-        if not _is_number(dose) or not 0 < dose <= 1:
+        if not is_number(dose) or not 0 < dose <= 1:
             remedy = "give a fraction, such as 0.25 for a quarter of the dose"
             raise ConfigError("dose", "is a fraction of the full dose, above 0 and at most 1", repr(dose), remedy)
-        if not _is_number(photons) or not photons > 0:
+        if not is_number(photons) or not photons > 0:
             raise ConfigError("photons", "is a number above 0", repr(photons), "give those of a ray, such as 1.0e6")
-        if not _is_number(electronic_noise) or electronic_noise < 0:
+        if not is_number(electronic_noise) or electronic_noise < 0:
             rule, remedy = "is a standard deviation in photons, at least 0", "give 0 for none"
             raise ConfigError("electronic_noise", rule, repr(electronic_noise), remedy)
-        if bow_tie is not None and (not _is_number(bow_tie) or not bow_tie > 0):
+        if bow_tie is not None and (not is_number(bow_tie) or not bow_tie > 0):
             rule, remedy = "is the diameter of a cylinder of water in mm, above 0", "give null for no filter"
             raise ConfigError("bow_tie", rule, repr(bow_tie), remedy)
         if kernel not in KERNELS:
@@ -100,16 +101,16 @@ class LowDose:
             rng: gives one seed; the noise of a slice depends on it and the slice's index alone.
 
         Raises:
-            DataError: see :func:`~ldct_wgan_vgg.projection.checked_ct` and :func:`~ldct_wgan_vgg.projection.pixel_of`.
+            DataError: see ``checked_ct`` and ``pixel_of`` of :mod:`common.simulation.corruptions.projection`.
         """
         given, pixel = checked_ct(volume), pixel_of(spacing)
         seed = int(rng.integers(2**63))
-        low = given.copy()
+        low: NDArray[np.floating] = given.copy()
         if self.dose == 1 and not self.noiseless:
             return low
         for index in range(given.shape[2]):
             low[..., index] += self.noise(given[..., index], pixel, np.random.default_rng((seed, index)))
-        return np.maximum(low, np.minimum(given, np.asarray(CT_RANGE_HU[0], given.dtype)))
+        return np.asarray(np.maximum(low, np.minimum(given, np.asarray(CT_RANGE_HU[0], given.dtype))))
 
     def noise(self, hu: ArrayLike, pixel_mm: float, rng: np.random.Generator) -> Image:
         """Noise of one slice in HU, (X, Y): 0 outside the circle around the body.
@@ -137,7 +138,7 @@ class LowDose:
             return np.ones(rays)
         offsets = (np.arange(rays) - rays // 2) * pixel_mm
         chords = 2 * np.sqrt(np.maximum((self.bow_tie / 2) ** 2 - offsets**2, 0))
-        return np.exp(-MU_WATER * (self.bow_tie - chords))
+        return np.asarray(np.exp(-MU_WATER * (self.bow_tie - chords)))
 
     def _photons_and_electronic(self) -> tuple[float, float]:
         """Photons and electronic noise of the added noise, see the class."""
@@ -145,7 +146,3 @@ class LowDose:
             return self.photons * self.dose, self.electronic_noise
         missing = 1 - self.dose
         return self.photons * self.dose / missing, self.electronic_noise * math.sqrt((1 + self.dose) / missing)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mri_dagan.masks import MASKS, sampling_mask
 
 from common.errors import ConfigError
+from common.simulation.corruptions.masks import MASKS, sampling_mask
 
 SHAPE = (60, 80)
 

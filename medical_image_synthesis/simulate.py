@@ -1,0 +1,123 @@
+"""``synthesize simulate``: pairs of a corrupted and the given volume, or of a target that is moved on purpose."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from common.errors import path_option
+from medical_image_synthesis.catalogue import bundle_named
+from medical_image_synthesis.options import add_reader, reader_of
+
+MASKS = ("cartesian", "equispaced", "gaussian", "poisson", "radial")
+PROFILES = ("gaussian", "box")
+PLANES = ("sagittal", "coronal", "axial")
+KERNELS = ("sharp", "soft")
+KINDS = {
+    "low-dose": "CT at a lower dose, by noise inserted into projections",
+    "undersample": "zero-filled MR of an undersampled k-space",
+    "thicken": "MR of thick slices on the thin grid",
+    "noise": "MR with Rician noise",
+    "motion": "MR of a head that moved in the plane of the slices during the scan",
+    "misregister": "pairs whose target is shifted and warped",
+    "interpolate": "a thick MR on thin slices, for a network of thin slices",
+}
+EXAMPLES = """examples:
+  synthesize simulate low-dose --dataset_dir DATA --out PAIRS --dose 0.25
+  synthesize simulate undersample --dataset_dir DATA --out PAIRS --mask cartesian --acceleration 4
+  synthesize simulate thicken --dataset_dir DATA --out PAIRS --thickness 5
+  synthesize simulate motion --dataset_dir DATA --out PAIRS --distance_mm 2 --degrees 2
+  synthesize simulate misregister --dataset_dir DATA --source mr --target ct --out PAIRS --shift 2"""
+CHOSEN = "(default: %(default)s)"
+
+
+def add(command: argparse.ArgumentParser, _: str) -> None:
+    """Add a command for each kind."""
+    command.epilog = EXAMPLES
+    commands = command.add_subparsers(required=True, metavar="KIND", dest="kind")
+    for kind, told in KINDS.items():
+        parser = commands.add_parser(kind, help=told, description=f"{told[0].upper()}{told[1:]}.")
+        {"low-dose": _add_low_dose, "misregister": _add_misregister}.get(kind, _add_mr)(parser, kind)
+        parser.add_argument(
+            "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"
+        )
+        parser.add_argument("--out", type=path_option, required=True, help="folder for <case>/ with the made files")
+        parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
+        if kind != "interpolate":
+            parser.add_argument("--seed", type=int, default=0, help=f"of what is drawn, with the case's name {CHOSEN}")
+        add_reader(parser)
+
+
+def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
+    add = parser.add_argument
+    add("--dose", type=float, required=True, help="fraction of the full dose, above 0 to 1, such as 0.25")
+    add("--ct", default="ct", help=f"name of the CT's file or folder of slices {CHOSEN}")
+    add("--photons", type=float, default=1.0e6, help=f"of a full-dose ray without an object {CHOSEN}")
+    add("--electronic_noise", type=float, default=3.0, help=f"standard deviation in photons {CHOSEN}")
+    add("--views", type=int, default=360, help=f"in 180 degrees; 720 for 512 x 512 pixels {CHOSEN}")
+    add("--kernel", choices=KERNELS, default="soft", help=f"of the noise {CHOSEN}")
+    add("--bow_tie", type=float, metavar="MM", help="a bow-tie filter for water of this diameter (default: none)")
+    add("--noiseless", action="store_true", help="the CT have no noise of their own, as phantoms")
+    parser.set_defaults(run=low_dose)
+
+
+def _add_misregister(parser: argparse.ArgumentParser, _: str) -> None:
+    add = parser.add_argument
+    add("--source", default="mr", help=f"name of the volume that stays {CHOSEN}")
+    add("--target", default="ct", help=f"name of the volume that is moved {CHOSEN}")
+    add("--shift", type=float, default=2.0, help=f"length of the translation in mm {CHOSEN}")
+    add("--warp", type=float, default=0.0, help=f"root mean square length of the warp in mm {CHOSEN}")
+    add("--smoothness", type=float, default=30.0, help=f"of the warp in mm {CHOSEN}")
+    parser.set_defaults(run=misregister)
+
+
+def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
+    add = parser.add_argument
+    if kind == "undersample":
+        add("--mask", choices=MASKS, default="cartesian", help=f"of the samples {CHOSEN}")
+        add("--acceleration", type=float, default=4.0, help=f"samples over measured ones, above 1 {CHOSEN}")
+        add("--centre_fraction", type=float, help="measured in the middle (default: 0.32 / acceleration)")
+        add("--noise", type=float, default=0.0, help=f"standard deviation over the 99.5th percentile {CHOSEN}")
+        add("--coils", type=int, default=1, help=f"simulated receive coils {CHOSEN}")
+        add("--largest_phase", type=float, default=1.5, help=f"largest simulated phase in radians {CHOSEN}")
+        add("--kspace", action="store_true", help="also write <case>/kspace.h5, in fastMRI's layout")
+    elif kind == "thicken":
+        add("--thickness", type=float, default=5.0, help=f"of a slice in mm {CHOSEN}")
+        add("--gap", type=float, default=0.0, help=f"between slices in mm {CHOSEN}")
+        add("--profile", choices=PROFILES, default="gaussian", help=f"of a slice {CHOSEN}")
+    elif kind == "noise":
+        add("--level", type=float, default=0.1, help=f"standard deviation over the 99.5th percentile {CHOSEN}")
+    elif kind == "motion":
+        add("--distance_mm", type=float, default=2.0, help=f"of each translation in mm {CHOSEN}")
+        add("--degrees", type=float, default=2.0, help=f"of each rotation {CHOSEN}")
+        add("--movements", type=int, default=2, help=f"number of other positions {CHOSEN}")
+    else:
+        add("--slice", type=float, default=1.0, help=f"distance in mm {CHOSEN}")
+    if kind != "noise":
+        add("--plane", choices=PLANES, default="axial", help=f"of the slices {CHOSEN}")
+    add("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
+    parser.set_defaults(run=degrade)
+
+
+def low_dose(options: argparse.Namespace) -> int:
+    """Write pairs of low-dose and given CT."""
+    return _written(options, bundle_named("ldct").module("low_dose").write_pairs(options, reader_of(options)))
+
+
+def degrade(options: argparse.Namespace) -> int:
+    """Write pairs of corrupted and given MR."""
+    return _written(options, bundle_named("mri_dagan").module("degrade").write_pairs(options, reader_of(options)))
+
+
+def misregister(options: argparse.Namespace) -> int:
+    """Write pairs of a given volume and a moved target."""
+    from common.simulation.misregistered_pairs import write_misregistered
+
+    names = ("dataset_dir", "out", "source", "target", "shift", "warp", "smoothness", "seed", "overwrite")
+    given: dict[str, Any] = {name: getattr(options, name) for name in names}
+    return _written(options, write_misregistered(**given, reader=reader_of(options)))
+
+
+def _written(options: argparse.Namespace, cases: int) -> int:
+    print(f"{cases} cases written to {options.out}")
+    return 0

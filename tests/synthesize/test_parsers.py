@@ -1,0 +1,50 @@
+"""What parsers list without importing PyTorch is what the library has."""
+
+from __future__ import annotations
+
+import pytest
+from lesion_dcgan_aug.data import rois
+
+from common.data.layouts import folders
+from common.metrics.tissue import BONE_HU
+from common.reader_study import making, questions, slices
+from common.simulation.corruptions import masks, projection
+from common.simulation.corruptions import slices as thick
+from common.stitching import PLANES
+from common.weights.info import PRETRAINED_NAME
+from medical_image_synthesis import datasets, readers, shipping, simulate, simulated_heads
+from medical_image_synthesis.command import parser_of
+
+
+@pytest.mark.parametrize(
+    ("listed", "known"),
+    [
+        (datasets.LAYOUTS, folders.LAYOUTS),
+        (readers.DESIGNS, questions.DESIGNS),
+        (readers.PLANES, slices.AXES),
+        ((readers.OF_KIND, readers.OF_CLASS), (questions.OF_KIND, questions.OF_CLASS)),
+        ((readers.BY_CASE, readers.BY_CLASS), (making.BY_CASE, making.BY_CLASS)),
+        (simulate.MASKS, masks.MASKS),
+        (simulate.PROFILES, thick.PROFILES),
+        (simulate.PLANES, PLANES),
+        (simulate.KERNELS, projection.KERNELS),
+    ],
+)
+def test_choices(listed, known):
+    assert set(listed) == set(known)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "default"),
+    [
+        ("datalist --dataset_dir D --out O", "size", rois.SIZE),
+        ("datalist --dataset_dir D --out O", "margin", rois.MARGIN),
+        ("datalist --dataset_dir D --out O", "mask", folders.DEFAULT_MASK),
+        ("score P T --mask M", "bone_hu", BONE_HU),
+        ("export mr2ct", "cases", shipping.PROFILE_CASES),
+        ("export mr2ct", "name", PRETRAINED_NAME),
+        ("calibrate mr2ct", "heads", simulated_heads.HEADS),
+    ],
+)
+def test_defaults(words, name, default):
+    assert getattr(parser_of(words.split()).parse_args(words.split()), name) == default
