@@ -33,7 +33,7 @@ from .names import names_as_typed, refuse_none
 from .record import RECORD, RunRecord
 from .shown import SHOW, show
 from .tree import check_references, check_tree
-from .weights import Bundle, with_weights
+from .weights import RunningBundle, with_weights
 
 PREPARE = "prepare"
 """The setting that every run list begins with."""
@@ -106,7 +106,7 @@ def _composed(
     # weights may know settings that say how a volume is computed
     refuse_idle(config, options, tops | {*(COMPUTING if WEIGHTS in config else ())}, folder)
     check_references(config, command.run_id)
-    bundle = Bundle(bundle_root, configs, _given(options, files), bool(command.files))
+    bundle = RunningBundle(bundle_root, configs, _given(options, files), bool(command.files))
     config, about = with_weights(config, bundle)
     if about is not None:
         refuse_idle(config, options, tops | about.settings.keys(), folder)
@@ -144,7 +144,7 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     if PREPARE in config:
         root = str(resolved(config, "bundle_root"))
         given = _given(options, [ConfigParser.load_config_file(str(path)) for path in paths])
-        config, about = with_weights(config, Bundle(root, shipped, given, is_command=False))
+        config, about = with_weights(config, RunningBundle(root, shipped, given, is_command=False))
     _write(parser, config, options, about)
     return parser
 

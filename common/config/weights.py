@@ -34,7 +34,7 @@ CHOOSES_WEIGHTS = ("output_dir", "weights", "variant", "run_dir")
 """Options that say which weights are meant, so that shipped ones are not."""
 
 
-class Bundle(NamedTuple):
+class RunningBundle(NamedTuple):
     """A bundle and what a command asks of it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Bundle(NamedTuple):
     is_command: bool
 
 
-def with_weights(config: Settings, bundle: Bundle) -> tuple[Settings, WeightsInfo | None]:
+def with_weights(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsInfo | None]:
     """A configuration with the settings of the weights in use, and what is known of them; None without such.
 
     An option that contradicts the network of the weights is an error, one that changes its images a warning, one that
@@ -78,7 +78,7 @@ def with_weights(config: Settings, bundle: Bundle) -> tuple[Settings, WeightsInf
     return config, None
 
 
-def _in_use(config: Settings, bundle: Bundle) -> tuple[Settings, WeightsInfo | None]:
+def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsInfo | None]:
     """Those of the user, or where none was trained and no other is named, those that the bundle ships."""
     evaluated = EVALUATED in config
     weights = _resolved(config, EVALUATED if evaluated else WEIGHTS)
@@ -129,7 +129,7 @@ def _shipped(models: Path, name: str) -> Path:
     return path
 
 
-def _chosen(config: Settings, bundle: Bundle) -> list[str]:
+def _chosen(config: Settings, bundle: RunningBundle) -> list[str]:
     """The options by which the user says which weights are meant."""
     whole = whole_configs(bundle.shipped)
     known = {name: [one[name] for one in whole if name in one] for name in CHOOSES_WEIGHTS}
@@ -138,7 +138,7 @@ def _chosen(config: Settings, bundle: Bundle) -> list[str]:
 
 
 def _adopted(
-    config: Settings, bundle: Bundle, about: WeightsInfo, same_files: bool = False, by_default: bool = False
+    config: Settings, bundle: RunningBundle, about: WeightsInfo, same_files: bool = False, by_default: bool = False
 ) -> Settings:
     """The configuration with what the weights have otherwise; a line says it.
 

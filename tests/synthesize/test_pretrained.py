@@ -15,7 +15,7 @@ from monai.data import MetaTensor, list_data_collate
 from torch import nn
 
 from common.config.record import RunRecord
-from common.config.weights import Bundle, with_weights
+from common.config.weights import RunningBundle, with_weights
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.training.handlers import FineTuning
 from common.transforms import LoadVolumed, WorkingSpacingd
@@ -207,7 +207,7 @@ def test_another_network_is_refused(shipped):
 
 
 def test_without_shipped_weights_there_is_nothing_to_start_from(bundle):
-    own = Bundle(str(bundle), [], (), is_command=True)
+    own = RunningBundle(str(bundle), [], (), is_command=True)
     assert with_weights({"pretrained": False}, own) == ({"pretrained": False}, None)
     with pytest.raises(CheckpointError, match="--pretrained: starts from weights that the bundle ships, but got none"):
         with_weights({"pretrained": True}, own)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.data.checks.volumes import Volume, plausible_hu
+from common.data.checks.volumes import CheckedVolume, plausible_hu
 from common.data.datalist import Item
 from common.data.layouts.folders import find_cases
 from common.data.pairs import PairFolders, save_masks, save_volume
@@ -56,7 +56,7 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
 
 
 def _require_hu(item: Item, case: str, scan: Scan) -> None:
-    volume = Volume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
+    volume = CheckedVolume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
     for finding in plausible_hu(volume, "HU"):
         raise VolumeError(Finding(case, finding.file, finding.rule, finding.value, "convert it to HU, or name others"))
 

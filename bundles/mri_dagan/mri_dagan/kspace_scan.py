@@ -25,7 +25,7 @@ ROUNDED = 0.02
 """Part of the field of view in readout that headers round off: less is no oversampling."""
 
 
-class Header(NamedTuple):
+class KspaceHeader(NamedTuple):
     """Of the first encoding: fields of view in mm (readout, phase, slices), encoded matrix, its middle line."""
 
     encoded_mm: tuple[float, ...]
@@ -34,7 +34,7 @@ class Header(NamedTuple):
     middle: int
 
 
-def header_of(xml: bytes | str, where: Where) -> Header:
+def header_of(xml: bytes | str, where: Where) -> KspaceHeader:
     """Read the header of an ISMRMRD or fastMRI file (Inati et al. 2017, Magn Reson Med 77:411).
 
     Raises:
@@ -53,7 +53,7 @@ def header_of(xml: bytes | str, where: Where) -> Header:
     if trajectory.lower() != "cartesian":
         rule, remedy = "k-space is Cartesian", "grid it, or reconstruct it elsewhere"
         raise VolumeError(where(rule, f"the trajectory {trajectory or 'of no name'}", remedy))
-    return Header(fields[0], fields[1], matrix, middle)
+    return KspaceHeader(fields[0], fields[1], matrix, middle)
 
 
 def _text(element: ElementTree.Element | None, name: str) -> str:
@@ -137,7 +137,7 @@ class KspaceScan:
         return np.ascontiguousarray(turned)
 
 
-def without_oversampling(kspace: Complex, header: Header) -> Complex:
+def without_oversampling(kspace: Complex, header: KspaceHeader) -> Complex:
     """K-space (..., rows, columns) of the middle of the readout's field of view, as long as the image's.
 
     Rows are transformed to the image, cut and transformed back; for lines of a Cartesian scan nothing is lost.

@@ -18,7 +18,7 @@ from . import volumes
 from .channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from .clipping import Clipping
 from .exchange import Exchanges
-from .volumes import Volume
+from .volumes import CheckedVolume
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _check_case(item: Item, expected: _Expected) -> list[Finding]:
     return findings
 
 
-def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> list[Volume]:
+def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> list[CheckedVolume]:
     """All channels of the image; none if one cannot be read, since they are checked together."""
     if "image" not in item:  # target of an unpaired pool
         return []
@@ -163,7 +163,7 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
 
 def _read(
     key: str, path: str, item: Item, channels: int | None, expected: _Expected, findings: list[Finding]
-) -> Volume | None:
+) -> CheckedVolume | None:
     try:
         volume = volumes.read(path, item["case"], expected.reader, channels, expected.keep and key in TRAINED)
     except VolumeError as error:
@@ -175,7 +175,7 @@ def _read(
     return volume
 
 
-def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding]:
+def _check_images(images: list[CheckedVolume], expected: _Expected) -> Iterator[Finding]:
     for volume in images:
         yield from volumes.not_constant(volume)
     if expected.source_ranges is not None:
@@ -184,7 +184,7 @@ def _check_images(images: list[Volume], expected: _Expected) -> Iterator[Finding
         yield from volumes.large_enough(images[0], expected.min_shape)
 
 
-def _check_channels(images: list[Volume], windows: np.ndarray) -> Iterator[Finding]:
+def _check_channels(images: list[CheckedVolume], windows: np.ndarray) -> Iterator[Finding]:
     """Check each channel against its window, and the order of channels with one window each."""
     channels = channel_ranges(images)
     if len(windows) not in (1, len(channels)):
@@ -199,7 +199,7 @@ def _check_channels(images: list[Volume], windows: np.ndarray) -> Iterator[Findi
         yield from _plausible(channel, window, "--source_window")
 
 
-def _check_label(label: Volume, window: Range | None) -> Iterator[Finding]:
+def _check_label(label: CheckedVolume, window: Range | None) -> Iterator[Finding]:
     yield from volumes.not_constant(label)
     if window is not None:
         (channel,) = channel_ranges([label])

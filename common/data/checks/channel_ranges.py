@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ...errors import Finding
-from .volumes import Volume
+from .volumes import CheckedVolume
 
 NARROW, WIDE = 0.2, 5.0
 """A span of a channel below or above these multiples of its window is reported."""
@@ -25,7 +25,7 @@ class ChannelRange:
     percentile.
     """
 
-    volume: Volume
+    volume: CheckedVolume
     number: int | None
     low: float
     high: float
@@ -37,7 +37,7 @@ class ChannelRange:
         return values if self.number is None else f"{values} in channel {self.number}"
 
 
-def channel_ranges(images: Sequence[Volume]) -> list[ChannelRange]:
+def channel_ranges(images: Sequence[CheckedVolume]) -> list[ChannelRange]:
     """The ranges of all channels of volumes (X, Y, Z) or (C, X, Y, Z), in their order."""
     channels = [(volume, values) for volume in images for values in volume.values.reshape(-1, *volume.shape)]
     numbers = range(1, len(channels) + 1) if len(channels) > 1 else [None]

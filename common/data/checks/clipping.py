@@ -12,7 +12,7 @@ from ...grids import ras_shape
 from ...io.modality import AIR_HU
 from ...io.nifti.reading import is_constant
 from ...transforms.head import head_mask
-from .volumes import Volume, is_of_ct, on_one_grid
+from .volumes import CheckedVolume, is_of_ct, on_one_grid
 
 MOST_CUT = 0.01
 """Largest share of the foreground beyond the window that is not reported."""
@@ -40,7 +40,7 @@ class Clipping:
         self._cut: list[_Cut] = []
         self._cases = 0
 
-    def add(self, label: Volume, mask: Volume | None) -> None:
+    def add(self, label: CheckedVolume, mask: CheckedVolume | None) -> None:
         """Measure a target ``(X, Y, Z)``; a mask on another grid is not used."""
         self._cases += 1
         foreground = self._foreground(label, mask)
@@ -52,7 +52,7 @@ class Clipping:
             lowest, highest = np.percentile(foreground, (50 * MOST_CUT, 100 - 50 * MOST_CUT))
             self._cut.append(_Cut(label.where, share, (float(lowest), float(highest))))
 
-    def _foreground(self, label: Volume, mask: Volume | None) -> np.ndarray:
+    def _foreground(self, label: CheckedVolume, mask: CheckedVolume | None) -> np.ndarray:
         step = tuple(slice(None, None, -(-n // SAMPLES_PER_AXIS)) for n in label.shape)
         values: np.ndarray = label.values[step]
         if mask is not None and on_one_grid(label, mask):

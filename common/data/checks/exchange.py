@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import Finding, Where
 from ...grids import same_grid
 from .misregistration import MINIMUM_SAMPLES, binned, is_gain, mutual_information
-from .volumes import Volume
+from .volumes import CheckedVolume
 
 SAMPLES_PER_AXIS = 28
 NEIGHBOURS = 100
@@ -39,7 +39,7 @@ class Exchanges:
     def __init__(self) -> None:
         self._pairs: list[_Pair] = []
 
-    def add(self, image: Volume, label: Volume) -> None:
+    def add(self, image: CheckedVolume, label: CheckedVolume) -> None:
         """Remember a pair ``(X, Y, Z)`` on one grid; of an image with channels the first. Small ones are not judged."""
         source = image.values[0] if image.values.ndim == 4 else image.values
         coarse = _coarse(source)

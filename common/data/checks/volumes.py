@@ -23,7 +23,7 @@ OUTSIDE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Volume:
+class CheckedVolume:
     """A volume: values ``(X, Y, Z)`` or ``(C, X, Y, Z)``, affine ``(4, 4)``, warnings of its reader."""
 
     where: Where
@@ -37,17 +37,17 @@ class Volume:
         return self.values.shape[-3:]
 
 
-def read(path: str, case: str, reader: VolumeReader, channels: int | None = None, keep: bool = False) -> Volume:
+def read(path: str, case: str, reader: VolumeReader, channels: int | None = None, keep: bool = False) -> CheckedVolume:
     """Read a volume with all checks of its file; the arguments are those of :meth:`common.io.VolumeReader.check`.
 
     Raises:
         VolumeError: for an unusable file.
     """
     scan = reader.check(path, case, channels, keep)
-    return Volume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
+    return CheckedVolume(partial(Finding, case, Path(path).name), scan.values, scan.affine, scan.warnings)
 
 
-def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[Finding]:
+def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False) -> Iterator[Finding]:
     """Shape and affine of both must agree, or resampling must be enabled and the image sufficiently covered."""
     if on_one_grid(image, other):
         return
@@ -64,14 +64,14 @@ def same_grid(image: Volume, other: Volume, resample: bool = False) -> Iterator[
         yield other.where(rule, found, "it will be resampled to the image's grid", "warning")
 
 
-def not_constant(volume: Volume) -> Iterator[Finding]:
+def not_constant(volume: CheckedVolume) -> Iterator[Finding]:
     """An image or label must not be constant."""
     if is_constant(volume.values):
         found = f"{volume.values.flat[0]:g} everywhere"
         yield volume.where("a volume must not be constant", found, "export it again or exclude the case")
 
 
-def marks_something(mask: Volume, images: Sequence[Volume]) -> Iterator[Finding]:
+def marks_something(mask: CheckedVolume, images: Sequence[CheckedVolume]) -> Iterator[Finding]:
     """A mask must have one value above 0 besides 0, brighter than what it leaves out, and should not be everywhere."""
     shown = [image.values.reshape(-1, *image.shape)[0] for image in images if on_one_grid(image, mask)]
     if fault := mask_fault(mask.values, *shown):
@@ -82,7 +82,7 @@ def marks_something(mask: Volume, images: Sequence[Volume]) -> Iterator[Finding]
         yield mask.where("a mask should leave out air", "one that covers the whole volume", remedy, "warning")
 
 
-def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
+def lesion_inside(lesion: CheckedVolume, mask: CheckedVolume) -> Iterator[Finding]:
     """At most ``OUTSIDE_SHARE`` of the lesion lies outside the mask; not checked on different grids."""
     if not on_one_grid(lesion, mask) or not (lesion.values > 0).any():
         return
@@ -92,7 +92,7 @@ def lesion_inside(lesion: Volume, mask: Volume) -> Iterator[Finding]:
         yield lesion.where(rule, f"{outside:.0%} outside", "look at lesion and mask, and correct one of them")
 
 
-def large_enough(volume: Volume, min_shape: Sequence[int]) -> Iterator[Finding]:
+def large_enough(volume: CheckedVolume, min_shape: Sequence[int]) -> Iterator[Finding]:
     """The volume, with axes in RAS order, must have at least ``min_shape`` voxels."""
     shape = ras_shape(volume.shape, volume.affine)
     if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
@@ -105,7 +105,7 @@ def is_of_ct(window: Sequence[float]) -> bool:
     return window[0] <= HU_MINIMUM and window[1] >= HU_MAXIMUM
 
 
-def plausible_hu(label: Volume, option: str) -> Iterator[Finding]:
+def plausible_hu(label: CheckedVolume, option: str) -> Iterator[Finding]:
     """A CT must reach below -200 and above 200 HU; ``option`` is that of the window."""
     low, high = float(label.values.min()), float(label.values.max())
     if low > HU_MINIMUM or high < HU_MAXIMUM:
@@ -114,7 +114,7 @@ def plausible_hu(label: Volume, option: str) -> Iterator[Finding]:
         yield label.where(rule, f"{low:g} to {high:g}", remedy)
 
 
-def registered(image: Volume, label: Volume) -> Iterator[Finding]:
+def registered(image: CheckedVolume, label: CheckedVolume) -> Iterator[Finding]:
     """No trial shift or flip may raise the mutual information of the pair; not checked on different grids."""
     if not on_one_grid(image, label):
         return
@@ -129,6 +129,6 @@ def registered(image: Volume, label: Volume) -> Iterator[Finding]:
         yield label.where("image and label should be registered", found, remedy, "warning")
 
 
-def on_one_grid(one: Volume, other: Volume) -> bool:
+def on_one_grid(one: CheckedVolume, other: CheckedVolume) -> bool:
     """Whether two volumes have one shape and affine."""
     return grids.same_grid(one.shape, one.affine, other.shape, other.affine)

@@ -18,7 +18,7 @@ from ..dicom.writing.stored_pixels import TO_PIXELS
 from ..dicom.writing.template import Synthesis
 from ..nifti.reading import read_header
 from ..reader import VolumeReader
-from .volume import Volume
+from .volume import OutputVolume
 
 BYTES_PER_VOXEL = 2
 
@@ -80,7 +80,7 @@ class DicomFormat:
         """
         require_own_folder(path, is_derived_series)
 
-    def write(self, volume: Volume, path: Path) -> dict[str, Any]:
+    def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:
         """Write one volume as the folder ``path`` and return further entries of its sidecar.
 
         Raises:
@@ -110,7 +110,7 @@ class DicomFormat:
             "UnitPerStoredStep": pixels.unit_per_step,
         }
 
-    def _source_reference(self, volume: Volume) -> SourceReference:
+    def _source_reference(self, volume: OutputVolume) -> SourceReference:
         if not volume.is_series:
             return reference_of_file(volume.source)
         return reference_of_series(self.reader.headers(volume.source, volume.case, volume.series_uid), volume.case)

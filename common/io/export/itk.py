@@ -9,7 +9,7 @@ from ...errors import ConfigError
 from ...files import write_whole
 from ..itk_files import INSTALL, MISSING, is_there, write_itk
 from .one_file import OneFile
-from .volume import Volume
+from .volume import OutputVolume
 
 KEY = "SyntheticData"
 """Of the header, as in DICOM."""
@@ -32,7 +32,7 @@ class ItkFormat(OneFile):
             raise ConfigError(f"{MISSING} (from --output_format): {INSTALL}, or write nifti")
         super().__init__(bundle, dtype, suffix)
 
-    def write(self, volume: Volume, path: Path) -> dict[str, Any]:
+    def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:
         """Write one volume and return further entries of its sidecar.
 
         Raises:

@@ -15,7 +15,7 @@ from ..nifti.header_fields import best_affine, unknown_codes
 from ..nifti.reading import parse_header
 from ..stored_values import to_stored
 from .one_file import OneFile
-from .volume import Volume
+from .volume import OutputVolume
 
 DESCRIPTION_LENGTH = 79
 """Length of the ``descrip`` field of a NIfTI-1 header in characters."""
@@ -93,7 +93,7 @@ class NiftiFormat(OneFile):
     def __init__(self, bundle: str, dtype: str) -> None:
         super().__init__(bundle, dtype, ".nii.gz")
 
-    def write(self, volume: Volume, path: Path) -> dict[str, Any]:
+    def write(self, volume: OutputVolume, path: Path) -> dict[str, Any]:
         """Write one volume and return further entries of its sidecar.
 
         Raises:

@@ -18,7 +18,7 @@ from .verdicts import QUALITY, in_words
 
 
 @dataclass(frozen=True)
-class Volume:
+class OutputVolume:
     """The output of one case on the grid of its source.
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
@@ -56,7 +56,7 @@ class Volume:
         return f"series with an invalid UID, sha256 {hashlib.sha256(self.series_uid.encode()).hexdigest()[:12]}"
 
 
-def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
+def volume_of(item: Mapping[str, Any], values: np.ndarray) -> OutputVolume:
     """The output of a case from its loaded item.
 
     Args:
@@ -65,7 +65,7 @@ def volume_of(item: Mapping[str, Any], values: np.ndarray) -> Volume:
     """
     meta = item["image"].meta
     affine = np.asarray(convert_to_numpy(meta[MetaKeys.ORIGINAL_AFFINE]), dtype=float)
-    return Volume(
+    return OutputVolume(
         str(item["case"]),
         values,
         affine,

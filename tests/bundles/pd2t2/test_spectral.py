@@ -9,7 +9,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 from pd2t2_dcgan_acm.dilated import spectral
-from pd2t2_dcgan_acm.dilated.plan import Axis, Plan
+from pd2t2_dcgan_acm.dilated.plan import Axis, DilationPlan
 from pd2t2_dcgan_acm.dilated.spectral import SpectralConv3d, spectral_conv3d, weight_spectrum
 from torch import nn
 from torch.nn import functional as F
@@ -40,7 +40,7 @@ def large(**settings: object) -> SpectralConv3d:
 def test_equal_to_the_direct_convolution(tiles, dilation, kernel, lengths):
     inputs, weight, bias = noise(2, 3, *lengths), noise(4, 3, *kernel, seed=1), noise(4, seed=2)
     axes = tuple(Axis(n, d, k // 2, t) for n, d, k, t in zip(lengths, dilation, kernel, tiles, strict=True))
-    plan = Plan(axes, 3, 4)
+    plan = DilationPlan(axes, 3, 4)
     padding = [d * (k // 2) for d, k in zip(dilation, kernel, strict=True)]
     result = spectral_conv3d(inputs, weight_spectrum(weight, plan), bias, plan)
     assert_close(result, F.conv3d(inputs, weight, bias, padding=padding, dilation=dilation))
@@ -50,7 +50,7 @@ def test_equal_to_the_direct_convolution(tiles, dilation, kernel, lengths):
 def test_few_tiles_at_a_time_give_the_same(working_bytes, monkeypatch):
     monkeypatch.setattr(spectral, "WORKING_BYTES", working_bytes)
     inputs, weight = noise(2, 2, 9, 10, 11), noise(2, 2, 3, 3, 3, seed=1)
-    plan = Plan((Axis(9, 2, 1, 2), Axis(10, 2, 1, 1), Axis(11, 2, 1, 2)), 2, 2)
+    plan = DilationPlan((Axis(9, 2, 1, 2), Axis(10, 2, 1, 1), Axis(11, 2, 1, 2)), 2, 2)
     result = spectral_conv3d(inputs, weight_spectrum(weight, plan), None, plan)
     assert_close(result, F.conv3d(inputs, weight, padding=2, dilation=2))
 

@@ -42,7 +42,7 @@ class FoldResult:
         confusion: counts (K, K), rows the true class, columns the predicted one.
         predictions: predicted class of each test case, by the case's name.
         seconds: run time.
-        settings: of the study; see :meth:`lesion_dcgan_aug.study.study.Study.run`.
+        settings: of the study; see :meth:`lesion_dcgan_aug.study.study.AugmentationStudy.run`.
     """
 
     fold: int

@@ -42,7 +42,7 @@ SCORE = "balanced_accuracy"
 
 
 @dataclass
-class Study:
+class AugmentationStudy:
     """Train the classifier on every fold, seed and augmentation; results go to ``output_dir/study``.
 
     GANs and the classifier's normalisation are fitted to the fold's training patients only. First the classic sizes are

@@ -81,7 +81,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DilationPlan:
     """Tiles of a convolution and their cost; the transform along x keeps the frequencies from 0 to size // 2."""
 
     axes: tuple[Axis, Axis, Axis]
@@ -116,13 +116,15 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def best_plan(lengths: Sizes, kernel: Sizes, dilation: Sizes, in_channels: int, out_channels: int) -> Plan | None:
+def best_plan(
+    lengths: Sizes, kernel: Sizes, dilation: Sizes, in_channels: int, out_channels: int
+) -> DilationPlan | None:
     """The cheapest plan whose spectrum fits SPECTRUM_BYTES; None where a direct convolution is faster."""
     direct = 2 * in_channels * out_channels * math.prod(kernel) * math.prod(lengths)
     plans = []
     for longest in range(max(kernel), max(n // d + k for n, k, d in zip(lengths, kernel, dilation, strict=True)) + 1):
         axes = tuple(_axis(n, d, k // 2, longest) for n, k, d in zip(lengths, kernel, dilation, strict=True))
-        plans.append(Plan(axes, in_channels, out_channels))  # type: ignore[arg-type]
+        plans.append(DilationPlan(axes, in_channels, out_channels))  # type: ignore[arg-type]
     fitting = [plan for plan in plans if plan.spectrum_bytes <= SPECTRUM_BYTES]
     best = min(fitting, key=lambda plan: plan.operations, default=None)
     return best if best is not None and best.operations * RATE < direct else None

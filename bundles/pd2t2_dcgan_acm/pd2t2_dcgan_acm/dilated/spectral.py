@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from pd2t2_dcgan_acm.dilated.plan import Plan, best_plan
+from pd2t2_dcgan_acm.dilated.plan import DilationPlan, best_plan
 from pd2t2_dcgan_acm.dilated.polyphase import polyphase_conv3d
 
 WORKING_BYTES = 2**26
@@ -42,7 +42,7 @@ def _transform(values: Tensor, matrices: list[Tensor], order: Sequence[int]) -> 
     return values.reshape(shape)
 
 
-def weight_spectrum(weight: Tensor, plan: Plan) -> Tensor:
+def weight_spectrum(weight: Tensor, plan: DilationPlan) -> Tensor:
     """Spectrum of a kernel (out, in, kx, ky, kz), (frequencies, in, out)."""
     matrices = []
     for axis, frequencies in zip(plan.axes, plan.frequencies, strict=True):
@@ -52,7 +52,7 @@ def weight_spectrum(weight: Tensor, plan: Plan) -> Tensor:
     return _transform(taps, matrices, (0, 1, 2)).flatten(0, 2)
 
 
-def spectral_conv3d(inputs: Tensor, spectrum: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
+def spectral_conv3d(inputs: Tensor, spectrum: Tensor, bias: Tensor | None, plan: DilationPlan) -> Tensor:
     """Convolve (B, C, X, Y, Z) -> (B, C', X, Y, Z), float32, with zeros around the volume.
 
     Args:
@@ -87,7 +87,7 @@ def spectral_conv3d(inputs: Tensor, spectrum: Tensor, bias: Tensor | None, plan:
     return outputs
 
 
-def _data_matrices(plan: Plan, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+def _data_matrices(plan: DilationPlan, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     forward, inverse = [], []
     for axis, frequencies in zip(plan.axes, plan.frequencies, strict=True):
         forward.append(_matrix(range(frequencies), range(axis.taken), axis.size, -1, like))
@@ -150,8 +150,8 @@ class SpectralConv3d(nn.Conv3d):
         single = volume.dtype == torch.float32 and self.weight.dtype == torch.float32
         return lasting and single and (volume.is_meta or not torch.is_autocast_enabled(volume.device.type))
 
-    def _plan(self, volume: Tensor) -> Plan | None:
-        """Plan of the convolution in the frequency domain; None if the direct one is faster."""
+    def _plan(self, volume: Tensor) -> DilationPlan | None:
+        """DilationPlan of the convolution in the frequency domain; None if the direct one is faster."""
         sizes: Any = (tuple(volume.shape[2:]), tuple(self.kernel_size), tuple(self.dilation))
         return best_plan(*sizes, self.in_channels, self.out_channels)
 
@@ -160,7 +160,7 @@ class SpectralConv3d(nn.Conv3d):
         plain = self.stride == (1, 1, 1) and self.groups == 1 and self.padding_mode == "zeros"
         return plain and self.padding in ("same", same) and all(k % 2 for k in self.kernel_size)
 
-    def _kept_spectrum(self, plan: Plan) -> Tensor:
+    def _kept_spectrum(self, plan: DilationPlan) -> Tensor:
         weight = self.weight.detach()
         key = (plan, weight.device, weight.data_ptr(), weight._version)
         if self._spectrum is None or self._spectrum[0] != key:

@@ -11,14 +11,14 @@ import pytest
 
 from common.data.checks.cases import check_cases
 from common.data.checks.clipping import Clipping
-from common.data.checks.volumes import Volume
+from common.data.checks.volumes import CheckedVolume
 from common.errors import Finding
 
 AFFINE = np.eye(4)
 
 
-def volume(values: np.ndarray, case: str = "c1", affine: np.ndarray = AFFINE) -> Volume:
-    return Volume(partial(Finding, case, "t2.nii.gz"), values.astype(np.float32), affine)
+def volume(values: np.ndarray, case: str = "c1", affine: np.ndarray = AFFINE) -> CheckedVolume:
+    return CheckedVolume(partial(Finding, case, "t2.nii.gz"), values.astype(np.float32), affine)
 
 
 def tissue(*values: float) -> np.ndarray:

@@ -9,14 +9,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from common.data.checks.exchange import Exchanges
-from common.data.checks.volumes import Volume
+from common.data.checks.volumes import CheckedVolume
 from common.errors import Finding
 
 CASES = ("a", "b", "c", "d")
 
 
-def volume(case: str, values: np.ndarray, spacing: float = 1.0) -> Volume:
-    return Volume(partial(Finding, case, "label.nii.gz"), values, np.diag([spacing, spacing, spacing, 1.0]))
+def volume(case: str, values: np.ndarray, spacing: float = 1.0) -> CheckedVolume:
+    return CheckedVolume(partial(Finding, case, "label.nii.gz"), values, np.diag([spacing, spacing, spacing, 1.0]))
 
 
 def pair(case: str, channels: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import OutputError
 from common.io.export.nifti import GRID_FIELDS, NiftiFormat, save_like
-from common.io.export.volume import Volume
+from common.io.export.volume import OutputVolume
 from common.io.nifti.reading import read_header
 
 SHAPE = (4, 5, 6)
@@ -126,7 +126,7 @@ def test_wrong_shape_is_refused(tmp_path):
 
 
 def test_a_source_that_is_no_nifti_file_gives_its_affine(tmp_path):
-    volume = Volume("a", np.full(SHAPE, 7.0), ROTATED, tmp_path / "mr.mha", series_uid=None)
+    volume = OutputVolume("a", np.full(SHAPE, 7.0), ROTATED, tmp_path / "mr.mha", series_uid=None)
     NiftiFormat("bundle 0.1.0", "int16").write(volume, tmp_path / "out.nii.gz")
     result = nib.load(tmp_path / "out.nii.gz")
     np.testing.assert_allclose(result.affine, ROTATED, rtol=1e-6)
