@@ -34,6 +34,7 @@ def run_bundle(
         options: settings by name, as texts.
         named: see :func:`run_python`.
     """
+    _say(bundle, run_id)
     return run_python(bundle, _words(run_id, files, options), named)
 
 
@@ -55,8 +56,15 @@ def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Ma
     """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
     if os.name == "nt":  # which cannot replace a process
         return run_bundle(bundle, run_id, files, options)
+    _say(bundle, run_id)
     sys.stdout.flush()
     return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options)], _with_package(bundle))
+
+
+def _say(bundle: Bundle, run_id: str) -> None:
+    """Tell the user at once what begins; PyTorch and MONAI need seconds to be imported."""
+    about = f"{bundle.name} {bundle.metadata['version']}: {run_id}; for research, not for clinical use"
+    print(about, file=sys.stderr, flush=True)
 
 
 def _words(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:

@@ -30,6 +30,10 @@ COMMANDS = {
     "datalist --dataset_dir cases --out datalist.json": "training: 1 cases of 1 patients",
     "datalist --dataset_dir cases --layout rois --classes mask --one_patient_per_file --out rois.json": "(mask 1)",
     "check --dataset_dir cases --bundle mr2ct": "3 cases checked",
+    "simulate noise --dataset_dir cases --out noisy": "3 cases written to noisy",
+    "simulate low-dose --dataset_dir cases --out low --dose 0.5 --views 30 --noiseless": "3 cases written to low",
+    "simulate misregister --dataset_dir cases --out moved": "3 cases written to moved",
+    "reader-study make --real cases --real_name ct --synthetic made --synthetic_name ct": "not for readers: ",
     "plan mr2ct --dataset_dir cases": "Plan of mr2ct_pix2pix for 1 case of 2 x 2 x 3 mm",
 }
 """A command of each kind with what it prints; those of a bundle have tests of their own."""
@@ -55,14 +59,15 @@ def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Environ
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with three cases of noise, of which the first MR is ``mr.nii.gz`` too."""
+    """A folder with three cases of noise, the same as ``made``, and the first MR as ``mr.nii.gz``."""
     for seed, case in enumerate("abc"):
         values = np.random.default_rng(seed).uniform(0, 900, (40, 48, 32)).astype(np.float32)
-        volumes = {"mr": values, "ct": values - 500, "mask": np.ones_like(values)}
+        volumes = {"mr": values, "ct": 2 * values - 1000, "mask": np.ones_like(values)}
         (tmp_path / "cases" / case).mkdir(parents=True)
         for name, volume in volumes.items():
             nib.save(nib.nifti1.Nifti1Image(volume, AFFINE), tmp_path / "cases" / case / f"{name}.nii.gz")
     shutil.copy(tmp_path / "cases" / "a" / "mr.nii.gz", tmp_path)
+    shutil.copytree(tmp_path / "cases", tmp_path / "made")
     return tmp_path
 
 
@@ -148,6 +153,13 @@ def test_its_training_gives_weights_for_the_repository(installed: Environment, f
     checkpoints.load_weights(parser.get_parsed_content("network_def"), weights)
     done = installed.run(folder, ["synthesize", "mr2ct", "mr.nii.gz", "-o", "new.nii.gz", "--weights", weights])
     assert (done.returncode, done.stdout) == (0, "new.nii.gz\n"), done.stderr
+    done = installed.run(folder, ["synthesize", "evaluate", "mr2ct", "--output_dir", "run"])
+    assert done.returncode == 0, done.stderr
+    assert "linear_fit" in (folder / "run" / "evaluation" / "summary.json").read_text()
+    words = ["synthesize", "train", "mr2ct", "--overlay", "demo", "--output_dir", "run", "--resume", "true"]
+    done = installed.run(folder, [*words, "--overlay", "own.yaml", "--max_epochs", "2", "--samples_per_epoch", "4"])
+    assert done.returncode == 0, done.stderr
+    assert len((folder / "run" / "log.csv").read_text().splitlines()) == 3
 
 
 def test_an_editable_installation_has_the_same_command(source: Path, tmp_path: Path) -> None:
