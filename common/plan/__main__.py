@@ -13,14 +13,11 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError, exit_code_of_mistakes, path_option
+from ..files import write_text
 from .fingerprint import fingerprint
-from .overlay import require_free, text_of, write_plan
+from .overlay import require_free, text_of
 from .planning import plan_of
 from .recipe import Recipe
-from .search import Budget
-
-TERAFLOPS = 10.0
-"""10^12 operations a second: what a current GPU may do of its fp32 peak; not measured here."""
 
 
 @exit_code_of_mistakes
@@ -28,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options, words = plan_parser().parse_known_args(arguments)
-    budget = Budget(options.memory_gb, options.hours, options.teraflops)
-    for name, value in zip(("memory_gb", "hours", "teraflops"), budget, strict=True):
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
+    for name, value in (("memory_gb", options.memory_gb), ("hours", options.hours)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ConfigError(f"--{name}", "is above zero", value, "correct it")
     if not options.dataset_dir and not options.datalist:
@@ -38,10 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = settings_given(words)
     where = {name: str(path) for name in ("dataset_dir", "datalist") if (path := getattr(options, name))}
     recipe = Recipe(options.bundle, given, where)
-    cases = fingerprint(recipe.cases(), recipe.preprocessing())
-    plan = plan_of(recipe, cases, budget)
-    text = text_of(recipe, cases, plan, budget, options.out.name)
-    write_plan(options.out, text, recipe, plan, options.overwrite == "true")
+    cases = fingerprint(recipe.cases, recipe.preprocessing())
+    plan = plan_of(recipe, cases, options.hours, options.memory_gb)
+    recipe.checked({each.name: each.value for each in plan.settings})
+    text = text_of(recipe, cases, plan, options.out.name)
+    write_text(options.out, text)
     print(text, end="")
     print(f"written to {options.out}")
     return 0
@@ -78,12 +76,8 @@ def plan_parser() -> argparse.ArgumentParser:
     parser.add_argument("--datalist", type=path_option, help="JSON file instead of the folder")
     parser.add_argument("--out", type=path_option, default=Path("plan.yaml"), help="to write (default: %(default)s)")
     parser.add_argument("--overwrite", choices=("true", "false"), default="false", help="replace an existing --out")
-    parser.add_argument(
-        "--memory_gb", type=float, default=10.0, help="of the device, 10^9 bytes (default: %(default)g)"
-    )
+    parser.add_argument("--memory_gb", type=float, help="GB (10^9 bytes) of a GPU for a step (default: all)")
     parser.add_argument("--hours", type=float, help="limit of the training (default: the published epochs)")
-    told = "what the device does of floating-point operations, 10^12 a second (default: %(default)g)"
-    parser.add_argument("--teraflops", type=float, default=TERAFLOPS, help=told)
     return parser
 
 
