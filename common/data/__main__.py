@@ -14,7 +14,7 @@ from ..config import read_config
 from ..errors import ConfigError, Finding, OutputError, exit_code_of_mistakes
 from ..io.options import add_reader_options, reader_of
 from .checks.cases import check_cases, summed_up
-from .checks.copies import copies
+from .checks.duplicates import copies
 from .datalist import Item, load_datalist, split_by_patient, write_datalist
 from .identity import identify
 from .layouts.folders import DEFAULT_MASK, DEFAULT_NAMES, LAYOUTS, find_cases

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import exit_code_of_mistakes, path_option
 from ..io.options import add_reader_options, reader_of
 from .answers import read_answers, read_key
-from .making import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
+from .build import BY_CASE, BY_CLASS, Choices, make_study, require_free, write_study
 from .questions import DESIGNS, OF_CLASS, OF_KIND, PAIR
 from .scores import scores_of
 from .slices import AXES

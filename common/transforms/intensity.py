@@ -1,4 +1,4 @@
-"""Intensity scaling by window, percentiles or z-score, and its inverse."""
+"""Intensity scaling by window or percentiles, and its inverse."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..io.modality import AIR_HU
-from .knots import Knot, KnottedWindow
-from .slabs import for_each_slab
+from .piecewise_linear import Knot, PiecewiseLinearScale
+from .voxelwise import for_each_slab
 
 LEAST_SPAN = 1e-4
 """Range of an image with contrast, in parts of its largest value; float32 has 800 grey levels left in it."""
@@ -40,7 +40,7 @@ class ScaleWindowd(MapTransform):
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
         knots: of a piecewise-linear scale between the ends of ``window``, see
-            :class:`common.transforms.knots.KnottedWindow`; empty for one line.
+            :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; empty for one line.
 
     Raises:
         ConfigError: unless exactly one of the two is given; for a window whose low is not below its high; for an
@@ -67,7 +67,7 @@ class ScaleWindowd(MapTransform):
         if knots and np.ndim(window or 0) != 1:
             rule = "is given by one fixed window where it has knots"
             raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no knots")
-        self.knotted = KnottedWindow(window, knots) if knots else None  # type: ignore[arg-type]
+        self.piecewise = PiecewiseLinearScale(window, knots) if knots else None  # type: ignore[arg-type]
         self.window = window
         self.percentiles = percentiles
         self.clip = clip
@@ -97,8 +97,8 @@ class ScaleWindowd(MapTransform):
 
     def _scale(self, channel: Tensor, window: Sequence[float] | None, made: Tensor) -> None:
         """Scale a channel (X, Y, Z) into ``made``, float32, which may be the channel itself."""
-        if self.knotted is not None:
-            for_each_slab(partial(self.knotted.scaled, clip=self.clip), channel, made)
+        if self.piecewise is not None:
+            for_each_slab(partial(self.piecewise.scaled, clip=self.clip), channel, made)
             return
         if window is not None:
             low, high = window
@@ -145,12 +145,12 @@ class ToUnitd(MapTransform):
         air: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.knotted = KnottedWindow(window, knots)
+        self.piecewise = PiecewiseLinearScale(window, knots)
         if air is not None and air > AIR_HU:
             raise ConfigError("air", f"is at most {AIR_HU:g} HU", air, "give -1000, or null for a window left as it is")
         self.clip = air is not None
-        if air is not None and air < self.knotted.low <= AIR_HU:
-            self.knotted = self.knotted.down_to(air, LOWEST)
+        if air is not None and air < self.piecewise.low <= AIR_HU:
+            self.piecewise = self.piecewise.down_to(air, LOWEST)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Restore the unit."""
@@ -162,4 +162,4 @@ class ToUnitd(MapTransform):
         return restored
 
     def _restored(self, values: Tensor) -> Tensor:
-        return self.knotted.unscaled(values.clamp(-1, 1) if self.clip else values)
+        return self.piecewise.unscaled(values.clamp(-1, 1) if self.clip else values)

@@ -17,8 +17,8 @@ from nibabel.orientations import io_orientation
 from tqdm import tqdm
 
 from common.data.datalist import Item
+from common.data.degraded_pairs import PairFolders, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, DataError, exit_code_of_mistakes, of_case, path_option
 from common.files import write_whole_folder
 from common.grids import in_ras, ras_spacing, respaced
