@@ -107,7 +107,7 @@ def datalist(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Check the cases of a datalist or a folder and print the findings; 2 where one is an error."""
     from common.data.checks.cases import check_cases, summed_up
-    from common.data.checks.copies import copies
+    from common.data.checks.duplicates import copies
     from common.data.datalist import load_datalist
     from common.data.identity import identify
 

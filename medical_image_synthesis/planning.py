@@ -12,7 +12,7 @@ from common.errors import ConfigError, path_option
 from medical_image_synthesis.options import add_bundle, settings_of, value_of
 
 EXAMPLES = """examples:
-  synthesize plan mr2ct --dataset_dir DATA --out plan.yaml --memory_gb 10 --hours 12
+  synthesize plan mr2ct --dataset_dir DATA --out plan.yaml --hours 12
   synthesize train mr2ct --dataset_dir DATA --overlay plan.yaml
 
 Any setting of train.yaml is an option, and stays as it is given."""
@@ -27,38 +27,37 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add("--datalist", type=path_option, help="JSON file instead of the folder")
     add("--out", type=path_option, default=Path("plan.yaml"), help="to write (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace an existing --out")
-    add("--memory_gb", type=float, default=10.0, help="of the device, 10^9 bytes (default: %(default)g)")
+    add("--memory_gb", type=float, help="GB (10^9 bytes) of a GPU for a step (default: all)")
     add("--hours", type=float, help="limit of the training (default: the published epochs)")
-    told = "what the device does of floating-point operations, 10^12 a second (default: %(default)g)"
-    add("--teraflops", type=float, default=10.0, help=told)
     command.set_defaults(run=plan, takes_settings=True)
 
 
 def plan(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Write the plan, and print it."""
-    for name in ("memory_gb", "hours", "teraflops"):
+    for name in ("memory_gb", "hours"):
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ConfigError(f"--{name}", "is above zero", value, "correct it")
     if not options.dataset_dir and not options.datalist:
         raise ConfigError("no data are named: give --dataset_dir DATA or --datalist FILE")
     settings = {name: value_of(name, text) for name, text in settings_of(words).items()}
+    from common.files import write_text
     from common.plan.fingerprint import fingerprint
-    from common.plan.overlay import require_free, text_of, write_plan
+    from common.plan.overlay import require_free, text_of
     from common.plan.planning import plan_of
     from common.plan.recipe import Recipe
-    from common.plan.search import Budget
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)  # of the step that is measured
     options.bundle.join_path()
-    budget = Budget(options.memory_gb, options.hours, options.teraflops)
     require_free(options.out, options.overwrite)
     where = {name: str(path) for name in ("dataset_dir", "datalist") if (path := getattr(options, name))}
     recipe = Recipe(str(options.bundle.folder), settings, where)
-    cases = fingerprint(recipe.cases(), recipe.preprocessing())
-    made = plan_of(recipe, cases, budget)
-    text = text_of(recipe, cases, made, budget, options.out.name)
-    write_plan(options.out, text, recipe, made, options.overwrite)
+    cases = fingerprint(recipe.cases, recipe.preprocessing())
+    made = plan_of(recipe, cases, options.hours, options.memory_gb)
+    recipe.checked({each.name: each.value for each in made.settings})
+    text = text_of(recipe, cases, made, options.out.name)
+    write_text(options.out, text)
     print(text, end="")
     print(f"written to {options.out}")
     return 0

@@ -65,7 +65,7 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
 
 def make(options: argparse.Namespace) -> int:
     """Write the page and the key of a study."""
-    from common.reader_study.making import Choices, make_study, require_free, write_study
+    from common.reader_study.build import Choices, make_study, require_free, write_study
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     require_free(options.out, options.overwrite)

@@ -10,7 +10,7 @@ from tools.demo import command, run_all
 from tools.repository import own_settings, trained_overlays
 
 EPOCHS = ("max_epochs", "constant_epochs", "decay_epochs")
-OTHERS = ("anatomy", "flow", "misregistered", "resenc", "resenc_3d", "tolerant")
+OTHERS = ("flow", "misregistered", "resenc", "resenc_3d", "tolerant")
 """Overlays that are no variants of the published method."""
 SHORT = ("--max_epochs", "1", "--constant_epochs", "1", "--decay_epochs", "0", "--val_interval", "1")
 

@@ -50,7 +50,6 @@ ROWS = {
     "resenc": Row(("resenc",)),
     "resenc_3d": Row(("resenc_3d",)),
     "resenc_slabs": Row(("resenc",), ("--variant", "resenc_slabs", "--neighbours", "3", "--patch_size", "[64,64,8]")),
-    "resenc_anatomy": Row(("resenc", "anatomy"), ("--variant", "resenc_anatomy", "--losses::anatomy::weight", "0.1")),
     "flow": Row(("flow",)),
     "fine_tuned": Row((), ("--variant", "fine_tuned", "--pretrained", "true", "--learning_rate", "5.0e-4")),
 }

@@ -17,10 +17,10 @@ from ..io.modality import FAULT, SOURCE_MODALITY
 from ..io.reader import VOLUMES, volume_stem
 from .checks.cases import check_cases, require_clean
 from .datalist import POOLS, SPLITS, Item, load_datalist, split_by_patient, with_fold
-from .kept_split import Lists
 from .layouts.folders import find_cases
 from .layouts.studies import nested_series, require_whole_series
 from .origins import Origin, cases_of_program, require_dir
+from .run_split import Lists
 from .selection import ALL, new_record, select_lists
 from .split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 
@@ -57,7 +57,7 @@ def training_cases(
 
     A new run gets the record of its split, which :class:`common.training.handlers.RunFolder` writes. Resume and
     evaluation keep the split of the run in ``run_dir``, whose cases are recognised by their content; see
-    :class:`common.data.kept_split.KeptSplit`. Where a program gave the training its own cases, as MONAI Label does, all
+    :class:`common.data.run_split.RunSplit`. Where a program gave the training its own cases, as MONAI Label does, all
     sections are empty.
 
     Sections are ``training`` (pairs; empty for unpaired data), ``training_A`` and ``training_B`` (unpaired pools: those

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..io import VolumeReader
 from .checks.cases import require_clean
-from .checks.copies import copies
+from .checks.duplicates import copies
 from .datalist import POOLS, SPLITS, Item
 from .identity import identify, masks_of
-from .kept_split import KeptSplit, Lists
 from .origins import Origin
+from .run_split import Lists, RunSplit
 from .split_record import DATALIST_NAME, SplitRecord
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ def select_lists(
         find: the cases that ``origin`` has, by section, or under ``ALL`` to be split.
         split: divides cases into sections.
         reader: of the volumes.
-        keep_split: for a resume; see :meth:`common.data.kept_split.KeptSplit.resumed`.
-        held_out: for an evaluation; see :meth:`common.data.kept_split.KeptSplit.evaluated`.
+        keep_split: for a resume; see :meth:`common.data.run_split.RunSplit.resumed`.
+        held_out: for an evaluation; see :meth:`common.data.run_split.RunSplit.evaluated`.
 
     Raises:
         DataError: for missing data, or a split that cannot be kept.
@@ -47,7 +47,7 @@ def select_lists(
     """
     kept = None
     if keep_split or held_out:
-        kept = KeptSplit(Path(run_dir), reader) if Path(run_dir, DATALIST_NAME).is_file() else None
+        kept = RunSplit(Path(run_dir), reader) if Path(run_dir, DATALIST_NAME).is_file() else None
         if kept is None:
             logger.warning(f"{run_dir} has no {DATALIST_NAME}: which cases it was trained on is not known")
     else:

@@ -22,8 +22,8 @@ from ..errors import ConfigError, DataError, of_case
 from ..grids import in_ras
 from ..io import VolumeReader
 from ..io.modality import NOT_IN_HU, modality_of
+from ..training.epochs_done import unfinished
 from ..training.handlers import LOG_NAME
-from ..training.unfinished import unfinished
 from ..weights import checkpoints
 from ..weights.info import identity
 from .cases import Case, fitted_line, load_case, own_window

@@ -2,7 +2,7 @@
 
 from .adversarial import AdversarialLoss
 from .anatomical import AnatomicalL1
-from .distances import BalancedL1, Distance, gradient_difference, l1, region_weighted_l1
+from .distances import Distance, gradient_difference, l1, region_weighted_l1
 from .perceptual import PerceptualDistance
 from .tolerant import TolerantL1
 from .weighting import weighted_losses, weighted_sum
@@ -10,7 +10,6 @@ from .weighting import weighted_losses, weighted_sum
 __all__ = [
     "AdversarialLoss",
     "AnatomicalL1",
-    "BalancedL1",
     "Distance",
     "PerceptualDistance",
     "TolerantL1",

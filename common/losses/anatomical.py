@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..networks.tissue_segmenter import LEAST_SIDE
 from ..segmenter import segmenter
-from ..transforms.knots import Knot
+from ..transforms.piecewise_linear import Knot
 from .features import FeatureDistance
 
 
@@ -20,8 +20,8 @@ class AnatomicalL1(FeatureDistance):
 
     Args:
         modality: of the target, ``CT`` or ``MR``.
-        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in
-            the unit of the segmenter, HU or z-scores inside the head.
+        window: of the scale of the images, see :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; None
+            for images in the unit of the segmenter, HU or z-scores inside the head.
         knots: of that scale.
         weights: another file of ``python -m tools.tissue_segmenter``; None for that of the package.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import ConfigError
-from ..transforms.knots import Knot, KnottedWindow
 
 Distance = Callable[..., Tensor]
 """Takes prediction and target, and more by keyword where it is asked for, and gives a scalar, such as :func:`l1`."""
@@ -31,54 +29,6 @@ def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """
     require_same_shape(prediction, target)
     return reduced(F.l1_loss(prediction, target), target, reduction)
-
-
-class BalancedL1:
-    """:func:`l1` with a weight by the true value: sum_i w_i |e_i| / sum_i w_i over the elements of a batch.
-
-    In CT over 2,000 HU the 20 HU between grey matter and fluid are 1% of the range and of the loss; a weight of w in a
-    band of HU counts each error there w times. The weights of a batch have mean 1, so that those of the other losses
-    keep their meaning. Source: ours; :func:`region_weighted_l1` balances by given regions, this one by the truth.
-
-    Args:
-        bands: ``[low, high, weight]`` in the unit of the target, low included, high not; 1 elsewhere. Empty: plain L1.
-        window: of the scale of the images (see :class:`common.transforms.knots.KnottedWindow`); [-1, 1] for values as
-            they are.
-        knots: of that scale.
-        reduction: see :func:`l1`.
-
-    Raises:
-        ConfigError: a band is not low < high with a positive weight, or begins before the one before it ends.
-    """
-
-    def __init__(
-        self,
-        bands: Sequence[Sequence[float]] = (),
-        window: Sequence[float] = (-1, 1),
-        knots: Sequence[Knot] | None = (),
-        reduction: str = "mean",
-    ) -> None:
-        ends = [-math.inf, *(end for band in bands for end in band[:2])]
-        if not all(len(band) == 3 and band[0] < band[1] and band[2] > 0 for band in bands) or ends != sorted(ends):
-            rule = "are [low, high, weight], low < high, in rising order, without overlap, weights above 0"
-            raise ConfigError(
-                "--losses::NAME::function::bands", rule, bands, "give for example [[-200, 200, 10]]; [] for plain L1"
-            )
-        edges = torch.tensor([band[:2] for band in bands], dtype=torch.float64).reshape(-1, 2)
-        self.edges = KnottedWindow(window, knots).scaled(edges).tolist()
-        self.weights = [float(band[2]) for band in bands]
-        self.reduction = reduction
-
-    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The distance of two images (B, C, H, W[, D]); Raises as in :func:`l1`."""
-        if not self.weights:
-            return l1(prediction, target, self.reduction)
-        require_same_shape(prediction, target)
-        ours, theirs = at_least_float32(prediction), at_least_float32(target)
-        counted = torch.ones_like(theirs)
-        for (low, high), weight in zip(self.edges, self.weights, strict=True):
-            counted = torch.where((theirs >= low) & (theirs < high), weight, counted)
-        return reduced((counted * (ours - theirs).abs()).sum() / counted.sum(), target, self.reduction)
 
 
 def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "sum") -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ConfigError
-from ..transforms.knots import Knot, KnottedWindow
+from ..transforms.piecewise_linear import Knot, PiecewiseLinearScale
 from .distances import at_least_float32, require_same_shape
 
 ACTIVATIONS = (nn.LeakyReLU, nn.ReLU)
@@ -40,8 +40,8 @@ class FeatureDistance:
     Args:
         network: takes slices (N, 1, H, W); frozen, in evaluation mode.
         difference: of two tensors of features, the mean over their elements.
-        window: of the scale of the images, see :class:`common.transforms.knots.KnottedWindow`; None for images in
-            the unit that the network takes.
+        window: of the scale of the images, see :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; None
+            for images in the unit that the network takes.
         knots: of that scale.
         least_side: smallest side of a slice that the network takes.
         loss: name of the loss in messages.
@@ -60,7 +60,7 @@ class FeatureDistance:
     ) -> None:
         self.network = network
         self.difference = difference
-        self.scale = None if window is None else KnottedWindow(window, knots)
+        self.scale = None if window is None else PiecewiseLinearScale(window, knots)
         self.least_side = least_side
         self.loss = loss
         self.last_alone = last_alone

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from ..config.checks import HU
-from .anatomy import TissueDice
 from .attenuation import attenuation_scores
 from .detail import HFEN_SIGMA, hfen, sharpness, slice_jumps
 from .ignite import MaskedMetric
@@ -23,6 +22,7 @@ from .tissue import (
     tissue_mae,
     tissue_order,
 )
+from .tissue_dice import TissueDice
 
 __all__ = [
     "CT_RANGE",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,15 +17,8 @@ ANISOTROPIC = 3.0
 FINE_PERCENTILE = 10
 MOST_PADDING = 0.25
 """Part by which the side of a crop may exceed the foreground, for a deeper network: a crop of 256 is for 205 up."""
-LEAST_CROP, CROP_STEP = 32, 16
+LEAST_CROP = 32
 """A 70x70 patch discriminator has no output below 24 pixels."""
-
-
-class SliceCrop(NamedTuple):
-    """Side of a square crop of a slice, and the halvings of the network that takes it."""
-
-    side: int
-    depth: int
 
 
 def working_spacing(cases: Sequence[Case]) -> Triple | None:
@@ -73,30 +65,24 @@ def plane_of(spacing: Triple, own: str) -> str:
     return best if stretched[own] > ELONGATED * stretched[best] else own
 
 
-def crop_of(extent: float, most: SliceCrop) -> SliceCrop:
-    """The deepest network whose crop, a multiple of 2^depth, is at most a quarter wider than the foreground.
+def crop_of(extent: float, side: int, depth: int) -> tuple[int, int]:
+    """Side and depth of the deepest network whose crop, a multiple of 2^depth, is at most a quarter wider than the
+    foreground.
 
     Args:
         extent: largest side of the foreground in a slice, in pixels.
-        most: the bundle's own size, which is not exceeded in either.
+        side: of the bundle's own crop, which is not exceeded.
+        depth: halvings of the bundle's own network, which are not exceeded either.
     """
-    wanted = min(max(extent, LEAST_CROP), most.side)
-    for depth in range(most.depth, 0, -1):
-        side = math.ceil(wanted / 2**depth) * 2**depth
-        if side <= max(wanted * (1 + MOST_PADDING), LEAST_CROP) and side <= most.side:
-            return SliceCrop(side, depth)
-    return most
+    wanted = min(max(extent, LEAST_CROP), side)
+    for halvings in range(depth, 0, -1):
+        crop = math.ceil(wanted / 2**halvings) * 2**halvings
+        if crop <= max(wanted * (1 + MOST_PADDING), LEAST_CROP) and crop <= side:
+            return crop, halvings
+    return side, depth
 
 
-def smaller_crops(crop: SliceCrop) -> Iterator[SliceCrop]:
-    """The crop, and narrower ones down to half of its side, each with as many halvings as its side has."""
-    yield crop
-    for side in range(crop.side - CROP_STEP, max(LEAST_CROP, crop.side // 2) - 1, -CROP_STEP):
-        if side % CROP_STEP == 0:
-            yield SliceCrop(side, min(crop.depth, (side & -side).bit_length() - 1))
-
-
-def patch_of(box: Sequence[float], spacing: Triple, own: Sequence[int], step: int) -> list[int]:
+def patch_of(box: Sequence[float] | np.ndarray, spacing: Triple, own: Sequence[int], step: int) -> list[int]:
     """A patch as many voxels large as the bundle's own, as long in mm along each axis as the foreground allows.
 
     Isotropic in mm first (Isensee et al. 2021, "initial patch size"), so that thick slices get few of them; then cut
@@ -111,13 +97,3 @@ def patch_of(box: Sequence[float], spacing: Triple, own: Sequence[int], step: in
     edge = (math.prod(own) * math.prod(spacing)) ** (1 / 3)
     wanted = [max(step, round(edge / part / step) * step) for part in spacing]
     return [min(side, math.ceil(part / step) * step) for side, part in zip(wanted, box, strict=True)]
-
-
-def smaller_patches(patch: Sequence[int], box: Sequence[float], step: int) -> Iterator[list[int]]:
-    """The patch, and smaller ones: each time the side that covers most of the foreground loses a step."""
-    sides = list(patch)
-    yield list(sides)
-    while max(sides) > step:
-        covers = [side / part if side > step else 0.0 for side, part in zip(sides, box, strict=True)]
-        sides[int(np.argmax(covers))] -= step
-        yield list(sides)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import ConfigError, DataError, some
-from .found import REAL, SYNTHETIC
+from .image_folders import REAL, SYNTHETIC
 from .slices import Slide
 
 PAIR, SINGLE = "two-alternative", "single"

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from .answers import Answer
-from .found import REAL, SYNTHETIC
+from .image_folders import REAL, SYNTHETIC
 from .intervals import cohen, crossed_interval, fleiss, newcombe, trend, wilson
 from .questions import OF_CLASS, OF_KIND, PAIR
 

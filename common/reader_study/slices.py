@@ -17,7 +17,7 @@ from ..grids import same_grid, show_grid
 from ..io.reader import VolumeReader
 from ..seeds import derive
 from ..transforms.head import head_mask
-from .found import Found
+from .image_folders import Found
 
 LEAST_AREA = 0.3
 """A slice is shown where the head's area in it is at least this share of that in the slice where it is largest."""

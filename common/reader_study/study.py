@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError
-from ..evaluation.report.offline import embedded
+from ..evaluation.report.standalone_page import embedded
 from ..seeds import derive
 from .questions import PAIR, Question, Trial
 from .slices import png_of

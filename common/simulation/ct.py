@@ -46,17 +46,8 @@ def render_ct(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0)
     return ct
 
 
-def render_cect(anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0) -> Volume:
-    """Contrast-enhanced CT of an anatomy in HU, (X, Y, Z) float32 in [-1024, 3071]: the first of ``render_ct_pair``."""
-    return render_ct_pair(anatomy, rng, noise_hu)[0]
-
-
 def render_ct_pair(
-    anatomy: Anatomy,
-    rng: np.random.Generator,
-    noise_hu: float = 8.0,
-    plain: Anatomy | None = None,
-    same_noise: bool = False,
+    anatomy: Anatomy, rng: np.random.Generator, noise_hu: float = 8.0, plain: Anatomy | None = None
 ) -> tuple[Volume, Volume]:
     """CT of one person with and without contrast medium in HU, each (X, Y, Z) float32 in [-1024, 3071].
 
@@ -69,14 +60,13 @@ def render_ct_pair(
         rng: draws the person, the noise and the enhancement.
         noise_hu: standard deviation of the noise.
         plain: the same head in its position of the scan without contrast medium; by default it did not move.
-        same_noise: add the same noise to both, so that their difference is the enhancement only.
     """
     person = ct_person(rng, names=anatomy.fractions)
     noise = ct_noise(anatomy, rng, noise_hu)
     enhanced = ct_signal(anatomy, *person)
     ct = (enhanced if plain is None else ct_signal(plain, *person)) + noise
     enhanced = enhanced + _enhancement(anatomy, rng)
-    cect = enhanced + (noise if same_noise else ct_noise(anatomy, rng, noise_hu))
+    cect = enhanced + ct_noise(anatomy, rng, noise_hu)
     return np.clip(cect, *CT_RANGE_HU), np.clip(ct, *CT_RANGE_HU)
 
 

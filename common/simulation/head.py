@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .deformation import template_points, to_head
 from .grid import Motion, Triple, Volume, grid, smooth_noise, to_voxels
-from .layers import composite, layers_of, surfaces_of
+from .head_layers import composite, layers_of, surfaces_of
 from .template import GRID_MM, GRID_ORIGIN, GRID_SHAPE, Template, sample, template
 from .vessels.tree import fill, vessel_lines
-from .warp import template_points, to_head
 
 MAX_LESIONS = 18
 LESION_RADIUS_MM = (2.0, 6.0)

@@ -12,8 +12,8 @@ import torch
 from monai.data import MetaTensor
 
 from ..data.datalist import Item
+from ..data.degraded_pairs import MASKS, PairFolders, save_volume
 from ..data.layouts.folders import find_cases
-from ..data.pairs import MASKS, PairFolders, save_volume
 from ..io import VolumeReader
 from .corruptions.misregistration import Misregisterd
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from .ct import render_ct
-from .dataset import check_at_least, phantom_dataset, save_nifti, write_dataset_json
-from .grid import Triple, grid, random_direction
+from .dataset import phantom_dataset, save_nifti, write_dataset_json
+from .grid import grid
 from .head import head_anatomy
 from .mr import render_t1
 
 
-def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistration_mm: float = 0.0) -> None:
+def write_mr2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
     """Write pairs of T1-weighted MR and CT of random heads, with head masks, and ``dataset.json`` about them.
 
     The dataset is written atomically.
@@ -23,7 +23,6 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistrati
         cases: number of heads, each of another patient, named ``phantom_000`` and so on.
         spacing: isotropic, in mm.
         seed: case ``i`` depends only on ``(seed, i)``.
-        misregistration_mm: shift of the head in the MR, in a random direction for each case; 0 for registered pairs.
 
     Raises:
         ConfigError: a number is out of range.
@@ -31,20 +30,16 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int, misregistrati
     """
     root = Path(root)
     grid(spacing)
-    check_at_least("misregistration_mm", misregistration_mm, 0)
     with phantom_dataset(root, cases, seed) as (partial, each):
-        offsets = {case.name: _write_case(case, number, spacing, misregistration_mm) for case, number in each}
-        write_dataset_json(partial, seed=seed, spacing_mm=spacing, mr_offset_mm=offsets)
+        for case, number in each:
+            _write_case(case, number, spacing)
+        write_dataset_json(partial, seed=seed, spacing_mm=spacing)
 
 
-def _write_case(folder: Path, seed: int, spacing: float, misregistration_mm: float) -> Triple:
-    """Write one case and return the shift of its MR in mm (right, anterior, superior)."""
+def _write_case(folder: Path, seed: int, spacing: float) -> None:
     anatomy = head_anatomy(seed, spacing)
-    offset = random_direction(np.random.default_rng((seed, 0)), misregistration_mm)
-    moved = head_anatomy(seed, spacing, offset) if misregistration_mm else anatomy
-    mr = render_t1(moved, np.random.default_rng((seed, 1)))
+    mr = render_t1(anatomy, np.random.default_rng((seed, 1)))
     ct = render_ct(anatomy, np.random.default_rng((seed, 2)))
     save_nifti(folder / "mr.nii.gz", np.rint(mr).astype(np.int16), anatomy.affine)
     save_nifti(folder / "ct.nii.gz", np.rint(ct).astype(np.int16), anatomy.affine)
     save_nifti(folder / "mask.nii.gz", anatomy.head, anatomy.affine)
-    return offset

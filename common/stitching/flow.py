@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..networks.flow_input import FLOW_CHANNELS, flow_input, flow_scheduler
 from ..seeds import derive
 from .memory import FLOAT_BYTES
-from .wrapping import WrappingInferer
+from .wrapped_inferer import WrappingInferer
 
 
 class FlowInferer(WrappingInferer):

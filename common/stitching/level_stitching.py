@@ -19,7 +19,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..networks.unet_levels import UNetLevels, unet_levels
 from .memory import FLOAT_BYTES, forward_bytes, give_back
-from .windows import Cut, Place, cheapest_cut, core, every
+from .sliding_windows import Cut, Place, cheapest_cut, core, every
 
 See = Callable[[Place], Tensor]
 """A tile (1, C, X, Y, Z) of a volume."""

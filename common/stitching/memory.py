@@ -45,12 +45,6 @@ class LiveBytes(TorchDispatchMode):
         self.peak = max(self.peak, self.now + more)
         return made
 
-    def hold(self, tensors: Iterable[Tensor]) -> None:
-        """Count tensors that were there before, such as weights: an operation in place is not to count them as made."""
-        for tensor in tensors:
-            self._note(tensor.untyped_storage())
-        self.peak = max(self.peak, self.now)
-
     def _note(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
         if key in self._known:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from .memory import FLOAT_BYTES
-from .wrapping import WrappingInferer
+from .wrapped_inferer import WrappingInferer
 
 AXES = (0, 1, 2)
 

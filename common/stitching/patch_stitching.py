@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..errors import ConfigError, DataError
 from .level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
 from .memory import FLOAT_BYTES, forward_bytes
-from .windows import (
+from .sliding_windows import (
     Cut,
     Place,
     background,

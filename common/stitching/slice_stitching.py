@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..errors import ConfigError, DataError
 from ..networks.slabs import odd_neighbours, slabs
 from .memory import FLOAT_BYTES, forward_bytes
-from .windows import require_multiple
+from .sliding_windows import require_multiple
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Axis normal to each plane in a volume oriented right-anterior-superior."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .wrapping import WrappingInferer
+from .wrapped_inferer import WrappingInferer
 
 
 class TargetScaleInferer(WrappingInferer):

@@ -17,8 +17,8 @@ from ..errors import CheckpointError
 from ..raw_settings import as_json
 from ..weights import checkpoints
 from ..weights.info import WeightsInfo, read_info, save
+from .epochs_done import unfinished
 from .handlers import run_dir
-from .unfinished import unfinished
 
 logger = logging.getLogger(__name__)
 STAGE = "stages.0."

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from .. import devices
 from ..losses import weighted_sum
-from .finite import FiniteWatch
 from .methods.base import GanMethod, Losses
+from .nonfinite import FiniteWatch
 from .precision import autocast
 
 

@@ -23,9 +23,9 @@ from ..errors import ConfigError
 from ..seeds import derive
 from . import resume
 from .acceleration import Acceleration
-from .finite import FiniteWatch
-from .graph import GraphedStep
+from .cuda_graph import GraphedStep
 from .methods.base import GanMethod
+from .nonfinite import FiniteWatch
 from .schedules import ConstantThenLinear
 from .step import GanStep
 

@@ -5,8 +5,8 @@ from .body import AirOutsideBodyd
 from .head import HeadMaskd, head_mask
 from .intensity import ScaleWindowd, ToUnitd
 from .loading import LoadVolumed, WorkingSpacingd
+from .monai_label import ServedAsFloatd
 from .orientation import OrientationByChanneld
-from .served import ServedAsFloatd
 from .source_scale import ScaleBySourced
 from .standardise import StandardiseHeadd, scale
 

@@ -48,7 +48,6 @@ class AirOutsideBodyd(MapTransform):
 
     Args:
         keys: synthetic CT (1, X, Y, Z) in HU with its affine, on any grid that the source covers.
-        source_key: what the network was given (C, X, Y, Z), with its affine; its first channel has the outline.
         unit: of the output; any other than HU is left as it is, without a share.
         air: HU that the outside gets.
         margin_mm: distance from the outline up to which the network's output is kept.
@@ -62,7 +61,6 @@ class AirOutsideBodyd(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        source_key: str = "image",
         unit: str = HU,
         air: float = -1000.0,
         margin_mm: float = 3.0,
@@ -71,14 +69,14 @@ class AirOutsideBodyd(MapTransform):
         super().__init__(keys)
         if margin_mm < 0:
             raise ConfigError("margin_mm", "is 0 or more", margin_mm, "give for example 3")
-        self.source_key, self.unit, self.air, self.margin_mm, self.largest = source_key, unit, air, margin_mm, largest
+        self.unit, self.air, self.margin_mm, self.largest = unit, air, margin_mm, largest
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Clear the outside."""
         cleared = dict(data)
         if self.unit != HU:
             return cleared
-        source = cleared[self.source_key]
+        source = cleared["image"]
         distance, affine = distance_from_body(convert_to_numpy(source[0]), _affine(source), self.largest)
         for key in self.key_iterator(cleared):
             values = np.array(convert_to_numpy(cleared[key]), dtype=np.float32)

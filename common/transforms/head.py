@@ -17,40 +17,40 @@ from scipy import ndimage
 from ..errors import DataError, explain
 
 logger = logging.getLogger(__name__)
+MASK = "mask"
+"""Key of the mask, (1, X, Y, Z), 0 or 1."""
 COUNTED_AT_ONCE = 2**22
 """Voxels; counting the sizes of regions takes 12 bytes for each."""
 
 
 class HeadMaskd(MapTransform):
-    """Add a head mask computed from the CT to cases without a mask; an existing mask is binarised.
+    """Add ``mask``, the head computed from the CT, to cases without a mask; an existing mask is binarised.
 
     The mask of :func:`head_mask` includes sinuses and mouth. Without any of the keys nothing is added.
 
     Args:
         keys: CT volumes, (1, X, Y, Z) in their unit, oriented RAS; the last existing one gives the mask.
         threshold: in the unit of the CT; air is below it.
-        mask_key: key of the mask, (1, X, Y, Z), 0 or 1.
 
     Raises:
         DataError: if no voxel is above the threshold.
     """
 
-    def __init__(self, keys: KeysCollection, threshold: float = -500.0, mask_key: str = "mask") -> None:
+    def __init__(self, keys: KeysCollection, threshold: float = -500.0) -> None:
         super().__init__(keys, allow_missing_keys=True)
         self.threshold = threshold
-        self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add or binarise the mask."""
         masked = dict(data)
-        if self.mask_key in masked:
-            masked[self.mask_key] = (masked[self.mask_key] > 0).to(torch.float32)
+        if MASK in masked:
+            masked[MASK] = (masked[MASK] > 0).to(torch.float32)
             return masked
         for key in self.key_iterator(masked):
             target = masked[key]
             head = head_mask(np.asarray(target[0]), self.threshold, axial=2, case=str(data.get("case", "")))
             mask = torch.from_numpy(head.astype(np.float32))[None]
-            masked[self.mask_key] = convert_to_dst_type(mask, target)[0]
+            masked[MASK] = convert_to_dst_type(mask, target)[0]
         return masked
 
 

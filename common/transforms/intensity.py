@@ -1,4 +1,4 @@
-"""Intensity scaling by window, percentiles or z-score, and its inverse."""
+"""Intensity scaling by window or percentiles, and its inverse."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..io.modality import AIR_HU
-from .knots import Knot, KnottedWindow
-from .slabs import for_each_slab
+from .piecewise_linear import Knot, PiecewiseLinearScale
+from .voxelwise import for_each_slab
 
 LEAST_SPAN = 1e-4
 """Range of an image with contrast, in parts of its largest value; float32 has 800 grey levels left in it."""
@@ -37,14 +37,13 @@ class ScaleWindowd(MapTransform):
         percentiles: ``[low, high]`` in percent, instead of ``window``: the window is between these percentiles of the
             voxels above the minimum of the image, so that one setting fits several scanners. For sources only; a target
             needs a fixed window to be restored at export.
-        zscore: instead of both: mean 0 and standard deviation 1 over the same voxels, not clipped.
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
         knots: of a piecewise-linear scale between the ends of ``window``, see
-            :class:`common.transforms.knots.KnottedWindow`; empty for one line.
+            :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; empty for one line.
 
     Raises:
-        ConfigError: unless exactly one of the three is given; for a window whose low is not below its high; for an
+        ConfigError: unless exactly one of the two is given; for a window whose low is not below its high; for an
             image whose number of channels is not that of the windows; for knots that do not rise within one window.
     """
 
@@ -53,27 +52,24 @@ class ScaleWindowd(MapTransform):
         keys: KeysCollection,
         window: Sequence[float] | Sequence[Sequence[float]] | None = None,
         percentiles: Sequence[float] | None = None,
-        zscore: bool = False,
         clip: bool = True,
         allow_missing_keys: bool = True,
         knots: Sequence[Knot] = (),
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        choices = {"window": window, "percentiles": percentiles, "zscore": zscore}
-        given = [name for name, value in choices.items() if value]
+        given = [name for name, value in (("window", window), ("percentiles", percentiles)) if value]
         if len(given) != 1:
-            rule = "is given by exactly one of window, percentiles, zscore"
+            rule = "is given by window or percentiles"
             raise ConfigError(f"intensity of {self.keys}", rule, given or "none", "set one, the others null")
-        for low, high in [] if zscore else np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
+        for low, high in np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
             if low >= high:
                 raise ConfigError(f"intensity of {self.keys}", "has low < high", [low, high], "swap or correct them")
         if knots and np.ndim(window or 0) != 1:
             rule = "is given by one fixed window where it has knots"
             raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no knots")
-        self.knotted = KnottedWindow(window, knots) if knots else None  # type: ignore[arg-type]
+        self.piecewise = PiecewiseLinearScale(window, knots) if knots else None  # type: ignore[arg-type]
         self.window = window
         self.percentiles = percentiles
-        self.zscore = zscore
         self.clip = clip
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -101,8 +97,8 @@ class ScaleWindowd(MapTransform):
 
     def _scale(self, channel: Tensor, window: Sequence[float] | None, made: Tensor) -> None:
         """Scale a channel (X, Y, Z) into ``made``, float32, which may be the channel itself."""
-        if self.knotted is not None:
-            for_each_slab(partial(self.knotted.scaled, clip=self.clip), channel, made)
+        if self.piecewise is not None:
+            for_each_slab(partial(self.piecewise.scaled, clip=self.clip), channel, made)
             return
         if window is not None:
             low, high = window
@@ -111,13 +107,8 @@ class ScaleWindowd(MapTransform):
             lowest, highest = float(values.min()), float(values.max())
             foreground = values[values > lowest]
             # an image without contrast has no range: it becomes background instead of NaN, noise or huge values
-            is_flat = highest - lowest <= LEAST_SPAN * max(-lowest, highest)
-            if is_flat or self.zscore and foreground.min() == foreground.max():
-                made.fill_(0.0 if self.zscore else -1.0)
-                return
-            if self.zscore:
-                mean, deviation = float(foreground.mean()), float(foreground.std())
-                for_each_slab(lambda slab: (slab - mean) / deviation, channel, made)
+            if highest - lowest <= LEAST_SPAN * max(-lowest, highest):
+                made.fill_(-1.0)
                 return
             low, high = np.percentile(foreground, self.percentiles, overwrite_input=True)  # type: ignore[arg-type]
             high = max(high, low + 1e-6)
@@ -154,12 +145,12 @@ class ToUnitd(MapTransform):
         air: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.knotted = KnottedWindow(window, knots)
+        self.piecewise = PiecewiseLinearScale(window, knots)
         if air is not None and air > AIR_HU:
             raise ConfigError("air", f"is at most {AIR_HU:g} HU", air, "give -1000, or null for a window left as it is")
         self.clip = air is not None
-        if air is not None and air < self.knotted.low <= AIR_HU:
-            self.knotted = self.knotted.down_to(air, LOWEST)
+        if air is not None and air < self.piecewise.low <= AIR_HU:
+            self.piecewise = self.piecewise.down_to(air, LOWEST)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Restore the unit."""
@@ -171,4 +162,4 @@ class ToUnitd(MapTransform):
         return restored
 
     def _restored(self, values: Tensor) -> Tensor:
-        return self.knotted.unscaled(values.clamp(-1, 1) if self.clip else values)
+        return self.piecewise.unscaled(values.clamp(-1, 1) if self.clip else values)

@@ -16,7 +16,7 @@ from common.errors import ConfigError, DataError, some
 from common.grids import is_sheared, same_grid, show_grid
 from common.io import VolumeReader
 from common.io.dicom.reading.headers import holds_series
-from common.reader_study.found import find_images
+from common.reader_study.image_folders import find_images
 from common.transforms.head import head_mask
 
 Volume = NDArray[np.floating]
@@ -85,8 +85,8 @@ class Loaded:
 
 
 def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | None, names: Names) -> list[Case]:
-    """The cases of two files or of two folders, which are paired by case as :mod:`common.reader_study.found` names
-    them.
+    """The cases of two files or of two folders, which are paired by case as :mod:`common.reader_study.image_folders`
+    names them.
 
     Raises:
         DataError: a file and a folder, or cases that occur on one side alone.

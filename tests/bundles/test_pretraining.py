@@ -18,7 +18,7 @@ from bundle_commands import Bundle, mistake
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
-from common.simulation import head_anatomy, render_cect, render_t1
+from common.simulation import head_anatomy, render_ct_pair, render_t1
 from common.simulation.corruptions.cases import FITTED
 from common.trust import InputCheck
 from common.weights import checkpoints
@@ -41,7 +41,7 @@ OWN = {
     "cect2ct_rescyclegan": {"depth": 4, "crop_size": 32, "pad_size": 32},
     "mri_dagan": {"crop_size": 32, "pad_size": 32},
 }
-SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": render_cect}
+SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": lambda *scan: render_ct_pair(*scan)[0]}
 
 
 JUDGED = pytest.mark.parametrize(

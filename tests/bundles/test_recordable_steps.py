@@ -12,7 +12,7 @@ from host_reads import META, no_host_reads, on_meta
 from common.losses import AdversarialLoss
 from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
-from common.training.finite import FiniteWatch
+from common.training.nonfinite import FiniteWatch
 from tools.bench.training import batch_of
 from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
 

@@ -7,7 +7,7 @@ from lesion_dcgan_aug.data import rois
 
 from common.data.layouts import folders
 from common.metrics.tissue import BONE_HU
-from common.reader_study import making, questions, slices
+from common.reader_study import build, questions, slices
 from common.simulation.corruptions import masks, projection
 from common.simulation.corruptions import slices as thick
 from common.stitching import PLANES
@@ -23,7 +23,7 @@ from medical_image_synthesis.command import parser_of
         (readers.DESIGNS, questions.DESIGNS),
         (readers.PLANES, slices.AXES),
         ((readers.OF_KIND, readers.OF_CLASS), (questions.OF_KIND, questions.OF_CLASS)),
-        ((readers.BY_CASE, readers.BY_CLASS), (making.BY_CASE, making.BY_CLASS)),
+        ((readers.BY_CASE, readers.BY_CLASS), (build.BY_CASE, build.BY_CLASS)),
         (simulate.MASKS, masks.MASKS),
         (simulate.PROFILES, thick.PROFILES),
         (simulate.PLANES, PLANES),

@@ -83,24 +83,24 @@ def test_a_volume_costs_what_more_of_them_take_longer(monkeypatch: pytest.Monkey
 
 
 def test_a_bundle_has_the_rows_whose_overlays_it_has(capsys: pytest.CaptureFixture[str]) -> None:
-    own = {"mr2ct_pix2pix": "resenc_3d resenc_anatomy", "mri2pet_sketcher_refiner": "resenc_slabs"}
+    own = {"mr2ct_pix2pix": "resenc_3d", "mri2pet_sketcher_refiner": "resenc_slabs"}
     for bundle, further in own.items():
         assert set(compare.rows_of(bundle)) == {"train", "no_adversarial", "resenc", "flow", *further.split()}
     with pytest.raises(SystemExit) as error:
-        compare.main(["mri2pet_sketcher_refiner", "--rows", "resenc_anatomy"])
+        compare.main(["mri2pet_sketcher_refiner", "--rows", "resenc_3d"])
     assert error.value.code == 2
     assert "--rows: are of train, no_adversarial, " in (told := capsys.readouterr().err)
-    assert "but got resenc_anatomy" in told
+    assert "but got resenc_3d" in told
 
 
 def test_a_row_is_its_overlays_with_its_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
     monkeypatch.setattr(compare, "run_all", lambda commands: given.extend(commands) or 0)
-    compare.train("pd2t2_dcgan_acm", [], "resenc_anatomy", 2, "--seed", "7")
+    compare.train("pd2t2_dcgan_acm", [], "resenc_slabs", 2, "--seed", "7")
     (words,) = given
     configs = words[words.index("--config_file") + 1]
-    assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc", "anatomy"]
-    assert " ".join(words).endswith("--variant resenc_anatomy --losses::anatomy::weight 0.1 --seed 7")
+    assert [Path(name).stem for name in json.loads(configs.replace("'", '"'))] == ["train", "demo", "resenc"]
+    assert " ".join(words).endswith("--variant resenc_slabs --neighbours 3 --patch_size [64,64,8] --seed 7")
     compare.train("mri_dagan", [], "fine_tuned", 2)
     assert " ".join(given.pop()).endswith("--variant fine_tuned --pretrained true --learning_rate 5.0e-4")
     assert "fine_tuned" not in compare.rows_of("mri_dagan"), "only by name"

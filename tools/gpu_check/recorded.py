@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from common.training import SynthesisTrainer
-from common.training.graph import WARM_UP, GraphedStep
+from common.training.cuda_graph import WARM_UP, GraphedStep
 from tools.bench.training import batch_of
 from tools.gpu_check.findings import Finding
 from tools.gpu_check.recipes import Recipe, stages, toy_trainer

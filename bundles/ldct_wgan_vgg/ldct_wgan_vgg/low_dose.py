@@ -10,8 +10,8 @@ import numpy as np
 
 from common.data.checks.volumes import CheckedVolume, plausible_hu
 from common.data.datalist import Item
+from common.data.degraded_pairs import PairFolders, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, save_masks, save_volume
 from common.errors import ConfigError, Finding, VolumeError, of_case
 from common.grids import in_ras, ras_spacing
 from common.io import Scan, VolumeReader

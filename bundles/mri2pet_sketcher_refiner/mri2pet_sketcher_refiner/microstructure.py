@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.simulation.deformation import template_points
 from common.simulation.grid import Volume, smooth_noise, to_voxels
 from common.simulation.head import head_anatomy
 from common.simulation.template import BRAIN_FLOOR_MM, sample, template
-from common.simulation.warp import template_points
 from mri2pet_sketcher_refiner.plaques import Plaques, plaques
 
 REGIONAL_MYELIN = 0.04

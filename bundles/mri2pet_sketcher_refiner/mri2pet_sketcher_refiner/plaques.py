@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from common.simulation.deformation import to_head
 from common.simulation.grid import Volume, smooth_noise, to_voxels
 from common.simulation.template import brain_maps, grid_points, sample, sample_brain, template
-from common.simulation.warp import to_head
 
 PLAQUES = (10, 40)
 """[chosen] number of plaques of a patient; with the radii below, 2 to 30 ml in total."""

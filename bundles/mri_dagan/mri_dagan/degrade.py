@@ -11,8 +11,8 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from common.data.datalist import Item
+from common.data.degraded_pairs import PairFolders, WriteCase, save_masks, save_volume
 from common.data.layouts.folders import find_cases
-from common.data.pairs import PairFolders, WriteCase, save_masks, save_volume
 from common.errors import ConfigError, DataError, of_case
 from common.grids import in_ras, ras_spacing, respaced
 from common.io import VolumeReader

@@ -17,7 +17,7 @@ from ..identity import HASHED, remember
 from . import volumes
 from .channel_ranges import ChannelRange, channel_ranges, in_order, plausible_range
 from .clipping import Clipping
-from .exchange import Exchanges
+from .swapped_labels import Exchanges
 from .volumes import CheckedVolume
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from typing import Any
 
 from .contents import Panel, Report
 from .metric_info import metric_info
-from .offline import embedded
 from .panels import panel_png
 from .planes import difference_limit
 from .ranking import LargestError, Ranking, largest_error
+from .standalone_page import embedded
 from .tables import number
 
 LARGEST, SMALLEST = 120_000, 30_000

@@ -13,7 +13,6 @@ from .contents import Report
 from .curves import curve_png, read_curves
 from .figures import common_limit, shown_cases
 from .metric_info import metric_info
-from .offline import as_it_is, embedded, template
 from .page_tables import (
     SHOWN,
     comparison_rows,
@@ -25,6 +24,7 @@ from .page_tables import (
 )
 from .ranking import ranked
 from .significance import compare
+from .standalone_page import as_it_is, embedded, template
 from .tables import number
 from .viewer import viewer_data
 

@@ -11,9 +11,9 @@ import numpy as np
 from ...config.checks import HU
 from .contents import Panel
 from .figures import ShownCase
-from .offline import script_json
 from .panels import DIFFERENCE
 from .planes import symmetric_limit
+from .standalone_page import script_json
 from .volumes import HU_SCALE, LEAST_SIDE, Grid, Scale, grid_of, linear_scale, packed
 
 HU_PRESETS = {"Brain": (0, 80), "Soft tissue": (-160, 240), "Bone": (-500, 1300)}

@@ -14,7 +14,7 @@ from lesion_dcgan_aug.samples import SampleExporter
 
 from common.errors import ConfigError, OutputError
 from common.io.reader import VolumeReader
-from common.reader_study.found import find_images
+from common.reader_study.image_folders import find_images
 from common.reader_study.slices import SliceMaker
 
 

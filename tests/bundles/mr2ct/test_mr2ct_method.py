@@ -13,7 +13,7 @@ from torch import Tensor
 from toy_networks import Pair, Scale
 
 from common.errors import ConfigError
-from common.losses import AdversarialLoss, BalancedL1, weighted_sum
+from common.losses import AdversarialLoss, weighted_sum
 from common.training import SynthesisTrainer
 from common.training.methods.conditional import ConditionalGan
 
@@ -41,17 +41,6 @@ def test_losses_by_hand() -> None:
     found = method.generator_losses(BATCH, fakes)
     assert _numbers(found) == pytest.approx({"adversarial": 1.21, "l1": 0.8})
     assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(81.21)
-
-
-def test_l1_with_a_weight_by_the_true_hu() -> None:
-    """|0.1 - 0.9| in the band, 1300 HU, weighs 3; |0.1 + 0.9| of air, -500 HU, weighs 1."""
-    label = torch.tensor([0.9, -0.9]).reshape(1, 1, 1, 2)
-    batch = {"image": torch.full((1, 1, 1, 2), 0.2), "label": label}
-    loss = BalancedL1([[1100, 1400, 3]], window=[-600, 1400])
-    losses = losses_of({"adversarial": 0, "l1": 100}, l1=loss)
-    method = ConditionalGan(Scale(0.5), Pair(10.0, 1.0), losses, AdversarialLoss())
-    found = method.generator_losses(batch, method.generate(batch))
-    assert _numbers(found) == pytest.approx({"l1": (3 * 0.8 + 1 * 1.0) / 4})
 
 
 def test_cross_entropy_is_the_default_of_the_paper() -> None:

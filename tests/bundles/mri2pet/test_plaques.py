@@ -13,9 +13,9 @@ from mri2pet_sketcher_refiner.plaques import (
 )
 from scipy import ndimage
 
+from common.simulation.deformation import template_points
 from common.simulation.grid import grid, to_voxels
 from common.simulation.template import sample, template
-from common.simulation.warp import template_points
 
 SOURCES = template_points(np.random.default_rng(3), template())
 

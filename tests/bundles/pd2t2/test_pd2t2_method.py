@@ -88,17 +88,6 @@ def test_sums_are_of_a_patch_and_averaged_over_the_batch() -> None:
     assert numbers(by_hand().generator_losses(both, by_hand().generate(both)))["l1"] == pytest.approx((4 + 0) / 2)
 
 
-def test_l1_with_a_weight_by_the_true_value() -> None:
-    """The prediction is 0.1 in four voxels of 0 and in four of 1, which weigh 3: (0.1 + 3 * 0.9) / 4 a voxel."""
-    method = BUNDLE.parser(
-        "train", "mr2ct_3d", width=1, **{"losses::l1::function::bands": [[250, 1000, 3]]}
-    ).get_parsed_content("method")
-    first = method.methods[0]
-    found = first.distance("l1", BATCH, torch.full_like(BATCH["label"], 0.1))
-    assert float(found) == pytest.approx(0.7 * 8)
-    assert not first.conditional
-
-
 @pytest.mark.parametrize(
     ("conditional", "expected"), [(True, [[0.2, 0.5], [0.2, 0.1], [0.2, 0.1]]), (False, [[0.5], [0.1], [0.1]])]
 )
@@ -237,8 +226,7 @@ def test_each_variant_is_the_method_it_names(
 def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
     names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
     assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "anatomy", "flow", "misregistered", "no_adversarial", "resenc", "resgan", "resgan_acm",
-        "tolerant",
+        "adv", "adv_gdl", "flow", "misregistered", "no_adversarial", "resenc", "resgan", "resgan_acm", "tolerant",
     }  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
     assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.errors import ConfigError
-from common.losses import BalancedL1, gradient_difference, l1, region_weighted_l1, weighted_sum
+from common.losses import gradient_difference, l1, region_weighted_l1, weighted_sum
 
 
 def test_l1_is_the_mean_over_all_elements() -> None:
@@ -158,56 +158,3 @@ class TestRegionWeightedL1:
             region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm[0, 0])
         with pytest.raises(ValueError, match=r"counts has the shape \(3,\) where the images need \(1, 3\)"):
             region_weighted_l1(self.errors, self.zeros, self.lesion, self.nawm, torch.ones(3))
-
-
-# ---- L1 balanced by the truth ---------------------------------------------------------------------------------------
-
-TRUE_HU = torch.tensor([-1000.0, -200, 0, 199, 200, 1000]).reshape(1, 1, 2, 3)
-
-
-def test_balanced_l1_by_hand() -> None:
-    # on [-1024, 1024] 1024 HU are 1; errors 0.1 ... 0.6 in reading order; -200, 0 and 199 lie in the band, 200 does not
-    target = TRUE_HU / 1024
-    prediction = target + torch.tensor([0.1, -0.2, 0.3, -0.4, 0.5, 0.6]).reshape(1, 1, 2, 3)
-    loss = BalancedL1([[-200, 200, 10]], window=[-1024, 1024])
-    expected = (0.1 + 10 * (0.2 + 0.3 + 0.4) + 0.5 + 0.6) / (3 * 10 + 3)
-    assert float(loss(prediction, target)) == pytest.approx(expected, rel=1e-6)
-    summed = BalancedL1([[-200, 200, 10]], window=[-1024, 1024], reduction="sum")
-    assert float(summed(prediction, target)) == pytest.approx(6 * expected, rel=1e-6)
-    assert float(loss(prediction[..., :1], target[..., :1])) == pytest.approx((0.1 + 10 * 0 + 0.4 * 10) / 11, rel=1e-5)
-
-
-def test_balanced_l1_of_an_error_that_is_the_same_everywhere_is_that_error() -> None:
-    target = TRUE_HU / 1024
-    bands = [[-2000, -500, 3], [-500, 200, 10], [600, 3000, 0.5]]
-    assert float(BalancedL1(bands, [-1024, 1024])(target + 0.25, target)) == pytest.approx(0.25, rel=1e-6)
-
-
-def test_balanced_l1_finds_the_band_on_the_piecewise_scale() -> None:
-    window, knots = [-1024, 2000], [[-200, -0.6], [100, 0.5]]
-    target = torch.tensor([-0.61, -0.59, 0.49, 0.51]).reshape(1, 1, 2, 2)
-    error = torch.tensor([0.0, 0.2, 0.2, 0.0]).reshape(1, 1, 2, 2)
-    assert float(BalancedL1([[-200, 100, 4]], window, knots)(target + error, target)) == pytest.approx(1.6 / 10)
-
-
-def test_balanced_l1_without_bands_is_l1() -> None:
-    torch.manual_seed(0)
-    prediction, target = torch.rand(2, 2, 1, 4, 4)
-    for reduction in ("mean", "sum"):
-        assert torch.equal(BalancedL1(reduction=reduction)(prediction, target), l1(prediction, target, reduction))
-
-
-def test_balanced_l1_sums_half_precision_in_single() -> None:
-    target = torch.zeros(1, 1, 400, 400, dtype=torch.float16)
-    assert float(BalancedL1([[-1, 1, 100]])(target + 0.5, target)) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    "bands", [[[0, 10]], [[10, 0, 2]], [[0, 10, 0]], [[0, 10, -1]], [[0, 10, 2], [5, 20, 2]], [[20, 30, 2], [0, 10, 2]]]
-)
-def test_bands_are_in_order_without_overlap(bands: list) -> None:
-    with pytest.raises(
-        ConfigError,
-        match=r"--losses::NAME::function::bands: are \[low, high, weight\], low < high, in rising order, with",
-    ):
-        BalancedL1(bands)

@@ -7,16 +7,16 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from common.plan.fingerprint import Case, Values
+from common.plan.fingerprint import Case
 
-PLAIN = Values((0.0, 100.0, 900.0), 0.0, 0.0, 0.5)
+PLAIN = (0.0, 900.0)
 
 
 def case(
     name: str = "a", spacing: tuple[float, float, float] = (1, 1, 1), box: tuple[int, int, int] = (64, 64, 64), **more
 ) -> Case:
     """A fingerprint whose foreground fills its box."""
-    whole = {"foreground": 0.5, "slices": box, "is_sheared": False, "sources": (PLAIN,), "target": PLAIN}
+    whole = {"slices": box, "is_sheared": False, "sources": (PLAIN,), "target": PLAIN}
     return Case(name, spacing, box, **{**whole, **more})
 
 

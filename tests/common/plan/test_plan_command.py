@@ -24,9 +24,10 @@ SMALL = ["--width", "8"]
 ONE = "pd2t2_dcgan_acm"
 """The bundle on which ``make test`` shows patches; slices are those of the other tests."""
 PLANNED = {
-    "mr2ct_pix2pix": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size", "norm", "source_percentiles"},
+    "mr2ct_pix2pix": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size", "target_window"},
     "cect2ct_rescyclegan": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size"},
-    "pd2t2_dcgan_acm": {"spacing", "patch_size", "batch_size", "patches_per_case"},
+    "mri_dagan": {"spacing", "plane", "crop_size", "pad_size", "depth", "batch_size"},
+    "pd2t2_dcgan_acm": {"spacing", "patch_size", "batch_size"},
     "mri2pet_sketcher_refiner": {"spacing", "patch_size", "batch_size", "patch_layers", "source_window"},
 }
 
@@ -74,7 +75,7 @@ def test_thick_slices_by_hand(plan, thick, tmp_path):
     assert (found["crop_size"], found["depth"], found["pad_size"]) == (32, 5, 36)
     # four of six cases train, with ten slices each: 5 % of 40
     assert found["batch_size"] == 2
-    assert found["norm"] == "batch"
+    assert "norm" not in found  # statistics of a batch of two
     assert "width" not in found  # it was given
     assert (found["max_epochs"], found["samples_per_epoch"]) == (200, 200)
     assert found["target_window"] == [-600, 1400]
@@ -86,22 +87,18 @@ def test_thick_slices_by_hand(plan, thick, tmp_path):
     assert all("  # " in line for line in lines[3:])
 
 
-@pytest.mark.slow
-def test_less_memory_takes_a_smaller_batch_or_image(plan, tmp_path):
-    wide = write_dataset(tmp_path / "data", shape=(104, 104, 30), spacing=(1, 1, 5))
-    sizes = []
-    for memory in ("10", "0.59", "0.5"):
-        found = plan(wide, "--memory_gb", memory, out=f"{memory}.yaml")
-        sizes.append((found["crop_size"], found["depth"], found["batch_size"]))
-    # 5 % of four cases of 28 slices; then batches of 5 and 3 do not fit, and at last not even one of 96 pixels
-    assert sizes == [(96, 5, 5), (96, 5, 2), (80, 4, 5)]
+def without_the_measurement(path):
+    """The lines of a plan but the third, the time of a step on this machine."""
+    lines = path.read_text().splitlines()
+    assert lines.pop(2).startswith("# Measured here: a step takes ")
+    return lines
 
 
-def test_one_file_whatever_the_order_and_the_place_of_the_data(plan, thick, tmp_path):
+def test_one_plan_whatever_the_order_and_the_place_of_the_data(plan, thick, tmp_path):
     plan(thick, *SMALL, out="a/plan.yaml")
     moved = shutil.copytree(thick, tmp_path / "moved")
     plan(moved, *SMALL, out="b/plan.yaml")
-    assert (tmp_path / "a/plan.yaml").read_bytes() == (tmp_path / "b/plan.yaml").read_bytes()
+    assert without_the_measurement(tmp_path / "a/plan.yaml") == without_the_measurement(tmp_path / "b/plan.yaml")
     items = [
         {"case": folder.name, **{key: str(folder / f"{name}.nii.gz") for key, name in names.items()}}
         for names in [{"image": "mr", "label": "ct", "mask": "mask"}]
@@ -114,16 +111,16 @@ def test_one_file_whatever_the_order_and_the_place_of_the_data(plan, thick, tmp_
         out = tmp_path / f"{order}" / "plan.yaml"
         given = ["mr2ct_pix2pix", "--datalist", str(datalist), "--out", str(out), *SMALL]
         assert main(given) == 0
-        texts.append(out.read_bytes())
+        texts.append(without_the_measurement(out))
     assert texts[0] == texts[1]
-    assert b"--datalist DATALIST" in texts[0]
+    assert "--datalist DATALIST" in texts[0][1]
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == ONE else pytest.mark.slow) for name in PLANNED]
 )
 def test_the_settings_of_each_bundle(plan, phantoms, name):
-    found = plan(phantoms(name), *SMALL, "--hours", "1", bundle=name)
+    found = plan(phantoms(name), *SMALL, bundle=name)
     assert found.keys() >= PLANNED[name] | {"max_epochs", "constant_epochs", "decay_epochs", "val_interval"}
     assert found.keys() <= Bundle(name).raw("train").keys()
     Recipe(name, {}, {}).checked(found)
@@ -136,13 +133,8 @@ def test_a_window_of_quantities_is_kept(plan, phantoms):
     assert found["target_window"] == [0, 2]
 
 
-def test_another_unit_of_the_target_gets_its_window_from_the_data(plan, thick):
-    unit = ["--output::unit", "a.u.", "--output::modality", "MR", "--target_window", "[-2000, 2000]"]
-    assert "target_window" not in plan(thick, *SMALL, *unit)
-    text = plan(thick, *SMALL, *unit[:4], out="own.yaml")
-    low, high = text["target_window"]
-    assert -550 <= low <= -490  # clipped there by the data
-    assert 750 <= high <= 800  # the 99.5 percentile of a deviation of 300 is 773
+def test_a_window_that_is_given_is_kept(plan, thick):
+    assert "target_window" not in plan(thick, *SMALL, "--target_window", "[-500, 600]", "--hours", "1000")
 
 
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
@@ -151,8 +143,8 @@ def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(tmp_path / "none").startswith("error: --dataset_dir: is an existing folder, but got")
     assert "did you mean --width?" in plan(thick, "--widht", "8")
     assert plan(thick, "--depth", "3").startswith("error: --depth: is chosen by the plan, but got 3")
-    assert plan(thick, "--memory_gb", "0.01").startswith("error: --memory_gb: holds a step of the smallest plan")
-    assert "has time for 500 steps" in plan(thick, *SMALL, "--hours", "1.0e-8")
+    assert plan(thick, *SMALL, "--device", "cpu", "--memory_gb", "4").startswith("error: --memory_gb: is for a CUDA")
+    assert "has time for an epoch" in plan(thick, *SMALL, "--hours", "1.0e-8")
     assert plan(thick, "--memory_gb", "-1").startswith("error: --memory_gb: is above zero, but got -1.0")
     assert plan(thick, "--width") == "error: --width: has a value, but got none; write it after the option"
     plan(thick, *SMALL)

@@ -6,13 +6,13 @@ from monai.transforms import Compose, Orientationd
 from plan_cases import write_pair
 
 from common.errors import DataError
-from common.plan.fingerprint import fingerprint, values_of
+from common.plan.fingerprint import fingerprint
 from common.transforms import HeadMaskd, LoadVolumed, ScaleWindowd, WorkingSpacingd
 
 KEYS = ["image", "label", "mask"]
 
 
-def preprocessing(**source) -> Compose:
+def preprocessing() -> Compose:
     """As in mr2ct_pix2pix."""
     return Compose(
         [
@@ -20,7 +20,7 @@ def preprocessing(**source) -> Compose:
             Orientationd(KEYS, axcodes="RAS", labels=None, allow_missing_keys=True),
             WorkingSpacingd(KEYS, None),
             HeadMaskd("label", -500),
-            ScaleWindowd("image", **(source or {"percentiles": [0.5, 99.5]})),
+            ScaleWindowd("image", percentiles=[0.5, 99.5]),
             ScaleWindowd("label", window=[-600, 1400]),
         ]
     )
@@ -53,16 +53,12 @@ def test_a_case_by_hand(two_cases):
     assert (first.name, second.name) == ("a", "b")
     assert first.spacing == (1, 2, 5)
     assert first.box == (4, 6, 2)
-    assert first.foreground == pytest.approx(48 / 500)
     # a slice across the first axis has 12 of 50 voxels in the foreground, all above 1 %
     assert first.slices == (4, 6, 2)
     assert not first.is_sheared
-    (source,) = first.sources
-    assert source.percentiles == pytest.approx((100 + 0.005 * 47, 123.5, 100 + 0.995 * 47))
-    assert source.share == 1  # nothing but the foreground is above the minimum
-    assert source.above == pytest.approx(1 / 48)  # 99.5 lies between the last two of 48 values
-    assert first.target.above == pytest.approx(1 / 48)
-    assert first.target.below == 0
+    # between the first two and the last two of 48 values
+    assert first.sources == (pytest.approx((100 + 0.005 * 47, 100 + 0.995 * 47)),)
+    assert first.target == pytest.approx((40, 40 + 0.765 * 1960))
 
 
 def test_the_order_of_the_cases_changes_nothing(two_cases):
@@ -80,20 +76,6 @@ def test_without_a_mask_the_head_of_the_target_is_the_foreground(two_cases):
     for item in two_cases:
         del item["mask"]
     assert fingerprint({"training": two_cases}, preprocessing())[0].box == (4, 6, 2)
-
-
-def test_a_window_of_the_source_replaces_its_percentiles(two_cases):
-    (source,) = fingerprint({"training": two_cases[:1]}, preprocessing(window=[112, 141]))[0].sources
-    assert (source.below, source.above) == pytest.approx((12 / 48, 6 / 48))
-
-
-def test_percentiles_count_the_air_above_the_minimum():
-    """100 voxels above the minimum, of which 20 are foreground and hold the two values beyond the 98th percentile."""
-    volume = np.arange(101.0).reshape(101, 1, 1)
-    inside = volume >= 81
-    found = values_of(volume, inside, ScaleWindowd("image", percentiles=[0, 98]))
-    assert found.share == pytest.approx(20 / 100)
-    assert found.above == pytest.approx(2 / 20)
 
 
 def test_no_cases_and_an_empty_mask_are_refused(two_cases, tmp_path):

@@ -1,23 +1,9 @@
 from __future__ import annotations
 
-from itertools import islice
-
 import pytest
 from plan_cases import case
 
-from common.plan.geometry import (
-    SliceCrop,
-    boxes,
-    crop_of,
-    patch_of,
-    plane_of,
-    slices_across,
-    smaller_crops,
-    smaller_patches,
-    working_spacing,
-)
-
-PUBLISHED = SliceCrop(256, 8)
+from common.plan.geometry import boxes, crop_of, patch_of, plane_of, slices_across, working_spacing
 
 
 @pytest.mark.parametrize(
@@ -75,12 +61,7 @@ def test_thick_slices_decide_the_plane(spacing, own, expected):
     ],
 )
 def test_crops(extent, expected):
-    assert crop_of(extent, PUBLISHED) == expected
-
-
-def test_smaller_crops_end_at_half_of_the_side():
-    assert list(smaller_crops(SliceCrop(96, 5))) == [(96, 5), (80, 4), (64, 5), (48, 4)]
-    assert list(smaller_crops(SliceCrop(32, 5))) == [(32, 5)]
+    assert crop_of(extent, 256, 8) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,9 +75,3 @@ def test_smaller_crops_end_at_half_of_the_side():
 )
 def test_patches(box, spacing, expected):
     assert patch_of(box, spacing, [32, 32, 32], 8) == expected
-
-
-def test_smaller_patches_lose_the_side_that_covers_most():
-    shrunk = list(islice(smaller_patches([32, 32, 16], (64, 40, 40), 8), 4))
-    assert shrunk == [[32, 32, 16], [32, 24, 16], [32, 16, 16], [24, 16, 16]]
-    assert list(smaller_patches([16, 8, 8], (64, 64, 64), 8))[-1] == [8, 8, 8]

@@ -5,8 +5,8 @@ import json
 import pytest
 from reading_folders import page_data, write_heads, write_patches
 
-from common.reader_study.__main__ import main
 from common.reader_study.answers import read_answers
+from medical_image_synthesis.command import main
 
 READY = "#reading[aria-busy=false]"
 """The page when the images of a trial are shown, from which moment keys answer it."""
@@ -61,7 +61,7 @@ def opened(browser, tmp_path):
     readings = []
 
     def make(folders, *more):
-        assert main(["make", "--real", str(folders[0]), "--synthetic", str(folders[1]), "--seed", "5",
+        assert main(["reader-study", "make", "--real", str(folders[0]), "--synthetic", str(folders[1]), "--seed", "5",
                      "--out", str(tmp_path / "study"), *more]) == 0  # fmt: skip
         readings.append(Reading(browser, tmp_path / "study" / "for_readers" / "page.html"))
         return readings[-1], json.loads((tmp_path / "study" / "key.json").read_text())
@@ -94,7 +94,7 @@ def test_pairs_are_answered_by_keys(opened, tmp_path, capsys):
     assert [one.given for one in found] == ["right", "left", "right", "left"]
     assert {one.reader for one in found} == {'Dr. "A", first'}
     assert all(0 < one.seconds < 60 for one in found)
-    assert main(["score", "--key", str(tmp_path / "study" / "key.json"), "--answers", str(path)]) == 0
+    assert main(["reader-study", "score", "--key", str(tmp_path / "study" / "key.json"), "--answers", str(path)]) == 0
     assert "accuracy" in capsys.readouterr().out
 
 

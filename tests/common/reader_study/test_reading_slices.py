@@ -11,7 +11,7 @@ from reading_folders import head, save, write_patches
 
 from common.errors import DataError
 from common.io.reader import VolumeReader
-from common.reader_study.found import Found, find_images
+from common.reader_study.image_folders import Found, find_images
 from common.reader_study.slices import SliceMaker, Slide, png_of, window_of
 
 

@@ -38,7 +38,7 @@ class Writer:
 
 
 WRITERS = {
-    "mr2ct": Writer(write_mr2ct, ("mr", "ct", "mask"), lengths=("misregistration_mm",)),
+    "mr2ct": Writer(write_mr2ct, ("mr", "ct", "mask")),
     # Whether a case is for training, and its CT moved, depends on how many there are.
     "cect2ct": Writer(
         write_cect2ct,

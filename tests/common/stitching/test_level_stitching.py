@@ -16,7 +16,7 @@ from common.errors import ConfigError
 from common.networks.unet_levels import UNetLevels, unet_levels
 from common.stitching import CascadeInferer, PatchStitchingInferer, level_stitching, patch_stitching
 from common.stitching.level_stitching import Tiles, tiles_of
-from common.stitching.windows import cheapest_cut
+from common.stitching.sliding_windows import cheapest_cut
 from common.training.acceleration import Acceleration
 
 CVAL = -1.0

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from common.errors import ConfigError, DataError
 from common.stitching import PatchStitchingInferer
-from common.stitching.windows import cheapest_cut, core
+from common.stitching.sliding_windows import cheapest_cut, core
 
 ODD = (13, 15, 17)
 

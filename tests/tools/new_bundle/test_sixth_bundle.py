@@ -57,12 +57,12 @@ def charbonnier(pred: Tensor, target: Tensor) -> Tensor:
     """The smooth absolute difference."""
     return ((pred - target).square() + 1e-6).sqrt().mean()
 '''
-BALANCED = '{_target_: common.losses.BalancedL1, bands: [], window: "@target_window", knots: "@target_knots"}'
+L1 = "{_target_: common.losses.l1, _mode_: callable}"
 RENAMED = {
     "UNetGenerator": "ResidualStack",
     " l1:": " charbonnier:",
     "::l1::": "::charbonnier::",
-    BALANCED: f"{{_target_: {NAME}.losses.charbonnier, _mode_: callable}}",
+    L1: f"{{_target_: {NAME}.losses.charbonnier, _mode_: callable}}",
 }
 """In its configs."""
 

@@ -272,7 +272,7 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
     ("bundle", "overlay", "message"),
     [
         ("mr2ct", None, "bundle: is one of mr2ct_pix2pix, but got mr2ct; choose one of them"),
-        (ONE, "small", "--overlay: is one of anatomy, demo, .*inference, .*, but got small; choose demo, or none"),
+        (ONE, "small", "--overlay: is one of demo, .*inference, .*, but got small; choose demo, or none"),
         (ONE, "unpaired", "--overlay unpaired: is no variant of the method, but got variant unpaired"),
         (ONE, "evaluate", "--overlay evaluate: sets only what train.yaml sets, but got calibrating, .*evaluated, "),
     ],

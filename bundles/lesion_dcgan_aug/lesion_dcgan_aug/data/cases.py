@@ -13,9 +13,9 @@ from common import devices
 from common.config.record import RunRecord
 from common.data.checks.cases import require_clean
 from common.data.datalist import SPLITS, Item, load_datalist, one_spelling, split_by_patient
-from common.data.kept_split import Lists
 from common.data.layouts.folders import patients_of
 from common.data.origins import Origin, require_dir
+from common.data.run_split import Lists
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import Cases
 from common.errors import DataError

@@ -16,7 +16,7 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
     """Read every patch and report wrong shapes, constant patches, and patches that two patients share.
 
     The latter could leak between the sections of a split and between folds; for other copies see
-    :func:`common.data.checks.copies.copies`.
+    :func:`common.data.checks.duplicates.copies`.
     """
     findings: list[Finding] = []
     seen: dict[str, Item] = {}

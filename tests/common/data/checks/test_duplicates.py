@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.data.checks.copies import copies
+from common.data.checks.duplicates import copies
 from common.data.identity import FileIdentity
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 from scipy import ndimage
 
+from common.simulation.deformation import template_points, to_head
 from common.simulation.grid import CENTRE_MM, NODE_MM, NODE_SHAPE
 from common.simulation.template import template
-from common.simulation.warp import template_points, to_head
 
 
 def test_a_point_of_the_template_is_found_in_the_head_where_the_head_reads_it():

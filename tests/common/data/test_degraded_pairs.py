@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.data.pairs import PairFolders, save_masks, save_volume
+from common.data.degraded_pairs import PairFolders, save_masks, save_volume
 from common.errors import OutputError
 from common.io import VolumeReader
 

@@ -8,7 +8,7 @@ from PIL import Image
 from reading_folders import head, patch, save, write_heads, write_patches
 
 from common.errors import DataError
-from common.reader_study.found import case_of, classes_of, find_images
+from common.reader_study.image_folders import case_of, classes_of, find_images
 
 
 @pytest.mark.parametrize(

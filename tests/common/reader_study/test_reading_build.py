@@ -10,7 +10,7 @@ from reading_folders import head, page_data, patch, picture, save, write_heads, 
 
 from common.errors import ConfigError, DataError, OutputError
 from common.io.reader import VolumeReader
-from common.reader_study.making import Choices, make_study, require_free, write_study
+from common.reader_study.build import Choices, make_study, require_free, write_study
 
 
 def made(folders, **choices):

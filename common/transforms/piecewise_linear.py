@@ -15,7 +15,7 @@ Knot = Sequence[float]
 """Value in the unit of the window, and where it lies in [-1, 1]."""
 
 
-class KnottedWindow:
+class PiecewiseLinearScale:
     """The piecewise-linear map of a unit to [-1, 1] through ``(low, -1)``, the knots and ``(high, 1)``.
 
     Within a segment of slope s an error of 1 unit is s in the scaled image: knots say how much of a loss on scaled
@@ -42,11 +42,13 @@ class KnottedWindow:
         self.even = ((points[:, 0] - self.low) / (self.high - self.low) * 2 - 1).tolist()
         self.bent = points[:, 1].tolist()
 
-    def down_to(self, low: float, part: float) -> KnottedWindow:
+    def down_to(self, low: float, part: float) -> PiecewiseLinearScale:
         """The same scale, of which the lowest ``part`` stands for all values from ``low``, below the window, up."""
         end = float(self.unscaled(torch.tensor(part - 1.0)))
         points = zip(np.interp(self.even, [-1, 1], [self.low, self.high]), self.bent, strict=True)
-        return KnottedWindow([low, self.high], [(end, part - 1), *((v, s) for v, s in points if part - 1 < s < 1)])
+        return PiecewiseLinearScale(
+            [low, self.high], [(end, part - 1), *((v, s) for v, s in points if part - 1 < s < 1)]
+        )
 
     def scaled(self, values: Tensor, clip: bool = False) -> Tensor:
         """Values in the unit, of any shape, on the scale; with ``clip`` those beyond the window are at its ends."""

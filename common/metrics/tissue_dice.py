@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..config.checks import HU
+from ..segmenter.pretrained import segmenter
 from ..segmenter.segmentation import Classes, dice_by_class, segmented
-from ..segmenter.shipped import segmenter
 from ..segmenter.tissues import NAMES
 from .masked import Z_SCORES, checked_volumes
 

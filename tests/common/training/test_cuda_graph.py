@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from common.training.graph import WARM_UP, GraphedStep
+from common.training.cuda_graph import WARM_UP, GraphedStep
 
 REFUSED = "operation not permitted when stream is capturing"
 

@@ -13,11 +13,11 @@ import numpy as np
 from markupsafe import Markup
 
 from ..errors import ConfigError, DataError, OutputError, some
-from ..evaluation.report.offline import as_it_is, script_json, template
+from ..evaluation.report.standalone_page import as_it_is, script_json, template
 from ..files import write_text
 from ..io.reader import VolumeReader
 from ..seeds import derive
-from .found import REAL, SYNTHETIC, Found, classes_of, find_images
+from .image_folders import REAL, SYNTHETIC, Found, classes_of, find_images
 from .questions import OF_KIND, PAIR, Pair, Question, drawn, matched, units_of
 from .slices import SliceMaker, window_of
 from .study import Study, pages_and_key

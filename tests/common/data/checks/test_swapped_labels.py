@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from common.data.checks.exchange import Exchanges
+from common.data.checks.swapped_labels import Exchanges
 from common.data.checks.volumes import CheckedVolume
 from common.errors import Finding
 

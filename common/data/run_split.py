@@ -1,4 +1,4 @@
-"""The split of a run, kept by resume and evaluation: cases are recognised by their content, wherever they are now."""
+"""The split of a run, used by resume and evaluation: cases are recognised by their content, wherever they are now."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINED = ("training", *POOLS, "validation")
 """Sections that a training reads; its best weights are chosen by the validation cases."""
 
 
-class KeptSplit:
+class RunSplit:
     """The split of a run by content.
 
     Args:
@@ -174,7 +174,7 @@ class KeptSplit:
         root = self.run_dir.parents[1] if self.run_dir.parent.name == "variants" else self.run_dir
         records = sorted({root / DATALIST_NAME, *root.glob(f"variants/*/{DATALIST_NAME}")})
         others = [path.parent for path in records if path.is_file() and path.parent != self.run_dir]
-        for split in (self, *(KeptSplit(folder, self.reader) for folder in others)):
+        for split in (self, *(RunSplit(folder, self.reader) for folder in others)):
             trained = {split.hashes[path] for item in split.of(TRAINED) for path in paths_of(item)}
             if leaked := [item["case"] for item in test if not trained.isdisjoint(self._now(item))]:
                 found = f"{counted(leaked)} of {len(test)} test cases were trained on"

@@ -7,7 +7,7 @@ import torch
 from monai.data import MetaTensor
 
 from common.errors import ConfigError
-from common.transforms.knots import KnottedWindow
+from common.transforms.piecewise_linear import PiecewiseLinearScale
 
 WINDOW = [-1024, 2000]
 KNOTS = [[-200, -0.6], [-20, -0.4], [100, 0.5]]
@@ -17,11 +17,11 @@ def test_by_hand() -> None:
     # ends and knots as given; half-way between two of them, half-way: -612, -110, 40, 1050
     values = torch.tensor([-1024.0, -200, -20, 100, 2000, -612, -110, 40, 1050])
     expected = [-1, -0.6, -0.4, 0.5, 1, -0.8, -0.5, 0.05, 0.75]
-    assert KnottedWindow(WINDOW, KNOTS).scaled(values).tolist() == pytest.approx(expected, abs=1e-6)
+    assert PiecewiseLinearScale(WINDOW, KNOTS).scaled(values).tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_air_and_compact_bone_lie_within() -> None:
-    air, bone = KnottedWindow(WINDOW, KNOTS).scaled(torch.tensor([-1000.0, 1999.0])).tolist()
+    air, bone = PiecewiseLinearScale(WINDOW, KNOTS).scaled(torch.tensor([-1000.0, 1999.0])).tolist()
     assert -1 < air < -0.98
     assert 0.999 < bone < 1
 
@@ -29,32 +29,32 @@ def test_air_and_compact_bone_lie_within() -> None:
 def test_grey_matter_and_fluid_are_further_apart_than_on_the_line() -> None:
     brain = torch.tensor([10.0, 30.0])
     # 20 HU are 2 * 20 / 3024 of the line's range; between the knots 0.9 over 120 HU
-    assert float(KnottedWindow(WINDOW).scaled(brain).diff()) == pytest.approx(0.01323, abs=1e-5)
-    assert float(KnottedWindow(WINDOW, KNOTS).scaled(brain).diff()) == pytest.approx(20 * 0.9 / 120, abs=1e-5)
+    assert float(PiecewiseLinearScale(WINDOW).scaled(brain).diff()) == pytest.approx(0.01323, abs=1e-5)
+    assert float(PiecewiseLinearScale(WINDOW, KNOTS).scaled(brain).diff()) == pytest.approx(20 * 0.9 / 120, abs=1e-5)
 
 
 @pytest.mark.parametrize("knots", [KNOTS, [[1000, 0]], [], None])
 def test_the_inverse_restores_values_beyond_the_window_too(knots: list | None) -> None:
     values = torch.linspace(-3000, 4000, 701)
-    scale = KnottedWindow(WINDOW, knots)
+    scale = PiecewiseLinearScale(WINDOW, knots)
     torch.testing.assert_close(scale.unscaled(scale.scaled(values)), values, rtol=0, atol=2e-3)
     assert (scale.scaled(values).diff() > 0).all()
 
 
 def test_beyond_the_window_the_outer_segments_go_on_or_are_cut() -> None:
-    scale, values = KnottedWindow(WINDOW, KNOTS), torch.tensor([-1848.0, 3900.0])
+    scale, values = PiecewiseLinearScale(WINDOW, KNOTS), torch.tensor([-1848.0, 3900.0])
     assert scale.scaled(values).tolist() == pytest.approx([-1.4, 1.5], abs=1e-6)
     assert scale.scaled(values, clip=True).tolist() == pytest.approx([-1, 1], abs=1e-6)
 
 
 def test_without_knots_it_is_the_line_of_the_window_bit_for_bit() -> None:
     values = torch.rand(1000) * 3000 - 1024
-    assert torch.equal(KnottedWindow(WINDOW).scaled(values), (values + 1024) / 3024 * 2 - 1)
+    assert torch.equal(PiecewiseLinearScale(WINDOW).scaled(values), (values + 1024) / 3024 * 2 - 1)
 
 
 def test_metadata_stay() -> None:
     image = MetaTensor(torch.zeros(1, 2, 2, 2), affine=2 * torch.eye(4))
-    restored = KnottedWindow(WINDOW, KNOTS).unscaled(image)
+    restored = PiecewiseLinearScale(WINDOW, KNOTS).unscaled(image)
     assert isinstance(restored, MetaTensor)
     assert restored.affine[0, 0] == 2
 
@@ -69,10 +69,10 @@ def test_metadata_stay() -> None:
 def test_points_that_do_not_rise_are_refused(knots: list) -> None:
     rule = r"target_knots: are pairs that rise strictly in both columns from \[-1024, -1\] to \[2000, 1\], but got .*; "
     with pytest.raises(ConfigError, match=rule + r"correct them or widen target_window; \[\] for none"):
-        KnottedWindow(WINDOW, knots)
+        PiecewiseLinearScale(WINDOW, knots)
 
 
 @pytest.mark.parametrize("window", [[2000, -1024], [0, 0], [0, 1, 2], [0, float("inf")]])
 def test_a_window_is_low_and_high(window: list) -> None:
     with pytest.raises(ConfigError, match="target_window: is two numbers, low < high, but got"):
-        KnottedWindow(window)
+        PiecewiseLinearScale(window)
