@@ -13,19 +13,15 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
-ablation: $(READY)
-	@$(BUNDLE_IS_THERE)
-	@$(PY) -m tools.ablation $(BUNDLE) $(OPTIONS)
-
 defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two cores
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.defaults_check $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.defaults $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
 	@$(BUNDLE_IS_THERE)
@@ -55,10 +51,10 @@ bench: $(READY)
 # With PY=python a machine with its own PyTorch needs no .venv; the packages are then found by their folders.
 gpu-check: export PYTHONPATH := $(CURDIR):$(subst $(eval) ,:,$(BUNDLES:%=$(CURDIR)/bundles/%)):$(PYTHONPATH)
 gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # under eight minutes on a machine with a GPU; writes OUT=DIR
-	@$(PY) -W ignore -m tools.gpu_check --out $(or $(OUT),build/gpu-check) $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.gpu --out $(or $(OUT),build/gpu-check) $(OPTIONS)
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are
-	@$(PY) -W ignore -m tools.real $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.real $(OPTIONS)
 
 metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)

@@ -54,27 +54,21 @@ RUN_BY = {
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "mri_dagan.degrade": "tests/bundles/dagan/test_degrade_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
-    "tools.ablation": "tests/bundles/test_ablation.py",
     "tools.bench": "tests/tools/bench/test_bench_training.py",
-    "tools.compare": "tests/tools/test_compare.py",
-    "tools.defaults_check": "tests/tools/test_defaults_check.py",
+    "tools.checks.defaults": "tests/tools/checks/test_defaults_check.py",
     "tools.demo": "Makefile",
     "tools.environment": "tests/tools/environment/test_environment.py",
-    "tools.gpu_check": "tests/tools/gpu_check/test_gpu_check_parts.py",
+    "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
+    "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
     "tools.label": "Makefile",
     "tools.metamorphic": "tests/tools/metamorphic/test_metamorphic_table.py",
     "tools.new_bundle": "tests/tools/new_bundle/test_new_bundle.py",
-    "tools.notebook": "tests/test_notebook.py",
     "tools.pack": "tests/tools/pack/test_pack.py",
-    "tools.phantom_order": "tests/tools/test_phantom_order.py",
     "tools.tissue_segmenter": "tests/tools/tissue_segmenter/test_tissue_segmenter.py",
-    "tools.real": "tests/tools/real/test_real_check.py",
-    "tools.real.fast_mr": "tests/tools/real/test_real_fast_mr.py",
-    "tools.real.sensing": "tests/tools/real/test_real_sensing.py",
-    "tools.real.low_dose": "tests/tools/real/test_real_low_dose.py",
     "tools.verify": "tests/tools/verify/test_verify.py",
     "examples.dose": "tests/test_dose_example.py",
     "examples.dose.checks": "tests/test_dose_example.py",
+    "examples.notebook": "tests/test_notebook.py",
     "examples/deploy/app.py": "tests/test_deploy_example.py",
     "examples/federated/job.py": "tests/test_federated_example.py",
 }
@@ -97,14 +91,14 @@ NOT_RUN = {
 }
 """Programs whose commands are not run as they stand, with the reason."""
 OF_TARGETS = {
-    **{name: f"tools.{name}" for name in ("ablation", "bench", "demo", "verify")},
-    "defaults-check": "tools.defaults_check",
+    **{name: f"tools.{name}" for name in ("bench", "demo", "verify")},
+    "defaults-check": "tools.checks.defaults",
     "dist": "tools.pack",
     "environment-test": "tools.environment",
     "fuzz": "tests.fuzz",
-    "gpu-check": "tools.gpu_check",
+    "gpu-check": "tools.checks.gpu",
     "label-test": "tools.label",
-    "real-check": "tools.real",
+    "real-check": "tools.checks.real",
     "test": "pytest",
 }
 """The program that gets ``OPTIONS``."""
@@ -121,7 +115,7 @@ EXAMPLES = (
     (r" \.\.\.| PART\b", ""),
     (r"(?<=')\.\.\.(?=/)|\bCONFIGS\b|(?<= )configs(?=/)", "bundles/BUNDLE_NAME/configs"),
     (r"<name>(?=/)|(?<=BUNDLE=)(name|\.\.\.)|(?<=bundles/)NAME|(?<=tools\.\w{4} )NAME", "BUNDLE_NAME"),
-    (r"(?<=tools\.(ablation) )NAME|(?<=tools\.defaults_check )NAME|(?<=tools\.metamorphic )NAME", "BUNDLE_NAME"),
+    (r"(?<=tools\.checks\.defaults )NAME|(?<=tools\.metamorphic )NAME", "BUNDLE_NAME"),
     (r"\bOVERLAY\b(?!=)", "no_adversarial"),
     (r"tools\.<name>", "tools.pack"),
     (r",'plan\.yaml'", ""),
@@ -190,7 +184,7 @@ NAMED_ALONE = (
     "common.metrics",
     "common.reader_study",
     "medical_image_synthesis.pretrained",
-    "tools.notebook",
+    "examples.notebook",
 )
 """Programs that a page may name without their options."""
 
@@ -213,7 +207,7 @@ def check(words: list[str]) -> None:
         assert _settings(rest).keys() <= settings.keys(), given
     elif kind == "common.plan":
         _check_plan(words[3:])
-    elif kind in ("tools.demo", "tools.ablation"):
+    elif kind == "tools.demo":
         assert words[3] in bundle_names()
     elif kind in NAMED_ALONE:
         if words[3:]:  # else the page names the program, or it has no options

@@ -30,7 +30,7 @@ def card(text: str, own_weights: bool) -> str:
     text = re.sub(r"^From the repository's root; `CONFIGS` stands for `configs`\.", "From this bundle's folder:", text,
                   flags=re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
-    text = re.sub(r"^\|.*`make \w+ BUNDLE=\w+` \|\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
     text = _own_folder(text)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
     told = "The weights are those named in `model_info.json`; "
