@@ -91,7 +91,7 @@ NOT_RUN = {
 }
 """Programs whose commands are not run as they stand, with the reason."""
 OF_TARGETS = {
-    **{name: f"tools.{name}" for name in ("bench", "demo", "verify")},
+    **{name: f"tools.{name}" for name in ("bench", "demo")},
     "defaults-check": "tools.checks.defaults",
     "dist": "tools.pack",
     "environment-test": "tools.environment",

@@ -1,1 +1,1 @@
-"""The offline validator of MONAI bundles: what the model zoo's CI checks, what breaks elsewhere, and our contract."""
+"""The offline validator of bundles and releases: MONAI's specification and this collection's contract."""

@@ -1,111 +1,101 @@
-"""Verify MONAI bundles offline: folders or zips, of this collection or foreign ones.
+"""Validate bundles and releases of this collection offline: ``python -m tools.verify PATH ...``, folders or zips.
 
-Exit code 0: all pass; 1: some failed; 2: wrong usage. A bundle's code runs in a process of its own, on a copy, without
-network; still, it is code: --static reads a bundle that is not trusted and runs nothing of it.
+Each is copied or unpacked and checked in a process of its own that reaches no network. Exit code 0: all pass; 1: some
+failed; 2: wrong usage.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import logging
+import os
+import subprocess
 import sys
+import tempfile
 import textwrap
 import time
-from collections import Counter
+import zipfile
 from pathlib import Path
-from typing import Any
 
 from common.errors import DataError, exit_code_of_mistakes
-from tools.verify.process import block_network
-from tools.verify.verdicts import FAIL, GROUPS, PASS, SKIP, Fault, Verdict
-from tools.verify.verify import LIMIT, Options, Outcome, verify
+from tools.repository import ROOT
+from tools.verify import code, configs, files, label, metadata
+from tools.verify.bundle import Bundle
+from tools.verify.verdicts import Check, Verdict, judge, one_line
 
+READING = tuple(
+    value for part in (files, metadata, configs, label) for value in vars(part).values() if isinstance(value, Check)
+)
+"""Checks that read a bundle and run nothing of it."""
+RUNNING = tuple(value for value in vars(code).values() if isinstance(value, Check))
+ENVIRONMENT = {
+    "MONAI_FAIL_ON_DUPLICATE_CONFIG": "1",
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+    "HF_HUB_OFFLINE": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
 WIDTH = 118
-WORDS = {PASS: "ok", FAIL: "FAIL", SKIP: "-"}
 
 
-def _options(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
-    parser.add_argument("--schema", type=Path, help="JSON schema for the metadata")
-    parser.add_argument("--overlay", help="config, such as demo, over train and inference when networks are built")
-    parser.add_argument("--house", action="store_true", help="check foreign bundles against this collection's contract")
-    parser.add_argument("--static", action="store_true", help="run nothing of the bundle's code")
-    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds for each check that runs code (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON, every $ expression included")
-    return parser.parse_args(words)
+def rows(verdict: Verdict) -> str:
+    """A line of a check, under it what is wrong."""
+    word = "FAIL" if verdict.faults else "-" if verdict.skipped else "ok"
+    lines = [f"  {word:<5}{verdict.check.id:<22}{verdict.skipped or verdict.check.meaning}"]
+    for fault in verdict.faults:
+        lines += textwrap.wrap(str(fault), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
+    return "\n".join(lines)
+
+
+def checked(bundle: Bundle) -> int:
+    """Judge a bundle by all checks and print a table; the number of checks that it fails."""
+    print(f"{bundle.name}{', a release' if bundle.packed else ''}", flush=True)
+    failed, start = 0, time.monotonic()
+    for one in (*READING, *RUNNING):
+        with contextlib.redirect_stdout(sys.stderr):  # what the bundle's own code prints
+            verdict = judge(one, bundle)
+        failed += bool(verdict.faults)
+        print(rows(verdict), flush=True)
+    print(f"{bundle.name} {f'FAILS {failed} checks' if failed else 'passes'}, {time.monotonic() - start:.0f} s\n")
+    return failed
+
+
+def _in_its_own_process(path: Path, scratch: Path) -> int:
+    """Verify a copy of a folder or what is in a zip; the exit code."""
+    if path.is_dir() and (path / "configs").is_dir():
+        folder = Bundle(path).copy(scratch).folder
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(scratch)
+            folder = scratch / archive.namelist()[0].split("/")[0]
+    else:
+        remedy = "give one of bundles/ or of dist/"
+        raise DataError(str(path), "is a bundle's folder with configs, or a release zip", "neither", remedy)
+    words = [sys.executable, "-W", "ignore", "-m", "tools.verify", "--in_place", str(folder)]
+    own = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    done = subprocess.run(words, cwd=folder, env=own, stderr=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 1):  # the process ended in a check
+        print(f"{folder.name} FAILS, exit code {done.returncode}: {one_line(done.stderr[-400:])}\n", flush=True)
+    return done.returncode
 
 
 @exit_code_of_mistakes
-def main(words: list[str]) -> int:
-    """Verify each bundle and print what was found."""
-    given = _options(words)
-    if given.schema is not None and not given.schema.is_file():
-        raise DataError(str(given.schema), "is a file with a JSON schema", "no such file", "give an existing path")
-    options = Options(given.schema, given.overlay, given.limit, given.static, given.house)
-    records = []
+def main(words: list[str] | None = None) -> int:
+    """Verify each bundle."""
+    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
+    parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
+    parser.add_argument("--in_place", action="store_true", help="in this process, writing into the folder")
+    given = parser.parse_args(words)
+    if given.in_place:
+        logging.disable(logging.WARNING)
+        sys.addaudithook(code.block_network)
+        return int(checked(Bundle(given.bundles[0])) > 0)
+    codes = []
     for path in given.bundles:
-        start = time.monotonic()
-        outcome = verify(path, options)
-        records.append(_record(outcome, time.monotonic() - start))
-        if not given.json:
-            print(_table(outcome, time.monotonic() - start), end="\n\n", flush=True)
-    passed = all(record["passed"] for record in records)
-    if given.json:
-        print(json.dumps({"passed": passed, "bundles": records}, indent=2))
-    return 0 if passed else 1
-
-
-def _table(outcome: Outcome, seconds: float) -> str:
-    """One line a check, under it what is wrong; then the sums."""
-    bundle = outcome.bundle
-    lines = [f"{bundle.name}, {outcome.kind}: {bundle.archive or bundle.folder}"]
-    for group, title in GROUPS.items():
-        if own := [verdict for verdict in outcome.verdicts if verdict.check.group == group]:
-            free = "" if outcome.counts(own[0]) else " (not counted without --house)"
-            lines += ["", f"{group}: {title}{free}", *(line for verdict in own for line in _row(verdict))]
-    sums = Counter(verdict.outcome for verdict in outcome.verdicts)
-    failed = len(outcome.failures)
-    result = f"FAILS {failed} {'check' if failed == 1 else 'checks'}" if failed else "passes"
-    counts = f"{sums[PASS]} ok, {sums[FAIL]} failed, {sums[SKIP]} skipped, {seconds:.0f} s"
-    return "\n".join([*lines, "", f"{bundle.name} {result}: {counts}"])
-
-
-def _row(verdict: Verdict) -> list[str]:
-    subject = f"{verdict.subject}: " if verdict.subject else ""
-    notes = f" ({'; '.join(verdict.notes)})" if verdict.notes else ""
-    head = f"  {WORDS[verdict.outcome]:<5}{verdict.check.id:<22}"
-    rows = textwrap.wrap(
-        subject + verdict.check.meaning + notes, WIDTH, initial_indent=head, subsequent_indent=" " * 31
-    )
-    for fault in verdict.faults:
-        rows += textwrap.wrap(str(Fault(**fault)), WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 9)
-    return rows
-
-
-def _record(outcome: Outcome, seconds: float) -> dict[str, Any]:
-    """Everything about one bundle."""
-    return {
-        "bundle": outcome.bundle.name,
-        "path": str(outcome.bundle.archive or outcome.bundle.folder),
-        "kind": outcome.kind,
-        "passed": not outcome.failures,
-        "seconds": round(seconds, 1),
-        "verdicts": [_fields(verdict) | {"counted": outcome.counts(verdict)} for verdict in outcome.verdicts],
-        "expressions": [_expression(*entry) for entry in outcome.expressions.items()],
-    }
-
-
-def _fields(verdict: Verdict) -> dict[str, Any]:
-    rule = {key: getattr(verdict.check, key) for key in ("id", "group", "meaning", "source")}
-    return rule | {key: getattr(verdict, key) for key in ("subject", "outcome", "notes", "faults")}
-
-
-def _expression(place: str, expression: str) -> dict[str, str]:
-    file, name = place.removeprefix("configs/").split(" ", 1)
-    return {"file": file, "id": name, "expression": expression}
+        with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
+            codes.append(_in_its_own_process(path.resolve(), Path(scratch)))
+    return int(any(codes))
 
 
 if __name__ == "__main__":
-    block_network()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,11 +1,10 @@
-"""A bundle's folder: its name, its files, its configs and whose it is."""
+"""A bundle's folder: its files, configs and metadata."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,32 +12,21 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from common.files import require_bounded
-from tools.verify.verdicts import NotApplicableError
-
-HOUSE_AUTHORS = "The medical image synthesis bundles contributors"
-"""Metadata's ``authors`` by which a bundle of this collection is known: it survives copying, packing and renaming."""
 WHOLE = ("train", "inference", "study")
 """Configs that are complete in one file; the others lie over ``train``."""
 LEFTOVERS = (
-    *("demo_data", "demo", "pretraining", "predictions", "evaluation", "variants", "study", "events", "eval"),
-    *("models/previous", ".git"),
+    *("demo_data/", "demo/", "pretraining/", "predictions/", "evaluation/", "variants/", "study/", "events/", "eval/"),
+    "models/previous/",
 )
-"""Folders that using a bundle leaves in its own; no part of the bundle."""
+"""What using a bundle leaves in its folder; no part of the bundle."""
 FORMAT_END = "_data_format"
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that lies unpacked in a folder named as it is.
-
-    ``overlay`` is the stem of a config, such as ``demo``, with which networks are built; ``archive`` the zip it was in.
-    """
+    """A bundle that lies unpacked in a folder named as it is."""
 
     folder: Path
-    overlay: str | None = None
-    archive: Path | None = None
 
     @property
     def name(self) -> str:
@@ -52,21 +40,8 @@ class Bundle:
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """``metadata.json``; not applicable where it cannot be read, which ``files.metadata`` reports."""
+        """``metadata.json``."""
         return read(self.configs / "metadata.json")
-
-    @cached_property
-    def house(self) -> bool:
-        """Whether it is one of this collection, by metadata's authors; by its package's name where there are none."""
-        try:
-            return self.metadata.get("authors") == HOUSE_AUTHORS
-        except NotApplicableError:
-            return any(name.startswith(self.name) for name in self.packages)
-
-    @cached_property
-    def packed(self) -> bool:
-        """Whether it is a release that carries a copy of ``common`` in a package of its name and version."""
-        return any(re.fullmatch(rf"{re.escape(self.name)}_v\w+", name) for name in self.packages)
 
     @cached_property
     def model_info(self) -> dict[str, Any]:
@@ -74,38 +49,41 @@ class Bundle:
         path = self.folder / "model_info.json"
         return read(path) if path.is_file() else {}
 
+    @cached_property
+    def packages(self) -> list[str]:
+        """Top-level Python packages that travel inside."""
+        return sorted(path.parent.name for path in self.folder.glob("*/__init__.py"))
+
+    @cached_property
+    def packed(self) -> bool:
+        """Whether it is a release, which carries a copy of ``common`` in a package of its name and version."""
+        return any(re.fullmatch(rf"{re.escape(self.name)}_v\w+", name) for name in self.packages)
+
     @property
     def formats(self) -> dict[str, dict[str, Any]]:
         """Tensors of each network that metadata describe, by the network's name, such as ``discriminator``."""
         ends = {key: value for key, value in self.metadata.items() if key.endswith(FORMAT_END)}
-        return {key.removesuffix(FORMAT_END): value for key, value in ends.items() if isinstance(value, dict)}
+        return {key.removesuffix(FORMAT_END): value for key, value in ends.items()}
 
     @property
     def latent(self) -> bool:
-        """Whether there is no source image: the first input of the network is no image but a vector."""
-        first = next(iter((self.formats.get("network", {}).get("inputs") or {}).values()), None)
-        return isinstance(first, dict) and first.get("type", "image") != "image"
-
-    @cached_property
-    def packages(self) -> list[str]:
-        """Top-level Python packages that travel inside."""
-        return sorted(path.parent.name for path in self.folder.glob("*/__init__.py") if path.parent.name != "tests")
+        """Whether there is no source image: the input of the network is no image but a vector."""
+        first: dict[str, Any] = next(iter(self.formats.get("network", {}).get("inputs", {}).values()), {})
+        return bool(first.get("type", "image") != "image")
 
     def files(self) -> Iterator[Path]:
         """Every file that is part of the bundle, sorted."""
-        left = tuple(f"{name}/" for name in LEFTOVERS)
         for path in sorted(self.folder.rglob("*")):
-            place = self.relative(path)
-            if path.is_file() and "__pycache__" not in path.parts and not place.startswith(left):
+            if path.is_file() and "__pycache__" not in path.parts and not self.relative(path).startswith(LEFTOVERS):
                 yield path
 
-    def copy(self, folder: Path) -> Path:
+    def copy(self, folder: Path) -> Bundle:
         """A copy, in ``folder``, that its code may write into, without what using it has left there."""
         for path in self.files():
             place = folder / self.name / path.relative_to(self.folder)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
-        return folder / self.name
+        return Bundle(folder / self.name)
 
     @property
     def sources(self) -> list[Path]:
@@ -125,43 +103,49 @@ class Bundle:
     def config_files(self) -> list[Path]:
         """Every config, sorted; metadata is none."""
         paths = sorted(self.configs.glob("*"))
-        return [path for path in paths if path.suffix in SUFFIXES and path.name != "metadata.json"]
+        return [path for path in paths if path.suffix in (".yaml", ".json") and path.name != "metadata.json"]
 
-    def config(self, stem: str) -> Path | None:
-        """The file of a config, YAML before JSON."""
-        paths = (self.configs / f"{stem}{suffix}" for suffix in SUFFIXES)
-        return next((path for path in paths if path.is_file()), None)
+    @cached_property
+    def contents(self) -> dict[Path, dict[str, Any]]:
+        """The content of every config."""
+        return {path: read(path) for path in self.config_files}
 
-    def readable(self) -> dict[Path, dict[str, Any]]:
-        """The content of the configs that can be read; of the others ``configs.readable`` reports."""
-        found = {}
-        for path in self.config_files:
-            with suppress(NotApplicableError):
-                found[path] = read(path)
-        return found
+    def config(self, stem: str) -> Path:
+        """The file of a config."""
+        return self.configs / f"{stem}.yaml"
 
     def whole(self, stem: str) -> dict[str, Any]:
-        """A config as it stands, such as ``train``; not applicable where the bundle has none."""
-        path = self.config(stem)
-        if path is None:
-            raise NotApplicableError(f"there is no configs/{stem}.yaml or .json")
-        return read(path)
+        """A config as it stands, such as ``train``."""
+        return read(self.config(stem))
 
-    def parser(self, *paths: Path) -> ConfigParser:
-        """MONAI's parser of some files, one over the other, and of the metadata."""
+    def parser(self, *stems: str) -> ConfigParser:
+        """MONAI's parser of some configs, one over the other, and of the metadata."""
         parser = ConfigParser()
-        parser.read_config([str(path) for path in paths])
+        parser.read_config([str(self.config(stem)) for stem in stems])
         parser.read_meta(self.metadata)
         return parser
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a YAML or JSON file; NotApplicableError where it is no sound mapping, whose cause says why."""
-    try:
-        content = ConfigParser.load_config_file(path)
-        require_bounded(content, path.name)
-    except Exception as error:  # broken YAML, broken JSON, a duplicate key, aliases without an end
-        raise NotApplicableError(f"{path.name} cannot be read") from error
+    """The content of a YAML or JSON file; TypeError where it is no mapping."""
+    content = ConfigParser.load_config_file(path)
     if not isinstance(content, dict):
-        raise NotApplicableError(f"{path.name} holds no mapping")
+        raise TypeError(f"{path.name} holds no mapping")
     return content
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a nested configuration with its id, as MONAI writes it."""
+    nested = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if nested is None:
+        yield name, value
+        return
+    for key, part in nested:
+        yield from leaves(part, f"{name}::{key}" if name else str(key))
+
+
+def all_leaves(bundle: Bundle) -> Iterator[tuple[str, Any]]:
+    """Every value of every config, with file and id, as ``configs/train.yaml network_def::depth``."""
+    for path, content in bundle.contents.items():
+        for name, value in leaves(content):
+            yield f"configs/{path.name} {name}", value

@@ -1,8 +1,7 @@
-"""Checks of the files that a bundle needs, of its code and of its weights."""
+"""Checks of a bundle's files, code and weights."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
@@ -14,92 +13,52 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
+from common.errors import CheckpointError
+from common.path_names import texts
+from common.weights.safe_settings import require_safe
 from tools.verify import schema
-from tools.verify.bundle import Bundle
-from tools.verify.configs import leaves
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expect
+from tools.verify.bundle import Bundle, leaves, read
+from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
 
-ZOO = "model zoo, verify_bundle.py: verify_bundle_directory"
+CONFIGS = ("demo", "evaluate", "inference", "multi_gpu_train", "train")
+FILES = (*(f"configs/{stem}.yaml" for stem in CONFIGS), "configs/logging.conf", "configs/metadata.json")
+TEMPLATE = (
+    *("Authors", "Tags", "Model Description", "Data", "Performance", "System Configuration", "Limitations"),
+    "References",
+)
+"""Sections that the model zoo's template of a card has (docs/readme_template.md there), but for optional ones."""
+TEXTS = (
+    *(
+        ("docs/README.md", rf"(?m)^#+ {name}\n\n\S", f"has the section {name} of the zoo's template", "write it")
+        for name in TEMPLATE
+    ),
+    ("docs/README.md", "(?m)^#+ What differs from the paper", "has a section What differs from the paper", "write it"),
+    ("docs/README.md", "(?i)not for clinical use", "says not for clinical use", "add the sentence"),
+    ("LICENSE", "Apache License", "is the Apache License", "copy the collection's"),
+    ("docs/data_license.txt", r"(\S+\s+){20}\S", "has more than 20 words", "state what licence the data have"),
+)
+"""File, what it has to match, the rule that it breaks otherwise, and the remedy."""
 SHARED = "common"
 """The package that bundles share in the repository and that a release carries under a name of its own."""
-LARGE_FILES = "large_files.*"
 EXECUTING = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|\b(pickle\.(loads?|Unpickler)|joblib\.load)\("
 IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
 
-@check("files.texts", "zoo", ZOO)
-def texts(bundle: Bundle) -> Found:
-    """LICENSE and the model card docs/README.md are there and not empty."""
-    for name in ("LICENSE", "docs/README.md"):
-        value = "an empty file" if (bundle.folder / name).is_file() else "no such file"
-        remedy = "state licence, use and limits of the model"
-        yield expect(bundle.text(name).strip(), name, "exists and is not empty", value, remedy)
+@check("files.present")
+def present(bundle: Bundle) -> Found:
+    """Every bundle has the same files and one package, named as the bundle."""
+    for name in FILES:
+        yield expect((bundle.folder / name).is_file(), name, "exists", "no such file", "see CONTRIBUTING.md")
+    own = len(bundle.packages) == 1 and re.fullmatch(rf"{re.escape(bundle.name)}(_v\w+)?", bundle.packages[0])
+    yield expect(own, "packages", f"are one, named {bundle.name}", bundle.packages, "see CONTRIBUTING.md")
 
 
-@check("files.metadata", "zoo", ZOO)
-def metadata(bundle: Bundle) -> Found:
-    """configs/metadata.json is a JSON object."""
-    try:
-        yield f"version {bundle.metadata.get('version')}"
-    except NotApplicableError as error:
-        value = str(error.__cause__ or error)
-        yield Fault("configs/metadata.json", "exists and holds a JSON object", value, "write it as the schema asks")
-
-
-@check("files.inference", "zoo", ZOO)
-def inference(bundle: Bundle) -> Found:
-    """There is an inference config."""
-    names = [path.name for path in bundle.config_files]
-    remedy = "add a config that infers on its own"
-    yield expect(bundle.config("inference"), "configs/inference.yaml or .json", "exists", names, remedy)
-
-
-@check("files.weights", "zoo", ZOO)
-def weights(bundle: Bundle) -> Found:
-    """Weights are inside, or large_files.yml names where they are and stays inside the bundle."""
-    for path in sorted(bundle.folder.glob(LARGE_FILES)):
-        content = ConfigParser.load_config_file(path)
-        yield from schema.faults(path.name, content, "large_files", "MONAI downloads by path and url")
-    entries = _large_files(bundle)
-    for entry in entries:
-        yield _same_hash(bundle, str(entry.get("path")), entry.get("hash_val"), entry.get("hash_type"))
-    if (bundle.folder / "models" / "model.pt").is_file():
-        return
-    if held := [f"{entry.get('path')}{'' if entry.get('hash_val') else ' (no hash)'}" for entry in entries]:
-        raise NotApplicableError(f"not downloaded: {', '.join(held)} (nothing is fetched here)")
-    if bundle.house:
-        raise NotApplicableError("no models/model.pt: untrained; inference refuses to start without")
-    found = sorted(path.name for path in (bundle.folder / "models").glob("*"))
-    remedy = "put the weights there or name them in large_files.yml"
-    yield Fault("models/model.pt", "exists, or large_files.yml says where it is", found, remedy)
-
-
-def _large_files(bundle: Bundle) -> list[dict[str, Any]]:
-    """What is to be downloaded."""
-    contents = [ConfigParser.load_config_file(path) for path in sorted(bundle.folder.glob(LARGE_FILES))]
-    return [entry for content in contents for entry in content.get("large_files", []) if isinstance(entry, dict)]
-
-
-def _same_hash(bundle: Bundle, name: str, expected: str | None, kind: str | None) -> Fault | None:
-    """A fault where a large file was downloaded and is another."""
-    path = bundle.folder / name
-    if not (expected and kind and path.is_file() and kind in hashlib.algorithms_available):
-        return None
-    found = hashlib.new(kind, path.read_bytes()).hexdigest()
-    rule = f"has {kind} {expected[:12]}... as large_files.yml says"
-    return expect(found == expected, name, rule, found[:12], "download it again, or pack again")
-
-
-@check("code.syntax", "sound", "Python")
-def syntax(bundle: Bundle) -> Found:
-    """Every Python file can be parsed."""
-    if not bundle.sources:
-        raise NotApplicableError("no Python code inside")
-    for path in bundle.sources:
-        try:
-            ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError) as error:
-            yield Fault(bundle.relative(path), "is sound Python", error, "correct it")
+@check("files.texts")
+def card(bundle: Bundle) -> Found:
+    """The card has the zoo's sections, what differs from the paper, not for clinical use; licences are there."""
+    for place, pattern, rule, remedy in TEXTS:
+        text = bundle.text(place)
+        yield expect(re.search(pattern, text), place, rule, one_line(text, 80) or "no text", remedy)
 
 
 def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
@@ -110,18 +69,29 @@ def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
                 yield Fault(f"{bundle.relative(path)}:{number}", rule, line.strip()[:120], remedy)
 
 
-@check("code.pickles", "sound", "torch: weights_only")
+@check("code.pickles")
 def pickles(bundle: Bundle) -> Found:
     """No pickle is executed."""
     return _lines(bundle, EXECUTING, "executes no pickle", "load tensors alone: torch.load(..., weights_only=True)")
 
 
-@check("code.vendored", "house", "the contract of this collection")
+@check("code.vendored")
 def vendored(bundle: Bundle) -> Found:
     """A release imports its own copy of the shared package, not the top-level one."""
     if not bundle.packed:
-        raise NotApplicableError("not a packed bundle: the shared package is imported from the repository")
+        raise NotApplicableError("no release: the shared package is imported from the repository")
     return _lines(bundle, IMPORTING, f"imports no {SHARED}", f"pack it again: {SHARED} is inside its own package")
+
+
+@check("weights.large_files")
+def large_files(bundle: Bundle) -> Found:
+    """large_files.yml names public addresses, and files inside the bundle with their hashes."""
+    path = bundle.folder / "large_files.yml"
+    if not path.is_file():
+        raise NotApplicableError("there is no large_files.yml")
+    yield from schema.faults(
+        path.name, ConfigParser.load_config_file(path), "large_files", "see docs/how-to/releasing.md"
+    )
 
 
 def read_weights(path: Path) -> Any:
@@ -133,7 +103,7 @@ def read_weights(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-@check("weights.tensors", "sound", "torch: weights_only; MONAI Label, Deploy, ckpt_export")
+@check("weights.tensors")
 def tensors_only(bundle: Bundle) -> Found:
     """Weights hold finite tensors and no code, model.pt a raw state_dict."""
     paths = sorted((bundle.folder / "models").glob("*.pt"))
@@ -155,31 +125,38 @@ def tensors_only(bundle: Bundle) -> Found:
             yield expect(finite, f"{name} {key}", "is finite", "NaN or infinity", "use an earlier checkpoint")
 
 
-@check("weights.hashes", "sound", "model_info.json")
+@check("weights.settings")
+def settings(bundle: Bundle) -> Found:
+    """Settings in the JSON next to weights build networks, transforms and inferers, and execute nothing else."""
+    given = texts(list(bundle.contents.values()))
+    for path in sorted(bundle.folder.glob("models/*.json")):
+        try:
+            require_safe(read(path).get("settings", {}), f"models/{path.name}: settings", given)
+        except CheckpointError as error:
+            place, _, value = str(error).partition(": holds data alone, but got ")
+            yield Fault(place, "executes nothing", value.partition(";")[0], "train the weights again")
+
+
+@check("weights.hashes")
 def hashes(bundle: Bundle) -> Found:
     """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
     told_of = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}
     weights = {stem: str(told.get("sha256")) for stem, told in told_of.items() if "settings" in told}
-    named = {f"models/{stem}.pt": sha256 for stem, sha256 in weights.items()}
-    if told := bundle.model_info.get("weights"):
-        named["models/model.pt"] = str(told)
-    named |= listed
+    named = {f"models/{stem}.pt": sha256 for stem, sha256 in weights.items()} | listed
     if not named:
         raise NotApplicableError("no model_info.json and no JSON file of weights inside")
-    elsewhere = {entry.get("path") for entry in _large_files(bundle)}
+    large = ConfigParser.load_config_file(path) if (path := bundle.folder / "large_files.yml").is_file() else {}
+    elsewhere = {entry.get("path") for entry in large.get("large_files", [])}
     for name, expected in sorted(named.items()):
         path = bundle.folder / name
-        if name in elsewhere and not path.is_file():
-            yield f"{name} not downloaded"
-            continue
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
-        rule = f"has sha256 {expected[:12]}..."
-        yield expect(found == expected, name, rule, found[:12], "restore the file, or pack again")
+        if path.is_file() or name not in elsewhere:
+            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
+            rule = f"has sha256 {expected[:12]}..."
+            yield expect(found == expected, name, rule, found[:12], "restore the file, or pack again")
     held = {bundle.relative(path) for path in bundle.files()} - {"model_info.json"}
     for name in sorted(held - named.keys()) if listed else ():
         yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
     for stem in sorted(told_of.keys() - weights.keys()):  # a grading or calibration
         sha256, rule = str(told_of[stem].get("sha256")), "is of weights that are there"
         yield expect(sha256 in weights.values(), f"models/{stem}.json", rule, f"{sha256[:12]}...", "make it again")
-    yield f"{len(named)} files"

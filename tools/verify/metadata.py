@@ -1,91 +1,71 @@
-"""Checks of metadata.json: schema, versions, tensors."""
+"""Checks of metadata.json: schemas, versions, tensors."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
-from tools.verify import schema
-from tools.verify.bundle import FORMAT_END, Bundle
-from tools.verify.shapes import ShapeTextError, sizes
-from tools.verify.verdicts import Check, Fault, Found, NotApplicableError, check, expect
+from monai.bundle.scripts import _get_fake_spatial_shape
 
-ZOO = "model zoo, verify_bundle.py"
-SPECIFICATION = "MONAI bundle specification, metadata.json"
-LABELS = ("labels", "classes", "segmentation")
-"""Formats whose ``channel_def`` may name classes of one channel."""
+from tools.verify import schema
+from tools.verify.bundle import FORMAT_END, Bundle, all_leaves
+from tools.verify.verdicts import Fault, Found, check, expect
+
 REMEDY = "write it as MONAI's metadata schema asks"
 
 
-@check("metadata.schema", "zoo", f"{ZOO}: verify_metadata")
+@check("metadata.schema")
 def rules(bundle: Bundle) -> Found:
     """Metadata have what MONAI's schema of 2024-07-25 asks."""
     return schema.faults("metadata", bundle.metadata, "metadata_zoo", REMEDY)
 
 
-@check("metadata.complete", "sound", SPECIFICATION)
+@check("metadata.complete")
 def complete(bundle: Bundle) -> Found:
-    """Texts, versions and references are given, every key is known, tensors make sense."""
-    return schema.faults("metadata", bundle.metadata, "metadata_sound", "add it: readers need it")
+    """Texts, versions, traits and references are given, every key is known, tensors make sense."""
+    return schema.faults("metadata", bundle.metadata, "metadata", "add it: readers need it")
 
 
-def schema_file(path: Path | None) -> Check:
-    """A check against a schema file that the user names; without one it is skipped."""
-
-    @check("metadata.schema_file", "zoo", f"{ZOO}: verify_metadata")
-    def find(bundle: Bundle) -> Found:
-        """Metadata obey the schema file."""
-        if path is None:
-            raise NotApplicableError("no --schema given; metadata.schema has our description of MONAI's")
-        return schema.faults("metadata", bundle.metadata, path, REMEDY)
-
-    return find
-
-
-@check("metadata.version", "zoo", f"{ZOO}: verify_version_changes")
-def version(bundle: Bundle) -> Found:
-    """The changelog has the version."""
-    own, log = bundle.metadata.get("version"), bundle.metadata.get("changelog")
-    known = sorted(log) if isinstance(log, dict) else [log]
-    yield expect(own in known, "metadata changelog", f"has version {own}", known, "add what is new in this version")
-
-
-@check("metadata.values", "sound", SPECIFICATION)
+@check("metadata.values")
 def values(bundle: Bundle) -> Found:
     """Sizes, ranges and descriptions of channels make sense."""
     for network, sides in bundle.formats.items():
         for side in ("inputs", "outputs"):
             for key, tensor in (sides.get(side) or {}).items():
-                if isinstance(tensor, dict):
-                    yield from _values(f"metadata {network}{FORMAT_END} {side} {key}", tensor)
+                yield from _values(f"metadata {network}{FORMAT_END} {side} {key}", tensor)
 
 
 def _values(name: str, tensor: dict[str, Any]) -> Found:
     try:
-        sizes(tensor.get("spatial_shape", []))
-    except ShapeTextError as error:
+        _get_fake_spatial_shape(tensor["spatial_shape"])
+    except (SyntaxError, TypeError, ValueError) as error:
         yield Fault(f"{name} spatial_shape", "has sides like 64, '*' or '16*n'", error, "correct the expression")
     limits = tensor.get("value_range") or []
     sound = not limits or len(limits) == 2 and all(map(math.isfinite, limits)) and limits[0] < limits[1]
-    rule, remedy = "is [] or [lowest, highest]", "give two finite numbers in order"
-    yield expect(sound, f"{name} value_range", rule, limits, remedy)
+    yield expect(sound, f"{name} value_range", "is [] or [lowest, highest]", limits, "give two finite numbers in order")
     described, count = tensor.get("channel_def"), tensor.get("num_channels")
-    if isinstance(described, dict) and isinstance(count, int) and tensor.get("format") not in LABELS:
+    if isinstance(described, dict) and isinstance(count, int):
         all_named = sorted(described) == sorted(map(str, range(count)))
         rule, remedy = f"describes channels 0 to {count - 1}", "name every channel by its number"
         yield expect(all_named, f"{name} channel_def", rule, sorted(described), remedy)
 
 
-@check("metadata.model_info", "sound", SPECIFICATION)
-def model_info(bundle: Bundle) -> Found:
-    """A release has the name and version of its folder and metadata."""
-    if not bundle.model_info:
-        raise NotApplicableError("there is no model_info.json")
-    own = bundle.metadata.get("version")
-    for key, expected in (("name", bundle.name), ("version", own)):
-        told = bundle.model_info.get(key, expected)
-        yield expect(told == expected, f"model_info.json {key}", f"is {expected}", told, "pack the bundle again")
-    if bundle.archive is not None and bundle.packed:
-        file, expected = bundle.archive.name, f"{bundle.name}_v{own}.zip"
-        yield expect(file == expected, file, f"is named {expected}", file, "rename it")
+@check("metadata.contents")
+def contents(bundle: Bundle) -> Found:
+    """Metadata describe every network and metric and have a changelog of their version, which configs have too."""
+    train, own = bundle.whole("train"), bundle.metadata.get("version")
+    log, remedy = bundle.metadata.get("changelog") or {}, "add what is new in this version"
+    yield expect(own in log, "metadata changelog", f"has version {own}", sorted(log), remedy)
+    for name in [key.removesuffix("_def") for key in train if key.endswith("_def")]:
+        key, rule = f"metadata {name}{FORMAT_END}", f"describes {name}_def"
+        yield expect(name in bundle.formats, key, rule, "no such key", "add inputs, outputs")
+    metrics = bundle.metadata.get("eval_metrics") or {}
+    for key in sorted({"kid" if bundle.latent else "mae", *train.get("validate", {}).get("key_metric", {})}):
+        yield expect(key in metrics, "metadata eval_metrics", f"explains {key}", sorted(metrics), "add it")
+    expected = f"{bundle.name} {own}"
+    for name, value in all_leaves(bundle):
+        same = value == expected or not name.endswith("::bundle")
+        yield expect(same, name, f"is {expected}", value, "write the version of metadata")
+    for key, wanted in (("name", bundle.name), ("version", own)) if bundle.model_info else ():
+        told = bundle.model_info.get(key)
+        yield expect(told == wanted, f"model_info.json {key}", f"is {wanted}", told, "pack the bundle again")

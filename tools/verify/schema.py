@@ -25,17 +25,16 @@ def _validator(path: Path) -> Any:
     return validator_for(schema)(schema)
 
 
-def faults(name: str, content: Any, schema: str | Path, remedy: str) -> Iterator[Fault]:
+def faults(name: str, content: Any, schema: str, remedy: str) -> Iterator[Fault]:
     """Every breach of a schema.
 
     Args:
         name: of the file, for messages.
         content: what it holds.
-        schema: name of one of ours, or the path of another.
+        schema: name of a file in the folder ``schemas``.
         remedy: where the schema gives none.
     """
-    path = schema if isinstance(schema, Path) else FOLDER / f"{schema}.json"
-    for error in _validator(path).iter_errors(content):
+    for error in _validator(FOLDER / f"{schema}.json").iter_errors(content):
         place = " ".join([name, *map(str, error.absolute_path)])
         remedy_here = error.schema.get("$comment", remedy)
         if error.validator == "required":

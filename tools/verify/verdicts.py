@@ -1,20 +1,11 @@
-"""Checks, the faults they find, and the verdict that follows."""
+"""Checks of a bundle, the faults that they find, and the verdict that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from common.errors import explain
-
-GROUPS = {
-    "zoo": "MONAI's bundle specification and what the model zoo's CI runs",
-    "sound": "what no bundle can do without, though nobody else checks it",
-    "label": "what MONAI Label and MONAI Deploy need",
-    "house": "the contract of this collection",
-}
-PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
 class Fault(NamedTuple):
@@ -38,60 +29,39 @@ class NotApplicableError(Exception):
     """Raised by a check that has nothing to look at; the message says why."""
 
 
-Found = Iterable[Fault | str | None]
-"""What a check yields: faults, and notes (plain texts) on what it measured; None where a rule holds."""
+Found = Iterable[Fault | None]
+"""What a check yields: faults; None where a rule holds."""
 
 
 class Check(NamedTuple):
-    """One rule, of one of ``GROUPS``; it looks at ``files`` alone, runs ``code`` of the bundle, or each ``network``."""
+    """One rule, by name, in words, and the function that finds what breaks it in a bundle."""
 
     id: str
-    group: str
-    source: str
-    runs: str
     meaning: str
     find: Callable[[Any], Found]
 
 
-def check(name: str, group: str, source: str, runs: str = "files") -> Callable[[Callable[[Any], Found]], Check]:
+def check(name: str) -> Callable[[Callable[[Any], Found]], Check]:
     """Make a function a :class:`Check`, whose meaning is the first line of its docstring."""
-
-    def made(find: Callable[[Any], Found]) -> Check:
-        return Check(name, group, source, runs, (find.__doc__ or "").splitlines()[0].rstrip("."), find)
-
-    return made
+    return lambda find: Check(name, (find.__doc__ or "").splitlines()[0].rstrip("."), find)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a check passed, failed or was skipped, why, and what it measured; ``subject`` names a network."""
+class Verdict(NamedTuple):
+    """The faults that a check found, or why it was skipped."""
 
     check: Check
-    outcome: str
-    faults: list[dict[str, str]]
-    notes: list[str]
-    subject: str = ""
+    faults: list[Fault]
+    skipped: str = ""
 
 
-def judge(find: Callable[[], Found]) -> dict[str, Any]:
-    """What a check finds, as plain data: ``outcome``, ``faults``, ``notes``. Whatever it raises is a fault, too."""
-    faults: list[Fault] = []
-    notes: list[str] = []
-    passed = PASS
+def judge(check: Check, bundle: Any) -> Verdict:
+    """What a check finds in a bundle. Whatever it raises is a fault, too."""
     try:
-        for found in find():
-            faults += [found] if isinstance(found, Fault) else []
-            notes += [found] if isinstance(found, str) else []
+        return Verdict(check, [fault for fault in check.find(bundle) if fault is not None])
     except NotApplicableError as reason:
-        passed, notes = SKIP, [str(reason)]
-    except (Exception, SystemExit) as error:  # whatever foreign code does
-        faults.append(Fault("the check", "runs to its end", deepest(error), "fix what raises it"))
-    return {"outcome": FAIL if faults else passed, "faults": [plain(fault) for fault in faults], "notes": notes}
-
-
-def plain(fault: Fault) -> dict[str, str]:
-    """A fault as JSON can hold it."""
-    return fault._asdict() | {"value": str(fault.value)}
+        return Verdict(check, [], str(reason))
+    except (Exception, SystemExit) as error:  # whatever the code of a bundle does
+        return Verdict(check, [Fault("the check", "runs to its end", deepest(error), "fix what raises it")])
 
 
 def one_line(text: object, length: int = 400) -> str:

@@ -15,7 +15,9 @@ from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
 from tools.new_bundle.scaffold import packages, renamed, reset_metadata
 from tools.repository import ROOT
-from tools.verify.verify import Options, verify
+from tools.verify.__main__ import READING
+from tools.verify.bundle import Bundle
+from tools.verify.verdicts import judge
 
 LIKE = "mr2ct_pix2pix"
 
@@ -94,7 +96,7 @@ def test_the_card_is_a_skeleton_with_a_row_for_each_file(root):
 
 def test_is_sound_by_the_validator(root):
     folder = new_bundle(root, "toy_gan", LIKE)
-    assert [fault for one in verify(folder, Options(static=True)).failures for fault in one.faults] == []
+    assert [fault for check in READING for fault in judge(check, Bundle(folder)).faults] == []
 
 
 def test_its_package_is_listed(root):
