@@ -31,7 +31,7 @@ verify: $(READY)  # every bundle, and the zips in dist/
 	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)
 
 environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
-	@$(PY) -W ignore -m tools.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
 	@$(PY) -W ignore -m tools.label $(OPTIONS)
@@ -58,7 +58,7 @@ real-check: $(READY)  # on the scans of ../shared/data, where they are
 
 metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
+	@$(PY) -W ignore -m tools.checks.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
 
 fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
 	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)

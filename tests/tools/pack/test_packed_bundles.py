@@ -20,7 +20,7 @@ import pytest
 import torch
 from packed_copies import alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
 
-from tools.environment import commands
+from tools.checks.environment import commands
 from tools.pack.release import pack
 
 ONE = "mr2ct_pix2pix"

@@ -1,6 +1,6 @@
 """Print how far each output moves when its source is stored, placed or computed in another way.
 
-``python -m tools.metamorphic [BUNDLE ...]``; exit code 1 if anything moves by more than its tolerance.
+``python -m tools.checks.metamorphic [BUNDLE ...]``; exit code 1 if anything moves by more than its tolerance.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.bench.inference import BUNDLES
-from tools.metamorphic.table import rows_of, shown
+from tools.checks.metamorphic.table import rows_of, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.metamorphic", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.metamorphic", description=__doc__)
     parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help=f"of {', '.join(BUNDLES)}; all if none is named")
     options = parser.parse_args(arguments)
     if unknown := set(options.bundles) - set(BUNDLES):

@@ -11,8 +11,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
-from tools.metamorphic.copies import BASE, COPIES, STILL, Copy, back, stored, write_copies
-from tools.metamorphic.sources import SHAPE, Channel, base_affine, channels_of
+from tools.checks.metamorphic.copies import BASE, COPIES, STILL, Copy, back, stored, write_copies
+from tools.checks.metamorphic.sources import SHAPE, Channel, base_affine, channels_of
 
 SMALL = Channel("mr", np.arange(24, dtype=np.float32).reshape(2, 3, 4), 1.0)
 MARKS = [(0, 0, 0), (1, 0, 0), (0, 2, 0), (0, 0, 3), (1, 2, 3)]

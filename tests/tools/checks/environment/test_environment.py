@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from packed_copies import unpack
 
-from tools.environment import __main__ as command
-from tools.environment import commands
-from tools.environment.pins import pins, pins_of
+from tools.checks.environment import __main__ as command
+from tools.checks.environment import commands
+from tools.checks.environment.pins import pins, pins_of
 
 
 def test_versions_are_pinned_unless_they_have_an_operator() -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import nibabel as nib
 import numpy as np
 
+from tools.checks.metamorphic.sources import Channel, base_affine, turned
 from tools.label.inputs import series
-from tools.metamorphic.sources import Channel, base_affine, turned
 
 STILL = np.eye(4)
 OBLIQUE = turned(x=21, y=-14)

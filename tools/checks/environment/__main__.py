@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.errors import ConfigError, DataError, exit_code_of_mistakes
-from tools.environment import commands
-from tools.environment.pins import PYTHONS, pins_of, without_wheels
+from tools.checks.environment import commands
+from tools.checks.environment.pins import PYTHONS, pins_of, without_wheels
 
 OF_THE_CI = ("jsonschema",)
 """What ``verify_metadata`` needs and no bundle names: the zoo's CI has it. It is installed when bundles were used."""
@@ -26,7 +26,9 @@ OF_THE_CI = ("jsonschema",)
 @exit_code_of_mistakes
 def main(words: list[str] | None = None) -> int:
     """Ask for wheels for every Python, then use each release with one."""
-    parser = argparse.ArgumentParser(prog="python -m tools.environment", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.checks.environment", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("releases", nargs="*", type=Path, help="zips that python -m tools.pack has made")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment (%(default)s)")
     parser.add_argument("--only_ask", action="store_true", help="install nothing, ask pip for each Python alone")

@@ -9,11 +9,12 @@ import yaml
 
 from common.config import read_config
 from tools.repository import ROOT
+from tools.verify.schema import FOLDER
 
 SMALL = {"phantoms::cases": 4, "phantoms::spacing": 5}
 """Two heads to train on, one to validate and one to test, in 5 mm."""
 ONE_EPOCH = ("--max_epochs", "1", "--samples_per_epoch", "4", "--val_interval", "1", "--batch_size", "2")
-SCHEMA = Path(__file__).parents[1] / "verify" / "schemas" / "metadata_zoo.json"
+SCHEMA = FOLDER / "metadata_zoo.json"
 """Our description of MONAI's schema, which :func:`monai.bundle.verify_metadata` then does not download."""
 Command = tuple[str, list[str]]
 """What a command does, and its words after ``python``."""

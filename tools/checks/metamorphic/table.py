@@ -15,8 +15,8 @@ import numpy as np
 import pydicom
 
 from common.io.reader import VolumeReader
-from tools.metamorphic.copies import BASE, COPIES, Copy, back, write_copies
-from tools.metamorphic.runs import (
+from tools.checks.metamorphic.copies import BASE, COPIES, Copy, back, write_copies
+from tools.checks.metamorphic.runs import (
     Volume,
     infer,
     infer_by_two,
@@ -27,7 +27,7 @@ from tools.metamorphic.runs import (
     volumes,
     write_weights,
 )
-from tools.metamorphic.sources import LONG_SHAPE, SHAPE, Channel, base_affine, channels_of
+from tools.checks.metamorphic.sources import LONG_SHAPE, SHAPE, Channel, base_affine, channels_of
 
 STORED = "stored otherwise"
 SPACING = "stored otherwise, --spacing"
@@ -42,11 +42,6 @@ PLACES = 1.0e-3
 """Largest distance in voxels between the places of the same voxel: offsets of kilometres are rounded to float32."""
 HALF_A_STEP = 0.501
 """Of the integers of a DICOM series."""
-WINDOW = 160
-"""Length of a window along a slice of ``LONG_SHAPE``: two of them, 96 voxels apart, a multiple of the network's 8."""
-FAR = "windows averaged, far from their borders"
-REACH = 48
-"""Further than the small network sees, from a voxel to one side."""
 FEW = ("as it is", "axes 2 0 1, flipped", "doubly oblique")
 """Copies for two processes: an odd number, so that one process has more of them."""
 
@@ -61,7 +56,7 @@ class Row(NamedTuple):
         largest: over the voxels.
         mean: likewise.
         places: largest distance between the places of a voxel, in voxels.
-        tolerance: of ``largest``; None where the change is another computation by construction.
+        tolerance: of ``largest``.
     """
 
     family: str
@@ -70,12 +65,12 @@ class Row(NamedTuple):
     largest: float
     mean: float
     places: float
-    tolerance: float | None
+    tolerance: float
 
     @property
     def holds(self) -> bool:
         """Whether values and places are the same within their tolerances; NaN is not."""
-        return self.places <= PLACES and (self.tolerance is None or self.largest <= self.tolerance)
+        return self.places <= PLACES and self.largest <= self.tolerance
 
 
 def compared(made: Volume, base: Volume, copy: Copy = BASE) -> tuple[float, float, float]:
@@ -108,9 +103,9 @@ def rows_of(bundle: str, folder: Path) -> list[Row]:
     rows = _of_copies(STORED, kept, ROUNDING, run.unit)
     rows += _of_copies(SPACING, run.all("copies", "spacing", spacing=list(WORKING_SPACING)), RESAMPLED, run.unit)
     place, kind = stitching(settings)
-    of_kind = _of_slices if kind == "PlaneInferer" else _of_patches
     rows.append(run.row("one case alone", run("one", "alone"), kept[BASE.case]))
-    rows += [*of_kind(run, place), _by_two(run, kept), *(_written_as(run, kept, name) for name in FORMATS)]
+    rows += _of_slices(run) if kind == "PlaneInferer" else _of_patches(run, place)
+    rows += [_by_two(run, kept), *(_written_as(run, kept, name) for name in FORMATS)]
     return [*rows, _in_one_file(run, channels(SHAPE), kept[BASE.case])] if len(names) > 1 else rows
 
 
@@ -136,9 +131,9 @@ class _Runs:
         """The prediction for a folder of one case."""
         return self.all(data, name, **settings)[BASE.case]
 
-    def row(self, name: str, made: Volume, base: Volume, exact: bool = True) -> Row:
+    def row(self, name: str, made: Volume, base: Volume) -> Row:
         """Of the source itself, computed in another way."""
-        return Row(COMPUTED, name, self.unit, *compared(made, base), RESAMPLED[self.unit] if exact else None)
+        return Row(COMPUTED, name, self.unit, *compared(made, base), RESAMPLED[self.unit])
 
 
 def _of_copies(family: str, made: Mapping[str, Volume], tolerance: Mapping[str, float], unit: str) -> list[Row]:
@@ -147,42 +142,19 @@ def _of_copies(family: str, made: Mapping[str, Volume], tolerance: Mapping[str, 
     return [Row(family, name, unit, *numbers, tolerance[unit]) for name, numbers in found.items()]
 
 
-def _of_slices(run: _Runs, place: str) -> list[Row]:
-    """Slices at a time, and windows within a slice, whose borders a network sees as those of the image."""
+def _of_slices(run: _Runs) -> list[Row]:
+    """Slices at a time."""
     base = run("one", "slices")
-    rows = [run.row(f"batch of {n}", run("one", f"batch {n}", inference_batch=n), base) for n in (1, 5)]
-    whole, made = _windows(run, place, "model.pt")
-    rows.append(run.row(FAR, _far(made), _far(whole)))
-    rows.append(run.row("windows averaged", made, whole, exact=False))
-    if "norm" in training_settings(run.bundle):
-        write_weights(run.bundle, run.folder / "instance.pt", norm="instance")
-        whole, made = _windows(run, place, "instance.pt")
-        rows.append(run.row(f"{FAR}, instance norm", _far(made), _far(whole), exact=False))
-    return rows
-
-
-def _windows(run: _Runs, place: str, weights: str) -> tuple[Volume, Volume]:
-    """A long volume by whole slices, and by two windows in each."""
-    given = {"plane": "sagittal", "weights": run.folder / weights}
-    share = 1 - (LONG_SHAPE[2] - WINDOW) / WINDOW
-    windows = {f"{place}::roi_size": [LONG_SHAPE[1], WINDOW], f"{place}::overlap": share}
-    return run("long", f"whole {weights}", **given), run("long", f"windows {weights}", **given, **windows)
-
-
-def _far(volume: Volume) -> Volume:
-    """The slices of a volume that lie in the first window alone, out of sight of its border and of the second one."""
-    return volume[0][:, :, : LONG_SHAPE[2] - WINDOW - REACH], volume[1]
+    return [run.row(f"batch of {n}", run("one", f"batch {n}", inference_batch=n), base) for n in (1, 5)]
 
 
 def _of_patches(run: _Runs, place: str) -> list[Row]:
-    """Patches at a time, tiles that overlap so far that they equal one pass, and patches that are averaged."""
+    """Patches at a time, and tiles that overlap so far that they equal one pass."""
     faithful = {f"{place}::mode": "faithful", f"{place}::roi_size": 32, f"{place}::stride": 16}
     batches = {n: run("one", f"batch {n}", **faithful, **{f"{place}::batch_size": n}) for n in (1, 4, 5)}
     rows = [run.row(f"batch of {n}", batches[n], batches[4]) for n in (1, 5)]
-    whole = run("long", "whole")
     tiles = run("long", "tiles", **{f"{place}::max_voxels": math.prod(LONG_SHAPE) - 1})
-    averaged = run("long", "windows", **faithful)
-    return [*rows, run.row("tiles", tiles, whole), run.row("windows averaged", averaged, whole, exact=False)]
+    return [*rows, run.row("tiles", tiles, run("long", "whole"))]
 
 
 def _by_two(run: _Runs, base: Mapping[str, Volume]) -> Row:
