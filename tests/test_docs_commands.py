@@ -57,7 +57,7 @@ RUN_BY = {
     "tools.bench": "tests/tools/bench/test_bench_training.py",
     "tools.checks.defaults": "tests/tools/checks/test_defaults_check.py",
     "tools.demo": "Makefile",
-    "tools.checks.environment": "tests/tools/checks/environment/test_environment.py",
+    "tools.checks.environment": "tests/tools/checks/test_environment.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
     "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
     "tools.label": "Makefile",

@@ -12,7 +12,6 @@ import torch
 from monai.bundle import ConfigWorkflow
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.scripts import _get_fake_spatial_shape
-from monai.networks import convert_to_torchscript
 from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
@@ -27,8 +26,6 @@ TINY = {"phantoms::cases": 4, "phantoms::spacing": 5, "max_epochs": 1, "batch_si
 WEIGHTS = "models/model.pt"
 SLACK = 1e-5
 """Of the stated range: float32 rounds."""
-SCRIPTED = 1e-5
-"""Largest difference of TorchScript, as a share of the largest value (or of 1, if that is larger)."""
 REMEDY = "correct metadata or network"
 REACHING = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname")
 _tried: list[str] = []
@@ -146,18 +143,6 @@ def weights(bundle: Bundle) -> Found:
         pred = network(_inputs(bundle.formats[name]))
     # a one-hot class is part of a latent vector, and random numbers are none
     yield None if bundle.latent else _sound(f"{name}_def, trained", pred, bundle.formats[name]["outputs"]["pred"])
-
-
-@check("networks.torchscript")
-def torchscript(bundle: Bundle) -> Found:
-    """Each gives the same as TorchScript."""
-    for name, network in networks(bundle):
-        images = _inputs(bundle.formats[name])
-        with torch.no_grad():
-            expected, made = network(images), convert_to_torchscript(network)(images)
-        limit, difference = SCRIPTED * max(1.0, expected.abs().max().item()), (made - expected).abs().max().item()
-        case, rule = f"{name}_def as TorchScript", f"differs by at most {limit:.1e}"
-        yield expect(difference <= limit, case, rule, f"{difference:.1e}", "correct the network")
 
 
 @check("code.offline")

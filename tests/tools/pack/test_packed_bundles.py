@@ -20,7 +20,7 @@ import pytest
 import torch
 from packed_copies import alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
 
-from tools.checks.environment import commands
+from tools.checks.environment import of_the_zoo
 from tools.pack.release import pack
 
 ONE = "mr2ct_pix2pix"
@@ -205,7 +205,7 @@ def test_the_commands_of_the_zoo_and_of_export_end_well(release: Path, tmp_path:
     shape = [1, image["num_channels"], *(int(str(side).split("*")[0]) for side in image["spatial_shape"])]
     onnx = ("--filepath", "models/model.onnx", "--ckpt_file", "models/model.pt", "--input_shape", str(shape))
     network = ("--net_id", "network_def", "--meta_file", "configs/metadata.json", "--config_file", "configs/train.yaml")
-    for what, words in [*commands.checks(), ("onnx_export", ["-m", "monai.bundle", "onnx_export", *network, *onnx])]:
+    for what, words in [*of_the_zoo(), ("onnx_export", ["-m", "monai.bundle", "onnx_export", *network, *onnx])]:
         done = monai_bundle(folder, *words[words.index("monai.bundle") + 1 :])
         assert done.returncode == 0, f"{what}: {done.stderr[-2000:]}"
     weights = torch.load(folder / "models" / "model.pt", weights_only=True)

@@ -13,30 +13,27 @@ import nibabel as nib
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
-from torch import nn
 
 from common.config import read_config
 from common.raw_settings import Settings, settings_of
-from common.weights import info
+from tools.bench.inference import save_random_weights
 from tools.repository import ROOT, config_path
 
 SMALL = {"depth": 3, "width": 4, "neighbours": 3}
 """Settings of networks, where a bundle has them, that a CPU computes in a moment."""
 Volume = tuple[np.ndarray, np.ndarray]
 """Values (X, Y, Z) and affine (4, 4)."""
-TARGET_SCALE = (300.0, 120.0)
-"""Mean and deviation of the training targets, where weights hold them."""
 
 
-def _training(bundle: str, more: Mapping[str, Any]) -> ConfigParser:
+def _training(bundle: str) -> ConfigParser:
     files = [str(config_path(bundle, "train"))]
     known = settings_of(read_config(files))
-    return read_config(files, **{name: value for name, value in SMALL.items() if name in known}, **more)
+    return read_config(files, **{name: value for name, value in SMALL.items() if name in known})
 
 
-def training_settings(bundle: str, **more: Any) -> Settings:
-    """The raw settings of a training with a small network, and with more settings changed."""
-    return settings_of(_training(bundle, more))
+def training_settings(bundle: str) -> Settings:
+    """The raw settings of a training with a small network."""
+    return settings_of(_training(bundle))
 
 
 def inference_settings(bundle: str) -> Settings:
@@ -44,17 +41,9 @@ def inference_settings(bundle: str) -> Settings:
     return settings_of(read_config([str(config_path(bundle, "inference"))]))
 
 
-def write_weights(bundle: str, path: Path, **more: Any) -> None:
-    """Weights of a small network drawn from a seed, with their settings; each layer keeps the variance of its input."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = _training(bundle, more).get_parsed_content("network_def")
-        for parameter in network.parameters():
-            if parameter.ndim > 2:
-                nn.init.kaiming_normal_(parameter, a=0.2)
-    if hasattr(network, "target_scale"):
-        network.target_scale.copy_(torch.tensor(TARGET_SCALE))
-    info.save(network.state_dict(), path, info.described(training_settings(bundle, **more), bundle))
+def write_weights(bundle: str, path: Path) -> None:
+    """Weights of a small network drawn from a seed, with their settings."""
+    save_random_weights(_training(bundle), bundle, path)
 
 
 def stitching(settings: Mapping[str, Any]) -> tuple[str, str]:

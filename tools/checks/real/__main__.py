@@ -69,10 +69,11 @@ def plausible_ct(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
     ct = made[data.stem]
     affine = np.asarray(nib.as_closest_canonical(nib.nifti1.Nifti1Image.from_filename(data)).affine)
     masks = plausibility.tissue_masks(ct.shape, affine)
-    order = tissue_order(ct, {name: masks[name] for name in ("csf", "white", "grey")})
+    brain = masks.pop("brain")
+    order = tissue_order(ct, masks)
     shown = ", ".join(f"{name} {value:.0f}" for name, value in order.items() if name != "ordered")
     yield Finding("ct", "medians in T1, SPM", f"{shown} HU", "rise", bool(order["ordered"]))
-    closed = plausibility.enclosed(ct, masks["brain"], affine)
+    closed = plausibility.enclosed(ct, brain, affine)
     yield Finding("ct", "brain inside bone", f"{closed:.1%}", f">= {ENCLOSED:.0%}", closed >= ENCLOSED)
 
 

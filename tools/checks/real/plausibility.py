@@ -1,8 +1,6 @@
-"""Plausibility of a synthetic head CT without a true CT: HU of tissues, closed bone."""
+"""Plausibility of a synthetic head CT without a true CT: where tissues are, and whether bone closes."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from monai.data.utils import affine_to_spacing
@@ -11,39 +9,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from common.simulation.template import LATERAL_VENTRICLES, brain_maps, ellipsoids, sample_brain
-from common.simulation.tissues import HOUNSFIELD
 
 BONE_HU = 250.0
 PURE = 0.9
 """Of a tissue by the ICBM152 maps; mixtures say little about it."""
 
 
-class Tissue(NamedTuple):
-    """HU of one tissue: quartiles, and what the literature has."""
-
-    name: str
-    low: float
-    median: float
-    high: float
-    expected: float
-
-
 def tissue_masks(shape: tuple[int, ...], affine: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-    """Where white matter, grey matter and the fluid of the ventricles are in a volume in template space."""
+    """Where the fluid of the ventricles, white and grey matter and brain are in a volume in template space."""
     points = np.moveaxis(apply_affine(affine, np.moveaxis(np.indices(shape), 0, -1)), -1, 0).astype(np.float32)
     grey_map, white_map, map_affine = brain_maps(0.0)
     grey, white = (sample_brain(part, map_affine, points) for part in (grey_map, white_map))
     fluid = (1 - grey - white > PURE) & (ellipsoids(LATERAL_VENTRICLES, points) < 0)
-    return {"white": white > PURE, "grey": grey > PURE, "csf": fluid, "brain": grey + white > 0.5}
-
-
-def tissues(ct: NDArray[np.float32], masks: dict[str, NDArray[np.bool_]]) -> list[Tissue]:
-    """The HU of each tissue in a CT (X, Y, Z)."""
-    found = []
-    for name in ("white", "grey", "csf"):
-        low, median, high = np.percentile(ct[masks[name]], [25, 50, 75])
-        found.append(Tissue(name, float(low), float(median), float(high), HOUNSFIELD[name].mean))
-    return found
+    return {"csf": fluid, "white": white > PURE, "grey": grey > PURE, "brain": grey + white > 0.5}
 
 
 def enclosed(ct: NDArray[np.float32], brain: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:

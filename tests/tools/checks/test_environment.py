@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from packed_copies import unpack
 
-from tools.checks.environment import __main__ as command
-from tools.checks.environment import commands
-from tools.checks.environment.pins import pins, pins_of
+from tools.checks.environment import main, pins, pins_of, use
 
 
 def test_versions_are_pinned_unless_they_have_an_operator() -> None:
@@ -33,15 +31,15 @@ def test_a_release_names_what_its_bundle_names(releases: dict[str, Path]) -> Non
 
 def test_released_weights_are_used_before_a_training_replaces_them(releases: dict[str, Path], tmp_path: Path) -> None:
     folder = unpack(releases["pd2t2_dcgan_acm"], tmp_path)
-    steps = dict(commands.use(folder, Path("DATA")))
+    steps = dict(use(folder, Path("DATA")))
     assert list(steps) == ["inference, released weights", "training, one epoch", "inference, weights of this training"]
     assert steps["training, one epoch"][-2:] == ["--patch_size", "[16,16,16]"]
     (folder / "models" / "model.pt").unlink()
-    assert list(dict(commands.use(folder, Path("DATA")))) == list(steps)[1:]
+    assert list(dict(use(folder, Path("DATA")))) == list(steps)[1:]
 
 
 def test_a_release_without_a_source_is_asked_for_samples(releases: dict[str, Path], tmp_path: Path) -> None:
-    steps = dict(commands.use(unpack(releases["lesion_dcgan_aug"], tmp_path), Path("DATA")))
+    steps = dict(use(unpack(releases["lesion_dcgan_aug"], tmp_path), Path("DATA")))
     assert steps["inference, released weights"][-2:] == ["--samples", "4"]
     assert "DATA" in steps["training, one epoch"]
 
@@ -54,5 +52,5 @@ def test_a_release_without_a_source_is_asked_for_samples(releases: dict[str, Pat
     ],
 )
 def test_zips_are_demanded(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(words) == 2
+    assert main(words) == 2
     assert capsys.readouterr().err.strip() == message
