@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,14 +75,6 @@ class Bundle:
         for path in sorted(self.folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and not self.relative(path).startswith(LEFTOVERS):
                 yield path
-
-    def copy(self, folder: Path) -> Bundle:
-        """A copy, in ``folder``, that its code may write into, without what using it has left there."""
-        for path in self.files():
-            place = folder / self.name / path.relative_to(self.folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-        return Bundle(folder / self.name)
 
     @property
     def sources(self) -> list[Path]:

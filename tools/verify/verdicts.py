@@ -60,17 +60,11 @@ def judge(check: Check, bundle: Any) -> Verdict:
         return Verdict(check, [fault for fault in check.find(bundle) if fault is not None])
     except NotApplicableError as reason:
         return Verdict(check, [], str(reason))
-    except (Exception, SystemExit) as error:  # whatever the code of a bundle does
-        return Verdict(check, [Fault("the check", "runs to its end", deepest(error), "fix what raises it")])
+    except Exception as error:  # such as a file that cannot be read
+        told = f"{type(error).__name__}: {one_line(error)}"
+        return Verdict(check, [Fault("the check", "runs to its end", told, "fix what raises it")])
 
 
 def one_line(text: object, length: int = 400) -> str:
     """The beginning of a text, on one line."""
     return " ".join(str(text).split())[:length]
-
-
-def deepest(error: BaseException) -> str:
-    """An exception's deepest cause as a text, since MONAI wraps what goes wrong while it instantiates."""
-    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
-        error = cause
-    return f"{type(error).__name__}: {one_line(error)}"

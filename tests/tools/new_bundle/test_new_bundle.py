@@ -15,7 +15,7 @@ from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
 from tools.new_bundle.scaffold import packages, renamed, reset_metadata
 from tools.repository import ROOT
-from tools.verify.__main__ import READING
+from tools.verify.__main__ import CHECKS
 from tools.verify.bundle import Bundle
 from tools.verify.verdicts import judge
 
@@ -96,7 +96,7 @@ def test_the_card_is_a_skeleton_with_a_row_for_each_file(root):
 
 def test_is_sound_by_the_validator(root):
     folder = new_bundle(root, "toy_gan", LIKE)
-    assert [fault for check in READING for fault in judge(check, Bundle(folder)).faults] == []
+    assert [fault for check in CHECKS for fault in judge(check, Bundle(folder)).faults] == []
 
 
 def test_its_package_is_listed(root):
