@@ -14,10 +14,9 @@ from tools.bench.clock import Row
 from tools.checks.findings import Finding
 from tools.checks.gpu import parts, training
 from tools.checks.gpu.__main__ import NO_GPU, run_part
-from tools.checks.gpu.gpu_tests import marked, run_tests
+from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
 from tools.checks.gpu.recipes import PHANTOMS, TOY, Recipe, recipes
 from tools.checks.gpu.recorded import compared, recorded
-from tools.checks.gpu.stitched import agrees, stitched
 from tools.repository import ROOT, bundle_names
 
 SMALL = {**{name: TOY[name] for name in ("width", "depth", "crop_size", "pad_size")}, **PHANTOMS}
