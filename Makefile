@@ -25,10 +25,10 @@ defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two c
 
 dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
+	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
 
 verify: $(READY)  # every bundle, and the zips in dist/
-	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)
+	@$(PY) -W ignore -m tools.release.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)
 
 environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
 	@$(PY) -W ignore -m tools.checks.environment --python $(PYTHON) dist/*.zip $(OPTIONS)

@@ -1,4 +1,4 @@
-"""Build of the wheel, whose one package is put together by ``tools.pack.wheel``; all settings are in ``setup.cfg``.
+"""Build of the wheel, whose one package ``tools.release.pack.wheel`` makes; all settings are in ``setup.cfg``.
 
 An editable installation takes the packages that ``setup.cfg`` lists as they lie in the repository.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
-from tools.pack.wheel import EDITABLE, ENTRY_POINTS, PRODUCT, wheel_files
+from tools.release.pack.wheel import EDITABLE, ENTRY_POINTS, PRODUCT, wheel_files
 
 
 class Put(build_py):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tools.pack.wheel import PRODUCT, wheel_files
+from tools.release.pack.wheel import PRODUCT, wheel_files
 from tools.repository import ROOT
 
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
-BUILD = "import sys; from tools.pack import backend; print(backend.build_wheel(sys.argv[1]))"
+BUILD = "import sys; from tools.release.pack import backend; print(backend.build_wheel(sys.argv[1]))"
 
 
 def instructions() -> list[list[str]]:

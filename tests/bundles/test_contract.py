@@ -17,10 +17,10 @@ from monai.bundle.config_item import ComponentLocator
 from monai.bundle.scripts import _get_fake_spatial_shape as sizes
 from monai.networks import convert_to_torchscript
 
-from tools.verify.__main__ import CHECKS
-from tools.verify.bundle import Bundle as Validated
-from tools.verify.bundle import all_leaves
-from tools.verify.verdicts import judge
+from tools.release.verify.__main__ import CHECKS
+from tools.release.verify.bundle import Bundle as Validated
+from tools.release.verify.bundle import all_leaves
+from tools.release.verify.verdicts import judge
 
 
 def formats(bundle):

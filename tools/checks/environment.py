@@ -21,8 +21,8 @@ import yaml
 
 from common.config import read_config
 from common.errors import ConfigError, DataError, exit_code_of_mistakes
+from tools.release.verify.schema import FOLDER
 from tools.repository import config_path
-from tools.verify.schema import FOLDER
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 """Interpreters that releases are made for."""

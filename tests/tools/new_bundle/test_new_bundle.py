@@ -14,10 +14,10 @@ from packed_copies import version_of
 from common.errors import ConfigError, OutputError
 from tools.new_bundle.__main__ import main, new_bundle
 from tools.new_bundle.scaffold import packages, renamed, reset_metadata
+from tools.release.verify.__main__ import CHECKS
+from tools.release.verify.bundle import Bundle
+from tools.release.verify.verdicts import judge
 from tools.repository import ROOT
-from tools.verify.__main__ import CHECKS
-from tools.verify.bundle import Bundle
-from tools.verify.verdicts import judge
 
 LIKE = "mr2ct_pix2pix"
 

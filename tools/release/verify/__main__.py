@@ -1,4 +1,4 @@
-"""Validate bundles and releases of this collection: ``python -m tools.verify PATH ...``, folders or zips.
+"""Validate bundles and releases of this collection: ``python -m tools.release.verify PATH ...``, folders or zips.
 
 Offline, and nothing of a bundle runs: what its code does is for the tests (``tests/bundles``), for MONAI's own commands
 and for ``make environment-test``. Exit code 0: all pass; 1: some failed; 2: wrong usage.
@@ -15,9 +15,9 @@ import zipfile
 from pathlib import Path
 
 from common.errors import DataError, exit_code_of_mistakes
-from tools.verify import configs, files, label, metadata
-from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Check, Verdict, judge
+from tools.release.verify import configs, files, label, metadata
+from tools.release.verify.bundle import Bundle
+from tools.release.verify.verdicts import Check, Verdict, judge
 
 CHECKS = tuple(
     value for part in (files, metadata, configs, label) for value in vars(part).values() if isinstance(value, Check)
@@ -46,7 +46,7 @@ def verified(bundle: Bundle) -> bool:
 @exit_code_of_mistakes
 def main(words: list[str] | None = None) -> int:
     """Verify each bundle."""
-    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.release.verify", description=__doc__)
     parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
     passed = True

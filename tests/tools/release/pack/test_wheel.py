@@ -18,12 +18,12 @@ import yaml
 from packed_copies import BUNDLES, CACHES, package_of
 
 from common.weights.info import read_info
-from tools.pack.wheel import PRODUCT, wheel_files
+from tools.release.pack.wheel import PRODUCT, wheel_files
 from tools.repository import ROOT
 
 ONE = "mr2ct_pix2pix"
 PLACE = f"{PRODUCT}/bundles/{ONE}"
-BUILD = "import sys; from tools.pack import backend; print(backend.build_wheel(sys.argv[1]))"
+BUILD = "import sys; from tools.release.pack import backend; print(backend.build_wheel(sys.argv[1]))"
 
 
 @pytest.fixture(scope="module")

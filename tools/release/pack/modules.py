@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser as IniParser
 from pathlib import Path
 
-from tools.pack.renaming import Renaming
+from tools.release.pack.renaming import Renaming
 
 
 def modules_of(folder: Path, renaming: Renaming) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,8 @@ import yaml
 
 from common import files
 from common.errors import CheckpointError, ConfigError
-from tools.pack.release import MODEL, MODEL_INFO
-from tools.verify import schema
+from tools.release.pack.release import MODEL, MODEL_INFO
+from tools.release.verify import schema
 
 ZOO_LIMIT = 25_000_000
 """Bytes: the model zoo takes files of at most 25 MB into its repository."""
@@ -30,7 +30,7 @@ def write_layouts(release: Mapping[str, bytes], out: Path, url: str | None) -> l
     """Write a release as a folder for the zoo, one for the Hub, and one of the files that are too large for the zoo.
 
     Args:
-        release: every file of the release with its bytes, see :func:`tools.pack.release.release`.
+        release: every file of the release with its bytes, see :func:`tools.release.pack.release.release`.
         out: the folder for ``zoo/models/<name>``, ``hub/<name>`` and, where needed, ``large_files/<name>_v<version>``.
         url: where the content of ``large_files`` will be published; needed only where a file is too large.
 

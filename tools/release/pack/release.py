@@ -16,9 +16,9 @@ from common.trust.intervals.record import path_of as calibration_of
 from common.trust.verdicts.record import path_of as grading_of
 from common.weights import checkpoints
 from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
-from tools.pack import archive, documents, modules, overlay
-from tools.pack.renaming import SHARED, Renaming, package_name
-from tools.pack.sizes import resized
+from tools.release.pack import archive, documents, modules, overlay
+from tools.release.pack.renaming import SHARED, Renaming, package_name
+from tools.release.pack.sizes import resized
 from tools.repository import bundle_names
 
 MODEL_INFO = "model_info.json"

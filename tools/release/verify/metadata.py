@@ -7,9 +7,9 @@ from typing import Any
 
 from monai.bundle.scripts import _get_fake_spatial_shape
 
-from tools.verify import schema
-from tools.verify.bundle import FORMAT_END, Bundle, all_leaves
-from tools.verify.verdicts import Fault, Found, check, expect
+from tools.release.verify import schema
+from tools.release.verify.bundle import FORMAT_END, Bundle, all_leaves
+from tools.release.verify.verdicts import Fault, Found, check, expect
 
 REMEDY = "write it as MONAI's metadata schema asks"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError, DataError
-from tools.pack.renaming import Renaming, package_name
+from tools.release.pack.renaming import Renaming, package_name
 
 RENAMING = Renaming(
     {"toy": "toy_v0_1_0", "common": "toy_v0_1_0.common"}, {"toy": {"networks", "bundle_root"}, "common": {"data"}}

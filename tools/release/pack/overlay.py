@@ -9,7 +9,7 @@ import yaml
 from common.config.adoption import Adoption
 from common.errors import ConfigError
 from common.weights.info import IMAGES, WeightsInfo
-from tools.pack.renaming import Edit, replaced
+from tools.release.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
 """The third line of a config tells time and expected result: those of the overlay, once it is merged in."""

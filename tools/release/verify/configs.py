@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.verify.bundle import WHOLE, Bundle, all_leaves, leaves, read
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
+from tools.release.verify.bundle import WHOLE, Bundle, all_leaves, leaves, read
+from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 TASKS = {"train": "training", "inference": "inference", "evaluate": "evaluating"}

@@ -1,4 +1,4 @@
-"""Release zips of bundles: ``python -m tools.pack [bundle ...] [--run DIR] [--overlay demo] [--zoo --url URL]``."""
+"""Release zips of bundles: ``python -m tools.release.pack [BUNDLE ...] [--run DIR] [--overlay demo] [--zoo]``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_mistakes
-from tools.pack.layouts import write_layouts
-from tools.pack.release import release, weights_told, write_zip
+from tools.release.pack.release import release, weights_told, write_zip
+from tools.release.zoo import write_layouts
 from tools.repository import ROOT, bundle_names
 
 
 @exit_code_of_mistakes
 def main(arguments: list[str] | None = None) -> int:
     """Build the zips that the command line names, all bundles where it names none."""
-    parser = argparse.ArgumentParser(prog="python -m tools.pack", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.release.pack", description=__doc__)
     parser.add_argument("bundles", nargs="*", help="names of folders under bundles; all of them by default")
     parser.add_argument("--overlay", help="overlay that is merged into train and inference, such as demo")
     parser.add_argument("--run", type=Path, help="folder of the training whose weights are packed, of one bundle")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import sys
 
-from tools.verify.bundle import Bundle
-from tools.verify.configs import targets
-from tools.verify.verdicts import Found, NotApplicableError, check, expect
+from tools.release.verify.bundle import Bundle
+from tools.release.verify.configs import targets
+from tools.release.verify.verdicts import Found, NotApplicableError, check, expect
 
 FOLDER_WORDS = ("deepedit", "deepgrow", "detection", "classification")
 GENERIC = {"src", "utils", "lib", "common", "custom", "modules", "model", "models", "networks", "transforms", "app"}

@@ -13,7 +13,7 @@ from typing import Any
 from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 
-from tools.verify.verdicts import Fault
+from tools.release.verify.verdicts import Fault
 
 FOLDER = Path(__file__).parent / "schemas"
 """In these schemas ``description`` is the rule that a value breaks and ``$comment`` the remedy."""

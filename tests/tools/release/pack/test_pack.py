@@ -20,11 +20,11 @@ from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_w
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.weights.info import WeightsInfo, origin, read_info
-from tools.pack import __main__ as command
-from tools.pack import overlay
-from tools.pack.release import pack, weights_told
-from tools.pack.release import release as contents
-from tools.pack.sizes import resized
+from tools.release.pack import __main__ as command
+from tools.release.pack import overlay
+from tools.release.pack.release import pack, weights_told
+from tools.release.pack.release import release as contents
+from tools.release.pack.sizes import resized
 from tools.repository import ROOT
 
 ONE = "mr2ct_pix2pix"

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.pack import documents
-from tools.pack.modules import modules_of, package_data
-from tools.pack.renaming import SHARED, Renaming, package_name
+from tools.release.pack import documents
+from tools.release.pack.modules import modules_of, package_data
+from tools.release.pack.renaming import SHARED, Renaming, package_name
 
 PRODUCT = "medical_image_synthesis"
 NEEDED = ("__init__", "errors", "files", "path_names")

@@ -21,7 +21,7 @@ import torch
 from packed_copies import alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
 
 from tools.checks.environment import of_the_zoo
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 
 ONE = "mr2ct_pix2pix"
 PHANTOMS = ("--phantoms::cases", "4", "--phantoms::spacing", "5")

@@ -8,7 +8,7 @@ from typing import Any
 from setuptools import build_meta
 from setuptools.build_meta import build_sdist, build_wheel, prepare_metadata_for_build_wheel
 
-from tools.pack.wheel import EDITABLE
+from tools.release.pack.wheel import EDITABLE
 
 __all__ = [
     "build_editable",

@@ -16,9 +16,9 @@ from torch import Tensor
 from common.errors import CheckpointError
 from common.path_names import texts
 from common.weights.safe_settings import require_safe
-from tools.verify import schema
-from tools.verify.bundle import Bundle, leaves, read
-from tools.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
+from tools.release.verify import schema
+from tools.release.verify.bundle import Bundle, leaves, read
+from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
 
 CONFIGS = ("demo", "evaluate", "inference", "multi_gpu_train", "train")
 FILES = (*(f"configs/{stem}.yaml" for stem in CONFIGS), "configs/logging.conf", "configs/metadata.json")

@@ -14,10 +14,10 @@ from packed_copies import package_of, unpack
 
 from common.weights.checkpoints import sha256
 from common.weights.info import save
+from tools.release.verify.__main__ import CHECKS, main
+from tools.release.verify.bundle import Bundle
+from tools.release.verify.verdicts import Verdict, judge
 from tools.repository import ROOT
-from tools.verify.__main__ import CHECKS, main
-from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Verdict, judge
 
 
 def found(folder: Path, check: str) -> Verdict:

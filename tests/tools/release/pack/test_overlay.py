@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import ConfigError
-from tools.pack.overlay import merge, require_mergeable
+from tools.release.pack.overlay import merge, require_mergeable
 
 TRAIN = """# What it is.
 # The command.

@@ -18,12 +18,12 @@ import yaml
 from packed_copies import unpack, version_of
 
 from common.errors import CheckpointError, ConfigError, OutputError
-from tools.pack import __main__ as command
-from tools.pack import layouts
-from tools.pack.release import release as contents
-from tools.verify import files
-from tools.verify.bundle import Bundle
-from tools.verify.verdicts import Check, Fault
+from tools.release import zoo as layouts
+from tools.release.pack import __main__ as command
+from tools.release.pack.release import release as contents
+from tools.release.verify import files
+from tools.release.verify.bundle import Bundle
+from tools.release.verify.verdicts import Check, Fault
 
 ONE = "mr2ct_pix2pix"
 PLACE = "models/model.pt"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from common.errors import ConfigError
-from tools.pack import documents
+from tools.release.pack import documents
 
 CARD = """**Shipped weights**: none, train first
 
