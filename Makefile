@@ -13,29 +13,25 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
 
-.PHONY: demo ablation defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
 
-ablation: $(READY)
-	@$(BUNDLE_IS_THERE)
-	@$(PY) -m tools.ablation $(BUNDLE) $(OPTIONS)
-
 defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two cores
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.defaults_check $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.defaults $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
+	@$(PY) -W ignore -m tools.release.pack $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(RUN),--run $(RUN)) $(if $(ZOO),--zoo) $(if $(ZOO_URL),--url $(ZOO_URL))
 
 verify: $(READY)  # every bundle, and the zips in dist/
-	@$(PY) -W ignore -m tools.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip) $(OPTIONS)
+	@$(PY) -W ignore -m tools.release.verify $(BUNDLES:%=bundles/%) $(wildcard dist/*.zip)
 
 environment-test: $(READY) dist  # the zips in a new environment of each bundle's metadata alone, of the Python PYTHON
-	@$(PY) -W ignore -m tools.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.environment --python $(PYTHON) dist/*.zip $(OPTIONS)
 
 label-test: $(READY)  # MONAI Label in an environment of its own, .label-venv
 	@$(PY) -W ignore -m tools.label $(OPTIONS)
@@ -55,14 +51,14 @@ bench: $(READY)
 # With PY=python a machine with its own PyTorch needs no .venv; the packages are then found by their folders.
 gpu-check: export PYTHONPATH := $(CURDIR):$(subst $(eval) ,:,$(BUNDLES:%=$(CURDIR)/bundles/%)):$(PYTHONPATH)
 gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # under eight minutes on a machine with a GPU; writes OUT=DIR
-	@$(PY) -W ignore -m tools.gpu_check --out $(or $(OUT),build/gpu-check) $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.gpu --out $(or $(OUT),build/gpu-check) $(OPTIONS)
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are
-	@$(PY) -W ignore -m tools.real $(OPTIONS)
+	@$(PY) -W ignore -m tools.checks.real $(OPTIONS)
 
 metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
+	@$(PY) -W ignore -m tools.checks.metamorphic $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE))
 
 fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
 	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)

@@ -26,7 +26,7 @@ from series_readers import by_hand
 from common.config import read_config
 from common.raw_settings import settings_of
 from common.weights import info
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "deploy"

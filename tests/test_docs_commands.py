@@ -38,37 +38,31 @@ RUN_BY = {
     "monai.bundle run checking_grades": "tests/bundles/mr2ct/test_quality_of_a_run.py",
     "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
     "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
-    "monai.bundle download": "tests/tools/pack/test_packed_bundles.py",
-    "monai.bundle download_large_files": "tests/tools/pack/test_layouts.py",
-    "monai.bundle verify_metadata": "tests/tools/pack/test_packed_bundles.py",
-    "monai.bundle verify_net_in_out": "tests/tools/pack/test_packed_bundles.py",
-    "monai.bundle ckpt_export": "tests/tools/pack/test_packed_bundles.py",
-    "monai.bundle onnx_export": "tests/tools/pack/test_packed_bundles.py",
+    "monai.bundle download": "tests/tools/release/pack/test_packed_bundles.py",
+    "monai.bundle download_large_files": "tests/tools/release/test_zoo.py",
+    "monai.bundle verify_metadata": "tests/tools/release/pack/test_packed_bundles.py",
+    "monai.bundle verify_net_in_out": "tests/tools/release/pack/test_packed_bundles.py",
+    "monai.bundle ckpt_export": "tests/tools/release/pack/test_packed_bundles.py",
+    "monai.bundle onnx_export": "tests/tools/release/pack/test_packed_bundles.py",
     "torchrun": "tests/bundles/test_distributed.py",
     "synthesize": "tests/synthesize/test_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
-    "tools.ablation": "tests/bundles/test_ablation.py",
     "tools.bench": "tests/tools/bench/test_bench_training.py",
-    "tools.compare": "tests/tools/test_compare.py",
-    "tools.defaults_check": "tests/tools/test_defaults_check.py",
+    "tools.checks.defaults": "tests/tools/checks/test_defaults_check.py",
     "tools.demo": "Makefile",
-    "tools.environment": "tests/tools/environment/test_environment.py",
-    "tools.gpu_check": "tests/tools/gpu_check/test_gpu_check_parts.py",
+    "tools.checks.environment": "tests/tools/checks/test_environment.py",
+    "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
+    "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
     "tools.label": "Makefile",
-    "tools.metamorphic": "tests/tools/metamorphic/test_metamorphic_table.py",
+    "tools.checks.metamorphic": "tests/tools/checks/metamorphic/test_metamorphic_table.py",
     "tools.new_bundle": "tests/tools/new_bundle/test_new_bundle.py",
-    "tools.notebook": "tests/test_notebook.py",
-    "tools.pack": "tests/tools/pack/test_pack.py",
-    "tools.phantom_order": "tests/tools/test_phantom_order.py",
+    "tools.release.pack": "tests/tools/release/pack/test_pack.py",
     "tools.tissue_segmenter": "tests/tools/tissue_segmenter/test_tissue_segmenter.py",
-    "tools.real": "tests/tools/real/test_real_check.py",
-    "tools.real.fast_mr": "tests/tools/real/test_real_fast_mr.py",
-    "tools.real.sensing": "tests/tools/real/test_real_sensing.py",
-    "tools.real.low_dose": "tests/tools/real/test_real_low_dose.py",
-    "tools.verify": "tests/tools/verify/test_verify.py",
+    "tools.release.verify": "tests/tools/release/verify/test_verify.py",
     "examples.dose": "tests/test_dose_example.py",
     "examples.dose.checks": "tests/test_dose_example.py",
+    "examples.notebook": "tests/test_notebook.py",
     "examples/deploy/app.py": "tests/test_deploy_example.py",
     "examples/federated/job.py": "tests/test_federated_example.py",
 }
@@ -79,7 +73,7 @@ NOT_RUN = {
     "curl": "needs the internet or a server; make label-test runs those to MONAI Label",
     "docker": "needs a container engine; the Dockerfile is linted and its context built (tests/test_docker.py)",
     "hf": "needs a login and publishes",
-    "monai.bundle push_to_hf_hub": "needs a login and publishes; its card is in tests/tools/pack/test_layouts.py",
+    "monai.bundle push_to_hf_hub": "needs a login and publishes; its card is in tests/tools/release/test_zoo.py",
     "monailabel": "run by make label-test, whose environment it needs",
     "pip": "needs an index; files and extras are checked below",
     "pre-commit": "needs the internet; what its hooks run is make lint and make types",
@@ -91,14 +85,14 @@ NOT_RUN = {
 }
 """Programs whose commands are not run as they stand, with the reason."""
 OF_TARGETS = {
-    **{name: f"tools.{name}" for name in ("ablation", "bench", "demo", "verify")},
-    "defaults-check": "tools.defaults_check",
-    "dist": "tools.pack",
-    "environment-test": "tools.environment",
+    **{name: f"tools.{name}" for name in ("bench", "demo")},
+    "defaults-check": "tools.checks.defaults",
+    "dist": "tools.release.pack",
+    "environment-test": "tools.checks.environment",
     "fuzz": "tests.fuzz",
-    "gpu-check": "tools.gpu_check",
+    "gpu-check": "tools.checks.gpu",
     "label-test": "tools.label",
-    "real-check": "tools.real",
+    "real-check": "tools.checks.real",
     "test": "pytest",
 }
 """The program that gets ``OPTIONS``."""
@@ -115,9 +109,12 @@ EXAMPLES = (
     (r" \.\.\.| PART\b", ""),
     (r"(?<=')\.\.\.(?=/)|\bCONFIGS\b|(?<= )configs(?=/)", "bundles/BUNDLE_NAME/configs"),
     (r"<name>(?=/)|(?<=BUNDLE=)(name|\.\.\.)|(?<=bundles/)NAME|(?<=tools\.\w{4} )NAME", "BUNDLE_NAME"),
-    (r"(?<=tools\.(ablation) )NAME|(?<=tools\.defaults_check )NAME|(?<=tools\.metamorphic )NAME", "BUNDLE_NAME"),
+    (
+        r"(?<=tools\.release\.pack )NAME|(?<=tools\.checks\.defaults )NAME|(?<=tools\.checks\.metamorphic )NAME",
+        "BUNDLE_NAME",
+    ),
     (r"\bOVERLAY\b(?!=)", "no_adversarial"),
-    (r"tools\.<name>", "tools.pack"),
+    (r"tools\.<name>", "tools.release.pack"),
     (r",'plan\.yaml'", ""),
     (r"\b\w+_v\d+_\d+_\d+\.(?=common)", ""),
     (r"(?<= )(N|F|LOW)\b", "1"),
@@ -180,7 +177,7 @@ def kind_of(words: list[str]) -> str:
 
 NAMED_ALONE = (
     "tools.tissue_segmenter",
-    "tools.notebook",
+    "examples.notebook",
 )
 """Programs that a page may name without their options."""
 
@@ -199,7 +196,7 @@ def check(words: list[str]) -> None:
         assert _options(words).keys() <= inspect.signature(function).parameters.keys() | {"config_file", "meta_file"}
     elif kind == "synthesize":
         _check_synthesize(words[1:])
-    elif kind in ("tools.demo", "tools.ablation"):
+    elif kind == "tools.demo":
         assert words[3] in bundle_names()
     elif kind in NAMED_ALONE:
         if words[3:]:  # else the page names the program, or it has no options
@@ -319,7 +316,7 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
         "make dist BUNDLE=nothing",
         "make dist NOTHING=1",
         'make bench OPTIONS="--nothing"',
-        "python -m tools.pack --nothing",
+        "python -m tools.release.pack --nothing",
         "synthesize datalist --layout nothing --dataset_dir A --out B",
         "python -m monai.bundle run training --config_file CONFIGS/nothing.yaml",
         "python -m monai.bundle run nothing --config_file CONFIGS/train.yaml",

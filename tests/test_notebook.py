@@ -7,7 +7,7 @@ import re
 import pytest
 from nbformat import NotebookNode
 
-from tools.notebook import EXECUTED, NOTEBOOK, code_hash, executed, read
+from examples.notebook.__main__ import EXECUTED, NOTEBOOK, code_hash, executed, read
 
 COMMANDS = ["training", "inference", "evaluating"]
 COLUMNS = ["mae", "psnr", "ssim", "sharpness", "bone_dice"]
@@ -41,7 +41,7 @@ def test_ten_cells_train_infer_and_evaluate() -> None:
 
 def test_outputs_are_those_of_the_code() -> None:
     notebook = read()
-    assert notebook.metadata[EXECUTED] == code_hash(notebook), "run python -m tools.notebook"
+    assert notebook.metadata[EXECUTED] == code_hash(notebook), "run python -m examples.notebook"
     assert [cell.execution_count for cell in code_cells(notebook)] == [1, 2, 3, 4, 5]
     assert kinds(notebook) == [
         [],

@@ -3,8 +3,7 @@
 White matter is the largest even tissue beside the mid-plane. Its level, a polynomial of the place, takes a bias field
 out; what else lies deep in the head is brighter or darker than it: grey matter and fluid darker in T1, both brighter in
 T2, less so in PD, grey matter brighter and fluid darker in FLAIR. The rule sees quantiles alone, and no patient taught
-it: its bounds were set on simulated heads and on 12 real scans; ``python -m tools.real --contrasts N`` prints how often
-it is right on other simulated heads and on these scans.
+it: its bounds were set on simulated heads and on 12 real scans.
 """
 
 from __future__ import annotations

@@ -7,17 +7,20 @@ import math
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
+from pydoc import locate
 
 import pytest
 import torch
 from bundle_commands import BUNDLES, ROOT, TINY, Bundle
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
+from monai.bundle.config_item import ComponentLocator
+from monai.bundle.scripts import _get_fake_spatial_shape as sizes
 from monai.networks import convert_to_torchscript
 
-from tools.verify import checks
-from tools.verify.bundle import Bundle as Validated
-from tools.verify.shapes import sizes
-from tools.verify.verdicts import judge
+from tools.release.verify.__main__ import CHECKS
+from tools.release.verify.bundle import Bundle as Validated
+from tools.release.verify.bundle import all_leaves
+from tools.release.verify.verdicts import judge
 
 
 def formats(bundle):
@@ -42,10 +45,20 @@ def metadata(bundle):
 # ---- what files show -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("check", checks.of_files(), ids=lambda check: check.id)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_passes_what_the_validator_reads_in_its_files(bundle, check, monkeypatch):
     monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-    assert judge(lambda: check.find(Validated(bundle.folder)))["faults"] == []
+    assert judge(check, Validated(bundle.folder)).faults == []
+
+
+def test_every_component_exists(bundle):
+    named = {value for name, value in all_leaves(Validated(bundle.folder)) if name.endswith("_target_")}
+    dotted = {value for value in named if isinstance(value, str) and "." in value and value[0] not in "$@%"}
+    assert len(dotted) > 20
+    assert [value for value in dotted if locate(value) is None] == []
+    plain = {value for value in named if isinstance(value, str) and "." not in value}
+    found = ComponentLocator()
+    assert [value for value in plain if found.get_component_module_name(value) is None] == []
 
 
 def test_nothing_edits_the_import_path():

@@ -15,7 +15,7 @@ from common.config import read_config
 from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.weights import info
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 
 ONE = Bundle("mr2ct_pix2pix")
 SMALL = {"depth": 4, "width": 4, "crop_size": 48, "pad_size": 96}

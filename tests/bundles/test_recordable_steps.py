@@ -14,7 +14,7 @@ from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
 from common.training.nonfinite import FiniteWatch
 from tools.bench.training import batch_of
-from tools.gpu_check.recipes import Recipe, recipes, stages, toy_trainer
+from tools.checks.gpu.recipes import Recipe, recipes, stages, toy_trainer
 
 SHOWN_BY_MAKE_TEST = "mr2ct_pix2pix"
 

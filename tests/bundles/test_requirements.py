@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tools.environment.pins import PYTHONS, pins
+from tools.checks.environment import PYTHONS, pins
 
 PROGRAM = """
 import runpy, sys

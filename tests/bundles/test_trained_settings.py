@@ -24,7 +24,7 @@ from common.evaluation.methods import variant
 from common.raw_settings import settings_of
 from common.weights import checkpoints, info
 from common.weights.info import without_order
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 
 ODD: dict[str, dict[str, Any]] = {
     "cect2ct_rescyclegan": {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packed_copies import BUNDLES, copy_sources, unpack, write_weights
 
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 from tools.repository import ROOT
 
 

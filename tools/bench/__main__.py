@@ -17,8 +17,11 @@ from typing import Any
 import torch
 
 from common.devices import single_device
-from tools.bench import inference, memory, simulation, stitching, training
+from tools.bench import inference, memory, stitching, training
 from tools.bench.clock import Row, save, show
+
+STEPS = 10
+"""Of an epoch of the part ``training``."""
 
 
 def _apart(work: Callable[..., list[Row]], *words: Any, **settings: Any) -> list[Row]:
@@ -28,7 +31,7 @@ def _apart(work: Callable[..., list[Row]], *words: Any, **settings: Any) -> list
 
 
 def _training(data: Path, options: argparse.Namespace) -> list[Row]:
-    numbers = {"data": data, "steps": options.steps, "repeats": options.repeats}
+    numbers = {"data": data, "steps": STEPS, "repeats": options.repeats}
     named = [(name, size) for size in options.size for name in training.BUNDLES]
     rows = [row for name, size in named for row in _apart(training.steps_of, name, size, **numbers)]
     if single_device().type == "cpu":
@@ -36,35 +39,8 @@ def _training(data: Path, options: argparse.Namespace) -> list[Row]:
     return rows + _apart(training.steps_of, "mr2ct_pix2pix", "published", **numbers, batch_size=64)
 
 
-def _profile(data: Path, options: argparse.Namespace) -> list[Row]:
-    size, repeats = options.size[-1], options.repeats
-    return [row for name in training.BUNDLES for row in _apart(training.profile_of, name, size, data, repeats)]
-
-
-def _options(data: Path, options: argparse.Namespace) -> list[Row]:
-    return training.options_of(data, options.repeats)
-
-
 def _inference(data: Path, options: argparse.Namespace) -> list[Row]:
     return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
-
-
-def _stitching(data: Path, options: argparse.Namespace) -> list[Row]:
-    return stitching.rows(options.side, options.stride, options.repeats)
-
-
-def _simulation(data: Path, options: argparse.Namespace) -> list[Row]:
-    maps = [None, *([options.label_maps] if options.label_maps else [])]
-    numbers = {"cases": 1, "repeats": options.repeats}
-    return [simulation.samples_of(name, data, each, **numbers) for name in simulation.BUNDLES for each in maps]
-
-
-def _growth(data: Path, options: argparse.Namespace) -> list[Row]:
-    return [*training.growth(data, options.repeats), *stitching.growth(options.repeats)]
-
-
-def _levels(data: Path, options: argparse.Namespace) -> list[Row]:
-    return [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)]
 
 
 def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
@@ -72,15 +48,12 @@ def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
     return memory.rows(data, shapes, options.memory_bundles or inference.BUNDLES)
 
 
-PARTS = {
+PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Row]]] = {
     "training": _training,
-    "profile": _profile,
-    "options": _options,
+    "options": lambda data, options: training.options_of(data, options.repeats),
     "inference": _inference,
-    "stitching": _stitching,
-    "simulation": _simulation,
-    "growth": _growth,
-    "levels": _levels,
+    "stitching": lambda data, options: stitching.rows(options.repeats),
+    "levels": lambda data, options: [stitching.levels(options.memory_shape or stitching.LEVELS_SHAPE, options.repeats)],
     "memory": _memory,
 }
 
@@ -90,17 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all when none is named")
     parser.add_argument("--size", choices=training.SIZES, nargs="+", help="demo on a CPU, both on an accelerator")
-    parser.add_argument("--steps", type=int, default=10, help="of an epoch of the training part")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--side", type=int, default=64, help="of the volume stitched")
-    parser.add_argument("--stride", type=int, default=16, help="between its patches; published: 8")
-    parser.add_argument(
-        "--label-maps", type=Path, help="folder of the maps of the simulation part, beside the average head"
-    )
     parser.add_argument("--memory-shape", nargs=3, type=int, help="of the parts memory and levels; default: their own")
-    parser.add_argument(
-        "--memory-bundles", nargs="+", choices=inference.BUNDLES, help="of the memory part; default: all"
-    )
+    parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="of the memory part")
     parser.add_argument("--json", type=Path, help="write the rows there too")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import linear_regression, median
-from typing import Any, NamedTuple, TypeVar
+from statistics import median
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -48,16 +47,6 @@ def alternate(works: Sequence[Callable[[], T]], repeats: int) -> tuple[list[floa
     rounds = [[seconds(work) for work in works] for _ in range(repeats)]
     times = [[took for took, _ in each] for each in rounds]
     return [median(column) for column in zip(*times, strict=True)], [result for _, result in rounds[-1]]
-
-
-def growth_of(case: str, works: Mapping[int, Callable[[], Any]], repeats: int) -> Row:
-    """Scaling exponent of work by its amount: the slope of log seconds over log amount; 1 is proportional."""
-    for work in works.values():
-        work()
-    times, _ = alternate(list(works.values()), repeats)
-    slope = linear_regression([math.log(amount) for amount in works], [math.log(took) for took in times]).slope
-    note = ", ".join(f"{amount}: {took:.3g} s" for amount, took in zip(works, times, strict=True))
-    return Row(case, None, times[-1], f"exponent {slope:.2f} ({note})")
 
 
 def peak_gib() -> float:

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from monai.bundle import ConfigParser
 from monai.data import DataLoader
+from torch import nn
 
 from common.config import read_config
 from common.inference import CaseEvaluator
@@ -25,6 +28,23 @@ BUNDLES = sorted(
 )
 """Those with a source volume."""
 CASES = 4
+TARGET_SCALE = (300.0, 120.0)
+"""Mean and deviation of the training targets, where weights hold them."""
+
+
+def save_random_weights(parser: ConfigParser, bundle: str, path: Path) -> None:
+    """Weights of a configuration's network drawn from a seed, with its settings; layers keep the variance of the input.
+
+    Initial weights are so small that a narrow network gives one value everywhere.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network: Any = parser.get_parsed_content("network_def")
+        for weight in (each for each in network.parameters() if each.ndim > 2):
+            nn.init.kaiming_normal_(weight, a=0.2)
+    if hasattr(network, "target_scale"):
+        network.target_scale.copy_(torch.tensor(TARGET_SCALE))
+    info.save(network.state_dict(), path, info.described(settings_of(parser), bundle))
 
 
 @contextmanager
@@ -54,8 +74,7 @@ def evaluator_of(bundle: str, data: Path, ahead: bool) -> CaseEvaluator:
     parser = read_config(files, **places, **{"phantoms::cases": CASES, "overwrite": True})
     if not folder.exists():
         parser.get_parsed_content("phantoms")(folder)
-        about = info.described(settings_of(parser), bundle)
-        info.save(parser.get_parsed_content("network_def").state_dict(), weights, about)
+        save_random_weights(parser, bundle, weights)
     evaluator: CaseEvaluator = parser.get_parsed_content("evaluator")
     if not ahead:
         loader: Any = evaluator.data_loader

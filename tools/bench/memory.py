@@ -11,17 +11,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import STDOUT, Popen
-from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
-import torch
-from torch import nn
 
 from common.config import read_config
-from common.raw_settings import settings_of
-from common.weights import info
 from tools.bench.clock import Row
+from tools.bench.inference import save_random_weights
 from tools.repository import ROOT, config_path, own_settings
 
 SHAPES = ((512, 512, 300), (512, 512, 800))
@@ -62,65 +58,34 @@ def sources_of(bundle: str) -> list[str]:
     return str(own_settings(bundle, "inference")["source"]).split(",")
 
 
-def write_weights(bundle: str, path: Path, **settings: Any) -> None:
-    """Write random weights of a narrow network with their settings."""
-    parser = read_config(config_path(bundle, "inference"), width=WIDTH, **settings)
-    network: Any = parser.get_parsed_content("network_def")
-    torch.manual_seed(0)
-    for weight in (each for each in network.parameters() if each.ndim > 1):
-        nn.init.kaiming_normal_(weight)  # initial ones are so small that a narrow network gives one value everywhere
-    info.save(network.state_dict(), path, info.described(settings_of(parser), bundle))
-
-
-class Use(NamedTuple):
-    """What a command needed, by the operating system: exit code, peak resident memory in GB, processor seconds."""
-
-    code: int
-    peak: float
-    seconds: float
-
-
-def use_of(words: Sequence[str], log: Path) -> Use:
-    """Run Python with these words, on one thread, and say what it needed."""
+def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
+    """Run Python with these words on one thread: its exit code and, by the operating system, peak memory in GB."""
     paths = [str(ROOT), *(str(path) for path in ROOT.glob("bundles/*/"))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     with log.open("w") as output:
         process = Popen([sys.executable, *words], env=environment, stdout=output, stderr=STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-    return Use(os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9, usage.ru_utime + usage.ru_stime)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9
 
 
-def row(bundle: str, shape: Sequence[int], data: Path, **settings: Any) -> Row:
+def row(bundle: str, shape: Sequence[int], data: Path) -> Row:
     """Peak memory of the inference of one case in a folder of its own, and what the command said of memory."""
     sources = sources_of(bundle)
+    config, limit = config_path(bundle, "inference"), limit_gb(shape, len(sources))
     with tempfile.TemporaryDirectory(dir=data) as folder:
         case, weights, log = Path(folder, "data", "case"), Path(folder, "model.pt"), Path(folder, "log")
         case.mkdir(parents=True)
         for name in sources:
-            is_map, is_ct = name in MAPS, name.endswith("ct")
-            write_source(
-                case / f"{name}.nii.gz",
-                shape,
-                MAPS.get(name, 900.0),
-                STEP if is_map else 1.0,
-                -1000.0 if is_ct else 0.0,
-            )
-        write_weights(bundle, weights)
-        limit = limit_gb(shape, len(sources))
-        options = {
-            "config_file": config_path(bundle, "inference"),
-            "dataset_dir": case.parent,
-            "weights": weights,
-            "predictions_dir": Path(folder, "out"),
-            "max_memory_gb": round(limit, 3),
-            **settings,
-        }
+            step, air = STEP if name in MAPS else 1.0, -1000.0 if name.endswith("ct") else 0.0
+            write_source(case / f"{name}.nii.gz", shape, MAPS.get(name, 900.0), step, air)
+        save_random_weights(read_config(config, width=WIDTH), bundle, weights)
+        places = {"dataset_dir": case.parent, "weights": weights, "predictions_dir": Path(folder, "out")}
+        options = {"config_file": config, **places, "max_memory_gb": round(limit, 3)}
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        used = use_of(["-m", "monai.bundle", "run", *words], log)
+        code, peak = peak_of(["-m", "monai.bundle", "run", *words], log)
         told = re.findall(r"needs [\d.]+ GB of memory[^;]*|memory needed: [^;]*", log.read_text())
-    size = " x ".join(map(str, shape))
-    note = f"peak {used.peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {used.code}"
-    return Row(f"{bundle}, {size}", None, None, note)
+    note = f"peak {peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {code}"
+    return Row(f"{bundle}, {' x '.join(map(str, shape))}", note=note)
 
 
 def rows(data: Path, shapes: Sequence[Sequence[int]], bundles: Sequence[str]) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -14,28 +13,27 @@ from torch import Tensor, nn
 
 from common.devices import single_device
 from common.stitching import PatchStitchingInferer
-from tools.bench.clock import Row, alternate, growth_of
+from tools.bench.clock import Row, alternate
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
-PUBLISHED = (128, 224, 224)
-SIDES = (48, 64, 96)
+CUBE, PUBLISHED = (64, 64, 64), (128, 224, 224)
 LEVELS_WIDTH, LEVELS_SHAPE = 8, (256, 32, 32)
 LEAST_WINDOW = 240
 """Side of the smallest window of a U-Net that sees 200 voxels, a multiple of 16."""
 
 
-def generator(convolution: type[nn.Conv3d], narrower: int = 1) -> nn.Sequential:
-    """The generator of Nie et al. 2018, optionally with fewer filters, with random weights in eval mode."""
+def generator(convolution: type[nn.Conv3d]) -> nn.Sequential:
+    """The generator of Nie et al. 2018 with random weights in eval mode."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
     channels = 1
-    for number, (kernel, filters) in enumerate(zip(KERNELS, (*FILTERS, narrower), strict=True)):
-        dilation, produced = 2 if 0 < number < 8 else 1, filters // narrower
-        layers.append(convolution(channels, produced, kernel, dilation=dilation, padding=kernel // 2 * dilation))
+    for number, (kernel, filters) in enumerate(zip(KERNELS, (*FILTERS, 1), strict=True)):
+        dilation = 2 if 0 < number < 8 else 1
+        layers.append(convolution(channels, filters, kernel, dilation=dilation, padding=kernel // 2 * dilation))
         if number < 8:
-            layers += [nn.BatchNorm3d(produced), nn.LeakyReLU(0.2)]
-        channels = produced
+            layers += [nn.BatchNorm3d(filters), nn.LeakyReLU(0.2)]
+        channels = filters
     return nn.Sequential(*layers).eval()
 
 
@@ -63,11 +61,6 @@ def _networks(name: str, old: nn.Module, new: nn.Module, channels: int, repeats:
     patch = torch.randn(1, channels, 32, 32, 32, device=single_device())
     old(patch), new(patch)  # libraries load, weights are transformed
     return compare(name, lambda: old(patch), lambda: new(patch), repeats)
-
-
-def stitching(shape: tuple[int, int, int], stride: int, batch_size: int) -> list[Row]:
-    """MONAI one patch at a time against mode faithful, and mode faithful against mode fast."""
-    return [against_monai(shape, stride, batch_size), modes(shape, stride, batch_size)]
 
 
 def against_monai(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
@@ -104,20 +97,10 @@ def levels(shape: Sequence[int], repeats: int) -> Row:
     return compare(name, lambda: fast(volume, windows), lambda: fast(volume, network), repeats)
 
 
-def growth(repeats: int) -> list[Row]:
-    """Stitching of patches over the volume's voxels."""
-    network = generator(nn.Conv3d, narrower=8).to(single_device())
-    volumes = [torch.rand(1, 1, side, side, side, device=single_device()) for side in SIDES]
-    patches = PatchStitchingInferer(mode="faithful", stride=16, progress=False)
+def rows(repeats: int) -> list[Row]:
+    """Layers, a patch, a cube, and on an accelerator the published volume at its stride."""
     with torch.no_grad():
-        works = {volume.numel(): partial(patches, volume, network) for volume in volumes}
-        return [growth_of("patches over voxels", works, repeats)]
-
-
-def rows(side: int, stride: int, repeats: int) -> list[Row]:
-    """Layers, a patch, a cube, and on an accelerator the published volume."""
-    with torch.no_grad():
-        found = [*layers(repeats), *stitching((side, side, side), stride, batch_size=4)]
+        found = [*layers(repeats), against_monai(CUBE, 16, 4), modes(CUBE, 16, 4)]
         if single_device().type != "cpu":
-            found += stitching(PUBLISHED, 8, batch_size=65)
+            found += [against_monai(PUBLISHED, 8, 65), modes(PUBLISHED, 8, 65)]
     return found

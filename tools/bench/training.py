@@ -1,4 +1,4 @@
-"""Training steps of all bundles: the engine compared with a plain loop and the bare step, profiles, growth."""
+"""Training steps of all bundles: the engine compared with a plain loop and the bare step, options of acceleration."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from common.config import read_config
-from common.devices import single_device
 from common.losses import weighted_sum
-from common.stitching import PlaneInferer
 from common.training import SynthesisTrainer
-from tools.bench.clock import Row, alternate, growth_of, peak_gib
-from tools.bench.stitching import SIDES
+from tools.bench.clock import Row, alternate, peak_gib
 from tools.repository import bundle_names, config_path, own_settings
 
 BUNDLES = bundle_names()
 SIZES = {"demo": ["train", "demo"], "published": ["train"]}
-BATCHES = (1, 2, 4, 8)
 OPTIONS_AT: dict[str, Any] = {
     "width": 32,
     "depth": 7,
@@ -39,14 +34,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bf16, channels_last": {"train::trainer::precision": "bf16", "acceleration::channels_last": True},
     "compile": {"acceleration::compile": True},
 }
-KINDS = {
-    "convolution": ("conv",),
-    "spectra": ("fft", "bmm"),
-    "optimiser": ("adam", "foreach", "addcmul", "addcdiv"),
-    "normalisation": ("batch_norm", "instance_norm"),
-    "copies": ("copy_", "cat", "clone", "memcpy", "contiguous"),
-}
-"""Parts of an operator's name; the first kind that fits takes it, and ``other`` what fits none."""
 
 
 def trainer_of(
@@ -162,55 +149,3 @@ def options_of(data: Path, repeats: int, names: Iterable[str] = tuple(OPTIONS)) 
     trainers = [trainer_of("mr2ct_pix2pix", "demo", data, 1, **OPTIONS_AT, **OPTIONS[name]) for name in names]
     before, *after = bare_steps(PlainLoop(trainers[0]), trainers, batch_of(trainers[0]), 1, repeats)
     return [Row(f"step of 128x128: plain loop, {name}", before, took) for name, took in zip(names, after, strict=True)]
-
-
-def _shares(work: Callable[[], object]) -> tuple[dict[str, float], int]:
-    """Share of the time by kind, and how many operators ran (kernels, on an accelerator)."""
-    on_cpu = single_device().type == "cpu"
-    activity = ProfilerActivity.CPU if on_cpu else ProfilerActivity.CUDA
-    with profile(activities=[activity]) as profiler:
-        work()
-    times: dict[str, float] = dict.fromkeys([*KINDS, "other"], 0.0)
-    count = 0
-    for event in profiler.key_averages():
-        name = event.key.lower()
-        kind = next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), "other")
-        times[kind] += event.self_cpu_time_total if on_cpu else event.self_device_time_total
-        count += event.count
-    whole = sum(times.values())
-    return {kind: took / whole for kind, took in times.items()}, count
-
-
-def profile_of(bundle: str, size: str, data: Path, repeats: int) -> list[Row]:
-    """The plain step and the engine's, each with shares of its time by kind of operation."""
-    trainer = trainer_of(bundle, size, data, steps=1)
-    batch = batch_of(trainer)
-    steps: dict[str, Callable[[Any], object]] = {
-        "plain step": PlainLoop(trainer).step,
-        "engine's step": trainer.run_step,
-    }
-    for step in steps.values():
-        _each(step, [batch] * 5)
-    times, _ = alternate([partial(step, batch) for step in steps.values()], repeats)
-    found = []
-    for (name, step), took in zip(steps.items(), times, strict=True):
-        parts, count = _shares(partial(step, batch))
-        largest = sorted(parts.items(), key=lambda part: -part[1])
-        listed = ", ".join(f"{kind} {share:.0%}" for kind, share in largest if share > 0.01)
-        found.append(Row(f"{bundle}, {size}: {name}", None, took, f"{count} operations: {listed}"))
-    return found
-
-
-def growth(data: Path, repeats: int) -> list[Row]:
-    """A training step over the batch, and slices of a volume over its voxels."""
-    trainer = trainer_of("mr2ct_pix2pix", "demo", data, steps=1)
-    one = batch_of(trainer)
-    batches = {count: {name: value[:1].repeat(count, 1, 1, 1) for name, value in one.items()} for count in BATCHES}
-    works = {count: partial(trainer.step, batch) for count, batch in batches.items()}
-    step = growth_of("mr2ct_pix2pix, demo: a step over the batch", works, repeats)
-    slices = PlaneInferer(plane="axial", multiple_of=2**5)
-    network = trainer.method.deployed.eval()
-    volumes = [torch.rand(1, 1, side, side, side, device=single_device()) for side in SIDES]
-    with torch.no_grad():
-        inference = {volume.numel(): partial(slices, volume, network) for volume in volumes}
-        return [step, growth_of("slices over voxels", inference, repeats)]

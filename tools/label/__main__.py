@@ -26,7 +26,7 @@ from tools.label.dicomweb import dicomweb
 from tools.label.inputs import Pair, pairs, series
 from tools.label.requests import Client, Request
 from tools.label.servers import ensure, environment, monai_label, serving
-from tools.pack.release import pack
+from tools.release.pack.release import pack
 from tools.repository import ROOT
 
 METADATA = {path.parents[1].name: json.loads(path.read_text()) for path in ROOT.glob("bundles/*/configs/metadata.json")}

@@ -21,7 +21,7 @@ NEXT = """{folder} is made from {like}. Next, in that folder:
 3. configs/metadata.json: task, description, data_source, references, tensors of each network
 4. docs/README.md: the model card, with what differs from the paper
 5. from the repository's root: make test, which installs the package; make demo BUNDLE={name};
-   python -m tools.verify bundles/{name}
+   python -m tools.release.verify bundles/{name}
 """
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from string import Template
 
-from tools.pack.documents import DATA_AND_WEIGHTS
+from tools.release.pack.documents import DATA_AND_WEIGHTS
 
 VERSION = "0.1.0"
 TAKEN = ("LICENSE", "configs", "docs")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contrast_scans import real
 
 from common.trust.stripping import looks_stripped
-from tools.real.contrasts import real
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 SPACING = np.full(3, 2.5)

@@ -1,0 +1,206 @@
+"""Every part of the check of a GPU, run on the CPU at toy size; what a part requires, by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tools.bench import stitching
+from tools.bench.clock import Row
+from tools.checks.findings import Finding
+from tools.checks.gpu import parts, training
+from tools.checks.gpu.__main__ import NO_GPU, run_part
+from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
+from tools.checks.gpu.recipes import PHANTOMS, TOY, Recipe, recipes
+from tools.checks.gpu.recorded import compared, recorded
+from tools.repository import ROOT, bundle_names
+
+SMALL = {**{name: TOY[name] for name in ("width", "depth", "crop_size", "pad_size")}, **PHANTOMS}
+BUNDLE = "mr2ct_pix2pix"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("phantoms")
+
+
+# ---- recorded steps --------------------------------------------------------------------------------------------------
+
+
+def test_two_eager_runs_on_a_cpu_are_equal_and_no_recording_is_a_failure(data: Path) -> None:
+    (row,) = recorded(Recipe(BUNDLE, "unpaired"), data)
+    assert (row.case, row.measured, row.passed) == (f"{BUNDLE}, unpaired", "0 recorded, 0.0e+00", False)
+    assert row.note == "two eager runs 0.0e+00"
+
+
+START = {"w": torch.tensor([0.0, 0.0])}
+EAGER = {"w": torch.tensor([3.0, 4.0])}
+
+
+@pytest.mark.parametrize(
+    ("again", "replayed", "recordings", "passed"),
+    [
+        ([3.0, 4.0], [3.0, 4.0], 1, True),
+        ([3.0, 4.0], [3.0, 4.0], 0, False),  # equal, since it was never recorded
+        ([3.0, 4.0], [3.0, 4.001], 1, False),  # 2e-4 where eager steps repeat
+        ([3.0, 4.001], [3.0, 4.003], 1, True),  # three times the noise
+        ([3.0, 4.001], [3.0, 4.005], 1, False),  # five times
+        ([3.0, 4.5], [3.0, 4.5], 1, False),  # a tenth of the way: too far apart to tell
+        ([3.0, 4.0], [float("nan"), 4.0], 1, False),
+    ],
+)
+def test_recorded_steps_are_as_close_as_eager_ones(
+    again: list[float], replayed: list[float], recordings: int, passed: bool
+) -> None:
+    ends = [{"w": torch.tensor(each)} for each in (again, replayed)]
+    assert compared("case", START, EAGER, *ends, recordings).passed is passed
+
+
+def test_steps_that_change_nothing_fail() -> None:
+    assert compared("case", START, START, START, START, 1).passed is False
+
+
+# ---- speed and learning ----------------------------------------------------------------------------------------------
+
+
+def test_steps_of_each_batch_and_precision_are_timed(data: Path) -> None:
+    found = training.speed(BUNDLE, "demo", data, (1, 3), steps=1, **SMALL)
+    cases = [f"{BUNDLE}, demo, batch {count}, {precision}" for precision in ("fp32", "bf16") for count in (1, 3)]
+    assert [each.case for each in found] == cases
+    assert all(" ms -> " in each.measured and each.note.startswith("peak memory") for each in found)
+
+
+@pytest.mark.parametrize(("before", "after", "passed"), [(0.2, 0.1, True), (0.95, 1.0, True), (0.9, 1.0, False)])
+def test_ours_is_no_slower_than_the_plain_loop(before: float, after: float, passed: bool) -> None:
+    assert training.faster("case", before, after).passed is passed
+
+
+def test_a_bundle_learns_on_its_own_data_path(data: Path) -> None:
+    (row,) = training.learning(BUNDLE, "demo", data, 4, limit_s=60, **SMALL, batch_size=2)
+    assert row.measured.startswith("l1: ")
+    assert row.measured.endswith(" in 4 steps")
+    (row,) = training.learning(BUNDLE, "demo", data, 4, limit_s=0, **SMALL, batch_size=2)
+    assert row.measured.endswith(" in 1 steps")
+
+
+@pytest.mark.parametrize(
+    ("losses", "passed"),
+    [
+        ({"l1": [4.0, 4, 3, 3, 2, 2, 2, 2, 1, 1], "adversarial": [1.0] * 10}, True),
+        ({"l1": [4.0] * 10, "discriminator": [9.0, 8, 7, 6, 5, 4, 3, 2, 1, 0]}, False),  # distances decide
+        ({"discriminator_a": [2.0, 1], "discriminator_b": [1.0, 1.5], "cycle": [0.0, 9]}, True),  # 3 to 2.5
+        ({"discriminator": [1.0, 0.99]}, False),
+        ({"l1": [4.0, 3, float("nan"), 2, 1]}, False),
+    ],
+)
+def test_the_watched_loss_falls(losses: dict[str, list[float]], passed: bool) -> None:
+    assert training.falling("case", losses).passed is passed
+
+
+# ---- stitching -------------------------------------------------------------------------------------------------------
+
+
+def test_small_volumes_equal_monais_and_large_ones_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stitching, "FILTERS", (2,) * len(stitching.FILTERS))
+    found = stitched((32, 32, 32), (32, 32, 48), stride=16, batch_size=2)
+    assert [each.passed for each in found] == [True, None, None]
+    assert found[2].case == "32x32x48, 2 windows: faithful, fast"
+
+
+def test_another_result_than_monais_fails() -> None:
+    assert agrees(Row("case", 1.0, 1.0, "difference 2.0e-05"), 1e-4).passed is True
+    assert agrees(Row("case", 1.0, 1.0, "difference 2.0e-04"), 1e-4).passed is False
+    assert agrees(Row("case", 1.0, 1.0, "difference nan"), 1e-4).passed is False
+
+
+# ---- tests that need a GPU -------------------------------------------------------------------------------------------
+
+
+def test_every_test_that_needs_a_gpu_is_found() -> None:
+    assert ROOT / "tests/common/training/test_acceleration.py" in marked()
+    unmarked = [
+        path.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "needs a CUDA device" in path.read_text() and path not in marked() and path != Path(__file__)
+    ]
+    assert unmarked == []
+
+
+def test_passed_failed_and_skipped_tests_are_rows(tmp_path: Path) -> None:
+    file = tmp_path / "test_three.py"
+    file.write_text(
+        "import pytest\npytestmark = pytest.mark.gpu\n"
+        "def test_a(): pass\ndef test_b(): assert 1 == 2\ndef test_c(): pytest.skip('needs a CUDA device')\n"
+    )
+    found = {each.case: each for each in run_tests([file], tmp_path / "report.xml")}
+    results = {name: (row.measured, row.passed) for name, row in found.items()}
+    assert results == {
+        "test_three::test_a": ("passed", True),
+        "test_three::test_b": ("failure", False),
+        "test_three::test_c": ("skipped", False),
+    }
+    assert found["test_three::test_c"].note == "needs a CUDA device"
+
+
+def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "test_none.py").write_text("")
+    (row,) = run_tests([tmp_path / "test_none.py"], tmp_path / "report.xml")
+    assert (row.case, row.passed) == ("pytest", False)
+    assert "no tests ran" in row.note
+
+
+# ---- parts as processes ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None:
+    good = Finding("speed", "good", "1", "2", True)
+
+    def fails() -> list[Finding]:
+        raise RuntimeError("out of memory\nlong story")
+
+    parts.run_jobs("speed", [("bad", fails), ("good", lambda: [good])], tmp_path / "speed.jsonl")
+    bad, read = parts.read_rows(tmp_path / "speed.jsonl")
+    assert (bad.case, bad.passed, bad.note) == ("bad", False, "RuntimeError: out of memory")
+    assert read == good
+    with (tmp_path / "speed.jsonl").open("a") as file:
+        file.write('["speed", "cut')
+    assert len(parts.read_rows(tmp_path / "speed.jsonl")) == 2
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [("import time; time.sleep(60)", "stopped after 0.5 s"), ("import sys; sys.exit(7)", "exit code 7")],
+)
+def test_a_part_that_does_not_end_well_keeps_its_rows(program: str, reason: str, tmp_path: Path) -> None:
+    good = Finding("speed", "good", "1", "2", True)
+    parts.run_jobs("speed", [("good", lambda: [good])], tmp_path / "speed.jsonl")
+    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path, 0.5)
+    assert read == good
+    assert (last.check, last.case, last.passed, last.note) == ("speed", "after 1 rows", False, reason)
+
+
+def test_a_part_that_ends_well_has_its_rows_alone(tmp_path: Path) -> None:
+    assert run_part("speed", [sys.executable, "-c", ""], tmp_path, 60) == []
+
+
+def test_the_parts_cover_every_bundle_and_variant_within_eight_minutes(tmp_path: Path) -> None:
+    jobs = {name: [case for case, _ in part(tmp_path)] for name, part in parts.PARTS.items()}
+    assert jobs["recorded"] == [str(recipe) for recipe in recipes()]
+    assert jobs["speed"] == jobs["learning"] == bundle_names()
+    assert set(parts.LIMITS_S) == set(parts.PARTS)
+    assert sum(parts.LIMITS_S.values()) <= 480
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_the_last_line_says_so(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "tools.checks.gpu", "--out", str(tmp_path / "out")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == NO_GPU
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("gpu-check: nothing was checked")
+    assert last.endswith("finds no GPU here")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,50 @@
+"""The table of the check of a GPU, and its verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tools.checks.findings import Finding, save, table, verdict
+
+GOOD = Finding("speed", "a", "x1.20", "ratio >= 0.95", True)
+BAD = Finding("recorded", "b, stage 2", "0 recorded", "recorded", False, "why")
+NEITHER = Finding("stitching", "c", "2 s")
+
+
+def test_all_wanted_parts_passed() -> None:
+    assert verdict([GOOD, GOOD, NEITHER], ["speed"]) == (True, "gpu-check: all 2 passed")
+
+
+def test_one_failure_is_named_and_decides() -> None:
+    passed, last = verdict([GOOD, BAD], ["speed", "recorded"])
+    assert (passed, last) == (False, "gpu-check: 1 FAILED, 1 passed: recorded: b, stage 2")
+
+
+def test_a_part_that_required_nothing_is_not_passed() -> None:
+    passed, last = verdict([GOOD, NEITHER], ["speed", "stitching", "tests"])
+    assert not passed
+    assert last.endswith("1 passed: stitching: nothing was checked; tests: nothing was checked")
+    assert verdict([], ["tests"])[0] is False
+
+
+def test_what_could_not_be_measured_has_failed() -> None:
+    row = Finding.failed("speed", "x", "out of memory")
+    assert (row.passed, row.note) == (False, "out of memory")
+
+
+def test_the_columns_of_the_table_are_aligned() -> None:
+    lines = table([GOOD, BAD, NEITHER]).splitlines()
+    assert lines[0].split() == ["check", "case", "measured", "required", "result", "note"]
+    assert len({line.index(word) for line, word in zip(lines, ["result", "ok", "FAILED"], strict=False)}) == 1
+    assert lines[3] == "stitching  c           2 s"
+
+
+def test_text_and_json_hold_the_same_rows(tmp_path: Path) -> None:
+    save(tmp_path / "new", [GOOD, BAD], {"device": "A GPU", "torch": "2"}, "the verdict")
+    text = (tmp_path / "new" / "gpu-check.txt").read_text()
+    assert text.startswith("device A GPU, torch 2\n\ncheck")
+    assert text.endswith("\n\nthe verdict\n")
+    told = json.loads((tmp_path / "new" / "gpu-check.json").read_text())
+    assert (told["machine"]["device"], told["verdict"]) == ("A GPU", "the verdict")
+    assert [Finding(**each) for each in told["findings"]] == [GOOD, BAD]

@@ -1,0 +1,77 @@
+"""Texts of a release say what is typed in its folder, and what weights it has."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.errors import ConfigError
+from tools.release.pack import documents
+
+CARD = """**Shipped weights**: none, train first
+
+No weights are
+distributed; what you train is yours to validate.
+
+From the repository's root; `CONFIGS` stands for `configs`.
+
+| demo on phantoms | `make demo BUNDLE=toy` |
+| all variants | `make defaults-check BUNDLE=toy OPTIONS="--settings demo"` |
+| train | `run --config_file "['CONFIGS/train.yaml','CONFIGS/a.yaml']"` |
+
+Of the demo (`make demo BUNDLE=toy`, two epochs): 5 HU.
+"""
+
+
+def test_the_card_has_commands_for_its_own_folder() -> None:
+    told = documents.card(CARD, own_weights=False)
+    assert told.startswith("**Shipped weights**: none, train first\n\nNo weights are\ndistributed; what you train")
+    assert told.split("\n")[5:] == [
+        "From this bundle's folder:",
+        "",
+        "| demo on phantoms | `python -m monai.bundle run training --config_file "
+        "\"['configs/train.yaml','configs/demo.yaml']\"` |",
+        "| train | `run --config_file \"['configs/train.yaml','configs/a.yaml']\"` |",
+        "",
+        "Of the demo (`make demo BUNDLE=toy` in the repository, two epochs): 5 HU.",
+        "",
+    ]
+
+
+def test_a_card_with_weights_says_where_they_are_named() -> None:
+    told = documents.card(CARD, own_weights=True)
+    assert told.split("\n")[:3] == [
+        "**Shipped weights**: those named in `model_info.json`",
+        "",
+        "The weights are those named in `model_info.json`; what you train is yours to validate.",
+    ]
+
+
+def test_commands_in_comments_of_configs_name_files_in_the_folder() -> None:
+    config = "initialize: {_target_: common.config.require_run_id}\n"
+    config += "# a CONFIGS/x.yaml\n# torchrun \"['C/train.yaml','C/a.yaml']\"\nkey: CONFIGS/x.yaml\n"
+    config += "# make demo BUNDLE=a\n"
+    assert documents.head(config).split("\n")[:3] == [
+        "# a configs/x.yaml", "# torchrun \"['configs/train.yaml','configs/a.yaml']\"", "key: CONFIGS/x.yaml"
+    ]  # fmt: skip
+    assert documents.head(config).split("\n")[3].startswith("# python -m monai.bundle run training --config_file")
+
+
+def test_metadata_say_whether_there_are_weights() -> None:
+    text = '{"data_source": "Phantoms; no patient data and no weights are distributed"}'
+    assert documents.metadata(text, own_weights=False) == text
+    told = json.loads(documents.metadata(text, own_weights=True))["data_source"]
+    assert told == "Phantoms; no patient data are distributed; the weights are those named in model_info.json"
+
+
+def test_a_twin_holds_the_same() -> None:
+    config = "# a\nrate: 2.0e-4\nnone: null\nflag: on\n\"@x\": {'0': 'µ', b: [1, 2.5, '1']}\n"
+    expected = {"rate": 0.0002, "none": None, "flag": True, "@x": {"0": "µ", "b": [1, 2.5, "1"]}}
+    assert json.loads(documents.twin(config, "a.yaml")) == expected
+
+
+@pytest.mark.parametrize("config", ["on: 1\n", "{1: a}\n", "day: 2026-01-02\n", "x: .nan\n"])
+def test_what_json_cannot_hold_is_refused(config: str) -> None:
+    with pytest.raises(ConfigError, match="a.yaml: holds texts, numbers, lists and dictionaries by text"):
+        documents.twin(config, "a.yaml")

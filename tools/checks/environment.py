@@ -1,0 +1,172 @@
+"""Use release zips in a virtual environment that pip makes from their metadata alone.
+
+Exit code 0: all commands ended well; 1: some did not, or pip has no wheels of what metadata name for some Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.config import read_config
+from common.errors import ConfigError, DataError, exit_code_of_mistakes
+from tools.release.verify.schema import FOLDER
+from tools.repository import config_path
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+"""Interpreters that releases are made for."""
+OF_ALL = {"monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy"}
+OF_THE_CI = ("jsonschema",)
+"""What ``verify_metadata`` needs and no bundle names: the zoo's CI has it. It is installed when bundles were used."""
+SMALL = {"phantoms::cases": 4, "phantoms::spacing": 5}
+"""Two heads to train on, one to validate and one to test, in 5 mm."""
+ONE_EPOCH = ("--max_epochs", "1", "--samples_per_epoch", "4", "--val_interval", "1", "--batch_size", "2")
+Command = tuple[str, list[str]]
+"""What a command does, and its words after ``python``."""
+
+
+def pins(metadata: Mapping[str, Any]) -> list[str]:
+    """The lines of a requirements file: ``name==version``, as the zoo's ``get_bundle_requirements.py`` writes them."""
+    named = {package: metadata[key] for key, package in OF_ALL.items() if key in metadata}
+    named |= metadata.get("optional_packages_version", {}) | metadata.get("required_packages_version", {})
+    return [name + (version if version[0] in "<>=" else f"=={version}") for name, version in named.items()]
+
+
+def pins_of(release: Path) -> list[str]:
+    """The same of a release zip."""
+    with zipfile.ZipFile(release) as archive:
+        top = archive.namelist()[0].split("/")[0]
+        return pins(json.loads(archive.read(f"{top}/configs/metadata.json")))
+
+
+def without_wheels(wanted: Sequence[str], python: str, scratch: Path) -> str:
+    """What pip says of wheels of the packages themselves for a Python; empty where there are all.
+
+    What they need in turn is not looked at: PyTorch's libraries alone are gigabytes, which pip would fetch.
+
+    Args:
+        wanted: requirements.
+        python: version of the interpreter, such as ``3.10``, which need not be there.
+        scratch: a folder, in which nothing is installed.
+    """
+    options = ["--disable-pip-version-check", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    words = ["install", *options, "--python-version", python, "--target", str(scratch), *wanted]
+    done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, check=False)
+    told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    return "" if done.returncode == 0 else (told or ["ERROR: pip failed"])[-1].removeprefix("ERROR: ")
+
+
+def use(folder: Path, data: Path) -> Iterator[Command]:
+    """Inference with the weights of the release, where it has some; an epoch of training; inference with its weights.
+
+    Args:
+        folder: of the unpacked release, from which the commands are run.
+        data: its phantoms.
+    """
+    train, inference = (yaml.safe_load((folder / "configs" / f"{n}.yaml").read_text()) for n in ("train", "inference"))
+    volumes = ["--samples", "4"] if "samples" in inference else ["--dataset_dir", str(data), "--refuse", "false"]
+    patches = ["--patch_size", "[16,16,16]"] if isinstance(train.get("patch_size"), list) else []
+    infer = _monai("run", "inference", "--config_file", "configs/inference.yaml", *volumes)
+    if (folder / "models" / "model.pt").is_file():
+        yield "inference, released weights", infer
+    both = "['configs/train.yaml','configs/demo.yaml']"
+    settings = ("--dataset_dir", str(data), *ONE_EPOCH, *patches)
+    yield "training, one epoch", _monai("run", "training", "--config_file", both, *settings)
+    yield "inference, weights of this training", [*infer, "--overwrite", "true"]
+
+
+def of_the_zoo() -> Iterator[Command]:
+    """What the model zoo's CI runs on a bundle with weights, from inside its folder; the schema is ours."""
+    files = ("--meta_file", "configs/metadata.json")
+    network = (*files, "--net_id", "network_def", "--config_file", "configs/inference.yaml")
+    yield "verify_metadata", _monai("verify_metadata", *files, "--filepath", str(FOLDER / "metadata_zoo.json"))
+    yield "verify_net_in_out", _monai("verify_net_in_out", *network)
+    weights = ("--ckpt_file", "models/model.pt", "--filepath", "models/model.ts")
+    yield "ckpt_export", _monai("ckpt_export", *network, *weights)
+
+
+def _monai(*words: str) -> list[str]:
+    return ["-W", "ignore", "-m", "monai.bundle", *words]
+
+
+def _ask(releases: list[Path], scratch: Path) -> bool:
+    passed = True
+    for wanted in dict.fromkeys(tuple(pins_of(path)) for path in releases):
+        print(" ".join(wanted), flush=True)
+        for python in PYTHONS:
+            told = without_wheels(wanted, python, scratch / "nothing")
+            passed &= not told
+            print(f"  {'FAIL' if told else 'ok':<5}Python {python} {told}".rstrip(), flush=True)
+    return passed
+
+
+def _use(releases: list[Path], python: str, scratch: Path) -> bool:
+    subprocess.run([python, "-m", "venv", str(scratch / "venv")], check=True)
+    own, passed, folders = str(scratch / "venv" / "bin" / "python"), True, []
+    for release in releases:
+        with zipfile.ZipFile(release) as archive:
+            archive.extractall(scratch / "releases")
+            folders.append(folder := scratch / "releases" / archive.namelist()[0].split("/")[0])
+        data = scratch / "data" / folder.name  # drawn here: phantoms need packages that metadata do not name
+        read_config([config_path(folder.name, "train")], **SMALL).get_parsed_content("phantoms")(data)
+        _install(own, pins_of(release))
+        passed &= _run_all(own, folder, use(folder, data))
+    _install(own, OF_THE_CI)
+    return all([passed, *(_run_all(own, folder, of_the_zoo()) for folder in folders)])
+
+
+def _install(python: str, wanted: Iterable[str]) -> None:
+    words = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+    if done := subprocess.run(words, check=False).returncode:
+        remedy = "see what pip says above; an index must be reached"
+        raise DataError("what metadata name", "can be installed by pip", f"exit code {done}", remedy)
+
+
+def _run_all(python: str, folder: Path, steps: Iterable[Command]) -> bool:
+    """Run commands from inside a release, without the repository; print a line for each."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    passed = True
+    for what, words in steps:
+        start = time.monotonic()
+        done = subprocess.run([python, *words], cwd=folder, env=environment, capture_output=True, text=True)
+        passed &= done.returncode == 0
+        word, told = ("ok", "") if done.returncode == 0 else ("FAIL", "\n" + done.stderr.strip()[-1000:])
+        seconds = time.monotonic() - start
+        print(f"  {word:<5}{folder.name:<26}{what:<38}{seconds:5.0f} s{told}", flush=True)
+    return passed
+
+
+@exit_code_of_mistakes
+def main(words: list[str] | None = None) -> int:
+    """Ask for wheels for every Python, then use each release with one."""
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.environment", description=__doc__)
+    parser.add_argument("releases", nargs="*", type=Path, help="zips that make dist has made")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the environment (%(default)s)")
+    parser.add_argument("--only_ask", action="store_true", help="install nothing, ask pip for each Python alone")
+    given = parser.parse_args(words)
+    if not given.releases:
+        raise ConfigError("releases", "are zips in dist/", "none", "run make dist first")
+    if missing := [str(path) for path in given.releases if not path.is_file()]:
+        raise DataError(missing[0], "is a release zip", "no such file", "run make dist first")
+    # what an environment holds then never exceeds what the release at hand names
+    releases = sorted(given.releases, key=lambda path: len(pins_of(path)))
+    with tempfile.TemporaryDirectory(prefix="environment-") as scratch:
+        passed = _ask(releases, Path(scratch))
+        if not given.only_ask:
+            passed &= _use(releases, given.python, Path(scratch))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

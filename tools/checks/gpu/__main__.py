@@ -1,0 +1,69 @@
+"""Check of training and inference on a GPU: ``python -m tools.checks.gpu [PART ...]``, or ``make gpu-check``.
+
+Runs the tests that need a GPU, compares recorded with eager steps of every bundle and variant, measures steps, memory
+and stitching at published size, and trains each bundle for 200 steps. Ends with exit code 1 where something failed, and
+with 3 where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tools.checks.findings import Finding, save, table, verdict
+
+NO_GPU = 3
+
+
+def run_part(part: str, command: Sequence[str], folder: Path, limit_s: float) -> list[Finding]:
+    """The rows of a part that runs as a command, and one more where it does not end well within its limit."""
+    from tools.checks.gpu.parts import read_rows
+
+    try:
+        code = subprocess.run(command, timeout=limit_s).returncode
+        reason = f"exit code {code}" if code else ""
+    except subprocess.TimeoutExpired:
+        reason = f"stopped after {limit_s:g} s"
+    found = read_rows(folder / f"{part}.jsonl")
+    return [*found, Finding.failed(part, f"after {len(found)} rows", reason)] if reason else found
+
+
+def _machine() -> dict[str, Any]:
+    gib = torch.cuda.get_device_properties(0).total_memory / 2**30
+    return {"device": torch.cuda.get_device_name(), "memory GiB": round(gib, 1), "torch": torch.__version__}
+
+
+def main() -> int:
+    """Print the table and the verdict; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.checks.gpu", description=__doc__)
+    parser.add_argument("parts", nargs="*", help="all when none is named")
+    parser.add_argument("--out", type=Path, default=Path("build/gpu-check"), help="folder of gpu-check.txt and .json")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print(f"gpu-check: nothing was checked, since PyTorch {torch.__version__} finds no GPU here")
+        return NO_GPU
+    from tools.checks.gpu.parts import LIMITS_S, PARTS
+
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
+    wanted = options.parts or list(PARTS)
+    found: list[Finding] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in wanted:
+            command = [sys.executable, "-W", "ignore", "-m", "tools.checks.gpu.parts", part, folder]
+            found += run_part(part, command, Path(folder), LIMITS_S[part])
+            passed, last = verdict(found, wanted)
+            save(options.out, found, _machine(), last)  # what is there if a later part takes the machine down
+    print(f"{table(found)}\n\n{options.out.resolve() / 'gpu-check.txt'}\n{last}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

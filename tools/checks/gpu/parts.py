@@ -1,0 +1,134 @@
+"""The parts of the check: ``python -m tools.checks.gpu.parts NAME FOLDER`` runs one, in its own process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+import torch
+
+from tools.bench import stitching
+from tools.bench.clock import Row, peak_gib
+from tools.checks.findings import Finding
+from tools.checks.gpu.recipes import recipes
+from tools.checks.gpu.recorded import recorded
+from tools.checks.gpu.training import BATCHES, learning, speed
+from tools.repository import ROOT, bundle_names
+
+Job = tuple[str, Callable[[], list[Finding]]]
+"""The name of a case, and the work that gives its rows."""
+FEW = {"phantoms::cases": 3}
+IN_ALL_BATCHES = "mr2ct_pix2pix"
+"""The bundle whose step is measured at each batch size. Of one 3-D patch batch norm may be undefined, and 64 of
+them need too much memory."""
+STEPS = 200
+LEARNING_S = 20.0
+"""Limit for the steps of one bundle."""
+MARK = "pytest.mark.gpu"
+DIFFERENCE = 1e-4
+"""Largest difference from MONAI's sliding window, relative to the largest value: rounding of spectra in 32 bits."""
+
+
+def marked(root: Path = ROOT) -> list[Path]:
+    """Test files that hold a test marked as needing a GPU."""
+    return sorted(path for path in (root / "tests").rglob("test_*.py") if f"@{MARK}\n" in path.read_text())
+
+
+def run_tests(files: Sequence[Path], report: Path, mark: str = "gpu") -> list[Finding]:
+    """Run the marked tests of these files alone, whose report pytest writes; none may be skipped."""
+    words = ["-q", "-m", mark, f"--junitxml={report}", *map(str, files)]
+    done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True)
+    found = [_outcome(case) for case in ElementTree.parse(report).iter("testcase")] if report.exists() else []
+    said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
+    return found or [Finding.failed("tests", "pytest", said[-1])]
+
+
+def _outcome(case: ElementTree.Element) -> Finding:
+    bad = [part for part in case if part.tag in ("failure", "error", "skipped")]
+    name = f"{case.get('classname', '').split('.')[-1]}::{case.get('name')}"
+    message = " ".join((bad[0].get("message") or "").split())[:200] if bad else ""
+    return Finding("tests", name, bad[0].tag if bad else "passed", "passes", not bad, message)
+
+
+def stitched(small: tuple[int, int, int], large: tuple[int, int, int], stride: int, batch_size: int) -> list[Finding]:
+    """A small volume compared with MONAI, and a large one in both modes."""
+    with torch.no_grad():
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # whose convolutions round to ten bits
+            row = stitching.against_monai(small, 16, 4)
+        return [agrees(row, DIFFERENCE), _timed(row), _timed(stitching.modes(large, stride, batch_size))]
+
+
+def agrees(row: Row, limit: float) -> Finding:
+    """The row of a comparison whose results must be equal."""
+    difference = float(row.note.removeprefix("difference "))
+    return Finding("stitching", row.case, f"{difference:.1e}", f"difference <= {limit:.0e}", difference <= limit)
+
+
+def _timed(row: Row) -> Finding:
+    measured = f"{row.before:.3g} s -> {row.after:.3g} s, x{row.ratio:.2f}"
+    return Finding("stitching", row.case, measured, note=f"peak memory {peak_gib():.2f} GiB")
+
+
+def _tests(folder: Path) -> list[Job]:
+    return [("pytest", partial(run_tests, marked(), folder / "tests.xml"))]
+
+
+def _recorded(folder: Path) -> list[Job]:
+    return [(str(recipe), partial(recorded, recipe, folder / "toy")) for recipe in recipes()]
+
+
+def _speed(folder: Path) -> list[Job]:
+    sizes = {bundle: BATCHES if bundle == IN_ALL_BATCHES else BATCHES[1:2] for bundle in bundle_names()}
+    data = folder / "published"
+    return [(name, partial(speed, name, "published", data, counts, 10, **FEW)) for name, counts in sizes.items()]
+
+
+def _stitching(folder: Path) -> list[Job]:
+    return [("volumes", partial(stitched, stitching.CUBE, stitching.PUBLISHED, 8, batch_size=65))]
+
+
+def _learning(folder: Path) -> list[Job]:
+    data = folder / "published"
+    return [(name, partial(learning, name, "published", data, STEPS, LEARNING_S, **FEW)) for name in bundle_names()]
+
+
+PARTS: dict[str, Callable[[Path], list[Job]]] = {
+    "tests": _tests,
+    "recorded": _recorded,
+    "speed": _speed,
+    "stitching": _stitching,
+    "learning": _learning,
+}
+LIMITS_S = {"tests": 60, "recorded": 120, "speed": 100, "stitching": 60, "learning": 125}
+"""Of each part; less than eight minutes together."""
+
+
+def run_jobs(part: str, jobs: Iterable[Job], rows: Path) -> None:
+    """Do the work of each job and append its rows to a file at once; one that fails is a row and ends no other."""
+    for case, work in jobs:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            found = work()
+        except (Exception, SystemExit) as error:  # whatever fails on a GPU that nothing has run on before
+            lines = str(error).strip().splitlines() or ["no message"]
+            found = [Finding.failed(part, case, f"{type(error).__name__}: {lines[0]}")]
+        with rows.open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in found)
+
+
+def read_rows(rows: Path) -> list[Finding]:
+    """What :func:`run_jobs` has written so far; a line that was cut off by the end of its process is left out."""
+    lines = rows.read_text().splitlines(keepends=True) if rows.exists() else []
+    return [Finding(*json.loads(line)) for line in lines if line.endswith("\n")]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run_jobs(sys.argv[1], PARTS[sys.argv[1]](Path(sys.argv[2])), Path(sys.argv[2], f"{sys.argv[1]}.jsonl"))

@@ -1,1 +1,0 @@
-"""Bundles in environments that hold what their metadata name, and nothing else."""

@@ -1,1 +1,0 @@
-"""Evaluation of simulation-trained networks on real scans: ``make real-check``."""

@@ -1,0 +1,70 @@
+"""Model card, config comments and metadata of a release: commands for the unpacked folder, statements on weights."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import yaml
+
+from common.errors import ConfigError
+
+ON_WEIGHTS = (
+    r"No weights are\s+distributed",
+    r"The weights that\s+come with it are trained on simulations alone \(see below\)",
+)
+"""What a card in the repository says of weights."""
+SHIPPED = re.compile(r"^\*\*Shipped weights\*\*: .*$", re.MULTILINE)
+"""What it says first."""
+DATA_AND_WEIGHTS = (
+    "no patient data and no weights are distributed",
+    "no patient data are distributed; the weights are trained on simulated heads alone",
+)
+"""The same of ``metadata.json``."""
+DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml','configs/demo.yaml']\""
+"""What ``make demo`` begins with; the Makefile does not travel."""
+
+
+def card(text: str, own_weights: bool) -> str:
+    """The model card, after modules and paths were renamed, of a release whose weights are others than the shipped."""
+    text = re.sub(r"^From the repository's root; `CONFIGS` stands for `configs`\.", "From this bundle's folder:", text,
+                  flags=re.MULTILINE)  # fmt: skip
+    text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
+    text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
+    text = _own_folder(text)
+    text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
+    told = "The weights are those named in `model_info.json`; "
+    if not own_weights:
+        return text
+    text = SHIPPED.sub("**Shipped weights**: those named in `model_info.json`", text)
+    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text)
+
+
+def head(text: str) -> str:
+    """A config, after renaming, with the commands of its comments."""
+    text = re.sub(r"^initialize: .*\n", "", text, flags=re.MULTILINE)  # MONAI builds it before it finds the package
+    text = _own_folder(re.sub(r"^# make demo BUNDLE=\w+$", f"# {DEMO}", text, flags=re.MULTILINE))
+    return re.sub(r"^#.*$", lambda line: re.sub(r"\bC(ONFIGS)?/", "configs/", line.group()), text, flags=re.MULTILINE)
+
+
+def _own_folder(text: str) -> str:
+    return re.sub(r"--bundle bundles/\w+", "--bundle .", text)
+
+
+def metadata(text: str, own_weights: bool) -> str:
+    """``metadata.json``, which says of weights that are others than the shipped where they are named."""
+    told = "no patient data are distributed; the weights are those named in model_info.json"
+    return re.sub("|".join(DATA_AND_WEIGHTS), told, text) if own_weights else text
+
+
+def twin(config: str, name: str) -> str:
+    """A YAML config as JSON, which is what :func:`monai.bundle.load` reads.
+
+    Raises:
+        ConfigError: for what JSON cannot hold, such as keys that are not texts.
+    """
+    content = yaml.safe_load(config)
+    text = json.dumps(content, indent=4, default=str)
+    if json.loads(text) != content:
+        raise ConfigError(name, "holds texts, numbers, lists and dictionaries by text", "others", "put keys in quotes")
+    return text + "\n"

@@ -1,0 +1,69 @@
+"""Merging an overlay into the text of a config, comments and order kept."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+
+from common.config.adoption import Adoption
+from common.errors import ConfigError
+from common.weights.info import IMAGES, WeightsInfo
+from tools.release.pack.renaming import Edit, replaced
+
+HEAD_LINE = 2
+"""The third line of a config tells time and expected result: those of the overlay, once it is merged in."""
+
+
+def require_mergeable(overlay: str, name: str, train: str) -> None:
+    """The text of an overlay can be merged where it sets what the text of ``train.yaml`` sets, as ``demo.yaml`` does.
+
+    Raises:
+        ConfigError: for a variant, whose weights lie elsewhere, and for settings that ``train.yaml`` does not have.
+    """
+    given, known = yaml.safe_load(overlay), yaml.safe_load(train)
+    remedy = "choose one like demo, or none"
+    if "variant" in given:
+        raise ConfigError(f"--overlay {name}", "is no variant of the method", f"variant {given['variant']}", remedy)
+    if foreign := sorted(given.keys() - known.keys()):
+        raise ConfigError(f"--overlay {name}", "sets only what train.yaml sets", ", ".join(foreign), remedy)
+    for key, node in _settings(overlay):
+        if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+            remedy = "write it in brackets or braces"
+            raise ConfigError(f"{name}.yaml: {key.value}", "is a number, a text, [...] or {...}", "a block", remedy)
+
+
+def merge(config: str, overlay: str, name: str) -> str:
+    """The text of a config with the values of an overlay, as far as it has the settings.
+
+    The overlay has scalars, lists and dictionaries in flow style; the third line of the config's head names it.
+    """
+    values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
+    nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
+    edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[name]) for name, node in nodes.items()]
+    lines = replaced(config, edits).split("\n")
+    told = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
+    lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {told}"
+    return "\n".join(lines)
+
+
+def _settings(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    node = yaml.compose(text)
+    return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _at(node: yaml.Node | None, place: str) -> yaml.Node | None:
+    """The node of the setting with an id; None where there is none."""
+    for part in place.split("::"):
+        parts = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in parts if key.value == part), None)
+    return node
+
+
+def of_weights(about: WeightsInfo, config: str) -> str:
+    """The text of an overlay with what weights were trained with and the text of a config has otherwise."""
+    own = yaml.safe_load(config)
+    changes = Adoption(about, own, [own], ()).changes(about.bundle)
+    told = f"Trained on {about.trained_on.get('data', IMAGES)}."
+    lines = [f"{name}: {json.dumps(value)}" for name, value in changes.items()]
+    return "\n".join(["# Settings of the weights inside.", "#", f"# {told}", *lines]) + "\n"

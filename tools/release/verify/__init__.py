@@ -1,0 +1,1 @@
+"""The offline validator of bundles and releases: MONAI's specification and this collection's contract."""
