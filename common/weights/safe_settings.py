@@ -15,7 +15,7 @@ from ..errors import CheckpointError
 from .module_names import PACKAGE, SHARED
 
 OWN = f"{PACKAGE}.{SHARED}" if PACKAGE else SHARED
-ROOMS = ("inferers", "networks", "phantoms", "transforms")
+ROOMS = ("networks", "simulation", "stitching", "transforms")
 """Rooms of the shared package whose classes weights may name."""
 OF_A_BUNDLE = re.compile(r"\w+\.(latent|networks|simulation)\.\w+")
 """Classes of a bundle's package that weights may name, whatever the file calls its bundle."""
