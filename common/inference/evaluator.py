@@ -27,7 +27,7 @@ from ..path_names import is_reference
 from ..training.acceleration import Acceleration
 from ..transforms.body import OUTSIDE
 from ..trust.intervals.maps import UncertaintyMaps
-from ..trust.verdicts.cases import CaseVerdicts
+from ..trust.verdicts.cases import CaseVerdicts, Source
 from .autocast import AutocastInferer
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from .memory import MemoryPlan
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
-
-WAY_BACK_VOLUMES = 2
-"""Volumes in memory besides the source while a verdict takes the way back: prediction and what is given back."""
 
 
 class CaseEvaluator(SupervisedEvaluator):
@@ -118,7 +115,7 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._verdicts = CaseVerdicts.of(self.exporter.weights, self.state.device)
+        self._verdicts = CaseVerdicts.of(self.exporter.weights)
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_manner(self.inferer, self.network)
@@ -209,7 +206,7 @@ class CaseEvaluator(SupervisedEvaluator):
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]
-        source = None if self._verdicts is None else self._verdicts.source(image, pred, self.inferer)
+        source = None if self._verdicts is None else Source.of(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
         del output
@@ -235,10 +232,6 @@ class CaseEvaluator(SupervisedEvaluator):
         del image
         self._hand_over(done, values, widths)
 
-    @property
-    def _has_way_back(self) -> bool:
-        return self._verdicts is not None and self._verdicts.inverse is not None
-
     def _plan_memory(self) -> None:
         """Let each case be estimated before it is read."""
         dataset = getattr(self.data_loader, "dataset", None)
@@ -252,7 +245,7 @@ class CaseEvaluator(SupervisedEvaluator):
             inferer,
             dataset.transform,
             self.exporter.reader,
-            MAP_VOLUMES if self._with_maps else WAY_BACK_VOLUMES if self._has_way_back else 0,
+            MAP_VOLUMES if self._with_maps else 0,
         )
         dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
 

@@ -17,7 +17,6 @@ from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
 from common.trust.verdicts.distortions import FITTED
-from common.weights import checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation]
 EVALUATE = ["train", "evaluate"]
@@ -83,15 +82,13 @@ def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle,
 
     done, plain = infer("plain")
     ok(done)
-    back = run / "models" / "model_backward.pt"
-    grade = {"output_dir": run, "section": "test", **({"quality::inverse": "true"} if back.is_file() else {})}
+    grade = {"output_dir": run, "section": "test"}
     done = ok(
         bundle.run("grading", EVALUATE, datalist=datalist(tmp_path, "grade", phantoms_to_grade[:GRADED]), **grade)
     )
     unit = UNITS.get(bundle.name, "HU")
     record = json.loads((run / "models" / "model_quality.json").read_text())
     assert (record["unit"], len(record["cases"]), record["distortions"]) == (unit, GRADED, list(FITTED))
-    assert record["inverse"] == (checkpoints.sha256(back) if back.is_file() else None)
     assert record["limits"]["mae"]["refuse"] == pytest.approx(
         min(1.5 * record["mae"]["intact"], *(value for name, value in record["mae"].items() if name != "intact"))
     )

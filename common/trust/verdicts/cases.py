@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from monai.utils import MetaKeys, convert_to_numpy
-from torch import Tensor, nn
 
 from ...errors import CheckpointError, DataError
 from ...io.export.verdicts import ACCEPT, in_words
-from .inverse import InverseNetwork
-from .record import Record, inverse_for, path_of, read_record
+from .record import Record, path_of, read_record
 from .signs import TISSUE_OUTSIDE, Signs, Volume, on_grid
 from .verdict import Verdict, judged, without_signs
 
@@ -23,28 +20,20 @@ logger = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
-    """A network's input on the grid of signs (C, X, Y, Z), its shape and affine, and those of the scan.
-
-    ``returned``: what the network of the opposite direction makes of the output, like ``values``; None without one.
-    """
+    """A network's input on the grid of signs (C, X, Y, Z), its shape and affine, and those of the scan."""
 
     values: Volume
     shape: tuple[int, ...]
     affine: Volume
     scan_affine: Volume
-    returned: Volume | None = None
 
     @classmethod
-    def of(cls, image: Any, returned: Tensor | None = None) -> Source:
-        """What is kept of a network's input (C, X, Y, Z), with its affine, and of what was given back on its grid."""
+    def of(cls, image: Any) -> Source:
+        """What is kept of a network's input (C, X, Y, Z), with its affine."""
         affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
         scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
-
-        def coarse(volumes: Any) -> Volume:
-            return np.stack([on_grid(convert_to_numpy(each), affine, each.shape, affine) for each in volumes])
-
-        given_back = None if returned is None else coarse(returned)
-        return cls(coarse(image), tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0], given_back)
+        coarse = np.stack([on_grid(convert_to_numpy(each), affine, each.shape, affine) for each in image])
+        return cls(coarse, tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0])
 
 
 class CaseVerdicts:
@@ -52,48 +41,30 @@ class CaseVerdicts:
 
     Args:
         record: of the weights.
-        inverse: network of the opposite direction, where the grading was made with it.
     """
 
-    def __init__(self, record: Record, inverse: InverseNetwork | None = None) -> None:
+    def __init__(self, record: Record) -> None:
         self.record = record
-        self.inverse = inverse
         self.signs = Signs(record.unit, record.tissues)
 
     @classmethod
-    def of(cls, weights: Path, device: torch.device) -> CaseVerdicts | None:
-        """Those of weights; None, and a line in the log, without a grading of exactly these weights.
-
-        Args:
-            weights: of the inference.
-            device: for the network of the opposite direction.
-        """
+    def of(cls, weights: Path) -> CaseVerdicts | None:
+        """Those of weights; None, and a line in the log, without a grading of exactly these weights."""
         if not path_of(weights).is_file():
             logger.info(f"no verdicts, and no case is refused: the weights have no grading, {path_of(weights).name}")
             return None
         try:
-            record = read_record(weights)
-            return cls(record, inverse_for(record, weights, device))
+            return cls(read_record(weights))
         except CheckpointError as error:
             logger.warning(f"no verdicts, and no case is refused: {error}")
             return None
-
-    def source(self, image: Any, output: Tensor, inferer: Callable[[Tensor, nn.Module], Tensor]) -> Source:
-        """What is kept of a case after its forward pass.
-
-        Args:
-            image: the network's input (C, X, Y, Z), with its affine.
-            output: (C', X, Y, Z) as the network gave it.
-            inferer: of the case, which the network of the opposite direction is inferred by too.
-        """
-        return Source.of(image, None if self.inverse is None else self.inverse(output, inferer))
 
     def __call__(self, case: str, source: Source, output: Volume, outside: float | None = None) -> Verdict:
         """The verdict of a case; one that is not ``accept`` is logged.
 
         Args:
             case: its name.
-            source: of :meth:`source`.
+            source: what was kept of it before.
             output: (X, Y, Z) on the grid of the scan, in its unit.
             outside: see :func:`signs_of`.
         """
@@ -120,7 +91,7 @@ def signs_of(signs: Signs, source: Source, output: Volume, outside: float | None
     thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
     made = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
     try:
-        found = signs(source.values, made, thickness, source.returned)
+        found = signs(source.values, made, thickness)
     except DataError as error:
         return str(error)
     return found if outside is None else {**found, TISSUE_OUTSIDE: outside}

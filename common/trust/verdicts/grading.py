@@ -22,9 +22,8 @@ from ...weights import checkpoints
 from ..held_out import SECTIONS, HeldOutCases
 from .checked import Checked, table
 from .distortions import FITTED, OTHERS
-from .inverse import InverseNetwork, inverse_of
 from .predictor import Fit, fitted
-from .record import Record, inverse_for, read_record
+from .record import Record, read_record
 from .samples import INTACT, Sample, Sampling
 from .signs import Signs
 from .verdict import Limits, allowed_deviations, judged, usual_of, without_signs
@@ -52,8 +51,6 @@ class QualityGrading:
         look_above: a predicted error above this multiple of the intact cases' median is worth a look.
         refuse_above: one above this multiple is refused, and in any case one above that of the best constant or, if
             ``copied``, of the copied source.
-        inverse: what the network of the opposite direction gives back is a sign too; a cycle-consistent training
-            keeps one next to the weights. Each verdict then takes a second forward pass.
         section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
         record: of the command.
 
@@ -72,7 +69,6 @@ class QualityGrading:
     copied: bool = False
     look_above: float = 1.25
     refuse_above: float = 1.5
-    inverse: bool = False
     section: str | None = None
     record: RunRecord | None = None
 
@@ -94,7 +90,6 @@ class QualityGrading:
         Raises:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
-            ConfigError: ``inverse`` without the network of the opposite direction, or with one on slabs of slices.
         """
         items = self.held_out.items(SECTIONS[0])
         if len(items) < LEAST_CASES:
@@ -102,8 +97,7 @@ class QualityGrading:
             raise DataError(f"grading, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        inverse = self._inverse()
-        samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues), inverse))
+        samples = list(self._samples(items, list(FITTED), 1, Signs(self.unit, self.tissues)))
         known = [sample for sample in samples if not isinstance(sample.signs, str)]
         signs = [sample.signs for sample in known if not isinstance(sample.signs, str)]
         intact = [sample for sample in samples if sample.kind == INTACT]
@@ -124,7 +118,6 @@ class QualityGrading:
             distortions=list(FITTED),
             cases=[str(item["case"]) for item in items],
             files=sorted(files),
-            inverse=None if inverse is None else inverse.sha256,
         )
         path = record.write(self.weights)
         print(f"\ngraded on {len(items)} cases, intact and with {len(FITTED)} distortions; left-out cases:")
@@ -144,8 +137,7 @@ class QualityGrading:
         record = read_record(self.weights)
         items = self.held_out.to_check(record.files, record.unit, self.unit)
         rows = []
-        signs, inverse = Signs(record.unit, record.tissues), inverse_for(record, self.weights, self.device)
-        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, signs, inverse):
+        for sample in self._samples(items, [*FITTED, *OTHERS], EVERY, Signs(record.unit, record.tissues)):
             if isinstance(sample.signs, str):
                 verdict = without_signs(sample.signs, self.unit)
             else:
@@ -154,17 +146,7 @@ class QualityGrading:
         print(f"\n{table(rows, record)}")
         return rows
 
-    def _inverse(self) -> InverseNetwork | None:
-        path = inverse_of(self.weights)
-        if self.inverse and not path.is_file():
-            rule = f"has the network of the opposite direction, {path}"
-            remedy = "train with a cycle, or omit the option"
-            raise ConfigError("--quality::inverse", rule, "no such file", remedy)
-        return InverseNetwork(path, self.device) if self.inverse else None
-
-    def _samples(
-        self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs, inverse: InverseNetwork | None
-    ) -> Iterator[Sample]:
+    def _samples(self, items: Sequence[Item], kinds: Sequence[str], every: int, signs: Signs) -> Iterator[Sample]:
         relative = self.unit == PERCENT
         sampling = Sampling(
             self.held_out.method(ARBITRARY if relative else self.unit, self.standardise, "quality"),
@@ -175,7 +157,6 @@ class QualityGrading:
             self.standardise,
             self.copied,
             relative,
-            inverse,
         )
         for number, item in enumerate(tqdm(items, desc="grading", unit="case", disable=None)):
             chosen = [kind for place, kind in enumerate(kinds) if (place + number) % every == 0]

@@ -8,12 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ...errors import CheckpointError
 from ...io.export.verdicts import LOOK, REFUSE
 from ...weights.beside import read_beside, write_beside
-from .inverse import InverseNetwork, inverse_of
 from .predictor import Predictor, Term
 from .verdict import Limits, Usual
 
@@ -41,7 +37,6 @@ class Record:
         distortions: names of those that were fitted.
         cases: names of the cases.
         files: hashes of their images and labels; see :mod:`common.data.identity`.
-        inverse: hash of the weights of the opposite direction, where what these give back is a sign; else None.
     """
 
     sha256: str
@@ -54,7 +49,6 @@ class Record:
     distortions: list[str]
     cases: list[str]
     files: list[str]
-    inverse: str | None
 
     def write(self, weights: Path) -> Path:
         """Write the file next to its weights, and return its path.
@@ -83,27 +77,6 @@ def read_record(weights: Path) -> Record:
     """
     words = {"option": "--refuse", "kind": "a grading of the weights", "remedy": f"grade these weights: {COMMAND}"}
     return read_beside(weights, path_of(weights), SCHEMA_VERSION, _parsed, words)
-
-
-def inverse_for(record: Record, weights: Path, device: torch.device) -> InverseNetwork | None:
-    """The network of the opposite direction with which a grading was made; None for one without.
-
-    Args:
-        record: of the weights.
-        weights: that were graded.
-        device: to compute on.
-
-    Raises:
-        CheckpointError: it is missing, or another one.
-    """
-    if record.inverse is None:
-        return None
-    inverse = InverseNetwork(inverse_of(weights), device)
-    if inverse.sha256 != record.inverse:
-        rule, value = f"are those that {path_of(weights).name} was made with, {record.inverse[:12]}...", inverse.sha256
-        remedy = f"restore them, or grade these weights: {COMMAND}"
-        raise CheckpointError(str(inverse_of(weights)), rule, f"{value[:12]}...", remedy)
-    return inverse
 
 
 def _parsed(told: Mapping[str, Any]) -> Record:

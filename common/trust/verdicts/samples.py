@@ -25,7 +25,6 @@ from ...transforms import LoadVolumed
 from ...transforms.body import OUTSIDE
 from .cases import Source, signs_of
 from .distortions import distorted
-from .inverse import InverseNetwork
 from .signs import Signs
 
 logger = logging.getLogger(__name__)
@@ -59,7 +58,6 @@ class Sampling:
         standardise: compare z-scores, see :func:`common.evaluation.cases.load_case`.
         copied: source and target have one unit, so that copying the source is an answer.
         relative: errors in percent of what is bright in the truth, see :func:`common.evaluation.cases.own_window`.
-        inverse: network of the opposite direction, where what it gives back is a sign.
     """
 
     method: EvaluatedMethod
@@ -70,7 +68,6 @@ class Sampling:
     standardise: bool = False
     copied: bool = False
     relative: bool = False
-    inverse: InverseNetwork | None = None
 
     def __call__(self, item: Item, kinds: Sequence[str]) -> Iterator[Sample]:
         """The case as it is, then with each distortion; one that the method refuses to infer is left out.
@@ -106,10 +103,9 @@ class Sampling:
         inferred = self.method.inferred(case, self.device)
         restored = self.method.finished(case, inferred)
         output = np.asarray(restored["pred"][0], dtype=np.float64)
-        returned = None if self.inverse is None else self.inverse(inferred["pred"], self.method.inferer)
         unit = own_window(case)[1] / 100 if self.relative else 1.0
         error, rivals = mae(output, case.truth, case.mask) / unit, self._rivals(case)
-        signs = signs_of(self.signs, Source.of(inferred["image"], returned), output, restored.get(OUTSIDE))
+        signs = signs_of(self.signs, Source.of(inferred["image"]), output, restored.get(OUTSIDE))
         return Sample(case.name, kind, signs, error, {name: value / unit for name, value in rivals.items()})
 
     def _rivals(self, case: Case) -> dict[str, float]:

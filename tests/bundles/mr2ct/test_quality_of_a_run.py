@@ -66,11 +66,6 @@ def test_too_few_and_trained_cases_are_refused(run, data):
     refused(rising, "--look_above and --refuse_above: are multiples above 1")
 
 
-def test_the_way_back_needs_a_network_of_the_opposite_direction(run):
-    done = ONE.run("grading", EVALUATE, output_dir=run, **{"quality::inverse": "true"})
-    refused(done, "--quality::inverse: has the network of the opposite direction")
-
-
 def test_a_check_in_another_unit_is_refused(run):
     done = ONE.run(
         "checking_grades", EVALUATE, output_dir=run, **{"quality::unit": "z", "quality::standardise": "true"}

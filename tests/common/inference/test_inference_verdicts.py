@@ -31,7 +31,7 @@ def graded(tmp_path, cases, network):
     predictor = Predictor({SIGN: Term(-1.0, 1.0, 0.0, 1.0, 0.0)}, math.log(100), 1.2, 1.0)
     limits = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {SIGN: Usual(100.0, 40.0)})
     sha256 = checkpoints.sha256(tmp_path / "model.pt")
-    return Record(sha256, "HU", [], predictor, limits, {}, {}, [], [], [], None).write(tmp_path / "model.pt")
+    return Record(sha256, "HU", [], predictor, limits, {}, {}, [], [], []).write(tmp_path / "model.pt")
 
 
 def manifest(folder: Path):

@@ -30,7 +30,7 @@ def test_table_tells_misses_false_refusals_and_what_was_not_fitted():
         row("ghost", 300, 120, "accept"),
         Checked("a", "ghost", 400, without_signs("no head", "HU")),
     ]
-    record = Record("0" * 64, "HU", [], PREDICTOR, LIMITS, {}, {}, ["blur"], [], [], None)
+    record = Record("0" * 64, "HU", [], PREDICTOR, LIMITS, {}, {}, ["blur"], [], [])
     lines = table(rows, record).splitlines()
     assert lines[1].split() == ["intact", "2", "110", "105", "1", "0", "1"]
     assert lines[2].split() == ["blur", "1", "200", "190", "0", "0", "1"]

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from common.errors import CheckpointError
 from common.trust.verdicts.cases import CaseVerdicts
@@ -16,15 +15,14 @@ from common.trust.verdicts.verdict import Limits, Usual
 from common.weights import checkpoints
 
 SIGN = "tilt of the head, a"
-CPU = torch.device("cpu")
 
 
-def record(weights: Path, inverse: str | None = None) -> Record:
+def record(weights: Path) -> Record:
     predictor = Predictor({SIGN: Term(-1.0, 1.0, 0.0, 0.5, 0.25)}, 4.5, 1.25, 10.0)
     limits = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {SIGN: Usual(0.0, 0.1)})
     about = {"samples": 3, "rank_correlation": 0.9}
     sha256 = checkpoints.sha256(weights)
-    return Record(sha256, "HU", [], predictor, limits, about, {"intact": 100.0}, ["blur"], ["a"], ["f" * 64], inverse)
+    return Record(sha256, "HU", [], predictor, limits, about, {"intact": 100.0}, ["blur"], ["a"], ["f" * 64])
 
 
 def test_read_as_written(weights):
@@ -35,7 +33,7 @@ def test_read_as_written(weights):
 
 def test_without_a_grading_the_log_says_that_nothing_is_refused(weights, caplog):
     with caplog.at_level("INFO"):
-        assert CaseVerdicts.of(weights, CPU) is None
+        assert CaseVerdicts.of(weights) is None
     (line,) = caplog.messages
     assert line == "no verdicts, and no case is refused: the weights have no grading, model_quality.json"
 
@@ -46,7 +44,7 @@ def test_other_weights_get_no_verdict(weights, caplog):
     message = r"model_quality\.json: is of the weights \w{12}\.\.\., but got \w{12}\.\.\.; grade these weights"
     with pytest.raises(CheckpointError, match=message):
         read_record(weights)
-    assert CaseVerdicts.of(weights, CPU) is None
+    assert CaseVerdicts.of(weights) is None
     assert "no verdicts, and no case is refused: " in caplog.text
 
 
