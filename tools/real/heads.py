@@ -7,7 +7,6 @@ here with one set of tissue values and fixed sequences, none of which is drawn a
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -154,12 +153,8 @@ class Judged(NamedTuple):
 
 
 def verdict_of(told: Mapping[str, Any]) -> dict[str, float]:
-    """The predicted error of a case of a manifest, and 1 for its verdict of three; empty where it has none."""
-    if QUALITY not in told:
-        return {}
-    given = told[QUALITY]
-    shares = {verdict: float(verdict == given["verdict"]) for verdict in VERDICTS}
-    return {"predicted_mae": given.get("predicted_mae", math.nan), **shares}
+    """1 for the verdict of a case of a manifest among all three; empty where it has none."""
+    return {verdict: float(verdict == told[QUALITY]["verdict"]) for verdict in VERDICTS if QUALITY in told}
 
 
 def judged(label_maps: Path, slices: Sequence[tuple[float, int]], out: Path, weights: Path) -> Iterator[Judged]:
@@ -194,9 +189,6 @@ def table(label_maps: Path, out: Path, page: Path, weights: Path) -> str:
     _write_page(page, [picture for _, picture in worst.values()], [error for error, _ in worst.values()])
     scored = pd.DataFrame(rows)
     shown = scored.groupby(["contrast", "slices_mm"], sort=False).mean().round(2).to_string()
-    if "predicted_mae" in scored:
-        rank = scored[["mae", "predicted_mae"]].corr(method="spearman").iloc[0, 1]
-        shown += f"\nrank correlation of predicted and true MAE: {rank:.2f}"
     return f"MR to CT, {VALIDATION_MAPS} heads that no training saw, HU\n{shown}\npictures: {page}"
 
 

@@ -179,7 +179,7 @@ def hashes(bundle: Bundle) -> Found:
     held = {bundle.relative(path) for path in bundle.files()} - {"model_info.json"}
     for name in sorted(held - named.keys()) if listed else ():
         yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
-    for stem in sorted(told_of.keys() - weights.keys()):  # a grading or calibration
+    for stem in sorted(told_of.keys() - weights.keys()):  # a calibration
         sha256, rule = str(told_of[stem].get("sha256")), "is of weights that are there"
         yield expect(sha256 in weights.values(), f"models/{stem}.json", rule, f"{sha256[:12]}...", "make it again")
     yield f"{len(named)} files"

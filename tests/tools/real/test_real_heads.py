@@ -62,18 +62,15 @@ def test_each_scan_is_judged_by_the_prediction_of_its_name(found, tmp_path, monk
 
 def test_the_verdict_of_a_manifest_is_one_of_three_columns():
     assert verdict_of({"case": "a"}) == {}
-    told = {"quality": {"verdict": "look", "predicted_mae": 120.5, "reasons": []}}
-    assert verdict_of(told) == {"predicted_mae": 120.5, "accept": 0, "look": 1, "refuse": 0}
-    assert np.isnan(verdict_of({"quality": {"verdict": "refuse"}})["predicted_mae"])
+    assert verdict_of({"quality": {"verdict": "look"}}) == {"accept": 0, "look": 1, "refuse": 0}
 
 
-def test_a_table_has_the_predicted_errors_where_the_weights_are_graded(found, tmp_path, monkeypatch):
+def test_a_table_has_the_shares_of_the_verdicts_where_the_weights_are_calibrated(found, tmp_path, monkeypatch):
     answers = []
     for number, scan in enumerate(found[2.0, 1][:3]):
-        told = {"quality": {"verdict": ("accept", "look")[number == 2], "predicted_mae": 100.0 * (3 - number)}}
+        told = {"quality": {"verdict": ("accept", "look")[number == 2]}}
         answers.append(heads.Judged(scan, scan.ct + number, scores(scan.ct + number, scan), verdict_of(told)))
     monkeypatch.setattr(heads, "judged", lambda *given: iter(answers))
     shown = heads.table(tmp_path, tmp_path, tmp_path / "page.html", tmp_path / "model.pt")
-    assert "rank correlation of predicted and true MAE: -1.00" in shown  # errors of 0, 1 and 2 HU
     (line,) = [words for words in map(str.split, shown.splitlines()) if words[:1] == ["PD"]]
-    assert line[-4:] == ["100.0", "0.0", "1.0", "0.0"]
+    assert line[-3:] == ["0.0", "1.0", "0.0"]
