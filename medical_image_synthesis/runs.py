@@ -75,14 +75,14 @@ def calibrate(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _calibrate_simulated(options: argparse.Namespace) -> int:
-    from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, check, make
+    from medical_image_synthesis.simulated_heads import calibrate as calibrate_heads
+    from medical_image_synthesis.simulated_heads import check
 
-    for step in (CALIBRATION, GRADING):
-        given = (step, options.bundle.folder, options.label_maps, options.heads, options.name)
-        if options.check:
-            check(*given, options.spacing)
-        else:
-            print(f"inferences with the shipped weights use it from now on: {make(*given)}")
+    given = (options.bundle.folder, options.label_maps, options.heads, options.name)
+    if options.check:
+        check(*given, options.spacing)
+    else:
+        print(f"inferences with the shipped weights use it from now on: {calibrate_heads(*given)}")
     return 0
 
 

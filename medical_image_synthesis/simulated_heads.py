@@ -1,9 +1,8 @@
-"""Grading and calibration of the weights that a bundle ships, on simulated heads that their training did not see."""
+"""Calibration of the weights that a bundle ships, on simulated heads that their training did not see."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -19,8 +18,7 @@ from common.errors import CheckpointError, ConfigError
 from common.raw_settings import references
 from common.seeds import derive
 from common.simulation.simulate import held_out
-from common.trust.intervals.record import path_of as calibration_of
-from common.trust.verdicts.record import path_of as grading_of
+from common.trust.record import path_of
 from common.weights import checkpoints
 from common.weights.info import PRETRAINED_NAME, SIMULATED, read_info, sidecar
 from common.weights.safe_settings import require_safe
@@ -28,28 +26,13 @@ from common.weights.safe_settings import require_safe
 HEADS = 16
 
 
-class Step(NamedTuple):
-    """A step of a bundle's evaluation: run ids that make a file next to the weights and that check it, and the file."""
-
-    making: str
-    checking: str
-    file_of: Callable[[Path], Path]
-
-
-GRADING = Step("grading", "checking_grades", grading_of)
-CALIBRATION = Step("calibrating", "checking", calibration_of)
-
-
-def make(
-    step: Step, bundle: Path, label_maps: Path | None = None, heads: int = HEADS, name: str = PRETRAINED_NAME
-) -> Path:
-    """Grade or calibrate weights, and write the file next to them.
+def calibrate(bundle: Path, label_maps: Path | None = None, heads: int = HEADS, name: str = PRETRAINED_NAME) -> Path:
+    """Calibrate weights, and write the file next to them.
 
     The heads are those that the pretraining keeps for validation, rendered by its simulation with other seeds: any
     contrast, resolution and artefact that the weights were trained on counts as usual.
 
     Args:
-        step: :data:`GRADING` or :data:`CALIBRATION`.
         bundle: the bundle's folder.
         label_maps: folder of maps of individual heads; None for deformations of the average head.
         heads: how many.
@@ -60,36 +43,34 @@ def make(
 
     Raises:
         CheckpointError: there are no such weights, they were not exported from a pretraining, or this version cannot
-            build the simulation that they tell.
+            build the simulation that they name.
         ConfigError: the bundle has no such step.
         DataError: too few heads.
     """
     weights = bundle / "models" / name
     with TemporaryDirectory() as folder:
-        own = _run(step.making, weights, Path(folder), Drawn(3, heads, label_maps))
-        shutil.move(step.file_of(own), step.file_of(weights))
-    return step.file_of(weights)
+        own = _run("calibrating", weights, Path(folder), Drawn(3, heads, label_maps))
+        shutil.move(path_of(own), path_of(weights))
+    return path_of(weights)
 
 
 def check(
-    step: Step,
     bundle: Path,
     label_maps: Path | None = None,
     heads: int = HEADS,
     name: str = PRETRAINED_NAME,
     spacing: float | None = None,
 ) -> None:
-    """Print how well a grading or calibration holds on other simulated heads; arguments of :func:`make`.
+    """Print how well a calibration holds on other simulated heads; arguments of :func:`calibrate`.
 
     Args:
         spacing: of the pixels in mm, in place of those of the simulation.
 
     Raises:
-        CheckpointError: there is no such file next to the weights; and see :func:`make`.
+        CheckpointError: there is no such file next to the weights; and see :func:`calibrate`.
     """
-    weights = bundle / "models" / name
     with TemporaryDirectory() as folder:
-        _run(step.checking, weights, Path(folder), Drawn(4, heads, label_maps, spacing), step.file_of)
+        _run("checking", bundle / "models" / name, Path(folder), Drawn(4, heads, label_maps, spacing))
 
 
 class Drawn(NamedTuple):
@@ -101,16 +82,15 @@ class Drawn(NamedTuple):
     spacing: float | None = None
 
 
-def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn, file_of: Callable[[Path], Path] | None = None) -> Path:
-    """Run a step of the bundle's evaluation on simulated heads; the weights' copy, with its file by ``file_of``."""
+def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn) -> Path:
+    """Run a step of the bundle's evaluation on simulated heads, with a copy of the weights, whose path is returned."""
     bundle, run = weights.parents[1], folder / "run"
     own = run / "models" / checkpoints.WEIGHTS_NAME
     items = _written(weights, folder / "data", drawn)
     own.parent.mkdir(parents=True)
-    for source, place in ((weights, own), (sidecar(weights), sidecar(own))):
-        shutil.copy(source, place)
-    if file_of is not None and file_of(weights).is_file():
-        shutil.copy(file_of(weights), file_of(own))
+    for source, place in ((weights, own), (sidecar(weights), sidecar(own)), (path_of(weights), path_of(own))):
+        if source.is_file():
+            shutil.copy(source, place)
     SplitRecord({"test": items}, {}, {"root": SIMULATED}).write(run / DATALIST_NAME)
     options = {"output_dir": str(run), "datalist": str(run / DATALIST_NAME), "section": "test"}
     configs = [bundle / "configs" / f"{part}.yaml" for part in ("train", "evaluate")]
@@ -124,11 +104,8 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     """Cases of the simulation that weights were trained on, as files."""
     about = read_info(weights).told
     if "simulation" not in about:
-        rule, remedy = (
-            "tells the simulation it was trained on",
-            "export it by synthesize export",
-        )
-        raise CheckpointError(str(sidecar(weights)), rule, "none", remedy)
+        remedy = "export it by synthesize export"
+        raise CheckpointError(str(sidecar(weights)), "has the simulation it was trained on", "none", remedy)
     simulation: dict[str, Any] = about["simulation"]
     if drawn.spacing is not None:
         simulation["heads"]["spacings_mm"] = [drawn.spacing]

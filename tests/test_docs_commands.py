@@ -32,10 +32,8 @@ ONE = "mr2ct_pix2pix"
 RUN_BY = {
     "monai.bundle run training": "tests/bundles/test_commands.py",
     "monai.bundle run evaluating": "tests/bundles/test_trained_settings.py",
-    "monai.bundle run calibrating": "tests/bundles/mr2ct/test_uncertainty_of_a_run.py",
-    "monai.bundle run checking": "tests/bundles/mr2ct/test_uncertainty_of_a_run.py",
-    "monai.bundle run grading": "tests/bundles/mr2ct/test_quality_of_a_run.py",
-    "monai.bundle run checking_grades": "tests/bundles/mr2ct/test_quality_of_a_run.py",
+    "monai.bundle run calibrating": "tests/bundles/mr2ct/test_calibration_of_a_run.py",
+    "monai.bundle run checking": "tests/bundles/mr2ct/test_calibration_of_a_run.py",
     "monai.bundle run inference": "tests/bundles/test_dicom_output.py",
     "monai.bundle run study": "tests/bundles/lesion/test_lesion_study.py",
     "monai.bundle download": "tests/tools/release/pack/test_packed_bundles.py",

@@ -52,8 +52,6 @@ def test_what_it_says_of_itself_is_what_the_page_shows(folder: Path) -> None:
     made, shown_made = told.pop("MadeFrom"), expected.pop("MadeFrom")
     assert (made.keys(), made["SourceSha256"]) == (shown_made.keys(), shown_made["SourceSha256"])  # others change
     assert told == expected
-    for number in ("predicted_mae", "upper_mae"):  # which rounding changes, by the processor
-        assert quality.pop(number) == pytest.approx(page.pop(number), rel=0.01)
     quality["reasons"], page["reasons"] = (re.sub(r"[\d.]+", "", str(each.pop("reasons"))) for each in (quality, page))
     assert quality == page
     (warning,) = json.loads((folder / "wrong.json").read_text())["Warnings"]

@@ -16,7 +16,7 @@ import torch
 from ..config.checks import HU
 from ..io.export import VolumeExporter
 from ..io.export.outputs import REFUSED
-from ..io.export.verdicts import ACCEPT, QUALITY, REFUSE, VERDICTS, in_words
+from ..io.export.verdicts import ACCEPT, QUALITY, VERDICTS, in_words
 from ..io.modality import MODALITY
 from ..io.reader import WARNINGS
 from ..metrics.tissue import AIR_HU, BONE_HU
@@ -65,7 +65,7 @@ class InferenceReport:
         """
         images = {str(item["case"]): item["image"] for item in items}
         told = {str(one["case"]): [*_unsure(one), *one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
-        graded = {str(one["case"]): one[QUALITY] for one in outcomes if QUALITY in one}
+        verdicts = {str(one["case"]): one[QUALITY] for one in outcomes if QUALITY in one}
         there = [str(one["case"]) for one in outcomes if one["status"] not in NO_VOLUME]
         if not there:
             return
@@ -74,7 +74,7 @@ class InferenceReport:
         panels: list[Panel] = []
         for case in sorted(there, key=lambda case: not told[case]):
             panel = self._panel(case, images[case], window)
-            rows.append({"case": case, "method": METHOD, **quality(panel, window), **_predicted(graded.get(case))})
+            rows.append({"case": case, "method": METHOD, **quality(panel, window)})
             panels += [panel] if len(panels) < PANEL_CASES else []
         low, high = window or (min(row["lowest"] for row in rows), max(row["highest"] for row in rows))
         name, _, version = self.exporter.bundle.partition(" ")
@@ -90,7 +90,7 @@ class InferenceReport:
             panels=panels,
             settings=plain_settings(self.settings),
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-            notes=[f"weights: {identity(self.exporter.weights)}", *_verdicts(graded)],
+            notes=[f"weights: {identity(self.exporter.weights)}", *_verdicts(verdicts)],
             reference=METHOD,
             warnings={case: warnings for case, warnings in told.items() if warnings},
         )
@@ -157,14 +157,9 @@ def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float
     return {**scores, "lowest": lowest, "highest": highest}
 
 
-def _predicted(told: Mapping[str, Any] | None) -> dict[str, float]:
-    """The predicted error of a case with a verdict, but ``refuse``."""
-    return {} if told is None or told["verdict"] == REFUSE else {"predicted_mae": told["predicted_mae"]}
-
-
-def _verdicts(graded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _verdicts(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A note that names the cases of each verdict."""
-    by_verdict = {name: [case for case, told in graded.items() if told["verdict"] == name] for name in VERDICTS}
+    by_verdict = {name: [case for case, told in verdicts.items() if told["verdict"] == name] for name in VERDICTS}
     found = [f"{name} ({', '.join(cases)})" for name, cases in by_verdict.items() if cases]
     return [f"verdicts without a truth: {'; '.join(found)}"] if found else []
 

@@ -26,8 +26,8 @@ from ..io.reader import WARNINGS
 from ..path_names import is_reference
 from ..training.acceleration import Acceleration
 from ..transforms.body import OUTSIDE
-from ..trust.intervals.maps import UncertaintyMaps
-from ..trust.verdicts.cases import CaseVerdicts
+from ..trust.case_verdicts import CaseVerdicts, NetworkInput
+from ..trust.maps import UncertaintyMaps
 from .autocast import AutocastInferer
 from .dataset import ERROR_KEY, CaseDataset, emptied, in_order, reason_of, require_contrast
 from .memory import MemoryPlan
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 MAP_VOLUMES = 5
 """Volumes in memory while a map is computed: source, prediction, squares, a variation and its difference."""
-
-WAY_BACK_VOLUMES = 2
-"""Volumes in memory besides the source while a verdict takes the way back: prediction and what is given back."""
 
 
 class CaseEvaluator(SupervisedEvaluator):
@@ -60,9 +57,9 @@ class CaseEvaluator(SupervisedEvaluator):
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
             it left them; the others are made again, with a line that says why.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
-        uncertainty: also write a map of half widths of each volume; see :mod:`common.trust.intervals`.
-        refuse: write no volume of a case with the verdict ``refuse``, see :mod:`common.trust.verdicts.cases`, but its
-            JSON. None is written as DICOM anyway. Weights without a grading give no verdicts.
+        uncertainty: also write a map of half-widths of each volume; see :mod:`common.trust.intervals`.
+        refuse: write no volume of a case with the verdict ``refuse``, see :mod:`common.trust.verdict`, but its JSON.
+            None is written as DICOM anyway. Weights without a calibration give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
         record: of the command, whose settings outputs and report tell.
         **evaluator: arguments of ``SupervisedEvaluator``.
@@ -118,13 +115,13 @@ class CaseEvaluator(SupervisedEvaluator):
         loader.dataset.data = [item for item in loader.dataset.data if self._is_readable(str(item["case"]))]
         failed = dict(self.outcomes)
         self._items = devices.gather(loader.dataset.data)
-        self._verdicts = CaseVerdicts.of(self.exporter.weights, self.state.device)
+        self._verdicts = CaseVerdicts.of(self.exporter.weights)
         if self._with_maps:
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
-            self._maps.require_same_manner(self.inferer, self.network)
-            passes = self._maps.passes(self.inferer, self.network)
-            logger.info(f"uncertainty: a case takes about {passes + 1} times as long, by {passes} more passes")
-            self.exporter.add_maps(self._maps.told(), self._maps.record.hold)
+            self._maps.require_same_inference(self.inferer, self.network)
+            if passes := self._maps.passes:
+                logger.info(f"uncertainty: a case takes about {passes + 1} times as long, by {passes} more passes")
+            self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
         if self._report is not None:
@@ -209,7 +206,7 @@ class CaseEvaluator(SupervisedEvaluator):
         super()._iteration(self, batchdata)
         (item,), (output,) = self.state.batch, self.state.output
         pred, image = output["pred"], item["image"]
-        source = None if self._verdicts is None else self._verdicts.source(image, pred, self.inferer)
+        source = None if self._verdicts is None else NetworkInput.of(image)
         batchdata.clear()
         self.state.batch = self.state.output = None
         del output
@@ -224,8 +221,8 @@ class CaseEvaluator(SupervisedEvaluator):
         values = self.exporter.on_host(done, done["pred"])
         if self._verdicts is not None and source is not None:
             verdict = self._verdicts(case, source, values, done.get(OUTSIDE))
-            told = done[QUALITY] = self.outcomes[case][QUALITY] = verdict.told()
-            values = None if self._refuse(case, told) else values
+            done[QUALITY] = self.outcomes[case][QUALITY] = verdict
+            values = None if self._refuse(case, verdict) else values
         widths = None
         if self._maps is not None and values is not None:
             predicted = (image.to(self.state.device), values, self.inferer, self.network)
@@ -234,10 +231,6 @@ class CaseEvaluator(SupervisedEvaluator):
         given.clear()  # not kept while the case before is still written
         del image
         self._hand_over(done, values, widths)
-
-    @property
-    def _has_way_back(self) -> bool:
-        return self._verdicts is not None and self._verdicts.inverse is not None
 
     def _plan_memory(self) -> None:
         """Let each case be estimated before it is read."""
@@ -252,7 +245,7 @@ class CaseEvaluator(SupervisedEvaluator):
             inferer,
             dataset.transform,
             self.exporter.reader,
-            MAP_VOLUMES if self._with_maps else WAY_BACK_VOLUMES if self._has_way_back else 0,
+            MAP_VOLUMES if self._with_maps else 0,
         )
         dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
 

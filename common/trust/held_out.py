@@ -1,4 +1,4 @@
-"""Held-out cases of a run: those that its weights were not trained on, for what is calibrated or graded on them."""
+"""Cases unseen in training, for calibration and its check."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class HeldOutCases:
             raise DataError("held-out cases", rule, f"{counted(leaked)} of its training", remedy)
 
     def to_check(self, fitted: Sequence[str], made_in: str, unit: str) -> list[Item]:
-        """The cases on which a calibration or a grading is checked.
+        """The cases on which a calibration is checked.
 
         Args:
             fitted: hashes of the files of the cases that it was made from.
@@ -90,12 +90,12 @@ class HeldOutCases:
         """
         if made_in != unit:
             rule, remedy = f"is in {unit}, as its check", "make it again with these config files, or give those it had"
-            raise ConfigError("calibration or grading", rule, made_in, remedy)
+            raise ConfigError("calibration", rule, made_in, remedy)
         items = self.items(SECTIONS[1])
         if not items:
             raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")
         if used := self._sharing(items, set(fitted)):
-            rule, remedy = "are others than the calibration or grading was made from", "give others by --datalist"
+            rule, remedy = "are others than the calibration was made from", "give others by --datalist"
             raise DataError("cases to check", rule, counted(used), remedy)
         self.require_untrained(items)
         return items

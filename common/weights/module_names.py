@@ -31,8 +31,6 @@ MOVED = {
     "transforms.TargetScale": "training.handlers.TargetScale",
     "transforms.Misregisterd": "simulation.corruptions.misregistration.Misregisterd",
     "trained.InputCheck": "trust.InputCheck",
-    "uncertainty": "trust.intervals",
-    "quality": "trust.verdicts",
     "handlers": "training.handlers",
     "methods": "training.methods",
     "engines": "training",

@@ -19,12 +19,11 @@ from common.errors import CheckpointError
 from common.raw_settings import settings_of
 from common.seeds import derive
 from common.simulation import head_anatomy, render_ct_pair, render_t1
-from common.simulation.corruptions.cases import FITTED
 from common.trust import InputCheck
 from common.weights import checkpoints
 from common.weights.info import known_contrasts, needed_settings, read_info
+from medical_image_synthesis.command import main
 from medical_image_synthesis.shipping import contrasts_simulated, export
-from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, check, make
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ONE, OTHERS = "mr2ct_pix2pix", ["pd2t2_dcgan_acm", "cect2ct_rescyclegan", "mri_dagan"]
@@ -44,7 +43,7 @@ OWN = {
 SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": lambda *scan: render_ct_pair(*scan)[0]}
 
 
-JUDGED = pytest.mark.parametrize(
+CALIBRATED = pytest.mark.parametrize(
     "pretrained", [ONE, *(pytest.param(name, marks=pytest.mark.longest) for name in OTHERS)], indirect=True
 )
 """A test of half a minute a bundle, of which one shows in continuous integration how it works."""
@@ -128,47 +127,27 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
 
 
 @pytest.mark.slow
-@JUDGED
-def test_shipped_weights_are_graded_on_heads_of_their_simulation(pretrained, tmp_path, monkeypatch):
-    """Two distortions are enough to see that the grading is of these weights, and that an inference uses it."""
-    name, copy, _ = pretrained
-    monkeypatch.setattr("common.trust.verdicts.grading.FITTED", {kind: FITTED[kind] for kind in ("noise", "blur")})
-    make(GRADING, copy, heads=8)
-    graded = json.loads((copy / "models" / "pretrained_quality.json").read_text())
-    assert graded["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
-    assert graded["cases"] == [f"head_{number:03d}" for number in range(8)]
-    assert graded["cross_validated"]["samples"] == 24
-    assert sorted(path.name for path in (copy / "models").iterdir()) == [
-        "pretrained.json", "pretrained.pt", "pretrained_quality.json",
-    ]  # fmt: skip
-    anatomy = head_anatomy(3, 8.0)
-    nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")
-    settings = {"bundle_root": str(copy), "predictions_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
-    settings["evaluator::refuse"] = False
-    Bundle(name).parser("inference", **settings).get_parsed_content("inference")
-    (told,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert told["quality"]["verdict"] in ("accept", "look", "refuse")
-    assert told["quality"].get("predicted_mae", 1) > 0  # none where it is refused
-
-
-@pytest.mark.slow
-@JUDGED
+@CALIBRATED
 def test_shipped_weights_are_calibrated_on_heads_of_their_simulation(pretrained, tmp_path, capsys):
     name, copy, _ = pretrained
-    make(CALIBRATION, copy, heads=9)
-    told = json.loads((copy / "models" / "pretrained_uncertainty.json").read_text())
+    assert main(["calibrate", str(copy), "--simulated", "--heads", "9"]) == 0
+    told = json.loads((copy / "models" / "pretrained_trust.json").read_text())
     assert told["sha256"] == checkpoints.sha256(copy / "models" / "pretrained.pt")
-    assert len(told["cases"]) == 9
+    assert told["cases"] == [f"head_{number:03d}" for number in range(9)]
+    assert sorted(path.name for path in (copy / "models").iterdir()) == [
+        "pretrained.json", "pretrained.pt", "pretrained_trust.json",
+    ]  # fmt: skip
     capsys.readouterr()
-    check(CALIBRATION, copy, heads=2, spacing=7.0)
-    assert "2 cases" in capsys.readouterr().out
+    assert main(["calibrate", str(copy), "--simulated", "--heads", "2", "--check", "--spacing", "7"]) == 0
+    assert "of 2 cases reach" in capsys.readouterr().out
     anatomy = head_anatomy(3, 8.0)
     nib.save(nib.Nifti1Image(SCANS[name](anatomy, np.random.default_rng(0)), anatomy.affine), tmp_path / "scan.nii")
     settings = {"bundle_root": str(copy), "predictions_dir": str(tmp_path / "out"), "dataset_dir": str(tmp_path)}
     settings["evaluator::uncertainty"], settings["evaluator::refuse"] = True, False  # weights of a few steps
     Bundle(name).parser("inference", **settings).get_parsed_content("inference")
-    (width,) = (tmp_path / "out").glob("*_uncertainty.nii.gz")
-    assert float(np.asarray(nib.load(width).dataobj).min()) > 0
+    (entry,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert entry["quality"]["verdict"] in ("accept", "look", "refuse")
+    assert float(np.asarray(nib.load(tmp_path / "out" / entry["uncertainty"]).dataobj).min()) > 0
 
 
 def test_fine_tuning_begins_with_the_weights_and_their_size(pretrained, tmp_path):

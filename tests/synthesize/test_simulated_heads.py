@@ -1,4 +1,4 @@
-"""What the grading and calibration of shipped weights refuse, and the heads that they draw."""
+"""What the calibration of shipped weights refuses, and the heads that it draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from common.errors import CheckpointError, ConfigError
 from common.weights.info import save
-from medical_image_synthesis.simulated_heads import CALIBRATION, GRADING, Drawn, _written, check, make
+from medical_image_synthesis.simulated_heads import Drawn, _written, calibrate, check
 from tools.repository import ROOT
 
 SIMULATION = {
@@ -34,16 +34,16 @@ def weights_in(bundle: Path, **told: object) -> Path:
     return path
 
 
-def test_weights_that_tell_no_simulation_are_refused(tmp_path: Path) -> None:
+def test_weights_without_a_simulation_are_refused(tmp_path: Path) -> None:
     weights_in(tmp_path)
-    with pytest.raises(CheckpointError, match=r"json: tells the simulation .*synthesize export"):
-        make(GRADING, tmp_path)
+    with pytest.raises(CheckpointError, match=r"json: has the simulation .*synthesize export"):
+        calibrate(tmp_path)
 
 
 def test_a_simulation_of_another_version_is_refused(tmp_path: Path) -> None:
     weights_in(tmp_path, simulation={**SIMULATION, "variety": None}, config={"label_maps": None}, seed=0)
     with pytest.raises(CheckpointError, match=r"that this version can build, but got .*MrCtPair.*variety.*export"):
-        make(GRADING, tmp_path)
+        calibrate(tmp_path)
 
 
 @pytest.mark.parametrize("told", sorted(ROOT.glob("bundles/*/models/pretrained.json")), ids=lambda path: path.parts[-3])
@@ -55,7 +55,7 @@ def test_the_simulation_of_weights_that_are_shipped_can_be_built(told: Path, tmp
 
 def test_without_weights_nothing_is_drawn(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"pretrained.pt"):
-        check(CALIBRATION, tmp_path)
+        check(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_bundle_without_the_step_is_refused(tmp_path: Path) -> None:
     for name in ("train", "evaluate"):
         (tmp_path / "configs" / f"{name}.yaml").write_text("bundle_root: here\n")
     with pytest.raises(ConfigError, match="--bundle: has the run id calibrating, but got .*translation bundle"):
-        make(CALIBRATION, tmp_path, heads=1)
+        calibrate(tmp_path, heads=1)
 
 
 def test_heads_are_those_of_validation_on_their_grid_and_others_each_time(tmp_path: Path) -> None:

@@ -24,9 +24,6 @@ class ResidualGenerator(nn.Module):
         upsampling: ``transposed`` or ``resize``, see :class:`common.networks.unet.UNetGenerator`.
     """
 
-    corrects_source = True
-    """Input and output have one scale; see :func:`common.trust.intervals.variations.variations`."""
-
     def __init__(self, depth: int = 8, width: int = 64, upsampling: str = "transposed") -> None:
         super().__init__()
         self.unet = UNetGenerator(1, 1, depth, width, dropout=0.0, upsampling=upsampling, bounded=False)

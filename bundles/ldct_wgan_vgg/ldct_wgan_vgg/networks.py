@@ -31,9 +31,6 @@ class ChainGenerator(nn.Module):
         subtracts: whether the chain estimates the noise and not the image.
     """
 
-    corrects_source = True
-    """Input and output have one scale; see :func:`common.trust.intervals.variations.variations`."""
-
     def __init__(
         self,
         in_channels: int = 1,
@@ -83,8 +80,6 @@ class RedCnn(nn.Module):
         in_channels: slices of the slab.
         width: features of each layer but the last.
     """
-
-    corrects_source = True
 
     def __init__(self, in_channels: int = 1, width: int = 96) -> None:
         super().__init__()

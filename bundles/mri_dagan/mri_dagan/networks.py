@@ -45,9 +45,6 @@ class RefinedUNet(nn.Module):
         ConfigError: for another ``norm``.
     """
 
-    corrects_source = True
-    """Input and output have one scale; see :func:`common.trust.intervals.variations.variations`."""
-
     def __init__(
         self,
         in_channels: int = 1,
@@ -145,8 +142,6 @@ class ResidualChain(nn.Module):
         width: features of each.
     """
 
-    corrects_source = True
-
     def __init__(self, blocks: int = 6, width: int = 32) -> None:
         super().__init__()
         act = ("leakyrelu", {"negative_slope": 0.2})
@@ -171,8 +166,6 @@ class EncoderDecoder(nn.Module):
     Args:
         width: features of the first layer.
     """
-
-    corrects_source = True
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()

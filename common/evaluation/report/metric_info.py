@@ -160,8 +160,6 @@ KNOWN = {
         explanation="share of the head at the lower end of the values that the network can give"),
     "at_high_end": MetricInfo("unknown", "%", 0.0, name="At the upper end",
         explanation="share of the head at the upper end of the values that the network can give"),
-    "predicted_mae": MetricInfo("lower", "{unit}", 0.0, name="Predicted error",
-        explanation="mean absolute difference as predicted from source and output, without a truth"),
 }  # fmt: skip
 
 

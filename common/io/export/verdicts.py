@@ -12,23 +12,23 @@ MARK = "Refused"
 ACCEPT, LOOK, REFUSE = VERDICTS = ("accept", "look", "refuse")
 
 
-def in_words(told: Mapping[str, Any]) -> str:
-    """A line about the ``told`` of a :class:`common.trust.verdicts.verdict.Verdict`."""
-    verdict = f"quality: {told['verdict']}"
-    if told["verdict"] != REFUSE:
-        upper = f"90 % of calibration samples up to {told['upper_mae']:.4g}"
-        verdict += f", predicted MAE {told['predicted_mae']:.4g} {told['unit']} ({upper})"
-    return "; ".join([verdict, *told["reasons"]])
+def in_words(verdict: Mapping[str, Any]) -> str:
+    """A line about a verdict of :class:`common.trust.case_verdicts.CaseVerdicts`."""
+    words = f"quality: {verdict['verdict']}"
+    if verdict["verdict"] != REFUSE:
+        upper = f"{100 * verdict['case_level']:g} % of such cases up to {verdict['upper_mae']:.4g}"
+        words += f", expected MAE {verdict['expected_mae']:.4g} {verdict['unit']} ({upper})"
+    return "; ".join([words, *verdict["reasons"]])
 
 
-def why_refused(told: Mapping[str, Any], as_dicom: bool) -> str:
+def why_refused(verdict: Mapping[str, Any], as_dicom: bool) -> str:
     """Why there is no volume of a case with the verdict ``refuse``, and what a user can do.
 
     Args:
-        told: of its :class:`common.trust.verdicts.verdict.Verdict`.
+        verdict: of :class:`common.trust.case_verdicts.CaseVerdicts`.
         as_dicom: whether the output is a DICOM series, which no option writes into the study of a patient.
     """
     remedy = "write the volume nevertheless with --refuse false"
     if as_dicom:
         remedy += " and another --output_format, since no option writes a refused volume as DICOM"
-    return f"{'; '.join(told['reasons'])}; check the source, or {remedy}"
+    return f"{'; '.join(verdict['reasons'])}; check the source, or {remedy}"

@@ -93,14 +93,23 @@ def test_the_evaluation_is_in_z_scores_of_the_truth(written, run):
     assert rows.loc["linear_fit", "mae"] < 1
 
 
-def test_uncertainty_is_calibrated_in_z_scores_of_which_an_inference_keeps_no_scale(written, run, tmp_path):
+def test_a_calibration_is_in_z_scores_of_which_an_inference_keeps_no_scale(written, run, tmp_path):
     """A network of a few steps is about a deviation off; in grey values of the phantoms it were hundreds."""
-    overlays = {"output_dir": run, "dataset_dir": written, "case_level": 0.5, **NETWORK}
-    ok(BUNDLE.run("calibrating", ["train", "evaluate", "flair"], **overlays))
-    told = json.loads((run / "models" / "model_uncertainty.json").read_text())
-    assert told["unit"] == "z"
-    interval = told["constant"]["all"]
-    assert 0.5 < interval["factor"] * interval["floor"] < 5
+    write_flair(tmp_path / "unseen", cases=8, spacing=SPACING, seed=8)
+    items = [
+        {
+            "case": case.name,
+            "image": [str(case / "t1.nii.gz"), str(case / "t2.nii.gz")],
+            "label": str(case / "flair.nii.gz"),
+        }
+        for case in sorted((tmp_path / "unseen").iterdir())
+    ]
+    (tmp_path / "list.json").write_text(json.dumps({"test": items}))
+    given = {"output_dir": run, "datalist": tmp_path / "list.json", "section": "test", "case_level": 0.8, **NETWORK}
+    ok(BUNDLE.run("calibrating", ["train", "evaluate", "flair"], **given))
+    told = json.loads((run / "models" / "model_trust.json").read_text())
+    assert (told["unit"], told["intervals"].keys()) == ("z", {"all"})
+    assert 0.2 < told["limits"]["expected_mae"] < 5
     places = {"output_dir": run, "dataset_dir": written, "predictions_dir": tmp_path / "out"}
     done = BUNDLE.run("inference", ["inference"], uncertainty="true", **places)
     assert done.returncode == 2

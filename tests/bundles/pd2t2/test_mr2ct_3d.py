@@ -16,6 +16,7 @@ from bundle_commands import TINY, Bundle, last_line, ok
 
 from common.io import VolumeReader
 from common.metrics import attenuation_scores
+from common.simulation.mr_ct_pairs import write_mr2ct
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -101,24 +102,37 @@ def test_the_evaluation_is_that_of_a_ct(run, file, rows):
 
 
 def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
-    """The written series covers the truth as often as the check says, but for its steps."""
-    ok(BUNDLE.run("calibrating", EVALUATION, output_dir=run, case_level=0.5))
+    """The written series covers the truth as often as the check says, but for its steps.
+
+    No series is written of a refused case, as all are of a network that has learnt little.
+    """
+    write_mr2ct(tmp_path / "unseen", 8, 5, 8)
+    names = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}
+    folders = sorted((tmp_path / "unseen").iterdir())
+    items = [{"case": each.name, **{key: str(each / name) for key, name in names.items()}} for each in folders]
+    (tmp_path / "list.json").write_text(json.dumps({"test": items}))
+    given = {"datalist": tmp_path / "list.json", "section": "test", "case_level": 0.8}
+    ok(BUNDLE.run("calibrating", EVALUATION, output_dir=run, **given))
+    record = run / "models" / "model_trust.json"
+    told = json.loads(record.read_text())
+    told["limits"] |= {"deviations": {"look": 1.0e9, "refuse": 1.0e9}, "baselines": {"best constant": 1.0e9}}
+    record.write_text(json.dumps(told))
     printed = ok(BUNDLE.run("checking", EVALUATION, output_dir=run)).stdout
-    written = {"predictions_dir": tmp_path, "output_format": "dicom", "uncertainty": "true"}
+    written = {"predictions_dir": tmp_path / "out", "output_format": "dicom", "uncertainty": "true"}
     ok(BUNDLE.run("inference", ["inference"], output_dir=run, **written))
-    (entry,) = json.loads((tmp_path / "manifest.json").read_text())
+    (entry,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
     case = run / "demo_data" / entry["case"]
     truth, mask = (nib.as_closest_canonical(nib.load(case / f"{name}.nii.gz")).get_fdata() for name in ("ct", "mask"))
     reader = VolumeReader()
     volume, widths = (
         nib.as_closest_canonical(nib.Nifti1Image(read.values, read.affine)).get_fdata()
-        for read in (reader.check(tmp_path / entry[name], "a") for name in ("file", "uncertainty"))
+        for read in (reader.check(tmp_path / "out" / entry[name], "a") for name in ("file", "uncertainty"))
     )
     covered = np.mean((np.abs(volume - truth) <= widths)[mask > 0])
     line = re.search(rf"{entry['case']} +all +([\d.]+) +([\d.e+]+)", printed)
     assert float(line[1]) == pytest.approx(covered, abs=0.005)
     assert float(line[2]) == pytest.approx(widths[mask > 0].mean(), rel=0.002)
-    assert json.loads((run / "models" / "model_uncertainty.json").read_text())["unit"] == "HU"
+    assert told["unit"] == "HU"
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])

@@ -36,7 +36,7 @@ with_data: ["%prepare", "@data"]
 with_fault: ["%prepare", "@fault"]
 """
     )
-    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\ngrading: ['%prepare']\n")
+    (tmp_path / "configs" / "overlay.yaml").write_text("+extra: 1\ntrain::depth: 3\nchecking: ['%prepare']\n")
     (tmp_path / "configs" / "metadata.json").write_text('{"version": "0"}')
     return tmp_path
 
@@ -100,7 +100,7 @@ class TestCommand:
         [
             ("wiht_data", "unknown run id wiht_data: did you mean with_data?"),
             ("xyz", "unknown run id xyz: known are run, with_data, with_fault"),
-            ("grading", "no run id grading in these config files: add overlay.yaml to --config_file"),
+            ("checking", "no run id checking in these config files: add overlay.yaml to --config_file"),
         ],
     )
     def test_so_does_an_unknown_run_id(self, bundle, run_id, expected):

@@ -10,9 +10,9 @@ import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CheckpointError, OutputError
-from common.trust.intervals.conformal import Interval
-from common.trust.intervals.record import Record
-from common.trust.intervals.variations import manner
+from common.trust.intervals import Interval
+from common.trust.record import TrustRecord
+from common.trust.verdict import Usual, VerdictLimits
 from common.weights import checkpoints
 
 __all__ = ["cases", "network"]
@@ -20,11 +20,14 @@ __all__ = ["cases", "network"]
 
 @pytest.fixture
 def calibrated(tmp_path, network):
-    """Half widths are 2 x (spread + 1) everywhere."""
-    interval = {"all": Interval(2.0, 1.0, 9)}
-    how = manner(lambda x, network: network(x), network)
+    """Half-widths are 2 + 2 x spread everywhere; no case is refused."""
+    intervals = dict.fromkeys(("air", "soft", "bone"), Interval(2.0, 2.0, 9))
+    usual = {"slice thickness in mm": Usual(1.0, 1.0)}
+    limits = VerdictLimits(usual, {"look": 1.0e9, "refuse": 1.0e9}, 10.0, 20.0, {"best constant": 30.0})
+    inference = {"mirrored": [], "steps": [], "mode": []}
     sha256 = checkpoints.sha256(tmp_path / "model.pt")
-    return Record(sha256, "HU", 0.9, 0.9, how, interval, interval, [], []).write(tmp_path / "model.pt")
+    record = TrustRecord(sha256, "HU", [], [], inference, 0.9, 0.9, intervals, [], limits)
+    return record.write(tmp_path / "model.pt")
 
 
 def test_maps_by_hand(tmp_path, cases, network, calibrated, caplog):
@@ -63,7 +66,9 @@ def test_a_map_that_exists_is_not_overwritten(tmp_path, cases, network, calibrat
 
 
 def test_no_case_is_computed_without_a_calibration(tmp_path, cases, network):
-    with pytest.raises(CheckpointError, match="--uncertainty: has a calibration"):
+    with pytest.raises(
+        CheckpointError, match="model_trust.json: holds a calibration of the weights, but got no such file"
+    ):
         build(tmp_path, cases, network, uncertainty=True).run()
     assert network.calls == 0
     assert not (tmp_path / "out").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import nibabel as nib
@@ -13,25 +12,27 @@ import pytest
 from test_inference_evaluator import PERMUTED, build, cases, network, values
 
 from common.errors import CasesFailedError, CasesRefusedError, OutputError, exit_code_of_mistakes
-from common.trust.verdicts.predictor import Predictor, Term
-from common.trust.verdicts.record import Record
-from common.trust.verdicts.verdict import Limits, Usual
+from common.trust.intervals import Interval
+from common.trust.record import TrustRecord
+from common.trust.verdict import Usual, VerdictLimits
 from common.weights import checkpoints
 
 __all__ = ["cases", "network"]
-SIGN = "HU in the output, percentile 50"
+FEATURE = "HU in the output, percentile 50"
 UNLIKE = "HU in the output, percentile 50 -"
 
 
 @pytest.fixture
-def graded(tmp_path, cases, network):
-    """Medians of 100 +- 40 HU are usual, the predicted error is 100 HU; the second case has a median of -289."""
+def calibrated(tmp_path, cases, network):
+    """Medians of 100 +- 40 HU are usual, the expected error is 100 HU; the second case has a median of -289."""
     second = 100 * (values(1) / 100) ** 8
     nib.save(nib.Nifti1Image(second, PERMUTED), cases[1]["image"])
-    predictor = Predictor({SIGN: Term(-1.0, 1.0, 0.0, 1.0, 0.0)}, math.log(100), 1.2, 1.0)
-    limits = Limits({"look": 125.0, "refuse": 150.0}, {"look": 4.0, "refuse": 6.0}, {SIGN: Usual(100.0, 40.0)})
+    usual = {FEATURE: Usual(100.0, 40.0)}
+    limits = VerdictLimits(usual, {"look": 4.0, "refuse": 6.0}, 100.0, 120.0, {"best constant": 200.0})
+    intervals = dict.fromkeys(("air", "soft", "bone"), Interval(50.0, 0.0, 9))
     sha256 = checkpoints.sha256(tmp_path / "model.pt")
-    return Record(sha256, "HU", [], predictor, limits, {}, {}, [], [], [], None).write(tmp_path / "model.pt")
+    record = TrustRecord(sha256, "HU", [], [], {}, 0.9, 0.9, intervals, [], limits)
+    return record.write(tmp_path / "model.pt")
 
 
 def manifest(folder: Path):
@@ -42,13 +43,14 @@ def outputs(folder: Path, case: str) -> list[str]:
     return sorted(path.name for path in (folder / "out").glob(f"{case}*"))
 
 
-def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, network, graded):
+def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, network, calibrated):
     build(tmp_path, cases, network, refuse=False).run()
     found = [entry["quality"] for entry in manifest(tmp_path)]
     assert [told["verdict"] for told in found] == ["accept", "refuse", "accept"]
-    assert found[0] == {"verdict": "accept", "predicted_mae": 100, "upper_mae": 120, "unit": "HU", "reasons": []}
+    errors = {"expected_mae": 100, "upper_mae": 120, "case_level": 0.9}
+    assert found[0] == {"verdict": "accept", **errors, "unit": "HU", "reasons": []}
     assert found[1]["reasons"][0].startswith(UNLIKE)
-    assert found[1].keys() == {"verdict", "unit", "reasons"}
+    assert found[1].keys() == {"verdict", "case_level", "unit", "reasons"}
     assert manifest(tmp_path)[1]["status"] == "done"
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
     for number, told in enumerate(found):
@@ -59,7 +61,7 @@ def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, n
     np.testing.assert_allclose(volume, 10 * values(0) - 500, atol=0.51)
 
 
-def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cases, network, graded, capsys):
+def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cases, network, calibrated, capsys):
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases refused: case_1; all reasons are in .*manifest.json$"):
         build(tmp_path, cases, network).run()
     entries = manifest(tmp_path)
@@ -73,38 +75,38 @@ def test_a_refused_case_writes_its_json_alone_and_the_others_go_on(tmp_path, cas
     assert entries[1]["reason"].endswith("; check the source, or write the volume nevertheless with --refuse false")
 
 
-def test_failed_and_refused_cases_are_named_apart(tmp_path, cases, network, graded):
+def test_failed_and_refused_cases_are_named_apart(tmp_path, cases, network, calibrated):
     Path(cases[0]["image"]).write_bytes(b"no volume")
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_0 \(.*\); 1 of 3 refused: case_1$"):
         build(tmp_path, cases, network).run()
     assert [entry["status"] for entry in manifest(tmp_path)] == ["failed", "refused", "done"]
 
 
-def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, network, graded, capsys):
+def test_the_only_case_ends_with_the_line_of_its_refusal(tmp_path, cases, network, calibrated, capsys):
     command = exit_code_of_mistakes(lambda: build(tmp_path, cases[1:2], network).run() or 0)
     assert command() == 1
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "REFUSED" in line)
     assert line.startswith(f"REFUSED case_1: {UNLIKE}")
 
 
-def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, graded):
+def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, calibrated):
     with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
         build(tmp_path, cases, network, output_format="dicom", refuse=False).run()
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
     assert outputs(tmp_path, "case_0") == ["case_0_ct", "case_0_ct.json"]
     assert manifest(tmp_path)[1]["reason"].endswith("since no option writes a refused volume as DICOM")
     comments = pydicom.dcmread(next((tmp_path / "out" / "case_0_ct").iterdir())).ImageComments
-    assert "Quality: accept, predicted MAE 100 HU (90 % of calibration samples up to 120)." in comments
+    assert "Quality: accept, expected MAE 100 HU (90 % of such cases up to 120)." in comments
 
 
-def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, cases, network, graded):
+def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, cases, network, calibrated):
     build(tmp_path, cases, network, refuse=False).run()
     with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
         build(tmp_path, cases, network, overwrite=True).run()
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json"]
 
 
-def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases, network, graded):
+def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases, network, calibrated):
     """Nothing is lost by replacing the JSON of a refusal, so that no further option is needed."""
     with pytest.raises(CasesRefusedError):
         build(tmp_path, cases[1:2], network).run()
@@ -114,7 +116,7 @@ def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases,
         build(tmp_path, cases[1:2], network, refuse=False).run()
 
 
-def test_resuming_computes_a_refused_case_again_and_refuses_it_again(tmp_path, cases, network, graded):
+def test_resuming_computes_a_refused_case_again_and_refuses_it_again(tmp_path, cases, network, calibrated):
     for _ in range(2):
         with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
             build(tmp_path, cases, network, resume=True).run()
@@ -125,7 +127,7 @@ def test_resuming_computes_a_refused_case_again_and_refuses_it_again(tmp_path, c
     assert network.calls == 5
 
 
-def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_path, cases, network, graded):
+def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_path, cases, network, calibrated):
     build(tmp_path, cases, network, refuse=False).run()
     with pytest.raises(CasesFailedError, match=r"1 of \d cases refused: case_1"):
         build(tmp_path, cases, network, resume=True).run()
@@ -135,7 +137,7 @@ def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_
     assert network.calls == 3
 
 
-def test_nothing_is_refused_without_a_grading(tmp_path, cases, network, caplog):
+def test_nothing_is_refused_without_a_calibration(tmp_path, cases, network, caplog):
     with caplog.at_level("INFO"):
         build(tmp_path, cases, network).run()
     assert sum("no verdicts, and no case is refused" in line for line in caplog.messages) == 1

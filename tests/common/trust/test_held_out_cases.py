@@ -48,8 +48,8 @@ def test_cases_of_the_training_and_of_the_calibration_are_refused(tmp_path, item
     with pytest.raises(DataError, match=r"weights were trained on, but got 1 \(case_0\) of its training"):
         own.require_untrained(items)
     own.require_untrained(items[1:])
-    with pytest.raises(DataError, match=r"grading was made from, but got 1 \(case_2\)"):
+    with pytest.raises(DataError, match=r"calibration was made from, but got 1 \(case_2\)"):
         own.to_check(sorted(own.hashes(items[2:])), "HU", "HU")
     assert held_out(tmp_path, {"test": items[1:]}).to_check([], "HU", "HU") == items[1:]
-    with pytest.raises(ConfigError, match="calibration or grading: is in z, as its check, but got HU; make it again"):
+    with pytest.raises(ConfigError, match="calibration: is in z, as its check, but got HU; make it again"):
         own.to_check([], "HU", "z")

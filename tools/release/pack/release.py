@@ -12,8 +12,7 @@ import yaml
 from monai.bundle import ConfigParser
 
 from common.errors import ConfigError
-from common.trust.intervals.record import path_of as calibration_of
-from common.trust.verdicts.record import path_of as grading_of
+from common.trust.record import path_of as calibration_of
 from common.weights import checkpoints
 from common.weights.info import IMAGES, PRETRAINED_NAME, WeightsInfo, as_text, bundle_metadata, read_info, sidecar
 from tools.release.pack import archive, documents, modules, overlay
@@ -141,7 +140,7 @@ def _documents(root: Path, folder: Path, renaming: Renaming, train: str, own_wei
 
 
 def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, bytes]:
-    """Weights that are there, each with what is known of it and what judges it, all of the packed network."""
+    """Weights that are there, each with what is known of it and its calibration, all of the packed network."""
     found: dict[str, bytes] = {}
     for place, path in sources.items():
         about, config = read_info(path), yaml.safe_load(configs["inference"])
@@ -151,9 +150,8 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
         found[place] = path.read_bytes()
         found[sidecar(Path(place)).as_posix()] = _told(about).encode()
-        for judged in (grading_of, calibration_of):
-            if judged(path).is_file():
-                found[judged(Path(place)).as_posix()] = judged(path).read_bytes()
+        if calibration_of(path).is_file():
+            found[calibration_of(Path(place)).as_posix()] = calibration_of(path).read_bytes()
     return found
 
 

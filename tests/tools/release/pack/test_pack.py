@@ -373,15 +373,14 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     assert "Trained on simulated heads, no patient" in files["configs/inference.yaml"].decode().split("\n")[2]
 
 
-@pytest.mark.parametrize("kind", ["quality", "uncertainty"])
-def test_a_grading_and_a_calibration_go_with_their_weights(shipping: Path, kind: str) -> None:
-    own = shipping / "bundles" / SHIPS / "models" / f"pretrained_{kind}.json"
+def test_a_calibration_goes_with_its_weights(shipping: Path) -> None:
+    own = shipping / "bundles" / SHIPS / "models" / "pretrained_trust.json"
     own.write_text("{}")
     files = contents(shipping, SHIPS)
     own.unlink()
-    assert files[f"models/model_{kind}.json"] == b"{}"
-    assert f"models/pretrained_{kind}.json" not in files
-    assert f"models/model_{kind}.json" not in contents(shipping, SHIPS)
+    assert files["models/model_trust.json"] == b"{}"
+    assert "models/pretrained_trust.json" not in files
+    assert "models/model_trust.json" not in contents(shipping, SHIPS)
 
 
 def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: Path) -> None:

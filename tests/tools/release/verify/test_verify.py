@@ -72,17 +72,16 @@ def test_every_check_that_runs_no_code_is_tried():
     assert {check.id for check in CHECKS} == {one[0] for one in BROKEN}
 
 
-def test_a_grading_and_a_calibration_are_of_the_weights_next_to_them(copied):
+def test_a_calibration_is_of_the_weights_next_to_it(copied):
     weights = copied / "models" / "model.pt"
     save({"weight": torch.ones(1)}, weights, {"bundle": NAME, "settings": {}, "trained_on": {}})
     of_these = json.dumps({"sha256": sha256(weights)})
-    for name in ("model_quality.json", "model_uncertainty.json"):
-        (weights.parent / name).write_text(of_these)
+    (weights.parent / "model_trust.json").write_text(of_these)
     assert found(copied, "weights.hashes") == Verdict(found(copied, "weights.hashes").check, [])
-    (weights.parent / "model_quality.json").write_text('{"sha256": "0123456789abcdef"}')
+    (weights.parent / "model_trust.json").write_text('{"sha256": "0123456789abcdef"}')
     assert (
         told(found(copied, "weights.hashes"))
-        == "models/model_quality.json: is of weights that are there, but got 0123456789ab...; make it again"
+        == "models/model_trust.json: is of weights that are there, but got 0123456789ab...; make it again"
     )
 
 

@@ -1,4 +1,4 @@
-"""Calibration, check and maps of a run, as commands; and what each of them refuses."""
+"""Calibration of a run, its check, maps and verdicts, as commands; and what each of them refuses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
+from common.trust.corrupted import CORRUPTIONS
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ EVALUATE = ["train", "evaluate"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Datalists of 14 phantoms at 6 mm: 2 to train on, 9 to calibrate and 3 to check."""
-    return split_phantoms(tmp_path_factory.mktemp("uncertainty"), training=2, validation=9, test=3)
+    return split_phantoms(tmp_path_factory.mktemp("calibration"), training=2, validation=9, test=3)
 
 
 @pytest.fixture(scope="module")
@@ -31,22 +32,24 @@ def run(data) -> Path:
     """A trained and calibrated run."""
     folder = trained_on(data)
     done = ok(ONE.run("calibrating", EVALUATE, output_dir=folder))
-    assert "calibrated on 9 cases, 90% of voxels in 90% of cases" in done.stdout
+    assert "calibrated on 9 cases; intervals hold 90% of voxels in 90% of cases" in done.stdout
     return folder
 
 
 def infer(folder: Path, data: Path, **options: Any) -> Any:
-    given = {"datalist": data / "test.json", "output_dir": folder, **options}
+    """The network has learnt little, so that a phantom may be refused."""
+    given = {"datalist": data / "test.json", "output_dir": folder, "refuse": "false", **options}
     return ONE.run("inference", ["inference"], **given)
 
 
 def test_the_file_tells_what_was_calibrated(run):
-    told = json.loads((run / "models" / "model_uncertainty.json").read_text())
+    told = json.loads((run / "models" / "model_trust.json").read_text())
     assert told["sha256"] == checkpoints.sha256(run / "models" / "model.pt")
     assert (told["unit"], told["level"], told["case_level"]) == ("HU", 0.9, 0.9)
     assert told["cases"] == [f"phantom_{number:03d}" for number in range(2, 11)]
     assert len(told["files"]) == 18
-    assert told["intervals"]["all"]["cases"] == 9
+    assert told["intervals"]["soft"]["cases"] == 9
+    assert told["limits"]["expected_mae"] <= told["limits"]["upper_mae"]
 
 
 def test_maps_are_written_and_volumes_stay_bit_by_bit(run, data, tmp_path):
@@ -69,7 +72,12 @@ def test_maps_are_written_and_volumes_stay_bit_by_bit(run, data, tmp_path):
         told = json.loads((tmp_path / "maps" / f"{entry['case']}_synthetic_ct.json").read_text())
         assert told["Uncertainty"] == {"Level": 0.9, "CaseLevel": 0.9, "Unit": "HU"}
     assert not list((tmp_path / "plain").glob("*uncertainty*"))
-    assert json.loads((tmp_path / "plain" / "manifest.json").read_text())[0].keys() == {"case", "status", "file"}
+    assert json.loads((tmp_path / "plain" / "manifest.json").read_text())[0].keys() == {
+        "case",
+        "status",
+        "file",
+        "quality",
+    }
 
 
 def test_check_prints_the_coverage_that_the_written_maps_have(run, data, tmp_path):
@@ -104,22 +112,24 @@ def test_trained_cases_and_too_few_cases_are_refused(run, data):
 
 def test_arbitrary_units_are_refused_since_another_scan_has_another_scale(run):
     done = ONE.run("calibrating", EVALUATE, output_dir=run, **{"calibration::unit": "a.u."})
-    refused(done, "calibration: is in a unit, which widths of several scans share, but got a.u.")
+    refused(done, "calibration: is in a unit that all scans share, but got a.u.")
 
 
 def test_cases_that_were_calibrated_on_are_not_checked(run):
-    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "calibration or grading was made from")
+    refused(
+        ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "others than the calibration was made from"
+    )
 
 
 def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case(run, data, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other)
     weights = other / "models" / "model.pt"
-    told = json.loads((other / "models" / "model_uncertainty.json").read_text())
-    (other / "models" / "model_uncertainty.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
+    told = json.loads((other / "models" / "model_trust.json").read_text())
+    (other / "models" / "model_trust.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
     refused(infer(other, data, uncertainty="true"), "run calibrating")
-    (other / "models" / "model_uncertainty.json").unlink()
-    refused(infer(other, data, uncertainty="true"), "has a calibration")
+    (other / "models" / "model_trust.json").rename(other / "models" / "model_quality.json")
+    refused(infer(other, data, uncertainty="true"), "but got model_quality.json of an earlier version; calibrate these")
     assert weights.is_file()
     assert not (other / "predictions").exists()
 
@@ -128,3 +138,40 @@ def test_another_way_to_infer_than_the_calibrated_one_is_refused(run, data, tmp_
     mirrored = infer(run, data, uncertainty="true", mirrored="[0]", predictions_dir=tmp_path / "out")
     refused(mirrored, "--uncertainty: is calibrated for mirrored [], but got [0]")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_check_in_another_unit_is_refused(run):
+    done = ONE.run("checking", EVALUATE, output_dir=run, **{"compared::unit": "z", "compared::standardise": "true"})
+    refused(done, "calibration: is in z, as its check, but got HU")
+
+
+def test_noise_is_refused_and_has_no_volume(run, data, tmp_path):
+    (phantom, *_) = json.loads((data / "test.json").read_text())["test"]
+    image = nib.load(phantom["image"])
+    noise = np.abs(np.random.default_rng(0).normal(300, 200, image.shape)).astype(np.float32)
+    nib.save(nib.Nifti1Image(noise, image.affine), tmp_path / "noise.nii.gz")
+    items = [{"case": "phantom", "image": phantom["image"]}, {"case": "noise", "image": str(tmp_path / "noise.nii.gz")}]
+    given = {"datalist": tmp_path / "list.json", "output_dir": run}
+    given["datalist"].write_text(json.dumps({"test": items}))
+    ok(infer(run, data, **given, predictions_dir=tmp_path / "all", report="true"))
+    done = infer(run, data, **given, predictions_dir=tmp_path / "some", refuse="true")
+    assert (done.returncode, "\nREFUSED noise: " in done.stderr) == (1, True)
+    told, strict = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("all", "some"))
+    assert [entry["quality"] for entry in told] == [entry["quality"] for entry in strict]
+    verdicts = {entry["case"]: entry["quality"]["verdict"] for entry in told}
+    assert verdicts["noise"] == "refuse"
+    unusual = {entry["case"]: "more unusual features" in str(entry["quality"]["reasons"]) for entry in told}
+    assert unusual == {"phantom": False, "noise": True}
+    for entry in strict:
+        refused = verdicts[entry["case"]] == "refuse"
+        assert entry["status"] == ("refused" if refused else "done")
+        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.json").is_file()
+        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.nii.gz").is_file() is not refused
+    assert "refuse (" in (tmp_path / "all" / "report.html").read_text()
+
+
+def test_check_prints_the_verdicts_of_cases_and_corruptions(run):
+    printed = ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
+    lines = [line for line in printed.splitlines() if line.startswith(CORRUPTIONS)]
+    assert len(lines) >= 15, "each corruption on every fourth of three cases"
+    assert "intact                           3 " in printed

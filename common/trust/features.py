@@ -1,8 +1,7 @@
-"""Signs of a case: numbers of its source, of its output and of both together, without a truth.
+"""Features of a case: numbers of its source, of its output and of both together, without a truth.
 
 They are computed on a coarse grid along the axes of the source, so that they cost seconds at most, and are the same
-for a scan at any resolution. None needs a further pass of the network that made the output; what the network of the
-opposite direction gives back is a sign only where a grading asks for it.
+for a scan at any resolution. None needs a further pass of the network.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...config.checks import HU
-from ...data.checks.misregistration import BINS, binned, mutual_information
-from ...metrics.masked import dice
-from ...metrics.tissue import AIR_HU, BONE_HU, TISSUES
-from ...segmenter import NAMES, segmenter
-from ...segmenter.segmentation import dice_by_class, segmented
-from ...transforms.body import CAVITY_HU
-from ...transforms.head import head_mask
-from ..input_check import PERCENTILES, features
+from ..config.checks import HU
+from ..data.checks.misregistration import BINS, binned, mutual_information
+from ..metrics.masked import dice
+from ..metrics.tissue import AIR_HU, BONE_HU, TISSUES
+from ..segmenter import NAMES, segmenter
+from ..segmenter.segmentation import dice_by_class, segmented
+from ..transforms.body import CAVITY_HU
+from ..transforms.head import head_mask
+from .input_check import PERCENTILES, features
 
 GRID_MM = 2.5
-"""Spacing of the grid on which signs are computed."""
+"""Spacing of the grid on which features are computed."""
 SLICES = 3
 """Every third slice is segmented."""
 ENDS = ("left", "right", "back", "front", "bottom", "top")
@@ -49,13 +48,12 @@ LEAST: Mapping[str, float] = {
     "output explained by the source": 0.02,
     "source explained by the output": 0.02,
     "information shared by source and output": 0.03,
-    "source not given back": 0.01,
     "tissue outside the body": 0.1,
     "overlap of the heads": 0.01,
     "overlap of tissue": 0.03,
     "brain found": 0.02,
 }
-"""[chosen] Smallest standard deviation, among intact cases, of the signs of each kind: less is chance or rounding."""
+"""[chosen] Smallest standard deviation of the features of each kind over cases: less is chance or rounding."""
 
 TISSUE_OUTSIDE = "tissue outside the body, share"
 """Of an output before :class:`common.transforms.AirOutsideBodyd`."""
@@ -83,8 +81,8 @@ def on_grid(volume: Volume, affine: Volume, source_shape: Sequence[int], source_
     return sampled
 
 
-class Signs:
-    """What computes the signs.
+class CaseFeatures:
+    """What computes the features.
 
     Args:
         unit: of the error: ``HU``, or any other, of which outputs are compared as z-scores in the head.
@@ -97,32 +95,27 @@ class Signs:
         self.unit = unit
         self.networks = [segmenter(modality) for modality in tissues]
 
-    def __call__(
-        self, source: Volume, output: Volume, thickness: float, returned: Volume | None = None
-    ) -> dict[str, float]:
-        """The signs by their names, which begin with a key of :data:`LEAST`.
+    def __call__(self, source: Volume, output: Volume, thickness: float) -> dict[str, float]:
+        """The features by their names, which begin with a key of :data:`LEAST`.
 
         Args:
             source: (C, X, Y, Z) as the network takes it, on the grid of :func:`on_grid`.
             output: (X, Y, Z) in its unit, on the same grid.
             thickness: coarsest voxel side of the scan, in mm.
-            returned: (C, X, Y, Z) that the network of the opposite direction makes of the output, as ``source``.
 
         Raises:
             DataError: no head is found in the source or the output.
         """
         head = head_mask(source[0], None, axial=2, case="source")
         shown = output if self.unit == HU else standardised(output, head)
-        signs = dict(_of_source(source, head))
-        signs["slice thickness in mm"] = thickness
-        signs |= dict(_of_shape(head))
-        signs |= dict(_of_output(shown, head, self.unit))
-        signs |= dict(_of_both(source[0], shown, head))
-        if returned is not None:
-            signs |= dict(_of_returned(source, returned, head))
-        signs["overlap of the heads"] = dice(head, self._head_of(shown))
-        signs |= dict(self._tissues(source[0], output, head))
-        return {name: float(value) for name, value in signs.items()}
+        found = dict(_of_source(source, head))
+        found["slice thickness in mm"] = thickness
+        found |= dict(_of_shape(head))
+        found |= dict(_of_output(shown, head, self.unit))
+        found |= dict(_of_both(source[0], shown, head))
+        found["overlap of the heads"] = dice(head, self._head_of(shown))
+        found |= dict(self._tissues(source[0], output, head))
+        return {name: float(value) for name, value in found.items()}
 
     def _head_of(self, shown: Volume) -> NDArray[np.bool_]:
         if self.unit != HU:
@@ -203,14 +196,6 @@ def _of_both(source: Volume, shown: Volume, head: NDArray[np.bool_]) -> Iterator
     yield "output explained by the source", correlation_ratio(bins[0], other)
     yield "source explained by the output", correlation_ratio(bins[1], one)
     yield "information shared by source and output", mutual_information(*bins)
-
-
-def _of_returned(source: Volume, returned: Volume, head: NDArray[np.bool_]) -> Iterator[tuple[str, float]]:
-    """Absolute difference of each channel from what was given back, over the channel's deviation in the head."""
-    pairs = [(one[head], other[head]) for one, other in zip(source, returned, strict=True)]
-    missed = [abs(other - one) / max(one.std(), 1.0e-9) for one, other in pairs]
-    yield "source not given back, mean", np.mean(missed)
-    yield "source not given back, percentile 95", np.percentile(missed, 95)
 
 
 def correlation_ratio(bins: NDArray[np.int64], values: Volume) -> float:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from common.errors import ConfigError, DataError
-from common.trust.intervals.conformal import (
+from common.trust.intervals import (
     Interval,
-    Sample,
+    VoxelErrors,
     cases_needed,
     conformal_quantile,
     fitted,
     groups_of,
     half_widths,
+    use_spread,
 )
 
 
@@ -54,62 +55,55 @@ def test_groups_follow_the_thresholds_of_the_prediction():
         "soft": [[False, True], [True, False]],
         "bone": [[False, False], [False, True]],
     }
-    assert groups_of(prediction, "DVR") == {}
+    assert {name: where.all() for name, where in groups_of(prediction, "DVR").items()} == {"all": True}
 
 
 def test_half_widths_by_hand():
-    """Soft has no interval of its own and takes that of all."""
-    intervals = {"all": Interval(1.0, 5.0, 9), "air": Interval(2.0, 1.0, 9), "bone": Interval(3.0, 10.0, 9)}
+    intervals = {"air": Interval(10.0, 0.0, 9), "soft": Interval(5.0, 1.0, 9), "bone": Interval(30.0, 3.0, 9)}
     prediction, spread = np.array([-900.0, 40.0, 900.0]), np.array([4.0, 7.0, 20.0])
-    assert half_widths(prediction, spread, intervals, "HU").tolist() == [2 * 5, 7 + 5, 3 * 30]
-    assert half_widths(prediction, spread, intervals, "SUV").tolist() == [9, 12, 25]
+    assert half_widths(prediction, spread, intervals, "HU").tolist() == [10, 12, 90]
+    assert half_widths(prediction, np.zeros(1), {"all": Interval(8.0, 0.0, 9)}, "SUV").tolist() == [8, 8, 8]
+    assert use_spread(intervals)
+    assert not use_spread({"air": intervals["air"]})
 
 
-def test_fit_by_hand():
-    """Spread 10 everywhere, so floor 10; errors 1 to 100 of case k times k: the 0.9 quantile is 91 k (``higher``)."""
+def test_constant_width_by_hand():
+    """Errors 1 to 100 of case k times k: the 0.9 quantile is 91 k (``higher``); of three cases the second counts."""
     errors = np.arange(1.0, 101.0)
-    samples = [Sample(np.zeros(100), np.full(100, 10.0), errors * k) for k in (1, 2, 3)]
-    (interval,) = fitted(samples, "DVR", 0.9, 0.5).values()
-    assert interval == (2 * 91 / 20, 10.0, 3)
+    for spread in (0.0, 10.0):  # none, and one that is the same everywhere, cannot make it narrower
+        samples = [VoxelErrors(np.zeros(100), np.full(100, spread), errors * k) for k in (1, 2, 3)]
+        assert fitted(samples, "DVR", 0.9, 0.5) == {"all": Interval(2 * 91.0, 0.0, 3)}
 
 
-def test_a_spread_of_zero_gives_intervals_of_constant_width():
-    samples = [Sample(np.zeros(100), np.zeros(100), np.arange(1.0, 101.0))]
-    intervals = fitted(samples, "DVR", 0.9, 0.5)
-    assert half_widths(np.zeros(2), np.zeros(2), intervals, "DVR").tolist() == [91, 91]
+def test_a_spread_that_is_the_error_makes_intervals_narrower_and_is_used():
+    """Errors 2 to 200, twice the spread: 2 x spread / (spread + 50) is least with the lowest floor, the median of 50.5.
+
+    The 0.9 quantile has spread 91: 182 / 141.5, so that the mean half-width is that times 101, or 130, below 182.
+    """
+    spread = np.arange(1.0, 101.0)
+    (found,) = fitted([VoxelErrors(np.zeros(100), spread, 2 * spread)], "DVR", 0.9, 0.5).values()
+    assert found.per_spread == pytest.approx(182 / 141.5)
+    assert found.constant == pytest.approx(50.5 * found.per_spread)
 
 
-def test_a_spread_that_says_nothing_gets_a_high_floor_and_one_that_tells_the_lowest():
-    """Errors of one width: the interval is as narrow as that of constant width, where the lowest floor is wider."""
+def test_a_spread_that_is_hardly_narrower_is_not_worth_further_passes():
+    """Of silent cases the spread says nothing, of telling ones it is the width of the errors."""
     silent, telling = cases(19, 0, telling=False), cases(19, 0)
-    constant = [each._replace(spread=np.zeros(400)) for each in silent]
-    found, level = (fitted(part, "DVR", 0.9, 0.9)["all"] for part in (silent, constant))
-    usual = np.median([np.median(each.spread) for each in silent])
-    assert found.floor >= 10 * usual
-    spread = np.concatenate([each.spread for each in silent])
-    assert np.mean(found.factor * (spread + found.floor)) == pytest.approx(level.factor * level.floor, rel=0.03)
-    assert fitted(telling, "DVR", 0.9, 0.9)["all"].floor == pytest.approx(usual)
+    assert fitted(silent, "DVR", 0.9, 0.9)["all"].per_spread == 0
+    assert fitted(telling, "DVR", 0.9, 0.9)["all"].per_spread > 0
 
 
-def test_a_group_of_too_few_cases_has_no_interval_of_its_own():
+def test_a_group_of_too_few_cases_has_the_interval_of_all_voxels():
+    """Errors of soft tissue up to 1, of the one case of bone 7: the level of 9 of 10 cases is below that of bone."""
     rng = np.random.default_rng(0)
-    samples = [Sample(np.zeros(100), np.ones(100), rng.random(100)) for _ in range(9)]
-    bony = Sample(np.full(100, 500.0), np.ones(100), rng.random(100))
-    assert fitted([*samples, bony], "HU", 0.9, 0.9).keys() == {"all", "soft"}
+    samples = [VoxelErrors(np.zeros(100), np.ones(100), rng.random(100)) for _ in range(9)]
+    bony = VoxelErrors(np.full(100, 500.0), np.ones(100), np.full(100, 7.0))
+    found = fitted([*samples, bony], "HU", 0.9, 0.9)
+    assert found["bone"] == found["air"] == Interval(7.0, 0.0, 10)
+    assert (found["soft"].constant < 1, found["soft"].cases) == (True, 9)
 
 
-def test_lesions_are_a_group_by_their_mask_which_a_map_does_not_use():
-    """Errors of 1 everywhere and of 8 in the lesion; spread and floor 1, so factors 0.5 and 4 at a level below 0.4."""
-    lesion = np.repeat([True, False], [60, 100])
-    sample = Sample(np.zeros(160), np.ones(160), np.where(lesion, 8.0, 1.0), lesion)
-    intervals = fitted([sample], "DVR", 0.4, 0.5)
-    assert intervals == {"all": Interval(0.5, 1.0, 1), "lesion": Interval(4.0, 1.0, 1)}
-    assert half_widths(sample.prediction, sample.spread, intervals, "DVR").tolist() == [1.0] * 160
-    few = sample._replace(lesion=np.arange(160) < 49)
-    assert fitted([few], "DVR", 0.4, 0.5).keys() == {"all"}, "49 voxels give no score"
-
-
-def cases(count: int, seed: int, scale: float = 1.0, telling: bool = True) -> list[Sample]:
+def cases(count: int, seed: int, scale: float = 1.0, telling: bool = True) -> list[VoxelErrors]:
     """Cases whose errors are Gaussian, times a factor of each case, and as wide as their spread, if that is telling."""
     rng = np.random.default_rng(seed)
     made = []
@@ -117,11 +111,11 @@ def cases(count: int, seed: int, scale: float = 1.0, telling: bool = True) -> li
         spread = rng.uniform(1, 20, 400)
         prediction = rng.choice([-900.0, 40.0, 800.0], 400)
         width = spread if telling else 10.0
-        made.append(Sample(prediction, spread, np.abs(rng.normal(0, width * scale * rng.uniform(0.7, 1.4), 400))))
+        made.append(VoxelErrors(prediction, spread, np.abs(rng.normal(0, width * scale * rng.uniform(0.7, 1.4), 400))))
     return made
 
 
-def kept(samples: list[Sample], intervals: dict[str, Interval], group: str) -> float:
+def kept(samples: list[VoxelErrors], intervals: dict[str, Interval], group: str) -> float:
     """Share of the cases of which 90 % of the voxels of a group lie within the interval."""
     inside = []
     for sample in samples:

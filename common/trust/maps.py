@@ -1,20 +1,21 @@
-"""Uncertainty maps of an inference."""
+"""Uncertainty maps of an inference: the half-width of the interval of each voxel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from ...errors import ConfigError
-from ...metrics.masked import ARBITRARY, PERCENT, Z_SCORES
-from ...weights.info import read_info, sidecar
-from .conformal import cut, half_widths
-from .record import COMMAND, read_record
-from .variations import manner, spread_of, variations
+from ..errors import ConfigError
+from ..metrics.masked import ARBITRARY, PERCENT, Z_SCORES
+from ..stitching import FlowInferer, MirrorInferer, PatchStitchingInferer
+from ..weights.info import read_info, sidecar
+from .intervals import cut, half_widths, use_spread
+from .record import REMEDY, read_record
+from .variations import PASSES, spread_of
 
 
 def brightness(prediction: np.ndarray) -> float:
@@ -29,11 +30,28 @@ def target_window(weights: Path) -> tuple[float, float] | None:
     return (float(window[0]), float(window[1])) if isinstance(window, list) and len(window) == 2 else None
 
 
+def inference_options(inferer: Any) -> dict[str, Any]:
+    """What a calibration holds for besides the weights: mirrored axes, steps of a flow, mode of stitching."""
+    parts = list(_chain(inferer))
+    return {
+        "mirrored": [axis for part in parts if isinstance(part, MirrorInferer) for axis in part.axes],
+        "steps": [part.steps for part in parts if isinstance(part, FlowInferer)],
+        "mode": [part.mode for part in parts if isinstance(part, PatchStitchingInferer)],
+    }
+
+
+def _chain(inferer: Any) -> Iterator[Any]:
+    """An inferer and those that it applies."""
+    while inferer is not None:
+        yield inferer
+        inferer = getattr(inferer, "inferer", None)
+
+
 class UncertaintyMaps:
-    """Half widths of the intervals of predictions, by the calibration of the weights.
+    """Half-widths of the intervals of predictions, by the calibration of the weights.
 
     A calibration in z-scores is for predictions in the unit of the training targets too, since
-    :class:`common.stitching.TargetScaleInferer` is linear: a half width is multiplied by their standard deviation. The
+    :class:`common.stitching.TargetScaleInferer` is linear: a half-width is multiplied by their standard deviation. The
     interval is then one for the target scaled to mean and standard deviation of the training's. One in percent of
     brightness is multiplied by what is bright in the prediction. No interval is wider than the range of the training
     targets needs, where one is recorded.
@@ -42,8 +60,11 @@ class UncertaintyMaps:
         weights: with their calibration next to them.
         unit: of the predictions.
 
+    Attributes:
+        passes: further passes of the network that a map takes.
+
     Raises:
-        CheckpointError: see :func:`common.trust.intervals.record.read_record`.
+        CheckpointError: see :func:`common.trust.record.read_record`.
         ConfigError: the calibration is in another unit.
     """
 
@@ -51,28 +72,25 @@ class UncertaintyMaps:
         self.record = read_record(weights)
         self.unit = unit
         self.window = target_window(weights)
+        self.passes = PASSES if use_spread(self.record.intervals) else 0
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
-            raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, f"calibrate: {COMMAND}")
+            raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, REMEDY)
 
-    def require_same_manner(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
+    def require_same_inference(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
         """Refuse an inference that predicts otherwise than the calibrated one.
 
         Raises:
-            ConfigError: for other mirrored axes, steps of a flow, stitching or variations, or a calibration in z-scores
-                of a network that keeps no scale of its targets.
+            ConfigError: for other mirrored axes, steps of a flow or stitching, or a calibration in z-scores of a
+                network that keeps no scale of its targets.
         """
         if self.record.unit == Z_SCORES != self.unit and not hasattr(network, "target_scale"):
             remedy = "omit --uncertainty: these weights keep no scale of their targets"
             raise ConfigError("--uncertainty", "is calibrated in z-scores", self.unit, remedy)
-        for name, value in manner(inferer, network).items():
-            if value != (calibrated := self.record.manner.get(name)):
+        for name, value in inference_options(inferer).items():
+            if value != (calibrated := self.record.inference.get(name)):
                 rule = f"is calibrated for {name} {calibrated}"
                 raise ConfigError("--uncertainty", rule, value, f"omit --uncertainty or the option of {name}")
-
-    def passes(self, inferer: Callable[..., Tensor], network: nn.Module) -> int:
-        """How often a map infers a case again."""
-        return len(variations(inferer, network))
 
     def half_widths(
         self,
@@ -82,18 +100,12 @@ class UncertaintyMaps:
         network: nn.Module,
         restore: Callable[[Tensor], np.ndarray],
     ) -> np.ndarray:
-        """The map of a case, float32 (X, Y, Z), in the unit of its prediction.
-
-        Args:
-            image: (C, X, Y, Z), as the network takes it, on its device.
-            prediction: (X, Y, Z) on the source's grid.
-            inferer: of the prediction.
-            network: of the prediction.
-            restore: an output (C', X, Y, Z) to the grid and unit of the prediction.
-        """
-        spread = spread_of(image, prediction, variations(inferer, network), restore)
+        """The map of a case, float32 (X, Y, Z), in the unit of its prediction; arguments of :func:`spread_of`."""
+        spread = spread_of(image, prediction, inferer, network, restore) if self.passes else np.zeros(1)
         scale = self._scale(prediction, network)
-        intervals = {name: each._replace(floor=each.floor * scale) for name, each in self.record.intervals.items()}
+        intervals = {
+            name: each._replace(constant=each.constant * scale) for name, each in self.record.intervals.items()
+        }
         return cut(half_widths(prediction, spread, intervals, self.record.unit), prediction, self.window)
 
     def _scale(self, prediction: np.ndarray, network: Any) -> float:
@@ -102,6 +114,6 @@ class UncertaintyMaps:
             return 1.0
         return brightness(prediction) / 100 if self.record.unit == PERCENT else float(network.target_scale[1])
 
-    def told(self) -> dict[str, Any]:
-        """What the sidecar of a volume says of its map."""
+    def metadata(self) -> dict[str, Any]:
+        """What the sidecar of a volume tells of its map."""
         return {"Level": self.record.level, "CaseLevel": self.record.case_level, "Unit": self.unit}

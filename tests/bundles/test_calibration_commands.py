@@ -1,8 +1,9 @@
-"""Grading, check and verdicts of every translation bundle; what they refuse is in ``test_quality_of_a_run.py``."""
+"""Calibration, check, maps and verdicts of every translation bundle, by the commands of a user."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -16,22 +17,20 @@ from bundle_commands import ok
 from common.data import find_cases
 from common.evaluation.cases import load_case, own_window
 from common.metrics import mae
-from common.simulation.corruptions.cases import FITTED
-from common.weights import checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.translation]
 EVALUATE = ["train", "evaluate"]
-CASES, GRADED = 10, 8
+CASES, CALIBRATED = 10, 8
 SHRUNK = 0.3
-"""Phantoms of 8 mm say that their voxels have 2.4 mm, so that the signs of a case cost little."""
+"""Phantoms of 8 mm say that their voxels have 2.4 mm, so that the features of a case cost little."""
 UNITS = {"mri2pet_sketcher_refiner": "DVR", "pd2t2_dcgan_acm": "z", "mri_dagan": "percent of brightness"}
 """Of the error; HU of the others."""
 
 
 @pytest.fixture(scope="module")
-def phantoms_to_grade(bundle, tmp_path_factory) -> list[dict]:
+def phantoms(bundle, tmp_path_factory) -> list[dict]:
     """Phantoms that no run was trained on, and last one with its voxels in a wrong order, without a target."""
-    root = tmp_path_factory.mktemp("quality")
+    root = tmp_path_factory.mktemp("calibration")
     settings = {"phantoms::cases": CASES, "phantoms::spacing": 8, "phantoms::seed": 7}
     bundle.parser("train", **settings).get_parsed_content("phantoms")(root / "cases")
     data = bundle.raw("train")
@@ -59,7 +58,7 @@ def datalist(folder: Path, name: str, items: list[dict]) -> Path:
 
 
 def error_of(item: dict, volume: np.ndarray, unit: str, weights: Path) -> float:
-    """In the unit of the grading, of an inferred volume in the unit of the targets."""
+    """In the unit of the calibration, of an inferred volume in the unit of the targets."""
     case = load_case(item, None, standardise=unit == "z")
     if unit == "z":
         mean, deviation = torch.load(weights, weights_only=True)["target_scale"].tolist()
@@ -68,53 +67,57 @@ def error_of(item: dict, volume: np.ndarray, unit: str, weights: Path) -> float:
     return 100 * error / own_window(case)[1] if unit.startswith("percent") else error
 
 
-def test_verdicts_are_those_that_were_graded_and_volumes_stay_bit_by_bit(bundle, phantoms_to_grade, tiny_run, tmp_path):
+def test_maps_and_verdicts_are_those_that_are_checked_and_volumes_stay_bit_by_bit(bundle, phantoms, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    unseen = phantoms_to_grade[GRADED:CASES]
-    inferred = datalist(
-        tmp_path, "infer", [{"case": each["case"], "image": each["image"]} for each in phantoms_to_grade[GRADED:]]
-    )
+    unseen, weights, unit = phantoms[CALIBRATED:CASES], run / "models" / "model.pt", UNITS.get(bundle.name, "HU")
+    sources = [{"case": each["case"], "image": each["image"]} for each in phantoms[CALIBRATED:]]
 
     def infer(name: str, **options):
-        places = {"output_dir": run, "datalist": inferred, "predictions_dir": tmp_path / name}
+        places = {
+            "output_dir": run,
+            "datalist": datalist(tmp_path, "infer", sources),
+            "predictions_dir": tmp_path / name,
+        }
         done = bundle.run("inference", ["inference"], output_dtype="float32", **places, **options)
-        told = json.loads((tmp_path / name / "manifest.json").read_text())
-        return done, {entry["case"]: entry for entry in told}
+        return done, {each["case"]: each for each in json.loads((tmp_path / name / "manifest.json").read_text())}
+
+    def voxels(name: str, file: str) -> np.ndarray:
+        return nib.load(tmp_path / name / file).get_fdata()
 
     done, plain = infer("plain")
     ok(done)
-    back = run / "models" / "model_backward.pt"
-    grade = {"output_dir": run, "section": "test", **({"quality::inverse": "true"} if back.is_file() else {})}
-    done = ok(
-        bundle.run("grading", EVALUATE, datalist=datalist(tmp_path, "grade", phantoms_to_grade[:GRADED]), **grade)
-    )
-    unit = UNITS.get(bundle.name, "HU")
-    record = json.loads((run / "models" / "model_quality.json").read_text())
-    assert (record["unit"], len(record["cases"]), record["distortions"]) == (unit, GRADED, list(FITTED))
-    assert record["inverse"] == (checkpoints.sha256(back) if back.is_file() else None)
-    assert record["limits"]["mae"]["refuse"] == pytest.approx(
-        min(1.5 * record["mae"]["intact"], *(value for name, value in record["mae"].items() if name != "intact"))
-    )
+    given = {"output_dir": run, "section": "test", "case_level": 0.8}
+    cases = datalist(tmp_path, "calibrate", phantoms[:CALIBRATED])
+    printed = ok(bundle.run("calibrating", EVALUATE, datalist=cases, **given)).stdout
+    assert "calibrated on 8 cases; intervals hold 90% of voxels in 80% of cases" in printed
+    record = json.loads((run / "models" / "model_trust.json").read_text())
+    assert (record["unit"], len(record["cases"]), record["case_level"]) == (unit, CALIBRATED, 0.8)
 
-    done, told = infer("told", refuse="false")
+    done, entries = infer("all", refuse="false", uncertainty="true")
     ok(done)
-    volumes = {}
-    for case, entry in told.items():
-        before, volumes[case] = (nib.load(tmp_path / name / entry["file"]).get_fdata() for name in ("plain", "told"))
-        np.testing.assert_array_equal(volumes[case], before)
+    for case, entry in entries.items():
+        np.testing.assert_array_equal(voxels("all", entry["file"]), voxels("plain", entry["file"]))
         assert "quality" not in plain[case]
 
-    printed = ok(bundle.run("checking_grades", EVALUATE, datalist=datalist(tmp_path, "check", unseen), **grade)).stdout
+    printed = ok(bundle.run("checking", EVALUATE, datalist=datalist(tmp_path, "check", unseen), **given)).stdout
+    # weights of z-scores are checked in these, and infer in the unit of the targets
+    scale = float(torch.load(weights, weights_only=True)["target_scale"][1]) if unit == "z" else 1.0
+    errors = []
+    for each in unseen:
+        entry = entries[each["case"]]
+        volume, widths = (voxels("all", entry[name]) for name in ("file", "uncertainty"))
+        errors.append(error_of(each, volume, unit, weights))
+        if unit.startswith("percent"):
+            scale = np.percentile(volume[volume > volume.mean()], 99.5) / 100
+        line = re.search(rf"{each['case']} +all +[\d.]+ +([\d.e+]+)", printed)
+        inside = load_case(each, None, standardise=unit == "z").mask
+        assert float(line[1]) * scale == pytest.approx(widths[inside].mean(), rel=0.002)
     words = next(line for line in printed.splitlines() if line.startswith("intact  ")).split()
-    verdicts = [told[each["case"]]["quality"] for each in unseen]
-    errors = [error_of(each, volumes[each["case"]], unit, run / "models" / "model.pt") for each in unseen]
     assert float(words[2]) == pytest.approx(np.mean(errors), rel=2e-3)
-    if all("predicted_mae" in each for each in verdicts):  # one that is refused has none
-        assert float(words[3]) == pytest.approx(np.mean([each["predicted_mae"] for each in verdicts]), rel=2e-3)
-    counts = Counter(each["verdict"] for each in verdicts)
-    assert [int(word) for word in words[4:]] == [counts[verdict] for verdict in ("accept", "look", "refuse")]
+    counts = Counter(entries[each["case"]]["quality"]["verdict"] for each in unseen)
+    assert [int(word) for word in words[3:]] == [counts[verdict] for verdict in ("accept", "look", "refuse")]
 
-    assert told["noise"]["quality"]["verdict"] == "refuse"
+    assert entries["noise"]["quality"]["verdict"] == "refuse"
     done, strict = infer("strict")
     assert done.returncode == 1
     assert strict["noise"]["status"] == "refused"

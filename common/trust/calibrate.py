@@ -1,0 +1,171 @@
+"""Calibration of a run's weights on held-out cases, intervals and verdicts in one go, and its check on others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..config.record import RunRecord
+from ..data.datalist import Item
+from ..errors import ConfigError, DataError
+from ..io import VolumeReader
+from ..metrics.masked import ARBITRARY, PERCENT
+from ..weights import checkpoints
+from .check import checked_cases, table
+from .features import CaseFeatures
+from .held_out import SECTIONS, HeldOutCases
+from .held_out_errors import CaseErrors, HeldOutErrors
+from .intervals import cases_needed, conformal_quantile, fitted, require_level
+from .maps import inference_options, target_window
+from .record import TrustRecord, read_record
+from .verdict import VerdictLimits, allowed_deviations, usual_of
+
+logger = logging.getLogger(__name__)
+LEAST_CASES = 8
+"""Fewer held-out cases say too little of what is usual."""
+
+
+@dataclass
+class Calibration:
+    """Calibrates the weights of a run on held-out cases, and checks intervals and verdicts on others.
+
+    Args:
+        cases: items by section, as :func:`common.data.cases.training_cases` gives them for an evaluation; it refuses
+            test cases that the run was trained on.
+        run_dir: of the run; its ``models`` receive ``model_trust.json``.
+        device: to compute on.
+        unit: of the target; ``z`` with ``standardise``; or percent of brightness for one that has another scale in each
+            scan, see :func:`common.trust.maps.brightness`.
+        tissues: see :class:`common.trust.features.CaseFeatures`.
+        head_threshold: of masks, for cases without a file; see :func:`common.evaluation.cases.load_case`.
+        reader: of the volumes, as in training.
+        standardise: compare z-scores inside the head, as :func:`common.evaluation.cases.load_case` makes them;
+            otherwise a network with the scale of its targets answers in their unit.
+        copied: source and target have one unit: weights no better than the copied source have every case refused.
+        level: share of the voxels of a case and group within the interval.
+        case_level: share of the cases in which they are.
+        section: which cases; null for ``validation`` in :meth:`run` and ``test`` in :meth:`check`.
+        record: of the command.
+
+    Raises:
+        ConfigError: for a level outside (0, 1), a section that the run was trained on, or arbitrary units, in which the
+            errors of one scan say nothing of another.
+    """
+
+    cases: Mapping[str, Sequence[Item]]
+    run_dir: str
+    device: torch.device
+    unit: str
+    tissues: Sequence[str] = ()
+    head_threshold: float | None = None
+    reader: VolumeReader | None = None
+    standardise: bool = False
+    copied: bool = False
+    level: float = 0.9
+    case_level: float = 0.9
+    section: str | None = None
+    record: RunRecord | None = None
+
+    def __post_init__(self) -> None:
+        self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section, self.record)
+        if self.unit == ARBITRARY:
+            rule, remedy = "is in a unit that all scans share", "give z with standardise, or " + PERCENT
+            raise ConfigError("calibration", rule, self.unit, remedy)
+        require_level("level", self.level)
+        require_level("case_level", self.case_level)
+
+    def run(self) -> Path:
+        """Calibrate, write ``model_trust.json`` next to the weights, print it in short, and return the file's path.
+
+        Raises:
+            DataError: too few cases with a target, or cases that the run was trained on.
+            CheckpointError: there are no weights, or they do not fit.
+        """
+        items = self.held_out.items(SECTIONS[0])
+        needed = max(LEAST_CASES, cases_needed(self.case_level))
+        if len(items) < needed:
+            rule = f"has at least {needed} cases with a target for --case_level {self.case_level:g}"
+            remedy = "give a --datalist with more in its section test and --section test"
+            raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
+        files = self.held_out.hashes(items)
+        self.held_out.require_untrained(items)
+        infer = self._inference()
+        cases = [infer(item, with_spread=True) for item in tqdm(items, "calibration", unit="case", disable=None)]
+        record = TrustRecord(
+            sha256=checkpoints.sha256(self.held_out.weights),
+            unit=self.unit,
+            cases=[case.case for case in cases],
+            files=sorted(files),
+            inference=inference_options(infer.method.inferer),
+            level=self.level,
+            case_level=self.case_level,
+            intervals=fitted([case.voxels for case in cases], self.unit, self.level, self.case_level),
+            tissues=list(self.tissues),
+            limits=self._limits(cases),
+        )
+        path = record.write(self.held_out.weights)
+        _print(record, path)
+        return path
+
+    def check(self) -> None:
+        """Print coverage and width of the intervals, and the verdicts, on other cases and their corruptions.
+
+        Raises:
+            DataError: no cases with a target, or cases that were calibrated on or trained on.
+            CheckpointError: there is no calibration of these weights.
+        """
+        record = read_record(self.held_out.weights)
+        items = self.held_out.to_check(record.files, record.unit, self.unit)
+        print(f"\n{table(checked_cases(items, self._inference(), record), record)}")
+
+    def _inference(self) -> HeldOutErrors:
+        compared = ARBITRARY if self.unit == PERCENT else self.unit
+        return HeldOutErrors(
+            self.held_out.method(compared, self.standardise, "calibration"),
+            self.device,
+            CaseFeatures(self.unit, self.tissues),
+            self.unit,
+            self.head_threshold,
+            self.reader,
+            self.standardise,
+            self.copied,
+            target_window(self.held_out.weights),
+        )
+
+    def _limits(self, cases: Sequence[CaseErrors]) -> VerdictLimits:
+        for case in cases:
+            if isinstance(case.features, str):
+                rule, remedy = (
+                    "has a head in its source and its synthetic volume",
+                    "leave the case out, or train longer",
+                )
+                raise DataError(f"calibration case {case.case}", rule, case.features, remedy)
+        features = usual_of([case.features for case in cases if not isinstance(case.features, str)])
+        errors = [case.mae for case in cases]
+        baselines = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
+        return VerdictLimits(
+            features=features,
+            deviations=allowed_deviations(len(cases), len(features)),
+            expected_mae=float(np.median(errors)),
+            upper_mae=conformal_quantile(errors, self.case_level),
+            baselines={name: float(np.median(values)) for name, values in baselines.items()},
+        )
+
+
+def _print(record: TrustRecord, path: Path) -> None:
+    limits = record.limits
+    print(f"\ncalibrated on {len(record.cases)} cases; intervals hold {record.hold}")
+    for name, each in record.intervals.items():
+        spread = f" + {each.per_spread:.3g} x spread" if each.per_spread else ""
+        print(f"{name:6} +- {each.constant:.4g}{spread} {record.unit}, {each.cases} cases")
+    others = "".join(f", {name} {value:.4g}" for name, value in limits.baselines.items())
+    print(f"MAE {limits.expected_mae:.4g} {record.unit}, up to {limits.upper_mae:.4g}{others}")
+    if limits.worse_than:
+        logger.warning(f"the weights are no better than the {limits.worse_than}: their inferences refuse every case")
+    print(f"written: {path}")

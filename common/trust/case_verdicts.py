@@ -1,0 +1,98 @@
+"""Verdicts of the cases of an inference."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from monai.utils import MetaKeys, convert_to_numpy
+
+from ..errors import CheckpointError, DataError
+from ..io.export.verdicts import ACCEPT, REFUSE, in_words
+from .features import TISSUE_OUTSIDE, CaseFeatures, Volume, on_grid
+from .record import TrustRecord, path_of, read_record
+from .verdict import verdict_of
+
+logger = logging.getLogger(__name__)
+
+
+class NetworkInput(NamedTuple):
+    """A network's input on the grid of features (C, X, Y, Z), its shape and affine, and those of the scan."""
+
+    values: Volume
+    shape: tuple[int, ...]
+    affine: Volume
+    scan_affine: Volume
+
+    @classmethod
+    def of(cls, image: Any) -> NetworkInput:
+        """What is kept of a network's input (C, X, Y, Z), with its affine."""
+        affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
+        scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
+        coarse = np.stack([on_grid(convert_to_numpy(each), affine, each.shape, affine) for each in image])
+        return cls(coarse, tuple(image.shape[1:]), affine, scan.reshape(-1, 4, 4)[0])
+
+
+class CaseVerdicts:
+    """Gives each case its verdict by the calibration of the weights.
+
+    Args:
+        record: of the weights.
+    """
+
+    def __init__(self, record: TrustRecord) -> None:
+        self.record = record
+        self.features = CaseFeatures(record.unit, record.tissues)
+
+    @classmethod
+    def of(cls, weights: Path) -> CaseVerdicts | None:
+        """Those of weights; None, and a line in the log, without a calibration of exactly these weights."""
+        try:
+            return cls(read_record(weights))
+        except CheckpointError as error:
+            level = logging.WARNING if path_of(weights).is_file() else logging.INFO
+            logger.log(level, f"no verdicts, and no case is refused: {error}")
+            return None
+
+    def __call__(self, case: str, source: NetworkInput, output: Volume, outside: float | None = None) -> dict[str, Any]:
+        """The verdict of a case, as manifest and sidecar have it; one that is not ``accept`` is logged.
+
+        A refused case has no expected error: nothing is known of an unlike source.
+
+        Args:
+            case: its name.
+            source: what was kept of it before.
+            output: (X, Y, Z) on the grid of the scan, in its unit.
+            outside: see :func:`features_of`.
+        """
+        limits = self.record.limits
+        found = verdict_of(features_of(self.features, source, output, outside), limits)
+        errors = {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
+        verdict: dict[str, Any] = {"verdict": found.verdict, **({} if found.verdict == REFUSE else errors)}
+        verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(found.reasons)}
+        if found.verdict != ACCEPT:
+            logger.warning(f"{case}: {in_words(verdict)}")
+        return verdict
+
+
+def features_of(
+    features: CaseFeatures, source: NetworkInput, output: Volume, outside: float | None = None
+) -> dict[str, float] | str:
+    """The features of a case, or why there are none.
+
+    Args:
+        features: that compute them.
+        source: of the case.
+        output: (X, Y, Z) on the grid of the scan.
+        outside: share of voxels outside the body that the network gave tissue, before they were set to air; None where
+            the outside is left as it is.
+    """
+    thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
+    coarse = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
+    try:
+        found = features(source.values, coarse, thickness)
+    except DataError as error:
+        return str(error)
+    return found if outside is None else {**found, TISSUE_OUTSIDE: outside}

@@ -1,1 +1,0 @@
-"""Uncertainty maps: spread of a network's outputs, scaled by split-conformal calibration on held-out cases."""

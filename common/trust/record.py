@@ -1,0 +1,128 @@
+"""The file of a calibration, ``<weights>_trust.json`` next to the weights: intervals of voxels, verdicts of cases."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..files import parse_json, write_text
+from ..io.export.verdicts import LOOK, REFUSE
+from ..weights import checkpoints
+from .intervals import Interval, groups_of
+from .verdict import Usual, VerdictLimits
+
+SCHEMA_VERSION = 1
+COMMAND = (
+    "python -m monai.bundle run calibrating --config_file \"['CONFIGS/train.yaml','CONFIGS/evaluate.yaml']\" "
+    "--output_dir OUT"
+)
+REMEDY = f"calibrate these weights: {COMMAND}"
+EARLIER = ("uncertainty", "quality")
+"""Endings of the two files that earlier versions wrote in the place of this one."""
+
+
+@dataclass(frozen=True)
+class TrustRecord:
+    """A calibration.
+
+    Attributes:
+        sha256: of the weights.
+        unit: of the target, in which errors are.
+        cases: names of the calibration cases.
+        files: hashes of their images and labels; see :mod:`common.data.identity`.
+        inference: see :func:`common.trust.maps.inference_options`.
+        level: share of a case's voxels within the interval.
+        case_level: share of cases in which they are.
+        intervals: by group, see :func:`common.trust.intervals.groups_of`.
+        tissues: see :class:`common.trust.features.CaseFeatures`.
+        limits: of the verdicts.
+    """
+
+    sha256: str
+    unit: str
+    cases: list[str]
+    files: list[str]
+    inference: dict[str, Any]
+    level: float
+    case_level: float
+    intervals: dict[str, Interval]
+    tissues: list[str]
+    limits: VerdictLimits
+
+    @property
+    def hold(self) -> str:
+        """What the intervals hold, such as "90% of voxels in 90% of cases"."""
+        return f"{100 * self.level:g}% of voxels in {100 * self.case_level:g}% of cases"
+
+    def write(self, weights: Path) -> Path:
+        """Write the file next to its weights, and return its path.
+
+        Raises:
+            OutputError: for a folder that cannot be written.
+        """
+        about = asdict(self)
+        about["intervals"] = {group: each._asdict() for group, each in self.intervals.items()}
+        features = {name: each._asdict() for name, each in self.limits.features.items()}
+        about["limits"] = {**self.limits._asdict(), "features": features}
+        path = path_of(weights)
+        write_text(path, json.dumps({"schema_version": SCHEMA_VERSION, **about}, indent=1) + "\n")
+        return path
+
+
+def path_of(weights: Path) -> Path:
+    """The path of the calibration of weights."""
+    return weights.with_name(f"{weights.stem}_trust.json")
+
+
+def read_record(weights: Path) -> TrustRecord:
+    """The calibration of exactly these weights.
+
+    Raises:
+        CheckpointError: there is none, it is of an earlier version or of other weights, or it is not as written.
+    """
+    path = path_of(weights)
+    if not path.is_file():
+        raise CheckpointError(str(path), "holds a calibration of the weights", _absence(weights), REMEDY)
+    try:
+        content = parse_json(path.read_text(encoding="utf-8"))
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {content['schema_version']}, this version reads {SCHEMA_VERSION}")
+        record = _parsed(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(str(path), "holds a calibration of the weights", repr(error)[:200], REMEDY) from error
+    if (own := checkpoints.sha256(weights)) != record.sha256:
+        raise CheckpointError(str(path), f"is of the weights {own[:12]}...", f"{record.sha256[:12]}...", REMEDY)
+    return record
+
+
+def _absence(weights: Path) -> str:
+    earlier = [weights.with_name(f"{weights.stem}_{ending}.json") for ending in EARLIER]
+    names = " and ".join(path.name for path in earlier if path.is_file())
+    return f"{names} of an earlier version" if names else "no such file"
+
+
+def _parsed(content: Mapping[str, Any]) -> TrustRecord:
+    known: dict[str, Any] = {name: content[name] for name in TrustRecord.__dataclass_fields__}
+    limits = dict(known["limits"])
+    features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
+    deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
+    known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
+    known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
+    if not features or set(deviations) != {LOOK, REFUSE}:
+        raise ValueError(f"limits of {len(features)} features, {sorted(deviations)}")
+    if known["intervals"].keys() != groups_of(np.zeros(1), known["unit"]).keys():
+        raise ValueError(f"intervals of {sorted(known['intervals'])}")
+    return TrustRecord(**known)
+
+
+def _finite(content: Mapping[str, Any]) -> dict[str, Any]:
+    if not all(isinstance(value, int | float) and 0 <= abs(value) < math.inf for value in content.values()):
+        raise ValueError(f"{content}")
+    return dict(content)

@@ -1,0 +1,117 @@
+"""Three verdicts of a case: ``accept``, ``look`` and ``refuse``, with reasons in words.
+
+A case is refused where a feature lies further from the calibration cases than one in a hundred of these would have any
+feature. The error of a case is not predicted: among cases like those of the calibration no feature ranks it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ..io.export.verdicts import ACCEPT, LOOK, REFUSE
+from .features import LEAST
+
+CHANCE = {LOOK: 0.1, REFUSE: 0.01}
+"""[chosen] Probability that any feature of a case from the calibrated distribution lies beyond its limit."""
+SHOWN = 4
+"""How many features the reasons name, the furthest first."""
+
+
+class Usual(NamedTuple):
+    """Mean and standard deviation of a feature over calibration cases, the latter at least that of its kind."""
+
+    mean: float
+    deviation: float
+
+
+class VerdictLimits(NamedTuple):
+    """What calibration cases have.
+
+    Attributes:
+        features: by name.
+        deviations: by ``look`` and ``refuse``, how far a feature may lie from its mean, in standard deviations.
+        expected_mae: median of the mean absolute errors of the cases.
+        upper_mae: conformal quantile of these errors: exchangeable cases have at most that, but for ``1 - case_level``.
+        baselines: medians of the errors of answers without a network, by their names.
+    """
+
+    features: dict[str, Usual]
+    deviations: dict[str, float]
+    expected_mae: float
+    upper_mae: float
+    baselines: dict[str, float]
+
+    @property
+    def worse_than(self) -> str | None:
+        """The baseline that the network is no better than; then no case is worth its volume."""
+        best = min(self.baselines, key=self.baselines.__getitem__)
+        return best if self.expected_mae >= self.baselines[best] else None
+
+
+class CaseVerdict(NamedTuple):
+    """The verdict of a case, with its reasons."""
+
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+def usual_of(cases: Sequence[Mapping[str, float]]) -> dict[str, Usual]:
+    """Mean and deviation of each feature over calibration cases."""
+    found = {}
+    for name in cases[0]:
+        values = [case[name] for case in cases]
+        least = next(least for kind, least in LEAST.items() if name.startswith(kind))
+        found[name] = Usual(float(np.mean(values)), max(float(np.std(values, ddof=1)), least))
+    return found
+
+
+def allowed_deviations(cases: int, features: int) -> dict[str, float]:
+    """Half-width, in standard deviations, of the interval in which all features of a new case lie but for ``CHANCE``.
+
+    Student's prediction interval of one more normal observation, shared out over the features (Bonferroni).
+
+    Args:
+        cases: from which mean and deviation are known, two at least.
+        features: number of them.
+    """
+    wider = math.sqrt(1 + 1 / cases)
+    return {
+        verdict: float(stats.t.ppf(1 - chance / (2 * features), cases - 1)) * wider
+        for verdict, chance in CHANCE.items()
+    }
+
+
+def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits) -> CaseVerdict:
+    """The verdict of a case by its features, or by why it has none.
+
+    A feature that is no number is refused, since no limit would hold it.
+    """
+    if isinstance(features, str):
+        return CaseVerdict(REFUSE, (features,))
+    if missing := [name for name in limits.features if name not in features]:
+        return CaseVerdict(REFUSE, (f"{missing[0]}, which the calibration has, is not computed by this inference",))
+    if broken := [name for name, value in features.items() if not math.isfinite(value)]:
+        return CaseVerdict(REFUSE, (f"{broken[0]} is no number",))
+    far = sorted(
+        ((abs(features[name] - usual.mean) / usual.deviation, name) for name, usual in limits.features.items()),
+        reverse=True,
+    )
+    beyond = {verdict: [name for size, name in far if size > limits.deviations[verdict]] for verdict in (LOOK, REFUSE)}
+    worse_than = limits.worse_than
+    reasons = [f"the weights are no better than the {worse_than} on their calibration cases"] if worse_than else []
+    reasons += [_in_words(name, features[name], limits) for name in beyond[LOOK][:SHOWN]]
+    left = len(beyond[LOOK]) - SHOWN
+    reasons += [f"{left} more unusual features"] if left > 0 else []
+    verdict = REFUSE if beyond[REFUSE] or worse_than else LOOK if reasons else ACCEPT
+    return CaseVerdict(verdict, tuple(reasons))
+
+
+def _in_words(name: str, value: float, limits: VerdictLimits) -> str:
+    usual = limits.features[name]
+    room = limits.deviations[LOOK] * usual.deviation
+    return f"{name} {value:.3g}, usual {usual.mean - room:.3g} to {usual.mean + room:.3g}"

@@ -1,1 +1,0 @@
-"""Quality of a synthetic volume without a truth: a predicted mean absolute error, and one of three verdicts."""

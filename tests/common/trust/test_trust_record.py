@@ -1,0 +1,71 @@
+"""The file of a calibration: read as written, and refused for other weights."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.errors import CheckpointError
+from common.trust.case_verdicts import CaseVerdicts
+from common.trust.record import path_of, read_record
+
+TILT = "tilt of the head, a"
+
+
+def test_read_as_written(weights, record):
+    assert record.write(weights) == path_of(weights) == weights.with_name("model_trust.json")
+    assert read_record(weights) == record
+    assert record.hold == "90% of voxels in 90% of cases"
+
+
+def test_a_missing_calibration_names_the_command_that_makes_it(weights, caplog):
+    message = r"model_trust\.json: holds a calibration of the weights, but got no such file; calibrate.*run calibrating"
+    with pytest.raises(CheckpointError, match=message):
+        read_record(weights)
+    with caplog.at_level("INFO"):
+        assert CaseVerdicts.of(weights) is None
+    (line,) = caplog.messages
+    assert line.startswith("no verdicts, and no case is refused: ")
+
+
+def test_files_of_earlier_versions_are_named(weights):
+    for ending in ("quality", "uncertainty"):
+        weights.with_name(f"model_{ending}.json").write_text("{}")
+    message = r"but got model_uncertainty\.json and model_quality\.json of an earlier version; calibrate these weights"
+    with pytest.raises(CheckpointError, match=message):
+        read_record(weights)
+
+
+def test_other_weights_are_refused(weights, record, caplog):
+    record.write(weights)
+    weights.write_bytes(b"weightz")
+    with pytest.raises(CheckpointError, match=r"is of the weights \w{12}\.\.\., but got \w{12}\.\.\.; calibrate"):
+        read_record(weights)
+    assert CaseVerdicts.of(weights) is None
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("schema_version",), 2),
+        (("intervals",), {}),
+        (("intervals", "soft", "constant"), "NaN"),
+        (("intervals", "soft"), {"constant": 1.0}),
+        (("limits", "features"), {}),
+        (("limits", "features", TILT, "mean"), float("nan")),
+        (("limits", "deviations"), {"look": 1.0}),
+        (("limits", "upper_mae"), None),
+    ],
+)
+def test_a_damaged_file_is_refused(weights, record, place, value):
+    record.write(weights)
+    content = json.loads(path_of(weights).read_text())
+    part = content
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    path_of(weights).write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"model_trust\.json: holds a calibration of the weights"):
+        read_record(weights)

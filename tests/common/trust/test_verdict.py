@@ -1,0 +1,97 @@
+"""Verdicts by hand, and their words."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from common.io.export.verdicts import in_words, why_refused
+from common.trust.case_verdicts import CaseVerdicts, NetworkInput
+from common.trust.verdict import allowed_deviations, usual_of, verdict_of
+
+TILT = "tilt of the head, a"
+GRAIN = "grain of the source"
+
+
+@pytest.mark.parametrize(
+    ("tilt", "expected", "reasons"),
+    [
+        (-0.29, "accept", ()),
+        (0.31, "look", ("tilt of the head, a 0.31, usual -0.3 to 0.3",)),
+        (-0.59, "look", ("tilt of the head, a -0.59, usual -0.3 to 0.3",)),
+        (-0.61, "refuse", ("tilt of the head, a -0.61, usual -0.3 to 0.3",)),
+        (math.nan, "refuse", ("tilt of the head, a is no number",)),
+    ],
+)
+def test_verdicts_by_the_distance_of_a_feature(record, tilt, expected, reasons):
+    assert verdict_of({TILT: tilt}, record.limits) == (expected, reasons)
+
+
+def test_a_case_without_features_or_without_one_of_them_is_refused(record):
+    assert verdict_of("source: has a head", record.limits) == ("refuse", ("source: has a head",))
+    (reason,) = verdict_of({GRAIN: 0.1}, record.limits).reasons
+    assert reason == "tilt of the head, a, which the calibration has, is not computed by this inference"
+
+
+def test_weights_that_are_no_better_than_a_baseline_have_every_case_refused(record):
+    limits = record.limits._replace(baselines={"best constant": 200.0, "copied source": 100.0})
+    found = verdict_of({TILT: 0.0}, limits)
+    assert found == ("refuse", ("the weights are no better than the copied source on their calibration cases",))
+
+
+def test_four_features_are_named_and_the_others_counted(record):
+    names = [f"grain of the source {number}" for number in range(7)]
+    limits = record.limits._replace(features=dict.fromkeys(names, record.limits.features[TILT]))
+    found = verdict_of({name: 0.31 + 0.01 * number for number, name in enumerate(names)}, limits)
+    assert [reason.split(",")[0] for reason in found.reasons[:2]] == [f"{names[6]} 0.37", f"{names[5]} 0.36"]
+    assert found.reasons[4:] == ("3 more unusual features",)
+
+
+def case_verdict(record, caplog, **head):
+    """Of a case with the features ``head``, as they are computed of any volumes."""
+    verdicts = CaseVerdicts(record)
+    verdicts.features = lambda source, output, thickness: {TILT: head["tilt"]}
+    grid = np.eye(4)
+    volume = np.zeros((4, 4, 4), np.float32)
+    with caplog.at_level(logging.WARNING):
+        return verdicts("one", NetworkInput(volume[None], volume.shape, grid, grid), volume)
+
+
+def test_what_is_written_of_a_case_and_said_of_one_that_is_not_accepted(record, caplog):
+    found = case_verdict(record, caplog, tilt=0.0)
+    errors = {"expected_mae": 100.0, "upper_mae": 120.0}
+    assert found == {"verdict": "accept", **errors, "case_level": 0.9, "unit": "HU", "reasons": []}
+    assert in_words(found) == "quality: accept, expected MAE 100 HU (90 % of such cases up to 120)"
+    assert caplog.messages == []
+    look = case_verdict(record, caplog, tilt=0.4)
+    assert in_words(look).endswith("(90 % of such cases up to 120); tilt of the head, a 0.4, usual -0.3 to 0.3")
+    assert caplog.messages == [f"one: {in_words(look)}"]
+
+
+def test_no_expected_error_of_a_refused_case_is_written(record, caplog):
+    """Nothing is known of a source that is unlike those of the calibration."""
+    found = case_verdict(record, caplog, tilt=-0.7)
+    reason = "tilt of the head, a -0.7, usual -0.3 to 0.3"
+    assert found == {"verdict": "refuse", "case_level": 0.9, "unit": "HU", "reasons": [reason]}
+    assert in_words(found) == f"quality: refuse; {reason}"
+    remedy = "check the source, or write the volume nevertheless with --refuse false"
+    assert why_refused(found, as_dicom=False) == f"{reason}; {remedy}"
+    never = " and another --output_format, since no option writes a refused volume as DICOM"
+    assert why_refused(found, as_dicom=True) == f"{reason}; {remedy}{never}"
+
+
+def test_usual_values_have_the_least_deviation_of_their_kind():
+    found = usual_of([{TILT: 0.01, GRAIN: 0.1}, {TILT: 0.01, GRAIN: 0.3}])
+    assert found[TILT] == (pytest.approx(0.01), 0.01)
+    assert found[GRAIN] == (pytest.approx(0.2), pytest.approx(math.sqrt(0.02)))
+
+
+def test_the_chance_of_a_case_beyond_its_limits_is_shared_out_over_the_features():
+    """The limit of one feature among 50, 10 cases: Student's t with 9 degrees, 0.1 / 50 in both tails together."""
+    found = allowed_deviations(10, 50)
+    assert 2 * stats.t.sf(found["look"] / math.sqrt(1.1), 9) == pytest.approx(0.1 / 50)
+    assert 2 * stats.t.sf(found["refuse"] / math.sqrt(1.1), 9) == pytest.approx(0.01 / 50)
