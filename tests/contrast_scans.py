@@ -8,10 +8,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from common.simulation.corruptions.intensity import blurred
 from common.simulation.head import partial_volume
 from common.simulation.mr_contrasts import FLAIR, PD, T1, T2
 from common.simulation.physics import PulseSequence, Tissues, drawn
-from common.simulation.corruptions.intensity import blurred
 from common.simulation.scanner import Scanner
 from common.simulation.simulate import AverageHeads
 from common.simulation.variety import Variety

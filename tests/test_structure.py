@@ -188,3 +188,13 @@ def test_no_class_has_the_name_of_another_of_monai() -> None:
         if isinstance(node, ast.ClassDef)
     }
     assert own & theirs == set()
+
+
+def test_no_two_classes_have_one_name() -> None:
+    counts = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in counts.items() if count > 1] == []

@@ -26,7 +26,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Case:
+class CaseProperties:
     """One training case, its axes left-right, posterior-anterior, inferior-superior.
 
     Attributes:
@@ -48,7 +48,7 @@ class Case:
     target: Range | None
 
 
-def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> list[Case]:
+def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> list[CaseProperties]:
     """The fingerprint of the training section, sorted by name; one case is in memory at a time.
 
     Args:
@@ -65,7 +65,7 @@ def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> l
     return sorted((_case(item, preprocessing.transforms) for item in items), key=lambda case: case.name)
 
 
-def _case(item: Item, transforms: Sequence[Any]) -> Case:
+def _case(item: Item, transforms: Sequence[Any]) -> CaseProperties:
     loaded = Compose(list(takewhile(lambda each: not isinstance(each, WorkingSpacingd), transforms)))({**item})
     for masking in (each for each in transforms if isinstance(each, HeadMaskd)):
         loaded = dict(masking(loaded))
@@ -80,7 +80,7 @@ def _case(item: Item, transforms: Sequence[Any]) -> Case:
     ranges = {key: [range_of(np.asarray(each), inside) for each in loaded.get(key, ())] for key in ("image", "label")}
     affine = np.asarray(first.affine)
     spacing = [float(each) for each in affine_to_spacing(affine)]
-    return Case(
+    return CaseProperties(
         name,
         (spacing[0], spacing[1], spacing[2]),
         (x, y, z),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data.datasets.slices import ELONGATED, elongation
-from .fingerprint import Case, Triple
+from .fingerprint import CaseProperties, Triple
 
 ALIKE = 0.05
 """Spacings within this relative distance of their median are left alone, since resampling blurs."""
@@ -21,7 +21,7 @@ LEAST_CROP = 32
 """A 70x70 patch discriminator has no output below 24 pixels."""
 
 
-def working_spacing(cases: Sequence[Case]) -> Triple | None:
+def working_spacing(cases: Sequence[CaseProperties]) -> Triple | None:
     """The median spacing in mm along each axis, in which all cases are resampled; None where they are alike.
 
     An axis ``ANISOTROPIC`` times coarser than the finest one takes the 10th percentile: with the median, half of the
@@ -37,19 +37,19 @@ def working_spacing(cases: Sequence[Case]) -> Triple | None:
     return x, y, z
 
 
-def median_spacing(cases: Sequence[Case]) -> Triple:
+def median_spacing(cases: Sequence[CaseProperties]) -> Triple:
     """The median spacing in mm along each axis."""
     x, y, z = np.median([case.spacing for case in cases], axis=0).tolist()
     return x, y, z
 
 
-def boxes(cases: Sequence[Case], spacing: Triple | None) -> np.ndarray:
+def boxes(cases: Sequence[CaseProperties], spacing: Triple | None) -> np.ndarray:
     """Sides of each case's foreground in voxels of the working spacing, (cases, 3)."""
     own = np.array([case.box for case in cases], dtype=float)
     return own if spacing is None else own * np.array([case.spacing for case in cases]) / np.array(spacing)
 
 
-def slices_across(case: Case, axis: int, spacing: Triple | None) -> int:
+def slices_across(case: CaseProperties, axis: int, spacing: Triple | None) -> int:
     """Slices of a case across an axis that hold foreground, at the working spacing."""
     stretched = 1.0 if spacing is None else case.spacing[axis] / spacing[axis]
     return round(case.slices[axis] * stretched)

@@ -8,14 +8,14 @@ import numpy as np
 
 from ..config.checks import HU
 from ..transforms import ScaleWindowd
-from .fingerprint import PERCENTILES, Case, Range
+from .fingerprint import PERCENTILES, CaseProperties, Range
 from .recipe import Recipe, Setting
 
 DIGITS = 3
 """Significant digits of a moved end."""
 
 
-def windows(recipe: Recipe, cases: Sequence[Case]) -> list[Setting]:
+def windows(recipe: Recipe, cases: Sequence[CaseProperties]) -> list[Setting]:
     """Settings of the windows to which the bundle clips; those that are given are kept."""
     scaling = [each for each in recipe.preprocessing().transforms if isinstance(each, ScaleWindowd) and each.clip]
     clipped = {key for each in scaling for key in each.keys}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from .fingerprint import Case
+from .fingerprint import CaseProperties
 from .geometry import median_spacing
 from .planning import Plan, joined
 from .recipe import Recipe
@@ -16,7 +16,7 @@ from .recipe import Recipe
 COLUMNS = 120
 
 
-def text_of(recipe: Recipe, cases: Sequence[Case], plan: Plan, name: str) -> str:
+def text_of(recipe: Recipe, cases: Sequence[CaseProperties], plan: Plan, name: str) -> str:
     """The overlay: three lines of comment, then a line for each setting.
 
     Args:

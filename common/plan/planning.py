@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..stitching.slice_stitching import plane_axis
 from . import geometry, intensities
-from .fingerprint import Case, Triple
+from .fingerprint import CaseProperties, Triple
 from .measure import Step
 from .recipe import SLICES, STEPS_AN_EPOCH, Recipe, Setting
 
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     hours: float
 
 
-def plan_of(recipe: Recipe, cases: Sequence[Case], hours: float | None, memory_gb: float | None) -> Plan:
+def plan_of(recipe: Recipe, cases: Sequence[CaseProperties], hours: float | None, memory_gb: float | None) -> Plan:
     """The plan of a bundle's training for cases with this fingerprint.
 
     Args:
@@ -82,7 +82,7 @@ def plan_of(recipe: Recipe, cases: Sequence[Case], hours: float | None, memory_g
     return Plan([*found, *epochs, samples], step, epochs[0].value * epoch)
 
 
-def slices_of(recipe: Recipe, cases: Sequence[Case], spacing: Triple | None) -> Sizes:
+def slices_of(recipe: Recipe, cases: Sequence[CaseProperties], spacing: Triple | None) -> Sizes:
     """Plane, crop and depth of a training on slices; samples are slices with foreground."""
     own_plane, own = recipe.config["plane"], recipe.config["crop_size"]
     median = spacing or geometry.median_spacing(cases)
@@ -105,7 +105,7 @@ def slices_of(recipe: Recipe, cases: Sequence[Case], spacing: Triple | None) -> 
     return Sizes(settings, samples, max(1, wanted), 1)
 
 
-def patches_of(recipe: Recipe, cases: Sequence[Case], spacing: Triple | None) -> Sizes:
+def patches_of(recipe: Recipe, cases: Sequence[CaseProperties], spacing: Triple | None) -> Sizes:
     """Patch of a training in 3-D, and the layers of a patch discriminator that leave it an output."""
     own, median = recipe.config["patch_size"], spacing or geometry.median_spacing(cases)
     boxes = geometry.boxes(cases, spacing)

@@ -18,7 +18,7 @@ from monai.bundle.scripts import _get_fake_spatial_shape as sizes
 from monai.networks import convert_to_torchscript
 
 from tools.release.verify.__main__ import CHECKS
-from tools.release.verify.bundle import Bundle as Validated
+from tools.release.verify.bundle import ValidatedBundle as Validated
 from tools.release.verify.bundle import all_leaves
 from tools.release.verify.verdicts import judge
 

@@ -14,7 +14,7 @@ from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
 from common.training.nonfinite import FiniteWatch
 from tools.bench.training import batch_of
-from tools.checks.gpu.recipes import Recipe, recipes, stages, toy_trainer
+from tools.checks.gpu.recipes import GpuRecipe, recipes, stages, toy_trainer
 
 SHOWN_BY_MAKE_TEST = "mr2ct_pix2pix"
 
@@ -42,8 +42,8 @@ def without_values(trainer: SynthesisTrainer) -> SynthesisTrainer:
 def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
     found = recipes()
     assert len({recipe.bundle for recipe in found}) >= 5
-    assert {Recipe("mr2ct_pix2pix", overlay) for overlay in (None, "unpaired", "pretrain")} < set(found)
-    assert Recipe("pd2t2_dcgan_acm", "mr2ct_3d") in found
+    assert {GpuRecipe("mr2ct_pix2pix", overlay) for overlay in (None, "unpaired", "pretrain")} < set(found)
+    assert GpuRecipe("pd2t2_dcgan_acm", "mr2ct_3d") in found
     assert not {"demo", "evaluate", "inference", "multi_gpu_train", "study"} & {recipe.overlay for recipe in found}
 
 
@@ -55,7 +55,7 @@ def each_recipe() -> list[Any]:
 
 
 @pytest.mark.parametrize("recipe", each_recipe(), ids=str)
-def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: Recipe, data: Path) -> None:
+def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: GpuRecipe, data: Path) -> None:
     trainer = toy_trainer(recipe, data)
     first = batch_of(trainer)
     without_values(trainer)
@@ -68,7 +68,7 @@ def test_a_step_reads_nothing_back_and_draws_nothing_on_the_host(recipe: Recipe,
 
 
 def test_so_are_those_of_a_stabilised_adversary_and_of_its_critics_alone(data: Path) -> None:
-    trainer = toy_trainer(Recipe("mr2ct_pix2pix", None), data)
+    trainer = toy_trainer(GpuRecipe("mr2ct_pix2pix", None), data)
     batch = on_meta(batch_of(trainer))
     trainer.method.adversarial_loss = AdversarialLoss(
         "least_squares", real_label=0.9, gradient_penalty=10, r1=1, weight_clip=1.0, instance_noise=0.1

@@ -18,19 +18,19 @@ import torch
 
 from common.devices import single_device
 from tools.bench import inference, memory, stitching, training
-from tools.bench.clock import Row, save, show
+from tools.bench.clock import Timing, save, show
 
 STEPS = 10
 """Of an epoch of the part ``training``."""
 
 
-def _apart(work: Callable[..., list[Row]], *words: Any, **settings: Any) -> list[Row]:
+def _apart(work: Callable[..., list[Timing]], *words: Any, **settings: Any) -> list[Timing]:
     """Rows measured in a process of its own, whose peak memory is then its own."""
     with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         return pool.submit(work, *words, **settings).result()
 
 
-def _training(data: Path, options: argparse.Namespace) -> list[Row]:
+def _training(data: Path, options: argparse.Namespace) -> list[Timing]:
     numbers = {"data": data, "steps": STEPS, "repeats": options.repeats}
     named = [(name, size) for size in options.size for name in training.BUNDLES]
     rows = [row for name, size in named for row in _apart(training.steps_of, name, size, **numbers)]
@@ -39,16 +39,16 @@ def _training(data: Path, options: argparse.Namespace) -> list[Row]:
     return rows + _apart(training.steps_of, "mr2ct_pix2pix", "published", **numbers, batch_size=64)
 
 
-def _inference(data: Path, options: argparse.Namespace) -> list[Row]:
+def _inference(data: Path, options: argparse.Namespace) -> list[Timing]:
     return [row for name in inference.BUNDLES for row in _apart(inference.end_to_end, name, data, options.repeats)]
 
 
-def _memory(data: Path, options: argparse.Namespace) -> list[Row]:
+def _memory(data: Path, options: argparse.Namespace) -> list[Timing]:
     shapes = [options.memory_shape] if options.memory_shape else memory.SHAPES
     return memory.rows(data, shapes, options.memory_bundles or inference.BUNDLES)
 
 
-PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Row]]] = {
+PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
     "training": _training,
     "options": lambda data, options: training.options_of(data, options.repeats),
     "inference": _inference,
@@ -72,7 +72,7 @@ def main() -> None:
         parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
     options.size = options.size or (["demo"] if single_device().type == "cpu" else list(training.SIZES))
     torch.set_num_threads(1)
-    tables: dict[str, list[Row]] = {}
+    tables: dict[str, list[Timing]] = {}
     with tempfile.TemporaryDirectory() as data:
         for part in options.parts or PARTS:
             tables[part] = PARTS[part](Path(data), options)

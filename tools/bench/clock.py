@@ -17,7 +17,7 @@ from common.devices import single_device
 T = TypeVar("T")
 
 
-class Row(NamedTuple):
+class Timing(NamedTuple):
     """Seconds ``before`` (the way that ours is compared with) and ``after`` (ours), or one measurement alone."""
 
     case: str
@@ -56,7 +56,7 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def show(title: str, rows: Sequence[Row]) -> None:
+def show(title: str, rows: Sequence[Timing]) -> None:
     """Print rows as a table."""
     print(f"\n{title:58}{'before s':>10}{'after s':>10}{'ratio':>8}  note")
     for row in rows:
@@ -64,7 +64,7 @@ def show(title: str, rows: Sequence[Row]) -> None:
         print(f"{row.case:58}{cells[0]:>10}{cells[1]:>10}{cells[2]:>8}  {row.note}", flush=True)
 
 
-def save(path: Path, tables: Mapping[str, Sequence[Row]]) -> None:
+def save(path: Path, tables: Mapping[str, Sequence[Timing]]) -> None:
     """Write all tables as JSON, with the kind of machine."""
     device = single_device()
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} CPU thread(s)"

@@ -18,7 +18,7 @@ from common.config import read_config
 from common.inference import CaseEvaluator
 from common.raw_settings import settings_of
 from common.weights import info
-from tools.bench.clock import Row, peak_gib
+from tools.bench.clock import Timing, peak_gib
 from tools.repository import ROOT, config_path
 
 BUNDLES = sorted(
@@ -107,7 +107,7 @@ def _in_turn(evaluator: CaseEvaluator) -> None:
     evaluator._hand_over = wait  # type: ignore[assignment,method-assign]
 
 
-def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
+def end_to_end(bundle: str, data: Path, repeats: int) -> list[Timing]:
     """Wall seconds a case, one thing after the other and with reading and writing during the computation."""
     evaluators = [evaluator_of(bundle, data, ahead) for ahead in (False, True)]
     _in_turn(evaluators[0])
@@ -122,4 +122,4 @@ def end_to_end(bundle: str, data: Path, repeats: int) -> list[Row]:
     shares = ", ".join(f"{name} {took / before:.0%}" for name, took in parts.items())
     shutil.rmtree(data / f"{bundle}_out")
     name = f"{bundle}, demo, a case of {CASES}: in turn, overlapped"
-    return [Row(name, before / CASES, after / CASES, f"in turn: {shares}; peak memory {peak_gib():.2f} GiB")]
+    return [Timing(name, before / CASES, after / CASES, f"in turn: {shares}; peak memory {peak_gib():.2f} GiB")]

@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 
 from common.config import read_config
-from tools.bench.clock import Row
+from tools.bench.clock import Timing
 from tools.bench.inference import save_random_weights
 from tools.repository import ROOT, config_path, own_settings
 
@@ -68,7 +68,7 @@ def peak_of(words: Sequence[str], log: Path) -> tuple[int, float]:
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e9
 
 
-def row(bundle: str, shape: Sequence[int], data: Path) -> Row:
+def row(bundle: str, shape: Sequence[int], data: Path) -> Timing:
     """Peak memory of the inference of one case in a folder of its own, and what the command said of memory."""
     sources = sources_of(bundle)
     config, limit = config_path(bundle, "inference"), limit_gb(shape, len(sources))
@@ -85,9 +85,9 @@ def row(bundle: str, shape: Sequence[int], data: Path) -> Row:
         code, peak = peak_of(["-m", "monai.bundle", "run", *words], log)
         told = re.findall(r"needs [\d.]+ GB of memory[^;]*|memory needed: [^;]*", log.read_text())
     note = f"peak {peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {code}"
-    return Row(f"{bundle}, {' x '.join(map(str, shape))}", note=note)
+    return Timing(f"{bundle}, {' x '.join(map(str, shape))}", note=note)
 
 
-def rows(data: Path, shapes: Sequence[Sequence[int]], bundles: Sequence[str]) -> list[Row]:
+def rows(data: Path, shapes: Sequence[Sequence[int]], bundles: Sequence[str]) -> list[Timing]:
     """A row for each bundle and shape."""
     return [row(bundle, shape, data) for shape in shapes for bundle in bundles]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from common.devices import single_device
 from common.stitching import PatchStitchingInferer
-from tools.bench.clock import Row, alternate
+from tools.bench.clock import Timing, alternate
 
 KERNELS = (9, 3, 3, 3, 9, 3, 3, 7, 3)
 FILTERS = (32, 32, 32, 64, 64, 64, 32, 32)
@@ -37,15 +37,17 @@ def generator(convolution: type[nn.Conv3d]) -> nn.Sequential:
     return nn.Sequential(*layers).eval()
 
 
-def compare(name: str, old: Callable[[], Tensor], new: Callable[[], Tensor], repeats: int, same: bool = True) -> Row:
+def compare(name: str, old: Callable[[], Tensor], new: Callable[[], Tensor], repeats: int, same: bool = True) -> Timing:
     """Medians of alternating calls, and the largest difference relative to the largest value."""
     (before, after), (expected, result) = alternate([old, new], repeats)
     if not same:
-        return Row(name, before, after)
-    return Row(name, before, after, f"difference {float((result - expected).abs().max() / expected.abs().max()):.1e}")
+        return Timing(name, before, after)
+    return Timing(
+        name, before, after, f"difference {float((result - expected).abs().max() / expected.abs().max()):.1e}"
+    )
 
 
-def layers(repeats: int) -> list[Row]:
+def layers(repeats: int) -> list[Timing]:
     """The two layers with nine tenths of the arithmetic, and one patch through the whole generator."""
     rows, device = [], single_device()
     for channels, kernel in ((64, 9), (32, 7)):
@@ -57,13 +59,13 @@ def layers(repeats: int) -> list[Row]:
     return [*rows, _networks("generator on 32^3", old_network, new_network, 1, repeats)]
 
 
-def _networks(name: str, old: nn.Module, new: nn.Module, channels: int, repeats: int) -> Row:
+def _networks(name: str, old: nn.Module, new: nn.Module, channels: int, repeats: int) -> Timing:
     patch = torch.randn(1, channels, 32, 32, 32, device=single_device())
     old(patch), new(patch)  # libraries load, weights are transformed
     return compare(name, lambda: old(patch), lambda: new(patch), repeats)
 
 
-def against_monai(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
+def against_monai(shape: tuple[int, int, int], stride: int, batch_size: int) -> Timing:
     """MONAI one patch at a time against mode faithful."""
     volume = torch.randn(1, 1, *shape, device=single_device())
     old, new = generator(nn.Conv3d).to(volume.device), generator(SpectralConv3d).to(volume.device)
@@ -73,7 +75,7 @@ def against_monai(shape: tuple[int, int, int], stride: int, batch_size: int) -> 
     return compare(name, lambda: monai(volume, old), lambda: faithful(volume, new), 1)  # type: ignore
 
 
-def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
+def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Timing:
     """Mode faithful against mode fast."""
     volume = torch.randn(1, 1, *shape, device=single_device())
     network = generator(SpectralConv3d).to(volume.device)
@@ -83,7 +85,7 @@ def modes(shape: tuple[int, int, int], stride: int, batch_size: int) -> Row:
     return compare(name, lambda: faithful(volume, network), lambda: fast(volume, network), 1, same=False)
 
 
-def levels(shape: Sequence[int], repeats: int) -> Row:
+def levels(shape: Sequence[int], repeats: int) -> Timing:
     """A U-Net in windows wider than its receptive field, and by its levels, with the same largest input."""
     torch.manual_seed(0)
     network = SketcherRefiner(1, 1, LEVELS_WIDTH).stages[0].eval().to(single_device())
@@ -97,7 +99,7 @@ def levels(shape: Sequence[int], repeats: int) -> Row:
     return compare(name, lambda: fast(volume, windows), lambda: fast(volume, network), repeats)
 
 
-def rows(repeats: int) -> list[Row]:
+def rows(repeats: int) -> list[Timing]:
     """Layers, a patch, a cube, and on an accelerator the published volume at its stride."""
     with torch.no_grad():
         found = [*layers(repeats), against_monai(CUBE, 16, 4), modes(CUBE, 16, 4)]

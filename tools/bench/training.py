@@ -14,7 +14,7 @@ from torch import Tensor
 from common.config import read_config
 from common.losses import weighted_sum
 from common.training import SynthesisTrainer
-from tools.bench.clock import Row, alternate, peak_gib
+from tools.bench.clock import Timing, alternate, peak_gib
 from tools.repository import bundle_names, config_path, own_settings
 
 BUNDLES = bundle_names()
@@ -110,7 +110,7 @@ def _epoch(trainer: SynthesisTrainer) -> None:
     trainer.run()
 
 
-def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **settings: Any) -> list[Row]:
+def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **settings: Any) -> list[Timing]:
     """Seconds a step: plain loop and engine over one loader; engine and bare step; share of the loader."""
     trainer = trainer_of(bundle, size, data, steps, **settings)
     loader: Any = trainer.data_loader
@@ -125,8 +125,8 @@ def steps_of(bundle: str, size: str, data: Path, steps: int, repeats: int, **set
     before, engine, bare, loading = (took / steps for took in alternate(works, repeats)[0])
     name = f"{bundle}, {size}, batch {loader.batch_size}"
     return [
-        Row(f"{name}: plain loop, engine", before, engine, f"peak memory {peak_gib():.2f} GiB"),
-        Row(f"{name}: engine, bare step", engine, bare, f"loading is {loading / engine:.1%} of the step"),
+        Timing(f"{name}: plain loop, engine", before, engine, f"peak memory {peak_gib():.2f} GiB"),
+        Timing(f"{name}: engine, bare step", engine, bare, f"loading is {loading / engine:.1%} of the step"),
     ]
 
 
@@ -144,8 +144,10 @@ def bare_steps(
     return [took / steps for took in alternate(works, repeats)[0]]
 
 
-def options_of(data: Path, repeats: int, names: Iterable[str] = tuple(OPTIONS)) -> list[Row]:
+def options_of(data: Path, repeats: int, names: Iterable[str] = tuple(OPTIONS)) -> list[Timing]:
     """A step of the plain loop compared with that under each of some options."""
     trainers = [trainer_of("mr2ct_pix2pix", "demo", data, 1, **OPTIONS_AT, **OPTIONS[name]) for name in names]
     before, *after = bare_steps(PlainLoop(trainers[0]), trainers, batch_of(trainers[0]), 1, repeats)
-    return [Row(f"step of 128x128: plain loop, {name}", before, took) for name, took in zip(names, after, strict=True)]
+    return [
+        Timing(f"step of 128x128: plain loop, {name}", before, took) for name, took in zip(names, after, strict=True)
+    ]

@@ -38,7 +38,7 @@ CONTROLS = {("cect2ct_rescyclegan", "no_adversarial")}
 SETTINGS = ("demo", "defaults")
 
 
-class Row(NamedTuple):
+class TrainedRow(NamedTuple):
     """A config's line of the table. NaN: not measured, such as the evaluation of a pretraining."""
 
     config: str
@@ -130,7 +130,7 @@ def evaluations(bundle: str, configs: Sequence[str], folder: Path) -> list[list[
     ]
 
 
-def row_of(bundle: str, config: str, folders: Mapping[str, Path]) -> Row:
+def row_of(bundle: str, config: str, folders: Mapping[str, Path]) -> TrainedRow:
     """Read what the trainings of a config and the evaluations wrote, by the settings trained with."""
     *_, last = folders
     with open(run_dir(bundle, config, folders[last]) / LOG_NAME, newline="") as file:
@@ -141,7 +141,7 @@ def row_of(bundle: str, config: str, folders: Mapping[str, Path]) -> Row:
     untrained = next((own for name, own in scores[last].items() if name in UNTRAINED and method), math.nan)
     demo, defaults = (scores.get(name, {}).get(method, math.nan) for name in SETTINGS)
     control = (bundle, config) in CONTROLS
-    return Row(config, len(losses), losses[0], losses[-1], untrained, demo, defaults, control)
+    return TrainedRow(config, len(losses), losses[0], losses[-1], untrained, demo, defaults, control)
 
 
 def _scores(summary: Path) -> dict[str, float]:
@@ -151,7 +151,7 @@ def _scores(summary: Path) -> dict[str, float]:
     return {method: cells[measure]["mean"] for method, cells in methods.items() if measure in cells}
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[TrainedRow]) -> str:
     """A line for each config, its verdict last."""
     lines = [["config", "epochs", "loss first", "last", "untrained", *SETTINGS, ""]]
     for row in rows:

@@ -11,7 +11,7 @@ HEADINGS = ("check", "case", "measured", "required", "result", "note")
 RESULTS = {True: "ok", False: "FAILED", None: ""}
 
 
-class Finding(NamedTuple):
+class CheckFinding(NamedTuple):
     """One row: ``passed`` is None for a measurement of which nothing is required."""
 
     check: str
@@ -22,12 +22,12 @@ class Finding(NamedTuple):
     note: str = ""
 
     @classmethod
-    def failed(cls, check: str, case: str, reason: str) -> Finding:
+    def failed(cls, check: str, case: str, reason: str) -> CheckFinding:
         """What ended before there was anything to measure."""
         return cls(check, case, "nothing", "runs to its end", False, reason)
 
 
-def table(findings: Sequence[Finding]) -> str:
+def table(findings: Sequence[CheckFinding]) -> str:
     """All rows in columns."""
     rows = [HEADINGS, *((*each[:4], RESULTS[each.passed], each.note) for each in findings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
@@ -35,7 +35,7 @@ def table(findings: Sequence[Finding]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def verdict(findings: Sequence[Finding], wanted: Sequence[str]) -> tuple[bool, str]:
+def verdict(findings: Sequence[CheckFinding], wanted: Sequence[str]) -> tuple[bool, str]:
     """Whether every part that was wanted has required something and got it, and the last line that says so."""
     failures = [f"{each.check}: {each.case}" for each in findings if each.passed is False]
     required = {each.check for each in findings if each.passed is not None}
@@ -46,7 +46,7 @@ def verdict(findings: Sequence[Finding], wanted: Sequence[str]) -> tuple[bool, s
     return True, f"gpu-check: all {passed} passed"
 
 
-def save(folder: Path, findings: Sequence[Finding], machine: dict[str, Any], last: str) -> None:
+def save(folder: Path, findings: Sequence[CheckFinding], machine: dict[str, Any], last: str) -> None:
     """Write ``gpu-check.txt`` and ``gpu-check.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     about = ", ".join(f"{name} {value}" for name, value in machine.items())

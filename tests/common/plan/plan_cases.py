@@ -7,17 +7,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from common.plan.fingerprint import Case
+from common.plan.fingerprint import CaseProperties
 
 PLAIN = (0.0, 900.0)
 
 
 def case(
     name: str = "a", spacing: tuple[float, float, float] = (1, 1, 1), box: tuple[int, int, int] = (64, 64, 64), **more
-) -> Case:
+) -> CaseProperties:
     """A fingerprint whose foreground fills its box."""
     whole = {"slices": box, "is_sheared": False, "sources": (PLAIN,), "target": PLAIN}
-    return Case(name, spacing, box, **{**whole, **more})
+    return CaseProperties(name, spacing, box, **{**whole, **more})
 
 
 def write_pair(folder: Path, source: np.ndarray, target: np.ndarray, mask: np.ndarray, spacing: tuple[float, ...]):

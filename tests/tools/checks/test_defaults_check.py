@@ -13,7 +13,7 @@ import pytest
 from bundle_commands import Bundle
 
 from tools.checks import defaults as defaults_check
-from tools.checks.defaults import Row, epochs, evaluations, options_of, run_dir, table, trained_configs, training
+from tools.checks.defaults import TrainedRow, epochs, evaluations, options_of, run_dir, table, trained_configs, training
 from tools.repository import bundle_names, own_settings
 
 TUNED = {"learning_rate", "losses", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
@@ -79,7 +79,7 @@ def test_another_task_is_evaluated_by_its_own_overlay_and_variants_with_the_main
 
 
 def row(config="train", first=2.0, last=1.0, untrained=244.0, demo=152.0, defaults=180.0, control=False):
-    return Row(config, 8, first, last, untrained, demo, defaults, control)
+    return TrainedRow(config, 8, first, last, untrained, demo, defaults, control)
 
 
 @pytest.mark.parametrize(

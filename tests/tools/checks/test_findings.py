@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tools.checks.findings import Finding, save, table, verdict
+from tools.checks.findings import CheckFinding, save, table, verdict
 
-GOOD = Finding("speed", "a", "x1.20", "ratio >= 0.95", True)
-BAD = Finding("recorded", "b, stage 2", "0 recorded", "recorded", False, "why")
-NEITHER = Finding("stitching", "c", "2 s")
+GOOD = CheckFinding("speed", "a", "x1.20", "ratio >= 0.95", True)
+BAD = CheckFinding("recorded", "b, stage 2", "0 recorded", "recorded", False, "why")
+NEITHER = CheckFinding("stitching", "c", "2 s")
 
 
 def test_all_wanted_parts_passed() -> None:
@@ -29,7 +29,7 @@ def test_a_part_that_required_nothing_is_not_passed() -> None:
 
 
 def test_what_could_not_be_measured_has_failed() -> None:
-    row = Finding.failed("speed", "x", "out of memory")
+    row = CheckFinding.failed("speed", "x", "out of memory")
     assert (row.passed, row.note) == (False, "out of memory")
 
 
@@ -47,4 +47,4 @@ def test_text_and_json_hold_the_same_rows(tmp_path: Path) -> None:
     assert text.endswith("\n\nthe verdict\n")
     told = json.loads((tmp_path / "new" / "gpu-check.json").read_text())
     assert (told["machine"]["device"], told["verdict"]) == ("A GPU", "the verdict")
-    assert [Finding(**each) for each in told["findings"]] == [GOOD, BAD]
+    assert [CheckFinding(**each) for each in told["findings"]] == [GOOD, BAD]

@@ -22,7 +22,7 @@ from tools.release import zoo as layouts
 from tools.release.pack import __main__ as command
 from tools.release.pack.release import release as contents
 from tools.release.verify import files
-from tools.release.verify.bundle import Bundle
+from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import Check, Fault
 
 ONE = "mr2ct_pix2pix"
@@ -60,7 +60,7 @@ def _held(folder: Path) -> dict[str, bytes]:
 
 
 def _faults(folder: Path, check: Check) -> list[str]:
-    return [str(fault) for fault in check.find(Bundle(folder)) if isinstance(fault, Fault)]
+    return [str(fault) for fault in check.find(ValidatedBundle(folder)) if isinstance(fault, Fault)]
 
 
 def test_the_limit_is_that_of_the_zoo() -> None:

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from tools.checks.findings import Finding, save, table, verdict
+from tools.checks.findings import CheckFinding, save, table, verdict
 
 NO_GPU = 3
 
 
-def run_part(part: str, command: Sequence[str], folder: Path, limit_s: float) -> list[Finding]:
+def run_part(part: str, command: Sequence[str], folder: Path, limit_s: float) -> list[CheckFinding]:
     """The rows of a part that runs as a command, and one more where it does not end well within its limit."""
     from tools.checks.gpu.parts import read_rows
 
@@ -32,7 +32,7 @@ def run_part(part: str, command: Sequence[str], folder: Path, limit_s: float) ->
     except subprocess.TimeoutExpired:
         reason = f"stopped after {limit_s:g} s"
     found = read_rows(folder / f"{part}.jsonl")
-    return [*found, Finding.failed(part, f"after {len(found)} rows", reason)] if reason else found
+    return [*found, CheckFinding.failed(part, f"after {len(found)} rows", reason)] if reason else found
 
 
 def _machine() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def main() -> int:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
     wanted = options.parts or list(PARTS)
-    found: list[Finding] = []
+    found: list[CheckFinding] = []
     with tempfile.TemporaryDirectory() as folder:
         for part in wanted:
             command = [sys.executable, "-W", "ignore", "-m", "tools.checks.gpu.parts", part, folder]

@@ -13,14 +13,14 @@ from xml.etree import ElementTree
 import torch
 
 from tools.bench import stitching
-from tools.bench.clock import Row, peak_gib
-from tools.checks.findings import Finding
+from tools.bench.clock import Timing, peak_gib
+from tools.checks.findings import CheckFinding
 from tools.checks.gpu.recipes import recipes
 from tools.checks.gpu.recorded import recorded
 from tools.checks.gpu.training import BATCHES, learning, speed
 from tools.repository import ROOT, bundle_names
 
-Job = tuple[str, Callable[[], list[Finding]]]
+Job = tuple[str, Callable[[], list[CheckFinding]]]
 """The name of a case, and the work that gives its rows."""
 FEW = {"phantoms::cases": 3}
 IN_ALL_BATCHES = "mr2ct_pix2pix"
@@ -39,23 +39,25 @@ def marked(root: Path = ROOT) -> list[Path]:
     return sorted(path for path in (root / "tests").rglob("test_*.py") if f"@{MARK}\n" in path.read_text())
 
 
-def run_tests(files: Sequence[Path], report: Path, mark: str = "gpu") -> list[Finding]:
+def run_tests(files: Sequence[Path], report: Path, mark: str = "gpu") -> list[CheckFinding]:
     """Run the marked tests of these files alone, whose report pytest writes; none may be skipped."""
     words = ["-q", "-m", mark, f"--junitxml={report}", *map(str, files)]
     done = subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True)
     found = [_outcome(case) for case in ElementTree.parse(report).iter("testcase")] if report.exists() else []
     said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
-    return found or [Finding.failed("tests", "pytest", said[-1])]
+    return found or [CheckFinding.failed("tests", "pytest", said[-1])]
 
 
-def _outcome(case: ElementTree.Element) -> Finding:
+def _outcome(case: ElementTree.Element) -> CheckFinding:
     bad = [part for part in case if part.tag in ("failure", "error", "skipped")]
     name = f"{case.get('classname', '').split('.')[-1]}::{case.get('name')}"
     message = " ".join((bad[0].get("message") or "").split())[:200] if bad else ""
-    return Finding("tests", name, bad[0].tag if bad else "passed", "passes", not bad, message)
+    return CheckFinding("tests", name, bad[0].tag if bad else "passed", "passes", not bad, message)
 
 
-def stitched(small: tuple[int, int, int], large: tuple[int, int, int], stride: int, batch_size: int) -> list[Finding]:
+def stitched(
+    small: tuple[int, int, int], large: tuple[int, int, int], stride: int, batch_size: int
+) -> list[CheckFinding]:
     """A small volume compared with MONAI, and a large one in both modes."""
     with torch.no_grad():
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # whose convolutions round to ten bits
@@ -63,15 +65,15 @@ def stitched(small: tuple[int, int, int], large: tuple[int, int, int], stride: i
         return [agrees(row, DIFFERENCE), _timed(row), _timed(stitching.modes(large, stride, batch_size))]
 
 
-def agrees(row: Row, limit: float) -> Finding:
+def agrees(row: Timing, limit: float) -> CheckFinding:
     """The row of a comparison whose results must be equal."""
     difference = float(row.note.removeprefix("difference "))
-    return Finding("stitching", row.case, f"{difference:.1e}", f"difference <= {limit:.0e}", difference <= limit)
+    return CheckFinding("stitching", row.case, f"{difference:.1e}", f"difference <= {limit:.0e}", difference <= limit)
 
 
-def _timed(row: Row) -> Finding:
+def _timed(row: Timing) -> CheckFinding:
     measured = f"{row.before:.3g} s -> {row.after:.3g} s, x{row.ratio:.2f}"
-    return Finding("stitching", row.case, measured, note=f"peak memory {peak_gib():.2f} GiB")
+    return CheckFinding("stitching", row.case, measured, note=f"peak memory {peak_gib():.2f} GiB")
 
 
 def _tests(folder: Path) -> list[Job]:
@@ -118,15 +120,15 @@ def run_jobs(part: str, jobs: Iterable[Job], rows: Path) -> None:
             found = work()
         except (Exception, SystemExit) as error:  # whatever fails on a GPU that nothing has run on before
             lines = str(error).strip().splitlines() or ["no message"]
-            found = [Finding.failed(part, case, f"{type(error).__name__}: {lines[0]}")]
+            found = [CheckFinding.failed(part, case, f"{type(error).__name__}: {lines[0]}")]
         with rows.open("a") as file:
             file.writelines(json.dumps(row) + "\n" for row in found)
 
 
-def read_rows(rows: Path) -> list[Finding]:
+def read_rows(rows: Path) -> list[CheckFinding]:
     """What :func:`run_jobs` has written so far; a line that was cut off by the end of its process is left out."""
     lines = rows.read_text().splitlines(keepends=True) if rows.exists() else []
-    return [Finding(*json.loads(line)) for line in lines if line.endswith("\n")]
+    return [CheckFinding(*json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 if __name__ == "__main__":

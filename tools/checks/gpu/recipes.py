@@ -32,7 +32,7 @@ SIMULATED = {
 Tensors = dict[str, Tensor]
 
 
-class Recipe(NamedTuple):
+class GpuRecipe(NamedTuple):
     """A bundle, and an overlay of it or None."""
 
     bundle: str
@@ -42,12 +42,12 @@ class Recipe(NamedTuple):
         return f"{self.bundle}, {self.overlay}" if self.overlay else self.bundle
 
 
-def recipes() -> list[Recipe]:
+def recipes() -> list[GpuRecipe]:
     """All of them, found in the folders of the bundles."""
-    return [Recipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
+    return [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
 
 
-def toy_trainer(recipe: Recipe, data: Path, batch_size: int = 2, **settings: Any) -> SynthesisTrainer:
+def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: Any) -> SynthesisTrainer:
     """Its trainer with small networks, on coarse phantoms that are written into ``data`` if they are not there yet."""
     known = own_settings(recipe.bundle, "train", *([recipe.overlay] if recipe.overlay else []))
     own = {name: value for name, value in TOY.items() if name in known}

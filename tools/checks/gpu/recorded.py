@@ -12,8 +12,8 @@ from torch import Tensor
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import WARM_UP, GraphedStep
 from tools.bench.training import batch_of
-from tools.checks.findings import Finding
-from tools.checks.gpu.recipes import Recipe, stages, toy_trainer
+from tools.checks.findings import CheckFinding
+from tools.checks.gpu.recipes import GpuRecipe, stages, toy_trainer
 
 STEPS = WARM_UP + 5
 EQUAL = 1e-6
@@ -24,7 +24,7 @@ LOUDEST = 0.05
 """Distance of two eager runs above which they tell nothing: one lost update of eight is 0.12 or more."""
 
 
-def recorded(recipe: Recipe, data: Path) -> list[Finding]:
+def recorded(recipe: GpuRecipe, data: Path) -> list[CheckFinding]:
     """For each stage of a recipe: the weights after recorded and after eager steps from one start on one batch."""
     settings = {"fused": "auto", "cuda_graph": "auto", "channels_last": "auto"}
     trainer = toy_trainer(recipe, data, acceleration=settings)
@@ -57,14 +57,14 @@ def compared(
     again: Mapping[str, Tensor],
     replayed: Mapping[str, Tensor],
     recordings: int,
-) -> Finding:
+) -> CheckFinding:
     """The row of one comparison: of two eager runs, and of a recorded one with the first of them."""
     noise, difference = distance(start, eager, again), distance(start, eager, replayed)
     limit = max(EQUAL, NOISE * noise)
     required = f"recorded, distance <= {limit:.1e}"
     note = f"two eager runs {noise:.1e}" + ("" if noise < LOUDEST else ", too far apart to tell")
     passed = recordings > 0 and difference <= limit and noise < LOUDEST
-    return Finding("recorded", case, f"{recordings} recorded, {difference:.1e}", required, passed, note)
+    return CheckFinding("recorded", case, f"{recordings} recorded, {difference:.1e}", required, passed, note)
 
 
 def distance(start: Mapping[str, Tensor], one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:

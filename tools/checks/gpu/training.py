@@ -15,7 +15,7 @@ from torch import Tensor
 from common.training import SynthesisTrainer
 from tools.bench.clock import peak_gib
 from tools.bench.training import PlainLoop, bare_steps, batch_of, trainer_of
-from tools.checks.findings import Finding
+from tools.checks.findings import CheckFinding
 from tools.checks.gpu.recipes import stages
 
 DISTANCES = ("l1", "region_l1", "gdl", "l2")
@@ -30,7 +30,9 @@ FAST: dict[str, Any] = {"acceleration": {"channels_last": "auto", "fused": "auto
 PRECISION = "train::trainer::precision"
 
 
-def speed(bundle: str, size: str, data: Path, batches: Sequence[int], steps: int, **settings: Any) -> list[Finding]:
+def speed(
+    bundle: str, size: str, data: Path, batches: Sequence[int], steps: int, **settings: Any
+) -> list[CheckFinding]:
     """Seconds a step of the plain loop and of ours, in 32 bits and in bfloat16, on one batch of each size."""
     found = []
     for precision in ("fp32", "bf16"):
@@ -44,14 +46,14 @@ def speed(bundle: str, size: str, data: Path, batches: Sequence[int], steps: int
     return found
 
 
-def faster(case: str, before: float, after: float) -> Finding:
+def faster(case: str, before: float, after: float) -> CheckFinding:
     """The row of one comparison with the plain loop."""
     measured = f"{before * 1e3:.2f} ms -> {after * 1e3:.2f} ms, x{before / after:.2f}"
     note = f"peak memory {peak_gib():.2f} GiB"
-    return Finding("speed", case, measured, f"ratio >= {SLOWEST}", before / after >= SLOWEST, note)
+    return CheckFinding("speed", case, measured, f"ratio >= {SLOWEST}", before / after >= SLOWEST, note)
 
 
-def learning(bundle: str, size: str, data: Path, steps: int, limit_s: float, **settings: Any) -> list[Finding]:
+def learning(bundle: str, size: str, data: Path, steps: int, limit_s: float, **settings: Any) -> list[CheckFinding]:
     """Steps through the engine on the bundle's own data path, each stage's first; fewer where the time ends."""
     trainer = trainer_of(bundle, size, data, steps, **{**FAST, **settings})
     next(stages(trainer, {}))
@@ -73,7 +75,7 @@ def learning(bundle: str, size: str, data: Path, steps: int, limit_s: float, **s
     return [falling(f"{bundle}, {size}", losses, f"{took * 1e3:.1f} ms a step, peak memory {peak_gib():.2f} GiB")]
 
 
-def falling(case: str, losses: Mapping[str, Sequence[float]], note: str = "") -> Finding:
+def falling(case: str, losses: Mapping[str, Sequence[float]], note: str = "") -> CheckFinding:
     """Whether the watched losses fall, from the first fifth of the steps to the last."""
     names = [name for name in losses if name in DISTANCES] or [n for n in losses if n.startswith("discriminator")]
     watched = [sum(each) for each in zip(*(losses[name] for name in names), strict=True)]
@@ -81,4 +83,4 @@ def falling(case: str, losses: Mapping[str, Sequence[float]], note: str = "") ->
     first, last = fmean(watched[:share]), fmean(watched[-share:])
     measured = f"{' + '.join(names)}: {first:.4g} -> {last:.4g} in {len(watched)} steps"
     fell = all(map(math.isfinite, watched)) and last <= FALL * first
-    return Finding("learning", case, measured, f"last fifth <= {FALL} of the first", fell, note)
+    return CheckFinding("learning", case, measured, f"last fifth <= {FALL} of the first", fell, note)

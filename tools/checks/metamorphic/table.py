@@ -46,7 +46,7 @@ FEW = ("as it is", "axes 2 0 1, flipped", "doubly oblique")
 """Copies for two processes: an odd number, so that one process has more of them."""
 
 
-class Row(NamedTuple):
+class InvarianceRow(NamedTuple):
     """A change, and how far it moved the output.
 
     Attributes:
@@ -80,7 +80,7 @@ def compared(made: Volume, base: Volume, copy: Copy = BASE) -> tuple[float, floa
     return float(difference.max()), float(difference.mean()), places
 
 
-def rows_of(bundle: str, folder: Path) -> list[Row]:
+def rows_of(bundle: str, folder: Path) -> list[InvarianceRow]:
     """All rows of a bundle.
 
     Args:
@@ -131,24 +131,26 @@ class _Runs:
         """The prediction for a folder of one case."""
         return self.all(data, name, **settings)[BASE.case]
 
-    def row(self, name: str, made: Volume, base: Volume) -> Row:
+    def row(self, name: str, made: Volume, base: Volume) -> InvarianceRow:
         """Of the source itself, computed in another way."""
-        return Row(COMPUTED, name, self.unit, *compared(made, base), RESAMPLED[self.unit])
+        return InvarianceRow(COMPUTED, name, self.unit, *compared(made, base), RESAMPLED[self.unit])
 
 
-def _of_copies(family: str, made: Mapping[str, Volume], tolerance: Mapping[str, float], unit: str) -> list[Row]:
+def _of_copies(
+    family: str, made: Mapping[str, Volume], tolerance: Mapping[str, float], unit: str
+) -> list[InvarianceRow]:
     base = made[BASE.case]
     found = {copy.name: compared(made[copy.case], base, copy) for copy in COPIES if copy is not BASE}
-    return [Row(family, name, unit, *numbers, tolerance[unit]) for name, numbers in found.items()]
+    return [InvarianceRow(family, name, unit, *numbers, tolerance[unit]) for name, numbers in found.items()]
 
 
-def _of_slices(run: _Runs) -> list[Row]:
+def _of_slices(run: _Runs) -> list[InvarianceRow]:
     """Slices at a time."""
     base = run("one", "slices")
     return [run.row(f"batch of {n}", run("one", f"batch {n}", inference_batch=n), base) for n in (1, 5)]
 
 
-def _of_patches(run: _Runs, place: str) -> list[Row]:
+def _of_patches(run: _Runs, place: str) -> list[InvarianceRow]:
     """Patches at a time, and tiles that overlap so far that they equal one pass."""
     faithful = {f"{place}::mode": "faithful", f"{place}::roi_size": 32, f"{place}::stride": 16}
     batches = {n: run("one", f"batch {n}", **faithful, **{f"{place}::batch_size": n}) for n in (1, 4, 5)}
@@ -157,7 +159,7 @@ def _of_patches(run: _Runs, place: str) -> list[Row]:
     return [*rows, run.row("tiles", tiles, run("long", "whole"))]
 
 
-def _by_two(run: _Runs, base: Mapping[str, Volume]) -> Row:
+def _by_two(run: _Runs, base: Mapping[str, Volume]) -> InvarianceRow:
     places = run.places("few", "two processes")
     made = volumes(infer_by_two(run.bundle, **places))
     entries = json.loads((places["predictions_dir"] / "manifest.json").read_text())
@@ -165,10 +167,10 @@ def _by_two(run: _Runs, base: Mapping[str, Volume]) -> Row:
     if [(entry["case"], entry["status"]) for entry in entries] != [(case, "done") for case in cases]:
         raise ValueError(f"two processes did not write each of {cases} once: {entries}")
     largest, mean, places = np.max([compared(made[case], base[case]) for case in cases], axis=0).tolist()
-    return Row(COMPUTED, "two processes", run.unit, largest, mean, places, RESAMPLED[run.unit])
+    return InvarianceRow(COMPUTED, "two processes", run.unit, largest, mean, places, RESAMPLED[run.unit])
 
 
-def _written_as(run: _Runs, base: Mapping[str, Volume], output_format: str) -> Row:
+def _written_as(run: _Runs, base: Mapping[str, Volume], output_format: str) -> InvarianceRow:
     """Outputs of another format: a series has integers, with one slope."""
     found, steps = [], [0.0]
     out, _ = infer(run.bundle, **run.places("few", output_format), output_format=output_format)
@@ -183,19 +185,19 @@ def _written_as(run: _Runs, base: Mapping[str, Volume], output_format: str) -> R
         found.append(compared((values, scan.affine), (expected, affine)))
     largest, mean, places = np.max(found, axis=0).tolist()
     tolerance = max(HALF_A_STEP * max(steps), ROUNDING[run.unit])
-    return Row(COMPUTED, f"{FORMATS[output_format]} out", run.unit, largest, mean, places, tolerance)
+    return InvarianceRow(COMPUTED, f"{FORMATS[output_format]} out", run.unit, largest, mean, places, tolerance)
 
 
-def _in_one_file(run: _Runs, channels: Sequence[Channel], base: Volume) -> Row:
+def _in_one_file(run: _Runs, channels: Sequence[Channel], base: Volume) -> InvarianceRow:
     """All channels of a source as the fourth dimension of one file."""
     (run.folder / "files").mkdir()
     values = np.stack([channel.values for channel in channels], axis=-1)
     nib.save(nib.Nifti1Image(values, base_affine()), run.folder / "files" / f"{BASE.case}.nii.gz")
     numbers = compared(run("files", "in one file"), base)
-    return Row(STORED, "channels in one file", run.unit, *numbers, ROUNDING[run.unit])
+    return InvarianceRow(STORED, "channels in one file", run.unit, *numbers, ROUNDING[run.unit])
 
 
-def shown(rows: Mapping[str, Sequence[Row]]) -> str:
+def shown(rows: Mapping[str, Sequence[InvarianceRow]]) -> str:
     """The rows of bundles in Markdown: largest difference, mean in brackets, a star where it is too large."""
     lines = []
     for family in (STORED, SPACING, COMPUTED):
@@ -208,5 +210,5 @@ def shown(rows: Mapping[str, Sequence[Row]]) -> str:
     return "\n".join(lines[1:])
 
 
-def _cell(rows: Sequence[Row]) -> str:
+def _cell(rows: Sequence[InvarianceRow]) -> str:
     return ", ".join(f"{row.largest:.2g} ({row.mean:.2g}){'' if row.holds else ' *'}" for row in rows) or "-"

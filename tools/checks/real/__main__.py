@@ -21,7 +21,7 @@ import pydicom
 from common.metrics import mae, tissue_order
 from common.transforms import head_mask
 from common.weights.info import PRETRAINED_NAME
-from tools.checks.findings import Finding, table
+from tools.checks.findings import CheckFinding, table
 from tools.checks.real import heads, plausibility
 from tools.checks.real.images import fitted, infer, read, standardised
 from tools.repository import ROOT
@@ -34,17 +34,19 @@ ENCLOSED = 0.98
 """Least share of the brain that bone closes around."""
 
 
-def templates(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
+def templates(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
     """PD to T2, averages of many people: grey scales of MR are arbitrary, so that both are fitted to the truth."""
     source, truth = data / "pd.nii", read(data / "t2.nii")
     made, _ = infer("pd2t2_dcgan_acm", source, out, weights)
     mask = head_mask(read(source), None, axial=2, case="pd")
     wanted = standardised(truth, mask)
     line, error = (mae(fitted(image, wanted, mask), wanted, mask) for image in (read(source), made[source.stem]))
-    yield Finding("templates", "PD to T2, SPM", f"MAE {error:.3f} z", f"< {line:.3f}, a line of the PD", error < line)
+    yield CheckFinding(
+        "templates", "PD to T2, SPM", f"MAE {error:.3f} z", f"< {line:.3f}, a line of the PD", error < line
+    )
 
 
-def series(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
+def series(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
     """A DICOM series that is no PD: its grid is kept, its values are finite, the weights warn.
 
     Its slices 8 to 39 are missing, which the reader refuses; those from the 40th on are taken.
@@ -60,10 +62,10 @@ def series(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
     finite = bool(np.isfinite(volume).all())
     measured = f"{volume.shape}, {'finite' if finite else 'not finite'}, {len(warnings)} warnings"
     passed = finite and volume.shape[2] == slices and bool(warnings)
-    yield Finding("series", "T2 of a DICOM series", measured, f"{slices} slices, finite, a warning", passed)
+    yield CheckFinding("series", "T2 of a DICOM series", measured, f"{slices} slices, finite, a warning", passed)
 
 
-def plausible_ct(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
+def plausible_ct(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
     """MR to CT of the T1 template, of which no CT exists: HU of tissues, and bone that closes around the brain."""
     made, _ = infer("mr2ct_pix2pix", data, out, weights)
     ct = made[data.stem]
@@ -72,24 +74,24 @@ def plausible_ct(data: Path, out: Path, weights: Path) -> Iterator[Finding]:
     brain = masks.pop("brain")
     order = tissue_order(ct, masks)
     shown = ", ".join(f"{name} {value:.0f}" for name, value in order.items() if name != "ordered")
-    yield Finding("ct", "medians in T1, SPM", f"{shown} HU", "rise", bool(order["ordered"]))
+    yield CheckFinding("ct", "medians in T1, SPM", f"{shown} HU", "rise", bool(order["ordered"]))
     closed = plausibility.enclosed(ct, brain, affine)
-    yield Finding("ct", "brain inside bone", f"{closed:.1%}", f">= {ENCLOSED:.0%}", closed >= ENCLOSED)
+    yield CheckFinding("ct", "brain inside bone", f"{closed:.1%}", f">= {ENCLOSED:.0%}", closed >= ENCLOSED)
 
 
-class Check(NamedTuple):
+class RealCheck(NamedTuple):
     """What a check does with its data and the weights of its bundle."""
 
-    run: Callable[[Path, Path, Path], Iterator[Finding]]
+    run: Callable[[Path, Path, Path], Iterator[CheckFinding]]
     data: str
     bundle: str
 
 
 CHECKS = {
-    "templates": Check(templates, "spm_templates", "pd2t2_dcgan_acm"),
-    "series": Check(series, "dicom/mr_t2_axial.zip", "pd2t2_dcgan_acm"),
-    "ct": Check(plausible_ct, "spm_templates/t1.nii", "mr2ct_pix2pix"),
-    "heads": Check(heads.findings, "heads", "mr2ct_pix2pix"),
+    "templates": RealCheck(templates, "spm_templates", "pd2t2_dcgan_acm"),
+    "series": RealCheck(series, "dicom/mr_t2_axial.zip", "pd2t2_dcgan_acm"),
+    "ct": RealCheck(plausible_ct, "spm_templates/t1.nii", "mr2ct_pix2pix"),
+    "heads": RealCheck(heads.findings, "heads", "mr2ct_pix2pix"),
 }
 
 
@@ -101,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.weights and not options.only:
         parser.error("--weights: are those of one bundle, but got no check; add --only")
-    found: list[Finding] = []
+    found: list[CheckFinding] = []
     for name in [options.only] if options.only else CHECKS:
         check = CHECKS[name]
         if not (DATA / check.data).exists():

@@ -29,7 +29,7 @@ from common.simulation.label_heads.pathology import Pathology
 from common.simulation.physics import InvertedEcho, PulseSequence, SpinEcho
 from common.simulation.simulate import filled
 from common.simulation.tissues import RELAXATION
-from tools.checks.findings import Finding
+from tools.checks.findings import CheckFinding
 from tools.checks.real.images import fitted, infer
 from tools.checks.real.plausibility import PURE
 
@@ -70,7 +70,7 @@ UNCHANGED = partial(
 """Heads as their maps have them, slightly turned."""
 
 
-class Scan(NamedTuple):
+class HeadScan(NamedTuple):
     """MR and CT (in HU) of one head, (X, Y, Z), with masks of the head and of pure tissues; voxel size (3,) in mm."""
 
     head: str
@@ -82,7 +82,7 @@ class Scan(NamedTuple):
     spacing: NDArray[np.float64]
 
 
-def scans(label_maps: Path, pixel: float, thick: int, out: Path) -> Iterator[Scan]:
+def scans(label_maps: Path, pixel: float, thick: int, out: Path) -> Iterator[HeadScan]:
     """Scans of each contrast of each head that is kept for validation."""
     for number, path in enumerate(map_files(label_maps)[-VALIDATION_MAPS:]):
         own = out / path.name.split(".")[0]
@@ -104,10 +104,10 @@ def scans(label_maps: Path, pixel: float, thick: int, out: Path) -> Iterator[Sca
             image = partial_volume(anatomy, sequence.signals(RELAXATION, (0.5, 0.5)))
             image = averaged(blurred(image, BLUR_MM, pixel) * bias, 2, thick, thick)
             mr = rician(image, NOISE * float(np.percentile(image[mask], 99)), rng)
-            yield Scan(own.name, contrast, mr, ct, mask, regions, np.array([pixel, pixel, thick * pixel]))
+            yield HeadScan(own.name, contrast, mr, ct, mask, regions, np.array([pixel, pixel, thick * pixel]))
 
 
-def scores(made: Volume, scan: Scan) -> dict[str, float]:
+def scores(made: Volume, scan: HeadScan) -> dict[str, float]:
     """Errors of a synthetic CT inside the head, Dice of bone and air, medians of tissues; the MAE of a fitted line."""
     return {
         "line_mae": mae(fitted(scan.mr, scan.ct, scan.mask), scan.ct, scan.mask),
@@ -118,7 +118,7 @@ def scores(made: Volume, scan: Scan) -> dict[str, float]:
     }
 
 
-def findings(label_maps: Path, out: Path, weights: Path) -> Iterator[Finding]:
+def findings(label_maps: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
     """Infer all scans, those of one thickness by one command: a finding a contrast and thickness, of means."""
     for pixel, thick in SLICES_MM:
         own = out / f"{pixel * thick:g}_mm"
@@ -132,4 +132,4 @@ def findings(label_maps: Path, out: Path, weights: Path) -> Iterator[Finding]:
         for contrast, row in rows.groupby("contrast", sort=False).mean().iterrows():
             shown = ", ".join(f"{name} {value:.3g}" for name, value in row.items())
             case = f"{contrast}, slices of {pixel * thick:g} mm"
-            yield Finding("heads", case, shown, f"mae < {WORST_HU:g} HU", bool(row["mae"] < WORST_HU))
+            yield CheckFinding("heads", case, shown, f"mae < {WORST_HU:g} HU", bool(row["mae"] < WORST_HU))

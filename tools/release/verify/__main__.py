@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common.errors import DataError, exit_code_of_mistakes
 from tools.release.verify import configs, files, label, metadata
-from tools.release.verify.bundle import Bundle
+from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import Check, Verdict, judge
 
 CHECKS = tuple(
@@ -34,7 +34,7 @@ def rows(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def verified(bundle: Bundle) -> bool:
+def verified(bundle: ValidatedBundle) -> bool:
     """Judge a bundle by all checks and print a table; whether it passes."""
     verdicts = [judge(check, bundle) for check in CHECKS]
     failed = sum(bool(verdict.faults) for verdict in verdicts)
@@ -61,7 +61,7 @@ def main(words: list[str] | None = None) -> int:
             else:
                 remedy = "give one of bundles/ or of dist/"
                 raise DataError(str(path), "is a bundle's folder with configs, or a release zip", "neither", remedy)
-            passed &= verified(Bundle(folder))
+            passed &= verified(ValidatedBundle(folder))
     return 0 if passed else 1
 
 

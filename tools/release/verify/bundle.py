@@ -22,7 +22,7 @@ FORMAT_END = "_data_format"
 
 
 @dataclass(frozen=True)
-class Bundle:
+class ValidatedBundle:
     """A bundle that lies unpacked in a folder named as it is."""
 
     folder: Path
@@ -135,7 +135,7 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from leaves(part, f"{name}::{key}" if name else str(key))
 
 
-def all_leaves(bundle: Bundle) -> Iterator[tuple[str, Any]]:
+def all_leaves(bundle: ValidatedBundle) -> Iterator[tuple[str, Any]]:
     """Every value of every config, with file and id, as ``configs/train.yaml network_def::depth``."""
     for path, content in bundle.contents.items():
         for name, value in leaves(content):

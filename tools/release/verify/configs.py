@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.release.verify.bundle import WHOLE, Bundle, all_leaves, leaves, read
+from tools.release.verify.bundle import WHOLE, ValidatedBundle, all_leaves, leaves, read
 from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -24,7 +24,7 @@ REMEDY = "see CONTRIBUTING.md"
 
 
 @check("configs.readable")
-def readable(bundle: Bundle) -> Found:
+def readable(bundle: ValidatedBundle) -> Found:
     """Every config can be read and names every key once."""
     for path in bundle.config_files:
         try:
@@ -36,7 +36,7 @@ def readable(bundle: Bundle) -> Found:
 
 
 @check("configs.numbers")
-def numbers(bundle: Bundle) -> Found:
+def numbers(bundle: ValidatedBundle) -> Found:
     """No number is read as a text, as YAML 1.1 reads 1e-4."""
     for name, value in all_leaves(bundle):
         text = isinstance(value, str) and NUMBER.fullmatch(value) and not name.endswith("version")
@@ -46,7 +46,7 @@ def numbers(bundle: Bundle) -> Found:
 
 
 @check("configs.references")
-def references(bundle: Bundle) -> Found:
+def references(bundle: ValidatedBundle) -> Found:
     """Every @ and % refers to what exists; train and inference are each complete in one file."""
     stems = [path.stem for path in bundle.config_files if path.suffix == ".yaml"]
     bases = {stem: _missing(bundle, stem) for stem in WHOLE if stem in stems}
@@ -60,7 +60,7 @@ def references(bundle: Bundle) -> Found:
             yield Fault(f"configs/{stem}.yaml {name}", "refers to what exists", reference, remedy)
 
 
-def _missing(bundle: Bundle, *stems: str) -> dict[str, str]:
+def _missing(bundle: ValidatedBundle, *stems: str) -> dict[str, str]:
     """What MONAI cannot resolve in a stack of configs, with the first id that needs it; nothing is instantiated."""
     try:
         parser = bundle.parser(*stems)
@@ -78,7 +78,7 @@ def _missing(bundle: Bundle, *stems: str) -> dict[str, str]:
 
 
 @check("configs.tasks")
-def tasks(bundle: Bundle) -> Found:
+def tasks(bundle: ValidatedBundle) -> Found:
     """Configs have the keys of their task, run it by default, and find the bundle by its package."""
     for stem, task in TASKS.items():
         content = bundle.whole(stem)
@@ -94,7 +94,7 @@ def tasks(bundle: Bundle) -> Found:
 
 
 @check("configs.common_parts")
-def common_parts(bundle: Bundle) -> Found:
+def common_parts(bundle: ValidatedBundle) -> Found:
     """Train and inference agree on what is in both."""
     train, inference = bundle.whole("train"), bundle.whole("inference")
     for key in sorted((train.keys() & inference.keys()) - OWN_TO_EACH_TASK):
@@ -104,7 +104,7 @@ def common_parts(bundle: Bundle) -> Found:
 
 
 @check("configs.overlays")
-def overlaid(bundle: Bundle) -> Found:
+def overlaid(bundle: ValidatedBundle) -> Found:
     """Overlays hold differences alone, variants are named as their files, the demo has plain settings of train."""
     train, parser = bundle.whole("train"), bundle.parser("train")
     for path in [path for path in bundle.config_files if path.suffix == ".yaml" and path.stem not in WHOLE]:
@@ -121,7 +121,7 @@ def overlaid(bundle: Bundle) -> Found:
 
 
 @check("configs.twins")
-def twins(bundle: Bundle) -> Found:
+def twins(bundle: ValidatedBundle) -> Found:
     """A config in YAML and in JSON has the same content."""
     pairs = [(path, path.with_suffix(".json")) for path in bundle.config_files if path.suffix == ".yaml"]
     if not any(twin.is_file() for _, twin in pairs):
@@ -132,7 +132,7 @@ def twins(bundle: Bundle) -> Found:
 
 
 @check("configs.layout")
-def layout(bundle: Bundle) -> Found:
+def layout(bundle: ValidatedBundle) -> Found:
     """Configs open with what, how and how long, and have narrow lines."""
     for path in bundle.configs.glob("*.yaml"):
         name, lines = f"configs/{path.name}", path.read_text(encoding="utf-8").splitlines()
@@ -152,7 +152,7 @@ def _head(name: str, head: list[str]) -> Iterator[Fault | None]:
 
 
 @check("configs.plain")
-def plain(bundle: Bundle) -> Found:
+def plain(bundle: ValidatedBundle) -> Found:
     """Behaviour is in Python, not in configs."""
     rule, remedy = "is no lambda, loop, condition or import", "write a class or function in Python"
     for name, value in all_leaves(bundle):

@@ -17,7 +17,7 @@ from common.errors import CheckpointError
 from common.path_names import texts
 from common.weights.safe_settings import require_safe
 from tools.release.verify import schema
-from tools.release.verify.bundle import Bundle, leaves, read
+from tools.release.verify.bundle import ValidatedBundle, leaves, read
 from tools.release.verify.verdicts import Fault, Found, NotApplicableError, check, expect, one_line
 
 CONFIGS = ("demo", "evaluate", "inference", "multi_gpu_train", "train")
@@ -45,7 +45,7 @@ IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 
 
 @check("files.present")
-def present(bundle: Bundle) -> Found:
+def present(bundle: ValidatedBundle) -> Found:
     """Every bundle has the same files and one package, named as the bundle."""
     for name in FILES:
         yield expect((bundle.folder / name).is_file(), name, "exists", "no such file", "see CONTRIBUTING.md")
@@ -54,14 +54,14 @@ def present(bundle: Bundle) -> Found:
 
 
 @check("files.texts")
-def card(bundle: Bundle) -> Found:
+def card(bundle: ValidatedBundle) -> Found:
     """The card has the zoo's sections, what differs from the paper, not for clinical use; licences are there."""
     for place, pattern, rule, remedy in TEXTS:
         text = bundle.text(place)
         yield expect(re.search(pattern, text), place, rule, one_line(text, 80) or "no text", remedy)
 
 
-def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
+def _lines(bundle: ValidatedBundle, pattern: str, rule: str, remedy: str) -> Found:
     """A fault for each line of code and configs in which a pattern is found."""
     for path in [*bundle.sources, *bundle.config_files]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
@@ -70,13 +70,13 @@ def _lines(bundle: Bundle, pattern: str, rule: str, remedy: str) -> Found:
 
 
 @check("code.pickles")
-def pickles(bundle: Bundle) -> Found:
+def pickles(bundle: ValidatedBundle) -> Found:
     """No pickle is executed."""
     return _lines(bundle, EXECUTING, "executes no pickle", "load tensors alone: torch.load(..., weights_only=True)")
 
 
 @check("code.vendored")
-def vendored(bundle: Bundle) -> Found:
+def vendored(bundle: ValidatedBundle) -> Found:
     """A release imports its own copy of the shared package, not the top-level one."""
     if not bundle.packed:
         raise NotApplicableError("no release: the shared package is imported from the repository")
@@ -84,7 +84,7 @@ def vendored(bundle: Bundle) -> Found:
 
 
 @check("weights.large_files")
-def large_files(bundle: Bundle) -> Found:
+def large_files(bundle: ValidatedBundle) -> Found:
     """large_files.yml names public addresses, and files inside the bundle with their hashes."""
     path = bundle.folder / "large_files.yml"
     if not path.is_file():
@@ -104,7 +104,7 @@ def read_weights(path: Path) -> Any:
 
 
 @check("weights.tensors")
-def tensors_only(bundle: Bundle) -> Found:
+def tensors_only(bundle: ValidatedBundle) -> Found:
     """Weights hold finite tensors and no code, model.pt a raw state_dict."""
     paths = sorted((bundle.folder / "models").glob("*.pt"))
     if not paths:
@@ -126,7 +126,7 @@ def tensors_only(bundle: Bundle) -> Found:
 
 
 @check("weights.settings")
-def settings(bundle: Bundle) -> Found:
+def settings(bundle: ValidatedBundle) -> Found:
     """Settings in the JSON next to weights build networks, transforms and inferers, and execute nothing else."""
     given = texts(list(bundle.contents.values()))
     for path in sorted(bundle.folder.glob("models/*.json")):
@@ -138,7 +138,7 @@ def settings(bundle: Bundle) -> Found:
 
 
 @check("weights.hashes")
-def hashes(bundle: Bundle) -> Found:
+def hashes(bundle: ValidatedBundle) -> Found:
     """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
     told_of = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from tools.release.verify.bundle import Bundle
+from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.configs import targets
 from tools.release.verify.verdicts import Found, NotApplicableError, check, expect
 
@@ -17,7 +17,7 @@ TAKEN = ("network_def", "preprocessing", "inferer", "postprocessing")
 
 
 @check("label.names")
-def names(bundle: Bundle) -> Found:
+def names(bundle: ValidatedBundle) -> Found:
     """Folder, packages and weights have names that Label takes for no other bundle's."""
     for word in FOLDER_WORDS:
         rule, remedy = f"has no {word} in its name", "rename it: Label reads that word"
@@ -31,7 +31,7 @@ def names(bundle: Bundle) -> Found:
 
 
 @check("label.tensors")
-def tensors(bundle: Bundle) -> Found:
+def tensors(bundle: ValidatedBundle) -> Found:
     """Image and pred come first in metadata, and the output is not half precision."""
     data = bundle.formats.get("network", {})
     for side, key in (("inputs", "image"), ("outputs", "pred")):
@@ -43,7 +43,7 @@ def tensors(bundle: Bundle) -> Found:
 
 
 @check("label.inference")
-def inference(bundle: Bundle) -> Found:
+def inference(bundle: ValidatedBundle) -> Found:
     """The inference config has what Label takes by name, inverts the geometry and uses no Spacingd on image."""
     if bundle.latent:
         raise NotApplicableError("synthesises from a latent vector: of no use in Label")
@@ -62,7 +62,7 @@ def inference(bundle: Bundle) -> Found:
 
 
 @check("label.handlers")
-def handlers(bundle: Bundle) -> Found:
+def handlers(bundle: ValidatedBundle) -> Found:
     """Handlers of training are components: Label's training looks into each for its _target_."""
     for number, handler in enumerate(bundle.whole("train")["train"]["handlers"]):
         name, rule = f"configs/train train handlers {number}", "is a component (a mapping with _target_)"

@@ -8,26 +8,26 @@ from typing import Any
 from monai.bundle.scripts import _get_fake_spatial_shape
 
 from tools.release.verify import schema
-from tools.release.verify.bundle import FORMAT_END, Bundle, all_leaves
+from tools.release.verify.bundle import FORMAT_END, ValidatedBundle, all_leaves
 from tools.release.verify.verdicts import Fault, Found, check, expect
 
 REMEDY = "write it as MONAI's metadata schema asks"
 
 
 @check("metadata.schema")
-def rules(bundle: Bundle) -> Found:
+def rules(bundle: ValidatedBundle) -> Found:
     """Metadata have what MONAI's schema of 2024-07-25 asks."""
     return schema.faults("metadata", bundle.metadata, "metadata_zoo", REMEDY)
 
 
 @check("metadata.complete")
-def complete(bundle: Bundle) -> Found:
+def complete(bundle: ValidatedBundle) -> Found:
     """Texts, versions, traits and references are given, every key is known, tensors make sense."""
     return schema.faults("metadata", bundle.metadata, "metadata", "add it: readers need it")
 
 
 @check("metadata.values")
-def values(bundle: Bundle) -> Found:
+def values(bundle: ValidatedBundle) -> Found:
     """Sizes, ranges and descriptions of channels make sense."""
     for network, sides in bundle.formats.items():
         for side in ("inputs", "outputs"):
@@ -51,7 +51,7 @@ def _values(name: str, tensor: dict[str, Any]) -> Found:
 
 
 @check("metadata.contents")
-def contents(bundle: Bundle) -> Found:
+def contents(bundle: ValidatedBundle) -> Found:
     """Metadata describe every network and metric and have a changelog of their version, which configs have too."""
     train, own = bundle.whole("train"), bundle.metadata.get("version")
     log, remedy = bundle.metadata.get("changelog") or {}, "add what is new in this version"

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from tools.bench import stitching
-from tools.bench.clock import Row
-from tools.checks.findings import Finding
+from tools.bench.clock import Timing
+from tools.checks.findings import CheckFinding
 from tools.checks.gpu import parts, training
 from tools.checks.gpu.__main__ import NO_GPU, run_part
 from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
-from tools.checks.gpu.recipes import PHANTOMS, TOY, Recipe, recipes
+from tools.checks.gpu.recipes import PHANTOMS, TOY, GpuRecipe, recipes
 from tools.checks.gpu.recorded import compared, recorded
 from tools.repository import ROOT, bundle_names
 
@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_eager_runs_on_a_cpu_are_equal_and_no_recording_is_a_failure(data: Path) -> None:
-    (row,) = recorded(Recipe(BUNDLE, "unpaired"), data)
+    (row,) = recorded(GpuRecipe(BUNDLE, "unpaired"), data)
     assert (row.case, row.measured, row.passed) == (f"{BUNDLE}, unpaired", "0 recorded, 0.0e+00", False)
     assert row.note == "two eager runs 0.0e+00"
 
@@ -112,9 +112,9 @@ def test_small_volumes_equal_monais_and_large_ones_are_timed(monkeypatch: pytest
 
 
 def test_another_result_than_monais_fails() -> None:
-    assert agrees(Row("case", 1.0, 1.0, "difference 2.0e-05"), 1e-4).passed is True
-    assert agrees(Row("case", 1.0, 1.0, "difference 2.0e-04"), 1e-4).passed is False
-    assert agrees(Row("case", 1.0, 1.0, "difference nan"), 1e-4).passed is False
+    assert agrees(Timing("case", 1.0, 1.0, "difference 2.0e-05"), 1e-4).passed is True
+    assert agrees(Timing("case", 1.0, 1.0, "difference 2.0e-04"), 1e-4).passed is False
+    assert agrees(Timing("case", 1.0, 1.0, "difference nan"), 1e-4).passed is False
 
 
 # ---- tests that need a GPU -------------------------------------------------------------------------------------------
@@ -157,9 +157,9 @@ def test_a_pytest_that_finds_nothing_is_a_row(tmp_path: Path) -> None:
 
 
 def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None:
-    good = Finding("speed", "good", "1", "2", True)
+    good = CheckFinding("speed", "good", "1", "2", True)
 
-    def fails() -> list[Finding]:
+    def fails() -> list[CheckFinding]:
         raise RuntimeError("out of memory\nlong story")
 
     parts.run_jobs("speed", [("bad", fails), ("good", lambda: [good])], tmp_path / "speed.jsonl")
@@ -176,7 +176,7 @@ def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None
     [("import time; time.sleep(60)", "stopped after 0.5 s"), ("import sys; sys.exit(7)", "exit code 7")],
 )
 def test_a_part_that_does_not_end_well_keeps_its_rows(program: str, reason: str, tmp_path: Path) -> None:
-    good = Finding("speed", "good", "1", "2", True)
+    good = CheckFinding("speed", "good", "1", "2", True)
     parts.run_jobs("speed", [("good", lambda: [good])], tmp_path / "speed.jsonl")
     read, last = run_part("speed", [sys.executable, "-c", program], tmp_path, 0.5)
     assert read == good

@@ -11,12 +11,12 @@ from tools.checks.metamorphic import __main__ as command
 from tools.checks.metamorphic.copies import Copy, stored
 from tools.checks.metamorphic.runs import inference_settings, stitching, training_settings
 from tools.checks.metamorphic.sources import Channel, base_affine
-from tools.checks.metamorphic.table import COMPUTED, SPACING, STORED, Row, compared, shown
+from tools.checks.metamorphic.table import COMPUTED, SPACING, STORED, InvarianceRow, compared, shown
 from tools.repository import bundle_names
 
 
-def row(**changes) -> Row:
-    return Row(STORED, "flipped", "HU", 0.05, 0.01, 1e-6, 0.1)._replace(**changes)
+def row(**changes) -> InvarianceRow:
+    return InvarianceRow(STORED, "flipped", "HU", 0.05, 0.01, 1e-6, 0.1)._replace(**changes)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tools.checks.findings import Finding
+from tools.checks.findings import CheckFinding
 from tools.checks.real import __main__ as real_check
 from tools.checks.real import images, plausibility
 from tools.checks.real.images import fitted, infer, read, standardised
@@ -75,7 +75,7 @@ def test_weights_that_are_worse_than_they_must_be_fail(monkeypatch, tmp_path, ca
 
     def check(data, out, weights):
         asked.append((data, weights))
-        yield Finding("ct", "T1", "MAE 1", "< 2", passed)
+        yield CheckFinding("ct", "T1", "MAE 1", "< 2", passed)
 
     monkeypatch.setattr(real_check, "DATA", tmp_path)
     monkeypatch.setitem(real_check.CHECKS, "ct", real_check.CHECKS["ct"]._replace(run=check, data="."))

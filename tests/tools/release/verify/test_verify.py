@@ -15,7 +15,7 @@ from packed_copies import package_of, unpack
 from common.weights.checkpoints import sha256
 from common.weights.info import save
 from tools.release.verify.__main__ import CHECKS, main
-from tools.release.verify.bundle import Bundle
+from tools.release.verify.bundle import ValidatedBundle
 from tools.release.verify.verdicts import Verdict, judge
 from tools.repository import ROOT
 
@@ -23,7 +23,7 @@ from tools.repository import ROOT
 def found(folder: Path, check: str) -> Verdict:
     """What one check that runs no code finds."""
     (one,) = [each for each in CHECKS if each.id == check]
-    return judge(one, Bundle(folder))
+    return judge(one, ValidatedBundle(folder))
 
 
 def told(verdict: Verdict) -> str:
@@ -34,7 +34,7 @@ def told(verdict: Verdict) -> str:
 def sound(tmp_path_factory):
     """A bundle as it stands in the repository, without what using it left there."""
     folder = ROOT / "bundles" / NAME
-    for path in Bundle(folder).files():
+    for path in ValidatedBundle(folder).files():
         place = tmp_path_factory.getbasetemp() / NAME / path.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
@@ -48,15 +48,15 @@ def copied(sound, tmp_path):
 
 
 def test_what_a_demo_and_a_pretraining_left_is_no_part_of_a_bundle(copied):
-    before = list(Bundle(copied).files())
+    before = list(ValidatedBundle(copied).files())
     for left in ("demo/models/model.pt", "pretraining/run.json", "demo_data/a/mr.nii.gz", "models/previous/model.pt"):
         (copied / left).parent.mkdir(parents=True)
         (copied / left).touch()
-    assert list(Bundle(copied).files()) == before
+    assert list(ValidatedBundle(copied).files()) == before
     (copied / NAME / "demo").mkdir()
     for own in ("demo.txt", f"{NAME}/demo/part.py"):
         (copied / own).touch()
-    assert len(list(Bundle(copied).files())) == len(before) + 2
+    assert len(list(ValidatedBundle(copied).files())) == len(before) + 2
 
 
 @pytest.mark.parametrize(("check", "change", "message"), BROKEN, ids=[f"{n}-{one[0]}" for n, one in enumerate(BROKEN)])
@@ -94,7 +94,7 @@ def test_the_name_of_the_folder_must_not_mislead_label(copied):
 
 
 def test_a_release_passes_what_needs_no_code(releases, tmp_path):
-    verdicts = [judge(check, Bundle(unpack(releases[NAME], tmp_path))) for check in CHECKS]
+    verdicts = [judge(check, ValidatedBundle(unpack(releases[NAME], tmp_path))) for check in CHECKS]
     assert [told(verdict) for verdict in verdicts if verdict.faults] == []
     assert [verdict.check.id for verdict in verdicts if verdict.skipped] == ["weights.large_files"]
 
