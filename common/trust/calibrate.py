@@ -87,6 +87,7 @@ class Calibration:
             DataError: too few cases with a target, or cases that the run was trained on.
             CheckpointError: there are no weights, or they do not fit.
         """
+        infer = self._inference()
         items = self.held_out.items(SECTIONS[0])
         needed = max(LEAST_CASES, cases_needed(self.case_level))
         if len(items) < needed:
@@ -95,7 +96,6 @@ class Calibration:
             raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
-        infer = self._inference()
         cases = [infer(item, with_spread=True) for item in tqdm(items, "calibration", unit="case", disable=None)]
         record = TrustRecord(
             sha256=checkpoints.sha256(self.held_out.weights),

@@ -102,7 +102,7 @@ def test_a_calibration_is_in_z_scores_of_which_an_inference_keeps_no_scale(writt
             "image": [str(case / "t1.nii.gz"), str(case / "t2.nii.gz")],
             "label": str(case / "flair.nii.gz"),
         }
-        for case in sorted((tmp_path / "unseen").iterdir())
+        for case in sorted((tmp_path / "unseen").glob("phantom_*"))
     ]
     (tmp_path / "list.json").write_text(json.dumps({"test": items}))
     given = {"output_dir": run, "datalist": tmp_path / "list.json", "section": "test", "case_level": 0.8, **NETWORK}
