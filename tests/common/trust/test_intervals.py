@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from crepes import ConformalRegressor
 
 from common.errors import ConfigError, DataError
 from common.trust.intervals import (
@@ -34,6 +35,16 @@ def test_cases_needed_for_a_finite_quantile(level, needed):
 def test_quantile_is_a_score_of_its_rank(count, level, rank):
     scores = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
     assert conformal_quantile(list(scores), level) == rank
+
+
+@pytest.mark.parametrize(("cases", "level"), [(20, 0.5), (20, 0.9), (35, 0.8), (49, 0.9)])
+def test_the_quantile_is_that_of_another_implementation(cases, level):
+    """Of crepes, which rounds by floating point, so that ten cases at 0.8 would be one more."""
+    scores = np.random.default_rng(cases).gamma(2, size=cases)
+    regressor = ConformalRegressor()
+    regressor.fit(residuals=scores)
+    ((_, upper),) = regressor.predict_int(y_hat=np.zeros(1), confidence=level)
+    assert conformal_quantile(list(scores), level) == upper
 
 
 def test_too_few_cases_are_refused_with_the_number_needed():
