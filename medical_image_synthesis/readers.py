@@ -23,7 +23,7 @@ EXAMPLES = """examples:
 def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add the two commands."""
     command.epilog = EXAMPLES
-    commands = command.add_subparsers(required=True, metavar="{make,score}")
+    commands = command.add_subparsers(required=True, metavar="{make,score}", prog="synthesize reader-study")
     _add_make(commands.add_parser("make", help="write one HTML page with blinded slices, and the key to it"))
     told = "print accuracy with intervals, learning effect and agreement of readers"
     scoring = commands.add_parser("score", help=told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from common.errors import ConfigError, path_option
+from common.errors import ConfigError, DataError, path_option
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.options import add_bundle, add_overlay, config_files, require_none, settings_of
 from medical_image_synthesis.process import become_bundle
@@ -75,6 +75,8 @@ def calibrate(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _calibrate_simulated(options: argparse.Namespace) -> int:
+    if options.label_maps is not None and not options.label_maps.is_dir():
+        raise DataError(f"no folder {options.label_maps} (from --label_maps): check the path")
     from medical_image_synthesis.simulated_heads import calibrate as calibrate_heads
     from medical_image_synthesis.simulated_heads import check
 

@@ -141,6 +141,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2tc mr.nii.gz -o out", "unknown bundle or command mr2tc: did you mean mr2ct?"),
         ("zzz mr.nii.gz -o out", "unknown bundle or command zzz: synthesize --help prints them"),
         ("train zzz", "no bundle zzz: synthesize list prints them"),
+        ("calibrate mr2ct --simulated --label_maps no", "no folder no (from --label_maps): check the path"),
+        (
+            "simulate noise --dataset_dir cases",
+            "the following arguments are required: --out: see synthesize simulate noise --help",
+        ),
         ("train mr2ct_pix2pxi", "no bundle mr2ct_pix2pxi: did you mean mr2ct_pix2pix?"),
         ("ensemble --out-dir x --output-dir y", "--out_dir is no option here: did you mean --output_dir?"),
         ("mr2ct mr.nii.gz", "the following arguments are required: -o/--output: see synthesize mr2ct --help"),
