@@ -120,6 +120,8 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     lines = [f"{bundle.task}.", *([] if bundle.weights else [f"Train first: {bundle.training}"])]
     lines.append(f"Any setting of {bundle.config('inference')} is an option.")
     command.description = "\n".join(lines)
+    source = "SOURCE " if bundle.reads_volumes else ""
+    command.epilog = f"example:\n  synthesize {bundle.short} {source}-o OUT --seed 1"
     if bundle.reads_volumes:
         told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=told)
