@@ -34,7 +34,7 @@ COMMANDS = {
     "simulate low-dose --dataset_dir cases --out low --dose 0.5 --views 30 --noiseless": "3 cases written to low",
     "simulate misregister --dataset_dir cases --out moved": "3 cases written to moved",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
-    "plan mr2ct --dataset_dir cases": "Plan of mr2ct_pix2pix for 1 case of 2 x 2 x 3 mm",
+    "plan mr2ct --dataset_dir cases": "# Plan of mr2ct_pix2pix for 1 training case of 2 x 2 x 3 mm",
 }
 """A command of each kind with what it prints; those of a bundle have tests of their own."""
 QUICK = list(COMMANDS)[:2]

@@ -17,8 +17,8 @@ from monai.bundle import ConfigParser
 from common.evaluation.methods import variant_config
 from common.networks.cascade import Cascade
 from common.stitching import FlowInferer
-from common.training import ensemble
 from common.weights import checkpoints
+from medical_image_synthesis.command import main as synthesize
 
 pytestmark = pytest.mark.slow
 PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
@@ -39,7 +39,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     for configs, fold in ((["train", "demo"], None), (["resenc"], 0), (["resenc"], 1), (["flow"], None)):
         names = configs if configs[0] == "train" else ["train", "demo", *configs]
         ok(bundle.run("training", names, **own, **({} if fold is None else {"fold": fold})))
-    assert ensemble.main(["--output_dir", str(out)]) == 0
+    assert synthesize(["ensemble", "--output_dir", str(out)]) == 0
     if "crop_size" in bundle.raw("train"):
         ok(bundle.run("training", ["train", "demo", "resenc_3d"], **SMALL, dataset_dir=data, output_dir=out))
     else:
