@@ -19,7 +19,6 @@ from tests.fuzz.scenes import Scene
 
 FOUND = "FOUND"
 REFUSED = "refused"
-ARGPARSE = "refused by argparse"
 COMPONENT = "refused, in a component's words"
 MONAI = "MONAI's own"
 FAILED = "case failed"
@@ -31,7 +30,6 @@ VALID = "other valid input"
 REASON = re.compile(r"(?!.*, but got ;)(.+[:;] .+|.+ must .+)")
 LINE = re.compile(f"error: {REASON.pattern}")
 OF_COMPONENT = re.compile(r": are settings that \S+ accepts, but got ")
-OF_ARGPARSE = re.compile(r"^(python -m [\w.]+|synthesize|__main__\.py)[\w -]*: error: .+")
 OF_FIRE = "For detailed information on this command, run:"
 FOREIGN = re.compile(
     r"list index out of range|has no attribute|not subscriptable|unsupported operand|'NoneType'|is not iterable"
@@ -137,8 +135,6 @@ def _is_of_monai(case: Case) -> bool:
 
 def _refused(case: Case) -> Verdict:
     line = _last(case.done.stderr)
-    if not case.scene.configs and OF_ARGPARSE.match(line) and "usage: " in case.done.stderr:
-        return Verdict(ARGPARSE)
     if case.mutation.of_monai and OF_FIRE in case.done.stderr:
         return Verdict(MONAI)
     if case.scene.name.startswith("check") and not line.startswith("error: "):

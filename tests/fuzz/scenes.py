@@ -47,7 +47,7 @@ class Scene:
         inputs: files and folders below ``in`` and where they are copied from, below the folder of what was prepared.
         out: what lies below ``out`` before the command, likewise.
         kept: patterns of files below ``out`` that the command must not change.
-        configs: the files whose settings are its options; none for commands of ``argparse``.
+        configs: the files whose settings are its options; none for commands that read no configs.
         volumes: patterns, below ``in``, of the volumes that it reads, separated by commas.
         whole: whether one damaged volume may end the whole command rather than its case alone.
     """
@@ -213,7 +213,7 @@ def _again(bundle: str) -> list[Scene]:
 
 
 def _small_programs(bundle: str) -> list[Scene]:
-    """Commands of ``argparse``."""
+    """Commands of ``synthesize``."""
     data = {"data": f"data/{bundle}"}
     case = f"{BOX}/in/data/{CASES[0]}"
     scored = {"pred": f"{case}/mr.nii.gz", "truth": f"{case}/ct.nii.gz", "mask": f"{case}/mask.nii.gz"}

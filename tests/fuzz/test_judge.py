@@ -102,13 +102,6 @@ def test_tracebacks(case) -> None:
     assert "a traceback" in fault(case(out_text=TRACE.format(frame=""), code=0))
 
 
-def test_usage_errors_of_argparse_are_those_of_commands_without_configs(case) -> None:
-    said = "usage: synthesize score\nsynthesize score: error: argument --mask: expected one"
-    own = case(code=2, err=said)
-    assert outcome(replace(own, scene=replace(own.scene, configs=()))) == judge.ARGPARSE
-    assert "the last line" in fault(own)
-
-
 def test_inputs_that_change_and_files_elsewhere(case, tmp_path: Path) -> None:
     box = tmp_path / "files"
     save(box / "in" / "a.nii.gz")
