@@ -9,8 +9,8 @@ from common.errors import ConfigError, path_option
 from common.files import require_file_name
 
 EXAMPLES = """examples:
-  synthesize train mr2ct --dataset_dir DATA --output_dir OUT --overlay resenc --folds 5 --fold 0
-  synthesize train mr2ct --dataset_dir DATA --output_dir OUT --overlay resenc --folds 5 --fold 1
+  synthesize train mr2ct --dataset_dir DATA --output_dir OUT --overlay resenc --fold 0
+  synthesize train mr2ct --dataset_dir DATA --output_dir OUT --overlay resenc --fold 1
   synthesize ensemble --output_dir OUT"""
 
 

@@ -16,10 +16,10 @@ RUN_IDS = {"train": "training", "inference": "inference", "evaluate": "evaluatin
 EXAMPLES = {
     "train": (
         "mr2ct --dataset_dir DATA --output_dir OUT",
-        "mr2ct --datalist datalist.json --output_dir OUT --overlay resenc --epochs 100",
+        "mr2ct --datalist datalist.json --output_dir OUT --overlay resenc --max_epochs 100",
         "mr2ct --dataset_dir DATA --output_dir OUT --resume true",
     ),
-    "evaluate": ("mr2ct --output_dir OUT", "mr2ct --output_dir OUT --report true"),
+    "evaluate": ("mr2ct --output_dir OUT", "mr2ct --output_dir OUT --datalist others.json"),
     "calibrate": (
         "mr2ct --output_dir OUT",
         "mr2ct --output_dir OUT --check",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import re
 import runpy
 import shlex
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser as IniParser
+from contextlib import redirect_stdout
 from typing import NamedTuple
 
 import monai.bundle
@@ -22,7 +24,7 @@ import pytest
 from common.config import read_config
 from common.errors import UserError
 from common.raw_settings import lookup, settings_of
-from medical_image_synthesis.command import parser_of
+from medical_image_synthesis.command import COMMANDS, parser_of
 from medical_image_synthesis.options import overlay_path, with_underscores
 from medical_image_synthesis.options import settings_of as settings_given
 from medical_image_synthesis.runs import FILES
@@ -305,6 +307,19 @@ def test_every_command_is_what_its_program_takes(command: Command) -> None:
     kind = kind_of(words)
     assert kind in RUN_BY or kind in NOT_RUN or kind == "make", f"{kind}: name the test that runs it"
     check(words)
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS, "mr2ct"])
+def test_every_example_of_the_help_is_what_the_command_takes(name: str) -> None:
+    given = [name] if name else []
+    parser = parser_of(given)
+    shown = io.StringIO()
+    with redirect_stdout(shown), pytest.raises(SystemExit):
+        parser.parse_args([*given, "--help"])
+    examples = re.findall(r"^  synthesize (.*?)(?:   .*)?$", shown.getvalue(), flags=re.MULTILINE)
+    assert examples or name == "list"
+    for example in examples:
+        _check_synthesize(shlex.split(example))
 
 
 @pytest.mark.parametrize(

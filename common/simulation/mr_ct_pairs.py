@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .ct import render_ct
-from .dataset import phantom_dataset, save_nifti, write_dataset_json
-from .grid import grid
+from .dataset import save_nifti, write_heads
 from .head import head_anatomy
 from .mr import render_t1
 
@@ -28,12 +27,7 @@ def write_mr2ct(root: Path, cases: int, spacing: float, seed: int) -> None:
         ConfigError: a number is out of range.
         OutputError: ``root`` holds something already or cannot be written.
     """
-    root = Path(root)
-    grid(spacing)
-    with phantom_dataset(root, cases, seed) as (partial, each):
-        for case, number in each:
-            _write_case(case, number, spacing)
-        write_dataset_json(partial, seed=seed, spacing_mm=spacing)
+    write_heads(root, cases, spacing, seed, _write_case)
 
 
 def _write_case(folder: Path, seed: int, spacing: float) -> None:

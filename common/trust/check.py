@@ -13,7 +13,8 @@ from tqdm import tqdm
 from ..data.datalist import Item
 from ..errors import DataError, users_mistake
 from ..io.export.verdicts import REFUSE, VERDICTS
-from .corrupted import CORRUPTIONS, corrupted
+from ..simulation.corruptions.cases import CORRUPTIONS
+from .corrupted import corrupted
 from .held_out_errors import LESION, CaseErrors, HeldOutErrors
 from .intervals import ALL, LEAST_VOXELS, VoxelErrors, cut, groups_of, half_widths, use_spread
 from .record import TrustRecord

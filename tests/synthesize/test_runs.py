@@ -8,7 +8,7 @@ from pathlib import Path
 import forked_commands
 import pytest
 
-from medical_image_synthesis import process, runs
+from medical_image_synthesis import runs
 from medical_image_synthesis.catalogue import Bundle
 from medical_image_synthesis.command import main
 from tools.repository import ROOT
@@ -32,7 +32,7 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("words", "run_id", "configs", "options"),
     [
-        ("train mr2ct --dataset-dir D --epochs=3", "training", ["train"], {"dataset_dir": "D", "epochs": "3"}),
+        ("train mr2ct --dataset-dir D --max-epochs=3", "training", ["train"], {"dataset_dir": "D", "max_epochs": "3"}),
         ("train mr2ct_pix2pix --overlay demo --overlay resenc", "training", ["train", "demo", "resenc"], {}),
         ("evaluate mr2ct --output_dir O", "evaluating", ["train", "evaluate"], {"output_dir": "O"}),
         ("calibrate mr2ct --output_dir O", "calibrating", ["train", "evaluate"], {"output_dir": "O"}),
@@ -86,8 +86,3 @@ def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --widht")
     assert "did you mean --width?" in done.stderr.splitlines()[-1]
-
-
-def test_the_program_that_runs_a_bundle_is_there() -> None:
-    assert process.BUNDLE_RUN == "medical_image_synthesis.bundle_run"
-    assert (ROOT / "medical_image_synthesis" / "bundle_run.py").is_file()

@@ -36,13 +36,13 @@ def distorted(name: str, volumes: Volumes, spacing: Volume, strength: float, see
     """The volumes of a case, corrupted in one way, as new arrays: a function of its arguments.
 
     Args:
-        name: key of :data:`FITTED` or :data:`OTHERS`.
+        name: key of :data:`CORRUPTIONS`.
         volumes: see the module.
         spacing: (3,) in mm.
         strength: from 0 to 1.
         seed: of what is random.
     """
-    change, least, most = {**FITTED, **OTHERS}[name]
+    change, least, most = CORRUPTIONS[name]
     span = round(most - least, 9)  # as written in decimals: the last bit of a factor would change voxels
     return change(volumes, spacing, least + span * strength, np.random.default_rng(seed))
 
@@ -75,7 +75,7 @@ def _rotated(*axes: int) -> Change:
 _GAMMA = _values(lambda image, exponent, mm, rng: image**exponent)
 _SCALED = _places(lambda each, factor, mm, order: scaled(each, mm, factor, order))
 
-FITTED: Mapping[str, Graded] = {
+CORRUPTIONS: Mapping[str, Graded] = {
     "darker": Graded(_GAMMA, 1.4, 3.0),
     "brighter": Graded(_GAMMA, 0.7, 0.3),
     "inverted contrast": Graded(_values(lambda image, contrast, mm, rng: inverted(image, contrast)), 1.0, 0.5),
@@ -90,12 +90,6 @@ FITTED: Mapping[str, Graded] = {
     "tilted": Graded(_rotated(0, 2), 10, 40),
     "cut from above": Graded(_places(lambda each, kept, mm, order: cropped(each, 2, 0, kept)), 0.75, 0.4),
     "enlarged": Graded(_SCALED, 1.2, 1.5),
-}
-"""The corruptions from which the prediction of an error is learnt. Their parameters in this order: exponents of the
-grey scale, share of the contrast, standard deviation of noise over the range of the image, bias in percent, standard
-deviation, thickness and depth in mm, degrees, share of the field of view that is left, factor."""
-
-OTHERS: Mapping[str, Graded] = {
     "shrunk": Graded(_SCALED, 0.85, 0.65),
     "turned by 90 degrees": Graded(_rotated(0, 1), 90, 90),
     "head turned aside": Graded(_rotated(0, 1), 30, 30),
@@ -108,5 +102,6 @@ OTHERS: Mapping[str, Graded] = {
     "slices in a wrong order": Graded(_values(lambda image, none, mm, rng: shuffled(image, rng))),
     "noise alone": Graded(_values(lambda image, none, mm, rng: np.abs(rng.normal(0.3, 0.2, image.shape)))),
 }
-"""Those that only a check tries, so that it tells how far the verdicts carry beyond what was learnt: factor, degrees,
-shares of the field of view, amplitude of a ghost relative to the image."""
+"""Their parameters: exponents of the grey scale, share of the contrast, standard deviation of noise over the range of
+the image, bias in percent, standard deviation, thickness and depth in mm, degrees, factors of the size, shares of the
+field of view, amplitude of a ghost relative to the image."""

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kspace_phantom import SHAPE, WHOLE, scanned, truth
 from mri_dagan.consistency import consistent, data_consistency
 from scipy.ndimage import gaussian_filter
-from skimage.data import shepp_logan_phantom
-from skimage.transform import resize
 
 from common.errors import ConfigError, DataError
 from common.simulation.corruptions.kspace import (
-    measured,
-    simulated_phase,
-    simulated_sensitivities,
     to_kspace,
     zero_filled,
 )
 from common.simulation.corruptions.masks import sampling_mask
-
-SHAPE = (48, 40)
-WHOLE = np.ones(SHAPE, dtype=bool)
-
-
-def truth() -> np.ndarray:
-    """A smoothed Shepp-Logan phantom of 1000, (48, 40)."""
-    return 1000 * gaussian_filter(resize(shepp_logan_phantom(), SHAPE, order=1), 0.7)
-
-
-def scanned(coils: int, mask: np.ndarray, noise: float = 0.0, phase: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
-    """K-space (coils, 48, 40) of the phantom, and the sensitivities with its phase."""
-    rng = np.random.default_rng(1)
-    sensitivities = simulated_sensitivities(SHAPE, coils, rng)
-    turned = np.exp(1j * simulated_phase(SHAPE, phase, rng))
-    return measured(truth() * turned, sensitivities, mask, noise, rng), sensitivities * turned
 
 
 def error(image: np.ndarray) -> float:
