@@ -14,7 +14,7 @@ import pytest
 from bundle_commands import ok
 from split_phantoms import ONE, split_phantoms, trained_on
 
-from common.trust.corrupted import CORRUPTIONS
+from common.simulation.corruptions.cases import CORRUPTIONS
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -172,6 +172,6 @@ def test_noise_is_refused_and_has_no_volume(run, data, tmp_path):
 
 def test_check_prints_the_verdicts_of_cases_and_corruptions(run):
     printed = ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
-    lines = [line for line in printed.splitlines() if line.startswith(CORRUPTIONS)]
+    lines = [line for line in printed.splitlines() if line.startswith(tuple(CORRUPTIONS))]
     assert len(lines) >= 15, "each corruption on every fourth of three cases"
     assert "intact                           3 " in printed
