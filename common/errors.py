@@ -92,19 +92,25 @@ def path_option(text: str) -> Path:
 class UserError(ValueError):
     """An error that the user can fix; a command ends with this message on stderr and ``exit_code``.
 
+    The message is ``fault: remedy``, a sentence on one line: what is wrong, with its place and the values found, then
+    what to do in the imperative. ``UserError("no weights at out/models/model.pt (from --output_dir)", "train there
+    first, or pass --weights FILE")``. A fault that says itself what to do, ``--output must differ from SOURCE``, stands
+    alone.
+
     Args:
-        name: the whole message; with the other three, the name of the case, file or setting.
-        rule: that it must satisfy.
-        value: found instead.
-        remedy: for the user.
+        parts: the fault; the remedy.
     """
 
     exit_code = 2
     label = "error: "
     """What the line begins with that ends a command."""
 
-    def __init__(self, name: str, rule: str | None = None, value: object = None, remedy: str | None = None) -> None:
-        super().__init__(_last_line(name) if rule is None else explain(name, rule, value, remedy))
+    def __init__(self, *parts: object) -> None:
+        fault, *more = parts
+        if len(parts) == 4:
+            super().__init__(explain(str(fault), str(more[0]), more[1], str(more[2])))
+        else:
+            super().__init__(_last_line(": ".join(str(part) for part in parts)))
 
 
 def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:

@@ -16,7 +16,7 @@ OTHER_FILES = (*VOLUMES, *SLICES, ".hdr", ".img", ".mgz", ".png", ".jpg", ".tif"
 """Endings that are no name of a folder of outputs."""
 SIDECAR = ".json"
 MAP = "_uncertainty.nii.gz"
-"""Ending of the map of half widths next to a volume, with ``--uncertainty true``."""
+"""Ending of the map of half-widths next to a volume, with ``--uncertainty true``."""
 REFUSED = b'"Refused": true'
 """In the JSON of a refused case; without a volume next to it, it may be replaced."""
 

@@ -60,7 +60,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
     profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
     about = {
-        **{key: value for key, value in known.told.items() if key not in ("sha256", "replaces", "config")},
+        **{key: value for key, value in known.metadata.items() if key not in ("sha256", "replaces", "config")},
         "bundle": bundle_name(bundle),
         "version": bundle_metadata(bundle).get("version"),
         "settings": known.settings,

@@ -102,7 +102,7 @@ def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn) -> Path:
 
 def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     """Cases of the simulation that weights were trained on, as files."""
-    about = read_info(weights).told
+    about = read_info(weights).metadata
     if "simulation" not in about:
         remedy = "export it by synthesize export"
         raise CheckpointError(str(sidecar(weights)), "has the simulation it was trained on", "none", remedy)

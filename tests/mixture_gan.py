@@ -33,23 +33,27 @@ class MixtureGan(GanMethod):
     terms = GanMethod.adversarial_terms
 
     def __init__(self, weights: dict[str, float], network: dict[str, Any], loss: dict[str, Any]) -> None:
-        judge = chain(2, 1)
-        stabilise(judge, **network)
+        discriminator = chain(2, 1)
+        stabilise(discriminator, **network)
         adversarial_loss = AdversarialLoss(**loss)
-        super().__init__({"generator": chain(NOISE, 2)}, {"discriminator": judge}, losses_of(weights), adversarial_loss)
+        super().__init__(
+            {"generator": chain(NOISE, 2)}, {"discriminator": discriminator}, losses_of(weights), adversarial_loss
+        )
         self.adversary = adversarial_loss
 
     def generate(self, batch: Batch) -> Losses:
         return {"pred": self.deployed(torch.randn(len(batch["image"]), NOISE))}
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
-        return self.adversary.judged("d", self.discriminators["discriminator"], batch["image"], fakes["pred"])
+        return self.adversary.discriminator_losses(
+            "d", self.discriminators["discriminator"], batch["image"], fakes["pred"]
+        )
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
-        judge, made = self.discriminators["discriminator"], fakes["pred"]
+        discriminator, made = self.discriminators["discriminator"], fakes["pred"]
         if name == "adversarial":
-            return self.adversary.generator(judge(self.adversary.noised(made)))
-        return self.adversary.feature_matching(judge, batch["image"], made, paired=False)
+            return self.adversary.generator(discriminator(self.adversary.noised(made)))
+        return self.adversary.feature_matching(discriminator, batch["image"], made, paired=False)
 
 
 class Ring(Dataset):

@@ -49,8 +49,10 @@ class Toy(GanMethod):
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         if not self.uses("adversarial"):
             return {}
-        judge = self.discriminators["d"]
-        return {"discriminator": self.adversary.discriminator(judge(batch["label"]), judge(fakes["pred"]))}
+        discriminator = self.discriminators["d"]
+        return {
+            "discriminator": self.adversary.discriminator(discriminator(batch["label"]), discriminator(fakes["pred"]))
+        }
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         if name == "adversarial":

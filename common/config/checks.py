@@ -14,6 +14,7 @@ from .. import devices
 from ..errors import ConfigError
 from ..path_names import is_path, is_reference, texts
 from ..raw_settings import components
+from ..weights.module_names import RENAMED
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 HU = "HU"
@@ -64,7 +65,7 @@ def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapp
         if key in shipped or key in TRACKING or re.search(rf"[@%]{re.escape(key)}\b", text):
             continue
         inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
-        nearest = inside[:1] or difflib.get_close_matches(key, shipped, n=1)
+        nearest = [RENAMED[key]] if key in RENAMED else inside[:1] or difflib.get_close_matches(key, shipped, n=1)
         remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
         value = f"an unknown name (value {config[key]!r})"
         raise ConfigError(f"--{key}", "is a setting of this bundle", value, remedy)

@@ -122,7 +122,7 @@ def _shipped(models: Path, name: str) -> Path:
     """The shipped weights by their name, or ``model.pt`` where a release has them by that name."""
     path = models / name
     released = models / checkpoints.WEIGHTS_NAME
-    if not path.is_file() and released.is_file() and read_info(released).told.get("shipped"):
+    if not path.is_file() and released.is_file() and read_info(released).metadata.get("shipped"):
         return released
     if not path.is_file():
         raise CheckpointError("--pretrained", "starts from weights that the bundle ships", "none", "omit the option")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..errors import ConfigError
 from .features import hidden_features
 
-Judge = Callable[[Tensor], Tensor]
+Discriminator = Callable[[Tensor], Tensor]
 """A discriminator: images (B, ...) to logits of any shape."""
 TARGETED = ("bce", "least_squares")
 """Kinds whose discriminator has a target for each output."""
@@ -30,7 +30,7 @@ class AdversarialLoss(nn.Module):
       ``weight_clip`` or ``gradient_penalty``, and critics without batch normalisation for the latter.
 
     Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step found beside its
-    losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were told.
+    losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
 
     Args:
         kind: one of the above. No kind applies an activation first: the outputs are logits of any shape.
@@ -133,13 +133,15 @@ class AdversarialLoss(nn.Module):
         left = (1 - self.step / self.noise_steps).clamp(min=0)
         return images + (self.instance_noise * left).to(images.dtype) * torch.randn_like(images)
 
-    def judged(self, name: str, judge: Judge, real: Tensor, *fakes: Tensor) -> dict[str, Tensor]:
+    def discriminator_losses(
+        self, name: str, discriminator: Discriminator, real: Tensor, *fakes: Tensor
+    ) -> dict[str, Tensor]:
         """Losses of a discriminator on real images (B, ...) and on synthetic ones, averaged over several batches of
         these: under its name, and ``<name>_penalty`` where one is on. Its accuracy goes to ``measures``."""
-        given, made = judge(self.noised(real)), [judge(self.noised(fake)) for fake in fakes]
+        given, made = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
         losses = {name: torch.stack([self.discriminator(given, each) for each in made]).mean()}
         self.measure(name, given, *made)
-        return losses | self.penalties(name, judge, real, *fakes)
+        return losses | self.penalties(name, discriminator, real, *fakes)
 
     def measure(self, name: str, real: Tensor, *fakes: Tensor) -> None:
         """Note the :meth:`accuracy` of outputs, averaged over several synthetic batches, as ``<name>_accuracy``."""
@@ -147,41 +149,43 @@ class AdversarialLoss(nn.Module):
         if found:
             self.measures[f"{name}_accuracy"] = torch.stack(found).mean()
 
-    def penalties(self, name: str, judge: Judge, real: Tensor, *fakes: Tensor, judges: int = 1) -> dict[str, Tensor]:
+    def penalties(
+        self, name: str, discriminator: Discriminator, real: Tensor, *fakes: Tensor, groups: int = 1
+    ) -> dict[str, Tensor]:
         """Penalties on the discriminator's gradient, summed, under ``<name>_penalty``; empty where none is on.
 
         Args:
             name: of the discriminator.
-            judge: the discriminator.
+            discriminator: images to outputs.
             real: (B, C, ...).
             *fakes: of the same shape.
-            judges: C where channel k is the input of discriminator k alone, whose penalties are summed; else 1.
+            groups: C where channel k is the input of discriminator k alone, whose penalties are summed; else 1.
         """
         terms = []
         if self.gradient_penalty:
             for fake in fakes:
                 share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-                slopes = _slopes(judge, torch.lerp(fake.float(), real.float(), share), judges)
+                slopes = _slopes(discriminator, torch.lerp(fake.float(), real.float(), share), groups)
                 terms.append(
                     self.gradient_penalty / len(fakes) * ((slopes + EPSILON).sqrt() - 1).square().mean(dim=0).sum()
                 )
         if self.r1:
-            terms.append(self.r1 / 2 * _slopes(judge, real.float(), judges).mean(dim=0).sum())
+            terms.append(self.r1 / 2 * _slopes(discriminator, real.float(), groups).mean(dim=0).sum())
         return {f"{name}_penalty": self.discriminator_factor * torch.stack(terms).sum()} if terms else {}
 
-    def feature_matching(self, judge: nn.Module, real: Tensor, fake: Tensor, paired: bool) -> Tensor:
+    def feature_matching(self, discriminator: nn.Module, real: Tensor, fake: Tensor, paired: bool) -> Tensor:
         """Absolute difference of a discriminator's hidden features of real and synthetic images, the mean over layers.
 
         Args:
-            judge: the discriminator; its features are the outputs of its activations.
+            discriminator: its features are the outputs of its activations.
             real: (B, ...).
             fake: likewise.
             paired: compare voxel by voxel (Wang et al. 2018, eq. 4); otherwise the means over batch and voxels of
                 each feature (Salimans et al. 2016, section 3.1, there squared).
         """
         with torch.no_grad():
-            wanted = hidden_features(judge, self.noised(real))
-        layers = zip(hidden_features(judge, self.noised(fake)), wanted, strict=True)
+            wanted = hidden_features(discriminator, self.noised(real))
+        layers = zip(hidden_features(discriminator, self.noised(fake)), wanted, strict=True)
         if paired:
             return torch.stack([F.l1_loss(ours, theirs) for ours, theirs in layers]).mean()
         return torch.stack([F.l1_loss(_by_feature(ours), _by_feature(theirs)) for ours, theirs in layers]).mean()
@@ -204,8 +208,8 @@ def _by_feature(features: Tensor) -> Tensor:
     return features.transpose(0, 1).flatten(1).mean(dim=1)
 
 
-def _slopes(judge: Judge, images: Tensor, judges: int) -> Tensor:
-    """Squared norm of the gradient of a discriminator's mean output of an image, (B, judges).
+def _slopes(discriminator: Discriminator, images: Tensor, groups: int) -> Tensor:
+    """Squared norm of the gradient of a discriminator's mean output of an image, (B, groups).
 
     In single precision, uncompiled: neither a half-precision norm nor the second derivative of a compiled network is
     to be had.
@@ -213,7 +217,7 @@ def _slopes(judge: Judge, images: Tensor, judges: int) -> Tensor:
     given, kind = images.detach().requires_grad_(), images.device.type
     single = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
     with torch.enable_grad(), single, torch.compiler.set_stance("force_eager"):
-        outputs = judge(given)
-        of_images = outputs.flatten(1).mean(dim=1) if judges == 1 else outputs
+        outputs = discriminator(given)
+        of_images = outputs.flatten(1).mean(dim=1) if groups == 1 else outputs
         (gradient,) = torch.autograd.grad(of_images.sum(), given, create_graph=True)
-    return gradient.reshape(len(images), judges, -1).square().sum(dim=2)
+    return gradient.reshape(len(images), groups, -1).square().sum(dim=2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..networks.tissue_segmenter import LEAST_SIDE
 from ..segmenter import segmenter
-from ..transforms.piecewise_linear import Knot
+from ..transforms.piecewise_linear import Point
 from .features import FeatureDistance
 
 
@@ -22,7 +22,7 @@ class AnatomicalL1(FeatureDistance):
         modality: of the target, ``CT`` or ``MR``.
         window: of the scale of the images, see :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; None
             for images in the unit of the segmenter, HU or z-scores inside the head.
-        knots: of that scale.
+        points: of that scale.
         weights: another file of ``python -m tools.tissue_segmenter``; None for that of the package.
 
     Raises:
@@ -34,7 +34,7 @@ class AnatomicalL1(FeatureDistance):
         self,
         modality: str,
         window: Sequence[float] | None = None,
-        knots: Sequence[Knot] | None = (),
+        points: Sequence[Point] | None = (),
         weights: str | Path | None = None,
     ) -> None:
-        super().__init__(segmenter(modality, weights), window=window, knots=knots, least_side=LEAST_SIDE)
+        super().__init__(segmenter(modality, weights), window=window, points=points, least_side=LEAST_SIDE)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ConfigError
-from ..transforms.piecewise_linear import Knot, PiecewiseLinearScale
+from ..transforms.piecewise_linear import PiecewiseLinearScale, Point
 from .distances import at_least_float32, require_same_shape
 
 ACTIVATIONS = (nn.LeakyReLU, nn.ReLU)
@@ -42,7 +42,7 @@ class FeatureDistance:
         difference: of two tensors of features, the mean over their elements.
         window: of the scale of the images, see :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; None
             for images in the unit that the network takes.
-        knots: of that scale.
+        points: of that scale.
         least_side: smallest side of a slice that the network takes.
         loss: name of the loss in messages.
         last_alone: compare the last activation, and no other.
@@ -53,14 +53,14 @@ class FeatureDistance:
         network: nn.Module,
         difference: Callable[[Tensor, Tensor], Tensor] = F.l1_loss,
         window: Sequence[float] | None = None,
-        knots: Sequence[Knot] | None = (),
+        points: Sequence[Point] | None = (),
         least_side: int = 1,
         loss: str = "anatomy",
         last_alone: bool = False,
     ) -> None:
         self.network = network
         self.difference = difference
-        self.scale = None if window is None else PiecewiseLinearScale(window, knots)
+        self.scale = None if window is None else PiecewiseLinearScale(window, points)
         self.least_side = least_side
         self.loss = loss
         self.last_alone = last_alone

@@ -67,10 +67,12 @@ def join(runs: Sequence[Path], folder: Path) -> Path:
     states = [checkpoints.load(path) for path in paths]
     network, prefix = _joined_network(known[0], states)
     weights = _joined_weights(states, prefix)
-    told = {key: value for key, value in known[0].told.items() if key in ("bundle", "version", "unit", "versions")}
-    told |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
-    told |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
-    save(weights, target, {**told, "settings": {**known[0].settings, "network_def": network}})
+    metadata = {
+        key: value for key, value in known[0].metadata.items() if key in ("bundle", "version", "unit", "versions")
+    }
+    metadata |= {"trained_on": known[0].trained_on, "reader": known[0].reader}
+    metadata |= {"members": [{"path": str(each.path), "sha256": each.sha256} for each in known]}
+    save(weights, target, {**metadata, "settings": {**known[0].settings, "network_def": network}})
     record.write(folder / DATALIST_NAME)
     return target
 

@@ -110,8 +110,8 @@ class SynthesisTrainer(SupervisedTrainer):
             self.ema = AveragedModel(method.deployed, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self.acceleration.prepare(method.trained())
         optimizers = {"generators": self.acceleration.optimizer(optimizer, method.generators.parameters())}
-        if judges := list(method.discriminators.parameters()):
-            optimizers["discriminators"] = self.acceleration.optimizer(optimizer, judges)
+        if weights := list(method.discriminators.parameters()):
+            optimizers["discriminators"] = self.acceleration.optimizer(optimizer, weights)
             for group in optimizers["discriminators"].param_groups if discriminator_rate is not None else ():
                 group["lr"] = discriminator_rate
         super().__init__(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..io.modality import AIR_HU
-from .piecewise_linear import Knot, PiecewiseLinearScale
+from .piecewise_linear import PiecewiseLinearScale, Point
 from .voxelwise import for_each_slab
 
 LEAST_SPAN = 1e-4
@@ -39,12 +39,12 @@ class ScaleWindowd(MapTransform):
             needs a fixed window to be restored at export.
         clip: clip values outside the window.
         allow_missing_keys: skip absent keys.
-        knots: of a piecewise-linear scale between the ends of ``window``, see
+        points: of a piecewise-linear scale between the ends of ``window``, see
             :class:`common.transforms.piecewise_linear.PiecewiseLinearScale`; empty for one line.
 
     Raises:
         ConfigError: unless exactly one of the two is given; for a window whose low is not below its high; for an
-            image whose number of channels is not that of the windows; for knots that do not rise within one window.
+            image whose number of channels is not that of the windows; for points that do not rise within one window.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ScaleWindowd(MapTransform):
         percentiles: Sequence[float] | None = None,
         clip: bool = True,
         allow_missing_keys: bool = True,
-        knots: Sequence[Knot] = (),
+        points: Sequence[Point] = (),
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         given = [name for name, value in (("window", window), ("percentiles", percentiles)) if value]
@@ -64,10 +64,10 @@ class ScaleWindowd(MapTransform):
         for low, high in np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
             if low >= high:
                 raise ConfigError(f"intensity of {self.keys}", "has low < high", [low, high], "swap or correct them")
-        if knots and np.ndim(window or 0) != 1:
-            rule = "is given by one fixed window where it has knots"
-            raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no knots")
-        self.piecewise = PiecewiseLinearScale(window, knots) if knots else None  # type: ignore[arg-type]
+        if points and np.ndim(window or 0) != 1:
+            rule = "is given by one fixed window where it has points"
+            raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no points")
+        self.piecewise = PiecewiseLinearScale(window, points) if points else None  # type: ignore[arg-type]
         self.window = window
         self.percentiles = percentiles
         self.clip = clip
@@ -127,13 +127,13 @@ class ToUnitd(MapTransform):
         keys: items to map, of any shape.
         window: ``[low, high]`` in that unit.
         allow_missing_keys: skip absent keys.
-        knots: those of the scale; empty for one line.
+        points: those of the scale; empty for one line.
         air: HU of air, for a target that was clipped to its window. Values beyond the window, which a network without a
             bounded last layer may give, are clipped to it. A window that ends above air, but below all tissue, has cut
             all air to its end: its lowest 2.5 % then become the values from there down to air. None: neither.
 
     Raises:
-        ConfigError: for a window whose low is not below its high, knots that do not rise within it, or HU of no air.
+        ConfigError: for a window whose low is not below its high, points that do not rise within it, or HU of no air.
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class ToUnitd(MapTransform):
         keys: KeysCollection,
         window: Sequence[float],
         allow_missing_keys: bool = False,
-        knots: Sequence[Knot] = (),
+        points: Sequence[Point] = (),
         air: float | None = None,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.piecewise = PiecewiseLinearScale(window, knots)
+        self.piecewise = PiecewiseLinearScale(window, points)
         if air is not None and air > AIR_HU:
             raise ConfigError("air", f"is at most {AIR_HU:g} HU", air, "give -1000, or null for a window left as it is")
         self.clip = air is not None

@@ -1,4 +1,4 @@
-"""Piecewise-linear scale between a unit and [-1, 1]: a window whose inside is divided unevenly by knots."""
+"""Piecewise-linear scale between a unit and [-1, 1]: a window whose inside is divided unevenly by points."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ from torch import Tensor
 
 from ..errors import ConfigError
 
-Knot = Sequence[float]
+Point = Sequence[float]
 """Value in the unit of the window, and where it lies in [-1, 1]."""
 
 
 class PiecewiseLinearScale:
-    """The piecewise-linear map of a unit to [-1, 1] through ``(low, -1)``, the knots and ``(high, 1)``.
+    """The piecewise-linear map of a unit to [-1, 1] through ``(low, -1)``, the points and ``(high, 1)``.
 
-    Within a segment of slope s an error of 1 unit is s in the scaled image: knots say how much of a loss on scaled
-    images, such as L1, falls to each range. Without knots the map is the line of the window. Beyond the window the
+    Within a segment of slope s an error of 1 unit is s in the scaled image: points say how much of a loss on scaled
+    images, such as L1, falls to each range. Without points the map is the line of the window. Beyond the window the
     outermost segments go on, so that the map has an inverse everywhere.
 
     Args:
         window: ``[low, high]`` in the unit, such as HU.
-        knots: ``[value, scaled]`` between the ends of the window; None or empty for none.
+        points: ``[value, scaled]`` between the ends of the window; None or empty for none.
 
     Raises:
         ConfigError: the window is not two numbers, the lower first, or the points do not rise strictly in both columns.
     """
 
-    def __init__(self, window: Sequence[float], knots: Sequence[Knot] | None = ()) -> None:
+    def __init__(self, window: Sequence[float], points: Sequence[Point] | None = ()) -> None:
         if np.shape(window) != (2,) or not np.isfinite(window).all() or not window[0] < window[1]:
             raise ConfigError("target_window", "is two numbers, low < high", window, "give for example [-1024, 2000]")
         self.low, self.high = (float(end) for end in window)
-        points = np.array([[self.low, -1], *_pairs(knots or ()), [self.high, 1]], float)
-        if len(points) != 2 + len(knots or ()) or not (np.diff(points, axis=0) > 0).all():
+        ends = [self.low, -1], [self.high, 1]
+        through = np.array([ends[0], *_pairs(points or ()), ends[1]], float)
+        if len(through) != 2 + len(points or ()) or not (np.diff(through, axis=0) > 0).all():
             rule = f"are pairs that rise strictly in both columns from [{self.low:g}, -1] to [{self.high:g}, 1]"
             remedy = "correct them or widen target_window; [] for none"
-            raise ConfigError("target_knots", rule, knots, remedy)
-        self.even = ((points[:, 0] - self.low) / (self.high - self.low) * 2 - 1).tolist()
-        self.bent = points[:, 1].tolist()
+            raise ConfigError("target_scale_points", rule, points, remedy)
+        self.even = ((through[:, 0] - self.low) / (self.high - self.low) * 2 - 1).tolist()
+        self.bent = through[:, 1].tolist()
 
     def down_to(self, low: float, part: float) -> PiecewiseLinearScale:
         """The same scale, of which the lowest ``part`` stands for all values from ``low``, below the window, up."""
@@ -60,15 +61,15 @@ class PiecewiseLinearScale:
         return (_through(values, self.bent, self.even) + 1) / 2 * (self.high - self.low) + self.low
 
 
-def _pairs(knots: Sequence[Knot]) -> list[Knot]:
-    """Those of the knots that are pairs of finite numbers."""
+def _pairs(points: Sequence[Point]) -> list[Point]:
+    """Those of the points that are pairs of finite numbers."""
     numbers = (int, float)
     return [
-        knot
-        for knot in knots
-        if isinstance(knot, list | tuple)
-        and len(knot) == 2
-        and all(isinstance(part, numbers) and math.isfinite(part) for part in knot)
+        point
+        for point in points
+        if isinstance(point, list | tuple)
+        and len(point) == 2
+        and all(isinstance(part, numbers) and math.isfinite(part) for part in point)
     ]
 
 

@@ -87,11 +87,11 @@ def table(rows: Sequence[CheckedCase], record: TrustRecord) -> str:
         mean = Coverage(group, *np.mean([each[1:] for each in own], axis=0).tolist())
         kept, worst = sum(each.coverage >= record.level for each in own), min(each.coverage for each in own)
         lines.append(f"{_line('mean', mean)}, {kept} of {len(own)} cases reach {record.level:g}, worst {worst:.3f}")
-    lines += ["", f"{'corruption':28} cases  MAE ({record.unit})  accept  look  refuse"]
+    lines += ["", f"{'corruption':28} cases  MAE ({record.unit})   accept  review  refuse"]
     for kind in dict.fromkeys((INTACT, *sorted(row.corruption for row in rows))):
         of_kind = [row for row in rows if row.corruption == kind]
         counts = Counter(row.verdict for row in of_kind)
-        numbers = "".join(f"{counts[verdict]:7d}" for verdict in VERDICTS)
+        numbers = "".join(f"{counts[verdict]:8d}" for verdict in VERDICTS)
         lines.append(f"{kind:28} {len(of_kind):5d}  {np.mean([row.mae for row in of_kind]):8.4g}  {numbers}")
     upper = record.limits.upper_mae
     worse = Counter(row.verdict for row in rows if row.mae > upper)

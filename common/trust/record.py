@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..files import parse_json, write_text
-from ..io.export.verdicts import LOOK, REFUSE
+from ..io.export.verdicts import REFUSE, REVIEW
 from ..weights import checkpoints
 from .intervals import Interval, groups_of
 from .verdict import Usual, VerdictLimits
@@ -115,7 +115,7 @@ def _parsed(content: Mapping[str, Any]) -> TrustRecord:
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
-    if not features or set(deviations) != {LOOK, REFUSE}:
+    if not features or set(deviations) != {REVIEW, REFUSE}:
         raise ValueError(f"limits of {len(features)} features, {sorted(deviations)}")
     if known["intervals"].keys() != groups_of(np.zeros(1), known["unit"]).keys():
         raise ValueError(f"intervals of {sorted(known['intervals'])}")

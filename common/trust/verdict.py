@@ -1,4 +1,4 @@
-"""Three verdicts of a case: ``accept``, ``look`` and ``refuse``, with reasons in words.
+"""Three verdicts of a case: ``accept``, ``review`` and ``refuse``, with reasons in words.
 
 A case is refused where a feature lies further from the calibration cases than one in a hundred of these would have any
 feature. The error of a case is not predicted: among cases like those of the calibration no feature ranks it.
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from ..io.export.verdicts import ACCEPT, LOOK, REFUSE
+from ..io.export.verdicts import ACCEPT, REFUSE, REVIEW
 from .features import LEAST
 
-CHANCE = {LOOK: 0.1, REFUSE: 0.01}
+CHANCE = {REVIEW: 0.1, REFUSE: 0.01}
 """[chosen] Probability that any feature of a case from the calibrated distribution lies beyond its limit."""
 SHOWN = 4
 """How many features the reasons name, the furthest first."""
@@ -34,7 +34,7 @@ class VerdictLimits(NamedTuple):
 
     Attributes:
         features: by name.
-        deviations: by ``look`` and ``refuse``, how far a feature may lie from its mean, in standard deviations.
+        deviations: by ``review`` and ``refuse``, how far a feature may lie from its mean, in standard deviations.
         expected_mae: median of the mean absolute errors of the cases.
         upper_mae: conformal quantile of these errors: exchangeable cases have at most that, but for ``1 - case_level``.
         baselines: medians of the errors of answers without a network, by their names.
@@ -101,17 +101,19 @@ def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits) -> Ca
         ((abs(features[name] - usual.mean) / usual.deviation, name) for name, usual in limits.features.items()),
         reverse=True,
     )
-    beyond = {verdict: [name for size, name in far if size > limits.deviations[verdict]] for verdict in (LOOK, REFUSE)}
+    beyond = {
+        verdict: [name for size, name in far if size > limits.deviations[verdict]] for verdict in (REVIEW, REFUSE)
+    }
     worse_than = limits.worse_than
     reasons = [f"the weights are no better than the {worse_than} on their calibration cases"] if worse_than else []
-    reasons += [_in_words(name, features[name], limits) for name in beyond[LOOK][:SHOWN]]
-    left = len(beyond[LOOK]) - SHOWN
+    reasons += [_in_words(name, features[name], limits) for name in beyond[REVIEW][:SHOWN]]
+    left = len(beyond[REVIEW]) - SHOWN
     reasons += [f"{left} more unusual features"] if left > 0 else []
-    verdict = REFUSE if beyond[REFUSE] or worse_than else LOOK if reasons else ACCEPT
+    verdict = REFUSE if beyond[REFUSE] or worse_than else REVIEW if reasons else ACCEPT
     return CaseVerdict(verdict, tuple(reasons))
 
 
 def _in_words(name: str, value: float, limits: VerdictLimits) -> str:
     usual = limits.features[name]
-    room = limits.deviations[LOOK] * usual.deviation
+    room = limits.deviations[REVIEW] * usual.deviation
     return f"{name} {value:.3g}, usual {usual.mean - room:.3g} to {usual.mean + room:.3g}"

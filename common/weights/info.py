@@ -58,7 +58,7 @@ class WeightsInfo(NamedTuple):
             started from, with their ``sha256``.
         reader: how the files of the training were read.
         profile: distribution of the training inputs; see :mod:`common.trust.input_check`.
-        told: the whole content of the file.
+        metadata: the whole content of the file.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class WeightsInfo(NamedTuple):
     trained_on: dict[str, Any]
     reader: Settings
     profile: dict[str, list[list[float]]]
-    told: dict[str, Any]
+    metadata: dict[str, Any]
 
     @property
     def origin(self) -> str | None:
@@ -146,24 +146,24 @@ def read_info(path: str | Path) -> WeightsInfo:
     """
     path = Path(path)
     checkpoints.require_noted(path)
-    return _told_of(path) or _of_an_older_run(path)
+    return _info_of(path) or _of_an_older_run(path)
 
 
 def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
     remedy = "restore the file, or train the bundle"
     try:
-        told = parse_json(local(text))
-        if told["schema_version"] != SCHEMA_VERSION:
+        metadata = parse_json(local(text))
+        if metadata["schema_version"] != SCHEMA_VERSION:
             remedy = "use the version that wrote it, or a later one"
-            raise ValueError(f"schema_version {told['schema_version']}, this version reads {SCHEMA_VERSION}")
-        needed = {key: told[key] for key in ("bundle", "settings", "trained_on")}
+            raise ValueError(f"schema_version {metadata['schema_version']}, this version reads {SCHEMA_VERSION}")
+        needed = {key: metadata[key] for key in ("bundle", "settings", "trained_on")}
         for key in ("settings", "trained_on", "reader", "profile"):
-            if not isinstance(told.get(key, {}), dict):
-                raise TypeError(f"{key} is {told[key]!r}")
+            if not isinstance(metadata.get(key, {}), dict):
+                raise TypeError(f"{key} is {metadata[key]!r}")
         list(_trainings(needed["trained_on"]))
-        sha256 = told.get("sha256") or checkpoints.sha256(path)
-        more = {key: told.get(key, {}) for key in ("reader", "profile")}
-        return WeightsInfo(path, sha256, **needed, **more, told=told)
+        sha256 = metadata.get("sha256") or checkpoints.sha256(path)
+        more = {key: metadata.get(key, {}) for key in ("reader", "profile")}
+        return WeightsInfo(path, sha256, **needed, **more, metadata=metadata)
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
 
@@ -187,9 +187,9 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
         if (run := folder / RUN_NAME).is_file():
             config = read_run(run)
             logger.warning(f"weights: {path} has no {sidecar(path).name}: the settings of {run} are used")
-            settings, told = needed_settings(config), {"config": config}
+            settings, metadata = needed_settings(config), {"config": config}
             contrasts = contrasts_of(config)
-            return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, told)
+            return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, metadata)
     rule = f"has its settings in {sidecar(path).name} next to it, or in the {RUN_NAME} of its run"
     raise CheckpointError(str(path), rule, "neither", f"copy {sidecar(path).name} from where it was trained")
 
@@ -197,8 +197,8 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
 def keep_shipped(models: Path) -> None:
     """Rename the weights that a release ships as ``model.pt`` before a run writes its own there."""
     released, name = models / checkpoints.WEIGHTS_NAME, models / PRETRAINED_NAME
-    about = _told_of(released) if released.is_file() else None
-    if about is not None and about.told.get("shipped") and not name.exists():
+    about = _info_of(released) if released.is_file() else None
+    if about is not None and about.metadata.get("shipped") and not name.exists():
         sidecar(name).write_text(sidecar(released).read_text())  # first, so that weights never lack it
         released.rename(name)
         sidecar(released).unlink()
@@ -239,7 +239,7 @@ def bundle_metadata(bundle_root: str | Path) -> dict[str, Any]:
 
 def origin(weights: str | Path) -> str | None:
     """Training data of weights if they show no patient; None for others, and where nothing is known of them."""
-    about = _told_of(Path(weights))
+    about = _info_of(Path(weights))
     return None if about is None else about.origin
 
 
@@ -251,30 +251,30 @@ def identity(weights: str | Path) -> str:
 
 def known_unit(weights: str | Path) -> str | None:
     """Unit of what a network synthesises, where its training set one; None for that of the bundle."""
-    about = _told_of(Path(weights))
+    about = _info_of(Path(weights))
     unit: str | None = None if about is None else about.settings.get(OUTPUT, {}).get("unit")
     return unit
 
 
 def exported_unit(weights: str | Path) -> str | None:
     """Unit of what shipped weights synthesise; None for others, and where nothing is known of them."""
-    about = _told_of(Path(weights))
-    return None if about is None else about.told.get("unit")
+    about = _info_of(Path(weights))
+    return None if about is None else about.metadata.get("unit")
 
 
 def known_profile(weights: str | Path) -> dict[str, list[list[float]]]:
     """Distribution of the training inputs of weights; empty where nothing is known of it."""
-    about = _told_of(Path(weights))
+    about = _info_of(Path(weights))
     return {} if about is None else about.profile
 
 
 def known_contrasts(weights: str | Path) -> list[str]:
     """Weightings that weights were trained on, such as ``T1``; empty where nothing is known of them."""
-    about = _told_of(Path(weights))
-    return [] if about is None else list(about.told.get("contrasts", []))
+    about = _info_of(Path(weights))
+    return [] if about is None else list(about.metadata.get("contrasts", []))
 
 
-def _told_of(path: Path) -> WeightsInfo | None:
+def _info_of(path: Path) -> WeightsInfo | None:
     """What the JSON file of weights says, or the checkpoint of a run of itself; None without either."""
     if sidecar(path).is_file():
         return _parsed(path, sidecar(path).read_text(), sidecar(path).name)

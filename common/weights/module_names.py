@@ -40,6 +40,8 @@ MOVED = {
     "anatomy": "segmenter",
 }
 """Where the parts of the shared package lie that weights and runs of earlier versions name otherwise."""
+RENAMED = {"target_knots": "target_scale_points"}
+"""Settings that had other names: weights of before are read, options are refused with the name of today."""
 
 
 def portable(text: str) -> str:
@@ -53,6 +55,9 @@ def local(text: str) -> str:
     """A text of :func:`portable`, of this version or an earlier one, with the names that modules have here."""
     for earlier, now in MOVED.items():
         text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
+    for earlier, now in RENAMED.items():
+        text = re.sub(rf"\b{earlier}\b", now, text)
+    text = text.replace('"knots":', '"points":')  # the argument that RENAMED's setting gives
     for name, own in NAMES.items():
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)
     return text

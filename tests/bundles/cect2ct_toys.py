@@ -76,11 +76,17 @@ def residual(
 ) -> ResCycleGan:
     """Residual U-Nets of depth 3 and small patch discriminators; ``moved``: as after some training."""
     generators = {name: ResidualGenerator(3, width) for name in ("generator_ab", "generator_ba")}
-    judges = {name: PatchGanDiscriminator(1, width, 1) for name in ("discriminator_a", "discriminator_b")}
+    discriminators = {name: PatchGanDiscriminator(1, width, 1) for name in ("discriminator_a", "discriminator_b")}
     for generator in generators.values() if moved else ():
         for weight in generator.parameters():
             nn.init.normal_(weight, 0.0, 0.3)
     loss = AdversarialLoss("least_squares")
     return ResCycleGan(
-        PatchGanDiscriminator(2, width, 1), mode, losses_of(weights or ALL), loss, pool_size, **generators, **judges
+        PatchGanDiscriminator(2, width, 1),
+        mode,
+        losses_of(weights or ALL),
+        loss,
+        pool_size,
+        **generators,
+        **discriminators,
     )

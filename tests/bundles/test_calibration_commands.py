@@ -115,7 +115,7 @@ def test_maps_and_verdicts_are_those_that_are_checked_and_volumes_stay_bit_by_bi
     words = next(line for line in printed.splitlines() if line.startswith("intact  ")).split()
     assert float(words[2]) == pytest.approx(np.mean(errors), rel=2e-3)
     counts = Counter(entries[each["case"]]["quality"]["verdict"] for each in unseen)
-    assert [int(word) for word in words[3:]] == [counts[verdict] for verdict in ("accept", "look", "refuse")]
+    assert [int(word) for word in words[3:]] == [counts[verdict] for verdict in ("accept", "review", "refuse")]
 
     assert entries["noise"]["quality"]["verdict"] == "refuse"
     done, strict = infer("strict")

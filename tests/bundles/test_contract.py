@@ -20,7 +20,7 @@ from monai.networks import convert_to_torchscript
 from tools.release.verify.__main__ import CHECKS
 from tools.release.verify.bundle import ValidatedBundle as Validated
 from tools.release.verify.bundle import all_leaves
-from tools.release.verify.verdicts import judge
+from tools.release.verify.verdicts import verdict_of
 
 
 def formats(bundle):
@@ -48,7 +48,7 @@ def metadata(bundle):
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_passes_what_the_validator_reads_in_its_files(bundle, check, monkeypatch):
     monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-    assert judge(check, Validated(bundle.folder)).faults == []
+    assert verdict_of(check, Validated(bundle.folder)).faults == []
 
 
 def test_every_component_exists(bundle):

@@ -74,8 +74,8 @@ def test_so_are_those_of_a_stabilised_adversary_and_of_its_critics_alone(data: P
         "least_squares", real_label=0.9, gradient_penalty=10, r1=1, weight_clip=1.0, instance_noise=0.1
     )
     trainer.method.loss_weights["feature_matching"] = 1
-    judge = trainer.method.discriminators["discriminator"]
-    stabilise(judge.layers, "instance", spectral_norm=True, minibatch_std=True)
+    discriminator = trainer.method.discriminators["discriminator"]
+    stabilise(discriminator.layers, "instance", spectral_norm=True, minibatch_std=True)
     without_values(trainer)
     trainer.step(batch)
     with no_host_reads():

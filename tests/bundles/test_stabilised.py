@@ -14,11 +14,11 @@ PAIRS = "cect2ct_rescyclegan"
 
 def options(bundle):
     """All settings as options of the bundle's training."""
-    judges = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
+    discriminators = ["discriminator_def", *(["discriminator_pair_def"] if bundle.name == PAIRS else [])]
     stages = [f"{name}::" for name, losses in bundle.raw("train")["losses"].items() if "weight" not in losses] or [""]
     return {
         **{f"adversarial_loss::{name}": value for name, value in LOSS.items()},
-        **{f"{judge}::{name}": value for judge in judges for name, value in NETWORK.items()},
+        **{f"{discriminator}::{name}": value for discriminator in discriminators for name, value in NETWORK.items()},
         **{f"train::trainer::{name}": value for name, value in TRAINER.items()},
         **{f"losses::{stage}feature_matching::weight": 10 for stage in stages},
     }

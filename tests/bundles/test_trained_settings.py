@@ -37,7 +37,7 @@ ODD: dict[str, dict[str, Any]] = {
     "mr2ct_pix2pix": {
         "depth": 4, "plane": "axial", "source_window": None, "source_percentiles": [1, 99], "neighbours": 3,
         "target_window": [-900, 1800], "spacing": [5.5, 5, 5.5], "network_def::upsampling": "resize",
-        "target_knots": [[-200, -0.6], [100, 0.5]],
+        "target_scale_points": [[-200, -0.6], [100, 0.5]],
     },
     "mri_dagan": {
         "depth": 3, "width": 6, "plane": "coronal", "neighbours": 3, "scale_percentile": 98, "spacing": [5.5, 5, 5.5],
@@ -154,7 +154,7 @@ def test_programs_that_build_parts_of_the_config_get_the_same(bundle, odd_run, t
     expected = bundle.parser("train", "demo", device=CPU, **ODD[bundle.name])
     if bundle.conditional:
         assert without_order(workflow.parser["preprocessing"]) == without_order(expected["preprocessing"])
-        for name in ("spacing", "target_window", "target_knots", "source_window", "plane", "source_percentiles"):
+        for name in ("spacing", "target_window", "target_scale_points", "source_window", "plane", "source_percentiles"):
             if name in ODD[bundle.name]:
                 assert workflow.parser.get_parsed_content(name) == ODD[bundle.name][name], name
 
@@ -235,7 +235,10 @@ def test_an_option_that_contradicts_the_network_is_an_error(trained, option, mes
     ("option", "said"),
     [
         ({"plane": "coronal"}, "--plane: coronal is used, but .*model.pt were trained with axial"),
-        ({"target_knots": [[0, 0.1]]}, r"--target_knots: \[\[0, 0.1\]\] is used, but .* with \[\[-200, -0.6\], \["),
+        (
+            {"target_scale_points": [[0, 0.1]]},
+            r"--target_scale_points: \[\[0, 0.1\]\] is used, but .* with \[\[-200, -0.6\], \[",
+        ),
         ({"target_window": [-1000, 2000]}, r"--target_window: \[-1000, 2000\] is used, but .* with \[-900, 1800\]"),
         ({"spacing": [1, 1, 1]}, r"--spacing: \[1, 1, 1\] is used, but .* with \[5.5, 5, 5.5\]"),
         ({"source_percentiles": [5, 95]}, r"--source_percentiles: \[5, 95\] is used, but .* with \[1, 99\]"),

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.fuzz.judge import FOUND
+from tests.fuzz.oracle import FOUND
 from tests.fuzz.prepare import prepare
 from tests.fuzz.runner import RECORD, Fuzzer, Row, by_scene, fuzz_all, recorded, table
 from tests.fuzz.running import start_server

@@ -108,7 +108,7 @@ def not_finite(found: Results) -> list[str]:
 
 def as_nibabel_reads(content: bytes, folder: Path, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Values and affine of a NIfTI file by its bytes; None where nibabel does not read it, or it claims too much."""
-    path = folder / f"judged{''.join(Path(name).suffixes[-2:])}"
+    path = folder / f"assessed{''.join(Path(name).suffixes[-2:])}"
     path.write_bytes(content)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

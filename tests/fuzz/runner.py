@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.fuzz import datalists, dicom, names, nifti, options, results, resumed, surroundings, weights
-from tests.fuzz.judge import FOUND, Case, Verdict, judge
 from tests.fuzz.mutation import Mutation, Mutator, Rule, Target
+from tests.fuzz.oracle import FOUND, Case, Verdict, assess
 from tests.fuzz.prepare import code_hash
 from tests.fuzz.running import Done, changes, listing, run, snapshot
 from tests.fuzz.scenes import ROOT, Scene, baseline, scenes
@@ -86,7 +86,7 @@ class Fuzzer:
         return rng, scene, kind
 
     def fuzz(self, index: int) -> Row:
-        """Mutate, run and judge one command, and add it to the record."""
+        """mutate, run and assess one command, and add it to the record."""
         rng, scene, kind = self.choose(index)
         box = self.folder / f"{self.seed}-{index:05}"
         shutil.rmtree(box, ignore_errors=True)
@@ -97,7 +97,7 @@ class Fuzzer:
         words = changed.words(scene.options if mutation.options is None else mutation.options, box)
         if kind == "overlay":
             words = options.with_overlay(words, target.inputs / "mine.yaml")
-        done, verdict = self._judged(scene, mutation, words, box)
+        done, verdict = self._assessed(scene, mutation, words, box)
         row = Row(
             self.seed, index, self.code, scene.name, mutation.kind, mutation.what.replace(str(box), "{box}"),
             verdict.outcome, verdict.reasons, done.returncode, round(done.seconds, 2), words,
@@ -106,7 +106,7 @@ class Fuzzer:
         self._tidy(box, row, done)
         return row
 
-    def _judged(self, scene: Scene, mutation: Mutation, words: list[str], box: Path) -> tuple[Done, Verdict]:
+    def _assessed(self, scene: Scene, mutation: Mutation, words: list[str], box: Path) -> tuple[Done, Verdict]:
         out = box / "out"
         kept = {str(path.relative_to(box)) for pattern in scene.kept for path in out.glob(pattern)}
         before = snapshot(box)
@@ -130,7 +130,7 @@ class Fuzzer:
                 return done, Verdict(FOUND, reasons)
             baseline_results = results.results(box / "fresh", "", texts=False)
         case = Case(scene, mutation, done, given, box, changed, strays, said, baseline_results)
-        return done, judge(case)
+        return done, assess(case)
 
     def _results_of(self, scene: Scene, said: Mapping[str, str]) -> results.Results:
         if scene.name not in self._baselines:

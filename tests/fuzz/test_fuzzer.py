@@ -18,8 +18,8 @@ import torch
 from tests.common.io.dicom.dicom_phantom import write_series
 from tests.fuzz import __main__ as command
 from tests.fuzz import runner
-from tests.fuzz.judge import EQUAL, FOUND
 from tests.fuzz.mutation import Mutation, Rule, Target
+from tests.fuzz.oracle import EQUAL, FOUND
 from tests.fuzz.prepare import code_hash, make_baseline
 from tests.fuzz.runner import MUTATORS, Fuzzer, Row, recorded, table
 from tests.fuzz.running import snapshot

@@ -25,7 +25,7 @@ WITHOUT_MEANING = ("versions", "metric", "version", "epoch", "seed", "keep", "re
 
 
 class Payload:
-    """What a hostile file would run: it makes a file where the judge looks for it."""
+    """What a hostile file would run: it makes a file where the oracle looks for it."""
 
     def __init__(self, box: Path) -> None:
         self.box = box

@@ -85,7 +85,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         (folder / "a_synthetic_ct.nii.gz").write_text("volume")
         (folder / "a_synthetic_ct.json").write_text("about")
         if "uncertainty" in options:
-            (folder / "a_synthetic_ct_uncertainty.nii.gz").write_text("half widths")
+            (folder / "a_synthetic_ct_uncertainty.nii.gz").write_text("half-widths")
         (folder / "manifest.json").write_text(json.dumps(cases))
         return len(cases) - 1
 
@@ -192,7 +192,7 @@ def test_a_map_of_uncertainty_lies_next_to_its_volume(
     words = ["mr2ct", "mr.nii.gz", "-o", "new/ct.nii.gz"]
     assert command.main([*words, "--uncertainty", "true"]) == 0
     assert capsys.readouterr().out == "new/ct.nii.gz\nnew/ct_uncertainty.nii.gz\n"
-    assert (place / "new" / "ct_uncertainty.nii.gz").read_text() == "half widths"
+    assert (place / "new" / "ct_uncertainty.nii.gz").read_text() == "half-widths"
     (place / "new" / "ct.nii.gz").unlink()
     (place / "new" / "ct.json").unlink()
     assert command.main(words) == 2

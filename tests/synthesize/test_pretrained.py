@@ -63,8 +63,8 @@ def test_export_writes_half_precision_and_what_made_it(shipped):
     about = read_info(shipped / "models" / "pretrained.pt")
     assert about.settings.keys() == {"network_def", "width"}, "what the network needs, no more"
     assert about.settings["width"] == 4
-    assert (about.bundle, about.origin, about.told["seed"]) == ("bundle", "simulated heads, no patient", 5)
-    assert about.told["version"] == "1.2.3", "of the bundle that ships them"
+    assert (about.bundle, about.origin, about.metadata["seed"]) == ("bundle", "simulated heads, no patient", 5)
+    assert about.metadata["version"] == "1.2.3", "of the bundle that ships them"
     assert about.sha256 == checkpoints.sha256(about.path)
     kept = torch.load(about.path, weights_only=True)
     assert kept["weight"].dtype == torch.float16
@@ -82,9 +82,9 @@ def test_export_notes_the_commit_though_it_replaces_weights_of_the_repository(sh
     checkpoints.save({"weight": torch.tensor([[9.0]])}, shipped / "pretraining" / "models" / "model.pt")
     git("commit", "--all", "--message", "another training")
     commit = git("rev-parse", "HEAD")
-    assert read_info(export(shipped, shipped / "pretraining")).told["commit"] == commit
+    assert read_info(export(shipped, shipped / "pretraining")).metadata["commit"] == commit
     assert git("status", "--porcelain")
-    assert read_info(export(shipped, shipped / "pretraining")).told["commit"] == f"{commit}-dirty"
+    assert read_info(export(shipped, shipped / "pretraining")).metadata["commit"] == f"{commit}-dirty"
 
 
 def test_export_notes_what_inputs_looked_like(bundle):

@@ -135,7 +135,9 @@ class ResCycleGan(CycleGan):
             pooled = [self.pools["pair_ab"](ab), self.pools["pair_ba"](ba)]
             if self.pair_mode == "registered":
                 pooled.insert(0, torch.cat([self.seen(batch[key], batch[key]) for key in ("image", "label")], 1))
-            losses |= self.adversarial_loss.judged("discriminator_pair", self.judge("pair"), *pooled)
+            losses |= self.adversarial_loss.discriminator_losses(
+                "discriminator_pair", self.discriminator("pair"), *pooled
+            )
         return losses
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
@@ -143,7 +145,7 @@ class ResCycleGan(CycleGan):
         if name != "pair":
             return super().loss(name, batch, fakes)
         pairs, loss = self._synthetic_pairs(batch, fakes), self.adversarial_loss
-        ab, ba = (self.judge("pair")(loss.noised(pair)) for pair in pairs)
+        ab, ba = (self.discriminator("pair")(loss.noised(pair)) for pair in pairs)
         return torch.stack([loss.generator(ab, wanted=self.pair_mode != "cross"), loss.generator(ba)]).mean()
 
 

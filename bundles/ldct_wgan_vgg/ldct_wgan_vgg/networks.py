@@ -145,6 +145,6 @@ class PatchCritic(nn.Module):
         stabilise(self.layers, norm, spectral_norm, minibatch_std)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The judgement of each patch."""
-        judged: Tensor = self.layers(x)
-        return judged
+        """Output for each patch."""
+        patches: Tensor = self.layers(x)
+        return patches

@@ -54,9 +54,9 @@ class ClassGans(GanMethod):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Losses of real and synthetic patches of each class, in separate batches."""
-        judge, loss = self.discriminators["discriminator"], self.adversarial_loss
-        real, fake = judge(loss.noised(batch["image"])), judge(loss.noised(fakes["pred"]))
-        losses = loss.penalties("discriminator", judge, batch["image"], fakes["pred"], judges=len(self.classes))
+        discriminator, loss = self.discriminators["discriminator"], self.adversarial_loss
+        real, fake = discriminator(loss.noised(batch["image"])), discriminator(loss.noised(fakes["pred"]))
+        losses = loss.penalties("discriminator", discriminator, batch["image"], fakes["pred"], groups=len(self.classes))
         loss.measure("discriminator", real, fake)
         for k, name in enumerate(self.classes):
             losses[f"discriminator_{name}"] = loss.discriminator(real[:, k], fake[:, k])
@@ -64,10 +64,10 @@ class ClassGans(GanMethod):
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """Adversarial loss, summed over the classes' discriminators, or their features' distance."""
-        judge, loss = self.discriminators["discriminator"], self.adversarial_loss
+        discriminator, loss = self.discriminators["discriminator"], self.adversarial_loss
         if name == "feature_matching":
-            return loss.feature_matching(judge, batch["image"], fakes["pred"], paired=False)
-        verdicts = judge(loss.noised(fakes["pred"]))
+            return loss.feature_matching(discriminator, batch["image"], fakes["pred"], paired=False)
+        verdicts = discriminator(loss.noised(fakes["pred"]))
         return torch.stack([loss.generator(verdicts[:, k]) for k in range(len(self.classes))]).sum()
 
 
@@ -83,7 +83,7 @@ class AcGan(ClassGans):
 
     terms = (*ClassGans.terms, "class")
 
-    def _judge(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+    def _verdicts(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of being real (B K,), and the cross-entropy of the classes of (B, K, H, W)."""
         logits = self.discriminators["discriminator"](self.adversarial_loss.noised(_one_by_one(patches)))
         wanted = torch.arange(len(self.classes), device=patches.device).repeat(len(patches))
@@ -91,19 +91,19 @@ class AcGan(ClassGans):
 
     def discriminator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial loss, and cross-entropy of the class of real and synthetic patches."""
-        (real, real_class), (fake, fake_class) = self._judge(batch["image"]), self._judge(fakes["pred"])
-        loss, judge = self.adversarial_loss, self.discriminators["discriminator"]
+        (real, real_class), (fake, fake_class) = self._verdicts(batch["image"]), self._verdicts(fakes["pred"])
+        loss, discriminator = self.adversarial_loss, self.discriminators["discriminator"]
         loss.measure("discriminator", real, fake)
         patches = _one_by_one(batch["image"]), _one_by_one(fakes["pred"])
         return {
             "discriminator": loss.discriminator(real, fake),
             "discriminator_class": self.loss_weights["class"] * (real_class + fake_class),
-            **loss.penalties("discriminator", lambda images: judge(images)[:, :1], *patches),
+            **loss.penalties("discriminator", lambda images: discriminator(images)[:, :1], *patches),
         }
 
     def generator_losses(self, batch: Batch, fakes: Batch) -> Losses:
         """Adversarial loss and cross-entropy of the class, both by one look of the discriminator."""
-        verdicts, wrong = self._judge(fakes["pred"])
+        verdicts, wrong = self._verdicts(fakes["pred"])
         shared = {"adversarial": self.adversarial_loss.generator(verdicts), "class": wrong}
         patches = {key: _one_by_one(images) for key, images in (("image", batch["image"]), ("pred", fakes["pred"]))}
         used = [name for name in self.loss_weights if self.uses(name)]

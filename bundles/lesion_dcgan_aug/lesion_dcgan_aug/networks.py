@@ -192,5 +192,5 @@ class ClassDiscriminators(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of being real."""
-        parts = [judge(x[:, k : k + 1]) for k, judge in enumerate(self.discriminators)]
+        parts = [discriminator(x[:, k : k + 1]) for k, discriminator in enumerate(self.discriminators)]
         return torch.cat(parts, dim=1)

@@ -115,8 +115,8 @@ class SliceDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The logit of each slice."""
-        judged: Tensor = self.layers(x)
-        return judged
+        patches: Tensor = self.layers(x)
+        return patches
 
 
 class _Shortcut(nn.Module):

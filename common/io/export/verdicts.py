@@ -9,7 +9,7 @@ QUALITY = "quality"
 """Key of a case's verdict in the manifest, and in an item that is exported."""
 MARK = "Refused"
 """Key in the sidecar of a case with the verdict ``refuse``, of which nothing else is there without a volume."""
-ACCEPT, LOOK, REFUSE = VERDICTS = ("accept", "look", "refuse")
+ACCEPT, REVIEW, REFUSE = VERDICTS = ("accept", "review", "refuse")
 
 
 def in_words(verdict: Mapping[str, Any]) -> str:

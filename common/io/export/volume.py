@@ -23,7 +23,7 @@ class OutputVolume:
 
     ``values`` (X, Y, Z) are in the target's unit, ``affine`` (4, 4) maps to RAS mm; ``source`` is the file, or the
     folder with the DICOM series ``series_uid``, that the first channel was read from. ``warnings`` are about the input.
-    ``map_of`` is given where the values are half widths of the intervals around a derived series; ``quality`` is a line
+    ``map_of`` is given where the values are interval half-widths around a derived series; ``quality`` is a line
     about the verdict.
     """
 

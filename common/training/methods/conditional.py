@@ -55,14 +55,16 @@ class ConditionalGan(GanMethod):
         if not self.has_adversary:
             return {}
         real, fake = self._seen(batch["image"], batch["label"]), self._seen(batch["image"], fakes["pred"])
-        return self.adversarial_loss.judged("discriminator", self.discriminators["discriminator"], real, fake)
+        return self.adversarial_loss.discriminator_losses(
+            "discriminator", self.discriminators["discriminator"], real, fake
+        )
 
     def loss(self, name: str, batch: Batch, fakes: Batch) -> Tensor:
         """A distance to the target, or one of the generator's losses against the discriminator."""
         if name not in self.terms:
             return super().loss(name, batch, fakes)
-        loss, judge = self.adversarial_loss, self.discriminators["discriminator"]
+        loss, discriminator = self.adversarial_loss, self.discriminators["discriminator"]
         fake = self._seen(batch["image"], fakes["pred"])
         if name == "adversarial":
-            return loss.generator(judge(loss.noised(fake)))
-        return loss.feature_matching(judge, self._seen(batch["image"], batch["label"]), fake, paired=True)
+            return loss.generator(discriminator(loss.noised(fake)))
+        return loss.feature_matching(discriminator, self._seen(batch["image"], batch["label"]), fake, paired=True)

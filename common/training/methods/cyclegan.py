@@ -67,7 +67,7 @@ class CycleGan(GanMethod):
         made: Tensor = self.generators["generator_ab"](image)
         return made
 
-    def judge(self, kind: str) -> nn.Module:
+    def discriminator(self, kind: str) -> nn.Module:
         """The discriminator of images of kind ``a`` or ``b``."""
         return self.discriminators[f"discriminator_{kind}"]
 
@@ -94,9 +94,10 @@ class CycleGan(GanMethod):
             "b": self.pools["b"](self.seen(fakes["pred"], a)),
         }
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
-        judged = self.adversarial_loss.judged
+        losses_of = self.adversarial_loss.discriminator_losses
         losses = {
-            kind: judged(f"discriminator_{kind}", self.judge(kind), real[kind], pooled[kind]) for kind in ("a", "b")
+            kind: losses_of(f"discriminator_{kind}", self.discriminator(kind), real[kind], pooled[kind])
+            for kind in ("a", "b")
         }
         return losses["a"] | losses["b"]
 
@@ -109,8 +110,10 @@ class CycleGan(GanMethod):
         loss, (a, b) = self.adversarial_loss, (batch["image"], batch["label"])
         made = {"a": self.seen(fakes["fake_a"], b), "b": self.seen(fakes["pred"], a)}
         if name == "adversarial":
-            judged = (self.judge(kind)(loss.noised(image)) for kind, image in made.items())
-            return torch.stack([loss.generator(each) for each in judged]).sum()
+            verdicts = (self.discriminator(kind)(loss.noised(image)) for kind, image in made.items())
+            return torch.stack([loss.generator(each) for each in verdicts]).sum()
         real = {"a": self.seen(a, a), "b": self.seen(b, b)}
-        matched = [loss.feature_matching(self.judge(kind), real[kind], made[kind], paired=False) for kind in made]
+        matched = [
+            loss.feature_matching(self.discriminator(kind), real[kind], made[kind], paired=False) for kind in made
+        ]
         return torch.stack(matched).sum()

@@ -116,9 +116,9 @@ class StagedGan(StagedMethod):
             named = [(f"--losses::{name}", each) for name, each in losses.items()]
         if len(named) < stages:
             raise ConfigError(f"losses of {len(named)} stages where there are {stages} (from --losses): add a stage's")
-        judges = [discriminator, *(copy.deepcopy(discriminator) for _ in range(1, stages))]
+        discriminators = [discriminator, *(copy.deepcopy(discriminator) for _ in range(1, stages))]
         methods = [
-            ConditionalGan(stage, judge, each, adversarial_loss, conditional, place)
-            for stage, judge, (place, each) in zip(network.stages, judges, named, strict=False)
+            ConditionalGan(stage, each_discriminator, each, adversarial_loss, conditional, place)
+            for stage, each_discriminator, (place, each) in zip(network.stages, discriminators, named, strict=False)
         ]
         super().__init__(network, methods)

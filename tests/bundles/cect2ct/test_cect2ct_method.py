@@ -63,8 +63,8 @@ def test_pairs_are_cect_then_ct() -> None:
     method = by_hand("registered")
     fakes = method.generate(batch())
     method.discriminator_losses(batch(), fakes)
-    judge = method.discriminators["discriminator_pair"]
-    seen = sorted(tuple(round(value, 6) for value in x[0, :, 0, 0].tolist()) for x in judge.given)  # type: ignore[union-attr]
+    discriminator = method.discriminators["discriminator_pair"]
+    seen = sorted(tuple(round(value, 6) for value in x[0, :, 0, 0].tolist()) for x in discriminator.given)  # type: ignore[union-attr]
     assert seen == [(0.2, 0.1), (0.2, 0.3), (0.9, 0.3)]
 
 
@@ -85,8 +85,8 @@ def test_weight_zero_computes_nothing(mode: str, weights: dict, calls: tuple) ->
     fakes = method.generate(batch())
     method.discriminator_losses(batch(), fakes)
     losses = method.generator_losses(batch(), fakes)
-    judges = [method.discriminators[f"discriminator_{kind}"] for kind in ("a", "b")]
-    assert [len(judge.given) for judge in judges] == list(calls[:2])  # type: ignore[arg-type]
+    discriminators = [method.discriminators[f"discriminator_{kind}"] for kind in ("a", "b")]
+    assert [len(discriminator.given) for discriminator in discriminators] == list(calls[:2])  # type: ignore[arg-type]
     assert ("pair" in losses) == (calls[2] is not None)
     assert set(method.discriminators) == {"discriminator_a", "discriminator_b"} | (
         set() if calls[2] is None else {"discriminator_pair"}

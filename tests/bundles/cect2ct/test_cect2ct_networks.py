@@ -122,8 +122,8 @@ def test_half_precision_leaves_what_lies_outside_untouched() -> None:
 
 def test_three_layers_of_a_discriminator_see_70_by_70_pixels() -> None:
     torch.manual_seed(0)
-    judge = PatchGanDiscriminator(2, 4, 3).eval()
+    discriminator = PatchGanDiscriminator(2, 4, 3).eval()
     x = torch.zeros(1, 2, 128, 128, requires_grad=True)
-    judge(x)[0, 0, 7, 7].backward()
+    discriminator(x)[0, 0, 7, 7].backward()
     rows = torch.nonzero(x.grad.abs().sum((0, 1, 3))).flatten()  # type: ignore[union-attr]
     assert rows[-1] - rows[0] + 1 == 70

@@ -43,13 +43,13 @@ def test_neighbouring_slices_are_compared_along_the_last_axis() -> None:
 
 def losses(**weights: float) -> dict[str, Tensor]:
     """Of a generator that leaves 1 and 3 as they are, which are to be 2 and 2, and a discriminator that adds them."""
-    generator, judge = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, (1, 2), bias=False)
+    generator, discriminator = nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, (1, 2), bias=False)
     nn.init.ones_(generator.weight)
-    nn.init.ones_(judge.weight)
+    nn.init.ones_(discriminator.weight)
     features = lambda ours, theirs: (ours - theirs).abs().sum()  # noqa: E731
     given = losses_of(weights, frequency=frequency_distance, perceptual=features)
     adversary = AdversarialLoss("wasserstein", gradient_penalty=10)
-    method = ConditionalGan(generator, judge, given, adversary, conditional=False)
+    method = ConditionalGan(generator, discriminator, given, adversary, conditional=False)
     batch = {"image": torch.tensor([[[[1.0, 3.0]]]]), "label": torch.full((1, 1, 1, 2), 2.0)}
     return method.generator_losses(batch, method.generate(batch))
 

@@ -73,8 +73,8 @@ def test_red_adds_the_outputs_of_its_encoder_and_the_volume() -> None:
 
 @pytest.mark.parametrize("side", [35, 96, 256])
 def test_the_discriminator_judges_all_of_a_slice(side: int) -> None:
-    judge, slices = SliceDiscriminator(width=1).eval(), images(2, 1, side, side).requires_grad_()
-    values = judge(slices)
+    discriminator, slices = SliceDiscriminator(width=1).eval(), images(2, 1, side, side).requires_grad_()
+    values = discriminator(slices)
     assert values.shape == (2, 1)
     (slopes,) = torch.autograd.grad(values[0], slices)
     assert (slopes[0] != 0).float().mean() > 0.9
@@ -82,8 +82,8 @@ def test_the_discriminator_judges_all_of_a_slice(side: int) -> None:
 
 
 def test_a_discriminator_without_batch_normalisation_has_none_in_its_residual_block() -> None:
-    judge = SliceDiscriminator(width=1, norm="instance", spectral_norm=True, minibatch_std=True)
-    names = [type(part).__name__ for part in judge.modules()]
+    discriminator = SliceDiscriminator(width=1, norm="instance", spectral_norm=True, minibatch_std=True)
+    names = [type(part).__name__ for part in discriminator.modules()]
     assert names.count("InstanceNorm2d") == 10
     assert "BatchNorm2d" not in names
-    assert judge(images(2, 1, 256, 256)).shape == (2, 1)
+    assert discriminator(images(2, 1, 256, 256)).shape == (2, 1)

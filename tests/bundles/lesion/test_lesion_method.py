@@ -92,13 +92,13 @@ def test_acgan_losses_by_hand():
     assert losses["class"].item() == pytest.approx(math.log(3)), "unweighted: the trainer has the weights"
 
 
-def test_acgan_judges_each_channel_as_its_own_class():
+def test_acgan_classifies_each_channel_by_its_own_class():
     method = AcGan(
         ConditionalGenerator(3, 4, 1), AcganDiscriminator(3, 4).eval(), Latent(4, 3), CLASSES,
         losses_of({"adversarial": 1, "class": 1}), LOSS,
     )  # fmt: skip
     patches = torch.rand(2, 3, 64, 64)
-    verdicts, wrong = method._judge(patches)
+    verdicts, wrong = method._verdicts(patches)
     logits = method.discriminators["discriminator"](patches[1, 2][None, None])
     assert verdicts[5].item() == pytest.approx(logits[0, 0].item(), abs=1e-6)
     each = [method.discriminators["discriminator"](patches[i, k][None, None])[0, 1:].log_softmax(0)[k]

@@ -126,7 +126,7 @@ def test_losses_by_hand() -> None:
     method = region_gan(adversarial=1, l1=10, region_l1=100)
     fakes = method.generate(BATCH)
     found = method.generator_losses(BATCH, fakes)
-    # the judge's logits are (image 0.2 k + 3 0.3 + prediction 0.1 k) / 5 = 0.18 + 0.06 k for k from 1 to 8
+    # the discriminator's logits are (image 0.2 k + 3 0.3 + prediction 0.1 k) / 5 = 0.18 + 0.06 k for k from 1 to 8
     adversarial = sum((0.18 + 0.06 * k - 1) ** 2 for k in range(1, 9)) / 8
     assert numbers(found) == pytest.approx({"adversarial": adversarial, "l1": 0.45, "region_l1": 0.95})
     assert float(weighted_sum(found, method.loss_weights).detach()) == pytest.approx(adversarial + 4.5 + 95)
@@ -144,15 +144,15 @@ def test_a_loss_without_weight_needs_no_regions() -> None:
 # ---- the stages -----------------------------------------------------------------------------------------------------
 
 
-def gan(cascade: Cascade, judge: nn.Module, weights: Any = None, **loss: Any) -> StagedGan:
+def gan(cascade: Cascade, discriminator: nn.Module, weights: Any = None, **loss: Any) -> StagedGan:
     named = {name: losses(each) for name, each in (weights or WEIGHTS).items()}
-    return StagedGan(cascade, judge, named, AdversarialLoss(**loss), by_stage=True)
+    return StagedGan(cascade, discriminator, named, AdversarialLoss(**loss), by_stage=True)
 
 
 def staged(stages: int = 2, weights: Any = None, width: int = 1) -> StagedGan:
     torch.manual_seed(0)
-    judge = PatchGanDiscriminator(5, width, layers=1, spatial_dims=3)
-    return gan(SketcherRefiner(stages, 4, width), judge, weights)
+    discriminator = PatchGanDiscriminator(5, width, layers=1, spatial_dims=3)
+    return gan(SketcherRefiner(stages, 4, width), discriminator, weights)
 
 
 def patches(seed: int = 1) -> dict[str, Tensor]:
@@ -213,13 +213,13 @@ def test_discriminators_see_mr_and_pet_and_never_the_sketch() -> None:
     method = gan(cascade, _Judge(), kind="least_squares")
     for stage in (0, 1):
         method.enter(stage)
-        judge = method.methods[stage].discriminators["discriminator"]
+        discriminator = method.methods[stage].discriminators["discriminator"]
         batch = {**BATCH, "context": volume(*[77.0] * 8)}
         fakes = method.generate(batch)
         method.discriminator_losses(batch, fakes)
         method.generator_losses(batch, fakes)
         real, fake = (torch.cat([BATCH["image"], pet], dim=1) for pet in (BATCH["label"], fakes["pred"].detach()))
-        seen: Any = judge.seen
+        seen: Any = discriminator.seen
         assert [torch.equal(one, other) for one, other in zip(seen, [real, fake, fake], strict=True)] == [True] * 3
 
 
@@ -361,4 +361,4 @@ def test_the_variants_are_the_published_rows_and_what_they_are_compared_with() -
 def test_channels_are_a_setting() -> None:
     method = method_of("train", "demo", channels=2)
     assert [first(stage).in_channels for stage in method.cascade.stages] == [2, 3]
-    assert [first(judge).in_channels for judge in method.discriminators.values()] == [3, 3]
+    assert [first(discriminator).in_channels for discriminator in method.discriminators.values()] == [3, 3]

@@ -113,9 +113,9 @@ def test_without_adversary_the_discriminator_is_not_asked() -> None:
 
 def staged(stages: int = 2, conditional: bool = True) -> StagedGan:
     torch.manual_seed(0)
-    judge = PatchClassifier(conditional=conditional, width=2, patch_size=SIDES)
+    discriminator = PatchClassifier(conditional=conditional, width=2, patch_size=SIDES)
     network = AutoContext(stages, width=2)
-    return StagedGan(network, judge, losses(PUBLISHED), AdversarialLoss(), conditional)
+    return StagedGan(network, discriminator, losses(PUBLISHED), AdversarialLoss(), conditional)
 
 
 def patches(seed: int = 1) -> dict[str, Tensor]:
@@ -157,7 +157,7 @@ def test_the_discriminator_of_a_stage_is_its_own(stage: int) -> None:
 
 
 def test_discriminators_begin_alike_and_share_nothing() -> None:
-    first, second = (list(judge.parameters()) for judge in staged().discriminators.values())
+    first, second = (list(discriminator.parameters()) for discriminator in staged().discriminators.values())
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     assert not {weight.data_ptr() for weight in first} & {weight.data_ptr() for weight in second}
 
@@ -166,15 +166,15 @@ def test_discriminators_begin_alike_and_share_nothing() -> None:
 def test_the_second_stage_s_discriminator_is_not_shown_the_context(conditional: bool, channels: int) -> None:
     method = staged(conditional=conditional)
     method.enter(1)
-    judge = _Mean()
-    method.methods[1].discriminators["discriminator"] = judge
+    discriminator = _Mean()
+    method.methods[1].discriminators["discriminator"] = discriminator
     batch = patches()
     fakes = method.generate(batch)
     method.discriminator_losses(batch, fakes)
     source = [batch["image"]] if conditional else []
-    assert torch.equal(judge.seen[0], torch.cat([*source, batch["label"]], dim=1))
-    assert torch.equal(judge.seen[1], torch.cat([*source, fakes["pred"].detach()], dim=1))
-    assert judge.seen[0].shape[1] == channels
+    assert torch.equal(discriminator.seen[0], torch.cat([*source, batch["label"]], dim=1))
+    assert torch.equal(discriminator.seen[1], torch.cat([*source, fakes["pred"].detach()], dim=1))
+    assert discriminator.seen[0].shape[1] == channels
 
 
 def test_the_second_stage_is_given_the_context() -> None:

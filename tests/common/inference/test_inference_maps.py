@@ -23,7 +23,7 @@ def calibrated(tmp_path, network):
     """Half-widths are 2 + 2 x spread everywhere; no case is refused."""
     intervals = dict.fromkeys(("air", "soft", "bone"), Interval(2.0, 2.0, 9))
     usual = {"slice thickness in mm": Usual(1.0, 1.0)}
-    limits = VerdictLimits(usual, {"look": 1.0e9, "refuse": 1.0e9}, 10.0, 20.0, {"best constant": 30.0})
+    limits = VerdictLimits(usual, {"review": 1.0e9, "refuse": 1.0e9}, 10.0, 20.0, {"best constant": 30.0})
     inference = {"mirrored": [], "steps": [], "mode": []}
     sha256 = checkpoints.sha256(tmp_path / "model.pt")
     record = TrustRecord(sha256, "HU", [], [], inference, 0.9, 0.9, intervals, [], limits)

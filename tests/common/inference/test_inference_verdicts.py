@@ -28,7 +28,7 @@ def calibrated(tmp_path, cases, network):
     second = 100 * (values(1) / 100) ** 8
     nib.save(nib.Nifti1Image(second, PERMUTED), cases[1]["image"])
     usual = {FEATURE: Usual(100.0, 40.0)}
-    limits = VerdictLimits(usual, {"look": 4.0, "refuse": 6.0}, 100.0, 120.0, {"best constant": 200.0})
+    limits = VerdictLimits(usual, {"review": 4.0, "refuse": 6.0}, 100.0, 120.0, {"best constant": 200.0})
     intervals = dict.fromkeys(("air", "soft", "bone"), Interval(50.0, 0.0, 9))
     sha256 = checkpoints.sha256(tmp_path / "model.pt")
     record = TrustRecord(sha256, "HU", [], [], {}, 0.9, 0.9, intervals, [], limits)

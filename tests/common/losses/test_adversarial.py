@@ -150,12 +150,12 @@ def test_r1_looks_at_real_images_and_a_gradient_penalty_between() -> None:
 
 
 def test_each_of_several_discriminators_has_its_own_penalty() -> None:
-    def judges(x: Tensor) -> Tensor:  # channel k has the gradient k + 1 in each of 4 voxels: norm 2 (k + 1)
+    def discriminator(x: Tensor) -> Tensor:  # channel k has the gradient k + 1 in each of 4 voxels: norm 2 (k + 1)
         return x.flatten(2).sum(dim=2) * torch.tensor([1.0, 2.0])
 
     loss = AdversarialLoss("bce", 1.0, gradient_penalty=1)
     images = torch.rand(3, 2, 2, 2), torch.rand(3, 2, 2, 2)
-    assert float(loss.penalties("d", judges, *images, judges=2)["d_penalty"]) == pytest.approx(1**2 + 3**2)
+    assert float(loss.penalties("d", discriminator, *images, groups=2)["d_penalty"]) == pytest.approx(1**2 + 3**2)
 
 
 def test_a_judge_of_patches_counts_by_the_mean_of_its_outputs() -> None:

@@ -50,11 +50,11 @@ def test_it_is_the_mean_over_the_activations_of_their_mean_difference(weights: P
 
 def test_a_scaled_image_counts_as_its_hounsfield_units(weights: Path) -> None:
     ours, theirs = slices(0, 1, 1, 32, 32), slices(1, 1, 1, 32, 32)
-    window, knots = [-600, 1400], [[-100, -0.5], [100, 0.5]]
+    window, points = [-600, 1400], [[-100, -0.5], [100, 0.5]]
     plain = AnatomicalL1("CT", weights=weights)(ours, theirs)
     lower, upper = (torch.where(v < -100, (v + 600) / 500 * 0.5 - 1, v / 200) for v in (ours, theirs))
     bent = [torch.where(v > 100, 0.5 + (v - 100) / 1300 * 0.5, s) for v, s in ((ours, lower), (theirs, upper))]
-    knotted = AnatomicalL1("CT", window=window, knots=knots, weights=weights)(*bent)
+    knotted = AnatomicalL1("CT", window=window, points=points, weights=weights)(*bent)
     torch.testing.assert_close(knotted, plain, rtol=1e-4, atol=1e-6)
 
 

@@ -60,10 +60,10 @@ def test_a_default_discriminator_has_the_weights_it_had(name: str) -> None:
 
 def test_spectral_norm_makes_the_largest_singular_value_one() -> None:
     torch.manual_seed(0)
-    judge = PatchGanDiscriminator(1, 4, 2, spectral_norm=True)
+    discriminator = PatchGanDiscriminator(1, 4, 2, spectral_norm=True)
     for _ in range(50):
-        judge(torch.rand(2, 1, 32, 32))
-    weights = [layer.weight for layer in judge.modules() if isinstance(layer, nn.Conv2d)]
+        discriminator(torch.rand(2, 1, 32, 32))
+    weights = [layer.weight for layer in discriminator.modules() if isinstance(layer, nn.Conv2d)]
     assert len(weights) == 4
     for weight in weights:
         largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2)

@@ -146,9 +146,11 @@ def test_a_clipped_critic_stays_within_its_bound() -> None:
 
 
 def test_a_gradient_penalty_on_batch_normalisation_is_refused() -> None:
-    judge = nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    discriminator = nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
     loss = AdversarialLoss("wasserstein", gradient_penalty=10)
-    method = ConditionalGan(Scale(0.5), judge, losses_of({"adversarial": 1.0, "l1": 0.0}), loss, conditional=False)
+    method = ConditionalGan(
+        Scale(0.5), discriminator, losses_of({"adversarial": 1.0, "l1": 0.0}), loss, conditional=False
+    )
     with pytest.raises(ConfigError, match=r"needs discriminators without batch normalisation.*discriminator_def::norm"):
         train(method, loader(scalars((1, 3), (2, 1)), 2))
 

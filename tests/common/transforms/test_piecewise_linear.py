@@ -14,7 +14,7 @@ KNOTS = [[-200, -0.6], [-20, -0.4], [100, 0.5]]
 
 
 def test_by_hand() -> None:
-    # ends and knots as given; half-way between two of them, half-way: -612, -110, 40, 1050
+    # ends and points as given; half-way between two of them, half-way: -612, -110, 40, 1050
     values = torch.tensor([-1024.0, -200, -20, 100, 2000, -612, -110, 40, 1050])
     expected = [-1, -0.6, -0.4, 0.5, 1, -0.8, -0.5, 0.05, 0.75]
     assert PiecewiseLinearScale(WINDOW, KNOTS).scaled(values).tolist() == pytest.approx(expected, abs=1e-6)
@@ -28,15 +28,15 @@ def test_air_and_compact_bone_lie_within() -> None:
 
 def test_grey_matter_and_fluid_are_further_apart_than_on_the_line() -> None:
     brain = torch.tensor([10.0, 30.0])
-    # 20 HU are 2 * 20 / 3024 of the line's range; between the knots 0.9 over 120 HU
+    # 20 HU are 2 * 20 / 3024 of the line's range; between the points 0.9 over 120 HU
     assert float(PiecewiseLinearScale(WINDOW).scaled(brain).diff()) == pytest.approx(0.01323, abs=1e-5)
     assert float(PiecewiseLinearScale(WINDOW, KNOTS).scaled(brain).diff()) == pytest.approx(20 * 0.9 / 120, abs=1e-5)
 
 
-@pytest.mark.parametrize("knots", [KNOTS, [[1000, 0]], [], None])
-def test_the_inverse_restores_values_beyond_the_window_too(knots: list | None) -> None:
+@pytest.mark.parametrize("points", [KNOTS, [[1000, 0]], [], None])
+def test_the_inverse_restores_values_beyond_the_window_too(points: list | None) -> None:
     values = torch.linspace(-3000, 4000, 701)
-    scale = PiecewiseLinearScale(WINDOW, knots)
+    scale = PiecewiseLinearScale(WINDOW, points)
     torch.testing.assert_close(scale.unscaled(scale.scaled(values)), values, rtol=0, atol=2e-3)
     assert (scale.scaled(values).diff() > 0).all()
 
@@ -60,16 +60,16 @@ def test_metadata_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "knots",
+    "points",
     [
         [[100, 0.5], [-20, -0.4]], [[-20, 0.5], [100, -0.4]], [[0, 0.1], [0, 0.2]], [[-2000, -0.5]], [[0, 1]],
         [[0, 0.1, 0.2]], [[0]], [5], [[float("nan"), 0]], [["a", 0]],
     ],
 )  # fmt: skip
-def test_points_that_do_not_rise_are_refused(knots: list) -> None:
-    rule = r"target_knots: are pairs that rise strictly in both columns from \[-1024, -1\] to \[2000, 1\], but got .*; "
-    with pytest.raises(ConfigError, match=rule + r"correct them or widen target_window; \[\] for none"):
-        PiecewiseLinearScale(WINDOW, knots)
+def test_points_that_do_not_rise_are_refused(points: list) -> None:
+    rule = r"target_scale_points: are pairs that rise strictly in both columns from \[-1024, -1\] to \[2000, 1\], but "
+    with pytest.raises(ConfigError, match=rule + r"got .*; correct them or widen target_window; \[\] for none"):
+        PiecewiseLinearScale(WINDOW, points)
 
 
 @pytest.mark.parametrize("window", [[2000, -1024], [0, 0], [0, 1, 2], [0, float("inf")]])

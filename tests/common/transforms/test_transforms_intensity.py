@@ -87,7 +87,7 @@ class TestScaleWindow:
         torch.testing.assert_close(restored, image, rtol=0, atol=1e-3)
 
     @pytest.mark.parametrize(
-        ("window", "knots", "scaled_values", "values"),
+        ("window", "points", "scaled_values", "values"),
         [
             # the lowest 0.05 of the scale, 50 HU of the window, from -1000 HU up; half-way in it, half-way to -550
             ([-600, 1400], (), (-1, -0.975, -0.95, 0, 1), (-1000, -775, -550, 400, 1400)),
@@ -98,8 +98,10 @@ class TestScaleWindow:
             ([-4, 6], (), (-1, 1), (-4, 6)),  # not in HU
         ],
     )
-    def test_air_that_the_window_cut(self, window, knots, scaled_values, values):
-        restored = ToUnitd("image", window=window, knots=knots, air=-1000)({"image": channel(*scaled_values)})["image"]
+    def test_air_that_the_window_cut(self, window, points, scaled_values, values):
+        restored = ToUnitd("image", window=window, points=points, air=-1000)({"image": channel(*scaled_values)})[
+            "image"
+        ]
         assert restored.flatten().tolist() == pytest.approx(values, abs=1e-2)
 
     @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ class TestScaleWindow:
 
 
 class TestKnots:
-    SCALE = {"window": [-1024, 2000], "knots": [[-200, -0.6], [100, 0.5]]}
+    SCALE = {"window": [-1024, 2000], "points": [[-200, -0.6], [100, 0.5]]}
 
     def test_there_and_back(self):
         image = channel(-1000.0, -200, -50, 1050, 2000)
@@ -143,5 +145,5 @@ class TestKnots:
 
     @pytest.mark.parametrize("scale", [{"percentiles": [1, 99]}, {"window": [[0, 100], [0, 2]]}])
     def test_one_fixed_window_alone_has_knots(self, scale):
-        with pytest.raises(ConfigError, match="is given by one fixed window where it has knots, but got"):
-            ScaleWindowd("image", **scale, knots=[[50, 0.5]])
+        with pytest.raises(ConfigError, match="is given by one fixed window where it has points, but got"):
+            ScaleWindowd("image", **scale, points=[[50, 0.5]])

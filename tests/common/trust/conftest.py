@@ -29,7 +29,7 @@ def record(weights: Path) -> TrustRecord:
     deviations, refuse from six.
     """
     intervals = {"air": Interval(50.0, 0.0, 9), "soft": Interval(5.0, 2.0, 9), "bone": Interval(80.0, 0.0, 9)}
-    deviations, baselines = {"look": 3.0, "refuse": 6.0}, {"best constant": 200.0}
+    deviations, baselines = {"review": 3.0, "refuse": 6.0}, {"best constant": 200.0}
     limits = VerdictLimits({TILT: Usual(0.0, 0.1)}, deviations, 100.0, 120.0, baselines)
     inference = {"mirrored": [], "steps": [], "mode": []}
     sha256 = checkpoints.sha256(weights)

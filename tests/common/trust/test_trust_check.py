@@ -44,7 +44,7 @@ def test_tables_count_cases_that_reach_the_level_verdicts_and_what_was_missed(re
         CheckedCase("a", "intact", 100.0, "accept", [Coverage("soft", 0.5, 100.0)]),
         CheckedCase("a", "ghost", 300.0, "accept", []),
         CheckedCase("a", "ghost", 400.0, "refuse", []),
-        CheckedCase("b", "intact", 110.0, "look", [Coverage("soft", 1.0, 300.0)]),
+        CheckedCase("b", "intact", 110.0, "review", [Coverage("soft", 1.0, 300.0)]),
         CheckedCase("b", "blur", 120.0, "refuse", []),
     ]
     lines = table(rows, record).splitlines()

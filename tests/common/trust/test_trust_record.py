@@ -55,7 +55,7 @@ def test_other_weights_are_refused(weights, record, caplog):
         (("intervals", "soft"), {"constant": 1.0}),
         (("limits", "features"), {}),
         (("limits", "features", TILT, "mean"), float("nan")),
-        (("limits", "deviations"), {"look": 1.0}),
+        (("limits", "deviations"), {"review": 1.0}),
         (("limits", "upper_mae"), None),
     ],
 )

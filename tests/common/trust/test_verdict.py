@@ -21,8 +21,8 @@ GRAIN = "grain of the source"
     ("tilt", "expected", "reasons"),
     [
         (-0.29, "accept", ()),
-        (0.31, "look", ("tilt of the head, a 0.31, usual -0.3 to 0.3",)),
-        (-0.59, "look", ("tilt of the head, a -0.59, usual -0.3 to 0.3",)),
+        (0.31, "review", ("tilt of the head, a 0.31, usual -0.3 to 0.3",)),
+        (-0.59, "review", ("tilt of the head, a -0.59, usual -0.3 to 0.3",)),
         (-0.61, "refuse", ("tilt of the head, a -0.61, usual -0.3 to 0.3",)),
         (math.nan, "refuse", ("tilt of the head, a is no number",)),
     ],
@@ -93,5 +93,5 @@ def test_usual_values_have_the_least_deviation_of_their_kind():
 def test_the_chance_of_a_case_beyond_its_limits_is_shared_out_over_the_features():
     """The limit of one feature among 50, 10 cases: Student's t with 9 degrees, 0.1 / 50 in both tails together."""
     found = allowed_deviations(10, 50)
-    assert 2 * stats.t.sf(found["look"] / math.sqrt(1.1), 9) == pytest.approx(0.1 / 50)
+    assert 2 * stats.t.sf(found["review"] / math.sqrt(1.1), 9) == pytest.approx(0.1 / 50)
     assert 2 * stats.t.sf(found["refuse"] / math.sqrt(1.1), 9) == pytest.approx(0.01 / 50)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from common.weights import module_names
@@ -33,6 +35,14 @@ WHEEL = {
 )
 def test_earlier_names_are_those_of_today(earlier, now):
     assert local(f'{{"_target_": "{earlier}"}}') == f'{{"_target_": "{now}"}}'
+
+
+def test_settings_of_before_have_their_names_of_today():
+    written = '{"target_knots": [[0, 0]], "scale": {"_target_": "common.transforms.ToUnitd", "knots": "@target_knots"}}'
+    assert json.loads(local(written)) == {
+        "target_scale_points": [[0, 0]],
+        "scale": {"_target_": "common.transforms.ToUnitd", "points": "@target_scale_points"},
+    }
 
 
 @pytest.mark.parametrize("names", [{}, RELEASE, WHEEL], ids=["repository", "release", "wheel"])

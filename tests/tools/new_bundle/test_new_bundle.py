@@ -15,7 +15,7 @@ from tools.new_bundle.__main__ import main, new_bundle
 from tools.new_bundle.scaffold import renamed, reset_metadata
 from tools.release.verify.__main__ import CHECKS
 from tools.release.verify.bundle import ValidatedBundle
-from tools.release.verify.verdicts import judge
+from tools.release.verify.verdicts import verdict_of
 from tools.repository import ROOT
 
 LIKE = "mr2ct_pix2pix"
@@ -94,7 +94,7 @@ def test_the_card_is_a_skeleton_with_a_row_for_each_file(root):
 
 def test_is_sound_by_the_validator(root):
     folder = new_bundle(root, "toy_gan", LIKE)
-    assert [fault for check in CHECKS for fault in judge(check, ValidatedBundle(folder)).faults] == []
+    assert [fault for check in CHECKS for fault in verdict_of(check, ValidatedBundle(folder)).faults] == []
 
 
 @pytest.mark.parametrize(

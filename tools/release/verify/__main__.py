@@ -17,7 +17,7 @@ from pathlib import Path
 from common.errors import DataError, exit_code_of_mistakes
 from tools.release.verify import configs, files, label, metadata
 from tools.release.verify.bundle import ValidatedBundle
-from tools.release.verify.verdicts import Check, Verdict, judge
+from tools.release.verify.verdicts import Check, Verdict, verdict_of
 
 CHECKS = tuple(
     value for part in (files, metadata, configs, label) for value in vars(part).values() if isinstance(value, Check)
@@ -35,8 +35,8 @@ def rows(verdict: Verdict) -> str:
 
 
 def verified(bundle: ValidatedBundle) -> bool:
-    """Judge a bundle by all checks and print a table; whether it passes."""
-    verdicts = [judge(check, bundle) for check in CHECKS]
+    """Run all checks on a bundle and print a table; whether it passes."""
+    verdicts = [verdict_of(check, bundle) for check in CHECKS]
     failed = sum(bool(verdict.faults) for verdict in verdicts)
     print("\n".join([f"{bundle.name}{', a release' if bundle.packed else ''}", *map(rows, verdicts)]))
     print(f"{bundle.name} {f'FAILS {failed} checks' if failed else 'passes'}\n", flush=True)

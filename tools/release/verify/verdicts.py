@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
     skipped: str = ""
 
 
-def judge(check: Check, bundle: Any) -> Verdict:
+def verdict_of(check: Check, bundle: Any) -> Verdict:
     """What a check finds in a bundle. Whatever it raises is a fault, too."""
     try:
         return Verdict(check, [fault for fault in check.find(bundle) if fault is not None])

@@ -67,4 +67,4 @@ def pet_pixels(values: np.ndarray, case: str) -> Pixels:
 TO_PIXELS: dict[str, Callable[[np.ndarray, str], Pixels]] = {"CT": ct_pixels, "MR": mr_pixels, "PT": pet_pixels}
 """Conversion by target modality."""
 TO_MAP_PIXELS = {**TO_PIXELS, "CT": pet_pixels}
-"""Conversion of maps of half widths: those of HU have fractions, which whole HU would round away."""
+"""Conversion of maps of half-widths: those of HU have fractions, which whole HU would round away."""

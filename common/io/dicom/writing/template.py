@@ -39,7 +39,7 @@ STORAGE_CLASS = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmiss
 
 @dataclass(frozen=True)
 class MapOf:
-    """What makes a series a map of half widths: the ``series_uid`` of its volume, and what its intervals ``hold``, such
+    """What makes a series a map of half-widths: the ``series_uid`` of its volume, and what its intervals ``hold``, such
     as "90% of voxels in 90% of cases".
     """
 
@@ -52,7 +52,7 @@ class Synthesis:
     """Provenance of a volume: target ``modality`` (CT, MR, PT) and ``unit``, ``bundle`` ("name version"), hash of the
     weights, the ``moment`` of writing, for MR the (repetition, echo) times in ms where known, what the weights were
     ``trained_on`` where that is no image of a patient, ``warnings`` about the input, without names, ``map_of`` where it
-    is no image but a map of half widths in ``unit``, and a line about its ``quality``.
+    is no image but a map of half-widths in ``unit``, and a line about its ``quality``.
     """
 
     modality: str
@@ -69,7 +69,7 @@ class Synthesis:
     @property
     def series_description(self) -> str:
         """What a list of series shows, at most 64 characters."""
-        kind = self.modality if self.map_of is None else f"uncertainty, half width in {self.unit}"
+        kind = self.modality if self.map_of is None else f"uncertainty, half-width in {self.unit}"
         return f"SYNTHETIC {kind}, research use only: {self.bundle}"[:DESCRIPTION_LENGTH]
 
     @property
@@ -95,7 +95,7 @@ class Synthesis:
     @property
     def _intervals(self) -> str:
         assert self.map_of is not None
-        return f"half width in {self.unit} of intervals around the volume that hold {self.map_of.hold}"
+        return f"half-width in {self.unit} of intervals around the volume that hold {self.map_of.hold}"
 
     @property
     def _origin(self) -> str:
@@ -184,7 +184,7 @@ def _add_window(template: Dataset, pixels: Pixels, synthesis: Synthesis) -> None
 
 def _add_ct(template: Dataset, synthesis: Synthesis, slices: int) -> None:
     template.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    # planning systems take densities from series in HU, which half widths are not
+    # planning systems take densities from series in HU, which half-widths are not
     template.RescaleType = "HU" if synthesis.map_of is None else UNSPECIFIED
     template.KVP = None
 

@@ -16,14 +16,14 @@ from common.weights.checkpoints import sha256
 from common.weights.info import save
 from tools.release.verify.__main__ import CHECKS, main
 from tools.release.verify.bundle import ValidatedBundle
-from tools.release.verify.verdicts import Verdict, judge
+from tools.release.verify.verdicts import Verdict, verdict_of
 from tools.repository import ROOT
 
 
 def found(folder: Path, check: str) -> Verdict:
     """What one check that runs no code finds."""
     (one,) = [each for each in CHECKS if each.id == check]
-    return judge(one, ValidatedBundle(folder))
+    return verdict_of(one, ValidatedBundle(folder))
 
 
 def told(verdict: Verdict) -> str:
@@ -94,7 +94,7 @@ def test_the_name_of_the_folder_must_not_mislead_label(copied):
 
 
 def test_a_release_passes_what_needs_no_code(releases, tmp_path):
-    verdicts = [judge(check, ValidatedBundle(unpack(releases[NAME], tmp_path))) for check in CHECKS]
+    verdicts = [verdict_of(check, ValidatedBundle(unpack(releases[NAME], tmp_path))) for check in CHECKS]
     assert [told(verdict) for verdict in verdicts if verdict.faults] == []
     assert [verdict.check.id for verdict in verdicts if verdict.skipped] == ["weights.large_files"]
 

@@ -78,10 +78,10 @@ def test_a_map_is_no_image():
     of = MapOf("1.2.3.4", "90% of voxels in 95% of cases")
     synthesis = Synthesis("CT", "HU", "mr2ct_pix2pix 1.2.3", HASH, MOMENT, map_of=of)
     made = series_template(SourceReference(source_items(), "1.2.3", 3, ()), synthesis, pixels, 1)
-    assert made.SeriesDescription == "SYNTHETIC uncertainty, half width in HU, research use only: mr2c"
+    assert made.SeriesDescription == "SYNTHETIC uncertainty, half-width in HU, research use only: mr2c"
     assert (made.SeriesNumber, made.Modality, made.RescaleType) == (10003, "CT", "US")
     assert made.RescaleSlope == pytest.approx(1000 / 65535)
-    told = "half width in HU of intervals around the volume that hold 90% of voxels in 95% of cases"
+    told = "half-width in HU of intervals around the volume that hold 90% of voxels in 95% of cases"
     assert f"no image itself: {told}, made by" in made.DerivationDescription
     assert made.ImageComments.split("\r\n")[1] == f"No image: {told}."
     assert (float(made.WindowCenter), float(made.WindowWidth)) == (pytest.approx(502.5, 1e-3), pytest.approx(985, 1e-3))

@@ -1,4 +1,4 @@
-"""The judge of the fuzzer: each planted fault is found, and what is none is not."""
+"""The oracle of the fuzzer: each planted fault is found, and what is none is not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.fuzz import judge
-from tests.fuzz.judge import Case
+from tests.fuzz import oracle
 from tests.fuzz.mutation import Mutation, Rule
+from tests.fuzz.oracle import Case
 from tests.fuzz.results import results
 from tests.fuzz.running import Done, changes, snapshot
 from tests.fuzz.scenes import ROOT, Scene
@@ -57,19 +57,19 @@ def case(tmp_path: Path) -> Callable[..., Case]:
 
 
 def outcome(case: Case) -> str:
-    return judge.judge(case).outcome
+    return oracle.assess(case).outcome
 
 
 def fault(case: Case) -> str:
-    verdict = judge.judge(case)
-    assert verdict.outcome == judge.FOUND
+    verdict = oracle.assess(case)
+    assert verdict.outcome == oracle.FOUND
     return "; ".join(verdict.reasons)
 
 
 def test_a_sound_command(case) -> None:
-    assert outcome(case()) == judge.EQUAL
+    assert outcome(case()) == oracle.EQUAL
     for line in (HOUSE, "error: no weights at model.pt: train it first", "error: --output must differ from SOURCE"):
-        assert outcome(case(code=2, err=f"more\n{line}\n")) == judge.REFUSED
+        assert outcome(case(code=2, err=f"more\n{line}\n")) == oracle.REFUSED
 
 
 def test_an_end_without_the_line_of_the_house(case) -> None:
@@ -90,12 +90,12 @@ def test_the_words_of_a_foreign_exception(case, words: str) -> None:
 
 def test_the_words_of_a_component_are_counted_apart(case) -> None:
     line = "error: --loader: are settings that DataLoader accepts, but got TypeError: 'x' is not iterable; correct it"
-    assert outcome(case(code=2, err=line)) == judge.COMPONENT
+    assert outcome(case(code=2, err=line)) == oracle.COMPONENT
 
 
 def test_tracebacks(case) -> None:
     own = {"code": 1, "of_monai": True}
-    assert outcome(case(err=TRACE.format(frame=""), **own)) == judge.MONAI
+    assert outcome(case(err=TRACE.format(frame=""), **own)) == oracle.MONAI
     assert "a traceback: KeyError: 'trian'" in fault(case(err=TRACE.format(frame=""), code=1))
     assert "a traceback" in fault(case(err=TRACE.format(frame=OF_PROJECT), **own))
     assert "a traceback" in fault(case(err=TRACE.format(frame=OF_SETTINGS), **own))
@@ -124,8 +124,8 @@ def test_another_result_needs_a_line_that_says_why(case) -> None:
     assert "another result without a line that says why: b_ct.nii.gz" in fault(sound)
     assert "another result" in fault(case(out_text="12:00:00 WARNING x: as always")), "as without the mutation"
     assert "another result" in fault(case(out_text="12:00:00 INFO x: done"))
-    assert outcome(case(out_text="12:34:56 WARNING x: a: the unit is metres")) == judge.WARNED
-    assert outcome(case(out_text="12:34:56 WARNING x: --lr is new", named=("lr",))) == judge.WARNED
+    assert outcome(case(out_text="12:34:56 WARNING x: a: the unit is metres")) == oracle.WARNED
+    assert outcome(case(out_text="12:34:56 WARNING x: --lr is new", named=("lr",))) == oracle.WARNED
     assert "another result" in fault(case(out_text="12:34:56 WARNING x: a: the unit", named=("lr",)))
     (sound.out / "b_ct.nii.gz").unlink()
     assert "another result without a line that says why: b_ct.nii.gz" in fault(sound)
@@ -133,7 +133,7 @@ def test_another_result_needs_a_line_that_says_why(case) -> None:
 
 def test_an_option_that_is_the_result_needs_no_line_and_others_do(case) -> None:
     save(case().out / "a_ct.nii.gz", RAMP * 2)
-    assert outcome(case(kind="option value", named=("exporter::output_dtype", "output_dtype"))) == judge.MEANT
+    assert outcome(case(kind="option value", named=("exporter::output_dtype", "output_dtype"))) == oracle.MEANT
     assert "another result" in fault(case(kind="option value", named=("inference_batch",)))
 
 
@@ -142,7 +142,7 @@ def test_results_by_another_name_are_those_of_their_own_case(case, tmp_path: Pat
     out = tmp_path / "named"
     save(out / "a#1_ct.nii.gz")
     save(out / "a#2_ct.nii.gz")
-    assert outcome(case(Rule.EQUAL, out=out, renamed=names)) == judge.EQUAL
+    assert outcome(case(Rule.EQUAL, out=out, renamed=names)) == oracle.EQUAL
     save(out / "a#2_ct.nii.gz", RAMP + 1)
     warned = "12:00:00 WARNING x: another name"
     assert "another result" in fault(case(Rule.EQUAL, out_text=warned, out=out, renamed=names))
@@ -152,7 +152,7 @@ def test_results_by_another_name_are_those_of_their_own_case(case, tmp_path: Pat
 
 def test_what_was_kept_is_that_of_an_empty_folder(case, tmp_path: Path) -> None:
     fresh = results(save(tmp_path / "fresh" / "a_ct.nii.gz").parent, "", texts=False)
-    assert outcome(case(Rule.FRESH, baseline=fresh)) == judge.EQUAL
+    assert outcome(case(Rule.FRESH, baseline=fresh)) == oracle.EQUAL
     fresh["a_ct.nii.gz"] = fresh["a_ct.nii.gz"] + 1
     assert "a_ct.nii.gz" in fault(case(Rule.FRESH, baseline=fresh))
 
@@ -161,11 +161,11 @@ def test_files_stay_where_words_go_nowhere(case) -> None:
     def silent(**more: Any) -> Case:
         return case(Rule.STREAM, streams={"stdout": "full"}, **more)
 
-    assert outcome(silent()) == judge.EQUAL
-    assert outcome(silent(code=1, err=HOUSE)) == judge.EQUAL
+    assert outcome(silent()) == oracle.EQUAL
+    assert outcome(silent(code=1, err=HOUSE)) == oracle.EQUAL
     assert "the last line is not of the form" in fault(silent(code=1, err="OSError"))
     assert "exit code 120" in fault(silent(code=120))
-    assert outcome(silent(code=-13)) == judge.EQUAL, "SIGPIPE, as any command ends before head"
+    assert outcome(silent(code=-13)) == oracle.EQUAL, "SIGPIPE, as any command ends before head"
     (silent().out / "a_ct.nii.gz").unlink()
     assert "files missing or changed: a_ct.nii.gz" in fault(silent())
 
@@ -181,7 +181,7 @@ def test_values_that_are_not_finite(case) -> None:
 
 def test_rounded_weights_change_results_a_little(case) -> None:
     save(case().out / "a_ct.nii.gz", RAMP + 0.5)
-    assert outcome(case(Rule.CLOSE)) == judge.EQUAL
+    assert outcome(case(Rule.CLOSE)) == oracle.EQUAL
     save(case().out / "a_ct.nii.gz", RAMP + 5)
     assert "results differ by more than the rounding" in fault(case(Rule.CLOSE))
 
@@ -195,7 +195,7 @@ def source(tmp_path: Path) -> tuple[Path, bytes]:
 
 def test_a_volume_that_reads_the_same_gives_the_same(case, source) -> None:
     save(source[0], RAMP.astype(np.float64))
-    assert outcome(case(Rule.SOURCE, volume=source)) == judge.EQUAL
+    assert outcome(case(Rule.SOURCE, volume=source)) == oracle.EQUAL
     save(case().out / "a_ct.nii.gz", RAMP + 1)
     assert "another result without a line" in fault(case(Rule.SOURCE, volume=source))
 
@@ -203,9 +203,9 @@ def test_a_volume_that_reads_the_same_gives_the_same(case, source) -> None:
 def test_another_volume_gives_a_result_on_its_grid(case, source) -> None:
     save(source[0], RAMP, np.diag([2.0, 3, 9, 1]))
     assert "a_ct.nii.gz has shape (3, 4, 5) and affine" in fault(case(Rule.SOURCE, volume=source))
-    assert outcome(case(Rule.SOURCE, volume=source, out_text="WARNING a (mr.nii.gz): micrometres")) == judge.VALID
+    assert outcome(case(Rule.SOURCE, volume=source, out_text="WARNING a (mr.nii.gz): micrometres")) == oracle.VALID
     save(case().out / "a_ct.nii.gz", RAMP, np.diag([2.0, 3, 9, 1]))
-    assert outcome(case(Rule.SOURCE, volume=source)) == judge.VALID
+    assert outcome(case(Rule.SOURCE, volume=source)) == oracle.VALID
     save(case().out / "b_ct.nii.gz", RAMP + 1)
     assert "the result of another case changed" in fault(case(Rule.SOURCE, volume=source))
 
@@ -221,10 +221,10 @@ def test_after_one_change_of_a_case_the_other_is_kept(case) -> None:
     path = (sound := case()).out / "manifest.json"
     path.write_text(json.dumps(listed))
     assert sound.mutation.case == "a"
-    assert outcome(case(Rule.FRESH)) == judge.EQUAL
+    assert outcome(case(Rule.FRESH)) == oracle.EQUAL
     path.write_text(json.dumps([{**each, "status": "done"} for each in listed]))
     assert "unchanged was made again: b" in fault(case(Rule.FRESH))
-    assert outcome(case(Rule.FRESH, mutation=replace(case(Rule.FRESH).mutation, case=""))) == judge.EQUAL
+    assert outcome(case(Rule.FRESH, mutation=replace(case(Rule.FRESH).mutation, case=""))) == oracle.EQUAL
 
 
 def test_failed_cases(case) -> None:
@@ -236,7 +236,7 @@ def test_failed_cases(case) -> None:
     sound, reason = case(), "a (mr.nii.gz): the file must be complete, but got EOF; copy it again"
     assert "exit code 1 without failed cases in a manifest" in fault(case(code=1, err=HOUSE))
     (sound.out / "a_ct.nii.gz").unlink()
-    assert outcome(fails(("a", reason))) == judge.FAILED
+    assert outcome(fails(("a", reason))) == oracle.FAILED
     assert "a failed case's reason is not of the house's form" in fault(fails(("a", "no idea")))
     assert "a foreign exception's words" in fault(fails(("a", reason.replace("EOF", "list index out of range"))))
     assert "a sound case failed: b" in fault(fails(("a", reason), ("b", reason)))

@@ -1,4 +1,4 @@
-"""The judge of a fuzzed command: what is a fault, whatever was mutated, and what is not."""
+"""The oracle of a fuzzed command: what is a fault, whatever was mutated, and what is not."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Case:
-    """A command that has run, with all that it is judged by.
+    """A command that has run, with all that it is assessed by.
 
     Args:
         scene: the command.
@@ -92,7 +92,7 @@ class Case:
         return self.done.text.replace(str(self.box), "{box}")
 
 
-def judge(case: Case) -> Verdict:
+def assess(case: Case) -> Verdict:
     """The outcome, and every fault that can be seen."""
     reasons = [f"an input was changed: {name}" for name in case.changed]
     reasons += [f"a file outside the output folder: {name}" for name in case.strays]
