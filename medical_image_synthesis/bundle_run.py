@@ -1,7 +1,8 @@
 """A run of a bundle with options that are data, as ``synthesize`` starts it in a process of its own.
 
-The one argument is JSON, ``{"run_id": ID, "config_file": [FILE, ...], "options": {NAME: TEXT, ...}}``. Texts are read
-as MONAI's command line reads them, but names are taken as they are, and none is evaluated.
+The one argument is JSON, ``{"run_id": ID, "config_file": [FILE, ...], "options": {NAME: TEXT, ...},
+"verbose": BOOL}``. Texts are read as MONAI's command line reads them, but names are taken as they are, and none is
+evaluated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from common.config.names import is_name, none_given
 from common.config.start import end_command
 from common.errors import ConfigError
 from common.path_names import as_data, is_path, texts
+from medical_image_synthesis.terminal import for_users
 
 QUOTES = ("'", '"')
 
@@ -28,6 +30,9 @@ def main() -> None:
     logging.raiseExceptions = False  # as in prepare, for the lines before it
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
+    if not given["verbose"]:
+        for_users()
+        options["logging_file"] = False
     run(**{**options, "run_id": given["run_id"], "config_file": given["config_file"]})
 
 

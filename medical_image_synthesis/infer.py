@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common.errors import CheckpointError, path_option
 from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.options import add_overlay, config_files, settings_of
+from medical_image_synthesis.options import add_run_options, config_files, settings_of
 from medical_image_synthesis.places import (
     FILES,
     MAP,
@@ -53,21 +53,22 @@ def synthesise(options: argparse.Namespace, words: Sequence[str]) -> int:
         if getattr(options, name):
             settings[name] = "true"
     if ending(options.output):
-        return _one_file(bundle, files, settings, options.output)
+        return _one_file(options, files, settings)
     before = _stamp(options.output)
-    code = _infer(bundle, files, settings, options.output)
+    code = _infer(options, files, settings, options.output)
     if _stamp(options.output) != before:  # else the manifest is that of an earlier run
         for path in _written(options.output):
             print(path)
     return code
 
 
-def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output: Path) -> int:
+def _one_file(options: argparse.Namespace, files: list[str], settings: dict[str, str]) -> int:
     """Infer one case into a folder beside the file, and give volume, JSON and map their names at the end."""
+    output: Path = options.output
     output.parent.mkdir(parents=True, exist_ok=True)
     written = []
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as folder:
-        code = _infer(bundle, files, settings, Path(folder), output)
+        code = _infer(options, files, settings, Path(folder), output)
         if code == 0:
             (made,) = _written(Path(folder))
             beside(output, MAP).unlink(missing_ok=True)  # with --overwrite; it would be of an earlier volume
@@ -86,10 +87,13 @@ def _one_file(bundle: Bundle, files: list[str], settings: dict[str, str], output
     return code
 
 
-def _infer(bundle: Bundle, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None) -> int:
+def _infer(
+    options: argparse.Namespace, files: list[str], settings: dict[str, str], folder: Path, output: Path | None = None
+) -> int:
     """Infer into a folder, which messages call by the name of the output where there is one."""
     named = None if output is None else (folder, output)
-    return run_bundle(bundle, "inference", files, {**settings, "predictions_dir": str(folder)}, named)
+    settings = {**settings, "predictions_dir": str(folder)}
+    return run_bundle(options.bundle, "inference", files, settings, named, options.verbose)
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:
@@ -130,7 +134,7 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=told)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="others than those it comes with")
-    add_overlay(command)
+    add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("--resume", action="store_true", help="keep cases that are done")
     command.set_defaults(run=synthesise, bundle=bundle, source=None)

@@ -91,10 +91,11 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=told)
 
 
-def add_overlay(parser: argparse.ArgumentParser) -> None:
-    """Add the option of overlays, which may be given again."""
-    told = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
-    parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=told)
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every run of a bundle: overlays, which may be given again, and all of its log."""
+    about = "changes settings: the name of a config of the bundle, such as demo, or a file; may be given again"
+    parser.add_argument("--overlay", metavar="NAME", type=path_option, action="append", default=[], help=about)
+    parser.add_argument("--verbose", action="store_true", help="log times and modules, and what MONAI and Ignite log")
 
 
 def add_reader(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,7 @@ def run_bundle(
     files: Sequence[str],
     options: Mapping[str, str],
     named: tuple[Path, Path] | None = None,
+    verbose: bool = False,
 ) -> int:
     """Run a bundle, and return the exit code.
 
@@ -33,9 +34,10 @@ def run_bundle(
         files: its config files.
         options: settings by name, as texts.
         named: see :func:`run_python`.
+        verbose: log as the bundle's ``logging.conf`` has it, see :mod:`medical_image_synthesis.terminal`.
     """
     _say(bundle, run_id)
-    return run_python(bundle, _words(run_id, files, options), named)
+    return run_python(bundle, _words(run_id, files, options, verbose), named)
 
 
 def run_python(bundle: Bundle, words: Sequence[str], named: tuple[Path, Path] | None = None) -> int:
@@ -52,13 +54,15 @@ def run_python(bundle: Bundle, words: Sequence[str], named: tuple[Path, Path] | 
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
 
 
-def become_bundle(bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str]) -> int:
+def become_bundle(
+    bundle: Bundle, run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool = False
+) -> int:
     """Run a bundle in the place of this process, so that signals and exit code are those of the run."""
     if os.name == "nt":  # which cannot replace a process
-        return run_bundle(bundle, run_id, files, options)
+        return run_bundle(bundle, run_id, files, options, verbose=verbose)
     _say(bundle, run_id)
     sys.stdout.flush()
-    return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options)], _with_package(bundle))
+    return os.execve(sys.executable, [sys.executable, *_words(run_id, files, options, verbose)], _with_package(bundle))
 
 
 def _say(bundle: Bundle, run_id: str) -> None:
@@ -67,9 +71,9 @@ def _say(bundle: Bundle, run_id: str) -> None:
     print(about, file=sys.stderr, flush=True)
 
 
-def _words(run_id: str, files: Sequence[str], options: Mapping[str, str]) -> list[str]:
-    given = json.dumps({"run_id": run_id, "config_file": list(files), "options": dict(options)})
-    return ["-W", "ignore", "-m", BUNDLE_RUN, given]
+def _words(run_id: str, files: Sequence[str], options: Mapping[str, str], verbose: bool) -> list[str]:
+    given = {"run_id": run_id, "config_file": list(files), "options": dict(options), "verbose": verbose}
+    return ["-W", "ignore", "-m", BUNDLE_RUN, json.dumps(given)]
 
 
 def _with_package(bundle: Bundle) -> dict[str, str]:

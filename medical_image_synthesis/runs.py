@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from common.errors import ConfigError, DataError, path_option
 from medical_image_synthesis.catalogue import Bundle
-from medical_image_synthesis.options import add_bundle, add_overlay, config_files, require_none, settings_of
+from medical_image_synthesis.options import add_bundle, add_run_options, config_files, require_none, settings_of
 from medical_image_synthesis.process import become_bundle
 
 FILES = {"train": ("train",), "inference": ("inference",), "evaluate": ("train", "evaluate")}
@@ -32,7 +32,7 @@ EXAMPLES = {
 def add(command: argparse.ArgumentParser, name: str) -> None:
     """Add the options of one of these commands."""
     add_bundle(command)
-    add_overlay(command)
+    add_run_options(command)
     command.set_defaults(takes_settings=True, run={"calibrate": calibrate, "config": config}.get(name, run), of=name)
     if name == "calibrate":
         _add_calibrate(command)
@@ -93,4 +93,4 @@ def _run(bundle: Bundle, run_id: str, names: Sequence[str], options: argparse.Na
     files = config_files(bundle, names, options.overlay)
     if not bundle.has_run(run_id, names):
         raise ConfigError(f"{bundle.name} has no {run_id}: its model card says what it has")
-    return become_bundle(bundle, run_id, files, settings)
+    return become_bundle(bundle, run_id, files, settings, options.verbose)
