@@ -71,7 +71,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     """What each inference was given; it writes the outputs that one of the bundle would."""
     given_to: Ran = []
 
-    def run(_: Bundle, run_id: str, files: list[str], options: dict[str, str], named: object = None) -> int:
+    def run(
+        _: Bundle, run_id: str, files: list[str], options: dict[str, str], named: object = None, verbose: bool = False
+    ) -> int:
         assert run_id == "inference"
         folder = Path(options.pop("predictions_dir"))
         given_to.append({"config_file": files, "options": options})
