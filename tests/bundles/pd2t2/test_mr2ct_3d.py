@@ -17,6 +17,7 @@ from bundle_commands import TINY, Bundle, last_line, ok
 from common.io import VolumeReader
 from common.metrics import attenuation_scores
 from common.simulation.mr_ct_pairs import write_mr2ct
+from common.trust.features import TISSUE_OUTSIDE
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -48,10 +49,10 @@ def rows(run) -> pd.DataFrame:
 
 
 def test_the_weights_keep_what_they_synthesise(run):
-    told = json.loads((run / "models" / "model.json").read_text())
-    assert told["unit"] == "HU"
-    assert told["settings"]["output"] == {"modality": "CT", "unit": "HU", "suffix": "synthetic_ct"}
-    assert (told["trained_on"]["source"], told["trained_on"]["target"]) == ("mr", "ct")
+    content = json.loads((run / "models" / "model.json").read_text())
+    assert content["unit"] == "HU"
+    assert content["settings"]["output"] == {"modality": "CT", "unit": "HU", "suffix": "synthetic_ct"}
+    assert (content["trained_on"]["source"], content["trained_on"]["target"]) == ("mr", "ct")
     assert checkpoints.load(run / "models" / "model.pt")["target_scale"].tolist() == [0, 500]
 
 
@@ -71,7 +72,9 @@ def test_plain_inference_writes_hu_of_a_ct(run, file):
     item = {"case": case, "image": str(run / "demo_data" / case / "mr.nii.gz")}
     image = parser.get_parsed_content("preprocessing")(item)["image"]
     units = parser.get_parsed_content("inferer").inferer(image[None], network)
-    np.testing.assert_allclose(nib.load(file).get_fdata(), 500 * np.asarray(units[0, 0]), atol=1e-2)
+    values, mask = nib.load(file).get_fdata(), nib.load(run / "demo_data" / case / "mask.nii.gz").get_fdata() > 0
+    np.testing.assert_allclose(values[mask], 500 * np.asarray(units[0, 0])[mask], atol=1e-2)
+    assert values[0, 0, 0] == -1000, "air around the head, where the network leaves 0 HU"
 
 
 def test_plain_inference_writes_a_ct_series(run, file, tmp_path):
@@ -114,11 +117,13 @@ def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
     given = {"datalist": tmp_path / "list.json", "section": "test", "case_level": 0.8}
     ok(BUNDLE.run("calibrating", EVALUATION, output_dir=run, **given))
     record = run / "models" / "model_trust.json"
-    told = json.loads(record.read_text())
-    told["limits"] |= {
-        "features": {"slice thickness in mm": {"mean": 5.0, "deviation": 1.0}}, "baselines": {"best constant": 1.0e9},
+    content = json.loads(record.read_text())
+    usual = {"mean": 5.0, "deviation": 1.0}
+    assert TISSUE_OUTSIDE in content["limits"]["features"], "which an inference by the weights alone computes too"
+    content["limits"] |= {
+        "features": {"slice thickness in mm": usual, TISSUE_OUTSIDE: usual}, "baselines": {"best constant": 1.0e9},
     }  # fmt: skip
-    record.write_text(json.dumps(told))
+    record.write_text(json.dumps(content))
     printed = ok(BUNDLE.run("checking", EVALUATION, output_dir=run)).stdout
     written = {"predictions_dir": tmp_path / "out", "output_format": "dicom", "uncertainty": "true"}
     ok(BUNDLE.run("inference", ["inference"], output_dir=run, **written))
@@ -134,7 +139,7 @@ def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
     line = re.search(rf"{entry['case']} +all +([\d.]+) +([\d.e+]+)", printed)
     assert float(line[1]) == pytest.approx(covered, abs=0.005)
     assert float(line[2]) == pytest.approx(widths[mask > 0].mean(), rel=0.002)
-    assert told["unit"] == "HU"
+    assert content["unit"] == "HU"
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])
