@@ -236,9 +236,13 @@ def _check_run(task: str, given: dict[str, str]) -> None:
         return
     settings = settings_of(read_config(files))
     assert task in settings, f"{task} is none of the tasks of {files}"
-    known = settings.keys()
+    assert _no_settings(given, settings) == []
+
+
+def _no_settings(given: dict[str, str], settings: dict[str, object]) -> list[str]:
+    """Names that are neither settings, at any depth, nor new losses."""
     new = [name for name, value in given.items() if name.startswith("losses::") and "'function'" in value]
-    assert [name for name in given if name not in (*known, *new) and lookup(settings, name) is None] == []
+    return [name for name in given if name not in (*settings, *new) and lookup(settings, name) is None]
 
 
 def _check_synthesize(words: list[str]) -> None:
@@ -255,7 +259,7 @@ def _check_synthesize(words: list[str]) -> None:
     overlays = [overlay_path(bundle, path) for path in getattr(options, "overlay", [])]
     names = FILES.get(getattr(options, "of", "inference"), ("train", "evaluate"))
     settings = read_config([*map(bundle.config, names), *(path for path in overlays if path.is_file())])
-    assert settings_given(rest).keys() <= settings_of(settings).keys(), rest
+    assert _no_settings(settings_given(rest), settings_of(settings)) == []
 
 
 def _check_module(module: str, words: list[str]) -> None:
