@@ -1,4 +1,4 @@
-"""Why MR is scaled by percentiles of the volume, and what the CT window costs: the numbers of the model cards."""
+"""Why MR is scaled by percentiles of the volume, and what the CT window costs: the numbers of docs/results."""
 
 from __future__ import annotations
 

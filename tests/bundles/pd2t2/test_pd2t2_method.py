@@ -203,6 +203,7 @@ def method_of(*configs: str, **settings: Any) -> StagedGan:
         (["resgan"], 1, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
         (["resgan_acm"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
         (["no_adversarial"], 2, True, {"adversarial": 0, "l1": 1, "gdl": 1}),
+        (["published"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
         (["misregistered"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 1}),
         (["tolerant"], 2, True, {"adversarial": 0.5, "l1": 1, "gdl": 0}),
     ],
@@ -226,7 +227,8 @@ def test_each_variant_is_the_method_it_names(
 def test_variants_keep_to_their_folders_and_the_default_to_none() -> None:
     names = {path.stem: BUNDLE.own(path.stem).get("variant") for path in BUNDLE.overlays}
     assert {name for name, variant in names.items() if variant} == {
-        "adv", "adv_gdl", "flow", "misregistered", "no_adversarial", "resenc", "resgan", "resgan_acm", "tolerant",
+        "adv", "adv_gdl", "flow", "misregistered", "no_adversarial", "published", "resenc", "resgan", "resgan_acm",
+        "tolerant",
     }  # fmt: skip
     assert BUNDLE.raw("train")["variant"] == ""
     assert BUNDLE.own("resgan_acm") == {"variant": "resgan_acm", "augmentation": None}, "the default as published"
@@ -245,6 +247,15 @@ def test_published_settings() -> None:
     assert settings["patches_per_case"] == 196
 
 
+def test_the_authors_optimiser() -> None:
+    """Adam of the code of Nie et al.: beta1 0.5, rate 1e-6, batches of 10; on the report's tiling of a volume."""
+    settings = BUNDLE.parser("train", "published")
+    optimizer = settings.get_parsed_content("optimizer")([nn.Parameter(torch.ones(1))])
+    assert type(optimizer) is torch.optim.Adam
+    assert (optimizer.defaults["lr"], optimizer.defaults["betas"][0]) == (1.0e-6, 0.5)
+    assert (settings["batch_size"], settings["train"]["dataset"]["grid"]) == (10, True)
+
+
 def test_the_switches_of_the_configuration_reach_the_method() -> None:
     method = method_of("train", "demo", conditional=False, stages=3, **{"losses::gdl::weight": 3})
     assert len(method.methods) == len(method.cascade.stages) == 3
@@ -254,7 +265,8 @@ def test_the_switches_of_the_configuration_reach_the_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "epochs"), [([], 42), (["adv"], 42), (["adv_gdl"], 80), (["resgan"], 42), (["resgan_acm"], 42)]
+    ("variant", "epochs"),
+    [([], 42), (["adv"], 42), (["adv_gdl"], 80), (["resgan"], 42), (["resgan_acm"], 42), (["published"], 42)],
 )
 def test_epochs_of_a_stage_are_those_of_the_report(variant: list[str], epochs: int) -> None:
     """Its table has the best epoch of 42 in every row but that of the gradient difference loss alone, of 80."""
