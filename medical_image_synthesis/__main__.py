@@ -7,7 +7,7 @@ from medical_image_synthesis.command import main
 
 
 def synthesize() -> int:
-    """Run the command as a process of its own: it ends as others do when it is told to, or nobody reads on."""
+    """Run the command as a process of its own: it ends as others do on a signal, or when nobody reads on."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the inference and tidies up
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -50,7 +50,7 @@ def _read(name: str, text: str) -> Any:
     if isinstance(value, str) and not text.startswith(QUOTES):
         value = text  # Python reads another letter for some
     if any(line[:1] in ("$", "%") for line in texts(value).splitlines()):
-        raise ConfigError(f"--{name}", "is a value", f"{text}, an expression", "write it in a file for --overlay")
+        raise ConfigError(f"--{name} is the expression {text}", "pass a value, or write it in a file for --overlay")
     return value
 
 

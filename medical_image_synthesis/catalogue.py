@@ -115,7 +115,7 @@ def bundle_named(text: str) -> Bundle:
         names = [name for each in known for name in (each.short, each.name)]
         nearest = difflib.get_close_matches(text, names, n=1)
         remedy = f"did you mean {nearest[0]}?" if nearest else "synthesize list prints them"
-        raise ConfigError(f"no bundle {text or 'of an empty name'}: {remedy}")
+        raise ConfigError(f"no bundle {text or 'of an empty name'}", remedy)
     return found
 
 
@@ -124,4 +124,4 @@ def _described(weights: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise CheckpointError(str(path), "describes its weights", error, "restore the file, or train again") from error
+        raise CheckpointError(f"cannot read {path} ({error})", "restore the file, or train again") from error

@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"{message}: see {self.prog} --help")
+        raise ConfigError(message, f"see {self.prog} --help")
 
 
 @exit_code_of_mistakes
@@ -77,7 +77,7 @@ def parser_of(given: Sequence[str]) -> Parser:
     """
     there = bundles()
     listed = [f"  {bundle.short:13} {bundle.metadata['task']}" for bundle in there]
-    listed += ["", "other commands:", *(f"  {name:13} {told}" for name, (_, told) in COMMANDS.items())]
+    listed += ["", "other commands:", *(f"  {name:13} {about}" for name, (_, about) in COMMANDS.items())]
     parser = Parser(
         prog="synthesize", usage="synthesize COMMAND ...", add_help=False, epilog=EXAMPLES,
         description="\n".join(["synthetic images by a bundle:", *listed]),
@@ -89,8 +89,8 @@ def parser_of(given: Sequence[str]) -> Parser:
         command.set_defaults(takes_settings=True)
         if given and given[0] in (bundle.short, bundle.name):
             infer.add(command, bundle)
-    for name, (module, told) in COMMANDS.items():
-        about = f"{told[0].upper()}{told[1:]}."
+    for name, (module, text) in COMMANDS.items():
+        about = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(name, usage=f"synthesize {name} ...", description=about)
         command.set_defaults(takes_settings=False)
         if given and given[0] == name:
@@ -99,5 +99,5 @@ def parser_of(given: Sequence[str]) -> Parser:
     if given and not given[0].startswith("-") and given[0] not in commands.choices:
         nearest = difflib.get_close_matches(given[0], commands.choices, n=1)
         remedy = f"did you mean {nearest[0]}?" if nearest else "synthesize --help prints them"
-        raise ConfigError(f"unknown bundle or command {given[0]}: {remedy}")
+        raise ConfigError(f"unknown bundle or command {given[0]}", remedy)
     return parser

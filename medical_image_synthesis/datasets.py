@@ -48,8 +48,8 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
     group.add_argument("--size", type=int, default=64, help="pixels of a patch a side (default: %(default)s)")
-    told = "surroundings on each side, of the lesion's extent (default: %(default)s)"
-    group.add_argument("--margin", type=float, default=0.2, help=told)
+    about = "surroundings on each side, of the lesion's extent (default: %(default)s)"
+    group.add_argument("--margin", type=float, default=0.2, help=about)
     group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
     add_reader(command)
     command.set_defaults(run=datalist)
@@ -57,8 +57,8 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
 
 def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--datalist", type=path_option, help="the datalist to check, instead of --dataset_dir")
-    told = "that is to be trained: what is not given is as in its train.yaml"
-    command.add_argument("--bundle", action=BundleOption, help=told)
+    about = "that is to be trained: what is not given is as in its train.yaml"
+    command.add_argument("--bundle", action=BundleOption, help=about)
     _add_folder(command, LAYOUTS)
     window = ("LOW", "HIGH")
     several = "window of the images; repeat the option for further channels, in their order"
@@ -85,9 +85,9 @@ def _add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> N
 def datalist(options: argparse.Namespace) -> int:
     """Find the cases of a folder, split them by patient and write the datalist."""
     if options.seed < 0:
-        raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
+        raise ConfigError(f"--seed {options.seed} is negative", "pass 0 or a positive number")
     if options.out.exists() and not options.overwrite:
-        raise OutputError(f"{options.out} exists already: add --overwrite, or name another file")
+        raise OutputError(f"{options.out} (from --out) exists", "add --overwrite, or choose another file")
     from common.data.datalist import split_by_patient, write_datalist
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -140,7 +140,7 @@ def _fill_in(options: argparse.Namespace) -> None:
 
     path: Path = options.bundle.config("train")
     if not path.is_file():
-        raise ConfigError(f"no {path}, which --bundle needs: name another bundle")
+        raise ConfigError(f"no {path}, which --bundle needs", "name another bundle")
     config = read_config(path)
     settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
     settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}
@@ -153,7 +153,7 @@ def _find(options: argparse.Namespace) -> list[Item]:
     from common.data.layouts.folders import find_cases
 
     if options.root is None:
-        raise ConfigError("no data are named: give --dataset_dir DATA")
+        raise ConfigError("no data are named", "pass --dataset_dir DATA")
     return find_cases(options.root, options.layout, *_names(options), patient_separator=options.patient_separator)
 
 

@@ -17,10 +17,10 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add the options of the command."""
     command.epilog = EXAMPLES
     add_bundle(command)
-    told = "folder of the pretraining (default: BUNDLE/pretraining)"
-    command.add_argument("--run", metavar="DIR", dest="folder", type=path_option, help=told)
-    told = "simulated cases that inputs are compared with (default: %(default)s)"
-    command.add_argument("--cases", type=int, default=96, help=told)
+    about = "folder of the pretraining (default: BUNDLE/pretraining)"
+    command.add_argument("--run", metavar="DIR", dest="folder", type=path_option, help=about)
+    about = "simulated cases that inputs are compared with (default: %(default)s)"
+    command.add_argument("--cases", type=int, default=96, help=about)
     command.add_argument("--name", default="pretrained.pt", help="file name of the weights (default: %(default)s)")
     command.set_defaults(run=export)
 

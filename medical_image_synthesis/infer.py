@@ -114,9 +114,11 @@ def _written(folder: Path) -> list[Path]:
 
 def _require_weights(bundle: Bundle, weights: Path | None, settings: dict[str, str]) -> None:
     if weights is not None and not weights.is_file():
-        raise CheckpointError("--weights", "is a file", f"{weights}: no such file", "check the path")
+        raise CheckpointError(f"no file {weights} (from --weights)", "check the path")
     if weights is None and bundle.weights is None and "output_dir" not in settings:
-        raise CheckpointError(f"{bundle.name} ships no weights: train first, {bundle.training}, or pass --weights FILE")
+        raise CheckpointError(
+            f"{bundle.name} ships no weights", f"train first, {bundle.training}, or pass --weights FILE"
+        )
 
 
 def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
@@ -127,12 +129,12 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
     source = "SOURCE " if bundle.reads_volumes else ""
     command.epilog = f"example:\n  synthesize {bundle.short} {source}-o OUT --seed 1"
     if bundle.reads_volumes:
-        told = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
-        command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=told)
+        about = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
+        command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
         command.add_argument("--output_format", choices=formats, help="of a folder")
-    told = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
-    command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=told)
+    about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
+    command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="others than those it comes with")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")

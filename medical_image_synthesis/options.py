@@ -38,11 +38,11 @@ def settings_of(words: Sequence[str]) -> dict[str, str]:
     while rest:
         name = rest.pop(0)
         if not name.startswith("--"):
-            raise ConfigError(name, "follows an option", "none before it", "give several volumes as one folder")
+            raise ConfigError(f"{name} follows no option", "pass several volumes as one folder")
         name, given, value = name[2:].partition("=")
         if not given:
             if not rest or rest[0].startswith("--"):
-                raise ConfigError(f"--{name}", "has a value", "none", "write it after the option")
+                raise ConfigError(f"--{name} has no value", "write it after the option")
             value = rest.pop(0)
         found[name] = value
     return found
@@ -59,7 +59,7 @@ def value_of(name: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--{name}", "is a value of YAML", text, "quote lists, such as '[0, 255]'") from error
+        raise ConfigError(f"--{name}: {text} is no YAML", "quote lists, such as '[0, 255]'") from error
 
 
 def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
@@ -70,7 +70,7 @@ def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
     """
     if words:
         nearest = difflib.get_close_matches(words[0].partition("=")[0], known, n=1)
-        raise ConfigError(f"{words[0]} is no option here: {f'did you mean {nearest[0]}?' if nearest else 'see --help'}")
+        raise ConfigError(f"unknown option {words[0]}", f"did you mean {nearest[0]}?" if nearest else "see --help")
 
 
 class BundleOption(argparse.Action):
@@ -87,8 +87,8 @@ class BundleOption(argparse.Action):
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
     """Add the bundle, by name or folder, as first argument."""
-    told = "a bundle that synthesize list prints, or the folder of one"
-    parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=told)
+    about = "a bundle that synthesize list prints, or the folder of one"
+    parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -146,15 +146,18 @@ def require_settings(path: Path) -> None:
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}", "is YAML", error.problem, "correct this line, or the one before") from error
+        raise ConfigError(
+            f"{path}:{line} is no YAML, {error.problem}", "correct this line, or the one before"
+        ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(str(path), "is a YAML file", error, "check the path, or write the file again") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot read {path} ({reason})", "check the path, or write the file again") from error
     if merges:
         place = f"{path}:{merges[0].start_mark.line + 1}"
-        raise ConfigError(place, "has settings without merges", "<<, which MONAI does not read", "write them out")
+        raise ConfigError(f"{place} has a merge (<<), which MONAI does not read", "write the settings out")
     require_bounded(content, str(path))
     if not isinstance(content, dict):
-        raise ConfigError(str(path), "holds settings, NAME: VALUE", repr(content)[:80], "see the bundle's overlays")
+        raise ConfigError(f"{path} holds {repr(content)[:80]}, no settings NAME: VALUE", "see the bundle's overlays")
     for text in texts(content).splitlines():
         if text.startswith("%") and (".yaml" in text or ".json" in text or "/" in text):
-            raise ConfigError(str(path), "takes settings of the configuration alone", text, "write the value itself")
+            raise ConfigError(f"{path} has the macro {text} of another file", "write the value itself")

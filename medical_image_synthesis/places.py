@@ -27,21 +27,22 @@ def require_source(source: Path | None) -> bool:
     Raises:
         DataError: for what cannot be one or more volumes.
     """
-    name, remedy = "SOURCE", "give a volume, a DICOM series or a folder of them"
+    remedy = "pass a volume, a DICOM series or a folder of them"
     if source is None:
-        raise DataError(name, "is a file or folder", "none", remedy)
+        raise DataError("SOURCE is missing", remedy)
     if not source.is_file() and not source.is_dir():
-        found = "a pipe, socket or device" if source.exists() else "no such file or folder"
-        raise DataError(name, "is a file or folder", f"{source}: {found}", "check the path")
+        if source.exists():
+            raise DataError(f"SOURCE {source} is a pipe, socket or device", remedy)
+        raise DataError(f"no file or folder {source} (SOURCE)", "check the path")
     if source.is_file():
         if source.name.lower().endswith(SLICES):
-            raise DataError(name, "is the folder of a series", f"{source}: one slice", "give its folder")
+            raise DataError(f"SOURCE {source} is one slice of a series", "pass its folder")
         if not source.name.lower().endswith(VOLUMES):
-            raise DataError(name, f"ends in {', '.join(VOLUMES)} or is a folder", source, remedy)
+            raise DataError(f"SOURCE {source} is no folder and does not end in {', '.join(VOLUMES)}", remedy)
         return False
     held = [path for path in source.iterdir() if not path.name.startswith(".")]
     if not held:
-        raise DataError(name, "holds volumes or a DICOM series", f"{source}: an empty folder", remedy)
+        raise DataError(f"SOURCE {source} is an empty folder", remedy)
     return any(path.is_dir() or path.name.lower().endswith(VOLUMES) for path in held)
 
 
@@ -54,29 +55,29 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
     output: Path = options.output
     there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
     if there != output.absolute() and not (there.is_dir() and os.access(there, os.W_OK)):
-        raise OutputError("--output", "is in a folder that can be written", there, "choose another")
+        raise OutputError(f"cannot write to {there} (from --output)", "choose another folder")
     if not ending(output):
         if output.name.lower().endswith(OTHER_FILES):
-            raise OutputError("--output", f"ends in {', '.join(FILES)} or is a folder", output, "write NAME.nii.gz")
+            raise OutputError(
+                f"--output {output} is no folder and does not end in {', '.join(FILES)}", "pass NAME.nii.gz"
+            )
         if output.is_file():
-            raise OutputError("--output", "is a folder", f"{output}: a file", "choose another")
+            raise OutputError(f"--output {output} is a file", "pass a folder, or NAME.nii.gz")
         return
     if many:
-        remedy = "give a folder"
-        raise OutputError("--output", "is a folder where SOURCE is one of several volumes", output, remedy)
+        raise OutputError(f"--output {output} is one file, SOURCE holds several volumes", "pass a folder")
     if options.output_format or options.resume:
-        told = "--resume" if options.resume else f"--output_format {options.output_format}"
-        raise OutputError("--output", f"is a folder with {told}", output, "give a folder")
+        option = "--resume" if options.resume else f"--output_format {options.output_format}"
+        raise OutputError(f"--output {output} is one file, {option} needs a folder", "pass a folder")
     if options.source is not None and output.resolve() == options.source.resolve():
         raise OutputError("--output must differ from SOURCE")
     sidecar = beside(output, SIDECAR)
     may_replace = options.overwrite or (not output.exists() and is_refusal(sidecar))
     for path in (output, sidecar, beside(output, MAP)):
         if path.is_dir():
-            raise OutputError("--output", "is a file", f"{path}: a folder", "choose another name")
+            raise OutputError(f"{path} is a folder (from --output)", "choose another name")
         if path.exists() and not may_replace:
-            remedy = "add --overwrite, or choose another name"
-            raise OutputError("--output", "does not exist yet", f"{path}: there already", remedy)
+            raise OutputError(f"{path} exists (from --output)", "add --overwrite, or choose another name")
 
 
 def is_refusal(sidecar: Path) -> bool:

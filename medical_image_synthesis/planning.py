@@ -37,9 +37,9 @@ def plan(options: argparse.Namespace, words: Sequence[str]) -> int:
     for name in ("memory_gb", "hours"):
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"--{name}", "is above zero", value, "correct it")
+            raise ConfigError(f"--{name} is {value:g}, not above zero", "pass a positive number")
     if not options.dataset_dir and not options.datalist:
-        raise ConfigError("no data are named: give --dataset_dir DATA or --datalist FILE")
+        raise ConfigError("no data are named", "pass --dataset_dir DATA or --datalist FILE")
     settings = {name: value_of(name, text) for name, text in settings_of(words).items()}
     from common.files import write_text
     from common.plan.fingerprint import fingerprint

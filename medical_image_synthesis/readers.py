@@ -25,11 +25,11 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     command.epilog = EXAMPLES
     commands = command.add_subparsers(required=True, metavar="{make,score}", prog="synthesize reader-study")
     _add_make(commands.add_parser("make", help="write one HTML page with blinded slices, and the key to it"))
-    told = "print accuracy with intervals, learning effect and agreement of readers"
-    scoring = commands.add_parser("score", help=told)
+    about = "print accuracy with intervals, learning effect and agreement of readers"
+    scoring = commands.add_parser("score", help=about)
     scoring.add_argument("--key", type=path_option, required=True, help="key.json of the study")
-    told = "CSV files that the page saved"
-    scoring.add_argument("--answers", type=path_option, nargs="+", required=True, metavar="CSV", help=told)
+    about = "CSV files that the page saved"
+    scoring.add_argument("--answers", type=path_option, nargs="+", required=True, metavar="CSV", help=about)
     scoring.add_argument("--out", type=path_option, metavar="DIR", help="also write scores.csv and scores.json")
     scoring.add_argument("--overwrite", action="store_true", help="replace them")
     scoring.set_defaults(run=score)
@@ -39,23 +39,25 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--real", type=path_option, required=True, metavar="DIR", help="folder of the real images")
     add("--synthetic", type=path_option, required=True, metavar="DIR", help="folder of the synthetic images")
-    told = "receives for_readers/page.html and key.json (default: %(default)s)"
-    add("--out", type=path_option, default=Path("reading_study"), metavar="DIR", help=told)
+    about = "receives for_readers/page.html and key.json (default: %(default)s)"
+    add("--out", type=path_option, default=Path("reading_study"), metavar="DIR", help=about)
     add("--overwrite", action="store_true", help="replace the study in --out")
     add("--design", choices=DESIGNS, default=DESIGNS[0], help="two images or one at a time (default: %(default)s)")
-    told = f"{OF_KIND} (or synthetic), {OF_CLASS} (which one, of single images), or the name of a class (default: real)"
-    add("--question", default=OF_KIND, help=told)
-    told = "what the real and the synthetic image shown together share (default: %(default)s)"
-    add("--match", choices=(BY_CASE, BY_CLASS), default=BY_CASE, help=told)
+    about = (
+        f"{OF_KIND} (or synthetic), {OF_CLASS} (which one, of single images), or the name of a class (default: real)"
+    )
+    add("--question", default=OF_KIND, help=about)
+    about = "what the real and the synthetic image shown together share (default: %(default)s)"
+    add("--match", choices=(BY_CASE, BY_CLASS), default=BY_CASE, help=about)
     add("--real_name", metavar="NAME", help="real images are DIR/<case>/NAME.nii.gz or a DICOM series")
     add("--synthetic_name", metavar="NAME", help="the same of the synthetic images")
     add("--plane", choices=PLANES, default="axial", help="of volumes (default: %(default)s)")
     add("--slices", type=int, default=1, help="of each volume, at random inside the head (default: %(default)s)")
     add("--trials", type=int, help="number, drawn equally of real and synthetic images (default: all slices)")
-    told = "of all images (default: percentiles 0.5 and 99.5 of the real slices)"
-    add("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help=told)
-    told = "trials that come twice, for the agreement of each reader's answers (default: %(default)s)"
-    add("--repeats", type=int, default=0, help=told)
+    about = "of all images (default: percentiles 0.5 and 99.5 of the real slices)"
+    add("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help=about)
+    about = "trials that come twice, for the agreement of each reader's answers (default: %(default)s)"
+    add("--repeats", type=int, default=0, help=about)
     add("--pages", type=int, default=1, help="pages with the same trials in another order (default: %(default)s)")
     add("--confidence", action="store_true", help="ask for a confidence from 1 to 5 after each answer")
     add("--seed", type=int, help="of all that is random (default: drawn, and kept in the key)")

@@ -76,7 +76,7 @@ def calibrate(options: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _calibrate_simulated(options: argparse.Namespace) -> int:
     if options.label_maps is not None and not options.label_maps.is_dir():
-        raise DataError(f"no folder {options.label_maps} (from --label_maps): check the path")
+        raise DataError(f"no folder {options.label_maps} (from --label_maps)", "check the path")
     from medical_image_synthesis.simulated_heads import calibrate as calibrate_heads
     from medical_image_synthesis.simulated_heads import check
 
@@ -92,5 +92,5 @@ def _run(bundle: Bundle, run_id: str, names: Sequence[str], options: argparse.Na
     settings = settings_of(words)
     files = config_files(bundle, names, options.overlay)
     if not bundle.has_run(run_id, names):
-        raise ConfigError(f"{bundle.name} has no {run_id}: its model card says what it has")
+        raise ConfigError(f"{bundle.name} has no run id {run_id}", "see its model card")
     return become_bundle(bundle, run_id, files, settings, options.verbose)

@@ -16,9 +16,9 @@ EXAMPLES = """examples:
 def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add the options of the command."""
     command.epilog = EXAMPLES
-    told = {"pred": "synthetic volume", "truth": "real volume on the same grid"}
+    about = {"pred": "synthetic volume", "truth": "real volume on the same grid"}
     for name, metavar in (("pred", "SYNTHETIC"), ("truth", "TRUTH")):
-        command.add_argument(name, metavar=metavar, type=path_option, help=f"{told[name]}: a file or a DICOM series")
+        command.add_argument(name, metavar=metavar, type=path_option, help=f"{about[name]}: a file or a DICOM series")
     about = "voxels to score, above 0 inside, on the same grid"
     command.add_argument("--mask", type=path_option, required=True, help=about)
     command.add_argument("--unit", help="of both (default: by the JSON file of SYNTHETIC or DICOM headers)")
@@ -37,7 +37,7 @@ def score(options: argparse.Namespace) -> int:
     """Print the scores."""
     for name in ("pred", "truth", "mask"):
         if not getattr(options, name).exists():
-            raise DataError(f"{name}: no file or folder {getattr(options, name)}; check the path")
+            raise DataError(f"no file or folder {getattr(options, name)} ({name})", "check the path")
     from common.metrics.scored_files import attenuation_of_files, score_files
 
     files = (options.pred, options.truth, options.mask)

@@ -56,8 +56,8 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
     path = bundle / "models" / name
     size = sum(value.numel() * value.element_size() for value in halved.values())
     if size > MAX_BYTES:
-        rule = f"takes at most {MAX_BYTES / 1e6:g} MB in half precision"
-        raise OutputError(str(path), rule, f"{size / 1e6:.1f} MB", "train a narrower network")
+        fault = f"{path} would take {size / 1e6:.1f} MB in half precision, {MAX_BYTES / 1e6:g} MB are allowed"
+        raise OutputError(fault, "train a narrower network")
     profile, commit = _profile(config, cases), commit_of(bundle)  # before new weights change the repository
     about = {
         **{key: value for key, value in known.metadata.items() if key not in ("sha256", "replaces", "config")},
@@ -80,7 +80,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
 
 def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(str(path), "exists", "no such file", "give the folder of a finished pretraining by --run")
+        raise CheckpointError(f"no {path}", "pass the folder of a finished pretraining by --run")
     config: dict[str, Any] = json.loads(path.read_text())["config"]
     return config
 

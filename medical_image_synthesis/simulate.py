@@ -35,8 +35,8 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add a command for each kind."""
     command.epilog = EXAMPLES
     commands = command.add_subparsers(required=True, metavar="KIND", dest="kind", prog="synthesize simulate")
-    for kind, told in KINDS.items():
-        parser = commands.add_parser(kind, help=told, description=f"{told[0].upper()}{told[1:]}.")
+    for kind, about in KINDS.items():
+        parser = commands.add_parser(kind, help=about, description=f"{about[0].upper()}{about[1:]}.")
         {"low-dose": _add_low_dose, "misregister": _add_misregister}.get(kind, _add_mr)(parser, kind)
         parser.add_argument(
             "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"

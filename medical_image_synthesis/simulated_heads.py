@@ -95,7 +95,7 @@ def _run(run_id: str, weights: Path, folder: Path, drawn: Drawn) -> Path:
     options = {"output_dir": str(run), "datalist": str(run / DATALIST_NAME), "section": "test"}
     configs = [bundle / "configs" / f"{part}.yaml" for part in ("train", "evaluate")]
     if run_id not in ConfigParser.load_config_files([str(path) for path in configs]):
-        raise ConfigError("--bundle", f"has the run id {run_id}", bundle.name, "choose a translation bundle")
+        raise ConfigError(f"{bundle.name} has no run id {run_id}", "choose a translation bundle")
     read_config(configs, bundle_root=str(bundle), **options).get_parsed_content(run_id)
     return own
 
@@ -104,8 +104,7 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     """Cases of the simulation that weights were trained on, as files."""
     about = read_info(weights).metadata
     if "simulation" not in about:
-        remedy = "export it by synthesize export"
-        raise CheckpointError(str(sidecar(weights)), "has the simulation it was trained on", "none", remedy)
+        raise CheckpointError(f"{sidecar(weights)} names no simulation", "export the weights by synthesize export")
     simulation: dict[str, Any] = about["simulation"]
     if drawn.spacing is not None:
         simulation["heads"]["spacings_mm"] = [drawn.spacing]
@@ -116,8 +115,8 @@ def _written(weights: Path, folder: Path, drawn: Drawn) -> list[Item]:
     try:
         simulate = held_out(ConfigParser(settings).get_parsed_content("simulation"))
     except (ImportError, RuntimeError) as error:
-        rule, value = "tells a simulation that this version can build", f"{simulation['_target_']}, {error}"
-        raise CheckpointError(str(sidecar(weights)), rule, value, "export the weights of a new pretraining") from error
+        fault = f"{sidecar(weights)}: this version cannot build {simulation['_target_']} ({error})"
+        raise CheckpointError(fault, "export the weights of a new pretraining") from error
     items: list[Item] = []
     for number in range(drawn.heads):
         case = simulate(derive(int(about["seed"]), 0, number, drawn.seed))

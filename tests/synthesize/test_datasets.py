@@ -88,7 +88,7 @@ def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: 
     assert main(make(root)) == 0
     before = (root / "datalist.json").read_bytes()
     assert main(make(root, "--seed", "1")) == 2
-    assert "datalist.json exists already: add --overwrite" in capsys.readouterr().err
+    assert "datalist.json (from --out) exists: add --overwrite" in capsys.readouterr().err
     assert (root / "datalist.json").read_bytes() == before
     assert main(make(root, "--seed", "1", "--overwrite")) == 0
     assert json.loads((root / "datalist.json").read_text())["seed"] == 1
@@ -96,7 +96,7 @@ def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: 
 
 def test_a_seed_is_not_negative(root: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(make(root, "--seed", "-1")) == 2
-    expected = "error: --seed: is not negative, but got -1; give zero or a positive number\n"
+    expected = "error: --seed -1 is negative: pass 0 or a positive number\n"
     assert capsys.readouterr().err == expected
     assert not (root / "datalist.json").exists()
 
@@ -204,9 +204,9 @@ def test_which_series_is_checked_and_how(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_neither_datalist_nor_folder(capsys: pytest.CaptureFixture) -> None:
     assert main(["check"]) == 2
-    assert capsys.readouterr().err == "error: no data are named: give --dataset_dir DATA\n"
+    assert capsys.readouterr().err == "error: no data are named: pass --dataset_dir DATA\n"
 
 
 def test_an_unknown_option_ends_with_2(root: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(make(root, "--sead", "1")) == 2
-    assert capsys.readouterr().err == "error: --sead is no option here: did you mean --seed?\n"
+    assert capsys.readouterr().err == "error: unknown option --sead: did you mean --seed?\n"

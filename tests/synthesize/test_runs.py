@@ -21,7 +21,7 @@ def became(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """What the process would have become."""
     found: list[tuple[object, ...]] = []
 
-    def note(bundle: Bundle, run_id: str, files: list[str], options: dict[str, str]) -> int:
+    def note(bundle: Bundle, run_id: str, files: list[str], options: dict[str, str], _: bool) -> int:
         found.append((bundle.name, run_id, [Path(file) for file in files], options))
         return 0
 
@@ -61,9 +61,9 @@ def test_what_a_bundle_does_not_have_is_refused(
     became: list[tuple[object, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["calibrate", "lesion", "--output_dir", "O"]) == 2
-    assert capsys.readouterr().err == "error: lesion_dcgan_aug has no calibrating: its model card says what it has\n"
+    assert capsys.readouterr().err == "error: lesion_dcgan_aug has no run id calibrating: see its model card\n"
     assert main(["train", "mr2ct", "--overlay", "nothing"]) == 2
-    assert capsys.readouterr().err.startswith("error: nothing: is a YAML file, but got")
+    assert capsys.readouterr().err.startswith("error: cannot read nothing (No such file")
     assert became == []
 
 

@@ -240,7 +240,7 @@ def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
 
 def test_missing_file_is_refused(files, tmp_path, capsys):
     message = _refusal(capsys, _arguments({**files, "truth": tmp_path / "absent.nii.gz"}))
-    assert "error: truth: no file or folder " in message
+    assert "(truth): check the path" in message
 
 
 @pytest.mark.parametrize(

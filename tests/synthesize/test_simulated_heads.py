@@ -36,13 +36,13 @@ def weights_in(bundle: Path, **told: object) -> Path:
 
 def test_weights_without_a_simulation_are_refused(tmp_path: Path) -> None:
     weights_in(tmp_path)
-    with pytest.raises(CheckpointError, match=r"json: has the simulation .*synthesize export"):
+    with pytest.raises(CheckpointError, match=r"json names no simulation: .*synthesize export"):
         calibrate(tmp_path)
 
 
 def test_a_simulation_of_another_version_is_refused(tmp_path: Path) -> None:
     weights_in(tmp_path, simulation={**SIMULATION, "variety": None}, config={"label_maps": None}, seed=0)
-    with pytest.raises(CheckpointError, match=r"that this version can build, but got .*MrCtPair.*variety.*export"):
+    with pytest.raises(CheckpointError, match=r"this version cannot build .*MrCtPair.*variety.*: export"):
         calibrate(tmp_path)
 
 
@@ -64,7 +64,7 @@ def test_a_bundle_without_the_step_is_refused(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     for name in ("train", "evaluate"):
         (tmp_path / "configs" / f"{name}.yaml").write_text("bundle_root: here\n")
-    with pytest.raises(ConfigError, match="--bundle: has the run id calibrating, but got .*translation bundle"):
+    with pytest.raises(ConfigError, match="has no run id calibrating: choose a translation bundle"):
         calibrate(tmp_path, heads=1)
 
 
