@@ -51,7 +51,8 @@ def test_only_sizes_and_durations_are_the_demos(bundle):
 
 
 def test_all_overlays_that_train_are_compared():
-    assert trained_configs("cect2ct_rescyclegan") == ["train", "no_adversarial", "no_pair_discriminator", "pretrain"]
+    overlays = ["no_adversarial", "no_pair_discriminator", "pretrain", "published"]
+    assert trained_configs("cect2ct_rescyclegan") == ["train", *overlays]
     found = trained_configs("lesion_dcgan_aug")
     assert {"train", "acgan"} <= set(found)
     assert not {"demo", "study", "study_demo", "evaluate", "inference", "multi_gpu_train"} & set(found)
