@@ -177,7 +177,7 @@ def test_an_empty_path_is_not_the_working_directory(
     assert command.main(["mr2ct", *words]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.endswith(": is a path, but got an empty text; write the path after it: see synthesize mr2ct --help\n")
+    assert said.endswith(": the path is empty: see synthesize mr2ct --help\n")
     assert ran == []
 
 

@@ -94,7 +94,7 @@ def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
     """
     alike: dict[tuple[str, ...], list[Finding]] = {}
     for one in findings:
-        alike.setdefault((one.file, one.rule, one.remedy, one.severity), []).append(one)
+        alike.setdefault((one.file, one.fault, one.remedy, one.severity), []).append(one)
     return [(_as_one(group), group[0]) for group in alike.values()]
 
 
@@ -110,7 +110,7 @@ def require_clean(findings: list[Finding]) -> None:
     """Log the warnings, and raise if there is any error; what several cases have in common is said once.
 
     Raises:
-        DataError: listing all errors with case, rule, value and remedy.
+        DataError: listing all errors with case, fault, value and remedy.
     """
     for text, first in summed_up(findings):
         if first.severity == "warning":
