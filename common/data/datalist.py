@@ -241,7 +241,7 @@ def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
     if "image" not in item:
         raise DataError(place, "every case has 'image'", f"the keys {sorted(item)}", "add 'image'")
     if "case" in item:
-        require_file_name(item["case"], f"{place}, 'case'")
+        require_file_name(item["case"], f"{place}: case")
     for key in PATH_KEYS:
         if key in item:
             named = f"{place}, case '{item['case']}'" if "case" in item else place

@@ -293,7 +293,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OutputError, match="can be written, but got No space left on device"):
+    with pytest.raises(OutputError, match="cannot write .*: No space left on device"):
         write_datalist({"training": []}, path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["datalist.json"]
@@ -301,7 +301,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     path = written(tmp_path, "a file, not a folder")
-    with pytest.raises(OutputError, match="can be written, but got .*choose another output_dir"):
+    with pytest.raises(OutputError, match="cannot write .*choose another folder"):
         write_datalist({"training": []}, path / "datalist.json")
 
 

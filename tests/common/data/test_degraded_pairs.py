@@ -40,7 +40,7 @@ def test_cases_are_replaced_on_request_and_foreign_folders_never(tmp_path):
     PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
     assert json.loads((tmp_path / "old" / "made.json").read_text()) == {"written": 2}
     (tmp_path / "old" / "notes.txt").touch()
-    with pytest.raises(OutputError, match="is replaced only where this project wrote all it holds"):
+    with pytest.raises(OutputError, match="holds files that this project did not write: move it away"):
         PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
     assert written == ["new", "old"]
 
