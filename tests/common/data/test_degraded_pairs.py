@@ -34,7 +34,7 @@ def test_cases_are_replaced_on_request_and_foreign_folders_never(tmp_path):
 
     (tmp_path / "old").mkdir()
     PAIRS.write_record(tmp_path / "old", {})
-    with pytest.raises(OutputError, match="old: does not exist yet, but got a folder; give --overwrite"):
+    with pytest.raises(OutputError, match="old already exists: pass --overwrite"):
         PAIRS.write(items, tmp_path, write_case, overwrite=False, about="made")
     assert not written
     PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")

@@ -62,7 +62,7 @@ def test_series_folders_and_folders_of_cases_may_stand_beside_each_other(tmp_pat
         str(tmp_path / "all" / "b" / "mr"),
     ]
     (tmp_path / "all" / "c").mkdir()
-    with pytest.raises(DataError, match=r"every case has the files mr, but got 1 missing: c/mr\.nii\.gz"):
+    with pytest.raises(DataError, match=r"lacks 1 files of its cases \(c/mr\.nii\.gz\)"):
         to_infer(tmp_path / "all")
 
 
@@ -97,15 +97,15 @@ def test_series_of_nested_studies_are_cases(archive, options, taken):
     assert {item.get("source_modality") for item in items} == {accepted}
 
 
-def test_series_that_are_not_taken_are_listed_with_the_reason(archive, caplog):
+def test_series_that_are_skipped_are_listed_with_the_reason(archive, caplog):
     with caplog.at_level(logging.INFO):
         to_infer(archive, source_modality="MR")
     files = len(list((archive / "P1/S1/2").iterdir()))
     lines = [message for message in caplog.messages if message.startswith("series: ")]
     assert lines == [
-        f"series: P1/S1/1, MR, {files} files: taken",
-        f"series: P1/S1/2, CT, {files} files: not taken, no MR",
-        f"series: P2/S7/1, MR, {files} files: not taken, a localizer",
+        f"series: P1/S1/1, MR, {files} files: selected",
+        f"series: P1/S1/2, CT, {files} files: skipped, no MR",
+        f"series: P2/S7/1, MR, {files} files: skipped, a localizer",
     ]
     assert "1 DICOM series below" in caplog.text
 
@@ -114,8 +114,8 @@ def test_series_that_are_not_taken_are_listed_with_the_reason(archive, caplog):
 def test_a_series_in_two_folders_is_named(tmp_path, places):
     for number, place in enumerate(places):
         write_series(tmp_path / "all" / place, Grid(origin=(-20, 30, 100 + 10 * number)), "MR", series="1.2.3")
-    found = f"one in {tmp_path}/all/{places[0]} and {tmp_path}/all/{places[1]}"
-    with pytest.raises(DataError, match=f"all: a series is in one folder, but got {found}; put its slices into one"):
+    folders = f"{tmp_path}/all/{places[0]} and {tmp_path}/all/{places[1]}"
+    with pytest.raises(DataError, match=f"all: one series lies in two folders, {folders}: put its slices into one"):
         to_infer(tmp_path / "all")
 
 
@@ -126,14 +126,14 @@ def test_a_copy_of_a_series_is_a_case_of_its_own(tmp_path):
 
 
 def test_studies_without_a_source_of_the_network_are_refused(archive):
-    with pytest.raises(DataError, match=r"all: holds a series of PT, but got 3 of others \(see above\); give PT, or"):
+    with pytest.raises(DataError, match=r"no series of PT in .*all, 3 of others \(see above\): give PT, or"):
         to_infer(archive, source_modality="PT")
 
 
 def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
     write_series(tmp_path / "all" / "a" / "mr")
     write_series(tmp_path / "all" / "b" / "t1" / "1")
-    with pytest.raises(DataError, match=r"every case has the files mr, but got 1 missing: b/mr\.nii\.gz; .*; a folder"
+    with pytest.raises(DataError, match=r"lacks 1 files of its cases \(b/mr\.nii\.gz\): .*; a folder"
                        r" with a DICOM series is read where it is named so, such as b/mr"):  # fmt: skip
         to_infer(tmp_path / "all")
 
@@ -194,7 +194,7 @@ def test_a_source_of_a_case_may_be_a_series_folder(tmp_path):
 def test_a_file_beside_a_series_folder_is_not_guessed(tmp_path):
     write_series(tmp_path / "all" / "c1" / "mr")
     (tmp_path / "all" / "c1" / "mr.nii.gz").touch()
-    with pytest.raises(DataError, match="c1: 'mr' is one file, but got both .nii.gz and a DICOM folder; remove one"):
+    with pytest.raises(DataError, match="c1: 'mr' is there twice, .nii.gz and a DICOM folder: remove one"):
         to_infer(tmp_path / "all")
 
 
