@@ -70,7 +70,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
-    return UserError(f"cannot read or write {shown or 'an empty path'}: {error.strerror}")
+    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})")
 
 
 def _of_package(module: str) -> UserError:
@@ -146,7 +146,7 @@ def of_stdout(error: BaseException) -> UserError | None:
             pass
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), descriptor)  # what is still buffered would fail at the end of Python
-        return OutputError(f"cannot write to stdout: {causes[-1].strerror}; files already written stay")
+        return OutputError(f"cannot write to stdout ({causes[-1].strerror})", "files already written stay")
     return None
 
 

@@ -209,4 +209,4 @@ def _put(made: Path, path: Path, aside: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """The error for an output that the operating system refuses to write."""
-    return OutputError(f"cannot write {path}: {error.strerror or error}; free space or choose another folder")
+    return OutputError(f"cannot write {path} ({error.strerror or error})", "free space or choose another folder")

@@ -90,8 +90,8 @@ def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
     assert main(tmp_path / "gone") == 2
     assert main("n" * 5000) == 2
     gone, long = capsys.readouterr().err.splitlines()
-    assert gone == f"error: cannot read or write {tmp_path}/gone: No such file or directory"
-    assert long == f"error: cannot read or write {'n' * 200}...: File name too long"
+    assert gone == f"error: cannot read or write {tmp_path}/gone (No such file or directory)"
+    assert long == f"error: cannot read or write {'n' * 200}... (File name too long)"
 
 
 def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:
@@ -198,6 +198,6 @@ def test_a_standard_output_that_takes_nothing_is_one_line(
     )
     os.close(stdout)
     reason = {"closed": "Bad file descriptor", "/dev/full": "No space left on device"}[place]
-    line = f"error: cannot write to stdout: {reason}; files already written stay\n"
+    line = f"error: cannot write to stdout ({reason}): files already written stay\n"
     assert done.stderr.lstrip() == line
     assert done.returncode == 2

@@ -188,8 +188,8 @@ class VolumeExporter:
             tempfile.TemporaryFile(dir=self.output_dir).close()
             free = shutil.disk_usage(self.output_dir).free
         except OSError as error:
-            fault = f"cannot write to {self.output_dir}: {error.strerror or error}; {OTHER_FOLDER}"
-            raise OutputError(fault) from error
+            fault = f"cannot write to {self.output_dir} ({error.strerror or error})"
+            raise OutputError(fault, OTHER_FOLDER) from error
         formats = [each for each in (self.format, self.maps) if each is not None]
         needed = sum(each.least_bytes(Path(next(_inputs(item)))) for item in cases for each in formats)
         if needed > free:

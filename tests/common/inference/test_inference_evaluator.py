@@ -159,7 +159,7 @@ def test_an_error_of_a_transform_names_the_transform(cases):
 def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
     with pytest.raises(OSError, match="too long") as caught:
         os.stat("x" * 5000)
-    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}...: File name too long"
+    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}... (File name too long)"
 
 
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
@@ -174,7 +174,7 @@ def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
 
 def test_nothing_is_computed_for_an_unwritable_folder(tmp_path, cases, network):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="cannot write to .*out: "):
+    with pytest.raises(OutputError, match=r"cannot write to .*out \("):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
 

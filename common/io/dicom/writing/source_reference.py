@@ -88,8 +88,8 @@ def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReferenc
             items = _copied(headers[0])
         except Exception as error:  # pydicom's converters raise many types for damaged bytes
             reason = type(error).__name__  # its text may quote a value
-            fault = f"{case}: cannot read the patient and study items of the source series: {reason}"
-            raise OutputError(f"{fault}; export the series again") from None
+            fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
+            raise OutputError(fault, "export the series again") from None
         uid = str(headers[0].SeriesInstanceUID)
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if not items.get(keyword):

@@ -180,7 +180,7 @@ class TestExporter:
 
     def test_unwritable_folder_is_refused_early(self, exporter):
         exporter.output_dir.write_text("a file where the folder should be")
-        with pytest.raises(OutputError, match="cannot write to .*out: "):
+        with pytest.raises(OutputError, match=r"cannot write to .*out \("):
             exporter.require_free([])
 
     @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestExporter:
             raise failure
 
         monkeypatch.setattr(nib, "save", fail)
-        with pytest.raises(expected, match=r"cannot write .*synthetic_ct.nii.gz: (No space left|cut off)|^$"):
+        with pytest.raises(expected, match=r"cannot write .*synthetic_ct.nii.gz \((No space left|cut off)|^$"):
             exporter.write(item, np.zeros(SHAPE))
         assert list(exporter.output_dir.iterdir()) == []
 
