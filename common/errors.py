@@ -23,7 +23,7 @@ SHOWN = 6
 SHOWN_OF_PATH = 200
 """How many characters of a path that the system refuses are shown."""
 NOT_INSTALLED = "is not installed"
-"""Of a package, in every message that names one: a mistake of the installation, whatever it was needed for."""
+"""In every message that names a missing package: a fault of the installation, whatever the package is needed for."""
 PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 """Names by which pip knows modules that are called otherwise."""
 
@@ -49,14 +49,14 @@ def some(names: Sequence[str]) -> str:
 def users_mistake(error: BaseException) -> UserError | None:
     """The user error in a chain of exceptions, such as those of MONAI's instantiation; None without one.
 
-    A path that the system refuses, such as one with too long a name, is a mistake of the user too, and so is a package
-    that is not installed.
+    A path that the system refuses, such as one with too long a name, is a user error too, and so is a package that is
+    not installed.
     """
     chain = _chain(error)
+    own = (each for each in chain if isinstance(each, UserError))
     refused = (_of_path(each) for each in chain if isinstance(each, OSError) and each.filename is not None)
     missing = (_of_package(each.name) for each in chain if isinstance(each, ModuleNotFoundError) and each.name)
-    found = next((each for each in chain if isinstance(each, UserError)), None)
-    return found or next(refused, None) or next(missing, None)
+    return next(own, None) or next(refused, None) or next(missing, None)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -70,7 +70,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
-    return UserError(shown or "a path", "can be read or written", error.strerror, "check the path")
+    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})")
 
 
 def _of_package(module: str) -> UserError:
@@ -79,13 +79,13 @@ def _of_package(module: str) -> UserError:
 
 
 def path_option(text: str) -> Path:
-    """The path that an option of argparse gives; an empty text, which pathlib takes for the working directory, is none.
+    """The path that an option of argparse gives; refuses an empty text, which pathlib takes for the working directory.
 
     Raises:
         argparse.ArgumentTypeError: for an empty text.
     """
     if not text:
-        raise argparse.ArgumentTypeError("is a path, but got an empty text; write the path after it")
+        raise argparse.ArgumentTypeError("the path is empty")
     return Path(text)
 
 
@@ -114,7 +114,7 @@ class UserError(ValueError):
 
 
 def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
-    """A command that meets a mistake of the user prints it as one line on stderr and returns its exit code."""
+    """A command that meets a user error prints it as one line on stderr and returns its exit code."""
 
     @wraps(main)
     def command(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
@@ -134,8 +134,8 @@ def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments,
 
 def of_stdout(error: BaseException) -> UserError | None:
     """The error of a standard output that is closed or full, which is not written to any more; None for others."""
-    found = [each for each in _chain(error) if isinstance(each, OSError) and each.filename is None]
-    if not found:
+    causes = [each for each in _chain(error) if isinstance(each, OSError) and each.filename is None]
+    if not causes:
         return None
     with suppress(OSError):  # a program's own stdout may have no descriptor
         descriptor = sys.stdout.fileno()
@@ -146,7 +146,7 @@ def of_stdout(error: BaseException) -> UserError | None:
             pass
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), descriptor)  # what is still buffered would fail at the end of Python
-        return OutputError("stdout", "takes what is printed", found[-1].strerror, "files that were written stay")
+        return OutputError(f"cannot write to stdout ({causes[-1].strerror})", "files already written stay")
     return None
 
 
@@ -177,13 +177,11 @@ class CasesFailedError(UserError):
 
 
 def failure(reasons: Mapping[str, str], cases: int, manifest: Path) -> UserError:
-    """The error that ends a batch of cases some of which failed.
-
-    A package that is not installed is a mistake of the installation where it let every case fail.
+    """The error that ends a batch in which some cases failed; a missing package that fails all of them is its cause.
 
     Args:
-        reasons: of the failed cases, by their names.
-        cases: how many there were.
+        reasons: messages of the failed cases, by their names.
+        cases: number of cases in the batch.
         manifest: file with all reasons.
     """
     missing = len(reasons) == cases and all(NOT_INSTALLED in reason for reason in reasons.values())
@@ -193,47 +191,46 @@ def failure(reasons: Mapping[str, str], cases: int, manifest: Path) -> UserError
     alike: dict[str, list[str]] = {}
     for case, reason in reasons.items():
         alike.setdefault(_without_name(reason, case), []).append(case)
-    named = [f"{some(names)} ({reason})" for reason, names in alike.items()]
-    rest = f"; all reasons are in {manifest}" if len(named) > SHOWN else ""
-    return kind(f"{len(reasons)} of {cases} cases failed: {some(named)}{rest}")
+    groups = [f"{some(names)} ({reason})" for reason, names in alike.items()]
+    rest = f"; all reasons are in {manifest}" if len(groups) > SHOWN else ""
+    return kind(f"{len(reasons)} of {cases} cases failed: {some(groups)}{rest}")
 
 
 def _without_name(reason: str, case: str) -> str:
-    """A reason without its case, and the file of that, in front."""
+    """A reason without the case and file that it begins with."""
     return re.sub(rf"^{re.escape(case)}( \([^()]*\))?(: | (?=is ))", "", reason)
 
 
 class CasesRefusedError(CasesFailedError):
-    """The only case of an inference has no volume by its verdict; the message says so at its beginning."""
+    """The verdict refused the only case of an inference, which has no volume; the message begins with the verdict."""
 
     label = ""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An error or warning about one file of one case, with its remedy.
+    """An error or warning about one file of one case: ``case_07 (mr.nii.gz): FAULT (VALUE); REMEDY``.
 
-    ``rule`` and ``value`` state the fault: "slices must be evenly spaced" and "found gaps from 2.5 to 82.5 mm", or all
-    of it is in ``rule`` and ``value`` is empty. A value that does not begin with "found" is joined by ", but got".
+    ``fault`` is what is wrong, in words that cases alike share, so that they are reported together: "slices are
+    unevenly spaced". ``value`` is what was found and differs from case to case, "gaps from 2.5 to 82.5 mm"; empty where
+    the fault says all. ``remedy`` is what to do, in the imperative, or for a warning what was done.
     """
 
     case: str
     file: str
-    rule: str
+    fault: str
     value: str
     remedy: str
     severity: Literal["error", "warning"] = "error"
 
     @property
-    def fault(self) -> str:
+    def summary(self) -> str:
         """What is wrong, without place and remedy."""
-        if not self.value:
-            return self.rule
-        return f"{self.rule}{'; ' if self.value.startswith('found ') else ', but got '}{self.value}"
+        return f"{self.fault} ({self.value})" if self.value else self.fault
 
     def __str__(self) -> str:
         name = f"{self.case} ({self.file})" if self.file else self.case
-        return " ".join(f"{name}: {self.fault}; {self.remedy}".split())
+        return " ".join(f"{name}: {self.summary}; {self.remedy}".split())
 
 
 class VolumeError(DataError):
@@ -249,18 +246,18 @@ class VolumeError(DataError):
 
 @contextmanager
 def of_case(name: str) -> Iterator[None]:
-    """Name the case in a mistake that is found by what knows no cases, such as a function of a volume.
+    """Put the case in front of an error from code that knows no cases, such as a function of a volume.
 
     Raises:
-        DataError, ConfigError: as they were, with the name in front.
+        DataError, ConfigError: the error with the name in front.
     """
     try:
         yield
     except (ConfigError, DataError) as error:
-        if isinstance(error, VolumeError):  # has its own
+        if isinstance(error, VolumeError):  # names its case
             raise
         raise type(error)(f"{name}: {error}") from error
 
 
 Where = Callable[..., Finding]
-"""Constructor of findings of one case and file, from rule, value, remedy and severity."""
+"""Constructor of findings of one case and file, from fault, value, remedy and severity."""

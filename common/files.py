@@ -30,7 +30,7 @@ def require_file_name(name: str, what: str, ending: str = "", error: type[UserEr
 
     Args:
         name: given by the user.
-        what: has this name, for the message.
+        what: kind of name, for the message, such as ``case``.
         ending: the longest that a file name adds to it.
         error: to raise.
 
@@ -38,11 +38,10 @@ def require_file_name(name: str, what: str, ending: str = "", error: type[UserEr
         UserError: of the class ``error``.
     """
     if name in ("", ".", "..") or NO_PART_OF_A_NAME.search(name):
-        rule = "names files: not empty, not . or .., without / or \\ and control characters"
-        raise error(what, rule, repr(name), "rename it")
+        remedy = "give a name without / or \\ and control characters, not empty and not . or .."
+        raise error(f"{what} {name!r} cannot name a file", remedy)
     if (length := len(f"{name}{ending}".encode())) > LONGEST_NAME:
-        rule = f"names files of at most {LONGEST_NAME} bytes"
-        raise error(what, rule, f"{length} bytes by {name[:20]!r}...", "shorten it")
+        raise error(f"{what} {name[:20]!r}... gives a file name of {length} bytes, over {LONGEST_NAME}", "shorten it")
 
 
 def as_cell(value: Any) -> Any:
@@ -64,10 +63,10 @@ def _is_number(text: str) -> bool:
 
 
 def parse_json(text: str) -> Any:
-    """The content of a JSON text that others may have written.
+    """The content of a JSON text from an unknown writer.
 
     Raises:
-        ValueError: it is none, or nested more deeply than Python's parser goes.
+        ValueError: it is not JSON, or nested more deeply than Python's parser goes.
     """
     try:
         return json.loads(text)
@@ -89,8 +88,8 @@ def require_bounded(content: Any, name: str) -> None:
         parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         waiting += [(part, depth + 1) for part in parts]
     if waiting or deepest > DEEPEST:
-        rule = f"holds at most {MOST_SETTINGS} settings, {DEEPEST} deep, with its aliases written out"
-        raise ConfigError(name, rule, "more", "write it without aliases (*name)")
+        fault = f"{name} has over {MOST_SETTINGS} settings or {DEEPEST} levels, aliases written out"
+        raise ConfigError(fault, "write it without aliases (*name)")
 
 
 def bundle_root_of(package_file: str) -> Callable[[], str]:
@@ -138,7 +137,7 @@ def write_whole_folder(path: Path, write: Callable[[Path], Any], is_own: Callabl
     Args:
         path: of the folder.
         write: fills it.
-        is_own: whether this project wrote all that an existing folder holds, which is then replaced.
+        is_own: whether this project wrote everything in an existing folder, which is then replaced.
 
     Raises:
         OutputError: for a folder that cannot be written, a full disk, or as :func:`require_own_folder`.
@@ -162,7 +161,7 @@ def require_own_folder(path: Path, is_own: Callable[[Path], bool]) -> None:
     """Refuse to replace anything but an empty folder, or one for which ``is_own`` holds; links are not followed.
 
     Raises:
-        OutputError: for what is not this project's, or a folder that cannot be read.
+        OutputError: for files of others, or a folder that cannot be read.
     """
     if not os.path.lexists(path):
         return
@@ -171,9 +170,9 @@ def require_own_folder(path: Path, is_own: Callable[[Path], bool]) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     if not own:
-        found = "a link" if path.is_symlink() else "another folder" if path.is_dir() else "a file"
-        remedy = "move it away or choose another folder"
-        raise OutputError(str(path), "is replaced only where this project wrote all it holds", found, remedy)
+        foreign = "holds files that this project did not write" if path.is_dir() else "is a file"
+        fault = f"{path} {'is a link' if path.is_symlink() else foreign}"
+        raise OutputError(fault, "move it away or choose another folder")
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -182,7 +181,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def remove(*paths: Path) -> None:
-    """Remove files, folders with all in them, and links, but not where these lead; what is not there is left out."""
+    """Remove files, folders with their content, and links but not their targets; missing ones are skipped."""
     for path in paths:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
@@ -210,5 +209,4 @@ def _put(made: Path, path: Path, aside: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """The error for an output that the operating system refuses to write."""
-    remedy = "free space or choose another output_dir"
-    return OutputError(str(path), "can be written", error.strerror or error, remedy)
+    return OutputError(f"cannot write {path} ({error.strerror or error})", "free space or choose another folder")

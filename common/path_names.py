@@ -38,7 +38,7 @@ def as_data(name: str) -> str | Path:
 
 
 def texts(value: Any) -> str:
-    """Every text in a configuration, a line each; paths that are data are none."""
+    """Every text in a configuration, a line each, without path objects."""
     return "\n".join(_texts(value))
 
 

@@ -162,7 +162,7 @@ def test_the_derived_series_has_the_values_and_the_grid_of_the_bundles_own_infer
     np.testing.assert_allclose(made.get_fdata(), expected.get_fdata(), atol=0.5 + 1e-2)
     assert conformance_errors(written) == []
 
-    with pytest.raises(synthesis.SynthesisError, match=r"does not exist yet, but got a folder; give --overwrite true"):
+    with pytest.raises(synthesis.SynthesisError, match=r"already exists: pass --overwrite true"):
         synthesis.synthesise(bundle, tmp_path / "study", UID, output)
 
 

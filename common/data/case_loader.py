@@ -41,8 +41,8 @@ class CaseSampler(Sampler[tuple[int, int]]):
         self.samples = len(dataset) if samples_per_epoch is None else samples_per_epoch
         self.epoch, self.skip = 1, 0
         if self.samples < batch_size * devices.world_size():
-            rule = f"is at least {batch_size * devices.world_size()}, one batch per process"
-            raise ConfigError("samples_per_epoch", rule, self.samples, "raise it or lower batch_size")
+            fault = f"--samples_per_epoch is {self.samples}, below {batch_size * devices.world_size()}"
+            raise ConfigError(f"{fault}, one batch per process", "raise it or lower --batch_size")
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
         """Set the next epoch, without the first ``skip`` samples of this process (after a resume)."""

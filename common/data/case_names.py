@@ -1,4 +1,4 @@
-"""Names of cases that a datalist gives none, as those of the Medical Segmentation Decathlon."""
+"""Names for the cases of datalists without names, such as those of the Medical Segmentation Decathlon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def name_cases(items: Sequence[object], file: str) -> None:
     a name, or both, joined. Names follow from the paths alone, whatever the order of the items.
 
     Args:
-        items: of one datalist, as read; what is no case with an image is left to other checks.
+        items: of one datalist, as read; entries without an image are left to other checks.
         file: of the datalist, for messages.
 
     Raises:
@@ -29,8 +29,8 @@ def name_cases(items: Sequence[object], file: str) -> None:
     seen: dict[str, PurePath] = {}
     for item, name, path in zip(nameless, names, paths, strict=True):
         if name in seen:
-            rule, found = "cases without 'case' are named by file and folder", f"'{name}' for {seen[name]} and {path}"
-            raise DataError(file, rule, found, "give these cases a 'case' each")
+            fault = f"{file}: file and folder give {seen[name]} and {path} the same name '{name}'"
+            raise DataError(fault, "give these cases a 'case' each")
         seen[name] = path
         item["case"] = name
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import devices
 from ..config.record import RunRecord
-from ..errors import ConfigError, DataError, explain, some
+from ..errors import ConfigError, DataError, Finding, some
 from ..io import VolumeReader
 from ..io.dicom.reading.headers import holds_series
 from ..io.modality import FAULT, SOURCE_MODALITY
@@ -26,7 +26,7 @@ from .split_record import DATALIST_NAME, Cases, SplitRecord, require_files
 
 logger = logging.getLogger(__name__)
 NOT_READ = (".mgz", ".mgh", ".nii.bz2", ".nii.xz", ".nii.zst", ".hdr", ".img", ".mnc", ".par")
-"""Endings of volumes that are not read: beside others they are cases that fail."""
+"""Endings of unsupported volumes: next to others they are cases that fail."""
 SCORED = "scored"
 """The section of the validation cases whose metrics this process computes."""
 
@@ -154,7 +154,7 @@ def inference_cases(
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     if section not in SPLITS:
-        raise ConfigError("--data::section", f"is one of {', '.join(SPLITS)}", repr(section), "choose one of them")
+        raise ConfigError(f"unknown --data::section {section!r}", f"known are {', '.join(SPLITS)}")
     modality = None if accept_modality else source_modality
     origin = Origin(dataset_dir, demo_data, phantoms, datalist, record=record)
     split = None if run_dir is None or origin.given else _record_with(section, run_dir)
@@ -181,7 +181,7 @@ def inference_cases(
         if origin.is_phantoms(dataset_dir):
             items = split_by_patient(items, seed=seed)[section]
     if not items:
-        raise DataError(origin.name, "has cases to infer", "none", "give volumes")
+        raise DataError(f"no cases to infer in {origin.name}", "give volumes")
     _require_channels(items, source)
     require_whole_series(items, origin.name)
     wanted = {} if modality is None else {SOURCE_MODALITY: modality}
@@ -189,16 +189,16 @@ def inference_cases(
 
 
 def _volumes(root: Path) -> list[Path]:
-    """The volumes directly in a folder; what lies beside them, hidden files of macOS for one, is told and not taken."""
-    found = sorted(path for path in root.iterdir() if path.name.lower().endswith((*VOLUMES, *NOT_READ)))
-    if not any(path.name.lower().endswith(VOLUMES) for path in found):
+    """The volumes directly in a folder; the log counts hidden files, such as those of macOS, and names folders."""
+    paths = sorted(path for path in root.iterdir() if path.name.lower().endswith((*VOLUMES, *NOT_READ)))
+    if not any(path.name.lower().endswith(VOLUMES) for path in paths):
         return []
-    files = [path for path in found if not path.name.startswith(".")]
-    if len(files) < len(found):
-        logger.info(f"data: {len(found) - len(files)} hidden files of {root} are ignored")
-    beside = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if files and beside:
-        logger.warning(f"data: {len(beside)} folders beside the volumes of {root} are not taken: {some(beside)}")
+    files = [path for path in paths if not path.name.startswith(".")]
+    if len(files) < len(paths):
+        logger.info(f"data: {len(paths) - len(files)} hidden files of {root} are ignored")
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if files and folders:
+        logger.warning(f"data: {len(folders)} folders next to the volumes of {root} are ignored: {some(folders)}")
     return files
 
 
@@ -232,11 +232,11 @@ def _require_training(lists: Lists) -> None:
     for section in POOLS if any(lists[pool] for pool in POOLS) else ("training",):
         if not lists[section]:
             counts = ", ".join(f"{name} {len(items)}" for name, items in lists.items())
-            raise DataError(f"section {section}", "has at least one case", counts, "add cases, or write a datalist")
+            raise DataError(f"section {section} has no cases ({counts})", "add cases, or write a datalist")
     lacking = [item["case"] for item in lists["training"] if "label" not in item]
     if 0 < len(lacking) < len(lists["training"]):
-        found = f"{len(lacking)} without: {some(lacking)}"
-        raise DataError("section training", "every case has a label, as others have", found, "add it, or list others")
+        fault = f"{len(lacking)} of {len(lists['training'])} training cases have no label ({some(lacking)})"
+        raise DataError(fault, "add their labels, or exclude these cases")
 
 
 def _record_with(section: str, run_dir: str) -> SplitRecord | None:
@@ -251,25 +251,26 @@ def _require_channels(items: Sequence[Item], source: str) -> None:
     count = len(source.split(","))
     for item in items:
         if isinstance(images := item["image"], list) and len(images) != count:
-            rule = f"has {count} {'image' if count == 1 else 'images'}, as --source names them ({source})"
-            raise DataError(str(item["case"]), rule, f"{len(images)} in a list", "give the network's channels")
+            fault = f"{item['case']} has {len(images)} images in a list, --source names {count} ({source})"
+            raise DataError(fault, "give the network's channels")
 
 
 def _section_of(datalist: str, section: str) -> list[Item]:
-    """The cases of a section of a datalist, of which there is at least one."""
+    """The cases of a section of a datalist, at least one."""
     lists = load_datalist(datalist)
     if not lists.get(section):
         others = {name: len(lists[name]) for name in reversed(SPLITS) if lists.get(name)}
-        found = f"none (cases of others: {', '.join(f'{name} {count}' for name, count in others.items()) or 'none'})"
-        remedy = f"add cases to it, or give --data::section {next(iter(others))}" if others else "add cases to it"
-        raise DataError(f"{datalist}, section {section}", "has cases to infer", found, remedy)
+        counts = ", ".join(f"{name} {count}" for name, count in others.items()) or "none in other sections"
+        remedy = f"add cases to it, or pass --data::section {next(iter(others))}" if others else "add cases to it"
+        raise DataError(f"section {section} of {datalist} has no cases to infer ({counts})", remedy)
     return lists[section]
 
 
 def _with_image(item: Item, key: str) -> Item:
     """The item with the scan under ``key`` as its image."""
     if key not in item:
-        raise DataError(f"{item['case']}", f"has the scan to translate under {key}", sorted(item), "add it")
+        fault = f"{item['case']} has no scan to translate under {key}, only {', '.join(sorted(item))}"
+        raise DataError(fault, f"add {key}")
     return {**item, "image": item[key]}
 
 
@@ -290,5 +291,6 @@ def _fault(name: str, files: Sequence[Path]) -> Item:
     """Why the files of a case cannot be read, as an entry of the case."""
     listed = ", ".join(path.name for path in files)
     if not files[0].name.lower().endswith(VOLUMES):
-        return {FAULT: explain(name, f"ends in {', '.join(VOLUMES)}", listed, "convert it to NIfTI")}
-    return {FAULT: explain(name, "is one file", listed, "remove one of each")} if len(files) > 1 else {}
+        return {FAULT: str(Finding(name, listed, f"not one of {', '.join(VOLUMES)}", "", "convert it to NIfTI"))}
+    fault = Finding(name, listed, "several files of one case", "", "keep one of them")
+    return {FAULT: str(fault)} if len(files) > 1 else {}

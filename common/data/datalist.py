@@ -54,10 +54,9 @@ def load_datalist(path: str | Path, must_exist: bool = True) -> dict[str, list[I
     others = {key: content[key] for key in content if key not in sections}
     for key, value in others.items():
         if isinstance(value, list) and (_is_misspelt(key) or any(isinstance(entry, dict) for entry in value)):
-            rule = f"lists of cases are named {', '.join((*SPLITS, *POOLS))}"
-            raise DataError(path.name, rule, f"'{key}'", _hint(key))
+            raise DataError(f"{path.name}: unknown list of cases '{key}'", _hint(key))
     if not any(lists.values()):
-        raise DataError(path.name, "a datalist holds at least one case", "none", f"fill {', '.join(SPLITS)}")
+        raise DataError(f"{path.name} has no cases", f"fill {', '.join(SPLITS)}")
     _check_duplicates(lists, path.name)
     check_leaks(lists, path.name)
     if others and must_exist:
@@ -110,17 +109,16 @@ def with_fold(lists: Mapping[str, list[Item]], fold: int, folds: int = 5, seed: 
         seed: of the random order of the patients.
 
     Raises:
-        ConfigError: for a fold that there is not.
+        ConfigError: for a fold out of range.
         DataError: for fewer patients than folds.
     """
     if type(folds) is not int or folds < 2 or type(fold) is not int or not 0 <= fold < folds:
-        rule, remedy = f"is one of {folds} folds, 0 to {folds - 1}", "give a whole number in that range"
-        raise ConfigError("--fold", rule, fold, remedy)
+        raise ConfigError(f"--fold {fold} is none of {folds} folds", f"give a whole number from 0 to {folds - 1}")
     cases = sorted((item for key in SPLITS[:2] for item in lists.get(key, [])), key=lambda item: item["case"])
     names = sorted({_patient(item) for item in cases})
     if len(names) < folds:
-        rule = f"has at least {folds} patients in training and validation, one for each fold"
-        raise DataError("split", rule, len(names), "add patients, lower --data::folds, or give --fold null")
+        fault = f"training and validation have {len(names)} patients for {folds} folds"
+        raise DataError(fault, "add patients, lower --data::folds, or pass --fold null")
     own = {names[i] for i in np.random.default_rng(derive(seed, folds)).permutation(len(names))[fold::folds]}
     parts = ([item for item in cases if (_patient(item) in own) is chosen] for chosen in (False, True))
     return {**lists, **dict(zip(SPLITS[:2], parts, strict=True))}
@@ -140,9 +138,9 @@ def write_datalist(lists: dict[str, list[Item]], path: str | Path, **provenance:
 
 
 def one_spelling(lists: Mapping[str, list[Item]], name: str = "data") -> dict[str, list[Item]]:
-    """Cases whose patients' ids, where they differ by case or surrounding space alone, are the first of these.
+    """Cases in which patient ids that differ by case or surrounding space alone are replaced by the first of them.
 
-    They are those of one patient, typed twice; a warning lists them.
+    Such ids are one patient's, typed twice; a warning lists them.
 
     Raises:
         DataError: for an id with a control character.
@@ -151,14 +149,14 @@ def one_spelling(lists: Mapping[str, list[Item]], name: str = "data") -> dict[st
     for item in (item for items in lists.values() for item in items):
         patient = _patient(item)
         if any(unicodedata.category(letter) == "Cc" for letter in patient):
-            raise DataError(name, "patients' ids have no control characters", repr(patient), "correct it")
+            raise DataError(f"{name}: patient id {patient!r} has a control character", "remove it")
         spelled.setdefault(_as_spoken(patient), set()).add(patient)
-    several = {key: sorted(found) for key, found in spelled.items() if len(found) > 1}
-    for found in several.values():
-        logger.warning(f"{name}: {', '.join(map(repr, found))} are taken as one patient: give one spelling")
+    several = {key: sorted(ids) for key, ids in spelled.items() if len(ids) > 1}
+    for ids in several.values():
+        logger.warning(f"{name}: {', '.join(map(repr, ids))} are read as one patient: give one spelling")
     return {
         key: [
-            item | {"patient": several[said][0].strip()} if (said := _as_spoken(_patient(item))) in several else item
+            item | {"patient": several[one][0].strip()} if (one := _as_spoken(_patient(item))) in several else item
             for item in items
         ]
         for key, items in lists.items()
@@ -181,8 +179,8 @@ def check_leaks(lists: dict[str, list[Item]], name: str = "datalist") -> None:
             patient = _patient(item)
             other = seen.setdefault(patient, key)
             if key != other and not (key.startswith("training") and other.startswith("training")):
-                found, remedy = f"patient '{patient}' in {other} and {key}", "split by patient, not by case"
-                raise DataError(name, "a patient belongs to one list only (leak)", found, remedy)
+                fault = f"{name}: patient '{patient}' is in {other} and {key} (leak)"
+                raise DataError(fault, "split by patient, not by case")
 
 
 def _patient(item: Item) -> str:
@@ -193,17 +191,17 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
-        raise DataError(str(path), "a datalist is a readable JSON file", str(error), "correct or create it") from error
+        raise DataError(f"cannot read the datalist {path} ({error})") from error
     except RecursionError as error:
-        raise DataError(path.name, "a datalist is a JSON object", "one nested too deeply", "correct it") from error
+        raise DataError(f"cannot read the datalist {path} (nested too deeply)") from error
     if not isinstance(content, dict):
-        found = type(content).__name__
-        raise DataError(path.name, "a datalist is a JSON object", found, "wrap it in an object with a key 'training'")
+        fault = f"{path.name} is a {type(content).__name__}, not a JSON object"
+        raise DataError(fault, "wrap it in an object with a key 'training'")
     return content
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, of which Python would keep the last of two values silently."""
+    """An object of JSON without keys that occur twice, of which Python would silently keep the last."""
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{', '.join(twice)} more than once in one object")
@@ -211,7 +209,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _named_sections(content: dict[str, Any], file: str) -> dict[str, Any]:
-    """The sections as they are in a file, but that test cases are objects, and cases have names."""
+    """The sections of a file; test cases become objects, and cases get names."""
     sections = {key: content[key] for key in content if key in (*SPLITS, *POOLS)}
     if isinstance(images := sections.get("test"), list):
         sections["test"] = [{"image": each} if isinstance(each, str) else each for each in images]
@@ -223,25 +221,24 @@ def _named_sections(content: dict[str, Any], file: str) -> dict[str, Any]:
 
 def _items(key: str, items: object, path: Path, must_exist: bool) -> list[Item]:
     if not isinstance(items, list):
-        remedy = "write [{...}, ...]"
-        raise DataError(f"{path.name}, {key}", "this key holds a list of cases", type(items).__name__, remedy)
+        raise DataError(f"{path.name}: {key} is a {type(items).__name__}, not a list of cases", "write [{...}, ...]")
     places = [f"{path.name}, {key}[{number}]" for number in range(len(items))]
     return [_item(place, item, path.parent, must_exist) for place, item in zip(places, items, strict=True)]
 
 
 def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
     if not isinstance(item, dict):
-        raise DataError(place, "a case is a JSON object", repr(item), 'write {"case": ..., "image": ...}')
+        raise DataError(f"{place} is {item!r}, not a JSON object", 'write {"case": ..., "image": ...}')
     for key in item:
         if key not in ITEM_KEYS:
-            raise DataError(place, f"the keys of a case are {', '.join(ITEM_KEYS)}", f"'{key}'", _hint(key, ITEM_KEYS))
+            raise DataError(f"{place}: unknown key '{key}'", _hint(key, ITEM_KEYS))
     for key in ("case", "patient", "class"):
         if not (isinstance(item.get(key, "-"), str) and item.get(key, "-")):
-            raise DataError(place, f"'{key}' is a text that is not empty", repr(item[key]), "name it")
+            raise DataError(f"{place}: '{key}' is {item[key]!r}", "write a text that is not empty")
     if "image" not in item:
-        raise DataError(place, "every case has 'image'", f"the keys {sorted(item)}", "add 'image'")
+        raise DataError(f"{place} has no 'image', only the keys {sorted(item)}", "add 'image'")
     if "case" in item:
-        require_file_name(item["case"], f"{place}, 'case'")
+        require_file_name(item["case"], f"{place}: case")
     for key in PATH_KEYS:
         if key in item:
             named = f"{place}, case '{item['case']}'" if "case" in item else place
@@ -252,11 +249,11 @@ def _item(place: str, item: object, folder: Path, must_exist: bool) -> Item:
 def _check_paths(place: str, key: str, value: object, folder: Path, must_exist: bool) -> None:
     paths: list[Any] = value if isinstance(value, list) and key == "image" else [value]
     if not paths or not all(isinstance(path, str) and path for path in paths):
-        raise DataError(place, f"'{key}' is a path (image: or a list of them)", repr(value), "correct it")
+        raise DataError(f"{place}: '{key}' is {value!r}", "write a path (image: or a list of them)")
     for path in paths if must_exist else ():
         if not Path(absolute(path, folder)).exists():
             remedy = f"correct the path; relative paths start at {folder}"
-            raise DataError(place, f"the file of '{key}' must exist", f"no file at {path}", remedy)
+            raise DataError(f"{place}: no file at {path} (from '{key}')", remedy)
 
 
 def _check_duplicates(lists: dict[str, list[Item]], name: str) -> None:
@@ -266,8 +263,8 @@ def _check_duplicates(lists: dict[str, list[Item]], name: str) -> None:
         seen: dict[str, str] = {}
         for key, item in group:
             if item["case"] in seen:
-                found = f"case '{item['case']}' in {seen[item['case']]} and again in {key}"
-                raise DataError(name, "every case is listed once", found, "remove or rename one of them")
+                fault = f"{name}: case '{item['case']}' is in {seen[item['case']]} and again in {key}"
+                raise DataError(fault, "remove or rename one of them")
             seen[item["case"]] = key
 
 
@@ -295,4 +292,4 @@ def _is_misspelt(key: str) -> bool:
 
 def _hint(key: str, known: Sequence[str] = (*SPLITS, *POOLS)) -> str:
     nearest = get_close_matches(key, known, 1, 0.5)
-    return f"did you mean '{nearest[0]}'?" if nearest else "remove or rename it"
+    return f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known)}"

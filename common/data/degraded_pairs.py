@@ -1,4 +1,4 @@
-"""Folders of cases that a command makes from given volumes: pairs of a degraded volume and the given one."""
+"""Folders of cases that a command writes from given volumes: pairs of a degraded volume and the given one."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ WriteCase = Callable[[Item, Path], None]
 
 @dataclass(frozen=True)
 class PairFolders:
-    """What the folder of a made case holds.
+    """Content of the folder of a written case.
 
     Args:
-        record: name of the JSON file of what made it; a folder that holds it is one of ours.
-        files: names of all other files that may be there, besides those of masks.
+        record: name of the JSON file with its settings, by which a folder is known as one of ours.
+        files: names of all other files that may be there, except those of masks.
     """
 
     record: str
     files: tuple[str, ...]
 
     def is_own(self, folder: Path) -> bool:
-        """Whether such a command wrote all that a folder holds."""
+        """Whether such a command wrote everything in a folder."""
         known = {self.record, *self.files, *(f"{name}.nii.gz" for name in MASKS)}
         names = {path.name for path in folder.iterdir()}
         return self.record in names and names <= known
@@ -61,7 +61,7 @@ class PairFolders:
         folders = [out / str(item["case"]) for item in items]
         for folder in folders:
             if os.path.lexists(folder) and not overwrite:
-                raise OutputError(str(folder), "does not exist yet", "a folder", "give --overwrite or another --out")
+                raise OutputError(f"{folder} already exists", "pass --overwrite or another --out")
             require_own_folder(folder, self.is_own)
         for item, folder in zip(tqdm(items, desc=about, unit="case", disable=None), folders, strict=True):
             write_whole_folder(folder, partial(write_case, item), self.is_own)

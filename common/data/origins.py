@@ -84,8 +84,8 @@ class Origin:
             ConfigError: naming the file.
         """
         if self.listed is not None and Path(self.listed).resolve() == Path(run_dir, DATALIST_NAME).resolve():
-            remedy = "copy it to another place and give that as --datalist, or give another --output_dir"
-            raise ConfigError("the datalist", "is another file than the one that the run writes", self.listed, remedy)
+            remedy = "copy it and pass the copy as --datalist, or pass another --output_dir"
+            raise ConfigError(f"the datalist {self.listed} is the file that the run would write", remedy)
 
 
 def require_dir(dataset_dir: str) -> Path:
@@ -96,8 +96,7 @@ def require_dir(dataset_dir: str) -> Path:
     """
     path = Path(dataset_dir)
     if not path.is_dir():
-        remedy = "correct the path, or omit it for phantoms"
-        raise DataError("--dataset_dir", "is an existing folder", dataset_dir, remedy)
+        raise DataError(f"no folder at {dataset_dir} (from --dataset_dir)", "correct the path, or omit it for phantoms")
     if not any(path.iterdir()):
-        raise DataError("--dataset_dir", "holds cases", f"{dataset_dir}: an empty folder", "correct the path")
+        raise DataError(f"{dataset_dir} (from --dataset_dir) is an empty folder", "give a folder with cases")
     return path

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, some
 from ..io import VolumeReader
 from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item
 from .identity import identify, masks_of, paths_of, recall
-from .split_record import DATALIST_NAME, SplitRecord, all_paths, counted, require_files
+from .split_record import DATALIST_NAME, SplitRecord, all_paths, require_files
 
 logger = logging.getLogger(__name__)
 Lists = dict[str, list[Item]]
@@ -43,9 +43,8 @@ class RunSplit:
         self._known = {*self.hashes.values()}
         lost = [item["case"] for item in self.of(TRAINED) if not {*paths_of(item)} <= self.hashes.keys()]
         if lost:
-            rule = "says what the files of the run's training and validation cases hold"
-            remedy = "it is of an earlier version: restore these files, or train again"
-            raise DataError(str(run_dir / DATALIST_NAME), rule, f"no identity of {counted(lost)}", remedy)
+            fault = f"{run_dir / DATALIST_NAME}, of an earlier version, does not identify {len(lost)} missing cases"
+            raise DataError(f"{fault} ({some(lost)})", "restore their files, or train again")
 
     def of(self, sections: Iterable[str]) -> list[Item]:
         """The cases of some sections."""
@@ -62,16 +61,16 @@ class RunSplit:
         """
         items = [item for section in (found or {}).values() for item in section]
         if items and not any(map(self._knows, items)):
-            rule, remedy = f"has cases of {self.run_dir}", "omit it, or start a new run with --resume false"
-            raise DataError("--dataset_dir or --datalist", rule, f"{len(items)} others", remedy)
+            fault = f"none of the {len(items)} cases of --dataset_dir or --datalist is in the split of {self.run_dir}"
+            raise DataError(fault, "omit it, or start a new run with --resume false")
         lists = self.lists if found is None else self._located(items, others=False)
         wanted = [pair for section in TRAINED for pair in zip(self.lists[section], lists[section], strict=True)]
         there = [item for _, item in wanted if _exists(item)]
         identify([*there, *masks_of(there)], self.reader)  # all at once, in threads
         if lost := [item["case"] for kept, item in wanted if not (_exists(item) and self._is_same(kept, item))]:
-            rule = f"finds the {len(wanted)} training and validation cases of {self.run_dir} unchanged"
-            remedy = "give --dataset_dir with where they are now, or start a new run with --resume false"
-            raise DataError("--resume true", rule, f"{counted(lost)} missing or changed", remedy)
+            number = f"{len(lost)} of {len(wanted)} training and validation cases of {self.run_dir}"
+            remedy = "pass --dataset_dir with where they are now, or start a new run with --resume false"
+            raise DataError(f"cannot resume, {number} are missing or changed ({some(lost)})", remedy)
         self._report_unknown(items)
         return {section: [item for item in items if _exists(item)] for section, items in lists.items()}
 
@@ -107,8 +106,8 @@ class RunSplit:
             return self._present({**located, "test": []}) | {"test": list(test)}, f"of {where}"
         lists = self._present(located)
         if located["test"] and not lists["test"]:
-            rule, value = f"holds test cases of {self.run_dir}", f"{known} cases that it was trained on"
-            raise DataError(where, rule, value, "give the folder that has them too")
+            fault = f"{where} has no test case of {self.run_dir}, but {known} cases that it was trained on"
+            raise DataError(fault, "give the folder that has the test cases too")
         self._report_unknown(items)
         return lists, f"of the split of {self.run_dir}, by content in {where}"
 
@@ -161,7 +160,7 @@ class RunSplit:
         present = {section: [item for item in items if _exists(item)] for section, items in lists.items()}
         for section, items in lists.items():
             if lost := len(items) - len(present[section]):
-                logger.warning(f"{section}: {lost} of {len(items)} cases of {self.run_dir} are gone and left out")
+                logger.warning(f"{section}: {lost} of {len(items)} cases of {self.run_dir} are gone and excluded")
         return present
 
     def _report_unknown(self, items: Sequence[Item]) -> None:
@@ -177,10 +176,10 @@ class RunSplit:
         for split in (self, *(RunSplit(folder, self.reader) for folder in others)):
             trained = {split.hashes[path] for item in split.of(TRAINED) for path in paths_of(item)}
             if leaked := [item["case"] for item in test if not trained.isdisjoint(self._now(item))]:
-                found = f"{counted(leaked)} of {len(test)} test cases were trained on"
-                mine = "give cases that it has not seen, or neither --dataset_dir nor --datalist for its own test cases"
-                remedy = mine if split is self else "move this variant out of the folder, or train it on the same split"
-                raise DataError(str(split.run_dir), "is evaluated on cases that it was not trained on", found, remedy)
+                fault = f"{split.run_dir} was trained on {len(leaked)} of {len(test)} test cases ({some(leaked)})"
+                own = "give cases that it has not seen, or neither --dataset_dir nor --datalist for its own test cases"
+                remedy = own if split is self else "move this variant out of the folder, or train it on the same split"
+                raise DataError(fault, remedy)
 
 
 def _exists(item: Item) -> bool:

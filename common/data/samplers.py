@@ -34,10 +34,10 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = 1
         self.skip = 0
         if len(dataset) == 0:
-            raise DataError("training samples", "are at least one", "an empty dataset", "check cases and masks")
+            raise DataError("no training samples", "check cases and masks")
         if self.samples < devices.world_size():
-            rule = f"is at least {devices.world_size()}, one per process"
-            raise ConfigError("samples_per_epoch", rule, self.samples, "raise it, or use fewer processes")
+            fault = f"--samples_per_epoch is {self.samples}, below {devices.world_size()}, one per process"
+            raise ConfigError(fault, "raise it, or use fewer processes")
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
         """Set the next epoch, without the first ``skip`` samples of this process (after a resume)."""

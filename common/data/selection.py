@@ -49,7 +49,7 @@ def select_lists(
     if keep_split or held_out:
         kept = RunSplit(Path(run_dir), reader) if Path(run_dir, DATALIST_NAME).is_file() else None
         if kept is None:
-            logger.warning(f"{run_dir} has no {DATALIST_NAME}: which cases it was trained on is not known")
+            logger.warning(f"{run_dir} has no {DATALIST_NAME}: its training cases are not known")
     else:
         origin.require_other_than(run_dir)
     if kept is None or origin.given or origin.is_phantoms(kept.root):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, some
 from ..path_names import PATH_KEYS
 from .datalist import POOLS, SPLITS, Item, absolute, load_datalist, relative, write_datalist
 from .identity import FileIdentity
@@ -30,7 +30,7 @@ class SplitRecord:
     Attributes:
         lists: cases by section, with absolute paths.
         files: identities of images and labels by absolute path; empty for runs of versions without them.
-        about: seed, data folder and whatever else the file says.
+        about: seed, data folder and whatever else is in the file.
     """
 
     lists: Mapping[str, list[Item]]
@@ -55,8 +55,8 @@ class SplitRecord:
         for each in noted.values() if isinstance(noted, dict) else [noted]:
             kinds = {name: type(value) for name, value in each.items()} if isinstance(each, dict) else None
             if kinds != KINDS:
-                rule = f"holds sha256, size and mtime_ns of each of its {FILES}"
-                raise DataError(str(path), rule, f"{each!r}"[:80], f"remove the key {FILES}, or train again")
+                fault = f"{path} has {f'{each!r}'[:80]} in its {FILES}, not sha256, size and mtime_ns"
+                raise DataError(fault, f"remove the key {FILES}, or train again")
         files = {absolute(name, path.parent): FileIdentity(**each) for name, each in noted.items()}
         return cls(lists, files, {key: about[key] for key in about if key not in (FILES, *SPLITS, *POOLS)})
 
@@ -86,8 +86,8 @@ def require_files(items: Sequence[Item], run_dir: str) -> None:
         DataError: with the number of these files.
     """
     if gone := [path for item in items for path in all_paths(item) if not Path(path).exists()]:
-        remedy = "give --dataset_dir with where the data are now"
-        raise DataError(run_dir, "finds the files of its split", f"{counted(gone)} gone", remedy)
+        fault = f"{len(gone)} files of the split of {run_dir} are gone ({some(gone)})"
+        raise DataError(fault, "pass --dataset_dir with where the data are now")
 
 
 def all_paths(item: Item) -> list[str]:

@@ -60,19 +60,20 @@ def read_itk(
         values = _simpleitk().GetArrayFromImage(image)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise VolumeError(where("the file must be readable by ITK", reason, "export it again")) from error
+        raise VolumeError(where("ITK cannot read the file", reason, "export it again")) from error
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or np.iscomplexobj(values):
         kind = "complex values" if np.iscomplexobj(values) else f"{image.GetNumberOfComponentsPerPixel()} channels"
-        found = f"{image.GetDimension()} dimensions, {kind}"
-        raise VolumeError(where("a volume has 3 dimensions and 1 channel of real numbers", found, "export it again"))
+        content = f"{image.GetDimension()} dimensions, {kind}"
+        raise VolumeError(where("not a 3-D volume with 1 channel of real numbers", content, "export it again"))
     values = np.ascontiguousarray(values.T, dtype=np.float32)  # ITK's arrays are Z, Y, X
     if nan_fill is not None:
         values = np.where(np.isfinite(values), values, np.float32(nan_fill))
     if missing := int(np.count_nonzero(~np.isfinite(values))):
-        raise VolumeError(where("voxels must be finite", f"{missing} NaN or Inf", "repair the file or give nan_fill"))
+        share = f"{missing} NaN or Inf"
+        raise VolumeError(where("voxels are not finite", share, "repair the file or pass --nan_fill 0"))
     affine = _affine(image)
     if not is_invertible(affine):
-        raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "export it again"))
+        raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "export it again"))
     return values, affine, warnings
 
 
@@ -103,7 +104,7 @@ def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, abo
     Args:
         values: (X, Y, Z).
         affine: (4, 4), to RAS mm.
-        path: whose ending says the format.
+        path: whose ending gives the format.
         dtype: stored type.
         about: entries of the header.
 
@@ -115,8 +116,8 @@ def write_itk(values: np.ndarray, affine: np.ndarray, path: str, dtype: str, abo
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     direction = lps[:3, :3] / spacing
     if np.abs(direction.T @ direction - np.eye(3)).max() > RIGHT_ANGLE:
-        rule, remedy = "has axes at right angles, which this format asks for", "write NIfTI"
-        raise OutputError(f"{name}: affine", rule, show_affine(affine), remedy)
+        fault = f"{name}: the axes of the affine {show_affine(affine)} are not at right angles"
+        raise OutputError(fault, "write NIfTI")
     itk = _simpleitk()
     image = itk.GetImageFromArray(np.ascontiguousarray(to_stored(values, dtype, name).T))
     image.SetSpacing(spacing.tolist())
@@ -147,49 +148,50 @@ def _checked_header(path: Path, where: Where) -> tuple[Finding, ...]:
         with path.open("rb") as file:
             lines = file.read(HEADER_BYTES).decode("latin-1").splitlines()
     except OSError as error:
-        raise VolumeError(where("the file must be readable", error.strerror or str(error), "check it")) from error
+        reason = error.strerror or str(error)
+        raise VolumeError(where("cannot read the file", reason, "check its path and permissions")) from error
     is_nrrd = path.suffix.lower() in NRRD
     return _checked_nrrd(_fields(lines, ":", ""), where) if is_nrrd else _checked_metaimage(lines, where)
 
 
 def _fields(lines: Iterable[str], separator: str, last: str) -> dict[str, str]:
     """The fields of a header up to the line that begins with ``last``, or is empty; ``key:=value`` is no field."""
-    found = {}
+    fields = {}
     for line in lines:
         name, _, value = line.partition(separator)
         if separator in line and not value.startswith("="):
-            found[name.strip()] = value.strip()
+            fields[name.strip()] = value.strip()
         if not line.strip() or last and line.startswith(last):
             break
-    return found
+    return fields
 
 
 def _checked_nrrd(fields: dict[str, str], where: Where) -> tuple[Finding, ...]:
     space = fields.get("space", "none")
     if space.lower() not in PATIENT_SPACES:
-        rule = f"the space must be one of {', '.join(PATIENT_SPACES[::2])}"
-        raise VolumeError(where(rule, space, "export it in the patient's space"))
+        fault = f"the space is not one of {', '.join(PATIENT_SPACES[::2])}"
+        raise VolumeError(where(fault, space, "export it in the patient's space"))
     if "space directions" not in fields:
-        raise VolumeError(where("the header must have space directions", "none", "export it with its geometry"))
-    _require_beside(fields.get("data file", fields.get("datafile", "")), where)
+        raise VolumeError(where("no space directions in the header", "", "export it with its geometry"))
+    _require_next_to(fields.get("data file", fields.get("datafile", "")), where)
     if "space origin" not in fields:
         remedy = "the origin is assumed at 0: correct the file if that is wrong"
-        return (where("the header should have a space origin", "none", remedy, "warning"),)
+        return (where("no space origin in the header", "", remedy, "warning"),)
     return ()
 
 
 def _checked_metaimage(lines: Iterable[str], where: Where) -> tuple[Finding, ...]:
     fields = _fields(lines, "=", "ElementDataFile")
     if not {"ElementSpacing", "ElementSize"} & fields.keys():
-        raise VolumeError(where("the header must have ElementSpacing", "none", "export it with its geometry"))
-    _require_beside(fields.get("ElementDataFile", ""), where)
+        raise VolumeError(where("no ElementSpacing in the header", "", "export it with its geometry"))
+    _require_next_to(fields.get("ElementDataFile", ""), where)
     if not {"TransformMatrix", "Rotation", "Orientation"} & fields.keys():
         remedy = "axes along left, posterior, superior are assumed: correct the file if that is wrong"
-        return (where("the header should have a TransformMatrix", "none", remedy, "warning"),)
+        return (where("no TransformMatrix in the header", "", remedy, "warning"),)
     return ()
 
 
-def _require_beside(data: str, where: Where) -> None:
-    """Refuse data in another folder, which a header that was moved or made up may name, and lists of files."""
+def _require_next_to(data: str, where: Where) -> None:
+    """Refuse data in another folder, which a moved or forged header may name, and lists of files."""
     if Path(data).name != data or data.upper().startswith("LIST"):
-        raise VolumeError(where("the data must be one file beside the header", data, "put both into one folder"))
+        raise VolumeError(where("the voxels are not in one file next to the header", data, "put both into one folder"))

@@ -1,4 +1,4 @@
-"""Modality of a volume: what its DICOM header says, or what the values of a file give away."""
+"""Modality of a volume, by its DICOM header or by the values of a file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ MODALITY = "modality"
 SOURCE_MODALITY = "source_modality"
 """Entry of a case to infer: the modality that its network was trained on."""
 FAULT = "fault"
-"""Entry of a case to infer whose files cannot be read: why."""
+"""Entry of a case to infer whose files cannot be read: the reason."""
 
 AIR_HU = -300.0
 """Above the HU of air and lung, below those of tissue."""
 PERCENTILE = 1
 STEP = 2
-"""Every second voxel along each axis tells as much."""
+"""Every second voxel along each axis is enough."""
 MOST_HU = 2**17
-"""No scanner stores as many, even in an extended scale for metal."""
+"""Beyond what a scanner stores, even in an extended scale for metal."""
 IN_HU = "CT (values as low as HU of air)"
 NOT_IN_HU = f"no CT in HU (no value below 0, or one beyond {MOST_HU})"
 
@@ -29,8 +29,8 @@ SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
 
 
 def modality_of(values: np.ndarray) -> str:
-    """What the values of a file (..., X, Y, Z) are by themselves: ``IN_HU``, ``NOT_IN_HU``, or ``UNKNOWN`` where they
-    may be either, such as those of a skull-stripped CT or of an MR with offset.
+    """The modality by the values (..., X, Y, Z) alone: ``IN_HU``, ``NOT_IN_HU``, or ``UNKNOWN`` where they may be
+    either, such as those of a skull-stripped CT or of an MR with offset.
     """
     low, high = values.min(), values.max()
     if low >= 0 or max(-low, high) > MOST_HU:
@@ -54,4 +54,4 @@ def require_modality(case: str, wanted: str, found: str) -> None:
     if not same:
         article = "" if found.startswith("no ") else "an " if found[0] in SPOKEN_WITH_A_VOWEL else "a "
         remedy = f"give {wanted}, or --accept_modality true"
-        raise DataError(f"{case} is {article}{found}, this bundle takes {wanted}: {remedy}")
+        raise DataError(f"{case} is {article}{found}, this bundle takes {wanted}", remedy)

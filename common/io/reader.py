@@ -102,7 +102,7 @@ class VolumeReader:
             keep: keep the volume in memory for the next :meth:`read` of this path, within ``KEPT_BYTES`` in total.
 
         Raises:
-            VolumeError: naming case, file, rule, value and remedy.
+            VolumeError: naming case, file, fault, value and remedy.
         """
         scan = self._read(Path(path), case, channels)
         if keep and scan.values.nbytes + sum(kept.values.nbytes for kept in self._kept.values()) <= KEPT_BYTES:
@@ -178,7 +178,7 @@ class VolumeReader:
         name = next((name for name, value in given.items() if value is not None), None)
         paths = [path for image in images for path in (image if isinstance(image, list | tuple) else [image])]
         if name and paths and not any(os.path.isdir(path) for path in paths):
-            raise ConfigError(f"--{name}", "chooses among DICOM series", "files alone", "omit it, or give a folder")
+            raise ConfigError(f"--{name} chooses among DICOM series, the inputs are files", "omit it, or give a folder")
 
     def _read(self, path: Path, case: str, channels: int | None, modality: str | None = None) -> Scan:
         if path.is_dir():
@@ -188,8 +188,8 @@ class VolumeReader:
                 self._headers.popitem(last=False)
             return Scan(series.values, series.affine, series.notes, series.uid, series.unit, series.modality)
         if path.suffix.lower() in DICOM_SUFFIXES:
-            rule, remedy = "a DICOM series is given by its folder", "give the folder of its files"
-            raise VolumeError(Finding(case, path.name, rule, "one file", remedy))
+            fault = "a single file of a DICOM series"
+            raise VolumeError(Finding(case, path.name, fault, "", "give the folder of the series"))
         if path.suffix.lower() in SUFFIXES:
             return Scan(*read_itk(path, case, self.nan_fill))
         header = read_header(path, case, channels)

@@ -124,7 +124,7 @@ def _described(channels: np.ndarray, scans: Sequence[Scan], paths: Sequence[str]
     stacked.meta["filename_or_obj"] = paths[0]
     # both are texts, since MONAI makes no batches of None and empty lists
     stacked.meta[MODALITY] = scans[0].modality or modality_of(channels[: 1 if len(paths) > 1 else None])
-    warnings = (each.fault for scan in scans for each in scan.warnings)
+    warnings = (each.summary for scan in scans for each in scan.warnings)
     stacked.meta[WARNINGS] = "\n".join(" ".join(each.split()) for each in warnings)
     if scans[0].series_uid is not None:
         stacked.meta["series_uid"] = scans[0].series_uid

@@ -266,8 +266,8 @@ def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(c
     before = snapshot(tmp_path)
     refused = bundle.run("inference", ["inference"], **places)
     assert refused.returncode == 2
-    rule = rf"_{export['suffix']}\.nii\.gz: does not exist yet, but got a file; give --overwrite true"
-    assert re.search(rule, last_line(refused.stderr))
+    fault = rf"_{export['suffix']}\.nii\.gz already exists: pass --overwrite true"
+    assert re.search(fault, last_line(refused.stderr))
     assert snapshot(tmp_path) == before
 
     for name in before:

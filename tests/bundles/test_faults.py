@@ -389,7 +389,7 @@ def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_p
     (victim / "notes.txt").write_text("mine")
     (tmp_path / "mine.json").write_text(json.dumps({"test": [{"case": name, "image": str(files[0])}]}))
     done = synthesise(datalist=tmp_path / "mine.json", output_format="dicom", overwrite="true")
-    refused(done, rf"^error: mine\.json, test\[0\], 'case': names files: .+, but got '{name}'; rename it$")
+    refused(done, rf"^error: mine\.json, test\[0\]: case '{name}' cannot name a file: give a name .+$")
 
 
 @pytest.mark.slow_elsewhere  # each bundle says which modality it reads
@@ -422,8 +422,8 @@ def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, sy
     shutil.copy(files[0], data / "a.nii.gz")
     shutil.copy(files[0], earlier)
     done = synthesise(dataset_dir=data, predictions_dir=data, overwrite="true")
-    rule = f"is not an input of the same run, but got the input {earlier}; choose another predictions_dir"
-    refused(done, rf"^error: {earlier}: {rule}$")
+    fault = f"{earlier} would replace {earlier}, an input of the same run"
+    refused(done, rf"^error: {fault}: choose another --predictions_dir$")
 
 
 @pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
@@ -435,8 +435,8 @@ def test_a_folder_of_others_in_the_place_of_a_series_ends_the_command(bundle, sy
     shutil.copy(files[0], tmp_path / "flat" / "a.nii.gz")
     settings = {"dataset_dir": tmp_path / "flat", "predictions_dir": folder.parent, "output_format": "dicom"}
     done = synthesise(**settings, overwrite="true")
-    rule = "is replaced only where this project wrote all it holds, but got another folder; move it away"
-    refused(done, rf"^error: {folder}: {rule} or choose another folder$")
+    fault = "holds files that this project did not write"
+    refused(done, rf"^error: {folder} {fault}: move it away or choose another folder$")
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------

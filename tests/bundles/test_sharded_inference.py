@@ -78,7 +78,7 @@ def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(sett
     process = launch(settings, dataset_dir=tmp_path, predictions_dir=tmp_path, overwrite="true")
     said, _ = process.communicate(timeout=300)
     assert process.returncode != 0
-    assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz: is not an input of the same run, but got the input" in said
+    assert f"error: {tmp_path}/case_0_synthetic_ct.nii.gz would replace {tmp_path}" in said
     assert snapshot(tmp_path) == before
 
 

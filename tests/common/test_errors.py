@@ -90,8 +90,8 @@ def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
     assert main(tmp_path / "gone") == 2
     assert main("n" * 5000) == 2
     gone, long = capsys.readouterr().err.splitlines()
-    assert gone == f"error: {tmp_path}/gone: can be read or written, but got No such file or directory; check the path"
-    assert long == f"error: {'n' * 200}...: can be read or written, but got File name too long; check the path"
+    assert gone == f"error: cannot read or write {tmp_path}/gone (No such file or directory)"
+    assert long == f"error: cannot read or write {'n' * 200}... (File name too long)"
 
 
 def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:
@@ -103,22 +103,19 @@ def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytes
         main()
 
 
-FAULT = errors.Finding(
-    "case_07", "mr", "slices must be evenly spaced", "found gaps from 2.5 to 82.5 mm", "find the slice"
-)
+FAULT = errors.Finding("case_07", "mr", "uneven slice spacing", "gaps from 2.5 to 82.5 mm", "find the missing slice")
 
 
 @pytest.mark.parametrize(
-    ("value", "fault"),
+    ("value", "summary"),
     [
-        ("found gaps from 2.5 to 82.5 mm", "slices must be evenly spaced; found gaps from 2.5 to 82.5 mm"),
-        ("a gap", "slices must be evenly spaced, but got a gap"),
-        ("", "slices must be evenly spaced"),
+        ("gaps from 2.5 to 82.5 mm", "uneven slice spacing (gaps from 2.5 to 82.5 mm)"),
+        ("", "uneven slice spacing"),
     ],
 )
-def test_a_finding_states_the_fault_then_the_remedy(value: str, fault: str) -> None:
+def test_a_finding_states_the_fault_then_the_remedy(value: str, summary: str) -> None:
     finding = replace(FAULT, value=value)
-    assert (finding.fault, str(finding)) == (fault, f"case_07 (mr): {fault}; find the slice")
+    assert (finding.summary, str(finding)) == (summary, f"case_07 (mr): {summary}; find the missing slice")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +141,8 @@ class TestFailure:
         error = errors.failure(reasons, 3, self.MANIFEST)
         assert error.exit_code == 1
         assert str(error) == (
-            "2 of 3 cases failed: broken (slices must be evenly spaced; found gaps from 2.5 to 82.5 mm; find the "
-            "slice), far (out of memory: far needs 9.1 GB)"
+            "2 of 3 cases failed: broken (uneven slice spacing (gaps from 2.5 to 82.5 mm); find the missing slice), "
+            "far (out of memory: far needs 9.1 GB)"
         )
 
     def test_many_are_cut_short(self) -> None:
@@ -201,6 +198,6 @@ def test_a_standard_output_that_takes_nothing_is_one_line(
     )
     os.close(stdout)
     reason = {"closed": "Bad file descriptor", "/dev/full": "No space left on device"}[place]
-    line = f"error: stdout: takes what is printed, but got {reason}; files that were written stay\n"
+    line = f"error: cannot write to stdout ({reason}): files already written stay\n"
     assert done.stderr.lstrip() == line
     assert done.returncode == 2

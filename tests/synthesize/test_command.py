@@ -128,8 +128,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o x.nii.gz --resume", "--output x.nii.gz is one file, --resume needs a folder"),
         ("mr2ct cases -o x.nii.gz", "--output x.nii.gz is one file, SOURCE holds several volumes"),
         ("mr2ct mr.nii.gz -o out --weights no.pt", "no file no.pt (from --weights): check the path"),
-        ("mr2ct mr.nii.gz -o out --overlay bomb.yaml", "bomb.yaml: holds at most 10000 settings, 50 deep, with its"),
-        ("mr2ct mr.nii.gz -o out --overlay circle.yaml", "circle.yaml: holds at most 10000 settings, 50 deep, with"),
+        ("mr2ct mr.nii.gz -o out --overlay bomb.yaml", "bomb.yaml has over 10000 settings or 50 levels, aliases"),
+        ("mr2ct mr.nii.gz -o out --overlay circle.yaml", "circle.yaml has over 10000 settings or 50 levels, aliases"),
         ("mr2ct mr.nii.gz -o out --overlay merge.yaml", "merge.yaml:2 has a merge (<<)"),
         ("mr2ct mr.nii.gz -o out --overlay macro.yaml", "macro.yaml has the macro %/etc/passwd::x of another file"),
         ("cect2ct mr.nii.gz -o out", "cect2ct_rescyclegan ships no weights: train first, synthesize train cect2ct"),
@@ -177,7 +177,7 @@ def test_an_empty_path_is_not_the_working_directory(
     assert command.main(["mr2ct", *words]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.endswith(": is a path, but got an empty text; write the path after it: see synthesize mr2ct --help\n")
+    assert said.endswith(": the path is empty: see synthesize mr2ct --help\n")
     assert ran == []
 
 

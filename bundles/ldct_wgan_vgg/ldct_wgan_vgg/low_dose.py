@@ -58,7 +58,7 @@ def write_pair(item: Item, folder: Path, low_dose: LowDose, seed: int, reader: V
 def _require_hu(item: Item, case: str, scan: Scan) -> None:
     volume = CheckedVolume(partial(Finding, case, Path(item["image"]).name), scan.values, scan.affine)
     for finding in plausible_hu(volume, "HU"):
-        raise VolumeError(Finding(case, finding.file, finding.rule, finding.value, "convert it to HU, or name others"))
+        raise VolumeError(Finding(case, finding.file, finding.fault, finding.value, "convert it to HU, or name others"))
 
 
 def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:

@@ -75,26 +75,26 @@ def check_cases(
     sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
     for window in (*(() if sources is None else sources), *(() if target_range is None else (target_range,))):
         if len(window) != 2 or not window[0] < window[1]:
-            raise ConfigError("range", "a window is two numbers, low and high", list(window), "correct it")
+            raise ConfigError(f"window {list(window)} is not two numbers, low and high")
     if min_shape is not None and len(min_shape) != 3:
-        raise ConfigError("min_shape", "a shape is three numbers", list(min_shape), "correct it")
+        raise ConfigError(f"min_shape {list(min_shape)} is not three numbers")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
     expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping)
     items = [(section, item) for section, entries in lists.items() for item in entries]
     bar = tqdm(items, desc="checking", unit="case", disable=not progress or None)
     kept = replace(expected, keep=keep)
-    found = [f for section, item in bar for f in _check_case(item, expected if section == TEST else kept)]
-    return [*found, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
+    findings = [each for section, item in bar for each in _check_case(item, expected if section == TEST else kept)]
+    return [*findings, *expected.exchanges.findings(), *(clipping.findings() if clipping else ())]
 
 
 def summed_up(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
-    """Findings that differ in case and value alone as one, in order of appearance: what it says, and its first.
+    """Findings that differ in case and value alone as one, in order of appearance: its text, and its first finding.
 
     The text names the cases and the first of the values.
     """
     alike: dict[tuple[str, ...], list[Finding]] = {}
     for one in findings:
-        alike.setdefault((one.file, one.rule, one.remedy, one.severity), []).append(one)
+        alike.setdefault((one.file, one.fault, one.remedy, one.severity), []).append(one)
     return [(_as_one(group), group[0]) for group in alike.values()]
 
 
@@ -107,19 +107,19 @@ def _as_one(group: Sequence[Finding]) -> str:
 
 
 def require_clean(findings: list[Finding]) -> None:
-    """Log the warnings, and raise if there is any error; what several cases have in common is said once.
+    """Log the warnings, and raise if there is any error; findings alike of several cases are reported once.
 
     Raises:
-        DataError: listing all errors with case, rule, value and remedy.
+        DataError: listing all errors with case, fault, value and remedy.
     """
     for text, first in summed_up(findings):
         if first.severity == "warning":
             logger.warning("%s", text)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        found = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
+        number = f"{len(errors)} errors in {len({finding.case for finding in errors})} cases"
         listed = " | ".join(text for text, _ in summed_up(errors))
-        raise DataError("data check", "every case must pass", found, f"fix or exclude: {listed}")
+        raise DataError(f"the data check found {number}; fix or exclude: {listed}")
 
 
 def _check_case(item: Item, expected: _Expected) -> list[Finding]:
@@ -155,8 +155,8 @@ def _read_images(item: Item, expected: _Expected, findings: list[Finding]) -> li
         volume = _read("image", paths[0], item, expected.reader.channels, expected, findings)
         return [volume] if volume else []
     if expected.reader.channels not in (None, len(paths)):
-        rule, found = f"an image has {expected.reader.channels} channels", f"{len(paths)} files"
-        findings.append(Finding(item["case"], "image", rule, found, "list one file per channel"))
+        fault = f"the image has {len(paths)} files for {expected.reader.channels} channels"
+        findings.append(Finding(item["case"], "image", fault, "", "list one file per channel"))
     read = [_read("image", path, item, None, expected, findings) for path in paths]
     return [volume for volume in read if volume] if all(read) else []
 
@@ -188,8 +188,8 @@ def _check_channels(images: list[CheckedVolume], windows: np.ndarray) -> Iterato
     """Check each channel against its window, and the order of channels with one window each."""
     channels = channel_ranges(images)
     if len(windows) not in (1, len(channels)):
-        rule, found = "there is one source window, or one per channel", f"{len(windows)} for {len(channels)} channels"
-        yield images[0].where(rule, found, "correct the windows")
+        fault = f"{len(windows)} source windows for {len(channels)} channels"
+        yield images[0].where(fault, "", "give one window, or one per channel")
         return
     windows = np.broadcast_to(windows, (len(channels), 2))
     if swapped := list(in_order(channels, windows)):

@@ -31,10 +31,10 @@ class ChannelRange:
     high: float
 
     @property
-    def found(self) -> str:
+    def shown(self) -> str:
         """The range for messages, with the number of the channel."""
-        values = f"{self.low:g} to {self.high:g} (0.5 to 99.5 percentile)"
-        return values if self.number is None else f"{values} in channel {self.number}"
+        values = f"{self.low:g} to {self.high:g}, percentiles 0.5 and 99.5"
+        return values if self.number is None else f"{values}, in channel {self.number}"
 
 
 def channel_ranges(images: Sequence[CheckedVolume]) -> list[ChannelRange]:
@@ -53,9 +53,9 @@ def plausible_range(channel: ChannelRange, window: Sequence[float], option: str)
     span, width = channel.high - channel.low, window[1] - window[0]
     apart = channel.high < window[0] or channel.low > window[1]
     if apart or not NARROW * width <= span <= WIDE * width:
-        rule = f"values should be of the magnitude of the window [{window[0]:g}, {window[1]:g}]"
+        fault = f"values differ in magnitude from the window [{window[0]:g}, {window[1]:g}]"
         remedy = f"give another window ({option}), or use percentiles or z-scores"
-        yield channel.volume.where(rule, channel.found, remedy, "warning")
+        yield channel.volume.where(fault, channel.shown, remedy, "warning")
 
 
 def in_order(channels: Sequence[ChannelRange], windows: np.ndarray) -> Iterator[Finding]:
@@ -79,6 +79,6 @@ def in_order(channels: Sequence[ChannelRange], windows: np.ndarray) -> Iterator[
         return
     for channel, own, other in zip(channels, windows, windows[order], strict=True):
         if not np.array_equal(own, other):
-            rule = f"channels are in the order of their windows, this one's is [{own[0]:g}, {own[1]:g}]"
-            found = f"{channel.found}, which fits [{other[0]:g}, {other[1]:g}] better"
-            yield channel.volume.where(rule, found, "list the channels in the order of the windows, or correct these")
+            fault = f"the channel does not fit its window [{own[0]:g}, {own[1]:g}]"
+            better = f"{channel.shown}, fits [{other[0]:g}, {other[1]:g}] better"
+            yield channel.volume.where(fault, better, "list the channels in the order of the windows, or correct these")

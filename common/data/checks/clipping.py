@@ -65,19 +65,19 @@ class Clipping:
         return values[inside & (values > AIR_HU) if is_of_ct(self.window) else inside]
 
     def findings(self) -> Iterator[Finding]:
-        """A warning of the case that is cut most, with the window that would hold all of them."""
+        """A warning about the case that is cut most, with a window that would hold all cases."""
         if not self._cut:
             return
         low, high = self.window
         worst = max(self._cut, key=lambda each: each.share)
         share, limit = (f"{_rounded(100 * each, 2):g}%" for each in (worst.share, MOST_CUT))
-        rule = f"--target_window [{low:g}, {high:g}] should cut at most {limit} of the foreground"
-        found = f"{share} here, and over {limit} in {len(self._cut)} of {self._cases} cases"
+        fault = f"--target_window [{low:g}, {high:g}] cuts over {limit} of the foreground"
+        shares = f"{share} here, over {limit} in {len(self._cut)} of {self._cases} cases"
         wider = [
             min(low, *(_rounded(each.percentiles[0]) for each in self._cut)),
             max(high, *(_rounded(each.percentiles[1]) for each in self._cut)),
         ]
-        yield worst.where(rule, found, f"widen it to [{wider[0]:g}, {wider[1]:g}]", "warning")
+        yield worst.where(fault, shares, f"widen it to [{wider[0]:g}, {wider[1]:g}]", "warning")
 
 
 def _rounded(value: float, digits: int = DIGITS) -> float:

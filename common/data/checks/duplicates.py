@@ -1,4 +1,4 @@
-"""Check that no image is in two sections, whatever its cases and files are called."""
+"""Check that no image is in two sections, whatever the names of its cases and files."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def copies(lists: Mapping[str, Sequence[Item]], files: Mapping[str, FileIdentity
                 leak = _read_as(section) != _read_as(other_section)
                 if other is item or (path == other_path and not leak):  # a pair may be in both pools
                     continue
-                rule = "an image belongs to one of training, validation and test (leak)" if leak else "images differ"
-                found = f"the voxels of {other['case']} ({Path(other_path).name}) in {other_section}, here in {section}"
+                fault = "the same image in two sections, a leak" if leak else "the same image twice"
+                places = f"voxels of {other['case']}, {Path(other_path).name}, in {other_section}; here in {section}"
                 remedy = "remove one of the two, or put both in one section" if leak else "remove one of the two"
                 where = (item["case"], Path(path).name)
-                findings.append(Finding(*where, rule, found, remedy, "error" if leak else "warning"))
+                findings.append(Finding(*where, fault, places, remedy, "error" if leak else "warning"))
     return findings
 
 

@@ -63,7 +63,7 @@ class Mirroring:
 def suspicious_flip(source: np.ndarray, target: np.ndarray) -> Mirroring | None:
     """The best flip of the target ``(X, Y, Z)`` against the source; None without a clear improvement.
 
-    Heads are nearly the same from left to right: of an exchange of the sides that is all that can be told.
+    Heads are nearly the same from left to right, so that an exchange of the sides is hardly visible.
     """
     step = tuple(slice(None, None, max(1, n // SAMPLES_PER_AXIS)) for n in source.shape)
     a, b = binned(source), binned(target)

@@ -14,7 +14,7 @@ from .volumes import CheckedVolume
 
 SAMPLES_PER_AXIS = 28
 NEIGHBOURS = 100
-"""Cases before and behind one in the list with whose labels its image is compared, so that time grows linearly."""
+"""Number of cases before and after one whose labels its image is compared with, so that time grows linearly."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class _Pair:
 class Exchanges:
     """Remembers a coarse grid of every pair, some 40 kB, and compares each image with the labels of other cases.
 
-    Only cases of one grid are compared: elsewhere an exchanged label has another grid than its image, which is an error
-    of its own.
+    Only cases of one grid are compared: otherwise an exchanged label has another grid than its image, which is another
+    error.
     """
 
     def __init__(self) -> None:
         self._pairs: list[_Pair] = []
 
     def add(self, image: CheckedVolume, label: CheckedVolume) -> None:
-        """Remember a pair ``(X, Y, Z)`` on one grid; of an image with channels the first. Small ones are not judged."""
+        """Remember a pair ``(X, Y, Z)`` on one grid, with the first channel of the image; small ones are skipped."""
         source = image.values[0] if image.values.ndim == 4 else image.values
         coarse = _coarse(source)
         if coarse.size >= MINIMUM_SAMPLES:
@@ -55,9 +55,9 @@ class Exchanges:
             best, own = max(shared, default=0.0), mutual_information(pair.image, pair.label)
             if is_gain(own, best):
                 suits = others[shared.index(best)].where("", "", "").case
-                found = f"mutual information {own:.3f}, and {best:.3f} with the label of {suits}"
-                rule, remedy = "image and label should be of one scan", "look at both cases: are the labels exchanged?"
-                yield pair.where(rule, found, remedy, "warning")
+                shares = f"mutual information {own:.3f}, and {best:.3f} with the label of {suits}"
+                fault, remedy = "the label of another case fits better", "look at both cases: are the labels exchanged?"
+                yield pair.where(fault, shares, remedy, "warning")
 
 
 def _coarse(values: np.ndarray) -> np.ndarray:

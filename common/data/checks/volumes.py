@@ -12,7 +12,7 @@ import numpy as np
 from ... import grids
 from ...config.checks import HU_MAXIMUM, HU_MINIMUM
 from ...errors import Finding, Where
-from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_affine
+from ...grids import GRID_TOLERANCE_MM, LEAST_COVERED, covered, ras_shape, show_grid
 from ...io.nifti.reading import is_constant
 from ...io.reader import VolumeReader
 from ...metrics.masked import mask_fault
@@ -51,35 +51,35 @@ def same_grid(image: CheckedVolume, other: CheckedVolume, resample: bool = False
     """Shape and affine of both must agree, or resampling must be enabled and the image sufficiently covered."""
     if on_one_grid(image, other):
         return
-    found = f"{other.shape} {show_affine(other.affine)} compared with {image.shape} {show_affine(image.affine)}"
-    rule = f"the grid must be the image's within {GRID_TOLERANCE_MM} mm (shape, affine)"
+    both = f"{show_grid(other.shape, other.affine)} instead of {show_grid(image.shape, image.affine)}"
+    fault = f"the grid is not the image's within {GRID_TOLERANCE_MM} mm"
     if not resample:
-        yield other.where(rule, found, "resample it to the image's grid")
+        yield other.where(fault, both, "resample it to the image's grid")
         return
     share = covered(image.shape, image.affine, other.shape, other.affine).mean()
     if share < LEAST_COVERED:
-        rule = f"a volume to be resampled covers at least {LEAST_COVERED:.0%} of the image's voxels"
-        yield other.where(rule, f"{share:.0%}: {found}", "correct its affine, or exclude the case")
+        fault = f"it covers less than {LEAST_COVERED:.0%} of the image's voxels"
+        yield other.where(fault, f"{share:.0%}, {both}", "correct its affine, or exclude the case")
     else:
-        yield other.where(rule, found, "it will be resampled to the image's grid", "warning")
+        yield other.where(fault, both, "it will be resampled to the image's grid", "warning")
 
 
 def not_constant(volume: CheckedVolume) -> Iterator[Finding]:
     """An image or label must not be constant."""
     if is_constant(volume.values):
-        found = f"{volume.values.flat[0]:g} everywhere"
-        yield volume.where("a volume must not be constant", found, "export it again or exclude the case")
+        value = f"{volume.values.flat[0]:g} everywhere"
+        yield volume.where("the volume is constant", value, "export it again or exclude the case")
 
 
 def marks_something(mask: CheckedVolume, images: Sequence[CheckedVolume]) -> Iterator[Finding]:
-    """A mask must have one value above 0 besides 0, brighter than what it leaves out, and should not be everywhere."""
+    """A mask must have one value above 0, and brighter voxels than those it excludes; it should not be everywhere."""
     shown = [image.values.reshape(-1, *image.shape)[0] for image in images if on_one_grid(image, mask)]
     if fault := mask_fault(mask.values, *shown):
         rule, found, remedy = fault
         yield mask.where(f"a mask {rule}", found, remedy)
     elif (mask.values > 0).all():
         remedy = "draw it again, or remove it: air then counts in every metric"
-        yield mask.where("a mask should leave out air", "one that covers the whole volume", remedy, "warning")
+        yield mask.where("the mask covers the whole volume", "", remedy, "warning")
 
 
 def lesion_inside(lesion: CheckedVolume, mask: CheckedVolume) -> Iterator[Finding]:
@@ -88,16 +88,16 @@ def lesion_inside(lesion: CheckedVolume, mask: CheckedVolume) -> Iterator[Findin
         return
     outside = float((mask.values[lesion.values > 0] <= 0).mean())
     if outside > OUTSIDE_SHARE:
-        rule = f"a lesion lies inside the mask, but for {OUTSIDE_SHARE:.0%} of its voxels"
-        yield lesion.where(rule, f"{outside:.0%} outside", "look at lesion and mask, and correct one of them")
+        fault = f"over {OUTSIDE_SHARE:.0%} of the lesion lies outside the mask"
+        yield lesion.where(fault, f"{outside:.0%}", "look at lesion and mask, and correct one of them")
 
 
 def large_enough(volume: CheckedVolume, min_shape: Sequence[int]) -> Iterator[Finding]:
     """The volume, with axes in RAS order, must have at least ``min_shape`` voxels."""
     shape = ras_shape(volume.shape, volume.affine)
     if any(n < smallest for n, smallest in zip(shape, min_shape, strict=True)):
-        rule = f"a volume holds at least {tuple(min_shape)} voxels (axes in RAS order)"
-        yield volume.where(rule, f"{shape}", "pad it or lower the patch size")
+        fault = f"the volume is smaller than {' x '.join(map(str, min_shape))} voxels in RAS order"
+        yield volume.where(fault, " x ".join(map(str, shape)), "pad it or lower the patch size")
 
 
 def is_of_ct(window: Sequence[float]) -> bool:
@@ -109,9 +109,9 @@ def plausible_hu(label: CheckedVolume, option: str) -> Iterator[Finding]:
     """A CT must reach below -200 and above 200 HU; ``option`` is that of the window."""
     low, high = float(label.values.min()), float(label.values.max())
     if low > HU_MINIMUM or high < HU_MAXIMUM:
-        rule = f"a CT in HU reaches below {HU_MINIMUM} and above {HU_MAXIMUM}"
+        fault = f"values do not reach below {HU_MINIMUM} and above {HU_MAXIMUM} HU, as those of a CT"
         remedy = f"convert it to HU (slope, offset 1024), or give the window of its own unit ({option})"
-        yield label.where(rule, f"{low:g} to {high:g}", remedy)
+        yield label.where(fault, f"{low:g} to {high:g}", remedy)
 
 
 def registered(image: CheckedVolume, label: CheckedVolume) -> Iterator[Finding]:
@@ -120,13 +120,13 @@ def registered(image: CheckedVolume, label: CheckedVolume) -> Iterator[Finding]:
         return
     source = image.values[0] if image.values.ndim == 4 else image.values
     shift, flip = suspicious_shift(source, label.values), suspicious_flip(source, label.values)
-    best = max((found for found in (shift, flip) if found), key=lambda found: found.after, default=None)
+    best = max((trial for trial in (shift, flip) if trial), key=lambda trial: trial.after, default=None)
     if best is not None:
         moved = f"shifted by {best.voxels:+d} voxels" if isinstance(best, Shift) else "flipped"
-        grown = f"mutual information {best.before:.3f} that grows to {best.after:.3f}"
-        found = f"{grown} when the label is {moved} along its axis {best.axis}"
+        growth = f"mutual information grows from {best.before:.3f} to {best.after:.3f}"
+        gain = f"{growth} when the label is {moved} along its axis {best.axis}"
         remedy = "look at the pair; register it, or correct its affine"
-        yield label.where("image and label should be registered", found, remedy, "warning")
+        yield label.where("image and label look misregistered", gain, remedy, "warning")
 
 
 def on_one_grid(one: CheckedVolume, other: CheckedVolume) -> bool:

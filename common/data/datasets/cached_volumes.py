@@ -32,10 +32,10 @@ def require_volumes(cache: Cache, needed: Collection[str]) -> None:
     """
     for number, item in enumerate(cache):
         if missing := set(needed) - item.keys():
-            rule = f"gives {', '.join(sorted(needed))} through MONAI transforms without randomness"
-            value = f"no {' and no '.join(sorted(missing))} of case {name_of(cache, number)}"
+            names = " and no ".join(sorted(missing))
+            fault = f"preprocessing without random transforms gives no {names} of case {name_of(cache, number)}"
             remedy = "add mask files, or set foreground_share to 0; move random transforms to augmentation"
-            raise ConfigError("preprocessing", rule, value, remedy)
+            raise ConfigError(fault, remedy)
 
 
 def require_one_shape(cache: Cache, keys: Collection[str]) -> None:
@@ -47,5 +47,5 @@ def require_one_shape(cache: Cache, keys: Collection[str]) -> None:
     for number, item in enumerate(cache):
         shapes = {key: tuple(item[key].shape[1:]) for key in keys if key in item}
         if len(set(shapes.values())) > 1:
-            rule = f"gives all volumes of case {name_of(cache, number)} one shape (X, Y, Z)"
-            raise ConfigError("preprocessing", rule, shapes, "resample them to the image's grid")
+            fault = f"preprocessing gives volumes of case {name_of(cache, number)} different shapes, {shapes}"
+            raise ConfigError(fault, "resample them to the image's grid")

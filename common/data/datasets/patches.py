@@ -95,10 +95,13 @@ class VolumePatchDataset(CacheDataset):
         keys: Sequence[str] = ("image", "label"),
     ) -> None:
         sides = list(patch_size)
-        _require("patch_size", "is three positive numbers", sides, len(sides) == 3 and min(sides) > 0)
-        _require("patches_per_case", "is positive", patches_per_case, patches_per_case > 0)
+        if len(sides) != 3 or min(sides) <= 0:
+            raise ConfigError(f"--patch_size {sides} is not three positive numbers")
+        if patches_per_case <= 0:
+            raise ConfigError(f"--patches_per_case is {patches_per_case}, not above 0")
         for name, share in (("foreground_share", foreground_share), ("lesion_share", lesion_share)):
-            _require(name, "is a share from 0 to 1", share, 0 <= share <= 1)
+            if not 0 <= share <= 1:
+                raise ConfigError(f"{name} is {share}, not a share from 0 to 1")
         self.patch_size = tuple(sides)
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid
@@ -140,12 +143,12 @@ class VolumePatchDataset(CacheDataset):
             DataError: for another number of volumes or another shape.
         """
         if len(volumes) != len(self._cache):
-            raise DataError("context", f"has a volume for each of {len(self._cache)} cases", len(volumes), "give them")
+            raise DataError(f"{len(volumes)} volumes of context for {len(self._cache)} cases", "give one for each case")
         for number, (volume, shape) in enumerate(zip(volumes, self.shapes, strict=True)):
             if volume.ndim != 4 or tuple(volume.shape[1:]) != shape:
-                rule = f"has the shape (channels, {', '.join(map(str, shape))}) of its image"
-                remedy = "infer it from volume()"
-                raise DataError(f"context of case {self._name(number)}", rule, tuple(volume.shape), remedy)
+                wanted = f"(channels, {', '.join(map(str, shape))}) of its image"
+                fault = f"context of case {self._name(number)} has the shape {tuple(volume.shape)}, not {wanted}"
+                raise DataError(fault, "infer it from volume()")
         for number, volume in enumerate(volumes):
             self._cache[number]["context"] = self._padded(plain(volume).float())
 
@@ -211,8 +214,8 @@ class VolumePatchDataset(CacheDataset):
     def _require_centres(self) -> None:
         for number, voxels in enumerate(self.foregrounds):
             if self.foreground_share and not len(voxels):
-                remedy = "correct the mask, or exclude the case"
-                raise DataError(f"mask of case {self._name(number)}", "marks voxels to centre on", "none", remedy)
+                fault = f"the mask of case {self._name(number)} has no voxels to centre patches on"
+                raise DataError(fault, "correct the mask, or exclude the case")
         if self.lesion_share and not any(map(len, self.lesions)):
             logger.warning("lesion_share %g: no case has a lesion to centre patches on", self.lesion_share)
 
@@ -228,8 +231,3 @@ class VolumePatchDataset(CacheDataset):
         counts = cells(volume.shape[1:], self.patch_size) if self.grid else (1, 1, 1)
         shape = [count * side for count, side in zip(counts, self.patch_size, strict=True)]
         return padded(volume, shape, background)
-
-
-def _require(name: str, rule: str, value: Any, holds: bool) -> None:
-    if not holds:
-        raise ConfigError(name, rule, value, "correct it")

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from .patch_positions import last_starts, starts_around
 
 Draws = Sequence[tuple[float, Tensor | None]]
-"""Shares of the patches, which sum to 1, and the flat indices (N,) of the voxels that these are centred on; None: any
-place is as probable."""
+"""Shares of the patches, which sum to 1, and the flat indices (N,) of the voxels that these are centred on; None: all
+places are equally probable."""
 
 
 def disjoint(regions: Sequence[Tensor]) -> list[Tensor]:
@@ -22,12 +22,12 @@ def disjoint(regions: Sequence[Tensor]) -> list[Tensor]:
     Args:
         regions: booleans (..., X, Y, Z), all of one shape, at least one.
     """
-    taken = torch.zeros_like(regions[0], dtype=torch.bool)
+    covered = torch.zeros_like(regions[0], dtype=torch.bool)
     parts = []
     for region in regions:
-        parts.append(region & ~taken)
-        taken = taken | region
-    return [*parts, ~taken]
+        parts.append(region & ~covered)
+        covered = covered | region
+    return [*parts, ~covered]
 
 
 def expected_counts(regions: Sequence[Tensor], shape: Sequence[int], patch_size: Sequence[int], draws: Draws) -> Tensor:

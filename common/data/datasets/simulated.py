@@ -68,7 +68,7 @@ class SimulatedCases(Dataset[dict[str, Any]]):
     ) -> None:
         for name, value in {"samples_per_case": samples_per_case, "cases": cases, "kept": kept}.items():
             if value < 1:
-                raise ConfigError(name, "is positive", value, "raise it")
+                raise ConfigError(f"{name} is {value}, not above 0", "raise it")
         self.simulate = simulate
         self.transform = transform
         self.augmentation = augmentation if isinstance(augmentation, Compose) else Compose(augmentation or [])

@@ -24,7 +24,7 @@ from .cached_volumes import plain
 
 logger = logging.getLogger(__name__)
 ELONGATED = 2.0
-"""How much longer than those of another plane pixels may be without a hint."""
+"""Ratio of the elongation of pixels to that of another plane above which a hint is logged."""
 
 
 def elongation(spacing: Sequence[float] | np.ndarray) -> dict[str, float]:
@@ -85,20 +85,15 @@ class SliceDataset(CacheDataset):
             for index in torch.nonzero(self._foreground(number) >= min_foreground).flatten()
         ]
         if not self.slices:
-            raise DataError(
-                "training slices",
-                f"cover at least {min_foreground:.0%} of the mask",
-                f"none of {len(self.data)} cases",
-                "check the masks, or lower min_foreground",
-            )
+            fault = f"no slice of {len(self.data)} cases has {min_foreground:.0%} of its pixels in the mask"
+            raise DataError(fault, "check the masks, or lower min_foreground")
 
     def _require_arrays(self) -> None:
         for number, item in enumerate(self._cache):
             if missing := {*self.keys, "mask"} - item.keys():
-                rule = f"gives {', '.join(self.keys)} and mask through MONAI transforms without randomness"
-                value = f"no {' and no '.join(sorted(missing))} of case {item.get('case', number)}"
-                remedy = "add HeadMaskd or mask files; move random transforms to augmentation"
-                raise ConfigError("preprocessing", rule, value, remedy)
+                names = " and no ".join(sorted(missing))
+                fault = f"preprocessing without random transforms gives no {names} of case {item.get('case', number)}"
+                raise ConfigError(fault, "add HeadMaskd or mask files; move random transforms to augmentation")
 
     def _advise(self) -> None:
         """A hint where the slices have far less square pixels than those of another plane."""

@@ -78,10 +78,10 @@ def find_cases(
             files stored twice, or a case that is missing in patients.csv.
     """
     if layout not in LAYOUTS:
-        raise ConfigError("layout", f"one of {', '.join(LAYOUTS)}", f"'{layout}'", "choose one of them")
+        raise ConfigError(f"unknown layout '{layout}'", f"known are {', '.join(LAYOUTS)}")
     root = Path(os.path.abspath(root))
     if not root.is_dir():
-        raise DataError(str(root), "the data are in an existing folder", "none at this path", "correct --dataset_dir")
+        raise DataError(f"no folder at {root}", "correct --dataset_dir")
     names = [*(name.strip() for name in source.split(",")), *([target] if target else [])]
     files = _ixi_files(root, names, mask) if layout == IXI else _folder_files(root, layout, names, mask)
     patients = patients_of(root, list(files), patient_separator)
@@ -104,12 +104,12 @@ def _folder_files(root: Path, layout: str, names: list[str], mask: str | None) -
     optional = (*([mask] if mask else []), *REGIONS)
     found = {f.name: {name: _file(f, name, chosen.suffixes) for name in (*names, *optional)} for f in folders}
     if mask:
-        _tell_masks(root, mask, [case for case, files in found.items() if files[mask] is None], len(found))
+        _report_masks(root, mask, [case for case, files in found.items() if files[mask] is None], len(found))
     paths = {case: {name: path for name, path in files.items() if path} for case, files in found.items()}
     return {case: {**files, **whole.get(case, {})} for case, files in paths.items()}
 
 
-def _tell_masks(root: Path, mask: str, lacking: list[str], cases: int) -> None:
+def _report_masks(root: Path, mask: str, lacking: list[str], cases: int) -> None:
     if len(lacking) == cases:
         logger.info(f"{root.name}: no case has a file '{mask}', so the cases have no masks")
     elif lacking:
@@ -128,24 +128,24 @@ def _case_folders(root: Path, layout: str, chosen: _Layout) -> list[Path]:
     for one, other in pairwise(folders):
         if one.name == other.name:
             both = f"{one.relative_to(root)} and {other.relative_to(root)}"
-            raise DataError(one.name, "a case is one folder", both, "remove or rename one of them")
+            raise DataError(f"case {one.name} has two folders, {both}", "remove or rename one of them")
     if chosen.regions:
-        _tell_deeper(root, chosen, folders)
+        _report_deeper(root, chosen, folders)
     if not folders:
         if pictures := sorted(path.name for path in root.iterdir() if path.name.lower().endswith(PICTURES)):
-            raise DataError(root.name, "cases are volumes", f"pictures: {some(pictures)}", FROM_PICTURES)
+            raise DataError(f"{root.name} has pictures, not volumes ({some(pictures)})", FROM_PICTURES)
         example = {"folders": "<case>", "synthrad2023": "brain/1BA001", "synthrad2025": "AB/1ABA001"}[layout]
-        remedy = f"expected folders such as ROOT/{example}: correct --dataset_dir or --layout"
-        raise DataError(str(root), f"the layout {layout} needs at least one case", "none", remedy)
+        fault = f"no cases of the layout {layout} in {root} (folders such as ROOT/{example})"
+        raise DataError(fault, "correct --dataset_dir or --layout")
     return folders
 
 
-def _tell_deeper(root: Path, chosen: _Layout, taken: list[Path]) -> None:
-    """Name the cases that lie where this layout does not look, such as ROOT/Task1/brain beside ROOT/brain."""
+def _report_deeper(root: Path, chosen: _Layout, cases: list[Path]) -> None:
+    """Name the cases that lie where this layout does not look, such as ROOT/Task1/brain next to ROOT/brain."""
     below = [path for depth in range(1, SEARCHED_DEPTH + 1) for path in root.glob("/".join("*" * depth))]
     named = [path for path in below if re.fullmatch(chosen.case_pattern, path.name) and path.is_dir()]
-    if left := sorted(str(path.relative_to(root)) for path in named if path not in taken):
-        logger.warning(f"{root.name}: {len(left)} cases lie deeper and are left out: {some(left)}; name their folder")
+    if skipped := sorted(str(path.relative_to(root)) for path in named if path not in cases):
+        logger.warning(f"{root.name}: {len(skipped)} deeper cases are skipped: {some(skipped)}; name their folder")
 
 
 def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
@@ -153,7 +153,7 @@ def _file(folder: Path, name: str, suffixes: tuple[str, ...]) -> Path | None:
     several = [path for path in found if path.is_dir() or path.name.endswith(NIFTI)]
     if len(several) > 1:
         kinds = sorted((path.name.removeprefix(name) or "a DICOM folder" for path in several), key=len)
-        raise DataError(folder.name, f"'{name}' is one file", f"both {' and '.join(kinds)}", "remove one of them")
+        raise DataError(f"{folder.name}: '{name}' is there twice, {' and '.join(kinds)}", "remove one of them")
     return found[0] if found else None
 
 
@@ -161,17 +161,17 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
     suffix = suffixes[-1] if suffixes[-1] == ".mha" else suffixes[0]
     missing = [f"{f.name}/{name}{suffix}" for f in folders for name in names if _file(f, name, suffixes) is None]
     if missing:
-        found = f"{len(missing)} missing: {some(missing)}"
         there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith(READ) and p.is_file()})
         if there and all(name.lower().endswith(PICTURES) for name in there):
-            raise DataError(root.name, "cases are volumes", f"pictures: {some(there)}", FROM_PICTURES)
+            raise DataError(f"{root.name} has pictures, not volumes ({some(there)})", FROM_PICTURES)
+        fault = f"{root.name} lacks {len(missing)} files of its cases ({some(missing)})"
         if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):
-            found += f" (the cases have {some(there)})"
+            fault += f", which have {some(there)}"
         remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
         if any(holds_series(part) for folder in folders for part in (folder, *folder.iterdir())):
             place = missing[0].removesuffix(suffix)
             remedy += f"; a folder with a DICOM series is read where it is named so, such as {place}"
-        raise DataError(root.name, f"every case has the files {', '.join(names)}", found, remedy)
+        raise DataError(fault, remedy)
 
 
 def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str, str]:
@@ -186,12 +186,12 @@ def patients_of(root: Path, cases: list[str], separator: str | None) -> dict[str
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or not {"case", "patient"} <= set(rows[0]):
-        found = f"the columns {sorted(rows[0]) if rows else 'of an empty file'}"
-        raise DataError("patients.csv", "its columns are case,patient", found, "correct its first line")
+        columns = f"the columns {sorted(rows[0])}" if rows else "no rows"
+        raise DataError(f"patients.csv has {columns}, not case,patient", "write case,patient as its first line")
     listed = {text_of_cell(row["case"] or ""): text_of_cell(row["patient"]) for row in rows if row["patient"]}
     lacking = [case for case in cases if case not in listed]
     if lacking:
-        raise DataError("patients.csv", "every case has a patient", f"none for {', '.join(lacking)}", "add them")
+        raise DataError(f"patients.csv has no patient for {', '.join(lacking)}", "add them")
     return {case: listed[case] for case in cases}
 
 

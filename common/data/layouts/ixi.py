@@ -38,10 +38,10 @@ def subject_files(root: Path, names: Sequence[str]) -> dict[str, dict[str, Path]
     lacking = {subject: [name for name in names if subject not in found[name]] for subject in subjects}
     excluded = [f"{subject} (no {', '.join(missing)})" for subject, missing in lacking.items() if missing]
     if len(excluded) == len(subjects):
-        rule = f"the layout ixi needs a subject with the files {', '.join(names)}"
         example = f"IXI-{names[0]}/IXI002-Guys-0828-{names[0]}.nii.gz"
-        remedy = f"expected files such as ROOT/{example}: correct --dataset_dir, --source or --target"
-        raise DataError(str(root), rule, "; ".join(excluded) or "none", remedy)
+        fault = f"no subject in {root} has all of {', '.join(names)}, files such as ROOT/{example}"
+        listed = f" ({'; '.join(excluded)})" if excluded else ""
+        raise DataError(f"{fault}{listed}", "correct --dataset_dir, --source or --target")
     if excluded:
         logger.warning("%s: %d subjects are excluded: %s", root.name, len(excluded), "; ".join(excluded))
     return {subject: {name: found[name][subject] for name in names} for subject in subjects if not lacking[subject]}
@@ -52,11 +52,11 @@ def _modality(root: Path, name: str) -> dict[str, Path]:
     if not folder.is_dir():
         there = ", ".join(sorted(path.name for path in root.glob("IXI-*") if path.is_dir())) or "no folder IXI-..."
         remedy = "name existing modalities by --source, --target, --mask, or correct --dataset_dir"
-        raise DataError(str(root), f"the layout ixi needs the folder {folder.name}", there, remedy)
+        raise DataError(f"no folder {folder.name} in {root}, which has {there}", remedy)
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         match = re.fullmatch(rf"(IXI\d{{3}})-.+-{re.escape(name)}\.nii(\.gz)?", path.name)
         if match and files.setdefault(match[1], path) != path:
-            both = f"{files[match[1]].name} and {path.name}"
-            raise DataError(match[1], f"has one file in {folder.name}", both, "remove one of them")
+            fault = f"{match[1]} has two files in {folder.name}, {files[match[1]].name} and {path.name}"
+            raise DataError(fault, "remove one of them")
     return files

@@ -24,7 +24,7 @@ TAGS = [0x00080008, 0x00080018, 0x00080060, 0x0020000E]
 def nested_series(root: Path, modality: str | None) -> list[Item]:
     """The series more than one level below ``root`` that a network can read, each as a case named by its folders.
 
-    All are listed in the log, with the reason where one is not taken: another modality, or a localizer. Empty where a
+    The log lists all of them, with the reason where one is skipped: another modality, or a localizer. Empty where a
     folder directly below holds a series: the folders are cases then.
 
     Args:
@@ -32,22 +32,22 @@ def nested_series(root: Path, modality: str | None) -> list[Item]:
         modality: DICOM's code of the network's sources; None takes all series.
 
     Raises:
-        DataError: where none of the series is taken.
+        DataError: where all series are skipped.
     """
     if any(holds_series(folder) for folder in root.iterdir()):
         return []
     items = []
-    found = sorted(Path(folder) for folder, _, files in os.walk(root) if files and holds_series(Path(folder)))
-    for folder in found:
+    folders = sorted(Path(folder) for folder, _, files in os.walk(root) if files and holds_series(Path(folder)))
+    for folder in folders:
         place, header = folder.relative_to(root), _header(folder)
         reason = _unfit(header, modality)
         about = f"{place}, {shown_modality(str(header.get('Modality', '')))}, {len(list(folder.iterdir()))} files"
-        logger.info(f"series: {about}: {'taken' if reason is None else f'not taken, {reason}'}")
+        logger.info(f"series: {about}: {'selected' if reason is None else f'skipped, {reason}'}")
         if reason is None:
             items.append({"case": "_".join(place.parts), "image": str(folder)})
-    if found and not items:
-        remedy = f"give {modality}, or --accept_modality true"
-        raise DataError(str(root), f"holds a series of {modality}", f"{len(found)} of others (see above)", remedy)
+    if folders and not items:
+        fault = f"no series of {modality} in {root}, {len(folders)} of others (see above)"
+        raise DataError(fault, f"give {modality}, or --accept_modality true")
     return items
 
 
@@ -69,12 +69,12 @@ def require_whole_series(items: Sequence[Item], name: str) -> None:
         series, instance = (str(header.get(keyword) or "") for keyword in ("SeriesInstanceUID", "SOPInstanceUID"))
         first, other = seen.setdefault(series, (instance, folder))
         if series and first != instance:
-            remedy = "put its slices into one, or give one of them"
-            raise DataError(name, "a series is in one folder", f"one in {other} and {folder}", remedy)
+            fault = f"{name}: one series lies in two folders, {other} and {folder}"
+            raise DataError(fault, "put its slices into one, or give one of them")
 
 
 def _unfit(header: Dataset, modality: str | None) -> str | None:
-    """Why a series is no source of a network; None where it may be one."""
+    """Why a network cannot read a series; None where it can."""
     if modality is None:
         return None
     if header.get("Modality", modality) != modality:

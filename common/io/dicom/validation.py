@@ -48,5 +48,5 @@ without_validation = _WithoutValidation()
 """Context manager and decorator: pydicom neither refuses nor reports values that break the standard.
 
 Its reports quote the values, which can be a patient's. pydicom converts an element when it is first used, so that the
-use of a header belongs inside as well as its reading. The mode of before is restored when the last thread leaves.
+use of a header belongs inside as well as its reading. The previous mode is restored when the last thread leaves.
 """

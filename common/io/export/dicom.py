@@ -53,10 +53,10 @@ class DicomFormat:
         reader: VolumeReader | None = None,
     ) -> None:
         if modality not in TO_PIXELS:
-            raise ConfigError("modality", f"is one of {', '.join(TO_PIXELS)}", repr(modality), "choose one of them")
+            raise ConfigError(f"unknown modality {modality!r}", f"known are {', '.join(TO_PIXELS)}")
         if timing is not None and not _are_times(timing):
             remedy = "give [repetition, echo] in ms, or null where they are not known"
-            raise ConfigError("timing", "is two positive numbers", repr(timing), remedy)
+            raise ConfigError(f"timing {timing!r} is not two positive numbers", remedy)
         self.modality = modality
         self.unit = unit
         self.bundle = bundle

@@ -26,6 +26,7 @@ from .nifti import NiftiFormat
 from .outputs import (
     KEPT,
     MANIFEST_NAME,
+    OTHER_FOLDER,
     require_apart,
     require_distinct,
     require_file,
@@ -76,8 +77,7 @@ class VolumeExporter:
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
-            rule = f"is one of {', '.join(FORMATS)}"
-            raise ConfigError("output_format", rule, repr(output_format), "choose one of them")
+            raise ConfigError(f"unknown --output_format {output_format!r}", f"known are {', '.join(FORMATS)}")
         require_dtype(output_dtype)
         require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)
@@ -153,7 +153,7 @@ class VolumeExporter:
             inputs: further files that the run reads; the weights are known.
 
         Raises:
-            CheckpointError: for weights that are not there.
+            CheckpointError: for missing weights.
             DataError: for a case whose name cannot be that of a file.
             OutputError: for two cases with the same output; an output that exists without ``overwrite``, that is or
                 contains an input, or that is a folder of others; an unwritable folder, or too little disk space for
@@ -188,15 +188,13 @@ class VolumeExporter:
             tempfile.TemporaryFile(dir=self.output_dir).close()
             free = shutil.disk_usage(self.output_dir).free
         except OSError as error:
-            value, remedy = error.strerror or error, "choose another output_dir"
-            raise OutputError(str(self.output_dir), "is a writable folder", value, remedy) from error
+            fault = f"cannot write to {self.output_dir} ({error.strerror or error})"
+            raise OutputError(fault, OTHER_FOLDER) from error
         formats = [each for each in (self.format, self.maps) if each is not None]
         needed = sum(each.least_bytes(Path(next(_inputs(item)))) for item in cases for each in formats)
         if needed > free:
-            remedy = "free space or choose another output_dir"
-            raise OutputError(
-                str(self.output_dir), f"has room for {needed / 1e6:.1f} MB", f"{free / 1e6:.1f} MB", remedy
-            )
+            fault = f"{self.output_dir} has {free / 1e6:.1f} MB free, the outputs need {needed / 1e6:.1f} MB"
+            raise OutputError(fault, f"free space or {OTHER_FOLDER}")
 
     def why_not_kept(self, case: str) -> str:
         """Why the output of an earlier run is not that of this one; empty where it is, and may be kept.
@@ -205,25 +203,25 @@ class VolumeExporter:
             OutputError: for an output of other weights.
         """
         if not all(output.exists() for output in self._outputs(case)):
-            return "not all of its files are there"
-        told = written_about(self.sidecar(case))
-        found, own = told.get("WeightsSha256"), checkpoints.sha256(self.weights)
-        if found != own:
-            rule, remedy = f"was made by the weights {own[:12]}...", "give --overwrite true or another output_dir"
-            raise OutputError(str(self.path(case)), rule, f"{str(found)[:12]}...", remedy)
-        return self.provenance.changed(told.get("MadeFrom"), case, self._volumes(case))
+            return "some of its files are missing"
+        recorded = written_about(self.sidecar(case))
+        earlier, own = recorded.get("WeightsSha256"), checkpoints.sha256(self.weights)
+        if earlier != own:
+            fault = f"{self.path(case)} was made by the weights {str(earlier)[:12]}..., not by {own[:12]}..."
+            raise OutputError(fault, f"pass --overwrite true or {OTHER_FOLDER}")
+        return self.provenance.changed(recorded.get("MadeFrom"), case, self._volumes(case))
 
     def entry(self, case: str, status: str) -> dict[str, Any]:
         """What the manifest lists of a case that has an output, with warnings and verdict of one of an earlier run."""
         earlier = written_about(self.sidecar(case)) if status == KEPT else {}
-        told = {
+        optional = {
             "weights_trained_on": origin(self.weights),
             "uncertainty": None if self.maps is None else self.map_path(case).name,
             WARNINGS: earlier.get("Warnings"),
             QUALITY: earlier.get("Quality"),
         }
         about = {"case": case, "status": status, "file": self.path(case).name}
-        return about | {name: value for name, value in told.items() if value}
+        return about | {name: value for name, value in optional.items() if value}
 
     @staticmethod
     def on_host(item: Mapping[str, Any], pred: Any) -> Any:
@@ -242,8 +240,8 @@ class VolumeExporter:
     def write(self, item: Mapping[str, Any], values: Any, widths: Any = None) -> Path:
         """Write one volume (X, Y, Z), its uncertainty map where there is one, and its sidecar.
 
-        The sidecar alone where ``values`` is None, since the case is refused; volume and map of an earlier run, which
-        it is not about, are removed.
+        The sidecar alone where ``values`` is None, since the case is refused; volume and map of an earlier run are
+        removed.
         """
         volume = volume_of(item, values)
         path = self.path(volume.case)
@@ -271,7 +269,7 @@ class VolumeExporter:
         return path
 
     def _written_map(self, item: Mapping[str, Any], widths: Any, of_volume: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the map of a volume, and return what the sidecar says of it."""
+        """Write the map of a volume, and return its entry of the sidecar."""
         assert self.maps is not None
         volume = volume_of(item, widths)
         if series_uid := of_volume.get("SeriesInstanceUID"):
@@ -293,6 +291,6 @@ def _require_grid(item: Mapping[str, Any], pred: Any) -> None:
     own = convert_to_numpy(getattr(pred, "affine", item["image"].affine))
     source = convert_to_numpy(item["image"].meta[MetaKeys.ORIGINAL_AFFINE])
     if not same_grid(pred.shape[1:], own, pred.shape[1:], source):
-        rule = f"has the source's affine {show_affine(source)}"
+        affines = f"affine {show_affine(own)}, not the source's {show_affine(source)}"
         remedy = "let postprocessing begin with Invertd of the preprocessing"
-        raise OutputError(f"{item['case']}: synthetic volume", rule, show_affine(own), remedy)
+        raise OutputError(f"{item['case']}: the synthetic volume has the {affines}", remedy)

@@ -31,7 +31,7 @@ SCANNER = 1
 def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, description: str) -> None:
     """Write a volume on the grid of its source file, with bitwise the same sform, qform, codes and voxel sizes.
 
-    Of a source with codes that the standard has not, the affine as it is read is written under a code that it has.
+    For a source with codes that are not in the standard, the affine as read is written under a standard code.
 
     Args:
         source: NIfTI file that gives the grid.
@@ -47,9 +47,8 @@ def save_like(source: str | Path, values: np.ndarray, path: Path, dtype: str, de
     origin: Any = nib.load(source)
     shape = origin.shape[:3]
     if values.shape != shape:
-        raise OutputError(
-            f"{path.name}: synthetic volume", f"has the source's shape {shape}", values.shape, "report this as a bug"
-        )
+        fault = f"{path.name}: the synthetic volume has the shape {values.shape}, not the source's {shape}"
+        raise OutputError(fault, "report this as a bug")
     where = partial(Finding, path.name, Path(source).name)
     raw = parse_header(Path(source), where)
     if unknown_codes(raw):

@@ -1,4 +1,4 @@
-"""What output formats of one file a volume share."""
+"""Base of the output formats with one file for each volume."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MANIFEST_KEYS = {
 }
 KEPT, REFUSED = "kept", "refused"
 """Status of a case that an earlier run wrote, and of one without a volume by its verdict."""
-OTHER_FOLDER = "choose another predictions_dir"
+OTHER_FOLDER = "choose another --predictions_dir"
 
 
 def require_distinct(outputs: Iterable[Path]) -> None:
@@ -42,8 +42,8 @@ def require_distinct(outputs: Iterable[Path]) -> None:
         decomposed = unicodedata.normalize("NFD", output.name)
         other = seen.setdefault(unicodedata.normalize("NFD", decomposed.casefold()), output)
         if other is not output:
-            rule = "is written once in a run, upper and lower case being alike on some file systems"
-            raise OutputError(str(output), rule, f"also {other.name!r}", "rename one of the cases or classes")
+            fault = f"{output} and {other.name!r} are one file where upper and lower case do not differ"
+            raise OutputError(fault, "rename one of the cases or classes")
 
 
 def require_apart(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
@@ -54,27 +54,26 @@ def require_apart(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
     Raises:
         OutputError: naming an output and an input.
     """
-    taken = {mark: output for output in outputs for mark in _marks(output)}
+    by_mark = {mark: output for output in outputs for mark in _marks(output)}
     folders = {_resolved(output.parent) for output in outputs}
     holding = {mark for folder in folders for each in (folder, *folder.parents) for mark in _marks(each)}
 
     @cache  # thousands of inputs share few folders
     def replaced(place: Path) -> Path | None:
         """The output that a path is, or lies in."""
-        own = next((taken[mark] for mark in _marks(place) if mark in taken), None)
+        own = next((by_mark[mark] for mark in _marks(place) if mark in by_mark), None)
         return own or (None if place == place.parent else replaced(place.parent))
 
     for source in inputs:
         if any(mark in holding for mark in _marks(source)):
-            rule = "lies outside the input folders of the run"
-            raise OutputError(str(outputs[0].parent), rule, f"a place in {source}", OTHER_FOLDER)
+            raise OutputError(f"{outputs[0].parent} lies in {source}, an input of the same run", OTHER_FOLDER)
         for each in (source, *_links_in(source)):
             if output := replaced(Path(os.path.abspath(each))) or replaced(_resolved(each)):
-                raise OutputError(str(output), "is not an input of the same run", f"the input {source}", OTHER_FOLDER)
+                raise OutputError(f"{output} would replace {source}, an input of the same run", OTHER_FOLDER)
 
 
 def require_new(path: Path, may_replace: bool) -> None:
-    """Refuse an output that exists, be it a link that leads nowhere.
+    """Refuse an output that exists, even as a broken link.
 
     Args:
         path: of the output.
@@ -84,9 +83,7 @@ def require_new(path: Path, may_replace: bool) -> None:
         OutputError: with the option that allows it.
     """
     if os.path.lexists(path) and not may_replace:
-        found = "a folder" if path.is_dir() else "a file"
-        remedy = "give --overwrite true or another predictions_dir"
-        raise OutputError(str(path), "does not exist yet", found, remedy)
+        raise OutputError(f"{path} already exists", f"pass --overwrite true or {OTHER_FOLDER}")
 
 
 def require_file(path: Path) -> None:
@@ -96,11 +93,11 @@ def require_file(path: Path) -> None:
         OutputError: for a folder.
     """
     if path.is_dir() and not path.is_symlink():
-        raise OutputError(str(path), "is a file or new", "a folder", f"move it away or {OTHER_FOLDER}")
+        raise OutputError(f"{path} is a folder, and a file is to be written there", f"move it away or {OTHER_FOLDER}")
 
 
 def require_own_manifest(folder: Path, overwrite: bool) -> None:
-    """Refuse to replace a ``manifest.json`` that no inference of this project wrote; their own they replace.
+    """Refuse to replace a ``manifest.json`` that no inference of this project wrote.
 
     Raises:
         OutputError: for a foreign file without ``overwrite``, or a folder.
@@ -108,11 +105,8 @@ def require_own_manifest(folder: Path, overwrite: bool) -> None:
     path = folder / MANIFEST_NAME
     require_file(path)
     if os.path.lexists(path) and not overwrite and not _is_manifest(path):
-        rule, remedy = (
-            "is the list of the outcomes of an earlier run",
-            "give --overwrite true or another predictions_dir",
-        )
-        raise OutputError(str(path), rule, "another file", remedy)
+        fault = f"{path} is not the manifest of an earlier run"
+        raise OutputError(fault, f"pass --overwrite true or {OTHER_FOLDER}")
 
 
 def _is_manifest(path: Path) -> bool:
@@ -126,12 +120,12 @@ def _is_manifest(path: Path) -> bool:
 
 
 def written_about(sidecar: Path) -> dict[str, Any]:
-    """What an earlier run noted; empty for a file of others."""
+    """The record of an earlier run; empty for a file of others."""
     try:
-        told = parse_json(sidecar.read_text(encoding="utf-8"))
+        record = parse_json(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _marks(path: Path) -> Iterator[Path | tuple[int, int]]:
@@ -150,7 +144,7 @@ def _links_in(folder: Path) -> Iterator[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """The path without links; as it stands where these go in a circle, so that only this case fails."""
+    """The path without links; unchanged where these form a loop, so that only this case fails."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):  # a loop, which Python 3.13 returns; a NUL

@@ -1,4 +1,4 @@
-"""What a volume was made from, by which a resumed inference knows its own: hashes of source, settings and output."""
+"""Provenance of a volume, by which a resumed inference recognises its own: hashes of source, settings and output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Provenance:
         self._settings = settings_hash({})
 
     def note_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take down the configuration of the run."""
+        """Record the configuration of the run."""
         self._settings = settings_hash({**settings, "bundle": self._bundle})
 
     def note_source(self, item: Mapping[str, Any]) -> None:
@@ -49,11 +49,11 @@ class Provenance:
             "OutputSha256": content_of(written),
         }
 
-    def changed(self, told: Any, case: str, outputs: Iterable[Path]) -> str:
-        """What differs from the hashes that an earlier run told, in words; empty where nothing does."""
-        if not isinstance(told, dict):
-            return "its JSON file does not say what it was made from"
-        names = [name for name, value in self.of(case, outputs).items() if told.get(name) != value]
+    def changed(self, recorded: Any, case: str, outputs: Iterable[Path]) -> str:
+        """What differs from the hashes that an earlier run recorded, in words; empty where nothing does."""
+        if not isinstance(recorded, dict):
+            return "its JSON file does not record what it was made from"
+        names = [name for name, value in self.of(case, outputs).items() if recorded.get(name) != value]
         return f"changed since: {', '.join(names).replace('Sha256', '').lower()}" if names else ""
 
 
@@ -82,11 +82,11 @@ def _sha256(file: Path) -> str:
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
     """SHA-256 of a configuration without paths and without what has no effect on a volume."""
-    told = json.dumps(_with_effect(settings), sort_keys=True, default=_told)
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()
+    text = json.dumps(_with_effect(settings), sort_keys=True, default=_as_text)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """A value that JSON does not have: a path, or an object of a program, which has another address in each run."""
     return str(value) if isinstance(value, PurePath) else type(value).__qualname__
 

@@ -1,4 +1,4 @@
-"""Verdicts on the quality of a case, by key and in words, for those who write them."""
+"""Verdicts on the quality of a case: keys and wording of those that are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 QUALITY = "quality"
 """Key of a case's verdict in the manifest, and in an item that is exported."""
 MARK = "Refused"
-"""Key in the sidecar of a case with the verdict ``refuse``, of which nothing else is there without a volume."""
+"""Key in the sidecar of a case with the verdict ``refuse``, the only file of a case without a volume."""
 ACCEPT, REVIEW, REFUSE = VERDICTS = ("accept", "review", "refuse")
 
 

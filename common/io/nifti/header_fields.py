@@ -28,16 +28,16 @@ def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tup
     rank = int(raw["dim"][0])
     dims = tuple(int(n) for n in raw["dim"][1 : 1 + max(rank, 0)])
     if not 1 <= rank <= 7 or min(dims) < 1:
-        found = f"dim {[int(n) for n in raw['dim']]}"
-        raise VolumeError(where("every dimension must be positive", found, "export the file again"))
+        fields = f"dim {[int(n) for n in raw['dim']]}"
+        raise VolumeError(where("invalid dimensions in the header", fields, "export the file again"))
+    shape = "x".join(map(str, dims))
     if rank not in (3, 4):
-        found = f"{rank}-D, {'x'.join(map(str, dims))}"
-        raise VolumeError(where("a volume has 3 dimensions, or 4 with channels", found, "export 3-D volumes"))
+        raise VolumeError(where("not a 3-D volume", f"{rank}-D, {shape}", "export 3-D volumes"))
     count = dims[3] if rank == 4 else 1
     if count != (channels or 1):
-        rule = f"the fourth dimension must have length {channels or 1}"
         remedy = "declare the channels, or split the time points or channels into files of their own"
-        raise VolumeError(where(rule, f"{count}, shape {'x'.join(map(str, dims))}", remedy))
+        lengths = f"{count} instead of {channels or 1}, shape {shape}"
+        raise VolumeError(where("wrong length of the fourth dimension", lengths, remedy))
     return dims, count
 
 
@@ -47,15 +47,15 @@ def stored_type(raw: nib.Nifti1Header, where: Where) -> tuple[np.dtype, int]:
     try:
         dtype, offset = raw.get_data_dtype(), raw.get_data_offset()
     except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
-        found = f"datatype {int(raw['datatype'])}, vox_offset {float(raw['vox_offset']):g}"
-        raise VolumeError(where("the header must be valid", found, "export the file again")) from error
+        fields = f"datatype {int(raw['datatype'])}, vox_offset {float(raw['vox_offset']):g}"
+        raise VolumeError(where("invalid header", fields, "export the file again")) from error
     if dtype.kind not in "iuf":
-        kind = {"c": "complex values", "V": f"datatype {int(raw['datatype'])} (RGB, RGBA, binary or unknown)"}
-        found, remedy = kind.get(dtype.kind, str(dtype)), "export one real-valued volume per channel"
-        raise VolumeError(where("voxels must be real numbers", found, remedy))
+        kinds = {"c": "complex values", "V": f"datatype {int(raw['datatype'])}: RGB, RGBA, binary or unknown"}
+        kind, remedy = kinds.get(dtype.kind, str(dtype)), "export one real-valued volume per channel"
+        raise VolumeError(where("voxels are not real numbers", kind, remedy))
     if offset < smallest:
-        found = f"vox_offset {offset}"
-        raise VolumeError(where(f"voxels must begin at byte {smallest} or later", found, "export the file again"))
+        place = f"vox_offset {offset}, at least {smallest} is needed"
+        raise VolumeError(where("voxels begin inside the header", place, "export the file again"))
     return dtype, offset
 
 
@@ -63,12 +63,12 @@ def check_size(path: Path, dims: tuple[int, ...], dtype: np.dtype, offset: int, 
     """Refuse a header that claims more voxels than ``MAX_VALUES``, or than its file can hold."""
     count, text = math.prod(dims), "x".join(map(str, dims))
     if count > MAX_VALUES:
-        rule, found = f"a volume holds at most {MAX_VALUES} values", f"{count} from a header that claims {text}"
-        raise VolumeError(where(rule, found, "export the file again, or crop or resample it"))
+        fault, claimed = f"the header claims over {MAX_VALUES} values", f"{text}, which are {count}"
+        raise VolumeError(where(fault, claimed, "export the file again, or crop or resample it"))
     needed, size = offset + count * dtype.itemsize, path.stat().st_size
     if needed > size * (MAX_DEFLATE_RATIO if path.name.lower().endswith(".gz") else 1):
-        rule, found = f"a header that claims {text} {dtype} needs {needed} bytes", f"a file of {size}"
-        raise VolumeError(where(rule, found, "the file is truncated: copy or export it again"))
+        sizes = f"{size} bytes, {text} {dtype} needs {needed}"
+        raise VolumeError(where("the file is truncated", sizes, "copy or export it again"))
 
 
 def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Finding]]:
@@ -77,15 +77,15 @@ def scaling(raw: nib.Nifti1Header, where: Where) -> tuple[float, float, list[Fin
     try:
         slope, inter = raw.get_slope_inter()
     except HeaderDataError as error:
-        raise VolumeError(where("the scaling must be finite", str(error), "export the file again")) from error
+        raise VolumeError(where("the scaling is not finite", str(error), "export the file again")) from error
     if slope is not None:
         return slope, inter, []
     remedy = "values are taken as stored, as the NIfTI standard says"
-    return 1.0, 0.0, [where("scl_slope should be a number other than 0", f"{stored:g}", remedy, "warning")]
+    return 1.0, 0.0, [where("scl_slope is 0 or not finite", f"{stored:g}", remedy, "warning")]
 
 
 def unknown_codes(raw: nib.Nifti1Header) -> list[str]:
-    """Which of the codes of sform and qform are none of the standard; nibabel takes them for 0."""
+    """The codes of sform and qform that are not in the standard; nibabel takes them for 0."""
     return [name for name in ("sform_code", "qform_code") if int(raw[name]) not in CODES]
 
 
@@ -93,25 +93,25 @@ def best_affine(raw: nib.Nifti1Header, shape: tuple[int, ...], where: Where) -> 
     """The sform, otherwise the qform, otherwise the default of nibabel and MONAI, with findings about the choice."""
     sform, qform = raw.get_sform() if raw["sform_code"] > 0 else None, _qform(raw)
     warnings = [
-        where(f"{name} should be 0 to 5", f"{raw[name]}", "one above 0 is as good, as for NIfTI's library", "warning")
+        where(f"{name} is not 0 to 5", f"{raw[name]}", "one above 0 is valid, as for NIfTI's library", "warning")
         for name in unknown_codes(raw)
     ]
     affine = sform if sform is not None else qform
     if affine is None:
         affine = raw.get_base_affine()
-        found = f"both codes 0; assumed {show_affine(affine)}"
+        assumed = f"both codes 0, assumed {show_affine(affine)}"
         remedy = "left is assumed at high x (LAS), as nibabel and MONAI do: set the sform if that is wrong"
-        warnings.append(where("sform or qform should give the orientation", found, remedy, "warning"))
+        warnings.append(where("neither sform nor qform gives the orientation", assumed, remedy, "warning"))
     if (unit := int(raw["xyzt_units"]) & UNIT_BITS) in MM_OF_UNIT:
         name, size = MM_OF_UNIT[unit]
         affine = np.diag([size, size, size, 1]) @ affine
-        warnings.append(where("the unit of lengths should be mm", name, "converted to mm", "warning"))
+        warnings.append(where("the unit of lengths is not mm", name, "converted to mm", "warning"))
     if not is_invertible(affine):
-        raise VolumeError(where("the affine must be finite and invertible", show_affine(affine), "set a valid sform"))
+        raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "set a valid sform"))
     if sform is not None and qform is not None and not grid_distance_mm(shape, sform, qform) <= GRID_TOLERANCE_MM:
-        found = f"sform {show_affine(sform)} and qform {show_affine(qform)}"
-        rule, remedy = "sform and qform should agree", "the sform is used: correct the file if that is wrong"
-        warnings.append(where(rule, found, remedy, "warning"))
+        both = f"sform {show_affine(sform)}, qform {show_affine(qform)}"
+        remedy = "the sform is used: correct the file if that is wrong"
+        warnings.append(where("sform and qform differ", both, remedy, "warning"))
     return affine, warnings
 
 

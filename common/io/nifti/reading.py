@@ -27,6 +27,7 @@ HEADER_SIZES = (348, 540)
 FLAG_BYTES, SMALLEST_EXTENSION = 4, 16
 """Behind a header, four bytes, the first of which is not 0 before an extension; these have multiples of 16 bytes."""
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
+DAMAGED = "the file cannot be read to its end"
 PART_BYTES = 2**24
 """Stored voxels that are in memory besides the float32 volume while it is read."""
 
@@ -62,7 +63,7 @@ def read_header(path: str | Path, case: str, channels: int | None = None) -> Hea
         channels: the length of a fourth dimension; None accepts length 1 only.
 
     Raises:
-        VolumeError: naming case, file, rule, value and remedy.
+        VolumeError: naming case, file, fault, value and remedy.
     """
     path = Path(path)
     where = partial(Finding, case, path.name)
@@ -96,7 +97,7 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
 
     Raises:
         VolumeError: truncated or damaged file, one that holds a plane more than its header claims, or an extension
-            where its voxels are said to begin, voxels that are not finite or do not fit float32.
+            where its voxels should begin, voxels that are not finite or do not fit float32.
     """
     where = partial(Finding, header.case, header.path.name)
     values = np.empty((header.channels, *header.shape), np.float32)
@@ -113,20 +114,19 @@ def read_values(header: Header, nan_fill: float | None = None) -> np.ndarray:
                     values[channel, :, :, part] = scaled if nan_fill is None else np.where(finite, scaled, nan_fill)
             rest = _rest(stream)
     except READ_ERRORS as error:
-        raise VolumeError(where("the file must be complete", f"{_reason(error)}", "copy or export it again")) from error
+        raise VolumeError(where(DAMAGED, _reason(error), "copy or export it again")) from error
     if extended and rest:
-        found = f"vox_offset {header.stored[2]}, and {rest} bytes after the voxels"
-        rule = "voxels must begin after the extension that the header announces"
-        raise VolumeError(where(rule, found, "the voxels may be shifted: export the file again"))
+        place = f"vox_offset {header.stored[2]}, {rest} bytes after the voxels"
+        raise VolumeError(where("voxels begin inside an extension of the header", place, "export the file again"))
     plane = header.stored[1].itemsize * header.shape[0] * header.shape[1]
     if rest >= plane:
-        rule = f"the file must end after the {header.shape[0]}x{header.shape[1]}x{header.shape[2]} voxels of its header"
-        raise VolumeError(where(rule, f"{rest} bytes more", "the header claims too few: export the file again"))
+        more = f"{rest} bytes after {'x'.join(map(str, header.shape))} voxels"
+        raise VolumeError(where("the file holds more than its header claims", more, "export the file again"))
     if nan_fill is None and missing:
-        found = f"{missing} NaN or Inf of {values.size} voxels"
-        raise VolumeError(where("voxels must be finite", found, "repair the file or give nan_fill"))
+        share = f"{missing} NaN or Inf of {values.size} voxels"
+        raise VolumeError(where("voxels are not finite", share, "repair the file or pass --nan_fill 0"))
     if largest > float(np.finfo(np.float32).max):
-        raise VolumeError(where("values must fit float32", f"{largest:.3g}", "rescale the file"))
+        raise VolumeError(where("values do not fit float32", f"{largest:.3g}", "rescale the file"))
     return values if header.channels > 1 else values[0]
 
 
@@ -146,13 +146,13 @@ def _parts(stream: BinaryIO, header: Header) -> Iterator[tuple[int, slice, np.nd
     for channel, start in itertools.product(range(header.channels), range(0, z, step)):
         stop = min(start + step, z)
         stored = np.empty((x, y, stop - start), dtype, order="F")
-        if (found := _fill(stream, memoryview(stored.T).cast("B"))) < stored.nbytes:
-            raise OSError(f"{stored.nbytes - found} bytes are missing")
+        if (size := _fill(stream, memoryview(stored.T).cast("B"))) < stored.nbytes:
+            raise OSError(f"{stored.nbytes - size} bytes are missing")
         yield channel, slice(start, stop), apply_read_scaling(stored, np.float64(slope), np.float64(inter))
 
 
 def _fill(stream: BinaryIO, buffer: memoryview) -> int:
-    """Read until a buffer is full or the stream ends; how many bytes were read."""
+    """Read until a buffer is full or the stream ends; the number of bytes read."""
     count = 0
     while count < len(buffer) and (got := stream.readinto(buffer[count:])):  # type: ignore[attr-defined]
         count += got
@@ -197,26 +197,26 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__} ({error})"
+    return f"{type(error).__name__}: {error}"
 
 
 def _check_file(path: Path, where: Where) -> None:
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         remedy = "convert it to NIfTI (pickled arrays such as .npy are never opened)"
-        raise VolumeError(where("a volume is a .nii or .nii.gz file", f"'{path.suffix}'", remedy))
+        raise VolumeError(where("not a .nii or .nii.gz file", f"'{path.suffix}'", remedy))
     if not path.exists():
-        raise VolumeError(where("the file must exist", f"no file at {path}", "correct the path"))
+        raise VolumeError(where("no such file", str(path), "correct the path"))
     if path.is_dir():
-        raise VolumeError(where("a volume is a file", f"a directory at {path}", "give the file inside it"))
+        raise VolumeError(where("a directory, not a file", str(path), "give the file inside it"))
     if not path.is_file():  # opening a pipe would wait for ever
-        raise VolumeError(where("a volume is a file", "a pipe, socket or device", "copy the file itself"))
+        raise VolumeError(where("a pipe, socket or device, not a file", "", "copy the file itself"))
     try:
         with path.open("rb") as stream:
             start = stream.read(64)
     except OSError as error:
-        raise VolumeError(where("the file must be readable", _reason(error), "check its permissions")) from error
+        raise VolumeError(where("cannot read the file", _reason(error), "check its permissions")) from error
     if not start:
-        raise VolumeError(where("the file must not be empty", "0 bytes", "copy or export it again"))
+        raise VolumeError(where("the file is empty", "", "copy or export it again"))
     _check_start(start, path.name.lower().endswith(".gz"), where)
 
 
@@ -225,14 +225,14 @@ def _check_start(start: bytes, gzipped: bool, where: Where) -> None:
     if (is_gzip and gzipped) or (is_raw and not gzipped):
         return
     if start.lstrip().startswith(b"<"):
-        value, remedy = "a web page (HTML or XML)", "download it again, perhaps after logging in"
+        finding = where("a web page (HTML or XML), not a volume", "", "download it again, perhaps after logging in")
     elif is_gzip:
-        value, remedy = "gzip data named .nii", "rename it to .nii.gz"
+        finding = where("gzip data named .nii", "", "rename it to .nii.gz")
     elif is_raw:
-        value, remedy = "uncompressed NIfTI named .nii.gz", "rename it to .nii"
+        finding = where("uncompressed NIfTI named .nii.gz", "", "rename it to .nii")
     else:
-        value, remedy = f"the bytes {start[:8]!r} at its start", "copy or export it again"
-    raise VolumeError(where("the content must be what the extension says", value, remedy))
+        finding = where("not NIfTI data", f"it begins with {start[:8]!r}", "copy or export it again")
+    raise VolumeError(finding)
 
 
 def _header_size(start: bytes) -> int | None:
@@ -241,7 +241,7 @@ def _header_size(start: bytes) -> int | None:
 
 
 def parse_header(path: Path, where: Where) -> nib.Nifti1Header:
-    """The header as it is in the file, unchecked but for its size and kind.
+    """The header as it is in the file; only its size and kind are checked.
 
     Raises:
         VolumeError: for another file than a single NIfTI file.
@@ -250,16 +250,15 @@ def parse_header(path: Path, where: Where) -> nib.Nifti1Header:
         with _open(path) as stream:
             block = stream.read(540)
     except READ_ERRORS as error:
-        raise VolumeError(where("the file must be complete", _reason(error), "copy or export it again")) from error
+        raise VolumeError(where(DAMAGED, _reason(error), "copy or export it again")) from error
     size = _header_size(block)
     if size is None or len(block) < size:
-        found = f"{len(block)} bytes that are no NIfTI header"
-        raise VolumeError(where("the file must begin with a NIfTI header", found, "copy or export it again"))
+        start = f"in its first {len(block)} bytes"
+        raise VolumeError(where("no NIfTI header", start, "copy or export the file again"))
     kind: type[nib.Nifti1Header] = nib.Nifti1Header if size == 348 else nib.Nifti2Header
     raw = kind(block[:size], check=False)
     magic = bytes(raw["magic"])
     if not magic.startswith(b"n+1" if size == 348 else b"n+2"):
-        found = f"magic {magic!r} in a header of {size} bytes"
         remedy = "convert Analyze and .hdr/.img pairs to single-file NIfTI"
-        raise VolumeError(where("the file must be a single-file NIfTI", found, remedy))
+        raise VolumeError(where("not a single-file NIfTI", f"magic {magic!r} in a header of {size} bytes", remedy))
     return raw

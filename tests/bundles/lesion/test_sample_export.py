@@ -53,7 +53,7 @@ def test_files_are_those_that_were_checked_whatever_dots_the_classes_have(make, 
 
 @pytest.mark.parametrize("name", ["../cyst", "/tmp/cyst", "a/b", "..", "", "a\0", "x" * 220])
 def test_a_class_that_leads_out_of_the_folder_is_refused(make, tmp_path, name):
-    with pytest.raises(ConfigError, match="^--classes: names files.*, but got .*; (rename|shorten) it$"):
+    with pytest.raises(ConfigError, match="^--classes '.* (cannot name a file: give|bytes, over 231: shorten)"):
         export(make(["cyst", name]))
     assert snapshot(tmp_path) == {"model.pt": b"weights"}
 
@@ -71,7 +71,7 @@ def test_weights_are_no_output(make, tmp_path):
     weights = tmp_path / "out" / "synthetic.npz"
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
-    with pytest.raises(OutputError, match="synthetic.npz: is not an input of the same run"):
+    with pytest.raises(OutputError, match="synthetic.npz would replace .*, an input of the same run"):
         export(make(weights=str(weights), overwrite=True))
     assert weights.read_bytes() == b"weights"
 

@@ -119,13 +119,13 @@ class TestTraining:
         write_cases(tmp_path / "data", 5)
         lists = call(dataset_dir=str(tmp_path / "data"))
         assert call(dataset_dir=str(tmp_path / "data"), held_out=True) == lists
-        assert f"{tmp_path / 'run'} has no datalist.json: which cases it was trained on is not known" in caplog.text
+        assert f"{tmp_path / 'run'} has no datalist.json: its training cases are not known" in caplog.text
 
     def test_the_record_of_the_run_itself_is_no_input_of_a_new_run(self, tmp_path, call):
         write_cases(tmp_path / "run")
         listed = str(tmp_path / "run" / "datalist.json")
         write_split(call(dataset_dir=str(tmp_path / "run")), tmp_path / "run")
-        rule = "is another file than the one that the run writes, but got .*; copy it to another place"
+        rule = "the datalist .* is the file that the run would write: copy it"
         for given in ({"dataset_dir": str(tmp_path / "run")}, {"dataset_dir": "unused", "datalist": listed}):
             with pytest.raises(ConfigError, match=rule):
                 call(**given)
@@ -150,16 +150,16 @@ class TestTraining:
         several = call(**places, source="fa,rd", reader=reader)["training"][0]["image"]
         assert [Path(path).name for path in several] == ["fa.nii.gz", "rd.nii.gz"]
         assert caplog.text.count("it will be resampled to the image's grid") == 2  # the PET of three cases, twice
-        with pytest.raises(DataError, match="pet.nii.gz.*the grid must be the image's .*; resample it to the image's"):
+        with pytest.raises(DataError, match="pet.nii.gz.*the grid is not the image's .*; resample it to the image's"):
             call(**places, source="maps", reader=VolumeReader(channels=2))
-        with pytest.raises(DataError, match="an image has 3 channels, but got 2 files"):
+        with pytest.raises(DataError, match="the image has 2 files for 3 channels"):
             call(**places, source="fa,rd", reader=VolumeReader(channels=3, resample=True))
 
     @pytest.mark.parametrize("demo_exists", [False, True])
     def test_a_given_folder_that_does_not_exist_is_an_error(self, tmp_path, call, demo_exists):
         if demo_exists:
             write_cases(tmp_path / "demo", 3)
-        with pytest.raises(DataError, match=r"--dataset_dir: is an existing folder, but got .*data; correct the path"):
+        with pytest.raises(DataError, match=r"no folder at .*data \(from --dataset_dir\): correct the path"):
             call(dataset_dir=str(tmp_path / "data"))
         assert not (tmp_path / "run").exists()
 
@@ -206,7 +206,7 @@ class TestTraining:
         place = lambda n: {"case": n, "patient": "p7", "image": f"data/{n}/mr.nii.gz"}  # noqa: E731
         content = {"training": [place("case_00")], "validation": [place("case_01")]}
         (tmp_path / "list.json").write_text(json.dumps(content))
-        with pytest.raises(DataError, match=r"\(leak\), but got patient 'p7' in training and validation"):
+        with pytest.raises(DataError, match=r"patient 'p7' is in training and validation \(leak\)"):
             call(dataset_dir="unused", datalist=str(tmp_path / "list.json"))
 
     def test_no_validation_cases(self, tmp_path, call, caplog):
@@ -218,7 +218,7 @@ class TestTraining:
     def test_a_bad_case_is_named_before_anything_is_written(self, tmp_path, call):
         write_cases(tmp_path / "data", 4)
         (tmp_path / "data" / "case_02" / "ct.nii.gz").write_bytes(b"")
-        with pytest.raises(DataError, match="case_02.*must not be empty"):
+        with pytest.raises(DataError, match="case_02.*the file is empty"):
             call(dataset_dir=str(tmp_path / "data"), data_check=True)
         assert not (tmp_path / "run" / "datalist.json").exists()
 
@@ -238,7 +238,7 @@ class TestInference:
         path = str(volumes(tmp_path / "data") / "mr.nii.gz")
         (tmp_path / "list.json").write_text(json.dumps({"test": [{"case": "a", "image": [path, path]}]}))
         given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
-        rule = r"^a: has 1 image, as --source names them \(mr\), but got 2 in a list; give the network's channels$"
+        rule = r"^a has 2 images in a list, --source names 1 \(mr\): give the network's channels$"
         with pytest.raises(DataError, match=rule):
             infer(**given)
         assert infer(**given, source="t1,t2") == [{"case": "a", "patient": "a", "image": [path, path]}]
@@ -258,11 +258,11 @@ class TestInference:
         (folder / "b.nii.gz").touch()
         (folder / "c.mgz").touch()
         one, sound, other = infer(dataset_dir=str(folder))
-        assert one["fault"] == "a: is one file, but got a.nii, a.nii.gz; remove one of each"
+        assert one["fault"] == "a (a.nii, a.nii.gz): several files of one case; keep one of them"
         assert sound == {"case": "b", "image": str(folder / "b.nii.gz")}
-        assert (other["case"], other["fault"][:18]) == ("c.mgz", "c.mgz: ends in .ni")
+        assert (other["case"], other["fault"][:31]) == ("c.mgz", "c.mgz (c.mgz): not one of .nii.")
 
-    def test_what_lies_beside_the_volumes_is_told(self, tmp_path, infer, caplog):
+    def test_files_and_folders_next_to_the_volumes_are_logged(self, tmp_path, infer, caplog):
         folder = volumes(tmp_path / "data", ("a",))
         volumes(folder / "case_1", ("mr",))
         (folder / "._a.nii.gz").touch()
@@ -271,9 +271,9 @@ class TestInference:
         with caplog.at_level(logging.INFO):
             assert [item["case"] for item in infer(dataset_dir=str(folder))] == ["B", "a"]
         assert f"data: 1 hidden files of {folder} are ignored" in caplog.text
-        assert f"data: 1 folders beside the volumes of {folder} are not taken: case_1" in caplog.text
+        assert f"data: 1 folders next to the volumes of {folder} are ignored: case_1" in caplog.text
 
-    def test_case_folders_without_targets_are_all_taken(self, tmp_path, infer):
+    def test_case_folders_without_targets_are_all_selected(self, tmp_path, infer):
         for number in range(3):
             volumes(tmp_path / "data" / f"case_{number}", ("t1",))
         items = infer(dataset_dir=str(tmp_path / "data"), source="t1")
@@ -300,15 +300,15 @@ class TestInference:
         assert names(infer(dataset_dir="unused", datalist=str(tmp_path / "list.json"))) == ["case_02"]
         (tmp_path / "list.json").write_text(json.dumps({**content, "test": []}))
         given = {"dataset_dir": "unused", "datalist": str(tmp_path / "list.json")}
-        found = r"got none \(cases of others: validation 1, training 1\)"
-        with pytest.raises(DataError, match=f"section test: has .*{found}; .* give --data::section validation"):
+        fault = r"section test of .* has no cases to infer \(validation 1, training 1\)"
+        with pytest.raises(DataError, match=f"{fault}: .* pass --data::section validation"):
             infer(**given)
         assert names(infer(**given, section="validation")) == ["case_01"]
-        with pytest.raises(ConfigError, match="--data::section: is one of training, validation, test, but got 'valid'"):
+        with pytest.raises(ConfigError, match="unknown --data::section 'valid': known are training, validation, test"):
             infer(**given, section="valid")
 
     def test_nothing_there(self, tmp_path, infer):
-        with pytest.raises(DataError, match="--dataset_dir: is an existing folder"):
+        with pytest.raises(DataError, match=r"no folder at .* \(from --dataset_dir\)"):
             infer(dataset_dir=str(tmp_path / "data"))
 
 
@@ -367,9 +367,7 @@ def test_an_empty_pool_is_named(tmp_path):
     sources = pool(tmp_path / "a", "cect", ["x"], 300)
     path = tmp_path / "a" / "datalist.json"
     path.write_text(json.dumps({"training_A": [{"case": "x", "image": "x/cect.nii.gz"}]}))
-    with pytest.raises(
-        DataError, match="section training_B: has at least one case, but got .*training_A 1, training_B 0"
-    ):
+    with pytest.raises(DataError, match=r"section training_B has no cases \(.*training_A 1, training_B 0"):
         training_cases(sources, "", forbidden, str(tmp_path / "run"))
 
 
@@ -379,7 +377,7 @@ def test_a_training_case_without_a_label_among_others_is_named(tmp_path):
     lists = {"training": [cases["x"], cases["y"]], "validation": [cases["z"], cases["u"]]}
     del lists["training"][1]["label"]
     (tmp_path / "a" / "datalist.json").write_text(json.dumps(lists))
-    with pytest.raises(DataError, match="training: every case has a label, as others .*got 1 without: y; add it"):
+    with pytest.raises(DataError, match=r"1 of \d+ training cases have no label \(y\): add"):
         training_cases(sources, "", forbidden, str(tmp_path / "run"))
 
 
@@ -390,7 +388,7 @@ def test_a_pool_of_another_modality_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.linspace(0, 3000, 216, dtype=np.float32).reshape(6, 6, 6), np.eye(4)), mr)
     windows = {"source_range": [-200, 600], "target_range": [-200, 600]}
     with pytest.raises(
-        DataError, match="m .ct.nii.gz.: a CT in HU reaches below -200 and above 200, but got 0 to 3000"
+        DataError, match="m .ct.nii.gz.: values do not reach below -200 and above 200 HU, .* .0 to 3000"
     ):
         training_cases(
             sources, "", forbidden, str(tmp_path / "run"), source="cect", target_dir=str(tmp_path / "b"), **windows
@@ -422,12 +420,12 @@ def test_the_other_direction_takes_the_other_scan_of_a_datalist(tmp_path):
     assert found["image"] == str(tmp_path / "a2" / "x" / "ct.nii.gz")
     del item["label"]
     (tmp_path / "datalist.json").write_text(json.dumps({"test": [item]}))
-    with pytest.raises(DataError, match="x: has the scan to translate under label, but got"):
+    with pytest.raises(DataError, match="x has no scan to translate under label, only case, image"):
         inference_cases(str(tmp_path), "", forbidden, key="label")
 
 
 class TestInferenceWithoutData:
-    def test_the_test_cases_of_the_run_are_taken(self, tmp_path, call, infer, caplog):
+    def test_the_test_cases_of_the_run_are_selected(self, tmp_path, call, infer, caplog):
         write_cases(tmp_path / "data")
         lists = call(dataset_dir=str(tmp_path / "data"))
         write_split(lists, tmp_path / "run")
@@ -449,7 +447,7 @@ class TestInferenceWithoutData:
         write_cases(tmp_path / "data")
         write_split(call(dataset_dir=str(tmp_path / "data")), tmp_path / "run")
         (tmp_path / "data").rename(tmp_path / "moved")
-        rule = r"finds the files of its split, but got 3 \(.*mr.nii.gz, .*\) gone; give --dataset_dir"
+        rule = r"^3 files of the split of .* are gone \(.*mr.nii.gz, .*\): pass --dataset_dir"
         with pytest.raises(DataError, match=rule):
             infer(dataset_dir=str(tmp_path / "demo"), run_dir=str(tmp_path / "run"))
 

@@ -53,7 +53,7 @@ def test_a_vessel_mask_is_a_path_like_the_others(tmp_path: Path) -> None:
     (tmp_path / "vessel.nii.gz").touch()
     item = case(tmp_path, "a", vessel="vessel.nii.gz")
     assert load_datalist(written(tmp_path, {"test": [item]}))["test"][0]["vessel"] == str(tmp_path / "vessel.nii.gz")
-    with pytest.raises(DataError, match="the file of 'vessel' must exist, but got no file at none.nii.gz"):
+    with pytest.raises(DataError, match=r"no file at none.nii.gz \(from 'vessel'\)"):
         load_datalist(written(tmp_path, {"test": [item | {"vessel": "none.nii.gz"}]}))
 
 
@@ -100,65 +100,62 @@ def without(item: Item, key: str) -> Item:
 
 
 FAULTS = {
-    "not JSON": (lambda p: "{training: }", "a datalist is a readable JSON file"),
-    "not an object": (lambda p: [], "a datalist is a JSON object, but got list"),
-    "no cases": (lambda p: {"training": []}, "holds at least one case, but got none; fill training, validation, test"),
-    "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "got 'trainning'; did you mean 'training'?"),
+    "not JSON": (lambda p: "{training: }", r"cannot read the datalist .* \(Expecting property name"),
+    "not an object": (lambda p: [], "is a list, not a JSON object: wrap it"),
+    "no cases": (lambda p: {"training": []}, "has no cases: fill training, validation, test"),
+    "misspelt list": (lambda p: {"trainning": [case(p, "a")]}, "list of cases 'trainning': did you mean 'training'?"),
     "misspelt empty list": (
         lambda p: {"training": [case(p, "a")], "validaton": []},
-        "got 'validaton'; did you mean 'validation'?",
+        "list of cases 'validaton': did you mean 'validation'?",
     ),
     "list given twice": (
         lambda p: '{"training": [], "test": [], "training": []}',
-        "is a readable JSON file, but got training more than once in one object; correct",
+        r"cannot read the datalist .* \(training more than once in one object",
     ),
-    "list of the wrong type": (lambda p: {"training": {"a": 1}}, "training: this key holds a list of cases, but got"),
-    "nested too deeply": (
-        lambda p: "[" * 100_000 + "]" * 100_000,
-        "a datalist is a JSON object, but got one nested too deeply",
-    ),
-    "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\]: a case is a JSON object, but"),
-    "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*got 'lable'; did you mean 'label'"),
-    "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "got 'zzz'; remove or rename it"),
+    "list of the wrong type": (lambda p: {"training": {"a": 1}}, "training is a dict, not a list of cases: write"),
+    "nested too deeply": (lambda p: "[" * 100_000 + "]" * 100_000, r"cannot read the datalist .* \(nested too deeply"),
+    "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\] is 'a.nii', not a JSON object"),
+    "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*key 'lable': did you mean 'label'"),
+    "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "unknown key 'zzz': known are case, patient"),
     "images of one file and folder name": (
         lambda p: {"training": [{"image": "a/mr/1.nii"}, {"image": "b/mr/1.nii.gz"}, {"image": "b/2/1.nii"}]},
-        "cases without 'case' are named .* got 'mr_1' for a/mr/1.nii and b/mr/1.nii.gz; give these cases a 'case'",
+        "give a/mr/1.nii and b/mr/1.nii.gz the same name 'mr_1': give these cases a 'case'",
     ),
-    "neither case nor a path": (lambda p: {"training": [{"image": 7}]}, r"training\[0\]: 'image' is a path .* got 7"),
-    "test cases of numbers": (lambda p: {"test": [7]}, r"test\[0\]: a case is a JSON object, but got 7"),
-    "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\]: every case has 'image'.*add"),
-    "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is a text.*got 7"),
+    "neither case nor a path": (lambda p: {"training": [{"image": 7}]}, r"training\[0\]: 'image' is 7: write a path"),
+    "test cases of numbers": (lambda p: {"test": [7]}, r"test\[0\] is 7, not a JSON object"),
+    "no image": (lambda p: {"test": [without(case(p, "a"), "image")]}, r"test\[0\] has no 'image'.*add"),
+    "case of the wrong kind": (lambda p: {"training": [case(p, "a") | {"case": 7}]}, "'case' is 7: write a text"),
     "case outside": (
         lambda p: {"test": [case(p, "a") | {"case": "../a"}]},
-        r"test\[0\], 'case': names files: .*'../a'",
+        r"test\[0\]: case '../a' cannot name a file",
     ),
     "case with a path": (
         lambda p: {"training": [case(p, "a") | {"case": "/a"}]},
-        "without / .*but got '/a'; rename it",
+        "case '/a' cannot name a file: give a name without /",
     ),
-    "empty patient": (lambda p: {"training": [case(p, "a", patient="")]}, "'patient' is a text.*got ''"),
+    "empty patient": (lambda p: {"training": [case(p, "a", patient="")]}, "'patient' is '': write a text"),
     "missing file": (
         lambda p: {"training": [case(p, "a"), case(p, "b") | {"label": "b/pet.nii.gz"}]},
-        r"training\[1\], case 'b': the file of 'label' must exist, but got no file at b/pet.nii.gz; .*start at",
+        r"training\[1\], case 'b': no file at b/pet.nii.gz \(from 'label'\): .*start at",
     ),
-    "missing channel": (lambda p: {"training": [case(p, "a") | {"image": ["a/mr.nii.gz", "no"]}]}, "no file at no;"),
-    "no channels": (lambda p: {"training": [case(p, "a") | {"image": []}]}, "case 'a': 'image' is a path"),
-    "list of labels": (lambda p: {"training": [case(p, "a") | {"label": ["a/ct.nii.gz"]}]}, "'label' is a path"),
+    "missing channel": (lambda p: {"training": [case(p, "a") | {"image": ["a/mr.nii.gz", "no"]}]}, "no file at no "),
+    "no channels": (lambda p: {"training": [case(p, "a") | {"image": []}]}, r"case 'a': 'image' is \[\]: write a path"),
+    "list of labels": (lambda p: {"training": [case(p, "a") | {"label": ["a/ct.nii.gz"]}]}, r"'label' is \['a/ct"),
     "case twice": (
         lambda p: {"training": [case(p, "a"), case(p, "a")]},
-        "every case is listed once, but got case 'a' in training and again in training",
+        "case 'a' is in training and again in training: remove or rename",
     ),
     "case in two lists": (
         lambda p: {"training": [case(p, "a", patient="1")], "test": [case(p, "a", patient="2")]},
-        "case 'a' in training and again in test",
+        "case 'a' is in training and again in test",
     ),
     "leak into validation": (
         lambda p: {"training": [case(p, "a", patient="P1")], "validation": [case(p, "b", patient="P1")]},
-        r"one list only \(leak\), but got patient 'P1' in training and validation; split by patient",
+        r"patient 'P1' is in training and validation \(leak\): split by patient",
     ),
     "leak from a pool into test": (
         lambda p: {"training_B": [case(p, "a", patient="P1")], "test": [case(p, "b", patient="P1")]},
-        "patient 'P1' in training_B and test",
+        "patient 'P1' is in training_B and test",
     ),
 }
 
@@ -171,7 +168,7 @@ def test_faults_of_a_datalist(name: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_datalist(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none.json: a datalist is a readable JSON file.*No such file"):
+    with pytest.raises(DataError, match=r"cannot read the datalist .*none.json \(.*No such file"):
         load_datalist(tmp_path / "none.json")
 
 
@@ -179,7 +176,7 @@ def test_unpaired_pools_may_share_patients_and_cases(tmp_path: Path) -> None:
     item = without(case(tmp_path, "a"), "label")
     lists = load_datalist(written(tmp_path, {"training_A": [item], "training_B": [item]}))
     assert [items[0]["case"] for items in lists.values()] == ["a", "a"]
-    with pytest.raises(DataError, match="case 'a' in training_B and again in training_B"):
+    with pytest.raises(DataError, match="case 'a' is in training_B and again in training_B"):
         load_datalist(written(tmp_path, {"training_B": [item, item]}))
 
 
@@ -216,16 +213,16 @@ def test_ids_that_differ_by_case_or_space_are_one_patient(tmp_path: Path, caplog
     items = [{"case": str(n), "patient": name, "image": "x"} for n, name in enumerate(["P1", "P1 ", "p1", "P2", "P3"])]
     parts = split_by_patient(items, fractions=(0.4, 0.3, 0.3))
     assert sorted(len(part) for part in parts.values()) == [1, 1, 3]
-    assert "'P1', 'P1 ', 'p1' are taken as one patient" in caplog.text
+    assert "'P1', 'P1 ', 'p1' are read as one patient" in caplog.text
     one, other = case(tmp_path, "a", patient="Zoë"), case(tmp_path, "b", patient="zoe\u0308")
-    with pytest.raises(DataError, match="one list only"):
+    with pytest.raises(DataError, match=r"\(leak\): split by patient"):
         load_datalist(written(tmp_path, {"training": [one], "test": [other]}))
     alike = load_datalist(written(tmp_path, {"training": [one, other]}))["training"]
     assert alike[0]["patient"] == alike[1]["patient"]
 
 
 def test_an_id_with_a_control_character_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"datalist.json: patients' ids have no control characters, but got 'P\\n1'"):
+    with pytest.raises(DataError, match=r"datalist.json: patient id 'P\\n1' has a control character"):
         load_datalist(written(tmp_path, {"training": [case(tmp_path, "a", patient="P\n1")]}))
 
 
@@ -252,7 +249,7 @@ def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
     "fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5), (1, 0, float("nan"))]
 )
 def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="fractions: three numbers from 0 to 1 with sum 1, but got"):
+    with pytest.raises(ConfigError, match="fractions .* are not three numbers from 0 to 1 with sum 1"):
         split_by_patient(patients(3), fractions)
 
 
@@ -265,7 +262,7 @@ def test_counts_of_patients_and_the_rest_left_out(caplog: pytest.LogCaptureFixtu
     check_leaks(lists)
     assert "2 of 10 patients are not used with counts [4, 1, 3]" in caplog.text
     assert split_by_patient(items[::-1], seed=3, counts=(4, 1, 3)) == lists
-    with pytest.raises(DataError, match=r"4 \+ 1 \+ 6 = 11 patients for training, .*but got 10 patients"):
+    with pytest.raises(DataError, match=r"10 patients are fewer than 4 \+ 1 \+ 6 = 11 for training, "):
         split_by_patient(items, counts=(4, 1, 6))
 
 
@@ -293,7 +290,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OutputError, match="can be written, but got No space left on device"):
+    with pytest.raises(OutputError, match=r"cannot write .* \(No space left on device"):
         write_datalist({"training": []}, path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["datalist.json"]
@@ -301,7 +298,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path, m
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     path = written(tmp_path, "a file, not a folder")
-    with pytest.raises(OutputError, match="can be written, but got .*choose another output_dir"):
+    with pytest.raises(OutputError, match="cannot write .*choose another folder"):
         write_datalist({"training": []}, path / "datalist.json")
 
 
@@ -329,10 +326,10 @@ def test_folds_depend_on_the_seed_and_not_on_the_order() -> None:
 
 @pytest.mark.parametrize("fold", [-1, 5, 1.0, True])
 def test_a_fold_that_there_is_not(fold: int) -> None:
-    with pytest.raises(ConfigError, match="fold: is one of 5 folds, 0 to 4"):
+    with pytest.raises(ConfigError, match="--fold .* is none of 5 folds: give a whole number from 0 to 4"):
         with_fold(split_by_patient(patients(12, 2)), fold)
 
 
 def test_fewer_patients_than_folds() -> None:
-    with pytest.raises(DataError, match="at least 5 patients in training and validation"):
+    with pytest.raises(DataError, match="training and validation have . patients for 5 folds"):
         with_fold(split_by_patient(patients(4, 2)), 0)

@@ -34,13 +34,13 @@ def test_cases_are_replaced_on_request_and_foreign_folders_never(tmp_path):
 
     (tmp_path / "old").mkdir()
     PAIRS.write_record(tmp_path / "old", {})
-    with pytest.raises(OutputError, match="old: does not exist yet, but got a folder; give --overwrite"):
+    with pytest.raises(OutputError, match="old already exists: pass --overwrite"):
         PAIRS.write(items, tmp_path, write_case, overwrite=False, about="made")
     assert not written
     PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
     assert json.loads((tmp_path / "old" / "made.json").read_text()) == {"written": 2}
     (tmp_path / "old" / "notes.txt").touch()
-    with pytest.raises(OutputError, match="is replaced only where this project wrote all it holds"):
+    with pytest.raises(OutputError, match="holds files that this project did not write: move it away"):
         PAIRS.write(items, tmp_path, write_case, overwrite=True, about="made")
     assert written == ["new", "old"]
 

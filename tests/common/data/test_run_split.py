@@ -133,12 +133,12 @@ class TestEvaluation:
         assert Path(found["test"][0]["image"]).parents[1] == part
         assert {Path(item["image"]).parents[1] for item in found["training"]} == {tmp_path / "data"}
 
-    def test_cases_that_are_nowhere_are_left_out_and_counted(self, tmp_path, call, run, caplog):
+    def test_cases_that_are_nowhere_are_excluded_and_counted(self, tmp_path, call, run, caplog):
         (test,) = names(run["test"])
         part = shutil.copytree(tmp_path / "data" / test, tmp_path / "part" / test).parent
         shutil.rmtree(tmp_path / "data")
         assert sections(call(part, held_out=True)) == {"training": [], "validation": [], "test": [test]}
-        assert f"training: 7 of 7 cases of {tmp_path / 'run'} are gone and left out" in caplog.text
+        assert f"training: 7 of 7 cases of {tmp_path / 'run'} are gone and excluded" in caplog.text
 
     def test_added_cases_are_not_used(self, tmp_path, call, run, caplog):
         write(tmp_path / "data", ["late_1", "late_2"], first=20)
@@ -160,7 +160,7 @@ class TestEvaluation:
         for item in run["training"][:4]:
             shutil.copytree(Path(item["image"]).parent, tmp_path / "part" / item["case"])
         shutil.rmtree(tmp_path / "data")
-        rule = f"part: holds test cases of {tmp_path / 'run'}, but got 4 cases that it was trained on; "
+        rule = f"part has no test case of {tmp_path / 'run'}, but 4 cases that it was trained on: "
         with pytest.raises(DataError, match=rule):
             call(tmp_path / "part", held_out=True)
 
@@ -169,7 +169,7 @@ class TestEvaluation:
         test = [*run["training"][:2], *run["validation"][:1]]
         test += [{"case": name, "image": str(tmp_path / "new" / name / "mr.nii.gz")} for name in ("x", "y")]
         test[0] = {"case": "renamed", "image": test[0]["image"]}
-        rule = r"was not trained on, but got 3 \(renamed, .*\) of 5 test cases were trained on; give cases"
+        rule = r"was trained on 3 of 5 test cases \(renamed, .*\): give cases"
         with pytest.raises(DataError, match=rule):
             call(datalist=listed(tmp_path, test=test), held_out=True)
 
@@ -181,14 +181,14 @@ class TestEvaluation:
 
     def test_files_that_are_gone_are_counted_and_the_remedy_is_named(self, tmp_path, call, run):
         (tmp_path / "data").rename(tmp_path / "moved")
-        rule = r"finds the files of its split, but got 20 \(.*, \.\.\.\) gone; give --dataset_dir with where"
+        rule = r"^20 files of the split of .* are gone \(.* and 14 more\): pass --dataset_dir with where"
         with pytest.raises(DataError, match=rule):
             call(held_out=True)
         assert sections(call(tmp_path / "moved", held_out=True)) == sections(run)
 
     def test_a_trained_image_that_was_put_in_the_place_of_a_test_case_is_noticed(self, call, run):
         shutil.copy(run["training"][0]["image"], run["test"][0]["image"])
-        with pytest.raises(DataError, match=r"got 1 \(case_\d\) of 1 test cases were trained on"):
+        with pytest.raises(DataError, match=r"was trained on 1 of 1 test cases \(case_\d\)"):
             call(held_out=True)
 
     def test_a_variant_that_was_trained_on_a_test_case_is_refused(self, tmp_path, call, run):
@@ -197,10 +197,10 @@ class TestEvaluation:
         assert call(held_out=True) == run
         (test,) = run["test"]
         write_split(call(datalist=listed(tmp_path, training=[test])), folder)
-        rule = f"unpaired: is evaluated on .*, but got 1 .{test['case']}. of 1 test cases were trained on; move this"
+        rule = f"unpaired was trained on 1 of 1 test cases .{test['case']}.: move this"
         with pytest.raises(DataError, match=rule):
             call(held_out=True)
-        with pytest.raises(DataError, match="of 1 test cases were trained on"):
+        with pytest.raises(DataError, match="was trained on 1 of 1 test cases"):
             call(held_out=True, run_dir=str(tmp_path / "run"), datalist=listed(tmp_path, test=[test]))
 
 
@@ -213,7 +213,7 @@ class TestRunsOfEarlierVersions:
     def test_without_the_files_the_run_is_refused(self, tmp_path, call, run):
         without_identities(tmp_path)
         (tmp_path / "data").rename(tmp_path / "moved")
-        rule = r"but got no identity of 9 \(.*\); it is of an earlier version: restore these files, or train again"
+        rule = r", of an earlier version, does not identify 9 missing cases \(.*\): restore their files, or train again"
         for task in ("held_out", "keep_split"):
             with pytest.raises(DataError, match=rule):
                 call(tmp_path / "moved", **{task: True})
@@ -233,9 +233,7 @@ class TestResume:
         first, second = run["training"][:2]
         shutil.rmtree(Path(first["image"]).parent)
         shutil.copy(run["test"][0]["label"], second["label"])
-        rule = (
-            rf"--resume true: finds the 9 training and .*, but got 2 \({first['case']}, {second['case']}\) missing or"
-        )
+        rule = rf"cannot resume, 2 of 9 training and .* missing or changed \({first['case']}, {second['case']}\): pass"
         with pytest.raises(DataError, match=rule):
             call(tmp_path / "data" if given else None, keep_split=True)
 
@@ -264,7 +262,7 @@ def test_the_same_image_in_two_sections_of_a_new_run_is_refused(tmp_path, call):
     shutil.copytree(tmp_path / "data" / "case_0", tmp_path / "data" / "again")
     item = lambda name: {"case": name, "image": f"data/{name}/mr.nii.gz"}  # noqa: E731
     parts = {"training": [item("case_0"), item("case_1")], "validation": [item("case_2")], "test": [item("again")]}
-    rule = r"again \(mr.nii.gz\): .* \(leak\), but got the voxels of case_0 \(mr.nii.gz\) in training, here in test; "
+    rule = r"again \(mr.nii.gz\): .*, a leak \(voxels of case_0, mr.nii.gz, in training; here in test\); "
     with pytest.raises(DataError, match=rule):
         call(datalist=listed(tmp_path, **parts))
 
@@ -275,15 +273,15 @@ def test_the_same_image_twice_in_one_section_is_a_warning(tmp_path, call, caplog
     shutil.copytree(tmp_path / "data" / "case_0", tmp_path / "data" / "again")
     parts = {"training": [item, {"case": "b", "image": "data/again/mr.nii.gz"}]}
     assert names(call(datalist=listed(tmp_path, **parts))["training"]) == ["a", "b"]
-    assert (
-        "b (mr.nii.gz): images differ, but got the voxels of a (mr.nii.gz) in training, here in training" in caplog.text
-    )
+    assert "b (mr.nii.gz): the same image twice (voxels of a, mr.nii.gz, in training; here in training)" in caplog.text
 
 
 def test_a_resume_on_other_data_is_refused(tmp_path, run, call):
     """Its own files are still there, but the user asked for others."""
     others = write(tmp_path / "others", ["x", "y", "z"], first=50)
-    with pytest.raises(DataError, match=rf"has cases of {tmp_path / 'run'}, but got 3 others; omit it, or start a new"):
+    with pytest.raises(
+        DataError, match=rf"none of the 3 cases of .* in the split of {tmp_path / 'run'}: omit it, or start a new"
+    ):
         call(others, keep_split=True)
     assert sections(call(keep_split=True)) == sections(run)
 
@@ -300,5 +298,5 @@ def test_a_resume_with_another_mask_is_refused(tmp_path, call):
     assert sections(call(root, keep_split=True)) == sections(cases)
     (one, *_) = cases["validation"]
     nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), one["mask"])
-    with pytest.raises(DataError, match=rf"unchanged, but got 1 \({one['case']}\) missing or changed"):
+    with pytest.raises(DataError, match=rf"cannot resume, 1 of .* missing or changed \({one['case']}\)"):
         call(root, keep_split=True)

@@ -74,7 +74,7 @@ def test_two_processes_take_turns(monkeypatch, samples_per_epoch):
 
 
 def test_processes_have_equally_many(monkeypatch):
-    # 11 samples over 3 processes: 3 each, two left out, or a process would wait for the others for ever
+    # 11 samples over 3 processes: 3 each, two skipped, or a process would wait for the others for ever
     counts = []
     for rank in range(3):
         as_process(monkeypatch, rank, 3)
@@ -85,17 +85,17 @@ def test_processes_have_equally_many(monkeypatch):
 
 @pytest.mark.parametrize("samples_per_epoch", [0, -4])
 def test_no_samples(samples_per_epoch):
-    with pytest.raises(ConfigError, match=f"samples_per_epoch: is at least 1, .* but got {samples_per_epoch}"):
+    with pytest.raises(ConfigError, match=f"--samples_per_epoch is {samples_per_epoch}, below 1, one per process"):
         EpochSampler(range(5), samples_per_epoch=samples_per_epoch)
 
 
 def test_fewer_samples_than_processes(monkeypatch):
     as_process(monkeypatch, 0, 4)
-    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 4, one per process, but got 3"):
+    with pytest.raises(ConfigError, match="--samples_per_epoch is 3, below 4, one per process"):
         EpochSampler(range(5), samples_per_epoch=3)
 
 
 @pytest.mark.parametrize("samples_per_epoch", [None, 10])
 def test_an_empty_dataset(samples_per_epoch):
-    with pytest.raises(DataError, match="training samples: are at least one, but got an empty dataset"):
+    with pytest.raises(DataError, match="no training samples: check cases and masks"):
         EpochSampler([], samples_per_epoch=samples_per_epoch)

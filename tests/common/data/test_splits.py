@@ -15,14 +15,14 @@ def test_counts_are_kept_as_they_are() -> None:
 
 
 def test_too_few_patients() -> None:
-    expected = r"split: 60 \+ 3 \+ 26 = 89 patients for training, validation and test, but got 88 patients; lower"
+    expected = r"88 patients are fewer than 60 \+ 3 \+ 26 = 89 for training, validation and test: lower"
     with pytest.raises(DataError, match=expected):
         require_counts(88, (60, 3, 26))
 
 
 @pytest.mark.parametrize("counts", [(60, 29), (60, -3, 26), (0, 0, 0), (0.7, 0.15, 0.15)])
 def test_counts_that_cannot_be(counts: tuple) -> None:
-    with pytest.raises(ConfigError, match="counts: three whole numbers from 0, not all 0, but got"):
+    with pytest.raises(ConfigError, match="counts .* are not three whole numbers from 0, not all 0"):
         require_counts(100, counts)
 
 

@@ -118,9 +118,7 @@ def test_values_and_grid_by_hand(tmp_path, cases, network, device):
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_unreadable_case_does_not_stop_the_others(tmp_path, cases, network, num_workers):
     Path(cases[1]["image"]).write_bytes(b"<html>log in first</html>")
-    with pytest.raises(
-        CasesFailedError, match=r"^1 of 3 cases failed: case_1 \(the content must be .* a web page \(HTML or XML\)"
-    ):
+    with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \(a web page \(HTML or XML\), not a"):
         build(tmp_path, cases, network, num_workers=num_workers).run()
     written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
     assert written == ["case_0_ct.nii.gz", "case_2_ct.nii.gz"]
@@ -137,7 +135,7 @@ def test_nan_of_the_network_fails_its_case_alone(tmp_path, cases, network):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
     outcomes = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert outcomes[1]["status"] == "failed"
-    assert "is finite, but got 120 voxels of NaN or infinity" in outcomes[1]["reason"]
+    assert "the synthetic volume has 120 voxels of NaN or infinity" in outcomes[1]["reason"]
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [*(f"case_{n}_ct.{kind}" for n in (0, 2) for kind in ("json", "nii.gz")), "manifest.json"]
 
@@ -161,15 +159,13 @@ def test_an_error_of_a_transform_names_the_transform(cases):
 def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
     with pytest.raises(OSError, match="too long") as caught:
         os.stat("x" * 5000)
-    assert reason_of(caught.value) == (
-        f"{'x' * 200}...: can be read or written, but got File name too long; check the path"
-    )
+    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}... (File name too long)"
 
 
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "case_2_ct.nii.gz").write_bytes(b"earlier")
-    with pytest.raises(OutputError, match="case_2_ct.nii.gz: does not exist yet"):
+    with pytest.raises(OutputError, match="case_2_ct.nii.gz already exists"):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["case_2_ct.nii.gz"]
@@ -178,7 +174,7 @@ def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):
 
 def test_nothing_is_computed_for_an_unwritable_folder(tmp_path, cases, network):
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="out: is a writable folder"):
+    with pytest.raises(OutputError, match=r"cannot write to .*out \("):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
 
@@ -188,7 +184,7 @@ def test_nothing_is_computed_for_an_unwritable_folder(tmp_path, cases, network):
 def test_nothing_is_written_for_a_case_that_leads_out_of_the_folder(tmp_path, cases, network, name, resume):
     before = snapshot(tmp_path)
     cases[2]["case"] = name.format(tmp_path=tmp_path)
-    with pytest.raises(DataError, match="^case: names files: .*, but got '.*'; rename it$"):
+    with pytest.raises(DataError, match="^case '.*' cannot name a file: give a name"):
         build(tmp_path, cases, network, resume=resume).run()
     assert network.calls == 0
     assert snapshot(tmp_path) == before
@@ -200,7 +196,7 @@ def test_nothing_is_computed_for_an_option_of_series_that_no_case_has(tmp_path, 
     evaluator = build(tmp_path, cases, network)
     evaluator.exporter.reader = VolumeReader(series="1.2.3")
     with pytest.raises(
-        ConfigError, match="--series: chooses among DICOM series, but got files alone; omit it, or give"
+        ConfigError, match="--series chooses among DICOM series, the inputs are files: omit it, or give"
     ):
         evaluator.run()
     assert network.calls == 0
@@ -220,7 +216,7 @@ def test_nothing_is_written_where_an_output_is_the_input_of_another_case(tmp_pat
     before, network.calls = snapshot(tmp_path), 0
     evaluator = build(tmp_path, cases, network, resume=allowed == "resume")
     evaluator.exporter.overwrite = allowed == "overwrite"
-    with pytest.raises(OutputError, match=f"{earlier}: is not an input of the same run, but got the input {tmp_path}"):
+    with pytest.raises(OutputError, match=f"{earlier} would replace {tmp_path}.*, an input of the same run"):
         evaluator.run()
     assert network.calls == 0
     assert snapshot(tmp_path) == before
@@ -231,7 +227,7 @@ def test_the_cases_of_other_processes_count(tmp_path, cases, network, monkeypatc
     cases[1]["image"] = str(tmp_path / "out" / "case_2_ct.nii.gz")
     monkeypatch.setattr(devices, "deal", lambda items: list(items[::2]))
     monkeypatch.setattr(devices, "gather", lambda items: [items[0], cases[1], *items[1:]])
-    with pytest.raises(OutputError, match="case_2_ct.nii.gz: is not an input of the same run"):
+    with pytest.raises(OutputError, match="case_2_ct.nii.gz would replace .*, an input of the same run"):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
     assert not (tmp_path / "out").exists()
@@ -243,7 +239,7 @@ def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, r
     evaluator = build(tmp_path, cases, network, record=RunRecord(config))
     evaluator.exporter.overwrite = True
     if refused:
-        with pytest.raises(OutputError, match="manifest.json: is not an input of the same run, but got the input "):
+        with pytest.raises(OutputError, match="manifest.json would replace .*, an input of the same run"):
             evaluator.run()
     else:
         evaluator.run()
@@ -253,9 +249,7 @@ def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, r
 def test_another_manifest_is_kept_unless_told(tmp_path, cases, network):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text('{"name": "an app"}')
-    with pytest.raises(
-        OutputError, match="manifest.json: is the list of the outcomes of an earlier run, but got another"
-    ):
+    with pytest.raises(OutputError, match="manifest.json is not the manifest of an earlier run"):
         build(tmp_path, cases, network).run()
     assert network.calls == 0
     assert snapshot(tmp_path / "out") == {"manifest.json": b'{"name": "an app"}'}
@@ -344,7 +338,7 @@ def test_a_resumed_run_with_other_weights_is_refused(tmp_path, cases, network):
     build(tmp_path, cases, network).run()
     other = Scale(0.25)
     checkpoints.save(other.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(OutputError, match="case_0_ct.nii.gz: was made by the weights"):
+    with pytest.raises(OutputError, match="case_0_ct.nii.gz was made by the weights"):
         build(tmp_path, cases, other, resume=True).run()
 
 
@@ -492,9 +486,9 @@ def test_warnings_of_files_and_handlers_are_written_with_their_case(tmp_path, ne
     assert "warnings" not in outcomes(tmp_path)["plain"]
     assert written["doubtful"]["Warnings"] == outcomes(tmp_path)["doubtful"]["warnings"]
     of_file, of_handler = written["doubtful"]["Warnings"]
-    assert of_file.startswith("sform and qform should agree, but got sform")
+    assert of_file.startswith("sform and qform differ (sform ")
     assert of_handler == "unlike the training data: another contrast"
-    assert of_file.split(", but got ")[0] in caplog.text
+    assert of_file in caplog.text
 
 
 def test_a_page_is_written_on_demand_and_never_replaced_unasked(tmp_path, cases, network):
@@ -502,7 +496,7 @@ def test_a_page_is_written_on_demand_and_never_replaced_unasked(tmp_path, cases,
     assert not (tmp_path / "out" / "report.html").exists()
     (tmp_path / "out" / "report.html").write_text("mine")
     evaluator = build(tmp_path, cases[1:2], network, report=True)
-    with pytest.raises(OutputError, match=r"report.html: does not exist yet, but got a file; give --overwrite true"):
+    with pytest.raises(OutputError, match=r"report.html already exists: pass --overwrite true"):
         evaluator.run()
     assert (tmp_path / "out" / "report.html").read_text() == "mine"
     evaluator = build(tmp_path, cases[1:2], network, report=True)

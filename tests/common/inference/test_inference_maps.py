@@ -60,7 +60,7 @@ def test_a_case_without_its_map_is_computed_again_on_resume(tmp_path, cases, net
 def test_a_map_that_exists_is_not_overwritten(tmp_path, cases, network, calibrated):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "case_2_ct_uncertainty.nii.gz").write_bytes(b"mine")
-    with pytest.raises(OutputError, match=r"case_2_ct_uncertainty\.nii\.gz: does not exist yet"):
+    with pytest.raises(OutputError, match=r"case_2_ct_uncertainty\.nii\.gz already exists"):
         build(tmp_path, cases, network, uncertainty=True).run()
     assert network.calls == 0
 

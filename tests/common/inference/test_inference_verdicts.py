@@ -112,7 +112,7 @@ def test_the_volume_of_a_refused_case_can_be_written_afterwards(tmp_path, cases,
         build(tmp_path, cases[1:2], network).run()
     build(tmp_path, cases[1:2], network, refuse=False).run()
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
-    with pytest.raises(OutputError, match="case_1_ct.nii.gz: does not exist yet"):
+    with pytest.raises(OutputError, match="case_1_ct.nii.gz already exists"):
         build(tmp_path, cases[1:2], network, refuse=False).run()
 
 

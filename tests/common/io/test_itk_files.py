@@ -98,19 +98,19 @@ def test_all_three_spaces_of_patients_lead_to_one_affine(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"space": "scanner-xyz"}, "the space must be one of left-posterior-superior, .*, but got scanner-xyz; export"),
+        ({"space": "scanner-xyz"}, r"the space is not one of left-posterior-superior, .* \(scanner-xyz\); export"),
         (
             {"space": None, "space_dimension": "3"},
-            "the space must be one of .*, but got none; export it in the patient",
+            r"the space is not one of .* \(none\); export it in the patient",
         ),
-        ({"space_directions": None}, "the header must have space directions, but got none; export it with"),
-        ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, "the file must be readable by ITK, but got"),
-        ({"sizes": "2 3 400000"}, "the file must be readable by ITK, but got"),
+        ({"space_directions": None}, "no space directions in the header; export it with"),
+        ({"space_directions": "(0,0,0) (0,2,0) (0,0,3)"}, r"ITK cannot read the file \("),
+        ({"sizes": "2 3 400000"}, r"ITK cannot read the file \("),
         (
             {"data_file": "../other/mr.raw"},
-            r"the data must be one file beside the header, but got \.\./other/mr\.raw; put both",
+            r"the voxels are not in one file next to the header \(\.\./other/mr\.raw\); put both",
         ),
-        ({"data_file": "LIST"}, "the data must be one file beside the header, but got LIST; put both"),
+        ({"data_file": "LIST"}, r"the voxels are not in one file next to the header \(LIST\); put both"),
     ],
 )
 def test_an_nrrd_that_leaves_its_place_open_is_refused(
@@ -124,17 +124,14 @@ def test_an_nrrd_that_leaves_its_place_open_is_refused(
 def test_a_missing_origin_is_assumed_and_said(tmp_path: Path) -> None:
     scan = VolumeReader().check(nrrd(tmp_path / "mr.nrrd", space_origin=None), "a")
     np.testing.assert_allclose(scan.affine[:3, 3], 0)
-    assert [warning.rule for warning in scan.warnings] == ["the header should have a space origin"]
+    assert [warning.fault for warning in scan.warnings] == ["no space origin in the header"]
 
 
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ("ElementSpacing", "the header must have ElementSpacing, but got none; export it with its geometry"),
-        (
-            "ElementDataFile",
-            "the data must be one file beside the header, but got /etc/hostname; put both into one folder",
-        ),
+        ("ElementSpacing", "no ElementSpacing in the header; export it with its geometry"),
+        ("ElementDataFile", "not in one file next to the header .*/etc/hostname.; put both into one folder"),
         ("TransformMatrix", None),
     ],
 )
@@ -148,30 +145,30 @@ def test_a_metaimage_that_leaves_its_place_open(write: Write, field: str, messag
             VolumeReader().check(path, "a")
     else:
         scan = VolumeReader().check(path, "a")
-        assert [warning.rule for warning in scan.warnings] == ["the header should have a TransformMatrix"]
+        assert [warning.fault for warning in scan.warnings] == ["no TransformMatrix in the header"]
 
 
 def test_nan_is_an_error_or_replaced(write: Write) -> None:
     values = VALUES.copy()
     values[1, 2, 3] = np.nan
     path = write(values)
-    with pytest.raises(VolumeError, match=r"a \(mr\.mha\): voxels must be finite, but got 1 NaN or Inf"):
+    with pytest.raises(VolumeError, match=r"a \(mr\.mha\): voxels are not finite \(1 NaN or Inf\)"):
         VolumeReader().check(path, "a")
     filled = VolumeReader(nan_fill=-1000).check(path, "a").values
     assert (filled[1, 2, 3], filled.dtype) == (-1000, np.float32)
 
 
 def test_other_files_are_refused(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(VolumeError, match="has 3 dimensions and 1 channel of real numbers, but got 2 dimensions, 1"):
+    with pytest.raises(VolumeError, match=r"not a 3-D volume with 1 channel of real numbers \(2 dimensions, 1"):
         VolumeReader().check(write(VALUES[0]), "a")
     colour = itk.GetImageFromArray(np.zeros((4, 3, 2, 3), np.uint8), isVector=True)
     itk.WriteImage(colour, str(tmp_path / "colour.nrrd"))
-    with pytest.raises(VolumeError, match="but got 3 dimensions, 3 channels"):
+    with pytest.raises(VolumeError, match=r"\(3 dimensions, 3 channels\)"):
         VolumeReader().check(tmp_path / "colour.nrrd", "a")
     (tmp_path / "text.mha").write_text("text\nElementSpacing = 1 1 1\n")
-    with pytest.raises(VolumeError, match=r"a \(text\.mha\): the file must be readable by ITK, but got"):
+    with pytest.raises(VolumeError, match=r"a \(text\.mha\): ITK cannot read the file \("):
         VolumeReader().check(tmp_path / "text.mha", "a")
-    with pytest.raises(VolumeError, match=r"a \(no\.mha\): the file must be readable, but got No such file"):
+    with pytest.raises(VolumeError, match=r"a \(no\.mha\): cannot read the file \(No such file"):
         VolumeReader().check(tmp_path / "no.mha", "a")
 
 
@@ -179,7 +176,7 @@ def test_a_cut_file_is_refused(write: Write) -> None:
     for name in ("mr.mha", "mr.nrrd"):
         path = write(VALUES, name)
         path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(VolumeError, match="the file must be readable by ITK, but got"):
+        with pytest.raises(VolumeError, match=r"ITK cannot read the file \("):
             VolumeReader().check(path, "a")
 
 
@@ -222,7 +219,7 @@ def test_written_volumes_read_back_are_the_same(tmp_path: Path, suffix: str, aff
 def test_a_sheared_grid_cannot_be_written(tmp_path: Path) -> None:
     sheared = RAS.copy()
     sheared[0, 1] = 0.5
-    with pytest.raises(OutputError, match=r"ct\.nrrd: affine: has axes at right angles, which this format asks for"):
+    with pytest.raises(OutputError, match=r"ct\.nrrd: the axes of the affine .* are not at right angles: write NIfTI"):
         write_itk(VALUES, sheared, str(tmp_path / "ct.nrrd"), "int16", {})
     assert list(tmp_path.iterdir()) == []
 

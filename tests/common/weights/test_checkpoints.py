@@ -64,7 +64,7 @@ def test_a_failure_while_writing_leaves_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OutputError, match=r"model\.pt: can be written, but got No space left on device; free space"):
+    with pytest.raises(OutputError, match=r"cannot write .*model\.pt \(No space left on device\): free space"):
         checkpoints.save({}, weights)
     assert weights.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.pt"]
@@ -75,7 +75,7 @@ def test_a_full_disk_is_an_output_error(weights: Path, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a real short write, deep inside torch's writer
     try:
-        with pytest.raises(OutputError, match=r"model\.pt: can be written, but got .*; free space"):
+        with pytest.raises(OutputError, match=r"cannot write .*model\.pt \(.*\): free space"):
             checkpoints.save({"large": torch.zeros(100_000)}, weights)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -100,7 +100,7 @@ def test_an_interrupt_while_writing_leaves_no_temporary(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"file/models/model\.pt: can be written, but got Not a directory"):
+    with pytest.raises(OutputError, match=r"cannot write .*file/models/model\.pt \(Not a directory"):
         checkpoints.save({}, tmp_path / "file" / "models" / "model.pt")
 
 
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(OutputError, match=r"model\.pt: can be written, but got Permission denied"):
+        with pytest.raises(OutputError, match=r"cannot write .*model\.pt \(Permission denied"):
             checkpoints.save({}, tmp_path / "model.pt")
     finally:
         tmp_path.chmod(0o700)

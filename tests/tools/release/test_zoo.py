@@ -161,7 +161,7 @@ def test_a_folder_is_replaced_unless_it_is_anothers(packed: dict[str, bytes], tm
     layouts.write_layouts(packed, tmp_path, URL)
     assert not (zoo / "stale.txt").exists()
     (large / "mine.txt").write_text("")
-    with pytest.raises(OutputError, match=r"is replaced only where this project wrote all it holds"):
+    with pytest.raises(OutputError, match=r"holds files that this project did not write"):
         layouts.write_layouts(packed, tmp_path, URL)
     assert (large / "mine.txt").exists()
 

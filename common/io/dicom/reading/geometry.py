@@ -42,13 +42,12 @@ def stack_geometry(stack: Stack, resample_tilt: bool, where: Where) -> Geometry:
     fault = _fault(stack, affine)
     if fault is None:
         return Geometry(LPS_TO_RAS @ affine)
-    rule, found, remedy = fault
     if not resample_tilt:
-        raise VolumeError(where(rule, found, remedy))
+        raise VolumeError(where(*fault))
     grid = orthogonal_grid(stack, where)
     x, y, z = grid.shape
     done = f"resampled onto an orthogonal grid of {x} x {y} x {z} voxels, {grid.step:.3f} mm from slice to slice"
-    return Geometry(LPS_TO_RAS @ grid.lps, grid, (where(rule, found, done, "warning"),))
+    return Geometry(LPS_TO_RAS @ grid.lps, grid, (where(*fault[:2], done, "warning"),))
 
 
 def _affine(stack: Stack) -> np.ndarray:
@@ -62,24 +61,24 @@ def _affine(stack: Stack) -> np.ndarray:
 
 
 def _fault(stack: Stack, affine: np.ndarray) -> tuple[str, str, str] | None:
-    """Rule, value and remedy of uneven spacing or tilt; None for a regular grid."""
+    """Fault, value and remedy of uneven spacing or tilt; None for a regular grid."""
     steps = np.diff(stack.positions, axis=0)
     gaps = steps @ stack.plane.normal
     away = stack.positions - (affine[:3, 3] + np.arange(len(stack.positions))[:, None] * affine[:3, 2])
     if np.abs(away @ stack.plane.normal).max() > STRAIGHT_MM:
         at = int(gaps.argmax())
-        found = (
-            f"found gaps from {_mm(gaps.min())} to {_mm(gaps.max())} mm, usually {_mm(np.median(gaps))} mm, the widest"
-            f" between slices {at + 1} and {at + 2} of {len(gaps) + 1}"
-            f" ({stack.slices[at].name}, {stack.slices[at + 1].name})"
+        widths = (
+            f"gaps from {_mm(gaps.min())} to {_mm(gaps.max())} mm, usually {_mm(np.median(gaps))} mm, the widest"
+            f" between slices {at + 1} and {at + 2} of {len(gaps) + 1}:"
+            f" {stack.slices[at].name} and {stack.slices[at + 1].name}"
         )
-        return "slices must be evenly spaced", found, f"find the missing or duplicate slice, or {RESAMPLE}"
+        return "slices are unevenly spaced", widths, f"find the missing or duplicate slice, or {RESAMPLE}"
     if np.linalg.norm(away, axis=1).max() > STRAIGHT_MM or is_sheared(affine):
         step = affine[:3, 2]
         aside = np.linalg.norm(step - stack.plane.normal * (step @ stack.plane.normal))
         degrees = np.degrees(np.arctan2(aside, gaps.mean()))
-        found = f"found a tilt of {_mm(float(aside))} mm a slice ({degrees:.2f} degrees)"
-        return "slices must be stacked along their normal", found, RESAMPLE
+        tilt = f"tilt of {_mm(float(aside))} mm a slice, {degrees:.2f} degrees"
+        return "slices are not stacked along their normal", tilt, RESAMPLE
     return None
 
 

@@ -49,11 +49,11 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
     an image (presentation states, reports, segmentations, doses) and localizers.
 
     Raises:
-        VolumeError: no such folder, an unreadable file, a link to none, one named like the slices that is not
+        VolumeError: no such folder, an unreadable file, a broken link, a file named like the slices that is not
             DICOM, or another number of functional groups than frames.
     """
     if not folder.is_dir():
-        raise VolumeError(where("a series is given by its folder", f"no folder at {folder}", "correct the path"))
+        raise VolumeError(where("no such folder", str(folder), "correct the path"))
     slices: list[Slice] = []
     ignored: Counter[str] = Counter()
     strange: list[Path] = []
@@ -67,18 +67,17 @@ def read_slices(folder: Path, where: Where) -> tuple[list[Slice], Counter[str]]:
             else:
                 slices += _frames(header, path, where)
         elif path.is_symlink() and not path.is_dir():
-            rule, found = "every file of a series can be read", f"{path.name}, a link to no file"
-            raise VolumeError(where(rule, found, "get its content, or remove the link"))
+            raise VolumeError(where("broken link in the series", path.name, "get its content, or remove the link"))
     _require_no_lost_slice(strange, slices, where)
     return slices, ignored
 
 
 def _require_no_lost_slice(strange: list[Path], slices: list[Slice], where: Where) -> None:
-    """Refuse a file that is no DICOM and is named like the slices but for a number: one cut to a few bytes."""
+    """Refuse a file that is not DICOM but named like the slices up to a number: one cut to a few bytes."""
     names = {_without_numbers(each.path.name) for each in slices}
     if lost := [path for path in strange if _without_numbers(path.name) in names]:
-        rule, found = "every file named like a slice is one", f"{lost[0].name} of {lost[0].stat().st_size} bytes"
-        raise VolumeError(where(rule, f"{found}, which is not DICOM", COPY_AGAIN))
+        file = f"{lost[0].name}, {lost[0].stat().st_size} bytes"
+        raise VolumeError(where("a file named like the slices is not DICOM", file, COPY_AGAIN))
 
 
 def _without_numbers(name: str) -> str:
@@ -117,18 +116,18 @@ def element_value(each: Slice, name: str, where: Where) -> Any:
         VolumeError: for a value that cannot be decoded.
     """
     try:
-        found = each.header.get(name)
-        return None if found is None or (hasattr(found, "__len__") and len(found) == 0) else found
+        value = each.header.get(name)
+        return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
     except Exception as error:  # converters raise many types for damaged bytes, with messages that may quote the value
-        found = f"{type(error).__name__} in {each.name}"
-        raise VolumeError(where(f"{name} must be readable", found, COPY_AGAIN)) from None
+        reason = f"{type(error).__name__} in {each.name}"
+        raise VolumeError(where(f"cannot read {name}", reason, COPY_AGAIN)) from None
 
 
 def element_text(each: Slice, name: str, where: Where) -> str:
     """The value of an element as text, multiple values joined by a backslash; empty where it is absent."""
-    found = element_value(each, name, where)
-    several = isinstance(found, list | tuple | pydicom.multival.MultiValue)
-    return "\\".join(map(str, found)) if several else "" if found is None else str(found)
+    value = element_value(each, name, where)
+    several = isinstance(value, list | tuple | pydicom.multival.MultiValue)
+    return "\\".join(map(str, value)) if several else "" if value is None else str(value)
 
 
 def element_numbers(each: Slice, name: str, count: int, where: Where) -> np.ndarray:
@@ -137,17 +136,17 @@ def element_numbers(each: Slice, name: str, count: int, where: Where) -> np.ndar
     Raises:
         VolumeError: for an absent element or any other value.
     """
-    found = element_value(each, name, where)
-    if found is None:
-        raise VolumeError(where(f"every slice has {name}", f"none in {each.name}", "export the series again"))
+    value = element_value(each, name, where)
+    if value is None:
+        raise VolumeError(where(f"a slice has no {name}", each.name, "export the series again"))
     try:
-        read = np.atleast_1d(np.asarray(found, dtype=np.float64))
+        numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError, OverflowError):
-        read = np.empty(0)
-    if read.shape != (count,) or not np.isfinite(read).all():
-        rule = f"{name} is {count} finite number{'s' if count > 1 else ''}"
-        raise VolumeError(where(rule, f"something else in {each.name}", "export the series again"))
-    return read
+        numbers = np.empty(0)
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        fault = f"{name} is not {count} finite number{'s' if count > 1 else ''}"
+        raise VolumeError(where(fault, each.name, "export the series again"))
+    return numbers
 
 
 def _header(path: Path, where: Where) -> Dataset | None:
@@ -157,8 +156,8 @@ def _header(path: Path, where: Where) -> Dataset | None:
             return None
         return read_dicom(path, stop_before_pixels=True, defer_size=LARGEST_ELEMENT)
     except Exception as error:  # as above, or a file without read permission
-        found = f"{type(error).__name__} in {path.name}"
-        raise VolumeError(where("the header of a slice must be readable", found, COPY_AGAIN)) from None
+        reason = f"{type(error).__name__} in {path.name}"
+        raise VolumeError(where("cannot read the header of a slice", reason, COPY_AGAIN)) from None
 
 
 def _reason(header: Dataset | None) -> str:
@@ -186,19 +185,19 @@ def _frames(header: Dataset, path: Path, where: Where) -> list[Slice]:
     several = element_value(whole, "NumberOfFrames", where)
     frames = int(element_numbers(whole, "NumberOfFrames", 1, where)[0]) if several else 1
     if "MOSAIC" in (element_value(whole, "ImageType", where) or ()):
-        rule, remedy = "a slice is one image", "export it as slices or as an enhanced object, or convert it by dcm2niix"
-        raise VolumeError(where(rule, f"a Siemens mosaic, all slices of a volume in {path.name}", remedy))
+        remedy = "export it as slices or as an enhanced object, or convert it by dcm2niix"
+        raise VolumeError(where("a Siemens mosaic, all slices of a volume in one image", path.name, remedy))
     if frames == 1 and groups is None:
         return [whole]
     if groups is None or len(groups) != frames:
-        found = f"{frames} frames with {0 if groups is None else len(groups)} items in {path.name}"
-        raise VolumeError(where("every frame has an item of functional groups", found, "export the series again"))
+        counts = f"{frames} frames, {0 if groups is None else len(groups)} items in {path.name}"
+        raise VolumeError(where("frames and functional groups differ in number", counts, "export the series again"))
     shared = element_value(whole, "SharedFunctionalGroupsSequence", where) or []
     try:
         return [Slice(path, i, _flat(header, [*shared, own], i + 1)) for i, own in enumerate(groups)]
     except Exception as error:  # as above
-        found = f"{type(error).__name__} in {path.name}"
-        raise VolumeError(where("functional groups must be readable", found, COPY_AGAIN)) from None
+        reason = f"{type(error).__name__} in {path.name}"
+        raise VolumeError(where("cannot read the functional groups", reason, COPY_AGAIN)) from None
 
 
 def _flat(header: Dataset, groups: list[Dataset], number: int) -> Dataset:

@@ -51,9 +51,9 @@ def orthogonal_grid(stack: Stack, where: Where) -> OrthogonalGrid:
     heights = _snapped(heights / step)
     count = np.floor(heights[-1]) + 1
     if wide.prod() * count > LARGEST_GROWTH * np.prod(plane.shape) * len(heights):
-        rule = f"resampling gives at most {LARGEST_GROWTH} times the voxels that were read"
-        found = f"{wide[0]:.0f} x {wide[1]:.0f} x {count:.0f} from {len(heights)} slices"
-        raise VolumeError(where(rule, found, "find the outlying slice and remove it"))
+        fault = f"resampling would give over {LARGEST_GROWTH} times the voxels of the series"
+        shape = f"{wide[0]:.0f} x {wide[1]:.0f} x {count:.0f} from {len(heights)} slices"
+        raise VolumeError(where(fault, shape, "find the outlying slice and remove it"))
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = plane.across * plane.spacing[0], plane.down * plane.spacing[1]
     lps[:3, 2] = plane.normal * step

@@ -44,22 +44,20 @@ def select_phase(slices: Sequence[Slice], levels: np.ndarray, phase: int | None,
             several kinds.
     """
     several = max(Counter(levels.tolist()).values())
-    rule, what = "a series has one slice at a position", " acquisitions"
-    parted = _phases(slices, levels, several, where) if several > 1 else None
-    if parted is None:
-        rule, what = "a series has one kind of image", ""
-        parted = _kinds(slices, where)
+    acquisitions = _phases(slices, levels, several, where) if several > 1 else None
+    parted = acquisitions or _kinds(slices, where)
     if parted is None:
         return list(range(len(slices)))
     key, groups = parted
+    remedy = f"choose one by --phase 1 to --phase {len(groups)}"
     if phase is None:
-        remedy = f"choose one by --phase 1 to --phase {len(groups)}"
-        raise VolumeError(where(rule, f"{len(groups)}{what} that differ in {key}", remedy))
+        fault = f"the series has several {'acquisitions' if acquisitions else 'kinds of image'}"
+        raise VolumeError(where(fault, f"{len(groups)} that differ in {key}", remedy))
     if phase > len(groups):
-        raise VolumeError(where(f"--phase is 1 to {len(groups)} (by {key})", f"{phase}", "choose one of them"))
+        raise VolumeError(where(f"the series has no phase {phase}", f"{len(groups)} that differ in {key}", remedy))
     if mixed := _kinds([slices[place] for place in groups[phase - 1]], where):
-        found = f"{len(mixed[1])} that differ in {mixed[0]}"
-        raise VolumeError(where("images of one phase are of one kind", found, "keep the slices of one kind"))
+        kinds = f"{len(mixed[1])} that differ in {mixed[0]}"
+        raise VolumeError(where("the phase has several kinds of image", kinds, "keep the slices of one kind"))
     return groups[phase - 1]
 
 
@@ -98,14 +96,14 @@ def _kinds(slices: Sequence[Slice], where: Where) -> tuple[str, list[list[int]]]
 
 
 def _kind(each: Slice, key: str, where: Where) -> str:
-    """The value of an element of ``KIND_ELEMENTS`` as far as it tells images of one volume apart."""
-    found = element_text(each, key, where)
+    """The part of an element of ``KIND_ELEMENTS`` that distinguishes volumes."""
+    value = element_text(each, key, where)
     if key in TYPES and element_text(each, "Modality", where) != "MR":  # CT has words for how a slice was acquired
-        return "\\".join(found.split("\\")[:2])
+        return "\\".join(value.split("\\")[:2])
     try:
-        return f"{float(found):.{KIND_DIGITS}g}"
+        return f"{float(value):.{KIND_DIGITS}g}"
     except ValueError:
-        return found
+        return value
 
 
 def _rank(name: str) -> tuple[float, str]:

@@ -39,21 +39,22 @@ def check_pixels(each: Slice, where: Where) -> None:
     samples = element_numbers(each, "SamplesPerPixel", 1, where)[0]
     shown = element_text(each, "PhotometricInterpretation", where)
     if samples != 1 or shown not in MONOCHROME:
-        found = f"{samples:g} samples a pixel" if samples != 1 else "another PhotometricInterpretation"
-        raise VolumeError(where("pixels are grey values", f"{found} in {each.name}", "give the series of grey values"))
+        kind = f"{samples:g} samples a pixel" if samples != 1 else "another PhotometricInterpretation"
+        raise VolumeError(
+            where("pixels are not grey values", f"{kind} in {each.name}", "give the series of grey values")
+        )
     allocated, stored, high = (
         int(element_numbers(each, name, 1, where)[0]) for name in ("BitsAllocated", "BitsStored", "HighBit")
     )
     if allocated not in (8, 16, 32) or not 1 <= stored <= high + 1 <= allocated:
-        rule = "pixels have 8, 16 or 32 bits, with the stored bits among them"
-        found = f"{allocated} allocated, {stored} stored, highest {high} in {each.name}"
-        raise VolumeError(where(rule, found, "export the series again"))
+        bits = f"{allocated} allocated, {stored} stored, highest {high} in {each.name}"
+        raise VolumeError(where("unsupported bits of the pixels", bits, "export the series again"))
     frames = 1 if each.frame is None else int(element_numbers(each, "NumberOfFrames", 1, where)[0])
     rows, columns = (int(element_numbers(each, name, 1, where)[0]) for name in ("Rows", "Columns"))
     needed, size = rows * columns * frames * allocated // 8, each.path.stat().st_size
     if needed > size * (1 if _syntax(each, where) in NATIVE else LARGEST_COMPRESSION):
-        found = f"{size} bytes of {each.path.name} for {columns} x {rows} pixels in {frames} frames"
-        raise VolumeError(where("the file must be complete", found, COPY_AGAIN))
+        sizes = f"{size} bytes of {each.path.name} for {columns} x {rows} pixels in {frames} frames"
+        raise VolumeError(where("the file is truncated", sizes, COPY_AGAIN))
 
 
 def decode_pixels(each: Slice, where: Where) -> np.ndarray:
@@ -71,8 +72,8 @@ def decode_pixels(each: Slice, where: Where) -> np.ndarray:
         raise VolumeError(_not_decoded(each, error, where)) from None
     shape = tuple(int(element_numbers(each, name, 1, where)[0]) for name in ("Rows", "Columns"))
     if stored.shape[-2:] != shape or stored.ndim != (2 if each.frame is None else 3):
-        rule, found = f"pixels are {shape[1]} x {shape[0]}", f"{stored.shape[::-1]} in {each.path.name}"
-        raise VolumeError(where(rule, found, COPY_AGAIN))
+        shapes = f"shape {stored.shape[::-1]} instead of {shape[1]} x {shape[0]} in {each.path.name}"
+        raise VolumeError(where("the pixels do not fit their header", shapes, COPY_AGAIN))
     return _without_stray_bits(stored, each, where)
 
 
@@ -83,7 +84,7 @@ def _without_stray_bits(stored: np.ndarray, each: Slice, where: Where) -> np.nda
     used, high = _bits(each, where)
     bits = stored.dtype.itemsize * 8
     if high >= bits:
-        raise VolumeError(where(f"pixels use {bits} bits", f"highest bit {high} in {each.name}", COPY_AGAIN))
+        raise VolumeError(where(f"HighBit is beyond the {bits} bits of a pixel", f"{high} in {each.name}", COPY_AGAIN))
     return (stored << (bits - 1 - high)) >> (bits - used)
 
 
@@ -121,7 +122,7 @@ def _not_decoded(each: Slice, error: BaseException, where: Where) -> Finding:
         packages = GDCM if syntax in JPEG else CODECS
         remedy = f"pip install {packages}, or convert the series to an uncompressed one"
         return where(f"a decoder of {syntax.name} {NOT_INSTALLED}", "", remedy)
-    return where("pixels can be decoded", f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
+    return where("cannot decode the pixels", f"{type(error).__name__} in {each.path.name}", COPY_AGAIN)
 
 
 def decode_plane(each: Slice, where: Where) -> np.ndarray:

@@ -19,9 +19,8 @@ from .headers import Slice, element_text, read_slices
 from .stack import Stack, build_stack
 
 logger = logging.getLogger(__name__)
-RULE = "a folder holds one series"
-ORIGIN = {"PatientID": "patient", "StudyInstanceUID": "study", "Modality": "modality"}
-"""Elements of which a series has one value, and what they name."""
+ORIGIN = {"PatientID": "patients", "StudyInstanceUID": "studies", "Modality": "modalities"}
+"""Elements with one value in a series, and what several values are."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class SeriesOptions:
         modality: DICOM's code of the one to take of several series, and of which the series has to be; None for any.
 
     Raises:
-        ConfigError: for a ``series`` that is no text or a ``phase`` below 1.
+        ConfigError: for a ``series`` that is not text or a ``phase`` below 1.
     """
 
     series: str | Sequence[str] | None = None
@@ -45,10 +44,10 @@ class SeriesOptions:
 
     def __post_init__(self) -> None:
         if not all(isinstance(uid, str) for uid in self.wanted):
-            rule = "is a SeriesInstanceUID or a list of them"
-            raise ConfigError("series", rule, self.series, "put each between quotation marks")
+            fault = f"--series {self.series} is not a SeriesInstanceUID or a list of them"
+            raise ConfigError(fault, "put each between quotation marks")
         if self.phase is not None and (not isinstance(self.phase, int) or self.phase < 1):
-            raise ConfigError("phase", "is a whole number from 1", self.phase, "correct it")
+            raise ConfigError(f"--phase is {self.phase}, not a whole number from 1", "count the acquisitions from 1")
 
     @property
     def wanted(self) -> list[str]:
@@ -67,8 +66,7 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
     where = partial(Finding, case, folder.name)
     slices, ignored = read_slices(folder, where)
     if not slices:
-        found = f"no slices{_counted(ignored)}"
-        raise VolumeError(where("the folder holds a DICOM series", found, "give the series' own folder"))
+        raise VolumeError(where("no DICOM slices in the folder", _counted(ignored), "give the series' own folder"))
     chosen = _choose(slices, options, where)
     _require_one_origin(chosen, where)
     if options.modality and (modality := element_text(chosen[0], "Modality", where)):
@@ -76,8 +74,8 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
     others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
     by_modality = options.modality and not options.wanted and len(chosen) < len(slices)
     remedy = f"the one series of {options.modality} is taken" if by_modality else "they are ignored"
-    notes = [_note(others, remedy, where)] if others.total() else []
-    return build_stack(chosen, options.phase, where), tuple(notes)
+    note = where("other files or frames in the folder", _counted(others), remedy, "warning")
+    return build_stack(chosen, options.phase, where), (note,) if others.total() else ()
 
 
 def source_headers(folder: str | Path, case: str, options: SeriesOptions | None = None) -> list[Dataset]:
@@ -100,24 +98,23 @@ def _choose(slices: list[Slice], options: SeriesOptions, where: Where) -> list[S
     for each in slices:
         uid = element_text(each, "SeriesInstanceUID", where)
         if not uid:
-            rule, remedy = "every slice has SeriesInstanceUID", "export the series again"
-            raise VolumeError(where(rule, f"none in {each.name}", remedy))
+            raise VolumeError(where("a slice has no SeriesInstanceUID", each.name, "export the series again"))
         groups.setdefault(uid, []).append(each)
     if len(groups) == 1:
         return slices
-    found = [uid for uid in groups if uid in options.wanted]
-    if len(found) == 1:
-        return groups[found[0]]
+    requested = [uid for uid in groups if uid in options.wanted]
+    if len(requested) == 1:
+        return groups[requested[0]]
     fitting = [group for group in groups.values() if options.modality == element_text(group[0], "Modality", where)]
     if len(fitting) == 1 and not options.wanted:
         return fitting[0]
     listed = ", ".join(_shown(uid, group, where) for uid, group in sorted(groups.items()))
-    number = f"{len(groups)} series" + (f", {len(found)} of them requested" if options.wanted else "")
-    raise VolumeError(where(RULE, f"{number}: {listed}", "choose one by --series UID"))
+    number = f"{len(groups)} series" + (f", {len(requested)} of them requested" if options.wanted else "")
+    raise VolumeError(where("several series in the folder", f"{number}: {listed}", "choose one by --series UID"))
 
 
 def _require_one_origin(slices: list[Slice], where: Where) -> None:
-    """Refuse slices of two patients (those that are named), studies or modalities under one SeriesInstanceUID."""
+    """Refuse slices of two named patients, two studies or modalities under one SeriesInstanceUID."""
     for name, what in ORIGIN.items():
         groups: dict[str, list[Slice]] = {}
         for each in slices:
@@ -127,26 +124,20 @@ def _require_one_origin(slices: list[Slice], where: Where) -> None:
         if len(groups) > 1:
             shown = {value: f"{shown_modality(value)} in " if name == "Modality" else "" for value in groups}
             listed = (f"{shown[value]}{len(group)} such as {group[0].name}" for value, group in groups.items())
-            found = f"{len(groups)} ({', '.join(listed)})"
-            raise VolumeError(where(f"slices of one series are of one {what}", found, "move one into another folder"))
+            fault = f"slices of {len(groups)} {what} under one SeriesInstanceUID"
+            raise VolumeError(where(fault, ", ".join(listed), "move one into another folder"))
 
 
 def _shown(uid: str, group: Sequence[Slice], where: Where) -> str:
-    """A series for messages; values that are no UID and no code could name a patient and are not repeated."""
+    """A series for messages; an invalid UID or code is not repeated, since it could name a patient."""
     code = shown_modality(element_text(group[0], "Modality", where))
-    return f"{uid if re.fullmatch(r'[0-9.]{1,64}', uid) else 'an invalid UID'} ({code}, {len(group)} slices)"
+    return f"{uid if re.fullmatch(r'[0-9.]{1,64}', uid) else 'an invalid UID'} [{code}, {len(group)} slices]"
 
 
 def shown_modality(modality: str) -> str:
-    """A modality for messages: what is no code of DICOM could name a patient and is not repeated."""
+    """A modality for messages; an invalid code is not repeated, since it could name a patient."""
     return modality if re.fullmatch(r"[A-Z]{2,8}", modality) else "no modality"
 
 
 def _counted(ignored: Counter[str]) -> str:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in ignored.items() if count)
-    return f" ({reasons})" if reasons else ""
-
-
-def _note(others: Counter[str], remedy: str, where: Where) -> Finding:
-    found = f"{others.total()} other files or frames{_counted(others)}"
-    return where(RULE, found, remedy, "warning")
+    return ", ".join(f"{count} {reason}" for reason, count in ignored.items() if count)

@@ -63,14 +63,13 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
     plane = _plane(slices, where)
     positions = np.array([element_numbers(each, "ImagePositionPatient", 3, where) for each in slices])
     if np.abs(positions).max() > FARTHEST_MM:
-        found = f"{np.abs(positions).max():.3g} mm"
-        raise VolumeError(where(f"a slice lies within {FARTHEST_MM:g} mm", found, "export the series again"))
+        fault, place = f"a slice lies beyond {FARTHEST_MM:g} mm", f"{np.abs(positions).max():.3g} mm"
+        raise VolumeError(where(fault, place, "export the series again"))
     heights = positions @ plane.normal
     order = sorted(range(len(slices)), key=lambda i: (heights[i], slices[i].path.name, slices[i].frame or 0))
     levels = np.concatenate([[0], np.cumsum(np.diff(heights[order]) > SAME_PLACE_MM)])
     if levels[-1] < 1:
-        found = f"{len(slices)} at 1 position"
-        raise VolumeError(where("a volume has slices at 2 positions or more", found, "give the whole series"))
+        raise VolumeError(where("slices at a single position", f"{len(slices)} of them", "give the whole series"))
     ordered, positions = [slices[i] for i in order], positions[order]
     kept: list[int] = []
     duplicates: list[tuple[Slice, Slice]] = []
@@ -81,15 +80,15 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
         else:
             kept.append(place)
     if len(kept) < 2:
-        raise VolumeError(where("a volume has slices at 2 positions or more", "1 in this phase", "choose another"))
+        raise VolumeError(where("slices at a single position in this phase", "", "choose another --phase"))
     return Stack([ordered[place] for place in kept], positions[kept], plane, duplicates)
 
 
 def _require_same_place(one: np.ndarray, other: np.ndarray, pair: tuple[Slice, Slice], where: Where) -> None:
     """Refuse slices at one height with different in-plane positions, which form no stack."""
     if np.abs(one - other).max() > SAME_PLACE_MM:
-        found = f"{pair[0].name} and {pair[1].name} {np.linalg.norm(one - other):.3f} mm apart in one plane"
-        raise VolumeError(where("slices at one height have one position", found, "keep one of them"))
+        distance = f"{pair[0].name} and {pair[1].name}, {np.linalg.norm(one - other):.3f} mm apart"
+        raise VolumeError(where("slices side by side in one plane", distance, "keep one of them"))
 
 
 def _plane(slices: Sequence[Slice], where: Where) -> Plane:
@@ -97,19 +96,19 @@ def _plane(slices: Sequence[Slice], where: Where) -> Plane:
     across, down = _common(slices, "ImageOrientationPatient", 6, SAME_DIRECTION, where).reshape(2, 3)
     lengths = np.linalg.norm([across, down], axis=1)
     if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(across @ down) > UNIT_TOLERANCE:
-        found = f"lengths {lengths[0]:.4f} and {lengths[1]:.4f}, product {across @ down:.4f}"
-        rule = "ImageOrientationPatient is two unit vectors at right angles"
-        raise VolumeError(where(rule, found, "export the series again"))
+        vectors = f"lengths {lengths[0]:.4f} and {lengths[1]:.4f}, product {across @ down:.4f}"
+        fault = "ImageOrientationPatient is not two unit vectors at right angles"
+        raise VolumeError(where(fault, vectors, "export the series again"))
     row_mm, column_mm = _common(slices, "PixelSpacing", 2, 1e-4, where)  # between rows first
     if not 0 < min(row_mm, column_mm) <= max(row_mm, column_mm) <= LARGEST_SPACING_MM:
-        found, remedy = f"{row_mm:g} and {column_mm:g}", "export the series again"
-        raise VolumeError(where(f"PixelSpacing is above 0 and at most {LARGEST_SPACING_MM:g} mm", found, remedy))
+        fault = f"PixelSpacing is not above 0 and at most {LARGEST_SPACING_MM:g} mm"
+        raise VolumeError(where(fault, f"{row_mm:g} and {column_mm:g}", "export the series again"))
     if min(rows, columns) < 1:
-        raise VolumeError(where("slices have pixels", f"{columns:g} x {rows:g}", "export the series again"))
+        raise VolumeError(where("slices without pixels", f"{columns:g} x {rows:g}", "export the series again"))
     frames = {element_text(each, "FrameOfReferenceUID", where) for each in slices}
     if len(frames) > 1:
-        rule, found = "slices have one frame of reference", f"{len(frames)} values of FrameOfReferenceUID"
-        raise VolumeError(where(rule, found, "keep one of them"))
+        number = f"{len(frames)} values of FrameOfReferenceUID"
+        raise VolumeError(where("slices of several frames of reference", number, "keep one of them"))
     return Plane((int(columns), int(rows)), (column_mm, row_mm), across / lengths[0], down / lengths[1])
 
 
@@ -118,6 +117,6 @@ def _common(slices: Sequence[Slice], name: str, count: int, tolerance: float, wh
     first = element_numbers(slices[0], name, count, where)
     for each in slices[1:]:
         if np.abs(element_numbers(each, name, count, where) - first).max() > tolerance:
-            rule, found = f"all slices have one {name}", f"another in {each.name} than in {slices[0].name}"
-            raise VolumeError(where(rule, found, "keep the slices that belong together"))
+            files = f"{each.name} and {slices[0].name}"
+            raise VolumeError(where(f"slices differ in {name}", files, "keep the slices that belong together"))
     return first

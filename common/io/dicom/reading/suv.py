@@ -77,17 +77,17 @@ def _positive(each: Slice, name: str, where: Where) -> float | None:
 
 def _require_within(name: str, value: float, bounds: tuple[float, float], unit: str, where: Where) -> None:
     if not bounds[0] <= value <= bounds[1]:
-        rule = f"{name} is {bounds[0]:g} to {bounds[1]:g} {unit}"
-        raise VolumeError(where(rule, "less" if value < bounds[0] else "more", "correct it in the header"))
+        limit = f"below {bounds[0]:g}" if value < bounds[0] else f"above {bounds[1]:g}"  # no value of a patient
+        raise VolumeError(where(f"{name} is {limit} {unit}", "", "correct it in the header"))
 
 
 def _half_lives(injected: datetime, reference: datetime, half_life: float, where: Where) -> float:
     """The time from the injection to the reference time of the decay correction, in half-lives."""
     count = (reference - injected).total_seconds() / half_life
     if not 0 <= count <= LONGEST_HALF_LIVES:
-        rule = f"the scan is 0 to {LONGEST_HALF_LIVES} half-lives after the injection"
-        found = f"an injection at {injected:%H:%M:%S} and a scan at {reference:%H:%M:%S}, {abs(count):.1f} half-lives"
-        raise VolumeError(where(rule, f"{found} {'later' if count > 0 else 'earlier'}", "correct the header"))
+        fault = f"the scan is not 0 to {LONGEST_HALF_LIVES} half-lives after the injection"
+        times = f"injection at {injected:%H:%M:%S}, scan at {reference:%H:%M:%S}, {abs(count):.1f} half-lives"
+        raise VolumeError(where(fault, f"{times} {'later' if count > 0 else 'earlier'}", "correct the header"))
     return count
 
 
@@ -122,7 +122,7 @@ def _moment(header: Dataset, *names: str) -> datetime | None:
     """A date and a time, or both in one element; None for absent or damaged ones."""
     try:
         joined = "".join(str(header.get(name) or "") for name in names)
-        found = pydicom.valuerep.DT(joined) if len(joined) > len("YYYYMMDD") else None
-        return None if found is None else datetime.fromisoformat(found.isoformat()).replace(tzinfo=None)
+        moment = pydicom.valuerep.DT(joined) if len(joined) > len("YYYYMMDD") else None
+        return None if moment is None else datetime.fromisoformat(moment.isoformat()).replace(tzinfo=None)
     except Exception:  # as above
         return None

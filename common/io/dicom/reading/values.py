@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 ALWAYS_RESCALED = ("CT", "PT")
 """Modalities that need slope and intercept."""
 HIGHEST_SUV, SUV_PERCENTILE = 100, 99.9
-"""Of bladder and kidneys are fewer voxels above it."""
+"""Bladder and kidneys have fewer voxels above it."""
 AIR_HU = -1000.0
-"""What padding of a CT becomes."""
+"""Value of the padding of a CT."""
 SUV = "SUV"
 PET_UNITS = {"BQML": "Bq/ml", "GML": SUV, "CNTS": "counts", "CPS": "counts/s", "PROPCPS": "counts/s", "NONE": "none"}
 
@@ -64,8 +64,8 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
     lines = [_slope_intercept(each, modality, where) for each in stack.slices]
     if len({line is None for line in lines}) > 1:
         lacking = sum(line is None for line in lines)
-        found, remedy = f"{lacking} of {len(lines)} slices without", "export the series again"
-        raise VolumeError(where("all slices have RescaleSlope and RescaleIntercept, or none", found, remedy))
+        number = f"{lacking} of {len(lines)}"
+        raise VolumeError(where("slices without RescaleSlope and RescaleIntercept", number, "export the series again"))
     notes = [*_duplicates(stack, modality, where), *_inverted(stack.slices, where)]
     values = np.empty((*stack.plane.shape, len(stack.slices)), np.float32)
     padding: dict[int, np.ndarray] = {}
@@ -84,7 +84,7 @@ def read_voxels(stack: Stack, modality: str, where: Where) -> Voxels:
         values *= np.float32(unit.factor)
     _fill_padding(values, padding, modality, where)
     if not np.isfinite(values).all():
-        raise VolumeError(where("values must fit float32", "NaN or Inf after rescaling", "export the series again"))
+        raise VolumeError(where("values do not fit float32", "NaN or Inf after rescaling", "export the series again"))
     return Voxels(values, unit.name, (*notes, *unit.notes, *_implausible(values, unit.name, where)), unit.formula)
 
 
@@ -97,31 +97,29 @@ def _fill_padding(values: np.ndarray, padding: Mapping[int, np.ndarray], modalit
     for place, padded in padding.items():
         values[:, :, place][padded] = air
     count = sum(int(padded.sum()) for padded in padding.values())
-    found = f"{count} of {values.size} voxels with PixelPaddingValue"
-    logger.info("%s", where("padding is no image", found, f"read as {air:g}"))
+    logger.info("%s", where("voxels with PixelPaddingValue", f"{count} of {values.size}", f"read as {air:g}"))
 
 
 def _slope_intercept(each: Slice, modality: str, where: Where) -> tuple[float, float] | None:
     """Slope and intercept of a slice; None where it has neither and its modality needs none."""
     if element_value(each, "ModalityLUTSequence", where) is not None:
-        raise VolumeError(where("values are rescaled by a line", f"a table in {each.name}", "export as original image"))
+        raise VolumeError(where("values are rescaled by a table", each.name, "export as original image"))
     names = ("RescaleSlope", "RescaleIntercept")
     if modality not in ALWAYS_RESCALED and all(element_value(each, name, where) is None for name in names):
         return None
     slope, intercept = (float(element_numbers(each, name, 1, where)[0]) for name in names)
     if slope == 0:
-        raise VolumeError(where("RescaleSlope is not 0", f"0 in {each.name}", "export the series again"))
+        raise VolumeError(where("RescaleSlope is 0", each.name, "export the series again"))
     return slope, intercept
 
 
 def _duplicates(stack: Stack, modality: str, where: Where) -> list[Finding]:
-    rule = "a series has one slice at a position"
     for kept, other in stack.duplicates:
         if not np.array_equal(_rescaled(kept, modality, where), _rescaled(other, modality, where)):
-            found = f"{kept.name} and {other.name} with different values at one"
-            raise VolumeError(where(rule, found, "keep one of them, or choose one series by --series UID"))
-    found = f"{len(stack.duplicates)} duplicate with identical values"
-    return [where(rule, found, "duplicates are ignored", "warning")] if stack.duplicates else []
+            fault, remedy = "different slices at one position", "keep one of them, or choose one series by --series UID"
+            raise VolumeError(where(fault, f"{kept.name} and {other.name}", remedy))
+    number = f"{len(stack.duplicates)} with identical values"
+    return [where("duplicate slices", number, "duplicates are ignored", "warning")] if stack.duplicates else []
 
 
 def _rescaled(each: Slice, modality: str, where: Where) -> np.ndarray:
@@ -133,20 +131,20 @@ def _rescaled(each: Slice, modality: str, where: Where) -> np.ndarray:
 def _inverted(slices: Sequence[Slice], where: Where) -> list[Finding]:
     count = sum(element_text(each, "PhotometricInterpretation", where) == "MONOCHROME1" for each in slices)
     if count not in (0, len(slices)):
-        found = f"MONOCHROME1 in {count} of {len(slices)}"
-        raise VolumeError(where("all slices have one PhotometricInterpretation", found, "export the series again"))
-    rule, found = "higher values are shown brighter (MONOCHROME2)", "MONOCHROME1"
-    return [where(rule, found, "the stored values are kept, not inverted", "warning")] if count else []
+        number = f"MONOCHROME1 in {count} of {len(slices)}"
+        raise VolumeError(where("slices differ in PhotometricInterpretation", number, "export the series again"))
+    fault, remedy = "higher values are shown darker", "the stored values are kept, not inverted"
+    return [where(fault, "MONOCHROME1", remedy, "warning")] if count else []
 
 
 def _implausible(values: np.ndarray, unit: str | None, where: Where) -> list[Finding]:
     if unit != SUV or values.max() <= HIGHEST_SUV:
         return []
-    found = np.percentile(values, SUV_PERCENTILE)
-    if found <= HIGHEST_SUV:
+    high = np.percentile(values, SUV_PERCENTILE)
+    if high <= HIGHEST_SUV:
         return []
-    rule, remedy = f"SUV is below {HIGHEST_SUV} in {SUV_PERCENTILE}% of voxels", "check weight, dose and times"
-    return [where(rule, f"{found:.4g} at that percentile", remedy, "warning")]
+    fault = f"percentile {SUV_PERCENTILE} of the SUV is above {HIGHEST_SUV}"
+    return [where(fault, f"{high:.4g}", "check weight, dose and times", "warning")]
 
 
 def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
@@ -156,7 +154,7 @@ def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
         return _Unit(None)
     units = {element_text(each, "Units", where) for each in slices}
     if len(units) > 1:
-        raise VolumeError(where("all slices have one Units", f"{len(units)} of them", "export the series again"))
+        raise VolumeError(where("slices differ in Units", f"{len(units)} values", "export the series again"))
     code = units.pop()
     unit = PET_UNITS.get(code)
     if unit == SUV and element_text(slices[0], "SUVType", where) in ("", "BW"):
@@ -168,5 +166,4 @@ def _unit(slices: Sequence[Slice], modality: str, where: Where) -> _Unit:
             return _Unit(SUV, scale.factor, formula=SUV_FORMULA)
         reason = scale.reason
     kept = f"the stored unit ({unit or 'unknown'}) is kept"
-    rule = "PET becomes SUV by body weight where the header allows"
-    return _Unit(unit, notes=(where(rule, reason, kept, "warning"),))
+    return _Unit(unit, notes=(where("PET without SUV by body weight", reason, kept, "warning"),))

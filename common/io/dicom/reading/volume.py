@@ -33,7 +33,7 @@ class SeriesVolume:
         modality: such as CT.
         unit: HU for CT, SUV (or the stored unit) for PET, None where headers give none.
         notes: warnings about ignored files, assumptions and corrections.
-        headers: one for each slice that was read; see :func:`common.io.dicom.reading.series.source_headers`.
+        headers: one for each slice of the series; see :func:`common.io.dicom.reading.series.source_headers`.
     """
 
     values: np.ndarray
@@ -55,7 +55,7 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
         options: series and acquisition to take, and whether to resample.
 
     Raises:
-        VolumeError: naming case, folder, rule, value and remedy, without values that could identify the patient.
+        VolumeError: naming case, folder, fault, value and remedy, without values that could identify the patient.
         DataError: for another modality than that of the options.
     """
     folder, options = Path(folder), options or SeriesOptions()
@@ -81,8 +81,8 @@ def load_series(folder: str | Path, case: str, options: SeriesOptions | None = N
 def _of_an_animal(slices: Sequence[Slice], where: Where) -> list[Finding]:
     if not any(element_text(each, "AnatomicalOrientationType", where) == "QUADRUPED" for each in slices):
         return []
-    rule, remedy = "a patient is a person", "networks have seen persons alone: results may look plausible and be wrong"
-    return [where(rule, "AnatomicalOrientationType QUADRUPED, an animal", remedy, "warning")]
+    remedy = "networks were trained on persons: results may look plausible and be wrong"
+    return [where("the patient is an animal", "AnatomicalOrientationType QUADRUPED", remedy, "warning")]
 
 
 def read_series(folder: str | Path, case: str, options: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:

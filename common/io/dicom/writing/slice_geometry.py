@@ -64,9 +64,8 @@ def _at_right_angles(affine: np.ndarray, shape: tuple[int, ...], case: str) -> n
         straight[:3, 3] += (affine - straight)[:3, :3] @ (np.array(shape) - 1) / 2
         moved = grid_distance_mm(shape, affine, straight)
     if moved > GRID_TOLERANCE_MM:
-        remedy = "resample the source to a grid with right angles, or give --output_format nifti"
-        name, rule = f"{case}: source grid", "has axes at right angles, as DICOM slices have"
-        raise OutputError(name, rule, f"affine {show_affine(affine)}", remedy)
+        fault = f"{case}: axes of the source grid are not at right angles, affine {show_affine(affine)}"
+        raise OutputError(fault, "resample the source to a grid with right angles, or pass --output_format nifti")
     if moved > ROUNDING_MM:
         logger.warning(f"{case}: axes put at right angles for DICOM, which moves voxels by up to {moved:.2g} mm")
     return straight

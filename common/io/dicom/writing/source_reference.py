@@ -87,9 +87,9 @@ def reference_of_series(headers: Sequence[Dataset], case: str) -> SourceReferenc
         try:
             items = _copied(headers[0])
         except Exception as error:  # pydicom's converters raise many types for damaged bytes
-            rule, remedy = "has readable patient and study items", "export the series again"
-            name = f"{case}: source series"
-            raise OutputError(name, rule, type(error).__name__, remedy) from None  # its text may quote a value
+            reason = type(error).__name__  # its text may quote a value
+            fault = f"{case}: cannot read the patient and study items of the source series ({reason})"
+            raise OutputError(fault, "export the series again") from None
         uid = str(headers[0].SeriesInstanceUID)
         for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
             if not items.get(keyword):
@@ -150,8 +150,8 @@ def _slice(header: Dataset) -> SourceSlice:
     frame = header.get("ReferencedFrameNumber")
     for name in ("SOPClassUID", "SOPInstanceUID"):
         if not header.get(name):
-            remedy = "export the series again, or write NIfTI"
-            raise OutputError("series", f"has a {name} in each slice, which a derived one refers to", "none", remedy)
+            fault = f"a slice of the source series has no {name}, which the derived series refers to"
+            raise OutputError(fault, "export the series again, or pass --output_format nifti")
     return SourceSlice(
         str(header.SOPClassUID),
         str(header.SOPInstanceUID),

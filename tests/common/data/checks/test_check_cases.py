@@ -60,65 +60,70 @@ MR = texture() * 2000
 BOX = np.zeros(SHAPE)
 BOX[6:18, 6:20, 8:20] = 1
 CASES: dict[str, tuple[dict, dict, str, str]] = {
-    "nan": ({"image": (np.where(MR < 100, np.nan, MR), AFFINE)}, {}, "error", "image.nii.gz.*voxels must be finite"),
-    "constant image": ({"image": (MR * 0 + 3, AFFINE)}, {}, "error", "image.nii.gz.*not be constant, but got 3 every"),
-    "constant label": ({"label": (MR * 0, AFFINE)}, {}, "error", "label.nii.gz.*must not be constant, but got 0"),
+    "nan": ({"image": (np.where(MR < 100, np.nan, MR), AFFINE)}, {}, "error", "image.nii.gz.*voxels are not finite"),
+    "constant image": ({"image": (MR * 0 + 3, AFFINE)}, {}, "error", r"image.nii.gz.*volume is constant \(3 every"),
+    "constant label": ({"label": (MR * 0, AFFINE)}, {}, "error", r"label.nii.gz.*volume is constant \(0 every"),
     "shape": (
         {"label": ((1000 - MR)[1:], AFFINE)},
         {},
         "error",
-        r"label.nii.gz.*got \(23, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2 0\] compared with \(24, 26, 28\) \[1 0 .*resample",
+        r"label.nii.gz.*\(23, 26, 28\), affine \[1 0 0 0; 0 1 0 0; 0 0 2 0\] instead of .*\(24, 26, 28\), .*resample",
     ),
     "affine": (
         {"mask": (MR > 500, np.diag([1, 1, 2.5, 1]))},
         {},
         "error",
-        r"mask.nii.gz.*\(24, 26, 28\) \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] compared with .*0 0 2 0\]",
+        r"mask.nii.gz.*\(24, 26, 28\), affine \[1 0 0 0; 0 1 0 0; 0 0 2.5 0\] instead of .*0 0 2 0\]",
     ),
-    "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid must be the image's"),
-    "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid must be the image's"),
+    "lesion's grid": ({"lesion": (MR[..., 2:] > 9, AFFINE)}, {}, "error", "lesion.nii.gz.*grid is not the image's"),
+    "NAWM's grid": ({"nawm": (MR > 9, AFFINE * 1.1)}, {}, "error", "nawm.nii.gz.*grid is not the image's"),
     "full mask": (
         {"mask": (MR * 0 + 1, AFFINE)},
         {},
         "warning",
-        "should leave out air, but got one that covers the whole",
+        "the mask covers the whole volume; draw it again",
     ),
     "CT as mask": (
         {"mask": (MR - 300, AFFINE)},
         {},
         "error",
-        "a mask has two values, 0 and another, but got values from",
+        r"a mask has two values, 0 and another \(values from",
     ),
     "inverted mask": (
         {"mask": (1.0 - BOX, AFFINE), "image": ((BOX + 0.01) * MR, AFFINE), "label": (1000 * BOX + MR / 100, AFFINE)},
         {},
         "error",
-        "a mask leaves out air, but got one that marks the air around something brighter; invert it",
+        r"a mask leaves out air \(one that marks the air around something brighter\); invert it",
     ),
-    "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
-    "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
-    "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"at least \(24, 32, 28\).*\(24, 26, 28\); pad it or"),
+    "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", r"marks voxels above 0 \(an empty mask\)"),
+    "two channels for one": ({}, {"channels": 2}, "error", r"length of the fourth dimension \(1 instead of 2"),
+    "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"than 24 x 32 x 28 .*\(24 x 26 x 28\); pad it or"),
     "CT with an offset": (
         {"label": (2024 - MR, AFFINE)},
         {"target_range": (-600, 1400)},
         "error",
-        "label.nii.gz.*reaches below -200 and above 200, but got 24 to 2024; convert it to HU",
+        r"label.nii.gz.*do not reach below -200 and above 200 HU, .*\(24 to 2024\); convert it to HU",
     ),
     "CT scaled to [-1, 1]": (
         {"label": (1 - MR / 1000, AFFINE)},
         {"target_range": (-600, 1400)},
         "error",
-        "reaches below -200 and above 200, but got -1 to 1;",
+        r"do not reach below -200 and above 200 HU, .*\(-1 to 1\);",
     ),
-    "narrow source": ({}, {"source_range": (0, 12000)}, "warning", r"image.nii.gz.*magnitude of the window \[0, 12000"),
-    "wide source": ({}, {"source_range": (0, 300)}, "warning", r"magnitude of the window \[0, 300\]"),
-    "source elsewhere": ({}, {"source_range": (3000, 5000)}, "warning", r"magnitude of the window \[3000, 5000\]"),
-    "wide target": ({}, {"target_range": (0, 1)}, "warning", r"label.nii.gz.*magnitude of the window \[0, 1\]"),
+    "narrow source": (
+        {},
+        {"source_range": (0, 12000)},
+        "warning",
+        r"image.nii.gz.*magnitude from the window \[0, 12000",
+    ),
+    "wide source": ({}, {"source_range": (0, 300)}, "warning", r"magnitude from the window \[0, 300\]"),
+    "source elsewhere": ({}, {"source_range": (3000, 5000)}, "warning", r"magnitude from the window \[3000, 5000\]"),
+    "wide target": ({}, {"target_range": (0, 1)}, "warning", r"label.nii.gz.*magnitude from the window \[0, 1\]"),
     "misregistered": (
         {"label": (np.roll(1000 - MR, -4, axis=1), AFFINE)},
         {},
         "warning",
-        r"label.nii.gz.*should be registered, but got .*shifted by \+4 voxels along its axis 1; look at the pair",
+        r"label.nii.gz.*look misregistered \(.*shifted by \+4 voxels along its axis 1\); look at the pair",
     ),
 }
 
@@ -159,7 +164,7 @@ def test_volumes_on_two_grids_are_not_compared_voxel_by_voxel(tmp_path: Path) ->
     flipped = AFFINE @ np.array([[1, 0, 0, 0], [0, -1, 0, SHAPE[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     replaced = {"label": ((1000 - MR)[:, ::-1], flipped), "lesion": (lesion(95, 5)[:, ::-1], flipped)}
     findings = found(case(tmp_path, **replaced), resample=True)
-    assert [(f.severity, f.file, f.rule[:8]) for f in findings] == [
+    assert [(f.severity, f.file, f.fault[:8]) for f in findings] == [
         ("warning", "label.nii.gz", "the grid"),
         ("warning", "lesion.nii.gz", "the grid"),
     ]
@@ -174,13 +179,13 @@ def test_less_than_half_of_the_image_cannot_be_resampled(tmp_path: Path) -> None
     (finding,) = found(case(tmp_path, mask=(MR > 500, shifted)), resample=True)
     assert finding.severity == "error"
     assert re.search(
-        r"c1 \(mask.nii.gz\): a volume to be resampled covers at least 50% of the image's voxels, but got 46%: "
-        r"\(24, 26, 28\) \[1 0 0 0; 0 1 0 14; 0 0 2 0\] compared with .*; correct its affine, or exclude the case",
+        r"c1 \(mask.nii.gz\): it covers less than 50% of the image's voxels \(46%, shape \(24, 26, 28\), affine "
+        r"\[1 0 0 0; 0 1 0 14; 0 0 2 0\] instead of .*; correct its affine, or exclude the case",
         str(finding),
     )
 
 
-def test_the_smallest_shape_is_judged_in_ras_order(tmp_path: Path) -> None:
+def test_the_smallest_shape_is_compared_in_ras_order(tmp_path: Path) -> None:
     swapped = AFFINE[[2, 1, 0, 3]]  # the file's first axis runs foot to head
     item = case(tmp_path, image=(MR, swapped), label=(1000 - MR, swapped), mask=(MR > 500, swapped))
     assert found(item, min_shape=(28, 26, 24)) == []
@@ -194,11 +199,11 @@ def test_several_channels(tmp_path: Path) -> None:
     assert found(item, channels=2, source_range=[(0, 2000), (0, 1)]) == []
     assert [f.file for f in found(item, source_range=(0, 2000))] == ["fa.nii.gz"]
     (finding,) = found(item, channels=3)
-    assert "an image has 3 channels, but got 2 files" in str(finding)
+    assert "the image has 2 files for 3 channels; list one file per channel" in str(finding)
     (finding,) = found(item, source_range=[(0, 1)] * 3)
-    assert "one per channel, but got 3 for 2 channels" in str(finding)
+    assert "3 source windows for 2 channels; give one window, or one per channel" in str(finding)
     item["image"][1] = save(tmp_path / "fa.nii.gz", texture()[1:])
-    assert ["the grid must be" in str(f) for f in found(item)] == [True]
+    assert ["the grid is not the image's" in str(f) for f in found(item)] == [True]
 
 
 MAPS = {"mtr": (60, (0, 100)), "fa": (0.9, (0, 1)), "rd": (2.5, (0, 3)), "ad": (3, (0, 4))}
@@ -223,13 +228,13 @@ def test_a_wrong_order_of_channels_is_found(tmp_path: Path) -> None:
         assert {finding.file for finding in findings} == {f"{first}.nii.gz", f"{second}.nii.gz"}
     # the last: AD stands first, where MTR is wanted
     assert re.search(
-        r"^c1 \(ad.nii.gz\): channels are in the order of their windows, this one's is \[0, 100\], but got .* in "
-        r"channel 1, which fits \[0, 4\] better; list the channels in the order",
+        r"^c1 \(ad.nii.gz\): the channel does not fit its window \[0, 100\] \(.*, in channel 1, fits \[0, 4\] better\);"
+        r" list the channels in the order",
         str(findings[0]),
     )
 
 
-def test_like_windows_cannot_be_told_apart(tmp_path: Path) -> None:
+def test_similar_windows_cannot_be_distinguished(tmp_path: Path) -> None:
     assert found(maps(tmp_path, "mtr", "fa", "ad", "rd"), source_range=WINDOWS) == []
 
 
@@ -237,7 +242,7 @@ def test_a_channel_of_another_unit_is_named_with_its_number(tmp_path: Path) -> N
     (finding,) = found(maps(tmp_path, "mtr", "fa", "rd", "ad", fa=1000), source_range=WINDOWS)
     assert (finding.severity, finding.file, finding.case) == ("warning", "fa.nii.gz", "c1")
     assert re.search(
-        r"magnitude of the window \[0, 1\], but got .* in channel 2; give another window \(--source_window\)",
+        r"magnitude from the window \[0, 1\] \(.*, in channel 2\); give another window \(--source_window\)",
         str(finding),
     )
 
@@ -261,7 +266,7 @@ def test_a_lesion_lies_inside_the_mask_but_for_a_twentieth(tmp_path: Path) -> No
     assert found(case(tmp_path / "a", lesion=(lesion(95, 5), AFFINE))) == []
     assert found(case(tmp_path / "b", lesion=(lesion(0, 0), AFFINE))) == []
     (finding,) = found(case(tmp_path / "c", lesion=(lesion(94, 6), AFFINE)))
-    expected = "c1 (lesion.nii.gz): a lesion lies inside the mask, but for 5% of its voxels, but got 6% outside; look"
+    expected = "c1 (lesion.nii.gz): over 5% of the lesion lies outside the mask (6%); look"
     assert str(finding).startswith(expected)
     assert finding.severity == "error"
     without = case(tmp_path / "d", lesion=(lesion(0, 6), AFFINE))
@@ -273,7 +278,7 @@ def test_a_file_of_several_channels(tmp_path: Path) -> None:
     item = case(tmp_path, image=(np.stack([MR, MR * 0 + 7], axis=-1), AFFINE))
     assert found(item, channels=2) == []
     assert found(item | {"image": [item["image"]]}, channels=2) == []
-    assert ["must have length 1, but got 2" in str(f) for f in found(item)] == [True]
+    assert ["wrong length of the fourth dimension (2 instead of 1" in str(f) for f in found(item)] == [True]
 
 
 def test_warnings_of_a_header_are_findings_and_nan_fill_opts_in(tmp_path: Path) -> None:
@@ -283,7 +288,7 @@ def test_warnings_of_a_header_are_findings_and_nan_fill_opts_in(tmp_path: Path) 
     image.set_sform(AFFINE, 1)
     image.set_qform(np.eye(4), 1)
     nib.save(image, item["image"])
-    assert [(f.severity, f.rule) for f in found(item)] == [("warning", "sform and qform should agree")]
+    assert [(f.severity, f.fault) for f in found(item)] == [("warning", "sform and qform differ")]
 
 
 def test_one_bad_case_does_not_stop_the_check(
@@ -301,14 +306,14 @@ def test_one_bad_case_does_not_stop_the_check(
 
 
 def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCaptureFixture) -> None:
-    warning = Finding("c3", "mr.nii", "should be so", "this", "look", "warning")
+    warning = Finding("c3", "mr.nii", "is not so", "this", "look", "warning")
     with caplog.at_level(logging.WARNING):
         require_clean([warning])
-    assert "c3 (mr.nii): should be so, but got this; look" in caplog.text
-    errors = [Finding("c1", "mr.nii", "must be A", "a", "mend"), Finding("c1", "ct.nii", "must be B", "b", "cut")]
+    assert "c3 (mr.nii): is not so (this); look" in caplog.text
+    errors = [Finding("c1", "mr.nii", "is not A", "a", "pad it"), Finding("c1", "ct.nii", "is not B", "b", "cut it")]
     expected = (
-        r"data check: every case must pass, but got 2 errors in 1 cases; fix or exclude: "
-        r"c1 \(mr.nii\): must be A, but got a; mend \| c1 \(ct.nii\): must be B, but got b; cut$"
+        r"the data check found 2 errors in 1 cases; fix or exclude: "
+        r"c1 \(mr.nii\): is not A \(a\); pad it \| c1 \(ct.nii\): is not B \(b\); cut it$"
     )
     with pytest.raises(DataError, match=expected):
         require_clean([*errors, warning])
@@ -316,9 +321,9 @@ def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCap
 
 def test_settings_that_cannot_be(tmp_path: Path) -> None:
     item = case(tmp_path)
-    with pytest.raises(ConfigError, match=r"two numbers, low and high, but got \[5, 5\]"):
+    with pytest.raises(ConfigError, match=r"window \[5, 5\] is not two numbers, low and high"):
         found(item, target_range=(5, 5))
-    with pytest.raises(ConfigError, match=r"min_shape: a shape is three numbers, but got \[64, 64\]"):
+    with pytest.raises(ConfigError, match=r"min_shape \[64, 64\] is not three numbers"):
         found(item, min_shape=(64, 64))
 
 

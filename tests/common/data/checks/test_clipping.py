@@ -44,8 +44,8 @@ def test_a_window_that_cuts_more_than_a_hundredth_is_reported(window: tuple[floa
     low, high = min(window[0], 1000.0), max(window[1], 1100.0)
     (message,) = reported(window, HUNDRED)
     assert message == (
-        f"c1 (t2.nii.gz): --target_window [{window[0]:g}, {window[1]:g}] should cut at most 1% of the foreground, but "
-        f"got {share} here, and over 1% in 1 of 1 cases; widen it to [{low:g}, {high:g}]"
+        f"c1 (t2.nii.gz): --target_window [{window[0]:g}, {window[1]:g}] cuts over 1% of the foreground "
+        f"({share} here, over 1% in 1 of 1 cases); widen it to [{low:g}, {high:g}]"
     )
 
 
@@ -59,8 +59,8 @@ def test_cases_are_reported_as_one_by_the_worst_of_them() -> None:
     few, many = tissue(*[100] * 9, 210), tissue(*[100] * 7, *[230] * 3)
     (message,) = reported((0, 200), few, tissue(100, 150), many)
     assert message.startswith("c3 (t2.nii.gz): ")
-    assert "got 30% here, and over 1% in 2 of 3 cases; widen it to [0, 230]" in message
-    assert "got 100% here" in reported((0, 50), many)[0]
+    assert "(30% here, over 1% in 2 of 3 cases); widen it to [0, 230]" in message
+    assert "(100% here" in reported((0, 50), many)[0]
 
 
 def test_the_foreground_is_the_mask_where_there_is_one() -> None:
@@ -76,10 +76,10 @@ def test_air_is_no_foreground_of_a_ct() -> None:
     mask = tissue(1)
     assert reported((-600, 1400), tissue(40, 40, 40, -1000), mask=mask) == []
     (message,) = reported((-600, 1400), tissue(40, 40, 40, 1500, -1000), mask=mask)
-    assert "got 25% here" in message
+    assert "(25% here" in message
     assert "widen it to [-600, 1500]" in message
     (message,) = reported((0, 1400), tissue(40, 40, 40, -1000), mask=mask)
-    assert "got 25% here" in message, "a window that does not span -200 to 200 is none of HU"
+    assert "(25% here" in message, "a window that does not span -200 to 200 is not in HU"
 
 
 def test_a_case_of_one_value_between_air_is_measured_where_its_samples_differ() -> None:
@@ -95,7 +95,7 @@ def test_the_check_of_cases_measures_what_is_clipped(tmp_path: Path) -> None:
     lists = {"training_B": [{"case": "c1", "patient": "p1", "label": path}]}
     found = [str(one) for one in check_cases(lists, target_range=(0, 1050), progress=False)]
     assert len(found) == 1
-    assert "got 50% here" in found[0]
+    assert "(50% here" in found[0]
     assert check_cases(lists, target_range=(0, 1050), target_unclipped=True, progress=False) == []
     (other,) = check_cases(lists, target_range=(0, 100), progress=False)
-    assert "of the magnitude of the window [0, 100]" in str(other), "another unit is reported as such alone"
+    assert "differ in magnitude from the window [0, 100]" in str(other), "another unit is reported as such alone"

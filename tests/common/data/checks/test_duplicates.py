@@ -26,11 +26,11 @@ def test_other_images_are_no_copies() -> None:
 @pytest.mark.parametrize("sections", [("training", "test"), ("training_A", "validation"), ("validation", "test")])
 def test_two_sections_are_an_error_that_names_both(sections: tuple[str, str]) -> None:
     one, two = sections
-    [(severity, said)] = found({one: [item("a", "1_mr.nii")], two: [item("b", "2"), item("c", "1_copy.nii")]})
+    [(severity, message)] = found({one: [item("a", "1_mr.nii")], two: [item("b", "2"), item("c", "1_copy.nii")]})
     assert severity == "error"
-    assert said == (
-        "c (1_copy.nii): an image belongs to one of training, validation and test (leak), but got the voxels of "
-        f"a (1_mr.nii) in {one}, here in {two}; remove one of the two, or put both in one section"
+    assert message == (
+        "c (1_copy.nii): the same image in two sections, a leak (voxels of a, 1_mr.nii, "
+        f"in {one}; here in {two}); remove one of the two, or put both in one section"
     )
 
 
@@ -40,8 +40,8 @@ def test_a_label_counts_as_well_and_so_does_one_file_that_is_listed_twice() -> N
 
 
 def test_within_training_it_is_a_warning_pools_included() -> None:
-    [(severity, said)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
-    assert (severity, "a (1_x) in training_A, here in training_B" in said) == ("warning", True)
+    [(severity, message)] = found({"training_A": [item("a", "1_x")], "training_B": [item("b", "1_y")]})
+    assert (severity, "a, 1_x, in training_A; here in training_B" in message) == ("warning", True)
     assert found({"training_A": [item("a", "1")], "training_B": [item("a", "1")]}) == [], "one file in both pools"
 
 

@@ -89,7 +89,7 @@ def test_volumes_are_the_same_ones_every_time():
 
 
 def test_numbers_are_positive():
-    with pytest.raises(ConfigError, match="samples_per_case: is positive, but got 0; raise it"):
+    with pytest.raises(ConfigError, match="samples_per_case is 0, not above 0: raise it"):
         patches(samples_per_case=0)
 
 
@@ -217,5 +217,5 @@ def _pairs(sampler):
 
 
 def test_an_epoch_holds_a_batch():
-    with pytest.raises(ConfigError, match="samples_per_epoch: is at least 8, one batch per process, but got 4"):
+    with pytest.raises(ConfigError, match="--samples_per_epoch is 4, below 8, one batch per process"):
         CaseSampler(patches(), batch_size=8, samples_per_epoch=4)

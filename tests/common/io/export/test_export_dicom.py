@@ -194,9 +194,7 @@ class TestRefusals:
         item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
         path = make().write(item, np.zeros((4, 5, 6)))
         shutil.copy(path / "IM0001.dcm", path / "IM0099.dcm")  # as of an earlier output with more slices
-        with pytest.raises(
-            OutputError, match="case_1_synthetic_ct: does not exist yet, but got a folder; give --overw"
-        ):
+        with pytest.raises(OutputError, match="case_1_synthetic_ct already exists: pass --overwrite true"):
             make().require_free([case])
         make(overwrite=True).require_free([case])
         make(overwrite=True).write(item, np.ones((4, 5, 6)))
@@ -211,7 +209,7 @@ class TestRefusals:
             (tmp_path / "out" / "case_1_synthetic_ct.json").write_text('{"SyntheticData": true}')
         before = snapshot(tmp_path / "out")
         exporter = make(overwrite=allowed == "overwrite")
-        message = "case_1_synthetic_ct: is replaced only where this project wrote all it holds, but got another folder"
+        message = "case_1_synthetic_ct holds files that this project did not write"
         with pytest.raises(OutputError, match=message):
             exporter.require_free([case], resume=allowed == "resume")
         with pytest.raises(OutputError, match=message):
@@ -222,7 +220,7 @@ class TestRefusals:
         item, case = loaded(nifti(tmp_path / "mr.nii")), {"case": "case_1", "image": str(tmp_path / "mr.nii")}
         path = make().write(item, np.zeros((4, 5, 6)))
         path.with_suffix(".json").unlink()
-        with pytest.raises(OutputError, match="case_1_synthetic_ct: does not exist yet, but got a folder"):
+        with pytest.raises(OutputError, match="case_1_synthetic_ct already exists"):
             make().require_free([case])
         make().require_free([case], resume=True)
         make().write(item, np.ones((4, 5, 6)))
@@ -248,9 +246,7 @@ class TestRefusals:
     def test_outputs_inside_a_series_that_is_read(self, make, tmp_path, place):
         source = series(tmp_path / "series")
         before = snapshot(tmp_path)
-        message = (
-            f"lies outside the input folders of the run, but got a place in {source}; choose another predictions_dir"
-        )
+        message = f"lies in {source}, an input of the same run: choose another --predictions_dir"
         with pytest.raises(OutputError, match=message):
             make(predictions_dir=str(source / place)).require_free([{"case": "case_1", "image": str(source)}])
         assert snapshot(tmp_path) == before
@@ -258,7 +254,7 @@ class TestRefusals:
     @pytest.mark.parametrize("inside", ["", "mr.nii", "deep/mr.nii"])
     def test_an_output_that_is_or_holds_an_input(self, make, tmp_path, inside):
         source = tmp_path / "out" / "case_1_synthetic_ct" / inside
-        with pytest.raises(OutputError, match="case_1_synthetic_ct: is not an input of the same run"):
+        with pytest.raises(OutputError, match="case_1_synthetic_ct would replace .*, an input of the same run"):
             make(overwrite=True).require_free([{"case": "case_1", "image": ["other.nii", str(source)]}])
 
     def test_a_disk_without_room(self, make, tmp_path, monkeypatch):
@@ -270,12 +266,12 @@ class TestRefusals:
         unusable = ("model.pt", "absent.nii", "hostile.nii")  # they fail alone, later
         cases += [{"case": name, "image": str(tmp_path / name)} for name in unusable]
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5_900_000))
-        with pytest.raises(OutputError, match="out: has room for 6.0 MB, but got 5.9 MB; free space"):
+        with pytest.raises(OutputError, match="out has 5.9 MB free, the outputs need 6.0 MB: free space"):
             make().require_free(cases)
         make(output_format="nifti").require_free(cases)
         with_maps = make(modality="MR")
         with_maps.add_maps({}, "")
-        with pytest.raises(OutputError, match=r"out: has room for 12\.0 MB"):
+        with pytest.raises(OutputError, match=r"the outputs need 12\.0 MB"):
             with_maps.require_free(cases)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=6_000_000))
         make().require_free(cases)
@@ -283,19 +279,19 @@ class TestRefusals:
     def test_nan_leaves_nothing(self, make, tmp_path):
         values = np.zeros((4, 5, 6))
         values[1, 2, 3] = np.nan
-        with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 1 voxels"):
+        with pytest.raises(OutputError, match="case_1: the synthetic volume has 1 voxels of NaN"):
             make().write(loaded(nifti(tmp_path / "mr.nii")), values)
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"output_dtype": "int12"}, "--output_dtype: is one of uint8, .*but got 'int12'; choose one of them"),
-            ({"output_format": "png"}, "output_format: is one of nifti, dicom, nrrd, mha, but got 'png'"),
-            ({"modality": "US"}, "modality: is one of CT, MR, PT, but got 'US'"),
-            ({"timing": 4000}, "timing: is two positive numbers, but got 4000"),
-            ({"timing": [4000, -1]}, r"timing: is two positive numbers, but got \[4000, -1\]"),
-            ({"timing": ["4000", "90"]}, r"timing: is two positive numbers, but got \['4000', '90'\]"),
+            ({"output_dtype": "int12"}, "unknown --output_dtype 'int12': known are uint8, "),
+            ({"output_format": "png"}, "unknown --output_format 'png': known are nifti, dicom, nrrd, mha"),
+            ({"modality": "US"}, "unknown modality 'US': known are CT, MR, PT"),
+            ({"timing": 4000}, "timing 4000 is not two positive numbers"),
+            ({"timing": [4000, -1]}, r"timing \[4000, -1\] is not two positive numbers"),
+            ({"timing": ["4000", "90"]}, r"timing \['4000', '90'\] is not two positive numbers"),
         ],
     )
     def test_settings(self, make, settings, message):

@@ -120,7 +120,7 @@ def test_a_nifti_2_source_and_one_of_a_single_time_point(tmp_path):
 
 def test_wrong_shape_is_refused(tmp_path):
     path = source(tmp_path / "source.nii", sform=(ROTATED, 1))
-    with pytest.raises(OutputError, match=r"has the source's shape \(4, 5, 6\), but got \(6, 5, 4\)"):
+    with pytest.raises(OutputError, match=r"has the shape \(6, 5, 4\), not the source's \(4, 5, 6\)"):
         save_like(path, np.zeros(SHAPE[::-1]), tmp_path / "out.nii", "int16", "x")
     assert not (tmp_path / "out.nii").exists()
 

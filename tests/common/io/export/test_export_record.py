@@ -34,12 +34,12 @@ def test_a_source_that_is_replaced_after_it_was_read_was_not_used(tmp_path: Path
     run.sources = {"a": [str(source)]}
     run.note_source({"case": "a"})
     source.write_bytes(b"another")
-    told = run.of("a", [])
+    recorded = run.of("a", [])
     later = Provenance("mr2ct 1.2.3")
     later.sources = run.sources
-    assert later.changed(told, "a", []) == "changed since: source"
+    assert later.changed(recorded, "a", []) == "changed since: source"
     source.write_bytes(b"read")
-    assert later.changed(told, "a", []) == ""
+    assert later.changed(recorded, "a", []) == ""
 
 
 def test_settings_that_say_where_or_how_have_no_effect() -> None:

@@ -29,8 +29,8 @@ def outputs(tmp_path):
 def refused(tmp_path, source, name="a_ct.nii.gz"):
     with pytest.raises(OutputError) as caught:
         require_apart(outputs(tmp_path), [tmp_path / "another.nii.gz", source])
-    start = f"{tmp_path / 'out' / name}: is not an input of the same run, but got the input {source}; "
-    assert str(caught.value) == f"{start}choose another predictions_dir"
+    fault = f"{tmp_path / 'out' / name} would replace {source}, an input of the same run"
+    assert str(caught.value) == f"{fault}: choose another --predictions_dir"
 
 
 def test_neighbours_are_no_inputs(tmp_path, source):
@@ -103,8 +103,8 @@ def test_outputs_in_a_folder_that_is_an_input(tmp_path, source, name):
     place = tmp_path / name
     with pytest.raises(OutputError) as caught:
         require_apart([place / "a_ct.nii.gz"], [source.parent])
-    rule = f"lies outside the input folders of the run, but got a place in {source.parent}"
-    assert str(caught.value) == f"{place}: {rule}; choose another predictions_dir"
+    fault = f"{place} lies in {source.parent}, an input of the same run"
+    assert str(caught.value) == f"{fault}: choose another --predictions_dir"
 
 
 def test_each_folder_is_looked_at_once_however_many_cases_it_holds(tmp_path, source, monkeypatch):
@@ -131,11 +131,9 @@ def test_the_manifest_of_an_earlier_run_is_replaced(tmp_path, content):
 @pytest.mark.parametrize(
     "content", ['{"name": "app"}', '[{"case": "a", "url": "x"}]', '["a"]', "not JSON", "\udcff", "null"]
 )
-def test_another_manifest_is_kept_unless_told(tmp_path, content):
+def test_another_manifest_is_kept_without_overwrite(tmp_path, content):
     (tmp_path / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
-    message = (
-        "manifest.json: is the list of the outcomes of an earlier run, but got another file; give --overwrite true"
-    )
+    message = "manifest.json is not the manifest of an earlier run: pass --overwrite true"
     with pytest.raises(OutputError, match=message):
         require_own_manifest(tmp_path, overwrite=False)
     require_own_manifest(tmp_path, overwrite=True)
@@ -143,5 +141,5 @@ def test_another_manifest_is_kept_unless_told(tmp_path, content):
 
 def test_a_folder_is_no_manifest(tmp_path):
     (tmp_path / "manifest.json").mkdir()
-    with pytest.raises(OutputError, match="manifest.json: is a file or new, but got a folder"):
+    with pytest.raises(OutputError, match="manifest.json is a folder, and a file is to be written there: move"):
         require_own_manifest(tmp_path, overwrite=True)

@@ -1,4 +1,4 @@
-"""Every fault of a NIfTI file is named with case, file, rule, value and remedy before its voxels are used."""
+"""Every fault of a NIfTI file is named with case, file, value and remedy before its voxels are used."""
 
 from __future__ import annotations
 
@@ -61,10 +61,8 @@ def test_an_extension_where_the_voxels_are_said_to_begin(tmp_path, kind, size, p
     content[place : place + (4 if size == 348 else 8)] = np.asarray(offset, "<f4" if size == 348 else "<i8").tobytes()
     with opened(path, "wb") as file:
         file.write(content)
-    rule = "voxels must begin after the extension that the header announces, but got vox_offset"
-    with pytest.raises(
-        VolumeError, match=rf"{rule} {offset}, and 32 bytes after the voxels; the voxels may be shifted"
-    ):
+    fault = "voxels begin inside an extension of the header"
+    with pytest.raises(VolumeError, match=rf"{fault} \(vox_offset {offset}, 32 bytes after the voxels\); export"):
         read_volume(path, "a")
     with opened(path, "wb") as file:  # the flag alone, without an extension
         file.write(content[:offset] + content[offset + 32 :])
@@ -97,77 +95,83 @@ def raw_bytes(path: Path) -> bytes:
 
 
 FAULTS = {
-    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.5), "the file must be complete.*EOFError.*copy or export"),
-    "gz without its last bytes": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "the file must be complete.*EOFError"),
-    "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "the file must be complete.*CRC check failed"),
-    "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"12x12x12 float32 needs 7264 bytes.*file of 3632"),
-    "empty": (lambda p: written(p / "mr.nii.gz", b""), "must not be empty, but got 0 bytes"),
-    "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "100 bytes that are no NIfTI header"),
+    "truncated gz": (lambda p: truncated(p / "mr.nii.gz", 0.5), "read to its end .EOFError.*copy or export"),
+    "gz without its last bytes": (lambda p: truncated(p / "mr.nii.gz", 0.9998), "cannot be read to its end.*EOFError"),
+    "flipped bit": (lambda p: flipped_bit(p / "mr.nii.gz"), "cannot be read to its end.*CRC check failed"),
+    "truncated nii": (lambda p: truncated(p / "mr.nii", 0.5), r"truncated \(3632 bytes, 12x12x12 float32 needs 7264\)"),
+    "empty": (lambda p: written(p / "mr.nii.gz", b""), "the file is empty; copy or export it again"),
+    "half a header": (lambda p: written(p / "mr.nii", raw_bytes(p / "x")[:100]), "no NIfTI header.*first 100 bytes"),
     "html": (lambda p: written(p / "mr.nii.gz", b"<!DOCTYPE html><html>"), "a web page.*download it again"),
-    "pointer": (lambda p: written(p / "mr.nii.gz", b"version https://"), "extension says.*the bytes b'version '"),
+    "pointer": (lambda p: written(p / "mr.nii.gz", b"version https://"), "not NIfTI data.*begins with b'version '"),
     "raw named gz": (lambda p: written(p / "mr.nii.gz", raw_bytes(p / "x")), "rename it to .nii$"),
     "gz named raw": (lambda p: written(p / "mr.nii", gzip.compress(raw_bytes(p / "x"))), r"rename it to .nii.gz$"),
-    "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "5 bytes that are no NIfTI header"),
-    "pair header": (lambda p: patched(p / "mr.nii", (344, "S4", b"ni1")), "must be a single-file NIfTI.*ni1"),
+    "gz of text": (lambda p: written(p / "mr.nii.gz", gzip.compress(b"hello")), "no NIfTI header .*first 5 bytes"),
+    "pair header": (lambda p: patched(p / "mr.nii", (344, "S4", b"ni1")), "not a single-file NIfTI.*ni1"),
     "magic of NIfTI-2": (lambda p: patched(p / "mr.nii", (344, "S4", b"n+2")), "single-file NIfTI.*n.2.* of 348 bytes"),
     "nan voxels": (
         lambda p: save(p / "mr.nii", np.where(ramp() < 3, np.nan, ramp())),
-        "voxels must be finite, but got 3 NaN or Inf of 120 voxels; .*nan_fill",
+        r"voxels are not finite \(3 NaN or Inf of 120 voxels\); .*--nan_fill 0",
     ),
-    "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), "got 1 NaN or Inf of 120"),
-    "4-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))), r"length 1, but got 2, shape 3x4x5x2; declare"),
-    "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), "3 dimensions.*got 2-D, 3x4; export 3-D"),
-    "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), "3 dimensions.*got 5-D, 3x4x5x1x2"),
+    "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), r"\(1 NaN or Inf of 120"),
+    "4-D": (
+        lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))),
+        r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); declare",
+    ),
+    "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), r"not a 3-D volume \(2-D, 3x4\); export 3-D"),
+    "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), r"not a 3-D volume \(5-D, 3x4x5x1x2\)"),
     "rgb": (
         lambda p: save(p / "mr.nii", np.zeros((3, 4, 5), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])),
-        "must be real numbers, but got datatype 128",
+        r"voxels are not real numbers \(datatype 128",
     ),
-    "complex": (lambda p: save(p / "mr.nii", ramp().astype(np.complex64)), "must be real numbers, but got complex"),
+    "complex": (lambda p: save(p / "mr.nii", ramp().astype(np.complex64)), r"are not real numbers \(complex values\)"),
     "unknown datatype": (
         lambda p: patched(p / "mr.nii", (DTYPE, "<i2", 999)),
-        "header must be valid, but got datatype 999, vox_offset 352",
+        r"invalid header \(datatype 999, vox_offset 352\)",
     ),
     "beyond float32": (
         lambda p: save(p / "mr.nii", np.where(ramp() == 5, -1e300, ramp().astype(np.float64))),
-        r"must fit float32, but got 1e\+300; rescale",
+        r"do not fit float32 \(1e\+300\); rescale",
     ),
-    "nan sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", np.nan)), r"finite and invertible, but got \[nan 0 0"),
-    "singular sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0] * 4)), r"invertible, but got \[0 0 0 0; 0 1"),
-    "two equal axes": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0, 1, 0, 0])), r"invertible, but got \[0 1 0 0"),
+    "nan sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", np.nan)), r"not finite and invertible \(\[nan 0 0"),
+    "singular sform": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0] * 4)), r"invertible \(\[0 0 0 0; 0 1"),
+    "two equal axes": (lambda p: patched(p / "mr.nii", (SROW, "<f4", [0, 1, 0, 0])), r"invertible \(\[0 1 0 0"),
     "nan quaternion": (
         lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", np.nan)),
-        r"finite and invertible, but got \[nan nan nan",
+        r"not finite and invertible \(\[nan nan nan",
     ),
     "no rotation": (
         lambda p: patched(p / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)),
-        r"finite and invertible, but got \[nan nan nan",
+        r"not finite and invertible \(\[nan nan nan",
     ),
     "32767 cubed": (
         lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 32767, 32767, 32767])),
-        "at most 1073741824 values, but got 35181150961663 from a header that claims 32767x32767x32767",
+        r"claims over 1073741824 values \(32767x32767x32767, which are 35181150961663\)",
     ),
     "1000 cubed in a small file": (
         lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 1000, 1000, 1000])),
-        "claims 1000x1000x1000 float32 needs 4000000352 bytes, but got a file of 832",
+        r"truncated \(832 bytes, 1000x1000x1000 float32 needs 4000000352\)",
     ),
-    "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"must be positive.*\[3, 4, 0, 6,"),
-    "negative dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, -1, 5])), r"must be positive.*\[3, -1, 5,"),
-    "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), "must be positive, but got dim"),
+    "zero dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, 4, 0, 6])), r"invalid dim.*\[3, 4, 0, 6,"),
+    "negative dimension": (lambda p: patched(p / "mr.nii", (DIM, "<i2", [3, -1, 5])), r"invalid dim.*\[3, -1, 5,"),
+    "no dimensions": (lambda p: patched(p / "mr.nii", (DIM, "<i2", 0)), r"invalid dimensions in the header \(dim"),
     "intercept nan": (
         lambda p: patched(p / "mr.nii", (SLOPE, "<f4", 2), (INTER, "<f4", np.nan)),
-        "the scaling must be finite",
+        "the scaling is not finite",
     ),
-    "voxels inside the header": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)), "at byte 352 or later.*got"),
-    "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "must be valid.*vox_offset nan"),
-    "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), "but got a file of 832"),
-    "missing": (lambda p: p / "mr.nii", "the file must exist, but got no file at"),
-    "directory": (lambda p: p, "a volume is a file|a volume is a .nii"),
-    "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), "got '.npy'; .*never opened"),
+    "voxels inside the header": (
+        lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 0)),
+        r"begin inside the header \(vox_offset \d+, at least 352",
+    ),
+    "nan offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", np.nan)), "invalid header.*vox_offset nan"),
+    "endless offset": (lambda p: patched(p / "mr.nii", (VOX_OFFSET, "<f4", 1e30)), r"truncated \(832 bytes"),
+    "missing": (lambda p: p / "mr.nii", r"no such file \("),
+    "directory": (lambda p: p, "a directory, not a file|not a .nii"),
+    "pickle": (lambda p: written(p / "mr.npy", pickle.dumps(1)), r"\('.npy'\); .*never opened"),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_name_case_file_rule_value_and_remedy(name: str, tmp_path: Path) -> None:
+def test_faults_name_case_file_value_and_remedy(name: str, tmp_path: Path) -> None:
     build, message = FAULTS[name]
     path = build(tmp_path)
     with pytest.raises(VolumeError, match=message) as caught:
@@ -178,7 +182,7 @@ def test_faults_name_case_file_rule_value_and_remedy(name: str, tmp_path: Path) 
 
 def test_faults_of_a_header_are_found_without_reading_voxels(tmp_path: Path) -> None:
     path = patched(tmp_path / "mr.nii", (DIM, "<i2", [4, 4, 5, 6, 9]))
-    with pytest.raises(VolumeError, match="must have length 1, but got 9"):
+    with pytest.raises(VolumeError, match=r"fourth dimension \(9 instead of 1"):
         read_header(path, "case")
 
 
@@ -199,12 +203,12 @@ except ValueError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     kilobytes, message = done.stdout.split(" ", 1)
     assert int(kilobytes) < 100_000
-    assert "claims 32767x32767x32767" in message
+    assert "claims over 1073741824 values (32767x32767x32767" in message
 
 
 def test_a_compressed_file_cannot_hold_more_than_deflate_allows(tmp_path: Path) -> None:
     raw = patched(tmp_path / "raw.nii", (DIM, "<i2", [3, 1000, 1000, 1000])).read_bytes()
-    with pytest.raises(VolumeError, match="needs 4000000352 bytes, but got a file of"):
+    with pytest.raises(VolumeError, match=r"truncated \(\d+ bytes, 1000x1000x1000 float32 needs 4000000352"):
         read_volume(written(tmp_path / "mr.nii.gz", gzip.compress(raw)), "case")
 
 
@@ -217,7 +221,7 @@ def test_the_most_compressible_volume_is_not_mistaken_for_a_lie(tmp_path: Path) 
 
 def test_a_directory_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mr.nii.gz").mkdir()
-    with pytest.raises(VolumeError, match="a volume is a file, but got a directory"):
+    with pytest.raises(VolumeError, match=r"a directory, not a file \("):
         read_header(tmp_path / "mr.nii.gz", "case")
     path = save(tmp_path / "mr.nii", ramp())
 
@@ -225,7 +229,7 @@ def test_a_directory_and_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(VolumeError, match="must be readable, but got PermissionError.*check its permissions"):
+    with pytest.raises(VolumeError, match="cannot read the file .PermissionError: .*; check its permissions"):
         read_header(path, "case")
 
 
@@ -295,13 +299,13 @@ def test_a_header_that_claims_fewer_slices_than_the_file_holds(suffix: str, tmp_
     fewer = bytearray(whole)
     fewer[46:48] = (4).to_bytes(2, "little")  # dim[3]
     path = tmp_path / f"a{suffix}"
-    for content, message in ((fewer, "4x5x4 voxels of its header, but got 80 bytes more; the"), (whole + b"\0", None)):
+    for content, message in ((fewer, "80 bytes after 4x5x4 voxels"), (whole + b"\0", None)):
         path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
         header = read_header(path, "c1")
         if message is None:
             assert read_values(header).shape == (4, 5, 6)
         else:
-            with pytest.raises(VolumeError, match=rf"c1 \(a{suffix}\): the file must end after the {message}"):
+            with pytest.raises(VolumeError, match=rf"c1 \(a{suffix}\): .* more than its header claims \({message}"):
                 read_values(header)
 
 
@@ -313,13 +317,13 @@ def test_lengths_in_other_units_are_converted(unit: str, factor: float, tmp_path
     header = read_header(tmp_path / "a.nii", "c1")
     np.testing.assert_allclose(header.affine, np.diag([2, 3, 4, 1]), rtol=1e-6)
     np.testing.assert_allclose(header.spacing, [2, 3, 4], rtol=1e-6)
-    said = [finding.value for finding in header.warnings if finding.rule == "the unit of lengths should be mm"]
-    assert said == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
+    units = [finding.value for finding in header.warnings if finding.fault == "the unit of lengths is not mm"]
+    assert units == ({"micron": ["micrometres"], "meter": ["metres"]}.get(unit, []))
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.nii.gz")
-    with pytest.raises(VolumeError, match="a volume is a file, but got a pipe, socket or device"):
+    with pytest.raises(VolumeError, match="a pipe, socket or device, not a file; copy"):
         read_header(tmp_path / "a.nii.gz", "c1")
 
 
@@ -338,7 +342,7 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
     values, _ = read_volume(two, "case", channels=2)
     assert values.shape == (2, 3, 4, 5)
     assert values[:, 0, 0, 1].tolist() == [2, 3]
-    with pytest.raises(VolumeError, match="fourth dimension must have length 3, but got 2, shape 3x4x5x2"):
+    with pytest.raises(VolumeError, match=r"fourth dimension \(2 instead of 3, shape 3x4x5x2\)"):
         read_volume(two, "case", channels=3)
 
 
@@ -350,7 +354,7 @@ def test_without_sform_and_qform_the_assumption_is_nibabels_and_is_said(
         _, affine = read_volume(path, "case_07")
     np.testing.assert_array_equal(affine, nib.Nifti1Image.from_filename(path).affine)
     assert affine[0].tolist() == [-1, 0, 0, 1.5]
-    assert r"case_07 (mr.nii): sform or qform should give the orientation, but got both codes 0; assumed" in caplog.text
+    assert r"case_07 (mr.nii): neither sform nor qform gives the orientation (both codes 0, assumed" in caplog.text
     assert "[-1 0 0 1.5; 0 1 0 -2; 0 0 1 -2.5]" in caplog.text
 
 
@@ -362,14 +366,14 @@ def test_disagreeing_sform_and_qform_are_both_shown(tmp_path: Path) -> None:
     header = read_header(tmp_path / "mr.nii", "case")
     (warning,) = header.warnings
     assert warning.severity == "warning"
-    assert warning.value == "sform [1 0 0 0; 0 1 0 0; 0 0 1 0] and qform [1 0 0 0; 0 1 0 0; 0 0 1.5 0]"
+    assert warning.value == "sform [1 0 0 0; 0 1 0 0; 0 0 1 0], qform [1 0 0 0; 0 1 0 0; 0 0 1.5 0]"
     np.testing.assert_array_equal(header.affine, np.eye(4))
     assert read_header(save(tmp_path / "same.nii", ramp(), qform=True), "case").warnings == ()
 
 
 def test_a_broken_qform_beside_a_good_sform_warns_only(tmp_path: Path) -> None:
     header = read_header(patched(tmp_path / "mr.nii", (QFORM_CODE, "<i2", 1), (QUATERN, "<f4", 2)), "case")
-    assert [warning.rule for warning in header.warnings] == ["sform and qform should agree"]
+    assert [warning.fault for warning in header.warnings] == ["sform and qform differ"]
     np.testing.assert_array_equal(header.affine, np.eye(4))
 
 

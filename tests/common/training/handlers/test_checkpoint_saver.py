@@ -42,6 +42,6 @@ def test_a_failed_write_is_reported_by_the_next_call(tmp_path, then):
     (tmp_path / "models").write_text("a file where a folder should be")
     saver = AsyncSaver()
     saver.save({"step": 1}, tmp_path / "models" / "last.pt")
-    with pytest.raises(OutputError, match="last.pt: can be written"):
+    with pytest.raises(OutputError, match=r"cannot write .*last.pt \("):
         saver.save({"step": 2}, tmp_path / "other.pt") if then == "save" else saver.settle()
     saver.settle()  # reported once

@@ -148,7 +148,7 @@ def test_unreadable_items_are_an_error_that_quotes_nothing(tmp_path):
 
     damaged = Damaged()
     damaged.update(headers[0])
-    with pytest.raises(OutputError, match="case_1: source series: has readable patient and study items") as caught:
+    with pytest.raises(OutputError, match="case_1: cannot read the patient and study items of the source") as caught:
         reference_of_series([damaged], "case_1")
     assert "SECRET" not in str(caught.value)
 
@@ -172,5 +172,5 @@ def test_slices_that_nothing_can_refer_to(tmp_path):
     def nameless(header, number):
         header.SOPInstanceUID = None
 
-    with pytest.raises(OutputError, match="series: has a SOPInstanceUID in each slice, .*, but got none; export the"):
+    with pytest.raises(OutputError, match="a slice of the source series has no SOPInstanceUID, .*: export the"):
         origin(tmp_path, nameless)

@@ -67,5 +67,5 @@ def test_pet_without_any_activity():
 @pytest.mark.parametrize("modality", TO_PIXELS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_fails_the_case(modality, bad):
-    with pytest.raises(OutputError, match="case_1: synthetic volume: is finite, but got 1 voxels of NaN or infinity"):
+    with pytest.raises(OutputError, match="case_1: the synthetic volume has 1 voxels of NaN or infinity"):
         TO_PIXELS[modality](volume(1, bad, 2), "case_1")
