@@ -184,5 +184,5 @@ def test_fine_tuning_of_the_t2_weights_is_refused(tmp_path):
     small = {**TINY, **BUNDLE.small_patches, "phantoms::cases": 4, "phantoms::spacing": 5}
     done = BUNDLE.run("training", ["train", "mr2ct_3d"], output_dir=tmp_path, pretrained="true", **small)
     assert done.returncode == 2
-    assert "--residual: is True, as the network of" in last_line(done.stderr)
+    assert "--residual is False, but the network of" in last_line(done.stderr)
     shutil.rmtree(tmp_path)

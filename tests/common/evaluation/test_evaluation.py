@@ -386,7 +386,7 @@ def test_variant_without_its_settings(tmp_path, cases):
     save_model(tmp_path / "run" / "variants" / "lost", Scale(1.0))
     with pytest.raises(
         CheckpointError,
-        match="lost/models/model.pt: has its settings in model.json next to it, or in",
+        match="lost/models/model.pt has neither model.json next to it nor the",
     ):
         evaluation(tmp_path, cases).run()
 
