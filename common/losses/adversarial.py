@@ -68,20 +68,18 @@ class AdversarialLoss(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in self.kinds:
-            raise ConfigError(
-                "adversarial loss", f"is one of {', '.join(self.kinds)}", repr(kind), "choose one of them"
-            )
-        _require("real_label", 0.5 < real_label <= 1, "is above 0.5 and at most 1", real_label)
+            raise ConfigError(f"unknown --adversarial_loss::kind {kind!r}", f"known are {', '.join(self.kinds)}")
+        _require("real_label", 0.5 < real_label <= 1, "a number above 0.5 and at most 1", real_label)
         for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("instance_noise", instance_noise)):
-            _require(name, value >= 0, "is not negative", value)
-        _require("weight_clip", weight_clip is None or weight_clip > 0, "is null or above 0", weight_clip)
-        _require("noise_steps", noise_steps >= 1, "is at least 1", noise_steps)
+            _require(name, value >= 0, "zero or a positive number", value)
+        _require("weight_clip", weight_clip is None or weight_clip > 0, "null or a positive number", weight_clip)
+        _require("noise_steps", noise_steps >= 1, "a positive number", noise_steps)
         if real_label != 1 and kind not in TARGETED:
-            rule = f"is 1 for {kind}, which has no label to smooth"
-            raise ConfigError("adversarial_loss::real_label", rule, real_label, f"choose {' or '.join(TARGETED)}")
+            fault = f"--adversarial_loss::real_label is {real_label}, but kind {kind} has no label to smooth"
+            raise ConfigError(fault, f"choose kind {' or '.join(TARGETED)}")
         if kind == "wasserstein" and not gradient_penalty and weight_clip is None:
-            rule = "bounds the critic of kind wasserstein, or weight_clip does"
-            raise ConfigError("adversarial_loss::gradient_penalty", rule, gradient_penalty, "give for example 10")
+            fault = "nothing bounds the critic of --adversarial_loss::kind wasserstein"
+            raise ConfigError(fault, "set gradient_penalty, for example 10, or weight_clip")
         self.kind = kind
         self.discriminator_factor = discriminator_factor
         self.real_label = real_label
@@ -145,9 +143,9 @@ class AdversarialLoss(nn.Module):
 
     def measure(self, name: str, real: Tensor, *fakes: Tensor) -> None:
         """Note the :meth:`accuracy` of outputs, averaged over several synthetic batches, as ``<name>_accuracy``."""
-        found = [each for fake in fakes if (each := self.accuracy(real, fake)) is not None]
-        if found:
-            self.measures[f"{name}_accuracy"] = torch.stack(found).mean()
+        accuracies = [each for fake in fakes if (each := self.accuracy(real, fake)) is not None]
+        if accuracies:
+            self.measures[f"{name}_accuracy"] = torch.stack(accuracies).mean()
 
     def penalties(
         self, name: str, discriminator: Discriminator, real: Tensor, *fakes: Tensor, groups: int = 1
@@ -198,9 +196,9 @@ class AdversarialLoss(nn.Module):
                 weight.clamp_(-self.weight_clip, self.weight_clip)
 
 
-def _require(name: str, holds: bool, rule: str, value: object) -> None:
+def _require(name: str, holds: bool, allowed: str, value: object) -> None:
     if not holds:
-        raise ConfigError(f"adversarial_loss::{name}", rule, value, "correct it")
+        raise ConfigError(f"--adversarial_loss::{name} is {value}", f"give {allowed}")
 
 
 def _by_feature(features: Tensor) -> Tensor:

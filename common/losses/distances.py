@@ -132,5 +132,5 @@ def reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
         ConfigError: for another ``reduction`` than ``mean`` and ``sum``.
     """
     if reduction not in ("mean", "sum"):
-        raise ConfigError("reduction", "is mean or sum", repr(reduction), "choose one of them")
+        raise ConfigError(f"unknown reduction {reduction!r}", "known are mean, sum")
     return mean if reduction == "mean" else mean * target[0].numel()

@@ -178,7 +178,7 @@ def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
 
 def test_another_number_of_channels_is_refused() -> None:
     cascade = Cascade([Weighted(2.0, 1.0)], in_channels=2)
-    with pytest.raises(DataError, match="source: has the 2 channels of the network, but got 1; correct source"):
+    with pytest.raises(DataError, match="source has 1 channels, the network takes 2: change --source"):
         CascadeInferer(SimpleInferer())(torch.ones(1, 1, 2, 2, 2), cascade)
 
 
