@@ -86,7 +86,7 @@ def test_a_variant_in_an_evaluation(attacked: Path, run: Path, data: Path) -> No
 def test_resume(attacked: Path, data: Path) -> None:
     """A resumed run compares its settings with those of ``run.json``, as they are written."""
     given = {**TINY, **SMALL, "max_epochs": 2, "dataset_dir": data, "output_dir": attacked}
-    assert "as in the run to resume" in refused(ONE.run("training", ["train"], resume="true", **given), attacked)
+    assert " in the run to resume" in refused(ONE.run("training", ["train"], resume="true", **given), attacked)
 
 
 @pytest.mark.slow

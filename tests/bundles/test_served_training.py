@@ -126,4 +126,4 @@ def test_epochs_that_the_stages_cannot_share_are_refused(tmp_path):
         Served(Bundle("pd2t2_dcgan_acm"), tmp_path).train(epochs=3)
     error = mistake(caught.value)
     assert isinstance(error, ConfigError)
-    assert "is 1 epochs for each of 2 stages, 2, but got 3" in str(error)
+    assert "--train::trainer::max_epochs is 3, not 1 for each of 2 stages, 2" in str(error)

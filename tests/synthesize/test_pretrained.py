@@ -220,7 +220,7 @@ def test_frozen_weights_are_those_named(shipped):
 @pytest.mark.parametrize(
     ("frozen", "message"),
     [
-        (["2."], "frozen: begins names of weights such as 0.weight, but got 2."),
+        (["2."], "--frozen 2. begins no name of a weight: give the beginning of names such as 0.weight"),
         (["0", "1"], "--frozen covers every parameter: nothing is left to train"),
     ],
 )

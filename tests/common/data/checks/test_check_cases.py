@@ -87,15 +87,15 @@ CASES: dict[str, tuple[dict, dict, str, str]] = {
         {"mask": (MR - 300, AFFINE)},
         {},
         "error",
-        "a mask has two values, 0 and another, but got values from",
+        "mask has values below 0, or several above, as an image has; give the mask",
     ),
     "inverted mask": (
         {"mask": (1.0 - BOX, AFFINE), "image": ((BOX + 0.01) * MR, AFFINE), "label": (1000 * BOX + MR / 100, AFFINE)},
         {},
         "error",
-        "a mask leaves out air, but got one that marks the air around something brighter; invert it",
+        "mask marks the air around something brighter; invert it",
     ),
-    "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "marks voxels above 0, but got an empty mask"),
+    "empty mask": ({"mask": (MR * 0, AFFINE)}, {}, "error", "mask is empty"),
     "two channels for one": ({}, {"channels": 2}, "error", "fourth dimension must have length 2, but got 1"),
     "too small": ({}, {"min_shape": (24, 32, 28)}, "error", r"at least \(24, 32, 28\).*\(24, 26, 28\); pad it or"),
     "CT with an offset": (
