@@ -164,7 +164,7 @@ def test_an_evaluation_in_z_scores_is_refused(run, run_id, asking, configs, opti
     done = BUNDLE.run(run_id, configs, output_dir=run, **options)
     assert done.returncode == 2
     assert last_line(done.stderr) == (
-        f"error: {asking}: is in HU, as {run / 'models' / 'model.pt'} were trained, but got z; give the overlay of"
+        f"error: {asking} is in z, but {run / 'models' / 'model.pt'} were trained in HU: pass the overlay of"
         " that training as the last of the config files"
     )
 
