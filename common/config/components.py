@@ -41,12 +41,12 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         ConfigError: it is a number, a text, a list, or a section without a ``_target_``.
     """
     shipped = list(_defaults(place, known))
-    made = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
+    built = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
     named = place in GIVEN_AS_TEXTS
     allowed = isinstance(value, str) and (named or is_path(place) or is_reference(value))
-    if made and not named and _are_numbers(value):
+    if built and not named and _are_numbers(value):
         allowed = all(_is_function(each["_target_"]) for each in shipped)
-    if made and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
+    if built and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
         remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
         raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a component", remedy)
 

@@ -21,7 +21,7 @@ def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[st
         config: merged and raw.
         given: options of the command by their id.
         known: settings of the command's files, and of the weights in use.
-        configs: folder of the bundle's config files, one of which may have the option.
+        configs: folder of the bundle's config files; another one there may have the option.
 
     Raises:
         ConfigError: naming the option, and the files that have it.

@@ -46,7 +46,7 @@ COPY, LINE = "copy_input", "linear_fit"
 """The baseline: the source as it is, or through a line fitted to the training cases."""
 MODEL = "model"
 VARIANT_PANELS = 3
-"""Number of cases of which the report shows the variants next to the model."""
+"""Number of cases whose variants the report shows next to the model."""
 
 
 @dataclass

@@ -114,7 +114,7 @@ def variant_config(weights: Path, record: RunRecord | None = None) -> dict[str, 
 
 
 def variant(weights: Path, record: RunRecord | None = None) -> EvaluatedMethod:
-    """Method of a variant: its own network, preprocessing and inferer, and the command's way back to its unit.
+    """Method of a variant: its own network, preprocessing and inferer, and the command's inverse to its unit.
 
     Args:
         weights: of the variant.
@@ -125,8 +125,8 @@ def variant(weights: Path, record: RunRecord | None = None) -> EvaluatedMethod:
     """
     running = config_of(record)
     needed = {name.split("::")[0] for name in references(running, (RESTORE, READER))}
-    kept = {name: running[name] for name in needed if name in running}
-    parser = ConfigParser({**kept, **variant_config(weights, record)})
+    own = {name: running[name] for name in needed if name in running}
+    parser = ConfigParser({**own, **variant_config(weights, record)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
         return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])

@@ -29,8 +29,8 @@ class AdversarialLoss(nn.Module):
     - ``wasserstein``: E D(G(x)) - E D(y); the generator - E D(G(x)) (Arjovsky et al. 2017, eq. 3). It needs
       ``weight_clip`` or ``gradient_penalty``, and critics without batch normalisation for the latter.
 
-    Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step found beside its
-    losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
+    Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step measured next to
+    its losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
 
     Args:
         kind: one of the above. No kind applies an activation first: the outputs are logits of any shape.
@@ -136,9 +136,9 @@ class AdversarialLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of a discriminator on real images (B, ...) and on synthetic ones, averaged over several batches of
         these: under its name, and ``<name>_penalty`` where one is on. Its accuracy goes to ``measures``."""
-        given, made = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
-        losses = {name: torch.stack([self.discriminator(given, each) for each in made]).mean()}
-        self.measure(name, given, *made)
+        of_real, of_fakes = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
+        losses = {name: torch.stack([self.discriminator(of_real, each) for each in of_fakes]).mean()}
+        self.measure(name, of_real, *of_fakes)
         return losses | self.penalties(name, discriminator, real, *fakes)
 
     def measure(self, name: str, real: Tensor, *fakes: Tensor) -> None:

@@ -39,10 +39,10 @@ def weighted_losses(losses: Mapping[str, Any], terms: Collection[str], place: st
         ConfigError: for another entry, a weight that is no number from 0 on, a name that is neither a term nor has a
             function, or weights that are all 0.
     """
-    found = {name: _weighted_loss(entry, name in terms, f"{place}::{name}", terms) for name, entry in losses.items()}
-    if found and not any(loss.weight for loss in found.values()):
+    weighted = {name: _weighted_loss(entry, name in terms, f"{place}::{name}", terms) for name, entry in losses.items()}
+    if weighted and not any(loss.weight for loss in weighted.values()):
         raise ConfigError(f"every weight is 0 (from {place}): give a loss to train by a weight above 0")
-    return found
+    return weighted
 
 
 def _weighted_loss(entry: Any, is_term: bool, place: str, terms: Collection[str]) -> WeightedLoss:

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 WARM_UP = 3
 """Steps run eagerly before recording, in which libraries choose kernels and optimisers create their state."""
 MAX_GRAPHS = 4
-"""Recordings kept, each of which holds memory; batches of further shapes run eagerly."""
+"""Recordings kept; each holds memory. Batches of further shapes run eagerly."""
 
 
 class GraphedStep:

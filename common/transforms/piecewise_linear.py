@@ -44,7 +44,7 @@ class PiecewiseLinearScale:
         self.bent = through[:, 1].tolist()
 
     def down_to(self, low: float, part: float) -> PiecewiseLinearScale:
-        """The same scale, of which the lowest ``part`` stands for all values from ``low``, below the window, up."""
+        """The same scale; its lowest ``part`` stands for all values from ``low``, below the window, up."""
         end = float(self.unscaled(torch.tensor(part - 1.0)))
         points = zip(np.interp(self.even, [-1, 1], [self.low, self.high]), self.bent, strict=True)
         return PiecewiseLinearScale(

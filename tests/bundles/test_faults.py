@@ -15,7 +15,7 @@ from bundle_commands import ONE_OF_EACH, last_line, mistake, ok, plain_settings,
 
 from common.weights import checkpoints
 
-LINE = re.compile(r"error: (.+: .+, but got .+; .+|no weights at .+: .+)")
+LINE = re.compile(r"error: .+[:;] .+")
 """Name, rule, value and remedy, on the last line of stderr."""
 ONE_IS_ENOUGH = ["mr2ct_pix2pix"]
 """Where the code is that of all bundles."""

@@ -314,7 +314,7 @@ def test_weights_of_another_bundle_are_refused(trained, tmp_path):
     places = {"weights": str(trained / "models" / "model.pt"), "device": CPU}
     with pytest.raises(Exception, match=".") as caught:
         Bundle("pd2t2_dcgan_acm").parser("inference", **places)
-    assert "is of pd2t2_dcgan_acm, but got mr2ct_pix2pix" in str(mistake(caught.value))
+    assert "has weights of mr2ct_pix2pix: pass weights of pd2t2_dcgan_acm" in str(mistake(caught.value))
 
 
 def test_a_process_killed_between_both_files_leaves_a_pair_that_loads(trained, tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ class GanMethod(nn.Module):
         return None
 
     def trained(self) -> list[nn.Module]:
-        """The networks that steps call, each of which may be compiled."""
+        """The networks that steps call; each may be compiled."""
         return [*self.generators.values(), *self.discriminators.values()]
 
     def kept(self) -> dict[str, nn.Module]:
