@@ -18,7 +18,7 @@ from .errors import ConfigError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 OF_TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-"""Variables by which torchrun tells a process who the others are."""
+"""Variables in which torchrun describes its group to a process."""
 PATIENCE_S = 10.0
 """After which a line says that the other processes have not come."""
 
@@ -33,18 +33,18 @@ def require(name: str) -> None:
     """Refuse the name of a device that PyTorch does not know, or this machine has not.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: for such a name.
     """
     try:
-        found = torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError("--device", "is a device of PyTorch, such as cpu or cuda:0", name, "omit it") from error
+        raise ConfigError(f"unknown --device {name}", "give cpu or cuda:0, or omit it") from error
     kinds = dict.fromkeys(("cpu", single_device().type))
-    if found.type not in (*kinds, "cuda") or (found.type == "cpu" and found.index):
-        raise ConfigError("--device", f"is a device of this machine, {' or '.join(kinds)}", name, "omit it")
-    there = torch.cuda.device_count() if found.type == "cuda" else 1
-    if (found.index or 0) >= there:
-        raise ConfigError("--device", f"is one of {there} GPUs of this machine", name, "omit it, or give cpu")
+    if device.type not in (*kinds, "cuda") or (device.type == "cpu" and device.index):
+        raise ConfigError(f"this machine has no --device {name}", f"give {' or '.join(kinds)}, or omit it")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        raise ConfigError(f"this machine has {count} GPUs and no --device {name}", "give cpu, or omit it")
 
 
 def distributed_device(timeout: float = 1800) -> torch.device:
@@ -66,27 +66,27 @@ def distributed_device(timeout: float = 1800) -> torch.device:
         torch.accelerator.set_device_index(device.index)
     if not dist.is_initialized():
         _join("gloo" if device.type == "cpu" else "nccl", timeout)
-        _tell_ignite()
+        _sync_ignite()
     return device
 
 
 def _join(backend: str, timeout: float) -> None:
-    """Meet the other processes; a line tells of those that let the others wait."""
-    told = ", ".join(f"{name}={os.environ[name]}" for name in OF_TORCHRUN if name in os.environ)
+    """Meet the other processes; a log line after ``PATIENCE_S`` says that some have not come."""
+    group = ", ".join(f"{name}={os.environ[name]}" for name in OF_TORCHRUN if name in os.environ)
     remedy = "start all of them by torchrun, or unset these variables to run alone"
-    timer = threading.Timer(PATIENCE_S, logger.warning, [f"device: waiting for the processes of {told}: {remedy}"])
+    timer = threading.Timer(PATIENCE_S, logger.warning, [f"waiting for the processes of {group}: {remedy}"])
     timer.daemon = True
     timer.start()
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:
-        found = str(error).partition("\n")[0]
-        raise ConfigError("device", f"joins the processes of {told}", found, remedy) from error
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"cannot join the processes of {group} ({reason})", remedy) from error
     finally:
         timer.cancel()
 
 
-def _tell_ignite() -> None:
+def _sync_ignite() -> None:
     """Let Ignite see the group now: its first look is collective, which must not happen in one process alone."""
     if "SLURM_JOB_ID" in os.environ:
         # Ignite takes SLURM's local number over torchrun's, but SLURM counts torchrun as one task

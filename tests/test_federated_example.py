@@ -139,5 +139,5 @@ def test_a_site_that_fails_ends_the_job_with_one_line_and_no_model(tmp_path: Pat
         "error: mr2ct_fedavg: ends well at every site, but got Simulation failed"
     )
     logs = [path.read_text() for path in (tmp_path / "out" / "simulation").rglob("error_log.txt")]
-    assert any("batch_size: is at most the samples of an epoch" in text for text in logs)
+    assert any("more than the samples of an epoch" in text for text in logs)
     assert not (tmp_path / "out" / "model.pt").exists()

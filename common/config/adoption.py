@@ -46,19 +46,18 @@ class Adoption:
             ConfigError: an option contradicts the network of the weights.
         """
         if self.about.bundle not in ("", bundle):
-            remedy = "give weights of this bundle"
-            raise CheckpointError(str(self.about.path), f"is of {bundle}", self.about.bundle, remedy)
+            raise CheckpointError(f"{self.about.path} has weights of {self.about.bundle}", f"pass weights of {bundle}")
         network = self.about.network_settings()
         recorded = {name: value for name, value in self.about.settings.items() if name != "inferer"}
-        found = {name: self._adopted(name, value, name in network) for name, value in recorded.items()}
-        found |= self._contrasts()
+        adopted = {name: self._adopted(name, value, name in network) for name, value in recorded.items()}
+        adopted |= self._contrasts()
         if self.about.settings.get("inferer"):
-            found |= self._inferer(self.about.settings["inferer"])
+            adopted |= self._inferer(self.about.settings["inferer"])
         if same_files and self.about.reader:
-            found[READER] = self._adopted(READER, self.about.reader, False)
+            adopted[READER] = self._adopted(READER, self.about.reader, False)
         return {
             name: value
-            for name, value in found.items()
+            for name, value in adopted.items()
             if value != without_order(lookup(self.config, name)) or value is None and name not in self.config
         }
 
@@ -72,8 +71,8 @@ class Adoption:
             if as_json(same) == as_json(trained) or not self._is_option(place):
                 continue
             if of_network:
-                rule = f"is {trained}, as the network of {self.about.path} was trained"
-                raise ConfigError(f"--{place}", rule, now, "omit the option, or give other --weights")
+                fault = f"--{place} is {now}, but the network of {self.about.path} was trained with {trained}"
+                raise ConfigError(fault, "omit the option, or pass other --weights")
             if name not in COMPUTING:
                 logger.warning(
                     f"--{place}: {now} is used, but {self.about.path} were trained with {trained}: results may look"

@@ -66,9 +66,8 @@ def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapp
             continue
         inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
         nearest = [RENAMED[key]] if key in RENAMED else inside[:1] or difflib.get_close_matches(key, shipped, n=1)
-        remedy = f"did you mean --{nearest[0]}?" if nearest else f"the settings are {', '.join(sorted(shipped))}"
-        value = f"an unknown name (value {config[key]!r})"
-        raise ConfigError(f"--{key}", "is a setting of this bundle", value, remedy)
+        remedy = f"did you mean --{nearest[0]}?" if nearest else f"known are {', '.join(sorted(shipped))}"
+        raise ConfigError(f"--{key} is no setting of this bundle (value {config[key]!r})", remedy)
 
 
 def _named(name: str, place: str, value: Any) -> list[str]:
@@ -83,7 +82,7 @@ def _check_window(key: str, value: Any) -> None:
     for window in value if value and all(isinstance(part, list | tuple) for part in value) else [value]:
         numbers = [part for part in window if isinstance(part, int | float) and not isinstance(part, bool)]
         if not (len(numbers) == len(window) == 2 and numbers[0] < numbers[1]) and not any(map(is_reference, window)):
-            raise ConfigError(f"--{key}", "is low and high, two numbers", value, "write [low, high]")
+            raise ConfigError(f"--{key} is {value}, not two numbers, the lower first", "write [low, high]")
 
 
 def _check_unit(config: Mapping[str, Any]) -> None:
@@ -92,9 +91,9 @@ def _check_unit(config: Mapping[str, Any]) -> None:
     if not isinstance(output, Mapping) or output.get("unit") != HU or not isinstance(window, list | tuple):
         return
     if not window[0] <= HU_MINIMUM < HU_MAXIMUM <= window[1]:
-        rule = f"is in HU, as --output::unit, and spans {HU_MINIMUM} to {HU_MAXIMUM}"
-        told = "--output::modality MR --output::unit a.u. --output::suffix synthetic_t2 --head_threshold N"
-        raise ConfigError("--target_window", rule, list(window), f"for another target give its unit as well: {told}")
+        fault = f"--target_window {list(window)} does not span {HU_MINIMUM} to {HU_MAXIMUM}, but --output::unit is HU"
+        options = "--output::modality MR --output::unit a.u. --output::suffix synthetic_t2 --head_threshold N"
+        raise ConfigError(fault, f"for another target pass its unit as well, {options}")
 
 
 def check_sizes(config: Mapping[str, Any]) -> None:
@@ -105,10 +104,10 @@ def check_sizes(config: Mapping[str, Any]) -> None:
     """
     crop, depth, padded = (config.get(name) for name in ("crop_size", "depth", "pad_size"))
     if isinstance(crop, int) and isinstance(depth, int) and crop % 2**depth:
-        rule, remedy = f"is a multiple of {2**depth}, since depth is {depth}", "change --crop_size or --depth"
-        raise ConfigError("--crop_size", rule, crop, remedy)
+        fault = f"--crop_size is {crop}, not a multiple of {2**depth} for --depth {depth}"
+        raise ConfigError(fault, "change --crop_size or --depth")
     if isinstance(crop, int) and isinstance(padded, int) and padded < crop:
-        raise ConfigError("--pad_size", f"is at least crop_size, {crop}", padded, "raise it or lower crop_size")
+        raise ConfigError(f"--pad_size is {padded}, below --crop_size {crop}", "raise it, or lower --crop_size")
 
 
 def check_type(key: str, value: Any, defaults: list[Any]) -> None:
@@ -117,13 +116,12 @@ def check_type(key: str, value: Any, defaults: list[Any]) -> None:
     Within a section or component a whole number, such as the weight of a loss, may be any number, and a text several.
     """
     value = str(value) if isinstance(value, Path) else value
-    made = [default for default in defaults if is_reference(default) or _is_component(default)]
-    plain = [default for default in defaults if default not in made and default is not None]
+    built = [default for default in defaults if is_reference(default) or _is_component(default)]
+    plain = [default for default in defaults if default not in built and default is not None]
     optional = None in defaults or any(isinstance(default, list | dict) for default in plain)
-    if value is True and is_path(key):  # the value of an option without a value
-        raise ConfigError(f"--{key}", "is a path", "an option without a value", "write the path after it")
-    if value == "" and is_path(key):  # pathlib takes it for the working directory
-        raise ConfigError(f"--{key}", "is a path", "an empty text", "write the path after it")
+    # True is the value of an option without one, and pathlib takes an empty text for the working directory
+    if is_path(key) and (value is True or value == ""):
+        raise ConfigError(f"--{key} has no value", "write the path after it")
     if not plain or value is None and optional or is_reference(value):
         return
     nested = "::" in key
@@ -131,9 +129,9 @@ def check_type(key: str, value: Any, defaults: list[Any]) -> None:
         return
     if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
         is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
-        hint = "write 1.0e-4, not 1e-4, for a number in YAML" if is_number else "see train.yaml"
-        rule = f"is of type {type(plain[0]).__name__}, such as {plain[0]!r}"
-        raise ConfigError(f"--{key}", rule, f"{value!r} ({type(value).__name__})", hint)
+        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else f"give a value such as {plain[0]!r}"
+        kinds = f"({type(value).__name__}), not of type {type(plain[0]).__name__}"
+        raise ConfigError(f"--{key} is {value!r} {kinds}", remedy)
 
 
 def _are_texts(value: Any) -> bool:

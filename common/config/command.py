@@ -66,10 +66,10 @@ def running_command() -> Command:
 
 def options_in(words: Sequence[str]) -> dict[str, str]:
     """Options among the words of a command line, by their id."""
-    found = {}
+    options = {}
     for word, following in zip(words, [*words[1:], "--"], strict=True):
         name, has_value, value = word.partition("=")
         if OPTION.match(word) and (has_value or not OPTION.match(following)):
             key = ReferenceResolver.normalize_id(name.lstrip("-").replace("-", "_"))
-            found[key] = value if has_value else following
-    return found
+            options[key] = value if has_value else following
+    return options

@@ -41,14 +41,14 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
         ConfigError: it is a number, a text, a list, or a section without a ``_target_``.
     """
     shipped = list(_defaults(place, known))
-    made = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
+    built = shipped and all(isinstance(each, Mapping) and "_target_" in each for each in shipped)
     named = place in GIVEN_AS_TEXTS
     allowed = isinstance(value, str) and (named or is_path(place) or is_reference(value))
-    if made and not named and _are_numbers(value):
+    if built and not named and _are_numbers(value):
         allowed = all(_is_function(each["_target_"]) for each in shipped)
-    if made and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
+    if built and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
         remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
-        raise ConfigError(f"--{place}", "is a component", str(value)[:60].strip() or "an empty text", remedy)
+        raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a component", remedy)
 
 
 def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
@@ -67,29 +67,29 @@ def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) ->
     if not shipped or not lists or is_reference(value):
         return
     if place.endswith("handlers") and value in (None, []):
-        rule = "are the handlers, which load the weights and record the run"
-        raise ConfigError(f"--{place}", rule, "none", "leave it out, or let single ones have _disabled_: true")
+        fault = f"--{place} has no handlers, which load the weights and record the run"
+        raise ConfigError(fault, "omit it, or set _disabled_: true in single ones")
     plain = isinstance(value, list | tuple) and any(
         isinstance(part, list | tuple | bool | int | float) for part in value
     )
     if value is not None and (plain or not isinstance(value, list | tuple)):
         remedy = f"give its parts one by one, as --{place}::0::name, or a list"
-        raise ConfigError(f"--{place}", "is a list of components", repr(value)[:60], remedy)
+        raise ConfigError(f"--{place} is {repr(value)[:60]}, not a list of components", remedy)
 
 
 def require_loader(place: str, handlers: Sequence[Any], known: Mapping[str, Sequence[Any]]) -> None:
     """Refuse handlers without the one that loads the weights, where the shipped ones have it; a random network is none.
 
     Raises:
-        ConfigError: it was left out or disabled.
+        ConfigError: it is missing or disabled.
     """
     if not place.endswith("handlers"):
         return
     shipped = [part for each in _defaults(place, known) if isinstance(each, list) for part in each]
     own = any(is_reference(part) and part not in shipped for part in handlers)  # it may be one
     if any(map(_loads, shipped)) and not own and not any(map(_loads, handlers)):
-        rule = "have one that loads the weights, such as common.training.handlers.WeightsLoader"
-        raise ConfigError(f"--{place}", rule, "none", "leave it there, and do not disable it")
+        fault = f"--{place} has no handler that loads the weights, such as common.training.handlers.WeightsLoader"
+        raise ConfigError(fault, "keep the bundle's, and do not disable it")
 
 
 def require_target(
@@ -106,13 +106,13 @@ def require_target(
         return
     target = section["_target_"]
     if not isinstance(target, str):
-        raise ConfigError(f"--{place}::_target_", "names a class or a function", repr(target), "write its dotted name")
+        raise ConfigError(f"--{place}::_target_ is {target!r}, no class or function", "write its dotted name")
     shipped = [each["_target_"] for each in known.get(place, ()) if isinstance(each, Mapping) and "_target_" in each]
     if target not in shipped and not is_reference(target):
         require_located(place, section, locator)
     other = target not in shipped and inspect.isclass(locate(target)) and not _is_network(target)
     if other and any(map(_is_network, shipped)):
-        raise ConfigError(f"--{place}::_target_", "is a torch.nn.Module", target, "name a class of networks")
+        raise ConfigError(f"--{place}::_target_ is {target}, not a torch.nn.Module", "name a class of networks")
 
 
 def require_located(place: str, section: Mapping[str, Any], locator: ComponentLocator) -> None:
@@ -143,14 +143,14 @@ def _not_imported(module: str, error: ErrorDuringImport, where: str) -> str:
     if isinstance(error.value, ModuleNotFoundError):
         missing = f"no module {error.value.name}, which {module} imports {where}"
         return f"{missing}: put its folder on PYTHONPATH, or pip install it"
-    return f"{module} cannot be imported {where}: {type(error.value).__name__}: {error.value}; correct it"
+    return f"{module} cannot be imported {where}: {type(error.value).__name__}: {error.value}; fix the module"
 
 
 def _not_located(name: str, holder: str, part: str, where: str) -> str:
-    """The message of a dotted name of which ``part`` is not in ``holder``, which is empty for the first part."""
+    """The message of a dotted name whose ``part`` is not in ``holder``, which is empty for the first part."""
     if holder:
         close = difflib.get_close_matches(part, dir(locate(holder)), n=1)
-        return f"{holder} has no {part} {where}: " + (f"did you mean {close[0]}?" if close else "correct the name")
+        return f"{holder} has no {part} {where}: " + (f"did you mean {close[0]}?" if close else "check the name")
     if "." in name:
         return f"{name} cannot be located {where}: put its folder on PYTHONPATH"
     return f"{name} cannot be located {where}: MONAI has none of that name; write its module before it, MODULE.{name}"

@@ -36,7 +36,7 @@ def whole_configs(configs: Iterable[Settings]) -> list[Settings]:
 
 
 def shipped_settings(configs: Iterable[Settings]) -> dict[str, list[Any]]:
-    """The settings at the top of files with their values there; None for one of which a file gives parts alone."""
+    """The settings at the top of files with their values there; None where a file gives parts of one alone."""
     shipped: dict[str, list[Any]] = {}
     for config in configs:
         for key, value in config.items():

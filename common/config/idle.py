@@ -21,7 +21,7 @@ def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[st
         config: merged and raw.
         given: options of the command by their id.
         known: settings of the command's files, and of the weights in use.
-        configs: folder of the bundle's config files, one of which may have the option.
+        configs: folder of the bundle's config files; another one there may have the option.
 
     Raises:
         ConfigError: naming the option, and the files that have it.
@@ -32,5 +32,5 @@ def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[st
         if name in known or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
             continue
         having = [path.name for path, each in files_in(configs).items() if name in shipped_settings([each])]
-        remedy = f"leave it out, or add to --config_file what has it: {', '.join(having)}"
-        raise ConfigError(f"--{key}", "is a setting of the config files of this command", repr(value), remedy)
+        remedy = f"omit it, or add to --config_file what has it: {', '.join(having)}"
+        raise ConfigError(f"--{key} is no setting of this command's config files (value {value!r})", remedy)

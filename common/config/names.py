@@ -34,7 +34,7 @@ def names_as_typed(given: Mapping[str, Any], typed: Mapping[str, str]) -> dict[s
             continue  # an option without a value is refused where types are checked
         data = as_data(name)
         if isinstance(data, Path) and not is_path(key):
-            raise ConfigError(f"--{key}", "is a name without #, :: and a leading $, @ or %", name, "choose another one")
+            raise ConfigError(f"--{key} is {name}, a name with #, :: or a leading $, @ or %", "choose another one")
         if data != value or isinstance(data, Path):
             names[key] = data
     return names
@@ -58,4 +58,4 @@ def refuse_none(typed: Mapping[str, str]) -> None:
 
 def none_given(name: str) -> ConfigError:
     """What is wrong with an option None."""
-    return ConfigError(f"--{name}", "is not None, which MONAI takes as not given", "None", "write null, or omit it")
+    return ConfigError(f"--{name} is None, which MONAI takes as not given", "write null, or omit it")

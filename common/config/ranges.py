@@ -15,50 +15,50 @@ MOST_WORKERS = 1024
 
 
 class Range(NamedTuple):
-    """What each number of a setting must be: the rule in words, the remedy, and whether a number keeps it."""
+    """What each number of a setting must be: the range in words, the remedy, and whether a number is in it."""
 
-    rule: str
+    words: str
     remedy: str
     holds: Callable[[float], bool]
 
 
-POSITIVE = Range("is above zero", "give a positive number", lambda value: value > 0)
-NOT_NEGATIVE = Range("is not negative", "give zero or a positive number", lambda value: value >= 0)
-PERCENT = Range("are from 0 to 100", "correct it", lambda value: 0 <= value <= 100)
+POSITIVE = Range("above zero", "give a positive number", lambda value: value > 0)
+NOT_NEGATIVE = Range("zero or above", "give zero or a positive number", lambda value: value >= 0)
+PERCENT = Range("from 0 to 100", "give percentages", lambda value: 0 <= value <= 100)
+DECAY = Range("from 0 to below 1", "give a decay such as 0.9", lambda value: 0 <= value < 1)
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
     **dict.fromkeys(("clip_norm", "interval", "lr", "max_memory_gb"), POSITIVE),
     **dict.fromkeys(("constant_epochs", "decay_epochs", "weight"), NOT_NEGATIVE),
     **dict.fromkeys(("percentiles", "source_percentiles"), PERCENT),
+    **dict.fromkeys(("ema_decay", "betas"), DECAY),
     "num_workers": Range(
-        f"is not negative, whole and at most {MOST_WORKERS}",
+        f"a whole number from 0 to {MOST_WORKERS}",
         "give 0 for none",
         lambda value: isinstance(value, int) and 0 <= value <= MOST_WORKERS,
     ),
-    "spacing": Range("is above zero, in mm", "give the distance of voxels", lambda value: value > 0),
-    "ema_decay": Range("is from 0 to below 1", "correct it", lambda value: 0 <= value < 1),
-    "betas": Range("are from 0 to below 1", "correct it", lambda value: 0 <= value < 1),
-    "nan_fill": Range("is a finite number", "correct it", math.isfinite),
-    "seed": Range(f"is not negative and below 2^{SEED_BITS}", "correct it", lambda value: 0 <= value < 2**SEED_BITS),
+    "spacing": Range("above zero", "give the distance of voxels in mm", lambda value: value > 0),
+    "nan_fill": Range("a finite number", "give one such as 0", math.isfinite),
+    "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
 }
 """By the name of a setting, or of the section at the top that it stands in."""
 
 
 def check_range(place: str, value: Any) -> None:
-    """Refuse a number, or a list of which one is, out of the range of its setting; null and references are let through.
+    """Refuse a number out of the range of its setting, also in a list; null and references are let through.
 
     Args:
         place: id of the setting, such as ``train::trainer::clip_norm``.
         value: a setting that is no section.
 
     Raises:
-        ConfigError: it is, or is no number where the setting is one.
+        ConfigError: it is out of range, or is no number where the setting is one.
     """
     parts = place.split("::")
-    found = RANGES.get(parts[-1]) or RANGES.get(parts[0])
-    if found is None or value is None or is_reference(value):
+    allowed = RANGES.get(parts[-1]) or RANGES.get(parts[0])
+    if allowed is None or value is None or is_reference(value):
         return
     for number in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not found.holds(number):
-            raise ConfigError(f"--{place}", found.rule, repr(value), found.remedy)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not allowed.holds(number):
+            raise ConfigError(f"--{place} is {value!r}, not {allowed.words}", allowed.remedy)

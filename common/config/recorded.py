@@ -19,7 +19,7 @@ NEEDED = ("network_def", "preprocessing")
 
 
 def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
-    """Refuse settings that no training has recorded so, such as those of a file that was edited or cut short.
+    """Refuse settings that no training recorded, such as those of a file that was edited or cut short.
 
     Args:
         about: what is known of the weights.
@@ -34,7 +34,7 @@ def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
     named = re.findall(r"[@%](\w+)", json.dumps(about.settings, default=str))
     missing = [name for name in (*NEEDED, *named) if name in known and name not in (*recorded, READER)]
     if missing:
-        _refuse(about, f"no {missing[0]}")
+        _refuse(f"the settings of {about.path} lack {missing[0]}")
     tree = recorded | ({"validate": {"inferer": about.settings["inferer"]}} if "inferer" in about.settings else {})
     try:
         for name, value in recorded.items():
@@ -43,9 +43,8 @@ def require_recorded(about: WeightsInfo, shipped: Sequence[Settings]) -> None:
     except NotLocatedError:
         raise
     except ConfigError as error:
-        _refuse(about, f"({error})")
+        _refuse(f"the settings of {about.path} are not those of a training ({error})")
 
 
-def _refuse(about: WeightsInfo, found: str) -> None:
-    rule = "comes with the whole settings of its training"
-    raise CheckpointError(str(about.path), rule, found, "restore its JSON file, or train again")
+def _refuse(fault: str) -> None:
+    raise CheckpointError(fault, "restore their JSON file, or train again")

@@ -44,7 +44,7 @@ def prepare(bundle_root: str) -> None:
     """First step of every command: compose the configuration, check it, and let everything be built from the result.
 
     It also seeds the initial weights and sets the exit code of a user's mistake. In a configuration that is composed
-    already, as by :func:`read_config`, only the random numbers begin anew.
+    already, as by :func:`read_config`, only the random numbers are seeded again.
 
     Args:
         bundle_root: the bundle's folder; the keys of its ``configs`` are the known settings.
@@ -175,7 +175,7 @@ def _run_ids(config: Settings) -> set[str]:
 
 
 def _files_of(command: Command) -> list[Settings]:
-    """Content of the config files of the command without duplicate keys, of which MONAI only warns and uses the last.
+    """Content of the config files of the command without duplicate keys; MONAI only warns and uses the last one.
 
     Raises:
         ConfigError: naming the file and the key.
@@ -186,7 +186,7 @@ def _files_of(command: Command) -> list[Settings]:
         try:
             files.append(ConfigParser.load_config_file(path))
         except ValueError as error:
-            raise ConfigError(str(path), "names every setting once", error, "remove one of the two") from error
+            raise ConfigError(f"{path} has a setting twice ({error})", "remove one of the two") from error
     return files
 
 
@@ -205,13 +205,13 @@ def _of_a_component(error: BaseException) -> ConfigError | None:
             require_located(place, found.get_config(), found.locator)
         except ConfigError as unlocated:
             return unlocated
-    value = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
-    remedy = "correct its settings (MONAI_DEBUG=1 shows where it failed)"
+    reason = f"{type(innermost).__name__}: {' '.join(str(innermost).split())[:200]}"
+    remedy = "change its settings (MONAI_DEBUG=1 shows where it failed)"
     if isinstance(found, ConfigComponent):
-        return ConfigError(f"--{place}", f"are settings that {found.get_config()['_target_']} accepts", value, remedy)
+        return ConfigError(f"{found.get_config()['_target_']} refuses the settings of --{place} ({reason})", remedy)
     if found is not None and last is not None and last.f_code.co_filename == "<string>":  # its own text, no function
         written = re.sub(r"__local_refs\['([^']+)'\]", r"@\1", str(found.get_config()))
-        return ConfigError(f"--{place}", f"is an expression, {written}", value, remedy)
+        return ConfigError(f"--{place} is an expression that fails, {written} ({reason})", remedy)
     return None
 
 
@@ -219,10 +219,9 @@ def _circle(error: BaseException) -> ConfigError | None:
     """MONAI's error for settings that refer to each other."""
     while not isinstance(error, ValueError) and error.__cause__ is not None:
         error = error.__cause__
-    if not isinstance(error, ValueError) or not (found := CIRCLE.search(str(error))):
+    if not isinstance(error, ValueError) or not (circle := CIRCLE.search(str(error))):
         return None
-    rule, value = "refers to settings that have a value", f"a circle through {found[1]}"
-    return ConfigError(f"--{found[2]}", rule, value, "break it")
+    return ConfigError(f"--{circle[2]} refers to itself through {circle[1]}", "give one of them a value")
 
 
 def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -70,12 +70,12 @@ def check_references(config: Settings, runs: str) -> None:
             for name in ReferenceResolver.match_refs_pattern(value) if isinstance(value, str) else ():
                 if name not in parts:
                     close = difflib.get_close_matches(name, parts, n=1)
-                    remedy = f"did you mean @{close[0]}?" if close else "correct it, or define it in a config file"
-                    raise ConfigError(f"--{place}", "refers to a setting of this configuration", f"@{name}", remedy)
+                    remedy = f"did you mean @{close[0]}?" if close else "define it in a config file"
+                    raise ConfigError(f"--{place} refers to @{name}, which does not exist", remedy)
 
 
 class _Tree:
-    """The checks of one configuration, of which ``text`` is all texts."""
+    """The checks of one configuration; ``text`` holds all its texts."""
 
     def __init__(self, known: Known, given: Mapping[str, Any], text: str, locator: ComponentLocator) -> None:
         self.known = known
@@ -113,7 +113,7 @@ class _Tree:
         require_target(place, section, self.known, self.locator)
         target = section.get("_target_")
         if f"{place}::_disabled_" in self.given and ConfigComponent(dict(section)).is_disabled():
-            logger.warning(f"--{place}::_disabled_: {target} is left out: results may look plausible and be wrong")
+            logger.warning(f"--{place}::_disabled_ skips {target}: results may look plausible and be wrong")
         shipped = [value for value in self.known.get(place, ()) if isinstance(value, Mapping)]
         same = [value for value in shipped if value.get("_target_") in (target, None)]
         names = [name for value in same for name in value]
@@ -127,18 +127,18 @@ class _Tree:
             strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
         if strange:
             nearest = difflib.get_close_matches(strange[0], known := sorted({*names} - RESERVED), n=1)
-            rule = f"is a setting of {place}" if target is None else f"is an argument of {target}"
+            kind = f"setting of {place}" if target is None else f"argument of {target}"
             remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-            value = f"an unknown name (value {str(section[strange[0]])[:60]})"
-            raise ConfigError(f"--{place}::{strange[0]}", rule, value, remedy)
+            fault = f"--{place}::{strange[0]} is no {kind} (value {str(section[strange[0]])[:60]})"
+            raise ConfigError(fault, remedy)
         return bool(same)
 
     def _arguments(self, place: str, section: Mapping[str, Any]) -> list[str]:
         """Names of the arguments of a component; ``ANY`` among them where it takes any, or cannot be looked at."""
-        found: Any = ConfigComponent(section, place, self.locator).resolve_module_name()
-        found = locate(found) if isinstance(found, str) else found
+        target: Any = ConfigComponent(section, place, self.locator).resolve_module_name()
+        target = locate(target) if isinstance(target, str) else target
         try:
-            parameters = inspect.signature(found).parameters
+            parameters = inspect.signature(target).parameters
         except (TypeError, ValueError):
             return [ANY]
         anything = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
@@ -167,8 +167,8 @@ class _Tree:
         keys = sorted({"pred", *ITEM_KEYS, *(key for each in shipped for key in ensure_tuple(each))})
         for key in ensure_tuple(value):
             if key not in keys and not is_reference(key):
-                remedy = f"known are {', '.join(keys)}"
-                raise ConfigError(f"--{place}", "are keys of a case or its prediction", repr(key), remedy)
+                fault = f"--{place} names {key!r}, no key of a case or its prediction"
+                raise ConfigError(fault, f"known are {', '.join(keys)}")
 
 
 def _all_parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -83,11 +83,9 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
     evaluated = EVALUATED in config
     weights = _resolved(config, EVALUATED if evaluated else WEIGHTS)
     if not isinstance(weights, str | Path):
-        raise ConfigError("--weights", "is a path", repr(weights), "write the path after it, or omit the option")
+        raise ConfigError(f"--weights is {weights!r}, not a path", "write the path after it, or omit the option")
     if Path(weights).is_dir():
-        raise CheckpointError(
-            "--weights", "is a file", f"{weights}: a folder", "give its models/model.pt, or --output_dir"
-        )
+        raise CheckpointError(f"--weights {weights} is a folder", "pass its models/model.pt, or --output_dir")
     if Path(weights).is_file():
         about = read_info(weights)
         return _adopted(config, bundle, about, same_files=evaluated), about
@@ -107,7 +105,7 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
     except ConfigError as error:
         if bundle.is_command:
             raise
-        logger.warning(f"weights: {own}, which the bundle ships, is not used: {error}")  # a program's own network
+        logger.warning(f"shipped weights {own} are not used: {error}")  # a program's own network
         return config, None
     return {**config, WEIGHTS: as_data(str(own))}, about
 
@@ -125,7 +123,7 @@ def _shipped(models: Path, name: str) -> Path:
     if not path.is_file() and released.is_file() and read_info(released).metadata.get("shipped"):
         return released
     if not path.is_file():
-        raise CheckpointError("--pretrained", "starts from weights that the bundle ships", "none", "omit the option")
+        raise CheckpointError("the bundle ships no weights for --pretrained to start from", "omit the option")
     return path
 
 
@@ -140,9 +138,9 @@ def _chosen(config: Settings, bundle: RunningBundle) -> list[str]:
 def _adopted(
     config: Settings, bundle: RunningBundle, about: WeightsInfo, same_files: bool = False, by_default: bool = False
 ) -> Settings:
-    """The configuration with what the weights have otherwise; a line says it.
+    """The configuration with the settings of the weights; a log line names them.
 
-    Of weights ``by_default``, where the user named none, it says what they are and what they were trained on.
+    For weights ``by_default``, where the user named none, it says what they are and what they were trained on.
     """
     about.require_safe(given=str(config))
     require_recorded(about, bundle.shipped)

@@ -68,9 +68,8 @@ def load_case(
         source = _z_scores(source, head, item["case"])
         truth = None if truth is None else _z_scores(truth, head, item["case"])
     if "mask" in there:
-        if fault := mask_fault(there["mask"], source, *([] if truth is None else [truth])):
-            rule, found, remedy = fault
-            raise DataError(f"{item['case']}: mask", rule, found, remedy)
+        if faulty := mask_fault(there["mask"], source, *([] if truth is None else [truth])):
+            raise DataError(f"{item['case']}: mask {faulty[0]}", faulty[1])
         mask = there["mask"] > 0
     elif standardise:
         mask = head
@@ -113,4 +112,4 @@ def require_grid(
         DataError: showing both shapes and affines.
     """
     if not same_grid(shape, own, wanted, affine):
-        raise DataError(name, f"has the source's grid, {show_grid(wanted, affine)}", show_grid(shape, own), remedy)
+        raise DataError(f"{name} has {show_grid(shape, own)}, the source {show_grid(wanted, affine)}", remedy)

@@ -46,7 +46,7 @@ COPY, LINE = "copy_input", "linear_fit"
 """The baseline: the source as it is, or through a line fitted to the training cases."""
 MODEL = "model"
 VARIANT_PANELS = 3
-"""Number of cases of which the report shows the variants next to the model."""
+"""Number of cases whose variants the report shows next to the model."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Evaluation:
         standardise: whether source and truth are scored as z-scores inside the head; predictions must be such.
         references: functions of the source's first channel (X, Y, Z), its axes in RAS order, to a volume of that shape
             in the unit of the target, by the names of their rows. They are scored like the baseline.
-        record: of the command, whose settings the report tells.
+        record: of the command, whose settings the report shows.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -131,8 +131,8 @@ class Evaluation:
         items = self.cases[self.section]
         if not items:
             others = [name for name in ("test", "validation") if self.cases.get(name)]
-            remedy = f"add cases to it{f', or give --evaluation::section {others[0]}' if others else ''}"
-            raise DataError(f"section {self.section}", "has cases to evaluate", "none", remedy)
+            remedy = f"add cases to it{f', or pass --evaluation::section {others[0]}' if others else ''}"
+            raise DataError(f"section {self.section} has no cases to evaluate", remedy)
         folder = Path(self.output_dir, "evaluation")
         methods = self._methods()
         self._require_names(methods)
@@ -198,23 +198,23 @@ class Evaluation:
     def _require_names(self, methods: Mapping[str, EvaluatedMethod]) -> None:
         """Refuse references whose rows could be taken for those of another method."""
         for name in self.references:
-            if name in (taken := [*methods, COPY, LINE]):
-                rule, remedy = f"is none of {', '.join(taken)}, which have rows", "give it another name"
-                raise ConfigError("references", rule, repr(name), remedy)
+            if name in (rows := [*methods, COPY, LINE]):
+                fault = f"reference {name} has the name of another row, of {', '.join(rows)}"
+                raise ConfigError(fault, "give it another name")
 
     def _referred(self, name: str, case: Case) -> np.ndarray:
         """The volume (X, Y, Z) that a reference makes of a case's source."""
-        made = in_ras(self.references[name], case.source, case.affine)
-        if made.shape != case.source.shape:
-            rule, remedy = f"has the source's shape {case.source.shape}", "give a function that keeps the shape"
-            raise DataError(f"{case.name}: {name}", rule, made.shape, remedy)
-        return made
+        volume = in_ras(self.references[name], case.source, case.affine)
+        if volume.shape != case.source.shape:
+            fault = f"{case.name}: {name} has shape {volume.shape}, the source {case.source.shape}"
+            raise DataError(fault, "give a function that keeps the shape")
+        return volume
 
     def _line(self) -> tuple[str, float, float]:
         """Name, slope and intercept of the baseline."""
         pairs = [item for name in ("training", "validation") for item in self.cases.get(name, []) if "label" in item]
         if self.linear_fit and not pairs:
-            logger.warning(f"no {LINE}: there is no training case to fit a line to; the baseline is {COPY}")
+            logger.warning(f"no training case to fit the baseline {LINE}: {COPY} is the baseline")
         if not self.linear_fit or not pairs:
             return COPY, 1.0, 0.0
         bar = tqdm(self.cases["training"] or pairs, desc=LINE, unit="case", disable=None)

@@ -64,7 +64,7 @@ class InferenceReport:
             OutputError: the page cannot be written.
         """
         images = {str(item["case"]): item["image"] for item in items}
-        told = {str(one["case"]): [*_unsure(one), *one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
+        notes = {str(one["case"]): [*_unsure(one), *one.get(WARNINGS, []), *_failure(one)] for one in outcomes}
         verdicts = {str(one["case"]): one[QUALITY] for one in outcomes if QUALITY in one}
         there = [str(one["case"]) for one in outcomes if one["status"] not in NO_VOLUME]
         if not there:
@@ -72,7 +72,7 @@ class InferenceReport:
         window = self._window()
         rows: list[dict[str, Any]] = []
         panels: list[Panel] = []
-        for case in sorted(there, key=lambda case: not told[case]):
+        for case in sorted(there, key=lambda case: not notes[case]):
             panel = self._panel(case, images[case], window)
             rows.append({"case": case, "method": METHOD, **quality(panel, window)})
             panels += [panel] if len(panels) < PANEL_CASES else []
@@ -92,20 +92,20 @@ class InferenceReport:
             versions={"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
             notes=[f"weights: {identity(self.exporter.weights)}", *_verdicts(verdicts)],
             reference=METHOD,
-            warnings={case: warnings for case, warnings in told.items() if warnings},
+            warnings={case: warnings for case, warnings in notes.items() if warnings},
         )
         write_report(self.path, report)
         logger.info(f"report: {self.path}")
 
     def _window(self) -> tuple[float, float] | None:
-        found = followed(self.settings, "@target_window")
+        window = followed(self.settings, "@target_window")
         if (
-            not isinstance(found, list | tuple)
-            or len(found) != 2
-            or not all(isinstance(end, int | float) for end in found)
+            not isinstance(window, list | tuple)
+            or len(window) != 2
+            or not all(isinstance(end, int | float) for end in window)
         ):
             return None
-        return float(found[0]), float(found[1])
+        return float(window[0]), float(window[1])
 
     def _panel(self, case: str, image: Any, window: tuple[float, float] | None) -> Panel:
         keys = ("image", "pred")
@@ -159,15 +159,15 @@ def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float
 
 def _verdicts(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A note that names the cases of each verdict."""
-    by_verdict = {name: [case for case, told in verdicts.items() if told["verdict"] == name] for name in VERDICTS}
-    found = [f"{name} ({', '.join(cases)})" for name, cases in by_verdict.items() if cases]
-    return [f"verdicts without a truth: {'; '.join(found)}"] if found else []
+    by_verdict = {name: [case for case, one in verdicts.items() if one["verdict"] == name] for name in VERDICTS}
+    listed = [f"{name} ({', '.join(cases)})" for name, cases in by_verdict.items() if cases]
+    return [f"verdicts without a truth: {'; '.join(listed)}"] if listed else []
 
 
 def _unsure(outcome: Mapping[str, Any]) -> list[str]:
     """The verdict of a case that is not ``accept``."""
-    told = outcome.get(QUALITY)
-    return [] if told is None or told["verdict"] == ACCEPT else [in_words(told)]
+    verdict = outcome.get(QUALITY)
+    return [] if verdict is None or verdict["verdict"] == ACCEPT else [in_words(verdict)]
 
 
 def _failure(outcome: Mapping[str, Any]) -> list[str]:

@@ -80,11 +80,11 @@ def variants(output_dir: Path) -> dict[str, Path]:
 
 
 def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> None:
-    """Refuse weights whose training set another unit of its targets than the one that is compared in.
+    """Refuse weights whose targets had another unit in training than the one of the comparison.
 
     Args:
         weights: of a run.
-        unit: that is compared in.
+        unit: of the comparison.
         standardised: intensities without a unit are compared as z-scores.
         asking: name of the setting.
 
@@ -93,8 +93,8 @@ def require_unit(weights: Path, unit: str, standardised: bool, asking: str) -> N
     """
     trained = known_unit(weights)
     if trained is not None and trained != (ARBITRARY if standardised else unit):
-        remedy = "give the overlay of that training as the last of the config files"
-        raise ConfigError(asking, f"is in {trained}, as {weights} were trained", unit, remedy)
+        remedy = "pass the overlay of that training as the last of the config files"
+        raise ConfigError(f"{asking} is in {unit}, but {weights} were trained in {trained}", remedy)
 
 
 def variant_config(weights: Path, record: RunRecord | None = None) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def variant_config(weights: Path, record: RunRecord | None = None) -> dict[str, 
 
 
 def variant(weights: Path, record: RunRecord | None = None) -> EvaluatedMethod:
-    """Method of a variant: its own network, preprocessing and inferer, and the command's way back to its unit.
+    """Method of a variant: its own network, preprocessing and inferer, and the command's inverse to its unit.
 
     Args:
         weights: of the variant.
@@ -125,12 +125,12 @@ def variant(weights: Path, record: RunRecord | None = None) -> EvaluatedMethod:
     """
     running = config_of(record)
     needed = {name.split("::")[0] for name in references(running, (RESTORE, READER))}
-    kept = {name: running[name] for name in needed if name in running}
-    parser = ConfigParser({**kept, **variant_config(weights, record)})
+    own = {name: running[name] for name in needed if name in running}
+    parser = ConfigParser({**own, **variant_config(weights, record)})
     parts = ("network_def", "preprocessing", "validate::inferer", RESTORE)
     try:
         return EvaluatedMethod(*[parser.get_parsed_content(part) for part in parts])
     except (RuntimeError, KeyError, ValueError, ModuleNotFoundError) as error:  # MONAI's, for a _target_ or a reference
-        rule, remedy = "can be built by this version", "train the variant again, or remove its folder"
-        name = f"{weights}: variant of an earlier run"
-        raise CheckpointError(name, rule, f"{type(error).__name__}: {error}"[:200], remedy) from error
+        reason = f"{type(error).__name__}: {error}"[:200]
+        fault = f"this version cannot build {weights}, a variant of an earlier run ({reason})"
+        raise CheckpointError(fault, "train the variant again, or remove its folder") from error

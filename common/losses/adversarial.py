@@ -29,8 +29,8 @@ class AdversarialLoss(nn.Module):
     - ``wasserstein``: E D(G(x)) - E D(y); the generator - E D(G(x)) (Arjovsky et al. 2017, eq. 3). It needs
       ``weight_clip`` or ``gradient_penalty``, and critics without batch normalisation for the latter.
 
-    Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step found beside its
-    losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
+    Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step measured next to
+    its losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
 
     Args:
         kind: one of the above. No kind applies an activation first: the outputs are logits of any shape.
@@ -68,20 +68,18 @@ class AdversarialLoss(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in self.kinds:
-            raise ConfigError(
-                "adversarial loss", f"is one of {', '.join(self.kinds)}", repr(kind), "choose one of them"
-            )
-        _require("real_label", 0.5 < real_label <= 1, "is above 0.5 and at most 1", real_label)
+            raise ConfigError(f"unknown --adversarial_loss::kind {kind!r}", f"known are {', '.join(self.kinds)}")
+        _require("real_label", 0.5 < real_label <= 1, "a number above 0.5 and at most 1", real_label)
         for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("instance_noise", instance_noise)):
-            _require(name, value >= 0, "is not negative", value)
-        _require("weight_clip", weight_clip is None or weight_clip > 0, "is null or above 0", weight_clip)
-        _require("noise_steps", noise_steps >= 1, "is at least 1", noise_steps)
+            _require(name, value >= 0, "zero or a positive number", value)
+        _require("weight_clip", weight_clip is None or weight_clip > 0, "null or a positive number", weight_clip)
+        _require("noise_steps", noise_steps >= 1, "a positive number", noise_steps)
         if real_label != 1 and kind not in TARGETED:
-            rule = f"is 1 for {kind}, which has no label to smooth"
-            raise ConfigError("adversarial_loss::real_label", rule, real_label, f"choose {' or '.join(TARGETED)}")
+            fault = f"--adversarial_loss::real_label is {real_label}, but kind {kind} has no label to smooth"
+            raise ConfigError(fault, f"choose kind {' or '.join(TARGETED)}")
         if kind == "wasserstein" and not gradient_penalty and weight_clip is None:
-            rule = "bounds the critic of kind wasserstein, or weight_clip does"
-            raise ConfigError("adversarial_loss::gradient_penalty", rule, gradient_penalty, "give for example 10")
+            fault = "nothing bounds the critic of --adversarial_loss::kind wasserstein"
+            raise ConfigError(fault, "set gradient_penalty, for example 10, or weight_clip")
         self.kind = kind
         self.discriminator_factor = discriminator_factor
         self.real_label = real_label
@@ -138,16 +136,16 @@ class AdversarialLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of a discriminator on real images (B, ...) and on synthetic ones, averaged over several batches of
         these: under its name, and ``<name>_penalty`` where one is on. Its accuracy goes to ``measures``."""
-        given, made = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
-        losses = {name: torch.stack([self.discriminator(given, each) for each in made]).mean()}
-        self.measure(name, given, *made)
+        of_real, of_fakes = discriminator(self.noised(real)), [discriminator(self.noised(fake)) for fake in fakes]
+        losses = {name: torch.stack([self.discriminator(of_real, each) for each in of_fakes]).mean()}
+        self.measure(name, of_real, *of_fakes)
         return losses | self.penalties(name, discriminator, real, *fakes)
 
     def measure(self, name: str, real: Tensor, *fakes: Tensor) -> None:
         """Note the :meth:`accuracy` of outputs, averaged over several synthetic batches, as ``<name>_accuracy``."""
-        found = [each for fake in fakes if (each := self.accuracy(real, fake)) is not None]
-        if found:
-            self.measures[f"{name}_accuracy"] = torch.stack(found).mean()
+        accuracies = [each for fake in fakes if (each := self.accuracy(real, fake)) is not None]
+        if accuracies:
+            self.measures[f"{name}_accuracy"] = torch.stack(accuracies).mean()
 
     def penalties(
         self, name: str, discriminator: Discriminator, real: Tensor, *fakes: Tensor, groups: int = 1
@@ -198,9 +196,9 @@ class AdversarialLoss(nn.Module):
                 weight.clamp_(-self.weight_clip, self.weight_clip)
 
 
-def _require(name: str, holds: bool, rule: str, value: object) -> None:
+def _require(name: str, holds: bool, allowed: str, value: object) -> None:
     if not holds:
-        raise ConfigError(f"adversarial_loss::{name}", rule, value, "correct it")
+        raise ConfigError(f"--adversarial_loss::{name} is {value}", f"give {allowed}")
 
 
 def _by_feature(features: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def region_weighted_l1(
     a patch that grazes a lesion in one voxel then gives that voxel the weight of all its NAWM.
 
     The published sum has the factor 1 / (N M). N, over which it runs, are the subjects, here the batch. 1 / M, the
-    voxels of an image, is left out: it would only rescale the weight of this loss, which without it has the size of
+    voxels of an image, is omitted: it would only rescale the weight of this loss, which without it has the size of
     :func:`l1` times the regions present.
 
     Args:
@@ -132,5 +132,5 @@ def reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
         ConfigError: for another ``reduction`` than ``mean`` and ``sum``.
     """
     if reduction not in ("mean", "sum"):
-        raise ConfigError("reduction", "is mean or sum", repr(reduction), "choose one of them")
+        raise ConfigError(f"unknown reduction {reduction!r}", "known are mean, sum")
     return mean if reduction == "mean" else mean * target[0].numel()

@@ -74,8 +74,9 @@ class FeatureDistance:
         """
         require_same_shape(prediction, target)
         if min(prediction.shape[2:4]) < self.least_side:
-            rule = f"has at least {self.least_side} pixels along each side of a slice, with the loss {self.loss}"
-            raise ConfigError("patch_size", rule, tuple(prediction.shape[2:]), f"enlarge it, or remove {self.loss}")
+            needed = f"{self.least_side} pixels a side of a slice that the loss {self.loss} needs"
+            fault = f"--patch_size {tuple(prediction.shape[2:])} is below the {needed}"
+            raise ConfigError(fault, f"enlarge it, or remove {self.loss}")
         self.network.to(prediction.device)
         with torch.no_grad():
             wanted = self._features(target)
@@ -84,8 +85,8 @@ class FeatureDistance:
         return torch.stack(distances).mean()
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        found = hidden_features(self.network, self._slices(images))
-        return found[-1:] if self.last_alone else found
+        layers = hidden_features(self.network, self._slices(images))
+        return layers[-1:] if self.last_alone else layers
 
     def _slices(self, images: Tensor) -> Tensor:
         """Images in the unit of the network, as slices (N, 1, H, W)."""

@@ -20,8 +20,8 @@ class PerceptualDistance(FeatureDistance):
     """1 / (w h d) ||f(G(x)) - f(y)||^2, the mean squared difference of features of w x h pixels and d channels.
 
     Source: Yang et al. 2018, eq. 6 and 7, with f the last convolution of VGG-19. Its weights are not distributed here;
-    without a file of them f are the activations of the small segmenter of tissues, :func:`common.segmenter.segmenter`,
-    of which the mean is taken. Of volumes all slices across the last axis are compared.
+    without a file of them f is the mean over the activations of the small segmenter of tissues,
+    :func:`common.segmenter.segmenter`. Of volumes all slices across the last axis are compared.
 
     Args:
         modality: of the images, ``CT`` or ``MR``; of the segmenter.
@@ -52,8 +52,8 @@ def vgg_of(path: str | Path) -> Vgg19:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has a dozen types for a file that is no checkpoint
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        rule, remedy = "is a file of tensors", "give the state_dict of torchvision.models.vgg19, or null"
-        raise CheckpointError(f"--losses::NAME::function::vgg {path}", rule, reason, remedy) from error
+        fault = f"cannot read --losses::NAME::function::vgg {path} ({reason})"
+        raise CheckpointError(fault, "pass the state_dict of torchvision.models.vgg19, or null") from error
     network = Vgg19()
     network.load_published(weights if isinstance(weights, dict) else {}, f"--losses::NAME::function::vgg {path}")
     return network

@@ -23,7 +23,7 @@ class TolerantL1:
     among the candidates. Where y + s lies outside the image, the unshifted difference counts. All channels of a voxel
     are shifted together. Source: ours, after the measure of Märtens et al. 2019 (super-resolution of PROBA-V images).
 
-    What the loss cannot tell:
+    What the loss cannot see:
 
     - a synthetic image displaced by up to ``radius`` voxels against its source. All images may drift together, as each
       shift costs nothing; only ``plain_share`` and a conditional adversary ask for the place that the targets share;
@@ -45,12 +45,11 @@ class TolerantL1:
 
     def __init__(self, radius: int = 1, plain_share: float = 0.2, reduction: str = "mean") -> None:
         if isinstance(radius, bool) or radius not in range(MOST_RADIUS + 1):
-            rule = f"is a whole number from 0 to {MOST_RADIUS}, in voxels"
-            raise ConfigError("--losses::NAME::function::radius", rule, radius, "give 1 or 2, or 0 for plain L1")
+            fault = f"--losses::NAME::function::radius is {radius}, not a whole number from 0 to {MOST_RADIUS} voxels"
+            raise ConfigError(fault, "give 1 or 2, or 0 for plain L1")
         if not 0 <= plain_share <= 1:
-            raise ConfigError(
-                "--losses::NAME::function::plain_share", "is a share from 0 to 1", plain_share, "give for example 0.2"
-            )
+            fault = f"--losses::NAME::function::plain_share is {plain_share}, not from 0 to 1"
+            raise ConfigError(fault, "give a share such as 0.2")
         self.radius, self.plain_share = radius, float(plain_share)
         self.reduction = reduction
 
@@ -66,8 +65,8 @@ class TolerantL1:
     def _nearest(self, ours: Tensor, theirs: Tensor) -> Tensor:
         """Each target at its best shift; the nearest of equal ones."""
         if min(theirs.shape[2:]) <= self.radius:
-            found = f"{self.radius} for {tuple(theirs.shape[2:])}"
-            raise ConfigError("--losses::NAME::function::radius", "is below each side of an image", found, "lower it")
+            image = f"an image {tuple(theirs.shape[2:])}"
+            raise ConfigError(f"--losses::NAME::function::radius {self.radius} spans a side of {image}", "lower it")
         shifts = product(range(-self.radius, self.radius + 1), repeat=ours.ndim - 2)
         nearest, least = theirs, _error(ours, theirs)
         for shift in sorted(shifts, key=lambda shift: sum(step**2 for step in shift))[1:]:

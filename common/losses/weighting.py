@@ -39,10 +39,10 @@ def weighted_losses(losses: Mapping[str, Any], terms: Collection[str], place: st
         ConfigError: for another entry, a weight that is no number from 0 on, a name that is neither a term nor has a
             function, or weights that are all 0.
     """
-    found = {name: _weighted_loss(entry, name in terms, f"{place}::{name}", terms) for name, entry in losses.items()}
-    if found and not any(loss.weight for loss in found.values()):
+    weighted = {name: _weighted_loss(entry, name in terms, f"{place}::{name}", terms) for name, entry in losses.items()}
+    if weighted and not any(loss.weight for loss in weighted.values()):
         raise ConfigError(f"every weight is 0 (from {place}): give a loss to train by a weight above 0")
-    return found
+    return weighted
 
 
 def _weighted_loss(entry: Any, is_term: bool, place: str, terms: Collection[str]) -> WeightedLoss:
@@ -52,7 +52,7 @@ def _weighted_loss(entry: Any, is_term: bool, place: str, terms: Collection[str]
         raise ConfigError(f"unknown name {strange[0]} (from {place}): a loss has {', '.join(WeightedLoss._fields)}")
     loss = WeightedLoss(**entry)
     if isinstance(loss.weight, bool) or not isinstance(loss.weight, int | float) or not loss.weight >= 0:
-        raise ConfigError(f"weight {loss.weight!r} (from {place}::weight): give a number, 0 to leave the loss out")
+        raise ConfigError(f"weight {loss.weight!r} (from {place}::weight): give a number, 0 to skip the loss")
     if is_term is (loss.function is not None):
         fault = "a function where the method computes the loss itself" if is_term else "no function"
         raise ConfigError(f"{fault} (from {place}): terms without a function are {', '.join(terms) or 'none here'}")

@@ -55,8 +55,7 @@ def linear_attenuation(hu: ArrayLike, kvp: int = 120) -> Volume:
     Source: Carney et al. 2006, Med Phys 33:976, equation and table of the bilinear transformation.
     """
     if kvp not in BONE_LINES:
-        known = ", ".join(map(str, BONE_LINES))
-        raise ConfigError("kvp", f"must be one of {known}", kvp, "give the closest voltage")
+        raise ConfigError(f"unknown kvp {kvp}", f"give the closest of {', '.join(map(str, BONE_LINES))}")
     above_air = _finite(hu) + 1000
     slope, offset = BONE_LINES[kvp]
     # The lines cross at the break point; the lower of them needs no rounded break point and leaves no step.
@@ -80,7 +79,7 @@ def class_attenuation(hu: ArrayLike, bone_hu: float = BONE_HU) -> Volume:
         DataError: a value is not finite.
     """
     if not bone_hu > FAT_HU:
-        raise ConfigError("bone_hu", f"must be above {FAT_HU:g} HU, the end of fat", bone_hu, "give a higher threshold")
+        raise ConfigError(f"bone_hu is {bone_hu:g}, not above {FAT_HU:g}, the end of fat", "give a higher threshold")
     limits = (CAVITY_HU, FAT_HU, bone_hu)
     return np.array([*CLASSES.values()])[np.digitize(_finite(hu), limits)]
 
@@ -141,10 +140,10 @@ def attenuation_errors(
     pred, truth, inside = checked_volumes(pred, truth, mask)
     to_mm = checked_affine(affine)
     if truth.ndim != 3:
-        raise DataError("truth", "must have 3 dimensions", truth.ndim, "pass one volume (X, Y, Z)")
+        raise DataError(f"truth has {truth.ndim} dimensions, not 3", "pass one volume (X, Y, Z)")
     if truth.min() >= FAT_HU:
-        rule, remedy = f"must be a CT in HU, with air or fat below {FAT_HU:g}", "convert it to HU, or score it without"
-        raise DataError("truth", rule, f"a lowest value of {truth.min():g}", remedy)
+        fault = f"truth is no CT in HU (its lowest value is {truth.min():g}, not below {FAT_HU:g})"
+        raise DataError(fault, "convert it to HU, or score it without attenuation")
     pred, truth, inside, to_mm = _cropped(pred, truth, inside, to_mm)
 
     real_map = linear_attenuation(truth, kvp)
@@ -176,7 +175,7 @@ def attenuation_scores(
     if unit != HU:
         return {}
     if np.min(truth) >= FAT_HU:
-        logger.warning(f"attenuation: not measured, since the truth has nothing below {FAT_HU:g} HU, as a CT has")
+        logger.warning(f"attenuation is not measured: the truth has nothing below {FAT_HU:g} HU, as a CT has")
         return {}
     errors = attenuation_errors(pred, truth, mask, affine, kvp)
     return errors["synthetic"] | {
@@ -189,7 +188,7 @@ def attenuation_scores(
 def _finite(hu: ArrayLike) -> Volume:
     values = np.asarray(hu, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise DataError("CT", "must be finite everywhere", "NaN or infinite voxels", "fill or fix them")
+        raise DataError("CT has NaN or infinite voxels", "fill or fix them")
     return values
 
 

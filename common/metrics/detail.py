@@ -51,7 +51,7 @@ def slice_jumps(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, axis: int = 
     """
     pred, truth, inside = checked_volumes(pred, truth, mask)
     if not -truth.ndim <= axis < truth.ndim:
-        raise ConfigError("axis", f"must be an axis of {truth.ndim} dimensional volumes", axis, "use 0, 1 or 2")
+        raise ConfigError(f"axis is {axis}, not one of the {truth.ndim} of the volumes", "use 0, 1 or 2")
     across = tuple(other for other in range(truth.ndim) if other != axis % truth.ndim)
     voxels = inside.sum(axis=across)
     pairs = (voxels[1:] > 0) & (voxels[:-1] > 0)

@@ -21,7 +21,7 @@ Cases = Sequence[torch.Tensor]
 class MaskedMetric(Metric):
     """Mean over the cases, on all ranks, of a measure inside a mask.
 
-    Undefined cases (nan, such as the bone error of a case without bone) are left out of the mean. ``rows`` holds the
+    Undefined cases (nan, such as the bone error of a case without bone) are excluded from the mean. ``rows`` holds the
     value of every case this rank has seen since the last reset, nan included.
 
     In a bundle configuration::
@@ -49,7 +49,7 @@ class MaskedMetric(Metric):
         device: str | torch.device = "cpu",
     ) -> None:
         if not callable(function):
-            raise ConfigError("function", "must be callable", repr(function), "add `_mode_: callable` to its _target_")
+            raise ConfigError(f"function {function!r} is not callable", "add `_mode_: callable` to its _target_")
         self.function = function
         # Ignite unrolls lists for pairs only; three lists must reach `update` whole.
         super().__init__(output_transform or _as_it_is, device=device, skip_unrolling=True)
@@ -105,6 +105,7 @@ def _as_it_is(output: Any) -> Any:
 def _single_channel(volume: torch.Tensor) -> np.ndarray:
     """Return the array (X, Y, Z) of a tensor (1, X, Y, Z), whatever its device and precision."""
     if volume.shape[0] != 1:
-        raise DataError("volume", "must have one channel, first", tuple(volume.shape), "select the channel to score")
+        fault = f"volume has shape {tuple(volume.shape)}, not one channel first"
+        raise DataError(fault, "select the channel to score")
     array: np.ndarray = volume.detach().cpu().double().numpy()[0]
     return array

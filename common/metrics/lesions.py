@@ -41,7 +41,7 @@ def lesion_scores(
     pred, truth, inside = checked_volumes(pred, truth, mask)
     marked = np.asarray(lesion) > 0
     if marked.shape != truth.shape:
-        raise DataError("lesion", f"must have the shape {truth.shape} of the truth", marked.shape, "resample it")
+        raise DataError(f"lesion has shape {marked.shape}, the truth {truth.shape}", "resample it")
     if not marked.any():
         return {"contrast_recovery": float("nan")}
     numbers, count = label(marked)

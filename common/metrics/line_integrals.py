@@ -64,7 +64,7 @@ def checked_affine(affine: ArrayLike) -> Volume:
     """
     to_mm = np.asarray(affine, dtype=np.float64)
     if to_mm.shape != (4, 4):
-        raise DataError("affine", "must have the shape (4, 4)", to_mm.shape, "pass that of the volume")
+        raise DataError(f"affine has shape {to_mm.shape}, not (4, 4)", "pass that of the volume")
     if not is_invertible(to_mm):
-        raise DataError("affine", "must be finite with three axes in mm", show_affine(to_mm), "fix the header")
+        raise DataError(f"affine {show_affine(to_mm)} is not finite or spans no volume", "fix the header")
     return to_mm

@@ -37,33 +37,33 @@ def checked_volumes(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> tuple
     shape = volumes["truth"].shape
     for name, volume in volumes.items():
         if volume.shape != shape:
-            raise DataError(name, f"must have the shape {shape} of the truth", volume.shape, "resample it to that grid")
+            raise DataError(f"{name} has shape {volume.shape}, the truth {shape}", "resample it to that grid")
         bad = volume.size - np.count_nonzero(np.isfinite(volume))
         if bad:
-            raise DataError(name, "must be finite everywhere", f"{bad} NaN or infinite voxels", "fill or fix them")
+            raise DataError(f"{name} has {bad} NaN or infinite voxels", "fill or fix them")
     inside = volumes["mask"] > 0
     if not inside.any():
-        raise DataError("mask", "must have a voxel above 0", "an empty mask", "pass the mask of the body or the brain")
+        raise DataError("mask is empty", "pass the mask of the body or the brain")
     return volumes["prediction"].astype(np.float64), volumes["truth"].astype(np.float64), inside
 
 
-def mask_fault(mask: ArrayLike, *images: ArrayLike) -> tuple[str, str, str] | None:
-    """What is wrong with a mask of the body or the brain: rule, what was found, and remedy; None for a sound one.
+def mask_fault(mask: ArrayLike, *images: ArrayLike) -> tuple[str, str] | None:
+    """Fault and remedy of a mask of the body or the brain; None for a sound one.
 
     Args:
         mask: (X, Y, Z), above 0 inside.
-        *images: (X, Y, Z) that it marks, those on its grid. A mask is inverted where it has most of the volume's sides
-            and marks what is dark in each of them, and leaves out what is not.
+        *images: (X, Y, Z) that it marks, those on its grid. A mask is inverted where it has most of the volume's sides,
+            marks what is dark in each of them and excludes what is not.
     """
     values = np.asarray(mask)
     inside = values > 0
     if not inside.any():
-        return "marks voxels above 0", "an empty mask", "draw it again or remove it"
+        return "is empty", "draw it again or remove it"
     if values.min() < 0 or values[inside].min() != values[inside].max():
-        return "has two values, 0 and another", f"values from {values.min():g} to {values.max():g}", "give the mask"
+        return "has values below 0, or several above, as an image has", "give the mask"
     sides = np.concatenate([side.ravel() for axis in range(3) for side in np.moveaxis(inside, axis, 0)[[0, -1]]])
     if images and sides.mean() > INVERTED_SIDES and all(_is_air(np.asarray(shown), inside) for shown in images):
-        return "leaves out air", "one that marks the air around something brighter", "invert it"
+        return "marks the air around something brighter", "invert it"
     return None
 
 
@@ -93,7 +93,7 @@ def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
     """
     limits = tuple(float(limit) for limit in value_range)
     if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:
-        raise ConfigError("value_range", "must be two finite numbers, lower first", value_range, "give [low, high]")
+        raise ConfigError(f"value_range is {value_range}, not two finite numbers, the lower first", "give [low, high]")
     return limits[0], limits[1]
 
 
@@ -123,8 +123,8 @@ def require_in_range(values: Volume, value_range: tuple[float, float]) -> None:
     """
     low, high = checked_range(value_range)
     if not ((values >= low) & (values <= high)).any():
-        there = f"{values.min():g} to {values.max():g} inside the mask"
-        raise ConfigError(f"value_range {low:g} to {high:g} holds no value of the truth, {there}: give its own range")
+        truth = f"the truth, {values.min():g} to {values.max():g} inside the mask"
+        raise ConfigError(f"value_range {low:g} to {high:g} holds no value of {truth}", "give its own range")
 
 
 def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:

@@ -121,10 +121,10 @@ def _scans(pred: Path, truth: Path, mask: Path) -> dict[str, Scan]:
     reference = scans["truth"]
     for name, scan in scans.items():
         if not same_grid(scan.values.shape, scan.affine, reference.values.shape, reference.affine):
-            rule = f"has the truth's grid, {show_grid(reference.values.shape, reference.affine)}"
-            raise DataError(name, rule, show_grid(scan.values.shape, scan.affine), "resample it or fix its affine")
-    if fault := mask_fault(scans["mask"].values, reference.values):
-        raise DataError("mask", *fault)
+            grid, other = (show_grid(each.values.shape, each.affine) for each in (scan, reference))
+            raise DataError(f"{name} has {grid}, the truth {other}", "resample it or fix its affine")
+    if faulty := mask_fault(scans["mask"].values, reference.values):
+        raise DataError(f"mask {faulty[0]}", faulty[1])
     return scans
 
 

@@ -94,7 +94,7 @@ def outside_errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike) -> dict[s
 def tissue_order(ct: ArrayLike, regions: Mapping[str, ArrayLike]) -> dict[str, float]:
     """Median HU of every region, by its name, and ``ordered``: 1 if the medians rise strictly in the order given, or 0.
 
-    Over the range of CT the brain's tissues lie so close together that no mean error shows whether they are told apart.
+    Over the range of CT the brain's tissues are so close together that no mean error shows whether they are separable.
 
     Args:
         ct: (X, Y, Z) in HU.
@@ -130,7 +130,7 @@ def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:
     """Prediction minus truth in the voxels of one tissue (N,)."""
     if tissue not in TISSUES:
-        raise ConfigError("tissue", f"must be one of {', '.join(TISSUES)}", tissue, "choose one of them")
+        raise ConfigError(f"unknown tissue {tissue}", f"known are {', '.join(TISSUES)}")
     pred, truth, inside = checked_volumes(pred, truth, mask)
     air, bone = truth < AIR_HU, truth > BONE_HU
     where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]

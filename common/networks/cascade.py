@@ -1,4 +1,4 @@
-"""Auto-context cascades: generators in sequence, each of which takes the source and the output of the one before."""
+"""Auto-context cascades: generators in sequence; each takes the source and the output of the one before."""
 
 # TorchScript reads the annotation of in_use, which therefore is not deferred
 from collections.abc import Sequence

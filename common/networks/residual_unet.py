@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .slabs import odd_neighbours, on_slabs
 from .strict_loading import refuse_other_weights
+from .unet import require_norm
 
-NORMS = ("instance", "batch")
 VOLUMES = 3
 """Dimensions of an input that has slabs."""
 
@@ -35,7 +35,7 @@ class ResidualUNet(nn.Module):
     Raises:
         ConfigError: for another ``norm``, an even number of ``neighbours`` or slabs of an input that is not 3-D, more
             supervised levels than there are, or, when it is called, for sides that are no multiples of ``2 ** depth``
-            or all of that length, of which one voxel is left.
+            or all of that length, which would leave one voxel.
     """
 
     def __init__(
@@ -51,15 +51,14 @@ class ResidualUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.depth = depth
-        if norm not in NORMS:
-            raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
+        require_norm(norm)
         if not 1 <= supervised_levels <= depth:
-            rule, remedy = f"is 1 to depth, {depth}", "lower it, or raise depth"
-            raise ConfigError("network_def::supervised_levels", rule, supervised_levels, remedy)
+            fault = f"--network_def::supervised_levels is {supervised_levels}, not 1 to depth {depth}"
+            raise ConfigError(fault, "change it, or raise --depth")
         if neighbours is not None:
             if spatial_dims != VOLUMES:
-                rule, remedy = f"is {VOLUMES}, since neighbours is {neighbours}", "omit neighbours"
-                raise ConfigError("network_def::spatial_dims", rule, spatial_dims, remedy)
+                fault = f"--network_def::spatial_dims is {spatial_dims}, but neighbours {neighbours} needs {VOLUMES}"
+                raise ConfigError(fault, "omit neighbours")
             spatial_dims, in_channels = spatial_dims - 1, in_channels * odd_neighbours(neighbours)
         self.neighbours = neighbours
         self.in_plane = spatial_dims
@@ -73,9 +72,9 @@ class ResidualUNet(nn.Module):
         """Synthesise the target."""
         sides = list(x.shape[2:])[: self.in_plane]
         if any(side % 2**self.depth for side in sides) or max(sides) == 2**self.depth:
-            rule = f"has sides that are multiples of {2**self.depth}, since depth is {self.depth}, and one above it"
-            raise ConfigError("patch_size or crop_size", rule, sides, "change it, or lower depth")
+            remedy = f"give multiples of {2**self.depth}, one of them above it, or lower --depth"
+            raise ConfigError(f"--patch_size or --crop_size {sides} does not fit depth {self.depth}", remedy)
         if self.neighbours is not None:
             return on_slabs(self.network, x, self.neighbours)
-        made: Tensor | list[Tensor] = self.network(x)
-        return made
+        outputs: Tensor | list[Tensor] = self.network(x)
+        return outputs

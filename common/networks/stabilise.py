@@ -45,7 +45,7 @@ def stabilise(
         ConfigError: for another ``norm``.
     """
     if norm not in NORMS:
-        raise ConfigError("discriminator_def::norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
+        raise ConfigError(f"unknown --discriminator_def::norm {norm!r}", f"known are {', '.join(NORMS)}")
     for place, layer in enumerate(layers):
         if isinstance(layer, _BatchNorm) and norm != "batch":
             dimensions = 3 if isinstance(layer, nn.BatchNorm3d) else 2

@@ -23,7 +23,7 @@ def _require_all_keys(network: nn.Module, keys: Any) -> None:
     Raises:
         CheckpointError: names the first.
     """
-    found = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
-    if found:
-        rule, remedy = "have the keys of the network", "give the weights of this network_def"
-        raise CheckpointError(f"weights of {type(network).__name__}", rule, "; ".join(found), remedy)
+    wrong = [f"{len(names)} {kind}, first {names[0]}" for kind, names in keys._asdict().items() if names]
+    if wrong:
+        fault = f"weights do not fit {type(network).__name__} ({'; '.join(wrong)})"
+        raise CheckpointError(fault, "pass the weights of this network_def")

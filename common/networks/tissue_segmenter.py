@@ -1,4 +1,4 @@
-"""A small U-Net that tells the tissues of a head apart in slices of CT or MR."""
+"""A small U-Net that segments the tissues of a head in slices of CT or MR."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 CT_WINDOWS = ((-160.0, 240.0), (-1000.0, 2000.0))
-"""In HU: soft tissue, of which 20 HU are a twentieth, and everything from air to compact bone."""
+"""In HU: soft tissue, where 20 HU are a twentieth, and everything from air to compact bone."""
 MR_WINDOWS = ((-3.0, 8.0),)
 """Of z-scores inside the head."""
 LEAST_SIDE = 16
@@ -17,7 +17,7 @@ LEAST_SIDE = 16
 class TissueSegmenter(nn.Module):
     """Logits of the classes of :data:`common.segmenter.CLASSES` in slices of a head, of any plane and pixel size.
 
-    Batch normalisation and not that of an instance, since the absolute value of a voxel tells much.
+    Batch normalisation and not that of an instance, since the absolute value of a voxel says much.
 
     Args:
         modality: ``CT``, whose slices are in HU, or ``MR``, in z-scores inside the head.

@@ -48,7 +48,7 @@ class UNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         if upsampling not in ("transposed", "resize"):
-            raise ConfigError("upsampling", "is transposed or resize", repr(upsampling), "choose one of them")
+            raise ConfigError(f"unknown upsampling {upsampling!r}", "known are transposed, resize")
         require_norm(norm)
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
@@ -88,7 +88,7 @@ def require_norm(norm: str) -> None:
         ConfigError: for such a name.
     """
     if norm not in NORMS:
-        raise ConfigError("norm", f"is one of {', '.join(NORMS)}", repr(norm), "choose one of them")
+        raise ConfigError(f"unknown norm {norm!r}", f"known are {', '.join(NORMS)}")
 
 
 def _norm(name: str, count: int) -> nn.Module:

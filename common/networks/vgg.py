@@ -56,10 +56,10 @@ class Vgg19(nn.Module):
         Raises:
             CheckpointError: a convolution is missing or of another shape.
         """
-        own, remedy = self.state_dict(), "give the state_dict of torchvision.models.vgg19"
+        own, remedy = self.state_dict(), "pass the state_dict of torchvision.models.vgg19"
         for name, value in own.items():
-            found = weights.get(name)
-            shape = tuple(found.shape) if isinstance(found, Tensor) else "none"
+            given = weights.get(name)
+            shape = tuple(given.shape) if isinstance(given, Tensor) else "none"
             if shape != tuple(value.shape):
-                raise CheckpointError(source, f"has {name} of shape {tuple(value.shape)}", shape, remedy)
+                raise CheckpointError(f"{name} of {source} has shape {shape}, not {tuple(value.shape)}", remedy)
         self.load_state_dict({name: weights[name] for name in own})

@@ -46,8 +46,8 @@ class CascadeInferer(Inferer):
         """
         cascade: Any = network
         if inputs.shape[1] != cascade.in_channels:
-            rule = f"has the {cascade.in_channels} channels of the network"
-            raise DataError("source", rule, inputs.shape[1], "correct source, or train with these channels")
+            fault = f"source has {inputs.shape[1]} channels, the network takes {cascade.in_channels}"
+            raise DataError(fault, "change --source, or train with these channels")
         *earlier, last = list(cascade.stages)[: int(cascade.in_use)]
         context: Tensor | None = None
         for stage in earlier:

@@ -136,7 +136,7 @@ def _plan(networks: list[UNetLevels], size: tuple[int, ...], features: int) -> U
         if fits and not any(n % factor for n in size):
             cut = cheapest_cut(size, HALO * factor, most, factor)
             return Tiles(network, levels, cut, _plan(networks[levels:], below, features))
-    raise ConfigError("max_voxels", f"holds the features of a volume of {size}", most, "raise it")
+    raise ConfigError(f"max_voxels is {most}, too few for the features of a volume of {size}", "raise it")
 
 
 def _applied(plan: UNetLevels | Tiles, volume: Tensor) -> Tensor:

@@ -35,18 +35,19 @@ class MirrorInferer(WrappingInferer):
     def __init__(self, inferer: Inferer, axes: Sequence[int] = ()) -> None:
         super().__init__(inferer)
         if not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
-            rule, remedy = "are some of 0, 1, 2, each once", "give [0] for left and right"
-            raise ConfigError("--mirrored", rule, list(axes), remedy)
+            fault = f"--mirrored is {list(axes)}, not some of 0, 1, 2, each once"
+            raise ConfigError(fault, "give [0] for left and right")
         self.axes = tuple(axes)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Infer (B, C, X, Y, Z) -> (B, C', X, Y, Z)."""
         total: Tensor = self.inferer(inputs, network, *args, **kwargs)
-        ways = [way for count in range(1, len(self.axes) + 1) for way in itertools.combinations(self.axes, count)]
-        for way in ways:
-            sides = [axis + 2 for axis in way]
+        counts = range(1, len(self.axes) + 1)
+        mirrors = [axes for count in counts for axes in itertools.combinations(self.axes, count)]
+        for axes in mirrors:
+            sides = [axis + 2 for axis in axes]
             total += self.inferer(inputs.flip(sides), network, *args, **kwargs).flip(sides)
-        return total.div_(len(ways) + 1) if ways else total  # the volume is the inferer's own
+        return total.div_(len(mirrors) + 1) if mirrors else total  # the volume is the inferer's own
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
         """That of the other inferer and of mirrored volumes; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""

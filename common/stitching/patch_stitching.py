@@ -100,8 +100,8 @@ class PatchStitchingInferer(Inferer):
         self.accumulator = accumulator
         self.progress = progress
         if mode == "faithful" and math.prod(self.roi_size) > max_voxels:
-            rule = f"holds a window of roi_size {self.roi_size}, {math.prod(self.roi_size)} voxels"
-            raise ConfigError("max_voxels", rule, max_voxels, "raise it or lower roi_size")
+            window = f"a window of roi_size {self.roi_size}, {math.prod(self.roi_size)} voxels"
+            raise ConfigError(f"max_voxels is {max_voxels}, below {window}", "raise it, or lower roi_size")
 
     def in_mode(self, mode: str) -> PatchStitchingInferer:
         """The same inferer in a mode.
@@ -155,7 +155,8 @@ class PatchStitchingInferer(Inferer):
         """
         inputs = parts[0]
         if inputs.ndim != 5:
-            raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
+            fault = f"volume has shape {tuple(inputs.shape)}, not (batch, channel, X, Y, Z)"
+            raise DataError(fault, "give a 3-D volume")
         volumes = [part.as_tensor() if hasattr(part, "as_tensor") else part for part in parts]
         tiles = None if args or kwargs else self._tiles(network, inputs.shape[2:])
         cut = tiles.cut if tiles else self.cut(tuple(inputs.shape[2:]))
@@ -266,30 +267,28 @@ def _joined(parts: Sequence[Tensor], grounds: Sequence[Tensor], size: tuple[int,
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ConfigError(name, f"is {' or '.join(choices)}", repr(value), "choose one of them")
+        raise ConfigError(f"unknown {name} {value!r}", f"known are {', '.join(choices)}")
 
 
 def _require_positive(name: str, value: int, remedy: str) -> None:
     if value < 1:
-        raise ConfigError(name, "is positive", value, remedy)
+        raise ConfigError(f"{name} is {value}, not positive", remedy)
 
 
 def _stride(roi_size: tuple[int, ...], stride: int | tuple[int, ...] | None, overlap: float | None) -> tuple[int, ...]:
     if (stride is None) == (overlap is None):
-        value = "neither" if stride is None else f"stride {stride} and overlap {overlap}"
-        raise ConfigError("stride, overlap", "are given one without the other", value, "set one of them to null")
+        raise ConfigError(f"stride is {stride} and overlap {overlap}", "set one of them, and the other to null")
     if overlap is not None:
         if not 0 <= overlap < 1:
-            raise ConfigError("overlap", "lies in [0, 1)", overlap, "give a fraction of roi_size, such as 0.75")
+            raise ConfigError(f"overlap is {overlap}, not in [0, 1)", "give a fraction of roi_size, such as 0.75")
         return tuple(max(1, int(side * (1 - overlap))) for side in roi_size)
     strides = ensure_tuple_rep(stride, 3)
     if any(not 1 <= step <= side for step, side in zip(strides, roi_size, strict=True)):
-        rule = f"lies between 1 and roi_size {roi_size}, or voxels would be left out"
-        raise ConfigError("stride", rule, strides, "lower it or raise roi_size")
+        raise ConfigError(f"stride {strides} is not between 1 and roi_size {roi_size}", "change it, or raise roi_size")
     return strides
 
 
 def _require_same_size(patches: Tensor, outputs: Tensor) -> None:
     if outputs.shape[2:] != patches.shape[2:]:
-        rule = f"returns volumes of its input's size {tuple(patches.shape[2:])}"
-        raise ConfigError("network_def", rule, tuple(outputs.shape[2:]), "pad its convolutions or change multiple_of")
+        sizes = f"{tuple(outputs.shape[2:])} for an input of {tuple(patches.shape[2:])}"
+        raise ConfigError(f"--network_def returns {sizes}", "pad its convolutions, or change multiple_of")

@@ -30,7 +30,7 @@ def plane_axis(plane: str) -> int:
         ConfigError: for another name than sagittal, coronal, axial.
     """
     if plane not in PLANES:
-        raise ConfigError("plane", f"is one of {', '.join(PLANES)}", repr(plane), "choose one of them")
+        raise ConfigError(f"unknown plane {plane!r}", f"known are {', '.join(PLANES)}")
     return PLANES[plane]
 
 
@@ -84,7 +84,8 @@ class PlaneInferer(Inferer):
             DataError: for an input that is not a batch of volumes.
         """
         if inputs.ndim != 5:
-            raise DataError("volume", "has shape (batch, channel, X, Y, Z)", tuple(inputs.shape), "give a 3-D volume")
+            fault = f"volume has shape {tuple(inputs.shape)}, not (batch, channel, X, Y, Z)"
+            raise DataError(fault, "give a 3-D volume")
         volumes = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
         with torch.no_grad():
             made = [self._volume(volume, network)[None] for volume in volumes]

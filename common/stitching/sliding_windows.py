@@ -55,11 +55,12 @@ def require_multiple(multiple_of: int, roi_size: tuple[int, ...] = ()) -> None:
         ConfigError: it is none, or a side is no multiple of it or not positive.
     """
     if type(multiple_of) is not int or multiple_of < 1:
-        raise ConfigError("multiple_of", "is a whole number above zero", multiple_of, "give 2 ** depth of the network")
+        fault = f"multiple_of is {multiple_of}, not a whole number above zero"
+        raise ConfigError(fault, "give 2 ** depth of the network")
     if roi_size and min(roi_size) < 1:
-        raise ConfigError("roi_size", "is positive", roi_size, "give voxels along each axis")
+        raise ConfigError(f"roi_size is {roi_size}, not positive", "give voxels along each axis")
     if any(side % multiple_of for side in roi_size):
-        raise ConfigError("roi_size", f"is a multiple of {multiple_of}", roi_size, "change it or multiple_of")
+        raise ConfigError(f"roi_size is {roi_size}, not a multiple of {multiple_of}", "change it, or multiple_of")
 
 
 def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of: int = 1) -> Cut:
@@ -78,8 +79,8 @@ def cheapest_cut(shape: tuple[int, ...], halo: int, max_voxels: int, multiple_of
     axes = [_windows_along(n, halo, multiple_of) for n in size]
     cuts = [axis for axis in itertools.product(*axes) if math.prod(roi for roi, _, _ in axis) <= max_voxels]
     if not cuts:
-        rule = f"holds a window wider than the receptive field in a volume of {shape}"
-        raise ConfigError("max_voxels", rule, max_voxels, "raise it or use mode faithful")
+        field = f"a window wider than the receptive field in a volume of {shape}"
+        raise ConfigError(f"max_voxels is {max_voxels}, too few for {field}", "raise it, or use mode faithful")
 
     def cost(axis: tuple[tuple[int, int, int], ...]) -> tuple[int, int]:
         counts = math.prod(count for _, _, count in axis)

@@ -65,17 +65,17 @@ class Acceleration:
         obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
         for name, value in (settings or {}).items():
             if name not in cls.__dataclass_fields__:
-                rule = f"has the settings {', '.join(cls.__dataclass_fields__)}"
-                raise ConfigError("acceleration", rule, repr(name), "correct the name")
+                known = ", ".join(cls.__dataclass_fields__)
+                raise ConfigError(f"unknown setting --acceleration::{name}", f"known are {known}")
             if value not in (True, False, AUTO):
-                raise ConfigError(f"acceleration::{name}", "is true, false or auto", repr(value), "choose one of them")
+                raise ConfigError(f"--acceleration::{name} is {value!r}", "give true, false or auto")
             obstacle = obstacles.get(name)
             if value is True and obstacle:
-                logger.warning(f"acceleration::{name}: off, since {obstacle}")
+                logger.warning(f"--acceleration::{name} is off: {obstacle}")
             asked = device.type == "cuda" or name == "fused" if value == AUTO else value
             wanted = replace(wanted, **{name: bool(asked and not obstacle)})
         if wanted.compile and (reason := _cannot_compile(device)):
-            logger.warning(f"acceleration::compile: off, since {reason}")
+            logger.warning(f"--acceleration::compile is off: {reason}")
             wanted = replace(wanted, compile=False)
         return wanted
 
@@ -111,20 +111,20 @@ def _obstacles(
     if optimizer is None:
         return dict.fromkeys(("fused", "cuda_graph"), "it applies to training only")
     known = inspect.signature(optimizer).parameters
-    found = {}
+    reasons = {}
     if "fused" not in known:
-        found["fused"] = "this optimiser has no fused kernel"
+        reasons["fused"] = "this optimiser has no fused kernel"
     if device.type != "cuda":
-        found["cuda_graph"] = f"graphs need a CUDA device, this is {device.type}"
+        reasons["cuda_graph"] = f"graphs need a CUDA device, this is {device.type}"
     elif "capturable" not in known:
-        found["cuda_graph"] = "this optimiser cannot be captured"
+        reasons["cuda_graph"] = "this optimiser cannot be captured"
     elif accumulation_steps > 1:
-        found["cuda_graph"] = f"accumulation_steps is {accumulation_steps}"
+        reasons["cuda_graph"] = f"accumulation_steps is {accumulation_steps}"
     elif precision == "fp16":
-        found["cuda_graph"] = "the gradient scaler of fp16 decides on the host; bf16 needs none"
+        reasons["cuda_graph"] = "the gradient scaler of fp16 decides on the host; bf16 needs none"
     elif devices.world_size() > 1:
-        found["cuda_graph"] = f"{devices.world_size()} processes average their gradients"
-    return found
+        reasons["cuda_graph"] = f"{devices.world_size()} processes average their gradients"
+    return reasons
 
 
 def _cannot_compile(device: torch.device) -> str | None:

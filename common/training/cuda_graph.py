@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 WARM_UP = 3
 """Steps run eagerly before recording, in which libraries choose kernels and optimisers create their state."""
 MAX_GRAPHS = 4
-"""Recordings kept, each of which holds memory; batches of further shapes run eagerly."""
+"""Recordings kept; each holds memory. Batches of further shapes run eagerly."""
 
 
 class GraphedStep:
@@ -78,7 +78,7 @@ class GraphedStep:
                 result = step(inputs)
         except Exception as error:  # such as a layer that reads a value back, or too little memory
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            logger.warning(f"acceleration::cuda_graph: off, since the step cannot be recorded here: {reason}")
+            logger.warning(f"--acceleration::cuda_graph is off: the step cannot be recorded here ({reason})")
             self._fails = True
             torch.set_rng_state(random)
             for optimizer in self.step.optimizers.values():

@@ -28,12 +28,11 @@ SCALE = "target_scale"
 
 def folds_of(output_dir: Path, variant: str) -> list[Path]:
     """The folders of the trained folds of a variant, fold 0 first; that of fold 0 has no number."""
-    first = Path(run_dir(str(output_dir), variant))
-    found = {0: first}
+    folds = {0: Path(run_dir(str(output_dir), variant))}
     for folder in output_dir.glob("variants/*"):
         if match := re.fullmatch(re.escape(variant) + "_" * bool(variant) + r"fold_(\d+)", folder.name):
-            found[int(match[1])] = folder
-    return [found[fold] for fold in sorted(found) if (found[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
+            folds[int(match[1])] = folder
+    return [folds[fold] for fold in sorted(folds) if (folds[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
 
 
 def join(runs: Sequence[Path], folder: Path) -> Path:
@@ -52,11 +51,11 @@ def join(runs: Sequence[Path], folder: Path) -> Path:
     """
     paths = [run / "models" / checkpoints.WEIGHTS_NAME for run in runs]
     if len(runs) < 2:
-        remedy = "train others by --fold 1, --fold 2, ..."
-        raise CheckpointError(str(folder), "joins at least two trained folds", [str(run) for run in runs], remedy)
+        fault = f"fewer than two trained folds to join: {', '.join(map(str, runs)) or 'none'}"
+        raise CheckpointError(fault, "train others by --fold 1, --fold 2, ...")
     target = folder / "models" / checkpoints.WEIGHTS_NAME
     if target.exists():
-        raise CheckpointError(str(target), "does not exist yet", "a file", "remove its folder, or give another --name")
+        raise CheckpointError(f"{target} exists", "remove its folder, or pass another --name")
     known = [read_info(path) for path in paths]
     for about in known[1:]:
         _require_same(known[0], about)
@@ -81,8 +80,8 @@ def _require_same(first: WeightsInfo, other: WeightsInfo) -> None:
     ours, theirs = ({"bundle": each.bundle, **each.settings} for each in (first, other))
     for name in sorted({*ours, *theirs}):
         if as_json(ours.get(name)) != as_json(theirs.get(name)):
-            remedy = "join folds that were trained alike"
-            raise CheckpointError(f"{other.path}: {name}", f"is that of {first.path}", theirs.get(name), remedy)
+            fault = f"{name} of {other.path} is {theirs.get(name)}, not that of {first.path}"
+            raise CheckpointError(fault, "join folds that were trained alike")
 
 
 def _joined_network(about: WeightsInfo, states: Sequence[dict[str, Tensor]]) -> tuple[dict[str, Any], str]:
@@ -92,8 +91,8 @@ def _joined_network(about: WeightsInfo, states: Sequence[dict[str, Tensor]]) -> 
     if "stage" in network:
         return {**network, "stage": {**ensemble, "network": network["stage"]}}, STAGE
     if any(key.startswith("stages.") for key in states[0]):
-        rule, remedy = "is one network", "train a variant of one, such as resenc"
-        raise CheckpointError(str(about.path), rule, "a cascade, whose stages see each other's outputs", remedy)
+        fault = f"{about.path} is a cascade, whose stages see each other's outputs"
+        raise CheckpointError(fault, "train a variant of one network, such as resenc")
     return {**ensemble, "network": network}, ""
 
 
@@ -117,6 +116,6 @@ def _joined_split(runs: Sequence[Path]) -> SplitRecord:
     seen = {case["case"]: case for cases in trained for case in cases}
     test = records[0].lists.get("test", [])
     if leaked := [case["case"] for record in records for case in record.lists.get("test", []) if case["case"] in seen]:
-        rule, remedy = "keeps its test cases from all members", "train the folds on one split, with one --seed"
-        raise CheckpointError(str(runs[0]), rule, f"{leaked[0]}, on which another was trained", remedy)
+        fault = f"{leaked[0]} is a test case of one fold and was seen by another"
+        raise CheckpointError(fault, "train the folds on one split, with one --seed")
     return SplitRecord({"training": list(seen.values()), "validation": [], "test": test}, files, records[0].about)

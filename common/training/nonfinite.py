@@ -58,10 +58,8 @@ class FiniteWatch:
         bad = int(self._first_bad)
         if bad >= 0:
             raise TrainingError(
-                f"step {bad}, case {self._cases.get(bad)}",
-                "losses and gradients are finite",
-                "NaN or infinity",
-                "the last good checkpoint is kept: check that case, or lower learning_rate, or use precision fp32, "
-                "then --resume true",
+                f"loss or gradient is NaN or infinite at step {bad}, case {self._cases.get(bad)}",
+                "check that case, lower --learning_rate, or set --precision fp32, then --resume true goes on from the "
+                "last good checkpoint",
             )
         self._cases = {self.step: self._cases.get(self.step)}

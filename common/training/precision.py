@@ -24,10 +24,10 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
         ConfigError: for another than ``fp32``, ``bf16`` and ``fp16``.
     """
     if precision not in PRECISIONS:
-        raise ConfigError("precision", f"is one of {', '.join(PRECISIONS)}", repr(precision), "choose one of them")
+        raise ConfigError(f"unknown --precision {precision!r}", f"known are {', '.join(PRECISIONS)}")
     if precision != "fp32" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in WITHOUT_HALF:
         logger.warning(
-            f"precision: {precision} takes some ten times as long as fp32 on this processor, which has no instructions "
-            "for it; fp32 is as good"
+            f"--precision {precision} takes some ten times as long as fp32 on this processor, which has no "
+            "instructions for it: use fp32, which is as good"
         )
     return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32")

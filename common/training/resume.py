@@ -55,25 +55,21 @@ def restore(trainer: Resumable, saved: Mapping[str, Any]) -> None:
     """
     if saved["epoch_length"] != trainer.state.epoch_length:
         raise ConfigError(
-            "resume",
-            f"the run to resume has {saved['epoch_length']} steps per epoch",
-            trainer.state.epoch_length,
-            "use its data, batch_size and number of processes, or start a new run with --resume false",
+            f"an epoch has {trainer.state.epoch_length} steps, {saved['epoch_length']} in the run to resume",
+            "use its data, --batch_size and number of processes, or start a new run with --resume false",
         )
     now = {"seed": trainer.seed, "ema_decay": trainer.ema is not None, "schedule": len(trainer.schedulers)}
     then = {"seed": saved["seed"], "ema_decay": saved["ema"] is not None, "schedule": len(saved["schedulers"])}
     for name, value in now.items():
         if value != then[name]:
-            remedy = "set it as it was, or start a new run with --resume false"
-            raise ConfigError(name, f"is {then[name]} as in the run to resume", value, remedy)
+            fault = f"{name} is {value}, but {then[name]} in the run to resume"
+            raise ConfigError(fault, "set it as it was, or start a new run with --resume false")
     _require_numbers(saved["networks"], trainer.method.state_dict())
     try:
         trainer.method.load_state_dict(saved["networks"])
     except RuntimeError as error:
         raise ConfigError(
-            "resume",
-            "the networks are those of the run to resume",
-            "other names or shapes of weights",
+            "weights have other names or shapes than in the run to resume",
             "use its settings, or start a new run with --resume false",
         ) from error
     if trainer.ema is not None:

@@ -19,7 +19,7 @@ from .precision import autocast
 
 class StepResult(NamedTuple):
     """Results of a step: ``pred`` (B, C, ...), every named loss, the generators' weighted sum, and what was measured
-    beside them, such as discriminators' accuracies; all detached."""
+    next to them, such as discriminators' accuracies; all detached."""
 
     pred: Tensor
     losses: Losses

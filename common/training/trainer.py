@@ -126,9 +126,9 @@ class SynthesisTrainer(SupervisedTrainer):
             accumulation_steps=accumulation_steps,
         )
         if not self.state.epoch_length:
-            rule = "is at most the samples of an epoch on each process, so that there is a batch"
             size = getattr(train_data_loader, "batch_size", None)
-            raise ConfigError("batch_size", rule, size, "lower it, or give more data")
+            fault = f"--batch_size is {size}, more than the samples of an epoch on each process"
+            raise ConfigError(fault, "lower it, or give more data")
         self.method = method
         self.critic_steps = critic_steps
         self._require_stable()
@@ -158,22 +158,20 @@ class SynthesisTrainer(SupervisedTrainer):
         """Refuse settings of the adversary that cannot do what they are meant for."""
         updates = -(-self.state.epoch_length // self.accumulation_steps)
         if not 1 <= self.critic_steps <= updates:
-            rule = f"is at least 1 and at most the {updates} updates of an epoch"
-            raise ConfigError("critic_steps", rule, self.critic_steps, "correct it")
+            fault = f"--critic_steps is {self.critic_steps}, not between 1 and the {updates} updates of an epoch"
+            raise ConfigError(fault, "change it, or lengthen the epoch by --samples_per_epoch")
         loss = self.method.adversarial_loss
         batch_norms = [layer for layer in self.method.discriminators.modules() if isinstance(layer, _BatchNorm)]
         if loss is not None and loss.gradient_penalty and batch_norms:
-            rule = (
-                "needs discriminators without batch normalisation, by which an image's gradient depends on the others"
-            )
-            remedy = "add --discriminator_def::norm instance, or none, to each discriminator; r1 has no such need"
-            raise ConfigError("adversarial_loss::gradient_penalty", rule, loss.gradient_penalty, remedy)
+            fault = "--adversarial_loss::gradient_penalty excludes batch normalisation, which mixes images' gradients"
+            remedy = "add --discriminator_def::norm instance, or none, to each discriminator, or use r1"
+            raise ConfigError(fault, remedy)
 
     def _record_steps(self) -> None:
         """Replay steps as a CUDA graph, unless a handler listens to events within them."""
-        heard = [event.value for event in WITHIN_A_STEP if self._event_handlers.get(event)]
-        if heard:
-            logger.warning(f"acceleration::cuda_graph: off, since a handler listens to {', '.join(heard)}")
+        events = [event.value for event in WITHIN_A_STEP if self._event_handlers.get(event)]
+        if events:
+            logger.warning(f"--acceleration::cuda_graph is off: a handler listens to {', '.join(events)}")
         else:
             self.run_step = GraphedStep(self.step, self.state.device)
 

@@ -40,7 +40,7 @@ def random_augmentation(settings: Mapping[str, float] | None, plane: str | None 
 
     Args:
         settings: the values by these names; 0 or absent: off. None: everything off.
-        plane: of slices (C, H, W) cut from RAS volumes, of which sagittal ones have no left and right; None for patches
+        plane: of slices (C, H, W) cut from RAS volumes; sagittal ones have no left and right. None for patches
             (C, X, Y, Z).
 
     Returns:
@@ -53,9 +53,10 @@ def random_augmentation(settings: Mapping[str, float] | None, plane: str | None 
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     for name, value in given.items():
         if name not in RANGES:
-            raise ConfigError(f"augmentation::{name}", f"is one of {', '.join(RANGES)}", value, "correct the name")
+            raise ConfigError(f"unknown setting --augmentation::{name}", f"known are {', '.join(RANGES)}")
         if not 0 <= value <= RANGES[name]:
-            raise ConfigError(f"augmentation::{name}", f"is from 0 to {RANGES[name]:g}", value, "correct it; 0 is off")
+            fault = f"--augmentation::{name} is {value}, not from 0 to {RANGES[name]:g}"
+            raise ConfigError(fault, "give a number in that range, 0 for off")
     drawn = [*_geometry(given, 3 if plane is None else 2), *_flip(given, plane), *_intensity(given)]
     return Compose(drawn) if drawn else Identityd(IMAGES, allow_missing_keys=True)
 

@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 from scipy import ndimage
 
-from ..errors import DataError, explain
+from ..errors import DataError
 
 logger = logging.getLogger(__name__)
 MASK = "mask"
@@ -69,16 +69,12 @@ def head_mask(target: np.ndarray, threshold: float | None, axial: int, case: str
     threshold = float(target.mean()) if threshold is None else threshold
     above = target > threshold
     if not above.any():
-        raise DataError(
-            f"{case}: target",
-            f"has voxels above the head's threshold {threshold}",
-            f"a maximum of {float(target.max())}",
-            "check the file, or correct head_threshold where there is one",
-        )
+        fault = f"{case}: target has no voxel above the head's threshold {threshold} (its maximum is {target.max()})"
+        raise DataError(fault, "check the file, or change --head_threshold where there is one")
     if above.all():
-        low = f"a lowest value of {float(target.min()):g}"
-        remedy = "the whole volume is taken as head: give a --head_threshold between air and skin, or mask files"
-        logger.warning(explain(f"{case}: target", f"has air below the head's threshold {threshold:g}", low, remedy))
+        air = f"no air below the head's threshold {threshold:g} (its lowest value is {target.min():g})"
+        remedy = "give a --head_threshold between air and skin, or mask files"
+        logger.warning(f"{case}: target has {air}, and all of it is taken as head: {remedy}")
     regions, count = ndimage.label(above)
     sizes = np.zeros(count + 1, np.int64)
     for part in np.array_split(regions, math.ceil(regions.size / COUNTED_AT_ONCE)):

@@ -59,14 +59,16 @@ class ScaleWindowd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         given = [name for name, value in (("window", window), ("percentiles", percentiles)) if value]
         if len(given) != 1:
-            rule = "is given by window or percentiles"
-            raise ConfigError(f"intensity of {self.keys}", rule, given or "none", "set one, the others null")
+            both = " and ".join(given) or "neither window nor percentiles"
+            raise ConfigError(f"the scale of {self.keys} has {both}", "set one of them, the other null")
         for low, high in np.atleast_2d(window or percentiles).tolist():  # type: ignore[arg-type]
             if low >= high:
-                raise ConfigError(f"intensity of {self.keys}", "has low < high", [low, high], "swap or correct them")
+                raise ConfigError(
+                    f"the scale of {self.keys} has {[low, high]}, not low < high", "write the lower first"
+                )
         if points and np.ndim(window or 0) != 1:
-            rule = "is given by one fixed window where it has points"
-            raise ConfigError(f"intensity of {self.keys}", rule, window, "give [low, high], or no points")
+            fault = f"the scale of {self.keys} has points and no fixed window for all channels, but {window}"
+            raise ConfigError(fault, "give [low, high], or no points")
         self.piecewise = PiecewiseLinearScale(window, points) if points else None  # type: ignore[arg-type]
         self.window = window
         self.percentiles = percentiles
@@ -91,8 +93,8 @@ class ScaleWindowd(MapTransform):
         if self.window is None or np.ndim(self.window) == 1:
             return [self.window] * channels
         if len(self.window) != channels:
-            rule, found = "has one window, or one per channel", f"{len(self.window)} for {channels} channels"
-            raise ConfigError(f"intensity of {key}", rule, found, "correct the windows or the channels")
+            fault = f"the scale of {key} has {len(self.window)} windows for {channels} channels"
+            raise ConfigError(fault, "give one window, or one per channel")
         return self.window
 
     def _scale(self, channel: Tensor, window: Sequence[float] | None, made: Tensor) -> None:
@@ -147,7 +149,8 @@ class ToUnitd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.piecewise = PiecewiseLinearScale(window, points)
         if air is not None and air > AIR_HU:
-            raise ConfigError("air", f"is at most {AIR_HU:g} HU", air, "give -1000, or null for a window left as it is")
+            remedy = "give -1000, or null for a window left as it is"
+            raise ConfigError(f"air is {air:g} HU, above {AIR_HU:g}", remedy)
         self.clip = air is not None
         if air is not None and air < self.piecewise.low <= AIR_HU:
             self.piecewise = self.piecewise.down_to(air, LOWEST)

@@ -18,7 +18,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
 
 from ..errors import ConfigError, DataError
-from ..grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine
+from ..grids import LEAST_COVERED, covered, is_sheared, ras_shape, respaced, same_grid, show_affine, show_grid
 from ..io import Scan, VolumeReader
 from ..io.modality import MODALITY, SOURCE_MODALITY, modality_of
 from ..io.reader import WARNINGS
@@ -105,12 +105,8 @@ def _without_values(scan: Scan) -> Scan:
 def _require_grid(scan: Scan, first: Scan, name: str) -> None:
     """Refuse a channel on another grid than the first."""
     if not _same_grid(scan, first):
-        raise DataError(
-            name,
-            f"has the grid of the first channel, shape {first.values.shape[-3:]}, affine {first.affine.tolist()}",
-            f"shape {scan.values.shape[-3:]}, affine {scan.affine.tolist()}",
-            "resample the channels to one grid",
-        )
+        own, other = (show_grid(each.values.shape[-3:], each.affine) for each in (scan, first))
+        raise DataError(f"{name} has {own}, the first channel {other}", "resample the channels to one grid")
 
 
 def _described(channels: np.ndarray, scans: Sequence[Scan], paths: Sequence[str]) -> MetaTensor:
@@ -138,18 +134,16 @@ def _onto_grid(scan: Scan, first: Scan, key: str, name: str) -> Scan:
     values, affine = _channels(scan.values), scan.affine
     shape, wanted = first.values.shape[-3:], first.affine
     inside = covered(shape, wanted, values.shape[-3:], affine)
+    own, new = show_grid(values.shape[-3:], affine), show_grid(shape, wanted)
     if inside.mean() < LEAST_COVERED:
-        rule = f"covers at least {LEAST_COVERED:.0%} of the grid it is resampled to, shape {shape}, affine"
-        found = f"{inside.mean():.0%} by shape {values.shape[-3:]}, affine {show_affine(affine)}"
-        raise DataError(name, f"{rule} {show_affine(wanted)}", found, "correct its affine, or exclude the case")
+        share = f"{inside.mean():.0%}, less than {LEAST_COVERED:.0%}"
+        fault = f"{name} covers {share}, of the grid to resample to, {new}, with {own}"
+        raise DataError(fault, "fix its affine, or exclude the case")
     is_mask = key in MASKS
-    logger.warning(
-        f"{name}: resampled ({'nearest' if is_mask else 'linear'}) from shape {values.shape[-3:]}, affine"
-        f" {show_affine(affine)} to shape {shape}, affine {show_affine(wanted)}"
-    )
-    own = MetaTensor(torch.from_numpy(values), affine=torch.from_numpy(affine))
+    logger.warning(f"{name}: resampled ({'nearest' if is_mask else 'linear'}) from {own} to {new}")
+    volume = MetaTensor(torch.from_numpy(values), affine=torch.from_numpy(affine))
     resample = SpatialResample(mode="nearest" if is_mask else "bilinear", padding_mode="border")
-    placed = resample(own, torch.from_numpy(wanted), shape).numpy()
+    placed = resample(volume, torch.from_numpy(wanted), shape).numpy()
     background = 0 if is_mask else values.min(axis=(1, 2, 3), keepdims=True)
     return replace(scan, values=np.where(inside, placed, background).astype(np.float32), affine=wanted)
 
@@ -207,8 +201,8 @@ class WorkingSpacingd(Spacingd):
         mode = mode or ["nearest" if key in MASKS else "bilinear" for key in ensure_tuple(keys)]
         spacing = ensure_tuple(spacing or 1.0)
         if len(spacing) not in (1, 3):
-            rule = "is three numbers in mm, or one for all axes"
-            raise ConfigError("spacing", rule, list(spacing), "give for example [1, 1, 1]")
+            fault = f"spacing is {list(spacing)}, not three numbers in mm, or one for all axes"
+            raise ConfigError(fault, "give for example [1, 1, 1]")
         super().__init__(keys, spacing, mode=mode, allow_missing_keys=allow_missing_keys)
         self.spacing_transform = _SpacingAlongOwnAxes(spacing)
 
@@ -240,6 +234,5 @@ def _require_right_angles(volume: Any, case: str, key: str) -> None:
     """Refuse a sheared grid, whose voxels a network would take as orthogonal ones."""
     affine = getattr(volume, "affine", None)
     if affine is not None and is_sheared(np.asarray(affine)):
-        rule = "has axes at right angles where it is not resampled"
-        remedy = "give --spacing, such as [1,1,1] mm: the result is mapped back to its grid"
-        raise DataError(f"{case}: {key}", rule, f"affine {show_affine(np.asarray(affine))}", remedy)
+        fault = f"{case}: {key} has axes that are not at right angles, affine {show_affine(np.asarray(affine))}"
+        raise DataError(fault, "give --spacing, such as [1,1,1] mm; the result is mapped back to its grid")

@@ -32,19 +32,19 @@ class PiecewiseLinearScale:
 
     def __init__(self, window: Sequence[float], points: Sequence[Point] | None = ()) -> None:
         if np.shape(window) != (2,) or not np.isfinite(window).all() or not window[0] < window[1]:
-            raise ConfigError("target_window", "is two numbers, low < high", window, "give for example [-1024, 2000]")
+            raise ConfigError(f"--target_window is {window}, not two numbers, the lower first", "write [low, high]")
         self.low, self.high = (float(end) for end in window)
         ends = [self.low, -1], [self.high, 1]
         through = np.array([ends[0], *_pairs(points or ()), ends[1]], float)
         if len(through) != 2 + len(points or ()) or not (np.diff(through, axis=0) > 0).all():
-            rule = f"are pairs that rise strictly in both columns from [{self.low:g}, -1] to [{self.high:g}, 1]"
-            remedy = "correct them or widen target_window; [] for none"
-            raise ConfigError("target_scale_points", rule, points, remedy)
+            columns = f"both columns from [{self.low:g}, -1] to [{self.high:g}, 1]"
+            fault = f"--target_scale_points {points} do not rise strictly in {columns}"
+            raise ConfigError(fault, "give rising pairs, or widen --target_window; [] for none")
         self.even = ((through[:, 0] - self.low) / (self.high - self.low) * 2 - 1).tolist()
         self.bent = through[:, 1].tolist()
 
     def down_to(self, low: float, part: float) -> PiecewiseLinearScale:
-        """The same scale, of which the lowest ``part`` stands for all values from ``low``, below the window, up."""
+        """The same scale; its lowest ``part`` stands for all values from ``low``, below the window, up."""
         end = float(self.unscaled(torch.tensor(part - 1.0)))
         points = zip(np.interp(self.even, [-1, 1], [self.low, self.high]), self.bent, strict=True)
         return PiecewiseLinearScale(

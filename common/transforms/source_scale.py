@@ -41,7 +41,8 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
     def __init__(self, keys: KeysCollection, percentile: float = 99.5, reference: str = "image") -> None:
         super().__init__(keys, allow_missing_keys=True)
         if not 0 < percentile <= 100:
-            raise ConfigError("scale_percentile", "is above 0 and at most 100", percentile, "give for example 99.5")
+            fault = f"--scale_percentile is {percentile}, not above 0 and at most 100"
+            raise ConfigError(fault, "give for example 99.5")
         self.percentile = percentile
         self.reference = reference
 
@@ -86,7 +87,8 @@ def source_scale(source: np.ndarray, head: np.ndarray, percentile: float, name: 
     """
     number = float(np.percentile(source[head], percentile))
     if not number > 0:
-        raise DataError(name, f"has a {percentile:g}th percentile above 0 inside the head", number, "check the file")
+        fault = f"{name} has a {percentile:g}th percentile of {number:g} inside the head, not above 0"
+        raise DataError(fault, "check the file")
     return number
 
 
@@ -98,5 +100,5 @@ def require_magnitude(source: np.ndarray, number: float, name: str) -> None:
     """
     lowest = float(source.min())
     if lowest < LOWEST * number:
-        rule, found = "is a magnitude, which has no values far below 0", f"{lowest:g} to a bright tissue of {number:g}"
-        raise DataError(name, rule, found, "give the magnitude image, not the phase or the real part")
+        fault = f"{name} is no magnitude (values down to {lowest:g}, bright tissue {number:g})"
+        raise DataError(fault, "give the magnitude image, not the phase or the real part")

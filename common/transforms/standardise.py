@@ -91,7 +91,7 @@ def scale(values: Tensor, name: str) -> tuple[float, float]:
         squares = sum((n - 1) * spread**2 + n * (part - mean) ** 2 for n, part, spread in parts if n > 1)
         deviation = math.sqrt(squares / (count - 1))
     if not deviation > 0:
-        raise DataError(name, "varies inside the head, to be standardised", f"{mean:g} everywhere", "check the file")
+        raise DataError(f"{name} is {mean:g} everywhere inside the head, and cannot be standardised", "check the file")
     return mean, deviation
 
 
@@ -103,6 +103,6 @@ def _moments(values: Tensor) -> tuple[float, float]:
 def _fixed_scale(key: str, values: Sequence[float]) -> tuple[float, float]:
     numbers = tuple(float(value) for value in values)
     if len(numbers) != 2 or not np.isfinite(numbers).all() or numbers[1] <= 0:
-        rule = "is a mean and a positive deviation in the unit of the volume"
-        raise ConfigError(f"fixed scale of {key}", rule, list(values), "give for example [0, 500]")
+        fault = f"fixed scale of {key} is {list(values)}, not a mean and a positive deviation"
+        raise ConfigError(fault, "give them in the unit of the volume, for example [0, 500]")
     return numbers[0], numbers[1]

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,16 +60,14 @@ def load(path: str | Path) -> dict[str, Any]:
             there is a file with its hash (``model.json``), for any other content.
     """
     path = Path(path)
-    again = "train the bundle, or give the path of weights that it trained"
+    remedy = "train the bundle, or pass weights that it trained"
     require_noted(path)
     try:
         # torch's reader does not verify the checksums it writes, so that a flipped bit would load silently
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
-            raise CheckpointError(
-                str(path), "has sound checksums", f"a damaged record {damaged}", "restore a sound copy"
-            )
+            raise CheckpointError(f"{path} has a damaged record, {damaged}", "restore a sound copy")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
@@ -77,9 +75,9 @@ def load(path: str | Path) -> dict[str, Any]:
         # torch's own message on foreign objects starts with how to load them nevertheless
         foreign = "another object" if isinstance(error, pickle.UnpicklingError) else None
         reason = foreign or (str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise CheckpointError(str(path), "is a whole checkpoint of tensors only", reason, again) from error
+        raise CheckpointError(f"{path} is no checkpoint of tensors ({reason})", remedy) from error
     if not isinstance(content, dict):
-        raise CheckpointError(str(path), "holds a dictionary", type(content).__name__, again)
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a dictionary", remedy)
     return content
 
 
@@ -92,8 +90,10 @@ def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     small = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     for name, value in small.items():
         if not torch.isfinite(value).all():
-            largest = f"up to {float(weights[name].abs().max()):g}"
-            raise CheckpointError(name, "is finite in half precision", largest, "train with a lower learning_rate")
+            largest = float(weights[name].abs().max())
+            raise CheckpointError(
+                f"{name}, up to {largest:g}, is not finite in half precision", "train with a lower --learning_rate"
+            )
     return small
 
 
@@ -106,26 +106,24 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
     try:
         weights = _deployed(load(path))
     except (AttributeError, KeyError, TypeError) as error:
-        again = "resume from a whole checkpoint, or give models/model.pt"
-        raise CheckpointError(str(path), "holds the trainer of a run", repr(error), again) from error
+        damage = f"{path} has a damaged trainer ({error!r})"
+        raise CheckpointError(damage, "resume from a whole checkpoint, or pass models/model.pt") from error
     own = network.state_dict()
-    remedy = "give the weights of this network_def, or the network_def of these weights"
-    for rule, kind, names in (
-        ("has every weight of the network", "missing", sorted(own.keys() - weights.keys())),
-        ("has no other weight", "unexpected", sorted(weights.keys() - own.keys())),
-    ):
+    remedy = "pass the weights of this network_def, or the network_def of these weights"
+    for kind, names in (("missing", own.keys() - weights.keys()), ("unexpected", weights.keys() - own.keys())):
         if names:
-            raise CheckpointError(str(path), rule, f"{len(names)} {kind}, first {names[0]}", remedy)
+            count = f"{len(names)} weights {kind}, first {min(names)}"
+            raise CheckpointError(f"{path} does not fit the network ({count})", remedy)
     for name, value in weights.items():
         if not isinstance(value, Tensor) or value.shape != own[name].shape:
-            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise CheckpointError(f"{path}: {name}", f"has shape {tuple(own[name].shape)}", found, remedy)
+            given = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
+            raise CheckpointError(f"{path}: {name} has {given}, not shape {tuple(own[name].shape)}", remedy)
         kinds = [(each.is_complex(), each.is_floating_point()) for each in (value, own[name])]
         if value.layout is not torch.strided or value.is_meta or kinds[0] != kinds[1]:
-            found = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
-            raise CheckpointError(f"{path}: {name}", f"holds numbers like {own[name].dtype}", found, remedy)
+            given = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
+            raise CheckpointError(f"{path}: {name} is {given}, not {own[name].dtype}", remedy)
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f"{path}: {name}", "is finite", "NaN or infinity", "use an earlier checkpoint")
+            raise CheckpointError(f"{path}: {name} has NaN or infinity", "use an earlier checkpoint")
     network.load_state_dict(weights)
 
 
@@ -154,12 +152,6 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def _refuse_description(about: Path, found: str) -> NoReturn:
-    raise CheckpointError(
-        str(about), "describes the weights next to it", found, "restore the file, or train the bundle"
-    )
-
-
 def require_noted(path: Path) -> None:
     """Refuse weights that do not exist, or that are not those that the JSON file next to them describes.
 
@@ -171,13 +163,14 @@ def require_noted(path: Path) -> None:
     about = path.with_suffix(".json")
     if not about.is_file():
         return
+    restore = "restore the file, or train the bundle"
     try:
-        told = parse_json(about.read_text())
+        metadata = parse_json(about.read_text())
     except ValueError as error:
-        _refuse_description(about, f"no JSON ({error})")
-    if not isinstance(told, dict) or "sha256" not in told:
-        _refuse_description(about, "no sha256")
-    noted = [told["sha256"], told.get("replaces")]
-    if (found := sha256(path)) not in noted:
+        raise CheckpointError(f"{about} is no JSON ({error})", restore) from error
+    if not isinstance(metadata, dict) or "sha256" not in metadata:
+        raise CheckpointError(f"{about} has no sha256 of the weights next to it", restore)
+    recorded = [metadata["sha256"], metadata.get("replaces")]
+    if (own := sha256(path)) not in recorded:
         remedy = f"restore the file that {about.name} describes, or copy both files from where these were trained"
-        raise CheckpointError(str(path), f"has the SHA-256 noted in {about.name}, {noted[0]}", found, remedy)
+        raise CheckpointError(f"{path} has the SHA-256 {own}, not the {recorded[0]} of {about.name}", remedy)

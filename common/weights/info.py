@@ -78,7 +78,7 @@ class WeightsInfo(NamedTuple):
 
     def require_safe(self, given: str = "") -> None:
         """Refuse settings that would execute something; see :func:`common.weights.safe_settings.require_safe`."""
-        require_safe(self.settings, f"{self.path}: settings", given)
+        require_safe(self.settings, f"settings of {self.path}", given)
 
     def network_settings(self) -> set[str]:
         """The settings that the network is built from; with other values the weights do not fit."""
@@ -165,7 +165,7 @@ def _parsed(path: Path, text: str, name: str) -> WeightsInfo:
         more = {key: metadata.get(key, {}) for key in ("reader", "profile")}
         return WeightsInfo(path, sha256, **needed, **more, metadata=metadata)
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(str(path.with_name(name)), "describes its weights", repr(error), remedy) from error
+        raise CheckpointError(f"{path.with_name(name)} does not describe its weights ({error!r})", remedy) from error
 
 
 def _trainings(trained_on: Any) -> Iterator[dict[str, Any]]:
@@ -190,8 +190,8 @@ def _of_an_older_run(path: Path) -> WeightsInfo:
             settings, metadata = needed_settings(config), {"config": config}
             contrasts = contrasts_of(config)
             return WeightsInfo(path, checkpoints.sha256(path), "", settings, contrasts, {}, {}, metadata)
-    rule = f"has its settings in {sidecar(path).name} next to it, or in the {RUN_NAME} of its run"
-    raise CheckpointError(str(path), rule, "neither", f"copy {sidecar(path).name} from where it was trained")
+    fault = f"{path} has neither {sidecar(path).name} next to it nor the {RUN_NAME} of its run"
+    raise CheckpointError(fault, f"copy {sidecar(path).name} from where it was trained")
 
 
 def keep_shipped(models: Path) -> None:
@@ -214,9 +214,7 @@ def read_run(path: Path) -> Settings:
         config = parse_json(local(path.read_text()))["config"]
         return dict(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            str(path), "has the settings of a run", repr(error), "restore it, or train again"
-        ) from error
+        raise CheckpointError(f"{path} has no settings of a run ({error!r})", "restore it, or train again") from error
 
 
 def contrasts_of(config: Mapping[str, Any]) -> dict[str, Any]:

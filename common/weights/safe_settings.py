@@ -43,16 +43,16 @@ def require_safe(settings: Any, of: str, given: str = "") -> None:
     """
     for place, value in _texts(settings, ""):
         if place.endswith("_target_") and not _is_known(value) and value not in given:
-            _refuse(of, place, value, f"names the class {value}, which is none of the bundle or of MONAI")
+            _refuse(of, place, value, "a class of neither the bundle nor MONAI")
         if value.startswith("$") and not _calculates(value[1:]):
-            _refuse(of, place, value, "is an expression that does more than calculate")
+            _refuse(of, place, value, "an expression that does more than calculate")
         if value.startswith("%") and not re.fullmatch(r"%[\w:#]+", value):
-            _refuse(of, place, value, "is a macro of another file")
+            _refuse(of, place, value, "a macro of another file")
 
 
-def _refuse(of: str, place: str, value: str, why: str) -> None:
-    remedy = "use weights of a source that you trust; give the class in an overlay of your own if you need it"
-    raise CheckpointError(f"{of}: {place.replace('.', '::')}", "holds data alone", f"{value!r}, which {why}", remedy)
+def _refuse(of: str, place: str, value: str, kind: str) -> None:
+    remedy = "use weights of a source that you trust; name the class in an overlay of your own if you need it"
+    raise CheckpointError(f"{of}: {place.replace('.', '::')} is {value!r}, {kind}", remedy)
 
 
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:

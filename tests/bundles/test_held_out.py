@@ -168,7 +168,7 @@ def test_a_run_that_is_refused_has_changed_nothing(bundle, tiny_data, run):
         done = bundle.run(
             "training", ["train", "demo"], dataset_dir=tiny_data, output_dir=run, seed=7, tensorboard="true"
         )
-    refused(done, rf"{run}: is used by one run at a time, but got .*; wait for it, .*")
+    refused(done, f"{run} is in use by a run of .*: wait for it, .*")
     assert snapshot(run) == before
 
 
@@ -191,5 +191,5 @@ def test_a_study_that_is_refused_has_changed_nothing(tmp_path, tmp_path_factory)
     with open(lock, "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = bundle.run("study", ["study"], dataset_dir=data, output_dir=tmp_path / "out", folds=2, seeds="[0]")
-    refused(done, rf"{lock.parent}: is used by one run at a time, but got a run by another process; wait for it, .*")
+    refused(done, f"{lock.parent} is in use by a run of another process: wait for it, .*")
     assert snapshot(tmp_path / "out") == {"study/.lock": b""}

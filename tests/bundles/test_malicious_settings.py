@@ -65,13 +65,13 @@ def refused(done: Any, folder: Path) -> str:
 def test_inference(attacked: Path, data: Path) -> None:
     done = ONE.run("inference", ["inference"], output_dir=attacked, dataset_dir=data)
     assert "model.json" in (said := refused(done, attacked)) or "model.pt" in said
-    assert "holds data alone" in said
+    assert " of a source that you trust" in said
 
 
 @pytest.mark.slow
 def test_evaluation(attacked: Path, data: Path) -> None:
     done = ONE.run("evaluating", ["train", "evaluate"], output_dir=attacked, dataset_dir=data)
-    assert "holds data alone" in refused(done, attacked)
+    assert " of a source that you trust" in refused(done, attacked)
 
 
 @pytest.mark.slow
@@ -79,14 +79,14 @@ def test_a_variant_in_an_evaluation(attacked: Path, run: Path, data: Path) -> No
     folder = shutil.copytree(run, attacked.parent / "sound")
     shutil.copytree(attacked, folder / "variants" / "no_adversarial")
     done = ONE.run("evaluating", ["train", "evaluate"], output_dir=folder, dataset_dir=data)
-    assert "holds data alone" in refused(done, attacked)
+    assert " of a source that you trust" in refused(done, attacked)
 
 
 @pytest.mark.slow
 def test_resume(attacked: Path, data: Path) -> None:
     """A resumed run compares its settings with those of ``run.json``, as they are written."""
     given = {**TINY, **SMALL, "max_epochs": 2, "dataset_dir": data, "output_dir": attacked}
-    assert "as in the run to resume" in refused(ONE.run("training", ["train"], resume="true", **given), attacked)
+    assert " in the run to resume" in refused(ONE.run("training", ["train"], resume="true", **given), attacked)
 
 
 @pytest.mark.slow
@@ -98,12 +98,12 @@ def test_fine_tuning(attacked: Path, data: Path) -> None:
         shutil.copy(attacked / "models" / f"model{suffix}", bundle / "models" / f"pretrained{suffix}")
     places = {"bundle_root": bundle, "output_dir": attacked.parent / "out", "dataset_dir": data}
     done = ONE.run("training", ["train"], pretrained="true", **TINY, **places)
-    assert "holds data alone" in refused(done, attacked)
+    assert " of a source that you trust" in refused(done, attacked)
 
 
 @pytest.mark.slow
 def test_packing(attacked: Path) -> None:
-    with pytest.raises(CheckpointError, match="holds data alone"):
+    with pytest.raises(CheckpointError, match=" of a source that you trust"):
         pack(ONE.root, ONE.name, attacked.parent / "dist", run=attacked)
     assert not (attacked.parent / TOUCHED).exists()
 
@@ -111,7 +111,7 @@ def test_packing(attacked: Path) -> None:
 @pytest.mark.slow
 def test_a_training_that_label_starts_from_weights(attacked: Path) -> None:
     loader = {"_target_": "CheckpointLoader", "load_path": str(attacked / "models" / "model.pt"), "load_dict": {}}
-    with pytest.raises(CheckpointError, match="holds data alone"):
+    with pytest.raises(CheckpointError, match=" of a source that you trust"):
         read_config(ONE.files("train"), **{"train::handlers": [loader], "device": torch.device("cpu")})
     assert not (attacked.parent / TOUCHED).exists()
 

@@ -29,7 +29,7 @@ VALID = "other valid input"
 
 REASON = re.compile(r"(?!.*, but got ;)(.+[:;] .+|.+ must .+)")
 LINE = re.compile(f"error: {REASON.pattern}")
-OF_COMPONENT = re.compile(r": are settings that \S+ accepts, but got ")
+OF_COMPONENT = re.compile(r": \S+ refuses the settings of --")
 OF_FIRE = "For detailed information on this command, run:"
 FOREIGN = re.compile(
     r"list index out of range|has no attribute|not subscriptable|unsupported operand|'NoneType'|is not iterable"

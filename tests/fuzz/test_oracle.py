@@ -19,7 +19,7 @@ from tests.fuzz.results import results
 from tests.fuzz.running import Done, changes, snapshot
 from tests.fuzz.scenes import ROOT, Scene
 
-HOUSE = "error: --lr: is above zero, but got -1; give a positive number"
+HOUSE = "error: --lr is -1, not above zero: give a positive number"
 TRACE = """Traceback (most recent call last):
   File "/x/monai/bundle/scripts.py", line 1, in run
     parser.update(pairs=override)
@@ -89,7 +89,7 @@ def test_the_words_of_a_foreign_exception(case, words: str) -> None:
 
 
 def test_the_words_of_a_component_are_counted_apart(case) -> None:
-    line = "error: --loader: are settings that DataLoader accepts, but got TypeError: 'x' is not iterable; correct it"
+    line = "error: DataLoader refuses the settings of --loader (TypeError: 'x' is not iterable): change its settings"
     assert outcome(case(code=2, err=line)) == oracle.COMPONENT
 
 

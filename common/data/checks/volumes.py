@@ -74,9 +74,9 @@ def not_constant(volume: CheckedVolume) -> Iterator[Finding]:
 def marks_something(mask: CheckedVolume, images: Sequence[CheckedVolume]) -> Iterator[Finding]:
     """A mask must have one value above 0, and brighter voxels than those it excludes; it should not be everywhere."""
     shown = [image.values.reshape(-1, *image.shape)[0] for image in images if on_one_grid(image, mask)]
-    if fault := mask_fault(mask.values, *shown):
-        rule, found, remedy = fault
-        yield mask.where(f"a mask {rule}", found, remedy)
+    if faulty := mask_fault(mask.values, *shown):
+        fault, remedy = faulty
+        yield mask.where(f"mask {fault}", "", remedy)
     elif (mask.values > 0).all():
         remedy = "draw it again, or remove it: air then counts in every metric"
         yield mask.where("the mask covers the whole volume", "", remedy, "warning")

@@ -75,13 +75,14 @@ class Panel:
         volumes |= {extra.name: extra.values for extra in self.extras}
         for name, volume in volumes.items():
             if volume is not None and (volume.ndim != 3 or volume.shape != self.synthetic.shape):
-                rule = f"{name} must be 3-D and of the shape of synthetic {tuple(self.synthetic.shape)}"
-                raise DataError(f"panel of {self.case}", rule, tuple(volume.shape), "bring it to the source's grid")
+                shapes = f"{tuple(volume.shape)}, not the 3-D shape {tuple(self.synthetic.shape)} of synthetic"
+                raise DataError(f"panel of {self.case}: {name} has shape {shapes}", "bring it to the source's grid")
         for window in filter(None, (self.window, self.source_window)):
             if not window[0] < window[1]:
-                raise ConfigError(f"panel of {self.case}", "window must be (low, high)", window, "give low < high")
+                raise ConfigError(f"panel of {self.case}: window is {window}, not low < high", "write the lower first")
         if len(self.spacing) != 3 or not min(self.spacing) > 0:
-            raise ConfigError(f"panel of {self.case}", "spacing must be 3 sizes in mm > 0", self.spacing, "correct it")
+            fault = f"panel of {self.case}: spacing is {self.spacing}, not three sizes above 0"
+            raise ConfigError(fault, "give the voxel size in mm along X, Y and Z")
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,9 @@ def read_curves(log_csv: Path, metrics: Mapping[str, MetricInfo] | None = None) 
     try:
         frame = pd.read_csv(log_csv).rename(columns=text_of_cell)
     except (OSError, ValueError) as error:
-        raise DataError(f"training log {log_csv}", "it must be a CSV file", error, "train first") from error
+        raise DataError(f"cannot read training log {log_csv} ({error})", "train first") from error
     if "epoch" not in frame.columns:
-        raise DataError(f"training log {log_csv}", "needs a column epoch", list(frame.columns), "add it")
+        raise DataError(f"training log {log_csv} has no column epoch, only {', '.join(frame.columns)}", "add it")
     epochs, curves = frame.pop("epoch").to_numpy(), []
     for name in frame.columns:
         values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)

@@ -51,7 +51,7 @@ class ShownCase:
 
 
 def shown_cases(report: Report, ranking: Ranking, limit: float | None, budget: int) -> list[ShownCase]:
-    """Cases with panels, worst first; those whose figures exceed the budget are left out.
+    """Cases with panels, worst first; those whose figures exceed the budget are skipped.
 
     Args:
         report: the contents.

@@ -83,8 +83,8 @@ class LargestError:
         """The place in words."""
         if self.mm is None:
             return "voxel ({}, {}, {})".format(*self.voxel)
-        signs = zip(self.mm, ("right", "anterior", "superior"), ("left", "posterior", "inferior"), strict=True)
-        return ", ".join(f"{abs(at):.0f} mm {plus if at >= 0 else minus}" for at, plus, minus in signs)
+        axes = zip(self.mm, ("right", "anterior", "superior"), ("left", "posterior", "inferior"), strict=True)
+        return ", ".join(f"{abs(at):.0f} mm {plus if at >= 0 else minus}" for at, plus, minus in axes)
 
 
 def largest_error(panel: Panel) -> LargestError | None:

@@ -32,22 +32,22 @@ def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         DataError: no rows, a row without case or method, a value that is not a number, or a case listed twice.
     """
     if not rows:
-        raise DataError("metrics", "there must be at least one row", "none", "evaluate at least one case")
+        raise DataError("no row of metrics", "evaluate at least one case")
     for row in rows:
         if not {"case", "method"} <= row.keys():
-            raise DataError("metrics", "each row needs case and method", sorted(row), "add them")
+            raise DataError(f"a row of metrics has no case or method, only {', '.join(sorted(row))}", "add them")
     frame = pd.DataFrame([dict(row) for row in rows])
     metrics = [name for name in frame.columns if name not in ("case", "method")]
     for name in metrics:
         try:
             frame[name] = pd.to_numeric(frame[name]).astype(float)
         except (TypeError, ValueError) as error:
-            raise DataError(f"metric {name}", "each value must be a number", error, "leave texts out") from error
+            raise DataError(f"metric {name} has a value that is no number ({error})", "remove texts") from error
     frame[["case", "method"]] = frame[["case", "method"]].astype(str)
     twice = frame[frame.duplicated(["case", "method"])]
     if len(twice):
         case, method = twice.iloc[0][["case", "method"]]
-        raise DataError(f"case {case}", "it must have one row a method", f"two of {method}", "evaluate it once")
+        raise DataError(f"case {case} has two rows of method {method}", "evaluate it once")
     return frame[["case", "method", *metrics]]
 
 

@@ -94,11 +94,11 @@
     element("high").textContent = `${text(high)} ${image.unit} (${image.name})`;
     const stops = image.signed ? RED_BLUE.map(rgb => `rgb(${rgb})`) : ["#000", "#fff"];
     element("bar").style.background = `linear-gradient(to right, ${stops})`;
-    const told = current.shown.flatMap(one => {
+    const values = current.shown.flatMap(one => {
       const value = one.values[index(state.at)];
       return Number.isNaN(value) ? [] : [`${one.name} ${text(value)} ${one.unit}`];
     });
-    element("readout").textContent = `At the cross (${where()}): ${told.join(", ")}`;
+    element("readout").textContent = `At the cross (${where()}): ${values.join(", ")}`;
     element("swiping").hidden = !swiped();
   }
 

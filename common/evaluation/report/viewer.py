@@ -56,16 +56,13 @@ def viewer_data(cases: Sequence[ShownCase], limit: float | None, budget: int) ->
     Args:
         cases: in the order of the page.
         limit: colour range [-limit, limit] of the difference.
-        budget: characters; voxels are as fine as they allow. A case that has none is left out.
+        budget: characters; voxels are as fine as they allow. A case that does not fit is skipped.
     """
     shares = [MAIN_SHARE if case.role or len(cases) == 1 else 1 for case in cases]
-    found = []
-    for case, share in zip(cases, shares, strict=True):
-        made = _case_data(case, int(budget * share / sum(shares)) - ABOUT_CASE)
-        if made is not None:
-            found.append(made)
-    whole = {"limit": limit, "difference": DIFFERENCE, "cases": found}
-    return script_json(whole)
+    rooms = (int(budget * share / sum(shares)) - ABOUT_CASE for share in shares)
+    data = (_case_data(case, room) for case, room in zip(cases, rooms, strict=True))
+    fitting = [each for each in data if each is not None]
+    return script_json({"limit": limit, "difference": DIFFERENCE, "cases": fitting})
 
 
 def _case_data(case: ShownCase, room: int) -> dict[str, Any] | None:

@@ -51,14 +51,14 @@ class Duration:
             self._seconds += now - self._since if measured > 0 else 0
             self._since = now
         if self._is_known:
-            self._tell(engine, self._seconds / measured)
+            self._log(engine, self._seconds / measured)
 
     def _is_enough(self, measured: int, turn: int) -> bool:
         """Whether so many steps are, all of whole turns of steps that differ, such as those of critics alone."""
         seconds = self._seconds + monotonic() - self._since
         return measured > 0 and measured % turn == 0 and (measured >= MOST_STEPS or seconds >= MOST_SECONDS)
 
-    def _tell(self, engine: SynthesisTrainer, seconds: float) -> None:
+    def _log(self, engine: SynthesisTrainer, seconds: float) -> None:
         left = engine.state.max_epochs * engine.state.epoch_length - engine.state.iteration
         minutes = left * seconds / 60
         text = f"training takes about {spoken(minutes)}, without validation: {left} steps of {seconds:.2g} s are left"

@@ -50,8 +50,8 @@ class FineTuning:
         weights = dict(engine.method.deployed.named_parameters())
         for start in self.frozen:
             if not any(name.startswith(start) for name in weights):
-                remedy = "correct it, or give [] to train all"
-                raise ConfigError("frozen", f"begins names of weights such as {next(iter(weights))}", start, remedy)
+                remedy = f"give the beginning of names such as {next(iter(weights))}, or [] to train all"
+                raise ConfigError(f"--frozen {start} begins no name of a weight", remedy)
         for name, weight in weights.items():
             if self.frozen and name.startswith(self.frozen):
                 weight.requires_grad_(False)

@@ -44,12 +44,11 @@ class RunLock:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout as error:
-            owner = f"a run by {self._owner() or 'another process'}"
-            remedy = "wait for it, or give another output_dir"
-            raise ConfigError(str(self.root), "is used by one run at a time", owner, remedy) from error
+            fault = f"{self.root} is in use by a run of {self._owner() or 'another process'}"
+            raise ConfigError(fault, "wait for it, or pass another --output_dir") from error
         except OSError as error:
-            remedy = "choose another output_dir"
-            raise OutputError(str(self.file.parent), "can be written", error.strerror, remedy) from error
+            fault = f"cannot write {self.file.parent} ({error.strerror})"
+            raise OutputError(fault, "pass another --output_dir") from error
         if left := self._owner():
             logger.warning(f"{self.root} was locked by {left}, which ended without releasing it: taken over")
         since = time.strftime("%Y-%m-%d %H:%M:%S")

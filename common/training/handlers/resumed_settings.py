@@ -51,7 +51,7 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
     """
     path = run_dir / RUN_NAME
     if not path.is_file():
-        logger.warning(f"resume: {path} does not exist, so that settings are not compared with those of the run so far")
+        logger.warning(f"no {path}: settings are not compared with those of the run to resume")
         return
     then, now = without_order(read_run(path)), without_order(as_json(dict(config)))
     network, kept, compared = (references(then, roots) | references(now, roots) for roots in (NETWORK, KEPT, COMPARED))
@@ -60,8 +60,8 @@ def require_same(run_dir: Path, config: Mapping[str, Any]) -> None:
         reason = "the checkpoint keeps it" if top in kept or is_kept else "the best validation so far was with it"
         in_both = lookup(then, place) is not None and lookup(now, place) is not None  # versions may differ in the rest
         if is_kept or top in network or top in kept | compared and (in_both or "::" not in place):
-            remedy = "set it as it was, or start a new run with --resume false"
-            raise ConfigError(f"--{place}", f"is {before} as in the run to resume, since {reason}", value, remedy)
+            fault = f"--{place} is {value}, but {before} in the run to resume, and {reason}"
+            raise ConfigError(fault, "set it as it was, or start a new run with --resume false")
         logger.warning(f"resume: --{place} is {value} from here on, and was {before} in the run so far")
 
 

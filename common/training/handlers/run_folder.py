@@ -68,7 +68,7 @@ class RunFolder:
         data: cases of the run; of :class:`common.data.split_record.Cases` the split is written.
         keep: which weights become ``model.pt``: ``best``, of the best validation (the last epoch's without validation
             cases), or ``last``, of the last epoch, as papers do that validate nothing.
-        record: of the command, whose settings the run and its weights tell.
+        record: of the command, whose settings the run and its weights record.
 
     Raises:
         ConfigError: for another ``keep``.
@@ -84,7 +84,7 @@ class RunFolder:
         record: RunRecord | None = None,
     ) -> None:
         if keep not in (BEST, LAST):
-            raise ConfigError("--keep", f"is {BEST} or {LAST}", repr(keep), "choose one of them")
+            raise ConfigError(f"unknown --keep {keep!r}", f"known are {BEST}, {LAST}")
         self.root = Path(run_dir)
         self.models = self.root / "models"
         self.validator = validator
@@ -112,8 +112,7 @@ class RunFolder:
         """Lock the folder, move or resume the run that it holds, and record termination signals."""
         last = self.models / checkpoints.RESUME_NAME
         if self.resume and not last.is_file():
-            remedy = "start a new run with --resume false"
-            raise CheckpointError(str(last), "exists, to resume from it", "no such file", remedy)
+            raise CheckpointError(f"no {last} to resume from", "start a new run with --resume false")
         devices.barrier()  # all have read the weights that they start from, which may be moved now
         if devices.rank() == 0:
             self.lock.acquire()
@@ -158,8 +157,8 @@ class RunFolder:
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
         saved = checkpoints.load(last)
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
-            found = f"a file without {', '.join(missing)}"
-            raise CheckpointError(str(last), "is the checkpoint of a run", found, "start a new run with --resume false")
+            fault = f"{last} is no checkpoint of a run, it lacks {', '.join(missing)}"
+            raise CheckpointError(fault, "start a new run with --resume false")
         try:
             engine.load_saved_state(saved["trainer"])
             self.validator.state.best_metric = float(saved["best_metric"])
@@ -168,8 +167,8 @@ class RunFolder:
         except UserError:
             raise
         except BROKEN as error:
-            remedy = "restore a sound copy, or start a new run with --resume false"
-            raise CheckpointError(str(last), "holds the state of a run", repr(error)[:200], remedy) from error
+            fault = f"{last} holds a damaged state of the run ({repr(error)[:200]})"
+            raise CheckpointError(fault, "restore a sound copy, or start a new run with --resume false") from error
         logger.info(f"resumed {last} after epoch {engine.state.epoch}, step {engine.state.iteration}")
 
     # ---- while training -----------------------------------------------------------------------------------------

@@ -59,9 +59,9 @@ class Stages:
         """
         stages = len(self._method(engine).methods)
         if engine.state.max_epochs != stages * self.epochs:
-            rule = f"is {self.epochs} epochs for each of {stages} stages, {stages * self.epochs}"
-            remedy = "give a multiple of the stages"
-            raise ConfigError("train::trainer::max_epochs", rule, engine.state.max_epochs, remedy)
+            wanted = f"{self.epochs} for each of {stages} stages, {stages * self.epochs}"
+            fault = f"--train::trainer::max_epochs is {engine.state.max_epochs}, not {wanted}"
+            raise ConfigError(fault, "give a multiple of the stages")
         engine.add_event_handler(Events.EPOCH_STARTED, self.start_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.complete_epoch)
 
@@ -78,9 +78,8 @@ class Stages:
         known, in_use = int(method.stage_epochs), int(method.cascade.in_use)
         longer = in_use == stage + 1 == len(method.methods)  # only the last stage may be continued for more epochs
         if known not in (0, self.epochs) and not longer:
-            rule = f"is {known} for each stage, as in the run to resume"
-            remedy = "set it as it was, or start a new run with --resume false"
-            raise ConfigError("max_epochs", rule, self.epochs, remedy)
+            fault = f"--max_epochs gives each stage {self.epochs} epochs, but {known} in the run to resume"
+            raise ConfigError(fault, "set it as it was, or start a new run with --resume false")
         method.stage_epochs.fill_(self.epochs)
         if in_use <= stage:
             # a checkpoint saved after this transition has the stage in use already

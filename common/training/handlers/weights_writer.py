@@ -31,7 +31,7 @@ class WeightsWriter:
 
     Args:
         models: the folder to write to.
-        record: of the command that trains; without one the weights' settings are not noted.
+        record: of the command that trains; without one the weights get no settings.
     """
 
     def __init__(self, models: Path, record: RunRecord | None = None) -> None:
@@ -48,7 +48,7 @@ class WeightsWriter:
         """
         record = self._record
         if record is None:
-            logger.warning(f"{self.models}: the run has no record, so that the weights' settings are not noted")
+            logger.warning(f"no record of the run: the weights in {self.models} get no settings")
         self._about = {
             **_bundle(record),
             "trained_on": {
@@ -95,8 +95,7 @@ def _bundle(record: RunRecord | None) -> dict[str, Any]:
         return {"bundle": ""}
     metadata = info.bundle_metadata(root)
     output = {**metadata.get("traits", {}), **record.config.get(info.OUTPUT, {})}
-    told = {"version": metadata.get("version"), "unit": output.get("unit")}
-    return {"bundle": info.bundle_name(root), **told}
+    return {"bundle": info.bundle_name(root), "version": metadata.get("version"), "unit": output.get("unit")}
 
 
 def _data(record: RunRecord | None) -> str:
@@ -105,8 +104,8 @@ def _data(record: RunRecord | None) -> str:
         return info.IMAGES
     if "simulation" in record.config:
         return info.SIMULATED
-    found, phantoms, listed = (record.built(name) for name in ("dataset_dir", "demo_data", "datalist"))
-    generated = listed is None and Path(found).resolve() == Path(phantoms).resolve()
+    folder, phantoms, listed = (record.built(name) for name in ("dataset_dir", "demo_data", "datalist"))
+    generated = listed is None and Path(folder).resolve() == Path(phantoms).resolve()
     return info.PHANTOMS if generated else info.IMAGES
 
 
@@ -128,7 +127,7 @@ def _cases(split: Path, record: RunRecord | None) -> dict[str, Any]:
     own = cases_of_program(record)
     if own is not None or not split.is_file():
         return {"cases": {"training": len(own or [])}}
-    told = SplitRecord.read(split)
-    hashes = "".join(sorted(identity.sha256 for identity in told.files.values()))
-    counts = {section: len(items) for section, items in told.lists.items() if items}
+    own_split = SplitRecord.read(split)
+    hashes = "".join(sorted(identity.sha256 for identity in own_split.files.values()))
+    counts = {section: len(items) for section, items in own_split.lists.items() if items}
     return {"cases": counts, "images_sha256": hashlib.sha256(hashes.encode()).hexdigest()}

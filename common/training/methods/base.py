@@ -73,7 +73,7 @@ class GanMethod(nn.Module):
         return None
 
     def trained(self) -> list[nn.Module]:
-        """The networks that steps call, each of which may be compiled."""
+        """The networks that steps call; each may be compiled."""
         return [*self.generators.values(), *self.discriminators.values()]
 
     def kept(self) -> dict[str, nn.Module]:
@@ -101,16 +101,16 @@ class GanMethod(nn.Module):
         return any(self.uses(name) for name in self.adversarial_terms)
 
     def begin_step(self, step: int) -> None:
-        """Tell the adversarial loss how many steps have begun; nothing where nothing of it fades."""
+        """Set the number of steps begun in the adversarial loss; no-op without instance noise."""
         if self.adversarial_loss is not None and self.adversarial_loss.instance_noise:
             self.adversarial_loss.step.fill_(step - 1)
 
     def take_measures(self) -> Losses:
-        """What the step has found beside its losses, such as accuracies; the next one begins anew."""
+        """What the step has measured next to its losses, such as accuracies; the next one starts without."""
         if self.adversarial_loss is None:
             return {}
-        found, self.adversarial_loss.measures = self.adversarial_loss.measures, {}
-        return found
+        measures, self.adversarial_loss.measures = self.adversarial_loss.measures, {}
+        return measures
 
     def bound_discriminators(self) -> None:
         """Clip the discriminators' weights after their update, where that is asked for."""

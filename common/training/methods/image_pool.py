@@ -27,7 +27,7 @@ class ImagePool(nn.Module):
     def __init__(self, size: int = 50) -> None:
         super().__init__()
         if size < 0:
-            raise ConfigError("pool_size", "is not negative", size, "give 0 to switch the pool off")
+            raise ConfigError(f"pool_size is {size}, below zero", "give 0 to switch the pool off")
         self.size = size
         self.register_buffer("images", torch.empty(0))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))
@@ -43,8 +43,8 @@ class ImagePool(nn.Module):
         if self.images.numel() == 0:
             self.images = batch.new_zeros((self.size, *batch.shape[1:]))
         if batch.shape[1:] != self.images.shape[1:]:
-            rule = f"images keep the shape {tuple(self.images.shape[1:])} of the pool"
-            raise ConfigError("crop_size", rule, tuple(batch.shape[1:]), "keep it through a run")
+            fault = f"images have the shape {tuple(batch.shape[1:])}, those of the pool {tuple(self.images.shape[1:])}"
+            raise ConfigError(fault, "keep --crop_size through a run")
         return torch.stack([self._exchange(image) for image in batch.detach()])
 
     def _exchange(self, image: Tensor) -> Tensor:

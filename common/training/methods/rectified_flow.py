@@ -16,7 +16,7 @@ from .base import Batch, GanMethod, Losses
 class RectifiedFlow(GanMethod):
     """A network that sees the target through noise and learns to see it clearly (I2I-RFR, arXiv 2603.20186).
 
-    With noise e and a time t, both drawn anew for each sample, y_t = (1 - t) e + t y and the loss is
+    With noise e and a time t, both drawn for each sample, y_t = (1 - t) e + t y and the loss is
     mean ||f(x, y_t, t) - y||^2 / max(1 - t, d)^2, that of the velocity (f - y_t) / (1 - t). At t = 0 the network sees
     the source alone: one step is a regression. :class:`common.stitching.FlowInferer` takes the steps.
 
@@ -37,7 +37,7 @@ class RectifiedFlow(GanMethod):
     def __init__(self, generator: nn.Module, losses: Mapping[str, Mapping[str, Any]], time_floor: float = 0.05) -> None:
         super().__init__({"generator": generator}, {}, losses)
         if not 0 < time_floor <= 1:
-            raise ConfigError("method::time_floor", "is above 0, up to 1", time_floor, "give for example 0.05")
+            raise ConfigError(f"time_floor is {time_floor}, not above 0 and up to 1", "give a number such as 0.05")
         self.time_floor = time_floor
 
     def generate(self, batch: Batch) -> Losses:

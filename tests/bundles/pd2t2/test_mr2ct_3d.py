@@ -164,7 +164,7 @@ def test_an_evaluation_in_z_scores_is_refused(run, run_id, asking, configs, opti
     done = BUNDLE.run(run_id, configs, output_dir=run, **options)
     assert done.returncode == 2
     assert last_line(done.stderr) == (
-        f"error: {asking}: is in HU, as {run / 'models' / 'model.pt'} were trained, but got z; give the overlay of"
+        f"error: {asking} is in z, but {run / 'models' / 'model.pt'} were trained in HU: pass the overlay of"
         " that training as the last of the config files"
     )
 
@@ -184,5 +184,5 @@ def test_fine_tuning_of_the_t2_weights_is_refused(tmp_path):
     small = {**TINY, **BUNDLE.small_patches, "phantoms::cases": 4, "phantoms::spacing": 5}
     done = BUNDLE.run("training", ["train", "mr2ct_3d"], output_dir=tmp_path, pretrained="true", **small)
     assert done.returncode == 2
-    assert "--residual: is True, as the network of" in last_line(done.stderr)
+    assert "--residual is False, but the network of" in last_line(done.stderr)
     shutil.rmtree(tmp_path)

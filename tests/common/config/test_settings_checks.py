@@ -36,17 +36,17 @@ def refused(config: dict, message: str) -> None:
 class TestNames:
     @pytest.mark.parametrize(("typo", "meant"), [("max_epoch", "max_epochs"), ("batchsize", "batch_size")])
     def test_nearest_match(self, typo, meant):
-        refused({typo: 3}, rf"^--{typo}: is a setting of this bundle, but got .*value 3\); did you mean --{meant}\?$")
+        refused({typo: 3}, rf"^--{typo} is no setting of this bundle \(value 3\): did you mean --{meant}\?$")
 
     def test_nothing_near_lists_all(self):
-        refused({"zzz": 3}, "the settings are batch_size, constant_epochs, dataset_dir")
+        refused({"zzz": 3}, "known are batch_size, constant_epochs, dataset_dir")
 
     @pytest.mark.parametrize("use", ["@mine", "$@mine + 1", "%mine", "$@mine::part", {"deep": ["@mine"]}])
     def test_names_that_an_overlay_uses_itself(self, use):
         check({"mine": 3, "network_def": {"_target_": "Net", "width": use}}, SHIPPED)
 
     def test_a_longer_name_is_no_use(self):
-        refused({"max_epoch": 3, "plane": "@max_epochs"}, "--max_epoch: is a setting")
+        refused({"max_epoch": 3, "plane": "@max_epochs"}, "--max_epoch is no setting")
 
     @pytest.mark.parametrize("key", ["tracking_uri", "experiment_name", "run_name", "save_execute_config"])
     def test_tracking(self, key):
@@ -74,10 +74,10 @@ class TestTypes:
         ],
     )
     def test_another_type_than_the_default(self, key, value, kind):
-        refused({key: value}, f"--{key}: is of type {kind}, such as")
+        refused({key: value}, rf"--{key} is .* \({type(value).__name__}\), not of type {kind}: give a value such as")
 
     def test_yaml_s_number_that_is_a_text(self):
-        message = r"type float, such as 0.0002, but got '1e-4' \(str\); write 1.0e-4, not 1e-4, for a number in YAML"
+        message = r"--learning_rate is '1e-4' \(str\), not of type float: write 1.0e-4, not 1e-4, in YAML"
         refused({"learning_rate": "1e-4"}, message)
 
     @pytest.mark.parametrize(
@@ -104,46 +104,46 @@ class TestTypes:
 class TestWindowsAndPaths:
     @pytest.mark.parametrize("value", [[100], [1400, -600], [3, 3], [[0, 1], [2, 1]], [0, 1, 2], [], [[0, 1], 2]])
     def test_a_window_is_low_and_high(self, value):
-        refused({"source_window": value}, "--source_window: is low and high, two numbers, but got ")
+        refused({"source_window": value}, "--source_window is .*, not two numbers, the lower first: write ")
 
     def test_an_empty_path_is_not_the_working_directory(self):
-        refused({"dataset_dir": ""}, "--dataset_dir: is a path, but got an empty text; write the path after it")
+        refused({"dataset_dir": ""}, "--dataset_dir has no value: write the path after it")
 
 
 class TestRanges:
     @pytest.mark.parametrize("value", [0, -3])
     def test_epochs(self, value):
-        refused({"max_epochs": value}, f"--max_epochs: is above zero, but got {value}; give a positive number")
+        refused({"max_epochs": value}, f"--max_epochs is {value}, not above zero: give a positive number")
 
     @pytest.mark.parametrize("value", [0.0, -1.0e-4, float("nan")])
     def test_learning_rate(self, value):
-        refused({"learning_rate": value}, "--learning_rate: is above zero, but got")
+        refused({"learning_rate": value}, f"--learning_rate is {value}, not above zero")
 
     @pytest.mark.parametrize("value", [-1, float("nan")])
     def test_loss_weight(self, value):
-        message = f"--losses::l1::weight: is not negative, but got {value}; give zero or a positive number"
+        message = f"--losses::l1::weight is {value}, not zero or above: give zero or a positive number"
         refused({"losses": {"adversarial": {"weight": 0}, "l1": {"weight": value}}}, message)
 
     def test_zero_where_it_means_something(self):
         check({"constant_epochs": 0, "losses": {"adversarial": {"weight": 0}, "l1": {"weight": 1}}}, SHIPPED)
-        refused({"constant_epochs": -1}, "--constant_epochs: is not negative, but got -1")
+        refused({"constant_epochs": -1}, "--constant_epochs is -1, not zero or above")
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        ({"crop_size": 200, "depth": 8}, "--crop_size: is a multiple of 256, since depth is 8, but got 200; change"),
-        ({"crop_size": 96, "pad_size": 90, "depth": 5}, "--pad_size: is at least crop_size, 96, but got 90; raise it"),
+        ({"crop_size": 200, "depth": 8}, "--crop_size is 200, not a multiple of 256 for --depth 8: change"),
+        ({"crop_size": 96, "pad_size": 90, "depth": 5}, "--pad_size is 90, below --crop_size 96: raise it"),
     ],
 )
-def test_sizes_that_do_not_fit_each_other(given, said):
-    with pytest.raises(ConfigError, match=said):
+def test_sizes_that_do_not_fit_each_other(given, message):
+    with pytest.raises(ConfigError, match=message):
         check(given, {key: [value] for key, value in given.items()})
 
 
 def test_another_target_needs_its_unit():
     shipped = {"output": [{"unit": "HU"}], "target_window": [[-600, 1400]]}
-    with pytest.raises(ConfigError, match=r"--target_window: is in HU, as --output::unit, and spans -200 to 200, but"):
+    with pytest.raises(ConfigError, match=r"^--target_window \[0, 255\] does not span -200 to 200, but --output::unit"):
         check({"output": {"unit": "HU"}, "target_window": [0, 255]}, shipped)
     check({"output": {"unit": "a.u."}, "target_window": [0, 255]}, shipped)
     check({"output": {"unit": "HU"}, "target_window": [-1024, 2000]}, shipped)
@@ -151,5 +151,5 @@ def test_another_target_needs_its_unit():
 
 @pytest.mark.parametrize("key", ["dataset_dir", "output_dir", "datalist", "weights"])
 def test_a_path_that_was_forgotten(key):
-    with pytest.raises(ConfigError, match=f"--{key}: is a path, but got an option without a value; write the path"):
+    with pytest.raises(ConfigError, match=f"--{key} has no value: write the path"):
         check({key: True}, {key: ["@demo_data", None]})

@@ -50,7 +50,7 @@ def test_the_name_of_a_file_that_monai_would_read_is_refused(bundle: Bundle, sho
     done = bundle.run("inference", ["inference", str(overlay)], cwd=overlay.parent, suffix="ct#2")
     assert done.returncode == 2
     assert done.stderr.endswith(
-        "error: --suffix: is a name without #, :: and a leading $, @ or %, but got ct#2; choose another one\n"
+        "error: --suffix is ct#2, a name with #, :: or a leading $, @ or %: choose another one\n"
     )
     assert not record.exists()
 

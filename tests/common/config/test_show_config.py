@@ -49,5 +49,5 @@ def test_a_training_with_an_overlay_and_any_run_id(tmp_path: Path) -> None:
 def test_a_mistake_is_told_and_nothing_printed() -> None:
     done = ONE.run("training", ["train"], show_config="true", dpeth=3)
     assert done.returncode == 2
-    assert last_line(done.stderr).startswith("error: --dpeth: is a setting of this bundle, but got an unknown name")
+    assert last_line(done.stderr).startswith("error: --dpeth is no setting of this bundle")
     assert "bundle_root:" not in done.stdout

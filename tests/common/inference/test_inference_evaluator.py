@@ -412,7 +412,7 @@ def test_half_precision_is_near_and_gives_32_bits(tmp_path, cases, precision, le
 
 
 def test_an_unknown_precision_is_named_before_any_case(tmp_path, cases, network):
-    with pytest.raises(ConfigError, match="precision: is one of fp32, bf16, fp16, but got 'int8'"):
+    with pytest.raises(ConfigError, match="unknown --precision 'int8': known are fp32, bf16, fp16"):
         build(tmp_path, cases, network, precision="int8")
 
 

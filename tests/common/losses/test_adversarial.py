@@ -73,7 +73,7 @@ def test_logits_beyond_exp_stay_finite() -> None:
 
 def test_unknown_kind_is_named() -> None:
     with pytest.raises(
-        ConfigError, match="adversarial loss: is one of bce, least_squares, hinge, wasserstein, but got 'wgan'"
+        ConfigError, match="unknown --adversarial_loss::kind 'wgan': known are bce, least_squares, hinge, wasserstein"
     ):
         AdversarialLoss("wgan")
 
@@ -226,17 +226,17 @@ def test_feature_matching_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ({"real_label": 0.4}, "adversarial_loss::real_label: is above 0.5 and at most 1, but got 0.4"),
-        ({"kind": "hinge", "real_label": 0.9}, "adversarial_loss::real_label: is 1 for hinge, which has no label"),
-        ({"r1": -1}, "adversarial_loss::r1: is not negative, but got -1"),
-        ({"gradient_penalty": -1}, "adversarial_loss::gradient_penalty: is not negative, but got -1"),
-        ({"weight_clip": 0}, "adversarial_loss::weight_clip: is null or above 0, but got 0"),
-        ({"noise_steps": 0}, "adversarial_loss::noise_steps: is at least 1, but got 0"),
-        ({"kind": "wasserstein"}, "adversarial_loss::gradient_penalty: bounds the critic of kind wasserstein"),
+        ({"real_label": 0.4}, "--adversarial_loss::real_label is 0.4: give a number above 0.5 and at most 1"),
+        ({"kind": "hinge", "real_label": 0.9}, "real_label is 0.9, but kind hinge has no label to smooth"),
+        ({"r1": -1}, "--adversarial_loss::r1 is -1: give zero or a positive"),
+        ({"gradient_penalty": -1}, "--adversarial_loss::gradient_penalty is -1: give zero or a positive"),
+        ({"weight_clip": 0}, "--adversarial_loss::weight_clip is 0: give null or a positive"),
+        ({"noise_steps": 0}, "--adversarial_loss::noise_steps is 0: give a positive"),
+        ({"kind": "wasserstein"}, "nothing bounds the critic of --adversarial_loss::kind wasserstein: set"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings: dict, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         AdversarialLoss(**settings)

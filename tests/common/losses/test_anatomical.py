@@ -87,7 +87,7 @@ def test_bad_settings_and_images_are_refused(weights: Path, tmp_path: Path) -> N
         AnatomicalL1("PT")
     with pytest.raises(CheckpointError, match=r"none\.pt"):
         AnatomicalL1("CT", weights=tmp_path / "none.pt")
-    with pytest.raises(ConfigError, match="patch_size: has at least 16"):
+    with pytest.raises(ConfigError, match="--patch_size .* is below the 16 pixels a side"):
         AnatomicalL1("CT", weights=weights)(slices(0, 1, 1, 16, 12, 20), slices(0, 1, 1, 16, 12, 20))
     with pytest.raises(ValueError, match="differ in shape"):
         AnatomicalL1("CT", weights=weights)(slices(0, 1, 1, 16, 16), slices(0, 1, 1, 16, 18))

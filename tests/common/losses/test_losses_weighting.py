@@ -54,7 +54,7 @@ def test_a_single_key_may_be_a_text() -> None:
             {"l1": {"weight": 1, "functoin": l1}},
             r"unknown name functoin \(from --losses::l1\): a loss has weight, function, keys$",
         ),
-        ({"l1": {"weight": -1, "function": l1}}, r"weight -1 \(from --losses::l1::weight\): give a number, 0 to leave"),
+        ({"l1": {"weight": -1, "function": l1}}, r"weight -1 \(from --losses::l1::weight\): give a number, 0 to skip"),
         ({"l1": {"weight": "a", "function": l1}}, r"weight 'a' \(from --losses::l1::weight\): give a number"),
         ({"l1": {"weight": float("nan"), "function": l1}}, r"weight nan \(from --losses::l1::weight\): give a number"),
         (

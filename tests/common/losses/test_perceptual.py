@@ -64,19 +64,18 @@ def test_with_a_file_it_is_the_mean_square_of_the_last_convolution_of_vgg19(publ
 
 
 def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match=r"--losses::NAME::function::vgg .*none\.pth: is a file of tensors, but got .*; give"
-    ):
+    with pytest.raises(CheckpointError, match=r"cannot read --losses::NAME::function::vgg .*none\.pth \(.*: pass"):
         PerceptualDistance("CT", WINDOW, tmp_path / "none.pth")
     weights = torch.load(published)
-    rule = r"--losses::NAME::function::vgg .*: has features\.34\.weight of shape \(512, 512, 3, 3\), but got "
-    for name, changed in {"none": None, r"\(512, 512, 1, 1\)": torch.zeros(512, 512, 1, 1)}.items():
+    for shape, changed in {"none": None, r"\(512, 512, 1, 1\)": torch.zeros(512, 512, 1, 1)}.items():
         torch.save({**weights, "features.34.weight": changed}, tmp_path / "other.pth")
-        with pytest.raises(CheckpointError, match=rule + name):
+        with pytest.raises(
+            CheckpointError, match=rf"^features\.34\.weight of .* has shape {shape}, not \(512, 512, 3, 3\)"
+        ):
             PerceptualDistance("CT", WINDOW, tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(CheckpointError, match=r"has features\.0\.weight of shape \(64, 3, 3, 3\), but got none"):
+    with pytest.raises(CheckpointError, match=r"^features\.0\.weight of .* has shape none, not \(64, 3, 3, 3\)"):
         PerceptualDistance("CT", WINDOW, tmp_path / "list.pth")
     for loss in (PerceptualDistance("CT", WINDOW), PerceptualDistance("CT", WINDOW, published)):
-        with pytest.raises(ConfigError, match=r"at least 16 pixels .* with the loss perceptual, but got \(15, 32\)"):
+        with pytest.raises(ConfigError, match=r"--patch_size \(15, 32\) is below the 16 pixels .* loss perceptual"):
             loss(images(0, 1, 1, 15, 32), images(1, 1, 1, 15, 32))

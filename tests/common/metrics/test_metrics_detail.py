@@ -88,5 +88,5 @@ def test_slice_jumps_skip_slices_without_mask():
 
 
 def test_slice_jumps_refuse_an_unknown_axis():
-    with pytest.raises(ConfigError, match="axis: must be an axis of 3 dimensional volumes, but got 3; use 0, 1 or 2"):
+    with pytest.raises(ConfigError, match="axis is 3, not one of the 3 of the volumes: use 0, 1 or 2"):
         slice_jumps(_row(0, 1), _row(0, 1), _row(1, 1), axis=3)

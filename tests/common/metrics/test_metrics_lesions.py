@@ -20,5 +20,5 @@ def test_contrast_of_lesions_by_arithmetic():
     assert lesion_scores(pred, truth, inside, lesion, np.eye(4)) == {"contrast_recovery": pytest.approx(1580 / 2000)}
     assert lesion_scores(pred + 7, truth, inside, lesion, np.eye(4))["contrast_recovery"] == pytest.approx(0.79)
     assert np.isnan(lesion_scores(pred, truth, inside, 0 * lesion, np.eye(4))["contrast_recovery"])
-    with pytest.raises(DataError, match="lesion: must have the shape"):
+    with pytest.raises(DataError, match="lesion has shape .*, the truth "):
         lesion_scores(pred, truth, inside, lesion[1:], np.eye(4))

@@ -51,22 +51,24 @@ def test_the_encoder_is_the_larger_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "said"), [((16, 20), "multiples of 8, since depth is 3"), ((8, 8), "and one above it")]
+    ("sides", "fault"), [((16, 20), r"\[16, 20\] does not fit depth 3"), ((8, 8), r"\[8, 8\] does not fit depth 3")]
 )
-def test_sides_that_do_not_fit_are_refused(sides: tuple[int, int], said: str) -> None:
+def test_sides_that_do_not_fit_are_refused(sides: tuple[int, int], fault: str) -> None:
     network = ResidualUNet(depth=3, width=2)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=f"{fault}: give multiples of 8, one of them above it"):
         network(torch.zeros(1, 1, *sides))
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
-    [({"norm": "layer"}, "instance, batch"), ({"supervised_levels": 5}, "is 1 to depth, 4"),
-     ({"supervised_levels": 0}, "is 1 to depth, 4"), ({"neighbours": 2, "spatial_dims": 3}, "is odd and positive"),
-     ({"neighbours": 3}, "is 3, since neighbours is 3")],
+    ("settings", "fault"),
+    [({"norm": "layer"}, "unknown norm 'layer': known are batch, instance"),
+     ({"supervised_levels": 5}, "supervised_levels is 5, not 1 to depth 4"),
+     ({"supervised_levels": 0}, "supervised_levels is 0, not 1 to depth 4"),
+     ({"neighbours": 2, "spatial_dims": 3}, "neighbours is 2, not odd and positive"),
+     ({"neighbours": 3}, "spatial_dims is 2, but neighbours 3 needs 3")],
 )  # fmt: skip
-def test_other_settings_are_refused(settings: dict[str, object], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_other_settings_are_refused(settings: dict[str, object], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
         ResidualUNet(width=2, **settings)  # type: ignore[arg-type]
 
 

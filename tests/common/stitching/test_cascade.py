@@ -61,5 +61,5 @@ def test_contexts_of_a_further_stage_are_stitched_as_those_of_the_others() -> No
 
 
 def test_another_mode_is_refused() -> None:
-    with pytest.raises(ConfigError, match="mode: is faithful or fast, but got 'slow'"):
+    with pytest.raises(ConfigError, match="unknown mode 'slow': known are faithful, fast"):
         CascadeInferer(stitching("fast"), "slow")

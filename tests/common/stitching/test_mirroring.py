@@ -46,7 +46,7 @@ def test_the_input_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("axes", [[3], [-1], [0, 0]])
 def test_other_axes_are_refused(axes: list[int]) -> None:
-    with pytest.raises(ConfigError, match="mirrored: are some of 0, 1, 2, each once"):
+    with pytest.raises(ConfigError, match="--mirrored is .*, not some of 0, 1, 2, each once"):
         MirrorInferer(SimpleInferer(), axes)
 
 

@@ -256,19 +256,19 @@ def test_no_gradient_is_kept():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "quick"}, "mode: is faithful or fast, but got 'quick'"),
-        ({"blending": "linear"}, "blending: is constant or gaussian, but got 'linear'"),
-        ({"roi_size": (8, 0, 8)}, r"roi_size: is positive, but got \(8, 0, 8\)"),
-        ({"roi_size": 8, "multiple_of": 16}, r"roi_size: is a multiple of 16, but got \(8, 8, 8\)"),
-        ({"stride": 9}, r"stride: lies between 1 and roi_size \(8, 8, 8\), .*, but got \(9, 9, 9\)"),
-        ({"stride": (4, 0, 4)}, r"stride: lies between 1 and roi_size .*, but got \(4, 0, 4\)"),
-        ({"stride": None}, "stride, overlap: are given one without the other, but got neither"),
-        ({"overlap": 0.5}, "stride, overlap: .*, but got stride 4 and overlap 0.5; set one of them to null"),
-        ({"stride": None, "overlap": 1.0}, r"overlap: lies in \[0, 1\), but got 1.0"),
-        ({"stride": None, "overlap": -0.1}, r"overlap: lies in \[0, 1\), but got -0.1"),
-        ({"max_voxels": 511}, r"max_voxels: holds a window of roi_size \(8, 8, 8\), 512 voxels, but got 511; raise it"),
-        ({"mode": "fast", "receptive_field": 0}, "receptive_field: is positive, but got 0"),
-        ({"batch_size": 0}, "batch_size: is positive, but got 0"),
+        ({"mode": "quick"}, "unknown mode 'quick': known are faithful, fast"),
+        ({"blending": "linear"}, "unknown blending 'linear': known are constant, gaussian"),
+        ({"roi_size": (8, 0, 8)}, r"roi_size is \(8, 0, 8\), not positive"),
+        ({"roi_size": 8, "multiple_of": 16}, r"roi_size is \(8, 8, 8\), not a multiple of 16"),
+        ({"stride": 9}, r"stride \(9, 9, 9\) is not between 1 and roi_size \(8, 8, 8\)"),
+        ({"stride": (4, 0, 4)}, r"stride \(4, 0, 4\) is not between 1 and roi_size"),
+        ({"stride": None}, "stride is None and overlap None: set one of them"),
+        ({"overlap": 0.5}, "stride is 4 and overlap 0.5: set one of them, and the other to null"),
+        ({"stride": None, "overlap": 1.0}, r"overlap is 1.0, not in \[0, 1\)"),
+        ({"stride": None, "overlap": -0.1}, r"overlap is -0.1, not in \[0, 1\)"),
+        ({"max_voxels": 511}, r"max_voxels is 511, below a window of roi_size \(8, 8, 8\), 512 voxels: raise it"),
+        ({"mode": "fast", "receptive_field": 0}, "receptive_field is 0, not positive"),
+        ({"batch_size": 0}, "batch_size is 0, not positive"),
     ],
 )
 def test_wrong_settings(settings, message):
@@ -277,15 +277,15 @@ def test_wrong_settings(settings, message):
 
 
 def test_fast_windows_narrower_than_the_receptive_field():
-    with pytest.raises(ConfigError, match=r"max_voxels: holds a window wider than the receptive .* \(30, 30, 30\)"):
+    with pytest.raises(ConfigError, match=r"^max_voxels is .*, too few for a window .* of \(30, 30, 30\)"):
         inferer(mode="fast", receptive_field=17)(volume((30, 30, 30)), torch.clone)
 
 
 def test_wrong_dimensions():
-    with pytest.raises(DataError, match=r"volume: has shape \(batch, channel, X, Y, Z\), but got \(1, 4, 4, 4\)"):
+    with pytest.raises(DataError, match=r"volume has shape \(1, 4, 4, 4\), not \(batch, channel, X, Y, Z\)"):
         inferer()(torch.zeros(1, 4, 4, 4), torch.clone)
 
 
 def test_outputs_of_another_size():
-    with pytest.raises(ConfigError, match=r"returns volumes of its input's size \(8, 8, 8\), but got \(6, 6, 6\)"):
+    with pytest.raises(ConfigError, match=r"--network_def returns \(6, 6, 6\) for an input of \(8, 8, 8\)"):
         inferer()(volume(), lambda patches: patches[..., 1:-1, 1:-1, 1:-1])

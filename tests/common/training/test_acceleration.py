@@ -124,11 +124,11 @@ def test_on_a_cpu_auto_fuses_optimisers_and_nothing_else(caplog: pytest.LogCaptu
     assert not said(caplog)
 
 
-def test_a_graph_on_a_cpu_is_left_out_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_graph_on_a_cpu_is_skipped_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
     plain = trained()
     same = trained(acceleration={"cuda_graph": True})
     assert distance(plain, same) == 0
-    assert said(caplog) == ["acceleration::cuda_graph: off, since graphs need a CUDA device, this is cpu"]
+    assert said(caplog) == ["--acceleration::cuda_graph is off: graphs need a CUDA device, this is cpu"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_graph_on_a_cpu_is_left_out_with_one_line(caplog: pytest.LogCaptureFix
 def test_what_a_graph_cannot_hold(device, optimizer, more, reason, caplog: pytest.LogCaptureFixture) -> None:
     chosen = Acceleration.of({"cuda_graph": True}, torch.device(device), optimizer, **more)
     assert not chosen.cuda_graph
-    assert said(caplog) == [f"acceleration::cuda_graph: off, since {reason}"]
+    assert said(caplog) == [f"--acceleration::cuda_graph is off: {reason}"]
     caplog.clear()
     assert not Acceleration.of({"cuda_graph": "auto"}, torch.device(device), optimizer, **more).cuda_graph
     assert not said(caplog)
@@ -151,7 +151,7 @@ def test_what_a_graph_cannot_hold(device, optimizer, more, reason, caplog: pytes
 def test_an_optimiser_without_a_fused_kernel(caplog: pytest.LogCaptureFixture) -> None:
     make = partial(torch.optim.Rprop, lr=0.1)
     chosen = Acceleration.of({"fused": True}, CPU, make)
-    assert said(caplog) == ["acceleration::fused: off, since this optimiser has no fused kernel"]
+    assert said(caplog) == ["--acceleration::fused is off: this optimiser has no fused kernel"]
     assert isinstance(chosen.optimizer(make, [nn.Parameter(torch.ones(1))]), torch.optim.Rprop)
 
 
@@ -159,7 +159,7 @@ def test_inference_has_neither_graph_nor_optimiser(caplog: pytest.LogCaptureFixt
     assert Acceleration.of({"fused": "auto", "cuda_graph": "auto"}, CPU) == Acceleration()
     assert not said(caplog)
     assert Acceleration.of({"fused": True, "channels_last": True}, CPU) == Acceleration(channels_last=True)
-    assert said(caplog) == ["acceleration::fused: off, since it applies to training only"]
+    assert said(caplog) == ["--acceleration::fused is off: it applies to training only"]
 
 
 def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -171,15 +171,15 @@ def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: 
     same = trained(acceleration={"compile": True})
     assert distance(plain, same) == 0
     (line,) = said(caplog)
-    assert line.startswith("acceleration::compile: off, since torch.compile failed here (")
+    assert line.startswith("--acceleration::compile is off: torch.compile failed here (")
     assert "long story" not in line
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"turbo": True}, "acceleration: has the settings channels_last, compile, cuda_graph, fused, but got 'turbo'"),
-        ({"fused": "yes"}, "acceleration::fused: is true, false or auto, but got 'yes'"),
+        ({"turbo": True}, "unknown setting --acceleration::turbo: known are channels_last, compile, cuda_graph, fused"),
+        ({"fused": "yes"}, "--acceleration::fused is 'yes': give true, false or auto"),
     ],
 )
 def test_mistakes_are_named(settings: dict, message: str) -> None:
@@ -230,4 +230,4 @@ class TestGraph:
         settings = {"cuda_graph": True}
         trained(device=torch.device("cuda", 0), acceleration=settings, train_handlers=[listener])
         assert listener.heard == 6
-        assert "off, since a handler listens to loss_completed" in caplog.text
+        assert "is off: a handler listens to loss_completed" in caplog.text

@@ -70,7 +70,7 @@ def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
     assert made == steps(Step(), WARM_UP + 3)
     assert step.attempts == 1
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"acceleration::cuda_graph: off, since the step cannot be recorded here: {REFUSED}"]
+    assert said == [f"--acceleration::cuda_graph is off: the step cannot be recorded here ({REFUSED})"]
 
 
 def test_critics_alone_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

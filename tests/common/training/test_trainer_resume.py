@@ -102,14 +102,14 @@ def test_a_finished_run_does_not_go_on(uninterrupted: tuple[dict, list[dict]]) -
 
 def test_an_epoch_of_another_length_is_refused() -> None:
     saved = _resumable(1, seed=0).state_to_save() | {"epoch_length": 9}
-    with pytest.raises(ConfigError, match="resume: the run to resume has 9 steps per epoch, but got 4; use its data"):
+    with pytest.raises(ConfigError, match="an epoch has 4 steps, 9 in the run to resume: use its data"):
         _resumable(1, seed=0).load_saved_state(saved)
 
 
 @pytest.mark.parametrize(("before", "now", "found"), [(0.9, None, "False"), (None, 0.9, "True")])
 def test_switching_the_moving_average_is_refused(before: float | None, now: float | None, found: str) -> None:
     saved = _resumable(1, seed=0, ema_decay=before).state_to_save()
-    with pytest.raises(ConfigError, match=f"ema_decay: is .* as in the run to resume, but got {found}; set it"):
+    with pytest.raises(ConfigError, match=f"ema_decay is {found}, but .* in the run to resume: set it"):
         _resumable(1, seed=0, ema_decay=now).load_saved_state(saved)
 
 
@@ -119,7 +119,7 @@ def test_networks_of_another_size_are_refused() -> None:
     images = torch.rand(2 * EPOCH, 1, 8, 8)
     schedule = partial(ConstantThenLinear, constant_epochs=1, decay_epochs=3)
     other = SynthesisTrainer(CPU, 1, loader(Pairs(images, images), 2), method, ADAM, schedule, ema_decay=0.9, seed=7)
-    with pytest.raises(ConfigError, match="resume: the networks are those of the run to resume, but got .*; use its"):
+    with pytest.raises(ConfigError, match="weights have other names or shapes than in the run to resume: use its"):
         other.load_saved_state(saved)
 
 
@@ -156,5 +156,5 @@ def test_the_state_of_an_optimiser_has_the_shapes_of_its_weights() -> None:
 
 def test_another_seed_is_refused_on_resume() -> None:
     saved = _resumable(1, seed=0).state_to_save() | {"seed": 8}
-    with pytest.raises(ConfigError, match="seed: is 8 as in the run to resume, but got 7; set it as it was"):
+    with pytest.raises(ConfigError, match="seed is 7, but 8 in the run to resume: set it as it was"):
         _resumable(1, seed=0).load_saved_state(saved)

@@ -67,12 +67,12 @@ def test_metadata_stay() -> None:
     ],
 )  # fmt: skip
 def test_points_that_do_not_rise_are_refused(points: list) -> None:
-    rule = r"target_scale_points: are pairs that rise strictly in both columns from \[-1024, -1\] to \[2000, 1\], but "
-    with pytest.raises(ConfigError, match=rule + r"got .*; correct them or widen target_window; \[\] for none"):
+    fault = r"--target_scale_points .* do not rise strictly in both columns from \[-1024, -1\] to \[2000, 1\]"
+    with pytest.raises(ConfigError, match=fault + r": give rising pairs, or widen --target_window; \[\] for none"):
         PiecewiseLinearScale(WINDOW, points)
 
 
 @pytest.mark.parametrize("window", [[2000, -1024], [0, 0], [0, 1, 2], [0, float("inf")]])
 def test_a_window_is_low_and_high(window: list) -> None:
-    with pytest.raises(ConfigError, match="target_window: is two numbers, low < high, but got"):
+    with pytest.raises(ConfigError, match="--target_window is .*, not two numbers, the lower first"):
         PiecewiseLinearScale(window)

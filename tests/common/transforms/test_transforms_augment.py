@@ -125,9 +125,9 @@ def test_off_is_as_if_it_were_not_there(settings) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rotate": 5}, "augmentation::rotate: is one of rotation, scale, flip, gamma, noise, but got 5"),
-        ({"flip": 2}, "augmentation::flip: is from 0 to 1, but got 2; correct it; 0 is off"),
-        ({"scale": -0.1}, r"augmentation::scale: is from 0 to 0\.5, but got -0\.1"),
+        ({"rotate": 5}, "unknown setting --augmentation::rotate: known are rotation, scale, flip, gamma, noise"),
+        ({"flip": 2}, "--augmentation::flip is 2, not from 0 to 1: give a number in that range, 0 for off"),
+        ({"scale": -0.1}, r"--augmentation::scale is -0\.1, not from 0 to 0\.5"),
     ],
 )
 def test_bad_settings_are_refused(settings, message) -> None:

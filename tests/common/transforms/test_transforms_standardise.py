@@ -98,13 +98,13 @@ def test_a_mask_that_is_there_is_kept_as_0_and_1_and_does_not_scale():
 
 
 def test_a_target_that_is_flat_inside_the_head_is_refused():
-    message = "c3: label: varies inside the head, to be standardised, but got 5 everywhere; check the file"
+    message = "c3: label is 5 everywhere inside the head, and cannot be standardised: check the file"
     with pytest.raises(DataError, match=message):
         standardised(image=SOURCE, label=volume(0, 9, 5, 5, 5, 5, 0, 0))
 
 
 def test_a_source_without_a_head_is_refused():
-    with pytest.raises(DataError, match="c3: target: has voxels above the head's threshold 4.0, but got a maximum of"):
+    with pytest.raises(DataError, match=r"c3: target has no voxel above the head's threshold 4.0 \(its maximum is "):
         standardised(image=torch.full((1, 4, 4, 4), 4.0))
 
 
@@ -118,7 +118,7 @@ def test_a_fixed_scale_takes_the_place_of_the_case_s_own_in_one_key():
 
 @pytest.mark.parametrize("values", [[0, 0], [0, -500], [500], [0, float("nan")]])
 def test_a_fixed_scale_that_is_none_is_refused(values):
-    with pytest.raises(ConfigError, match="fixed scale of label: is a mean and a positive deviation .*, but got"):
+    with pytest.raises(ConfigError, match="fixed scale of label is .*, not a mean and a positive deviation"):
         StandardiseHeadd(["image", "label"], fixed={"label": values})
 
 

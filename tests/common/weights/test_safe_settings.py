@@ -54,14 +54,14 @@ def test_data_and_arithmetic_pass(value):
     ],
 )
 def test_what_would_execute_is_refused_with_its_place(value, place):
-    with pytest.raises(CheckpointError, match=f"model.json: {place}: "):
+    with pytest.raises(CheckpointError, match=f"model.json: {place} is "):
         require_safe({"x": value}, "model.json")
 
 
 def test_a_class_that_the_command_names_is_the_users_own():
     settings = {"network_def": {"_target_": "mine.Net"}}
     require_safe(settings, "model.json", given="network_def: {_target_: mine.Net}")
-    with pytest.raises(CheckpointError, match=r"'mine\.Net', which names the class"):
+    with pytest.raises(CheckpointError, match=r"'mine\.Net', a class of neither the bundle nor MONAI: use"):
         require_safe(settings, "model.json", given="network_def: {_target_: mine}")
 
 
@@ -70,5 +70,5 @@ def test_settings_next_to_weights_are_checked(tmp_path):
     weights.write_bytes(b"weights")
     about = {"schema_version": 1, "sha256": checkpoints.sha256(weights), "bundle": "", "trained_on": {}}
     weights.with_suffix(".json").write_text(json.dumps({**about, "settings": {"depth": "$exec('1')"}}))
-    with pytest.raises(CheckpointError, match="settings: depth: "):
+    with pytest.raises(CheckpointError, match=r"^settings of .*model\.pt: depth is "):
         read_info(weights).require_safe()

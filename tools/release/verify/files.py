@@ -133,8 +133,8 @@ def settings(bundle: ValidatedBundle) -> Found:
         try:
             require_safe(read(path).get("settings", {}), f"models/{path.name}: settings", given)
         except CheckpointError as error:
-            place, _, value = str(error).partition(": holds data alone, but got ")
-            yield Fault(place, "executes nothing", value.partition(";")[0], "train the weights again")
+            place, _, value = str(error).partition(" is ")
+            yield Fault(place, "executes nothing", value.partition(": use weights")[0], "train the weights again")
 
 
 @check("weights.hashes")

@@ -14,8 +14,8 @@ def test_curves_leave_epochs_without_value_out(tmp_path):
 
 
 def test_unusable_log_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"training log .*none\.csv: it must be a CSV file"):
+    with pytest.raises(DataError, match=r"cannot read training log .*none\.csv \(.*: train first"):
         read_curves(tmp_path / "none.csv")
     (tmp_path / "log.csv").write_text("step,loss\n1,2\n")
-    with pytest.raises(DataError, match=r"needs a column epoch, but got \['step', 'loss'\]"):
+    with pytest.raises(DataError, match="has no column epoch, only step, loss: add it"):
         read_curves(tmp_path / "log.csv")

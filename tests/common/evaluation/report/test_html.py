@@ -148,4 +148,4 @@ def test_images_that_do_not_fit_are_left_out_and_the_page_says_so(tmp_path):
     roles = [case["role"] for case in viewer_of(page)["cases"]]
     assert {"worst", "median", "best"} <= set(roles)
     assert len(roles) < 26
-    assert f"Images of {26 - len(roles)} further cases are left out" in page
+    assert f"Images of {26 - len(roles)} further cases are skipped" in page

@@ -73,10 +73,10 @@ def test_failed_write_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "at least one row"),
-        ([{"case": "a", "mae": 1.0}], "each row needs case and method"),
-        ([ROWS[0], ROWS[0]], "case a: it must have one row a method, but got two of model"),
-        ([{"case": "a", "method": "model", "mae": "good"}], "metric mae: each value must be a number"),
+        ([], "no row of metrics"),
+        ([{"case": "a", "mae": 1.0}], "a row of metrics has no case or method, only case, mae"),
+        ([ROWS[0], ROWS[0]], "case a has two rows of method model"),
+        ([{"case": "a", "method": "model", "mae": "good"}], "metric mae has a value that is no number"),
     ],
 )
 def test_unusable_rows_are_named(rows, message):

@@ -80,11 +80,11 @@ def test_images_of_another_size_are_refused():
     pool = ImagePool(2)
     pool(torch.zeros(1, 1, 4, 4))
     with pytest.raises(
-        ConfigError, match=r"crop_size: images keep the shape \(1, 4, 4\) of the pool, but got \(1, 8, 8\)"
+        ConfigError, match=r"images have the shape \(1, 8, 8\), those of the pool \(1, 4, 4\): keep --crop_size"
     ):
         pool(torch.zeros(1, 1, 8, 8))
 
 
 def test_a_negative_size_is_refused():
-    with pytest.raises(ConfigError, match="pool_size: is not negative, but got -1"):
+    with pytest.raises(ConfigError, match="pool_size is -1, below zero"):
         ImagePool(-1)

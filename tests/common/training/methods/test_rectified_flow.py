@@ -68,7 +68,7 @@ def test_a_sample_has_its_own_time() -> None:
 
 @pytest.mark.parametrize("floor", [0, -1, 1.5])
 def test_a_floor_without_meaning_is_refused(floor: float) -> None:
-    with pytest.raises(ConfigError, match="time_floor: is above 0, up to 1"):
+    with pytest.raises(ConfigError, match="time_floor is .*, not above 0 and up to 1"):
         RectifiedFlow(nn.Identity(), {"flow": {"weight": 1}}, time_floor=floor)
 
 
@@ -122,10 +122,10 @@ def test_slices_at_a_time_do_not_matter() -> None:
 
 
 def test_slabs_and_no_steps_are_refused() -> None:
-    with pytest.raises(ConfigError, match="neighbours: is 1 for a flow, but got 3"):
+    with pytest.raises(ConfigError, match="--neighbours is 3, but a flow takes 1"):
         FlowInferer(PlaneInferer("axial", 3), 1)
     for steps in (0, 1001, 2.0):
-        with pytest.raises(ConfigError, match="steps: is 1 to 1000"):
+        with pytest.raises(ConfigError, match="--steps is .*, not 1 to 1000"):
             FlowInferer(SimpleInferer(), steps)  # type: ignore[arg-type]
 
 

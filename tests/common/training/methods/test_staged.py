@@ -178,7 +178,7 @@ def test_inferer_gives_a_stage_the_stitched_whole_of_the_one_before() -> None:
 
 def test_another_number_of_channels_is_refused() -> None:
     cascade = Cascade([Weighted(2.0, 1.0)], in_channels=2)
-    with pytest.raises(DataError, match="source: has the 2 channels of the network, but got 1; correct source"):
+    with pytest.raises(DataError, match="source has 1 channels, the network takes 2: change --source"):
         CascadeInferer(SimpleInferer())(torch.ones(1, 1, 2, 2, 2), cascade)
 
 
@@ -300,12 +300,12 @@ def test_resuming_with_other_epochs_a_stage_is_refused(tmp_path: Path) -> None:
     resumed = build(tmp_path, resume=True)
     stages = Stages(resumed.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 9)  # type: ignore
     resumed.load_saved_state(checkpoints.load(tmp_path / "models" / "last_checkpoint.pt")["trainer"])
-    with pytest.raises(ConfigError, match="max_epochs: is 2 for each stage, as in the run to resume, but got 9"):
+    with pytest.raises(ConfigError, match="--max_epochs gives each stage 9 epochs, but 2 in the run to resume"):
         stages.start_epoch(resumed)
 
 
 def test_epochs_that_are_not_those_of_the_stages_are_refused(tmp_path: Path) -> None:
     trainer = build(tmp_path)
     wrong = Stages(trainer.data_loader.dataset, SimpleInferer(), None, str(tmp_path), 3)  # type: ignore
-    with pytest.raises(ConfigError, match="is 3 epochs for each of 2 stages, 6, but got 4; give a multiple"):
+    with pytest.raises(ConfigError, match="max_epochs is 4, not 3 for each of 2 stages, 6: give a multiple"):
         wrong.attach(trainer)

@@ -257,6 +257,6 @@ def test_is_downloaded_by_the_command_and_refuses_other_weights(served: str, tmp
     )  # fmt: skip
     assert done.returncode == 2, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"error: {folder}/models/model.pt: has the SHA-256 noted in model.json, ")
+    assert last.startswith(f"error: {folder}/models/model.pt has the SHA-256 ")
     assert last.endswith("or copy both files from where these were trained")
     assert list((folder / "predictions").glob("*.nii.gz")) == []
