@@ -34,7 +34,7 @@ def test_maps_by_hand(tmp_path, cases, network, calibrated, caplog):
     """v -> 10 v - 500 HU: only the two contrasts move the output, by 10 times what they move v."""
     caplog.set_level("INFO")
     build(tmp_path, cases, network, uncertainty=True).run()
-    assert "uncertainty: a case takes about 5 times as long, by 4 more passes" in caplog.messages
+    assert "a case with its uncertainty takes about 5 times as long, 4 more passes" in caplog.messages
     for number in range(3):
         v = values(number).astype(float)
         low, high = v.min(), v.max()
