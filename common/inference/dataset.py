@@ -12,7 +12,7 @@ from monai.data import Dataset, MetaTensor, ThreadDataLoader, list_data_collate
 from torch import Tensor
 
 from .. import devices
-from ..errors import ConfigError, DataError, explain, users_mistake
+from ..errors import ConfigError, DataError, users_mistake
 from ..io.modality import FAULT, MODALITY, SOURCE_MODALITY, UNKNOWN, require_modality
 
 ERROR_KEY = "failure"
@@ -43,7 +43,7 @@ class CaseDataset(Dataset):
         max_memory_gb: float | None = None,
     ) -> None:
         if not all(isinstance(item, dict) for item in data):
-            raise ConfigError("--dataset::data", "is a list of cases", repr(data)[:80], "omit it, or give --datalist")
+            raise ConfigError(f"--dataset::data is {repr(data)[:80]}, not a list of cases", "pass --datalist instead")
         super().__init__(devices.deal(data), transform)
         self.max_memory_gb = max_memory_gb
         self.before: Callable[[dict[str, Any]], None] = _nothing
@@ -123,12 +123,12 @@ def require_contrast(values: Tensor, case: str, what: str, remedy: str) -> None:
         DataError: where it has not the least contrast of ``what``.
     """
     some = values.detach()[..., ::2, ::2, ::2].float().cpu().numpy()
-    if not np.isfinite(some).all():  # said by others
+    if not np.isfinite(some).all():  # another check refuses it
         return
     low, middle, high = np.percentile(some, (0.1, 50, 99.9))
     if high - low < LEAST_CONTRAST[what]:
-        rule = f"varies by {LEAST_CONTRAST[what]:g} or more as the network sees it"
-        raise DataError(f"{case}: {what}", rule, f"{middle:.4g} nearly everywhere", remedy)
+        about = f"the {what} varies by less than {LEAST_CONTRAST[what]:g} as the network sees it"
+        raise DataError(f"{case}: {about}, {middle:.4g} nearly everywhere", remedy)
 
 
 def reason_of(error: BaseException) -> str:
@@ -138,12 +138,12 @@ def reason_of(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(cause):
-            told = " ".join(str(cause).split())[:200] or "nothing is left"
-            return f"out of memory: {told}; lower --inference_batch, or pass a coarser --spacing"
+            words = " ".join(str(cause).split())[:200] or "nothing is left"
+            return f"out of memory: {words}; lower --inference_batch, or pass a coarser --spacing"
         cause = cause.__cause__ or cause.__context__
     first = error
     while first.__cause__ is not None:
         first = first.__cause__
     step = OF_TRANSFORM.match(str(error))
-    name = f"preprocessing, {step[1]}" if step else "the case"
-    return explain(name, "can be computed", f"{type(first).__name__}: {first}", "check the case, and the settings")
+    failing = f"{step[1]} of the preprocessing fails" if step else "the inference fails"
+    return " ".join(f"{failing} ({type(first).__name__}: {first}): check the case and the settings".split())

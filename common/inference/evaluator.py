@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .. import devices
 from ..config.record import RunRecord, config_of
-from ..errors import explain
 from ..files import remove_unfinished, write_text
 from ..io.export import VolumeExporter
 from ..io.export.outputs import KEPT, MANIFEST_NAME, REFUSED, require_new
@@ -55,13 +54,13 @@ class CaseEvaluator(SupervisedEvaluator):
         acceleration: see :class:`common.training.acceleration.Acceleration`; only ``channels_last`` and ``compile``
             have an effect.
         resume: skip cases that an earlier run has written with the same weights, settings and source, and that are as
-            it left them; the others are made again, with a line that says why.
+            it left them; the others are computed again, with the reason in the log.
         postprocessing: of an item with the network's output ``pred`` and input ``image`` (C, X, Y, Z); None: nothing.
         uncertainty: also write a map of half-widths of each volume; see :mod:`common.trust.intervals`.
         refuse: write no volume of a case with the verdict ``refuse``, see :mod:`common.trust.verdict`, but its JSON.
             None is written as DICOM anyway. Weights without a calibration give no verdicts.
         report: also write ``report.html``, a page with the images, warnings and measures of all cases.
-        record: of the command, whose settings outputs and report tell.
+        record: of the command, whose settings outputs and report record.
         **evaluator: arguments of ``SupervisedEvaluator``.
 
     Raises:
@@ -120,7 +119,7 @@ class CaseEvaluator(SupervisedEvaluator):
             self._maps = UncertaintyMaps(self.exporter.weights, self.exporter.unit)
             self._maps.require_same_inference(self.inferer, self.network)
             if passes := self._maps.passes:
-                logger.info(f"uncertainty: a case takes about {passes + 1} times as long, by {passes} more passes")
+                logger.info(f"a case with its uncertainty takes about {passes + 1} times as long, {passes} more passes")
             self.exporter.add_maps(self._maps.metadata(), self._maps.record.hold)
         self.exporter.require_free(self._items, self.resume, self._lists)
         self.exporter.reader.require_series([item["image"] for item in self._items])
@@ -148,7 +147,7 @@ class CaseEvaluator(SupervisedEvaluator):
         try:
             case.encode()
         except UnicodeEncodeError:
-            self._fail(ascii(case), explain("the name of the file", "is UTF-8", ascii(case), "rename it"))
+            self._fail(ascii(case), f"the name of the file, {ascii(case)}, is not UTF-8: rename it")
             return False
         return True
 
@@ -157,18 +156,18 @@ class CaseEvaluator(SupervisedEvaluator):
             return False
         if why := self.exporter.why_not_kept(case):
             if self.exporter.path(case).exists():
-                logger.info(f"{case}: made again: {why}")
+                logger.info(f"{case} is computed again: {why}")
             return False
         self.outcomes[case] = self.exporter.entry(case, KEPT)
         self._refuse(case, self.outcomes[case].get(QUALITY))
         return True
 
-    def _refuse(self, case: str, told: Mapping[str, Any] | None) -> bool:
+    def _refuse(self, case: str, verdict: Mapping[str, Any] | None) -> bool:
         """Let a case with the verdict ``refuse`` have no volume, unless that is switched off; whether it has none."""
-        if not self._refuses or told is None or told["verdict"] != REFUSE:
+        if not self._refuses or verdict is None or verdict["verdict"] != REFUSE:
             return False
-        reason = why_refused(told, self.exporter.is_dicom)
-        self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: told}
+        reason = why_refused(verdict, self.exporter.is_dicom)
+        self.outcomes[case] = {"case": case, "status": REFUSED, "reason": reason, QUALITY: verdict}
         return True
 
     def _conclude(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -250,9 +249,9 @@ class CaseEvaluator(SupervisedEvaluator):
         dataset.before = in_order(self.exporter.provenance.note_source, self._memory.admit)
 
     def _require_an_image(self) -> None:
-        """Fail a case that a network which learnt nothing, or was made for other sources, answers by one value."""
+        """Fail a case whose output has one value: the network is untrained, or trained on other sources."""
         batch, output = self.state.batch, self.state.output
-        remedy = "give the weights of a training that has learnt, and a source like those of the training"
+        remedy = "pass weights of a completed training, and a source like those of the training"
         require_contrast(output["pred"][0], str(batch["case"][0]), "synthetic volume", remedy)
 
     def _hand_over(self, item: dict[str, Any], values: Any, widths: Any) -> None:

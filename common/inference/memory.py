@@ -28,9 +28,9 @@ SHARE = 0.5
 LIBRARIES = 0.15 * GB
 """Libraries and threads take so much more after the first case, in bytes [measured]."""
 MARGIN = 1.15
-"""What an inferer says is multiplied by this: of narrow 3-D networks the peak was 8 % above [measured]."""
+"""Factor on the estimate of an inferer: of narrow 3-D networks the peak was 8 % above [measured]."""
 READING, WRITING = 2.5, 4.5
-"""Volumes in memory besides the sources while these are read and scaled, and in all while the output is mapped back to
+"""Volumes in memory next to the sources while these are read and scaled, and in all while the output is mapped back to
 its grid and written: the highest of the steps, counted in the code and measured."""
 RESAMPLING = 56
 """Bytes that resampling takes for each voxel of the larger grid, coordinates and values with 64 bits: with the volumes
@@ -48,7 +48,7 @@ class FrugalInferer(Protocol):
     """An inferer that knows its memory, and others with the same result that need less."""
 
     def bytes_needed(self, network: nn.Module, channels: int, shape: Sequence[int]) -> int:
-        """Memory besides the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
+        """Memory without the volume; see :meth:`common.stitching.PlaneInferer.bytes_needed`."""
 
     def smaller(self) -> Iterator[tuple[str, Any]]:
         """This inferer first; see :meth:`common.stitching.PlaneInferer.smaller`."""
@@ -79,7 +79,7 @@ class MemoryPlan:
         inferer: a :class:`FrugalInferer`; any other is used as it is, and counted as if it took nothing.
         transform: preprocessing, in which a :class:`common.transforms.WorkingSpacingd` is looked for.
         reader: of the sources.
-        further: volumes in host memory besides those of a forward pass, as of an uncertainty map.
+        further: volumes in host memory in addition to those of a forward pass, as of an uncertainty map.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class MemoryPlan:
         self._closed = False
 
     def admit(self, item: Mapping[str, Any]) -> None:
-        """Choose how a case is inferred, and wait until it fits besides the cases in memory.
+        """Choose how a case is inferred, and wait until it fits next to the cases in memory.
 
         Raises:
             DataError: for a case that does not fit even alone.
@@ -148,7 +148,7 @@ class MemoryPlan:
         channels = len(paths) if len(paths) > 1 else self.reader.channels or 1
         length = None if len(paths) > 1 else self.reader.channels
         extent = self.reader.extent(paths[0], case, length, modality)
-        if extent is None:  # reading says why
+        if extent is None:  # reading reports why
             return Choice(0, 0, self.inferer, "")
         shape = extent.values.shape
         working = self._working_shape(shape, extent.affine)

@@ -61,7 +61,7 @@ def fingerprint(data: Mapping[str, Sequence[Item]], preprocessing: Compose) -> l
     """
     items = list(data["training"]) or [item for pool in POOLS for item in data[pool]]
     if not items:
-        raise DataError("section training", "has cases to plan for", "none", "give --dataset_dir or --datalist")
+        raise DataError("section training has no cases to plan for", "pass another --dataset_dir or --datalist")
     return sorted((_case(item, preprocessing.transforms) for item in items), key=lambda case: case.name)
 
 
@@ -72,7 +72,7 @@ def _case(item: Item, transforms: Sequence[Any]) -> CaseProperties:
     first, name = loaded["image" if "image" in loaded else "label"], str(loaded["case"])
     inside = np.asarray(loaded["mask"][0]) > 0 if "mask" in loaded else head_mask(np.asarray(first[0]), None, 2, name)
     if not inside.any():
-        raise DataError(f"mask of case {name}", "marks the foreground", "nothing", "correct it, or exclude the case")
+        raise DataError(f"the mask of {name} is empty", "correct it, or exclude the case")
     others = ((1, 2), (0, 2), (0, 1))
     places = [np.flatnonzero(inside.any(axis=pair)) for pair in others]
     x, y, z = (int(each[-1] - each[0]) + 1 for each in places)

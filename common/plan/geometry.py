@@ -58,7 +58,7 @@ def slices_across(case: CaseProperties, axis: int, spacing: Triple | None) -> in
 def plane_of(spacing: Triple, own: str) -> str:
     """The plane of slices: the bundle's own, unless its pixels are ``ELONGATED`` times longer than those of another.
 
-    Among the others the one with the finest pixels is taken: that of the acquired slices where slices are thick.
+    Of the others the one with the finest pixels is selected: that of the acquired slices where slices are thick.
     """
     stretched = elongation(spacing)
     best = min(stretched, key=stretched.__getitem__)

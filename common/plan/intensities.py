@@ -21,7 +21,7 @@ def windows(recipe: Recipe, cases: Sequence[CaseProperties]) -> list[Setting]:
     clipped = {key for each in scaling for key in each.keys}
     sources = [list(each) for each in zip(*(case.sources for case in cases if case.sources), strict=True)]
     targets = [[case.target for case in cases if case.target is not None]]
-    found = []
+    settings = []
     for key, name, channels in (("image", "source_window", sources), ("label", "target_window", targets)):
         own = recipe.value(name)
         if own is None or name in recipe.given or key not in clipped:
@@ -33,8 +33,8 @@ def windows(recipe: Recipe, cases: Sequence[CaseProperties]) -> list[Setting]:
         measured = ", ".join("{:.3g} to {:.3g}".format(*np.mean(each, axis=0)) for each in channels)
         value = chosen[0] if is_single else chosen
         ends = f"the foreground's percentiles {PERCENTILES[0]} and {PERCENTILES[1]} are {measured}"
-        found.append(Setting(name, value, f"{'kept' if value == own else 'widened'}: {ends}"))
-    return found
+        settings.append(Setting(name, value, f"{'kept' if value == own else 'widened'}: {ends}"))
+    return settings
 
 
 def widened(ranges: Sequence[Range], window: Sequence[float], keeps_low: bool = False) -> list[float]:

@@ -48,8 +48,8 @@ def require_free(path: Path, overwrite: bool) -> None:
         OutputError: it does.
     """
     if path.is_dir() or path.exists() and not overwrite:
-        found, remedy = ("a folder", "name a file") if path.is_dir() else ("a file", "add --overwrite")
-        raise OutputError(f"--out {path}", "does not exist yet", found, f"{remedy}, or another --out")
+        fault, remedy = ("is a folder", "name a file") if path.is_dir() else ("already exists", "add --overwrite")
+        raise OutputError(f"--out {path} {fault}", f"{remedy}, or pass another --out")
 
 
 def _written(value: Any) -> str:

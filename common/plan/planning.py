@@ -16,7 +16,7 @@ from .measure import Step
 from .recipe import SLICES, STEPS_AN_EPOCH, Recipe, Setting
 
 HALVINGS = 8
-"""Patches are multiples of this where the bundle says nothing else: discriminators halve them three times."""
+"""Patches are multiples of this unless the bundle sets another number: discriminators halve them three times."""
 LEAST_BATCH = 2
 """Of patches, as in nnU-Net; slices may come one by one, as pix2pix was published."""
 MOST_OF_DATA = 0.05
@@ -64,22 +64,23 @@ def plan_of(recipe: Recipe, cases: Sequence[CaseProperties], hours: float | None
     alike = f"all cases within {geometry.ALIKE:.0%} of the median {median} mm"
     why = alike if spacing is None else f"median {median} mm; spacings differ, or axes are sheared"
     sizes = (slices_of if recipe.has(*SLICES) else patches_of)(recipe, cases, spacing)
-    found = [Setting("spacing", spacing and list(spacing), why), *sizes.settings, *intensities.windows(recipe, cases)]
-    chosen = {each.name: each.value for each in found}
+    settings = [Setting("spacing", spacing and list(spacing), why), *sizes.settings]
+    settings += intensities.windows(recipe, cases)
+    chosen = {each.name: each.value for each in settings}
     batch, step = fitting(
         lambda size: recipe.step({**chosen, "batch_size": size}), sizes.batch_size, sizes.least, memory_gb
     )
     why = "as many voxels as the bundle's" if batch == sizes.batch_size else "the memory holds no more"
     limits = f"at most {MOST_OF_DATA:.0%} of the data and {MOST_SAMPLES} samples"
-    found.append(Setting("batch_size", batch, f"{why}; {limits}"))
+    settings.append(Setting("batch_size", batch, f"{why}; {limits}"))
     if recipe.has("norm") and batch == 1 and "norm" not in recipe.given:
-        found.append(Setting("norm", "instance", "a batch of one: its statistics in inference as well"))
+        settings.append(Setting("norm", "instance", "a batch of one: its statistics in inference as well"))
     steps = max(sizes.samples // batch, STEPS_AN_EPOCH)
     stages = int(recipe.config.get("stages", 1))
     epoch = steps * stages * step.seconds / 3600 / SHARE_OF_STEPS
     epochs = epochs_of(recipe.config, hours, epoch)
     samples = Setting("samples_per_epoch", steps * batch, f"{steps} steps; the data set has {sizes.samples} samples")
-    return Plan([*found, *epochs, samples], step, epochs[0].value * epoch)
+    return Plan([*settings, *epochs, samples], step, epochs[0].value * epoch)
 
 
 def slices_of(recipe: Recipe, cases: Sequence[CaseProperties], spacing: Triple | None) -> Sizes:
@@ -138,12 +139,12 @@ def fitting(
     batch = wanted
     while (step := measure(batch)) is None or memory_gb is not None and not (step.memory_gb or math.inf) <= memory_gb:
         if step is not None and step.memory_gb is None:
-            remedy = "omit it, or plan on the machine that will train"
-            raise ConfigError("--memory_gb", "is for a CUDA device, where it is measured", f"{memory_gb:g}", remedy)
+            fault = f"--memory_gb {memory_gb:g} cannot be checked on this device, which is not CUDA"
+            raise ConfigError(fault, "omit it, or plan on the machine that will train")
         if batch == least:
             needed = "more than the device has" if step is None else f"{step.memory_gb:.2g} GB"
-            remedy = "give more memory, or a smaller --width"
-            raise ConfigError("--memory_gb", f"holds a step of batch size {batch}", needed, remedy)
+            fault = f"out of memory: a step of batch size {batch} needs {needed}"
+            raise ConfigError(fault, "raise --memory_gb, or lower --width")
         batch = max(least, batch // 2)
     return batch, step
 
@@ -161,7 +162,7 @@ def epochs_of(own: Mapping[str, Any], hours: float | None, epoch: float) -> list
     """
     epochs = own["max_epochs"] if hours is None else min(own["max_epochs"], int(hours / epoch))
     if epochs < 1:
-        raise ConfigError("--hours", f"has time for an epoch of {epoch:.2g} hours", f"{hours:g}", "give more")
+        raise ConfigError(f"--hours {hours:g} is too short for an epoch, which takes {epoch:.2g}", "raise it")
     constant = round(epochs * own["constant_epochs"] / (own["constant_epochs"] + own["decay_epochs"]))
     interval = min(own["val_interval"], max(1, epochs // VALIDATIONS))
     why = "as published" if epochs == own["max_epochs"] else f"of {own['max_epochs']}, as many as the hours allow"

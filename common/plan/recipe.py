@@ -55,13 +55,11 @@ class Recipe:
         self.given, self.where = dict(given), dict(where)
         self.config = self.checked({})
         if not self.has(*SLICES) and not self.has(*PATCHES):
-            rule = "trains on slices or patches of volumes, whose sizes a plan chooses"
-            remedy = "its settings are those of its train.yaml"
-            raise ConfigError("--bundle", rule, self.folder.name, remedy)
+            fault = f"{self.folder.name} trains on neither slices nor patches of volumes, whose sizes a plan chooses"
+            raise ConfigError(fault, "train with the settings of its train.yaml")
         for name in given:
             if name in CHOSEN:
-                remedy = "omit it here, and change it in the plan"
-                raise ConfigError(f"--{name}", "is chosen by the plan", repr(given[name]), remedy)
+                raise ConfigError(f"--{name} is chosen by the plan", "omit it here, and change it in the plan")
 
     def has(self, *names: str) -> bool:
         """Whether the bundle has all these settings."""
@@ -114,7 +112,7 @@ class Recipe:
         """A component as a training builds it, without weights to start from.
 
         Raises:
-            UserError: the mistake of the user in what MONAI raises.
+            UserError: the user error in what MONAI raises.
         """
         random = {"pretrained": False} if self.has("pretrained") else {}
         values = {**self.given, **self.where, **settings, **random}
@@ -133,11 +131,9 @@ def bundle_folder(bundle: str) -> Path:
     Raises:
         ConfigError: there is none with a ``configs/train.yaml``.
     """
-    found = importlib.util.find_spec(bundle) if bundle.isidentifier() else None
-    folders = [Path(bundle), *([Path(found.origin).parents[1]] if found is not None and found.origin else [])]
+    spec = importlib.util.find_spec(bundle) if bundle.isidentifier() else None
+    folders = [Path(bundle), *([Path(spec.origin).parents[1]] if spec is not None and spec.origin else [])]
     for folder in folders if bundle else []:
         if (folder / "configs" / "train.yaml").is_file():
             return folder
-    raise ConfigError(
-        "--bundle", "is the name or the folder of a bundle", repr(bundle), "give for example bundles/NAME"
-    )
+    raise ConfigError(f"no bundle {bundle!r}", "give its name or its folder, for example bundles/NAME")

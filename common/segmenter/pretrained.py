@@ -25,8 +25,7 @@ def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegment
         CheckpointError: the weights are missing, damaged or of another network.
     """
     if modality not in MODALITIES:
-        rule = f"is one of {', '.join(MODALITIES)}, whose tissues a network was trained to tell apart"
-        raise ConfigError("anatomy::modality", rule, modality, "give that of the target, or leave anatomy out")
+        raise ConfigError(f"no tissue segmenter for modality {modality}", f"known are {', '.join(MODALITIES)}")
     network = TissueSegmenter(modality, len(NAMES))
     checkpoints.load_weights(network, Path(weights) if weights else FOLDER / f"{modality.lower()}.pt")
     return network.eval().requires_grad_(False)

@@ -33,8 +33,8 @@ def segmented(volume: ArrayLike, network: nn.Module) -> Classes:
     edge = (0, max(0, LEAST_SIDE - width), 0, max(0, LEAST_SIDE - height))
     with torch.inference_mode():
         parts = (network(F.pad(part, edge, mode="replicate")) for part in slices.split(AT_ONCE))
-        found = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
-    return found.movedim(0, 2).numpy()
+        classes = torch.cat([part[:, :, :height, :width].argmax(dim=1).to(torch.uint8) for part in parts])
+    return classes.movedim(0, 2).numpy()
 
 
 def dice_by_class(predicted: Classes, real: Classes, mask: NDArray[np.bool_]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The classes of tissue that are told apart in CT and MR of a head."""
+"""The classes of tissue that are segmented in CT and MR of a head."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def check_at_least(name: str, value: float, least: float) -> None:
         ConfigError: ``value`` is below ``least``.
     """
     if not value >= least:
-        raise ConfigError(name, f"must be at least {least}", value, "give a larger number")
+        raise ConfigError(f"{name} is {value}, below {least}", "give a larger number")
 
 
 def write_dataset_json(folder: Path, **facts: object) -> None:
@@ -129,19 +129,18 @@ def _new_folder(root: Path) -> Iterator[Path]:
         root.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.partial-", dir=root.parent))
     except OSError as error:
-        raise OutputError(str(root.parent), "must be a writable folder", error, "choose another folder") from error
+        raise OutputError(f"cannot write into {root.parent} ({error})", "choose another folder") from error
     try:
         yield partial
         partial.chmod(0o755)  # temporary folders are readable by their owner only
         _check_free(root)
         partial.rename(root)
     except OSError as error:
-        raise OutputError(str(root), "must be writable", error, "free some space or choose another folder") from error
+        raise OutputError(f"cannot write {root} ({error})", "free space or choose another folder") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_free(root: Path) -> None:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        rule = "must be a folder that is new or empty"
-        raise OutputError(str(root), rule, "one that exists and is not", "remove it or choose another")
+        raise OutputError(f"{root} exists and is not an empty folder", "remove it or choose another folder")

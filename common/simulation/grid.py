@@ -64,8 +64,8 @@ def grid(spacing: float) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
         ConfigError: the spacing is outside 0.5 to 8 mm.
     """
     if not MIN_SPACING_MM <= spacing <= MAX_SPACING_MM:
-        rule = f"must lie between {MIN_SPACING_MM} and {MAX_SPACING_MM} mm"
-        raise ConfigError("spacing", rule, spacing, "2.5 is quick, 1.0 is fine")
+        fault = f"spacing is {spacing}, not between {MIN_SPACING_MM} and {MAX_SPACING_MM} mm"
+        raise ConfigError(fault, "give 2.5 to be quick, or 1.0 for fine detail")
     x, y, z = (round(extent / spacing) for extent in EXTENT_MM)
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = np.subtract(CENTRE_MM, np.multiply(spacing / 2, (x - 1, y - 1, z - 1)))

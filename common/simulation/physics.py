@@ -74,7 +74,7 @@ def drawn(values: Range, place: float, name: str) -> float:
         ConfigError: the range is not two numbers, the lower one first.
     """
     if len(values) != 2 or not values[0] <= values[1]:
-        raise ConfigError(name, "is a range [low, high]", list(values), "swap or correct its ends")
+        raise ConfigError(f"{name} is {list(values)}, not a range [low, high]", "give two numbers, the lower first")
     return float(values[0] + place * (values[1] - values[0]))
 
 
@@ -191,7 +191,7 @@ class NulledFluid:
 
 
 def _with_fluids(tissues: Mapping[str, Relaxation], **times: float) -> dict[str, Relaxation]:
-    """Tissues of which the fluids have other times, in ms."""
+    """Tissues whose fluids have other times, in ms."""
     return {name: tissue._replace(**times) if name in FLUIDS else tissue for name, tissue in tissues.items()}
 
 
@@ -213,8 +213,8 @@ class AnyEcho:
     def __post_init__(self) -> None:
         weights = self.weights
         if weights is not None and (len(weights) != len(self.sequences) or min(weights) < 0 or max(weights) == 0):
-            rule = f"has a number of 0 or more for each of the {len(self.sequences)} sequences, and one above 0"
-            raise ConfigError("weights", rule, list(weights), "correct it")
+            fault = f"weights of {len(self.sequences)} sequences are {list(weights)}"
+            raise ConfigError(fault, "give each a number of 0 or more, and one above 0")
 
     def signals(self, tissues: Mapping[str, Relaxation], places: Sequence[float]) -> dict[str, float]:
         """Signal of each tissue relative to fully relaxed water."""
@@ -253,7 +253,7 @@ class Tissues:
 
     def __post_init__(self) -> None:
         if not set(self.field_tesla) <= {1.5, 3.0} or not self.field_tesla:
-            raise ConfigError("field_tesla", "lists 1.5, 3 or both", list(self.field_tesla), "correct it")
+            raise ConfigError(f"field_tesla is {list(self.field_tesla)}", "list 1.5, 3 or both")
 
     def draw(self, rng: np.random.Generator) -> dict[str, Relaxation]:
         """T1, T2, T2* in ms and density of each tissue in one person."""

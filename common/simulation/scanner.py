@@ -32,7 +32,7 @@ class Artefacts:
 
     Args:
         truncation_probability: probability that the outer k-space along the phase axis was not measured but filled with
-            zeros: fewer details, and ringing beside edges (Gibbs).
+            zeros: fewer details, and ringing next to edges (Gibbs).
         both_probability: probability that a truncated scan is so along the other axis of the slices too, by another
             share.
         kept: share of k-space that is kept; 0.6 is a matrix of 154 of 256.

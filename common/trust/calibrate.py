@@ -28,7 +28,7 @@ from .verdict import VerdictLimits, allowed_deviations, usual_of
 
 logger = logging.getLogger(__name__)
 LEAST_CASES = 8
-"""Fewer held-out cases say too little of what is usual."""
+"""Fewer held-out cases do not show what is usual."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Calibration:
 
     Raises:
         ConfigError: for a level outside (0, 1), a section that the run was trained on, or arbitrary units, in which the
-            errors of one scan say nothing of another.
+            errors of two scans cannot be compared.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -75,8 +75,8 @@ class Calibration:
     def __post_init__(self) -> None:
         self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section, self.record)
         if self.unit == ARBITRARY:
-            rule, remedy = "is in a unit that all scans share", "give z with standardise, or " + PERCENT
-            raise ConfigError("calibration", rule, self.unit, remedy)
+            fault = f"--calibration::unit is {self.unit}, in which each scan has another scale"
+            raise ConfigError(fault, f"give z with standardise, or {PERCENT}")
         require_level("level", self.level)
         require_level("case_level", self.case_level)
 
@@ -91,9 +91,9 @@ class Calibration:
         items = self.held_out.items(SECTIONS[0])
         needed = max(LEAST_CASES, cases_needed(self.case_level))
         if len(items) < needed:
-            rule = f"has at least {needed} cases with a target for --case_level {self.case_level:g}"
-            remedy = "give a --datalist with more in its section test and --section test"
-            raise DataError(f"calibration, section {self.section or SECTIONS[0]}", rule, len(items), remedy)
+            few = f"section {self.section or SECTIONS[0]} has {len(items)} cases with a target"
+            fault = f"{few}, and a calibration with --case_level {self.case_level:g} needs {needed}"
+            raise DataError(fault, "pass --section test and a --datalist with more cases in that section")
         files = self.held_out.hashes(items)
         self.held_out.require_untrained(items)
         cases = [infer(item, with_spread=True) for item in tqdm(items, "calibration", unit="case", disable=None)]
@@ -141,11 +141,8 @@ class Calibration:
     def _limits(self, cases: Sequence[CaseErrors]) -> VerdictLimits:
         for case in cases:
             if isinstance(case.features, str):
-                rule, remedy = (
-                    "has a head in its source and its synthetic volume",
-                    "leave the case out, or train longer",
-                )
-                raise DataError(f"calibration case {case.case}", rule, case.features, remedy)
+                fault = f"calibration case {case.case} has no features ({case.features})"
+                raise DataError(fault, "exclude it, or train longer")
         features = usual_of([case.features for case in cases if not isinstance(case.features, str)])
         errors = [case.mae for case in cases]
         baselines = {name: [case.baselines[name] for case in cases] for name in cases[0].baselines}
@@ -168,4 +165,4 @@ def _print(record: TrustRecord, path: Path) -> None:
     print(f"MAE {limits.expected_mae:.4g} {record.unit}, up to {limits.upper_mae:.4g}{others}")
     if limits.worse_than:
         logger.warning(f"the weights are no better than the {limits.worse_than}: their inferences refuse every case")
-    print(f"written: {path}")
+    print(f"written to {path}")

@@ -28,7 +28,7 @@ class NetworkInput(NamedTuple):
 
     @classmethod
     def of(cls, image: Any) -> NetworkInput:
-        """What is kept of a network's input (C, X, Y, Z), with its affine."""
+        """A network's input (C, X, Y, Z), coarse, with its affine."""
         affine = np.asarray(convert_to_numpy(image.affine), dtype=float).reshape(-1, 4, 4)[0]
         scan = np.asarray(convert_to_numpy(image.meta.get(MetaKeys.ORIGINAL_AFFINE, affine)), dtype=float)
         coarse = np.stack([on_grid(convert_to_numpy(each), affine, each.shape, affine) for each in image])
@@ -49,30 +49,34 @@ class CaseVerdicts:
     @classmethod
     def of(cls, weights: Path) -> CaseVerdicts | None:
         """Those of weights; None, and a line in the log, without a calibration of exactly these weights."""
+        if not path_of(weights).is_file():
+            logger.info("no verdicts: no calibration next to the weights")
+            return None
         try:
             return cls(read_record(weights))
         except CheckpointError as error:
-            level = logging.WARNING if path_of(weights).is_file() else logging.INFO
-            logger.log(level, f"no verdicts, and no case is refused: {error}")
+            logger.warning(f"no verdicts: {error}")
             return None
 
     def __call__(self, case: str, source: NetworkInput, output: Volume, outside: float | None = None) -> dict[str, Any]:
-        """The verdict of a case, as manifest and sidecar have it; one that is not ``accept`` is logged.
+        """The verdict of a case, as manifest and sidecar have it, with a line in the log.
 
         A refused case has no expected error: nothing is known of an unlike source.
 
         Args:
             case: its name.
-            source: what was kept of it before.
+            source: the network's input of the case.
             output: (X, Y, Z) on the grid of the scan, in its unit.
             outside: see :func:`features_of`.
         """
         limits = self.record.limits
-        found = verdict_of(features_of(self.features, source, output, outside), limits)
+        name, reasons = verdict_of(features_of(self.features, source, output, outside), limits)
         errors = {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
-        verdict: dict[str, Any] = {"verdict": found.verdict, **({} if found.verdict == REFUSE else errors)}
-        verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(found.reasons)}
-        if found.verdict != ACCEPT:
+        verdict: dict[str, Any] = {"verdict": name, **({} if name == REFUSE else errors)}
+        verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(reasons)}
+        if name == ACCEPT:
+            logger.info(f"{case}: {ACCEPT}")
+        else:
             logger.warning(f"{case}: {in_words(verdict)}")
         return verdict
 
@@ -92,7 +96,7 @@ def features_of(
     thickness = float(np.linalg.norm(source.scan_affine[:3, :3], axis=0).max())
     coarse = on_grid(np.asarray(output), source.scan_affine, source.shape, source.affine)
     try:
-        found = features(source.values, coarse, thickness)
+        values = features(source.values, coarse, thickness)
     except DataError as error:
         return str(error)
-    return found if outside is None else {**found, TISSUE_OUTSIDE: outside}
+    return values if outside is None else {**values, TISSUE_OUTSIDE: outside}

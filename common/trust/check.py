@@ -45,24 +45,25 @@ class CheckedCase(NamedTuple):
 
 
 def checked_cases(items: Sequence[Item], infer: HeldOutErrors, record: TrustRecord) -> list[CheckedCase]:
-    """Infer cases as they are, and each with some corruptions; one that the method refuses to infer is left out."""
+    """Infer cases as they are, and each with some corruptions; one that the method refuses to infer is skipped."""
     rows = []
     for number, item in enumerate(tqdm(items, "check", unit="case", disable=None)):
-        found = infer(item, use_spread(record.intervals))
-        rows.append(_checked(found, INTACT, record, list(coverage_of(found.voxels, record))))
+        intact = infer(item, use_spread(record.intervals))
+        rows.append(_checked(intact, INTACT, record, list(coverage_of(intact.voxels, record))))
         kinds = [kind for place, kind in enumerate(CORRUPTIONS) if (place + number) % EVERY == 0]
         for kind, changed in corrupted(item, kinds, infer.reader):
             try:
                 rows.append(_checked(infer(changed), kind, record, []))
-            except Exception as error:  # a chain of transforms wraps what one of them says of the data
+            except Exception as error:  # a chain of transforms wraps the error of one of them
                 if not isinstance(mistake := users_mistake(error), DataError):
                     raise
-                logger.warning(f"{kind}: left out, since it would fail: {mistake}")
+                logger.warning(f"{kind}: skipped, since its inference fails: {mistake}")
     return rows
 
 
-def _checked(found: CaseErrors, corruption: str, record: TrustRecord, coverage: list[Coverage]) -> CheckedCase:
-    return CheckedCase(found.case, corruption, found.mae, verdict_of(found.features, record.limits).verdict, coverage)
+def _checked(errors: CaseErrors, corruption: str, record: TrustRecord, coverage: list[Coverage]) -> CheckedCase:
+    verdict = verdict_of(errors.features, record.limits).verdict
+    return CheckedCase(errors.case, corruption, errors.mae, verdict, coverage)
 
 
 def coverage_of(voxels: VoxelErrors, record: TrustRecord) -> Iterator[Coverage]:
@@ -85,8 +86,8 @@ def table(rows: Sequence[CheckedCase], record: TrustRecord) -> str:
     for group in dict.fromkeys(each.group for _, each in covered):
         own = [each for _, each in covered if each.group == group]
         mean = Coverage(group, *np.mean([each[1:] for each in own], axis=0).tolist())
-        kept, worst = sum(each.coverage >= record.level for each in own), min(each.coverage for each in own)
-        lines.append(f"{_line('mean', mean)}, {kept} of {len(own)} cases reach {record.level:g}, worst {worst:.3f}")
+        enough, worst = sum(each.coverage >= record.level for each in own), min(each.coverage for each in own)
+        lines.append(f"{_line('mean', mean)}, {enough} of {len(own)} cases reach {record.level:g}, worst {worst:.3f}")
     lines += ["", f"{'corruption':28} cases  MAE ({record.unit})   accept  review  refuse"]
     for kind in dict.fromkeys((INTACT, *sorted(row.corruption for row in rows))):
         of_kind = [row for row in rows if row.corruption == kind]

@@ -47,8 +47,7 @@ class HeldOutCases:
     def __post_init__(self) -> None:
         self.weights = Path(self.run_dir, "models", checkpoints.WEIGHTS_NAME)
         if self.section is not None and self.section not in SECTIONS:
-            rule, remedy = f"is {' or '.join(SECTIONS)}, which the weights were not trained on", "omit the option"
-            raise ConfigError("--section", rule, self.section, remedy)
+            raise ConfigError(f"--section is {self.section}, not {' or '.join(SECTIONS)}", "give one of these")
 
     def items(self, section: str) -> list[Item]:
         """The cases with a target of the section that was chosen, else of ``section``."""
@@ -63,18 +62,17 @@ class HeldOutCases:
         """Refuse cases that share an image with a training case of the run, whichever section lists them.
 
         Raises:
-            DataError: naming them, or where the run does not say what it was trained on.
+            DataError: naming them, or where the run does not record what it was trained on.
         """
         path = Path(self.run_dir, DATALIST_NAME)
         if not path.is_file():
-            rule, remedy = "says which cases the weights were trained on", "give the training's --output_dir"
-            raise DataError(str(path), rule, "no such file", remedy)
+            raise DataError(f"no record of the training cases at {path}", "pass --output_dir of the training")
         record = SplitRecord.read(path)
         trained = [item for section in ("training", *POOLS) for item in record.lists.get(section, [])]
         seen = {record.files[path].sha256 for item in trained for path in paths_of(item) if path in record.files}
         if leaked := self._sharing(items, seen):
-            rule, remedy = "are none that the weights were trained on", "give others by --datalist"
-            raise DataError("held-out cases", rule, f"{counted(leaked)} of its training", remedy)
+            fault = f"the weights were trained on {counted(leaked)} of the held-out cases"
+            raise DataError(fault, "pass another --datalist")
 
     def to_check(self, fitted: Sequence[str], made_in: str, unit: str) -> list[Item]:
         """The cases on which a calibration is checked.
@@ -89,14 +87,13 @@ class HeldOutCases:
             DataError: no cases with a target, or cases that it was made from or that the weights were trained on.
         """
         if made_in != unit:
-            rule, remedy = f"is in {unit}, as its check", "make it again with these config files, or give those it had"
-            raise ConfigError("calibration", rule, made_in, remedy)
+            remedy = "calibrate again with these config files, or pass those of the calibration"
+            raise ConfigError(f"the calibration is in {made_in}, its check in {unit}", remedy)
         items = self.items(SECTIONS[1])
         if not items:
-            raise DataError(f"section {self.section or SECTIONS[1]}", "has cases with a target", 0, "add cases to it")
+            raise DataError(f"section {self.section or SECTIONS[1]} has no cases with a target", "add some")
         if used := self._sharing(items, set(fitted)):
-            rule, remedy = "are others than the calibration was made from", "give others by --datalist"
-            raise DataError("cases to check", rule, counted(used), remedy)
+            raise DataError(f"the calibration used {counted(used)} of the cases to check", "pass another --datalist")
         self.require_untrained(items)
         return items
 

@@ -57,7 +57,7 @@ class VoxelErrors(NamedTuple):
 
 
 def cut(widths: np.ndarray, prediction: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
-    """Half-widths of which none reaches beyond the further end of the targets' range, where that is known."""
+    """Half-widths, none beyond the further end of the targets' range, where that is known."""
     if window is None:
         return widths
     ends = np.maximum(prediction - window[0], window[1] - prediction).astype(widths.dtype, copy=False)
@@ -86,13 +86,13 @@ def cases_needed(case_level: float) -> int:
 
 
 def require_level(name: str, level: float) -> None:
-    """Refuse a level that is no share.
+    """Refuse a level that is not a share.
 
     Raises:
         ConfigError: for a value outside (0, 1).
     """
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise ConfigError(f"--{name}", "lies between 0 and 1", level, "give for example 0.9")
+        raise ConfigError(f"--{name} is {level!r}, not between 0 and 1", "give for example 0.9")
 
 
 def conformal_quantile(scores: Sequence[float], case_level: float) -> float:
@@ -103,9 +103,9 @@ def conformal_quantile(scores: Sequence[float], case_level: float) -> float:
     """
     needed = cases_needed(case_level)
     if len(scores) < needed:
-        rule = f"has at least {needed} cases for --case_level {case_level:g}"
+        fault = f"a calibration with --case_level {case_level:g} needs {needed} cases, and there are {len(scores)}"
         remedy = "give more held-out cases by --datalist, or a lower --case_level (0.5 promises the median case)"
-        raise DataError("calibration", rule, len(scores), remedy)
+        raise DataError(fault, remedy)
     rank = math.ceil(round((len(scores) + 1) * case_level, DIGITS))
     return float(np.sort(scores)[rank - 1])
 

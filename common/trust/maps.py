@@ -31,7 +31,7 @@ def target_window(weights: Path) -> tuple[float, float] | None:
 
 
 def inference_options(inferer: Any) -> dict[str, Any]:
-    """What a calibration holds for besides the weights: mirrored axes, steps of a flow, mode of stitching."""
+    """What a calibration holds for in addition to the weights: mirrored axes, steps of a flow, mode of stitching."""
     parts = list(_chain(inferer))
     return {
         "mirrored": [axis for part in parts if isinstance(part, MirrorInferer) for axis in part.axes],
@@ -75,7 +75,7 @@ class UncertaintyMaps:
         self.passes = PASSES if use_spread(self.record.intervals) else 0
         scaled = PERCENT if unit == ARBITRARY else unit
         if self.record.unit not in (scaled, Z_SCORES):
-            raise ConfigError("--uncertainty", f"is calibrated in {self.record.unit}", unit, REMEDY)
+            raise ConfigError(f"--uncertainty is calibrated in {self.record.unit}, not in {unit}", REMEDY)
 
     def require_same_inference(self, inferer: Callable[..., Tensor], network: nn.Module) -> None:
         """Refuse an inference that predicts otherwise than the calibrated one.
@@ -85,12 +85,12 @@ class UncertaintyMaps:
                 network that keeps no scale of its targets.
         """
         if self.record.unit == Z_SCORES != self.unit and not hasattr(network, "target_scale"):
-            remedy = "omit --uncertainty: these weights keep no scale of their targets"
-            raise ConfigError("--uncertainty", "is calibrated in z-scores", self.unit, remedy)
+            fault = f"--uncertainty is calibrated in z-scores, and these weights keep no scale in {self.unit}"
+            raise ConfigError(fault, "omit it")
         for name, value in inference_options(inferer).items():
             if value != (calibrated := self.record.inference.get(name)):
-                rule = f"is calibrated for {name} {calibrated}"
-                raise ConfigError("--uncertainty", rule, value, f"omit --uncertainty or the option of {name}")
+                fault = f"--uncertainty is calibrated for {name} {calibrated}, not {value}"
+                raise ConfigError(fault, f"omit it, or infer with {name} {calibrated}")
 
     def half_widths(
         self,
@@ -115,5 +115,5 @@ class UncertaintyMaps:
         return brightness(prediction) / 100 if self.record.unit == PERCENT else float(network.target_scale[1])
 
     def metadata(self) -> dict[str, Any]:
-        """What the sidecar of a volume tells of its map."""
+        """What the sidecar of a volume records of its map."""
         return {"Level": self.record.level, "CaseLevel": self.record.case_level, "Unit": self.unit}

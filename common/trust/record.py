@@ -23,7 +23,7 @@ COMMAND = (
     "python -m monai.bundle run calibrating --config_file \"['CONFIGS/train.yaml','CONFIGS/evaluate.yaml']\" "
     "--output_dir OUT"
 )
-REMEDY = f"calibrate these weights: {COMMAND}"
+REMEDY = f"calibrate these weights with {COMMAND}"
 EARLIER = ("uncertainty", "quality")
 """Endings of the two files that earlier versions wrote in the place of this one."""
 
@@ -85,27 +85,28 @@ def read_record(weights: Path) -> TrustRecord:
     """The calibration of exactly these weights.
 
     Raises:
-        CheckpointError: there is none, it is of an earlier version or of other weights, or it is not as written.
+        CheckpointError: there is none, it is of an earlier version or of other weights, or it is damaged.
     """
     path = path_of(weights)
     if not path.is_file():
-        raise CheckpointError(str(path), "holds a calibration of the weights", _absence(weights), REMEDY)
+        raise CheckpointError(f"no calibration at {path}{_earlier(weights)}", REMEDY)
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema_version {content['schema_version']}, this version reads {SCHEMA_VERSION}")
         record = _parsed(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(str(path), "holds a calibration of the weights", repr(error)[:200], REMEDY) from error
+        raise CheckpointError(f"cannot read the calibration at {path} ({repr(error)[:200]})", REMEDY) from error
     if (own := checkpoints.sha256(weights)) != record.sha256:
-        raise CheckpointError(str(path), f"is of the weights {own[:12]}...", f"{record.sha256[:12]}...", REMEDY)
+        fault = f"{path} calibrates the weights {record.sha256[:12]}..., and these are {own[:12]}..."
+        raise CheckpointError(fault, REMEDY)
     return record
 
 
-def _absence(weights: Path) -> str:
+def _earlier(weights: Path) -> str:
     earlier = [weights.with_name(f"{weights.stem}_{ending}.json") for ending in EARLIER]
     names = " and ".join(path.name for path in earlier if path.is_file())
-    return f"{names} of an earlier version" if names else "no such file"
+    return f", and {names} come from an earlier version" if names else ""
 
 
 def _parsed(content: Mapping[str, Any]) -> TrustRecord:

@@ -36,7 +36,7 @@ BRIGHT = 1.5
 """Median in the scalp's shells over that of brain, above which it is fat: up to 1.37 when stripped."""
 
 FEWEST = 200
-"""Voxels of a shell without which nothing is said."""
+"""Least number of voxels of a shell that is measured."""
 
 
 def looks_stripped(image: np.ndarray, spacing: np.ndarray) -> bool:

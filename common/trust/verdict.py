@@ -62,12 +62,12 @@ class CaseVerdict(NamedTuple):
 
 def usual_of(cases: Sequence[Mapping[str, float]]) -> dict[str, Usual]:
     """Mean and deviation of each feature over calibration cases."""
-    found = {}
+    features = {}
     for name in cases[0]:
         values = [case[name] for case in cases]
         least = next(least for kind, least in LEAST.items() if name.startswith(kind))
-        found[name] = Usual(float(np.mean(values)), max(float(np.std(values, ddof=1)), least))
-    return found
+        features[name] = Usual(float(np.mean(values)), max(float(np.std(values, ddof=1)), least))
+    return features
 
 
 def allowed_deviations(cases: int, features: int) -> dict[str, float]:

@@ -1,9 +1,9 @@
-"""Weighting of an MR of the head (T1, PD, T2 or FLAIR), told by the order of fluid, grey and white matter deep in it.
+"""Weighting of an MR of the head (T1, PD, T2 or FLAIR) by the order of fluid, grey and white matter deep in it.
 
-White matter is the largest even tissue beside the mid-plane. Its level, a polynomial of the place, takes a bias field
-out; what else lies deep in the head is brighter or darker than it: grey matter and fluid darker in T1, both brighter in
-T2, less so in PD, grey matter brighter and fluid darker in FLAIR. The rule sees quantiles alone, and no patient taught
-it: its bounds were set on simulated heads and on 12 real scans.
+White matter is the largest even tissue next to the mid-plane. Its level, a polynomial of the place, removes a bias
+field; what else lies deep in the head is brighter or darker than it: grey matter and fluid darker in T1, both brighter
+in T2, less so in PD, grey matter brighter and fluid darker in FLAIR. The rule sees quantiles alone; its bounds were set
+on simulated heads and on 12 real scans.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EVEN = 0.35
 """Share of the voxels, those with the smallest gradients, among which white matter is looked for."""
 
 FEWEST = 500
-"""Voxels without which nothing is told."""
+"""Least number of voxels for a weighting."""
 
 PERCENTILES = (2, 5, 25, 50, 75, 90, 95, 98)
 FLAT = 1.06
@@ -61,21 +61,21 @@ PD_T2 = (1.1, 1.3)
 """Below the first T1, or PD; above the second FLAIR, or T2; between them both are possible."""
 
 DARK_FLUID = (0.7, 0.85)
-"""2nd and 5th percentile over white matter below which the fluid is dark; the second leaves out air in sinuses."""
+"""2nd and 5th percentile over white matter below which the fluid is dark; the second excludes air in sinuses."""
 
 DARK_PARTS = 0.3
 """5th percentile below which a scan with bright parts is none of a head."""
 
 BRIGHT = 1.6
-"""Sum of logarithms (:func:`told`) above which a scan with dark parts is not FLAIR."""
+"""Sum of logarithms (:func:`classified`) above which a scan with dark parts is not FLAIR."""
 
 
 class Seen(NamedTuple):
     """What a scan looks like.
 
     Attributes:
-        weightings: the possible ones, keys of ``ORDERS``; empty where it cannot be told.
-        reason: the order of the tissues, or why it cannot be told.
+        weightings: the possible ones, keys of ``ORDERS``; empty where none is recognised.
+        reason: the order of the tissues, or why none is recognised.
     """
 
     weightings: tuple[str, ...]
@@ -101,10 +101,10 @@ def weighting_seen(image: np.ndarray, spacing: np.ndarray) -> Seen:
     inner = (depth >= DEPTH * radius) & (away[2] > -BELOW_MM) & (sum(axis**2 for axis in away) < BALL_MM**2)
     if np.count_nonzero(inner) < FEWEST:
         return Seen((), "there are too few voxels deep in a head")
-    return told(np.percentile(relative_to_white(pixels, size, inner, away), PERCENTILES))
+    return classified(np.percentile(relative_to_white(pixels, size, inner, away), PERCENTILES))
 
 
-def told(quantiles: np.ndarray) -> Seen:
+def classified(quantiles: np.ndarray) -> Seen:
     """Weighting by values over white matter deep in a head.
 
     Args:
@@ -132,7 +132,7 @@ def told(quantiles: np.ndarray) -> Seen:
 
 
 def blocks(image: np.ndarray, spacing: np.ndarray, size_mm: float) -> tuple[Values, np.ndarray]:
-    """Means over blocks of voxels of at most a size in mm, and their spacing; incomplete blocks are left out."""
+    """Means over blocks of voxels of at most a size in mm, and their spacing; incomplete blocks are dropped."""
     steps = np.clip(np.floor(size_mm / spacing + 1e-6).astype(int), 1, image.shape)
     counts = np.asarray(image.shape) // steps
     whole = image[tuple(slice(0, count * step) for count, step in zip(counts, steps, strict=True))]

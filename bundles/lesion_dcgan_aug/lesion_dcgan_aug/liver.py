@@ -60,8 +60,8 @@ def liver(seed: int, spacing: float, per_class: tuple[int, int] = (2, 3)) -> Liv
         ConfigError: the spacing is outside 0.5 to 6 mm.
     """
     if not MIN_SPACING_MM <= spacing <= MAX_SPACING_MM:
-        rule = f"must lie between {MIN_SPACING_MM} and {MAX_SPACING_MM} mm"
-        raise ConfigError("spacing", rule, spacing, "1.0 is usual, 3 is quick")
+        fault = f"spacing is {spacing}, not between {MIN_SPACING_MM} and {MAX_SPACING_MM} mm"
+        raise ConfigError(fault, "give 1.0 as usual, or 3 to be quick")
     rng = np.random.default_rng(seed)
     steps = np.array([spacing, spacing, max(SLICE_MM, spacing)])
     shape = tuple(np.rint(np.array(EXTENT_MM) / steps).astype(int))

@@ -1,4 +1,4 @@
-"""Artefacts of MR beside motion and noise: ringing, ghosts, spikes, fold-over, signal voids."""
+"""Artefacts of MR other than motion and noise: ringing, ghosts, spikes, fold-over, signal voids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def truncated(image: Volume, axis: int, kept: float) -> Volume:
     Edges ring with a period of ``2 / kept`` pixels (Gibbs; Haacke et al. 1999, ch. 12).
 
     MONAI's ``GibbsNoise`` cuts a ball of k-space, where a scan is truncated along one axis, and with an even number of
-    samples its ball lies half a sample beside the centre.
+    samples its ball lies half a sample off the centre.
 
     Args:
         image: in any unit.
@@ -64,7 +64,7 @@ def spiked(image: Volume, axis: int, amplitude: float, rng: np.random.Generator)
 def folded(image: Volume, axis: int, view: slice) -> Volume:
     """Part of an image (X, Y, Z) along an axis, with what lies before it added to its end, and the reverse.
 
-    The phase of a signal tells its place up to a multiple of the field of view (Haacke et al. 1999, ch. 12); at most
+    The phase of a signal gives its place up to a multiple of the field of view (Haacke et al. 1999, ch. 12); at most
     one such multiple at each end is folded over.
 
     Args:

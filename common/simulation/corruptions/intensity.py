@@ -34,7 +34,7 @@ def bias_field(
     Args:
         shape: of the volume.
         spacing_mm: of its voxels.
-        percent: standard deviation of its logarithm on the nodes, about 5/6 of which it has over the field of view;
+        percent: standard deviation of its logarithm on the nodes; over the field of view it is about 5/6 of that;
             BrainWeb's fields of 20 and 40 % have about 6 and 12.
         rng: draws the field, which is clipped to two standard deviations.
         smoothness_mm: standard deviation of the Gaussian that smooths the field.

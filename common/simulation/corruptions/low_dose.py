@@ -71,18 +71,17 @@ class LowDose:
         noiseless: bool = False,
     ) -> None:
         if not is_number(dose) or not 0 < dose <= 1:
-            remedy = "give a fraction, such as 0.25 for a quarter of the dose"
-            raise ConfigError("dose", "is a fraction of the full dose, above 0 and at most 1", repr(dose), remedy)
+            fault = f"--dose is {dose!r}, not a fraction of the full dose, above 0 and at most 1"
+            raise ConfigError(fault, "give such as 0.25 for a quarter of the dose")
         if not is_number(photons) or not photons > 0:
-            raise ConfigError("photons", "is a number above 0", repr(photons), "give those of a ray, such as 1.0e6")
+            raise ConfigError(f"--photons is {photons!r}, not above 0", "give those of a ray, such as 1.0e6")
         if not is_number(electronic_noise) or electronic_noise < 0:
-            rule, remedy = "is a standard deviation in photons, at least 0", "give 0 for none"
-            raise ConfigError("electronic_noise", rule, repr(electronic_noise), remedy)
+            raise ConfigError(f"--electronic_noise is {electronic_noise!r}, not 0 or more photons", "give 0 for none")
         if bow_tie is not None and (not is_number(bow_tie) or not bow_tie > 0):
-            rule, remedy = "is the diameter of a cylinder of water in mm, above 0", "give null for no filter"
-            raise ConfigError("bow_tie", rule, repr(bow_tie), remedy)
+            fault = f"--bow_tie is {bow_tie!r}, not a diameter in mm above 0"
+            raise ConfigError(fault, "give that of a cylinder of water, or omit it for no filter")
         if kernel not in KERNELS:
-            raise ConfigError("kernel", f"is one of {', '.join(KERNELS)}", repr(kernel), "choose one of them")
+            raise ConfigError(f"unknown --kernel {kernel!r}", f"known are {', '.join(KERNELS)}")
         angles(views)
         self.dose = float(dose)
         self.photons = float(photons)

@@ -34,17 +34,16 @@ def checked_magnitude(volume: ArrayLike, name: str = "MR") -> Volume:
     """
     given = np.asarray(volume)
     if given.ndim != 3:
-        raise DataError(name, "is one volume (X, Y, Z)", f"{given.ndim} dimensions", "give one volume")
+        raise DataError(f"{name} has {given.ndim} dimensions, not 3", "give one volume (X, Y, Z)")
     if np.iscomplexobj(given):
-        raise DataError(name, "is a magnitude image", "complex values", "give their absolute value")
+        raise DataError(f"{name} has complex values", "give their magnitude")
     values = given.astype(np.float32)
     if not np.isfinite(values).all():
-        raise DataError(name, "is finite everywhere", "NaN or infinite voxels", "fill or fix them")
+        raise DataError(f"{name} has NaN or infinite voxels", "fill or fix them")
     low = float(values.min())
     if low < 0 and low < -LEAST_NEGATIVE * robust_maximum(values):
-        rule = "is a magnitude image, without negative values but those of interpolation"
-        remedy = "give the magnitude image instead of a phase image or a CT"
-        raise DataError(name, rule, f"{low:g} to {float(values.max()):g}", remedy)
+        fault = f"{name} has values from {low:g} to {float(values.max()):g}, and magnitude images have no negative ones"
+        raise DataError(fault, "give the magnitude instead of a phase image or a CT")
     return values
 
 

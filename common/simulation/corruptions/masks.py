@@ -57,16 +57,15 @@ def sampling_mask(
     """
     fraction = centre_fraction_of(kind, acceleration, centre_fraction)
     if len(shape) != 2 or min(shape) < LEAST_SIDE:
-        rule = f"has rows and columns, at least {LEAST_SIDE} each"
-        raise ConfigError("plane of k-space", rule, tuple(shape), "give larger slices")
+        fault = f"the plane of k-space has shape {tuple(shape)}, not at least {LEAST_SIDE} rows and columns"
+        raise ConfigError(fault, "give larger slices")
     plane = (1, shape[1]) if kind in LINES else shape
     centre = _centre(plane, fraction, kind in LINES)
     budget = round(plane[0] * plane[1] / acceleration)
     if budget <= centre.sum():
         what = "lines" if kind in LINES else "samples"
-        found = f"{centre.sum()} of {budget} {what} at an acceleration of {acceleration:g}"
-        remedy = "lower centre_fraction or the acceleration"
-        raise ConfigError("centre_fraction", f"leaves {what} for the rest of k-space", found, remedy)
+        fault = f"the middle takes {centre.sum()} of {budget} {what}, all that --acceleration {acceleration:g} measures"
+        raise ConfigError(fault, "lower --centre_fraction or --acceleration")
     rng = np.random.default_rng(seed)
     chosen = {"equispaced": _even, "poisson": _discs, "radial": _spokes}.get(kind, _dense)(centre, budget, rng)
     return np.ascontiguousarray(np.broadcast_to(chosen, shape))
@@ -81,15 +80,15 @@ def centre_fraction_of(kind: str, acceleration: float, centre_fraction: float | 
         ConfigError: see :func:`sampling_mask`.
     """
     if kind not in MASKS:
-        raise ConfigError("mask", f"is one of {', '.join(MASKS)}", repr(kind), "choose one of them")
+        raise ConfigError(f"unknown --mask {kind!r}", f"known are {', '.join(MASKS)}")
     if not is_number(acceleration) or acceleration <= 1:
         remedy = "give 2 to 10, such as 4 for a quarter of the samples"
-        raise ConfigError("acceleration", "is a number above 1", repr(acceleration), remedy)
+        raise ConfigError(f"--acceleration is {acceleration!r}, not above 1", remedy)
     fraction = CENTRE_SHARE / acceleration if centre_fraction is None else centre_fraction
     most = (1 / acceleration) ** (1 if kind in LINES else 0.5)
     if not is_number(fraction) or not 0 <= fraction < most:
-        rule = f"is a fraction from 0 to below {most:.3g}, which is all that is measured at {acceleration:g} times"
-        raise ConfigError("centre_fraction", rule, repr(fraction), "lower centre_fraction or the acceleration")
+        fault = f"--centre_fraction is {fraction!r}, not from 0 to below {most:.3g}, all that is measured"
+        raise ConfigError(fault, f"lower it, or --acceleration {acceleration:g}")
     return fraction
 
 
@@ -127,20 +126,20 @@ def _even(centre: Mask, budget: int, rng: np.random.Generator) -> Mask:
 
 
 def _discs(centre: Mask, budget: int, rng: np.random.Generator) -> Mask:
-    """Poisson discs: the largest radius that leaves enough samples, of which those too many are taken out at random."""
+    """Poisson discs: the largest radius that leaves enough samples; surplus ones are removed at random."""
     order = rng.permutation(centre.size)
     growth = 1 + POISSON_SLOPE * np.minimum(2 * _places(centre.shape), 1)
-    low, high, kept = 0.0, float(max(centre.shape)), np.ones_like(centre)
+    low, high, mask = 0.0, float(max(centre.shape)), np.ones_like(centre)
     for _ in range(BISECTIONS):
         radius = (low + high) / 2
-        found = _thrown(centre, radius * growth, order)
-        if found.sum() >= budget:
-            low, kept = radius, found
+        thrown = _thrown(centre, radius * growth, order)
+        if thrown.sum() >= budget:
+            low, mask = radius, thrown
         else:
             high = radius
-    outside = np.flatnonzero(kept & ~centre)
-    kept.flat[rng.choice(outside, kept.sum() - budget, replace=False)] = False
-    return kept
+    outside = np.flatnonzero(mask & ~centre)
+    mask.flat[rng.choice(outside, mask.sum() - budget, replace=False)] = False
+    return mask
 
 
 def _thrown(centre: Mask, radii: NDArray[np.float64], order: NDArray[np.int64]) -> Mask:

@@ -32,9 +32,9 @@ class Misregisterd(MapTransform):
     case keeps its direction at every length. ``warp`` is the root mean square length, over the voxels of the volume, of
     a random smooth displacement with a mean of 0. With both 0 the volumes are left alone.
 
-    Volumes are interpolated linearly, which blurs, as does the resampling after a registration; masks and regions are
-    taken from the nearest voxel. What comes from outside is the minimum of the channel, which is background, and 0 in
-    masks. Affine and shape stay, as in a pair whose misregistration nobody knows.
+    Volumes are interpolated linearly, which blurs, as does the resampling after a registration; masks and regions by
+    the nearest voxel. What comes from outside is the minimum of the channel, which is background, and 0 in masks.
+    Affine and shape stay, as in a pair whose misregistration nobody knows.
 
     Args:
         keys: of the volumes (C, X, Y, Z) to be moved together, with an affine to RAS mm.
@@ -62,14 +62,12 @@ class Misregisterd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         for name, amount in {"shift": shift, "warp": warp}.items():
             if not 0 <= amount < math.inf:
-                rule = "is a length in mm, not negative"
-                raise ConfigError(f"misregistration::{name}", rule, amount, "give for example 2.0; 0 is none")
+                raise ConfigError(f"{name} is {amount}, not 0 or more mm", "give for example 2.0, or 0 for none")
         if not NODE_MM <= smoothness < math.inf:
-            rule = f"is a length of at least {NODE_MM:g} mm"
-            raise ConfigError("misregistration::smoothness", rule, smoothness, "give for example 30")
+            raise ConfigError(f"smoothness is {smoothness}, not {NODE_MM:g} or more mm", "give for example 30")
         if warp > LARGEST_WARP * smoothness:
-            rule = f"is at most {LARGEST_WARP:g} of its smoothness ({smoothness:g} mm), above which it might fold"
-            raise ConfigError("misregistration::warp", rule, warp, "lower it, or raise the smoothness")
+            fault = f"warp is {warp} mm, over {LARGEST_WARP:g} of its smoothness ({smoothness:g} mm), and might fold"
+            raise ConfigError(fault, "lower it, or raise smoothness")
         self.shift, self.warp, self.smoothness, self.seed = float(shift), float(warp), float(smoothness), seed
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -78,13 +76,13 @@ class Misregisterd(MapTransform):
         if not self.shift and not self.warp:
             return moved
         if not data.get("case"):
-            raise DataError("misregistration", "is drawn by the name of the case", "no name", "give items a case")
+            raise DataError("an item has no case, by whose name its misregistration is drawn", "add its key case")
         case = str(data["case"])
         for key in self.key_iterator(moved):
             volume, is_mask = moved[key], key in MASKS
             if not hasattr(volume, "affine"):
-                name, remedy = f"{case}: {key}", "load it by LoadVolumed, before it becomes a plain tensor"
-                raise DataError(name, "has an affine, by which millimetres are voxels", "a plain tensor", remedy)
+                remedy = "load it by LoadVolumed, before it becomes a plain tensor"
+                raise DataError(f"{case}: {key} has no affine, which scales millimetres to voxels", remedy)
             displacement = self.displacement(case, tuple(volume.shape[1:]), np.asarray(volume.affine, dtype=float))
             channels = np.stack([_moved(np.asarray(part), displacement, is_mask) for part in volume])
             moved[key] = convert_to_dst_type(torch.from_numpy(channels), volume)[0]

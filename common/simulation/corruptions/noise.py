@@ -42,8 +42,7 @@ class RicianNoise:
 
     def __init__(self, level: float = 0.1) -> None:
         if not is_number(level) or not level > 0:
-            remedy = "give such as 0.1 for 10 % of the maximum"
-            raise ConfigError("level", "is a standard deviation over the robust maximum, above 0", repr(level), remedy)
+            raise ConfigError(f"--level is {level!r}, not above 0", "give such as 0.1 for 10 % of the robust maximum")
         self.level = level
 
     def __call__(self, volume: ArrayLike, spacing: Sequence[float], rng: np.random.Generator) -> Volume:

@@ -89,7 +89,7 @@ def angles(views: int) -> Image:
         ConfigError: ``views`` is no whole number above 0.
     """
     if isinstance(views, bool) or not isinstance(views, int) or views < 1:
-        raise ConfigError("views", "is a whole number above 0", repr(views), "give 360, or 720 for 512 x 512 pixels")
+        raise ConfigError(f"--views is {views!r}, not a whole number above 0", "give 360, or 720 for 512 x 512 pixels")
     return np.arange(views) * 180 / views
 
 
@@ -122,7 +122,7 @@ def back_projection(integrals: Image, pixel_mm: float, kernel: str) -> Image:
     Source: Kak and Slaney 1988, Principles of Computerized Tomographic Imaging, chapter 3.
     """
     if kernel not in KERNELS:
-        raise ConfigError("kernel", f"is one of {', '.join(KERNELS)}", repr(kernel), "choose one of them")
+        raise ConfigError(f"unknown kernel {kernel!r}", f"known are {', '.join(KERNELS)}")
     directions = angles(integrals.shape[1])
     mu: Image = iradon(integrals / pixel_mm, directions, filter_name=KERNELS[kernel], circle=True)
     return mu
@@ -136,13 +136,13 @@ def checked_ct(volume: ArrayLike, name: str = "CT") -> NDArray[np.floating]:
     """
     hu = np.asarray(volume)
     if hu.ndim != 3:
-        raise DataError(name, "is one volume (X, Y, Z)", f"{hu.ndim} dimensions", "give one volume")
+        raise DataError(f"{name} has {hu.ndim} dimensions, not 3", "give one volume (X, Y, Z)")
     if not np.isfinite(hu).all():
-        raise DataError(name, "is finite everywhere", "NaN or infinite voxels", "fill or fix them")
+        raise DataError(f"{name} has NaN or infinite voxels", "fill or fix them")
     low = float(hu.min())
     if not LEAST_HU <= low <= AIR_HU:
-        rule = f"is in HU, with air below {AIR_HU:g} around the body and nothing below {LEAST_HU:g}"
-        raise DataError(name, rule, f"a lowest value of {low:g}", "convert it to HU (slope, offset 1024)")
+        fault = f"{name} has the lowest value {low:g}, and HU of air lie between {LEAST_HU:g} and {AIR_HU:g}"
+        raise DataError(fault, "convert it to HU (slope, offset 1024)")
     return hu if np.issubdtype(hu.dtype, np.floating) else hu.astype(np.float32)
 
 
@@ -154,8 +154,8 @@ def pixel_of(spacing: Sequence[float]) -> float:
     """
     x, y = float(spacing[0]), float(spacing[1])
     if not (np.isfinite([x, y]).all() and x > 0 and y > 0):
-        raise DataError("spacing", "is above 0 mm", f"{x:g} x {y:g}", "correct the header")
+        raise DataError(f"pixels are {x:g} x {y:g} mm, not above 0", "correct the spacing in the header")
     if abs(x - y) > SPACING_TOLERANCE_MM:
-        remedy = "resample the volume to square pixels in axial slices"
-        raise DataError("spacing", "is one along X and Y: projections need square pixels", f"{x:g} x {y:g}", remedy)
+        fault = f"pixels are {x:g} x {y:g} mm, and projections need square ones"
+        raise DataError(fault, "resample the volume to square pixels in axial slices")
     return x

@@ -90,11 +90,11 @@ class ThickSlices:
         self, thickness: float = 5.0, gap: float = 0.0, profile: str = "gaussian", plane: str = "axial"
     ) -> None:
         if not is_number(thickness) or not thickness > 0:
-            raise ConfigError("thickness", "is a number of mm above 0", repr(thickness), "give such as 5")
+            raise ConfigError(f"--thickness is {thickness!r}, not above 0 mm", "give such as 5")
         if not is_number(gap) or gap < 0:
-            raise ConfigError("gap", "is a number of mm, at least 0", repr(gap), "give 0 for none")
+            raise ConfigError(f"--gap is {gap!r}, not 0 or more mm", "give 0 for none")
         if profile not in PROFILES:
-            raise ConfigError("profile", f"is one of {', '.join(PROFILES)}", repr(profile), "choose one of them")
+            raise ConfigError(f"unknown --profile {profile!r}", f"known are {', '.join(PROFILES)}")
         self.axis = plane_axis(plane)
         self.thickness = thickness
         self.gap = gap
@@ -110,13 +110,13 @@ class ThickSlices:
         """
         given, thin = checked_magnitude(volume), float(spacing[self.axis])
         if not np.isfinite(thin) or not 0 < thin < self.thickness:
-            remedy = "give a thickness above the distance of the given slices"
-            raise DataError("volume", f"has slices below {self.thickness:g} mm apart", f"{thin:g} mm", remedy)
+            fault = f"slices are {thin:g} mm apart, not closer than --thickness {self.thickness:g} mm"
+            raise DataError(fault, "raise --thickness")
         count, step = given.shape[self.axis], self.thickness + self.gap
         slices = int((count * thin + self.gap + 1e-6) / step)
         if slices < LEAST_SLICES:
-            rule = f"holds at least {LEAST_SLICES} slices of {step:g} mm"
-            raise DataError("volume", rule, f"{count * thin:g} mm", "give a smaller thickness or more slices")
+            fault = f"the volume spans {count * thin:g} mm, less than {LEAST_SLICES} slices of {step:g} mm"
+            raise DataError(fault, "lower --thickness, or give more slices")
         places = np.arange(count) * thin
         centres = places.mean() + (np.arange(slices) - (slices - 1) / 2) * step
         weights = self.weights(np.abs(places - centres[:, None]), thin)
@@ -151,5 +151,5 @@ def interpolated(
         axis: of the slices.
     """
     spline = make_interp_spline(centres, volume, k=min(3, len(centres) - 1), axis=axis)
-    made = spline(np.clip(places, centres[0], centres[-1]))
-    return np.asarray(np.clip(made, volume.min(), volume.max()), np.float32)
+    values = spline(np.clip(places, centres[0], centres[-1]))
+    return np.asarray(np.clip(values, volume.min(), volume.max()), np.float32)

@@ -44,7 +44,7 @@ CODES = (
 CODE: Mapping[str, int] = {name: position for position, name in enumerate(CODES)}
 
 SOFT = 255
-"""Muscle and fat together, before they are told apart."""
+"""Muscle and fat together, before they are separated."""
 
 LABELS: Mapping[str, tuple[int, ...]] = {
     "background": (0,),
@@ -86,9 +86,8 @@ def coded(labels: NDArray[np.integer], name: str) -> Codes:
     table[SOFT_LABEL] = SOFT
     found = np.flatnonzero(np.bincount(labels.ravel(), minlength=len(table)))
     if unknown := [int(label) for label in found if label >= len(table) or table[label] == CODE["metal"]]:
-        raise DataError(
-            name, "has labels of FreeSurfer and SynthSeg", unknown[:5], "convert them, or leave the map out"
-        )
+        remedy = "convert them to those of FreeSurfer and SynthSeg, or exclude the map"
+        raise DataError(f"{name} has unknown labels, such as {unknown[:5]}", remedy)
     codes: Codes = table[labels]
     return codes
 

@@ -106,10 +106,11 @@ class IndividualHeads:
 
     def __post_init__(self) -> None:
         if self.part not in ("training", "validation"):
-            raise ConfigError("part", "is training or validation", self.part, "correct it")
+            raise ConfigError(f"unknown part {self.part!r}", "known are training, validation")
         if not self.files:
-            rule = f"leaves maps for {self.part}, of {len(map_files(self.label_maps))}"
-            raise ConfigError("validation_maps", rule, self.validation_maps, "correct it, or add maps")
+            maps = len(map_files(self.label_maps))
+            fault = f"validation_maps is {self.validation_maps}, of {maps} maps: none is left for {self.part}"
+            raise ConfigError(fault, f"give 1 to {maps - 1}, or add maps" if maps > 1 else "add maps")
 
     @property
     def files(self) -> list[Path]:

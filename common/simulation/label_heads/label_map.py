@@ -30,7 +30,7 @@ SMOOTHING_MM = 0.6
 keeps its own, 0.54 of the weight; a single voxel loses, with 0.16."""
 
 NOISY = ("background", "skull", "marrow", "muscle", "mucosa", "skin", "csf")
-"""Tissues that take part in the vote, beside the soft one; vessels and brain keep their voxels."""
+"""Tissues that take part in the vote, next to the soft one; vessels and brain keep their voxels."""
 
 LARGEST_VOXEL_MM = 1.5
 VENTRICLE_REACH_MM = 5.0
@@ -77,9 +77,8 @@ def map_files(folder: str | Path) -> list[Path]:
     """
     files = sorted(path for path in Path(folder).glob("*.nii*") if path.name.endswith((".nii", ".nii.gz")))
     if not files:
-        raise ConfigError(
-            "label_maps", "names a folder of label maps (.nii, .nii.gz)", folder, "see docs/how-to/label-maps.md"
-        )
+        fault = f"no label maps (.nii, .nii.gz) in {folder} (from --label_maps)"
+        raise ConfigError(fault, "write them as in docs/how-to/label-maps.md")
     return files
 
 
@@ -93,12 +92,12 @@ def label_map(path: Path) -> LabelMap:
     image: Any = nib.as_closest_canonical(nib.load(path))
     size = np.asarray(image.header.get_zooms()[:3], float)
     if image.ndim != 3 or np.ptp(size) > 0.01 * size[0] or size[0] > LARGEST_VOXEL_MM:
-        rule = f"is one volume with isotropic voxels up to {LARGEST_VOXEL_MM} mm"
-        raise DataError(path.name, rule, f"{image.shape} of {size.round(3).tolist()} mm", "resample it")
+        fault = f"{path.name} has shape {image.shape} and voxels of {size.round(3).tolist()} mm"
+        raise DataError(fault, f"resample it to one volume with isotropic voxels up to {LARGEST_VOXEL_MM} mm")
     labels = np.asarray(image.dataobj).astype(np.int32)
     filled = np.argwhere(ndimage.zoom(labels > 0, 1 / COARSE, order=0)) * COARSE
     if not len(filled):
-        raise DataError(path.name, "has labels", "zeros", "choose another file")
+        raise DataError(f"{path.name} has no labels, zeros alone", "choose another file")
     box = tuple(
         slice(max(0, low - COARSE), high + COARSE + 1) for low, high in zip(filled.min(0), filled.max(0), strict=True)
     )
@@ -110,7 +109,7 @@ def label_map(path: Path) -> LabelMap:
     codes[(codes == CODE["background"]) & _fine(head, codes.shape)] = CODE["sinus"]
     brain = inside(codes, *BRAIN)
     if not brain.any():
-        raise DataError(path.name, "has a brain, of labels 2, 3, 41 and 42", "none", "choose another file")
+        raise DataError(f"{path.name} has no brain (labels 2, 3, 41 and 42)", "choose another file")
     corners = [np.flatnonzero(brain.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
     ventricles = np.isin(labels, VENTRICLE_LABELS)
     eyes = np.argwhere(labels == EYE_LABEL)

@@ -108,7 +108,7 @@ def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--dose", "25"], "dose: is a fraction of the full dose"),
+        (["--dose", "25"], "--dose is 25.0, not a fraction of the full dose"),
         (["--seed", "-1"], "--seed: is not negative"),
         (["--ct", "mr"], "every case has the files mr"),
     ],
@@ -131,4 +131,4 @@ def test_a_case_of_oblong_pixels_is_named(data, capsys):
     path = data / "one" / "ct.nii.gz"
     nib.save(nib.Nifti1Image(body(), np.diag([1.0, 2.0, 3.0, 1.0])), path)
     assert run(data)[0] == 2
-    assert "one: spacing: is one along X and Y: projections need square pixels, but got" in capsys.readouterr().err
+    assert "one: pixels are 1 x 2 mm, and projections need square ones: resample" in capsys.readouterr().err

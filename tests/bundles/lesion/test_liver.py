@@ -88,5 +88,5 @@ def test_noise_is_that_of_ct(patients):
 
 @pytest.mark.parametrize("spacing", [0.4, 7])
 def test_spacings_out_of_range_are_refused(spacing):
-    with pytest.raises(ConfigError, match=f"spacing: must lie between 0.5 and 6.0 mm, but got {spacing}"):
+    with pytest.raises(ConfigError, match=f"spacing is {spacing}, not between 0.5 and 6.0 mm"):
         liver(0, spacing)

@@ -105,20 +105,18 @@ def refused(done: Any, message: str) -> None:
 def test_trained_cases_and_too_few_cases_are_refused(run, data):
     trained = ONE.run("calibrating", EVALUATE, output_dir=run, datalist=data / "training.json", section="test")
     refused(trained, "2 (phantom_000, phantom_001) of 2 test cases were trained on")
-    refused(ONE.run("calibrating", EVALUATE, output_dir=run, section="training"), "--section: is validation or test")
+    refused(ONE.run("calibrating", EVALUATE, output_dir=run, section="training"), "--section is training, not val")
     few = ONE.run("calibrating", EVALUATE, output_dir=run, section="test")
-    refused(few, "has at least 9 cases with a target for --case_level 0.9, but got 3")
+    refused(few, "section test has 3 cases with a target, and a calibration with --case_level 0.9 needs 9: pass")
 
 
 def test_arbitrary_units_are_refused_since_another_scan_has_another_scale(run):
     done = ONE.run("calibrating", EVALUATE, output_dir=run, **{"calibration::unit": "a.u."})
-    refused(done, "calibration: is in a unit that all scans share, but got a.u.")
+    refused(done, "--calibration::unit is a.u., in which each scan has another scale: give z")
 
 
 def test_cases_that_were_calibrated_on_are_not_checked(run):
-    refused(
-        ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "others than the calibration was made from"
-    )
+    refused(ONE.run("checking", EVALUATE, output_dir=run, section="validation"), "of the cases to check: pass")
 
 
 def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case(run, data, tmp_path):
@@ -129,20 +127,20 @@ def test_maps_without_a_calibration_of_these_weights_are_refused_before_any_case
     (other / "models" / "model_trust.json").write_text(json.dumps({**told, "sha256": "0" * 64}))
     refused(infer(other, data, uncertainty="true"), "run calibrating")
     (other / "models" / "model_trust.json").rename(other / "models" / "model_quality.json")
-    refused(infer(other, data, uncertainty="true"), "but got model_quality.json of an earlier version; calibrate these")
+    refused(infer(other, data, uncertainty="true"), ", and model_quality.json come from an earlier version")
     assert weights.is_file()
     assert not (other / "predictions").exists()
 
 
 def test_another_way_to_infer_than_the_calibrated_one_is_refused(run, data, tmp_path):
     mirrored = infer(run, data, uncertainty="true", mirrored="[0]", predictions_dir=tmp_path / "out")
-    refused(mirrored, "--uncertainty: is calibrated for mirrored [], but got [0]")
+    refused(mirrored, "--uncertainty is calibrated for mirrored [], not [0]: omit it")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_check_in_another_unit_is_refused(run):
     done = ONE.run("checking", EVALUATE, output_dir=run, **{"compared::unit": "z", "compared::standardise": "true"})
-    refused(done, "calibration: is in z, as its check, but got HU")
+    refused(done, "the calibration is in HU, its check in z")
 
 
 def test_noise_is_refused_and_has_no_volume(run, data, tmp_path):

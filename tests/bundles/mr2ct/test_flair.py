@@ -113,5 +113,5 @@ def test_a_calibration_is_in_z_scores_of_which_an_inference_keeps_no_scale(writt
     places = {"output_dir": run, "dataset_dir": written, "predictions_dir": tmp_path / "out"}
     done = BUNDLE.run("inference", ["inference"], uncertainty="true", **places)
     assert done.returncode == 2
-    assert "--uncertainty: is calibrated in z-scores, but got a.u.; omit --uncertainty" in done.stderr
+    assert "--uncertainty is calibrated in z-scores, and these weights keep no scale in a.u.: omit it" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -54,5 +54,5 @@ def test_an_emptied_volume_has_the_geometry_and_no_memory():
 
 
 def test_what_is_no_list_of_cases_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--dataset::data: is a list of cases, but got 'many'; omit it"):
+    with pytest.raises(ConfigError, match="--dataset::data is 'many', not a list of cases: pass --datalist"):
         CaseDataset("many")  # type: ignore[arg-type]

@@ -147,13 +147,13 @@ def test_an_error_of_no_user_is_named_with_its_type(tmp_path, cases, network):
     with pytest.raises(CasesFailedError, match=r"^3 of 3 cases failed: case_0, case_1, case_2 \("):
         build(tmp_path, cases, network, broken).run()
     (reason,) = {outcome["reason"] for outcome in json.loads((tmp_path / "out" / "manifest.json").read_text())}
-    assert reason == "the case: can be computed, but got RuntimeError: out of memory; check the case, and the settings"
+    assert reason == "the inference fails (RuntimeError: out of memory): check the case and the settings"
 
 
 def test_an_error_of_a_transform_names_the_transform(cases):
     with pytest.raises(RuntimeError) as caught:
         Compose([LoadVolumed("image"), Lambdad("image", lambda image: image.nosuch)])(cases[0])
-    assert reason_of(caught.value).startswith("preprocessing, Lambdad: can be computed, but got AttributeError: ")
+    assert reason_of(caught.value).startswith("Lambdad of the preprocessing fails (AttributeError: ")
 
 
 def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
@@ -246,7 +246,7 @@ def test_the_datalist_of_the_run_is_no_output(tmp_path, cases, network, given, r
     assert (tmp_path / "out").exists() is not refused
 
 
-def test_another_manifest_is_kept_unless_told(tmp_path, cases, network):
+def test_another_manifest_is_replaced_only_on_request(tmp_path, cases, network):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text('{"name": "an app"}')
     with pytest.raises(OutputError, match="manifest.json is not the manifest of an earlier run"):
@@ -449,7 +449,7 @@ def test_names_links_and_pipes_that_cannot_be_used_fail_alone(tmp_path, network)
         build(tmp_path, items, network).run()
     found = outcomes(tmp_path)
     assert found["good"]["status"] == "done"
-    assert found["'a\\udcff'"]["reason"].startswith("the name of the file: is UTF-8, but got 'a\\udcff'; rename it")
+    assert found["'a\\udcff'"]["reason"].startswith("the name of the file, 'a\\udcff', is not UTF-8: rename it")
     assert "a pipe, socket or device" in found["pipe"]["reason"]
     assert found["loop"]["status"] == "failed"
 
@@ -457,10 +457,10 @@ def test_names_links_and_pipes_that_cannot_be_used_fail_alone(tmp_path, network)
 def test_a_source_outside_its_window_fails(tmp_path, network):
     items = as_cases(tmp_path, unit=values(0) / 100)  # a window of [0, 100]
     evaluator = build(tmp_path, items, network)
-    rule = "unit: source: varies by 0.1 or more as the network sees it, but got -0.99"
-    with pytest.raises(CasesFailedError, match=f"^{rule}.*; "):  # the reason of the only case
+    fault = "unit: the source varies by less than 0.1 as the network sees it, -0.99"
+    with pytest.raises(CasesFailedError, match=f"^{fault}.*: check"):  # the reason of the only case
         evaluator.run()
-    assert outcomes(tmp_path)["unit"]["reason"].startswith(rule)
+    assert outcomes(tmp_path)["unit"]["reason"].startswith(fault)
 
 
 def test_a_prediction_of_one_value_fails_its_case_alone(tmp_path, cases, network):
@@ -468,8 +468,8 @@ def test_a_prediction_of_one_value_fails_its_case_alone(tmp_path, cases, network
     plain = PlaneInferer("axial", multiple_of=1)
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: case_1 \("):
         build(tmp_path, cases, network, lambda inputs, model: plain(inputs, model) * next(calls)).run()
-    rule = "case_1: synthetic volume: varies by 0.0001 or more as the network sees it, but got"
-    assert outcomes(tmp_path)["case_1"]["reason"].startswith(rule)
+    fault = "case_1: the synthetic volume varies by less than 0.0001 as the network sees it, "
+    assert outcomes(tmp_path)["case_1"]["reason"].startswith(fault)
     assert not list((tmp_path / "out").glob("case_1*"))
 
 

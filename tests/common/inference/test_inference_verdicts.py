@@ -46,16 +46,16 @@ def outputs(folder: Path, case: str) -> list[str]:
 def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, network, calibrated):
     build(tmp_path, cases, network, refuse=False).run()
     found = [entry["quality"] for entry in manifest(tmp_path)]
-    assert [told["verdict"] for told in found] == ["accept", "refuse", "accept"]
+    assert [verdict["verdict"] for verdict in found] == ["accept", "refuse", "accept"]
     errors = {"expected_mae": 100, "upper_mae": 120, "case_level": 0.9}
     assert found[0] == {"verdict": "accept", **errors, "unit": "HU", "reasons": []}
     assert found[1]["reasons"][0].startswith(UNLIKE)
     assert found[1].keys() == {"verdict", "case_level", "unit", "reasons"}
     assert manifest(tmp_path)[1]["status"] == "done"
     assert outputs(tmp_path, "case_1") == ["case_1_ct.json", "case_1_ct.nii.gz"]
-    for number, told in enumerate(found):
+    for number, verdict in enumerate(found):
         about = json.loads((tmp_path / "out" / f"case_{number}_ct.json").read_text())
-        assert about["Quality"] == told
+        assert about["Quality"] == verdict
         assert about.get("Refused", False) is (number == 1)
     volume = nib.load(tmp_path / "out" / "case_0_ct.nii.gz").get_fdata()
     np.testing.assert_allclose(volume, 10 * values(0) - 500, atol=0.51)
@@ -140,6 +140,6 @@ def test_resuming_names_a_volume_of_an_earlier_run_as_refused_and_leaves_it(tmp_
 def test_nothing_is_refused_without_a_calibration(tmp_path, cases, network, caplog):
     with caplog.at_level("INFO"):
         build(tmp_path, cases, network).run()
-    assert sum("no verdicts, and no case is refused" in line for line in caplog.messages) == 1
+    assert caplog.messages.count("no verdicts: no calibration next to the weights") == 1
     assert [entry["status"] for entry in manifest(tmp_path)] == ["done"] * 3
     assert "quality" not in manifest(tmp_path)[0]

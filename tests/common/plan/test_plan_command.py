@@ -139,17 +139,17 @@ def test_a_window_that_is_given_is_kept(plan, thick):
 
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(thick, bundle="nothing").startswith("error: no bundle nothing: synthesize list prints them")
-    assert "trains on slices or patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
+    assert "lesion_dcgan_aug trains on neither slices nor patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
     assert plan(tmp_path / "none").startswith("error: --dataset_dir: is an existing folder, but got")
     assert "did you mean --width?" in plan(thick, "--widht", "8")
-    assert plan(thick, "--depth", "3").startswith("error: --depth: is chosen by the plan, but got 3")
-    assert plan(thick, *SMALL, "--device", "cpu", "--memory_gb", "4").startswith("error: --memory_gb: is for a CUDA")
-    assert "has time for an epoch" in plan(thick, *SMALL, "--hours", "1.0e-8")
+    assert plan(thick, "--depth", "3").startswith("error: --depth is chosen by the plan: omit it here")
+    assert plan(thick, *SMALL, "--device", "cpu", "--memory_gb", "4").startswith("error: --memory_gb 4 cannot")
+    assert "is too short for an epoch" in plan(thick, *SMALL, "--hours", "1.0e-8")
     assert plan(thick, "--memory_gb", "-1").startswith("error: --memory_gb: is above zero, but got -1.0")
     assert plan(thick, "--width") == "error: --width: has a value, but got none; write it after the option"
     plan(thick, *SMALL)
     said = plan(thick, *SMALL)
-    assert "does not exist yet, but got a file; add --overwrite" in said
+    assert "already exists: add --overwrite, or pass another --out" in said
     assert plan(thick, *SMALL, "--overwrite")["plane"] == "axial"
 
 

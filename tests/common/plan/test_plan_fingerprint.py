@@ -79,9 +79,9 @@ def test_without_a_mask_the_head_of_the_target_is_the_foreground(two_cases):
 
 
 def test_no_cases_and_an_empty_mask_are_refused(two_cases, tmp_path):
-    with pytest.raises(DataError, match=r"section training: has cases to plan for, but got none; give --dataset_dir"):
+    with pytest.raises(DataError, match="section training has no cases to plan for: pass another --dataset_dir"):
         fingerprint({"training": [], "training_A": [], "training_B": []}, preprocessing())
     empty = np.zeros((10, 10, 5))
     write_pair(tmp_path / "e" / "empty", empty + 1, empty - 1000, empty, (1.0, 1.0, 1.0))
-    with pytest.raises(DataError, match="mask of case empty: marks the foreground, but got nothing; correct it"):
+    with pytest.raises(DataError, match="the mask of empty is empty: correct it"):
         fingerprint({"training": items(tmp_path / "e")}, preprocessing())

@@ -23,12 +23,12 @@ def test_a_batch_is_halved_until_its_step_fits(wanted: int, memory_gb: float | N
 
 
 def test_a_step_that_does_not_fit_and_memory_that_is_not_measured_are_refused() -> None:
-    rule = r"--memory_gb: holds a step of batch size 2, but got {}; give more memory, or a smaller --width"
-    with pytest.raises(ConfigError, match=rule.format("2 GB")):
+    fault = "out of memory: a step of batch size 2 needs {}: raise --memory_gb, or lower --width"
+    with pytest.raises(ConfigError, match=fault.format("2 GB")):
         fitting(step_of, 8, 2, 1.5)
-    with pytest.raises(ConfigError, match=rule.format("more than the device has")):
+    with pytest.raises(ConfigError, match=fault.format("more than the device has")):
         fitting(lambda size: None, 8, 2, None)
-    with pytest.raises(ConfigError, match=r"--memory_gb: is for a CUDA device, .* but got 4; omit it, or plan on"):
+    with pytest.raises(ConfigError, match="--memory_gb 4 cannot be checked on this device, .*: omit it, or plan on"):
         fitting(lambda size: Step(1.0, None), 8, 2, 4.0)
 
 
@@ -46,5 +46,5 @@ def test_all_epochs_are_constant_where_the_bundle_has_no_decay() -> None:
 
 
 def test_no_time_for_an_epoch_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"--hours: has time for an epoch of 0\.5 hours, but got 0\.4; give more"):
+    with pytest.raises(ConfigError, match=r"--hours 0\.4 is too short for an epoch, which takes 0\.5: raise it"):
         epochs_of(OWN, 0.4, 0.5)

@@ -62,6 +62,6 @@ def test_cases_are_replaced_on_request_and_amounts_are_checked_first(data, tmp_p
     with pytest.raises(OutputError, match="give --overwrite"):
         write_misregistered(data, tmp_path / "pairs", "mr", "ct")
     assert write_misregistered(data, tmp_path / "pairs", "mr", "ct", warp=1, overwrite=True) == 2
-    with pytest.raises(ConfigError, match="misregistration::shift: is a length in mm"):
+    with pytest.raises(ConfigError, match="shift is .*, not 0 or more mm"):
         write_misregistered(data, tmp_path / "other", "mr", "ct", shift=-1)
     assert not (tmp_path / "other").exists()

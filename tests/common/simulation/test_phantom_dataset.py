@@ -115,28 +115,28 @@ def test_an_interruption_at_the_end_leaves_nothing(write, tmp_path, monkeypatch)
 def wrong_numbers():
     for key, writer in WRITERS.items():
         few = writer.least_cases - 1
-        yield key, "cases", few, f"must be at least {few + 1}, but got {few}; give a larger number"
-        yield key, "seed", -1, "must be at least 0, but got -1"
-        yield key, "spacing", 20.0, rf"must lie between {writer.spacings}, but got 20\.0"
+        yield key, "cases", few, f"{few}, below {few + 1}: give a larger number"
+        yield key, "seed", -1, "-1, below 0"
+        yield key, "spacing", 20.0, rf"20\.0, not between {writer.spacings}"
         for length in writer.lengths:
-            yield key, length, -2.0, r"must be at least 0, but got -2\.0"
+            yield key, length, -2.0, r"-2\.0, below 0"
 
 
 @pytest.mark.parametrize(("key", "name", "value", "message"), wrong_numbers())
 def test_wrong_numbers_are_refused(tmp_path, key, name, value, message):
-    with pytest.raises(ConfigError, match=f"{name}: {message}"):
+    with pytest.raises(ConfigError, match=f"{name} is {message}"):
         WRITERS[key](tmp_path / "set", **{name: value})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_holds_something_is_kept(write, tmp_path):
     (tmp_path / "scan.nii.gz").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="must be a folder that is new or empty"):
+    with pytest.raises(OutputError, match="exists and is not an empty folder: remove it"):
         write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
 
 
 def test_a_parent_that_is_a_file_is_refused(write, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="must be a writable folder"):
+    with pytest.raises(OutputError, match="cannot write into .*: choose another folder"):
         write(tmp_path / "file" / "set")

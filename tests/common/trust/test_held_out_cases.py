@@ -35,21 +35,21 @@ def test_cases_of_the_section_that_have_a_target(tmp_path, items):
     cases = {"validation": items[:2], "test": [items[2], {"case": "bare", "image": items[0]["image"]}]}
     assert held_out(tmp_path, cases).items("validation") == items[:2]
     assert held_out(tmp_path, cases, "test").items("validation") == [items[2]]
-    with pytest.raises(ConfigError, match="--section: is validation or test, which the weights were not trained on"):
+    with pytest.raises(ConfigError, match="--section is training, not validation or test: give"):
         held_out(tmp_path, cases, "training")
 
 
 def test_cases_of_the_training_and_of_the_calibration_are_refused(tmp_path, items):
     own = held_out(tmp_path, {"test": items})
-    with pytest.raises(DataError, match="says which cases the weights were trained on, but got no such file"):
+    with pytest.raises(DataError, match="no record of the training cases at .*datalist.json: pass --output_dir"):
         own.require_untrained(items)
     files = {path: each._asdict() for path, each in identify(items[:1]).items()}
     (tmp_path / "datalist.json").write_text(json.dumps({"training": items[:1], "files": files}))
-    with pytest.raises(DataError, match=r"weights were trained on, but got 1 \(case_0\) of its training"):
+    with pytest.raises(DataError, match=r"the weights were trained on 1 \(case_0\) of the held-out cases: "):
         own.require_untrained(items)
     own.require_untrained(items[1:])
-    with pytest.raises(DataError, match=r"calibration was made from, but got 1 \(case_2\)"):
+    with pytest.raises(DataError, match=r"the calibration used 1 \(case_2\) of the cases to check: pass"):
         own.to_check(sorted(own.hashes(items[2:])), "HU", "HU")
     assert held_out(tmp_path, {"test": items[1:]}).to_check([], "HU", "HU") == items[1:]
-    with pytest.raises(ConfigError, match="calibration: is in z, as its check, but got HU; make it again"):
+    with pytest.raises(ConfigError, match="the calibration is in HU, its check in z: calibrate again"):
         own.to_check([], "HU", "z")

@@ -73,18 +73,18 @@ def test_errors_in_percent_of_brightness_are_of_the_truth_as_a_mean_and_of_the_p
     assert scale == pytest.approx((np.percentile(truth, 99.5) - 10) / 100, rel=0.02)
 
 
-def test_a_check_tries_corruptions_and_leaves_out_what_the_method_refuses(item, record, caplog, monkeypatch):
+def test_a_check_tries_corruptions_and_skips_what_the_method_refuses(item, record, caplog, monkeypatch):
     """A chain of transforms wraps the error of one of them."""
     monkeypatch.setattr(check, "CORRUPTIONS", ("blur", "upside down"))
     monkeypatch.setattr(check, "EVERY", 1)
 
     def require_grain(data):
         if data["image"].max() < 140:
-            raise DataError("one", "has grain", "none", "sharpen it")
+            raise DataError("one has no grain", "sharpen it")
         return data
 
     rows = check.checked_cases([item], infer("HU", require_grain), record)
     assert [(row.corruption, row.verdict) for row in rows] == [("intact", "refuse"), ("upside down", "refuse")]
     assert [each.group for each in rows[0].coverage] == ["all", "soft"]
     assert rows[1].coverage == []
-    assert "blur: left out, since it would fail: one: has grain, but got none; sharpen it" in caplog.text
+    assert "blur: skipped, since its inference fails: one has no grain: sharpen it" in caplog.text

@@ -48,7 +48,7 @@ def test_a_calibration_in_z_scores_is_for_the_unit_of_the_targets(weights, recor
     for unit, values, inferer in (("z", PLACE, Called()), ("a.u.", 50 * PLACE + 7, TargetScaleInferer(Called()))):
         maps = UncertaintyMaps(weights, unit)
         if unit == "a.u.":
-            with pytest.raises(ConfigError, match=r"--uncertainty: is calibrated in z-scores, but got a\.u\."):
+            with pytest.raises(ConfigError, match=r"--uncertainty is calibrated in z-scores, .* in a\.u\.: omit it"):
                 maps.require_same_inference(inferer, network)
             network.register_buffer("target_scale", torch.tensor([7.0, 50.0]))
         maps.require_same_inference(inferer, network)
@@ -79,7 +79,7 @@ def test_a_calibration_in_percent_of_brightness_is_for_scans_of_any_scale(weight
 def test_another_unit_is_refused(weights, record, calibrated, unit):
     intervals = record.intervals if calibrated == "HU" else {"all": Interval(2.0, 0.0, 9)}
     replace(record, unit=calibrated, intervals=intervals).write(weights)
-    with pytest.raises(ConfigError, match=f"--uncertainty: is calibrated in {calibrated}, but got {unit}; calibrate"):
+    with pytest.raises(ConfigError, match=f"--uncertainty is calibrated in {calibrated}, not in {unit}: calibrate"):
         UncertaintyMaps(weights, unit)
 
 
@@ -115,5 +115,5 @@ def test_an_inference_with_other_options_than_the_calibrated_is_refused(weights,
     name = next(name for name, value in found.items() if value != record.inference[name])
     maps = UncertaintyMaps(weights, "HU")
     maps.require_same_inference(Called(), Place())
-    with pytest.raises(ConfigError, match=rf"--uncertainty: is calibrated for {name} \[\], but got"):
+    with pytest.raises(ConfigError, match=rf"--uncertainty is calibrated for {name} \[\], not \[.*\]: omit it"):
         maps.require_same_inference(inferer, Place())

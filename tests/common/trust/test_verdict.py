@@ -57,19 +57,19 @@ def case_verdict(record, caplog, **head):
     verdicts.features = lambda source, output, thickness: {TILT: head["tilt"]}
     grid = np.eye(4)
     volume = np.zeros((4, 4, 4), np.float32)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         return verdicts("one", NetworkInput(volume[None], volume.shape, grid, grid), volume)
 
 
-def test_what_is_written_of_a_case_and_said_of_one_that_is_not_accepted(record, caplog):
+def test_verdicts_as_written_and_logged(record, caplog):
     found = case_verdict(record, caplog, tilt=0.0)
     errors = {"expected_mae": 100.0, "upper_mae": 120.0}
     assert found == {"verdict": "accept", **errors, "case_level": 0.9, "unit": "HU", "reasons": []}
     assert in_words(found) == "quality: accept, expected MAE 100 HU (90 % of such cases up to 120)"
-    assert caplog.messages == []
-    look = case_verdict(record, caplog, tilt=0.4)
-    assert in_words(look).endswith("(90 % of such cases up to 120); tilt of the head, a 0.4, usual -0.3 to 0.3")
-    assert caplog.messages == [f"one: {in_words(look)}"]
+    review = case_verdict(record, caplog, tilt=0.4)
+    assert in_words(review).endswith("(90 % of such cases up to 120); tilt of the head, a 0.4, usual -0.3 to 0.3")
+    assert caplog.messages == ["one: accept", f"one: {in_words(review)}"]
+    assert [line.levelname for line in caplog.records] == ["INFO", "WARNING"]
 
 
 def test_no_expected_error_of_a_refused_case_is_written(record, caplog):

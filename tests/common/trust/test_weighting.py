@@ -1,4 +1,4 @@
-"""Contrasts of MR told by fluid, grey and white matter: the rule by its numbers, its parts by hand, whole heads."""
+"""Contrasts of MR by fluid, grey and white matter: the rule by its numbers, its parts by hand, whole heads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from common.trust.input_check import unlisted_contrast
 from common.trust.weighting import (
     air_threshold,
     blocks,
+    classified,
     places,
     solid,
-    told,
     weighting_seen,
     white_level,
 )
@@ -41,7 +41,7 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 )
 def test_the_order_of_values_over_white_matter_tells_the_weighting(quantiles, weightings):
     """Near the templates of SPM and a FLAIR of a patient first; air in a sinus is no dark fluid; CT is flat."""
-    assert told(np.array(quantiles)).weightings == weightings
+    assert classified(np.array(quantiles)).weightings == weightings
 
 
 def test_blocks_are_means_and_whole():

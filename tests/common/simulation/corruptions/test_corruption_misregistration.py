@@ -142,17 +142,11 @@ def test_the_border_is_filled_with_the_background_of_each_channel() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shift": -1}, "misregistration::shift: is a length in mm, not negative, but got -1; give"),
-        ({"shift": float("nan")}, "misregistration::shift: is a length in mm, not negative, but got nan; give"),
-        (
-            {"shift": 1, "warp": float("inf")},
-            "misregistration::warp: is a length in mm, not negative, but got inf; give",
-        ),
-        (
-            {"shift": 1, "warp": 16},
-            r"misregistration::warp: is at most 0.5 of its smoothness \(30 mm\).* but got 16; low",
-        ),
-        ({"shift": 1, "smoothness": 1}, "misregistration::smoothness: is a length of at least 5 mm, but got 1; give"),
+        ({"shift": -1}, "shift is -1, not 0 or more mm: give"),
+        ({"shift": float("nan")}, "shift is nan, not 0 or more mm: give"),
+        ({"shift": 1, "warp": float("inf")}, "warp is inf, not 0 or more mm: give"),
+        ({"shift": 1, "warp": 16}, r"warp is 16 mm, over 0.5 of its smoothness \(30 mm\), and might fold: lower it"),
+        ({"shift": 1, "smoothness": 1}, "smoothness is 1, not 5 or more mm: give"),
     ],
 )
 def test_wrong_amounts_are_refused(settings: dict, message: str) -> None:
@@ -161,9 +155,7 @@ def test_wrong_amounts_are_refused(settings: dict, message: str) -> None:
 
 
 def test_items_without_a_case_and_volumes_without_an_affine_are_refused() -> None:
-    with pytest.raises(DataError, match="misregistration: is drawn by the name of the case, but got no name; give"):
+    with pytest.raises(DataError, match="an item has no case, .*: add its key case"):
         Misregisterd("label", shift=1)({"label": block()})
-    with pytest.raises(
-        DataError, match="case_1: label: has an affine, by which millimetres are voxels, but got a plain"
-    ):
+    with pytest.raises(DataError, match="case_1: label has no affine, which scales millimetres to voxels: load it"):
         Misregisterd("label", shift=1)({"label": torch.zeros(1, 3, 3, 3), "case": "case_1"})

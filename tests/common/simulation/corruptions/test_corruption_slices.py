@@ -89,18 +89,18 @@ def test_cubic_interpolation_gives_back_a_cubic_and_stays_in_range():
 
 def test_thick_slices_need_thinner_ones_and_room():
     rng = np.random.default_rng(0)
-    with pytest.raises(DataError, match="has slices below 5 mm apart, but got 5 mm"):
+    with pytest.raises(DataError, match="slices are 5 mm apart, not closer than --thickness 5 mm"):
         ThickSlices(5)(head(), (1, 1, 5), rng)
-    with pytest.raises(DataError, match="holds at least 2 slices of 5 mm, but got 6 mm"):
+    with pytest.raises(DataError, match="spans 6 mm, less than 2 slices of 5 mm"):
         ThickSlices(5)(head(), SPACING, rng)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"thickness": 0}, "thickness: is a number of mm above 0"),
-        ({"gap": -1}, "gap: is a number of mm, at least 0"),
-        ({"profile": "sinc"}, "profile: is one of gaussian, box"),
+        ({"thickness": 0}, "--thickness is 0, not above 0 mm"),
+        ({"gap": -1}, "--gap is -1, not 0 or more mm"),
+        ({"profile": "sinc"}, "unknown --profile 'sinc': known are gaussian, box"),
     ],
 )
 def test_settings_out_of_range_of_thick_slices(settings, message):

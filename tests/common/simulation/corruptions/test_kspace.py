@@ -39,7 +39,7 @@ def test_simulated_phase_and_sensitivities_are_smooth_and_normalised():
     sensitivities = simulated_sensitivities(SHAPE, 5, np.random.default_rng(0))
     np.testing.assert_allclose((np.abs(sensitivities) ** 2).sum(0), 1)
     assert len({int(np.abs(each).argmax()) for each in sensitivities}) == 5  # each coil at its place
-    with pytest.raises(ConfigError, match="coils: is a whole number above 0, but got 2.5"):
+    with pytest.raises(ConfigError, match="--coils is 2.5, not a whole number above 0"):
         simulated_sensitivities(SHAPE, 2.5, np.random.default_rng(0))
 
 

@@ -127,14 +127,14 @@ def test_padding_outside_the_field_of_view_stays():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dose": 25}, "fraction of the full dose, above 0 and at most 1, but got 25; give a fraction, such as 0.25"),
-        ({"dose": 0}, "but got 0;"),
-        ({"dose": float("nan")}, "but got nan;"),
-        ({"dose": 0.1, "photons": 0}, "photons: is a number above 0"),
-        ({"dose": 0.1, "electronic_noise": -1}, "electronic_noise: is a standard deviation"),
-        ({"dose": 0.1, "bow_tie": 0}, "bow_tie: is the diameter"),
-        ({"dose": 0.1, "kernel": "bone"}, "kernel: is one of soft, sharp"),
-        ({"dose": 0.1, "views": 1.5}, "views: is a whole number"),
+        ({"dose": 25}, "--dose is 25, not a fraction of the full dose, above 0 and at most 1: give such as 0.25"),
+        ({"dose": 0}, "--dose is 0,"),
+        ({"dose": float("nan")}, "--dose is nan,"),
+        ({"dose": 0.1, "photons": 0}, "--photons is 0, not above 0"),
+        ({"dose": 0.1, "electronic_noise": -1}, "--electronic_noise is -1, not 0 or more photons"),
+        ({"dose": 0.1, "bow_tie": 0}, "--bow_tie is 0, not a diameter in mm above 0"),
+        ({"dose": 0.1, "kernel": "bone"}, "unknown --kernel 'bone': known are soft, sharp"),
+        ({"dose": 0.1, "views": 1.5}, "--views is 1.5, not a whole number"),
     ],
 )
 def test_settings_out_of_range(settings, message):
@@ -143,7 +143,7 @@ def test_settings_out_of_range(settings, message):
 
 
 def test_volumes_that_cannot_be_projected_are_refused():
-    with pytest.raises(DataError, match="square pixels"):
+    with pytest.raises(DataError, match="projections need square ones"):
         LowDose(0.25)(water(1), (1, 2, 3), np.random.default_rng(0))
-    with pytest.raises(DataError, match="is in HU"):
+    with pytest.raises(DataError, match="convert it to HU"):
         LowDose(0.25)(water(1) + 1024, SPACING, np.random.default_rng(0))

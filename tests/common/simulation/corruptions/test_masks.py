@@ -48,15 +48,15 @@ def test_density_falls_towards_the_edge_and_discs_keep_their_distance():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("spiral", SHAPE, 4), "mask: is one of cartesian, equispaced, gaussian, poisson, radial, but got 'spiral'"),
-        (("radial", SHAPE, 1), "acceleration: is a number above 1, but got 1; give 2 to 10"),
-        (("radial", SHAPE, float("nan")), "acceleration: is a number above 1"),
-        (("cartesian", SHAPE, 4, 0.25), "fraction from 0 to below 0.25, which is all that is measured at 4 times, but"),
-        (("cartesian", SHAPE, 4, 0.245), "leaves lines for the rest of k-space, but got 20 of 20 lines"),
-        (("cartesian", SHAPE, 80), "but got 1 of 1 lines at an acceleration of 80; lower centre_fraction or"),
-        (("gaussian", SHAPE, 9, 0.4), "centre_fraction: is a fraction from 0 to below 0.333"),
-        (("gaussian", SHAPE, 4, "0.1"), "centre_fraction: is a fraction from 0 to below 0.5"),
-        (("gaussian", (60, 4), 4), "plane of k-space: has rows and columns, at least 8 each"),
+        (("spiral", SHAPE, 4), "unknown --mask 'spiral': known are cartesian, equispaced, gaussian, poisson"),
+        (("radial", SHAPE, 1), "--acceleration is 1, not above 1: give 2 to 10"),
+        (("radial", SHAPE, float("nan")), "--acceleration is nan, not above 1"),
+        (("cartesian", SHAPE, 4, 0.25), "--centre_fraction is 0.25, not from 0 to below 0.25, all that is measured: "),
+        (("cartesian", SHAPE, 4, 0.245), "the middle takes 20 of 20 lines, all that --acceleration 4 measures"),
+        (("cartesian", SHAPE, 80), "the middle takes 1 of 1 lines, .* 80 measures: lower --centre_fraction or"),
+        (("gaussian", SHAPE, 9, 0.4), "--centre_fraction is 0.4, not from 0 to below 0.333"),
+        (("gaussian", SHAPE, 4, "0.1"), "--centre_fraction is '0.1', not from 0 to below 0.5"),
+        (("gaussian", (60, 4), 4), r"k-space has shape \(60, 4\), not at least 8 rows and columns"),
     ],
 )
 def test_settings_that_no_mask_can_have(settings, message):

@@ -99,9 +99,9 @@ def test_ghosts_of_motion_run_along_the_phase_encoding(plane, along, across):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"distance_mm": -1}, "distance_mm: is a number of mm, at least 0, but got -1"),
-        ({"degrees": float("nan")}, "degrees: is a number of degrees, at least 0, but got nan"),
-        ({"movements": 1.5}, "movements: is a whole number above 0, but got 1.5"),
+        ({"distance_mm": -1}, "--distance_mm is -1, not 0 or more mm"),
+        ({"degrees": float("nan")}, "--degrees is nan, not 0 or more degrees"),
+        ({"movements": 1.5}, "--movements is 1.5, not a whole number above 0"),
         ({"plane": "oblique"}, "plane: is one of"),
     ],
 )

@@ -35,5 +35,5 @@ def test_the_level_is_relative_to_the_robust_maximum():
 
 
 def test_a_level_of_0_is_refused():
-    with pytest.raises(ConfigError, match="level: is a standard deviation over the robust maximum, above 0"):
+    with pytest.raises(ConfigError, match="--level is .*, not above 0: give such as 0.1"):
         RicianNoise(0)

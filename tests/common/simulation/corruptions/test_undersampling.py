@@ -66,11 +66,11 @@ def test_every_second_column_of_one_coil_is_an_image_and_its_alias_half_a_field_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise": -0.1}, "noise: is a standard deviation"),
-        ({"coils": 0}, "coils: is a whole number above 0"),
-        ({"largest_phase": -1}, "largest_phase: is an angle in radians"),
-        ({"plane": "oblique"}, "plane: is one of"),
-        ({"acceleration": 0.5}, "acceleration: is a number above 1"),
+        ({"noise": -0.1}, "--noise is -0.1, not 0 or more"),
+        ({"coils": 0}, "--coils is 0, not a whole number above 0"),
+        ({"largest_phase": -1}, "--largest_phase is -1, not 0 or more radians"),
+        ({"plane": "oblique"}, "plane"),
+        ({"acceleration": 0.5}, "--acceleration is 0.5, not above 1"),
     ],
 )
 def test_settings_out_of_range_of_undersampling(settings, message):

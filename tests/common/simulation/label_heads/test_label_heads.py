@@ -102,7 +102,10 @@ def test_hashes_are_those_of_the_files(folder):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"part": "test"}, "part: is training or validation"), ({"validation_maps": 5}, "leaves maps for training, of 5")],
+    [
+        ({"part": "test"}, "unknown part 'test'"),
+        ({"validation_maps": 5}, "validation_maps is 5, of 5 maps: none is left for training: give 1 to 4"),
+    ],
 )
 def test_settings_that_leave_no_heads_are_refused(folder, settings, message):
     with pytest.raises(ConfigError, match=message):

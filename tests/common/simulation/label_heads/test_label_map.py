@@ -37,7 +37,7 @@ def test_labels_become_their_tissues():
 
 @pytest.mark.parametrize("unknown", [1, 600, 510])
 def test_unknown_labels_are_named(unknown):
-    with pytest.raises(DataError, match=rf"head_07: has labels of FreeSurfer and SynthSeg, but got \[{unknown}\]"):
+    with pytest.raises(DataError, match=rf"head_07 has unknown labels, such as \[{unknown}\]: convert"):
         coded(np.array([0, 2, unknown]), "head_07")
 
 
@@ -99,8 +99,8 @@ def test_noise_is_outvoted_and_sheets_stay(tmp_path):
     [
         (label_maps.labels(), (1, 1, 1.3), "isotropic voxels"),
         (label_maps.labels(), (2, 2, 2), "isotropic voxels up to 1.5 mm"),
-        (np.zeros((9, 9, 9), np.int16), (1, 1, 1), "has labels, but got zeros"),
-        (np.full((9, 9, 9), 511, np.int16), (1, 1, 1), "has a brain"),
+        (np.zeros((9, 9, 9), np.int16), (1, 1, 1), "map.nii.gz has no labels, zeros alone"),
+        (np.full((9, 9, 9), 511, np.int16), (1, 1, 1), "has no brain"),
     ],
 )
 def test_maps_that_are_none_are_refused(tmp_path, labels, spacing, message):
@@ -110,5 +110,5 @@ def test_maps_that_are_none_are_refused(tmp_path, labels, spacing, message):
 
 def test_a_folder_without_maps_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ConfigError, match="label_maps: names a folder of label maps"):
+    with pytest.raises(ConfigError, match=r"no label maps \(.nii, .nii.gz\) in .* \(from --label_maps\)"):
         map_files(tmp_path)
