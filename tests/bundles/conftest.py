@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,21 +55,39 @@ def bundle(request) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(bundle, tmp_path_factory) -> Path:
-    """Four phantoms of the bundle at 5 mm: two to train on, one to validate and one to test."""
-    root = tmp_path_factory.mktemp(bundle.name) / "tiny"
-    settings = {"phantoms::cases": 4, "phantoms::spacing": 5}
-    bundle.parser("train", **settings).get_parsed_content("phantoms")(root)
-    return root
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder of a name where no process of this test run has made it, and gives it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        with open(shared / f"{name}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not lock.tell():
+                make(shared / name)
+                lock.write("made")
+        return shared / name
+
+    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
-    """The folder of a training of two steps, for tests that need a whole run but no good one."""
-    folder = tmp_path_factory.mktemp(f"{bundle.name}_tiny_run")
-    settings = {"dataset_dir": tiny_data, "output_dir": folder, "samples_per_epoch": 4, **bundle.small_patches}
-    ok(bundle.run("training", ["train", "demo"], max_epochs=1, val_interval=1, batch_size=2, **settings))
-    return folder
+def tiny_data(bundle, once) -> Path:
+    """Four phantoms of the bundle at 5 mm, not to be changed: two to train on, one to validate and one to test."""
+    phantoms = bundle.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")
+    return once(f"{bundle.name}_tiny", phantoms)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(bundle, tiny_data, once) -> Path:
+    """The folder of a training of two steps, not to be changed, for tests that need a whole run but no good one."""
+    settings = {"dataset_dir": tiny_data, "samples_per_epoch": 4, **bundle.small_patches}
+    settings |= {"max_epochs": 1, "val_interval": 1, "batch_size": 2}
+
+    def train(folder: Path) -> None:
+        ok(bundle.run("training", ["train", "demo"], output_dir=folder, **settings))
+
+    return once(f"{bundle.name}_tiny_run", train)
 
 
 def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any) -> CommandRun:
