@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 from bundle_commands import BUNDLES, TINY, Bundle, ok
 
@@ -76,6 +78,20 @@ def tiny_data(bundle, once) -> Path:
     """Four phantoms of the bundle at 5 mm, not to be changed: two to train on, one to validate and one to test."""
     phantoms = bundle.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")
     return once(f"{bundle.name}_tiny", phantoms)
+
+
+@pytest.fixture
+def noise(bundle, request, tmp_path) -> dict[str, Any]:
+    """The options of cases of noise, where nothing matters but that there are some: phantoms of pairs take seconds."""
+    if not bundle.conditional:
+        return {"dataset_dir": str(request.getfixturevalue("tiny_data"))}
+    own, rng = bundle.raw("train"), np.random.default_rng(0)
+    names = {*own["source"].split(","), own["target"], own["mask"]}
+    for place in (tmp_path / "noise" / case / f"{name}.nii.gz" for case in "abcd" for name in names):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        values = np.ones((40, 48, 40)) if place.stem.startswith("mask") else rng.uniform(0, 2, (40, 48, 40))
+        nib.save(nib.Nifti1Image(values.astype(np.float32), np.diag([5, 5, 5, 1])), place)
+    return {"dataset_dir": str(tmp_path / "noise"), "data_check": False}
 
 
 @pytest.fixture(scope="session")
