@@ -19,13 +19,8 @@ ALLOWED = ("Element=<Laterality>", "(0x0008,0x001c)")
 part that is not known has no side."""
 DEMONSTRATED = "mr2ct_pix2pix"
 """The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
-LONG = (
-    "cect2ct_rescyclegan", "ldct_wgan_vgg", "lesion_dcgan_aug", "mri2pet_sketcher_refiner", "mri_dagan",
-    "pd2t2_dcgan_acm",
-)  # fmt: skip
-"""Bundles whose tiny trainings and inferences take up to half a minute; the other one shows the same commands."""
-DEMOS_LEFT_OUT = ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
-"""Bundles whose demo is too long for ``.ci/run``: six to eight minutes of a core."""
+DEMOS_LEFT_OUT = ("cect2ct_rescyclegan", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+"""Bundles whose demo is too long for ``.ci/run``: four to eight minutes of a core."""
 REPEATED = 3
 """Bundles with which ``.ci/run`` runs a slow test of every bundle."""
 
@@ -37,14 +32,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of a whole demo are slow, those marked so for all bundles but one, those of commands for some bundles.
+    """Tests of a whole demo or of all commands are slow, those marked so for all bundles but one.
 
     Of the slow ones the demos that take longest, and all repetitions but ``REPEATED``, are marked ``longest``.
     """
     repeated: dict[tuple[str, str], dict[str, list[pytest.Item]]] = {}
     for item in items:
         bundle = bundle_of(item)
-        long = "demo_run" in item.fixturenames or ("command_run" in item.fixturenames and bundle in LONG)
+        long = {"demo_run", "command_run"} & set(item.fixturenames)
         elsewhere = item.get_closest_marker("slow_elsewhere") and bundle not in (None, DEMONSTRATED)
         if long or elsewhere:
             item.add_marker(pytest.mark.slow)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 from bundle_commands import BUNDLES, TINY, Bundle, ok
 
@@ -53,21 +57,53 @@ def bundle(request) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(bundle, tmp_path_factory) -> Path:
-    """Four phantoms of the bundle at 5 mm: two to train on, one to validate and one to test."""
-    root = tmp_path_factory.mktemp(bundle.name) / "tiny"
-    settings = {"phantoms::cases": 4, "phantoms::spacing": 5}
-    bundle.parser("train", **settings).get_parsed_content("phantoms")(root)
-    return root
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder of a name where no process of this test run has made it, and gives it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        with open(shared / f"{name}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not lock.tell():
+                make(shared / name)
+                lock.write("made")
+        return shared / name
+
+    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_run(bundle, tiny_data, tmp_path_factory) -> Path:
-    """The folder of a training of two steps, for tests that need a whole run but no good one."""
-    folder = tmp_path_factory.mktemp(f"{bundle.name}_tiny_run")
-    settings = {"dataset_dir": tiny_data, "output_dir": folder, "samples_per_epoch": 4, **bundle.small_patches}
-    ok(bundle.run("training", ["train", "demo"], max_epochs=1, val_interval=1, batch_size=2, **settings))
-    return folder
+def tiny_data(bundle, once) -> Path:
+    """Four phantoms of the bundle at 5 mm, not to be changed: two to train on, one to validate and one to test."""
+    phantoms = bundle.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")
+    return once(f"{bundle.name}_tiny", phantoms)
+
+
+@pytest.fixture
+def noise(bundle, request, tmp_path) -> dict[str, Any]:
+    """The options of cases of noise, where nothing matters but that there are some: phantoms of pairs take seconds."""
+    if not bundle.conditional:
+        return {"dataset_dir": str(request.getfixturevalue("tiny_data"))}
+    own, rng = bundle.raw("train"), np.random.default_rng(0)
+    names = {*own["source"].split(","), own["target"], own["mask"]}
+    for place in (tmp_path / "noise" / case / f"{name}.nii.gz" for case in "abcd" for name in names):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        values = np.ones((40, 48, 40)) if place.stem.startswith("mask") else rng.uniform(0, 2, (40, 48, 40))
+        nib.save(nib.Nifti1Image(values.astype(np.float32), np.diag([5, 5, 5, 1])), place)
+    return {"dataset_dir": str(tmp_path / "noise"), "data_check": False}
+
+
+@pytest.fixture(scope="session")
+def tiny_run(bundle, tiny_data, once) -> Path:
+    """The folder of a training of two steps, not to be changed, for tests that need a whole run but no good one."""
+    settings = {"dataset_dir": tiny_data, "samples_per_epoch": 4, **bundle.small_patches}
+    settings |= {"max_epochs": 1, "val_interval": 1, "batch_size": 2}
+
+    def train(folder: Path) -> None:
+        ok(bundle.run("training", ["train", "demo"], output_dir=folder, **settings))
+
+    return once(f"{bundle.name}_tiny_run", train)
 
 
 def _run_all(bundle: Bundle, folder: Path, variants: list[str], **settings: Any) -> CommandRun:

@@ -33,9 +33,9 @@ def added(bundle: Bundle) -> tuple[str, dict[str, Any]]:
 
 @PAIRED
 @pytest.mark.slow_elsewhere
-def test_one_option_adds_it_to_the_log(bundle: Bundle, tiny_data: Path, tmp_path: Path) -> None:
+def test_one_option_adds_it_to_the_log(bundle: Bundle, noise: dict[str, Any], tmp_path: Path) -> None:
     place, value = added(bundle)
-    settings = {"dataset_dir": tiny_data, "output_dir": tmp_path, **TINY, **bundle.small_patches, place: value}
+    settings = {**noise, "output_dir": tmp_path, **TINY, **bundle.small_patches, place: value}
     ok(bundle.run("training", ["train", "demo"], **settings))
     with (tmp_path / "log.csv").open(newline="") as log:
         first = next(csv.DictReader(log))
@@ -43,11 +43,13 @@ def test_one_option_adds_it_to_the_log(bundle: Bundle, tiny_data: Path, tmp_path
 
 
 @PAIRED
-def test_one_line_of_an_overlay_adds_its_value_to_the_sum(bundle: Bundle, tiny_data: Path, tmp_path: Path) -> None:
+def test_one_line_of_an_overlay_adds_its_value_to_the_sum(
+    bundle: Bundle, noise: dict[str, Any], tmp_path: Path
+) -> None:
     place, value = added(bundle)
     overlay = tmp_path / "ssim.yaml"
     overlay.write_text(f"{place}: {value}\n")
-    settings = {"dataset_dir": str(tiny_data), "output_dir": str(tmp_path), "device": "cpu", **TINY}
+    settings = {**noise, "output_dir": str(tmp_path), "device": "cpu", **TINY}
     files = [*bundle.files("train", "demo"), str(overlay)]
     trainer = read_config(files, **settings, **bundle.small_patches).get_parsed_content("train::trainer")
     independent = SSIMLoss(3 if bundle.small_patches else 2, data_range=2.0, win_size=WINDOW)

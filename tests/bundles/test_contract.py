@@ -1,4 +1,4 @@
-"""The contract that every bundle keeps, as far as its files and networks show it; nothing is trained here."""
+"""The contract that every bundle keeps, as far as ``make verify`` does not show it; nothing is trained here."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from pydoc import locate
 
 import pytest
 import torch
-from bundle_commands import BUNDLES, ROOT, TINY, Bundle
+from bundle_commands import BUNDLES, ONE_OF_EACH, ROOT, TINY, Bundle
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.scripts import _get_fake_spatial_shape as sizes
 from monai.networks import convert_to_torchscript
 
-from tools.release.verify.__main__ import CHECKS
 from tools.release.verify.bundle import ValidatedBundle as Validated
 from tools.release.verify.bundle import all_leaves
-from tools.release.verify.verdicts import verdict_of
 
 
 def formats(bundle):
@@ -43,12 +41,6 @@ def metadata(bundle):
 
 
 # ---- what files show -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
-def test_passes_what_the_validator_reads_in_its_files(bundle, check, monkeypatch):
-    monkeypatch.setenv("MONAI_FAIL_ON_DUPLICATE_CONFIG", "1")
-    assert verdict_of(check, Validated(bundle.folder)).faults == []
 
 
 def test_every_component_exists(bundle):
@@ -118,8 +110,8 @@ def test_augmentation_suits_the_source_and_is_off_in_the_demo(bundle, metadata):
     ("kind", "configs"),
     [("train", ["train", "demo"]), ("train", ["train", "demo", "evaluate"]), ("infer", ["inference", "demo"])],
 )
-def test_has_every_property_of_its_workflow(bundle, tiny_data, tmp_path, kind, configs):
-    settings = {"dataset_dir": str(tiny_data), "output_dir": str(tmp_path), "device": torch.device("cpu")}
+def test_has_every_property_of_its_workflow(bundle, noise, tmp_path, kind, configs):
+    settings = {**noise, "output_dir": str(tmp_path), "device": torch.device("cpu")}
     if kind == "train":
         settings |= TINY
     workflow = ConfigWorkflow(bundle.files(*configs), workflow_type=kind, logging_file=False, **settings)
@@ -147,18 +139,12 @@ def test_published_networks_are_as_metadata_say(bundle, networks):
             assert stated["value_range"][0] <= made.min() < made.max() <= stated["value_range"][1], name
 
 
+@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
 def test_monai_verifies_every_network(bundle):
     files = {"meta_file": str(bundle.configs / "metadata.json"), "config_file": bundle.files("train")}
     for name, parts in formats(bundle).items():
         overrides = {"_meta_::network_data_format": parts}
         verify_net_in_out(name, device="cpu", **files, **overrides)
-
-
-def test_monai_notices_wrong_metadata(bundle):
-    files = {"meta_file": str(bundle.configs / "metadata.json"), "config_file": bundle.files("train", "demo")}
-    wrong = {"_meta_::network_data_format::outputs::pred::num_channels": 17}
-    with pytest.raises(ValueError, match="output channel number `1` doesn't match: `17`"):
-        verify_net_in_out("network_def", device="cpu", **files, **wrong)
 
 
 def test_torchscript_gives_the_same(bundle, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ from common.weights import checkpoints
 
 LINE = re.compile(r"error: .+[:;] .+")
 """Name, rule, value and remedy, on the last line of stderr."""
-ONE_IS_ENOUGH = ["mr2ct_pix2pix"]
+ONE_IS_ENOUGH = pytest.mark.parametrize("bundle", ["mr2ct_pix2pix"], indirect=True)
 """Where the code is that of all bundles."""
 
 
@@ -72,6 +71,7 @@ def change(path, edit):
 # ---- settings -------------------------------------------------------------------------------------------------------
 
 
+@ONE_IS_ENOUGH
 def test_each_setting_misspelt_is_named_rightly(bundle):
     settings = plain_settings(bundle.raw("train"))
     long = [name for name in settings if len(name) > 5]
@@ -83,6 +83,7 @@ def test_each_setting_misspelt_is_named_rightly(bundle):
         assert said.endswith(f": did you mean --{name}?"), said
 
 
+@ONE_IS_ENOUGH
 def test_each_number_given_as_a_word_is_refused(bundle):
     numbers = {name: value for name, value in plain_settings(bundle.raw("train")).items() if not isinstance(value, str)}
     assert len(numbers) > 10
@@ -91,6 +92,7 @@ def test_each_number_given_as_a_word_is_refused(bundle):
         assert said.startswith(f"--{name} is 'many' (str), not of type {type(value).__name__}: give"), said
 
 
+@ONE_IS_ENOUGH
 def test_flags_are_given_in_the_words_of_yaml(bundle):
     parser = bundle.unprepared("train", "demo", resume="true", tensorboard="false", samples_per_epoch="null")
     parser.get_parsed_content("prepare")
@@ -101,34 +103,14 @@ def test_flags_are_given_in_the_words_of_yaml(bundle):
     assert said == "--resume is 'yes' (str), not of type bool: give a value such as False"
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "allowed"),
-    [
-        ("max_epochs", -1, "above zero"),
-        ("max_epochs", 0, "above zero"),
-        ("batch_size", -4, "above zero"),
-        ("val_interval", 0, "above zero"),
-        ("learning_rate", -0.1, "above zero"),
-        ("num_workers", -1, "a whole number from 0 to 1024"),
-        ("seed", -1, "from 0 to below 2^64"),
-        ("losses::adversarial::weight", -1, "zero or above"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(bundle, setting, value, allowed):
-    if setting.startswith("losses") and "sketcher" in bundle.raw("train")["losses"]:
-        setting = setting.replace("losses", "losses::sketcher")
-    said = complaint(bundle.unprepared("train", "demo", **{setting: value}), "prepare")
-    assert said.startswith(f"--{setting} is {value}, not {allowed}: ")
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_misspelt_setting_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", max_epohcs=7)
     refused(done, r"^error: --max_epohcs is no setting of this bundle \(value 7\): did you mean --max_epochs\?$")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)  # the check is that of all
+@ONE_IS_ENOUGH
 @pytest.mark.parametrize(
     ("task", "options", "file"),
     [
@@ -144,23 +126,17 @@ def test_an_option_of_a_file_that_is_not_given_is_refused(bundle, task, options,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)  # the check is that of all
+@ONE_IS_ENOUGH
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         ({"train::trainer::max_epoch": 7}, r"^error: --train::trainer::max_epoch is no argument of common.training.Syn"
          r".*: did you mean --train::trainer::max_epochs\?$"),
-        ({"train::augmentatoin": 7}, r"^error: --train::augmentatoin is no setting of train \(value 7\)"),
-        ({"train::trainer::clip_norm": -1}, "^error: --train::trainer::clip_norm is -1, not above zero: give"),
-        ({"train::trainer::ema_decay": 1.0}, "^error: --train::trainer::ema_decay is 1.0, not from 0 to below 1: give"),
-        ({"seed": 2**70}, rf"^error: --seed is {2**70}, not from 0 to below 2\^64"),
-        ({"max_epochs": "@max_epoch"}, "^error: --max_epochs refers to @max_epoch, which does not exist: "
-         r"did you mean @max_epochs\?$"),
         ({"max_epochs": "$@seed / 0"}, r"^error: --max_epochs is an expression that fails, \$@seed / 0 \(ZeroDivision"
          r"Error: division by zero\): change its settings \(MONAI_DEBUG=1 shows"),
         ({"device": "gpu"}, "^error: unknown --device gpu: give cpu or cuda:0, or omit it$"),
         ({"device": "cuda:0"}, "^error: this machine has 0 GPUs and no --device cuda:0: give cpu, or omit it$"),
-        ({"dataset_dir": "007"}, "^error: --dataset_dir: is an existing folder, but got 007; correct the path, or"),
+        ({"dataset_dir": "007"}, "^error: no folder at 007 \\(from --dataset_dir\\): correct the path, or"),
         ({"validate::dataloader::timeout": -3}, "^error: DataLoader refuses the settings of --validate::dataloader"
          r" \(ValueError: timeout option should be non-negative.*: change its settings \(MONAI_DEBUG=1 shows"),
     ],
@@ -172,7 +148,7 @@ def test_a_bad_setting_at_any_depth_ends_the_command(bundle, tiny_data, tmp_path
     assert not list(tmp_path.rglob("*.pt"))
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     monkeypatch.setenv("MONAI_DEBUG", "1")
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
@@ -181,7 +157,7 @@ def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bundle, tiny_data, tmp_path):
     given = {"adversarial_loss::gradient_penalty": 10, "dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
     done = bundle.run("training", ["train", "demo"], **given)
@@ -193,62 +169,14 @@ def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bun
 # ---- data -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_folder_that_does_not_exist_ends_the_command(bundle, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tmp_path / "gone", output_dir=tmp_path / "out")
-    refused(done, rf"^error: --dataset_dir: is an existing folder, but got {tmp_path}/gone; correct the path")
+    refused(done, rf"^error: no folder at {tmp_path}/gone \(from --dataset_dir\): correct the path")
     assert not (tmp_path / "gone").exists(), "nothing is invented where the user's data should be"
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
-@pytest.mark.translation
-def test_a_patient_in_training_and_validation_is_a_leak(bundle, data, tmp_path):
-    items = bundle.parser("train", dataset_dir=str(data), output_dir=str(tmp_path)).get_parsed_content("data")
-    (train, *_), (other, *_), (test, *_) = items["training_A"], items["validation"], items["test"]
-    leak = {"training": [{**train, "patient": "P7"}], "validation": [{**other, "patient": "P7"}], "test": [test]}
-    path = tmp_path / "mine.json"
-    path.write_text(json.dumps(leak))
-    said = cases(bundle, data, tmp_path, datalist=str(path))
-    assert said == (
-        "mine.json: a patient belongs to one list only (leak), but got patient 'P7' in training and validation; "
-        "split by patient, not by case"
-    )
-
-
-def test_a_datalist_with_a_typo_names_the_key(bundle, data, tmp_path):
-    path = tmp_path / "mine.json"
-    path.write_text(json.dumps({"training": [{"case": "a", "imgae": "x.nii.gz"}]}))
-    said = cases(bundle, data, tmp_path, datalist=str(path))
-    assert "mine.json, training[0]" in said
-    assert said.endswith("'imgae'; did you mean 'image'?")
-
-
-@pytest.mark.translation
-def test_a_pair_on_two_grids_shows_both(bundle, data, files, tmp_path):
-    source, target = files
-    change(target, lambda values, affine: (values[:-3], affine))
-    shape = nib.load(source).shape
-    said = cases(bundle, data, tmp_path)
-    assert source.parent.name in said
-    assert target.name in said
-    assert f"{(shape[0] - 3, *shape[1:])} " in said
-    assert f"compared with {shape} " in said
-
-
-@pytest.mark.translation
-def test_a_pair_moved_apart_is_refused_though_shapes_agree(bundle, data, files, tmp_path):
-    def move(values, affine):
-        affine[0, 3] += 4
-        return values, affine
-
-    change(files[1], move)
-    said = cases(bundle, data, tmp_path)
-    assert "1 errors in 1 cases" in said
-    assert "the grid must be the image's" in said
-
-
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
-@pytest.mark.translation
+@ONE_IS_ENOUGH
 def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_path):
     def spoil(values, affine):
         values[1, 2, 3] = np.nan
@@ -259,7 +187,7 @@ def test_voxels_that_are_not_finite_end_the_command(bundle, data, files, tmp_pat
     refused(done, rf"{files[0].parent.name}.*{files[0].name}.*1.*(NaN|not finite)")
 
 
-@pytest.mark.translation
+@ONE_IS_ENOUGH
 def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
     source = f"{bundle.raw('train')['source'].split(',')[0]}.nii.gz"
     first, second, *_ = sorted(path for path in data.iterdir() if path.is_dir())
@@ -267,7 +195,7 @@ def test_every_bad_case_is_named_at_once(bundle, data, tmp_path):
     (first / source).write_bytes(whole[: len(whole) // 2])
     (second / source).write_bytes(b"")
     said = cases(bundle, data, tmp_path)
-    assert said.startswith("data check: every case must pass, but got 2 errors in 2 cases; fix or exclude: ")
+    assert said.startswith("the data check found 2 errors in 2 cases; fix or exclude: ")
     assert first.name in said
     assert second.name in said
 
@@ -282,7 +210,7 @@ def spoilt(how, whole):
     return {"missing": None, "truncated": whole[: len(whole) // 2], "empty": b"", "flipped": bytes(flipped)}[how]
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 @pytest.mark.parametrize(
     ("how", "fault"),
     [
@@ -314,20 +242,6 @@ def test_damaged_weights_are_refused(bundle, tiny_run, tiny_data, tmp_path, how,
 
 
 @pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_a_size_that_contradicts_the_weights_is_refused(bundle, tiny_run, tiny_data, tmp_path):
-    width = bundle.own("demo")["width"]
-    places = {
-        "dataset_dir": tiny_data,
-        "predictions_dir": tmp_path / "out",
-        "weights": tiny_run / "models" / "model.pt",
-    }
-    done = bundle.run("inference", ["inference"], **places, width=2 * width)
-    trained = rf"but the network of .*model\.pt was trained with {width}"
-    refused(done, f"^error: --width is {2 * width}, {trained}: omit the option")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
 def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path):
     places = {"dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
     done = bundle.run("inference", ["inference"], **places)
@@ -336,16 +250,7 @@ def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path
     assert snapshot(tmp_path / "out") == {}
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_weights_that_changed_after_they_were_described_are_refused(bundle, tiny_run, tiny_data, tmp_path):
-    folder = shutil.copytree(tiny_run, tmp_path / "run")
-    weights = checkpoints.load(folder / "models" / "model.pt")
-    torch.save({name: value + 1 for name, value in weights.items()}, folder / "models" / "model.pt")
-    done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, output_dir=folder)
-    refused(done, r"model\.pt has the SHA-256 [0-9a-f]{64}, not the [0-9a-f]{64} of model\.json: restore")
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 def test_weights_of_which_nothing_is_known_are_refused(bundle, tiny_run, tiny_data, tmp_path):
     shutil.copy(tiny_run / "models" / "model.pt", tmp_path / "mine.pt")
     done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, weights=tmp_path / "mine.pt")
@@ -373,7 +278,7 @@ def synthesise(bundle, tiny_run, tmp_path):
     return command
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 @pytest.mark.parametrize("name", ["../../victim", "{tmp_path}/victim"])
 def test_a_case_that_is_a_path_ends_the_command(bundle, synthesise, files, tmp_path, name):
     name, suffix = name.format(tmp_path=tmp_path), suffix_of(bundle)
@@ -407,7 +312,7 @@ def test_a_source_of_another_modality_fails_and_the_others_do_not(bundle, tiny_r
     assert reason == f"{case} is {found}, this bundle takes {wanted}: give {wanted}, or --accept_modality true"
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, synthesise, files, tmp_path):
     suffix, data = suffix_of(bundle), tmp_path / "predictions"
     data.mkdir()
@@ -419,7 +324,7 @@ def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, sy
     refused(done, rf"^error: {fault}: choose another --predictions_dir$")
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_folder_of_others_in_the_place_of_a_series_ends_the_command(bundle, synthesise, files, tmp_path):
     folder = tmp_path / "predictions" / f"a_{suffix_of(bundle)}"
     folder.mkdir(parents=True)
@@ -435,6 +340,7 @@ def test_a_folder_of_others_in_the_place_of_a_series_ends_the_command(bundle, sy
 # ---- the run --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("bundle", ["mr2ct_pix2pix", "pd2t2_dcgan_acm"], indirect=True)  # of one stage and of two
 def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle, tiny_run, tiny_data, tmp_path):
     """A run of two steps a stage goes on with a weight of a loss that no 32-bit number holds."""
     folder = shutil.copytree(tiny_run, tmp_path / "run")
@@ -454,7 +360,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
     assert checkpoints.load(folder / "models" / "last_checkpoint.pt")["trainer"]["iteration"] == steps
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
+@ONE_IS_ENOUGH
 def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data, tmp_path):
     (tmp_path / "out").write_text("a file")
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
@@ -462,27 +368,14 @@ def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data
     assert (tmp_path / "out").read_text() == "a file"
 
 
-@pytest.mark.parametrize("bundle", ONE_IS_ENOUGH, indirect=True)
-def test_two_runs_in_one_folder_end_the_second(bundle, tiny_data, tmp_path):
-    lock = tmp_path / "out" / "models" / ".lock"
-    lock.parent.mkdir(parents=True)
-    with open(lock, "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        held.write("process 4711 on elsewhere")
-        held.flush()
-        done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
-    refused(done, rf"^error: {tmp_path}/out is in use by a run of process 4711 on elsewhere: wait for it")
-    assert [path.name for path in lock.parent.iterdir()] == [".lock"]
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 def test_resuming_where_nothing_was_begun_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out", resume="true")
     last = rf"{tmp_path}/out/models/last_checkpoint\.pt"
     refused(done, f"^error: no {last} to resume from: start a new run with --resume false$")
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
@@ -506,7 +399,7 @@ def test_a_resumed_run_keeps_what_its_checkpoint_and_best_validation_depend_on(
     assert snapshot(folder) == before
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@ONE_IS_ENOUGH
 def test_a_resumed_run_says_what_is_another_from_here_on(bundle, tiny_run, tiny_data, tmp_path):
     folder = shutil.copytree(tiny_run, tmp_path / "run")
     settings = {"samples_per_epoch": 4, "batch_size": 2, "val_interval": 1, **bundle.small_patches}

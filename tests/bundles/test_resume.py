@@ -15,7 +15,7 @@ from bundle_commands import BUNDLES, ok, run_files, snapshot
 from common.files import TEMPORARY_PREFIX
 from common.weights import checkpoints
 
-pytestmark = pytest.mark.slow_elsewhere
+pytestmark = pytest.mark.slow
 
 SETTINGS = {
     "max_epochs": 3, "constant_epochs": 1, "decay_epochs": 1, "val_interval": 1, "batch_size": 2,
@@ -28,7 +28,7 @@ EPOCH_LENGTH = SETTINGS["samples_per_epoch"] // SETTINGS["batch_size"]
 DEADLINE = 120
 MOMENTS = [
     *((name, 1) for name in BUNDLES),
-    *(pytest.param(name, n, marks=pytest.mark.slow) for name in ("mr2ct_pix2pix", "pd2t2_dcgan_acm") for n in (0, 2)),
+    *((name, n) for name in ("mr2ct_pix2pix", "pd2t2_dcgan_acm") for n in (0, 2)),
 ]
 """Every bundle, and for one of one stage and one of two the other moments too."""
 

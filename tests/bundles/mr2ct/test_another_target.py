@@ -49,7 +49,7 @@ def run(data, tmp_path_factory) -> tuple[Path, str]:
             {},
             "every case has the files mr, ct, but got 8 missing: .* and 2 more (the cases have t1.nii.gz, t2.nii.gz); ",
         ),
-        (NAMES, "data check: every case must pass, but got 4 errors in 4 cases; fix or exclude: 4 cases, case_0"),
+        (NAMES, "the data check found 4 errors in 4 cases; fix or exclude: 4 cases, case_0"),
         ({**NAMES, "target_window": "[0,255]"}, "--target_window [0, 255] does not span -200 to 200, but --output"),
     ],
 )

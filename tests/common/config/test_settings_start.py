@@ -117,7 +117,7 @@ class TestCommand:
         result = command(bundle, "with_data", "--dataset_dir", "/nowhere")
         assert result.returncode == 2
         last = result.stderr.rstrip().splitlines()[-1]
-        assert last.startswith("error: --dataset_dir: is an existing folder, but got /nowhere; correct the path")
+        assert last.startswith("error: no folder at /nowhere (from --dataset_dir): correct the path")
         assert "Traceback" not in result.stderr
 
     @pytest.mark.parametrize("words", [("--max_epochs", "None"), ("--max_epohcs=None",)])

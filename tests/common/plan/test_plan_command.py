@@ -140,7 +140,7 @@ def test_a_window_that_is_given_is_kept(plan, thick):
 def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(thick, bundle="nothing").startswith("error: no bundle nothing: synthesize list prints them")
     assert "lesion_dcgan_aug trains on neither slices nor patches of volumes" in plan(thick, bundle="lesion_dcgan_aug")
-    assert plan(tmp_path / "none").startswith("error: --dataset_dir: is an existing folder, but got")
+    assert plan(tmp_path / "none").startswith("error: no folder at ")
     assert "did you mean --width?" in plan(thick, "--widht", "8")
     assert plan(thick, "--depth", "3").startswith("error: --depth is chosen by the plan: omit it here")
     assert plan(thick, *SMALL, "--device", "cpu", "--memory_gb", "4").startswith("error: --memory_gb 4 cannot")
