@@ -138,9 +138,9 @@ def _chosen(config: Settings, bundle: RunningBundle) -> list[str]:
 def _adopted(
     config: Settings, bundle: RunningBundle, about: WeightsInfo, same_files: bool = False, by_default: bool = False
 ) -> Settings:
-    """The configuration with the settings of the weights; a log line names them.
+    """The configuration with the settings of the weights; a log line names the weights and what they were trained on.
 
-    For weights ``by_default``, where the user named none, it says what they are and what they were trained on.
+    ``by_default`` where the user named none.
     """
     about.require_safe(given=str(config))
     require_recorded(about, bundle.shipped)
@@ -149,20 +149,12 @@ def _adopted(
     config = copied(config)
     for place, value in changes.items():
         put(config, place, copied(value))
-    shown = ", ".join(f"{name} {value}" for name, value in changes.items() if _is_plain(value))
-    data = about.trained_on.get("data", IMAGES)
-    name = "using the shipped weights" if by_default else "weights"
-    logger.info(
-        f"{name}: {about.path}, sha256 {about.sha256[:12]}, trained on {data}{', with ' + shown if shown else ''}"
-    )
+    name = "shipped weights" if by_default else "weights"
+    logger.info(f"{name}: {about.path} (sha256 {about.sha256[:12]}), trained on {about.trained_on.get('data', IMAGES)}")
     if about.origin and not by_default and not _on_phantoms(config):
-        logger.warning(f"weights: {about.path} were trained on {about.origin}")
+        logger.warning(f"the weights were trained on {about.origin}")
     return config
 
 
 def _on_phantoms(config: Mapping[str, Any]) -> bool:
     return config.get("dataset_dir") in (config.get("demo_data"), "@demo_data") and not config.get("datalist")
-
-
-def _is_plain(value: Any) -> bool:
-    return not is_reference(value) and not isinstance(value, dict)

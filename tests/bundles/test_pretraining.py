@@ -121,7 +121,7 @@ def test_a_fresh_clone_infers_with_the_weights_and_says_so(pretrained, tmp_path,
     header = str(nib.load(made).header["descrip"])
     assert "simulation-trained" in header
     assert "not for clinical use" in header
-    assert "using the shipped weights" in caplog.text
+    assert "shipped weights: " in caplog.text
     assert "scan: UNLIKE THE TRAINING" in caplog.text
     assert "voxels of 8.0 mm, more than 6" in caplog.text
 
