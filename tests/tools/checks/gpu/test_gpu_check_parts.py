@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from tools.bench import stitching
 from tools.bench.clock import Timing
@@ -16,7 +17,7 @@ from tools.checks.gpu import parts, training
 from tools.checks.gpu.__main__ import NO_GPU, rounds, run_part
 from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
 from tools.checks.gpu.recipes import PHANTOMS, TOY, GpuRecipe, recipes
-from tools.checks.gpu.recorded import compared, recorded
+from tools.checks.gpu.recorded import compared, pad_by_zeros, recorded
 from tools.repository import ROOT, bundle_names
 
 SMALL = {**{name: TOY[name] for name in ("width", "depth", "crop_size", "pad_size")}, **PHANTOMS}
@@ -35,6 +36,14 @@ def test_two_eager_runs_on_a_cpu_are_equal_and_no_recording_is_a_failure(data: P
     (row,) = recorded(GpuRecipe(BUNDLE, "unpaired"), data)
     assert (row.case, row.measured, row.passed) == (f"{BUNDLE}, unpaired", "0 recorded, 0.0e+00", False)
     assert row.note == "two eager runs 0.0e+00"
+
+
+def test_reflection_padding_is_replaced_by_zeros_of_the_same_size() -> None:
+    network = nn.Sequential(nn.ReflectionPad2d(1), nn.Sequential(nn.Identity(), nn.ReflectionPad2d((2, 0, 1, 0))))
+    pad_by_zeros(network)
+    assert not any(isinstance(layer, nn.ReflectionPad2d) for layer in network.modules())
+    assert network(torch.ones(1, 1, 4, 4)).shape == (1, 1, 7, 8)
+    assert network(torch.ones(1, 1, 4, 4)).sum() == 16
 
 
 START = {"w": torch.tensor([0.0, 0.0])}
