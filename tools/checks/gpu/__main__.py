@@ -42,9 +42,10 @@ def rounds(wanted: Sequence[str]) -> list[list[tuple[str, ...]]]:
     """What runs at the same time, round by round: a part, or a part and one of its bundles."""
     from tools.checks.gpu.parts import BY_BUNDLE, TIMED
 
-    first = [(part, bundle) for part in BY_BUNDLE if part in wanted for bundle in bundle_names()]
-    others = [(part,) for part in wanted if part not in BY_BUNDLE]
-    return [[*(one for one in others if one[0] not in TIMED), *first], *([one] for one in others if one[0] in TIMED)]
+    first: list[tuple[str, ...]] = [(part,) for part in wanted if part not in (*BY_BUNDLE, *TIMED)]
+    first += [(part, bundle) for part in BY_BUNDLE if part in wanted for bundle in bundle_names()]
+    alone: list[list[tuple[str, ...]]] = [[(part,)] for part in wanted if part in TIMED]
+    return [first, *alone]
 
 
 def _machine() -> dict[str, Any]:
