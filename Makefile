@@ -50,7 +50,7 @@ bench: $(READY)
 
 # With PY=python a machine with its own PyTorch needs no .venv; the packages are then found by their folders.
 gpu-check: export PYTHONPATH := $(CURDIR):$(subst $(eval) ,:,$(BUNDLES:%=$(CURDIR)/bundles/%)):$(PYTHONPATH)
-gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # under eight minutes on a machine with a GPU; writes OUT=DIR
+gpu-check: $(if $(filter command,$(origin PY)),,$(READY))  # at most four minutes on a machine with a GPU; writes OUT=DIR
 	@$(PY) -W ignore -m tools.checks.gpu --out $(or $(OUT),build/gpu-check) $(OPTIONS)
 
 real-check: $(READY)  # on the scans of ../shared/data, where they are

@@ -74,10 +74,12 @@ class GraphedStep:
         inputs = {name: value.clone() for name, value in batch.items()}
         graph, random = torch.cuda.CUDAGraph(), torch.get_rng_state()
         try:
-            with torch.cuda.graph(graph, stream=self.stream):
+            # other threads, which pin batches or copy checkpoints, may call the driver meanwhile
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 result = step(inputs)
         except Exception as error:  # such as a layer that reads a value back, or too little memory
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            cause = error.__context__ or error  # ending a broken recording raises an error of its own
+            reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
             logger.warning(f"--acceleration::cuda_graph is off: the step cannot be recorded here ({reason})")
             self._fails = True
             torch.set_rng_state(random)

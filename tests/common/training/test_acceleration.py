@@ -207,14 +207,26 @@ def test_a_run_goes_on_with_its_own_way_of_updating() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA device")
 class TestGraph:
-    def test_replayed_steps_are_the_eager_ones_bit_for_bit(self) -> None:
+    @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+    def test_replayed_steps_are_the_eager_ones_bit_for_bit(self, precision: str, monkeypatch) -> None:
         device = torch.device("cuda", 0)
-        torch.backends.cudnn.deterministic = True
-        eager = trained(epochs=4, device=device, acceleration={"fused": True})
-        graph = trained(epochs=4, device=device, acceleration={"fused": True, "cuda_graph": True})
+        monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+        settings = {"epochs": 4, "device": device, "precision": precision}
+        eager = trained(**settings, acceleration={"fused": True})
+        graph = trained(**settings, acceleration={"fused": True, "cuda_graph": True})
         assert graph.acceleration.cuda_graph
         assert distance(eager, graph) == 0
         assert eager.state.metrics == graph.state.metrics
+
+    @pytest.mark.parametrize("cuda_graph", [False, True])
+    def test_compiled_networks_learn_the_same_on_a_gpu(self, cuda_graph: bool, monkeypatch) -> None:
+        device = torch.device("cuda", 0)
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # whose convolutions round to ten bits
+        plain = trained(device=device)
+        fast = trained(device=device, acceleration={"compile": True, "fused": True, "cuda_graph": cuda_graph})
+        assert fast.acceleration.compile
+        assert not cuda_graph or fast.run_step.recordings == 1
+        assert distance(plain, fast) < 2e-5
 
     def test_a_listening_handler_keeps_steps_eager(self, caplog: pytest.LogCaptureFixture) -> None:
         class Listener:

@@ -1,4 +1,4 @@
-"""The parts of the check: ``python -m tools.checks.gpu.parts NAME FOLDER`` runs one, in its own process."""
+"""The parts of the check: ``python -m tools.checks.gpu.parts NAME FOLDER [BUNDLE]`` runs one, in its own process."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ import torch
 from tools.bench import stitching
 from tools.bench.clock import Timing, peak_gib
 from tools.checks.findings import CheckFinding
-from tools.checks.gpu.recipes import recipes
+from tools.checks.gpu.recipes import GpuRecipe, recipes
 from tools.checks.gpu.recorded import recorded
-from tools.checks.gpu.training import BATCHES, learning, speed
+from tools.checks.gpu.training import PRECISION, learning, speed
 from tools.repository import ROOT, bundle_names
 
 Job = tuple[str, Callable[[], list[CheckFinding]]]
 """The name of a case, and the work that gives its rows."""
 FEW = {"phantoms::cases": 3}
-IN_ALL_BATCHES = "mr2ct_pix2pix"
-"""The bundle whose step is measured at each batch size. Of one 3-D patch batch norm may be undefined, and 64 of
-them need too much memory."""
 STEPS = 200
-LEARNING_S = 20.0
+LEARNING_S = 15.0
 """Limit for the steps of one bundle."""
+LARGE, STRIDE = (128, 160, 160), 16
+"""Volume of the published depth, and its stride."""
 MARK = "pytest.mark.gpu"
 DIFFERENCE = 1e-4
 """Largest difference from MONAI's sliding window, relative to the largest value: rounding of spectra in 32 bits."""
@@ -81,17 +80,18 @@ def _tests(folder: Path) -> list[Job]:
 
 
 def _recorded(folder: Path) -> list[Job]:
-    return [(str(recipe), partial(recorded, recipe, folder / "toy")) for recipe in recipes()]
+    data = folder / "toy"
+    jobs: list[Job] = [(str(recipe), partial(recorded, recipe, data)) for recipe in recipes()]
+    half = {PRECISION: "bf16"}
+    return [*jobs, *((name, partial(recorded, GpuRecipe(name), data, **half)) for name in bundle_names())]
 
 
 def _speed(folder: Path) -> list[Job]:
-    sizes = {bundle: BATCHES if bundle == IN_ALL_BATCHES else BATCHES[1:2] for bundle in bundle_names()}
-    data = folder / "published"
-    return [(name, partial(speed, name, "published", data, counts, 10, **FEW)) for name, counts in sizes.items()]
+    return [(name, partial(speed, name, "published", folder / "published", **FEW)) for name in bundle_names()]
 
 
 def _stitching(folder: Path) -> list[Job]:
-    return [("volumes", partial(stitched, stitching.CUBE, stitching.PUBLISHED, 8, batch_size=65))]
+    return [("volumes", partial(stitched, stitching.CUBE, LARGE, STRIDE, batch_size=65))]
 
 
 def _learning(folder: Path) -> list[Job]:
@@ -102,12 +102,27 @@ def _learning(folder: Path) -> list[Job]:
 PARTS: dict[str, Callable[[Path], list[Job]]] = {
     "tests": _tests,
     "recorded": _recorded,
+    "learning": _learning,
     "speed": _speed,
     "stitching": _stitching,
-    "learning": _learning,
 }
-LIMITS_S = {"tests": 60, "recorded": 120, "speed": 100, "stitching": 60, "learning": 125}
-"""Of each part; less than eight minutes together."""
+BY_BUNDLE = ("recorded", "learning")
+"""Parts with a process for each bundle."""
+TIMED = ("speed", "stitching")
+"""Parts during which nothing else runs."""
+LIMITS_S = {"tests": 90, "recorded": 90, "learning": 90, "speed": 110, "stitching": 40}
+"""Of each part; those that are not timed run at the same time, so that all take four minutes at most."""
+
+
+def jobs_of(part: str, folder: Path, bundle: str | None = None) -> list[Job]:
+    """The cases of a part, or those of one bundle."""
+    jobs = PARTS[part](folder)
+    return [job for job in jobs if bundle is None or job[0].partition(",")[0] == bundle]
+
+
+def rows_of(part: str, folder: Path, *bundle: str) -> Path:
+    """The file of the rows that a process writes."""
+    return folder / f"{'_'.join([part, *bundle])}.jsonl"
 
 
 def run_jobs(part: str, jobs: Iterable[Job], rows: Path) -> None:
@@ -133,4 +148,5 @@ def read_rows(rows: Path) -> list[CheckFinding]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    run_jobs(sys.argv[1], PARTS[sys.argv[1]](Path(sys.argv[2])), Path(sys.argv[2], f"{sys.argv[1]}.jsonl"))
+    name, folder, *bundle = sys.argv[1:]
+    run_jobs(name, jobs_of(name, Path(folder), *bundle), rows_of(name, Path(folder), *bundle))

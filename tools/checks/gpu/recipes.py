@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from common.training import SynthesisTrainer
+from common.training.cuda_graph import GraphedStep
 from common.training.methods.staged import StagedMethod
 from tools.bench.training import trainer_of
 from tools.repository import bundle_names, own_settings, trained_overlays
@@ -53,6 +54,11 @@ def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: 
     own = {name: value for name, value in TOY.items() if name in known}
     own |= PHANTOMS | (SIMULATED if "simulation" in known else {"data_check": False})
     return trainer_of(recipe.bundle, "demo", data, 1, recipe.overlay, **{**own, "batch_size": batch_size, **settings})
+
+
+def recordings(trainer: SynthesisTrainer) -> int:
+    """Graphs that its steps are replayed from."""
+    return trainer.run_step.recordings if isinstance(trainer.run_step, GraphedStep) else 0
 
 
 def stages(trainer: SynthesisTrainer, batch: Tensors) -> Iterator[tuple[str, Tensors]]:

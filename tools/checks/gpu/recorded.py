@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.training import SynthesisTrainer
-from common.training.cuda_graph import WARM_UP, GraphedStep
+from common.training.cuda_graph import WARM_UP
 from tools.bench.training import batch_of
 from tools.checks.findings import CheckFinding
-from tools.checks.gpu.recipes import GpuRecipe, stages, toy_trainer
+from tools.checks.gpu.recipes import GpuRecipe, recordings, stages, toy_trainer
+from tools.checks.gpu.training import FAST
 
 STEPS = WARM_UP + 5
 EQUAL = 1e-6
@@ -24,30 +26,34 @@ LOUDEST = 0.05
 """Distance of two eager runs above which they tell nothing: one lost update of eight is 0.12 or more."""
 
 
-def recorded(recipe: GpuRecipe, data: Path) -> list[CheckFinding]:
+def recorded(recipe: GpuRecipe, data: Path, **settings: Any) -> list[CheckFinding]:
     """For each stage of a recipe: the weights after recorded and after eager steps from one start on one batch."""
-    settings = {"fused": "auto", "cuda_graph": "auto", "channels_last": "auto"}
-    trainer = toy_trainer(recipe, data, acceleration=settings)
+    trainer = toy_trainer(recipe, data, **FAST, **settings)
+    pad_by_zeros(trainer.method)
     found = []
     for stage, batch in stages(trainer, batch_of(trainer)):
         start = copy.deepcopy(trainer.state_to_save())
-        before = _recordings(trainer)
+        before = recordings(trainer)
         ends = []
         # recorded steps come first: a graph keeps to its tensors and its stream, which no eager step has used yet
         for step in (trainer.run_step, trainer.step, trainer.step):
             trainer.load_saved_state(copy.deepcopy(start))
             with torch.backends.cudnn.flags(enabled=True, deterministic=True):
                 ends.append(weights_after(trainer, step, batch))
-        case = f"{recipe}, {stage}" if stage else str(recipe)
+        case = ", ".join(filter(None, [str(recipe), stage, *settings.values()]))
         replayed, eager, again = ends
-        made = _recordings(trainer) - before
+        made = recordings(trainer) - before
         found.append(compared(case, floating(start["networks"]), eager, again, replayed, made))
         trainer.load_saved_state(start)
     return found
 
 
-def _recordings(trainer: SynthesisTrainer) -> int:
-    return trainer.run_step.recordings if isinstance(trainer.run_step, GraphedStep) else 0
+def pad_by_zeros(networks: nn.Module) -> None:
+    """Replace reflection padding, whose backward pass adds in no fixed order: steps of a deep network magnify that."""
+    for parent in list(networks.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.ReflectionPad2d):
+                setattr(parent, name, nn.ZeroPad2d(layer.padding))
 
 
 def compared(

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from tools.bench import stitching
 from tools.bench.clock import Timing
 from tools.checks.findings import CheckFinding
 from tools.checks.gpu import parts, training
-from tools.checks.gpu.__main__ import NO_GPU, run_part
+from tools.checks.gpu.__main__ import NO_GPU, rounds, run_part
 from tools.checks.gpu.parts import agrees, marked, run_tests, stitched
 from tools.checks.gpu.recipes import PHANTOMS, TOY, GpuRecipe, recipes
-from tools.checks.gpu.recorded import compared, recorded
+from tools.checks.gpu.recorded import compared, pad_by_zeros, recorded
 from tools.repository import ROOT, bundle_names
 
 SMALL = {**{name: TOY[name] for name in ("width", "depth", "crop_size", "pad_size")}, **PHANTOMS}
@@ -35,6 +36,14 @@ def test_two_eager_runs_on_a_cpu_are_equal_and_no_recording_is_a_failure(data: P
     (row,) = recorded(GpuRecipe(BUNDLE, "unpaired"), data)
     assert (row.case, row.measured, row.passed) == (f"{BUNDLE}, unpaired", "0 recorded, 0.0e+00", False)
     assert row.note == "two eager runs 0.0e+00"
+
+
+def test_reflection_padding_is_replaced_by_zeros_of_the_same_size() -> None:
+    network = nn.Sequential(nn.ReflectionPad2d(1), nn.Sequential(nn.Identity(), nn.ReflectionPad2d((2, 0, 1, 0))))
+    pad_by_zeros(network)
+    assert not any(isinstance(layer, nn.ReflectionPad2d) for layer in network.modules())
+    assert network(torch.ones(1, 1, 4, 4)).shape == (1, 1, 7, 8)
+    assert network(torch.ones(1, 1, 4, 4)).sum() == 16
 
 
 START = {"w": torch.tensor([0.0, 0.0])}
@@ -67,16 +76,25 @@ def test_steps_that_change_nothing_fail() -> None:
 # ---- speed and learning ----------------------------------------------------------------------------------------------
 
 
-def test_steps_of_each_batch_and_precision_are_timed(data: Path) -> None:
-    found = training.speed(BUNDLE, "demo", data, (1, 3), steps=1, **SMALL)
-    cases = [f"{BUNDLE}, demo, batch {count}, {precision}" for precision in ("fp32", "bf16") for count in (1, 3)]
-    assert [each.case for each in found] == cases
-    assert all(" ms -> " in each.measured and each.note.startswith("peak memory") for each in found)
+def test_steps_of_each_precision_are_timed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "MEASURED_S", 0.0)
+    found = training.speed(BUNDLE, "demo", data, **SMALL)
+    assert [each.case for each in found] == [f"{BUNDLE}, demo, {precision}" for precision in ("fp32", "bf16")]
+    assert all(" ms -> " in each.measured for each in found)
+    assert all(each.note.startswith("peak memory") and each.note.endswith("GiB, 0 recorded") for each in found)
 
 
-@pytest.mark.parametrize(("before", "after", "passed"), [(0.2, 0.1, True), (0.95, 1.0, True), (0.9, 1.0, False)])
-def test_ours_is_no_slower_than_the_plain_loop(before: float, after: float, passed: bool) -> None:
-    assert training.faster("case", before, after).passed is passed
+@pytest.mark.parametrize(
+    ("eager", "recorded", "recordings", "passed"),
+    [(0.2, 0.1, 1, True), (0.95, 1.0, 1, True), (0.9, 1.0, 1, False), (0.2, 0.1, 0, False)],
+)
+def test_recorded_steps_are_no_slower(eager: float, recorded: float, recordings: int, passed: bool) -> None:
+    assert training.faster("case", eager, recorded, 1.0, 1.0, recordings).passed is passed
+
+
+@pytest.mark.parametrize(("trained", "passed"), [(2.0, True), (2.1, True), (2.2, False)])
+def test_a_training_needs_the_planned_memory(trained: float, passed: bool) -> None:
+    assert training.planned("case", 2.0, trained).passed is passed
 
 
 def test_a_bundle_learns_on_its_own_data_path(data: Path) -> None:
@@ -178,21 +196,30 @@ def test_a_job_that_fails_is_a_row_and_the_next_one_runs(tmp_path: Path) -> None
 def test_a_part_that_does_not_end_well_keeps_its_rows(program: str, reason: str, tmp_path: Path) -> None:
     good = CheckFinding("speed", "good", "1", "2", True)
     parts.run_jobs("speed", [("good", lambda: [good])], tmp_path / "speed.jsonl")
-    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path, 0.5)
+    read, last = run_part("speed", [sys.executable, "-c", program], tmp_path / "speed.jsonl", 0.5)
     assert read == good
-    assert (last.check, last.case, last.passed, last.note) == ("speed", "after 1 rows", False, reason)
+    assert (last.check, last.case, last.passed, last.note) == ("speed", "speed after 1 rows", False, reason)
 
 
 def test_a_part_that_ends_well_has_its_rows_alone(tmp_path: Path) -> None:
-    assert run_part("speed", [sys.executable, "-c", ""], tmp_path, 60) == []
+    assert run_part("speed", [sys.executable, "-c", ""], tmp_path / "speed.jsonl", 60) == []
 
 
-def test_the_parts_cover_every_bundle_and_variant_within_eight_minutes(tmp_path: Path) -> None:
-    jobs = {name: [case for case, _ in part(tmp_path)] for name, part in parts.PARTS.items()}
-    assert jobs["recorded"] == [str(recipe) for recipe in recipes()]
+def test_the_parts_cover_every_bundle_and_variant_within_four_minutes(tmp_path: Path) -> None:
+    jobs = {name: [case for case, _ in parts.jobs_of(name, tmp_path)] for name in parts.PARTS}
+    assert jobs["recorded"] == [*map(str, recipes()), *bundle_names()]
     assert jobs["speed"] == jobs["learning"] == bundle_names()
+    by_bundle = [case for bundle in bundle_names() for case, _ in parts.jobs_of("recorded", tmp_path, bundle)]
+    assert sorted(by_bundle) == sorted(jobs["recorded"])
     assert set(parts.LIMITS_S) == set(parts.PARTS)
-    assert sum(parts.LIMITS_S.values()) <= 480
+    limits = [max(parts.LIMITS_S[one[0]] for one in together) for together in rounds(list(parts.PARTS))]
+    assert sum(limits) <= 240
+
+
+def test_nothing_runs_while_steps_are_timed() -> None:
+    first, *others = rounds(["tests", "recorded", "speed", "stitching"])
+    assert first == [("tests",), *(("recorded", bundle) for bundle in bundle_names())]
+    assert others == [[("speed",)], [("stitching",)]]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
