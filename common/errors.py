@@ -70,7 +70,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _of_path(error: OSError) -> UserError:
     name = str(error.filename)
     shown = name if len(name) <= SHOWN_OF_PATH else f"{name[:SHOWN_OF_PATH]}..."
-    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})")
+    return UserError(f"cannot read or write {shown or 'an empty path'} ({error.strerror})", "check the path")
 
 
 def _of_package(module: str) -> UserError:

@@ -191,9 +191,9 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the datalist {path} ({error})") from error
+        raise DataError(f"cannot read the datalist {path} ({error})", "check its path and JSON") from error
     except RecursionError as error:
-        raise DataError(f"cannot read the datalist {path} (nested too deeply)") from error
+        raise DataError(f"cannot read the datalist {path} (nested too deeply)", "write flat JSON") from error
     if not isinstance(content, dict):
         fault = f"{path.name} is a {type(content).__name__}, not a JSON object"
         raise DataError(fault, "wrap it in an object with a key 'training'")

@@ -364,7 +364,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spares_the_checkpoint(bundle
 def test_an_output_dir_that_cannot_be_written_ends_the_command(bundle, tiny_data, tmp_path):
     (tmp_path / "out").write_text("a file")
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data, output_dir=tmp_path / "out")
-    refused(done, rf"^error: .*{tmp_path}/out.*writable|^error: cannot write {tmp_path}/out|can be written")
+    refused(done, rf"^error: cannot write {tmp_path}/out")
     assert (tmp_path / "out").read_text() == "a file"
 
 

@@ -112,8 +112,8 @@ def test_a_datalist_that_tests_trained_cases_ends_the_command(bundle, run, tmp_p
     path.write_text(json.dumps({"test": [*test, *whole["test"]]}))
     before = snapshot(run)
     done = bundle.run("evaluating", ["train", "demo", "evaluate"], datalist=path, output_dir=run)
-    counted = rf"2 \(renamed_0, renamed_1\) of {2 + len(whole['test'])} test cases were trained on"
-    refused(done, rf"{run}: is evaluated on cases that it was not trained on, but got {counted}; give cases .*")
+    number = rf"2 of {2 + len(whole['test'])} test cases \(renamed_0, renamed_1\)"
+    refused(done, rf"{run} was trained on {number}: give cases .*")
     assert snapshot(run) == before
 
 
@@ -125,7 +125,7 @@ def test_data_that_are_gone_end_an_evaluation_with_their_number(bundle, run, tmp
         text = text.replace(path, path.replace("tiny", "gone"))
     (run / "datalist.json").write_text(text)
     done = bundle.run("evaluating", ["train", "demo", "evaluate"], output_dir=run)
-    refused(done, rf"{run}: finds the files of its split, but got \d+ \(.*\) gone; give --dataset_dir with .*")
+    refused(done, rf"\d+ files of the split of {run} are gone \(.*\): pass --dataset_dir with .*")
 
 
 # ---- one image in two sections --------------------------------------------------------------------------------------
@@ -171,9 +171,7 @@ def test_a_run_that_is_refused_has_changed_nothing(bundle, tiny_data, run):
 def test_the_record_of_a_run_is_no_input_of_the_next_in_its_folder(bundle, run):
     before = snapshot(run)
     done = bundle.run("training", ["train", "demo"], datalist=run / "datalist.json", output_dir=run)
-    refused(
-        done, rf"the datalist: is another file than the one that the run writes, but got {run}/datalist.json; copy .*"
-    )
+    refused(done, rf"the datalist {run}/datalist.json is the file that the run would write: copy .*")
     assert snapshot(run) == before
 
 

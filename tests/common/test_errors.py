@@ -90,8 +90,8 @@ def test_a_path_that_the_system_refuses_ends_a_command_in_one_line(
     assert main(tmp_path / "gone") == 2
     assert main("n" * 5000) == 2
     gone, long = capsys.readouterr().err.splitlines()
-    assert gone == f"error: cannot read or write {tmp_path}/gone (No such file or directory)"
-    assert long == f"error: cannot read or write {'n' * 200}... (File name too long)"
+    assert gone == f"error: cannot read or write {tmp_path}/gone (No such file or directory): check the path"
+    assert long == f"error: cannot read or write {'n' * 200}... (File name too long): check the path"
 
 
 def test_an_error_of_the_system_without_a_path_is_none_of_the_user(capsys: pytest.CaptureFixture) -> None:

@@ -231,9 +231,9 @@ def test_failed_cases(case) -> None:
     def fails(*entries: tuple[str, str]) -> Case:
         listed = [{"case": name, "status": "failed", "reason": reason} for name, reason in entries]
         (sound.out / "manifest.json").write_text(json.dumps(listed))
-        return case(code=1, err="error: 1 of 2 cases failed: a (the file must be complete, but got EOF; copy it again)")
+        return case(code=1, err="error: 1 of 2 cases failed: a (the file is damaged (EOF); copy it again)")
 
-    sound, reason = case(), "a (mr.nii.gz): the file must be complete, but got EOF; copy it again"
+    sound, reason = case(), "a (mr.nii.gz): the file is damaged (EOF); copy it again"
     assert "exit code 1 without failed cases in a manifest" in fault(case(code=1, err=HOUSE))
     (sound.out / "a_ct.nii.gz").unlink()
     assert outcome(fails(("a", reason))) == oracle.FAILED

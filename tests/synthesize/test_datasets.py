@@ -65,7 +65,7 @@ def test_counts_instead_of_fractions(root: Path, capsys: pytest.CaptureFixture) 
     assert content["counts"] == [1, 1, 1]
     assert "fractions" not in content
     assert main(make(root, "--patient_separator", "_", "--counts", "60", "3", "26", "--overwrite")) == 2
-    assert "60 + 3 + 26 = 89 patients for training, validation and test, but got 4 patients" in capsys.readouterr().err
+    assert "4 patients are fewer than 60 + 3 + 26 = 89 for training, validation and test" in capsys.readouterr().err
     assert main(make(root, "--counts", "1", "1", "1", "--fractions", "0.5", "0.25", "0.25")) == 2
     assert "argument --fractions: not allowed with argument --counts" in capsys.readouterr().err
 
@@ -108,7 +108,7 @@ def test_errors_end_the_check_with_2_and_warnings_do_not(root: Path, capsys: pyt
     (root / "s1_v2" / "ct.nii.gz").write_bytes(b"<html>")
     assert main(folder) == 2
     printed = capsys.readouterr().out
-    assert "error: s1_v2 (ct.nii.gz): the content must be what the extension says, but got a web page" in printed
+    assert "error: s1_v2 (ct.nii.gz): a web page (HTML or XML), not a volume; download it again" in printed
     assert printed.endswith("8 cases checked: 1 errors, 0 warnings\n")
 
 
@@ -125,17 +125,16 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     assert main(folder) == 2
     printed = capsys.readouterr().out
     assert (
-        "warning: 8 cases, s0_v1, s0_v2, s1_v1, s1_v2, s2_v1, s2_v2 and 2 more (mr.nii.gz): values should be of the"
-        in printed
+        "warning: 8 cases, s0_v1, s0_v2, s1_v1, s1_v2, s2_v1, s2_v2 and 2 more (mr.nii.gz): values differ in" in printed
     )
     assert "error: 8 cases, " in printed
-    assert "a CT in HU reaches below -200 and above 200, but got" in printed
+    assert "values do not reach below -200 and above 200 HU, as those of a CT (" in printed
     assert "or give the window of its own unit (--target_window)\n8 cases checked: 8 errors, 8 warnings\n" in printed
     assert main([*folder, "--source_range", "-1000", "1000", "--target_range", "0", "255"]) == 0
     windows = [*folder, "--source_range", "-1000", "1000", "--target_range", "0", "200"]
     capsys.readouterr()
     assert main(windows) == 0
-    assert capsys.readouterr().out.count("--target_window [0, 200] should cut at most 1% of the foreground") == 1
+    assert capsys.readouterr().out.count("--target_window [0, 200] cuts over 1% of the foreground") == 1
     with (configs / "train.yaml").open("a") as file:
         file.write("data::target_unclipped: true\n")
     assert main(windows) == 0
@@ -149,14 +148,14 @@ def test_labels_exchanged_between_cases_are_named(tmp_path: Path, capsys: pytest
     one, two = (tmp_path / f"phantom_00{number}" / "ct.nii.gz" for number in (1, 2))
     command = ["check", "--dataset_dir", str(tmp_path), "--layout", "folders"]
     assert main(command) == 0
-    assert "one scan" not in capsys.readouterr().out
+    assert "another case" not in capsys.readouterr().out
     one.rename(tmp_path / "kept.nii.gz")
     two.rename(one)
     (tmp_path / "kept.nii.gz").rename(two)
     assert main(command) == 0
-    rule = "image and label should be of one scan, but got mutual information"
-    said = rf"2 cases, phantom_001, phantom_002 \(ct.nii.gz\): {rule} 0.\d+, and \d.\d+ with the label of phantom_002"
-    assert re.search(said, capsys.readouterr().out)
+    fault = r"the label of another case fits better \(mutual information"
+    line = rf"2 cases, phantom_001, phantom_002 \(ct.nii.gz\): {fault} 0.\d+, and \d.\d+ with the label of phantom_002"
+    assert re.search(line, capsys.readouterr().out)
 
 
 def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: pytest.CaptureFixture) -> None:
@@ -166,7 +165,7 @@ def test_one_image_in_two_sections_is_an_error_of_the_check(root: Path, capsys: 
     (root / "mine.json").write_text(json.dumps(lists))
     assert main(["check", "--datalist", str(root / "mine.json")]) == 2
     printed = capsys.readouterr().out
-    assert "error: b (copy.nii.gz): an image belongs to one of training, validation and test (leak), but got" in printed
+    assert "error: b (copy.nii.gz): the same image in two sections, a leak (voxels of a, " in printed
     assert printed.endswith("2 cases checked: 1 errors, 0 warnings\n")
 
 
@@ -175,7 +174,7 @@ def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) ->
     windows = ["--source_range", "-1000", "1000", "--source_range", "-500", "500"]
     assert main([*arguments, *windows]) == 0
     assert main([*arguments, *windows, "--source_range", "0", "1"]) == 2
-    assert "one source window, or one per channel, but got 3 for 2 channels" in capsys.readouterr().out
+    assert "3 source windows for 2 channels; give one window, or one per channel" in capsys.readouterr().out
 
 
 def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
@@ -184,7 +183,7 @@ def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: data: every case has the files mr, ct, but got 1 missing: s1_v2/ct.nii.gz; complete")
+    assert last.startswith("error: data lacks 1 files of its cases (s1_v2/ct.nii.gz): complete")
     assert "Traceback" not in done.stderr
     assert not (root / "datalist.json").exists()
 
@@ -195,9 +194,9 @@ def test_which_series_is_checked_and_how(tmp_path: Path, capsys: pytest.CaptureF
         write_series(tmp_path / "all" / "a" / "mr", grid, series=uid, prefix=uid[-1])
     arguments = ["check", "--dataset_dir", str(tmp_path / "all"), "--layout", "folders", "--target", ""]
     assert main(arguments) == 2
-    assert "2 series: 1.2.3 (CT, 9 slices), 1.2.4 (CT, 9 slices); choose one by --series UID" in capsys.readouterr().out
+    assert "(2 series: 1.2.3 [CT, 9 slices], 1.2.4 [CT, 9 slices]); choose one by --series" in capsys.readouterr().out
     assert main([*arguments, "--series", "1.2.4", "9.9"]) == 2
-    assert "a tilt of 0.5 mm a slice" in capsys.readouterr().out
+    assert "(tilt of 0.5 mm a slice" in capsys.readouterr().out
     assert main([*arguments, "--series", "1.2.4", "--resample_tilt"]) == 0
     assert "1 cases checked: 0 errors, 2 warnings" in capsys.readouterr().out
 

@@ -75,9 +75,9 @@ def check_cases(
     sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
     for window in (*(() if sources is None else sources), *(() if target_range is None else (target_range,))):
         if len(window) != 2 or not window[0] < window[1]:
-            raise ConfigError(f"window {list(window)} is not two numbers, low and high")
+            raise ConfigError(f"the window is {list(window)}", "give two numbers, low and high")
     if min_shape is not None and len(min_shape) != 3:
-        raise ConfigError(f"min_shape {list(min_shape)} is not three numbers")
+        raise ConfigError(f"min_shape is {list(min_shape)}", "give three numbers")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
     expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping)
     items = [(section, item) for section, entries in lists.items() for item in entries]

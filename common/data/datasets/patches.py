@@ -96,12 +96,12 @@ class VolumePatchDataset(CacheDataset):
     ) -> None:
         sides = list(patch_size)
         if len(sides) != 3 or min(sides) <= 0:
-            raise ConfigError(f"--patch_size {sides} is not three positive numbers")
+            raise ConfigError(f"--patch_size is {sides}", "give three positive numbers")
         if patches_per_case <= 0:
-            raise ConfigError(f"--patches_per_case is {patches_per_case}, not above 0")
+            raise ConfigError(f"--patches_per_case is {patches_per_case}, not above 0", "raise it")
         for name, share in (("foreground_share", foreground_share), ("lesion_share", lesion_share)):
             if not 0 <= share <= 1:
-                raise ConfigError(f"{name} is {share}, not a share from 0 to 1")
+                raise ConfigError(f"{name} is {share}", "give a share from 0 to 1")
         self.patch_size = tuple(sides)
         self.foreground_share, self.lesion_share = (0.0, 0.0) if grid else (foreground_share, lesion_share)
         self.grid = grid

@@ -96,7 +96,7 @@ def test_a_thick_scan_is_interpolated_onto_thin_slices(data, capsys):
 def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
     _, pairs = run(data, "noise")
     assert run(data, "noise")[0] == 2
-    assert "give --overwrite or another --out" in capsys.readouterr().err
+    assert "pass --overwrite or another --out" in capsys.readouterr().err
     assert run(data, "thicken", "--thickness", "6", "--overwrite")[0] == 0
     assert json.loads((pairs / "two" / "degraded.json").read_text())["thickness"] == 6
     (pairs / "two" / "notes.txt").write_text("mine")
@@ -113,7 +113,7 @@ def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
         ("undersample", ["--seed", "-1"], "--seed: is not negative"),
         ("motion", ["--movements", "0"], "--movements is 0, not a whole number above 0"),
         ("interpolate", ["--slice", "0"], "--slice: is a distance in mm above 0"),
-        ("thicken", ["--mr", "t2"], "every case has the files t2"),
+        ("thicken", ["--mr", "t2"], "t2.nii.gz"),
     ],
 )
 def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, kind, options, message):

@@ -113,9 +113,7 @@ def test_an_ismrmrd_file_gives_its_images_on_the_patients_grid(tmp_path):
 
 def test_of_several_contrasts_one_is_chosen_and_averages_are_averaged(tmp_path):
     path = ismrmrd(tmp_path / "scan.h5", contrast=1)
-    with pytest.raises(
-        VolumeError, match=r"one \(scan.h5\): k-space has one contrast, or one is chosen, but got \[0, 1"
-    ):
+    with pytest.raises(VolumeError, match=r"one \(scan.h5\): k-space has one contrast, or one is chosen \(\[0, 1"):
         KspaceReader().read(path, "one")
     np.testing.assert_allclose(KspaceReader(contrast=1).read(path, "one").values, 2 * expected(), atol=2e-3)
     with pytest.raises(VolumeError, match="has the contrast 5"):
@@ -124,9 +122,9 @@ def test_of_several_contrasts_one_is_chosen_and_averages_are_averaged(tmp_path):
         KspaceReader(repetition=-1)
     averaged = KspaceReader().read(ismrmrd(tmp_path / "averaged.h5", average=1), "one")
     np.testing.assert_allclose(averaged.values, 1.5 * expected(), atol=2e-3)
-    with pytest.raises(VolumeError, match="k-space is of 2-D slices, but got 8 partitions"):
+    with pytest.raises(VolumeError, match=r"k-space is of 2-D slices \(8 partitions"):
         KspaceReader().read(ismrmrd(tmp_path / "volume.h5", z=8), "one")
-    with pytest.raises(VolumeError, match="slices lie at even distances, but got 5 to 8 mm"):
+    with pytest.raises(VolumeError, match=r"slices lie at even distances \(5 to 8 mm"):
         KspaceReader().read(ismrmrd(tmp_path / "uneven.h5", uneven=3), "one")
 
 
@@ -156,13 +154,13 @@ def spoilt(name: str) -> dict[str, np.ndarray | str]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("magnitudes", "k-space is complex, but got numbers of type float32"),
-        ("nan", "k-space is finite, but got 1 NaN or infinite samples"),
+        ("magnitudes", r"k-space is complex \(numbers of type float32"),
+        ("nan", r"k-space is finite \(1 NaN or infinite samples"),
         ("zero", "k-space has samples besides 0"),
         ("five axes", "kspace has slices, coils, rows and columns, or of a single coil"),
-        ("spiral", "k-space is Cartesian, but got the trajectory spiral"),
-        ("mask", "k-space is 0 where its mask is, but got 384 other samples"),
-        ("short mask", "the mask has 24 columns, or 32 rows of them, but got the shape"),
+        ("spiral", r"k-space is Cartesian \(the trajectory spiral"),
+        ("mask", r"k-space is 0 where its mask is \(384 other samples"),
+        ("short mask", r"the mask has 24 columns, or 32 rows of them \(the shape"),
     ],
 )
 def test_files_that_are_refused(tmp_path, name, message):
@@ -184,7 +182,7 @@ def test_files_of_other_kinds_and_lost_axes_are_refused(tmp_path):
         KspaceReader().read(path, "one")
     with h5py.File(fastmri(path, oversampled()[:, 0]), "a") as file:
         file.attrs["coils"] = COILS
-    with pytest.raises(VolumeError, match=r"the shape \(3, 32, 24\) of 2 coils; add the missing axis"):
+    with pytest.raises(VolumeError, match=r"the shape \(3, 32, 24\) of 2 coils\); add the missing axis"):
         KspaceReader().read(path, "one")
     with h5py.File(path, "w") as file:
         file["kspace"] = oversampled()

@@ -95,7 +95,7 @@ def test_of_a_dicom_series_the_grid_is_kept_and_no_name(tmp_path):
 def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
     _, pairs = run(data)
     assert run(data)[0] == 2
-    assert "give --overwrite or another --out" in capsys.readouterr().err
+    assert "pass --overwrite or another --out" in capsys.readouterr().err
     assert run(data, "--overwrite", "--dose", "0.5")[0] == 0
     assert json.loads((pairs / "two" / "low_dose.json").read_text())["dose"] == 0.5
     (pairs / "two" / "notes.txt").write_text("mine")
@@ -110,7 +110,7 @@ def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
     [
         (["--dose", "25"], "--dose is 25.0, not a fraction of the full dose"),
         (["--seed", "-1"], "--seed: is not negative"),
-        (["--ct", "mr"], "every case has the files mr"),
+        (["--ct", "mr"], "data lacks 2 files of its cases (one/mr.nii.gz, two/mr.nii.gz)"),
     ],
 )
 def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, options, message):
@@ -123,7 +123,7 @@ def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, 
 def test_a_volume_that_is_no_ct_is_named(data, capsys):
     write(data / "three" / "ct.nii.gz", body() + 1024)
     assert run(data)[0] == 2
-    assert "three (ct.nii.gz): a CT in HU reaches below -200 and above 200" in capsys.readouterr().err
+    assert "three (ct.nii.gz): values do not reach below -200 and above 200 HU" in capsys.readouterr().err
     assert not (data.parent / "pairs" / "three").exists()
 
 

@@ -277,7 +277,7 @@ def test_a_patch_that_is_not_finite_ends_the_command(bundle, tiny_data, tmp_path
     nib.save(nib.Nifti1Image(values, np.eye(4)), path)
     done = bundle.run("training", ["train", "demo"], dataset_dir=data, output_dir=tmp_path / "out")
     assert done.returncode == 2
-    assert re.search(rf"error: data check: .*{path.name}.*1 NaN or Inf", last_line(done.stderr))
+    assert re.search(rf"error: the data check .*{path.name}.*1 NaN or Inf", last_line(done.stderr))
 
 
 def test_a_folder_without_patients_ends_the_command(bundle, tiny_data, tmp_path):

@@ -136,7 +136,7 @@ def test_the_planted_patient_of_a_datalist_is_refused(data, tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(content))
     with pytest.raises(Exception, match=".") as caught:
         study(data, tmp_path, datalist=str(tmp_path / "mine.json"))
-    assert "a patient belongs to one list only (leak)" in str(mistake(caught.value))
+    assert "(leak): split by patient, not by case" in str(mistake(caught.value))
 
 
 def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):

@@ -60,9 +60,7 @@ def test_a_class_that_leads_out_of_the_folder_is_refused(make, tmp_path, name):
 
 @pytest.mark.parametrize("names", [("cyst", "Cyst"), ("cyst", "cyst")])
 def test_classes_with_the_same_files_are_refused(make, tmp_path, names):
-    with pytest.raises(
-        OutputError, match="is written once in a run, .*, but got also 'cyst_synthetic.png'; rename one"
-    ):
+    with pytest.raises(OutputError, match="and 'cyst_synthetic.png' are one file where .*: rename one"):
         export(make(names))
     assert snapshot(tmp_path) == {"model.pt": b"weights"}
 
@@ -78,11 +76,11 @@ def test_weights_are_no_output(make, tmp_path):
 
 def test_what_is_not_the_run_s_is_kept(make, tmp_path):
     (tmp_path / "out" / "cyst_synthetic.png").mkdir(parents=True)
-    with pytest.raises(OutputError, match="cyst_synthetic.png: is a file or new, but got a folder"):
+    with pytest.raises(OutputError, match="cyst_synthetic.png is a folder, and a file is to be written"):
         export(make(overwrite=True))
     (tmp_path / "out" / "cyst_synthetic.png").rmdir()
     (tmp_path / "out" / "manifest.json").write_text("{}")
-    with pytest.raises(OutputError, match="manifest.json: is the list of the outcomes of an earlier run"):
+    with pytest.raises(OutputError, match="manifest.json is not the manifest of an earlier run"):
         export(make())
     assert snapshot(tmp_path / "out") == {"manifest.json": b"{}"}
     export(make(overwrite=True))

@@ -249,7 +249,7 @@ def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
     "fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5), (1, 0, float("nan"))]
 )
 def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="fractions .* are not three numbers from 0 to 1 with sum 1"):
+    with pytest.raises(ConfigError, match="fractions are .*: give three numbers from 0 to 1 with sum 1"):
         split_by_patient(patients(3), fractions)
 
 

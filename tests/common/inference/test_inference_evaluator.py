@@ -159,7 +159,7 @@ def test_an_error_of_a_transform_names_the_transform(cases):
 def test_a_path_that_the_system_refuses_is_a_mistake_of_the_user():
     with pytest.raises(OSError, match="too long") as caught:
         os.stat("x" * 5000)
-    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}... (File name too long)"
+    assert reason_of(caught.value) == f"cannot read or write {'x' * 200}... (File name too long): check the path"
 
 
 def test_nothing_is_computed_when_an_output_exists(tmp_path, cases, network):

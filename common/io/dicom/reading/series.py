@@ -47,7 +47,7 @@ class SeriesOptions:
             fault = f"--series {self.series} is not a SeriesInstanceUID or a list of them"
             raise ConfigError(fault, "put each between quotation marks")
         if self.phase is not None and (not isinstance(self.phase, int) or self.phase < 1):
-            raise ConfigError(f"--phase is {self.phase}, not a whole number from 1", "count the acquisitions from 1")
+            raise ConfigError(f"--phase is {self.phase}", "give a whole number from 1")
 
     @property
     def wanted(self) -> list[str]:

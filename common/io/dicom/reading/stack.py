@@ -63,8 +63,8 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
     plane = _plane(slices, where)
     positions = np.array([element_numbers(each, "ImagePositionPatient", 3, where) for each in slices])
     if np.abs(positions).max() > FARTHEST_MM:
-        fault, value = f"a slice lies beyond {FARTHEST_MM:g} mm", f"{np.abs(positions).max():.3g} mm"
-        raise VolumeError(where(fault, value, "export the series again"))
+        fault, farthest = f"a slice lies beyond {FARTHEST_MM:g} mm", f"{np.abs(positions).max():.3g} mm"
+        raise VolumeError(where(fault, farthest, "export the series again"))
     heights = positions @ plane.normal
     order = sorted(range(len(slices)), key=lambda i: (heights[i], slices[i].path.name, slices[i].frame or 0))
     levels = np.concatenate([[0], np.cumsum(np.diff(heights[order]) > SAME_PLACE_MM)])

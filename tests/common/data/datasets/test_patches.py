@@ -288,13 +288,13 @@ def test_wrong_settings_are_refused_before_the_volumes_are_read():
         raise AssertionError("a volume was read")
 
     unread = partial(VolumePatchDataset, [{"number": 0}], Lambda(load))
-    with pytest.raises(ConfigError, match=r"--patch_size \[32, 32\] is not three positive numbers"):
+    with pytest.raises(ConfigError, match=r"--patch_size is \[32, 32\]: give three positive numbers"):
         unread(patch_size=(32, 32))
-    with pytest.raises(ConfigError, match=r"--patch_size \[32, 0, 32\] is not three positive numbers"):
+    with pytest.raises(ConfigError, match=r"--patch_size is \[32, 0, 32\]: give three positive numbers"):
         unread(patch_size=(32, 0, 32))
     with pytest.raises(ConfigError, match="--patches_per_case is 0, not above 0"):
         unread(patches_per_case=0)
-    with pytest.raises(ConfigError, match="lesion_share is 50, not a share from 0 to 1"):
+    with pytest.raises(ConfigError, match="lesion_share is 50: give a share from 0 to 1"):
         unread(lesion_share=50)
-    with pytest.raises(ConfigError, match="foreground_share is -0.1, not a share from 0 to 1"):
+    with pytest.raises(ConfigError, match="foreground_share is -0.1: give a share from 0 to 1"):
         unread(foreground_share=-0.1)

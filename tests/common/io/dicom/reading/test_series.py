@@ -229,8 +229,8 @@ def test_a_slice_without_uid_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"phase": 0}, "--phase is 0, not a whole number from 1"),
-        ({"phase": "a"}, "--phase is a, not a whole number from 1"),
+        ({"phase": 0}, "--phase is 0: give a whole number from 1"),
+        ({"phase": "a"}, "--phase is a: give a whole number from 1"),
         ({"series": [1.2]}, r"--series \[1.2\] is not a SeriesInstanceUID or a list of them"),
     ],
 )
