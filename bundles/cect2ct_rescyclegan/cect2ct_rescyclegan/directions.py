@@ -38,4 +38,4 @@ def translation(direction: str, run_dir: str, source: str, target: str) -> dict[
             "key": "label",
             "suffix": "synthetic_cect",
         }
-    raise ConfigError("direction", "is cect2ct or ct2cect", repr(direction), "choose one of them")
+    raise ConfigError(f"unknown --direction {direction!r}", "known are cect2ct, ct2cect")

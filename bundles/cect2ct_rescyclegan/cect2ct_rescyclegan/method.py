@@ -32,12 +32,10 @@ def pairing(pair_mode: str, data: Mapping[str, Sequence[Any]]) -> str:
     if pair_mode == "auto":
         return "registered" if data["training"] else "cross"
     if pair_mode not in PAIR_MODES:
-        raise ConfigError(
-            "pair_mode", f"is auto or one of {', '.join(PAIR_MODES)}", repr(pair_mode), "choose one of them"
-        )
+        raise ConfigError(f"unknown --pair_mode {pair_mode!r}", f"known are auto, {', '.join(PAIR_MODES)}")
     if pair_mode == "registered" and not data["training"]:
-        remedy = "list pairs under training, or use --pair_mode cross, which needs none"
-        raise ConfigError("pair_mode", "registered needs scans paired and registered by the data", "no pairs", remedy)
+        fault = "--pair_mode registered needs pairs of registered scans, and the data have none"
+        raise ConfigError(fault, "list pairs under training, or pass --pair_mode cross, which needs none")
     return pair_mode
 
 

@@ -68,7 +68,7 @@ class CectCtPair:
 
     def __post_init__(self) -> None:
         if unknown := sorted(self.tissue_hu.keys() - set(TISSUES)):
-            raise ConfigError("tissue_hu", f"names tissues, of {', '.join(TISSUES)}", unknown, "correct the names")
+            raise ConfigError(f"tissue_hu has unknown tissues {unknown}", f"known are {', '.join(TISSUES)}")
 
     def __call__(self, seed: int) -> Case:
         """The case of a seed in HU: enhanced ``image``, unenhanced ``label``, ``mask`` (the head with its cavities).

@@ -70,7 +70,7 @@ def write_pairs(options: argparse.Namespace, reader: VolumeReader) -> int:
         OutputError: a folder exists already, or a file cannot be written.
     """
     if options.seed < 0:
-        raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
+        raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
     low_dose = LowDose(**{name: getattr(options, name) for name in SETTINGS})
     items = find_cases(options.dataset_dir, "folders", source=options.ct, target=None)
     write = partial(write_pair, low_dose=low_dose, seed=options.seed, reader=reader)

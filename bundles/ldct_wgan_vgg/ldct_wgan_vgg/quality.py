@@ -173,7 +173,7 @@ def edge_mtf(
     numbers = ((distance[near] + reach) / width).astype(int)
     counts = np.bincount(numbers, minlength=int(2 * reach / width))
     if not counts.sum() or np.ptp(pixels[near]) == 0:
-        raise DataError("image", "shows the edge of a disc", "an even image there", "check centre and radius")
+        raise DataError("the image is constant where the edge of the disc should be", "check centre and radius")
     filled = np.flatnonzero(counts)
     means = np.bincount(numbers, pixels[near], minlength=len(counts))[filled] / counts[filled]
     profile = np.interp(np.arange(len(counts)), filled, means)

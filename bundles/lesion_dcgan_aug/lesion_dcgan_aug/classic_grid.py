@@ -1,4 +1,4 @@
-"""Classic augmentation as published: a grid of views of each lesion, of which a data set takes equal shares."""
+"""Classic augmentation as published: a grid of views of each lesion; a data set takes equal shares of them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ClassicGrid:
     def __post_init__(self) -> None:
         numbers = (self.rotations, self.flips, self.translations, self.scales, self.margin)
         if self.rotations < 1 or min(numbers) < 0 or self.flips > len(FLIPS):
-            rule = "has 1 rotation or more, 0 to 3 flips, and no negative number"
-            raise ConfigError("--classic_grid", rule, numbers, "correct it")
+            fault = f"--classic_grid has {numbers} rotations, flips, translations, scales and margin"
+            raise ConfigError(fault, f"give at least 1 rotation, 0 to {len(FLIPS)} flips, and no negative number")
 
     @property
     def size(self) -> int:

@@ -63,7 +63,7 @@ class SampleEvaluation:
         window: (low, high) in HU that [-1, 1] stands for.
         samples: number of samples of each class.
         seed: of samples, draws and classifier.
-        record: of the command, whose settings the report tells.
+        record: of the command, whose settings the report lists.
     """
 
     cases: Mapping[str, Sequence[Item]]
@@ -92,7 +92,7 @@ class SampleEvaluation:
             CheckpointError: there is no trained model, or weights do not fit.
         """
         if not self.cases["test"]:
-            raise DataError("section test", "has patches to compare samples with", 0, "add patients to it")
+            raise DataError("section test has no patches to compare samples with", "add patients to it")
         folder = Path(self.output_dir, "evaluation")
         networks = self._networks()
         real = {name: self._real(name) for name in self.classes}

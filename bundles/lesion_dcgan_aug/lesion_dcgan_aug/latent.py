@@ -47,7 +47,7 @@ def requests(classes: Sequence[str], samples: int, seed: int) -> list[dict[str, 
         ConfigError: ``samples`` is below 1.
     """
     if samples < 1:
-        raise ConfigError("--samples", "is at least 1", samples, "raise it")
+        raise ConfigError(f"--samples is {samples}, below 1", "raise it")
     return [
         {"case": f"{name}_{number:05d}", "class": name, "label": label, "seed": sample_seed(seed, label, number)}
         for label, name in enumerate(classes)

@@ -21,7 +21,7 @@ def load_patches(items: Sequence[Item], preprocessing: Callable) -> Tensor:
         DataError: ``items`` is empty.
     """
     if not items:
-        raise DataError("patches", "are at least one", "none", "add cases to the section")
+        raise DataError("no patches to load", "add cases to the section")
     images = [preprocessing(dict(item))["image"] for item in items]
     return torch.stack([image.as_tensor() if hasattr(image, "as_tensor") else image for image in images]).float()
 

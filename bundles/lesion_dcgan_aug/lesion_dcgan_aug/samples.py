@@ -74,7 +74,7 @@ class SampleExporter:
         overwrite: bool = False,
     ) -> None:
         if format not in (*FORMATS, "all"):
-            raise ConfigError("--format", f"is one of {', '.join(FORMATS)}, all", repr(format), "choose one of them")
+            raise ConfigError(f"unknown --format {format!r}", f"known are {', '.join(FORMATS)}, all")
         require_dtype(dtype)
         self.output_dir = Path(output_dir)
         self.data = data

@@ -138,6 +138,6 @@ def _region(name: str, region: ArrayLike | None, inside: Mask) -> Mask:
     if region is None:
         return np.zeros_like(inside)
     if np.shape(region) != inside.shape:
-        rule = f"must have the shape {inside.shape} of the truth"
-        raise DataError(name, rule, np.shape(region), "resample it to that grid")
+        fault = f"{name} has shape {np.shape(region)}, the truth {inside.shape}"
+        raise DataError(fault, "resample it to the truth's grid")
     return inside & (np.asarray(region) > 0)

@@ -73,7 +73,8 @@ def tv_reconstruction(
         ConfigError: ``weight`` or ``iterations`` is not above 0.
     """
     if not weight > 0 or not iterations > 0:
-        raise ConfigError("weight and iterations", "are above 0", (weight, iterations), "give such as 0.005 and 40")
+        fault = f"weight is {weight} and iterations {iterations}, not both above 0"
+        raise ConfigError(fault, "give such as 0.005 and 40")
     coils = estimated_sensitivities(kspace, mask) if sensitivities is None else sensitivities
     image = combined(to_image(kspace), coils)
     strength = weight * robust_maximum(np.abs(image))

@@ -45,10 +45,11 @@ def data_consistency(
     """
     given = np.asarray(magnitude)
     if kspace.shape[-2:] != mask.shape or given.shape != (*kspace.shape[:-3], *mask.shape):
-        rule = f"has the shape {(*kspace.shape[:-3], *kspace.shape[-2:])} of its k-space, as the mask has in the plane"
-        raise DataError("image", rule, f"{given.shape} and a mask {mask.shape}", "give the image of this k-space")
+        wanted = (*kspace.shape[:-3], *kspace.shape[-2:])
+        fault = f"the image has shape {given.shape} and the mask {mask.shape}, the images of the k-space {wanted}"
+        raise DataError(fault, "give image and mask of this k-space")
     if weight is not None and not weight >= 0:
-        raise ConfigError("weight", "is at least 0", weight, "give null for measured samples alone")
+        raise ConfigError(f"weight is {weight}, below 0", "give null for measured samples alone")
     if sensitivities is None:
         sensitivities = estimated_sensitivities(kspace, mask)
     phase = np.angle(combined(low_resolution(kspace, mask), sensitivities))

@@ -51,7 +51,7 @@ DEGRADATIONS: dict[str, tuple[type, str, tuple[str, ...], str]] = {
         "SIMULATED MR with {0.movements} movements of {0.distance_mm:g} mm, {0.degrees:g} degrees: not a scan",
     ),
 }
-"""Of a subcommand: the class, the name of its file, its settings, and what its header says."""
+"""Of a subcommand: the class, the name of its file, its settings, and the text of its header."""
 
 
 def write_pair(
@@ -101,7 +101,7 @@ def write_pair(
 def write_interpolated(item: Item, folder: Path, distance: float, plane: str, reader: VolumeReader) -> None:
     """Write one thick scan as ``thick.nii.gz`` on thin slices by cubic splines, and ``degraded.json``.
 
-    The thin slices begin at the first thick one and end at the last. Masks are left out: nothing is scored.
+    The thin slices begin at the first thick one and end at the last. Masks are not written: nothing is scored.
 
     Args:
         item: with ``case`` and ``image``.
@@ -122,9 +122,8 @@ def write_interpolated(item: Item, folder: Path, distance: float, plane: str, re
     own = ras_spacing(scan.affine)[plane_axis(plane)]
     axis = int(np.flatnonzero(io_orientation(scan.affine)[:, 0] == plane_axis(plane))[0])
     if not distance < own or given.shape[axis] < 2:
-        rule = f"has at least two {plane} slices more than {distance:g} mm apart"
-        remedy = "give a smaller --slice, or the --plane of the thick slices"
-        raise DataError(name, rule, f"{given.shape[axis]} slices {own:g} mm apart", remedy)
+        fault = f"{name} has {given.shape[axis]} {plane} slices {own:g} mm apart, not two or more over {distance:g} mm"
+        raise DataError(fault, "lower --slice, or give the --plane of the thick slices")
     spacing = np.linalg.norm(scan.affine[:3, :3], axis=0)
     spacing[axis] = distance
     shape, affine = respaced(given.shape, scan.affine, spacing)
@@ -153,10 +152,10 @@ def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     """What writes a case into a folder; settings are checked."""
     if options.kind not in DEGRADATIONS:
         if not options.slice > 0:
-            raise ConfigError("--slice", "is a distance in mm above 0", options.slice, "give such as 1")
+            raise ConfigError(f"--slice is {options.slice}, not above 0 mm", "give such as 1")
         return partial(write_interpolated, distance=options.slice, plane=options.plane, reader=reader)
     if options.seed < 0:
-        raise ConfigError("--seed", "is not negative", options.seed, "give zero or a positive number")
+        raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")
     made, _, names, _ = DEGRADATIONS[options.kind]
     degradation = made(**{name: getattr(options, name) for name in names})
     kspace = getattr(options, "kspace", False)

@@ -32,8 +32,8 @@ def read_ismrmrd(group: Any, where: Where, contrast: int | None, repetition: int
     acquisitions = _chosen(acquisitions, {"contrast": contrast, "repetition": repetition}, where)
     heads = acquisitions["head"]
     if header.matrix[2] > 1 or heads["idx"]["kspace_encode_step_2"].any():
-        found = f"{header.matrix[2]} partitions"
-        raise VolumeError(where("k-space is of 2-D slices", found, "transform it along the partitions first"))
+        partitions = f"{header.matrix[2]} partitions"
+        raise VolumeError(where("k-space is not of 2-D slices", partitions, "transform it along the partitions first"))
     kspace, measured = _placed(acquisitions, header.matrix[:2], header.middle, where)
     kspace = without_oversampling(checked_kspace(kspace, where), header)
     mask = np.ascontiguousarray(np.broadcast_to(measured, (kspace.shape[2], len(measured))))
@@ -48,13 +48,13 @@ def _chosen(acquisitions: Any, choice: dict[str, int | None], where: Where) -> A
         known = sorted({int(number) for number in numbers})
         wanted = choice.get(name)
         if wanted is not None and wanted not in known:
-            raise VolumeError(where(f"the file has the {name} {wanted}", f"{known}", f"choose another {name}"))
+            raise VolumeError(where(f"no {name} {wanted} in the file", f"it has {known}", f"choose another {name}"))
         if wanted is None and len(known) > 1:
-            remedy = f"set reader::{name}" if name in CHOICES else "write one of them into a file of its own"
-            raise VolumeError(where(f"k-space has one {name}, or one is chosen", f"{known}", remedy))
+            remedy = f"pass --reader::{name}" if name in CHOICES else "write one of them into a file of its own"
+            raise VolumeError(where(f"k-space has more than one {name}", f"{known}", remedy))
         acquisitions = acquisitions[numbers == (known[0] if wanted is None and known else wanted)]
     if not len(acquisitions):
-        raise VolumeError(where("the file has acquisitions of an image", "none", "export it again"))
+        raise VolumeError(where("no acquisitions of an image in the file", "", "export it again"))
     return acquisitions
 
 
@@ -68,16 +68,15 @@ def _placed(acquisitions: Any, matrix: tuple[int, ...], middle: int, where: Wher
     ends = starts + heads["number_of_samples"]
     outside = (columns < 0) | (columns >= matrix[1]) | (starts < 0) | (ends > matrix[0])
     if outside.any() or (heads["active_channels"] != coils).any():
-        rule = f"lines fit into {matrix[0]} x {matrix[1]} samples of {coils} coils"
-        raise VolumeError(where(rule, "others", "check encodedSpace, encodingLimits and active_channels"))
+        fault = f"lines do not fit into {matrix[0]} x {matrix[1]} samples of {coils} coils"
+        raise VolumeError(where(fault, "", "check encodedSpace, encodingLimits and active_channels"))
     kspace = np.zeros((len(numbers), coils, *matrix), dtype=np.complex64)
     counts = np.zeros((len(numbers), matrix[1]), dtype=int)
     for line, place, column, start, end in zip(acquisitions["data"], slices, columns, starts, ends, strict=True):
         kspace[place, :, start:end, column] += line.view(np.complex64).reshape(coils, -1)
         counts[place, column] += 1
     if ((counts > 0) != (counts[:1] > 0)).any():
-        rule, remedy = "slices have the same lines", "write each sampling into a file of its own"
-        raise VolumeError(where(rule, "other lines in other slices", remedy))
+        raise VolumeError(where("slices have different lines", "", "write each sampling into a file of its own"))
     return kspace / np.maximum(counts, 1)[:, None, None, :], counts[0] > 0
 
 
@@ -92,14 +91,14 @@ def _grid(heads: Any, shape: tuple[int, ...], header: Any, where: Where) -> tupl
         affine, warning = grid_without_orientation((shape[0], *shape[2:]), fields, header.image_mm[2], where)
         return np.arange(shape[0]), affine, (warning,)
     if any((heads[name] != heads[name][first[0]]).any() for name in names):
-        raise VolumeError(where("slices are parallel", "several directions", "write each into a file of its own"))
+        raise VolumeError(where("slices are not parallel", "", "write each direction into a file of its own"))
     places = heads["position"][first].astype(float)
     along = places @ axes[:, 2]
     order = np.argsort(along)
     steps = np.diff(along[order])
     if len(steps) and (np.ptp(steps) > UNEVEN_MM or steps.min() < UNEVEN_MM):
-        found = f"{steps.min():g} to {steps.max():g} mm"
-        raise VolumeError(where("slices lie at even distances", found, "correct the positions"))
+        distances = f"distances from {steps.min():g} to {steps.max():g} mm"
+        raise VolumeError(where("slices are unevenly spaced", distances, "correct the positions"))
     spacing = np.array([size_mm[1], size_mm[0], steps.mean() if len(steps) else header.image_mm[2]])
     affine = np.eye(4)
     affine[:3, :3] = TO_RAS[:, None] * axes * spacing + 0.0  # no -0

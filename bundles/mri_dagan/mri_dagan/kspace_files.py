@@ -51,9 +51,9 @@ def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axi
     """Write a simulated k-space in fastMRI's layout.
 
     Datasets: ``kspace`` complex64 (slices, coils, rows, columns), ``mask`` float32 (columns,), or (rows, columns) where
-    whole lines are not measured, ``ismrmrd_header``. Attributes besides fastMRI's ``acquisition``, ``max``, ``norm``
-    and ``patient_id`` (empty): ``simulated``, ``coils``, and of the volume it was made from ``affine`` (4, 4) and
-    ``axis``, that of its slices once its axes are right-anterior-superior.
+    whole lines are not measured, ``ismrmrd_header``. Attributes other than fastMRI's ``acquisition``, ``max``,
+    ``norm`` and ``patient_id`` (empty): ``simulated``, ``coils``, and of the volume it was made from ``affine`` (4, 4)
+    and ``axis``, that of its slices once its axes are right-anterior-superior.
 
     Args:
         path: to write.
@@ -78,9 +78,9 @@ def write_kspace(path: Path, scanned: Scanned, affine: NDArray[np.floating], axi
             file["kspace"] = scanned.kspace.astype(np.complex64)
             file["mask"] = (scanned.mask[0] if lines else scanned.mask).astype(np.float32)
             file["ismrmrd_header"] = header.encode()
-            told = {"acquisition": SIMULATED, "patient_id": "", "max": float(image.max())}
+            of_fastmri = {"acquisition": SIMULATED, "patient_id": "", "max": float(image.max())}
             own = {"simulated": True, "coils": coils, "affine": affine, "axis": axis}
-            file.attrs.update({**told, "norm": float(np.linalg.norm(image)), **own})
+            file.attrs.update({**of_fastmri, "norm": float(np.linalg.norm(image)), **own})
 
     write_whole(path, write)
 
@@ -89,9 +89,9 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     """Read the k-space of a 2-D Cartesian scan of one or several coils, without oversampling of its readout.
 
     fastMRI's layout: ``kspace`` (slices, coils, rows, columns), or (slices, rows, columns) of a single coil. Without a
-    ``mask`` columns with samples besides 0 are measured. It does not tell the patient's orientation: unless this
-    project wrote the file, axes are taken as given, with a warning. ISMRMRD's layout: acquisitions with position and
-    directions; what is no part of the image is left out, averages become their mean.
+    ``mask`` columns with samples other than 0 are measured. It lacks the patient's orientation: unless this project
+    wrote the file, axes are used as given, with a warning. ISMRMRD's layout: acquisitions with position and
+    directions; what is no part of the image is skipped, averages become their mean.
 
     Args:
         path: of the file.
@@ -102,7 +102,7 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
     Raises:
         VolumeError: h5py is not installed, or the file cannot be read; for a trajectory that is not Cartesian, 3-D
             encoding, samples that are real, not finite or all 0, a missing axis of the coils, a mask that does not
-            fit, several contrasts or repetitions of which none is chosen, or slices that are no stack.
+            fit, several contrasts or repetitions without a choice, or slices that are no stack.
     """
     where = partial(Finding, case, path.name)
     if not has_h5py:
@@ -114,16 +114,16 @@ def read_kspace(path: Path, case: str, contrast: int | None = None, repetition: 
             for group in file.values():
                 if isinstance(group, h5py.Group) and {"xml", "data"} <= set(group):
                     return read_ismrmrd(group, where, contrast, repetition)
-            found = f"the entries {sorted(file)}"
+            entries = f"{sorted(file)}"
     except VolumeError:
         raise
     except OSError as error:
-        raise VolumeError(where("the file is HDF5", str(error), "export it again")) from error
+        raise VolumeError(where("cannot read the file as HDF5", str(error), "export it again")) from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        found = f"{type(error).__name__}: {error}"[:200]
-        raise VolumeError(where("datasets and attributes are those of the layout", found, "export it again")) from error
-    rule = "the file has kspace (fastMRI) or a group with xml and data (ISMRMRD)"
-    raise VolumeError(where(rule, found, "export it in one of these layouts"))
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise VolumeError(where("unknown datasets or attributes", reason, "export it again")) from error
+    fault = "neither kspace (fastMRI) nor a group with xml and data (ISMRMRD) in the file"
+    raise VolumeError(where(fault, entries, "export it in one of these layouts"))
 
 
 def _fastmri(file: Any, where: Where) -> KspaceScan:
@@ -132,18 +132,18 @@ def _fastmri(file: Any, where: Where) -> KspaceScan:
     if kspace.ndim == 3 and coils == 1:
         kspace = kspace[:, None]
     if kspace.ndim != 4:
-        rule = "kspace has slices, coils, rows and columns, or of a single coil slices, rows and columns"
-        raise VolumeError(where(rule, f"the shape {kspace.shape} of {coils} coils", "add the missing axis"))
+        fault = "kspace lacks one of slices, coils, rows and columns"
+        raise VolumeError(where(fault, f"shape {kspace.shape}, {coils} coils", "add the missing axis"))
     mask = _mask(file, kspace, where)
     if "affine" in file.attrs and "axis" in file.attrs:
         affine = np.asarray(file.attrs["affine"], dtype=float)
         if affine.shape != (4, 4) or not is_invertible(affine):
-            raise VolumeError(where("the affine is finite and invertible", show_affine(affine), "write it again"))
+            raise VolumeError(where("the affine is not finite and invertible", show_affine(affine), "write it again"))
         simulated = bool(file.attrs.get("simulated", False))
         return KspaceScan(kspace, mask, affine, int(file.attrs["axis"]), io_orientation(affine), simulated)
     if "ismrmrd_header" not in file:
-        remedy = "add it: it holds the field of view"
-        raise VolumeError(where("the file has an ismrmrd_header", f"the entries {sorted(file)}", remedy))
+        remedy = "add it with the field of view"
+        raise VolumeError(where("no ismrmrd_header in the file", f"{sorted(file)}", remedy))
     header, rows = header_of(file["ismrmrd_header"][()], where), kspace.shape[2]
     if (mask == mask[:1]).all():
         kspace = without_oversampling(kspace, header)
@@ -160,10 +160,10 @@ def _mask(file: Any, kspace: NDArray[np.complexfloating], where: Where) -> Mask:
         return np.ascontiguousarray(np.broadcast_to(sampled.any(0), sampled.shape))
     given = np.squeeze(file["mask"][()])
     if given.shape not in (sampled.shape, sampled.shape[1:]):
-        rule = f"the mask has {sampled.shape[1]} columns, or {sampled.shape[0]} rows of them"
-        raise VolumeError(where(rule, f"the shape {given.shape}", "give the mask of this k-space"))
+        shapes = f"{given.shape}, of the k-space {sampled.shape}"
+        raise VolumeError(where("the mask has another shape", shapes, "give the mask of this k-space"))
     mask = np.ascontiguousarray(np.broadcast_to(given > 0, sampled.shape))
     if outside := int((sampled & ~mask).sum()):
         remedy = "give the mask of this k-space, or set what is not measured to 0"
-        raise VolumeError(where("k-space is 0 where its mask is", f"{outside} other samples", remedy))
+        raise VolumeError(where("k-space is not 0 outside its mask", f"{outside} samples", remedy))
     return mask

@@ -1,4 +1,4 @@
-"""A scan's k-space with the grid of its images, and what the XML header of ISMRMRD and fastMRI files says of it."""
+"""A scan's k-space with the grid of its images, and the XML header of ISMRMRD and fastMRI files."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def header_of(xml: bytes | str, where: Where) -> KspaceHeader:
         limit = encoding.find("{*}encodingLimits/{*}kspace_encoding_step_1/{*}center") if encoding is not None else None
         middle = matrix[1] // 2 if limit is None or not limit.text else int(limit.text)
     except (ElementTree.ParseError, ValueError) as error:
-        found = where("the header is ISMRMRD's XML, with encoding spaces", str(error), "export the file again")
-        raise VolumeError(found) from error
+        fault = "the header is not ISMRMRD's XML with encoding spaces"
+        raise VolumeError(where(fault, str(error), "export the file again")) from error
     if trajectory.lower() != "cartesian":
-        rule, remedy = "k-space is Cartesian", "grid it, or reconstruct it elsewhere"
-        raise VolumeError(where(rule, f"the trajectory {trajectory or 'of no name'}", remedy))
+        fault, remedy = "k-space is not Cartesian", "grid it, or reconstruct it elsewhere"
+        raise VolumeError(where(fault, f"trajectory {trajectory or 'without a name'}", remedy))
     return KspaceHeader(fields[0], fields[1], matrix, middle)
 
 
 def _text(element: ElementTree.Element | None, name: str) -> str:
-    found = None if element is None else element.find("/".join(f"{{*}}{part}" for part in name.split("/")))
-    if found is None or not found.text:
+    part = None if element is None else element.find("/".join(f"{{*}}{part}" for part in name.split("/")))
+    if part is None or not part.text:
         raise ValueError(f"no {name}")
-    return found.text.strip()
+    return part.text.strip()
 
 
 def _numbers(element: ElementTree.Element | None, space: str, name: str) -> tuple[float, ...]:
@@ -126,8 +126,8 @@ class KspaceScan:
         slices = self.slices_of(magnitude)
         wanted = (len(self.kspace), *self.mask.shape)
         if slices.shape != wanted:
-            rule, remedy = f"has the slices, rows and columns {wanted} of its k-space", "do not resample it"
-            raise DataError("image", rule, slices.shape, remedy)
+            fault = f"the image has slices, rows and columns {slices.shape}, its k-space {wanted}"
+            raise DataError(fault, "do not resample it")
         pairs = zip(slices, self.kspace, strict=True)
         return self._volume([data_consistency(image, kspace, self.mask, weight=weight) for image, kspace in pairs])
 
@@ -163,19 +163,19 @@ def checked_kspace(kspace: NDArray[np.generic], where: Where) -> Complex:
         VolumeError: they are real, not finite, or all 0.
     """
     if not np.iscomplexobj(kspace):
-        rule, remedy = "k-space is complex", "give the samples before reconstruction; magnitudes are volumes"
-        raise VolumeError(where(rule, f"numbers of type {kspace.dtype}", remedy))
+        remedy = "give the samples before reconstruction; magnitudes are volumes"
+        raise VolumeError(where("k-space is not complex", str(kspace.dtype), remedy))
     if bad := int(np.count_nonzero(~np.isfinite(kspace))):
-        raise VolumeError(where("k-space is finite", f"{bad} NaN or infinite samples", "export the file again"))
+        raise VolumeError(where("k-space is not finite", f"{bad} NaN or infinite samples", "export the file again"))
     if not kspace.any():
-        raise VolumeError(where("k-space has samples besides 0", "0 everywhere", "export the file again"))
+        raise VolumeError(where("k-space is 0 everywhere", "", "export the file again"))
     return np.asarray(kspace, dtype=np.complex64)
 
 
 def grid_without_orientation(
     shape: tuple[int, ...], field_mm: tuple[float, ...], slice_mm: float, where: Where
 ) -> tuple[NDArray[np.float64], Finding]:
-    """Affine (4, 4) of axes taken as given, around the middle, and the warning that says so.
+    """Affine (4, 4) of axes used as given, around the middle, with a warning.
 
     Args:
         shape: slices, rows and columns.
@@ -186,6 +186,5 @@ def grid_without_orientation(
     spacing = np.array([field_mm[1] / shape[2], field_mm[0] / shape[1], slice_mm])
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -(np.array([shape[2], shape[1], shape[0]]) // 2) * spacing
-    rule = "k-space should tell the patient's orientation"
-    remedy = "columns, rows and slices are taken as left-right, posterior-anterior and inferior-superior: check them"
-    return affine, where(rule, "none", remedy, "warning")
+    remedy = "columns, rows and slices are used as left-right, posterior-anterior and inferior-superior: check them"
+    return affine, where("k-space lacks the patient's orientation", "", remedy, "warning")

@@ -40,11 +40,11 @@ def false_structures(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, affine:
 
     In a T1-weighted and a FLAIR image of 1 mm, Rician noise of 10 %, a blur of 1 mm and a shift of 1 mm gave none. Of
     20 added blobs 5 mm wide, 12 and 16 were found at 60 % of the robust maximum, and 8 and 9 at 30 %: others lie
-    beside anatomy of their sign. What is not counted may still be there.
+    next to anatomy of their sign. What is not counted may still be there.
 
     False structures in the sense of Bhadra et al. 2021, IEEE Trans Med Imaging 40:3249, who find hallucinations as the
     error in what the scan did not measure; that needs the scanner's operator, this the two images alone, and so does
-    not tell hallucinations from aliases that were left.
+    not distinguish hallucinations from remaining aliases.
 
     Args:
         pred: restored MR (X, Y, Z).

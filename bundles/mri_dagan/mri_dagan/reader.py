@@ -34,8 +34,8 @@ class KspaceReader(VolumeReader):
         super().__init__(**reader)
         for name, value in (("contrast", contrast), ("repetition", repetition)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                remedy = "give the number that the file uses, or null"
-                raise ConfigError(name, "is a whole number, at least 0", repr(value), remedy)
+                fault = f"--reader::{name} is {value!r}, not a whole number of 0 or more"
+                raise ConfigError(fault, "give the number that the file uses, or null")
         self.contrast = contrast
         self.repetition = repetition
 
@@ -85,7 +85,7 @@ class DataConsistencyd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if weight is not None and not weight >= 0:
-            raise ConfigError("weight", "is at least 0", weight, "give null for measured samples alone")
+            raise ConfigError(f"weight is {weight}, below 0", "give null for measured samples alone")
         self.reader = reader if isinstance(reader, KspaceReader) else KspaceReader()
         self.weight = weight
         self.image_key = image_key
@@ -101,8 +101,8 @@ class DataConsistencyd(MapTransform):
         scan = self.reader.kspace(path, case)
         for key in self.key_iterator(done):
             if len(done[key]) != 1:
-                rule, remedy = "has one channel, the magnitude", "apply it before others are added"
-                raise DataError(f"{case}: {key}", rule, len(done[key]), remedy)
+                fault = f"{case}: {key} has {len(done[key])} channels, not the magnitude alone"
+                raise DataError(fault, "apply the data consistency before other channels are added")
             made = scan.consistent(np.asarray(done[key][0].detach().cpu()), self.weight)
             done[key] = convert_to_dst_type(torch.from_numpy(made)[None], done[key])[0]
         return done

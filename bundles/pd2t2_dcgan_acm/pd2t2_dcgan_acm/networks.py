@@ -72,7 +72,7 @@ class AutoContext(Cascade):
 
     def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
         if stages < 1:
-            raise ConfigError("stages", "is at least one", stages, "give the number of generators")
+            raise ConfigError(f"stages is {stages}, below 1", "give the number of generators")
         super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)], in_channels)
         self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
 
@@ -109,8 +109,8 @@ class PatchClassifier(nn.Module):
     ) -> None:
         super().__init__()
         if any(side < 8 or side % 8 for side in patch_size):
-            rule = "has sides that are multiples of 8, since the discriminator halves them three times"
-            raise ConfigError("patch_size", rule, list(patch_size), "give for example [32, 32, 32]")
+            fault = f"--patch_size is {list(patch_size)}, and the discriminator halves each side three times"
+            raise ConfigError(fault, "give multiples of 8, for example [32, 32, 32]")
         blocks: list[nn.Module] = []
         count = in_channels + 1 if conditional else 1
         for level in range(4):

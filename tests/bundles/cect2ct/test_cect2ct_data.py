@@ -22,14 +22,14 @@ def test_the_mode(mode: str, pairs: bool, expected: str) -> None:
 
 
 def test_registered_without_pairs_is_refused_and_cross_recommended() -> None:
-    rule = "pair_mode: registered needs scans paired .*, but got no pairs; list pairs .* or use --pair_mode cross,"
+    rule = "--pair_mode registered needs pairs .*, and the data have none: list pairs .* or pass --pair_mode cross,"
     with pytest.raises(ConfigError, match=rule):
         pairing("registered", cases(pairs=False))
 
 
 @pytest.mark.parametrize("pairs", [True, False])
 def test_an_unknown_mode_is_named(pairs: bool) -> None:
-    rule = "pair_mode: is auto or one of registered, cross, off, but got 'aligned'; choose one of them"
+    rule = "unknown --pair_mode 'aligned': known are auto, registered, cross, off"
     with pytest.raises(ConfigError, match=rule):
         pairing("aligned", cases(pairs))
 

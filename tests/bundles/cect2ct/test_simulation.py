@@ -158,15 +158,15 @@ def test_the_unenhanced_head_is_moved_as_far_as_was_drawn(iodine):
     "name", ["artery_hu", "vein_share", "noise_hu", "target_noise_hu", "blur_mm", "misregistration_mm"]
 )
 def test_swapped_ranges_are_refused(name):
-    with pytest.raises(ConfigError, match=rf"{name}: is a range \[low, high\], but got \[9, 1\]; swap"):
+    with pytest.raises(ConfigError, match=rf"{name} is \[9, 1\], not a range \[low, high\]: give"):
         CectCtPair(heads=COARSE, **{name: [9, 1]})(0)
 
 
 def test_swapped_ranges_of_tissues_are_refused_by_name():
-    with pytest.raises(ConfigError, match=r"tissue_hu::muscle: is a range \[low, high\], but got \[9, 1\]"):
+    with pytest.raises(ConfigError, match=r"tissue_hu::muscle is \[9, 1\], not a range \[low, high\]"):
         CectCtPair(heads=COARSE, tissue_hu={"muscle": [9, 1]})(0)
 
 
 def test_tissues_are_known():
-    with pytest.raises(ConfigError, match=r"tissue_hu: names tissues, of vessel, .*, but got \['gland'\]; correct"):
+    with pytest.raises(ConfigError, match=r"tissue_hu has unknown tissues \['gland'\]: known are vessel, "):
         CectCtPair(tissue_hu={"gland": [0, 9]})

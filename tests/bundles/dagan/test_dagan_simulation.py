@@ -58,5 +58,5 @@ def test_a_higher_acceleration_loses_more() -> None:
 
 
 def test_ends_of_a_range_that_are_swapped_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"acceleration: is a range \[low, high\], but got \[9, 3\]"):
+    with pytest.raises(ConfigError, match=r"acceleration is \[9, 3\], not a range \[low, high\]"):
         AnyUndersampling(acceleration=(9, 3))(np.ones((8, 8, 2), np.float32), [1, 1, 1], np.random.default_rng(0))

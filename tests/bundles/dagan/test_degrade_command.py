@@ -90,7 +90,7 @@ def test_a_thick_scan_is_interpolated_onto_thin_slices(data, capsys):
         assert sorted(path.name for path in (out / case).iterdir()) == ["degraded.json", "thick.nii.gz"]
     assert thin.header["descrip"].item().startswith(b"INTERPOLATED MR: slices 3 mm apart at 1 mm")
     assert run(data, "interpolate", "--slice", "3", "--overwrite")[0] == 2
-    assert "has at least two axial slices more than 3 mm apart, but got 8 slices 3 mm apart" in capsys.readouterr().err
+    assert "has 8 axial slices 3 mm apart, not two or more over 3 mm: lower --slice" in capsys.readouterr().err
 
 
 def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
@@ -110,9 +110,9 @@ def test_cases_are_replaced_on_request_and_nothing_else_is(data, capsys):
     ("kind", "options", "message"),
     [
         ("undersample", ["--acceleration", "1"], "--acceleration is 1.0, not above 1"),
-        ("undersample", ["--seed", "-1"], "--seed: is not negative"),
+        ("undersample", ["--seed", "-1"], "--seed is -1, below 0"),
         ("motion", ["--movements", "0"], "--movements is 0, not a whole number above 0"),
-        ("interpolate", ["--slice", "0"], "--slice: is a distance in mm above 0"),
+        ("interpolate", ["--slice", "0"], "--slice is 0.0, not above 0 mm"),
         ("thicken", ["--mr", "t2"], "t2.nii.gz"),
     ],
 )

@@ -113,18 +113,20 @@ def test_an_ismrmrd_file_gives_its_images_on_the_patients_grid(tmp_path):
 
 def test_of_several_contrasts_one_is_chosen_and_averages_are_averaged(tmp_path):
     path = ismrmrd(tmp_path / "scan.h5", contrast=1)
-    with pytest.raises(VolumeError, match=r"one \(scan.h5\): k-space has one contrast, or one is chosen \(\[0, 1"):
+    with pytest.raises(
+        VolumeError, match=r"one \(scan.h5\): k-space has more than one contrast\W.*\[0, 1.*pass --reader::contrast"
+    ):
         KspaceReader().read(path, "one")
     np.testing.assert_allclose(KspaceReader(contrast=1).read(path, "one").values, 2 * expected(), atol=2e-3)
-    with pytest.raises(VolumeError, match="has the contrast 5"):
+    with pytest.raises(VolumeError, match="no contrast 5 in the file"):
         KspaceReader(contrast=5).read(path, "one")
-    with pytest.raises(ConfigError, match="repetition: is a whole number, at least 0"):
+    with pytest.raises(ConfigError, match="--reader::repetition is .*, not a whole number of 0 or more"):
         KspaceReader(repetition=-1)
     averaged = KspaceReader().read(ismrmrd(tmp_path / "averaged.h5", average=1), "one")
     np.testing.assert_allclose(averaged.values, 1.5 * expected(), atol=2e-3)
-    with pytest.raises(VolumeError, match=r"k-space is of 2-D slices \(8 partitions"):
+    with pytest.raises(VolumeError, match=r"k-space is not of 2-D slices\W.*8 partitions"):
         KspaceReader().read(ismrmrd(tmp_path / "volume.h5", z=8), "one")
-    with pytest.raises(VolumeError, match=r"slices lie at even distances \(5 to 8 mm"):
+    with pytest.raises(VolumeError, match=r"slices are unevenly spaced\W.*distances from 5 to 8 mm"):
         KspaceReader().read(ismrmrd(tmp_path / "uneven.h5", uneven=3), "one")
 
 
@@ -132,7 +134,7 @@ def test_a_fastmri_file_gives_its_images_and_a_warning(tmp_path):
     scan = KspaceReader().read(fastmri(tmp_path / "scan.h5", oversampled()), "one")
     np.testing.assert_allclose(scan.values, expected(), atol=1e-3)
     np.testing.assert_allclose(np.diag(scan.affine), [2, 2, 5, 1])
-    assert "should tell the patient's orientation" in str(scan.warnings[0])
+    assert "k-space lacks the patient's orientation" in str(scan.warnings[0])
     single = to_kspace(np.pad(images(), ((0, 0), (8, 8), (0, 0)))).astype(np.complex64)
     alone = KspaceReader().read(fastmri(tmp_path / "single.h5", single), "one")
     np.testing.assert_allclose(alone.values, expected(), atol=1e-3)
@@ -154,13 +156,13 @@ def spoilt(name: str) -> dict[str, np.ndarray | str]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("magnitudes", r"k-space is complex \(numbers of type float32"),
-        ("nan", r"k-space is finite \(1 NaN or infinite samples"),
-        ("zero", "k-space has samples besides 0"),
-        ("five axes", "kspace has slices, coils, rows and columns, or of a single coil"),
-        ("spiral", r"k-space is Cartesian \(the trajectory spiral"),
-        ("mask", r"k-space is 0 where its mask is \(384 other samples"),
-        ("short mask", r"the mask has 24 columns, or 32 rows of them \(the shape"),
+        ("magnitudes", r"k-space is not complex\W.*float32"),
+        ("nan", r"k-space is not finite\W.*1 NaN or infinite samples"),
+        ("zero", "k-space is 0 everywhere; export"),
+        ("five axes", "kspace lacks one of slices, coils, rows and columns"),
+        ("spiral", r"k-space is not Cartesian\W.*trajectory spiral"),
+        ("mask", r"k-space is not 0 outside its mask\W.*384 samples"),
+        ("short mask", r"the mask has another shape\W.*, of the k-space \(32, 24\)"),
     ],
 )
 def test_files_that_are_refused(tmp_path, name, message):
@@ -172,21 +174,19 @@ def test_files_that_are_refused(tmp_path, name, message):
 def test_files_of_other_kinds_and_lost_axes_are_refused(tmp_path):
     path = tmp_path / "scan.h5"
     path.write_text("no HDF5")
-    with pytest.raises(VolumeError, match="the file is HDF5"):
+    with pytest.raises(VolumeError, match="cannot read the file as HDF5"):
         KspaceReader().read(path, "one")
     with h5py.File(path, "w") as file:
         file["reconstruction_rss"] = images()
-    with pytest.raises(
-        VolumeError, match=r"has kspace \(fastMRI\) or a group with xml and data .* \['reconstruction_rss'\]"
-    ):
+    with pytest.raises(VolumeError, match=r"neither kspace \(fastMRI\) nor a group .*\['reconstruction_rss'\]"):
         KspaceReader().read(path, "one")
     with h5py.File(fastmri(path, oversampled()[:, 0]), "a") as file:
         file.attrs["coils"] = COILS
-    with pytest.raises(VolumeError, match=r"the shape \(3, 32, 24\) of 2 coils\); add the missing axis"):
+    with pytest.raises(VolumeError, match=r"shape \(3, 32, 24\), 2 coils.*; add the missing axis"):
         KspaceReader().read(path, "one")
     with h5py.File(path, "w") as file:
         file["kspace"] = oversampled()
-    with pytest.raises(VolumeError, match="the file has an ismrmrd_header"):
+    with pytest.raises(VolumeError, match="no ismrmrd_header in the file"):
         KspaceReader().read(path, "one")
 
 
@@ -195,9 +195,7 @@ def test_files_whose_entries_are_of_another_kind_are_refused(tmp_path, name):
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         for each in name.split(" and "):
             file[each] = np.zeros(3)
-    with pytest.raises(
-        VolumeError, match=r"one \(scan.h5\): (datasets and attributes are those|the header is ISMRMRD)"
-    ):
+    with pytest.raises(VolumeError, match=r"one \(scan.h5\): (unknown datasets or|the header is not ISMRMRD)"):
         KspaceReader().read(tmp_path / "scan.h5", "one")
     assert KspaceReader().extent(tmp_path / "scan.h5", "one") is None
 
@@ -232,7 +230,7 @@ def test_the_commands_k_space_gives_its_zero_filled_volume_on_the_grid_of_the_mr
     restored = DataConsistencyd("pred", KspaceReader())({**loaded, "case": "one", "pred": blurred})["pred"]
     error = [float((each[0] - torch.from_numpy(volume)).abs().mean()) for each in (blurred, restored)]
     assert error[1] < 0.7 * error[0]
-    with pytest.raises(DataError, match="image: has the slices, rows and columns"):
+    with pytest.raises(DataError, match="the image has slices, rows and columns .*: do not resample"):
         DataConsistencyd("pred")({**loaded, "pred": pred[..., 1:]})
 
 
@@ -266,7 +264,7 @@ def test_cases_that_are_no_k_space_are_left_as_they_are(tmp_path):
     path = fastmri(tmp_path / "scan.h5", oversampled())
     loaded = LoadVolumed("image", KspaceReader())({"case": "one", "image": str(path)})
     assert DataConsistencyd("pred", enabled=False)({**loaded, "pred": pred})["pred"] is pred
-    with pytest.raises(DataError, match="one: pred: has one channel"):
+    with pytest.raises(DataError, match="one: pred has . channels, not the magnitude alone"):
         DataConsistencyd("pred")({**loaded, "case": "one", "pred": torch.cat([loaded["image"]] * 2)})
 
 

@@ -31,7 +31,7 @@ def test_the_noise_level_is_that_of_the_head():
     assert noise_level(np.zeros((8, 8, 1))) == 0
     denoised = TotalVariation(noise_level)(noisy)
     assert denoised[22:30, 22:30].std() < 15
-    with pytest.raises(DataError, match="is a magnitude image"):
+    with pytest.raises(DataError, match="MR has "):
         noise_level(volume - 500)
 
 
@@ -47,5 +47,5 @@ def test_compressed_sensing_halves_the_error_of_the_zero_filled_image_at_4_times
 
 
 def test_settings_of_compressed_sensing_are_checked():
-    with pytest.raises(ConfigError, match="weight and iterations: are above 0"):
+    with pytest.raises(ConfigError, match="weight is .* and iterations .*, not both above 0"):
         tv_reconstruction(np.zeros((1, 8, 8)), np.ones((8, 8), dtype=bool), weight=0)

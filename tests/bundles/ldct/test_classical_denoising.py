@@ -29,5 +29,5 @@ def test_the_correlated_noise_of_a_soft_kernel_is_seen():
 
 
 def test_volumes_that_are_no_ct_are_refused():
-    with pytest.raises(DataError, match="is in HU"):
+    with pytest.raises(DataError, match="convert it to HU"):
         NonLocalMeans(noise_level)(two_tissues() + 1024)

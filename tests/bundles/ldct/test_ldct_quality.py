@@ -98,7 +98,7 @@ def test_the_edge_of_a_blurred_disc_has_the_mtf_of_the_blur():
     low = frequencies < 0.2
     np.testing.assert_allclose(transfer[low], expected[low], atol=0.04)
     assert half_frequency(frequencies, transfer) == pytest.approx(MTF50, rel=0.06)
-    with pytest.raises(DataError, match="shows the edge of a disc"):
+    with pytest.raises(DataError, match="constant where the edge of the disc should be"):
         edge_mtf(np.zeros((96, 96)), (48, 48), radius, (pixel, pixel))
 
 

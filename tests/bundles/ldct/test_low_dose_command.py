@@ -109,7 +109,7 @@ def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
     ("options", "message"),
     [
         (["--dose", "25"], "--dose is 25.0, not a fraction of the full dose"),
-        (["--seed", "-1"], "--seed: is not negative"),
+        (["--seed", "-1"], "--seed is -1, below 0"),
         (["--ct", "mr"], "data lacks 2 files of its cases (one/mr.nii.gz, two/mr.nii.gz)"),
     ],
 )

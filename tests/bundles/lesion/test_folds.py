@@ -55,21 +55,21 @@ def test_the_seed_decides_and_the_order_of_items_does_not():
 
 def test_a_class_with_fewer_patients_than_folds_is_named():
     few = items(a=["cyst"] * 9, b=["cyst"], c=["metastasis"], d=["metastasis"], e=["metastasis"])
-    rule = "class cyst: has at least 3 patients, one a fold, but got 2; add patients, lower --folds"
+    rule = "class cyst has 2 patients for 3 folds: add patients, lower --folds"
     with pytest.raises(DataError, match=re.escape(rule)):
         patient_folds(few, 3, 0, ["cyst", "metastasis"])
-    with pytest.raises(DataError, match="class hemangioma: has at least 2 patients, one a fold, but got 0"):
+    with pytest.raises(DataError, match="class hemangioma has 0 patients for 2 folds"):
         patient_folds(few, 2, 0, CLASSES)
 
 
 def test_one_fold_is_none():
-    with pytest.raises(ConfigError, match="--folds: is at least 2, but got 1"):
+    with pytest.raises(ConfigError, match="--folds is 1, below 2"):
         patient_folds(MIXED, 1, 0, CLASSES)
 
 
 def test_a_patient_on_both_sides_is_a_leak():
     training, test = items(a=["cyst"], b=["cyst"]), items(b=["metastasis"], c=["cyst"])
-    rule = "fold: trains and tests on different patients (leak), but got patient 'b' in both; deal folds by patient"
+    rule = "a fold trains and tests on patient 'b' (leak): assign folds by patient"
     with pytest.raises(DataError, match=re.escape(rule)):
         require_disjoint(training, test)
     require_disjoint(training[:1], test)

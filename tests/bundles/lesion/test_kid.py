@@ -49,9 +49,7 @@ def test_grows_with_the_distance_of_the_sets():
 
 
 def test_one_image_is_no_set():
-    with pytest.raises(
-        DataError, match="kid: compares sets of at least two images, but got 1 and 5; give more patches"
-    ):
+    with pytest.raises(DataError, match="KID compares 1 and 5 images, and each set needs two: give more patches"):
         kid(torch.zeros(1, 3), torch.zeros(5, 3))
 
 

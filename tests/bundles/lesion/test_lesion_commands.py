@@ -162,7 +162,7 @@ def test_one_format_alone(command_run, tmp_path, format, ends):
 def test_an_unknown_format_is_refused(command_run, tmp_path):
     with pytest.raises(Exception, match=".") as caught:
         infer(command_run.bundle, command_run.weights, tmp_path, format="jpeg")
-    assert str(mistake(caught.value)).startswith("--format: is one of png, npz, nifti, all, but got 'jpeg'")
+    assert str(mistake(caught.value)).startswith("unknown --format 'jpeg': known are png, npz, nifti, all")
 
 
 def test_samples_are_replaced_only_when_told(command_run, tmp_path):
@@ -263,7 +263,7 @@ def test_more_folds_than_patients_end_the_command(bundle, tiny_data, tmp_path):
     settings = {"dataset_dir": tiny_data, "output_dir": tmp_path, **STUDY, "folds": 9}
     done = bundle.run("study", ["study", "demo", "study_demo"], **settings)
     assert done.returncode == 2
-    assert last_line(done.stderr).startswith("error: class cyst: has at least 9 patients, one a fold, but got 4; add")
+    assert last_line(done.stderr).startswith("error: class cyst has 4 patients for 9 folds: add")
 
 
 # ---- data -----------------------------------------------------------------------------------------------------------
@@ -283,4 +283,4 @@ def test_a_patch_that_is_not_finite_ends_the_command(bundle, tiny_data, tmp_path
 def test_a_folder_without_patients_ends_the_command(bundle, tiny_data, tmp_path):
     done = bundle.run("training", ["train", "demo"], dataset_dir=tiny_data / "patches", output_dir=tmp_path / "out")
     assert done.returncode == 2
-    assert "no patient stands on both sides of a split, but got no patients.csv" in last_line(done.stderr)
+    assert ", so that a patient could be on both sides of a split: add " in last_line(done.stderr)

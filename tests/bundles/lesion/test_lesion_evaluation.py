@@ -105,7 +105,7 @@ def test_real_patches_reach_the_floor(parts, training, tmp_path):
 
 def test_no_held_out_patches_are_refused(parts, training, tmp_path):
     cases = {**parts["cases"], "test": []}
-    with pytest.raises(DataError, match="section test: has patches to compare samples with, but got 0; add patients"):
+    with pytest.raises(DataError, match="section test has no patches to compare samples with: add patients"):
         evaluate(parts, Copying(training, 0.0), tmp_path, cases=cases).run()
 
 

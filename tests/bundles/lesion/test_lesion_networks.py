@@ -147,7 +147,7 @@ def test_more_samples_begin_with_the_same_ones_and_all_seeds_differ():
     data = LatentDataset(many, Latent(4, 2))
     assert data[12]["case"] == "b_00003"
     assert data[12]["image"][4:].tolist() == [0, 1]
-    with pytest.raises(ConfigError, match="--samples: is at least 1, but got 0; raise it"):
+    with pytest.raises(ConfigError, match="--samples is 0, below 1: raise it"):
         requests(["a"], 0, 0)
 
 

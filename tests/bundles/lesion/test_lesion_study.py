@@ -120,7 +120,7 @@ def test_a_patient_planted_in_two_folds_is_refused(data, tmp_path):
 
     module.patient_folds = wrong
     try:
-        with pytest.raises(DataError, match=r"fold: trains and tests on different patients \(leak\), but got patient"):
+        with pytest.raises(DataError, match=r"a fold trains and tests on patient .* \(leak\): assign"):
             planted.run()
     finally:
         module.patient_folds = right
@@ -140,7 +140,7 @@ def test_the_planted_patient_of_a_datalist_is_refused(data, tmp_path):
 
 
 def test_a_class_with_fewer_patients_than_folds_is_named(data, tmp_path):
-    with pytest.raises(DataError, match="class cyst: has at least 7 patients, one a fold, but got 6"):
+    with pytest.raises(DataError, match="class cyst has 6 patients for 7 folds"):
         study(data, tmp_path, folds=7).run()
 
 
@@ -192,9 +192,8 @@ def test_more_views_than_the_grid_has_are_refused_before_anything_is_written(dat
     with pytest.raises(ConfigError) as caught:
         study(data, tmp_path, classic_sizes=[0, 100_000]).run()
     fewest = min(map(len, patient_folds(study(data, tmp_path).items, 2, 0, CLASSES)))
-    rule = f"is at most 480 views of each lesion, of which the smallest fold has {fewest}"
-    remedy = f"leave out sizes above {480 * fewest}"
-    assert str(caught.value) == f"--classic_sizes: {rule}, but got 100000; {remedy}"
+    fault = f"--classic_sizes has 100000, over 480 views of each of the smallest fold's {fewest} lesions"
+    assert str(caught.value) == f"{fault}: remove sizes above {480 * fewest}"
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
 
 
@@ -230,7 +229,7 @@ def test_a_gan_that_was_interrupted_goes_on(data, finished, tmp_path):
 def test_cells_of_another_study_are_refused(data, finished, tmp_path):
     folder, _ = finished
     shutil.copytree(folder, tmp_path / "study")
-    rule = "was made with the settings of this study, but got other classifier; remove .*or give another --output_dir"
+    rule = r"was computed with other settings \(classifier\): remove .*or pass another --output_dir"
     with pytest.raises(ConfigError, match=rule):
         study(data, tmp_path, classifier={**TINY["classifier"], "steps": 4}).run()
 
@@ -239,7 +238,7 @@ def test_a_damaged_cell_is_named(tmp_path):
     path = result_path(tmp_path, 0, 1, Arm(5))
     path.parent.mkdir()
     path.write_text('{"fold": 0')
-    with pytest.raises(DataError, match=re.escape(f"{path}: is a result of the study, but got JSONDecodeError")):
+    with pytest.raises(DataError, match=re.escape(f"{path} is damaged (JSONDecodeError: ")):
         read_result(tmp_path, 0, 1, Arm(5), {})
 
 
@@ -341,4 +340,4 @@ def test_the_same_study_gives_the_same_cells(data, finished, tmp_path):
 def test_sizes_are_numbers_each_once(data, tmp_path, name):
     with pytest.raises(Exception, match=".") as caught:
         study(data, tmp_path, **{name: [4, 4]})
-    assert str(mistake(caught.value)) == f"--{name}: holds numbers of 0 or more, each once, but got [4, 4]; correct it"
+    assert str(mistake(caught.value)) == f"--{name} is [4, 4]: give numbers of 0 or more, each once"

@@ -142,7 +142,7 @@ def test_the_command_cuts_lists_and_records(root, tmp_path, capsys):
 def test_patients_must_be_known(root, tmp_path, capsys):
     assert command(root, tmp_path / "out") == 2
     said = capsys.readouterr().err
-    assert re.search(r"error: .*: says whose cases they are \(patients.csv: case,patient\), but got no such file", said)
+    assert re.search(r"error: no patients.csv \(case,patient\) in .*: add it, or pass", said)
     (root / "patients.csv").write_text("case,patient\n" + "".join(f"case{i},P{i // 2}\n" for i in range(6)))
     assert command(root, tmp_path / "out") == 0
     written = json.loads((tmp_path / "out" / "datalist.json").read_text())
@@ -154,15 +154,13 @@ def test_patients_must_be_known(root, tmp_path, capsys):
 def test_a_mask_on_another_grid_is_refused(root, tmp_path):
     write(root / "case3" / "met.nii.gz", box((40, 40, 5), ((30, 36), (3, 8), (2, 4))))
     with pytest.raises(
-        DataError, match=r"case3: met: lies on the grid of ct, shape \(40, 40, 6\).*but got shape \(40, 40, 5\)"
+        DataError, match=r"case3: met is not on the grid of ct \(shape \(40, 40, 5\).*, not shape \(40, 40, 6\)"
     ):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
 
 
 def test_a_class_without_a_lesion_is_named(root, tmp_path):
-    with pytest.raises(
-        DataError, match="every class has lesions, but got none of tumour; name masks <case>/tumour.nii.gz"
-    ):
+    with pytest.raises(DataError, match="no lesions of tumour in .*: name masks <case>/tumour.nii.gz"):
         cut_cases(root, tmp_path / "out", ["cyst", "tumour"], one_patient_per_file=True)
 
 
@@ -176,7 +174,7 @@ def test_a_class_that_is_no_folder_of_out_is_refused(root, tmp_path, name):
 
 def test_patches_are_not_written_over(root, tmp_path):
     cut_cases(root, tmp_path / "out", ["cyst"], one_patient_per_file=True)
-    with pytest.raises(OutputError, match="holds no patches yet, but got cyst, rois.csv"):
+    with pytest.raises(OutputError, match="already has cyst, rois.csv: remove them"):
         cut_cases(root, tmp_path / "out", ["cyst", "met"], one_patient_per_file=True)
 
 

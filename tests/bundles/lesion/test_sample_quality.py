@@ -91,7 +91,7 @@ def test_a_collapsed_generator_is_told_from_a_varied_one():
 
 
 def test_too_few_patches_are_refused():
-    with pytest.raises(DataError, match="diversity: is of at least two images, but got 1 and 4"):
+    with pytest.raises(DataError, match="diversity compares 1 and 4 images, and each set needs two"):
         diversity(torch.zeros(1, 2), torch.zeros(4, 2))
-    with pytest.raises(DataError, match="nearest neighbours: are among at least 3 training images, but got 2"):
+    with pytest.raises(DataError, match="nearest neighbours among 2 training images, fewer than 3"):
         nearest_training(torch.zeros(1, 1, 4, 4), torch.zeros(2, 1, 4, 4))

@@ -51,7 +51,7 @@ def test_volumes_keep_their_size(sides: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("stages", [0, 3])
 def test_another_number_of_stages_is_refused(stages: int) -> None:
-    rule = rf"stages: is 1 \(Sketcher\) or 2 \(Sketcher and Refiner\), but got {stages}; choose one of them"
+    rule = rf"stages is {stages}: give 1 \(Sketcher\) or 2 \(Sketcher and Refiner\)"
     with pytest.raises(ConfigError, match=rule):
         SketcherRefiner(stages)
 

@@ -102,5 +102,5 @@ def test_the_names_of_the_arguments_are_those_of_an_evaluated_case():
 
 
 def test_a_region_of_another_shape_is_refused():
-    with pytest.raises(DataError, match=r"nawm: must have the shape \(1, 8, 1\) of the truth, but got \(8,\)"):
+    with pytest.raises(DataError, match=r"nawm has shape \(8,\), the truth \(1, 8, 1\): resample"):
         region_scores(PRED, TRUTH, LESION, NAWM.ravel(), MASK)

@@ -121,7 +121,7 @@ def test_the_scale_of_the_target_travels_with_the_weights() -> None:
 
 
 def test_no_stage_is_refused() -> None:
-    with pytest.raises(ConfigError, match="stages: is at least one, but got 0; give the number of generators"):
+    with pytest.raises(ConfigError, match="stages is 0, below 1: give the number of generators"):
         AutoContext(0)
 
 
@@ -164,6 +164,6 @@ def test_the_discriminator_of_a_patch_depends_on_source_and_target() -> None:
 
 @pytest.mark.parametrize("sides", [(12, 16, 16), (0, 8, 8), (32, 32, 4)])
 def test_sides_that_cannot_be_halved_three_times_are_refused(sides: tuple[int, int, int]) -> None:
-    rule = "patch_size: has sides that are multiples of 8, .* but got .*; give for example .32, 32, 32."
+    rule = "--patch_size is .*, and the discriminator halves .*: give multiples of 8, for example .32, 32, 32."
     with pytest.raises(ConfigError, match=rule):
         PatchClassifier(patch_size=sides)

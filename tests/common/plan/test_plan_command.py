@@ -145,8 +145,8 @@ def test_mistakes_end_with_one_line(plan, thick, tmp_path):
     assert plan(thick, "--depth", "3").startswith("error: --depth is chosen by the plan: omit it here")
     assert plan(thick, *SMALL, "--device", "cpu", "--memory_gb", "4").startswith("error: --memory_gb 4 cannot")
     assert "is too short for an epoch" in plan(thick, *SMALL, "--hours", "1.0e-8")
-    assert plan(thick, "--memory_gb", "-1").startswith("error: --memory_gb: is above zero, but got -1.0")
-    assert plan(thick, "--width") == "error: --width: has a value, but got none; write it after the option"
+    assert plan(thick, "--memory_gb", "-1").startswith("error: --memory_gb is -1, not above zero")
+    assert plan(thick, "--width") == "error: --width has no value: write it after the option"
     plan(thick, *SMALL)
     said = plan(thick, *SMALL)
     assert "already exists: add --overwrite, or pass another --out" in said
@@ -155,7 +155,7 @@ def test_mistakes_end_with_one_line(plan, thick, tmp_path):
 
 def test_data_must_be_named(capsys, tmp_path):
     assert main(["mr2ct_pix2pix", "--out", str(tmp_path / "plan.yaml")]) == 2
-    assert "error: no data are named: give --dataset_dir DATA or --datalist FILE" in capsys.readouterr().err
+    assert "error: no data are named: pass --dataset_dir DATA or --datalist FILE" in capsys.readouterr().err
     assert not (tmp_path / "plan.yaml").exists()
 
 

@@ -27,8 +27,8 @@ CSV_NAME = "patches.csv"
 FRACTIONS = (0.6, 0.15, 0.25)
 """Shares of patients for training, validation and test; the evaluation compares sets and needs many test patches."""
 LAYOUT = f"DIR/<class>/<patch>.nii.gz, or DIR/{CSV_NAME} (file,class,patient)"
-NO_PATIENTS = "says whose lesion each patch is, so that no patient stands on both sides of a split"
-ONE_EACH = "or give --one_patient_per_file true where every file is another patient"
+NO_PATIENTS = "so that a patient could be on both sides of a split"
+ONE_EACH = "or pass --one_patient_per_file true where every file is another patient"
 
 
 def lesion_cases(
@@ -108,11 +108,11 @@ def find_patches(root: Path, classes: Sequence[str], one_patient_per_file: bool 
     else:
         files = {name: _files(root / name) for name in classes}
         if not any(files.values()):
-            raise DataError(str(root), f"holds {LAYOUT}", "no patches", "correct --dataset_dir or --classes")
+            raise DataError(f"no patches in {root}, such as {LAYOUT}", "correct --dataset_dir or --classes")
         cases = [(f"{name}_{_stem(path)}", name, path) for name in classes for path in files[name]]
         if not one_patient_per_file and not (root / "patients.csv").is_file():
             remedy = f"add {root / 'patients.csv'} (case,patient; a case is <class>_<file>), {ONE_EACH}"
-            raise DataError(str(root), NO_PATIENTS, "no patients.csv", remedy)
+            raise DataError(f"no patients.csv in {root}, {NO_PATIENTS}", remedy)
         patients = patients_of(root, [case for case, _, _ in cases], None)
         items = [{"case": c, "patient": patients[c], "class": name, "image": str(path)} for c, name, path in cases]
     return items
@@ -140,32 +140,32 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
     for items in lists.values():
         for item in items:
             if item.get("class") not in classes:
-                rule, remedy = f"has a class, one of {', '.join(classes)}", "correct it, or give --classes"
-                raise DataError(item["case"], rule, repr(item.get("class")), remedy)
+                fault = f"{item['case']} has the unknown class {item.get('class')!r}"
+                raise DataError(fault, f"known are {', '.join(classes)} (from --classes)")
     needed = {section: items for section, items in lists.items() if items or section != "test"}
     for name in classes:
         counts = {section: sum(item["class"] == name for item in items) for section, items in needed.items()}
         if min(counts.values()) < 2:
-            value = ", ".join(f"{section} {count}" for section, count in counts.items())
-            remedy = "add patches of more patients, or leave the class out of --classes"
-            raise DataError(f"class {name}", "has at least two patches in every section", value, remedy)
+            each = ", ".join(f"{section} {count}" for section, count in counts.items())
+            remedy = "add patches of more patients, or remove the class from --classes"
+            raise DataError(f"class {name} has fewer than two patches in a section ({each})", remedy)
 
 
 def _from_csv(root: Path, one_each: bool) -> list[Item]:
     with open(root / CSV_NAME, newline="", encoding="utf-8-sig") as stream:
         rows = [{key: text_of_cell(value or "") for key, value in row.items() if key} for row in csv.DictReader(stream)]
     if not rows or not {"file", "class"} <= rows[0].keys():
-        found = f"the columns {sorted(rows[0])}" if rows else "an empty file"
-        raise DataError(CSV_NAME, "its columns are file,class,patient", found, "correct its first line")
+        fault = f"{CSV_NAME} has the columns {sorted(rows[0])}" if rows else f"{CSV_NAME} has no rows"
+        raise DataError(fault, "give it the columns file,class,patient, and a row for each patch")
     items = []
     for number, row in enumerate(rows, start=2):
         if not row.get("patient") and not one_each:
-            raise DataError(f"{CSV_NAME}, line {number}", NO_PATIENTS, "no patient", f"add it, {ONE_EACH}")
+            raise DataError(f"{CSV_NAME}, line {number}: no patient, {NO_PATIENTS}", f"add it, {ONE_EACH}")
         name = row["file"] or ""
         case = _stem(Path(name)) if name else ""
         path = root / name
         if not path.is_file():
-            raise DataError(f"{CSV_NAME}, line {number}", "names a file that exists", row["file"], "correct it")
+            raise DataError(f"{CSV_NAME}, line {number}: no file {row['file']!r}", f"write its path below {root}")
         items.append({"case": case, "patient": row.get("patient") or case, "class": row["class"], "image": str(path)})
     cases = [item["case"] for item in items]
     if len(set(cases)) < len(cases):  # equal names in different folders
@@ -187,5 +187,5 @@ def _require_patients(datalist: Path, one_each: bool) -> None:
     items = [item for section in SPLITS for item in content.get(section, [])]
     lacking = [item["case"] for item in items if "patient" not in item]
     if lacking and not one_each:
-        remedy = f"add 'patient' to every item, {ONE_EACH}"
-        raise DataError(datalist.name, NO_PATIENTS, f"none for {len(lacking)}, first {lacking[0]}", remedy)
+        fault = f"{datalist.name}: {len(lacking)} patches have no patient, first {lacking[0]}, {NO_PATIENTS}"
+        raise DataError(fault, f"add 'patient' to every item, {ONE_EACH}")

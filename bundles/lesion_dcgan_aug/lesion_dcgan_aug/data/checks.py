@@ -28,14 +28,14 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
             findings.append(error.finding)
             continue
         if values.shape != (size, size, 1):
-            rule, remedy = f"a patch has {size} x {size} x 1 voxels", "cut all alike: make-datalist --layout rois"
-            findings.append(where(rule, " x ".join(map(str, values.shape)), remedy))
+            fault, remedy = f"not {size} x {size} x 1 voxels", "cut all alike: make-datalist --layout rois"
+            findings.append(where(fault, " x ".join(map(str, values.shape)), remedy))
         if is_constant(values):
-            findings.append(where("a patch must not be constant", f"{values.flat[0]:g} everywhere", "exclude it"))
+            findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))
             continue
         remember(item["image"], values)
         other = seen.setdefault(content_hash(values), item)
         if other["patient"] != item["patient"]:
-            value = f"a copy of {other['case']} of patient {other['patient']}"
-            findings.append(where("every patch is another", value, "remove one, or give both the same patient"))
+            copied = f"that of {other['case']} of patient {other['patient']}"
+            findings.append(where("the same patch of two patients", copied, "remove one, or give both one patient"))
     return findings

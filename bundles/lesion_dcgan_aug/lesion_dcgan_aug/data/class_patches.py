@@ -45,7 +45,7 @@ class ClassPatches(CacheDataset):
         views: int = 1,
     ) -> None:
         if views < 1:
-            raise ConfigError("--views", "is at least 1", views, "raise it")
+            raise ConfigError(f"--views is {views}, below 1", "raise it")
         super().__init__(data, transform, progress=False, copy_cache=False)
         self.augmentation = augmentation
         self.seed = seed
@@ -53,7 +53,7 @@ class ClassPatches(CacheDataset):
         self.members = [[i for i, item in enumerate(data) if item["class"] == name] for name in classes]
         for name, members in zip(classes, self.members, strict=True):
             if not members:
-                raise DataError(f"class {name}", "has patches to train on", "none", "add some, or change --classes")
+                raise DataError(f"class {name} has no patches to train on", "add some, or change --classes")
 
     def __len__(self) -> int:
         return self.views * max(map(len, self.members))

@@ -19,7 +19,7 @@ def make_datalist(options: argparse.Namespace, reader: VolumeReader) -> int:
         ConfigError: no classes are given.
     """
     if not options.classes:
-        raise ConfigError("--classes", "names the masks of lesions", "none", "give --classes cyst,metastasis,...")
+        raise ConfigError("no --classes, the names of the lesion masks", "pass --classes cyst,metastasis,...")
     out, source = options.out, options.source or "ct"
     classes = [name.strip() for name in options.classes.split(",")]
     items = cut_cases(

@@ -21,21 +21,20 @@ def patient_folds(items: Sequence[Item], folds: int, seed: int, classes: Sequenc
         DataError: a class has fewer patients than there are folds, or a fold lacks a class.
     """
     if folds < 2:
-        raise ConfigError("--folds", "is at least 2", folds, "raise it")
+        raise ConfigError(f"--folds is {folds}, below 2", "raise it")
     owned: dict[str, set[str]] = defaultdict(set)
     for item in items:
         owned[item["patient"]].add(item["class"])
     for name in classes:
         count = sum(name in own for own in owned.values())
         if count < folds:
-            remedy = "add patients, lower --folds, or leave the class out of --classes"
-            raise DataError(f"class {name}", f"has at least {folds} patients, one a fold", count, remedy)
+            remedy = "add patients, lower --folds, or remove the class from --classes"
+            raise DataError(f"class {name} has {count} patients for {folds} folds", remedy)
     dealt = _deal(owned, folds, seed, classes)
     parts = [[item for item in items if dealt[item["patient"]] == fold] for fold in range(folds)]
     for fold, part in enumerate(parts):
         if lacking := [name for name in classes if not any(item["class"] == name for item in part)]:
-            remedy = "lower --folds, or add patients"
-            raise DataError(f"fold {fold}", "tests every class", f"none of {', '.join(lacking)}", remedy)
+            raise DataError(f"fold {fold} has no patches of {', '.join(lacking)}", "lower --folds, or add patients")
     return parts
 
 
@@ -62,5 +61,5 @@ def require_disjoint(training: Sequence[Item], test: Sequence[Item]) -> None:
     """
     both = sorted({item["patient"] for item in training} & {item["patient"] for item in test})
     if both:
-        value = f"patient '{both[0]}' in both" + (f", and {len(both) - 1} more" if len(both) > 1 else "")
-        raise DataError("fold", "trains and tests on different patients (leak)", value, "deal folds by patient")
+        others = f" and {len(both) - 1} more" if len(both) > 1 else ""
+        raise DataError(f"a fold trains and tests on patient '{both[0]}'{others} (leak)", "assign folds by patient")

@@ -115,7 +115,7 @@ def cut_cases(
         source: name of the volume.
         size: pixels a side.
         margin: see :func:`cut_rois`.
-        patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` says.
+        patient_separator: the patient is the case's name before this text; or ``ROOT/patients.csv`` has it.
         one_patient_per_file: every case is its own patient.
         reader: of the volumes.
 
@@ -128,17 +128,14 @@ def cut_cases(
         OutputError: ``out`` already holds patches.
     """
     if size < 8 or margin < 0:
-        raise ConfigError("size, margin", "a patch has at least 8 pixels a side, a margin of 0 or more", (size, margin),
-                          "correct them")  # fmt: skip
+        raise ConfigError(f"--size is {size}, --margin {margin}", "give at least 8 pixels, and a margin of 0 or more")
     for name in classes:
         require_file_name(name, "--classes", error=ConfigError)
     root, out = Path(os.path.abspath(root)), Path(os.path.abspath(out))
     folders = _case_folders(root, source)
     patients = _patients(root, [folder.name for folder in folders], patient_separator, one_patient_per_file)
-    if taken := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
-        raise OutputError(
-            str(out), "holds no patches yet", f"{', '.join(taken)}", "remove them or choose another --out"
-        )
+    if existing := [name for name in (*classes, ROIS_NAME) if (out / name).exists()]:
+        raise OutputError(f"{out} already has {', '.join(existing)}", "remove them, or choose another --out")
     items, rows = [], []
     for folder in tqdm(folders, desc="cutting", unit="case", disable=None):
         for item, roi in _case(
@@ -149,7 +146,7 @@ def cut_cases(
                          "slice": roi.slice, "side_mm": round(roi.side_mm, 2)})  # fmt: skip
     if empty := [name for name in classes if not any(item["class"] == name for item in items)]:
         remedy = f"name masks {', '.join(f'<case>/{name}.nii.gz' for name in empty)}, or correct --classes"
-        raise DataError(str(root), "every class has lesions", f"none of {', '.join(empty)}", remedy)
+        raise DataError(f"no lesions of {', '.join(empty)} in {root}", remedy)
     with open(out / ROIS_NAME, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -167,9 +164,9 @@ def _case(
             continue
         mask, own = read_volume(path, folder.name)
         if not same_grid(mask.shape, own, volume.shape, affine):
-            rule = f"lies on the grid of {source}, {show_grid(volume.shape, affine)}"
-            found = show_grid(mask.shape, own)
-            raise DataError(f"{folder.name}: {name}", rule, found, "draw or resample it on that grid")
+            grids = f"{show_grid(mask.shape, own)}, not {show_grid(volume.shape, affine)}"
+            fault = f"{folder.name}: {name} is not on the grid of {source} ({grids})"
+            raise DataError(fault, f"draw or resample it on the grid of {source}")
         (out / name).mkdir(parents=True, exist_ok=True)
         for number, roi in enumerate(cut_rois(volume, affine, mask, size, margin)):
             case = f"{folder.name}_{name}_{number}"
@@ -189,15 +186,15 @@ def _nifti(folder: Path, name: str) -> Path | None:
 
 def _case_folders(root: Path, source: str) -> list[Path]:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [folder for folder in folders if volume_path(folder, source, NIFTI)]
-    if not found:
-        rule = f"holds cases, ROOT/<case>/{source}.nii.gz (or a folder of DICOM) with masks ROOT/<case>/<class>.nii.gz"
-        raise DataError(str(root), rule, "none", "correct --dataset_dir or --source")
-    return found
+    cases = [folder for folder in folders if volume_path(folder, source, NIFTI)]
+    if not cases:
+        layout = f"ROOT/<case>/{source}.nii.gz or a folder of DICOM, with masks ROOT/<case>/<class>.nii.gz"
+        raise DataError(f"no cases in {root}, such as {layout}", "correct --dataset_dir or --source")
+    return cases
 
 
 def _patients(root: Path, cases: list[str], separator: str | None, one_each: bool) -> dict[str, str]:
     if not one_each and not separator and not (root / "patients.csv").is_file():
-        remedy = "add it, give --patient_separator, or --one_patient_per_file where every case is another patient"
-        raise DataError(str(root), "says whose cases they are (patients.csv: case,patient)", "no such file", remedy)
+        remedy = "add it, or pass --patient_separator, or --one_patient_per_file where every case is another patient"
+        raise DataError(f"no patients.csv (case,patient) in {root}", remedy)
     return patients_of(root, cases, separator)

@@ -32,7 +32,7 @@ def kid(one: Tensor, other: Tensor) -> float:
     """
     n, m = len(one), len(other)
     if min(n, m) < 2:
-        raise DataError("kid", "compares sets of at least two images", f"{n} and {m}", "give more patches")
+        raise DataError(f"KID compares {n} and {m} images, and each set needs two", "give more patches")
     a, b = one.double(), other.double()
     within_a, within_b, across = (_kernel(x, y) for x, y in ((a, a), (b, b), (a, b)))
     own = (within_a.sum() - within_a.trace()) / (n * (n - 1)) + (within_b.sum() - within_b.trace()) / (m * (m - 1))

@@ -33,7 +33,7 @@ def diversity(made: Tensor, real: Tensor) -> float:
         DataError: a set has fewer than two images.
     """
     if min(len(made), len(real)) < 2:
-        raise DataError("diversity", "is of at least two images", f"{len(made)} and {len(real)}", "give more")
+        raise DataError(f"diversity compares {len(made)} and {len(real)} images, and each set needs two", "give more")
     return float(torch.pdist(made.double()).mean() / torch.pdist(real.double()).mean())
 
 
@@ -64,7 +64,7 @@ def nearest_training(images: Tensor, training: Tensor) -> Nearest:
         DataError: there are fewer than 3 training images.
     """
     if len(training) < 3:
-        raise DataError("nearest neighbours", "are among at least 3 training images", len(training), "give more")
+        raise DataError(f"nearest neighbours among {len(training)} training images, fewer than 3", "give more")
     coarse, known = (F.avg_pool2d(patches.double(), GRAIN) for patches in (images, training))
     views = [torch.rot90(side, turns, (2, 3)) for side in (coarse, coarse.flip(3)) for turns in range(4)]
     flat = known.flatten(1)
@@ -93,10 +93,10 @@ def chance_limit(held_out: int) -> float:
 
 def memorisation_verdict(share: float, held_out: int) -> str:
     """Verdict on copying, from the share of copied samples and the number of held-out real images."""
-    found = f"{share:.0%} of samples closer to a training patch than any of {held_out} held-out ones is"
+    copied = f"{share:.0%} of samples closer to a training patch than any of {held_out} held-out ones is"
     if share > chance_limit(held_out):
-        return f"COPIES training patches: {found}, chance allows {chance_limit(held_out):.0%}"
-    return f"no sign of copying: {found}, chance allows {chance_limit(held_out):.0%}"
+        return f"COPIES training patches: {copied}, chance allows {chance_limit(held_out):.0%}"
+    return f"no sign of copying: {copied}, chance allows {chance_limit(held_out):.0%}"
 
 
 def collapse_verdict(value: float) -> str:

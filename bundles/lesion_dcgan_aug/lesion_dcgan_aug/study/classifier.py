@@ -99,7 +99,7 @@ def train_classifier(
         optimizer.step()
         done(len(chosen))
     if not torch.isfinite(loss):
-        raise TrainingError("classifier", "has a finite loss", float(loss), "lower classifier::learning_rate")
+        raise TrainingError(f"the loss of the classifier is {float(loss)}", "lower --classifier::learning_rate")
     return model.eval()
 
 

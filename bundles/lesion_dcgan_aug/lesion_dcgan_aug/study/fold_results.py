@@ -84,11 +84,9 @@ def read_result(folder: Path, fold: int, seed: int, arm: Arm, settings: Mapping[
         content = json.loads(path.read_text(encoding="utf-8"))
         result = FoldResult(**{**content, "arm": Arm(**content["arm"])})
     except (ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__} ({error})"
-        raise DataError(str(path), "is a result of the study", reason, "remove it") from error
+        raise DataError(f"{path} is damaged ({type(error).__name__}: {error})", "remove it") from error
     different = sorted(name for name in settings if result.settings.get(name) != json.loads(json.dumps(settings[name])))
     if different:
-        rule = "was made with the settings of this study"
-        remedy = f"remove {folder}, or give another --output_dir"
-        raise ConfigError(str(path), rule, f"other {', '.join(different)}", remedy)
+        fault = f"{path} was computed with other settings ({', '.join(different)})"
+        raise ConfigError(fault, f"remove {folder}, or pass another --output_dir")
     return result

@@ -63,7 +63,7 @@ class AugmentationStudy:
         seeds: one repetition each, with its own folds, initial weights and augmentation.
         classic_sizes: views that classic augmentation adds to each fold trained on, in equal shares of its lesions; 0
             is none. A larger set contains the smaller ones.
-        gan_sizes: samples of each class that are added to each fold trained on, besides the best classic size.
+        gan_sizes: samples of each class that are added to each fold trained on, in addition to the best classic size.
         classifier: arguments of :func:`lesion_dcgan_aug.study.classifier.train_classifier`.
         record: of the command, whose settings differ from those of ``train_config``.
 
@@ -91,7 +91,7 @@ class AugmentationStudy:
         for name in ("classic_sizes", "gan_sizes", "seeds"):
             sizes = list(getattr(self, name))
             if len(set(sizes)) < len(sizes) or any(size < 0 for size in sizes) or (not sizes and name != "gan_sizes"):
-                raise ConfigError(f"--{name}", "holds numbers of 0 or more, each once", sizes, "correct it")
+                raise ConfigError(f"--{name} is {sizes}", "give numbers of 0 or more, each once")
         self.items = [item for section in self.cases.values() for item in section]
         self.folder = Path(self.output_dir, "study")
         self.models: dict[Arm, LesionClassifier] = {}
@@ -199,9 +199,9 @@ class AugmentationStudy:
         """Refuse a classic size for which a fold's lesions have too few views."""
         fewest = min(len(part) for folds in dealt.values() for part in folds)
         if (largest := max(self.classic_sizes)) > fewest * self.classic_grid.size:
-            rule = f"is at most {self.classic_grid.size} views of each lesion, of which the smallest fold has {fewest}"
-            remedy = f"leave out sizes above {fewest * self.classic_grid.size}"
-            raise ConfigError("--classic_sizes", rule, largest, remedy)
+            views = self.classic_grid.size
+            fault = f"--classic_sizes has {largest}, over {views} views of each of the smallest fold's {fewest} lesions"
+            raise ConfigError(fault, f"remove sizes above {fewest * views}")
 
     def _outcome(
         self, fold: int, seed: int, arm: Arm, test: Sequence[Item], predicted: Tensor, seconds: float
