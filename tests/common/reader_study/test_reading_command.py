@@ -78,12 +78,13 @@ def test_lesions_are_asked_for_by_class(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (("--trials", "100"), "error: --trials: is at most 6"), (("--slices", "20"), "has 20 axial slices"),
-        (("--repeats", "3"), "error: --repeats: is at most a third of the 6 trials, 2"),
-        (("--window", "5", "1"), "error: --window: is two finite numbers"),
-        (("--question", "cyst"), "error: --question cyst: needs images of two classes"),
+        (("--trials", "100"), "error: --trials is 100, the images give at most 6"),
+        (("--slices", "20"), "--slices is 20: lower"),
+        (("--repeats", "3"), "error: --repeats is 3, 2 are allowed, a third of the 6 trials"),
+        (("--window", "5", "1"), "error: --window is 5 1: pass two finite numbers"),
+        (("--question", "cyst"), "error: --question cyst needs two classes"),
         (("--real_name", "ct"), "error: --real"),
-        (("--synthetic", "nowhere"), "error: --synthetic nowhere: is a folder"),
+        (("--synthetic", "nowhere"), "error: no folder nowhere (from --synthetic)"),
     ],
 )  # fmt: skip
 def test_mistakes_of_make_end_on_one_line(tmp_path, capsys, more, told):
@@ -105,4 +106,4 @@ def test_it_is_a_command(tmp_path):
     ]
     done = forked_commands.run(command)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: --key {tmp_path / 'k.json'}: is the key.json of a study")
+    assert done.stderr.splitlines()[-1].startswith(f"error: cannot read --key {tmp_path / 'k.json'} (No such")
