@@ -75,7 +75,8 @@ def test_a_sound_command(case) -> None:
 def test_an_end_without_the_line_of_the_house(case) -> None:
     assert "the last line is not of the form" in fault(case(code=2, err=f"{HOUSE}\nbye"))
     assert "the last line is not of the form" in fault(case(code=2, err="error: no idea"))
-    assert "the last line is not of the form" in fault(case(code=2, err="error: x: is y, but got ; mend it"))
+    for line in ("x: is above 0, but got -1; raise it", "--name is : add one", "no bundle (): add one"):
+        assert "the last line is not of the form" in fault(case(code=2, err=f"error: {line}"))
     assert "exit code 3" in fault(case(code=3, err=HOUSE))
     assert "exit code -11" in fault(case(code=-11))
     assert "still running" in fault(case(code=-9, hung=True))
@@ -85,7 +86,7 @@ def test_an_end_without_the_line_of_the_house(case) -> None:
     "words", ["list index out of range", "'NoneType' object has no attribute 'x'", "<monai.X object at 0x7f>"]
 )
 def test_the_words_of_a_foreign_exception(case, words: str) -> None:
-    assert "a foreign exception's words" in fault(case(code=2, err=f"error: case: is read, but got {words}; mend it"))
+    assert "a foreign exception's words" in fault(case(code=2, err=f"error: cannot read case ({words}): restore it"))
 
 
 def test_the_words_of_a_component_are_counted_apart(case) -> None:
@@ -231,9 +232,9 @@ def test_failed_cases(case) -> None:
     def fails(*entries: tuple[str, str]) -> Case:
         listed = [{"case": name, "status": "failed", "reason": reason} for name, reason in entries]
         (sound.out / "manifest.json").write_text(json.dumps(listed))
-        return case(code=1, err="error: 1 of 2 cases failed: a (the file must be complete, but got EOF; copy it again)")
+        return case(code=1, err="error: 1 of 2 cases failed: a (mr.nii.gz is cut off (EOF): copy it again)")
 
-    sound, reason = case(), "a (mr.nii.gz): the file must be complete, but got EOF; copy it again"
+    sound, reason = case(), "a: mr.nii.gz is cut off (EOF): copy it again"
     assert "exit code 1 without failed cases in a manifest" in fault(case(code=1, err=HOUSE))
     (sound.out / "a_ct.nii.gz").unlink()
     assert outcome(fails(("a", reason))) == oracle.FAILED
