@@ -127,7 +127,7 @@ def _name(key: tuple[str, str]) -> str:
 
 
 def _require_alike(real: Sequence[Found], synthetic: Sequence[Found]) -> None:
-    """Refuse pictures on one side and volumes on the other: what 8 bits lose would tell which is real."""
+    """Refuse pictures on one side and volumes on the other: what 8 bits lose would give away which is real."""
     sides = [{image.is_picture for image in images} for images in (real, synthetic)]
     if sides[0] != sides[1] or len(sides[0]) > 1:
         words = [" and ".join("pictures" if one else "volumes" for one in sorted(side)) for side in sides]

@@ -135,7 +135,7 @@ def units_of(question: Question, pairs: Sequence[Pair], all_shown: bool, rng: np
         rng: of the images of other classes.
 
     Raises:
-        DataError: for classes of other sizes, which would tell them, or of unequal numbers where all are shown.
+        DataError: for classes of other sizes, which would give them away, or of unequal numbers where all are shown.
     """
     if question.about == OF_KIND:
         if question.design == PAIR:

@@ -207,7 +207,7 @@ def png_of(pixels: np.ndarray, window: tuple[float, float]) -> bytes:
     """PNG (rows, columns) of 8 bits over the window, without metadata.
 
     It is not compressed: a synthetic image compresses otherwise than a real one, so that the number of bytes would
-    tell which is real.
+    give away which is real.
     """
     low, high = window
     grey = np.rint(np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -36,7 +36,7 @@ def test_answers_are_those_of_the_page(tmp_path, key):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda rows: [row.replace("abc", "xyz", 1) for row in rows], "answers the study 'xyz', the key is of abc"),
         (lambda rows: rows[:-2], r"reader A has no answers to 2 of 7 trials \(t5, again1\)"),
@@ -57,10 +57,10 @@ def test_answers_are_those_of_the_page(tmp_path, key):
         (lambda rows: [], "no column study"),
     ],
 )  # fmt: skip
-def test_answers_that_are_none_are_refused(tmp_path, key, lines, change, told):
+def test_answers_that_are_none_are_refused(tmp_path, key, lines, change, message):
     path = tmp_path / "a.csv"
     path.write_text("\n".join(change(lines)) + "\n")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_answers([path], key)
 
 
@@ -110,14 +110,14 @@ def test_files_that_are_no_csv_are_refused(tmp_path, key):
 def test_keys_that_are_none_are_refused(tmp_path, key):
     path = tmp_path / "key.json"
     key["pixels"] = "f" * 64
-    for text, told in (
+    for text, message in (
         ("{", "cannot read --key .*: pass the key"), ("[]", "another JSON file"), (json.dumps({"study": 1}), "another"),
         (json.dumps({**key, "pages": [[{}]]}), "has a page without a valid list of trials"),
         (json.dumps({**key, "pages": []}), "another"),
         (json.dumps({**key, "choices": "left"}), "has no list of choices"),
     ):  # fmt: skip
         path.write_text(text)
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             read_key(path)
     with pytest.raises(DataError, match="No such file"):
         read_key(tmp_path / "none.json")
@@ -129,13 +129,13 @@ def test_keys_that_are_none_are_refused(tmp_path, key):
 def test_an_altered_key_is_refused(tmp_path):
     key = plain_key(6) | {"pixels": "f" * 64}
     key["study"], path = study_id(key), tmp_path / "key.json"
-    told = json.dumps(key)
+    content = json.dumps(key)
     for old, new in (
         ('"answer": "left"', '"answer": "right"'), ('"case": "case_1"', '"case": "case_2"'), ("ffff", "fffe"),
         (key["study"], "0" * 12),
     ):  # fmt: skip
-        path.write_text(told.replace(old, new, 1))
+        path.write_text(content.replace(old, new, 1))
         with pytest.raises(DataError, match="key.json was changed, its content does not match its study's id"):
             read_key(path)
-    path.write_text(json.dumps(json.loads(told), indent=3, sort_keys=True))  # the same content
+    path.write_text(json.dumps(json.loads(content), indent=3, sort_keys=True))  # the same content
     assert read_key(path) == key

@@ -78,7 +78,7 @@ def test_volumes_that_cannot_be_shown_are_refused(tmp_path):
     values[5, 5, 5] = np.nan
     with pytest.raises(DataError, match=r"case \(a.nii.gz\).*NaN"):
         maker().slides(found(save(tmp_path / "a.nii.gz", values)))
-    with pytest.raises(DataError, match="voxels above the head's threshold 0"):
+    with pytest.raises(DataError, match="no voxel above the head's threshold 0"):
         maker().slides(found(save(tmp_path / "b.nii.gz", np.zeros((4, 4, 4)))))
 
 
