@@ -11,7 +11,7 @@ DOSE_VENV ?= build/dose-venv
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile --durations 15
 BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
-BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: BUNDLE: is one of $(BUNDLES), but got $(BUNDLE); choose one of them" >&2; exit 2; }
+BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
 .PHONY: demo defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 

@@ -114,15 +114,15 @@ def test_every_echo_is_gathered_so_that_the_bundle_sees_them(synthesis: ModuleTy
 def test_a_dead_link_in_a_study_is_named(synthesis: ModuleType, tmp_path: Path) -> None:
     folder = two_echoes(tmp_path / "study")
     (folder / "gone.dcm").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(synthesis.SynthesisError, match=r"gone\.dcm: is a file that can be read, but got No such file"):
+    with pytest.raises(synthesis.SynthesisError, match=r"cannot read .*gone\.dcm \(No such file"):
         synthesis.link_series(folder, UID, tmp_path / "series")
 
 
 def test_one_series_is_taken_and_no_other_number(synthesis: ModuleType) -> None:
     assert synthesis.only_series([UID]) == UID
-    with pytest.raises(synthesis.SynthesisError, match=r"one series .* is selected, but got none; give the folder"):
+    with pytest.raises(synthesis.SynthesisError, match=r"the rules select no series, not one series: pass the folder"):
         synthesis.only_series([])
-    with pytest.raises(synthesis.SynthesisError, match=r"but got 1\.2\.3\.4, 1\.2\.3\.5; give the folder of one"):
+    with pytest.raises(synthesis.SynthesisError, match=r"select 1\.2\.3\.4, 1\.2\.3\.5, not one series: pass"):
         synthesis.only_series([OTHER, UID])
 
 
@@ -215,7 +215,7 @@ def test_the_application_leaves_the_choice_between_series_and_between_echoes_to_
     write_series(root / "images" / "second", Grid(), "MR", series="1.2.3.6")
     done = deploy(root, bundle, tmp_path / "out")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: one series of the study is selected, but got 1.2.3.4, 1.2")
+    assert done.stderr.splitlines()[-1].startswith("error: the rules select 1.2.3.4, 1.2")
 
     done = deploy(two_echoes(tmp_path / "echoes"), bundle, tmp_path / "echoed")
     assert done.returncode == 2

@@ -120,12 +120,10 @@ def test_an_output_that_holds_files_or_has_a_blank_in_its_name_is_refused(tmp_pa
     (tmp_path / "mine.txt").write_text("kept")
     done = federate(tmp_path)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith(
-        "is empty or does not exist yet, but got a folder with files; choose another"
-    )
+    assert done.stderr.splitlines()[-1] == f"error: {tmp_path} holds files: choose an empty or new OUTPUT"
     done = federate(tmp_path / "of mine")
     assert done.returncode == 2
-    assert "have no blank in their names, but got" in done.stderr.splitlines()[-1]
+    assert "of mine has a blank in its name: choose another place" in done.stderr.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -135,9 +133,7 @@ def test_a_site_that_fails_ends_the_job_with_one_line_and_no_model(tmp_path: Pat
         settings.write("batch_size: 100000\n")
     done = federate(tmp_path / "out", "--rounds", "1", example=example)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(
-        "error: mr2ct_fedavg: ends well at every site, but got Simulation failed"
-    )
+    assert done.stderr.splitlines()[-1].startswith("error: mr2ct_fedavg failed (Simulation failed")
     logs = [path.read_text() for path in (tmp_path / "out" / "simulation").rglob("error_log.txt")]
     assert any("more than the samples of an epoch" in text for text in logs)
     assert not (tmp_path / "out" / "model.pt").exists()

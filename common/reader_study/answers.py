@@ -19,6 +19,7 @@ COLUMNS = ("study", "page", "reader", "position", "trial", "answer", "confidence
 KEY_ENTRIES = {"study", "pixels", "question", "choices", "confidence", "design", "about", "pages"}
 TRIAL_ENTRIES = {"trial", "item", "answer", "mirrored", "repeat", "images"}
 IMAGE_ENTRIES = {"kind", "class", "case"}
+SAVE_AGAIN = "save it again from the page"
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,18 @@ def read_key(path: Path) -> Key:
         key = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"--key {path}", "is the key.json of a study", reason, "correct the path") from error
+        raise DataError(f"cannot read --key {path} ({reason})", "pass the key.json of the study") from error
     if not (isinstance(key, dict) and key.keys() >= KEY_ENTRIES and isinstance(key["pages"], list) and key["pages"]):
-        raise DataError(f"--key {path}", "is the key.json of a study", "another JSON file", "correct the path")
+        raise DataError(f"--key {path} is another JSON file", "pass the key.json of the study")
     choices = key["choices"]
     if not (isinstance(choices, list) and len(choices) > 1 and isinstance(key["confidence"], list)):
-        raise DataError(f"--key {path}", "lists the choices and confidences", "something else", "restore the file")
+        raise DataError(f"--key {path} has no list of choices or of confidences", "restore the file")
     for page in key["pages"]:
         if not (isinstance(page, list) and page and all(_is_trial(trial, choices) for trial in page)):
-            raise DataError(f"--key {path}", "lists the trials of each page", "something else", "restore the file")
+            raise DataError(f"--key {path} has a page without a valid list of trials", "restore the file")
     if key["study"] != study_id(key):
-        rule, remedy = "is as it was written", "restore the file, or make the study again"
-        raise DataError(f"--key {path}", rule, "other content than its study's id stands for", remedy)
+        fault = f"--key {path} was changed, its content does not match its study's id"
+        raise DataError(fault, "restore the file, or make the study again")
     return key
 
 
@@ -113,19 +114,19 @@ def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Answer]:
             name = text_of_cell(row["reader"]).strip()
             row["reader"] = names.setdefault(name.casefold(), name)  # one reader, typed in two ways
             rows[row["reader"]].append((f"{path.name}, line {number}", row))
-    found = {reader: _of_reader(reader, rows[reader], key) for reader in sorted(rows)}
-    _require_no_copies(found)
-    return [answer for answers in found.values() for answer in answers]
+    by_reader = {reader: _of_reader(reader, rows[reader], key) for reader in sorted(rows)}
+    _require_no_copies(by_reader)
+    return [answer for answers in by_reader.values() for answer in answers]
 
 
-def _require_no_copies(found: Mapping[str, Sequence[Answer]]) -> None:
+def _require_no_copies(by_reader: Mapping[str, Sequence[Answer]]) -> None:
     """Refuse two readers who gave the same answers in the same milliseconds: one file under two names."""
     seen: dict[tuple[Answer, ...], str] = {}
-    for reader, answers in found.items():
+    for reader, answers in by_reader.items():
         other = seen.setdefault(tuple(replace(answer, reader="") for answer in answers), reader)
         if other != reader:
-            remedy = "give the file of each reader once"
-            raise DataError(f"reader {reader}", "has answers of their own", f"a copy of those of {other}", remedy)
+            fault = f"the answers of reader {reader} are a copy of those of {other}"
+            raise DataError(fault, "pass the file of each reader once")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -134,60 +135,58 @@ def _rows(path: Path) -> list[dict[str, str]]:
             table = csv.DictReader(file, strict=True)
             rows = list(table)
     except OSError as error:
-        raise DataError(f"--answers {path}", "is a CSV file", error.strerror, "correct the path") from error
+        raise DataError(f"cannot read --answers {path} ({error.strerror})", "check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"--answers {path}", "is a CSV file in UTF-8", error, "save it again from the page") from error
+        raise DataError(f"--answers {path} is no CSV file in UTF-8 ({error})", SAVE_AGAIN) from error
     lacking = [name for name in COLUMNS if name not in (table.fieldnames or ())]
     if lacking or not rows:
-        value = f"no column {some(lacking)}" if lacking else "no answers"
-        raise DataError(f"--answers {path}", "is the CSV file that a page saved", value, "save it again from the page")
+        raise DataError(f"--answers {path} has no {f'column {some(lacking)}' if lacking else 'answers'}", SAVE_AGAIN)
     broken = next((number for number, row in enumerate(rows, start=2) if None in row or None in row.values()), None)
     if broken:
-        rule, remedy = "has as many fields as the first line", "save it again from the page"
-        raise DataError(f"{path.name}, line {broken}", rule, "fewer or more", remedy)
+        raise DataError(f"{path.name}, line {broken} has fewer or more fields than the first line", SAVE_AGAIN)
     return rows
 
 
 def _of_reader(reader: str, rows: Sequence[tuple[str, dict[str, str]]], key: Mapping[str, Any]) -> list[Answer]:
     if not reader.strip():
-        raise DataError(rows[0][0], "names the reader", "an empty name", "add it")
+        raise DataError(f"{rows[0][0]} names no reader", "add the name")
     for where, row in rows:
         if row["study"] != key["study"]:
-            rule, value = f"is an answer to the study {key['study']}", f"one to {row['study']!r}"
-            raise DataError(where, rule, value, "give the key of that study")
+            fault = f"{where} answers the study {row['study']!r}, the key is of {key['study']}"
+            raise DataError(fault, "pass the key of that study")
     numbers = {row["page"] for _, row in rows}
     known = [str(number) for number in range(1, len(key["pages"]) + 1)]
     if len(numbers) > 1 or not numbers <= set(known):
-        rule, remedy = f"answers one page of {', '.join(known)}", "give each reader another name, or correct the file"
-        raise DataError(f"reader {reader}", rule, some(sorted(numbers)), remedy)
+        fault = f"reader {reader} answers page {some(sorted(numbers))}, not one page of {', '.join(known)}"
+        raise DataError(fault, "give each reader another name, or restore the file")
     trials = {trial["trial"]: trial for trial in key["pages"][int(numbers.pop()) - 1]}
     found: dict[str, Answer] = {}
     for where, row in rows:
         trial = trials.get(row["trial"])
         if trial is None:
-            raise DataError(where, "is about a trial of the page", repr(row["trial"]), "restore the file")
+            raise DataError(f"{where} answers trial {row['trial']!r}, which the page does not have", "restore the file")
         if row["trial"] in found:
-            remedy = "give each reader another name, and each file once"
-            raise DataError(where, f"is the only answer of {reader} to this trial", "a second one", remedy)
+            fault = f"{where} is a second answer of {reader} to trial {row['trial']}"
+            raise DataError(fault, "give each reader another name, and pass each file once")
         found[row["trial"]] = _answer(where, row, trial, key)
     if missing := [name for name in trials if name not in found]:
-        rule, value = f"has answers to all {len(trials)} trials", f"{len(missing)} missing: {some(missing)}"
-        raise DataError(f"reader {reader}", rule, value, "let the reader finish, and save the file again")
+        fault = f"reader {reader} has no answers to {len(missing)} of {len(trials)} trials ({some(missing)})"
+        raise DataError(fault, "let the reader finish, and save the file again")
     places = {name: place for place, name in enumerate(trials, start=1)}
     misplaced = next((name for name, answer in found.items() if answer.position != places[name]), None)
     if misplaced is not None:
-        rule, value = f"has trial {misplaced} at position {places[misplaced]}", str(found[misplaced].position)
-        raise DataError(f"reader {reader}", rule, value, "restore the file")
+        fault = f"reader {reader} has trial {misplaced} at position {found[misplaced].position}"
+        raise DataError(f"{fault}, the page at {places[misplaced]}", "restore the file")
     return sorted(found.values(), key=lambda answer: answer.position)
 
 
 def _answer(where: str, row: Mapping[str, str], trial: Mapping[str, Any], key: Mapping[str, Any]) -> Answer:
     choices, levels = list(key["choices"]), list(key["confidence"])
     if row["answer"] not in choices:
-        raise DataError(where, f"answers one of {some(choices)}", repr(row["answer"]), "restore the file")
+        raise DataError(f"{where} answers {row['answer']!r}, not one of {some(choices)}", "restore the file")
     if row["confidence"] not in ([str(level) for level in levels] or [""]):
-        rule = f"has a confidence of {levels[0]} to {levels[-1]}" if levels else "has no confidence"
-        raise DataError(where, rule, repr(row["confidence"]), "restore the file")
+        asked = f"not {levels[0]} to {levels[-1]}" if levels else "which the study does not ask for"
+        raise DataError(f"{where} has confidence {row['confidence']!r}, {asked}", "restore the file")
     seconds, position = _number(where, "seconds", row["seconds"]), _number(where, "position", row["position"])
     turned = choices[1 - choices.index(row["answer"])] if trial["mirrored"] else row["answer"]
     images = trial["images"]
@@ -215,5 +214,5 @@ def _number(where: str, name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise DataError(where, f"has {name}, a number not below zero", repr(text), "restore the file")
+        raise DataError(f"{where} has {name} {text!r}, not a number of at least 0", "restore the file")
     return value

@@ -70,10 +70,10 @@ class Choices:
     def __post_init__(self) -> None:
         for name, least in (("slices", 1), ("pages", 1), ("repeats", 0), ("seed", 0)):
             if getattr(self, name) < least:
-                raise ConfigError(f"--{name}", f"is at least {least}", getattr(self, name), "raise it")
+                raise ConfigError(f"--{name} is {getattr(self, name)}, below {least}", "raise it")
         if self.window is not None and not (all(map(math.isfinite, self.window)) and self.window[0] < self.window[1]):
-            given = f"{self.window[0]:g} {self.window[1]:g}"
-            raise ConfigError("--window", "is two finite numbers, the lower one first", given, "correct it")
+            low, high = self.window
+            raise ConfigError(f"--window is {low:g} {high:g}", "pass two finite numbers, the lower one first")
 
     @property
     def pairs_cases(self) -> bool:
@@ -89,7 +89,7 @@ def make_study(real: Path, synthetic: Path, choices: Choices, reader: VolumeRead
         ConfigError: for a question, number of trials or of repeats that these images do not allow.
     """
     if real.resolve() == synthetic.resolve():
-        raise ConfigError("--synthetic", "is another folder than --real", str(synthetic), "correct one of them")
+        raise ConfigError(f"--synthetic must differ from --real, both are {synthetic}")
     found = find_images(real, REAL, choices.real_name), find_images(synthetic, SYNTHETIC, choices.synthetic_name)
     _require_alike(*found)
     question = Question(choices.design, choices.question, tuple(classes_of([*found[0], *found[1]])))
@@ -110,16 +110,15 @@ def _pairs_of_cases(real: Sequence[Found], synthetic: Sequence[Found], maker: Sl
     listed = [{(image.label, image.case): image for image in images} for images in (real, synthetic)]
     alone = [[_name(key) for key in listed[side].keys() - listed[1 - side].keys()] for side in (0, 1)]
     if any(alone):
-        value = f"{len(real)} real and {len(synthetic)} synthetic images"
-        value += "".join(f", only {kind} {some(sorted(names))}" for kind, names in zip((REAL, SYNTHETIC), alone,
+        fault = f"--real ({len(real)} images) and --synthetic ({len(synthetic)}) hold different cases"
+        fault += "".join(f", only in --{kind} {some(sorted(names))}" for kind, names in zip((REAL, SYNTHETIC), alone,
                                                                                      strict=True) if names)  # fmt: skip
         remedy = "give both folders the same cases, name the cases' volumes by --real_name and --synthetic_name, or "
-        remedy += "give --match class for samples without a real case"
-        raise DataError("--real and --synthetic", "hold the same cases", value, remedy)
+        raise DataError(fault, remedy + "pass --match class for samples without a real case")
     pairs = [pair for key, image in listed[0].items() for pair in maker.pairs(image, listed[1][key])]
     if same := [shown.name for shown, other in pairs if np.array_equal(shown.pixels, other.pixels)]:
-        remedy = "correct --synthetic: these are copies of the real images"
-        raise DataError("--real and --synthetic", "differ in every slice", f"equal slices of {some(same)}", remedy)
+        fault = f"--real and --synthetic have equal slices of {some(same)}"
+        raise DataError(fault, "replace the copies of real images in --synthetic")
     return pairs
 
 
@@ -128,12 +127,11 @@ def _name(key: tuple[str, str]) -> str:
 
 
 def _require_alike(real: Sequence[Found], synthetic: Sequence[Found]) -> None:
-    """Refuse pictures on one side and volumes on the other: what 8 bits lose would tell which is real."""
+    """Refuse pictures on one side and volumes on the other: what 8 bits lose would give away which is real."""
     sides = [{image.is_picture for image in images} for images in (real, synthetic)]
     if sides[0] != sides[1] or len(sides[0]) > 1:
         words = [" and ".join("pictures" if one else "volumes" for one in sorted(side)) for side in sides]
-        value = f"{words[0]} of real and {words[1]} of synthetic images"
-        raise DataError("--real and --synthetic", "hold files of one kind", value, "convert one of them")
+        raise DataError(f"--real holds {words[0]}, --synthetic {words[1]}", "convert all images to one of the two")
 
 
 def paths_of(out: Path, pages: int) -> tuple[list[Path], Path]:
@@ -149,11 +147,11 @@ def require_free(out: Path, overwrite: bool) -> None:
         OutputError: it does, or is no folder.
     """
     if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}", "is a folder", "a file", "choose another --out")
+        raise OutputError(f"--out {out} is a file", "pass a folder")
     there = [path for path in (out / KEY, *sorted((out / FOR_READERS).glob("*.html"))) if path.exists()]
     if there and not overwrite:
-        remedy = "choose another --out, or give --overwrite: answers to the old page can then no longer be scored"
-        raise OutputError(f"--out {out}", "holds no study yet", some([path.name for path in there]), remedy)
+        remedy = "choose another --out, or add --overwrite, after which answers to the old page cannot be scored"
+        raise OutputError(f"--out {out} already holds a study ({some([path.name for path in there])})", remedy)
 
 
 def write_study(study: Study, out: Path) -> list[Path]:
@@ -181,5 +179,5 @@ def write_study(study: Study, out: Path) -> list[Path]:
         )
         write_text(place, page)
         if len(page) > LARGE:
-            logger.warning(f"{place}: {len(page) / 1e6:.0f} MB, which a browser opens slowly; lower --trials")
+            logger.warning(f"{place} has {len(page) / 1e6:.0f} MB, which a browser opens slowly: lower --trials")
     return [*places, key_place]

@@ -53,7 +53,7 @@ def find_images(folder: Path, kind: str, name: str | None = None) -> list[Found]
 
     Folders below it are DICOM series (cases) or hold the patches of a class; with ``name`` each is a case that holds a
     volume of that name. A NIfTI file with the JSON file of drawn samples next to it (``Class``, ``Seeds``) is a stack
-    of patches. The image grid of a stack, a PNG of the same name, is left out.
+    of patches. The image grid of a stack, a PNG of the same name, is skipped.
 
     Args:
         folder: of the images.
@@ -63,20 +63,19 @@ def find_images(folder: Path, kind: str, name: str | None = None) -> list[Found]
     Raises:
         DataError: for no folder, no images, an image grid alone, or a case that occurs twice.
     """
-    what = f"--{kind} {folder}"
     if not folder.is_dir():
-        raise DataError(what, "is a folder of images", "none at this path", "correct it")
+        raise DataError(f"no folder {folder} (from --{kind})", "check the path")
+    what = f"--{kind} {folder}"
     found = _in_case_folders(folder, kind, name, what) if name else list(_in_folder(folder, kind))
     if not found:
-        there = some([path.name for path in sorted(folder.iterdir())]) or "an empty folder"
+        names = some([path.name for path in sorted(folder.iterdir())])
         remedy = (
             f"arrange it as {LAYOUT}; draw samples with --format nifti, or name the cases' volumes by --{kind}_name"
         )
-        raise DataError(what, "holds images", there, remedy)
+        raise DataError(f"{what} {f'holds no images, only {names}' if names else 'is an empty folder'}", remedy)
     counts = Counter((each.label, each.case) for each in found)
     if twice := [f"{label}/{case}" if label else case for (label, case), count in counts.items() if count > 1]:
-        remedy = "remove one of them, or give each another name"
-        raise DataError(what, "holds each case once", f"twice {some(twice)}", remedy)
+        raise DataError(f"{what} holds {some(twice)} twice", "remove or rename one of them")
     return sorted(found, key=lambda each: (each.label, each.case))
 
 
@@ -90,8 +89,8 @@ def _in_case_folders(folder: Path, kind: str, name: str, what: str) -> list[Foun
     folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     volumes = {each: volume_path(each, name, VOLUMES) for each in folders}
     if lacking := [each.name for each, paths in volumes.items() if len(paths) != 1]:
-        value = f"none or several in {some(lacking)}"
-        raise DataError(what, f"each folder in it holds one volume {name}", value, f"correct it, or --{kind}_name")
+        fault = f"{what} has no volume {name}, or several, in {some(lacking)}"
+        raise DataError(fault, f"leave one in each folder, or change --{kind}_name")
     return [Found(kind, each.name, "", paths[0]) for each, paths in volumes.items()]
 
 
@@ -109,8 +108,7 @@ def _in_folder(folder: Path, kind: str) -> Iterator[Found]:
 def _alone_or_stack(path: Path, kind: str) -> Iterator[Found]:
     stem = path.name if path.is_dir() else _stem(path)
     if path.suffix.lower() == PNG and stem != case_of(stem):
-        rule, remedy = "is one image", "draw the samples again with --format nifti"
-        raise DataError(str(path), rule, "the image grid of samples", remedy)
+        raise DataError(f"{path} is the image grid of samples", "draw the samples again with --format nifti")
     label, count = _samples_of(path.with_name(f"{stem}.json")) if path.is_file() else ("", 0)
     if count:
         yield from (Found(kind, f"sample_{i:05d}", label, path, i, count) for i in range(count))
@@ -125,7 +123,7 @@ def _samples_of(sidecar: Path) -> tuple[str, int]:
     except FileNotFoundError:
         return "", 0
     except ValueError as error:
-        raise DataError(str(sidecar), "is a JSON file", error, "restore or remove it") from error
+        raise DataError(f"cannot read {sidecar} ({error})", "restore or remove it") from error
     if not isinstance(about, dict) or not isinstance(about.get("Seeds"), list):
         return "", 0
     return str(about.get("Class", "")), len(about["Seeds"])

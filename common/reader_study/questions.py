@@ -44,18 +44,17 @@ class Question:
         if self.about == OF_KIND:
             return
         if len(self.classes) < 2:
-            found = self.classes[0] if self.classes else "none"
-            remedy = "arrange the images as DIR/<class>/<patch>, or ask for real"
-            raise ConfigError(f"--question {self.about}", "needs images of two classes or more", found, remedy)
+            fault = f"--question {self.about} needs two classes, the images have {some(self.classes) or 'none'}"
+            raise ConfigError(fault, "arrange the images as DIR/<class>/<patch>, or ask for real")
         if self.about == OF_CLASS and self.design == PAIR:
-            remedy = "name one class, or give --design single"
-            raise ConfigError("--question class", "is asked of single images", f"--design {PAIR}", remedy)
+            fault = f"--question class is about single images, --design is {PAIR}"
+            raise ConfigError(fault, "name one class, or pass --design single")
         if self.about not in (OF_CLASS, *self.classes):
             names = some([OF_KIND, OF_CLASS, *self.classes])
-            raise ConfigError("--question", f"is one of {names}", repr(self.about), "choose one of them")
+            raise ConfigError(f"--question {self.about!r} is unknown", f"choose one of {names}")
         if self.about == OF_CLASS and len(self.classes) > MOST_CLASSES:
-            rule, remedy = f"has at most {MOST_CLASSES} classes", "ask for one of them"
-            raise ConfigError("--question class", rule, len(self.classes), remedy)
+            fault = f"--question class has {len(self.classes)} classes, {MOST_CLASSES} are allowed"
+            raise ConfigError(fault, "ask for one of them")
 
     @property
     def text(self) -> str:
@@ -113,9 +112,8 @@ def matched(real: Sequence[Slide], synthetic: Sequence[Slide], all_shown: bool, 
     unequal = [_group(key, *found) for key, found in sorted(groups.items()) if len(found[0]) != len(found[1])]
     pairs = [pair for _, found in sorted(groups.items()) for pair in zip(*found, strict=False)]
     if unequal and (all_shown or not pairs):
-        rule = "real and synthetic images are equal in number, for each class and size"
-        remedy = "add or remove images, bring them to one size, or draw equal numbers by --trials"
-        raise DataError("--real and --synthetic", rule, some(unequal), remedy)
+        fault = f"--real and --synthetic hold unequal numbers of images ({some(unequal)})"
+        raise DataError(fault, "add or remove images, bring them to one size, or draw equal numbers by --trials")
     return pairs
 
 
@@ -137,7 +135,7 @@ def units_of(question: Question, pairs: Sequence[Pair], all_shown: bool, rng: np
         rng: of the images of other classes.
 
     Raises:
-        DataError: for classes of other sizes, which would tell them, or of unequal numbers where all are shown.
+        DataError: for classes of other sizes, which would give them away, or of unequal numbers where all are shown.
     """
     if question.about == OF_KIND:
         if question.design == PAIR:
@@ -145,14 +143,14 @@ def units_of(question: Question, pairs: Sequence[Pair], all_shown: bool, rng: np
         return [tuple(Trial((slide,), slide.kind) for slide in pair) for pair in pairs]
     if len(sizes := Counter(pair[0].size for pair in pairs)) > 1:
         found = some([f"{rows} x {columns}" for rows, columns, _ in sizes])
-        raise DataError("the images", "have one size in all classes", found, "bring them to one size")
+        raise DataError(f"the images of the classes have several sizes ({found})", "bring them to one size")
     if question.about == OF_CLASS:
         counts = Counter(pair[0].label for pair in pairs)
         least = min(counts[name] for name in question.classes)
         if not least or (all_shown and max(counts.values()) > least):
             found = some([f"{name} {counts[name]}" for name in question.classes])
-            rule = "are equal in their numbers of real and of synthetic images"
-            raise DataError("the classes", rule, found, "add or remove images, or draw equal numbers by --trials")
+            fault = f"the classes have unequal numbers of real and of synthetic images ({found})"
+            raise DataError(fault, "add or remove images, or draw equal numbers by --trials")
         by_class = [[pair for pair in pairs if pair[0].label == name][:least] for name in question.classes]
         return [
             tuple(Trial((slide,), slide.label) for pair in row for slide in pair) for row in zip(*by_class, strict=True)
@@ -161,8 +159,8 @@ def units_of(question: Question, pairs: Sequence[Pair], all_shown: bool, rng: np
     rest = [pair for pair in pairs if pair[0].label != question.about]
     others = _in_turn([rest[number] for number in rng.permutation(len(rest))], lambda pair: pair[0].label)
     if not of_class or not others:
-        value = f"{len(of_class)} of {question.about}, {len(others)} of others"
-        raise DataError("the classes", "have real and synthetic images each", value, "add images")
+        fault = f"{len(of_class)} pairs of real and synthetic images show {question.about}, {len(others)} another class"
+        raise DataError(fault, "add images where there are none")
     both = zip(of_class, others, strict=False)
     if question.design == PAIR:
         return [tuple(Trial((a, b)) for a, b in zip(shown, other, strict=True)) for shown, other in both]
@@ -192,11 +190,11 @@ def drawn(units: Sequence[Unit], trials: int | None, rng: np.random.Generator) -
     if trials is None:
         return [trial for unit in units for trial in unit]
     if trials < 1 or trials % each:
-        rule = f"is a multiple of {each}, so that numbers are equal"
-        raise ConfigError("--trials", rule, trials, f"give {max(each, trials // each * each)}")
+        fault = f"--trials is {trials}, not a positive multiple of {each}, for equal numbers"
+        raise ConfigError(fault, f"give {max(each, trials // each * each)}")
     if trials > each * len(units):
-        remedy = "add images, raise --slices, or lower it"
-        raise ConfigError("--trials", f"is at most {each * len(units)}, as many as there are", trials, remedy)
+        fault = f"--trials is {trials}, the images give at most {each * len(units)}"
+        raise ConfigError(fault, "add images, raise --slices, or lower it")
     shuffled = [units[number] for number in rng.permutation(len(units))]
     by_case = _in_turn(shuffled, lambda unit: unit[0].slides[0].name)
     in_turn = _in_turn(by_case, lambda unit: unit[0].slides[0].label)

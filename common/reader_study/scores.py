@@ -83,8 +83,8 @@ def scores_of(key: Mapping[str, Any], answers: Sequence[Answer]) -> Scores:
 def _notes(clustered: bool, readers: int) -> list[str]:
     notes = []
     if clustered:
-        told = "Several trials show one case: Wilson's intervals take them as independent and are too narrow; "
-        notes.append(told + "accuracy_over_cases draws cases instead.")
+        narrow = "Several trials show one case: Wilson's intervals take them as independent and are too narrow; "
+        notes.append(narrow + "accuracy_over_cases draws cases instead.")
     if 1 < readers < FEW_READERS:
         notes.append(f"With {readers} readers the pooled interval says little about other readers.")
     if readers == 1:

@@ -105,9 +105,9 @@ class SliceMaker:
         """
         volume, other = self._volume(real), self._volume(synthetic)
         if not same_grid(other.values.shape, other.affine, volume.values.shape, volume.affine):
-            rule = f"lies on the grid of the real one, {show_grid(volume.values.shape, volume.affine)}"
-            value = show_grid(other.values.shape, other.affine)
-            raise DataError(f"{synthetic.case}: synthetic image", rule, value, "resample one of them")
+            grids = [show_grid(each.values.shape, each.affine) for each in (other, volume)]
+            fault = f"{synthetic.case}: grid of the synthetic image ({grids[0]}) differs from the real ({grids[1]})"
+            raise DataError(fault, "resample one of them")
         places = self._places(real, volume)
         return list(zip(self._at(real, volume, places), self._at(synthetic, other, places), strict=True))
 
@@ -118,8 +118,8 @@ class SliceMaker:
             return _Volume(self._patch(image, image.place), np.eye(4))
         scan = self.reader.read(image.path, image.case)
         if scan.values.ndim != 3:
-            rule, value = "has three dimensions", f"shape {scan.values.shape}"
-            raise DataError(f"{image.case} ({image.path.name})", rule, value, "give one channel")
+            fault = f"{image.case} ({image.path.name}) has shape {scan.values.shape}, not three dimensions"
+            raise DataError(fault, "keep one channel")
         if scan.values.shape[2] == 1:
             return _Volume(scan.values, scan.affine)
         turn = nib.orientations.io_orientation(scan.affine)
@@ -131,24 +131,24 @@ class SliceMaker:
         if self._stack is None or self._stack[0].path != image.path:
             values = self.reader.read(image.path, image.label or image.case).values
             if values.ndim != 3 or values.shape[2] != image.stacked:
-                rule = f"holds as many patches as its JSON file has seeds, {image.stacked}"
-                raise DataError(str(image.path), rule, f"shape {values.shape}", "draw the samples again")
+                fault = f"{image.path} has shape {values.shape}, its JSON file {image.stacked} seeds, one a patch"
+                raise DataError(fault, "draw the samples again")
             self._stack = image, values
         return self._stack[1][:, :, place : place + 1]
 
     def _places(self, image: Found, volume: _Volume) -> list[int]:
         if volume.is_patch:
             if self.count > 1:
-                remedy = "leave out --slices"
-                raise DataError(f"{image.case} ({image.path.name})", "has --slices slices", "one patch", remedy)
+                fault = f"{image.case} ({image.path.name}) is one patch, --slices is {self.count}"
+                raise DataError(fault, "omit --slices")
             return [0]
         axis = AXES[self.plane]
         head = head_mask(volume.values, None, 2, f"{image.case} ({image.path.name})")
         areas = head.sum(axis=tuple(other for other in range(3) if other != axis))
         inside = np.flatnonzero(areas >= LEAST_AREA * areas.max())
         if len(inside) < self.count:
-            rule = f"has {self.count} {self.plane} slices with enough of the head"
-            raise DataError(f"{image.case} ({image.path.name})", rule, len(inside), "lower --slices")
+            fault = f"{image.case} ({image.path.name}) has {len(inside)} {self.plane} slices with enough of the head"
+            raise DataError(f"{fault}, --slices is {self.count}", "lower --slices")
         rng = np.random.default_rng(derive(self.seed, *f"{image.label}/{image.case}".encode()))
         return sorted(int(place) for place in rng.choice(inside, self.count, replace=False))
 
@@ -180,11 +180,11 @@ def _picture(image: Found) -> np.ndarray:
         with Image.open(image.path) as picture:
             values = np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(str(image.path), "is a PNG that can be read", error, "restore it") from error
+        raise DataError(f"cannot read {image.path} ({error})", "restore it") from error
     if values.ndim == 3 and (values[..., :3] == values[..., :1]).all() and (values[..., 3:] == 255).all():
         values = values[..., 0]
     if values.ndim != 2:
-        raise DataError(str(image.path), "is grey", f"{values.shape[2]} channels", "save it in grey")
+        raise DataError(f"{image.path} has {values.shape[2]} channels, not one", "save it in grey")
     turned: np.ndarray = values.astype(np.float32).T[::-1, ::-1]
     return turned
 
@@ -198,7 +198,8 @@ def window_of(slides: Sequence[Slide]) -> tuple[float, float]:
     values = np.concatenate([slide.pixels.ravel() for slide in slides])
     low, high = (float(end) for end in np.percentile(values, SHOWN_PERCENTILES))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise DataError("the real images", "have more than one value", f"{low:g}", "give a --window")
+        percentiles = "percentiles {:g} and {:g}".format(*SHOWN_PERCENTILES)
+        raise DataError(f"{percentiles} of the real images are {low:g} and {high:g}", "pass a --window")
     return low, high
 
 
@@ -206,7 +207,7 @@ def png_of(pixels: np.ndarray, window: tuple[float, float]) -> bytes:
     """PNG (rows, columns) of 8 bits over the window, without metadata.
 
     It is not compressed: a synthetic image compresses otherwise than a real one, so that the number of bytes would
-    tell which is real.
+    give away which is real.
     """
     low, high = window
     grey = np.rint(np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -47,8 +47,8 @@ class Study:
     def __post_init__(self) -> None:
         most = len(self.trials) // FIRST_PART
         if not 0 <= self.repeats <= most:
-            rule = f"is at most a third of the {len(self.trials)} trials, {most}, so that they lie apart"
-            raise ConfigError("--repeats", rule, self.repeats, "lower it, or raise --trials")
+            fault = f"--repeats is {self.repeats}, {most} are allowed, a third of the {len(self.trials)} trials"
+            raise ConfigError(fault, "lower it, or raise --trials")
 
 
 def pages_and_key(study: Study) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -107,11 +107,11 @@ def _sequence(study: Study, page: int) -> list[_Entry]:
     for number in again.tolist():
         order.insert(int(rng.integers(count // 2 + 1, len(order) + 1)), (int(number), True))
     sides = _halves(count, rng)
-    anew = _halves(study.repeats, rng)
+    repeat_sides = _halves(study.repeats, rng)
     tokens: dict[str, None] = {}
     while len(tokens) < len(order):
         tokens[rng.bytes(TOKEN_BYTES).hex()] = None
-    swapped = [anew.pop() if repeat else sides[number] for number, repeat in order]
+    swapped = [repeat_sides.pop() if repeat else sides[number] for number, repeat in order]
     both = zip(tokens, order, swapped, strict=True)
     return [_Entry(token, number, side, repeat) for token, (number, repeat), side in both]
 

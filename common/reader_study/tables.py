@@ -43,9 +43,9 @@ def require_new(out: Path | None, overwrite: bool) -> None:
     if out is None:
         return
     if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}", "is a folder", "a file", "choose another --out")
+        raise OutputError(f"--out {out} is a file", "pass a folder")
     if (there := [name for name in FILES if (out / name).exists()]) and not overwrite:
-        raise OutputError(f"--out {out}", "holds no scores yet", some(there), "give --overwrite, or another --out")
+        raise OutputError(f"--out {out} already holds {some(there)}", "add --overwrite, or choose another --out")
 
 
 def text_of(scores: Scores) -> str:

@@ -42,7 +42,7 @@ def selection_rules(bundle: Path) -> str:
     try:
         modality = json.loads(path.read_text())["network_data_format"]["inputs"]["image"]["modality"]
     except (OSError, ValueError, KeyError) as error:
-        raise SynthesisError(f"{bundle}: is no unpacked bundle that translates images ({error!r})") from error
+        raise SynthesisError(f"{bundle} is no unpacked bundle that translates images ({error!r})") from error
     return json.dumps({"selections": [{"name": "source", "conditions": {"Modality": f"^{modality}$"}}]})
 
 
@@ -54,8 +54,8 @@ def only_series(uids: Sequence[str]) -> str:
     """
     if len(uids) == 1:
         return uids[0]
-    remedy = "give the folder of one series as --input, or add conditions to selection_rules"
-    raise SynthesisError(f"one series of the study is selected, but got {', '.join(sorted(uids)) or 'none'}; {remedy}")
+    remedy = "pass the folder of one series as --input, or add conditions to selection_rules"
+    raise SynthesisError(f"the rules select {', '.join(sorted(uids)) or 'no series'}, not one series: {remedy}")
 
 
 def link_series(study: Path, uid: str, folder: Path) -> int:
@@ -106,7 +106,7 @@ def _series_uid(path: Path) -> str | None:
     except InvalidDicomError:
         return None
     except OSError as error:
-        raise SynthesisError(f"{path}: is a file that can be read, but got {error.strerror or error}") from error
+        raise SynthesisError(f"cannot read {path} ({error.strerror or error})") from error
     return str(header.get("SeriesInstanceUID", ""))
 
 

@@ -110,41 +110,42 @@ def _peak_gb() -> float:
 def _require_ranges(options: argparse.Namespace) -> None:
     low, high = SPACINGS
     if not low <= options.dose_spacing <= high:
-        raise ConfigError("--dose_spacing", f"is from {low:g} to {high:g} mm", options.dose_spacing, "give another")
+        fault = f"--dose_spacing is {options.dose_spacing:g} mm, outside {low:g} to {high:g}"
+        raise ConfigError(fault, "choose one in between")
     for name in ("prescription", "spot_spacing"):
         if not 0 < getattr(options, name) < math.inf:
-            raise ConfigError(f"--{name}", "is above 0", getattr(options, name), "give a larger number")
+            raise ConfigError(f"--{name} is {getattr(options, name):g}", "pass a finite number above 0")
 
 
 def _require_new(out: Path, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}", "is a folder", "a file", "choose another --out")
+        raise OutputError(f"--out {out} is a file", "pass a folder")
     if (out / TABLE).exists() and not overwrite:
-        raise OutputError(f"--out {out}", f"holds no {TABLE} yet", TABLE, "give --overwrite, or another --out")
+        raise OutputError(f"--out {out} already holds {TABLE}", "add --overwrite, or choose another --out")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.dose", description=(__doc__ or "").split("\n\n")[0])
     add = parser.add_argument
-    told = "CT in HU: a NIfTI file, a DICOM series, or a folder of cases"
-    add("--real", type=path_option, required=True, metavar="PATH", help=f"real {told}")
-    add("--synthetic", type=path_option, required=True, metavar="PATH", help=f"synthetic {told}")
+    about = "CT in HU: a NIfTI file, a DICOM series, or a folder of cases"
+    add("--real", type=path_option, required=True, metavar="PATH", help=f"real {about}")
+    add("--synthetic", type=path_option, required=True, metavar="PATH", help=f"synthetic {about}")
     add("--target", type=path_option, metavar="PATH", help="mask to irradiate (default: a sphere)")
     add("--radius", type=float, default=20.0, help="of that sphere, mm (default: %(default)s)")
-    told = "of that sphere in the scanner's mm (default: the middle of the body)"
-    add("--centre", type=float, nargs=3, metavar=("R", "A", "S"), help=told)
-    told = "mask of the patient (default: above -500 HU in the real CT, cavities filled)"
-    add("--body", type=path_option, metavar="PATH", help=told)
+    about = "of that sphere in the scanner's mm (default: the middle of the body)"
+    add("--centre", type=float, nargs=3, metavar=("R", "A", "S"), help=about)
+    about = "mask of the patient (default: above -500 HU in the real CT, cavities filled)"
+    add("--body", type=path_option, metavar="PATH", help=about)
     for kind in KINDS:
         add(f"--{kind}_name", metavar="NAME", help=f"in folders: --{kind} holds <case>/NAME.nii.gz")
     add("--modality", nargs="+", choices=list(GANTRY), default=list(GANTRY), help="default: both")
-    told = "angles of the beams in degrees (default: photons 0 72 144 216 288, protons 90 270)"
-    add("--gantry", type=float, nargs="+", metavar="DEGREES", help=told)
+    about = "angles of the beams in degrees (default: photons 0 72 144 216 288, protons 90 270)"
+    add("--gantry", type=float, nargs="+", metavar="DEGREES", help=about)
     add("--prescription", type=float, default=2.0, help="Gy in the target (default: %(default)s)")
     add("--dose_spacing", type=float, default=2.5, help="of the dose grid, mm (default: %(default)s)")
     add("--spot_spacing", type=float, default=5.0, help="of beamlets and spots, mm (default: %(default)s)")
-    told = f"receives {TABLE}, {SETTINGS} and the doses (default: %(default)s)"
-    add("--out", type=path_option, default=Path("dose"), metavar="DIR", help=told)
+    about = f"receives {TABLE}, {SETTINGS} and the doses (default: %(default)s)"
+    add("--out", type=path_option, default=Path("dose"), metavar="DIR", help=about)
     add("--overwrite", action="store_true", help="replace what --out holds")
     add_reader(parser)
     return parser

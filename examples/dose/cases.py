@@ -94,9 +94,8 @@ def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | No
     given = {"real": real, "synthetic": synthetic, "target": target, "body": body}
     several = {kind: _is_folder(path) for kind, path in given.items() if path is not None}
     if len(set(several.values())) > 1:
-        value = ", ".join(f"--{kind} a {'folder' if many else 'file'}" for kind, many in several.items())
-        remedy = "give one volume of each, or folders of cases"
-        raise DataError("volumes", "are all files, or DICOM series, or all folders of cases", value, remedy)
+        mixed = ", ".join(f"--{kind} is a {'folder' if many else 'file'}" for kind, many in several.items())
+        raise DataError(mixed, "pass one volume of each, or a folder of cases for each")
     if not any(several.values()):
         return [Case(real.name.split(".")[0], real, synthetic, target, body)]
     found = {kind: _listed(path, kind, getattr(names, kind)) for kind, path in given.items() if path is not None}
@@ -104,8 +103,8 @@ def find_cases(real: Path, synthetic: Path, target: Path | None, body: Path | No
     for kind, listed in found.items():
         alone = sorted(listed.keys() ^ found["real"].keys() if kind == "synthetic" else set(cases) - listed.keys())
         if alone:
-            remedy = "give both folders the same cases, or name their volumes by --real_name and the like"
-            raise DataError(f"--real and --{kind}", "hold the same cases", f"{some(alone)} in one of them", remedy)
+            fault = f"--real and --{kind} hold different cases ({some(alone)} in one of them)"
+            raise DataError(fault, "give both the same cases, or name their volumes by --real_name and the like")
     return [Case(name, **{kind: listed[name] for kind, listed in found.items()}) for name in cases]
 
 
@@ -116,8 +115,8 @@ def _is_folder(path: Path) -> bool:
 def _listed(folder: Path, kind: str, name: str | None) -> dict[str, Path]:
     found = find_images(folder, kind, name)
     if wrong := [image.path.name for image in found if image.label or image.place is not None or image.is_picture]:
-        remedy = f"give volumes by case, or --{kind}_name for a folder of each case"
-        raise DataError(f"--{kind} {folder}", "holds a volume of each case", f"images such as {wrong[0]}", remedy)
+        fault = f"--{kind} {folder} holds images that are no volume of a case, such as {wrong[0]}"
+        raise DataError(fault, f"store volumes by case, or pass --{kind}_name for a folder of each case")
     return {image.case: image.path for image in found}
 
 
@@ -139,12 +138,12 @@ def load(case: Case, reader: VolumeReader, sphere: Sphere) -> Loaded:
     grid = real.values.shape, real.affine
     for kind, scan in scans.items():
         if not same_grid(scan.values.shape, scan.affine, *grid):
-            value = show_grid(scan.values.shape, scan.affine)
-            raise DataError(f"{case.name}: {kind}", f"has the grid of the real CT, {show_grid(*grid)}", value,
-                            "resample it to that grid")  # fmt: skip
+            own = show_grid(scan.values.shape, scan.affine)
+            fault = f"{case.name}: grid of {kind} ({own}) differs from the real CT ({show_grid(*grid)})"
+            raise DataError(fault, "resample it to that grid")
     if is_sheared(real.affine) or real.values.ndim != 3:
-        value = "sheared axes" if real.values.ndim == 3 else f"{real.values.ndim} dimensions"
-        raise DataError(f"{case.name}: real", "is one volume with axes at right angles", value, "resample it")
+        kind = "sheared axes" if real.values.ndim == 3 else f"{real.values.ndim} dimensions"
+        raise DataError(f"{case.name}: real has {kind}", "resample it to one volume with axes at right angles")
     for kind in ("real", "synthetic"):
         _require_hu(scans[kind].values, f"{case.name}: {kind}")
     turn = ornt_transform(io_orientation(real.affine), axcodes2ornt(AXES))
@@ -177,22 +176,20 @@ def checked_sphere(radius: float, centre: Sequence[float] | None) -> Sphere:
         ConfigError: the radius is not above 0.
     """
     if not radius > 0:
-        raise ConfigError("--radius", "is above 0 mm", radius, "give the radius of the target in mm")
+        raise ConfigError(f"--radius is {radius:g} mm, not above 0", "pass the radius of the target")
     return Sphere(radius, None if centre is None else (centre[0], centre[1], centre[2]))
 
 
 def _require_hu(ct: Volume, name: str) -> None:
     low, high = float(ct.min()), float(ct.max())
     if low >= AIR_HU or high <= AIR_HU:
-        remedy = "give a whole CT in HU with the air around the body"
-        raise DataError(name, f"is a CT in HU, with air below {AIR_HU:g}", f"{low:g} to {high:g}", remedy)
+        fault = f"{name} has values from {low:g} to {high:g}, no CT in HU with air below {AIR_HU:g}"
+        raise DataError(fault, "pass a whole CT in HU with the air around the body")
 
 
 def _require_inside(target: Mask, body: Mask, case: str) -> None:
     if not target.any():
-        remedy = "give --target with voxels above 0, or a larger --radius"
-        raise DataError(f"{case}: target", "has voxels", "none", remedy)
+        raise DataError(f"{case}: target has no voxels", "pass a --target with voxels above 0, or raise --radius")
     if outside := int(np.count_nonzero(target & ~body)):
-        value = f"{outside} of {int(target.sum())} voxels outside it"
-        remedy = "give a smaller --radius, another --centre, or correct --target and --body"
-        raise DataError(f"{case}: target", "lies inside the body", value, remedy)
+        fault = f"{case}: target has {outside} of {int(target.sum())} voxels outside the body"
+        raise DataError(fault, "lower --radius, move --centre, or correct --target and --body")

@@ -1,4 +1,4 @@
-"""What the example needs beside the bundles' own requirements."""
+"""What the example needs besides the bundles' own requirements."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ def require_environment() -> None:
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         remedy = "make an environment by the commands of examples/dose/README.md"
-        raise ConfigError("examples.dose", f"needs {', '.join(NEEDED)}", f"none of the name {some(missing)}", remedy)
+        raise ConfigError(f"no package {some(missing)}, which examples.dose needs", remedy)

@@ -42,8 +42,8 @@ def dose_mae(real: Dose, synthetic: Dose, prescription: float) -> float:
     """
     high = real >= HIGH_DOSE * prescription
     if not high.any():
-        rule = f"has voxels with {HIGH_DOSE:.0%} of the prescription, {prescription:g} Gy"
-        raise DataError("dose on the real CT", rule, f"{real.max():.3g} Gy at most", "check target and prescription")
+        fault = f"dose on the real CT is {real.max():.3g} Gy at most, below {HIGH_DOSE:.0%} of the {prescription:g} Gy"
+        raise DataError(f"{fault} prescribed", "check target and prescription")
     return float(100 * np.abs(real[high] - synthetic[high]).mean() / prescription)
 
 

@@ -95,8 +95,9 @@ def make_plan(ct: Volume, spacing: Sequence[float], target: Mask, body: Mask, se
         generator.console_progress = False
         beams = pyRadPlan.validate_stf(generator.generate(image, structures))
         if not beams.total_number_of_bixels:
-            value = f"none of {setup.modality} at gantry {', '.join(f'{angle:g}' for angle in setup.gantry)}"
-            raise DataError("target", "is reached by beamlets", value, "enlarge it, or give other --gantry angles")
+            angles = ", ".join(f"{angle:g}" for angle in setup.gantry)
+            fault = f"no beamlet of {setup.modality} reaches the target at gantry {angles}"
+            raise DataError(fault, "enlarge the target, or pass other --gantry angles")
         influence = _engine(wanted).calc_dose_influence(image, structures, beams)
         weights = pyRadPlan.fluence_optimization(image, structures, beams, influence, wanted)
     return Plan(setup, tuple(spacing), target, body, beams, np.asarray(weights))

@@ -59,10 +59,10 @@ def prepare(output: Path, spacing: float) -> None:
         OutputError: ``output`` holds something already or cannot be written.
     """
     if any(character.isspace() for character in f"{output}{HERE}"):
-        found = output if any(character.isspace() for character in str(output)) else HERE
-        raise ConfigError("OUTPUT and the repository", "have no blank in their names", found, "choose another place")
+        blank = output if any(character.isspace() for character in str(output)) else HERE
+        raise ConfigError(f"{blank} has a blank in its name", "choose another place for OUTPUT and the repository")
     if output.exists() and any(output.iterdir()):
-        raise OutputError(str(output), "is empty or does not exist yet", "a folder with files", "choose another")
+        raise OutputError(f"{output} holds files", "choose an empty or new OUTPUT")
     for number, (site, cases) in enumerate(CASES.items()):
         write_mr2ct(output / "sites" / site / "data", cases=cases, spacing=spacing, seed=SEED + number)
     checkpoints.save(method().state_dict(), output / "start.pt")
@@ -90,7 +90,7 @@ def simulate(output: Path, rounds: int) -> Path:
         recipe.run(SimEnv(clients=list(CASES), num_threads=len(CASES), workspace_root=str(workspace)))
     except RuntimeError as error:  # of SimEnv, whatever failed where
         logs = workspace / NAME
-        raise TrainingError(NAME, "ends well at every site", error, f"read {logs}/*/error_log.txt") from error
+        raise TrainingError(f"{NAME} failed ({error})", f"read {logs}/*/error_log.txt") from error
     return workspace / NAME / "server" / "simulate_job" / "app_server" / "FL_global_model.pt"
 
 

@@ -70,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="commands at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the record (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="leave out what the record in --out has of this seed")
-    told = "use what was prepared by another state of the code; the record is then of no use"
-    parser.add_argument("--keep-prepared", action="store_true", help=told)
+    about = "use what was prepared by another state of the code; the record is then of no use"
+    parser.add_argument("--keep-prepared", action="store_true", help=about)
     return parser
 
 

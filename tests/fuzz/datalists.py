@@ -39,14 +39,14 @@ def mutate(rng: random.Random, target: Target) -> Mutation:
         path.write_bytes(content)
         is_nameless = place[-1:] == ("case",) and what.endswith("removed")  # then it has the name of its image
         return Mutation("datalist json", f"list.json, {what}", Rule.FINITE if is_nameless else Rule.SAME)
-    told = json.loads(path.read_text())
-    what, rule, case = _change(told, rng)
-    path.write_text(json.dumps(told))
+    datalist = json.loads(path.read_text())
+    what, rule, case = _change(datalist, rng)
+    path.write_text(json.dumps(datalist))
     return Mutation("datalist content", f"list.json: {what}", rule, case)
 
 
-def _change(told: dict[str, Any], rng: random.Random) -> tuple[str, Rule, str]:
-    items = told["test"]
+def _change(datalist: dict[str, Any], rng: random.Random) -> tuple[str, Rule, str]:
+    items = datalist["test"]
     item, other = rng.sample(items, 2)
     name, path, key = rng.choice(NAMES), rng.choice(PATHS), rng.choice(("image", "label", "mask"))
     ways: Mapping[str, tuple[Callable[[], object], Rule]] = {
@@ -56,9 +56,9 @@ def _change(told: dict[str, Any], rng: random.Random) -> tuple[str, Rule, str]:
         "names differ in upper and lower case alone": (lambda: item.update(case=other["case"].upper()), Rule.SAME),
         "a case removed": (lambda: items.remove(item), Rule.SAME),
         "no case": (items.clear, Rule.REFUSED),
-        "an unknown section": (lambda: told.update(tset=told.pop("test")), Rule.REFUSED),
-        "sections exchanged": (lambda: told.update(training=told.pop("test")), Rule.SAME),
-        "a patient in two sections": (lambda: told.update(training=[{**item, "case": "third"}]), Rule.SAME),
+        "an unknown section": (lambda: datalist.update(tset=datalist.pop("test")), Rule.REFUSED),
+        "sections exchanged": (lambda: datalist.update(training=datalist.pop("test")), Rule.SAME),
+        "a patient in two sections": (lambda: datalist.update(training=[{**item, "case": "third"}]), Rule.SAME),
         "the image as its label": (lambda: item.update(label=item["image"]), Rule.SAME),
         "a list of images": (lambda: item.update(image=[item["image"], item["image"]]), Rule.SAME),
         "an empty list of images": (lambda: item.update(image=[]), Rule.REFUSED),

@@ -163,8 +163,8 @@ def _shown(path: Path) -> dict[str, str] | None:
     """What a slice says of itself as pydicom reads it, without its values; None where pydicom does not."""
     try:
         header = pydicom.dcmread(path)
-        told = {name: str(header.get(name)) for name in READ if name not in (*VALUES, "PixelData")}
-        return told | {"size": str(len(header.PixelData)), "syntax": str(header.file_meta.TransferSyntaxUID)}
+        values = {name: str(header.get(name)) for name in READ if name not in (*VALUES, "PixelData")}
+        return values | {"size": str(len(header.PixelData)), "syntax": str(header.file_meta.TransferSyntaxUID)}
     except Exception:  # of a damaged file
         return None
 
@@ -225,7 +225,7 @@ def _slices(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
 
 
 def _others(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
-    """What lies beside the slices: junk, a second series, links, a DICOMDIR."""
+    """What lies next to the slices: junk, a second series, links, a DICOMDIR."""
     how = rng.choice(("junk", "second series", "link to itself", "DICOMDIR", "folder", "empty", "hidden"))
     if how == "second series":
         for number, path in enumerate(files):
@@ -236,7 +236,7 @@ def _others(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
             )
             header.save_as(folder / f"second{number:03}.dcm")
         return "a second series", Rule.REFUSED
-    target = folder / {"DICOMDIR": "DICOMDIR", "hidden": "._001.dcm"}.get(how, "beside.dcm")
+    target = folder / {"DICOMDIR": "DICOMDIR", "hidden": "._001.dcm"}.get(how, "other.dcm")
     if how == "link to itself":
         target.symlink_to(target.name)
     elif how == "folder":
@@ -245,4 +245,4 @@ def _others(folder: Path, files: Sequence[Path], rng: random.Random) -> Told:
         target.touch()
     else:
         target.write_bytes(junk(rng))
-    return f"beside the slices: {how}", Rule.SAME
+    return f"next to the slices: {how}", Rule.SAME

@@ -89,7 +89,7 @@ def junk(rng: random.Random) -> bytes:
 
 
 def damaged(content: bytes, rng: random.Random) -> tuple[bytes, str]:
-    """Bytes flipped, cut off, left out, doubled, zeroed or added, and in words how."""
+    """Bytes flipped, cut off, omitted, doubled, zeroed or added, and in words how."""
     raw, size = bytearray(content), max(len(content), 1)
     at = rng.randrange(size)
     how = rng.choice(("flip", "flip", "cut", "leave out", "double", "zero", "append", "empty", "text"))

@@ -81,11 +81,11 @@ def _cases(rng: random.Random, target: Target, name: str) -> Mutation:
         folder.rename(folder.with_name(names[folder.name]))
     listed = target.inputs / "list.json"
     if listed.exists():
-        told = json.loads(listed.read_text())
-        for item in told["test"]:
+        datalist = json.loads(listed.read_text())
+        for item in datalist["test"]:
             old, new = item["case"], names[item["case"]]
             item.update(case=new, **{key: value.replace(old, new) for key, value in item.items() if key != "case"})
-        listed.write_text(json.dumps(told))
+        listed.write_text(json.dumps(datalist))
     return _mutation("cases", name, {new: old for old, new in names.items()})
 
 

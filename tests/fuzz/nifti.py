@@ -51,14 +51,14 @@ def _field(path: Path, rng: random.Random) -> str:
         raw[at] ^= 1 << rng.randrange(8)
         path.write_bytes(packed(path, bytes(raw)))
         return f"bit of header byte {at}"
-    told = []
+    changes = []
     for _ in range(rng.choice((1, 1, 2))):
         fields = nib.Nifti1Header(bytes(raw[:HEADER]), check=False).structarr.copy()
         names = GEOMETRY if rng.random() < 0.8 else fields.dtype.names
-        told.append(_change_field(fields, rng.choice(names), rng))
+        changes.append(_change_field(fields, rng.choice(names), rng))
         raw[:HEADER] = fields.tobytes()
     path.write_bytes(packed(path, bytes(raw)))
-    return "header, " + ", ".join(told)
+    return "header, " + ", ".join(changes)
 
 
 def _change_field(fields: Any, name: str, rng: random.Random) -> str:

@@ -27,7 +27,8 @@ WARNED = "other result, with a warning"
 MEANT = "other result, as the option means"
 VALID = "other valid input"
 
-REASON = re.compile(r"(?!.*, but got ;)(.+[:;] .+|.+ must .+)")
+REASON = re.compile(r"(?!.* (\(\)|is )[:;] |[^(]*, but got )(.+[:;] .+|.+ must .+)")
+"""Fault and remedy, or a fault that says what must be; no empty value, and no rule in the place of the fault."""
 LINE = re.compile(f"error: {REASON.pattern}")
 OF_COMPONENT = re.compile(r": \S+ refuses the settings of --")
 OF_FIRE = "For detailed information on this command, run:"
@@ -115,8 +116,8 @@ def assess(case: Case) -> Verdict:
 def _only_of_logging(case: Case) -> bool:
     """Whether every traceback is about a line that could not be logged, before any code of the project was run."""
     before, *errors = case.text.split("--- Logging error ---")
-    told = "Traceback" not in before and all(error.count("Traceback") == 1 for error in errors)
-    return case.mutation.rule is Rule.STREAM and told and not any(map(OF_PROJECT.search, errors))
+    logged = "Traceback" not in before and all(error.count("Traceback") == 1 for error in errors)
+    return case.mutation.rule is Rule.STREAM and logged and not any(map(OF_PROJECT.search, errors))
 
 
 def _is_of_monai(case: Case) -> bool:

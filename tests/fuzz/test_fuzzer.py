@@ -73,7 +73,7 @@ SERIES = Scene("series", (), {}, 1, {}, {"data": "series"})
 def test_a_mutation_is_decided_by_its_seed_and_changes_something(kind: str, prepared: Path, tmp_path: Path) -> None:
     scene = {"dicom": SERIES, "change": RESUMED}.get(kind, SCENE)
     (prepared / "run" / "manifest.json").write_text("[]" if kind != "output" else '[{"case": "a", "status": "done"}]')
-    told, unchanged = [], 0
+    descriptions, unchanged = [], 0
     for number in range(40):
         seen = []
         for again in (0, 1):
@@ -86,10 +86,10 @@ def test_a_mutation_is_decided_by_its_seed_and_changes_something(kind: str, prep
         if kind in ("weights", "run"):  # zip archives of torch have no dates, but hostile objects name their folder
             seen = [(what, rule, options, sorted(files)) for what, rule, options, files in seen]
         assert seen[0] == seen[1], number
-        told.append(seen[0][0])
+        descriptions.append(seen[0][0])
         inside = files == before and made.options in (None, scene.options)
         unchanged += inside and not (made.environment or made.streams)
-    assert len(set(told)) > (5 if kind == "stream" else 15)
+    assert len(set(descriptions)) > (5 if kind == "stream" else 15)
     assert unchanged < 10, "some changes have no effect, such as that of an element which a slice does not have"
 
 

@@ -51,9 +51,9 @@ def note(path: Path, how: str) -> None:
     if how == "removed":
         sidecar.unlink()
     elif how == "noted":
-        told = json.loads(sidecar.read_text())
-        told["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "0" * 64
-        sidecar.write_text(json.dumps(told))
+        about = json.loads(sidecar.read_text())
+        about["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "0" * 64
+        sidecar.write_text(json.dumps(about))
 
 
 def change_file(path: Path, box: Path, rng: random.Random) -> tuple[str, Rule]:

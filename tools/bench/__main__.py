@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows there too")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
+        parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     options.size = options.size or (["demo"] if single_device().type == "cpu" else list(training.SIZES))
     torch.set_num_threads(1)
     tables: dict[str, list[Timing]] = {}

@@ -83,8 +83,8 @@ def row(bundle: str, shape: Sequence[int], data: Path) -> Timing:
         options = {"config_file": config, **places, "max_memory_gb": round(limit, 3)}
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         code, peak = peak_of(["-m", "monai.bundle", "run", *words], log)
-        told = re.findall(r"needs [\d.]+ GB of memory[^;]*|memory needed: [^;]*", log.read_text())
-    note = f"peak {peak:.2f} GB of {limit:.2f}; {told[-1] if told else 'nothing said'}; exit {code}"
+        needs = re.findall(r"needs [\d.]+ GB[^;]*", log.read_text())
+    note = f"peak {peak:.2f} GB of {limit:.2f}; {needs[-1] if needs else 'no need logged'}; exit {code}"
     return Timing(f"{bundle}, {' x '.join(map(str, shape))}", note=note)
 
 

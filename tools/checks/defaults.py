@@ -30,7 +30,7 @@ SIZES = (
 )
 """Settings of a demo that make networks and images small."""
 MEASURES = ("vessel_mae", "kid", "mae")
-"""What a bundle is judged by, the first of these that its evaluation has; smaller is better."""
+"""The metric of a bundle, the first of these that its evaluation has; smaller is better."""
 UNTRAINED = ("copy_input", "linear_fit", "noise")
 """Methods of an evaluation that have learnt nothing."""
 CONTROLS = {

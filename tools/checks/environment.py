@@ -63,8 +63,8 @@ def without_wheels(wanted: Sequence[str], python: str, scratch: Path) -> str:
     options = ["--disable-pip-version-check", "--dry-run", "--quiet", "--no-deps", "--only-binary", ":all:"]
     words = ["install", *options, "--python-version", python, "--target", str(scratch), *wanted]
     done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, check=False)
-    told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-    return "" if done.returncode == 0 else (told or ["ERROR: pip failed"])[-1].removeprefix("ERROR: ")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    return "" if done.returncode == 0 else (errors or ["ERROR: pip failed"])[-1].removeprefix("ERROR: ")
 
 
 def use(folder: Path, data: Path) -> Iterator[Command]:
@@ -105,9 +105,9 @@ def _ask(releases: list[Path], scratch: Path) -> bool:
     for wanted in dict.fromkeys(tuple(pins_of(path)) for path in releases):
         print(" ".join(wanted), flush=True)
         for python in PYTHONS:
-            told = without_wheels(wanted, python, scratch / "nothing")
-            passed &= not told
-            print(f"  {'FAIL' if told else 'ok':<5}Python {python} {told}".rstrip(), flush=True)
+            reason = without_wheels(wanted, python, scratch / "nothing")
+            passed &= not reason
+            print(f"  {'FAIL' if reason else 'ok':<5}Python {python} {reason}".rstrip(), flush=True)
     return passed
 
 
@@ -129,8 +129,8 @@ def _use(releases: list[Path], python: str, scratch: Path) -> bool:
 def _install(python: str, wanted: Iterable[str]) -> None:
     words = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
     if done := subprocess.run(words, check=False).returncode:
-        remedy = "see what pip says above; an index must be reached"
-        raise DataError("what metadata name", "can be installed by pip", f"exit code {done}", remedy)
+        fault = f"pip cannot install what metadata name (exit code {done})"
+        raise DataError(fault, "read its messages above, and check that an index is reached")
 
 
 def _run_all(python: str, folder: Path, steps: Iterable[Command]) -> bool:
@@ -141,9 +141,9 @@ def _run_all(python: str, folder: Path, steps: Iterable[Command]) -> bool:
         start = time.monotonic()
         done = subprocess.run([python, *words], cwd=folder, env=environment, capture_output=True, text=True)
         passed &= done.returncode == 0
-        word, told = ("ok", "") if done.returncode == 0 else ("FAIL", "\n" + done.stderr.strip()[-1000:])
+        word, output = ("ok", "") if done.returncode == 0 else ("FAIL", "\n" + done.stderr.strip()[-1000:])
         seconds = time.monotonic() - start
-        print(f"  {word:<5}{folder.name:<26}{what:<38}{seconds:5.0f} s{told}", flush=True)
+        print(f"  {word:<5}{folder.name:<26}{what:<38}{seconds:5.0f} s{output}", flush=True)
     return passed
 
 
@@ -156,9 +156,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--only_ask", action="store_true", help="install nothing, ask pip for each Python alone")
     given = parser.parse_args(words)
     if not given.releases:
-        raise ConfigError("releases", "are zips in dist/", "none", "run make dist first")
+        raise ConfigError("no release zips in dist/", "run make dist first")
     if missing := [str(path) for path in given.releases if not path.is_file()]:
-        raise DataError(missing[0], "is a release zip", "no such file", "run make dist first")
+        raise DataError(f"no release zip {missing[0]}", "run make dist first")
     # what an environment holds then never exceeds what the release at hand names
     releases = sorted(given.releases, key=lambda path: len(pins_of(path)))
     with tempfile.TemporaryDirectory(prefix="environment-") as scratch:

@@ -51,5 +51,5 @@ def save(folder: Path, findings: Sequence[CheckFinding], machine: dict[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     about = ", ".join(f"{name} {value}" for name, value in machine.items())
     (folder / "gpu-check.txt").write_text(f"{about}\n\n{table(findings)}\n\n{last}\n")
-    told = {"machine": machine, "verdict": last, "findings": [each._asdict() for each in findings]}
-    (folder / "gpu-check.json").write_text(json.dumps(told, indent=1))
+    content = {"machine": machine, "verdict": last, "findings": [each._asdict() for each in findings]}
+    (folder / "gpu-check.json").write_text(json.dumps(content, indent=1))

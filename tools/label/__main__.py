@@ -40,7 +40,7 @@ ONE_SERIES = {DICOM: "MR", "cect2ct_rescyclegan": "CT", "pd2t2_dcgan_acm": "MR"}
 
 SHORT = ("--max_epochs", "1", "--samples_per_epoch", "64", "--val_interval", "1")
 SHORT_PHANTOMS = ("--phantoms::cases", "4", "--phantoms::spacing", "5.0")
-"""What is judged is whether answers are those of the bundle's own inference, whatever its weights are."""
+"""What is checked is whether answers are those of the bundle's own inference, whatever its weights are."""
 
 DOWNLOAD = """
 import sys

@@ -43,7 +43,7 @@ def _in_slicer(script: str, source: Path) -> Path:
 
     def load(path: str, properties: dict[str, Any]) -> None:
         if properties["labelmap"]:
-            raise ValueError(f"{path}: is a volume, no label map")
+            raise ValueError(f"{path} is a volume, no label map")
         loaded.append(Path(path))
 
     node = SimpleNamespace(GetName=lambda: "MR")

@@ -62,7 +62,7 @@ class Client:
         self.failed: list[str] = []
 
     def infer(self, address: str, request: Request) -> None:
-        """Make one request and judge its answer, or its refusal."""
+        """Make one request and check its answer, or its refusal."""
         own, start = request.source and self._own(request.bundle, request.source), time.monotonic()
         given: dict[str, Any] = {"image": request.image, "params": request.params}
         if request.upload:
@@ -78,7 +78,7 @@ class Client:
         self._report(name, *(compared(path, own) if own else (f"200, {len(answer)} bytes", False)), start)
 
     def documented(self, address: str, bundle: str, source: Path) -> None:
-        """Make the calls of the page on MONAI Label, and judge every file that they write."""
+        """Make the calls of the page on MONAI Label, and check every file that they write."""
         own, start = self._own(bundle, source), time.monotonic()
         for name, answer in run_documented(address, source, self.work / "documented").items():
             self._report(f"documented call, {name}", *compared(answer, own), start)
@@ -115,14 +115,14 @@ class Client:
         rows = pd.read_csv(log)
         changed = rest.infer(address, bundle, image=str(data[0].image)) != before
         maes = " to ".join(f"{value:.4g}" for value in rows["val_mae"].dropna())
-        told = f"{task['status']}, {len(rows)} epochs, validation MAE {maes}, new weights served: {changed}"
-        self._report(name, told, len(rows) == EPOCHS and changed, start)
+        result = f"{task['status']}, {len(rows)} epochs, validation MAE {maes}, new weights served: {changed}"
+        self._report(name, result, len(rows) == EPOCHS and changed, start)
 
-    def _report(self, name: str, told: str, holds: bool, start: float) -> None:
+    def _report(self, name: str, result: str, holds: bool, start: float) -> None:
         self.made += 1
         if not holds:
             self.failed.append(name)
-        print(f"{'ok  ' if holds else 'FAIL'} {name}: {told}, {time.monotonic() - start:.1f} s", flush=True)
+        print(f"{'ok  ' if holds else 'FAIL'} {name}: {result}, {time.monotonic() - start:.1f} s", flush=True)
 
 
 def compared(answer: Path, own: Path) -> tuple[str, bool]:
@@ -130,15 +130,15 @@ def compared(answer: Path, own: Path) -> tuple[str, bool]:
     made: Any = nib.load(_as_nifti(answer))
     wanted: Any = nib.load(own)
     dtype = made.get_data_dtype()
-    told = f"200, {made.shape} {dtype}"
+    found = f"200, {made.shape} {dtype}"
     if made.shape != wanted.shape:
-        return f"{told}, but shape {wanted.shape} is right", False
+        return f"{found}, but shape {wanted.shape} is right", False
     values = np.asarray(wanted.dataobj)
     difference = float(np.abs(np.asarray(made.dataobj, dtype=np.float64) - values).max())
     places = grid_distance_mm(made.shape, made.affine, wanted.affine)
-    told += f", largest difference {difference:.2g} of values {values.min():.4g} to {values.max():.4g}"
-    told += f", places {places:.1g} mm apart"
-    return told, dtype == np.float32 and difference <= VALUE_TOLERANCE and places <= PLACE_TOLERANCE_MM
+    found += f", largest difference {difference:.2g} of values {values.min():.4g} to {values.max():.4g}"
+    found += f", places {places:.1g} mm apart"
+    return found, dtype == np.float32 and difference <= VALUE_TOLERANCE and places <= PLACE_TOLERANCE_MM
 
 
 def _as_nifti(path: Path) -> Path:

@@ -34,14 +34,14 @@ def new_bundle(root: Path, name: str, like: str) -> Path:
     """
     folder = root / "bundles" / name
     if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
-        remedy = "use letters, digits and underscores, such as t1_to_t2_unet"
-        raise ConfigError("NAME", "is an identifier of Python, since the package is named by it", name, remedy)
+        fault = f"NAME {name} cannot be the name of a Python package"
+        raise ConfigError(fault, "use letters, digits and underscores, such as t1_to_t2_unet")
     if folder.exists():
-        raise OutputError(str(folder), "does not exist yet", "a file or folder", "choose another name or remove it")
+        raise OutputError(f"{folder} exists", "choose another name or remove it")
     if name in sys.stdlib_module_names or find_spec(name) is not None:
-        raise ConfigError("NAME", "is no module that can be imported already", name, "choose another name")
+        raise ConfigError(f"NAME {name} is a module that can be imported already", "choose another name")
     if like not in bundle_names(root):
-        raise ConfigError("--like", f"is one of {', '.join(bundle_names(root))}", like, "choose one of them")
+        raise ConfigError(f"no bundle {like} (from --like)", f"choose one of {', '.join(bundle_names(root))}")
     content = scaffold.files(root / "bundles" / like, name)
     write_whole_folder(folder, lambda unfinished: _write(unfinished, content), is_own=lambda existing: False)
     return folder

@@ -44,8 +44,7 @@ def write_layouts(release: Mapping[str, bytes], out: Path, url: str | None) -> l
     """
     info = json.loads(release[MODEL_INFO])
     if MODEL not in release:
-        name, remedy = f"{info['name']}: {MODEL}", "train, or give RUN=DIR"
-        raise CheckpointError(name, "is part of what is published", "no weights", remedy)
+        raise CheckpointError(f"{info['name']} has no {MODEL} to publish", "train, or pass RUN=DIR")
     large = {place: content for place, content in release.items() if len(content) > ZOO_LIMIT}
     own = f"{info['name']}_v{info['version']}"
     folders = {
@@ -77,8 +76,9 @@ def _for_zoo(release: Mapping[str, bytes], large: Mapping[str, bytes], own: str,
     if not large:
         return dict(release)
     listed = {"large_files": [_entry(place, content, f"{url or ''}/{own}") for place, content in sorted(large.items())]}
-    for fault in schema.faults(LARGE_FILES, listed, "large_files", ""):
-        raise ConfigError("ZOO_URL (--url)", fault.rule, url, "give where the folder large_files will be published")
+    if any(schema.faults(LARGE_FILES, listed, "large_files", "")):
+        fault = f"ZOO_URL (--url) is {url}, no public address"
+        raise ConfigError(fault, "give where the folder large_files will be published")
     whole = _with(release, LARGE_FILES, yaml.safe_dump(listed, sort_keys=False).encode())
     return {place: content for place, content in whole.items() if place not in large}
 

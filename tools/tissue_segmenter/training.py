@@ -119,7 +119,7 @@ def train(settings: Settings, path: Path, cases: int) -> Mapping[str, float]:
     """
     for name, value in {"steps": settings.steps, "cases": cases}.items():
         if value < 1:
-            raise ConfigError(name, "is at least 1", value, "raise it")
+            raise ConfigError(f"--{name} is {value}, below 1", "raise it")
     heads, commit = simulated(settings, "training").heads, commit_of(Path(__file__).parent)
     network = trained(settings)
     overlaps = validated(network, settings, cases)

@@ -1,4 +1,4 @@
-"""Folders of small images for reader studies, and readers who answer as they are told."""
+"""Folders of small images for reader studies, and readers with prescribed answers."""
 
 import csv
 import json

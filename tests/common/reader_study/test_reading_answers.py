@@ -36,41 +36,41 @@ def test_answers_are_those_of_the_page(tmp_path, key):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (lambda rows: [row.replace("abc", "xyz", 1) for row in rows], "answer to the study abc, but got one to 'xyz'"),
-        (lambda rows: rows[:-2], "reader A: has answers to all 7 trials, but got 2 missing: t5, again1"),
-        (lambda rows: [*rows, rows[3]], "line 9: is the only answer of A to this trial, but got a second one"),
-        (lambda rows: [row.replace("t3", "t9") for row in rows], "line 5: is about a trial of the page, but got 't9'"),
-        (lambda rows: [row.replace("left", "middle") for row in rows], "answers one of left, right, but got 'middle'"),
-        (lambda rows: [row.replace(",2.0,", ",soon,") for row in rows], "has seconds, a number not below zero"),
-        (lambda rows: [row.replace(",2.0,", ",-1,") for row in rows], "has seconds, a number not below zero"),
-        (lambda rows: [row.replace(",2.0,", ",inf,") for row in rows], "has seconds"),
-        (lambda rows: [row.replace(",,2.0", ",3,2.0") for row in rows], "has no confidence, but got '3'"),
-        (lambda rows: [row.replace("abc,1,", "abc,2,") for row in rows], "answers one page of 1, but got 2"),
-        (lambda rows: [row.replace(",A,", ", ,") for row in rows], "names the reader, but got an empty name"),
+        (lambda rows: [row.replace("abc", "xyz", 1) for row in rows], "answers the study 'xyz', the key is of abc"),
+        (lambda rows: rows[:-2], r"reader A has no answers to 2 of 7 trials \(t5, again1\)"),
+        (lambda rows: [*rows, rows[3]], "line 9 is a second answer of A to trial t2"),
+        (lambda rows: [row.replace("t3", "t9") for row in rows], "line 5 answers trial 't9', which the page"),
+        (lambda rows: [row.replace("left", "middle") for row in rows], "answers 'middle', not one of left, right"),
+        (lambda rows: [row.replace(",2.0,", ",soon,") for row in rows], "has seconds 'soon', not a number"),
+        (lambda rows: [row.replace(",2.0,", ",-1,") for row in rows], "has seconds '-1', not a number of at least 0"),
+        (lambda rows: [row.replace(",2.0,", ",inf,") for row in rows], "has seconds 'inf'"),
+        (lambda rows: [row.replace(",,2.0", ",3,2.0") for row in rows], "has confidence '3', which the study"),
+        (lambda rows: [row.replace("abc,1,", "abc,2,") for row in rows], "reader A answers page 2, not one page of 1"),
+        (lambda rows: [row.replace(",A,", ", ,") for row in rows], "line 2 names no reader: add the name"),
         (lambda rows: [*rows[:2], rows[3].replace(",3,", ",2,"), rows[2].replace(",2,", ",3,"), *rows[4:]],
-         "has trial t2 at position 3, but got 2"),
-        (lambda rows: [rows[0].replace("trial", "image"), *rows[1:]], "but got no column trial"),
-        (lambda rows: rows[:1], "is the CSV file that a page saved, but got no answers"),
-        (lambda rows: [*rows[:3], "abc,1,A"], "line 4: has as many fields as the first line"),
+         "has trial t2 at position 2, the page at 3"),
+        (lambda rows: [rows[0].replace("trial", "image"), *rows[1:]], "a.csv has no column trial: save it again"),
+        (lambda rows: rows[:1], "a.csv has no answers: save it again from the page"),
+        (lambda rows: [*rows[:3], "abc,1,A"], "line 4 has fewer or more fields than the first line"),
         (lambda rows: [], "no column study"),
     ],
 )  # fmt: skip
-def test_answers_that_are_none_are_refused(tmp_path, key, lines, change, told):
+def test_answers_that_are_none_are_refused(tmp_path, key, lines, change, message):
     path = tmp_path / "a.csv"
     path.write_text("\n".join(change(lines)) + "\n")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_answers([path], key)
 
 
 def test_a_reader_has_one_file(tmp_path, key):
     paths = [answers_csv(tmp_path / f"{name}.csv", key, right) for name in "ab"]
-    with pytest.raises(DataError, match=r"b.csv, line 2: is the only answer of A.*each file once"):
+    with pytest.raises(DataError, match=r"b.csv, line 2 is a second answer of A.*each file once"):
         read_answers(paths, key)
     for same in ("a", " A "):
         paths[1] = answers_csv(tmp_path / "b.csv", key, right, reader=same)
-        with pytest.raises(DataError, match="is the only answer of A to this trial"):
+        with pytest.raises(DataError, match="is a second answer of A to trial"):
             read_answers(paths, key)
     paths[1] = answers_csv(tmp_path / "b.csv", key, right, reader="B")
     assert {one.reader for one in read_answers(paths, key)} == {"A", "B"}
@@ -79,7 +79,7 @@ def test_a_reader_has_one_file(tmp_path, key):
 def test_one_file_under_two_names_is_refused(tmp_path, key):
     paths = [answers_csv(tmp_path / "a.csv", key, right, seconds=lambda k: k / 7), tmp_path / "b.csv"]
     paths[1].write_text(paths[0].read_text().replace(",A,", ",B,"))
-    with pytest.raises(DataError, match="^reader B: has answers of their own, but got a copy of those of A; give the"):
+    with pytest.raises(DataError, match="^the answers of reader B are a copy of those of A: pass the file"):
         read_answers(paths, key)
     assert len(read_answers(paths[1:], key)) == 7
 
@@ -95,29 +95,29 @@ def test_a_name_that_a_spreadsheet_would_compute_is_read_as_it_was_typed(tmp_pat
 def test_confidence_is_one_of_the_levels(tmp_path, key):
     key["confidence"] = [1, 2, 3, 4, 5]
     assert read_answers([answers_csv(tmp_path / "a.csv", key, right, confidence=3)], key)[0].confidence == 3
-    with pytest.raises(DataError, match="has a confidence of 1 to 5, but got ''"):
+    with pytest.raises(DataError, match="has confidence '', not 1 to 5"):
         read_answers([answers_csv(tmp_path / "a.csv", key, right)], key)
 
 
 def test_files_that_are_no_csv_are_refused(tmp_path, key):
-    with pytest.raises(DataError, match=r"--answers .*none.csv: is a CSV file, but got No such file"):
+    with pytest.raises(DataError, match=r"cannot read --answers .*none.csv \(No such file"):
         read_answers([tmp_path / "none.csv"], key)
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is a CSV file in UTF-8"):
+    with pytest.raises(DataError, match="is no CSV file in UTF-8"):
         read_answers([tmp_path / "b.csv"], key)
 
 
 def test_keys_that_are_none_are_refused(tmp_path, key):
     path = tmp_path / "key.json"
     key["pixels"] = "f" * 64
-    for text, told in (
-        ("{", "is the key.json of a study"), ("[]", "another JSON file"), (json.dumps({"study": 1}), "another"),
-        (json.dumps({**key, "pages": [[{}]]}), "lists the trials of each page"),
+    for text, message in (
+        ("{", "cannot read --key .*: pass the key"), ("[]", "another JSON file"), (json.dumps({"study": 1}), "another"),
+        (json.dumps({**key, "pages": [[{}]]}), "has a page without a valid list of trials"),
         (json.dumps({**key, "pages": []}), "another"),
-        (json.dumps({**key, "choices": "left"}), "lists the choices"),
+        (json.dumps({**key, "choices": "left"}), "has no list of choices"),
     ):  # fmt: skip
         path.write_text(text)
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             read_key(path)
     with pytest.raises(DataError, match="No such file"):
         read_key(tmp_path / "none.json")
@@ -129,15 +129,13 @@ def test_keys_that_are_none_are_refused(tmp_path, key):
 def test_an_altered_key_is_refused(tmp_path):
     key = plain_key(6) | {"pixels": "f" * 64}
     key["study"], path = study_id(key), tmp_path / "key.json"
-    told = json.dumps(key)
+    content = json.dumps(key)
     for old, new in (
         ('"answer": "left"', '"answer": "right"'), ('"case": "case_1"', '"case": "case_2"'), ("ffff", "fffe"),
         (key["study"], "0" * 12),
     ):  # fmt: skip
-        path.write_text(told.replace(old, new, 1))
-        with pytest.raises(
-            DataError, match="key.json: is as it was written, but got other content than its study's id"
-        ):
+        path.write_text(content.replace(old, new, 1))
+        with pytest.raises(DataError, match="key.json was changed, its content does not match its study's id"):
             read_key(path)
-    path.write_text(json.dumps(json.loads(told), indent=3, sort_keys=True))  # the same content
+    path.write_text(json.dumps(json.loads(content), indent=3, sort_keys=True))  # the same content
     assert read_key(path) == key

@@ -94,10 +94,10 @@ def test_samples_are_matched_by_class(tmp_path):
 def test_other_cases_are_refused(tmp_path):
     real, synthetic = write_heads(tmp_path, 3)
     (synthetic / "case_2_synthetic_ct.nii.gz").unlink()
-    told = r"--real and --synthetic: hold the same cases, but got 3 real and 2 synthetic images, only real case_2;"
-    with pytest.raises(DataError, match=told):
+    message = r"--real \(3 images\) and --synthetic \(2\) hold different cases, only in --real case_2: "
+    with pytest.raises(DataError, match=message):
         made((real, synthetic))
-    with pytest.raises(DataError, match="equal in number.*16 x 14 pixels: 3 real, 2 synthetic"):
+    with pytest.raises(DataError, match="unequal numbers of images .*16 x 14 pixels: 3 real, 2 synthetic"):
         made((real, synthetic), design="single")
     assert len(made((real, synthetic), design="single", trials=4).trials) == 4
 
@@ -105,14 +105,14 @@ def test_other_cases_are_refused(tmp_path):
 def test_copies_of_the_real_images_are_refused(tmp_path):
     real, synthetic = write_heads(tmp_path, 3)
     save(synthetic / "case_1_synthetic_ct.nii.gz", head(1))
-    with pytest.raises(DataError, match="differ in every slice, but got equal slices of case_1; correct --synthetic"):
+    with pytest.raises(DataError, match="--real and --synthetic have equal slices of case_1: replace the copies"):
         made((real, synthetic))
-    with pytest.raises(ConfigError, match="--synthetic: is another folder than --real"):
+    with pytest.raises(ConfigError, match="--synthetic must differ from --real, both are "):
         made((real, real))
 
 
 def test_samples_have_no_cases(tmp_path):
-    with pytest.raises(DataError, match="hold the same cases.*give --match class for samples without a real case"):
+    with pytest.raises(DataError, match="hold different cases.*pass --match class for samples without a real case"):
         made(write_patches(tmp_path))
 
 
@@ -127,7 +127,7 @@ def test_another_size_of_synthetic_images_is_refused(tmp_path):
     real, synthetic = write_heads(tmp_path, 2)
     for k in range(2):
         save(synthetic / f"case_{k}_synthetic_ct.nii.gz", head(k, (14, 16, 13)))
-    with pytest.raises(DataError, match="case_0: synthetic image: lies on the grid of the real one"):
+    with pytest.raises(DataError, match="case_0: grid of the synthetic image .* differs from the real"):
         made((real, synthetic))
     with pytest.raises(DataError, match=r"13 x 14 pixels: 0 real, 2 synthetic"):
         made((real, synthetic), design="single", plane="coronal", trials=2)
@@ -138,18 +138,18 @@ def test_pictures_and_volumes_are_not_mixed(tmp_path):
     save(real / "cyst" / "a.nii.gz", patch(0)[:, :, None])
     (synthetic / "cyst").mkdir(parents=True)
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(synthetic / "cyst" / "a.png")
-    with pytest.raises(DataError, match="hold files of one kind, but got volumes of real and pictures of synthetic"):
+    with pytest.raises(DataError, match="--real holds volumes, --synthetic pictures: convert"):
         made((real, synthetic), match="class")
 
 
 @pytest.mark.parametrize(
-    ("choices", "told"),
-    [({"slices": 0}, "--slices: is at least 1, but got 0"), ({"pages": 0}, "--pages"), ({"seed": -1}, "--seed"),
-     ({"window": (3.0, 3.0)}, "--window: is two finite numbers, the lower one first, but got 3 3"),
+    ("choices", "message"),
+    [({"slices": 0}, "--slices is 0, below 1"), ({"pages": 0}, "--pages"), ({"seed": -1}, "--seed"),
+     ({"window": (3.0, 3.0)}, "--window is 3 3: pass two finite numbers, the lower one first"),
      ({"window": (0.0, float("nan"))}, "--window")],
 )  # fmt: skip
-def test_values_out_of_range_are_refused(choices, told):
-    with pytest.raises(ConfigError, match=told):
+def test_values_out_of_range_are_refused(choices, message):
+    with pytest.raises(ConfigError, match=message):
         Choices(**choices)
 
 
@@ -157,10 +157,10 @@ def test_a_study_is_not_replaced_unasked(tmp_path):
     out = tmp_path / "out"
     require_free(out, False)
     write_study(made(write_heads(tmp_path), pages=2), out)
-    with pytest.raises(OutputError, match=r"holds no study yet, but got key.json, page_1.html, page_2.html"):
+    with pytest.raises(OutputError, match=r"already holds a study \(key.json, page_1.html, page_2.html\)"):
         require_free(out, False)
     require_free(out, True)
     write_study(made((tmp_path / "real", tmp_path / "synthetic")), out)
     assert [path.name for path in sorted((out / "for_readers").iterdir())] == ["page.html"]
-    with pytest.raises(OutputError, match="is a folder, but got a file"):
+    with pytest.raises(OutputError, match="key.json is a file: pass a folder"):
         require_free(out / "key.json", False)

@@ -30,9 +30,9 @@ def test_make_and_score(tmp_path, capsys):
     out = tmp_path / "study"
     given = ("--slices", "2", "--trials", "10", "--repeats", "2", "--seed", "7", "--out", str(out))
     assert main(words(write_heads(tmp_path), *given)) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("Which image is real? 10 trials and 2 of them again, window 0 to 1")
-    assert f"not for readers: {out / 'key.json'}" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("Which image is real? 10 trials and 2 of them again, window 0 to 1")
+    assert f"not for readers: {out / 'key.json'}" in printed
     key = json.loads((out / "key.json").read_text())
     files = [answers_csv(tmp_path / f"{name}.csv", key, right, name) for name in "AB"]
     scoring = [
@@ -45,8 +45,8 @@ def test_make_and_score(tmp_path, capsys):
         str(tmp_path / "scores"),
     ]
     assert main(scoring) == 0
-    told = capsys.readouterr().out
-    assert "accuracy" in told
+    printed = capsys.readouterr().out
+    assert "accuracy" in printed
     assert json.loads((tmp_path / "scores" / "scores.json").read_text())["readers"]["A"]["accuracy"]["value"] == 1
     assert "error: --out" in refusal(capsys, scoring)
     assert main([*scoring, "--overwrite"]) == 0
@@ -76,18 +76,19 @@ def test_lesions_are_asked_for_by_class(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
-        (("--trials", "100"), "error: --trials: is at most 6"), (("--slices", "20"), "has 20 axial slices"),
-        (("--repeats", "3"), "error: --repeats: is at most a third of the 6 trials, 2"),
-        (("--window", "5", "1"), "error: --window: is two finite numbers"),
-        (("--question", "cyst"), "error: --question cyst: needs images of two classes"),
+        (("--trials", "100"), "error: --trials is 100, the images give at most 6"),
+        (("--slices", "20"), "--slices is 20: lower"),
+        (("--repeats", "3"), "error: --repeats is 3, 2 are allowed, a third of the 6 trials"),
+        (("--window", "5", "1"), "error: --window is 5 1: pass two finite numbers"),
+        (("--question", "cyst"), "error: --question cyst needs two classes"),
         (("--real_name", "ct"), "error: --real"),
-        (("--synthetic", "nowhere"), "error: --synthetic nowhere: is a folder"),
+        (("--synthetic", "nowhere"), "error: no folder nowhere (from --synthetic)"),
     ],
 )  # fmt: skip
-def test_mistakes_of_make_end_on_one_line(tmp_path, capsys, more, told):
-    assert told in refusal(capsys, words(write_heads(tmp_path), "--out", str(tmp_path / "out"), *more))
+def test_mistakes_of_make_end_on_one_line(tmp_path, capsys, more, message):
+    assert message in refusal(capsys, words(write_heads(tmp_path), "--out", str(tmp_path / "out"), *more))
     assert not (tmp_path / "out").exists()
 
 
@@ -105,4 +106,4 @@ def test_it_is_a_command(tmp_path):
     ]
     done = forked_commands.run(command)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: --key {tmp_path / 'k.json'}: is the key.json of a study")
+    assert done.stderr.splitlines()[-1].startswith(f"error: cannot read --key {tmp_path / 'k.json'} (No such")

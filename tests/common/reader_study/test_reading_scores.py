@@ -56,7 +56,7 @@ def test_the_interval_of_a_guesser_holds_a_half(scored):
     assert found <= 5
 
 
-def test_a_reader_right_in_four_of_five_is_told_from_chance(scored):
+def test_a_reader_right_in_four_of_five_differs_from_chance(scored):
     key = plain_key(100)
     measures = scored(key, A=lambda trial, k: right(trial, k) if k % 5 else wrong(LEFT_RIGHT)(trial, k)).readers["A"]
     accuracy = measures["accuracy"]
@@ -147,10 +147,10 @@ def test_repeats_that_changed_sides_are_alike(scored):
 
 def test_readers_who_answer_alike_are_pooled_as_one(scored):
     one = correct_at(0.7, 0)
-    told = {}
+    answers = {}
 
     def alike(trial, k):
-        return told.setdefault(trial["trial"], one(trial, k))
+        return answers.setdefault(trial["trial"], one(trial, k))
 
     scores = scored(plain_key(80), A=alike, B=alike, C=alike)
     alone, pooled = scores.readers["A"]["accuracy"], scores.readers["pooled"]["accuracy"]

@@ -54,7 +54,7 @@ def test_slices_are_inside_the_head_and_differ(tmp_path):
     assert [slide.place for slide in maker(count=8).slides(found(path))] == list(range(2, 10))
     drawn = {tuple(slide.place for slide in maker(count=2, seed=seed).slides(found(path))) for seed in range(8)}
     assert len(drawn) > 3
-    with pytest.raises(DataError, match=r"has 9 axial slices with enough of the head, but got 8; lower --slices"):
+    with pytest.raises(DataError, match=r"has 8 axial slices with enough of the head, --slices is 9: lower --slices"):
         maker(count=9).slides(found(path))
 
 
@@ -69,7 +69,7 @@ def test_pairs_on_two_grids_are_refused(tmp_path):
     real = save(tmp_path / "a.nii.gz", head(1))
     for name, values, affine in (("shape", head(1)[:-1], None), ("affine", head(1), np.diag([2.0, 2, 3, 1]))):
         other = save(tmp_path / f"{name}.nii.gz", values, affine)
-        with pytest.raises(DataError, match=r"case: synthetic image: lies on the grid of the real one"):
+        with pytest.raises(DataError, match=r"case: grid of the synthetic image .* differs from the real"):
             maker().pairs(found(real), found(other, "synthetic"))
 
 
@@ -78,7 +78,7 @@ def test_volumes_that_cannot_be_shown_are_refused(tmp_path):
     values[5, 5, 5] = np.nan
     with pytest.raises(DataError, match=r"case \(a.nii.gz\).*NaN"):
         maker().slides(found(save(tmp_path / "a.nii.gz", values)))
-    with pytest.raises(DataError, match="voxels above the head's threshold 0"):
+    with pytest.raises(DataError, match="no voxel above the head's threshold 0"):
         maker().slides(found(save(tmp_path / "b.nii.gz", np.zeros((4, 4, 4)))))
 
 
@@ -94,9 +94,9 @@ def test_patches_of_files_and_stacks_are_shown_alike(tmp_path):
     assert np.array_equal(shown[0].pixels, shown[2].pixels)
     assert shown[0].pixels[0, 0] == ramp[7, 7]
     save(stacks[0].path, np.stack([ramp] * 3, axis=2))
-    with pytest.raises(DataError, match=r"as many patches as its JSON file has seeds, 4, but got shape \(8, 8, 3\)"):
+    with pytest.raises(DataError, match=r"has shape \(8, 8, 3\), its JSON file 4 seeds, one a patch"):
         maker().slides(stacks[0])
-    with pytest.raises(DataError, match="has --slices slices, but got one patch"):
+    with pytest.raises(DataError, match="is one patch, --slices is 2"):
         maker(count=2).slides(one)
 
 
@@ -107,10 +107,10 @@ def test_pictures_are_shown_as_they_are(tmp_path):
     for name in ("grey", "rgb"):
         assert np.array_equal(maker().slides(found(tmp_path / f"{name}.png"))[0].pixels, levels)
     Image.fromarray(np.stack([levels, levels, levels.T.reshape(4, 6)], -1)).save(tmp_path / "colour.png")
-    with pytest.raises(DataError, match="colour.png: is grey, but got 3 channels"):
+    with pytest.raises(DataError, match="colour.png has 3 channels, not one"):
         maker().slides(found(tmp_path / "colour.png"))
     (tmp_path / "cut.png").write_bytes((tmp_path / "grey.png").read_bytes()[:50])
-    with pytest.raises(DataError, match="cut.png: is a PNG that can be read"):
+    with pytest.raises(DataError, match="cannot read .*cut.png"):
         maker().slides(found(tmp_path / "cut.png"))
 
 
@@ -120,7 +120,7 @@ def slide(pixels):
 
 def test_the_window_is_that_of_percentiles():
     assert window_of([slide(np.arange(500)), slide(np.arange(500, 1001))]) == (5.0, 995.0)
-    with pytest.raises(DataError, match="have more than one value, but got 3"):
+    with pytest.raises(DataError, match="percentiles 0.5 and 99.5 of the real images are 3 and 3"):
         window_of([slide(np.full((2, 2), 3))])
 
 

@@ -63,8 +63,8 @@ def test_scores_are_not_replaced_unasked(tmp_path):
     require_new(None, False)
     require_new(tmp_path, False)
     write_scores(tmp_path, SCORES)
-    with pytest.raises(OutputError, match=r"holds no scores yet, but got scores.csv, scores.json"):
+    with pytest.raises(OutputError, match=r"already holds scores.csv, scores.json"):
         require_new(tmp_path, False)
     require_new(tmp_path, True)
-    with pytest.raises(OutputError, match="is a folder, but got a file"):
+    with pytest.raises(OutputError, match="is a file: pass a folder"):
         require_new(tmp_path / "scores.csv", True)

@@ -47,8 +47,8 @@ def test_a_release_without_a_source_is_asked_for_samples(releases: dict[str, Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "error: releases: are zips in dist/, but got none; run make dist first"),
-        (["dist/none.zip"], "error: dist/none.zip: is a release zip, but got no such file; run make dist first"),
+        ([], "error: no release zips in dist/: run make dist first"),
+        (["dist/none.zip"], "error: no release zip dist/none.zip: run make dist first"),
     ],
 )
 def test_zips_are_demanded(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,6 @@ def test_text_and_json_hold_the_same_rows(tmp_path: Path) -> None:
     text = (tmp_path / "new" / "gpu-check.txt").read_text()
     assert text.startswith("device A GPU, torch 2\n\ncheck")
     assert text.endswith("\n\nthe verdict\n")
-    told = json.loads((tmp_path / "new" / "gpu-check.json").read_text())
-    assert (told["machine"]["device"], told["verdict"]) == ("A GPU", "the verdict")
-    assert [CheckFinding(**each) for each in told["findings"]] == [GOOD, BAD]
+    content = json.loads((tmp_path / "new" / "gpu-check.json").read_text())
+    assert (content["machine"]["device"], content["verdict"]) == ("A GPU", "the verdict")
+    assert [CheckFinding(**each) for each in content["findings"]] == [GOOD, BAD]

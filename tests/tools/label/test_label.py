@@ -1,4 +1,4 @@
-"""What the test of MONAI Label sends, and by what it judges an answer; the server itself is for ``make label-test``."""
+"""What the test of MONAI Label sends, and how it checks an answer; the server itself is for ``make label-test``."""
 
 from __future__ import annotations
 

@@ -100,14 +100,14 @@ def test_is_sound_by_the_validator(root):
 @pytest.mark.parametrize(
     ("name", "like", "error", "message"),
     [
-        ("2gan", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got 2gan; use letters"),
-        ("toy-gan", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got toy-gan"),
-        ("../toy", LIKE, ConfigError, "NAME: is an identifier"),
-        ("class", LIKE, ConfigError, "NAME: is an identifier of Python, .*, but got class"),
-        ("json", LIKE, ConfigError, "NAME: is no module that can be imported already, but got json"),
-        ("torch", LIKE, ConfigError, "NAME: is no module that can be imported already, but got torch"),
-        ("toy_gan", "mr2ct", ConfigError, f"--like: is one of {LIKE}, but got mr2ct; choose one of them"),
-        (LIKE, LIKE, OutputError, f"{LIKE}: does not exist yet, but got a file or folder"),
+        ("2gan", LIKE, ConfigError, "NAME 2gan cannot be the name of a Python package: use letters"),
+        ("toy-gan", LIKE, ConfigError, "NAME toy-gan cannot be the name"),
+        ("../toy", LIKE, ConfigError, "NAME .*toy cannot be the name"),
+        ("class", LIKE, ConfigError, "NAME class cannot be the name"),
+        ("json", LIKE, ConfigError, "NAME json is a module that can be imported"),
+        ("torch", LIKE, ConfigError, "NAME torch is a module that can be imported"),
+        ("toy_gan", "mr2ct", ConfigError, rf"no bundle mr2ct \(from --like\): choose one of {LIKE}"),
+        (LIKE, LIKE, OutputError, f"{LIKE} exists: choose another name"),
     ],
 )
 def test_refuses_what_cannot_be_a_bundle(root, name, like, error, message):
@@ -129,8 +129,8 @@ def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
 def test_the_command_tells_what_to_do_next(root, capsys):
     words = ["toy_gan", "--like", LIKE, "--root", str(root)]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "make demo BUNDLE=toy_gan" in told
-    assert "docs/README.md" in told
+    printed = capsys.readouterr().out
+    assert "make demo BUNDLE=toy_gan" in printed
+    assert "docs/README.md" in printed
     assert main(words) == 2
-    assert re.fullmatch(r"error: .*toy_gan: does not exist yet, but got .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: .*toy_gan exists: .*\n", capsys.readouterr().err)

@@ -63,8 +63,8 @@ def test_the_command_writes_weights_that_the_package_reads(
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--steps", "0"], "steps: is at least 1, but got 0"),
-        (["--cases", "0"], "cases: is at least 1, but got 0"),
+        (["--steps", "0"], "--steps is 0, below 1"),
+        (["--cases", "0"], "--cases is 0, below 1"),
         (["--label_maps", "nowhere"], "nowhere"),
     ],
 )

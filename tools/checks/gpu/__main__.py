@@ -65,7 +65,7 @@ def main() -> int:
     from tools.checks.gpu.parts import LIMITS_S, PARTS, rows_of
 
     if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"parts: are of {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
+        parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     wanted = options.parts or list(PARTS)
     found: list[CheckFinding] = []
     with tempfile.TemporaryDirectory() as folder:

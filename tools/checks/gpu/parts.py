@@ -141,7 +141,7 @@ def run_jobs(part: str, jobs: Iterable[Job], rows: Path) -> None:
 
 
 def read_rows(rows: Path) -> list[CheckFinding]:
-    """What :func:`run_jobs` has written so far; a line that was cut off by the end of its process is left out."""
+    """What :func:`run_jobs` has written so far; a line that was cut off by the end of its process is skipped."""
     lines = rows.read_text().splitlines(keepends=True) if rows.exists() else []
     return [CheckFinding(*json.loads(line)) for line in lines if line.endswith("\n")]
 

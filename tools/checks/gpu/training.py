@@ -24,7 +24,7 @@ from tools.checks.findings import CheckFinding
 from tools.checks.gpu.recipes import recordings, stages
 
 DISTANCES = ("l1", "region_l1", "gdl", "l2")
-"""Losses that a few steps lower. A method without them is judged by its discriminators, which learn to tell its images
+"""Losses that a few steps lower. A method without them is measured by its discriminators, which learn to tell images
 apart before the generators learn to deceive them."""
 SLOWEST = 0.95
 """Least ratio of the eager step's seconds to those of the recorded one: no slower, up to the noise of the clock."""

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help=f"of {', '.join(BUNDLES)}; all if none is named")
     options = parser.parse_args(arguments)
     if unknown := set(options.bundles) - set(BUNDLES):
-        parser.error(f"BUNDLE: is one of {', '.join(BUNDLES)}, but got {', '.join(sorted(unknown))}")
+        parser.error(f"no bundle {', '.join(sorted(unknown))}: choose from {', '.join(BUNDLES)}")
     rows = {}
     for bundle in options.bundles or BUNDLES:
         with tempfile.TemporaryDirectory() as folder:

@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="of a run instead of the shipped ones, in one check")
     options = parser.parse_args(arguments)
     if options.weights and not options.only:
-        parser.error("--weights: are those of one bundle, but got no check; add --only")
+        parser.error("--weights are for one check: add --only")
     found: list[CheckFinding] = []
     for name in [options.only] if options.only else CHECKS:
         check = CHECKS[name]

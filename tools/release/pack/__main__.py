@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from common.errors import ConfigError, exit_code_of_mistakes
-from tools.release.pack.release import release, weights_told, write_zip
+from tools.release.pack.release import origin_of_weights, release, write_zip
 from tools.release.zoo import write_layouts
 from tools.repository import ROOT, bundle_names
 
@@ -24,12 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--url", help="public address under which the folder large_files will lie")
     given = parser.parse_args(arguments)
     if given.run is not None and len(given.bundles) != 1:
-        raise ConfigError("--run", "is of one bundle", f"{len(given.bundles)} names", "name the bundle")
+        raise ConfigError(f"--run is of one bundle, {len(given.bundles)} are named", "name the bundle")
     for bundle in given.bundles or bundle_names(ROOT):
         files = release(ROOT, bundle, given.overlay, given.run)
         made = write_layouts(files, given.out, given.url) if given.zoo else [write_zip(files, given.out)]
         print(*made, sep="\n", flush=True)
-        print(f"{bundle}: {weights_told(files)}", file=sys.stderr, flush=True)
+        print(f"{bundle}: {origin_of_weights(files)}", file=sys.stderr, flush=True)
     return 0
 
 

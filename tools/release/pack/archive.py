@@ -26,8 +26,8 @@ def write(path: Path, top: str, files: Mapping[str, bytes]) -> None:
     try:
         write_whole(path, lambda name: _write(name, top, files))
     except OutputError as error:
-        value, remedy = getattr(error.__cause__, "strerror", error), "free space or choose another folder by --out"
-        raise OutputError(str(path), "can be written", value, remedy) from error
+        fault = f"cannot write {path} ({getattr(error.__cause__, 'strerror', error)})"
+        raise OutputError(fault, "free space or choose another folder by --out") from error
 
 
 def _write(name: str, top: str, files: Mapping[str, bytes]) -> None:

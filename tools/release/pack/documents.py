@@ -33,11 +33,10 @@ def card(text: str, own_weights: bool) -> str:
     text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
     text = _own_folder(text)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
-    told = "The weights are those named in `model_info.json`; "
     if not own_weights:
         return text
     text = SHIPPED.sub("**Shipped weights**: those named in `model_info.json`", text)
-    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", told, text)
+    return re.sub(rf"({'|'.join(ON_WEIGHTS)}); ", "The weights are those named in `model_info.json`; ", text)
 
 
 def head(text: str) -> str:
@@ -53,8 +52,8 @@ def _own_folder(text: str) -> str:
 
 def metadata(text: str, own_weights: bool) -> str:
     """``metadata.json``, which says of weights that are others than the shipped where they are named."""
-    told = "no patient data are distributed; the weights are those named in model_info.json"
-    return re.sub("|".join(DATA_AND_WEIGHTS), told, text) if own_weights else text
+    named = "no patient data are distributed; the weights are those named in model_info.json"
+    return re.sub("|".join(DATA_AND_WEIGHTS), named, text) if own_weights else text
 
 
 def twin(config: str, name: str) -> str:
@@ -66,5 +65,5 @@ def twin(config: str, name: str) -> str:
     content = yaml.safe_load(config)
     text = json.dumps(content, indent=4, default=str)
     if json.loads(text) != content:
-        raise ConfigError(name, "holds texts, numbers, lists and dictionaries by text", "others", "put keys in quotes")
+        raise ConfigError(f"{name} holds what JSON cannot, such as keys that are no texts", "put keys in quotes")
     return text + "\n"

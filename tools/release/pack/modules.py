@@ -19,7 +19,7 @@ def modules_of(folder: Path, renaming: Renaming) -> Iterator[tuple[str, str]]:
 
 
 def package_data(root: Path, package: str) -> dict[str, bytes]:
-    """Files beside the modules of ``common`` that ``setup.cfg`` lists as package data."""
+    """Files next to the modules of ``common`` that ``setup.cfg`` lists as package data."""
     setup = IniParser()
     setup.read(root / "setup.cfg")
     patterns = setup["options.package_data"]["*"].split()

@@ -12,7 +12,7 @@ from common.weights.info import IMAGES, WeightsInfo
 from tools.release.pack.renaming import Edit, replaced
 
 HEAD_LINE = 2
-"""The third line of a config tells time and expected result: those of the overlay, once it is merged in."""
+"""The third line of a config has time and expected result: those of the overlay, once it is merged in."""
 
 
 def require_mergeable(overlay: str, name: str, train: str) -> None:
@@ -24,13 +24,12 @@ def require_mergeable(overlay: str, name: str, train: str) -> None:
     given, known = yaml.safe_load(overlay), yaml.safe_load(train)
     remedy = "choose one like demo, or none"
     if "variant" in given:
-        raise ConfigError(f"--overlay {name}", "is no variant of the method", f"variant {given['variant']}", remedy)
+        raise ConfigError(f"--overlay {name} is the variant {given['variant']} of the method", remedy)
     if foreign := sorted(given.keys() - known.keys()):
-        raise ConfigError(f"--overlay {name}", "sets only what train.yaml sets", ", ".join(foreign), remedy)
+        raise ConfigError(f"--overlay {name} sets {', '.join(foreign)}, which train.yaml does not have", remedy)
     for key, node in _settings(overlay):
         if isinstance(node, yaml.CollectionNode) and not node.flow_style:
-            remedy = "write it in brackets or braces"
-            raise ConfigError(f"{name}.yaml: {key.value}", "is a number, a text, [...] or {...}", "a block", remedy)
+            raise ConfigError(f"{key.value} in {name}.yaml is a block", "write it in brackets or braces")
 
 
 def merge(config: str, overlay: str, name: str) -> str:
@@ -42,8 +41,8 @@ def merge(config: str, overlay: str, name: str) -> str:
     nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
     edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[name]) for name, node in nodes.items()]
     lines = replaced(config, edits).split("\n")
-    told = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
-    lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {told}"
+    head = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
+    lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {head}"
     return "\n".join(lines)
 
 
@@ -64,6 +63,6 @@ def of_weights(about: WeightsInfo, config: str) -> str:
     """The text of an overlay with what weights were trained with and the text of a config has otherwise."""
     own = yaml.safe_load(config)
     changes = Adoption(about, own, [own], ()).changes(about.bundle)
-    told = f"Trained on {about.trained_on.get('data', IMAGES)}."
     lines = [f"{name}: {json.dumps(value)}" for name, value in changes.items()]
-    return "\n".join(["# Settings of the weights inside.", "#", f"# {told}", *lines]) + "\n"
+    origin = f"# Trained on {about.trained_on.get('data', IMAGES)}."
+    return "\n".join(["# Settings of the weights inside.", "#", origin, *lines]) + "\n"

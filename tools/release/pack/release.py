@@ -47,7 +47,7 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
     """
     folder = root / "bundles" / bundle
     if not (folder / "configs" / "train.yaml").is_file():
-        raise ConfigError("bundle", f"is one of {', '.join(bundle_names(root))}", bundle, "choose one of them")
+        raise ConfigError(f"no bundle {bundle}", f"choose one of {', '.join(bundle_names(root))}")
     version = str(bundle_metadata(folder)["version"])
     package = package_name(bundle, version)
     renaming = Renaming.of(package, {bundle: folder / bundle, SHARED: root / SHARED})
@@ -67,8 +67,8 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
         **_documents(root, folder, renaming, configs["train"], bool(weights) and not _is_shipped(sources)),
     }
     files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
-    told = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
-    return files | {MODEL_INFO: _model_info(told, files)}
+    about = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
+    return files | {MODEL_INFO: _model_info(about, files)}
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
@@ -88,7 +88,7 @@ def write_zip(files: Mapping[str, bytes], out: Path) -> Path:
     return path
 
 
-def weights_told(files: Mapping[str, bytes]) -> str:
+def origin_of_weights(files: Mapping[str, bytes]) -> str:
     """What the weights of a release were trained on, in words; that there are none, where that is so."""
     if MODEL not in files:
         return "no weights: nothing was trained, and the bundle ships none"
@@ -106,7 +106,7 @@ def _sources(folder: Path, run: Path) -> dict[str, Path]:
 
 
 def _is_shipped(sources: dict[str, Path]) -> bool:
-    """Whether the weights are those of the repository, on which its documents tell the truth already."""
+    """Whether the weights are those of the repository, which its documents describe already."""
     return sources[MODEL].name == PRETRAINED_NAME
 
 
@@ -114,8 +114,7 @@ def _configs(texts: dict[str, str], overlay_name: str | None) -> Iterator[tuple[
     """The text of every YAML config by its stem, the overlay merged in."""
     if overlay_name is not None:
         if overlay_name not in texts:
-            there = ", ".join(sorted(texts))
-            raise ConfigError("--overlay", f"is one of {there}", overlay_name, "choose demo, or none")
+            raise ConfigError(f"no overlay {overlay_name} among {', '.join(sorted(texts))}", "choose demo, or none")
         overlay.require_mergeable(texts[overlay_name], overlay_name, texts["train"])
     for name, text in texts.items():
         merged = overlay_name is not None and name in OVERLAID
@@ -149,7 +148,7 @@ def _weights(sources: dict[str, Path], configs: dict[str, str]) -> dict[str, byt
         parser = ConfigParser({**config, **about.settings})
         checkpoints.load_weights(parser.get_parsed_content("network_def"), path)
         found[place] = path.read_bytes()
-        found[sidecar(Path(place)).as_posix()] = _told(about).encode()
+        found[sidecar(Path(place)).as_posix()] = _metadata(about).encode()
         if calibration_of(path).is_file():
             found[calibration_of(Path(place)).as_posix()] = calibration_of(path).read_bytes()
     return found
@@ -160,12 +159,12 @@ def _require_same_network(about: WeightsInfo, config: dict[str, Any]) -> None:
     for name in sorted(about.network_settings() & config.keys()):
         trained, packed = about.settings[name], config[name]
         if not isinstance(trained, dict) and trained != packed:
-            rule, remedy = f"is {trained}, as the network of {about.path} was trained", "omit the overlay"
-            raise ConfigError(f"--overlay: {name}", rule, packed, remedy)
+            fault = f"--overlay sets {name} to {packed}, the network of {about.path} was trained with {trained}"
+            raise ConfigError(fault, "omit the overlay")
 
 
-def _told(about: WeightsInfo) -> str:
-    """The JSON file of weights, written anew for those of a version that wrote none."""
+def _metadata(about: WeightsInfo) -> str:
+    """The JSON file of weights, written here for those of a version that wrote none."""
     if sidecar(about.path).is_file():
         return sidecar(about.path).read_text()
     known = {"bundle": about.bundle, "settings": about.settings, "trained_on": about.trained_on}

@@ -36,7 +36,7 @@ def package_name(bundle: str, version: str) -> str:
         ConfigError: for a version that is not numbers and dots.
     """
     if not re.fullmatch(VERSION, version):
-        raise ConfigError(f"{bundle}: version", "is numbers and dots, such as 0.2.0", version, "correct metadata.json")
+        raise ConfigError(f"version {version!r} of {bundle} is not like 0.2.0", "correct it in metadata.json")
     return f"{bundle}_v{version.replace('.', '_')}"
 
 
@@ -66,8 +66,8 @@ class Renaming:
         for start, module, named in _imports(source, tree):
             top = module.split(".")[0]
             if top in self.packages and not named and top in used:
-                remedy = "write from ... import ..., or import ... as ..."
-                raise DataError(name, "imports this project's modules by from or as", f"import {module}", remedy)
+                fault = f"{name} has import {module}, a module of this project without from or as"
+                raise DataError(fault, "write from ... import ..., or import ... as ...")
             if top in self.packages:
                 edits.append((start, start + len(top), self.packages[top]))
         for token in tokenize.generate_tokens(io.StringIO(source).readline):

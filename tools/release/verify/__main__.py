@@ -59,8 +59,8 @@ def main(words: list[str] | None = None) -> int:
                     archive.extractall(scratch)
                     folder = Path(scratch, archive.namelist()[0].split("/")[0])
             else:
-                remedy = "give one of bundles/ or of dist/"
-                raise DataError(str(path), "is a bundle's folder with configs, or a release zip", "neither", remedy)
+                fault = f"{path} is neither a bundle's folder with configs nor a release zip"
+                raise DataError(fault, "pass one of bundles/ or of dist/")
             passed &= verified(ValidatedBundle(folder))
     return 0 if passed else 1
 

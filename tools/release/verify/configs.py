@@ -30,9 +30,8 @@ def readable(bundle: ValidatedBundle) -> Found:
         try:
             read(path)
         except Exception as error:  # broken YAML, broken JSON, a duplicate key
-            value = one_line(error, 300)
-            rule = "names every key once" if "uplicate key" in value else "is a mapping in sound YAML or JSON"
-            yield Fault(f"configs/{path.name}", rule, value, "correct the file")
+            fault = f"cannot read configs/{path.name} ({one_line(error, 300)})"
+            yield Fault(fault, "write a mapping in YAML or JSON with every key once")
 
 
 @check("configs.numbers")
@@ -40,9 +39,7 @@ def numbers(bundle: ValidatedBundle) -> Found:
     """No number is read as a text, as YAML 1.1 reads 1e-4."""
     for name, value in all_leaves(bundle):
         text = isinstance(value, str) and NUMBER.fullmatch(value) and not name.endswith("version")
-        yield expect(
-            not text, name, "is a number", f"the text {value!r}", "write 1.0e-4, not 1e-4, for a number in YAML"
-        )
+        yield expect(not text, f"{name} is the text {value!r}, no number", "write 1.0e-4, not 1e-4, in YAML")
 
 
 @check("configs.references")
@@ -57,7 +54,7 @@ def references(bundle: ValidatedBundle) -> Found:
             stacks += [{key: found[key] for key in found.keys() - lacking.keys()} for found, lacking in over]
         for reference, name in min(stacks, key=len).items():
             remedy = "define it in the same file" if stem in bases else "define it, or correct the reference"
-            yield Fault(f"configs/{stem}.yaml {name}", "refers to what exists", reference, remedy)
+            yield Fault(f"configs/{stem}.yaml {name} cannot be resolved ({reference})", remedy)
 
 
 def _missing(bundle: ValidatedBundle, *stems: str) -> dict[str, str]:
@@ -83,14 +80,14 @@ def tasks(bundle: ValidatedBundle) -> Found:
     for stem, task in TASKS.items():
         content = bundle.whole(stem)
         for key in (task, "run", *(NEEDED if stem != "evaluate" else ())):
-            yield expect(key in content, f"configs/{stem} {key}", "is there", "no such key", REMEDY)
+            yield expect(key in content, f"configs/{stem} has no {key}", REMEDY)
         run = content.get("run")
-        yield expect(run in (f"%{task}", f"@{task}"), f"configs/{stem} run", f"is %{task}", run, "run the own task")
+        yield expect(run in (f"%{task}", f"@{task}"), f"configs/{stem} run is {run}", f"write %{task}")
         if stem != "evaluate":
             root, package = content.get("bundle_root"), bundle.packages[0] if bundle.packages else bundle.name
             remedy = "write {_target_: <package>.bundle_root}; '.' is wherever the command was started"
             own = root == {"_target_": f"{package}.bundle_root"}
-            yield expect(own, f"configs/{stem} bundle_root", "is found by the bundle's package", root, remedy)
+            yield expect(own, f"configs/{stem} bundle_root is {root}", remedy)
 
 
 @check("configs.common_parts")
@@ -98,9 +95,8 @@ def common_parts(bundle: ValidatedBundle) -> Found:
     """Train and inference agree on what is in both."""
     train, inference = bundle.whole("train"), bundle.whole("inference")
     for key in sorted((train.keys() & inference.keys()) - OWN_TO_EACH_TASK):
-        value = f"{train[key]} in train and {inference[key]} in inference"
-        same = train[key] == inference[key]
-        yield expect(same, f"configs: {key}", "is the same in train and inference", value, REMEDY)
+        fault = f"configs: {key} is {train[key]} in train and {inference[key]} in inference"
+        yield expect(train[key] == inference[key], fault, REMEDY)
 
 
 @check("configs.overlays")
@@ -112,12 +108,12 @@ def overlaid(bundle: ValidatedBundle) -> Found:
             name = f"configs/{path.name} {key}"
             # others may agree with what a release has merged into train
             differs = bundle.model_info.get("overlay") or key not in parser or parser[key] != value
-            yield expect(differs, name, "differs from train", value, "remove the line")
+            yield expect(differs, f"{name} is {value}, as in train", "remove the line")
             named = key != "variant" or value in (None, "", path.stem)
-            yield expect(named, name, f"is {path.stem}", value, "name it as its file")
+            yield expect(named, f"{name} is {value}, not {path.stem}", "name it as its file")
             component = isinstance(value, dict) and "_target_" in value or isinstance(value, str) and value[:1] in "$@%"
             plain = path.stem != "demo" or key in train and not component
-            yield expect(plain, name, "is a plain setting of train", value, REMEDY)
+            yield expect(plain, f"{name} is {value}, no plain setting of train", REMEDY)
 
 
 @check("configs.twins")
@@ -128,7 +124,7 @@ def twins(bundle: ValidatedBundle) -> Found:
         raise NotApplicableError("no config in both YAML and JSON")
     for path, twin in pairs:
         same = not twin.is_file() or read(path) == read(twin)
-        yield expect(same, f"configs/{twin.name}", f"has what {path.name} has", "another content", "pack it again")
+        yield expect(same, f"configs/{twin.name} differs from {path.name}", "pack it again")
 
 
 @check("configs.layout")
@@ -139,25 +135,25 @@ def layout(bundle: ValidatedBundle) -> Found:
         yield from _head(name, [*lines[:4], "", "", "", ""])
         widest = max(map(len, lines), default=0)
         narrow = widest <= COLUMNS or bundle.packed  # a package's name is longer
-        yield expect(narrow, name, f"has at most {COLUMNS} columns", widest, "break the line")
+        yield expect(narrow, f"{name} has {widest} columns, {COLUMNS} are allowed", "break the line")
 
 
 def _head(name: str, head: list[str]) -> Iterator[Fault | None]:
     if [line[:2] == "# " for line in head[:4]] != [True, True, True, False]:
-        yield Fault(name, "opens with three lines of comment", head[0], "state what, how, how long")
+        yield Fault(f"{name} does not begin with three lines of comment ({head[0]})", "state what, how, how long")
         return
-    yield expect(re.search(COMMAND, head[1]), name, "gives the command in its second line", head[1], "write it out")
-    rule = "gives hardware, time and result in its third line"
-    yield expect(len(head[2].split()) > 3, name, rule, head[2], "measure them")
+    yield expect(re.search(COMMAND, head[1]), f"{name} has no command in its second line ({head[1]})", "write it out")
+    fault = f"{name} has no hardware, time and result in its third line ({head[2]})"
+    yield expect(len(head[2].split()) > 3, fault, "measure them")
 
 
 @check("configs.plain")
 def plain(bundle: ValidatedBundle) -> Found:
     """Behaviour is in Python, not in configs."""
-    rule, remedy = "is no lambda, loop, condition or import", "write a class or function in Python"
     for name, value in all_leaves(bundle):
         clever = isinstance(value, str) and value[:1] == "$" and re.search(CLEVER, value)
-        yield expect(not clever, name, rule, value, remedy)
+        fault = f"{name} has a lambda, loop, condition or import ({value})"
+        yield expect(not clever, fault, "write a class or function in Python")
 
 
 def targets(config: Any) -> Iterator[str]:

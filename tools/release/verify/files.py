@@ -29,15 +29,15 @@ TEMPLATE = (
 """Sections that the model zoo's template of a card has (docs/readme_template.md there), but for optional ones."""
 TEXTS = (
     *(
-        ("docs/README.md", rf"(?m)^#+ {name}\n\n\S", f"has the section {name} of the zoo's template", "write it")
+        ("docs/README.md", rf"(?m)^#+ {name}\n\n\S", f"has no section {name} of the zoo's template", "write it")
         for name in TEMPLATE
     ),
-    ("docs/README.md", "(?m)^#+ What differs from the paper", "has a section What differs from the paper", "write it"),
-    ("docs/README.md", "(?i)not for clinical use", "says not for clinical use", "add the sentence"),
-    ("LICENSE", "Apache License", "is the Apache License", "copy the collection's"),
-    ("docs/data_license.txt", r"(\S+\s+){20}\S", "has more than 20 words", "state what licence the data have"),
+    ("docs/README.md", "(?m)^#+ What differs from the paper", "has no section What differs from the paper", "write it"),
+    ("docs/README.md", "(?i)not for clinical use", "does not say not for clinical use", "add the sentence"),
+    ("LICENSE", "Apache License", "is not the Apache License", "copy the collection's"),
+    ("docs/data_license.txt", r"(\S+\s+){20}\S", "has no more than 20 words", "state what licence the data have"),
 )
-"""File, what it has to match, the rule that it breaks otherwise, and the remedy."""
+"""File, what it has to match, the fault where it does not, and the remedy."""
 SHARED = "common"
 """The package that bundles share in the repository and that a release carries under a name of its own."""
 EXECUTING = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|\b(pickle\.(loads?|Unpickler)|joblib\.load)\("
@@ -48,31 +48,31 @@ IMPORTING = rf"^\s*(from|import) {SHARED}\b|_target_\W+{SHARED}\."
 def present(bundle: ValidatedBundle) -> Found:
     """Every bundle has the same files and one package, named as the bundle."""
     for name in FILES:
-        yield expect((bundle.folder / name).is_file(), name, "exists", "no such file", "see CONTRIBUTING.md")
+        yield expect((bundle.folder / name).is_file(), f"no file {name}", "see CONTRIBUTING.md")
     own = len(bundle.packages) == 1 and re.fullmatch(rf"{re.escape(bundle.name)}(_v\w+)?", bundle.packages[0])
-    yield expect(own, "packages", f"are one, named {bundle.name}", bundle.packages, "see CONTRIBUTING.md")
+    yield expect(own, f"packages are {bundle.packages}, not one named {bundle.name}", "see CONTRIBUTING.md")
 
 
 @check("files.texts")
 def card(bundle: ValidatedBundle) -> Found:
     """The card has the zoo's sections, what differs from the paper, not for clinical use; licences are there."""
-    for place, pattern, rule, remedy in TEXTS:
+    for place, pattern, fault, remedy in TEXTS:
         text = bundle.text(place)
-        yield expect(re.search(pattern, text), place, rule, one_line(text, 80) or "no text", remedy)
+        yield expect(re.search(pattern, text), f"{place} {fault} ({one_line(text, 80) or 'no text'})", remedy)
 
 
-def _lines(bundle: ValidatedBundle, pattern: str, rule: str, remedy: str) -> Found:
+def _lines(bundle: ValidatedBundle, pattern: str, fault: str, remedy: str) -> Found:
     """A fault for each line of code and configs in which a pattern is found."""
     for path in [*bundle.sources, *bundle.config_files]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             if re.search(pattern, line):
-                yield Fault(f"{bundle.relative(path)}:{number}", rule, line.strip()[:120], remedy)
+                yield Fault(f"{bundle.relative(path)}:{number} {fault} ({line.strip()[:120]})", remedy)
 
 
 @check("code.pickles")
 def pickles(bundle: ValidatedBundle) -> Found:
     """No pickle is executed."""
-    return _lines(bundle, EXECUTING, "executes no pickle", "load tensors alone: torch.load(..., weights_only=True)")
+    return _lines(bundle, EXECUTING, "executes a pickle", "load tensors alone: torch.load(..., weights_only=True)")
 
 
 @check("code.vendored")
@@ -80,7 +80,7 @@ def vendored(bundle: ValidatedBundle) -> Found:
     """A release imports its own copy of the shared package, not the top-level one."""
     if not bundle.packed:
         raise NotApplicableError("no release: the shared package is imported from the repository")
-    return _lines(bundle, IMPORTING, f"imports no {SHARED}", f"pack it again: {SHARED} is inside its own package")
+    return _lines(bundle, IMPORTING, f"imports {SHARED}", f"pack it again: {SHARED} is inside its own package")
 
 
 @check("weights.large_files")
@@ -115,14 +115,15 @@ def tensors_only(bundle: ValidatedBundle) -> Found:
             content = read_weights(path)
         except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            yield Fault(name, "is a whole file of tensors that executes nothing", reason[:200], "save a state_dict")
+            yield Fault(f"{name} is no whole file of tensors alone ({reason[:200]})", "save a state_dict")
             continue
         kinds = {type(value).__name__ for value in content.values()} if isinstance(content, dict) else {"no dict"}
         raw = path.name != "model.pt" or kinds <= {"Tensor"}
-        yield expect(raw, name, "is the raw state_dict of network_def", sorted(kinds), "save network.state_dict()")
+        fault = f"{name} holds {sorted(kinds)}, not the raw state_dict of network_def"
+        yield expect(raw, fault, "save network.state_dict()")
         for key, value in leaves(content):
             finite = not isinstance(value, Tensor) or torch.isfinite(value).all()
-            yield expect(finite, f"{name} {key}", "is finite", "NaN or infinity", "use an earlier checkpoint")
+            yield expect(finite, f"{name} {key} has NaN or infinity", "use an earlier checkpoint")
 
 
 @check("weights.settings")
@@ -133,16 +134,15 @@ def settings(bundle: ValidatedBundle) -> Found:
         try:
             require_safe(read(path).get("settings", {}), f"models/{path.name}: settings", given)
         except CheckpointError as error:
-            place, _, value = str(error).partition(" is ")
-            yield Fault(place, "executes nothing", value.partition(": use weights")[0], "train the weights again")
+            yield Fault(str(error).partition(": use weights")[0], "train the weights again")
 
 
 @check("weights.hashes")
 def hashes(bundle: ValidatedBundle) -> Found:
     """Files have the hashes that model_info.json and the JSON files of weights name, and no other file is inside."""
     listed = dict(bundle.model_info.get("sha256") or {})
-    told_of = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}
-    weights = {stem: str(told.get("sha256")) for stem, told in told_of.items() if "settings" in told}
+    sidecars = {path.stem: json.loads(path.read_text()) for path in bundle.folder.glob("models/*.json")}
+    weights = {stem: str(about.get("sha256")) for stem, about in sidecars.items() if "settings" in about}
     named = {f"models/{stem}.pt": sha256 for stem, sha256 in weights.items()} | listed
     if not named:
         raise NotApplicableError("no model_info.json and no JSON file of weights inside")
@@ -151,12 +151,13 @@ def hashes(bundle: ValidatedBundle) -> Found:
     for name, expected in sorted(named.items()):
         path = bundle.folder / name
         if path.is_file() or name not in elsewhere:
-            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
-            rule = f"has sha256 {expected[:12]}..."
-            yield expect(found == expected, name, rule, found[:12], "restore the file, or pack again")
+            own = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "none"
+            fault = f"{name} has sha256 {own[:12]}, {expected[:12]} is listed"
+            yield expect(own == expected, fault, "restore the file, or pack again")
     held = {bundle.relative(path) for path in bundle.files()} - {"model_info.json"}
     for name in sorted(held - named.keys()) if listed else ():
-        yield Fault(name, "is listed in model_info.json", "a file of unknown origin", "remove it or pack again")
-    for stem in sorted(told_of.keys() - weights.keys()):  # a grading or calibration
-        sha256, rule = str(told_of[stem].get("sha256")), "is of weights that are there"
-        yield expect(sha256 in weights.values(), f"models/{stem}.json", rule, f"{sha256[:12]}...", "make it again")
+        yield Fault(f"{name} is not listed in model_info.json", "remove it or pack again")
+    for stem in sorted(sidecars.keys() - weights.keys()):  # a grading or calibration
+        sha256 = str(sidecars[stem].get("sha256"))
+        fault = f"models/{stem}.json is of weights {sha256[:12]}, which are not there"
+        yield expect(sha256 in weights.values(), fault, "make it again")

@@ -20,14 +20,14 @@ TAKEN = ("network_def", "preprocessing", "inferer", "postprocessing")
 def names(bundle: ValidatedBundle) -> Found:
     """Folder, packages and weights have names that Label takes for no other bundle's."""
     for word in FOLDER_WORDS:
-        rule, remedy = f"has no {word} in its name", "rename it: Label reads that word"
-        yield expect(word not in bundle.name, bundle.name, rule, bundle.name, remedy)
+        fault = f"{bundle.name} has {word} in its name, which Label reads"
+        yield expect(word not in bundle.name, fault, "rename it")
     for name in bundle.packages:
-        rule = "has a name that no other bundle has"
-        yield expect(name not in GENERIC, f"package {name}", rule, name, "name it as the bundle")
+        fault = f"package {name} has a name that another bundle may have"
+        yield expect(name not in GENERIC, fault, "name it as the bundle")
     for name in sorted(path.name for path in (bundle.folder / "models").glob("*.pt")):
-        rule, remedy = "has a name no shorter than model.pt", "Label would load it: rename it"
-        yield expect(len(name) >= len("model.pt"), f"models/{name}", rule, name, remedy)
+        fault = f"models/{name} has a shorter name than model.pt"
+        yield expect(len(name) >= len("model.pt"), fault, "rename it, since Label would load it")
 
 
 @check("label.tensors")
@@ -35,11 +35,13 @@ def tensors(bundle: ValidatedBundle) -> Found:
     """Image and pred come first in metadata, and the output is not half precision."""
     data = bundle.formats.get("network", {})
     for side, key in (("inputs", "image"), ("outputs", "pred")):
-        listed, name = list(data.get(side) or {}), f"metadata network_data_format {side}"
-        yield expect(listed[:1] == [key], name, f"has {key} first", listed, "Label reads the first one")
+        listed = list(data.get(side) or {})
+        fault = f"metadata network_data_format {side} is {listed}, without {key} first"
+        yield expect(listed[:1] == [key], fault, "put it first, which Label reads")
     for key, tensor in data.get("outputs", {}).items():
-        half, name = tensor.get("dtype") in ("float16", "bfloat16", "half"), f"metadata outputs {key} dtype"
-        yield expect(not half, name, "is not half precision", tensor.get("dtype"), "give float32")
+        dtype = tensor.get("dtype")
+        half = dtype in ("float16", "bfloat16", "half")
+        yield expect(not half, f"metadata outputs {key} dtype is {dtype}, half precision", "give float32")
 
 
 @check("label.inference")
@@ -49,21 +51,20 @@ def inference(bundle: ValidatedBundle) -> Found:
         raise NotApplicableError("synthesises from a latent vector: of no use in Label")
     content = bundle.whole("inference")
     for key in TAKEN:
-        remedy = "Label and Deploy take it by this name"
-        yield expect(key in content, f"configs/inference {key}", "is there", "no such key", remedy)
+        yield expect(key in content, f"configs/inference has no {key}", "add it for Label and Deploy")
     before, after = ([*targets(content.get(key))] for key in ("preprocessing", "postprocessing"))
     changed = [target for target in before if re.search("Orientation|Spacing", target)]
     inverted = not changed or any("Invert" in target for target in after)
-    rule, remedy = "has Invertd, since the geometry was changed", "let it begin with Invertd of the preprocessing"
-    yield expect(inverted, "postprocessing", rule, ", ".join(changed), remedy)
-    remedy = "Label puts a path there: use a subclass that ignores paths, as common.transforms.WorkingSpacingd"
+    fault = f"postprocessing has no Invertd, though preprocessing changes the geometry ({', '.join(changed)})"
+    yield expect(inverted, fault, "let it begin with Invertd of the preprocessing")
+    remedy = "use a subclass that ignores the path which Label puts there, as common.transforms.WorkingSpacingd"
     plain = [target for target in before if re.search(r"(^|\.)Spacingd$", target)]
-    yield expect(not plain, "preprocessing", "does not use Spacingd on image", ", ".join(plain), remedy)
+    yield expect(not plain, f"preprocessing uses {', '.join(plain)} on image", remedy)
 
 
 @check("label.handlers")
 def handlers(bundle: ValidatedBundle) -> Found:
     """Handlers of training are components: Label's training looks into each for its _target_."""
     for number, handler in enumerate(bundle.whole("train")["train"]["handlers"]):
-        name, rule = f"configs/train train handlers {number}", "is a component (a mapping with _target_)"
-        yield expect(isinstance(handler, dict), name, rule, handler, "write the component there")
+        fault = f"configs/train train handlers {number} is {handler}, no component (a mapping with _target_)"
+        yield expect(isinstance(handler, dict), fault, "write the component there")

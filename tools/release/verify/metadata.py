@@ -39,33 +39,33 @@ def _values(name: str, tensor: dict[str, Any]) -> Found:
     try:
         _get_fake_spatial_shape(tensor["spatial_shape"])
     except (SyntaxError, TypeError, ValueError) as error:
-        yield Fault(f"{name} spatial_shape", "has sides like 64, '*' or '16*n'", error, "correct the expression")
+        yield Fault(f"cannot read {name} spatial_shape ({error})", "give sides like 64, '*' or '16*n'")
     limits = tensor.get("value_range") or []
     sound = not limits or len(limits) == 2 and all(map(math.isfinite, limits)) and limits[0] < limits[1]
-    yield expect(sound, f"{name} value_range", "is [] or [lowest, highest]", limits, "give two finite numbers in order")
+    yield expect(sound, f"{name} value_range is {limits}", "give [] or [lowest, highest], two finite numbers in order")
     described, count = tensor.get("channel_def"), tensor.get("num_channels")
     if isinstance(described, dict) and isinstance(count, int):
         all_named = sorted(described) == sorted(map(str, range(count)))
-        rule, remedy = f"describes channels 0 to {count - 1}", "name every channel by its number"
-        yield expect(all_named, f"{name} channel_def", rule, sorted(described), remedy)
+        fault = f"{name} channel_def describes channels {sorted(described)}, not 0 to {count - 1}"
+        yield expect(all_named, fault, "name every channel by its number")
 
 
 @check("metadata.contents")
 def contents(bundle: ValidatedBundle) -> Found:
     """Metadata describe every network and metric and have a changelog of their version, which configs have too."""
     train, own = bundle.whole("train"), bundle.metadata.get("version")
-    log, remedy = bundle.metadata.get("changelog") or {}, "add what is new in this version"
-    yield expect(own in log, "metadata changelog", f"has version {own}", sorted(log), remedy)
+    log = bundle.metadata.get("changelog") or {}
+    yield expect(own in log, f"metadata changelog has no version {own}", "add what is new in this version")
     for name in [key.removesuffix("_def") for key in train if key.endswith("_def")]:
-        key, rule = f"metadata {name}{FORMAT_END}", f"describes {name}_def"
-        yield expect(name in bundle.formats, key, rule, "no such key", "add inputs, outputs")
+        fault = f"metadata has no {name}{FORMAT_END}, which describes {name}_def"
+        yield expect(name in bundle.formats, fault, "add inputs, outputs")
     metrics = bundle.metadata.get("eval_metrics") or {}
     for key in sorted({"kid" if bundle.latent else "mae", *train.get("validate", {}).get("key_metric", {})}):
-        yield expect(key in metrics, "metadata eval_metrics", f"explains {key}", sorted(metrics), "add it")
+        yield expect(key in metrics, f"metadata eval_metrics does not explain {key}", "add it")
     expected = f"{bundle.name} {own}"
     for name, value in all_leaves(bundle):
         same = value == expected or not name.endswith("::bundle")
-        yield expect(same, name, f"is {expected}", value, "write the version of metadata")
+        yield expect(same, f"{name} is {value}, not {expected}", "write the version of metadata")
     for key, wanted in (("name", bundle.name), ("version", own)) if bundle.model_info else ():
-        told = bundle.model_info.get(key)
-        yield expect(told == wanted, f"model_info.json {key}", f"is {wanted}", told, "pack the bundle again")
+        packed = bundle.model_info.get(key)
+        yield expect(packed == wanted, f"model_info.json {key} is {packed}, not {wanted}", "pack the bundle again")

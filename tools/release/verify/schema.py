@@ -16,7 +16,7 @@ from jsonschema.validators import validator_for
 from tools.release.verify.verdicts import Fault
 
 FOLDER = Path(__file__).parent / "schemas"
-"""In these schemas ``description`` is the rule that a value breaks and ``$comment`` the remedy."""
+"""In these schemas ``description`` is the fault of a value that breaks a rule, and ``$comment`` the remedy."""
 
 
 @cache
@@ -39,13 +39,13 @@ def faults(name: str, content: Any, schema: str, remedy: str) -> Iterator[Fault]
         remedy_here = error.schema.get("$comment", remedy)
         if error.validator == "required":
             key = error.message.split("'")[1]
-            yield Fault(f"{place} {key}", "is there", "no such key", remedy_here)
+            yield Fault(f"{place} has no {key}", remedy_here)
         elif error.validator == "additionalProperties":
             yield from _unknown_keys(place, error)
         else:
-            kind = f" ({type(error.instance).__name__})" if error.validator == "type" else ""
-            rule = error.schema.get("description", error.message[:200])
-            yield Fault(place, rule, f"{error.instance}"[:200] + kind, remedy_here)
+            kind = f", {type(error.instance).__name__}" if error.validator == "type" else ""
+            fault = error.schema.get("description", f"breaks the schema, {error.message[:200]}")
+            yield Fault(f"{place} {fault} ({str(error.instance)[:200]}{kind})", remedy_here)
 
 
 def _unknown_keys(place: str, error: ValidationError) -> Iterator[Fault]:
@@ -53,5 +53,5 @@ def _unknown_keys(place: str, error: ValidationError) -> Iterator[Fault]:
     for key in sorted(error.instance.keys() - known.keys()):
         if not any(re.search(pattern, key) for pattern in patterns):
             nearest = difflib.get_close_matches(key, known, n=1)
-            told = f"did you mean {nearest[0]}?" if nearest else "remove it"
-            yield Fault(f"{place} {key}", "is a known key", "an unknown one", told)
+            remedy = f"did you mean {nearest[0]}?" if nearest else "remove it"
+            yield Fault(f"{place} has the unknown key {key}", remedy)

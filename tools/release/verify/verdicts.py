@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from common.errors import explain
-
 
 class Fault(NamedTuple):
-    """What is wrong, which rule it breaks, what was found, and what to do."""
+    """What is wrong, with its place and what was found, and what to do."""
 
-    name: str
-    rule: str
-    value: object
+    fault: str
     remedy: str
 
     def __str__(self) -> str:
-        return explain(*self)
+        return " ".join(f"{self.fault}: {self.remedy}".split())
 
 
-def expect(holds: object, name: str, rule: str, value: object, remedy: str) -> Fault | None:
+def expect(holds: object, fault: str, remedy: str) -> Fault | None:
     """A fault where a rule does not hold."""
-    return None if holds else Fault(name, rule, value, remedy)
+    return None if holds else Fault(fault, remedy)
 
 
 class NotApplicableError(Exception):
@@ -61,8 +57,8 @@ def verdict_of(check: Check, bundle: Any) -> Verdict:
     except NotApplicableError as reason:
         return Verdict(check, [], str(reason))
     except Exception as error:  # such as a file that cannot be read
-        told = f"{type(error).__name__}: {one_line(error)}"
-        return Verdict(check, [Fault("the check", "runs to its end", told, "fix what raises it")])
+        fault = f"the check failed ({type(error).__name__}: {one_line(error)})"
+        return Verdict(check, [Fault(fault, "fix what raises it")])
 
 
 def one_line(text: object, length: int = 400) -> str:

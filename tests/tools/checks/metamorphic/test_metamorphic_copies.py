@@ -103,11 +103,11 @@ def test_a_source_has_no_side_like_another() -> None:
             assert np.abs(channel.values - np.flip(channel.values, axis)).mean() > 0.1 * channel.values.std()
 
 
-# ---- the way back ---------------------------------------------------------------------------------------------------
+# ---- inverse transforms ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("copy", COPIES, ids=lambda copy: copy.case)
-def test_the_way_back_is_told_by_the_affines(copy: Copy) -> None:
+def test_a_copy_is_turned_back_by_its_affine(copy: Copy) -> None:
     channel, affine = stored(copy, SMALL)
     values, places = back(channel.values, affine, (2, 3, 4), copy.world @ base_affine())
     assert np.array_equal(values, SMALL.values)

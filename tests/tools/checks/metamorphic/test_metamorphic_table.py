@@ -76,7 +76,7 @@ def test_another_bundle_is_refused(capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(["lesion_dcgan_aug"])
     assert ended.value.code == 2
-    assert "BUNDLE: is one of cect2ct_rescyclegan, ldct_wgan_vgg, mr2ct_pix2pix, " in capsys.readouterr().err
+    assert ": choose from cect2ct_rescyclegan, ldct_wgan_vgg, mr2ct_pix2pix, " in capsys.readouterr().err
 
 
 def test_every_translation_bundle_is_covered_and_says_how_it_stitches():

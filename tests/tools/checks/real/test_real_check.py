@@ -87,4 +87,4 @@ def test_weights_that_are_worse_than_they_must_be_fail(monkeypatch, tmp_path, ca
 def test_weights_are_of_one_check(capsys) -> None:
     with pytest.raises(SystemExit, match="2"):
         real_check.main(["--weights", "model.pt"])
-    assert "--weights: are those of one bundle, but got no check; add --only" in capsys.readouterr().err
+    assert "--weights are for one check: add --only" in capsys.readouterr().err

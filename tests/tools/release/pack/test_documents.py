@@ -25,9 +25,9 @@ Of the demo (`make demo BUNDLE=toy`, two epochs): 5 HU.
 
 
 def test_the_card_has_commands_for_its_own_folder() -> None:
-    told = documents.card(CARD, own_weights=False)
-    assert told.startswith("**Shipped weights**: none, train first\n\nNo weights are\ndistributed; what you train")
-    assert told.split("\n")[5:] == [
+    card = documents.card(CARD, own_weights=False)
+    assert card.startswith("**Shipped weights**: none, train first\n\nNo weights are\ndistributed; what you train")
+    assert card.split("\n")[5:] == [
         "From this bundle's folder:",
         "",
         "| demo on phantoms | `python -m monai.bundle run training --config_file "
@@ -40,8 +40,8 @@ def test_the_card_has_commands_for_its_own_folder() -> None:
 
 
 def test_a_card_with_weights_says_where_they_are_named() -> None:
-    told = documents.card(CARD, own_weights=True)
-    assert told.split("\n")[:3] == [
+    card = documents.card(CARD, own_weights=True)
+    assert card.split("\n")[:3] == [
         "**Shipped weights**: those named in `model_info.json`",
         "",
         "The weights are those named in `model_info.json`; what you train is yours to validate.",
@@ -61,8 +61,8 @@ def test_commands_in_comments_of_configs_name_files_in_the_folder() -> None:
 def test_metadata_say_whether_there_are_weights() -> None:
     text = '{"data_source": "Phantoms; no patient data and no weights are distributed"}'
     assert documents.metadata(text, own_weights=False) == text
-    told = json.loads(documents.metadata(text, own_weights=True))["data_source"]
-    assert told == "Phantoms; no patient data are distributed; the weights are those named in model_info.json"
+    source = json.loads(documents.metadata(text, own_weights=True))["data_source"]
+    assert source == "Phantoms; no patient data are distributed; the weights are those named in model_info.json"
 
 
 def test_a_twin_holds_the_same() -> None:
@@ -73,5 +73,5 @@ def test_a_twin_holds_the_same() -> None:
 
 @pytest.mark.parametrize("config", ["on: 1\n", "{1: a}\n", "day: 2026-01-02\n", "x: .nan\n"])
 def test_what_json_cannot_hold_is_refused(config: str) -> None:
-    with pytest.raises(ConfigError, match="a.yaml: holds texts, numbers, lists and dictionaries by text"):
+    with pytest.raises(ConfigError, match="a.yaml holds what JSON cannot"):
         documents.twin(config, "a.yaml")

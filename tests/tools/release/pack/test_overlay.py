@@ -54,9 +54,9 @@ def test_a_config_takes_the_settings_it_has() -> None:
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ("variant: unpaired\nwidth: 8\n", "--overlay small: is no variant of the method, but got variant unpaired"),
-        ("width: 8\nnew: 1\ntrain::x: 2\n", "sets only what train.yaml sets, but got new, train::x; choose"),
-        ("patch:\n  - 16\n", r"small.yaml: patch: is a number, a text, \[...\] or \{...\}, but got a block"),
+        ("variant: unpaired\nwidth: 8\n", "--overlay small is the variant unpaired of the method"),
+        ("width: 8\nnew: 1\ntrain::x: 2\n", "sets new, train::x, which train.yaml does not have: choose"),
+        ("patch:\n  - 16\n", r"patch in small.yaml is a block: write it in brackets"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(overlay: str, message: str) -> None:

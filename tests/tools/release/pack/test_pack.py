@@ -22,7 +22,7 @@ from common.errors import CheckpointError, ConfigError, OutputError
 from common.weights.info import WeightsInfo, origin, read_info
 from tools.release.pack import __main__ as command
 from tools.release.pack import overlay
-from tools.release.pack.release import pack, weights_told
+from tools.release.pack.release import origin_of_weights, pack
 from tools.release.pack.release import release as contents
 from tools.release.pack.sizes import resized
 from tools.repository import ROOT
@@ -109,7 +109,7 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
 
 def test_a_folder_that_cannot_be_written_is_refused(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=rf"file/{ONE}_v{version_of(ONE)}.zip: can be written, but got .*by --out"):
+    with pytest.raises(OutputError, match=rf"cannot write .*file/{ONE}_v{version_of(ONE)}.zip .*by --out"):
         pack(checkout, ONE, tmp_path / "file", "demo")
 
 
@@ -212,10 +212,10 @@ def test_model_info_has_the_hash_of_every_file(unpacked: Path) -> None:
         assert noted == hashlib.sha256(files[name].read_bytes()).hexdigest(), name
     assert info["weights"] == info["sha256"]["models/model.pt"]
     assert json.loads((unpacked / "models" / "model.json").read_text())["sha256"] == info["weights"]
-    told = version_of(unpacked.name)
+    version = version_of(unpacked.name)
     named = {key: info[key] for key in ("name", "version", "package", "overlay")}
     assert named == {
-        "name": unpacked.name, "version": told, "package": package_of(unpacked.name), "overlay": "demo"
+        "name": unpacked.name, "version": version, "package": package_of(unpacked.name), "overlay": "demo"
     }  # fmt: skip
 
 
@@ -257,7 +257,7 @@ def test_weights_of_another_network_are_not_packed(checkout: Path, tmp_path: Pat
     root = shutil.copytree(checkout, tmp_path / "copy")
     demo = root / "bundles" / ONE / "configs" / "demo.yaml"
     demo.write_text(demo.read_text().replace("width: 16", "width: 20"))
-    with pytest.raises(ConfigError, match=r"--overlay: width: is 16, as the network of .* was trained, but got 20"):
+    with pytest.raises(ConfigError, match=r"--overlay sets width to 20, the network of .* was trained with 16"):
         contents(root, ONE, "demo")
 
 
@@ -271,10 +271,10 @@ def test_damaged_weights_are_not_packed(small: Path) -> None:
 @pytest.mark.parametrize(
     ("bundle", "overlay", "message"),
     [
-        ("mr2ct", None, "bundle: is one of mr2ct_pix2pix, but got mr2ct; choose one of them"),
-        (ONE, "small", "--overlay: is one of demo, .*inference, .*, but got small; choose demo, or none"),
-        (ONE, "unpaired", "--overlay unpaired: is no variant of the method, but got variant unpaired"),
-        (ONE, "evaluate", "--overlay evaluate: sets only what train.yaml sets, but got calibrating, .*evaluated, "),
+        ("mr2ct", None, "no bundle mr2ct: choose one of mr2ct_pix2pix"),
+        (ONE, "small", "no overlay small among demo, .*inference, .*: choose demo, or none"),
+        (ONE, "unpaired", "--overlay unpaired is the variant unpaired of the method"),
+        (ONE, "evaluate", "--overlay evaluate sets calibrating, .*evaluated, .*, which train.yaml does not have"),
     ],
 )
 def test_what_cannot_be_packed_is_refused(small: Path, bundle: str, overlay: str, message: str) -> None:
@@ -300,7 +300,7 @@ def test_the_command_packs_what_it_names(
 
 def test_a_mistake_ends_the_command_with_code_2_and_one_line(capsys: pytest.CaptureFixture) -> None:
     assert command.main([ONE, "--overlay", "nothing"]) == 2
-    assert re.fullmatch(r"error: --overlay: is one of .*, but got nothing; .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: no overlay nothing among .*: .*\n", capsys.readouterr().err)
 
 
 def test_metadata_of_an_overlaid_release_has_its_patches() -> None:
@@ -314,11 +314,11 @@ def test_metadata_of_an_overlaid_release_has_its_patches() -> None:
     described = {"inputs": {"image": tensor}, "outputs": {"pred": {"num_channels": 1, "spatial_shape": [30, 30]}}}
     deployed = {"inputs": {"image": {"num_channels": 1, "spatial_shape": ["256*n", "256*n"]}}, "outputs": {}}
     text = json.dumps({"network_data_format": deployed, "judge_data_format": described})
-    told = json.loads(resized(text, published, merged))
-    assert told["network_data_format"] == deployed
-    assert told["judge_data_format"]["inputs"]["image"]["spatial_shape"] == [64, 64]
+    metadata = json.loads(resized(text, published, merged))
+    assert metadata["network_data_format"] == deployed
+    assert metadata["judge_data_format"]["inputs"]["image"]["spatial_shape"] == [64, 64]
     # two strided convolutions halve 64 twice; two of kernel 4 without stride take one pixel each
-    assert told["judge_data_format"]["outputs"]["pred"]["spatial_shape"] == [14, 14]
+    assert metadata["judge_data_format"]["outputs"]["pred"]["spatial_shape"] == [14, 14]
 
 
 def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
@@ -326,10 +326,11 @@ def test_metadata_of_another_network_have_its_channels_and_no_bounds() -> None:
     merged = "network_def: {_target_: torch.nn.Conv2d, in_channels: 3, out_channels: 1, kernel_size: 1}\n"
     image = {"num_channels": 1, "spatial_shape": ["16*n", "16*n"], "channel_def": {"0": "MR slice"}}
     described = {"inputs": {"image": image}, "outputs": {"pred": {"value_range": [-1, 1]}}}
-    told = json.loads(resized(json.dumps({"network_data_format": described}), published, merged))["network_data_format"]
-    assert told["inputs"]["image"]["num_channels"] == 3
-    assert told["inputs"]["image"]["channel_def"] == {"0": "MR slice", "1": "channel 1", "2": "channel 2"}
-    assert told["outputs"]["pred"]["value_range"] == []
+    text = json.dumps({"network_data_format": described})
+    network = json.loads(resized(text, published, merged))["network_data_format"]
+    assert network["inputs"]["image"]["num_channels"] == 3
+    assert network["inputs"]["image"]["channel_def"] == {"0": "MR slice", "1": "channel 1", "2": "channel 2"}
+    assert network["outputs"]["pred"]["value_range"] == []
 
 
 def test_a_release_has_the_network_of_its_weights() -> None:
@@ -364,8 +365,8 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     assert files["models/model.pt"] == shipped.read_bytes()
     assert "models/pretrained.pt" not in files
     needed = {"stages": 1, "width": 8}
-    told = json.loads(files["models/model.json"])["settings"]
-    assert {key: told[key] for key in needed} == needed
+    settings = json.loads(files["models/model.json"])["settings"]
+    assert {key: settings[key] for key in needed} == needed
     for name in ("train", "inference"):
         config = json.loads(files[f"configs/{name}.json"])
         assert {key: config[key] for key in needed} == needed
@@ -393,7 +394,7 @@ def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: 
 
 def test_a_release_of_shipped_weights_says_what_they_were_trained_on(shipping: Path) -> None:
     files = contents(shipping, SHIPS)
-    assert weights_told(files) == "weights trained on simulated heads, no patient"
+    assert origin_of_weights(files) == "weights trained on simulated heads, no patient"
     assert "trained on simulations alone" in " ".join(files["docs/README.md"].decode().split())
     assert json.loads(files["configs/metadata.json"])["data_source"].endswith("trained on simulated heads alone")
 
@@ -404,5 +405,5 @@ def test_a_user_s_own_weights_come_before_shipped_ones(shipping: Path) -> None:
     own.unlink()
     assert files["models/model.pt"] != (shipping / "bundles" / SHIPS / "models" / "pretrained.pt").read_bytes()
     assert json.loads(files["models/model.json"])["trained_on"].get("data") is None
-    assert weights_told(files) == "weights trained on images"
+    assert origin_of_weights(files) == "weights trained on images"
     assert "trained on simulations alone" not in " ".join(files["docs/README.md"].decode().split())

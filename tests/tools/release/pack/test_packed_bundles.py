@@ -148,9 +148,9 @@ def test_errors_of_a_release_lose_the_trace_of_a_worker_process(
     monkeypatch.syspath_prepend(versions[0])
     errors = importlib.import_module(f"{package_of(ONE)}.common.errors")
     trace = "Caught DataError in worker.\nTraceback (most recent call last):\n"
-    line = f"{package_of(ONE)}.common.findings.VolumeError: case_1: is finite, but got NaN; mend"
+    line = f"{package_of(ONE)}.common.findings.VolumeError: case_1 has NaN: restore it"
     error = errors.DataError(trace + line)
-    assert str(error) == "case_1: is finite, but got NaN; mend"
+    assert str(error) == "case_1 has NaN: restore it"
 
 
 # ---- download -------------------------------------------------------------------------------------------------------
@@ -224,8 +224,8 @@ def test_infers_and_trains(release: Path, tmp_path: Path) -> None:
     released = hashlib.sha256((folder / "models" / "model.pt").read_bytes()).hexdigest()
     done = monai_bundle(folder, "run", "--config_file", "configs/inference.yaml", *given)
     assert done.returncode == 0, done.stderr[-2000:]
-    told = [path for path in (folder / "predictions").rglob("*.json") if released in path.read_text()]
-    assert told, "what is written names the weights that it was made with"
+    naming = [path for path in (folder / "predictions").rglob("*.json") if released in path.read_text()]
+    assert naming, "what is written names the weights that it was made with"
 
     cubes = "patch_size: [" in (folder / "configs" / "train.yaml").read_text()
     patches = ("--patch_size", "[16,16,16]") if cubes else ()

@@ -1,4 +1,4 @@
-"""Modules, configs and prose name their modules anew, and nothing else in them changes."""
+"""Modules, configs and prose get the new names of their modules, and nothing else in them changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_imports_strings_and_comments_of_code_are_renamed(source: str, expected:
 
 @pytest.mark.parametrize("source", ["import common.data\ncommon.data.f()\n", "import os, common\nx = [common]\n"])
 def test_code_that_uses_the_old_name_is_refused(source: str) -> None:
-    with pytest.raises(DataError, match=r"module\.py: imports this project's modules by from or as, but got import"):
+    with pytest.raises(DataError, match=r"module\.py has import .*, a module of this project without from or as"):
         RENAMING.python(source, "module.py")
 
 
@@ -94,5 +94,5 @@ def test_the_package_is_named_by_bundle_and_version(version: str, expected: str)
 
 @pytest.mark.parametrize("version", ["0.1_0", "0-1", "", "latest", "../0"])
 def test_a_version_that_could_be_mistaken_for_another_is_refused(version: str) -> None:
-    with pytest.raises(ConfigError, match="toy: version: is numbers and dots"):
+    with pytest.raises(ConfigError, match="version .* of toy is not like 0.2.0"):
         package_name("toy", version)
