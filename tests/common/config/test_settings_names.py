@@ -15,9 +15,9 @@ from common.errors import ConfigError, users_mistake
 TAKEN = """
 inference:
 - "%prepare"
-- "$open({record!r}, 'w').write(repr([str(@dataset_dir), str(@demo_data), str(@output_dir), @output::suffix]))"
+- "$open({record!r}, 'w').write(repr([str(@dataset_dir), str(@demo_data), str(@predictions_dir), @output::suffix]))"
 """
-PATHS = ("dataset_dir", "demo_data", "output_dir")
+PATHS = ("dataset_dir", "demo_data", "predictions_dir")
 NAMES = ["$__import__('os').system('touch x')", "@seed", "Patient #2", "a::b", "a,b", "trail ", "out_\u00b5", "e\u0301",
          "=1+1", "back\\slash", "[x]", "{'a': 1}", "007", "1e3", "x@::y"]  # fmt: skip
 
