@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -72,6 +74,23 @@ def bundle_of(item: pytest.Item) -> str | None:
 def _same_random_weights() -> None:
     """A test that draws weights or images without a seed of its own draws the same ones in every run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder of a name where no process of this test run has made it, and gives it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        with open(shared / f"{name}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not lock.tell():
+                make(shared / name)
+                lock.write("made")
+        return shared / name
+
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import forked_commands
@@ -19,6 +20,8 @@ from tools.release.pack.renaming import package_name
 from tools.repository import ROOT, bundle_names
 
 BUNDLES = bundle_names()
+Released = Callable[[str], Path]
+"""Gives the zip of a bundle."""
 CACHES = shutil.ignore_patterns("__pycache__")
 WITHOUT_REPOSITORY = """
 import importlib.util, runpy, sys

@@ -37,7 +37,6 @@ COMMANDS = {
     "plan mr2ct --dataset_dir cases": "# Plan of mr2ct_pix2pix for 1 training case of 2 x 2 x 3 mm",
 }
 """A command of each kind with what it prints; those of a bundle have tests of their own."""
-QUICK = list(COMMANDS)[:2]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,7 @@ def test_nothing_names_modules_of_the_repository(installed: Environment) -> None
 
 
 @pytest.mark.parametrize(
-    "command", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
+    "command", [name if name == "list" else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
 )
 def test_its_commands_run(installed: Environment, folder: Path, command: str) -> None:
     done = installed.run(folder, ["synthesize", *command.split()])
@@ -120,6 +119,7 @@ def test_its_commands_run(installed: Environment, folder: Path, command: str) ->
     assert COMMANDS[command] in done.stdout
 
 
+@pytest.mark.slow
 def test_it_infers_as_the_repository_does(installed: Environment, folder: Path, source: Path) -> None:
     done = installed.run(folder, ["synthesize", "mr2ct", "mr.nii.gz", "-o", "new.nii.gz", "--refuse", "false"])
     assert (done.returncode, done.stdout) == (0, "new.nii.gz\n"), done.stderr

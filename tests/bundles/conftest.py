@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,23 +52,6 @@ class CommandRun:
 @pytest.fixture(scope="session", params=BUNDLES)
 def bundle(request) -> Bundle:
     return Bundle(request.param)
-
-
-@pytest.fixture(scope="session")
-def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Makes a folder of a name where no process of this test run has made it, and gives it."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-    def folder(name: str, make: Callable[[Path], object]) -> Path:
-        with open(shared / f"{name}.lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not lock.tell():
-                make(shared / name)
-                lock.write("made")
-        return shared / name
-
-    return folder
 
 
 @pytest.fixture(scope="session")

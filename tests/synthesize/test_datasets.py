@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+import forked_commands
 import nibabel as nib
 import numpy as np
 import pytest
@@ -180,7 +180,7 @@ def test_a_window_for_each_channel(root: Path, capsys: pytest.CaptureFixture) ->
 def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
     (root / "s1_v2" / "ct.nii.gz").unlink()
     command = [sys.executable, "-m", "medical_image_synthesis", *make(root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forked_commands.run(command)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: data lacks 1 files of its cases (s1_v2/ct.nii.gz): complete")

@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from packed_copies import BUNDLES, copy_sources, unpack, write_weights
+from packed_copies import BUNDLES, Released, copy_sources, unpack, write_weights
 
 from tools.release.pack.release import pack
 from tools.repository import ROOT
 
+SHOWN, slow = ("mr2ct_pix2pix", "lesion_dcgan_aug"), pytest.mark.slow
+"""A bundle of each kind; releases of the others are slow tests."""
 
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which every bundle has weights."""
-    root = copy_sources(ROOT, tmp_path_factory.mktemp("checkout") / "repository", BUNDLES)
-    for bundle in BUNDLES:
-        write_weights(root, bundle)
-    return root
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session")
-def releases(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The zip of every bundle, with ``demo.yaml`` merged in."""
-    folder = tmp_path_factory.mktemp("dist")
-    return {bundle: pack(checkout, bundle, folder, "demo") for bundle in BUNDLES}
+def checkout(once: Once) -> Path:
+    """A copy of the repository in which every bundle has weights, not to be changed."""
+
+    def make(root: Path) -> None:
+        copy_sources(ROOT, root, BUNDLES)
+        for bundle in BUNDLES:
+            write_weights(root, bundle)
+
+    return once("checkout", make)
 
 
-@pytest.fixture(scope="session", params=BUNDLES)
-def release(request: pytest.FixtureRequest, releases: dict[str, Path]) -> Path:
+@pytest.fixture(scope="session")
+def released(checkout: Path, once: Once) -> Released:
+    """Gives the zip of a bundle, with ``demo.yaml`` merged in."""
+
+    def zip_of(bundle: str) -> Path:
+        (path,) = once(f"{bundle}_dist", lambda folder: pack(checkout, bundle, folder, "demo")).glob("*.zip")
+        return path
+
+    return zip_of
+
+
+@pytest.fixture(scope="session", params=[pytest.param(one, marks=() if one in SHOWN else slow) for one in BUNDLES])
+def release(request: pytest.FixtureRequest, released: Released) -> Path:
     """One bundle's zip."""
-    return releases[request.param]
+    return released(request.param)
 
 
 @pytest.fixture(scope="session")

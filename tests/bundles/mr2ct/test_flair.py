@@ -93,6 +93,7 @@ def test_the_evaluation_is_in_z_scores_of_the_truth(written, run):
     assert rows.loc["linear_fit", "mae"] < 1
 
 
+@pytest.mark.slow
 def test_a_calibration_is_in_z_scores_of_which_an_inference_keeps_no_scale(written, run, tmp_path):
     """A network of a few steps is about a deviation off; in grey values of the phantoms it were hundreds."""
     write_flair(tmp_path / "unseen", cases=8, spacing=SPACING, seed=8)

@@ -15,8 +15,9 @@ from common.errors import ConfigError, users_mistake
 TAKEN = """
 inference:
 - "%prepare"
-- "$open({record!r}, 'w').write(repr([str(@dataset_dir), @output::suffix]))"
+- "$open({record!r}, 'w').write(repr([str(@dataset_dir), str(@demo_data), str(@predictions_dir), @output::suffix]))"
 """
+PATHS = ("dataset_dir", "demo_data", "predictions_dir")
 NAMES = ["$__import__('os').system('touch x')", "@seed", "Patient #2", "a::b", "a,b", "trail ", "out_\u00b5", "e\u0301",
          "=1+1", "back\\slash", "[x]", "{'a': 1}", "007", "1e3", "x@::y"]  # fmt: skip
 
@@ -34,14 +35,13 @@ def shown(tmp_path: Path) -> tuple[Path, Path]:
     return overlay, record
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_command_takes_a_path_byte_for_byte(bundle: Bundle, shown: tuple[Path, Path], name: str) -> None:
+@pytest.mark.parametrize("names", [NAMES[k : k + len(PATHS)] for k in range(0, len(NAMES), len(PATHS))])
+def test_a_command_takes_paths_byte_for_byte(bundle: Bundle, shown: tuple[Path, Path], names: list[str]) -> None:
     overlay, record = shown
-    done = bundle.run(
-        "inference", ["inference", str(overlay)], cwd=overlay.parent, dataset_dir=name, **{"output::suffix": "1.50"}
-    )
+    given = {**dict(zip(PATHS, names, strict=True)), "output::suffix": "1.50"}
+    done = bundle.run("inference", ["inference", str(overlay)], cwd=overlay.parent, **given)
     assert done.returncode == 0, done.stderr
-    assert ast.literal_eval(record.read_text()) == [name, "1.50"]
+    assert ast.literal_eval(record.read_text()) == [*names, "1.50"]
     assert sorted(path.name for path in overlay.parent.iterdir()) == ["taken.json", "taken.yaml"]
 
 
@@ -64,7 +64,8 @@ def test_a_program_is_as_safe(
     monkeypatch.setattr(sys, "path", [*sys.path])  # to which MONAI adds the bundle
     files = [*bundle.files("inference"), str(overlay)]
     run(run_id="inference", config_file=files, dataset_dir=name)
-    assert ast.literal_eval(record.read_text()) == [name, "synthetic_ct"]
+    taken, *_, suffix = ast.literal_eval(record.read_text())
+    assert (taken, suffix) == (name, "synthetic_ct")
     assert not Path("x").exists()
     with pytest.raises(RuntimeError) as caught:
         run(run_id="inference", config_file=files, variant="a#b")

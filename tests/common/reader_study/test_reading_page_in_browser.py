@@ -93,7 +93,7 @@ def test_pairs_are_answered_by_keys(opened, tmp_path, capsys):
     found = read_answers([path], key)
     assert [one.given for one in found] == ["right", "left", "right", "left"]
     assert {one.reader for one in found} == {'Dr. "A", first'}
-    assert all(0 < one.seconds < 60 for one in found)
+    assert all(one.seconds > 0 for one in found)
     assert main(["reader-study", "score", "--key", str(tmp_path / "study" / "key.json"), "--answers", str(path)]) == 0
     assert "accuracy" in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ import monai.bundle
 import pytest
 import torch
 import yaml
-from packed_copies import unpack, version_of
+from packed_copies import Released, unpack, version_of
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from tools.release import zoo as layouts
@@ -91,7 +91,11 @@ def test_the_zoo_gets_all_but_the_large_files_and_where_they_are(packed: dict[st
 
 
 def test_monai_downloads_the_large_files_and_loads_the_bundle(
-    packed: dict[str, bytes], releases: dict[str, Path], served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: dict[str, bytes],
+    released: Released,
+    served: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     zoo, hub, _ = layouts.write_layouts(packed, tmp_path, served)
     monai.bundle.download_large_files(str(zoo))
@@ -100,7 +104,7 @@ def test_monai_downloads_the_large_files_and_loads_the_bundle(
     torch.manual_seed(0)
     images = torch.rand(1, 1, 64, 64) * 2 - 1
     monkeypatch.syspath_prepend(zoo)  # the code is the same in all three
-    folders = (unpack(releases[ONE], tmp_path / "release"), zoo, hub)
+    folders = (unpack(released(ONE), tmp_path / "release"), zoo, hub)
     released, from_zoo, from_hub = (
         monai.bundle.load(ONE, bundle_dir=str(folder.parent), device="cpu").eval()(images) for folder in folders
     )

@@ -70,13 +70,19 @@ class Viewer:
         self.page.locator(".stage").nth(("axial", "coronal", "sagittal").index(plane)).focus()
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    written(folder, panels=[steps_panel()], rows=make_rows(7))
+    return folder / "report.html"
+
+
 @pytest.fixture
-def viewer(tmp_path, browser):
-    written(tmp_path, panels=[steps_panel()], rows=make_rows(7))
-    opened = Viewer(browser, tmp_path / "report.html")
+def viewer(report, browser):
+    opened = Viewer(browser, report)
     yield opened
     assert opened.messages == []
-    assert opened.requests == [(tmp_path / "report.html").as_uri()]
+    assert opened.requests == [report.as_uri()]
     opened.page.context.close()
 
 
@@ -204,9 +210,8 @@ def test_everything_is_reached_by_the_keyboard_and_has_a_name(viewer):
     assert viewer.page.evaluate(unnamed) == []
 
 
-def test_without_javascript_the_static_figures_are_there(tmp_path, browser):
-    written(tmp_path, panels=[steps_panel()])
-    viewer = Viewer(browser, tmp_path / "report.html", java_script_enabled=False)
+def test_without_javascript_the_static_figures_are_there(report, browser):
+    viewer = Viewer(browser, report, java_script_enabled=False)
     image = viewer.page.locator("#figures img")
     assert image.is_visible()
     assert image.bounding_box()["width"] > 300
@@ -232,13 +237,19 @@ def test_page_without_truth(tmp_path, browser):
     viewer.page.context.close()
 
 
-@pytest.mark.parametrize("width", [1440, 820, 390])
-def test_the_page_does_not_scroll_sideways(tmp_path, browser, width):
+@pytest.fixture(scope="module")
+def wide_report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wide")
     wide = "a_case_with_a_name_of_more_than_sixty_characters_without_any_blank"
     rows = [{**row, "ssim": 0.5 + 0.01 * number, "bone_dice": number} for number, row in enumerate(make_rows(12))]
     settings = {"dataset_dir": "/folder" * 30}
-    written(tmp_path, rows=rows, panels=[make_panel(), make_panel(wide)], settings=settings)
-    viewer = Viewer(browser, tmp_path / "report.html", width)
+    written(folder, rows=rows, panels=[make_panel(), make_panel(wide)], settings=settings)
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("width", [1440, 820, 390])
+def test_the_page_does_not_scroll_sideways(wide_report, browser, width):
+    viewer = Viewer(browser, wide_report, width)
     root = viewer.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert root[0] <= root[1]
     stages = [box.bounding_box() for box in viewer.page.locator(".stage").all()]

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml
 from monai.bundle import ConfigParser
-from packed_copies import BUNDLES, copy_sources, package_of, version_of, write_weights
+from packed_copies import BUNDLES, Released, copy_sources, package_of, version_of, write_weights
 
 from common.errors import CheckpointError, ConfigError, OutputError
 from common.weights.info import WeightsInfo, origin, read_info
 from tools.release.pack import __main__ as command
 from tools.release.pack import overlay
-from tools.release.pack.release import origin_of_weights, pack
+from tools.release.pack.release import pack, origin_of_weights, write_zip
 from tools.release.pack.release import release as contents
 from tools.release.pack.sizes import resized
 from tools.repository import ROOT
@@ -63,7 +63,7 @@ def _renamed(value: Any, bundle: str, package: str) -> Any:
 # ---- the archive ----------------------------------------------------------------------------------------------------
 
 
-def test_two_builds_have_the_same_bytes(releases: dict[str, Path], small: Path, tmp_path: Path) -> None:
+def test_two_builds_have_the_same_bytes(released: Released, small: Path, tmp_path: Path) -> None:
     write_weights(small, ONE)
     for name in LEFTOVERS:
         (small / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def test_two_builds_have_the_same_bytes(releases: dict[str, Path], small: Path, 
         path.chmod(0o700)
     again = pack(small, ONE, tmp_path / "again", "demo")
     assert again.name == f"{ONE}_v{version_of(ONE)}.zip"
-    assert again.read_bytes() == releases[ONE].read_bytes()
+    assert again.read_bytes() == released(ONE).read_bytes()
 
 
 def test_entries_are_plain_sorted_files_of_one_folder(release: Path) -> None:
@@ -87,8 +87,8 @@ def test_entries_are_plain_sorted_files_of_one_folder(release: Path) -> None:
     assert [name for name in names if re.search(r"__pycache__|\.pyc$|demo_data|last_checkpoint|previous/", name)] == []
 
 
-def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], checkout: Path) -> None:
-    with zipfile.ZipFile(releases[ONE]) as archive:
+def test_a_release_holds_what_it_needs_and_no_more(released: Released, checkout: Path) -> None:
+    with zipfile.ZipFile(released(ONE)) as archive:
         names = {name.removeprefix(f"{ONE}/") for name in archive.namelist()}
     configs = {path.stem for path in (checkout / "bundles" / ONE / "configs").glob("*.yaml")}
     code = {path.relative_to(checkout).as_posix() for path in (checkout / "common").rglob("*.py")}
@@ -107,10 +107,10 @@ def test_a_release_holds_what_it_needs_and_no_more(releases: dict[str, Path], ch
     }  # fmt: skip
 
 
-def test_a_folder_that_cannot_be_written_is_refused(checkout: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=rf"cannot write .*file/{ONE}_v{version_of(ONE)}.zip .*by --out"):
-        pack(checkout, ONE, tmp_path / "file", "demo")
+    with pytest.raises(OutputError, match=r"cannot write .*file/a_v1\.zip .*by --out"):
+        write_zip({"model_info.json": b'{"name": "a", "version": "1"}'}, tmp_path / "file")
 
 
 # ---- code and configs -----------------------------------------------------------------------------------------------
@@ -230,16 +230,13 @@ def test_without_weights_there_are_none(checkout: Path, tmp_path: Path) -> None:
     assert yaml.safe_load(files["configs/train.yaml"])["depth"] == 8
 
 
-def test_the_way_back_travels_too(checkout: Path) -> None:
+def test_the_way_back_travels_too(checkout: Path, tmp_path: Path) -> None:
     bundle = "cect2ct_rescyclegan"
-    models = checkout / "bundles" / bundle / "models"
+    root = copy_sources(checkout, tmp_path / "copy", [bundle])
+    models = write_weights(root, bundle).parent
     for suffix in (".pt", ".json"):
         shutil.copy(models / f"model{suffix}", models / f"model_backward{suffix}")
-    try:
-        files = contents(checkout, bundle, "demo")
-    finally:
-        for suffix in (".pt", ".json"):
-            (models / f"model_backward{suffix}").unlink()
+    files = contents(root, bundle, "demo")
     for suffix in (".pt", ".json"):
         assert files[f"models/model_backward{suffix}"] == files[f"models/model{suffix}"]
 
@@ -359,8 +356,15 @@ def shipping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_need(shipping: Path) -> None:
-    files = contents(shipping, SHIPS)
+@pytest.fixture(scope="module")
+def shipped_files(shipping: Path) -> dict[str, bytes]:
+    return contents(shipping, SHIPS)
+
+
+def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_need(
+    shipping: Path, shipped_files: dict[str, bytes]
+) -> None:
+    files = shipped_files
     shipped = shipping / "bundles" / SHIPS / "models" / "pretrained.pt"
     assert files["models/model.pt"] == shipped.read_bytes()
     assert "models/pretrained.pt" not in files
@@ -374,26 +378,26 @@ def test_shipped_weights_are_the_model_of_a_release_with_the_settings_that_they_
     assert "Trained on simulated heads, no patient" in files["configs/inference.yaml"].decode().split("\n")[2]
 
 
-def test_a_calibration_goes_with_its_weights(shipping: Path) -> None:
+def test_a_calibration_goes_with_its_weights(shipping: Path, shipped_files: dict[str, bytes]) -> None:
     own = shipping / "bundles" / SHIPS / "models" / "pretrained_trust.json"
     own.write_text("{}")
     files = contents(shipping, SHIPS)
     own.unlink()
     assert files["models/model_trust.json"] == b"{}"
     assert "models/pretrained_trust.json" not in files
-    assert "models/model_trust.json" not in contents(shipping, SHIPS)
+    assert "models/model_trust.json" not in shipped_files
 
 
-def test_a_release_says_what_its_model_was_trained_on(shipping: Path, tmp_path: Path) -> None:
-    for name, content in contents(shipping, SHIPS).items():
+def test_a_release_says_what_its_model_was_trained_on(shipped_files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in shipped_files.items():
         if name.startswith("models/"):
             (tmp_path / Path(name).name).write_bytes(content)
     assert origin(tmp_path / "model.pt") == "simulated heads, no patient"
     assert read_info(tmp_path / "model.pt").profile["extent_mm"][0][0] > 100
 
 
-def test_a_release_of_shipped_weights_says_what_they_were_trained_on(shipping: Path) -> None:
-    files = contents(shipping, SHIPS)
+def test_a_release_of_shipped_weights_says_what_they_were_trained_on(shipped_files: dict[str, bytes]) -> None:
+    files = shipped_files
     assert origin_of_weights(files) == "weights trained on simulated heads, no patient"
     assert "trained on simulations alone" in " ".join(files["docs/README.md"].decode().split())
     assert json.loads(files["configs/metadata.json"])["data_source"].endswith("trained on simulated heads alone")

@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from packed_copies import alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
+from packed_copies import Released, alone, copy_sources, monai_bundle, package_of, unpack, version_of, write_weights
 
 from tools.checks.environment import of_the_zoo
 from tools.release.pack.release import pack
@@ -70,9 +70,9 @@ if all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "onnxscript"))):
 
 
 @pytest.fixture
-def served(releases: dict[str, Path]) -> Iterator[str]:
+def served(released: Released) -> Iterator[str]:
     """The address of a server on this machine that has the releases."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(releases[ONE].parent))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(released(ONE).parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -83,7 +83,7 @@ def served(releases: dict[str, Path]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def versions(checkout: Path, releases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def versions(checkout: Path, released: Released, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A release, and a later one whose ``common`` bounds outputs by another function, unpacked side by side."""
     root = copy_sources(checkout, tmp_path_factory.mktemp("later") / "repository", [ONE])
     for path in (root / "bundles" / ONE / "configs").glob("*"):
@@ -95,7 +95,7 @@ def versions(checkout: Path, releases: dict[str, Path], tmp_path_factory: pytest
     later = pack(root, ONE, tmp_path_factory.mktemp("dist"), "demo")
     assert later.name == f"{ONE}_v9.0.0.zip"
     places = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    return unpack(releases[ONE], places[0]), unpack(later, places[1])
+    return unpack(released(ONE), places[0]), unpack(later, places[1])
 
 
 def test_two_versions_in_one_process_run_their_own_code(
@@ -163,11 +163,11 @@ def test_is_downloaded_from_a_file(release: Path, unpacked: Path, tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {unpacked.name, f"{unpacked.name}.zip"}
 
 
-def test_a_truncated_release_is_not_unpacked(releases: dict[str, Path], tmp_path: Path) -> None:
+def test_a_truncated_release_is_not_unpacked(released: Released, tmp_path: Path) -> None:
     """MONAI keeps the broken download, and takes it for the release until it is deleted."""
     broken, target = tmp_path / "broken.zip", tmp_path / "target"
-    broken.write_bytes(releases[ONE].read_bytes()[:-1000])
-    for url in (broken.as_uri(), releases[ONE].as_uri()):
+    broken.write_bytes(released(ONE).read_bytes()[:-1000])
+    for url in (broken.as_uri(), released(ONE).as_uri()):
         with pytest.raises(zipfile.BadZipFile, match="not a zip file"):
             monai.bundle.download(ONE, url=url, bundle_dir=str(target), progress=False)
     assert [path.name for path in target.iterdir()] == [f"{ONE}.zip"]

@@ -93,15 +93,9 @@ def test_the_name_of_the_folder_must_not_mislead_label(copied):
 # ---- releases and the command ---------------------------------------------------------
 
 
-def test_a_release_passes_what_needs_no_code(releases, tmp_path):
-    verdicts = [verdict_of(check, ValidatedBundle(unpack(releases[NAME], tmp_path))) for check in CHECKS]
-    assert [texts_of(verdict) for verdict in verdicts if verdict.faults] == []
-    assert [verdict.check.id for verdict in verdicts if verdict.skipped] == ["weights.large_files"]
-
-
-def test_what_a_release_notes_of_its_training_is_no_code(releases, tmp_path):
+def test_what_a_release_notes_of_its_training_is_no_code(released, tmp_path):
     """The file next to shipped weights names modules of the repository that simulated the images."""
-    folder = unpack(releases[NAME], tmp_path)
+    folder = unpack(released(NAME), tmp_path)
     (folder / "models" / "pretrained.json").write_text('{"_target_": "common.simulation.simulate.MrCtPair"}')
     assert found(folder, "code.vendored").faults == []
     replaced(TRAIN, f"{package_of(NAME)}.common.devices", f"{package_of(NAME)}.x\n  _target_: common.devices")(folder)
@@ -116,11 +110,11 @@ def test_wrong_usage_ends_with_two(tmp_path, capsys, place):
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_the_command_tells_what_a_zip_fails(releases, tmp_path, capsys):
-    assert main([str(releases[NAME])]) == 0
+def test_the_command_tells_what_a_zip_fails(released, tmp_path, capsys):
+    assert main([str(released(NAME))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[-2]) == (f"{NAME}, a release", f"{NAME} passes")
-    folder = unpack(releases[NAME], tmp_path)
+    folder = unpack(released(NAME), tmp_path)
     (folder / "LICENSE").write_text("none")
     assert main([str(folder)]) == 1
     shown = capsys.readouterr().out
