@@ -52,9 +52,10 @@ def test_the_index_names_every_page() -> None:
     assert [page.name for page in ROOT.glob("docs/**/*.md") if page != index and page.resolve() not in named] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml", ".github/workflows/nightly.yml"]
-)
+WORKFLOWS = [f".github/workflows/{path.name}" for path in ROOT.glob(".github/workflows/*.yml")]
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml", *sorted(WORKFLOWS)])
 def test_files_for_other_programs_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
 
