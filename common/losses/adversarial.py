@@ -33,7 +33,8 @@ class AdversarialLoss(nn.Module):
     its losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
 
     Args:
-        kind: ``bce``, ``least_squares``, ``hinge`` or ``wasserstein``. None applies an activation first: outputs are logits.
+        kind: ``bce``, ``least_squares``, ``hinge`` or ``wasserstein``. No kind applies an activation first: the outputs
+            are logits of any shape.
         discriminator_factor: factor on the discriminator's sum, penalties included; 0.5 slows it relative to the
             generator (Isola et al. 2017, section 3.3).
         real_label: what the discriminator is to answer for real images, above 0.5 and at most 1; 0.9 is one-sided
