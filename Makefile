@@ -13,7 +13,7 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo docs defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
@@ -44,6 +44,9 @@ federated-test: $(READY) $(FEDERATED_VENV)/.ready  # NVIDIA FLARE in an environm
 
 dose-test: $(READY) $(DOSE_VENV)/.ready  # pyRadPlan in an environment of its own
 	DOSE_PYTHON=$(abspath $(DOSE_VENV))/bin/python $(PY) -m pytest tests/test_dose_example.py
+
+docs: $(READY)  # build/site, under a minute of one core
+	@$(PY) -W ignore -m sphinx --quiet --fail-on-warning --keep-going -c tools/docs -d build/doctrees . build/site
 
 bench: $(READY)
 	@$(PY) -W ignore -m tools.bench $(OPTIONS)

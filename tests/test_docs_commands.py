@@ -51,6 +51,7 @@ RUN_BY = {
     "tools.bench": "tests/tools/bench/test_bench_training.py",
     "tools.checks.defaults": "tests/tools/checks/test_defaults_check.py",
     "tools.demo": "Makefile",
+    "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
     "tools.checks.gpu": "tests/tools/checks/gpu/test_gpu_check_parts.py",
     "tools.checks.real": "tests/tools/checks/real/test_real_check.py",
@@ -176,6 +177,7 @@ def kind_of(words: list[str]) -> str:
 
 
 NAMED_ALONE = (
+    "tools.docs.settings",
     "tools.tissue_segmenter",
     "examples.notebook",
 )

@@ -79,7 +79,7 @@ def training_cases(
         source_range: window of the source, or one per channel, against which cases are checked; see
             :func:`common.data.checks.cases.check_cases`.
         target_range: window of the target against which cases are checked.
-        target_unclipped: whether the training keeps values of the target beyond that window.
+        target_unclipped: whether the training keeps values of the target beyond its window.
         data_check: whether every case is read and checked.
         keep_split: for a resume: the split of the run again, without added cases.
         held_out: for an evaluation: training and validation cases of the run, and test cases that it has not seen.
@@ -87,7 +87,7 @@ def training_cases(
             and there is neither validation nor test.
         fold: of a new run: which fold of the training and validation cases is for validation, 0 to ``folds - 1``; see
             :func:`common.data.datalist.with_fold`. None: as they were split.
-        folds: how many.
+        folds: how many folds there are.
         record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.
 
     Raises:

@@ -15,7 +15,7 @@ def require_volumes(outcomes: Sequence[Mapping[str, Any]], manifest: Path) -> No
     """Print why cases were refused, and raise if any of the outcomes is not a volume.
 
     Raises:
-        CasesFailedError: as :class:`CaseEvaluator`.
+        CasesFailedError: as :class:`common.inference.evaluator.CaseEvaluator`.
     """
     failed = {one["case"]: one["reason"] for one in outcomes if one["status"] == "failed"}
     refused = {one["case"]: f"REFUSED {one['case']}: {one['reason']}" for one in outcomes if one["status"] == REFUSED}

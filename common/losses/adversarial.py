@@ -33,7 +33,8 @@ class AdversarialLoss(nn.Module):
     its losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
 
     Args:
-        kind: one of the above. No kind applies an activation first: the outputs are logits of any shape.
+        kind: ``bce``, ``least_squares``, ``hinge`` or ``wasserstein``. No kind applies an activation first: the outputs
+            are logits of any shape.
         discriminator_factor: factor on the discriminator's sum, penalties included; 0.5 slows it relative to the
             generator (Isola et al. 2017, section 3.3).
         real_label: what the discriminator is to answer for real images, above 0.5 and at most 1; 0.9 is one-sided
@@ -45,7 +46,7 @@ class AdversarialLoss(nn.Module):
             et al. 2017, algorithm 1, who take 0.01); null: off.
         instance_noise: standard deviation, in the scale of the images, of Gaussian noise on all that a discriminator
             sees (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
-        noise_steps: steps of the trainer.
+        noise_steps: steps of the trainer until the instance noise is 0.
 
     Raises:
         ConfigError: for another ``kind``, a number out of its range, ``wasserstein`` without a bound on its critic, or

@@ -92,7 +92,7 @@ def ray_errors(integrals: ArrayLike, truth: ArrayLike) -> dict[str, float]:
         truth: of the true map, of the same shape.
 
     Returns:
-        With d the integral minus the true one: ``attenuation_mae``, the mean of abs(d); ``attenuation_error``,
+        ``attenuation_mae``, the mean of abs(d), where d is the integral minus the true one; ``attenuation_error``,
         ``attenuation_p95`` and ``attenuation_bias``, mean and 95th percentile of abs(d) and mean of d, each in percent
         of the true integral of the ray; ``acf_error`` and ``acf_bias``, mean of abs(exp(d) - 1) and of exp(d) - 1 in
         percent: the error of the attenuation correction factor exp(integral), by which PET multiplies the counts of a

@@ -31,7 +31,7 @@ def line_integrals(attenuation: ArrayLike, affine: ArrayLike, angles: int = ANGL
         angles: directions, evenly in 180 degrees, the first with rays from left to right.
 
     Returns:
-        (A, R, P): directions, rays of a plane, planes.
+        Of shape (A, R, P), directions by rays of a plane by planes.
 
     Raises:
         DataError: see :func:`checked_affine`.

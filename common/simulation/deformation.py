@@ -23,7 +23,7 @@ INVERSION_STEPS = 15
 
 
 def template_points(rng: np.random.Generator, parts: Template) -> NDArray[np.float32]:
-    """Template coordinates of each node of a random head in mm, (3, *NODE_SHAPE)."""
+    """Template coordinates of each node of a random head in mm, ``(3, *NODE_SHAPE)``."""
     centre = np.array(CENTRE_MM).reshape(3, 1, 1, 1)
     rotation = Rotation.from_euler("xyz", rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, 3), degrees=True)
     scale = rng.uniform(*SCALE_RANGE, 3)
@@ -47,7 +47,7 @@ def to_head(sources: NDArray[np.float32], points: NDArray[np.float64]) -> NDArra
     Fixed-point iteration that steps by the remaining error in template coordinates.
 
     Args:
-        sources: template coordinates of each node of the head in mm, (3, *NODE_SHAPE).
+        sources: template coordinates of each node of the head in mm, ``(3, *NODE_SHAPE)``.
         points: template mm, (N, 3).
     """
     corner = np.subtract(CENTRE_MM, NODE_MM * (np.array(NODE_SHAPE) - 1) / 2)

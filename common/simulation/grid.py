@@ -80,7 +80,7 @@ def random_direction(rng: np.random.Generator, length: float) -> Triple:
 
 
 def node_points() -> NDArray[np.float32]:
-    """World coordinates of the nodes in mm, (3, *NODE_SHAPE)."""
+    """World coordinates of the nodes in mm, ``(3, *NODE_SHAPE)``."""
     axes = [c + NODE_MM * (np.arange(n) - (n - 1) / 2) for c, n in zip(CENTRE_MM, NODE_SHAPE, strict=True)]
     return np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
 

@@ -27,7 +27,7 @@ class Latent:
         self.classes = classes
 
     def draw(self, *shape: int, generator: torch.Generator | None = None, device: torch.device | None = None) -> Tensor:
-        """Random vectors (*shape, dim), from ``generator`` or PyTorch's default generator."""
+        """Random vectors ``(*shape, dim)``, from ``generator`` or PyTorch's default generator."""
         return torch.rand(*shape, self.dim, generator=generator, device=device) * 2 - 1
 
     def seeded(self, seeds: Sequence[int]) -> Tensor:

@@ -60,7 +60,7 @@ def plaques(
 
     Args:
         rng: random generator.
-        sources: template coordinates of each node of the head in mm, (3, *NODE_SHAPE).
+        sources: template coordinates of each node of the head in mm, ``(3, *NODE_SHAPE)``.
         shape: of the maps.
         affine: voxel indices to world mm, without rotation.
     """

@@ -95,7 +95,7 @@ class StagedGan(StagedMethod):
         losses: of every stage, or with ``by_stage`` those of each, under names of the stages in their order.
         adversarial_loss: on the discriminators' logits.
         conditional: whether the discriminators take the source as well as the target.
-        by_stage: see above.
+        by_stage: whether ``losses`` names the losses of each stage.
 
     Raises:
         ConfigError: a stage has no losses.

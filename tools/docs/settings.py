@@ -1,0 +1,162 @@
+"""The page on settings, from the comments in the configs and the docstrings of their components.
+
+python -m tools.docs.settings        # writes docs/reference/settings.md
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from pydoc import locate
+from typing import Any, NamedTuple
+
+import yaml
+
+from ..repository import ROOT, bundle_names, config_path
+
+PAGE = ROOT / "docs" / "reference" / "settings.md"
+COMPLETE = {"train": "Run", "inference": "Run", "evaluate": "Evaluation", "study": "Study"}
+"""The configs whose settings come first, and the group of those above their first heading; overlays follow."""
+HEADER = 3
+"""Lines of comment at the top of each config."""
+SETTING = re.compile(r"([a-z_]+):(?: ([^ #].*?))?  # (.+)")
+HEADING = re.compile(r"# ([A-Z]\w+): ")
+PARTS = (
+    *("reader", "data", "phantoms", "network_def", "latent", "discriminator_def", "losses", "adversarial_loss"),
+    *("method", "augmentation", "train", "stitching", "inferer", "postprocessing", "references", "classic_grid"),
+)
+"""Parts of a config whose components have arguments to choose."""
+INNER = ("allow_missing_keys", "cval", "image_key", "keys", "multiple_of", "place", "progress")
+"""Arguments that are not to be chosen."""
+PLAIN = bool | float | int | str | list | tuple | None
+"""Values that can be typed as an option."""
+
+
+class Commented(NamedTuple):
+    """A setting as one config has it."""
+
+    group: str
+    name: str
+    value: str
+    meaning: str
+
+
+def configs() -> list[tuple[str, Path]]:
+    """The bundle's short name and the path of every config: the complete ones of all bundles, then overlays."""
+    order = [*COMPLETE]
+    paths = [(name, path) for name in bundle_names() for path in config_path(name, "train").parent.glob("*.yaml")]
+    ranks = {path: order.index(path.stem) if path.stem in order else len(order) for _, path in paths}
+    return [(name.partition("_")[0], path) for name, path in sorted(paths, key=lambda each: (ranks[each[1]], each))]
+
+
+def commented(path: Path) -> Iterator[Commented]:
+    """The settings of a config that have a comment, under the last heading above them."""
+    group = COMPLETE.get(path.stem, "Variants")
+    lines = [*path.read_text().splitlines()[HEADER:], ""]
+    for line, below in zip(lines, lines[1:], strict=False):
+        if path.stem in COMPLETE and (heading := HEADING.match(line)):
+            group = heading[1]
+        if (found := SETTING.fullmatch(line)) and "_target_" not in line:
+            value = found[2] or (below.strip() if below.strip()[:1] in ("{", "[") else "...")
+            yield Commented(group, found[1], value.strip('"') or value, found[3])
+
+
+def first_settings() -> dict[str, dict[str, Commented]]:
+    """Every setting with a comment by its name, and by the bundle, or by the overlay where only overlays have it."""
+    found: dict[str, dict[str, Commented]] = {}
+    own: set[tuple[str, str]] = set()
+    for bundle, path in configs():
+        for setting in commented(path):
+            if (bundle, setting.name) not in own:
+                found.setdefault(setting.name, {})[bundle if path.stem in COMPLETE else path.name] = setting
+        own |= {(bundle, setting.name) for setting in commented(path) if path.stem in COMPLETE}
+    return found
+
+
+def by_owner(values: dict[str, str]) -> str:
+    """Values in one text, each with its bundles or overlays, unless all bundles have one."""
+    owners: dict[str, list[str]] = {}
+    for owner, value in values.items():
+        owners.setdefault(value, []).append(owner)
+    missing = {name.partition("_")[0] for name in bundle_names()} - values.keys()
+    if len(owners) == 1 and len(missing) < 2:
+        return "".join([*owners, *(f" (not {name})" for name in missing)])
+    return "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+
+
+def settings() -> str:
+    """A table for each group of settings."""
+    groups: dict[str, list[str]] = {}
+    for name, by in first_settings().items():
+        first = next(iter(by.values()))
+        values = by_owner({owner: f"`{setting.value}`" for owner, setting in by.items()})
+        texts = {owner: setting.meaning for owner, setting in by.items()}
+        meaning = by_owner(texts) if len({*texts.values()}) > 1 else first.meaning
+        groups.setdefault(first.group, []).append(f"| `{name}` | {values} | {meaning} |")
+    head = "| setting | default | meaning |\n|---|---|---|\n"
+    return "\n\n".join(f"## {group}\n\n{head}" + "\n".join(rows) for group, rows in groups.items())
+
+
+def components(place: str, part: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Every component of this project in a part of a config: its place, its class and what the config gives it."""
+    if isinstance(part, list):
+        part = dict(enumerate(part))
+    if isinstance(part, dict):
+        target = str(part.get("_target_"))
+        if target.partition(".")[0] in ("common", *bundle_names()):
+            yield place, locate(target), part
+        for name, value in part.items():
+            yield from components(f"{place}::{name}", value)
+
+
+def meanings(component: Any) -> dict[str, str]:
+    """The first sentence on each argument in a docstring of Google's style, without citations."""
+    section = re.search(r"^Args:\n((?:    .*\n?|\n)+)", inspect.getdoc(component) or "", re.MULTILINE)
+    texts = [" ".join(entry.split()) for entry in re.split(r"\n(?=    \w)", section[1])] if section else []
+    uncited = [re.sub(r" \([^()]*\b(19|20)\d\d\b[^()]*\)", "", text) for text in texts]
+    plain = [re.sub(r":\w+:`(?:\w+\.)*(\w+)`|``(.+?)``", r"`\1\2`", text).partition(": ") for text in uncited]
+    return {name: re.split(r"(?<!et al)[.;](?=\s|$)", text)[0].replace("|", r"\|") for name, _, text in plain}
+
+
+def arguments() -> str:
+    """A table of the arguments that are plain values and that no config takes from a setting."""
+    parsed = [yaml.safe_load(path.read_text()) for _, path in configs() if path.stem in COMPLETE]
+    found = [each for key in PARTS for config in parsed if key in config for each in components(key, config[key])]
+    wired = {f"{place}::{name}" for place, _, given in found for name, value in given.items() if _is_expression(value)}
+    places: dict[Any, str] = {}
+    rows: dict[str, tuple[dict[str, None], dict[str, None], str]] = {}
+    for place, component, given in found:
+        told = meanings(component) if places.setdefault(component, place) == place else {}
+        for name, argument in inspect.signature(component).parameters.items():
+            value = given.get(name, argument.default)
+            if name in told and name not in INNER and isinstance(value, PLAIN) and f"{place}::{name}" not in wired:
+                classes, defaults, _ = rows.setdefault(f"{place}::{name}", ({}, {}, told[name]))
+                value = list(value) if isinstance(value, tuple) else value
+                defaults["`" + yaml.safe_dump(value, default_flow_style=True).splitlines()[0] + "`"] = None
+                classes[f"`{component.__name__}`"] = None
+    head = "| argument | of | default | meaning |\n|---|---|---|---|\n"
+    return head + "\n".join(
+        f"| `{place}` | {_first(classes)} | {' or '.join(defaults)} | {meaning} |"
+        for place, (classes, defaults, meaning) in rows.items()
+    )
+
+
+def _first(classes: Collection[str], most: int = 2) -> str:
+    return ", ".join([*islice(classes, most), *(["..."] if len(classes) > most else [])])
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("@", "$", "%"))
+
+
+def page() -> str:
+    """The whole page."""
+    template = Path(__file__).with_suffix(".md").read_text()
+    return template.replace("SETTINGS", settings()).replace("ARGUMENTS", arguments())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
