@@ -22,7 +22,7 @@ from common.errors import CheckpointError, ConfigError, OutputError
 from common.weights.info import WeightsInfo, origin, read_info
 from tools.release.pack import __main__ as command
 from tools.release.pack import overlay
-from tools.release.pack.release import pack, origin_of_weights, write_zip
+from tools.release.pack.release import origin_of_weights, pack, write_zip
 from tools.release.pack.release import release as contents
 from tools.release.pack.sizes import resized
 from tools.repository import ROOT
