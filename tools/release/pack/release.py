@@ -67,8 +67,8 @@ def release(root: Path, bundle: str, overlay_name: str | None = None, run: Path 
         **_documents(root, folder, renaming, configs["train"], bool(weights) and not _is_shipped(sources)),
     }
     files = {path: text.encode() for path, text in texts.items()} | modules.package_data(root, package) | weights
-    about = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
-    return files | {MODEL_INFO: _model_info(about, files)}
+    info = {"name": bundle, "version": version, "package": package, "overlay": overlay_name}
+    return files | {MODEL_INFO: _model_info(info, files)}
 
 
 def pack(root: Path, bundle: str, out: Path, overlay: str | None = None, run: Path | None = None) -> Path:
