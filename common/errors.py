@@ -1,8 +1,4 @@
-"""Errors that a user can cause; each message is one line: the fault, its place, and what to do.
-
-A message is written as a sentence, ``no weights at out/models/model.pt (from --output_dir): train there first, or pass
---weights FILE``. Those in four parts, :func:`explain`, are older.
-"""
+"""Errors that a user can cause; each message is one sentence: the fault, its place, and what to do."""
 
 from __future__ import annotations
 
@@ -34,11 +30,6 @@ def _last_line(message: str) -> str:
         return " ".join(message.split())
     own = re.escape(__name__.rpartition(".")[0])  # the package has another name in a release
     return re.sub(rf"^{own}\.[\w.]+: ", "", message.strip().splitlines()[-1])
-
-
-def explain(name: str, rule: str, value: object, remedy: str | None) -> str:
-    """Format a message on one line: what is wrong, the rule, the value found, the remedy."""
-    return " ".join(f"{name}: {rule}, but got {value}; {remedy}".split())
 
 
 def some(names: Sequence[str]) -> str:
@@ -98,19 +89,16 @@ class UserError(ValueError):
     alone.
 
     Args:
-        parts: the fault; the remedy.
+        fault: what is wrong, with its place and values; the whole message without a remedy.
+        remedy: for the user.
     """
 
     exit_code = 2
     label = "error: "
     """What the line begins with that ends a command."""
 
-    def __init__(self, *parts: object) -> None:
-        fault, *more = parts
-        if len(parts) == 4:
-            super().__init__(explain(str(fault), str(more[0]), more[1], str(more[2])))
-        else:
-            super().__init__(_last_line(": ".join(str(part) for part in parts)))
+    def __init__(self, fault: str, remedy: str | None = None) -> None:
+        super().__init__(_last_line(fault if remedy is None else f"{fault}: {remedy}"))
 
 
 def exit_code_of_mistakes(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
