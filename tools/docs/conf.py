@@ -29,6 +29,7 @@ html_theme_options = {"announcement": "For research; not for clinical use."}
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 root_doc = "README"
 include_patterns = ["*.md", "docs/**.md", "docs/api/*.rst", "bundles/*/docs/README.md", "examples/*/README.md"]
 exclude_patterns = [".*", "build", "common", "dist", "tests", "tools", "bundles/*/demo*"]
