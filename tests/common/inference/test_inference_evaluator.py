@@ -298,10 +298,10 @@ def test_memory_that_ends_in_one_case_is_named(tmp_path, cases, network, error):
 
 def test_dataset_keeps_the_reason_and_names_unnamed_cases():
     def refuse(item):
-        raise RuntimeError("applying transform") from DataError("case", "is sound", "a fault", "mend it")
+        raise RuntimeError("applying transform") from DataError("the case has a fault", "correct it")
 
     dataset = CaseDataset([{"image": "a"}, {"image": "b", "case": "named"}], refuse)
-    assert dataset[0] == {"case": "0", "failure": "case: is sound, but got a fault; mend it"}
+    assert dataset[0] == {"case": "0", "failure": "the case has a fault: correct it"}
     assert dataset[1]["case"] == "named"
 
 
@@ -348,7 +348,7 @@ def test_a_case_that_cannot_be_written_fails_alone_and_in_its_place(tmp_path, ca
 
     def refuse(item, values):
         if item["case"] == "case_1":
-            raise OutputError("case_1", "can be written", "no space left on device", "free space")
+            raise OutputError("cannot write case_1 (no space left on device)", "free space")
         return write(item, values)
 
     monkeypatch.setattr(evaluator.exporter, "write", refuse)
