@@ -78,10 +78,6 @@ def test_layout_and_fused_optimisers_change_nothing(dimensions: int, channels_la
     assert all(bool(o.param_groups[0]["fused"]) == fused for o in fast.optimizers.values())
 
 
-def test_the_distance_would_notice_a_lost_update() -> None:
-    assert distance(trained(epochs=2), trained(epochs=1)) > 1e-3
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_compiled_networks_learn_the_same(dimensions: int) -> None:
