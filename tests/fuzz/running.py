@@ -19,7 +19,7 @@ from pathlib import Path
 from tests import forked_commands
 
 CPU_SECONDS = 300
-"""Of one command, whose unmutated form needs two or three: a command that never ends is a finding, a slow machine not."""
+"""Of one command, whose unmutated form needs two or three: a finding is what never ends, not what is slow."""
 WALL_SECONDS = 900
 MEMORY = 6 * 2**30
 """Bytes of addresses that a command may take besides those of the server."""
