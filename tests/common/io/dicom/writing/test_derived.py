@@ -77,8 +77,7 @@ def assert_reads_back(reader, folder, values, affine, pixels):
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("modality", MODALITIES)
-@pytest.mark.parametrize("axes", FILES)
+@pytest.mark.parametrize(("modality", "axes"), zip(MODALITIES, FILES, strict=True))
 def test_round_trip_of_a_file(tmp_path, reader, modality, axes):
     affine = nib.affines.from_matvec(FILES[axes], [7.7, -8.8, 9.9])
     values = random_values((6, 7, 5))
