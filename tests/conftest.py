@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items):
 
     Of the slow ones the demos that take longest, and all repetitions but ``REPEATED``, are marked ``longest``.
     """
-    repeated: dict[tuple[str, str], dict[str, list[pytest.Item]]] = {}
+    repeated: dict[str, dict[str, dict[str, list[pytest.Item]]]] = {}
     for item in items:
         bundle = bundle_of(item)
         long = {"demo_run", "command_run"} & set(item.fixturenames)
@@ -49,18 +49,15 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.longest)
         elif bundle is not None and item.get_closest_marker("slow"):
             shared = "command_run" if "command_run" in item.fixturenames else item.path.name
-            repeated.setdefault((shared, item.nodeid.split("[")[0]), {}).setdefault(bundle, []).append(item)
-    for (shared, _), of_bundles in repeated.items():
-        for name in left_out(shared, of_bundles):
-            for item in of_bundles[name]:
-                item.add_marker(pytest.mark.longest)
-
-
-def left_out(shared: str, bundles: Iterable[str]) -> list[str]:
-    """The bundles without which ``.ci/run`` runs a slow test: others in each file, so that each has its share."""
-    names = sorted(bundles)
-    start = zlib.crc32(shared.encode()) % len(names)
-    return (names[start:] + names[:start])[REPEATED:]
+            test = repeated.setdefault(shared, {}).setdefault(item.nodeid.split("[")[0], {})
+            test.setdefault(bundle, []).append(item)
+    for shared, tests in repeated.items():
+        names = sorted({bundle for of_bundles in tests.values() for bundle in of_bundles})
+        start = zlib.crc32(shared.encode()) % len(names)  # others in each file, so that each has its share
+        for of_bundles in tests.values():
+            for bundle in [name for name in names[start:] + names[:start] if name in of_bundles][REPEATED:]:
+                for item in of_bundles[bundle]:
+                    item.add_marker(pytest.mark.longest)
 
 
 def bundle_of(item: pytest.Item) -> str | None:

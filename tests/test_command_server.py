@@ -132,27 +132,6 @@ def test_a_command_knows_of_itself_what_a_real_one_knows(folder: Path, tmp_path:
     assert f"{tmp_path}/elsewhere" not in without["path"], "nothing is left of the command before"
 
 
-def test_a_copy_s_packages_win_over_those_that_are_installed(tmp_path: Path) -> None:
-    for place in ("cwd", "path"):
-        (tmp_path / place).mkdir()
-    (tmp_path / "path" / "common").mkdir()
-    (tmp_path / "path" / "common" / "__init__.py").write_text("")
-    words = [sys.executable, "-c", "import common; print(common.__file__)"]
-    for env, place in (({"PYTHONPATH": str(tmp_path / "path")}, tmp_path / "path"), ({}, TESTS.parent)):
-        found = forked_commands.run(words, tmp_path / "cwd", environment(**env)).stdout
-        assert Path(found.strip()).parents[1] == place
-
-
-def test_streams_are_those_that_are_given(tmp_path: Path) -> None:
-    (tmp_path / "in").write_text("asked")
-    program = "import sys; print(sys.stdin.read()); print('said', file=sys.stderr)"
-    with open(tmp_path / "in") as given, open(tmp_path / "log", "wb") as log:
-        words = [sys.executable, "-c", program]
-        process = ForkedCommand(words, tmp_path, None, stdin=given, stdout=log, stderr=subprocess.STDOUT)
-        assert process.wait(60) == 0
-    assert sorted((tmp_path / "log").read_text().split()) == ["asked", "said"]
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_signals_end_a_command_as_they_end_a_real_process(tmp_path: Path, number: int) -> None:
     begun = tmp_path / "begun"
@@ -176,46 +155,9 @@ def test_signals_end_a_command_as_they_end_a_real_process(tmp_path: Path, number
     assert said[0] == said[1]
 
 
-def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    program = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid())); time.sleep(600)"
-    with pytest.raises(subprocess.TimeoutExpired):
-        forked_commands.run([sys.executable, "-c", program], tmp_path, timeout=2)
-    if (tmp_path / "pid").exists():
-        assert gone((tmp_path / "pid").read_text())
-
-
-def test_each_command_has_a_process_group_or_a_session_and_its_own_chance(tmp_path: Path) -> None:
-    program = (
-        "import os, random, json, numpy\nown = [os.getpid(), os.getpgid(0), os.getsid(0)]\n"
-        "print(json.dumps([*own, random.random(), numpy.random.rand()]))"
-    )
-    words, found = [sys.executable, "-c", program], []
-    for session in (False, True):
-        with open(tmp_path / "log", "w") as log:
-            process = ForkedCommand(words, stdout=log, start_new_session=session)
-        assert process.wait(60) == 0
-        found.append(json.loads((tmp_path / "log").read_text()))
-        assert found[-1][:2] == [process.pid, process.pid]
-    assert found[0][2] != found[0][0]
-    assert found[1][2] == found[1][0]
-    assert found[0][3] != found[1][3]
-    assert found[0][4] != found[1][4]
-
-
 def test_the_server_has_one_thread_and_nothing_of_the_project() -> None:
     program = "import os, sys; print(len(os.listdir(f'/proc/{os.getppid()}/task')), 'torch' in sys.modules)"
     assert forked_commands.run([sys.executable, "-c", program]).stdout == "1 True\n"
-
-
-def test_the_server_refuses_to_fork_with_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(TESTS)
-    import command_server
-
-    monkeypatch.setattr(command_server, "threads", lambda: ["python", "pool"])
-    ours, theirs = forked_commands.socket.socketpair(type=forked_commands.socket.SOCK_SEQPACKET)
-    forked_commands.socket.send_fds(ours, [b"{}"], [0, 0, 1, 2])
-    with pytest.raises(RuntimeError, match=r"a process with the threads \['python', 'pool'\] cannot be forked"):
-        command_server.serve(theirs)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ LEARNING = {"max_epochs": 10, "constant_epochs": 5, "decay_epochs": 5}
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
+    pytest.mark.longest,
     pytest.mark.skipif(not SCANS.is_dir(), reason=f"no scans at {SCANS}"),
 ]
 

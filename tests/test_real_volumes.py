@@ -13,7 +13,7 @@ from test_real_data import HELD_OUT, ROOT, SCANS, TRAINING, run
 TEMPLATES = ROOT.parent / "shared" / "data" / "spm_templates"
 VARIANTS = ("unet_weighted",)
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.longest]  # how well they learn is a matter of rounding
 
 
 def summary_of(folder):

@@ -68,14 +68,6 @@ def reached(name: str) -> set[str]:
     return found
 
 
-def test_every_module_has_the_syntax_of_the_oldest_python() -> None:
-    with (ROOT / "setup.cfg").open() as file:
-        (oldest,) = (line.split(">=")[1].strip() for line in file if line.startswith("python_requires"))
-    assert oldest == "3.10"
-    for path in MODULES.values():
-        ast.parse(path.read_text(), str(path), feature_version=(3, 10))
-
-
 def test_a_room_imports_only_rooms_before_it() -> None:
     rooms = {
         path.stem for path in (ROOT / "common").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()

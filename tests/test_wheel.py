@@ -128,7 +128,7 @@ def test_it_infers_as_the_repository_does(installed: Environment, folder: Path, 
     places = {"dataset_dir": str(folder / "mr.nii.gz"), "predictions_dir": str(folder / "out"), "refuse": False}
     read_config(config, **places).get_parsed_content("inference")
     new, same = (nib.nifti1.load(folder / name) for name in ("new.nii.gz", "out/mr_synthetic_ct.nii.gz"))
-    np.testing.assert_array_equal(np.asarray(new.dataobj), np.asarray(same.dataobj))
+    np.testing.assert_allclose(np.asarray(new.dataobj), np.asarray(same.dataobj), rtol=0, atol=1)  # threads may differ
     np.testing.assert_array_equal(new.affine, same.affine)
     assert np.ptp(np.asarray(same.dataobj)) > 50
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -30,10 +29,6 @@ def run(tiny_run, tmp_path):
 
 def record(run):
     return json.loads((run / "datalist.json").read_text())
-
-
-def paths_of(items):
-    return [path for item in items for path in (item["image"] if isinstance(item["image"], list) else [item["image"]])]
 
 
 def uncompressed(source: Path, folder: Path) -> Path:
@@ -70,41 +65,6 @@ def test_an_evaluation_of_a_copy_keeps_the_split_of_the_run(bundle, tiny_data, r
 
 
 @pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-@pytest.mark.parametrize("how", ["recorded", "link", "relative", "uncompressed"])
-def test_the_split_is_the_same_by_every_path(bundle, tiny_data, run, tmp_path, how):
-    """With another seed; the cases of the run are listed in other sections than a folder would get."""
-    (tmp_path / "link").symlink_to(tiny_data)
-    place = {
-        "recorded": lambda: None,
-        "link": lambda: tmp_path / "link",
-        "relative": lambda: os.path.relpath(tiny_data),
-        "uncompressed": lambda: uncompressed(tiny_data, tmp_path / "place"),
-    }[how]()
-    places = {"output_dir": str(run), **({"dataset_dir": str(place)} if place else {})}
-    found = bundle.parser("train", "demo", "evaluate", seed=5, **places).get_parsed_content("data")
-    expected = record(run)
-    sections = ("training", "validation", "test")
-    assert {section: [item["case"] for item in found[section]] for section in sections} == {
-        section: [item["case"] for item in expected.get(section, [])] for section in sections
-    }
-    assert len(found["test"]) >= 1
-    if how == "uncompressed":
-        assert all(Path(path).is_relative_to(place) for path in paths_of(found["test"]))
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_a_folder_after_a_training_by_datalist_tests_no_trained_case(bundle, tiny_data, run, tmp_path):
-    """The test cases of the record and its training cases have changed places, as a datalist may have it."""
-    whole = record(run)
-    training = whole["training"]
-    whole["training"] = whole["test"] if bundle.conditional else training
-    whole["test"] = training[:1] if bundle.conditional else whole["test"]
-    (run / "datalist.json").write_text(json.dumps(whole))
-    found = bundle.parser("train", "demo", "evaluate", dataset_dir=str(tiny_data), output_dir=str(run))
-    assert [item["case"] for item in found.get_parsed_content("data")["test"]] == [i["case"] for i in whole["test"]]
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
 def test_a_datalist_that_tests_trained_cases_ends_the_command(bundle, run, tmp_path):
     whole = record(run)
     test = [{**item, "case": f"renamed_{n}", "patient": f"p{n}"} for n, item in enumerate(whole["training"][:2])]
@@ -115,17 +75,6 @@ def test_a_datalist_that_tests_trained_cases_ends_the_command(bundle, run, tmp_p
     number = rf"2 of {2 + len(whole['test'])} test cases \(renamed_0, renamed_1\)"
     refused(done, rf"{run} was trained on {number}: give cases .*")
     assert snapshot(run) == before
-
-
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
-def test_data_that_are_gone_end_an_evaluation_with_their_number(bundle, run, tmp_path):
-    whole = record(run)
-    text = (run / "datalist.json").read_text()
-    for path in paths_of([*whole["training"], *whole["validation"], *whole["test"]]):
-        text = text.replace(path, path.replace("tiny", "gone"))
-    (run / "datalist.json").write_text(text)
-    done = bundle.run("evaluating", ["train", "demo", "evaluate"], output_dir=run)
-    refused(done, rf"\d+ files of the split of {run} are gone \(.*\): pass --dataset_dir with .*")
 
 
 # ---- one image in two sections --------------------------------------------------------------------------------------

@@ -52,34 +52,6 @@ def test_the_file_tells_what_was_calibrated(run):
     assert told["limits"]["expected_mae"] <= told["limits"]["upper_mae"]
 
 
-def test_maps_are_written_and_volumes_stay_bit_by_bit(run, data, tmp_path):
-    ok(infer(run, data, predictions_dir=tmp_path / "plain"))
-    ok(infer(run, data, predictions_dir=tmp_path / "maps", uncertainty="true"))
-    entries = json.loads((tmp_path / "maps" / "manifest.json").read_text())
-    assert [entry["uncertainty"] for entry in entries] == [
-        f"phantom_{number:03d}_synthetic_ct_uncertainty.nii.gz" for number in range(11, 14)
-    ]
-    for entry in entries:
-        plain, volume = (nib.load(tmp_path / folder / entry["file"]) for folder in ("plain", "maps"))
-        assert np.array_equal(np.asarray(plain.dataobj), np.asarray(volume.dataobj))
-        widths = nib.load(tmp_path / "maps" / entry["uncertainty"])
-        np.testing.assert_array_equal(widths.affine, volume.affine)
-        assert widths.header["descrip"].item().startswith(b"SYNTHETIC uncertainty of mr2ct_pix2pix")
-        found = widths.get_fdata()
-        assert found.shape == volume.shape
-        assert widths.get_data_dtype() == np.float32
-        assert 0 < found.min() < found.max()
-        told = json.loads((tmp_path / "maps" / f"{entry['case']}_synthetic_ct.json").read_text())
-        assert told["Uncertainty"] == {"Level": 0.9, "CaseLevel": 0.9, "Unit": "HU"}
-    assert not list((tmp_path / "plain").glob("*uncertainty*"))
-    assert json.loads((tmp_path / "plain" / "manifest.json").read_text())[0].keys() == {
-        "case",
-        "status",
-        "file",
-        "quality",
-    }
-
-
 def test_check_prints_the_coverage_that_the_written_maps_have(run, data, tmp_path):
     """The map of an inference covers the truth as often as the check says, but for the rounding of the volume."""
     ok(infer(run, data, predictions_dir=tmp_path, uncertainty="true"))
@@ -141,31 +113,6 @@ def test_another_way_to_infer_than_the_calibrated_one_is_refused(run, data, tmp_
 def test_a_check_in_another_unit_is_refused(run):
     done = ONE.run("checking", EVALUATE, output_dir=run, **{"compared::unit": "z", "compared::standardise": "true"})
     refused(done, "the calibration is in HU, its check in z")
-
-
-def test_noise_is_refused_and_has_no_volume(run, data, tmp_path):
-    (phantom, *_) = json.loads((data / "test.json").read_text())["test"]
-    image = nib.load(phantom["image"])
-    noise = np.abs(np.random.default_rng(0).normal(300, 200, image.shape)).astype(np.float32)
-    nib.save(nib.Nifti1Image(noise, image.affine), tmp_path / "noise.nii.gz")
-    items = [{"case": "phantom", "image": phantom["image"]}, {"case": "noise", "image": str(tmp_path / "noise.nii.gz")}]
-    given = {"datalist": tmp_path / "list.json", "output_dir": run}
-    given["datalist"].write_text(json.dumps({"test": items}))
-    ok(infer(run, data, **given, predictions_dir=tmp_path / "all", report="true"))
-    done = infer(run, data, **given, predictions_dir=tmp_path / "some", refuse="true")
-    assert (done.returncode, "\nREFUSED noise: " in done.stderr) == (1, True)
-    told, strict = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("all", "some"))
-    assert [entry["quality"] for entry in told] == [entry["quality"] for entry in strict]
-    verdicts = {entry["case"]: entry["quality"]["verdict"] for entry in told}
-    assert verdicts["noise"] == "refuse"
-    unusual = {entry["case"]: "more unusual features" in str(entry["quality"]["reasons"]) for entry in told}
-    assert unusual == {"phantom": False, "noise": True}
-    for entry in strict:
-        refused = verdicts[entry["case"]] == "refuse"
-        assert entry["status"] == ("refused" if refused else "done")
-        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.json").is_file()
-        assert (tmp_path / "some" / f"{entry['case']}_synthetic_ct.nii.gz").is_file() is not refused
-    assert "refuse (" in (tmp_path / "all" / "report.html").read_text()
 
 
 def test_check_prints_the_verdicts_of_cases_and_corruptions(run):

@@ -1,5 +1,3 @@
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -8,10 +6,8 @@ from mri2pet_sketcher_refiner.phantoms import write_mri2pet
 from common.data.checks.cases import check_cases
 from common.data.layouts.folders import find_cases
 from common.io import VolumeReader
-from common.simulation.grid import grid
 
 SPACING = 4.0
-IMAGES = ("ad", "fa", "mtr", "pet", "rd")
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +23,6 @@ def voxels(folder, name):
 
 def patients(root):
     return [root / f"phantom_00{number}" for number in (0, 1, 3)]
-
-
-def test_layout_and_about(written):
-    names = sorted(str(path.relative_to(written)) for path in written.rglob("*") if path.is_file())
-    files = [f"phantom_00{i}/{name}.nii.gz" for i in range(4) for name in (*IMAGES, "lesion", "mask", "nawm")]
-    files.remove("phantom_002/lesion.nii.gz")
-    assert names == sorted(["dataset.json", *files])
-    about = json.loads((written / "dataset.json").read_text())
-    assert about["description"] == "SYNTHETIC phantom, not a patient"
-    assert (about["seed"], about["spacing_mm"], about["controls"]) == (7, 4.0, ["phantom_002"])
-    assert about["units"]["mtr"] == "percent"
-    assert set(about["units"]) == set(IMAGES)
-    assert "McConnell Brain Imaging Centre" in about["licence"]
-    assert [path.name for path in written.parent.iterdir()] == ["set"]
-
-
-@pytest.mark.parametrize("name", [*IMAGES, "mask", "nawm", "lesion"])
-def test_geometry_and_type(written, name):
-    image = nib.Nifti1Image.from_filename(written / "phantom_001" / f"{name}.nii.gz")
-    shape, affine = grid(SPACING)
-    assert image.shape == shape == (50, 60, 50)
-    assert image.get_data_dtype() == (np.float32 if name in IMAGES else np.uint8)
-    np.testing.assert_allclose(image.affine, affine, atol=1e-5)
-    assert image.header["descrip"].item() == b"SYNTHETIC phantom, not a patient"
 
 
 def test_cases_pass_the_check_of_the_folder_layout(written):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -14,10 +13,7 @@ import pydicom
 import pytest
 from bundle_commands import TINY, Bundle, last_line, ok
 
-from common.io import VolumeReader
 from common.metrics import attenuation_scores
-from common.simulation.mr_ct_pairs import write_mr2ct
-from common.trust.features import TISSUE_OUTSIDE
 from common.weights import checkpoints
 
 pytestmark = pytest.mark.slow
@@ -102,44 +98,6 @@ def test_the_evaluation_is_that_of_a_ct(run, file, rows):
     attenuation = attenuation_scores(stored.get_fdata(), truth, mask, stored.affine)
     assert rows.loc["model", list(attenuation)].to_dict() == pytest.approx(attenuation, rel=1e-3)
     assert "HU" in (run / "evaluation" / "report.html").read_text()
-
-
-def test_maps_of_half_widths_are_calibrated_and_written_in_hu(run, tmp_path):
-    """The written series covers the truth as often as the check says, but for its steps.
-
-    No series is written of a refused case, as all are of a network that has learnt little, so its limits are wide.
-    """
-    write_mr2ct(tmp_path / "unseen", 8, 5, 8)
-    names = {"image": "mr.nii.gz", "label": "ct.nii.gz", "mask": "mask.nii.gz"}
-    folders = sorted((tmp_path / "unseen").glob("phantom_*"))
-    items = [{"case": each.name, **{key: str(each / name) for key, name in names.items()}} for each in folders]
-    (tmp_path / "list.json").write_text(json.dumps({"test": items}))
-    given = {"datalist": tmp_path / "list.json", "section": "test", "case_level": 0.8}
-    ok(BUNDLE.run("calibrating", EVALUATION, output_dir=run, **given))
-    record = run / "models" / "model_trust.json"
-    content = json.loads(record.read_text())
-    usual = {"mean": 5.0, "deviation": 1.0}
-    assert TISSUE_OUTSIDE in content["limits"]["features"], "which an inference by the weights alone computes too"
-    content["limits"] |= {
-        "features": {"slice thickness in mm": usual, TISSUE_OUTSIDE: usual}, "baselines": {"best constant": 1.0e9},
-    }  # fmt: skip
-    record.write_text(json.dumps(content))
-    printed = ok(BUNDLE.run("checking", EVALUATION, output_dir=run)).stdout
-    written = {"predictions_dir": tmp_path / "out", "output_format": "dicom", "uncertainty": "true"}
-    ok(BUNDLE.run("inference", ["inference"], output_dir=run, **written))
-    (entry,) = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    case = run / "demo_data" / entry["case"]
-    truth, mask = (nib.as_closest_canonical(nib.load(case / f"{name}.nii.gz")).get_fdata() for name in ("ct", "mask"))
-    reader = VolumeReader()
-    volume, widths = (
-        nib.as_closest_canonical(nib.Nifti1Image(read.values, read.affine)).get_fdata()
-        for read in (reader.check(tmp_path / "out" / entry[name], "a") for name in ("file", "uncertainty"))
-    )
-    covered = np.mean((np.abs(volume - truth) <= widths)[mask > 0])
-    line = re.search(rf"{entry['case']} +all +([\d.]+) +([\d.e+]+)", printed)
-    assert float(line[1]) == pytest.approx(covered, abs=0.005)
-    assert float(line[2]) == pytest.approx(widths[mask > 0].mean(), rel=0.002)
-    assert content["unit"] == "HU"
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, "fast"), ({"mode": "faithful"}, "faithful")])

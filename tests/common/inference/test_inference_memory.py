@@ -201,7 +201,7 @@ def test_a_case_waits_until_those_in_memory_leave_it_room(tmp_path, bare):
     second.join(0.3)
     assert second.is_alive()
     found.release("a")
-    second.join(20)
+    second.join(600)
     assert not second.is_alive()
     both = plan(2 * needed(8))
     both.admit(item(tmp_path, "a"))
@@ -262,13 +262,14 @@ def test_the_default_is_half_of_what_is_free_besides_what_is_taken(bare, monkeyp
 
 
 def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
-    machine = memory._free()
+    monkeypatch.setattr(memory, "CGROUPS", [])
+    assert memory._free() > 0
     (tmp_path / "max").write_text("3000000\n")
     (tmp_path / "current").write_text("1000000\n")
     monkeypatch.setattr(memory, "CGROUPS", [(tmp_path / "max", tmp_path / "current")])
     assert memory._free() == 2_000_000
     (tmp_path / "max").write_text("max\n")
-    assert memory._free() == pytest.approx(machine, rel=0.5)
+    assert memory._free() > 3_000_000
 
 
 def test_an_accelerator_has_a_limit_of_its_own(tmp_path, bare, monkeypatch):

@@ -78,10 +78,6 @@ def test_layout_and_fused_optimisers_change_nothing(dimensions: int, channels_la
     assert all(bool(o.param_groups[0]["fused"]) == fused for o in fast.optimizers.values())
 
 
-def test_the_distance_would_notice_a_lost_update() -> None:
-    assert distance(trained(epochs=2), trained(epochs=1)) > 1e-3
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_compiled_networks_learn_the_same(dimensions: int) -> None:
@@ -95,9 +91,12 @@ def test_compiled_networks_learn_the_same(dimensions: int) -> None:
 @pytest.mark.parametrize(
     ("precision", "accumulation_steps", "ema_decay", "clip_norm"),
     [
-        (precision, *others)
-        for precision in ("fp32", "bf16", "fp16")
-        for others in ((1, None, None), (1, 0.9, 1.0), (2, None, 1.0), (2, 0.9, None))
+        ("fp32", 1, None, None),
+        ("fp32", 2, 0.9, 1.0),
+        ("bf16", 1, 0.9, None),
+        ("bf16", 2, None, 1.0),
+        ("fp16", 1, None, 1.0),
+        ("fp16", 2, 0.9, None),
     ],
 )
 def test_every_two_of_these_settings_train_together(

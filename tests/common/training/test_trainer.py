@@ -188,17 +188,14 @@ def test_each_epoch_draws_every_case_once_in_a_new_order() -> None:
 # ---- learning ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["identity", "inversion"])
-def test_a_pointwise_map_of_random_images_is_learnt(task: str) -> None:
+def test_the_inversion_of_random_images_is_learnt() -> None:
     torch.manual_seed(0)
     images = torch.rand(32, 1, 8, 8)
     method = Toy(*convolutions(), adversarial=0.05, l1=10)
-    data = Pairs(images, images if task == "identity" else 1 - images)
-    train(method, loader(data, 4), 60, partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999)),
+    train(method, loader(Pairs(images, 1 - images), 4), 60, partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999)),
           schedule=partial(ConstantThenLinear, constant_epochs=30, decay_epochs=30))  # fmt: skip
     unseen = torch.rand(8, 1, 8, 8)
-    expected = unseen if task == "identity" else 1 - unseen
     with torch.no_grad():
-        error = float(l1(method.deployed(unseen), expected))
+        error = float(l1(method.deployed(unseen), 1 - unseen))
     # a constant 0.5 would be off by 0.25 on average
     assert error < 0.03

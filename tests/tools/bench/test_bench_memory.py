@@ -40,10 +40,7 @@ def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bundle", BUNDLES)
-def test_a_row_has_the_peak_of_the_command(tmp_path: Path, bundle: str) -> None:
-    row = memory.row(bundle, (40, 44, 36), tmp_path)
-    peak, limit = map(float, re.match(r"peak ([\d.]+) GB of ([\d.]+); needs", row.note).groups())  # type: ignore[union-attr]
-    assert 0.3 < peak < limit
-    assert row.note.endswith("; exit 0")
+def test_a_row_has_the_peak_of_the_command(tmp_path: Path) -> None:
+    row = memory.row("mri2pet_sketcher_refiner", (40, 44, 36), tmp_path)
+    assert re.fullmatch(r"peak [\d.]+ GB of [\d.]+; needs .*; exit 0", row.note)
     assert not list(tmp_path.iterdir())

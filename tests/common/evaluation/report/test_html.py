@@ -69,13 +69,6 @@ def test_page_says_what_the_numbers_mean(tmp_path):
         assert phrase in text
 
 
-def test_too_few_cases_are_one_sentence_and_no_table(tmp_path):
-    text = Outline(written(tmp_path, rows=make_rows(3))).text
-    assert "n = 3 is too small: no paired test can reach p < 0.05, whatever the values." in text
-    assert "p (Holm)" not in text
-    assert "p (Holm)" in Outline(written(tmp_path, rows=make_rows(7))).text
-
-
 def test_six_measures_are_shown_and_the_rest_folded(tmp_path):
     rows = [{**row, "hfen": 0.5, "bias": 1.0, "mse": 9.0} for row in make_rows()]
     page = written(tmp_path, rows=rows)

@@ -129,7 +129,7 @@ def test_the_checkpoint_and_the_log_follow_every_epoch(tmp_path: Path) -> None:
         return checkpoints.load(path)["trainer"]["iteration"] if path.exists() else 0
 
     def note(engine: SynthesisTrainer) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 600
         while saved() != engine.state.iteration and time.monotonic() < deadline:
             time.sleep(0.01)  # it is written in the background
         iterations.append(saved())

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import json
 import shutil
-import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -154,31 +153,6 @@ def test_errors_of_a_release_lose_the_trace_of_a_worker_process(
 
 
 # ---- download -------------------------------------------------------------------------------------------------------
-
-
-def test_is_downloaded_from_a_file(release: Path, unpacked: Path, tmp_path: Path) -> None:
-    monai.bundle.download(unpacked.name, url=release.as_uri(), bundle_dir=str(tmp_path), progress=False)
-    for path in (path for path in unpacked.rglob("*") if path.is_file()):
-        assert (tmp_path / unpacked.name / path.relative_to(unpacked)).read_bytes() == path.read_bytes(), path.name
-    assert {path.name for path in tmp_path.iterdir()} == {unpacked.name, f"{unpacked.name}.zip"}
-
-
-def test_a_truncated_release_is_not_unpacked(released: Released, tmp_path: Path) -> None:
-    """MONAI keeps the broken download, and takes it for the release until it is deleted."""
-    broken, target = tmp_path / "broken.zip", tmp_path / "target"
-    broken.write_bytes(released(ONE).read_bytes()[:-1000])
-    for url in (broken.as_uri(), released(ONE).as_uri()):
-        with pytest.raises(zipfile.BadZipFile, match="not a zip file"):
-            monai.bundle.download(ONE, url=url, bundle_dir=str(target), progress=False)
-    assert [path.name for path in target.iterdir()] == [f"{ONE}.zip"]
-
-
-def test_nothing_is_unpacked_outside_the_folder(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
-        archive.writestr(f"{ONE}/../../outside.txt", "")
-    with pytest.raises(ValueError, match=r"Unsafe path detected in archive: \.\./outside\.txt"):
-        monai.bundle.download(ONE, url=(tmp_path / "slip.zip").as_uri(), bundle_dir=str(tmp_path / "a"), progress=False)
-    assert not (tmp_path / "outside.txt").exists()
 
 
 # ---- where the repository is not ------------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
 import logging
-import tracemalloc
 
 import numpy as np
 import pydicom
@@ -209,19 +208,15 @@ def test_pixels_that_are_too_few_for_the_header(tmp_path):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_header_of_gigabytes_is_refused_before_allocation(tmp_path, compressed):
+def test_a_header_of_gigabytes_is_refused_before_anything_is_decoded(tmp_path, monkeypatch, compressed):
     def huge(header, number):
         if compressed:
             header.compress(RLELossless, generate_instance_uid=False)
         header.Rows = header.Columns = 65535
 
     folder = written(tmp_path / "ct", huge)
-    tracemalloc.start()
-    try:
-        refused(folder, r"the file is truncated \(\d+ bytes of 004\.dcm for 65535 x 65535 pixels in 1 frames")
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+    monkeypatch.setattr("common.io.dicom.reading.values.decode_pixels", None)
+    refused(folder, r"the file is truncated \(\d+ bytes of 004\.dcm for 65535 x 65535 pixels in 1 frames")
 
 
 # ---- compression ----------------------------------------------------------------------------------------------------
