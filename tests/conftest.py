@@ -23,7 +23,7 @@ DEMONSTRATED = "mr2ct_pix2pix"
 """The bundle on which ``make test`` shows what takes long on every bundle: ``make test-slow`` has the others."""
 DEMOS_LEFT_OUT = ("cect2ct_rescyclegan", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
 """Bundles whose demo is too long for ``.ci/run``: four to eight minutes of a core."""
-REPEATED = 3
+REPEATED = 2
 """Bundles with which ``.ci/run`` runs a slow test of every bundle."""
 
 

@@ -21,12 +21,12 @@ from common.weights import checkpoints
 from medical_image_synthesis.command import main as synthesize
 
 pytestmark = pytest.mark.slow
-PAIRED = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")
+OTHERS = [pytest.param(name, marks=pytest.mark.longest) for name in ("mri2pet_sketcher_refiner", "pd2t2_dcgan_acm")]
 SMALL = {"max_epochs": 1, "constant_epochs": 1, "decay_epochs": 0, "val_interval": 1, "batch_size": 2}
 SMALL |= {"samples_per_epoch": 8}
 
 
-@pytest.fixture(scope="module", params=PAIRED)
+@pytest.fixture(scope="module", params=["mr2ct_pix2pix", *OTHERS])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Path, Path]:
     """The demo, two folds of ``resenc`` and the flow after a few steps on eight phantoms of 6 mm."""
     bundle = Bundle(request.param)

@@ -157,15 +157,6 @@ def test_a_traceback_on_request(bundle, tiny_data, tmp_path, monkeypatch):
     assert "Traceback" in done.stderr
 
 
-@ONE_IS_ENOUGH
-def test_a_gradient_penalty_needs_discriminators_without_batch_normalisation(bundle, tiny_data, tmp_path):
-    given = {"adversarial_loss::gradient_penalty": 10, "dataset_dir": tiny_data, "output_dir": tmp_path / "out"}
-    done = bundle.run("training", ["train", "demo"], **given)
-    fault = "--adversarial_loss::gradient_penalty excludes batch normalisation, which mixes images' gradients"
-    refused(done, f"^error: {fault}: add --discriminator_def::norm inst")
-    assert not (tmp_path / "out").exists()
-
-
 # ---- data -----------------------------------------------------------------------------------------------------------
 
 
@@ -322,19 +313,6 @@ def test_an_output_that_is_the_input_of_another_case_ends_the_command(bundle, sy
     done = synthesise(dataset_dir=data, predictions_dir=data, overwrite="true")
     fault = f"{earlier} would replace {earlier}, an input of the same run"
     refused(done, rf"^error: {fault}: choose another --predictions_dir$")
-
-
-@ONE_IS_ENOUGH
-def test_a_folder_of_others_in_the_place_of_a_series_ends_the_command(bundle, synthesise, files, tmp_path):
-    folder = tmp_path / "predictions" / f"a_{suffix_of(bundle)}"
-    folder.mkdir(parents=True)
-    (folder / "IM0001.dcm").write_text("mine")
-    (tmp_path / "flat").mkdir()
-    shutil.copy(files[0], tmp_path / "flat" / "a.nii.gz")
-    settings = {"dataset_dir": tmp_path / "flat", "predictions_dir": folder.parent, "output_format": "dicom"}
-    done = synthesise(**settings, overwrite="true")
-    fault = "holds files that this project did not write"
-    refused(done, rf"^error: {folder} {fault}: move it away or choose another folder$")
 
 
 # ---- the run --------------------------------------------------------------------------------------------------------

@@ -42,10 +42,10 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=ATTACKS)
+@pytest.fixture
 def attacked(request: pytest.FixtureRequest, run: Path, tmp_path: Path) -> Path:
     """A copy of the run whose ``model.json`` and ``run.json`` have an attack in them."""
-    name, value = ATTACKS[request.param]
+    name, value = ATTACKS[getattr(request, "param", "expression")]
     folder = shutil.copytree(run, tmp_path / "run")
     for path, settings in ((folder / "models" / "model.json", "settings"), (folder / "run.json", "config")):
         told = json.loads(path.read_text())
@@ -109,6 +109,7 @@ def test_packing(attacked: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("attacked", ATTACKS, indirect=True)
 def test_a_training_that_label_starts_from_weights(attacked: Path) -> None:
     loader = {"_target_": "CheckpointLoader", "load_path": str(attacked / "models" / "model.pt"), "load_dict": {}}
     with pytest.raises(CheckpointError, match=" of a source that you trust"):
@@ -126,7 +127,7 @@ def test_a_datalist(configs: list[str], tmp_path: Path) -> None:
     done = ONE.run(None, configs, datalist=path, output_dir=tmp_path / "out", **weights)
     assert done.returncode == 2
     assert not (tmp_path / TOUCHED).exists()
-    assert "no such file" in done.stderr or "exist" in done.stderr, done.stderr[-500:]
+    assert "no file at " in done.stderr, done.stderr[-500:]
 
 
 def written(folder: Path) -> Path:

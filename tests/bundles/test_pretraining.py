@@ -57,7 +57,10 @@ def pretrain(name, folder, seed=0, **own):
     return folder / "pretraining"
 
 
-@pytest.fixture(scope="module", params=[ONE, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+LONGEST = [pytest.mark.slow, pytest.mark.longest]
+
+
+@pytest.fixture(scope="module", params=[ONE, *(pytest.param(name, marks=LONGEST) for name in OTHERS)])
 def pretrained(request, tmp_path_factory):
     """A copy of a bundle's configs that ships the weights of such a pretraining, and the run."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -48,8 +48,15 @@ def test_all_bundles_and_their_variants_are_among_the_recipes() -> None:
 
 
 def each_recipe() -> list[Any]:
-    """Every recipe; all but one are slow."""
-    return [pytest.param(each, marks=[] if each == SHOWN_BY_MAKE_TEST else pytest.mark.slow) for each in recipes()]
+    """Every recipe; all but one are slow, and overlays of other bundles are for the longest run alone."""
+    return [pytest.param(each, marks=_marks(each)) for each in recipes()]
+
+
+def _marks(recipe: GpuRecipe) -> list[pytest.MarkDecorator]:
+    if recipe == SHOWN_BY_MAKE_TEST:
+        return []
+    of_another = recipe.overlay is not None and recipe.bundle != SHOWN_BY_MAKE_TEST.bundle
+    return [pytest.mark.slow, *([pytest.mark.longest] if of_another else [])]
 
 
 @pytest.mark.parametrize("recipe", each_recipe(), ids=str)

@@ -102,16 +102,6 @@ def test_a_flat_slice_gives_finite_values_and_gradients(value: float, training: 
         assert torch.equal(y, x)
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
-def test_torchscript_gives_the_same(upsampling: str) -> None:
-    network = generator(moved=True, upsampling=upsampling).eval()
-    scripted = torch.jit.script(network)
-    with torch.no_grad():
-        for x in (images(), 3 * images(2)):
-            torch.testing.assert_close(scripted(x), network(x), rtol=1e-6, atol=1e-6)
-            assert torch.equal(scripted(x)[x.abs() > 1], x[x.abs() > 1])
-
-
 def test_half_precision_leaves_what_lies_outside_untouched() -> None:
     network, x = generator(moved=True), images() + 1e-4
     with torch.autocast("cpu", torch.bfloat16):

@@ -10,23 +10,6 @@ import numpy as np
 import pytest
 
 from tools.bench import memory
-from tools.bench.inference import BUNDLES
-
-
-def test_every_translation_bundle_has_its_sources() -> None:
-    assert {name: memory.sources_of(name) for name in BUNDLES} == {
-        "cect2ct_rescyclegan": ["cect"],
-        "ldct_wgan_vgg": ["ldct"],
-        "mr2ct_pix2pix": ["mr"],
-        "mri2pet_sketcher_refiner": ["mtr", "fa", "rd", "ad"],
-        "mri_dagan": ["zero_filled"],
-        "pd2t2_dcgan_acm": ["pd"],
-    }
-
-
-def test_the_limit_of_several_sources_is_beside_their_bytes() -> None:
-    assert memory.limit_gb((512, 512, 800), 1) == 4
-    assert memory.limit_gb((500, 500, 1000), 4) == 3 + 4
 
 
 def test_a_source_is_a_ball_in_air(tmp_path: Path) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from torch import nn
 
-from tools.bench import training
 from tools.bench.training import PlainLoop, batch_of, trainer_of
 
 TOY = {"width": 4, "depth": 4, "crop_size": 32, "pad_size": 40, "batch_size": 2}
@@ -17,15 +15,6 @@ PHANTOMS = {"phantoms::cases": 3, "phantoms::spacing": 5}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("phantoms")
-
-
-def test_an_overlay_keeps_the_handlers_that_it_adds(data: Path) -> None:
-    def momenta(overlay: str | None) -> set[float]:
-        trainer = trainer_of("cect2ct_rescyclegan", "demo", data, 1, overlay, **TOY, **PHANTOMS)
-        return {layer.momentum for layer in trainer.method.deployed.modules() if isinstance(layer, nn.BatchNorm2d)}
-
-    assert momenta(None) == {0.1}
-    assert momenta("pretrain") == {1.0}  # its handler averages the statistics of an epoch
 
 
 def test_the_plain_loop_and_the_engine_make_the_same_update(data: Path) -> None:
@@ -40,11 +29,3 @@ def test_the_plain_loop_and_the_engine_make_the_same_update(data: Path) -> None:
     pairs = [*zip(plain.method.parameters(), trainer.method.parameters(), start, strict=True)]
     assert max(float((one - first).detach().abs().max()) for one, _, first in pairs) > 1e-4
     assert max(float((one - other).detach().abs().max()) for one, other, _ in pairs) < 1e-6
-
-
-def test_each_option_is_a_row(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "OPTIONS_AT", {**TOY, **PHANTOMS})
-    rows = training.options_of(data, 1, ["as configured", "bf16", "channels_last"])
-    assert [row.case.split("plain loop, ")[1] for row in rows] == ["as configured", "bf16", "channels_last"]
-    assert len({row.before for row in rows}) == 1
-    assert all(row.after > 0 for row in rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
 
 import forked_commands
 import pandas as pd
@@ -13,7 +12,7 @@ import pytest
 from bundle_commands import Bundle
 
 from tools.checks import defaults as defaults_check
-from tools.checks.defaults import TrainedRow, epochs, evaluations, options_of, run_dir, table, trained_configs, training
+from tools.checks.defaults import TrainedRow, epochs, evaluations, options_of, run_dir, trained_configs
 from tools.repository import bundle_names, own_settings
 
 TUNED = {"learning_rate", "losses", "distance_weight", "batch_size", "norm", "adversarial_loss", "pool_size"}
@@ -36,11 +35,6 @@ def test_epochs_are_at_least_one_and_at_most_the_configs_own(length, own, wanted
     assert epochs(PUBLISHED | own, DEMO, length)["max_epochs"] == wanted
 
 
-def test_a_config_without_falling_rates_keeps_a_constant_rate():
-    own = PUBLISHED | {"constant_epochs": 70, "decay_epochs": 0}
-    assert epochs(own, DEMO, 1.0)["decay_epochs"] == 0
-
-
 @pytest.mark.parametrize("bundle", bundle_names())
 def test_only_sizes_and_durations_are_the_demos(bundle):
     for config in trained_configs(bundle):
@@ -48,14 +42,6 @@ def test_only_sizes_and_durations_are_the_demos(bundle):
         assert not TUNED & options.keys()
         assert options["max_epochs"] == options["constant_epochs"] + options["decay_epochs"]
         assert options["width"] == own_settings(bundle, "demo")["width"]
-
-
-def test_all_overlays_that_train_are_compared():
-    overlays = ["no_adversarial", "no_pair_discriminator", "pretrain", "published"]
-    assert trained_configs("cect2ct_rescyclegan") == ["train", *overlays]
-    found = trained_configs("lesion_dcgan_aug")
-    assert {"train", "acgan"} <= set(found)
-    assert not {"demo", "study", "study_demo", "evaluate", "inference", "multi_gpu_train"} & set(found)
 
 
 def test_every_kind_of_overlay_is_found_where_it_is_written(tmp_path):
@@ -100,14 +86,6 @@ def test_defaults_learn_when_they_beat_what_is_untrained_or_else_when_their_loss
     assert row(**given).learns is learns
 
 
-def test_table_shows_both_settings_and_a_verdict():
-    rows = [row(), row("worse", defaults=250.0), row("still", defaults=244.0, control=True)]
-    lines = [line.split() for line in table(rows).splitlines()]
-    assert lines[1] == ["train", "8", "2.000", "1.000", "244.0", "152.0", "180.0", "learns"]
-    assert lines[2][-4:] == ["250.0", "DOES", "NOT", "LEARN"]
-    assert lines[3][-1] == "control"
-
-
 def written(folder, config_folder, losses, scores):
     """What a training and an evaluation leave in ``folder``."""
     run = folder / config_folder
@@ -144,19 +122,6 @@ def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
     assert kept["defaults"] == defaults
 
 
-def test_a_failing_training_ends_the_command_with_its_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(defaults_check, "run_all", lambda steps: 2)
-    assert defaults_check.main(["mr2ct_pix2pix", "--out", str(tmp_path)]) == 2
-
-
-def test_a_variant_keeps_the_sizes_that_it_sets_itself() -> None:
-    """The unpaired generators halve the resolution twice, whatever the depth of the demo's U-Net."""
-    paired, unpaired = (options_of("mr2ct_pix2pix", config, 1.0) for config in ("train", "unpaired"))
-    assert paired["depth"] == 5
-    assert "depth" not in unpaired
-    assert unpaired["width"] == paired["width"] == 16
-
-
 @pytest.mark.slow
 def test_the_published_variants_are_trained_as_the_demo_and_scored_together(monkeypatch, tmp_path, capsys):
     """Two steps a stage on four small phantoms; the commands that it starts are forked, as a user's would not be."""
@@ -186,10 +151,3 @@ def test_the_published_variants_are_trained_as_the_demo_and_scored_together(monk
     rows = json.loads((tmp_path / name / "table.json").read_text())
     assert len({row["demo"] for row in rows}) == len(stages), "each row is of another network"
     assert all(math.isnan(row["defaults"]) for row in rows)
-
-
-def test_a_variant_is_trained_over_the_demo_with_the_demos_epochs():
-    step = training("pd2t2_dcgan_acm", "adv", "demo", Path("out"), 1.0)
-    files = re.findall(r"(\w+)\.yaml", step[step.index("--config_file") + 1])
-    assert files == ["train", "demo", "adv"]
-    assert step[step.index("--max_epochs") + 1] == str(own_settings("pd2t2_dcgan_acm", "demo")["max_epochs"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from tools.checks.findings import CheckFinding, save, table, verdict
+from tools.checks.findings import CheckFinding, verdict
 
 GOOD = CheckFinding("speed", "a", "x1.20", "ratio >= 0.95", True)
 BAD = CheckFinding("recorded", "b, stage 2", "0 recorded", "recorded", False, "why")
@@ -31,20 +28,3 @@ def test_a_part_that_required_nothing_is_not_passed() -> None:
 def test_what_could_not_be_measured_has_failed() -> None:
     row = CheckFinding.failed("speed", "x", "out of memory")
     assert (row.passed, row.note) == (False, "out of memory")
-
-
-def test_the_columns_of_the_table_are_aligned() -> None:
-    lines = table([GOOD, BAD, NEITHER]).splitlines()
-    assert lines[0].split() == ["check", "case", "measured", "required", "result", "note"]
-    assert len({line.index(word) for line, word in zip(lines, ["result", "ok", "FAILED"], strict=False)}) == 1
-    assert lines[3] == "stitching  c           2 s"
-
-
-def test_text_and_json_hold_the_same_rows(tmp_path: Path) -> None:
-    save(tmp_path / "new", [GOOD, BAD], {"device": "A GPU", "torch": "2"}, "the verdict")
-    text = (tmp_path / "new" / "gpu-check.txt").read_text()
-    assert text.startswith("device A GPU, torch 2\n\ncheck")
-    assert text.endswith("\n\nthe verdict\n")
-    content = json.loads((tmp_path / "new" / "gpu-check.json").read_text())
-    assert (content["machine"]["device"], content["verdict"]) == ("A GPU", "the verdict")
-    assert [CheckFinding(**each) for each in content["findings"]] == [GOOD, BAD]
