@@ -42,8 +42,8 @@ class AdversarialLoss(nn.Module):
         gradient_penalty: weight of E (|grad D(u)| - 1)^2, u drawn between a real and a synthetic image (WGAN-GP,
             Gulrajani et al. 2017, eq. 3, who take 10).
         r1: gamma of gamma / 2 E |grad D(y)|^2 on real images (Mescheder et al. 2018, eq. 9, who take 10).
-        weight_clip: largest absolute value of a discriminator's weight (WGAN, Arjovsky et al. 2017, algorithm 1, who take
-            0.01); null: off.
+        weight_clip: largest absolute value of a discriminator's weight (WGAN, Arjovsky et al. 2017, algorithm 1, who
+            take 0.01); null: off.
         instance_noise: standard deviation of Gaussian noise on the discriminators' inputs, in the scale of the images
             (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
         noise_steps: steps of the trainer until the instance noise is 0.
