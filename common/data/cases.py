@@ -82,10 +82,10 @@ def training_cases(
         target_unclipped: whether the training keeps values of the target beyond its window.
         data_check: whether every case is read and checked.
         keep_split: for a resume: the split of the run again, without added cases.
-        held_out: for an evaluation: training and validation cases of the run, and test cases that it has not seen.
+        held_out: for an evaluation: keep the cases of the run, and test cases that it has not seen.
         target_dir: for unpaired training from two folders: ``dataset_dir`` holds the sources, this one the targets,
             and there is neither validation nor test.
-        fold: of a new run: which fold of the training and validation cases is for validation, 0 to ``folds - 1``; see
+        fold: of a new run: the fold of its training and validation cases that validates, 0 to ``folds - 1``; see
             :func:`common.data.datalist.with_fold`. None: as they were split.
         folds: how many folds there are.
         record: of the command, whose options name the data; see :class:`common.data.origins.Origin`.

@@ -26,7 +26,7 @@ class NonLocalMeans:
         strength: filter strength h over the noise level.
         patch_size: side of the compared patches in voxels.
         patch_distance: largest distance of a compared patch in voxels.
-        dimensions: 2 for slice by slice, 3 for patches and search in the volume, which takes some hundred times longer.
+        dimensions: 2 (slices) or 3 (some hundred times slower).
 
     Raises:
         ConfigError: a setting is out of its range.

@@ -37,15 +37,15 @@ class AdversarialLoss(nn.Module):
             are logits of any shape.
         discriminator_factor: factor on the discriminator's sum, penalties included; 0.5 slows it relative to the
             generator (Isola et al. 2017, section 3.3).
-        real_label: what the discriminator is to answer for real images, above 0.5 and at most 1; 0.9 is one-sided
+        real_label: the discriminator's target for real images, above 0.5 and at most 1; 0.9 is one-sided
             label smoothing (Salimans et al. 2016, section 3.4). For ``bce`` and ``least_squares``.
         gradient_penalty: weight of E (|grad D(u)| - 1)^2, u drawn between a real and a synthetic image (WGAN-GP,
             Gulrajani et al. 2017, eq. 3, who take 10).
         r1: gamma of gamma / 2 E |grad D(y)|^2 on real images (Mescheder et al. 2018, eq. 9, who take 10).
-        weight_clip: the discriminators' weights are kept within plus and minus this after each update (WGAN, Arjovsky
-            et al. 2017, algorithm 1, who take 0.01); null: off.
-        instance_noise: standard deviation, in the scale of the images, of Gaussian noise on all that a discriminator
-            sees (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
+        weight_clip: largest absolute value of a discriminator's weight (WGAN, Arjovsky et al. 2017, algorithm 1, who
+            take 0.01); null: off.
+        instance_noise: standard deviation of Gaussian noise on the discriminators' inputs, in the scale of the images
+            (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
         noise_steps: steps of the trainer until the instance noise is 0.
 
     Raises:

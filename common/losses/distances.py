@@ -20,8 +20,8 @@ def l1(prediction: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     Args:
         prediction: synthetic images.
         target: real images of the same shape.
-        reduction: ``mean`` over all elements, or ``sum`` over those of a sample (voxels times channels) and mean over
-            the batch: the mean times the elements of one sample.
+        reduction: ``mean`` over all elements, or ``sum`` over a sample and mean over the batch; the sum is the mean
+            times the elements of one sample (voxels times channels).
 
     Raises:
         ConfigError: for another ``reduction``.
@@ -41,7 +41,7 @@ def gradient_difference(prediction: Tensor, target: Tensor, reduction: str = "su
     Args:
         prediction: synthetic images.
         target: real images of the same shape.
-        reduction: ``sum`` over voxels and channels, mean over the batch, as in the public code of Nie et al.; ``mean``
+        reduction: ``sum`` over voxels and channels, mean over the batch; as in the public code of Nie et al.; ``mean``
             divides that by the elements of one sample (voxels times channels), as :func:`l1` does.
 
     Raises:
@@ -79,7 +79,7 @@ def region_weighted_l1(
         target: real images of the same shape.
         lesion: (B, 1, H, W[, D]), booleans or numbers above 0 inside.
         nawm: likewise.
-        region_counts: (B, 3), voxels of lesion, NAWM and other that the sums of a sample are divided by, 0 for an
+        region_counts: voxels of lesion, NAWM and other that divide the sums of a sample; (B, 3), 0 for an
             absent region, by :class:`common.data.VolumePatchDataset`. None: those of the sample.
 
     Raises:

@@ -26,7 +26,7 @@ class PerceptualDistance(FeatureDistance):
     Args:
         modality: of the images, ``CT`` or ``MR``; of the segmenter.
         window: unit of the segmenter at -1 and 1 of the images, such as HU; VGG-19 takes the images as they are.
-        vgg: file with the ``state_dict`` of torchvision's ``vgg19``, of which conv1_1 to conv5_4 are used; None for
+        vgg: file with the ``state_dict`` of torchvision's ``vgg19``; conv1_1 to conv5_4 are used. None for
             the segmenter.
 
     Raises:

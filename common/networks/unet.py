@@ -24,7 +24,7 @@ class UNetGenerator(nn.Module):
         out_channels: of the target.
         depth: halvings of the resolution.
         width: features of the outermost level, at most eight times as many inside.
-        dropout: probability in the (up to three) inner blocks that the published network has it in.
+        dropout: probability in the inner blocks; in up to three, as in the published network.
         upsampling: ``transposed`` convolutions as published, or ``resize`` (nearest, then 3x3 convolution), which
             avoids checkerboard artefacts (Odena et al. 2016).
         bounded: whether a tanh bounds the output to [-1, 1]; without, the output is any number.

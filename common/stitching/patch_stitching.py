@@ -53,14 +53,14 @@ class PatchStitchingInferer(Inferer):
         receptive_field: of the network in voxels, for mode fast and networks that cannot be cut; 59 is that of the
             generator of Nie et al. 2018. A smaller number than the network's leaves seams where a volume takes several
             windows.
-        max_voxels: largest input of the network, which bounds its memory: a layer of 64 channels holds 256 bytes
-            of each, and a few layers are held at a time.
+        max_voxels: largest input of the network; a layer of 64 channels holds 256 bytes of each voxel, and
+            a few layers are held at a time.
         cval: value of the padding, in the network's intensity range; null for each channel's minimum in that volume,
             its background.
         batch_size: windows of mode faithful at a time, fewer where ``max_voxels`` asks.
         multiple_of: windows are multiples of this, 2 ** depth for a U-Net.
-        accumulator: device of the float32 sums and of the result: ``cpu`` where the volumes are too large for the
-            network's device; null for that of the input.
+        accumulator: device of the float32 sums and the result, such as ``cpu`` for volumes too large for the network's
+            device; null for that of the input.
         progress: whether to show a bar on a terminal.
 
     Raises:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from pydoc import locate
 from typing import Any, NamedTuple
@@ -25,8 +24,8 @@ HEADER = 3
 SETTING = re.compile(r"([a-z_]+):(?: ([^ #].*?))?  # (.+)")
 HEADING = re.compile(r"# ([A-Z]\w+): ")
 PARTS = (
-    *("reader", "data", "phantoms", "network_def", "latent", "discriminator_def", "losses", "adversarial_loss"),
-    *("method", "augmentation", "train", "stitching", "inferer", "postprocessing", "references", "classic_grid"),
+    *("reader", "data", "network_def", "latent", "discriminator_def", "losses", "adversarial_loss"),
+    *("method", "augmentation", "train", "stitching", "inferer", "postprocessing", "references"),
 )
 """Parts of a config whose components have arguments to choose."""
 INNER = ("allow_missing_keys", "cval", "image_key", "keys", "multiple_of", "place", "progress")
@@ -77,14 +76,17 @@ def first_settings() -> dict[str, dict[str, Commented]]:
 
 
 def by_owner(values: dict[str, str]) -> str:
-    """Values in one text, each with its bundles or overlays, unless all bundles have one."""
+    """Values in one text, each with its bundles or overlays; the value of most bundles comes first and without them."""
     owners: dict[str, list[str]] = {}
     for owner, value in values.items():
         owners.setdefault(value, []).append(owner)
-    missing = {name.partition("_")[0] for name in bundle_names()} - values.keys()
-    if len(owners) == 1 and len(missing) < 2:
-        return "".join([*owners, *(f" (not {name})" for name in missing)])
-    return "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+    missing = sorted({name.partition("_")[0] for name in bundle_names()} - values.keys())
+    first = []
+    most = max(owners, key=lambda value: len(owners[value]))
+    if len(owners[most]) > 3 and len(missing) < 3:
+        first = [most + (f" (not {', '.join(missing)})" if missing else "")]
+        del owners[most]
+    return "; ".join([*first, *(f"{value} ({', '.join(names)})" for value, names in owners.items())])
 
 
 def settings() -> str:
@@ -93,9 +95,7 @@ def settings() -> str:
     for name, by in first_settings().items():
         first = next(iter(by.values()))
         values = by_owner({owner: f"`{setting.value}`" for owner, setting in by.items()})
-        texts = {owner: setting.meaning for owner, setting in by.items()}
-        meaning = by_owner(texts) if len({*texts.values()}) > 1 else first.meaning
-        groups.setdefault(first.group, []).append(f"| `{name}` | {values} | {meaning} |")
+        groups.setdefault(first.group, []).append(f"| `{name}` | {values} | {first.meaning} |")
     head = "| setting | default | meaning |\n|---|---|---|\n"
     return "\n\n".join(f"## {group}\n\n{head}" + "\n".join(rows) for group, rows in groups.items())
 
@@ -127,25 +127,19 @@ def arguments() -> str:
     found = [each for key in PARTS for config in parsed if key in config for each in components(key, config[key])]
     wired = {f"{place}::{name}" for place, _, given in found for name, value in given.items() if _is_expression(value)}
     places: dict[Any, str] = {}
-    rows: dict[str, tuple[dict[str, None], dict[str, None], str]] = {}
+    rows: dict[str, tuple[dict[str, None], str]] = {}
     for place, component, given in found:
-        told = meanings(component) if places.setdefault(component, place) == place else {}
+        meant = meanings(component) if places.setdefault(component, place) == place else {}
         for name, argument in inspect.signature(component).parameters.items():
             value = given.get(name, argument.default)
-            if name in told and name not in INNER and isinstance(value, PLAIN) and f"{place}::{name}" not in wired:
-                classes, defaults, _ = rows.setdefault(f"{place}::{name}", ({}, {}, told[name]))
+            if name in meant and name not in INNER and isinstance(value, PLAIN) and f"{place}::{name}" not in wired:
+                defaults, _ = rows.setdefault(f"{place}::{name}", ({}, meant[name]))
                 value = list(value) if isinstance(value, tuple) else value
                 defaults["`" + yaml.safe_dump(value, default_flow_style=True).splitlines()[0] + "`"] = None
-                classes[f"`{component.__name__}`"] = None
-    head = "| argument | of | default | meaning |\n|---|---|---|---|\n"
+    head = "| argument | default | meaning |\n|---|---|---|\n"
     return head + "\n".join(
-        f"| `{place}` | {_first(classes)} | {' or '.join(defaults)} | {meaning} |"
-        for place, (classes, defaults, meaning) in rows.items()
+        f"| `{place}` | {', '.join(defaults)} | {meaning} |" for place, (defaults, meaning) in rows.items()
     )
-
-
-def _first(classes: Collection[str], most: int = 2) -> str:
-    return ", ".join([*islice(classes, most), *(["..."] if len(classes) > most else [])])
 
 
 def _is_expression(value: Any) -> bool:

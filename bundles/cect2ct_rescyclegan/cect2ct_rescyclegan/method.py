@@ -81,7 +81,7 @@ class ResCycleGan(CycleGan):
         discriminator_pair: of pairs, (B, 2, H, W) -> logits.
         pair_mode: see above.
         pool_size: of each discriminator's history.
-        margin: width in pixels of the border around voxels outside the window that is hidden from the discriminators.
+        margin: pixels hidden from the discriminators around voxels outside the window.
         **cyclegan: arguments of :class:`common.training.methods.cyclegan.CycleGan`.
 
     Raises:

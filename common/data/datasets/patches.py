@@ -66,9 +66,9 @@ class VolumePatchDataset(CacheDataset):
         patches_per_case: samples per case and epoch; not used with ``grid``.
         foreground_share: share centred in the mask, of the patches not centred on a lesion.
         lesion_share: share centred on the lesion, of the patches of a case with a lesion.
-        grid: instead of random patches, all patches that tile each volume without overlap, once per epoch; volumes are
+        grid: all patches that tile each volume, instead of random ones; each comes once per epoch, volumes are
             padded to whole patches, and background patches are included.
-        regions: keys of region masks in a sample, (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
+        regions: keys of region masks in a sample; (1, X, Y, Z), such as ``lesion``, ``nawm`` and ``mask``.
         seed: of patch positions and augmentation.
         num_workers: threads that fill the cache.
         keys: of the images in a sample.

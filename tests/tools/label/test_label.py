@@ -100,7 +100,7 @@ def test_the_calls_of_the_page_are_run_against_the_server(own, tmp_path, monkeyp
     monkeypatch.setattr(documented.subprocess, "run", shell)
     monkeypatch.setattr(requests, "post", post)
     files = documented.run_documented("http://here:1", own, tmp_path / "documented")
-    assert list(files) == ["ct.nii.gz", "ct.nrrd", "ct_of_case.nii.gz", "Slicer"]
+    assert list(files) == ["ct.nii.gz", "ct.nrrd", "Slicer"]
     assert ran[0].startswith("SERVER=http://here:1\n")
     assert sent == [("http://here:1/infer/mr2ct_pix2pix", {"output": "image"})]
     assert files["Slicer"].read_bytes() == own.read_bytes()
