@@ -59,7 +59,7 @@ def test_the_target_and_its_mask_move_by_the_shift_and_the_source_stays(data, tm
 
 def test_cases_are_replaced_on_request_and_amounts_are_checked_first(data, tmp_path):
     write_misregistered(data, tmp_path / "pairs", "mr", "ct")
-    with pytest.raises(OutputError, match="give --overwrite"):
+    with pytest.raises(OutputError, match="already exists: pass --overwrite"):
         write_misregistered(data, tmp_path / "pairs", "mr", "ct")
     assert write_misregistered(data, tmp_path / "pairs", "mr", "ct", warp=1, overwrite=True) == 2
     with pytest.raises(ConfigError, match="shift is .*, not 0 or more mm"):
