@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from mri2pet_sketcher_refiner.plaques import (
@@ -17,11 +19,14 @@ from common.simulation.deformation import template_points
 from common.simulation.grid import grid, to_voxels
 from common.simulation.template import sample, template
 
-SOURCES = template_points(np.random.default_rng(3), template())
+
+@cache
+def sources():
+    return template_points(np.random.default_rng(3), template())
 
 
 def drawn(seed, spacing):
-    return plaques(np.random.default_rng(seed), SOURCES, *grid(spacing))
+    return plaques(np.random.default_rng(seed), sources(), *grid(spacing))
 
 
 def test_depth_in_an_ellipsoid_by_hand():
@@ -89,7 +94,7 @@ def test_demyelination_and_water_of_a_plaque_are_independent():
 
 
 def test_most_plaques_gather_around_the_lateral_ventricles():
-    points = np.stack([to_voxels(axis, (50, 60, 50), 4.0) for axis in SOURCES])
+    points = np.stack([to_voxels(axis, (50, 60, 50), 4.0) for axis in sources()])
     inside = np.any([drawn(seed, 4.0).extent > 0.5 for seed in range(6)], axis=0)
     nearness = [
         np.linalg.norm([sample(axis, places) for axis in template().to_ventricles], axis=0).mean()
