@@ -85,7 +85,7 @@ def test_an_end_without_the_line_of_the_house(case) -> None:
     "words", ["list index out of range", "'NoneType' object has no attribute 'x'", "<monai.X object at 0x7f>"]
 )
 def test_the_words_of_a_foreign_exception(case, words: str) -> None:
-    assert "a foreign exception's words" in fault(case(code=2, err=f"error: case: is read, but got {words}; mend it"))
+    assert "a foreign exception's words" in fault(case(code=2, err=f"error: cannot read case ({words}): copy it again"))
 
 
 def test_the_words_of_a_component_are_counted_apart(case) -> None:

@@ -50,7 +50,7 @@ def test_a_step_that_cannot_be_recorded_goes_on_eagerly(
     step = Step()
 
     @contextmanager
-    def recording(graph: Any, stream: Any) -> Iterator[None]:
+    def recording(graph: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
         step.recording = True
         try:
             yield
@@ -82,7 +82,7 @@ def test_critics_alone_have_a_recording_of_their_own(monkeypatch: pytest.MonkeyP
             replayed.append(self.kind)
 
     @contextmanager
-    def recording(graph: Any, stream: Any) -> Iterator[None]:
+    def recording(graph: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
         count = len(calls)
         yield
         graph.kind = calls[count]
