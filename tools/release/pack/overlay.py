@@ -39,7 +39,7 @@ def merge(config: str, overlay: str, name: str) -> str:
     """
     values = {key.value: overlay[node.start_mark.index : node.end_mark.index] for key, node in _settings(overlay)}
     nodes = {name: node for name in values if (node := _at(yaml.compose(config), name)) is not None}
-    edits: list[Edit] = [(node.start_mark.index, node.end_mark.index, values[name]) for name, node in nodes.items()]
+    edits: list[Edit] = [(node.start_mark.index, _end(node), values[name]) for name, node in nodes.items()]
     lines = replaced(config, edits).split("\n")
     head = overlay.split("\n")[HEAD_LINE].removeprefix("# ")
     lines[HEAD_LINE] = f"# With the settings of {name}, whose sizes are not the published ones. {head}"
@@ -57,6 +57,14 @@ def _at(node: yaml.Node | None, place: str) -> yaml.Node | None:
         parts = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((value for key, value in parts if key.value == part), None)
     return node
+
+
+def _end(node: yaml.Node) -> int:
+    """Where the text of a node ends; the mark of a block lies where the next key begins."""
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
+        return node.end_mark.index
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last)
 
 
 def of_weights(about: WeightsInfo, config: str) -> str:

@@ -51,6 +51,12 @@ def test_a_config_takes_the_settings_it_has() -> None:
     assert merge(inference, DEMO, "demo").split("\n")[3:] == ["width: 8", "run: x", ""]
 
 
+def test_a_block_is_replaced_to_its_end() -> None:
+    config = "# a\n# b\n# c\ninferer:\n  part: [1,\n     2]  # why\n# next\nrun: x\n"
+    merged = merge(config, "# a\n# b\n# c\ninferer: {part: [3]}\n", "demo")
+    assert merged.split("\n")[3:] == ["inferer:", "  {part: [3]}  # why", "# next", "run: x", ""]
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
