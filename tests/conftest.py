@@ -54,10 +54,11 @@ def pytest_collection_modifyitems(items):
     for shared, tests in repeated.items():
         names = sorted({bundle for of_bundles in tests.values() for bundle in of_bundles})
         start = zlib.crc32(shared.encode()) % len(names)  # others in each file, so that each has its share
+        names = names[start:] + names[:start]
         for of_bundles in tests.values():
-            for bundle in [name for name in names[start:] + names[:start] if name in of_bundles][REPEATED:]:
-                for item in of_bundles[bundle]:
-                    item.add_marker(pytest.mark.longest)
+            shown = [name for name in names[:REPEATED] if name in of_bundles] or [next(iter(of_bundles))]
+            for item in (item for name in of_bundles if name not in shown for item in of_bundles[name]):
+                item.add_marker(pytest.mark.longest)
 
 
 def bundle_of(item: pytest.Item) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,17 @@ def bundle(request) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def tiny_data(bundle, once) -> Path:
-    """Four phantoms of the bundle at 5 mm, not to be changed: two to train on, one to validate and one to test."""
-    phantoms = bundle.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")
-    return once(f"{bundle.name}_tiny", phantoms)
+def tiny_data_of(once) -> Callable[[Bundle], Path]:
+    """Gives four phantoms of a bundle at 5 mm, not to be changed: two to train on, one to validate and one to test."""
+    small = {"phantoms::cases": 4, "phantoms::spacing": 5}
+    return lambda of: once(
+        f"{of.name}_tiny", lambda root: of.parser("train", **small).get_parsed_content("phantoms")(root)
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_data(bundle, tiny_data_of) -> Path:
+    return tiny_data_of(bundle)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "tiny"
-    ONE.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")(root)
-    return root
+def data(tiny_data_of: Callable[[Bundle], Path]) -> Path:
+    return tiny_data_of(ONE)
 
 
 @pytest.fixture(scope="module")

@@ -181,6 +181,7 @@ def test_shipped_weights_list_the_contrasts_of_their_simulation(name, contrasts)
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no scans at {DATA}")
 @pytest.mark.parametrize(("name", "unlisted"), [("mr2ct_pix2pix", set()), ("pd2t2_dcgan_acm", {"t1", "t2", "flair"})])
 def test_shipped_weights_warn_of_real_scans_of_each_contrast_that_they_do_not_list(name, unlisted, tmp_path, caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ FEW = {"val_interval": 1, "batch_size": 2, "samples_per_epoch": 4}
 
 
 @pytest.fixture(params=[PAIRED[0], *(pytest.param(name, marks=pytest.mark.slow) for name in PAIRED[1:])])
-def served(request, tmp_path) -> Served:
-    return Served(Bundle(request.param), tmp_path)
+def served(request, tiny_data_of, tmp_path) -> Served:
+    return Served(Bundle(request.param), tiny_data_of, tmp_path)
 
 
 @pytest.fixture
-def pix2pix(tmp_path) -> Served:
-    return Served(Bundle("mr2ct_pix2pix"), tmp_path)
+def pix2pix(tiny_data_of, tmp_path) -> Served:
+    return Served(Bundle("mr2ct_pix2pix"), tiny_data_of, tmp_path)
 
 
 class Served:
@@ -39,15 +40,14 @@ class Served:
     Channels of the source lie along a fourth dimension of its file.
     """
 
-    def __init__(self, bundle: Bundle, root: Path) -> None:
+    def __init__(self, bundle: Bundle, data_of: Callable[[Bundle], Path], root: Path) -> None:
         self.bundle = bundle
         self.folder = root / bundle.name
         self.weights = self.folder / "models" / "model.pt"
         shutil.copytree(bundle.configs, self.folder / "configs")
-        config = bundle.parser("train", **{"phantoms::cases": 3, "phantoms::spacing": 5})
-        config.get_parsed_content("phantoms")(root / "data")
-        sources, target = str(config["source"]).split(","), str(config["target"])
-        cases = sorted(path for path in (root / "data").iterdir() if path.is_dir())
+        data, config = shutil.copytree(data_of(bundle), root / "data"), bundle.raw("train")
+        sources, target = config["source"].split(","), config["target"]
+        cases = sorted(path for path in data.iterdir() if path.is_dir())[:3]
         self.pairs = [{"image": _stacked(case, sources), "label": str(case / f"{target}.nii.gz")} for case in cases]
 
     def train(self, epochs: int, pretrained: bool = False) -> pd.DataFrame:
@@ -121,9 +121,9 @@ def test_weights_of_another_network_are_not_trained_on(pix2pix):
     assert "weights do not fit UNetGenerator" in str(error)
 
 
-def test_epochs_that_the_stages_cannot_share_are_refused(tmp_path):
+def test_epochs_that_the_stages_cannot_share_are_refused(tiny_data_of, tmp_path):
     with pytest.raises(RuntimeError) as caught:
-        Served(Bundle("pd2t2_dcgan_acm"), tmp_path).train(epochs=3)
+        Served(Bundle("pd2t2_dcgan_acm"), tiny_data_of, tmp_path).train(epochs=3)
     error = mistake(caught.value)
     assert isinstance(error, ConfigError)
     assert "--train::trainer::max_epochs is 3, not 1 for each of 2 stages, 2" in str(error)

@@ -262,9 +262,8 @@ def test_an_option_given_by_a_command_counts_even_where_it_is_the_default(traine
 
 
 @pytest.fixture(scope="module")
-def tiny_data_of_one(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "tiny"
-    ONE.parser("train", **{"phantoms::cases": 4, "phantoms::spacing": 5}).get_parsed_content("phantoms")(root)
+def tiny_data_of_one(tiny_data_of, tmp_path_factory) -> Path:
+    root = shutil.copytree(tiny_data_of(ONE), tmp_path_factory.mktemp("data") / "tiny")
     for path in root.rglob("mr.nii.gz"):
         shutil.copy(path, path.with_name("t1.nii.gz"))
     return root

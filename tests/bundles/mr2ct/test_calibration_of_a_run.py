@@ -36,6 +36,12 @@ def run(data) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def checked(run) -> str:
+    """What the check of the run prints."""
+    return ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
+
+
 def infer(folder: Path, data: Path, **options: Any) -> Any:
     """The network has learnt little, so that a phantom may be refused."""
     given = {"datalist": data / "test.json", "output_dir": folder, "refuse": "false", **options}
@@ -52,10 +58,9 @@ def test_the_file_tells_what_was_calibrated(run):
     assert told["limits"]["expected_mae"] <= told["limits"]["upper_mae"]
 
 
-def test_check_prints_the_coverage_that_the_written_maps_have(run, data, tmp_path):
+def test_check_prints_the_coverage_that_the_written_maps_have(run, data, checked, tmp_path):
     """The map of an inference covers the truth as often as the check says, but for the rounding of the volume."""
     ok(infer(run, data, predictions_dir=tmp_path, uncertainty="true"))
-    printed = ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
     for number in range(11, 14):
         case = data / "cases" / f"phantom_{number:03d}"
         truth, mask = (nib.load(case / f"{name}.nii.gz").get_fdata() for name in ("ct", "mask"))
@@ -63,7 +68,7 @@ def test_check_prints_the_coverage_that_the_written_maps_have(run, data, tmp_pat
         pred, widths = (nib.load(tmp_path / f"{stem}{end}.nii.gz").get_fdata() for end in ("", "_uncertainty"))
         inside = mask > 0
         covered = np.mean((np.abs(pred - truth) <= widths)[inside])
-        line = re.search(rf"phantom_{number:03d} +all +([\d.]+) +([\d.]+)", printed)
+        line = re.search(rf"phantom_{number:03d} +all +([\d.]+) +([\d.]+)", checked)
         assert line is not None
         assert float(line[1]) == pytest.approx(covered, abs=0.005)
         assert float(line[2]) == pytest.approx(widths[inside].mean(), rel=0.001)
@@ -115,8 +120,7 @@ def test_a_check_in_another_unit_is_refused(run):
     refused(done, "the calibration is in HU, its check in z")
 
 
-def test_check_prints_the_verdicts_of_cases_and_corruptions(run):
-    printed = ok(ONE.run("checking", EVALUATE, output_dir=run)).stdout
-    lines = [line for line in printed.splitlines() if line.startswith(tuple(CORRUPTIONS))]
+def test_check_prints_the_verdicts_of_cases_and_corruptions(checked):
+    lines = [line for line in checked.splitlines() if line.startswith(tuple(CORRUPTIONS))]
     assert len(lines) >= 15, "each corruption on every fourth of three cases"
-    assert "intact                           3 " in printed
+    assert "intact                           3 " in checked
