@@ -132,10 +132,10 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         about = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
-        command.add_argument("--output_format", choices=formats, help="of a folder")
+        command.add_argument("--output_format", choices=formats, help="of the files in a folder (default: nifti)")
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=about)
-    command.add_argument("--weights", metavar="FILE", type=path_option, help="others than those it comes with")
+    command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
     command.add_argument("--overwrite", action="store_true", help="replace what is there")
     command.add_argument("--resume", action="store_true", help="keep cases that are done")

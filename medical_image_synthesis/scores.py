@@ -19,7 +19,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     named = {"pred": "synthetic volume", "truth": "real volume on the same grid"}
     for name, metavar in (("pred", "SYNTHETIC"), ("truth", "TRUTH")):
         command.add_argument(name, metavar=metavar, type=path_option, help=f"{named[name]}: a file or a DICOM series")
-    about = "voxels to score, above 0 inside, on the same grid"
+    about = "required: voxels to score, above 0 inside, on the same grid"
     command.add_argument("--mask", type=path_option, required=True, help=about)
     command.add_argument("--unit", help="of both (default: by the JSON file of SYNTHETIC or DICOM headers)")
     about = "range that psnr, ssim and ms_ssim clip to (default: that of CT for HU)"

@@ -17,8 +17,10 @@ CONFIGS = ROOT / "bundles" / "mr2ct_pix2pix" / "configs"
 
 
 @pytest.fixture
-def became(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What the process would have become."""
+def became(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[object, ...]]:
+    """What the process would have become, where O is the folder of a run."""
+    (tmp_path / "O").mkdir()
+    monkeypatch.chdir(tmp_path)
     found: list[tuple[object, ...]] = []
 
     def note(bundle: Bundle, run_id: str, files: list[str], options: dict[str, str], _: bool) -> int:
@@ -62,6 +64,8 @@ def test_what_a_bundle_does_not_have_is_refused(
 ) -> None:
     assert main(["calibrate", "lesion", "--output_dir", "O"]) == 2
     assert capsys.readouterr().err == "error: lesion_dcgan_aug has no run id calibrating: see its model card\n"
+    assert main(["evaluate", "mr2ct", "--output_dir", "N"]) == 2
+    assert capsys.readouterr().err == "error: no folder N (from --output_dir): train there first, or correct the path\n"
     assert main(["train", "mr2ct", "--overlay", "nothing"]) == 2
     assert capsys.readouterr().err.startswith("error: cannot read nothing (No such file")
     assert became == []
