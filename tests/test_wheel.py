@@ -27,12 +27,6 @@ COMMANDS = {
     "list": "For research; not for clinical use.",
     "score cases/a/ct.nii.gz cases/a/ct.nii.gz --mask cases/a/mask.nii.gz --unit HU": '"mae": 0.0',
     "config mr2ct --overlay resenc": "_target_: medical_image_synthesis.common.training.SynthesisTrainer",
-    "datalist --dataset_dir cases --out datalist.json": "training: 1 cases of 1 patients",
-    "datalist --dataset_dir cases --layout rois --classes mask --one_patient_per_file --out rois.json": "(mask 1)",
-    "check --dataset_dir cases --bundle mr2ct": "3 cases checked",
-    "simulate noise --dataset_dir cases --out noisy": "3 cases written to noisy",
-    "simulate low-dose --dataset_dir cases --out low --dose 0.5 --views 30 --noiseless": "3 cases written to low",
-    "simulate misregister --dataset_dir cases --out moved": "3 cases written to moved",
     "reader-study make --real cases --real_name ct --synthetic made --synthetic_name mr": "not for readers: ",
     "plan mr2ct --dataset_dir cases": "# Plan of mr2ct_pix2pix for 1 training case of 2 x 2 x 3 mm",
 }

@@ -11,7 +11,7 @@ from pydoc import locate
 
 import pytest
 import torch
-from bundle_commands import BUNDLES, ONE_OF_EACH, ROOT, TINY, Bundle
+from bundle_commands import BUNDLES, ROOT, TINY, Bundle
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_net_in_out
 from monai.bundle.config_item import ComponentLocator
 from monai.bundle.scripts import _get_fake_spatial_shape as sizes
@@ -139,7 +139,7 @@ def test_published_networks_are_as_metadata_say(bundle, networks):
             assert stated["value_range"][0] <= made.min() < made.max() <= stated["value_range"][1], name
 
 
-@pytest.mark.parametrize("bundle", ONE_OF_EACH, indirect=True)
+@pytest.mark.parametrize("bundle", BUNDLES[:2], indirect=True)  # MONAI's own way to read what the test above reads
 def test_monai_verifies_every_network(bundle):
     files = {"meta_file": str(bundle.configs / "metadata.json"), "config_file": bundle.files("train")}
     for name, parts in formats(bundle).items():

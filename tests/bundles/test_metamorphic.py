@@ -13,7 +13,7 @@ from tools.checks.metamorphic.runs import infer, inference_settings, training_se
 from tools.checks.metamorphic.sources import channels_of
 from tools.checks.metamorphic.table import COMPUTED, SPACING, STORED, rows_of
 
-SHOWN = ("mr2ct_pix2pix", "mri2pet_sketcher_refiner")
+SHOWN = ("mr2ct_pix2pix", pytest.param("mri2pet_sketcher_refiner", marks=pytest.mark.longest))
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("bundle", SHOWN, indirect=True)]
 
 MIRRORED = Copy("mirrored", world=np.diag([-1.0, 1, 1, 1]))

@@ -123,6 +123,7 @@ def test_command_reads_both_runs_and_fails_where_the_defaults_do_not_learn(
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_the_published_variants_are_trained_as_the_demo_and_scored_together(monkeypatch, tmp_path, capsys):
     """Two steps a stage on four small phantoms; the commands that it starts are forked, as a user's would not be."""
     name, stages = "pd2t2_dcgan_acm", {"train": 2, "adv": 1, "no_adversarial": 2, "resgan": 1}
