@@ -83,7 +83,7 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     def folder(name: str, make: Callable[[Path], object]) -> Path:
         with open(shared / f"{name}.lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not lock.tell():
+            if not os.fstat(lock.fileno()).st_size:  # what another process wrote while this one waited counts
                 make(shared / name)
                 lock.write("made")
         return shared / name
