@@ -25,7 +25,7 @@ SETTINGS = {
 
 A cascade takes these epochs for each of its stages."""
 EPOCH_LENGTH = SETTINGS["samples_per_epoch"] // SETTINGS["batch_size"]
-DEADLINE = 120
+DEADLINE = 600
 MOMENTS = [
     *((name, 1) for name in BUNDLES),
     *((name, n) for name in ("mr2ct_pix2pix", "pd2t2_dcgan_acm") for n in (0, 2)),

@@ -84,7 +84,7 @@ def test_an_output_that_is_the_input_of_the_other_process_s_case_is_refused(sett
 
 def test_after_a_kill_the_rest_only_is_done(settings, tmp_path):
     process = launch(settings, predictions_dir=tmp_path)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(tmp_path.glob("*_synthetic_ct.json")) and time.monotonic() < deadline:
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)

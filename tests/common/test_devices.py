@@ -111,7 +111,7 @@ def test_two_processes_average_and_broadcast() -> None:
         for rank in range(2)
     ]
     try:
-        found = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1]) for process in started]
+        found = [json.loads(process.communicate(timeout=600)[0].splitlines()[-1]) for process in started]
     finally:
         for process in started:
             process.kill()

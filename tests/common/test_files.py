@@ -194,7 +194,7 @@ def test_kill_while_writing_leaves_nothing_at_the_name(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=600)
     assert not (tmp_path / "case").exists()
     write_whole_folder(tmp_path / "case", fill("again"), own)
     assert (tmp_path / "case" / "IM0001.dcm").read_text() == "again"

@@ -244,7 +244,7 @@ def test_a_study_that_is_killed_goes_on_where_it_was(bundle, tiny_data, tmp_path
     settings = {"dataset_dir": tiny_data, "output_dir": folder, **STUDY}
     process = bundle.start("study", ["study", "demo", "study_demo"], tmp_path / "log", **settings)
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not list(folder.glob("study/gans/fold0_seed0/models/.lock")):
             assert process.poll() is None, (tmp_path / "log").read_text()[-2000:]
             assert time.monotonic() < end

@@ -61,7 +61,7 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
         for rank in range(2)
     ]
     try:
-        assert [process.wait(timeout=120) for process in started] == [0, 0]
+        assert [process.wait(timeout=600) for process in started] == [0, 0]
     finally:
         for process in started:
             process.kill()

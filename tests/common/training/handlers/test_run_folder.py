@@ -529,7 +529,7 @@ def test_resuming_a_checkpoint_with_other_entries_is_refused(tmp_path: Path, cha
 def test_a_run_outside_the_main_thread_leaves_signals_alone(tmp_path: Path) -> None:
     thread = threading.Thread(target=build(tmp_path, epochs=1).run)
     thread.start()
-    thread.join(timeout=60)
+    thread.join(timeout=600)
     assert not thread.is_alive()
     assert len(rows(tmp_path)) == 1
 
