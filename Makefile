@@ -67,7 +67,7 @@ metamorphic: $(READY)  # every translation bundle, unless BUNDLE is given
 fuzz: $(READY)  # 300 commands with one mutation each, within five minutes on two cores; OPTIONS="--seed 1 --commands 3000 --resume"
 	@$(PY) -W ignore -m tests.fuzz $(OPTIONS)
 
-test: $(READY)  # every module, every message, each kind of command: 7 to 13 minutes on two cores, by load
+test: $(READY)  # every module, every message, each kind of command: 5 minutes on two idle cores
 	$(PYTEST) -m "not slow" $(OPTIONS)
 
 test-slow: $(READY)  # the rest, demos and resumed trainings of every bundle above all
