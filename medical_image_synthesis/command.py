@@ -91,13 +91,26 @@ def parser_of(given: Sequence[str]) -> Parser:
             infer.add(command, bundle)
     for name, (module, text) in COMMANDS.items():
         about = f"{text[0].upper()}{text[1:]}."
-        command = commands.add_parser(name, usage=f"synthesize {name} ...", description=about)
+        command = commands.add_parser(name, description=about)
         command.set_defaults(takes_settings=False)
         if given and given[0] == name:
             import_module(f"{__package__}.{module}").add(command, name)
             command.set_defaults(known=[text for action in command._actions for text in action.option_strings])
+            command.usage = _usage(f"synthesize {name}", command)
     if given and not given[0].startswith("-") and given[0] not in commands.choices:
         nearest = difflib.get_close_matches(given[0], commands.choices, n=1)
         remedy = f"did you mean {nearest[0]}?" if nearest else "synthesize --help prints them"
         raise ConfigError(f"unknown bundle or command {given[0]}", remedy)
     return parser
+
+
+def _usage(words: str, command: Parser) -> str:
+    """What a command cannot do without, in one line: argparse would list every option."""
+    shown = []
+    for action in command._actions:
+        name = str(action.metavar or action.dest.upper())
+        if not action.option_strings:
+            shown.append(f"[{name}]" if action.nargs == "?" else name)
+        elif action.required:
+            shown.append(f"{action.option_strings[0]} {name}")
+    return " ".join([words, *shown, "[OPTION ...]"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import ConfigError, OutputError, path_option
 from medical_image_synthesis.catalogue import bundle_named
-from medical_image_synthesis.options import BundleOption, add_reader, reader_of
+from medical_image_synthesis.options import add_bundle, add_reader, reader_of
 
 if TYPE_CHECKING:
     from common.data.datalist import Item
@@ -24,7 +24,7 @@ EXAMPLES = {
         "--dataset_dir Task1/brain --layout synthrad2023 --out datalist.json",
         "--dataset_dir VOLUMES --layout rois --classes cyst,metastasis --out DATA/datalist.json",
     ),
-    "check": ("--dataset_dir DATA --bundle mr2ct", "--datalist datalist.json --bundle pd2t2"),
+    "check": ("mr2ct --dataset_dir DATA", "pd2t2 --datalist datalist.json"),
 }
 
 
@@ -57,8 +57,7 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
 
 def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--datalist", type=path_option, help="the datalist to check, instead of --dataset_dir")
-    about = "that is to be trained: what is not given is as in its train.yaml"
-    command.add_argument("--bundle", action=BundleOption, help=about)
+    add_bundle(command, optional="what is not given is as in its train.yaml")
     _add_folder(command, LAYOUTS)
     window = ("LOW", "HIGH")
     several = "window of the images; repeat the option for further channels, in their order"
@@ -140,7 +139,7 @@ def _fill_in(options: argparse.Namespace) -> None:
 
     path: Path = options.bundle.config("train")
     if not path.is_file():
-        raise ConfigError(f"no {path}, which --bundle needs", "name another bundle")
+        raise ConfigError(f"no {path}, whose settings the check takes", "name another bundle")
     config = read_config(path)
     settings = {"source": "data", "target": "data", "source_range": "data", "target_range": "data"}
     settings |= {"target_unclipped": "data", "channels": "reader", "resample": "reader"}

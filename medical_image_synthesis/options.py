@@ -82,13 +82,16 @@ class BundleOption(argparse.Action):
 
     def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
         """Put the bundle in the place of its name."""
-        setattr(namespace, self.dest, bundle_named(values))
+        setattr(namespace, self.dest, None if values is None else bundle_named(values))
 
 
-def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """Add the bundle, by name or folder, as first argument."""
+def add_bundle(parser: argparse.ArgumentParser, optional: str = "") -> None:
+    """Add the bundle, by name or folder, as first argument; one that may be missing has words about that."""
     about = "a bundle that synthesize list prints, or the folder of one"
-    parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
+    if optional:
+        parser.add_argument("bundle", metavar="BUNDLE", nargs="?", action=BundleOption, help=f"{about}; {optional}")
+    else:
+        parser.add_argument("bundle", metavar="BUNDLE", action=BundleOption, help=about)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,8 @@ from medical_image_synthesis.process import become_bundle
 FILES = {"train": ("train",), "inference": ("inference",), "evaluate": ("train", "evaluate")}
 """Configs of a run, in their order."""
 RUN_IDS = {"train": "training", "inference": "inference", "evaluate": "evaluating"}
+SETTINGS = """Any setting is an option, such as --max_epochs, --batch_size, --learning_rate, --spacing, --seed,
+--pretrained true or --resume true; synthesize config prints all, docs/reference/settings.md says what each does."""
 EXAMPLES = {
     "train": (
         "mr2ct --dataset_dir DATA --output_dir OUT",
@@ -40,7 +42,7 @@ def add(command: argparse.ArgumentParser, name: str) -> None:
     if name == "config":
         command.add_argument("--of", choices=FILES, default="train", help="of which run (default: %(default)s)")
     shown = [f"  synthesize {name} {words}" for words in EXAMPLES[name]]
-    command.epilog = "\n".join(["examples:", *shown, "", "Any setting is an option; synthesize config prints them."])
+    command.epilog = "\n".join(["examples:", *shown, "", SETTINGS])
 
 
 def _add_calibrate(command: argparse.ArgumentParser) -> None:

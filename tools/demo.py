@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def command(bundle: str, run_id: str, configs: list[str], *options: str) -> list
 def run_all(steps: list[list[str]]) -> int:
     """Run commands in the repository, showing each; stop at the first that fails and return its exit code."""
     for step in steps:
-        print(f"\n$ python {' '.join(step[1:])}", flush=True)
+        print(f"\n$ python {shlex.join(step[1:])}", flush=True)
         if code := subprocess.run(step, cwd=ROOT, check=False).returncode:
             return code
     return 0

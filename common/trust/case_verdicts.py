@@ -11,6 +11,7 @@ from monai.utils import MetaKeys, convert_to_numpy
 
 from ..errors import CheckpointError, DataError
 from ..io.export.verdicts import ACCEPT, REFUSE, in_words
+from ..weights.info import origin
 from .features import TISSUE_OUTSIDE, CaseFeatures, Volume, on_grid
 from .record import TrustRecord, path_of, read_record
 from .verdict import verdict_of
@@ -40,10 +41,12 @@ class CaseVerdicts:
 
     Args:
         record: of the weights.
+        origin: what they were trained on, where that is no patient, as the calibration cases then are none.
     """
 
-    def __init__(self, record: TrustRecord) -> None:
+    def __init__(self, record: TrustRecord, origin: str | None = None) -> None:
         self.record = record
+        self.calibrated_on = f"{len(record.cases)} {origin or 'held-out cases'}"
         self.features = CaseFeatures(record.unit, record.tissues)
 
     @classmethod
@@ -53,7 +56,7 @@ class CaseVerdicts:
             logger.info("no verdicts: no calibration next to the weights")
             return None
         try:
-            return cls(read_record(weights))
+            return cls(read_record(weights), origin(weights))
         except CheckpointError as error:
             logger.warning(f"no verdicts: {error}")
             return None
@@ -72,6 +75,7 @@ class CaseVerdicts:
         limits = self.record.limits
         name, reasons = verdict_of(features_of(self.features, source, output, outside), limits)
         errors = {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
+        errors |= {"calibrated_on": self.calibrated_on}
         verdict: dict[str, Any] = {"verdict": name, **({} if name == REFUSE else errors)}
         verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(reasons)}
         if name == ACCEPT:

@@ -222,8 +222,8 @@ def _small_programs(bundle: str) -> list[Scene]:
     return [
         Scene(
             "check",
-            ("-m", "medical_image_synthesis", "check"),
-            {"dataset_dir": f"{BOX}/in/data", "layout": "folders", "bundle": str(ROOT / "bundles" / bundle)},
+            ("-m", "medical_image_synthesis", "check", str(ROOT / "bundles" / bundle)),
+            {"dataset_dir": f"{BOX}/in/data", "layout": "folders"},
             share=5,
             kinds={"nifti": 6, "option": 3, "name": 1, "stream": 1},
             inputs=data,

@@ -121,7 +121,7 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
     for path in root.glob("*/ct.nii.gz"):
         values = np.abs(nib.load(path).get_fdata()) / 4
         nib.save(nib.Nifti1Image(values.astype(np.uint8), np.eye(4)), path)
-    folder = ["check", "--dataset_dir", str(root), "--layout", "folders", "--bundle", str(configs.parent)]
+    folder = ["check", str(configs.parent), "--dataset_dir", str(root), "--layout", "folders"]
     assert main(folder) == 2
     printed = capsys.readouterr().out
     assert (
@@ -139,7 +139,7 @@ def test_the_windows_and_names_of_a_bundle(root: Path, tmp_path: Path, capsys: p
         file.write("data::target_unclipped: true\n")
     assert main(windows) == 0
     assert "--target_window" not in capsys.readouterr().out
-    assert main([*folder[:-1], str(root)]) == 2
+    assert main(["check", str(root), *folder[2:]]) == 2
     assert "error: no bundle " in capsys.readouterr().err
 
 

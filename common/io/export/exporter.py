@@ -263,7 +263,7 @@ class VolumeExporter:
             "Unit": self.unit,
             "Warnings": list(volume.warnings),
             **more,
-            **({"Quality": item[QUALITY]} if QUALITY in item else {}),
+            "Quality": item.get(QUALITY),
         }
         write_text(self.sidecar(volume.case), json.dumps(about, indent=2))
         return path

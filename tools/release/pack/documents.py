@@ -31,7 +31,6 @@ def card(text: str, own_weights: bool) -> str:
                   flags=re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
     text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
-    text = _own_folder(text)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")
     if not own_weights:
         return text
@@ -42,12 +41,8 @@ def card(text: str, own_weights: bool) -> str:
 def head(text: str) -> str:
     """A config, after renaming, with the commands of its comments."""
     text = re.sub(r"^initialize: .*\n", "", text, flags=re.MULTILINE)  # MONAI builds it before it finds the package
-    text = _own_folder(re.sub(r"^# make demo BUNDLE=\w+$", f"# {DEMO}", text, flags=re.MULTILINE))
+    text = re.sub(r"^# make demo BUNDLE=\w+$", f"# {DEMO}", text, flags=re.MULTILINE)
     return re.sub(r"^#.*$", lambda line: re.sub(r"\bC(ONFIGS)?/", "configs/", line.group()), text, flags=re.MULTILINE)
-
-
-def _own_folder(text: str) -> str:
-    return re.sub(r"--bundle bundles/\w+", "--bundle .", text)
 
 
 def metadata(text: str, own_weights: bool) -> str:
