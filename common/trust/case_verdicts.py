@@ -74,9 +74,10 @@ class CaseVerdicts:
         """
         limits = self.record.limits
         name, reasons = verdict_of(features_of(self.features, source, output, outside), limits)
-        errors = {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
-        errors |= {"calibrated_on": self.calibrated_on}
-        verdict: dict[str, Any] = {"verdict": name, **({} if name == REFUSE else errors)}
+        verdict: dict[str, Any] = {"verdict": name}
+        if name != REFUSE:
+            verdict |= {"expected_mae": round(limits.expected_mae, 4), "upper_mae": round(limits.upper_mae, 4)}
+            verdict["calibrated_on"] = self.calibrated_on
         verdict |= {"case_level": self.record.case_level, "unit": self.record.unit, "reasons": list(reasons)}
         if name == ACCEPT:
             logger.info(f"{case}: {ACCEPT}")
