@@ -180,7 +180,8 @@ class CaseEvaluator(SupervisedEvaluator):
         kept = f", {counts[KEPT]} kept from an earlier run" if counts[KEPT] else ""
         if self._report is not None:
             self._report.write(self._items, outcomes)
-        logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
+        if len(outcomes) > 1 or counts["done"]:
+            logger.info(f"{counts['done']} of {len(outcomes)} cases written to {manifest.parent}{kept}")
         require_volumes(outcomes, manifest)
 
     def _iteration(self, engine: SupervisedEvaluator, batchdata: dict[str, Any]) -> Any:
@@ -275,7 +276,8 @@ class CaseEvaluator(SupervisedEvaluator):
                 self._fail(case, reason_of(error))
 
     def _fail(self, case: str, reason: str) -> None:
-        logger.error(f"{case} failed: {reason}")
+        if len(self._items) > 1:  # else the error of the run says it
+            logger.error(f"{case} failed: {reason}")
         known = {key: value for key, value in self.outcomes.get(case, {}).items() if key == QUALITY}
         self.outcomes[case] = {"case": case, "status": "failed", "reason": reason, **known}
         self._release(case)
