@@ -46,7 +46,7 @@ class CaseVerdicts:
 
     def __init__(self, record: TrustRecord, origin: str | None = None) -> None:
         self.record = record
-        self.calibrated_on = f"{len(record.cases)} {origin or 'held-out cases'}"
+        self.calibrated_on = f"{len(record.cases)} cases ({origin or 'held out'})"
         self.features = CaseFeatures(record.unit, record.tissues)
 
     @classmethod

@@ -16,9 +16,9 @@ def in_words(verdict: Mapping[str, Any]) -> str:
     """A line about a verdict of :class:`common.trust.case_verdicts.CaseVerdicts`."""
     words = f"quality: {verdict['verdict']}"
     if verdict["verdict"] != REFUSE:
-        words += f", expected MAE {verdict['expected_mae']:.4g} {verdict['unit']}"
-        words += f" ({100 * verdict['case_level']:g} % of such cases up to {verdict['upper_mae']:.4g}"
-        words += f", of {verdict['calibrated_on']})"
+        unit, level = verdict["unit"], f"{100 * verdict['case_level']:g} %"
+        words += f", expected MAE {verdict['expected_mae']:.4g} {unit}, at most {verdict['upper_mae']:.4g} {unit}"
+        words += f" in {level} of cases like those of the calibration, {verdict['calibrated_on']}"
     return "; ".join([words, *verdict["reasons"]])
 
 

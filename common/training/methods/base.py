@@ -25,7 +25,7 @@ class GanMethod(nn.Module):
         discriminators: networks by name; empty for a method without an adversary.
         losses: of the generators, by their names: ``weight``, a ``function`` of prediction and target unless the method
             computes the loss itself, and the ``keys`` of a batch that it gets by keyword. A loss of weight 0 is not
-            computed, and a discriminator that no loss uses is not trained.
+            computed, unless a method gets it in one pass with another; a discriminator without a loss is not trained.
         adversarial_loss: of the discriminators and of the generators against them; None for a method without.
         place: id of the losses in messages.
 

@@ -47,7 +47,7 @@ def test_each_case_has_its_verdict_and_its_volume_is_the_same(tmp_path, cases, n
     build(tmp_path, cases, network, refuse=False).run()
     found = [entry["quality"] for entry in manifest(tmp_path)]
     assert [verdict["verdict"] for verdict in found] == ["accept", "refuse", "accept"]
-    errors = {"expected_mae": 100, "upper_mae": 120, "calibrated_on": "0 held-out cases", "case_level": 0.9}
+    errors = {"expected_mae": 100, "upper_mae": 120, "calibrated_on": "0 cases (held out)", "case_level": 0.9}
     assert found[0] == {"verdict": "accept", **errors, "unit": "HU", "reasons": []}
     assert found[1]["reasons"][0].startswith(UNLIKE)
     assert found[1].keys() == {"verdict", "case_level", "unit", "reasons"}
@@ -96,7 +96,7 @@ def test_no_option_writes_a_refused_case_as_dicom(tmp_path, cases, network, cali
     assert outputs(tmp_path, "case_0") == ["case_0_ct", "case_0_ct.json"]
     assert manifest(tmp_path)[1]["reason"].endswith("since no option writes a refused volume as DICOM")
     comments = pydicom.dcmread(next((tmp_path / "out" / "case_0_ct").iterdir())).ImageComments
-    assert "Quality: accept, expected MAE 100 HU (90 % of such cases up to 120, of 0 held-out cases)." in comments
+    assert "at most 120 HU in 90 % of cases like those of the calibration, 0 cases (held out)." in comments
 
 
 def test_overwriting_leaves_no_volume_next_to_the_json_of_a_refusal(tmp_path, cases, network, calibrated):

@@ -63,11 +63,12 @@ def case_verdict(record, caplog, **head):
 
 def test_verdicts_as_written_and_logged(record, caplog):
     found = case_verdict(record, caplog, tilt=0.0)
-    errors = {"expected_mae": 100.0, "upper_mae": 120.0, "calibrated_on": "1 held-out cases"}
+    errors = {"expected_mae": 100.0, "upper_mae": 120.0, "calibrated_on": "1 cases (held out)"}
     assert found == {"verdict": "accept", **errors, "case_level": 0.9, "unit": "HU", "reasons": []}
-    assert in_words(found) == "quality: accept, expected MAE 100 HU (90 % of such cases up to 120, of 1 held-out cases)"
+    most = "at most 120 HU in 90 % of cases like those of the calibration, 1 cases (held out)"
+    assert in_words(found) == f"quality: accept, expected MAE 100 HU, {most}"
     review = case_verdict(record, caplog, tilt=0.4)
-    assert in_words(review).endswith("of 1 held-out cases); tilt of the head, a 0.4, usual -0.3 to 0.3")
+    assert in_words(review).endswith("1 cases (held out); tilt of the head, a 0.4, usual -0.3 to 0.3")
     assert caplog.messages == ["one: accept", f"one: {in_words(review)}"]
     assert [line.levelname for line in caplog.records] == ["INFO", "WARNING"]
 
