@@ -30,6 +30,8 @@ def main() -> None:
     logging.raiseExceptions = False  # as in prepare, for the lines before it
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
+    if "logging_file" in options:
+        raise ConfigError("--logging_file is no option of synthesize", "pass --verbose for the bundle's logging.conf")
     if not given["verbose"]:
         for_users()
         options["logging_file"] = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from common.errors import ConfigError, DataError, path_option
 from medical_image_synthesis.catalogue import Bundle
@@ -93,9 +92,6 @@ def _calibrate_simulated(options: argparse.Namespace) -> int:
 
 def _run(bundle: Bundle, run_id: str, names: Sequence[str], options: argparse.Namespace, words: Sequence[str]) -> int:
     settings = settings_of(words)
-    folder = settings.get("output_dir")
-    if run_id != RUN_IDS["train"] and folder is not None and not Path(folder).is_dir():
-        raise DataError(f"no folder {folder} (from --output_dir)", "train there first, or correct the path")
     files = config_files(bundle, names, options.overlay)
     if not bundle.has_run(run_id, names):
         raise ConfigError(f"{bundle.name} has no run id {run_id}", "see its model card")

@@ -33,7 +33,7 @@ from .names import names_as_typed, refuse_none
 from .record import RECORD, RunRecord
 from .shown import SHOW, show
 from .tree import check_references, check_tree
-from .weights import RunningBundle, with_weights
+from .weights import RunningBundle, require_trained, with_weights
 
 PREPARE = "prepare"
 """The setting that every run list begins with."""
@@ -88,6 +88,7 @@ def _start(command: Command, parser: ConfigParser, bundle_root: str) -> None:
         show({key: value for key, value in config.items() if key != RECORD}, merged, options, overlays)
         sys.stdout.flush()
         raise SystemExit(0)
+    require_trained(config)
     _write(parser, config, options, about)
     if "device" in parser:
         parser.get_parsed_content("device")

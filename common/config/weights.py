@@ -110,6 +110,17 @@ def _in_use(config: Settings, bundle: RunningBundle) -> tuple[Settings, WeightsI
     return {**config, WEIGHTS: as_data(str(own))}, about
 
 
+def require_trained(config: Settings) -> None:
+    """Refuse the evaluation of a run without weights, before phantoms are made for it.
+
+    Raises:
+        CheckpointError: naming where they would be.
+    """
+    weights = _resolved(config, EVALUATED)
+    if isinstance(weights, str | Path) and not Path(weights).is_file():
+        raise CheckpointError(f"no weights at {weights} (from --output_dir)", "train there first, or correct the path")
+
+
 def _resolved(config: Settings, place: str) -> Any:
     """A setting's value; None where there is none."""
     value = config.get(place)

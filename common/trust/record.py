@@ -24,6 +24,8 @@ COMMAND = (
     "--output_dir OUT"
 )
 REMEDY = f"calibrate these weights with {COMMAND}"
+RENAMED = {"look": REVIEW}
+"""Verdicts as earlier versions called them."""
 EARLIER = ("uncertainty", "quality")
 """Endings of the two files that earlier versions wrote in the place of this one."""
 
@@ -114,6 +116,7 @@ def _parsed(content: Mapping[str, Any]) -> TrustRecord:
     limits = dict(known["limits"])
     features = {name: Usual(**_finite(each)) for name, each in limits.pop("features").items()}
     deviations, baselines = _finite(limits.pop("deviations")), _finite(limits.pop("baselines"))
+    deviations = {RENAMED.get(name, name): value for name, value in deviations.items()}
     known["limits"] = VerdictLimits(features, deviations, **_finite(limits), baselines=baselines)
     known["intervals"] = {group: Interval(**_finite(each)) for group, each in known["intervals"].items()}
     if not features or set(deviations) != {REVIEW, REFUSE}:

@@ -242,6 +242,13 @@ def test_inference_without_training_ends_the_command(bundle, tiny_data, tmp_path
 
 
 @ONE_IS_ENOUGH
+def test_evaluation_without_training_ends_before_phantoms_are_made(bundle, tmp_path):
+    done = bundle.run("evaluating", ["train", "evaluate"], output_dir=tmp_path / "out", demo_data=tmp_path / "phantoms")
+    refused(done, rf"^error: no weights at {tmp_path}/out/models/model\.pt \(from --output_dir\): train there first")
+    assert snapshot(tmp_path) == {}
+
+
+@ONE_IS_ENOUGH
 def test_weights_of_which_nothing_is_known_are_refused(bundle, tiny_run, tiny_data, tmp_path):
     shutil.copy(tiny_run / "models" / "model.pt", tmp_path / "mine.pt")
     done = bundle.run("inference", ["inference"], dataset_dir=tiny_data, weights=tmp_path / "mine.pt")

@@ -64,8 +64,6 @@ def test_what_a_bundle_does_not_have_is_refused(
 ) -> None:
     assert main(["calibrate", "lesion", "--output_dir", "O"]) == 2
     assert capsys.readouterr().err == "error: lesion_dcgan_aug has no run id calibrating: see its model card\n"
-    assert main(["evaluate", "mr2ct", "--output_dir", "N"]) == 2
-    assert capsys.readouterr().err == "error: no folder N (from --output_dir): train there first, or correct the path\n"
     assert main(["train", "mr2ct", "--overlay", "nothing"]) == 2
     assert capsys.readouterr().err.startswith("error: cannot read nothing (No such file")
     assert became == []

@@ -19,6 +19,12 @@ def test_read_as_written(weights, record):
     assert record.hold == "90% of voxels in 90% of cases"
 
 
+def test_verdicts_of_earlier_versions_are_read(weights, record):
+    path = record.write(weights)
+    path.write_text(path.read_text().replace('"review":', '"look":'))
+    assert read_record(weights) == record
+
+
 def test_a_missing_calibration_names_the_command_that_makes_it(weights, caplog):
     with pytest.raises(CheckpointError, match=r"no calibration at .*model_trust\.json: calibrate .* run calibrating"):
         read_record(weights)
