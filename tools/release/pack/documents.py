@@ -27,8 +27,8 @@ DEMO = "python -m monai.bundle run training --config_file \"['configs/train.yaml
 
 def card(text: str, own_weights: bool) -> str:
     """The model card, after modules and paths were renamed, of a release whose weights are others than the shipped."""
-    text = re.sub(r"^From the repository's root; `CONFIGS` stands for `configs`\.", "From this bundle's folder:", text,
-                  flags=re.MULTILINE)  # fmt: skip
+    text = re.sub(r"^From the repository's root, in `\.venv`; `CONFIGS` stands for `configs`\.",
+                  "From this bundle's folder:", text, flags=re.MULTILINE)  # fmt: skip
     text = re.sub(r"^\|([^|]*)\| `make demo BUNDLE=\w+` \|$", rf"|\1| `{DEMO}` |", text, flags=re.MULTILINE)
     text = re.sub(r"^\|.*`make [^`]*` \|\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"`(make \w+[^`]*)`", r"`\1` in the repository", text).replace("CONFIGS/", "configs/")

@@ -14,7 +14,7 @@ CARD = """**Shipped weights**: none, train first
 No weights are
 distributed; what you train is yours to validate.
 
-From the repository's root; `CONFIGS` stands for `configs`.
+From the repository's root, in `.venv`; `CONFIGS` stands for `configs`.
 
 | demo on phantoms | `make demo BUNDLE=toy` |
 | all variants | `make defaults-check BUNDLE=toy OPTIONS="--settings demo"` |
