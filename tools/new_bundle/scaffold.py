@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
@@ -30,7 +29,7 @@ def files(like: Path, name: str) -> dict[str, bytes]:
             found[renamed(place.as_posix(), like.name, name)] = _content(path, like.name, name, version)
     metadata = found["configs/metadata.json"].decode()
     found["configs/metadata.json"] = reset_metadata(metadata, like.name, name).encode()
-    found[CARD] = card(found, like.name, name).encode()
+    found[CARD] = card(like.name, name).encode()
     return found
 
 
@@ -60,16 +59,7 @@ def reset_metadata(text: str, like: str, name: str) -> str:
     return text.replace(with_weights, no_weights)
 
 
-def card(found: dict[str, bytes], like: str, name: str) -> str:
-    """The skeleton of the model card, with a row for each module and config."""
-    rows = [f"| `{place}` | {_headline(content)} |" for place, content in sorted(found.items()) if _headline(content)]
-    text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
-    return Template(text).substitute(name=name, like=like, files="\n".join(rows))
-
-
-def _headline(content: bytes) -> str:
-    """What a module or config opens with; nothing for other files."""
-    text = content.decode(errors="replace")
-    if text.startswith('"""'):
-        return (ast.get_docstring(ast.parse(text)) or "").splitlines()[0].rstrip(".")
-    return text.splitlines()[0].removeprefix("# ").rstrip(".") if text.startswith("# ") else ""
+def card(like: str, name: str) -> str:
+    """The skeleton of the model card."""
+    text = (Path(__file__).parent / "card.md.in").read_text(encoding="utf-8")
+    return Template(text).substitute(name=name, like=like)
