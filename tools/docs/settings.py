@@ -23,6 +23,8 @@ HEADER = 3
 """Lines of comment at the top of each config."""
 SETTING = re.compile(r"([a-z_]+):(?: ([^ #].*?))?  # (.+)")
 HEADING = re.compile(r"# ([A-Z]\w+): ")
+NO_OPTION = "no option"
+"""The comment of a key that the page leaves out."""
 PARTS = (
     *("reader", "data", "network_def", "latent", "discriminator_def", "losses", "adversarial_loss"),
     *("method", "augmentation", "train", "stitching", "inferer", "postprocessing", "references"),
@@ -94,6 +96,8 @@ def settings() -> str:
     groups: dict[str, list[str]] = {}
     for name, by in first_settings().items():
         first = next(iter(by.values()))
+        if first.meaning == NO_OPTION:
+            continue
         values = by_owner({owner: f"`{setting.value}`" for owner, setting in by.items()})
         groups.setdefault(first.group, []).append(f"| `{name}` | {values} | {first.meaning} |")
     head = "| setting | default | meaning |\n|---|---|---|\n"
@@ -148,7 +152,7 @@ def _is_expression(value: Any) -> bool:
 
 def page() -> str:
     """The whole page."""
-    template = Path(__file__).with_suffix(".md").read_text()
+    template = Path(__file__).with_suffix(".md.in").read_text()
     return template.replace("SETTINGS", settings()).replace("ARGUMENTS", arguments())
 
 
