@@ -46,6 +46,13 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert broken == []
 
 
+def test_pages_are_short() -> None:
+    words = {page: len(page.read_text().split()) for page in PAGES}
+    limits = {"bundles/*/docs/*.md": 1000, "docs/how-to/*.md": 600, "examples/*/*.md": 600, "CHANGELOG.md": 1500}
+    assert [page for place, limit in limits.items() for page in ROOT.glob(place) if words[page] > limit] == []
+    assert sum(words.values()) <= 35_000
+
+
 def test_the_index_names_every_page() -> None:
     index = ROOT / "docs" / "README.md"
     named = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
