@@ -16,7 +16,7 @@ from .errors import ConfigError, DataError, OutputError, UserError
 
 TEMPORARY_PREFIX = ".unfinished-"
 LONGEST_NAME = 231
-"""Length of the longest name of an output in bytes: file systems allow 255, of which a temporary name needs 24."""
+"""Length of the longest name of an output in bytes: file systems allow 255, and a temporary name needs 24 of them."""
 MOST_SETTINGS, DEEPEST = 10_000, 50
 """Limits of a config file; the largest of the bundles has 312 values, 5 deep."""
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")

@@ -74,7 +74,7 @@ def check(
 
 
 class Drawn(NamedTuple):
-    """Heads that are drawn: a number that seeds are derived from, how many, from which maps, of which pixels in mm."""
+    """Heads that are drawn: seed, number of heads, label maps, pixel size in mm."""
 
     seed: int
     heads: int

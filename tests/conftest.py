@@ -1,4 +1,4 @@
-"""What tests of several folders share: which are slow, and the judges of DICOM."""
+"""What tests of several folders share: which are slow, and the validators of DICOM."""
 
 from __future__ import annotations
 

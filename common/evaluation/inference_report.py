@@ -136,7 +136,7 @@ class InferenceReport:
 
 
 def quality(panel: Panel, window: tuple[float, float] | None) -> dict[str, float]:
-    """Measures of a synthetic volume inside the head: what can be said without a truth.
+    """Measures of a synthetic volume inside the head: what can be measured without a truth.
 
     ``head_volume`` in mL; ``mean_air``, ``mean_soft`` and ``mean_bone`` of CT, else ``mean``; ``at_low_end`` and
     ``at_high_end``, shares in percent at the ends of ``window``, where one is known; ``lowest`` and ``highest``, the

@@ -116,7 +116,7 @@ class VolumeReader:
             path: as of :meth:`check`.
             case: for messages.
             channels: length of a fourth dimension.
-            modality: DICOM's code, of which a series has to be, and which is taken of several in a folder.
+            modality: DICOM's code that a series must have, and by which one of several in a folder is chosen.
 
         Raises:
             VolumeError: as :meth:`check`.

@@ -58,7 +58,7 @@ def trend(correct: np.ndarray, positions: np.ndarray) -> tuple[float, float] | N
 def crossed_interval(
     values: np.ndarray, readers: np.ndarray, cases: np.ndarray, late: np.ndarray | None = None
 ) -> Interval | None:
-    """Interval at 95 % of a mean over readers and cases, neither of which are independent trials.
+    """Interval at 95 % of a mean over readers and cases, whose answers are not independent trials.
 
     Readers and cases are drawn with replacement, each by itself, and an answer counts as often as both were drawn: the
     pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1, 386-411), which errs on the wide side. A single

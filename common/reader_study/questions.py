@@ -77,7 +77,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Trial:
-    """Image, or two images of which the first is the one asked for; ``answer`` is empty for two.
+    """Image, or two images, where the question is about the first; ``answer`` is empty for two.
 
     Args:
         slides: one or two.

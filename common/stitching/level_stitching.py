@@ -24,7 +24,7 @@ from .sliding_windows import Cut, Place, cheapest_cut, core, every
 See = Callable[[Place], Tensor]
 """A tile (1, C, X, Y, Z) of a volume."""
 HALO = 4
-"""Voxels at a tile's side that do not equal one pass, of which one is a voxel of the features below: the two
+"""Voxels at a tile's side that do not equal one pass, in voxels of the features below: the two
 convolutions of each level see 2, those of all levels 2 (1 + 2 + ... + factor) < 4 factor."""
 KEPT = 4
 """Features below the first pooling are kept where they are at most so many times those of a tile: a pass over a tile

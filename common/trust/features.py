@@ -85,7 +85,7 @@ class CaseFeatures:
     """What computes the features.
 
     Args:
-        unit: of the error: ``HU``, or any other, of which outputs are compared as z-scores in the head.
+        unit: of the error: ``HU``, or any other; outputs in another unit are compared as z-scores in the head.
         tissues: modalities of source and output, ``MR`` and ``CT`` or ``MR`` and ``MR``, if both are heads whose
             tissues :func:`common.segmenter.segmenter` finds; empty to compare no tissues. A source is no ``CT``: it
             is given as a network takes it, and not in HU.

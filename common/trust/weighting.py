@@ -165,7 +165,7 @@ def solid(pixels: Values, size: np.ndarray) -> Mask:
 
 
 def air_threshold(pixels: Values) -> float:
-    """Threshold of Otsu 1979 over square roots, of which bright fat has fewer far above the rest."""
+    """Threshold of Otsu 1979 over square roots, which bring bright fat closer to the rest."""
     counts, edges = np.histogram(np.sqrt(np.maximum(pixels, 0)), 128)
     below = np.cumsum(counts)
     sums = np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)

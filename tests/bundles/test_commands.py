@@ -263,7 +263,7 @@ def test_bad_files_fail_alone(command_run, export, tmp_path):
 
 
 @pytest.mark.translation
-def test_existing_predictions_are_replaced_only_when_told_and_by_the_same_bits(command_run, export, tmp_path):
+def test_existing_predictions_are_replaced_only_on_request_and_by_the_same_bits(command_run, export, tmp_path):
     bundle = command_run.bundle
     shutil.copytree(command_run.output_dir / "predictions", tmp_path / "predictions")
     places = {"demo_data": command_run.data, "weights": command_run.weights}

@@ -29,7 +29,7 @@ def test_only_storage_place_and_batches_change_and_no_voxel_does(bundle, tmp_pat
     assert all(row.mean < 1 for row in rows if row.unit == "HU" and row.family != COMPUTED)
 
 
-def test_small_weights_answer_by_an_image_that_tells_left_from_right(bundle, tmp_path):
+def test_small_weights_on_an_image_with_distinct_left_and_right(bundle, tmp_path):
     """Otherwise the table would say nothing."""
     trained, modality = training_settings(bundle.name), inference_settings(bundle.name)["data"]["source_modality"]
     channels = channels_of(trained["source"].split(","), modality, trained.get("source_window"))

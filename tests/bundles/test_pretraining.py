@@ -46,7 +46,7 @@ SCANS = {**dict.fromkeys(NAMES, render_t1), "cect2ct_rescyclegan": lambda *scan:
 CALIBRATED = pytest.mark.parametrize(
     "pretrained", [ONE, *(pytest.param(name, marks=pytest.mark.longest) for name in OTHERS)], indirect=True
 )
-"""A test of half a minute a bundle, of which one shows in continuous integration how it works."""
+"""A test of half a minute a bundle; continuous integration runs it for one."""
 
 
 def pretrain(name, folder, seed=0, **own):

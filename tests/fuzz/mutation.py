@@ -33,7 +33,7 @@ class Mutation:
         what: was changed, in words.
         rule: see :class:`Rule`.
         case: the only case that may fail; empty where all may.
-        named: a text of which one must be in the warning that explains another result; empty accepts any new warning.
+        named: texts, one of them must be in the warning that explains another result; empty accepts any new warning.
         options: of the command.
         volume: the mutated volume, with its content before, for ``Rule.SOURCE``.
         writes: folders besides ``out`` that the mutated options name for outputs.

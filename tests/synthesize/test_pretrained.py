@@ -260,8 +260,8 @@ def core(value):
     return np.where(inner, value, np.where(shell, 30.0, np.where(outer, 10.0, 0))).astype(np.float32)
 
 
-def test_the_depth_of_a_head_tells_its_contrast_whatever_its_scalp():
-    """Deeper than 0.35 of the radius: the core of radius 10 within 13, of which it is 45%; the shell is left out."""
+def test_the_depth_of_a_head_gives_its_contrast_whatever_its_scalp():
+    """Deeper than 0.35 of the radius: the core of radius 10 is 45% of what lies within 13; the shell is left out."""
     dark, bright = (features(core(value), np.full(3, 2.0))["depth_ratios"] for value in (2.0, 40.0))
     assert dark.tolist() == [0.2, 0.2, 0.2, 1, 1, 1, 1]
     assert bright.tolist() == [1, 1, 1, 1, 4, 4, 4]

@@ -12,7 +12,7 @@ RESULTS = {True: "ok", False: "FAILED", None: ""}
 
 
 class CheckFinding(NamedTuple):
-    """One row: ``passed`` is None for a measurement of which nothing is required."""
+    """One row: ``passed`` is None for a measurement without a requirement."""
 
     check: str
     case: str

@@ -98,7 +98,7 @@ def _run(python: Path, work: Path) -> Client:
 
 
 def _requests(data: Mapping[str, list[Pair]], scans: Mapping[str, list[Path]], work: Path) -> list[Request]:
-    """Every request that changes nothing: what is asked, of which bundle, and what its own inference reads."""
+    """Every request that changes nothing: its question, its bundle, and the input of the bundle's own inference."""
     images = {bundle: data[bundle][0].image for bundle in TRANSLATION}
     image, files = images[DICOM], scans[DICOM]
     folder = files[0].parent

@@ -105,7 +105,7 @@ class RedCnn(nn.Module):
 
 
 class PatchCritic(nn.Module):
-    """Judges a patch as a whole (Yang et al. 2018, section II): six 3x3 convolutions, two fully connected layers.
+    """Scores a patch as a whole (Yang et al. 2018, section II): six 3x3 convolutions, two fully connected layers.
 
     Features 64, 64, 128, 128, 256, 256, stride 2 in every second layer, 1024 fully connected, leaky ReLU of 0.2. The
     published layer of 1024 takes a patch of 64x64; features of another size are averaged or repeated to its 8x8 pixels.

@@ -67,7 +67,7 @@ class RefinedUNet(nn.Module):
 
 
 class SliceDiscriminator(nn.Module):
-    """Judges a slice as a whole (Yang et al. 2018, section III-B, with the numbers of the code of its authors).
+    """Scores a slice as a whole (Yang et al. 2018, section III-B, with the numbers of the code of its authors).
 
     Six 4x4 convolutions of stride 2 with 64-128-256-512-1024-2048 features, two of 1x1 with 1024 and 512, a residual
     block (1x1 and 3x3 with 128, 3x3 with 512 features), one fully connected layer; batch normalisation in all

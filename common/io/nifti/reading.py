@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 HEADER_SIZES = (348, 540)
 FLAG_BYTES, SMALLEST_EXTENSION = 4, 16
-"""Behind a header, four bytes, the first of which is not 0 before an extension; these have multiples of 16 bytes."""
+"""A header is followed by four bytes; the first is not 0 before an extension. Extensions have multiples of 16 bytes."""
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError)
 DAMAGED = "the file cannot be read to its end"
 PART_BYTES = 2**24

@@ -9,7 +9,7 @@ from ..grid import Volume
 
 
 def truncated(image: Volume, axis: int, kept: float) -> Volume:
-    """Image (X, Y, Z) of the central share of k-space along an axis, the rest of which is zero.
+    """Image (X, Y, Z) of the central share of k-space along an axis, with zeros elsewhere.
 
     Edges ring with a period of ``2 / kept`` pixels (Gibbs; Haacke et al. 1999, ch. 12).
 

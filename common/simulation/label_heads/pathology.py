@@ -42,7 +42,7 @@ PARTS = (
     "metal",
     "cut",
 )
-"""Changes, each of which has random numbers of its own."""
+"""Changes; each has random numbers of its own."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,6 @@ class Validation(ValidationHandler):
     def __call__(self, engine: Engine) -> None:
         """Validate now, without compilation, since whole volumes have many shapes; nothing without cases."""
         if not self.validator or not self.validator.state.epoch_length:
-            return  # said at the start; MONAI would warn each time
+            return  # logged at the start; MONAI would warn each time
         with cast(SynthesisTrainer, engine).deployed_weights(), torch.compiler.set_stance("force_eager"):
             super().__call__(engine)

@@ -31,6 +31,6 @@ def test_copying_leaves_the_whole_excess():
     assert enhancement_scores(SOURCE, SOURCE, MASK, VESSEL, TRUTH)["vessel_excess"] == 1
 
 
-def test_without_a_truth_what_can_be_said_is_said():
+def test_measures_without_a_truth():
     assert set(enhancement_scores(PRED, SOURCE, MASK, VESSEL)) == {"residual_outside", "vessel_removed"}
     assert set(enhancement_scores(PRED, SOURCE, MASK)) == {"residual_outside"}

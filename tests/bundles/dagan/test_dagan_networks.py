@@ -72,7 +72,7 @@ def test_red_adds_the_outputs_of_its_encoder_and_the_volume() -> None:
 
 
 @pytest.mark.parametrize("side", [35, 96, 256])
-def test_the_discriminator_judges_all_of_a_slice(side: int) -> None:
+def test_the_discriminator_scores_all_of_a_slice(side: int) -> None:
     discriminator, slices = SliceDiscriminator(width=1).eval(), images(2, 1, side, side).requires_grad_()
     values = discriminator(slices)
     assert values.shape == (2, 1)

@@ -14,7 +14,7 @@ def maps(seed=0, side=64, **settings):
 
 
 def unturned(views):
-    """Maps (R, V, 2, 3) of which the rotation, that of the first view, is taken out."""
+    """Maps (R, V, 2, 3) without the rotation of the first view."""
     return views[:, :1, :, :2].transpose(2, 3) @ views
 
 

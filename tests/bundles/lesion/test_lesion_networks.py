@@ -108,7 +108,7 @@ def test_training_and_inference_run_the_same_network(kind):
         assert torch.allclose(network(rows)[:, 0], beside[:, k], atol=1e-6)
 
 
-def test_each_channel_is_judged_by_the_discriminator_of_its_class():
+def test_each_channel_is_scored_by_the_discriminator_of_its_class():
     network = ClassDiscriminators(classes=3, width=2).eval()
     x = torch.rand(2, 3, 64, 64)
     changed = x.clone()

@@ -81,7 +81,7 @@ def test_chance_falls_below_the_limit_as_often_as_it_says():
     assert float((least > chance_limit(16)).double().mean()) == pytest.approx(0.01, abs=0.003)
 
 
-def test_a_collapsed_generator_is_told_from_a_varied_one():
+def test_a_collapsed_generator_scores_lower_than_a_varied_one():
     generator = torch.Generator().manual_seed(6)
     real = torch.randn(30, 10, generator=generator)
     alike = real[:1] + 0.05 * torch.randn(30, 10, generator=generator)

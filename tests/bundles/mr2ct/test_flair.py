@@ -56,7 +56,7 @@ def test_fluid_is_dark_in_flair_and_bright_in_t2(written):
         np.testing.assert_array_equal(voxels(case / "mask.nii.gz"), fractions["background"] < 0.5)
 
 
-def test_the_network_sees_three_slices_of_each_source_and_its_judge_the_flair_as_well():
+def test_the_network_sees_three_slices_of_each_source_and_its_discriminator_the_flair_as_well():
     parser = BUNDLE.parser("train", "flair")
     assert parser.get_parsed_content("network_def").conv_0.conv_0.conv.in_channels == 6
     assert parser.get_parsed_content("discriminator_def").layers[0].in_channels == 7

@@ -163,7 +163,7 @@ def patches(seed: int = 1) -> dict[str, Tensor]:
 
 
 def moved(method: StagedGan, loss: Tensor) -> set[str]:
-    """Networks of which a weight has a gradient."""
+    """Networks with a weight that has a gradient."""
     method.zero_grad(set_to_none=True)
     loss.backward()
     parts = {**dict(zip(WEIGHTS, method.cascade.stages, strict=True)), **dict(method.discriminators.items())}
@@ -281,7 +281,7 @@ def trainer(root: Path, epochs: int = 2) -> SynthesisTrainer:
     )  # fmt: skip
 
 
-def test_the_sketcher_and_its_judge_rest_while_the_refiner_learns(tmp_path: Path) -> None:
+def test_the_sketcher_and_its_discriminator_rest_while_the_refiner_learns(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     kept: dict[str, dict[str, Tensor]] = {}
 

@@ -139,7 +139,7 @@ def test_the_batch_is_lowered_until_it_fits_and_one_line_says_so(tmp_path, bare,
 
 
 def test_tiles_of_a_u_net_are_lowered_below_its_receptive_field(tmp_path, bare, caplog):
-    """48 x 64 x 80 voxels, of which windows of a U-Net that is 200 wide would be the whole."""
+    """48 x 64 x 80 voxels; a window of a U-Net that is 200 wide would be the whole volume."""
     caplog.set_level("INFO")
     model, shape = SketcherRefiner(1, 1, 2), (48, 64, 80)
     first, _, (words, smaller) = list(itertools.islice(U_NET.smaller(), 3))

@@ -121,7 +121,7 @@ def test_an_nrrd_that_leaves_its_place_open_is_refused(
         VolumeReader().check(path, "a")
 
 
-def test_a_missing_origin_is_assumed_and_said(tmp_path: Path) -> None:
+def test_a_missing_origin_is_assumed_with_a_warning(tmp_path: Path) -> None:
     scan = VolumeReader().check(nrrd(tmp_path / "mr.nrrd", space_origin=None), "a")
     np.testing.assert_allclose(scan.affine[:3, 3], 0)
     assert [warning.fault for warning in scan.warnings] == ["no space origin in the header"]

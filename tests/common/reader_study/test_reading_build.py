@@ -37,7 +37,7 @@ def test_the_window_is_that_of_the_real_slices_for_both(tmp_path):
     assert made((real, synthetic), window=(20.0, 80.0)).window == (20.0, 80.0)
 
 
-def test_the_page_tells_nothing(tmp_path):
+def test_the_page_does_not_reveal_the_answers(tmp_path):
     study = made(write_heads(tmp_path), repeats=2, seed=11)
     page, key = write_study(study, tmp_path / "out")
     data, rest = page_data(page)

@@ -48,7 +48,7 @@ def kept(item) -> np.ndarray:
 def test_outside_is_air_and_the_inside_with_its_cavity_is_kept():
     item = cleared(ball())
     away = np.linalg.norm(np.indices((48, 48, 40)).transpose(1, 2, 3, 0) - (24, 24, 16), axis=-1) * 2
-    assert kept(item)[away <= 26].all()  # a radius of 24 mm, of which the outline may miss some of the last voxel
+    assert kept(item)[away <= 26].all()  # a radius of 24 mm; the outline may miss some of the last voxel
     assert not kept(item)[away > 32].any()  # 3 mm further, and two voxels
     assert np.unique(item["pred"].numpy()).tolist() == [-1000, TISSUE]
     assert item["tissue_outside"] == 1.0  # all of the outside was tissue

@@ -127,7 +127,7 @@ def cases(count: int, seed: int, scale: float = 1.0, telling: bool = True) -> li
 
 
 def kept(samples: list[VoxelErrors], intervals: dict[str, Interval]) -> list[float]:
-    """For air, soft tissue and bone the share of cases of which 90 % of the voxels lie within the interval."""
+    """For air, soft tissue and bone the share of cases with 90 % of the voxels within the interval."""
     inside = []
     for sample in samples:
         within = sample.error <= half_widths(sample.prediction, sample.spread, intervals, "HU")

@@ -39,7 +39,7 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
         ((0.05, 0.1, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0), ()),
     ],
 )
-def test_the_order_of_values_over_white_matter_tells_the_weighting(quantiles, weightings):
+def test_the_order_of_values_over_white_matter_gives_the_weighting(quantiles, weightings):
     """Near the templates of SPM and a FLAIR of a patient first; air in a sinus is no dark fluid; CT is flat."""
     assert classified(np.array(quantiles)).weightings == weightings
 

@@ -73,7 +73,7 @@ def test_the_series_is_the_volume_that_it_was_made_from(tmp_path):
     assert np.array_equal(read.numpy()[0][tuple(voxels.T)], np.rint(values)[tuple(back.T)])
 
 
-def test_an_answer_in_nrrd_is_judged_by_its_places_too(own):
+def test_an_answer_in_nrrd_is_checked_by_its_places_too(own):
     answer = own.with_name("answer.nrrd")
     image = sitk.ReadImage(own)
     sitk.WriteImage(image, answer)

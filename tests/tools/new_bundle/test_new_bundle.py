@@ -125,7 +125,7 @@ def test_a_link_in_the_place_of_the_folder_is_kept(root, tmp_path):
     assert not folder.exists()
 
 
-def test_the_command_tells_what_to_do_next(root, capsys):
+def test_the_command_prints_the_next_steps(root, capsys):
     words = ["toy_gan", "--like", LIKE, "--root", str(root)]
     assert main(words) == 0
     printed = capsys.readouterr().out

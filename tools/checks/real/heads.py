@@ -1,7 +1,7 @@
 """MR to CT of individual heads that no training saw, by contrast and slice thickness, next to one fitted line a case.
 
 The heads are the label maps that trainings keep for validation (the last three by name). Their MR and CT are rendered
-here with one set of tissue values and fixed sequences, none of which is drawn as in trainings.
+here with one set of tissue values and fixed sequences, unlike the random ones of trainings.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def train_fold_gan(
         folder: of the run.
         config: ``train.yaml``.
         settings: those that differ from ``train.yaml``.
-        training: the fold's training items, of which some patients validate. No other item reaches the run.
+        training: the fold's training items; some of their patients validate. No other item reaches the run.
         seed: of the run.
         progress: called after each epoch.
     """

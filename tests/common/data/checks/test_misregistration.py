@@ -54,7 +54,7 @@ def test_a_flipped_pair_is_found_with_its_axis(axis: int) -> None:
     assert suspicious_flip(symmetric, np.flip(symmetric, axis)) is None
 
 
-def test_unrelated_and_small_volumes_are_not_judged() -> None:
+def test_unrelated_and_small_volumes_are_not_checked() -> None:
     rng = np.random.default_rng(1)
     assert suspicious_shift(rng.normal(size=(32, 32, 32)), rng.normal(size=(32, 32, 32))) is None
     source, target = pair((14, 14, 14))

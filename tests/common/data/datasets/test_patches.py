@@ -258,7 +258,7 @@ def test_a_case_without_foreground_is_named():
         dataset(2, {1: {"mask": region()}})
 
 
-def test_no_lesion_anywhere_is_said(caplog):
+def test_no_lesion_anywhere_is_logged(caplog):
     with caplog.at_level(logging.WARNING):
         dataset(2, {1: {"lesion": region()}}, lesion_share=0.5)
     assert "lesion_share 0.5: no case has a lesion to centre patches on" in caplog.text

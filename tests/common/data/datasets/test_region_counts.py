@@ -41,7 +41,7 @@ def test_counts_by_hand(draws: list, expected: list[float]) -> None:
 
 
 def test_padding_is_of_the_rest() -> None:
-    # two voxels padded to a patch of six, of which there is one
+    # two voxels padded to a patch of six: one patch
     assert expected_counts([line(0)], (1, 1, 2), (1, 1, 6), [(1.0, None)]).tolist() == [1, 5]
 
 

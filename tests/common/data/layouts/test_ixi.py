@@ -20,7 +20,7 @@ def make(root: Path, *files: str) -> Path:
 
 @pytest.fixture
 def ixi(tmp_path: Path) -> Path:
-    """Two whole subjects, one of which has scan numbers of its own, and two without a partner."""
+    """Two whole subjects, one with scan numbers of its own, and two without a partner."""
     pd = ("IXI012-HH-1211-PD.nii.gz", "IXI002-Guys-0828-PD.nii.gz", "IXI035-IOP-0873-PD.nii.gz", "README.txt")
     t2 = ("IXI002-Guys-0828-T2.nii.gz", "IXI012-HH-1212-T2.nii", "IXI567-HH-2536-T2.nii.gz")
     return make(tmp_path, *(f"IXI-PD/{name}" for name in pd), *(f"IXI-T2/{name}" for name in t2))

@@ -44,7 +44,7 @@ def patched(path: Path, *patches: tuple[int, str, object], values: np.ndarray | 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 @pytest.mark.parametrize(("kind", "size", "place"), [(nib.Nifti1Image, 348, 108), (nib.Nifti2Image, 540, 168)])
-def test_an_extension_where_the_voxels_are_said_to_begin(tmp_path, kind, size, place, ending) -> None:
+def test_an_extension_where_the_header_has_the_voxels_begin(tmp_path, kind, size, place, ending) -> None:
     """32 bytes between header and voxels, by a vox_offset of before them: all that follows is shifted by 8 voxels."""
     image = kind(ramp(), np.eye(4))
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"twenty-four bytes of it."))
@@ -333,7 +333,7 @@ def test_a_fourth_dimension_of_one_is_squeezed_and_channels_come_first(tmp_path:
         read_volume(two, "case", channels=3)
 
 
-def test_without_sform_and_qform_the_assumption_is_nibabels_and_is_said(
+def test_without_sform_and_qform_the_assumption_is_nibabels_and_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = patched(tmp_path / "mr.nii", (SFORM_CODE, "<i2", 0), (QFORM_CODE, "<i2", 0))

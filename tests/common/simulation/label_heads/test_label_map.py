@@ -55,7 +55,7 @@ def test_the_brain_lies_where_it_is(head):
     assert (low[2] + high[2]) / 2 - head.brain_centre[2] == pytest.approx(34 - 40, abs=1)
 
 
-def test_air_is_told_inside_and_outside(head):
+def test_air_inside_and_outside_differs(head):
     x, y, z = head.eyes[0] - (21, 57, 31)  # where the map's first voxel lies among those with air around
     sinus = head.codes[x + 29 : x + 36, y + 51 : y + 55, z + 25 : z + 28]
     assert (sinus == CODE["sinus"]).all()

@@ -34,7 +34,7 @@ def count(codes, *tissues):
     return int(inside(codes, *tissues).sum())
 
 
-def test_only_soft_tissue_is_told_apart_by_default(head):
+def test_only_soft_tissue_is_separated_by_default(head):
     codes = changed(head)
     soft = head.codes == SOFT
     assert np.array_equal(codes[~soft], head.codes[~soft])

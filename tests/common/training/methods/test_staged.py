@@ -49,7 +49,7 @@ class Weighted(nn.Module):
 
 
 def staged(norm: bool = False) -> StagedMethod:
-    """Two stages, the second of which sees the source and its context."""
+    """Two stages; the second sees the source and its context."""
 
     def stage(channels: int) -> nn.Module:
         conv = nn.Conv3d(channels, 1, 3, padding=1)

@@ -43,7 +43,7 @@ def test_the_true_ct_is_perfect_and_one_without_bone_is_not(found):
     assert flat["mae"] == pytest.approx(np.clip(scan.ct[scan.mask] - 40, 0, None).mean(), rel=1e-5)
 
 
-def test_each_scan_is_judged_by_the_prediction_of_its_name(found, tmp_path, monkeypatch):
+def test_each_scan_is_scored_by_the_prediction_of_its_name(found, tmp_path, monkeypatch):
     """The true CT moved by 10 HU, by 200 HU in T2: a command a thickness, a row a contrast."""
     runs = []
 

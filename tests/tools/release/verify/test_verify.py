@@ -114,7 +114,7 @@ def test_wrong_usage_ends_with_two(tmp_path, capsys, place):
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_the_command_tells_what_a_zip_fails(released, tmp_path, capsys):
+def test_the_command_prints_the_faults_of_a_zip(released, tmp_path, capsys):
     assert main([str(released(NAME))]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[-2]) == (f"{NAME}, a release", f"{NAME} passes")

@@ -88,7 +88,7 @@ def test_a_map_is_no_image():
     assert made[0x0008001C].value == "YES"
 
 
-def test_viewers_are_told_a_window():
+def test_a_window_for_viewers():
     assert (template("CT").WindowCenter, template("CT").WindowWidth) == (40, 400)
     values = np.arange(1001.0).reshape(1001, 1, 1)
     for modality, slope in (("MR", 32), ("PT", 1)):  # MR is stored in powers of two, and has no rescale slope

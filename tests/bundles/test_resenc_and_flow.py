@@ -1,4 +1,4 @@
-"""The residual-encoder U-Net and the flow beside the published method: train, fold, join, evaluate, infer."""
+"""The residual-encoder U-Net and the flow next to the published method: train, fold, join, evaluate, infer."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_steps_of_weights_that_take_none_are_refused(trained: tuple[Bundle, Path
     bundle, data, out = trained
     places = {"dataset_dir": data, "output_dir": out, "exporter::predictions_dir": tmp_path / "made"}
     done = bundle.run("inference", ["inference"], **places, variant="resenc", steps=1)
-    line = r"^error: --steps is no setting of this command's config files \(value 1\): .* flow.yaml$"
+    line = "^error: --steps needs --overlay flow: pass it, or add flow.yaml to --config_file$"
     assert re.search(line, done.stderr, re.MULTILINE), done.stderr[-1000:]
     assert done.returncode == 2
     assert not (tmp_path / "made").exists()
