@@ -36,19 +36,19 @@ def add(command: argparse.ArgumentParser, name: str) -> None:
 
 def _add_datalist(command: argparse.ArgumentParser) -> None:
     _add_folder(command, (*LAYOUTS, ROIS))
-    command.add_argument("--out", type=path_option, required=True, help="the datalist to write (JSON)")
+    command.add_argument("--out", type=path_option, required=True, help="path of the datalist (JSON)")
     command.add_argument("--overwrite", action="store_true", help="replace an existing --out")
     command.add_argument("--seed", type=int, default=0, help="seed of the split (default: %(default)s)")
     sizes = command.add_mutually_exclusive_group()
     three = ("TRAIN", "VAL", "TEST")
     fractions = [0.7, 0.15, 0.15]
-    sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="of the patients")
-    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; others are not used")
+    sizes.add_argument("--fractions", type=float, nargs=3, default=fractions, metavar=three, help="patient fractions")
+    sizes.add_argument("--counts", type=int, nargs=3, metavar=three, help="numbers of patients; the others are unused")
     about = "DATA/<case>/<source>.nii.gz, or a folder of DICOM, with masks DATA/<case>/<class>.nii.gz"
     group = command.add_argument_group("layout rois", about)
     group.add_argument("--classes", help="names of the masks, separated by commas: cyst,metastasis,hemangioma")
-    group.add_argument("--size", type=int, default=64, help="pixels of a patch a side (default: %(default)s)")
-    about = "surroundings on each side, of the lesion's extent (default: %(default)s)"
+    group.add_argument("--size", type=int, default=64, help="side of a patch in pixels (default: %(default)s)")
+    about = "margin on each side as a fraction of the lesion's extent (default: %(default)s)"
     group.add_argument("--margin", type=float, default=0.2, help=about)
     group.add_argument("--one_patient_per_file", action="store_true", help="every case is another patient")
     add_reader(command)
@@ -56,7 +56,7 @@ def _add_datalist(command: argparse.ArgumentParser) -> None:
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--datalist", type=path_option, help="the datalist to check, instead of --dataset_dir")
+    command.add_argument("--datalist", type=path_option, help="path of a datalist, instead of --dataset_dir")
     add_bundle(command, optional="what is not given is as in its train.yaml")
     _add_folder(command, LAYOUTS)
     window = ("LOW", "HIGH")
@@ -64,8 +64,8 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("--source_range", type=float, nargs=2, metavar=window, action="append", help=several)
     command.add_argument("--target_range", type=float, nargs=2, metavar=window, help="window of the labels")
     command.add_argument("--min_shape", type=int, nargs=3, metavar=("X", "Y", "Z"), help="smallest shape, axes RAS")
-    command.add_argument("--channels", type=int, help="channels an image must have")
-    command.add_argument("--resample", action="store_true", help="other grids will be resampled: warn, do not refuse")
+    command.add_argument("--channels", type=int, help="number of channels of an image")
+    command.add_argument("--resample", action="store_true", help="warn of differing grids instead of refusing them")
     command.add_argument("--nan_fill", type=float, help="accept NaN and Inf, replaced by this value")
     add_reader(command)
     command.set_defaults(run=check, target_unclipped=False)
@@ -74,7 +74,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
 def _add_folder(command: argparse.ArgumentParser, layouts: tuple[str, ...]) -> None:
     add = command.add_argument
     add("--dataset_dir", metavar="DATA", dest="root", help="folder of the cases")
-    add("--layout", default=LAYOUTS[0], choices=layouts, help="how it is arranged (default: %(default)s)")
+    add("--layout", default=LAYOUTS[0], choices=layouts, help="arrangement of its files (default: %(default)s)")
     add("--source", help="name of the image's file (mr; PD in ixi); channels separated by commas")
     add("--target", help="name of the label's file (ct; T2 in ixi); empty for none")
     add("--mask", default="mask", help="name of the mask's file; empty for none (default: %(default)s)")

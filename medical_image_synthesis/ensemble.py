@@ -17,9 +17,9 @@ EXAMPLES = """examples:
 def add(command: argparse.ArgumentParser, _: str) -> None:
     """Add the options of the command."""
     command.epilog = EXAMPLES
-    command.add_argument("--output_dir", metavar="OUT", type=path_option, required=True, help="that of the trainings")
-    command.add_argument("--variant", default="resenc", help="whose folds are joined (default: %(default)s)")
-    command.add_argument("--name", help="of the ensemble, a variant of its own (default: VARIANT_ensemble)")
+    command.add_argument("--output_dir", metavar="OUT", type=path_option, required=True, help="folder of the trainings")
+    command.add_argument("--variant", default="resenc", help="variant of the folds (default: %(default)s)")
+    command.add_argument("--name", help="variant name of the ensemble (default: VARIANT_ensemble)")
     command.set_defaults(run=ensemble)
 
 

@@ -97,7 +97,7 @@ def _infer(
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:
-    """What changes whenever the manifest of a folder is written anew; None where there is none."""
+    """What changes whenever the manifest of a folder is written again; None where there is none."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         return None
@@ -132,11 +132,11 @@ def add(command: argparse.ArgumentParser, bundle: Bundle) -> None:
         about = f"a volume ({', '.join(VOLUMES)}), a DICOM series, or a folder of them"
         command.add_argument("source", metavar="SOURCE", type=path_option, nargs="?", help=about)
         formats = (*FILES.values(), "dicom")
-        command.add_argument("--output_format", choices=formats, help="of the files in a folder (default: nifti)")
+        command.add_argument("--output_format", choices=formats, help="format of files in a folder (default: nifti)")
     about = f"a file for one volume ({', '.join(FILES)}), otherwise a folder"
     command.add_argument("-o", "--output", metavar="OUT", type=path_option, required=True, help=about)
     command.add_argument("--weights", metavar="FILE", type=path_option, help="weights (default: the shipped ones)")
     add_run_options(command)
-    command.add_argument("--overwrite", action="store_true", help="replace what is there")
-    command.add_argument("--resume", action="store_true", help="keep cases that are done")
+    command.add_argument("--overwrite", action="store_true", help="replace existing files")
+    command.add_argument("--resume", action="store_true", help="skip cases that are done")
     command.set_defaults(run=synthesise, bundle=bundle, source=None)

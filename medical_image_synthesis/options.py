@@ -59,7 +59,7 @@ def value_of(name: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--{name}: {text} is no YAML", "quote lists, such as '[0, 255]'") from error
+        raise ConfigError(f"--{name} is {text}, not valid YAML", "quote lists, such as '[0, 255]'") from error
 
 
 def require_none(words: Sequence[str], known: Sequence[str] = ()) -> None:
@@ -104,8 +104,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def add_reader(parser: argparse.ArgumentParser) -> None:
     """Add the options that select a series or acquisition of DICOM folders."""
     group = parser.add_argument_group("DICOM series")
-    group.add_argument("--series", nargs="+", metavar="UID", help="the one to read of a folder with several")
-    group.add_argument("--phase", type=int, help="the acquisition to read of a series with several, from 1")
+    group.add_argument("--series", nargs="+", metavar="UID", help="SeriesInstanceUID of the series to read")
+    group.add_argument("--phase", type=int, help="number of the acquisition to read, from 1")
     group.add_argument("--resample_tilt", action="store_true", help="resample tilted or unevenly spaced slices")
 
 
@@ -118,7 +118,7 @@ def reader_of(options: argparse.Namespace) -> VolumeReader:
 
 
 def config_files(bundle: Bundle, names: Sequence[str], overlays: Sequence[Path]) -> list[str]:
-    """Paths of a bundle's configs and of overlays, each of which is read once, to name a fault and its line.
+    """Paths of a bundle's configs and of overlays; each overlay is read once, to name a fault and its line.
 
     Raises:
         ConfigError: one does not exist, or MONAI could not read it.
@@ -150,7 +150,7 @@ def require_settings(path: Path) -> None:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(
-            f"{path}:{line} is no YAML, {error.problem}", "correct this line, or the one before"
+            f"{path}:{line} is not valid YAML, {error.problem}", "correct this line, or the one before"
         ) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or error

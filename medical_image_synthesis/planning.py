@@ -24,11 +24,11 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     add_bundle(command)
     add = command.add_argument
     add("--dataset_dir", metavar="DATA", type=path_option, help="folder of the cases, as in the training")
-    add("--datalist", type=path_option, help="JSON file instead of the folder")
-    add("--out", type=path_option, default=Path("plan.yaml"), help="to write (default: %(default)s)")
+    add("--datalist", type=path_option, help="path of a datalist, instead of --dataset_dir")
+    add("--out", type=path_option, default=Path("plan.yaml"), help="path of the plan (default: %(default)s)")
     add("--overwrite", action="store_true", help="replace an existing --out")
-    add("--memory_gb", type=float, help="GB (10^9 bytes) of a GPU for a step (default: all)")
-    add("--hours", type=float, help="limit of the training (default: the published epochs)")
+    add("--memory_gb", type=float, help="GPU memory of a step in GB, 10^9 bytes (default: all)")
+    add("--hours", type=float, help="limit of the training in hours (default: the published epochs)")
     command.set_defaults(run=plan, takes_settings=True)
 
 

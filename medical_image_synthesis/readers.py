@@ -31,7 +31,7 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     about = "CSV files that the page saved"
     scoring.add_argument("--answers", type=path_option, nargs="+", required=True, metavar="CSV", help=about)
     scoring.add_argument("--out", type=path_option, metavar="DIR", help="also write scores.csv and scores.json")
-    scoring.add_argument("--overwrite", action="store_true", help="replace them")
+    scoring.add_argument("--overwrite", action="store_true", help="replace existing scores")
     scoring.set_defaults(run=score)
 
 
@@ -39,7 +39,7 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--real", type=path_option, required=True, metavar="DIR", help="folder of the real images")
     add("--synthetic", type=path_option, required=True, metavar="DIR", help="folder of the synthetic images")
-    about = "receives for_readers/page.html and key.json (default: %(default)s)"
+    about = "folder of the results, for_readers/page.html and key.json (default: %(default)s)"
     add("--out", type=path_option, default=Path("reading_study"), metavar="DIR", help=about)
     add("--overwrite", action="store_true", help="replace the study in --out")
     add("--design", choices=DESIGNS, default=DESIGNS[0], help="two images or one at a time (default: %(default)s)")
@@ -50,17 +50,17 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     about = "what the real and the synthetic image shown together share (default: %(default)s)"
     add("--match", choices=(BY_CASE, BY_CLASS), default=BY_CASE, help=about)
     add("--real_name", metavar="NAME", help="real images are DIR/<case>/NAME.nii.gz or a DICOM series")
-    add("--synthetic_name", metavar="NAME", help="the same of the synthetic images")
-    add("--plane", choices=PLANES, default="axial", help="of volumes (default: %(default)s)")
-    add("--slices", type=int, default=1, help="of each volume, at random inside the head (default: %(default)s)")
-    add("--trials", type=int, help="number, drawn equally of real and synthetic images (default: all slices)")
-    about = "of all images (default: percentiles 0.5 and 99.5 of the real slices)"
+    add("--synthetic_name", metavar="NAME", help="synthetic images are DIR/<case>/NAME.nii.gz or a DICOM series")
+    add("--plane", choices=PLANES, default="axial", help="plane of the slices (default: %(default)s)")
+    add("--slices", type=int, default=1, help="number of random slices of each volume (default: %(default)s)")
+    add("--trials", type=int, help="number of trials, equally of real and synthetic images (default: all slices)")
+    about = "window of all images (default: percentiles 0.5 and 99.5 of the real slices)"
     add("--window", type=float, nargs=2, metavar=("LOW", "HIGH"), help=about)
-    about = "trials that come twice, for the agreement of each reader's answers (default: %(default)s)"
+    about = "number of trials shown twice, for the agreement within readers (default: %(default)s)"
     add("--repeats", type=int, default=0, help=about)
-    add("--pages", type=int, default=1, help="pages with the same trials in another order (default: %(default)s)")
+    add("--pages", type=int, default=1, help="number of pages, each in another order (default: %(default)s)")
     add("--confidence", action="store_true", help="ask for a confidence from 1 to 5 after each answer")
-    add("--seed", type=int, help="of all that is random (default: drawn, and kept in the key)")
+    add("--seed", type=int, help="seed of all random numbers (default: drawn, and saved in the key)")
     add_reader(parser)
     parser.set_defaults(run=make)
 

@@ -39,19 +39,19 @@ def add(command: argparse.ArgumentParser, name: str) -> None:
     if name == "calibrate":
         _add_calibrate(command)
     if name == "config":
-        command.add_argument("--of", choices=FILES, default="train", help="of which run (default: %(default)s)")
+        command.add_argument("--of", choices=FILES, default="train", help="run to print (default: %(default)s)")
     shown = [f"  synthesize {name} {words}" for words in EXAMPLES[name]]
     command.epilog = "\n".join(["examples:", *shown, "", SETTINGS])
 
 
 def _add_calibrate(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--check", action="store_true", help="instead: how well it holds on the test cases")
+    command.add_argument("--check", action="store_true", help="report coverage on the test cases instead")
     group = command.add_argument_group("weights that the bundle ships")
     add = group.add_argument
-    add("--simulated", action="store_true", help="instead of a run: shipped weights, on simulated heads")
-    add("--heads", type=int, default=16, help="how many (default: %(default)s)")
-    add("--label_maps", metavar="DIR", type=path_option, help="of individual heads (default: the average head)")
-    add("--spacing", type=float, help="with --check: pixels in mm (default: the simulation's)")
+    add("--simulated", action="store_true", help="calibrate the shipped weights on simulated heads")
+    add("--heads", type=int, default=16, help="number of heads (default: %(default)s)")
+    add("--label_maps", metavar="DIR", type=path_option, help="folder of label maps (default: the average head)")
+    add("--spacing", type=float, help="pixel size in mm with --check (default: that of the simulation)")
     add("--name", default="pretrained.pt", help="file name of the weights (default: %(default)s)")
 
 

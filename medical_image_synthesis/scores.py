@@ -19,16 +19,16 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
     named = {"pred": "synthetic volume", "truth": "real volume on the same grid"}
     for name, metavar in (("pred", "SYNTHETIC"), ("truth", "TRUTH")):
         command.add_argument(name, metavar=metavar, type=path_option, help=f"{named[name]}: a file or a DICOM series")
-    about = "required: voxels to score, above 0 inside, on the same grid"
+    about = "mask of the voxels to score, on the same grid"
     command.add_argument("--mask", type=path_option, required=True, help=about)
-    command.add_argument("--unit", help="of both (default: by the JSON file of SYNTHETIC or DICOM headers)")
+    command.add_argument("--unit", help="unit of both volumes (default: from JSON of SYNTHETIC or DICOM headers)")
     about = "range that psnr, ssim and ms_ssim clip to (default: that of CT for HU)"
     command.add_argument("--value_range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=about)
-    about = "instead: errors of a synthetic CT as attenuation map of PET, next to water and four classes"
+    about = "score a synthetic CT as attenuation map of PET instead, compared with water and four classes"
     command.add_argument("--attenuation", action="store_true", help=about)
-    about = "with --attenuation: tube voltage of the CT (default: %(default)s)"
+    about = "tube voltage of the CT in kV, with --attenuation (default: %(default)s)"
     command.add_argument("--kvp", type=int, default=120, help=about)
-    about = "with --attenuation: threshold of bone in four classes, in HU (default: %(default)s)"
+    about = "bone threshold of the four classes in HU, with --attenuation (default: %(default)s)"
     command.add_argument("--bone_hu", type=float, default=250.0, help=about)
     command.set_defaults(run=score)
 

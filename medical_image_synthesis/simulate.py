@@ -41,10 +41,12 @@ def add(command: argparse.ArgumentParser, _: str) -> None:
         parser.add_argument(
             "--dataset_dir", metavar="DATA", type=path_option, required=True, help="folder of the cases"
         )
-        parser.add_argument("--out", type=path_option, required=True, help="folder for <case>/ with the made files")
+        parser.add_argument("--out", type=path_option, required=True, help="folder of the results, <case>/FILE")
         parser.add_argument("--overwrite", action="store_true", help="replace cases that exist")
         if kind != "interpolate":
-            parser.add_argument("--seed", type=int, default=0, help=f"of what is drawn, with the case's name {CHOSEN}")
+            parser.add_argument(
+                "--seed", type=int, default=0, help=f"seed of random numbers, with the case's name {CHOSEN}"
+            )
         add_reader(parser)
 
 
@@ -52,12 +54,12 @@ def _add_low_dose(parser: argparse.ArgumentParser, _: str) -> None:
     add = parser.add_argument
     add("--dose", type=float, required=True, help="fraction of the full dose, above 0 to 1, such as 0.25")
     add("--ct", default="ct", help=f"name of the CT's file or folder of slices {CHOSEN}")
-    add("--photons", type=float, default=1.0e6, help=f"of a full-dose ray without an object {CHOSEN}")
-    add("--electronic_noise", type=float, default=3.0, help=f"standard deviation in photons {CHOSEN}")
-    add("--views", type=int, default=360, help=f"in 180 degrees; 720 for 512 x 512 pixels {CHOSEN}")
-    add("--kernel", choices=KERNELS, default="soft", help=f"of the noise {CHOSEN}")
-    add("--bow_tie", type=float, metavar="MM", help="a bow-tie filter for water of this diameter (default: none)")
-    add("--noiseless", action="store_true", help="the CT have no noise of their own, as phantoms")
+    add("--photons", type=float, default=1.0e6, help=f"photons of a full-dose ray in air {CHOSEN}")
+    add("--electronic_noise", type=float, default=3.0, help=f"standard deviation of the noise in photons {CHOSEN}")
+    add("--views", type=int, default=360, help=f"number of views in 180 degrees; 720 for 512 x 512 pixels {CHOSEN}")
+    add("--kernel", choices=KERNELS, default="soft", help=f"reconstruction kernel of the noise {CHOSEN}")
+    add("--bow_tie", type=float, metavar="MM", help="water diameter of a bow-tie filter in mm (default: no filter)")
+    add("--noiseless", action="store_true", help="input CT without noise, such as phantoms")
     parser.set_defaults(run=low_dose)
 
 
@@ -67,34 +69,34 @@ def _add_misregister(parser: argparse.ArgumentParser, _: str) -> None:
     add("--target", default="ct", help=f"name of the volume that is moved {CHOSEN}")
     add("--shift", type=float, default=2.0, help=f"length of the translation in mm {CHOSEN}")
     add("--warp", type=float, default=0.0, help=f"root mean square length of the warp in mm {CHOSEN}")
-    add("--smoothness", type=float, default=30.0, help=f"of the warp in mm {CHOSEN}")
+    add("--smoothness", type=float, default=30.0, help=f"smoothness of the warp in mm {CHOSEN}")
     parser.set_defaults(run=misregister)
 
 
 def _add_mr(parser: argparse.ArgumentParser, kind: str) -> None:
     add = parser.add_argument
     if kind == "undersample":
-        add("--mask", choices=MASKS, default="cartesian", help=f"of the samples {CHOSEN}")
-        add("--acceleration", type=float, default=4.0, help=f"samples over measured ones, above 1 {CHOSEN}")
-        add("--centre_fraction", type=float, help="measured in the middle (default: 0.32 / acceleration)")
-        add("--noise", type=float, default=0.0, help=f"standard deviation over the 99.5th percentile {CHOSEN}")
-        add("--coils", type=int, default=1, help=f"simulated receive coils {CHOSEN}")
+        add("--mask", choices=MASKS, default="cartesian", help=f"sampling mask {CHOSEN}")
+        add("--acceleration", type=float, default=4.0, help=f"acceleration factor, above 1 {CHOSEN}")
+        add("--centre_fraction", type=float, help="measured central fraction (default: 0.32 / acceleration)")
+        add("--noise", type=float, default=0.0, help=f"noise SD over the 99.5th percentile {CHOSEN}")
+        add("--coils", type=int, default=1, help=f"number of simulated receive coils {CHOSEN}")
         add("--largest_phase", type=float, default=1.5, help=f"largest simulated phase in radians {CHOSEN}")
         add("--kspace", action="store_true", help="also write <case>/kspace.h5, in fastMRI's layout")
     elif kind == "thicken":
-        add("--thickness", type=float, default=5.0, help=f"of a slice in mm {CHOSEN}")
-        add("--gap", type=float, default=0.0, help=f"between slices in mm {CHOSEN}")
-        add("--profile", choices=PROFILES, default="gaussian", help=f"of a slice {CHOSEN}")
+        add("--thickness", type=float, default=5.0, help=f"slice thickness in mm {CHOSEN}")
+        add("--gap", type=float, default=0.0, help=f"gap between slices in mm {CHOSEN}")
+        add("--profile", choices=PROFILES, default="gaussian", help=f"slice profile {CHOSEN}")
     elif kind == "noise":
-        add("--level", type=float, default=0.1, help=f"standard deviation over the 99.5th percentile {CHOSEN}")
+        add("--level", type=float, default=0.1, help=f"noise SD over the 99.5th percentile {CHOSEN}")
     elif kind == "motion":
-        add("--distance_mm", type=float, default=2.0, help=f"of each translation in mm {CHOSEN}")
-        add("--degrees", type=float, default=2.0, help=f"of each rotation {CHOSEN}")
-        add("--movements", type=int, default=2, help=f"number of other positions {CHOSEN}")
+        add("--distance_mm", type=float, default=2.0, help=f"length of each translation in mm {CHOSEN}")
+        add("--degrees", type=float, default=2.0, help=f"angle of each rotation in degrees {CHOSEN}")
+        add("--movements", type=int, default=2, help=f"number of movements {CHOSEN}")
     else:
-        add("--slice", type=float, default=1.0, help=f"distance in mm {CHOSEN}")
+        add("--slice", type=float, default=1.0, help=f"distance of the slices in mm {CHOSEN}")
     if kind != "noise":
-        add("--plane", choices=PLANES, default="axial", help=f"of the slices {CHOSEN}")
+        add("--plane", choices=PLANES, default="axial", help=f"plane of the slices {CHOSEN}")
     add("--mr", default="mr", help=f"name of the MR's file or folder of slices {CHOSEN}")
     parser.set_defaults(run=degrade)
 

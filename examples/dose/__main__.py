@@ -131,22 +131,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--real", type=path_option, required=True, metavar="PATH", help=f"real {about}")
     add("--synthetic", type=path_option, required=True, metavar="PATH", help=f"synthetic {about}")
     add("--target", type=path_option, metavar="PATH", help="mask to irradiate (default: a sphere)")
-    add("--radius", type=float, default=20.0, help="of that sphere, mm (default: %(default)s)")
-    about = "of that sphere in the scanner's mm (default: the middle of the body)"
+    add("--radius", type=float, default=20.0, help="radius of that sphere in mm (default: %(default)s)")
+    about = "centre of that sphere in mm, scanner coordinates (default: the middle of the body)"
     add("--centre", type=float, nargs=3, metavar=("R", "A", "S"), help=about)
     about = "mask of the patient (default: above -500 HU in the real CT, cavities filled)"
     add("--body", type=path_option, metavar="PATH", help=about)
     for kind in KINDS:
         add(f"--{kind}_name", metavar="NAME", help=f"in folders: --{kind} holds <case>/NAME.nii.gz")
-    add("--modality", nargs="+", choices=list(GANTRY), default=list(GANTRY), help="default: both")
+    add("--modality", nargs="+", choices=list(GANTRY), default=list(GANTRY), help="radiation (default: both)")
     about = "angles of the beams in degrees (default: photons 0 72 144 216 288, protons 90 270)"
     add("--gantry", type=float, nargs="+", metavar="DEGREES", help=about)
-    add("--prescription", type=float, default=2.0, help="Gy in the target (default: %(default)s)")
-    add("--dose_spacing", type=float, default=2.5, help="of the dose grid, mm (default: %(default)s)")
-    add("--spot_spacing", type=float, default=5.0, help="of beamlets and spots, mm (default: %(default)s)")
-    about = f"receives {TABLE}, {SETTINGS} and the doses (default: %(default)s)"
+    add("--prescription", type=float, default=2.0, help="dose of the target in Gy (default: %(default)s)")
+    add("--dose_spacing", type=float, default=2.5, help="spacing of the dose grid in mm (default: %(default)s)")
+    add("--spot_spacing", type=float, default=5.0, help="spacing of beamlets and spots in mm (default: %(default)s)")
+    about = f"folder of the results, {TABLE}, {SETTINGS} and the doses (default: %(default)s)"
     add("--out", type=path_option, default=Path("dose"), metavar="DIR", help=about)
-    add("--overwrite", action="store_true", help="replace what --out holds")
+    add("--overwrite", action="store_true", help="replace existing files in --out")
     add_reader(parser)
     return parser
 

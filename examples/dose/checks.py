@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks of one or both modalities."""
     parser = argparse.ArgumentParser(prog="python -m examples.dose.checks", description=(__doc__ or "").split("\n")[0])
     both = ["photons", "protons"]
-    parser.add_argument("--modality", nargs="+", choices=both, default=both, help="default: both")
+    parser.add_argument("--modality", nargs="+", choices=both, default=both, help="radiation (default: both)")
     chosen = parser.parse_args(arguments).modality
     require_environment()
     passed = True

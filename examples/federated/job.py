@@ -107,7 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="a folder that is empty or does not exist yet")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--spacing", type=float, default=2.5, help="of the phantoms, mm")
+    parser.add_argument("--spacing", type=float, default=2.5, help="voxel size of the phantoms in mm")
     options = parser.parse_args()
     output = options.output.resolve()
     try:

@@ -64,7 +64,7 @@ def _shown(row: Row) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0])
-    parser.add_argument("--commands", type=int, default=300, help="how many (default: %(default)s)")
+    parser.add_argument("--commands", type=int, default=300, help="number of commands (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all commands (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first command (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="commands at a time (default: %(default)s)")

@@ -61,12 +61,14 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Timing]]] = {
 def main() -> None:
     """Print a table for each part."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all when none is named")
-    parser.add_argument("--size", choices=training.SIZES, nargs="+", help="demo on a CPU, both on an accelerator")
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)} (default: all)")
+    parser.add_argument(
+        "--size", choices=training.SIZES, nargs="+", help="sizes (default: demo on a CPU, both on an accelerator)"
+    )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--memory-shape", nargs=3, type=int, help="of the parts memory and levels; default: their own")
-    parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="of the memory part")
-    parser.add_argument("--json", type=Path, help="write the rows there too")
+    parser.add_argument("--memory-shape", nargs=3, type=int, help="volume shape of the parts memory and levels")
+    parser.add_argument("--memory-bundles", nargs="+", choices=inference.BUNDLES, help="bundles of the memory part")
+    parser.add_argument("--json", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")

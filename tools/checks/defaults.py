@@ -171,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--configs", nargs="+", help="default: train and every overlay that trains")
     parser.add_argument("--settings", choices=SETTINGS, nargs="+", default=SETTINGS, help="default: both")
     parser.add_argument(
-        "--length", type=float, default=1.0, help="of the defaults, relative to the demo's steps x rate"
+        "--length", type=float, default=1.0, help="length of the defaults, relative to the demo's steps x rate"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "defaults-check")
     given = parser.parse_args(arguments)

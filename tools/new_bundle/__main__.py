@@ -57,8 +57,8 @@ def _write(folder: Path, content: dict[str, bytes]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the bundle and print what to do next."""
     parser = argparse.ArgumentParser(prog="python -m tools.new_bundle", description=__doc__)
-    parser.add_argument("name", metavar="NAME", help="of the bundle and its package: an identifier of Python")
-    parser.add_argument("--like", required=True, help="the bundle that it is made from, such as mr2ct_pix2pix")
+    parser.add_argument("name", metavar="NAME", help="name of the bundle and its package, an identifier of Python")
+    parser.add_argument("--like", required=True, help="bundle to copy, such as mr2ct_pix2pix")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository (%(default)s)")
     given = parser.parse_args(arguments)
     folder = new_bundle(given.root, given.name, given.like)

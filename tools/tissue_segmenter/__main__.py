@@ -15,12 +15,12 @@ from tools.tissue_segmenter.training import Settings, train
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m tools.tissue_segmenter", description=__doc__)
-    parser.add_argument("--modality", choices=MODALITIES, required=True, help="of the images to segment")
-    parser.add_argument("--label_maps", type=path_option, help="label maps of heads (default: the average head)")
-    parser.add_argument("--steps", type=int, default=3000, help="updates, of 8 slices each (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
-    parser.add_argument("--cases", type=int, default=12, help="simulated heads to validate on (default: %(default)s)")
-    parser.add_argument("--out", type=path_option, required=True, help="weights to write")
+    parser.add_argument("--modality", choices=MODALITIES, required=True, help="modality of the images to segment")
+    parser.add_argument("--label_maps", type=path_option, help="folder of label maps (default: the average head)")
+    parser.add_argument("--steps", type=int, default=3000, help="number of updates of 8 slices (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
+    parser.add_argument("--cases", type=int, default=12, help="number of validation heads (default: %(default)s)")
+    parser.add_argument("--out", type=path_option, required=True, help="path of the weights")
     given = parser.parse_args(arguments)
     path = given.out
     overlaps = train(Settings(given.modality, given.label_maps, given.steps, given.seed), path, given.cases)

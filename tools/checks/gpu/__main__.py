@@ -56,7 +56,7 @@ def _machine() -> dict[str, Any]:
 def main() -> int:
     """Print the table and the verdict; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.checks.gpu", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="all when none is named")
+    parser.add_argument("parts", nargs="*", help="parts to run (default: all)")
     parser.add_argument("--out", type=Path, default=Path("build/gpu-check"), help="folder of gpu-check.txt and .json")
     options = parser.parse_args()
     if not torch.cuda.is_available():

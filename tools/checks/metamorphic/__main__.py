@@ -18,7 +18,7 @@ from tools.checks.metamorphic.table import rows_of, shown
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.checks.metamorphic", description=__doc__)
-    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help=f"of {', '.join(BUNDLES)}; all if none is named")
+    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help=f"some of {', '.join(BUNDLES)} (default: all)")
     options = parser.parse_args(arguments)
     if unknown := set(options.bundles) - set(BUNDLES):
         parser.error(f"no bundle {', '.join(sorted(unknown))}: choose from {', '.join(BUNDLES)}")

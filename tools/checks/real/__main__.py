@@ -66,7 +66,7 @@ def series(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
 
 
 def plausible_ct(data: Path, out: Path, weights: Path) -> Iterator[CheckFinding]:
-    """MR to CT of the T1 template, of which no CT exists: HU of tissues, and bone that closes around the brain."""
+    """MR to CT of the T1 template, which has no CT: HU of tissues, and bone that closes around the brain."""
     made, _ = infer("mr2ct_pix2pix", data, out, weights)
     ct = made[data.stem]
     affine = np.asarray(nib.as_closest_canonical(nib.nifti1.Nifti1Image.from_filename(data)).affine)
@@ -98,8 +98,8 @@ CHECKS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run the checks whose data are there."""
     parser = argparse.ArgumentParser(prog="make real-check", description=__doc__)
-    parser.add_argument("--only", choices=list(CHECKS), help="one of the checks")
-    parser.add_argument("--weights", type=Path, help="of a run instead of the shipped ones, in one check")
+    parser.add_argument("--only", choices=list(CHECKS), help="name of one check to run")
+    parser.add_argument("--weights", type=Path, help="weights of a run instead of the shipped ones, with --only")
     options = parser.parse_args(arguments)
     if options.weights and not options.only:
         parser.error("--weights are for one check: add --only")

@@ -47,7 +47,7 @@ def verified(bundle: ValidatedBundle) -> bool:
 def main(words: list[str] | None = None) -> int:
     """Verify each bundle."""
     parser = argparse.ArgumentParser(prog="python -m tools.release.verify", description=__doc__)
-    parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips")
+    parser.add_argument("bundles", nargs="+", type=Path, help="folders or zips of bundles")
     os.environ["MONAI_FAIL_ON_DUPLICATE_CONFIG"] = "1"
     passed = True
     for path in parser.parse_args(words).bundles:
