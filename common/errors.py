@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -35,6 +35,12 @@ def _last_line(message: str) -> str:
 def some(names: Sequence[str]) -> str:
     """The first of some names for a message, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def choose(names: Iterable[str]) -> str:
+    """The remedy for a name that is none of these: ``choose A, B or C``."""
+    *others, last = names
+    return f"choose {', '.join(others)} or {last}" if others else f"choose {last}"
 
 
 def users_mistake(error: BaseException) -> UserError | None:

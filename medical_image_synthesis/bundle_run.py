@@ -13,8 +13,9 @@ import sys
 from typing import Any
 
 from fire.parser import DefaultParseValue
-from monai.bundle import ReferenceResolver, run
+from monai.bundle import ConfigParser, ReferenceResolver, run
 
+from common.config.given import set_options
 from common.config.names import is_name, none_given
 from common.config.start import end_command
 from common.errors import ConfigError
@@ -31,7 +32,8 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
     if "logging_file" in options:
-        raise ConfigError("--logging_file is no option of synthesize", "pass --verbose for the bundle's logging.conf")
+        raise ConfigError("--logging_file is not an option of synthesize", "pass --verbose for the bundle's logging.conf")
+    set_options(ConfigParser(ConfigParser.load_config_files(given["config_file"])), options)  # MONAI's has no message
     if not given["verbose"]:
         for_users()
         options["logging_file"] = False

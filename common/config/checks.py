@@ -14,7 +14,7 @@ from .. import devices
 from ..errors import ConfigError
 from ..path_names import is_path, is_reference, texts
 from ..raw_settings import components
-from ..weights.module_names import RENAMED
+from ..weights.module_names import REMOVED, RENAMED
 
 WINDOWS = ("source_window", "target_window", "source_percentiles")
 HU = "HU"
@@ -25,6 +25,17 @@ TRACKING: Any = DEFAULT_EXP_MGMT_SETTINGS["mlflow"]["configs"]
 """Settings that MONAI adds for ``--tracking mlflow``."""
 A_NUMBER = re.compile(r"[+-]?[\d.]+e[+-]?\d+", re.IGNORECASE)
 """What YAML 1.1 takes for a text where it has no point."""
+TYPES = {
+    bool: ("true or false", "pass true or false"),
+    int: ("a whole number", "pass a number such as {default}"),
+    float: ("a number", "pass a number such as {default}"),
+    str: ("a text", "pass a text such as {default}"),
+    list: ("of the form {default}", "pass a list of that form"),
+    dict: ("a section", "pass --{key}::NAME VALUE"),
+}
+"""What a value of a type is in messages, and the remedy for another one."""
+LISTED = "see docs/reference/settings.md or the output of synthesize config BUNDLE"
+"""Where all settings of a bundle are found."""
 
 
 def check(config: Mapping[str, Any], shipped: Mapping[str, list[Any]]) -> None:
@@ -64,10 +75,20 @@ def require_known(config: Mapping[str, Any], names: Iterable[str], shipped: Mapp
     for key in (name.split("::")[0] for name in names):
         if key in shipped or key in TRACKING or re.search(rf"[@%]{re.escape(key)}\b", text):
             continue
+        if key in REMOVED:
+            raise ConfigError(f"--{key} was removed with the predicted error", "omit it")
         inside = [place for name, values in shipped.items() for value in values for place in _named(key, name, value)]
+        inside += _weight_of_loss(key, shipped)
         nearest = [RENAMED[key]] if key in RENAMED else inside[:1] or difflib.get_close_matches(key, shipped, n=1)
-        remedy = f"did you mean --{nearest[0]}?" if nearest else f"known are {', '.join(sorted(shipped))}"
-        raise ConfigError(f"--{key} is no setting of this bundle (value {config[key]!r})", remedy)
+        remedy = f"did you mean --{nearest[0]}?" if nearest else LISTED
+        raise ConfigError(f"--{key} is not a setting of this bundle (value {config[key]!r})", remedy)
+
+
+def _weight_of_loss(key: str, shipped: Mapping[str, list[Any]]) -> list[str]:
+    """The id of a weight of a loss by its name of earlier versions, ``l1_weight``."""
+    loss = key.removesuffix("_weight")
+    known = any(isinstance(losses, Mapping) and loss in losses for losses in shipped.get("losses", ()))
+    return [f"losses::{loss}::weight"] if known and loss != key else []
 
 
 def _named(name: str, place: str, value: Any) -> list[str]:
@@ -129,9 +150,9 @@ def check_type(key: str, value: Any, defaults: list[Any]) -> None:
         return
     if not any(_same_type(value, float(default) if nested and type(default) is int else default) for default in plain):
         is_number = isinstance(value, str) and A_NUMBER.fullmatch(value)
-        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else f"give a value such as {plain[0]!r}"
-        kinds = f"({type(value).__name__}), not of type {type(plain[0]).__name__}"
-        raise ConfigError(f"--{key} is {value!r} {kinds}", remedy)
+        kind, remedy = (text.format(key=key, default=plain[0]) for text in TYPES[type(plain[0])])
+        remedy = "write 1.0e-4, not 1e-4, in YAML" if is_number else remedy
+        raise ConfigError(f"--{key} is {value!r}, not {kind}", remedy)
 
 
 def _are_texts(value: Any) -> bool:

@@ -47,8 +47,8 @@ def require_component(place: str, value: Any, known: Mapping[str, Sequence[Any]]
     if built and not named and _are_numbers(value):
         allowed = all(_is_function(each["_target_"]) for each in shipped)
     if built and not allowed and isinstance(value, bool | int | float | str | list | tuple | Mapping):
-        remedy = f"give its settings one by one, as --{place}::name, or a section with _target_"
-        raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a component", remedy)
+        remedy = f"pass --{place}::NAME VALUE for each setting, or a section with _target_"
+        raise ConfigError(f"--{place} is {str(value)[:60].strip() or 'an empty text'}, not a section", remedy)
 
 
 def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) -> None:
@@ -73,8 +73,8 @@ def require_parts(place: str, value: Any, known: Mapping[str, Sequence[Any]]) ->
         isinstance(part, list | tuple | bool | int | float) for part in value
     )
     if value is not None and (plain or not isinstance(value, list | tuple)):
-        remedy = f"give its parts one by one, as --{place}::0::name, or a list"
-        raise ConfigError(f"--{place} is {repr(value)[:60]}, not a list of components", remedy)
+        remedy = f"pass --{place}::0::NAME VALUE for each part, or a list"
+        raise ConfigError(f"--{place} is {repr(value)[:60]}, not a list of sections", remedy)
 
 
 def require_loader(place: str, handlers: Sequence[Any], known: Mapping[str, Sequence[Any]]) -> None:

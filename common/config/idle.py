@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from ..errors import ConfigError
 from ..path_names import texts
 from ..raw_settings import Settings
+from ..weights.info import WEIGHTS
 from .checks import TRACKING
 from .files import files_in, shipped_settings, top
 
 
-def refuse_idle(config: Settings, given: Mapping[str, Any], known: Collection[str], configs: Path) -> None:
+def refuse_idle(config: Settings, given: Collection[str], known: Collection[str], configs: Path) -> None:
     """Refuse an option that nothing known has and nothing refers to, which would have no effect.
 
     Args:
         config: merged and raw.
-        given: options of the command by their id.
+        given: ids of options of the command.
         known: settings of the command's files, and of the weights in use.
         configs: folder of the bundle's config files; another one there may have the option.
 
     Raises:
-        ConfigError: naming the option, and the files that have it.
+        ConfigError: naming the option, and the file or overlay that has it.
     """
     text = texts(config)
-    for key, value in given.items():
+    for key in given:
         name = top(key)
         if name in known or name in TRACKING or name not in config or re.search(rf"[@%]{re.escape(name)}\b", text):
             continue
-        having = [path.name for path, each in files_in(configs).items() if name in shipped_settings([each])]
-        remedy = f"omit it, or add to --config_file what has it: {', '.join(having)}"
-        raise ConfigError(f"--{key} is no setting of this command's config files (value {value!r})", remedy)
+        having = {path: each for path, each in files_in(configs).items() if name in shipped_settings([each])}
+        if others := [path.name for path, each in having.items() if "run" in each]:
+            fault = f"--{key} has no effect here, it is a setting of {' and '.join(others)}"
+            starts = name == WEIGHTS and "pretrained" in config
+            raise ConfigError(fault, "use --pretrained true to start from weights" if starts else "omit it")
+        overlays = [path.stem for path in having]
+        fault = f"--{key} needs --overlay {' or '.join(overlays)}"
+        raise ConfigError(fault, f"pass it, or add {overlays[0]}.yaml to --config_file")

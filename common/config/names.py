@@ -58,4 +58,4 @@ def refuse_none(typed: Mapping[str, str]) -> None:
 
 def none_given(name: str) -> ConfigError:
     """What is wrong with an option None."""
-    return ConfigError(f"--{name} is None, which MONAI takes as not given", "write null, or omit it")
+    return ConfigError(f"--{name} is None, which MONAI ignores", "write null, or omit it")

@@ -25,7 +25,7 @@ class Range(NamedTuple):
 POSITIVE = Range("above zero", "give a positive number", lambda value: value > 0)
 NOT_NEGATIVE = Range("zero or above", "give zero or a positive number", lambda value: value >= 0)
 PERCENT = Range("from 0 to 100", "give percentages", lambda value: 0 <= value <= 100)
-DECAY = Range("from 0 to below 1", "give a decay such as 0.9", lambda value: 0 <= value < 1)
+DECAY = Range("from 0 to below 1", "pass a number such as 0.9", lambda value: 0 <= value < 1)
 RANGES = {
     **dict.fromkeys(("max_epochs", "val_interval", "batch_size", "accumulation_steps", "learning_rate"), POSITIVE),
     **dict.fromkeys(("inference_batch", "depth", "width", "pad_size", "crop_size", "neighbours"), POSITIVE),
@@ -39,7 +39,7 @@ RANGES = {
         lambda value: isinstance(value, int) and 0 <= value <= MOST_WORKERS,
     ),
     "spacing": Range("above zero", "give the distance of voxels in mm", lambda value: value > 0),
-    "nan_fill": Range("a finite number", "give one such as 0", math.isfinite),
+    "nan_fill": Range("a finite number", "pass a number such as 0", math.isfinite),
     "seed": Range(f"from 0 to below 2^{SEED_BITS}", "give another seed", lambda value: 0 <= value < 2**SEED_BITS),
 }
 """By the name of a setting, or of the section at the top that it stands in."""

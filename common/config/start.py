@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 import torch
@@ -18,16 +19,17 @@ from monai.utils import ensure_tuple
 from monai.utils.misc import MONAIEnvVars
 
 from .. import devices
-from ..errors import ConfigError, of_stdout, users_mistake
+from ..errors import ConfigError, UserError, choose, of_stdout, users_mistake
 from ..path_names import as_data, is_path
 from ..raw_settings import Settings, resolved, settings_of
 from ..weights.info import COMPUTING, WEIGHTS, WeightsInfo
-from ..weights.module_names import with_local_targets
+from ..weights.module_names import REMOVED, with_local_targets
 from .checks import check, require_known
 from .command import Command, running_command
 from .components import require_located
 from .compose import compose
 from .files import configs_in, files_in, shipped_settings, top
+from .given import set_options
 from .idle import refuse_idle
 from .names import names_as_typed, refuse_none
 from .record import RECORD, RunRecord
@@ -136,8 +138,8 @@ def read_config(files: str | Path | Sequence[str | Path], **options: Any) -> Con
     paths = [Path(path) for path in ensure_tuple(files)]
     parser = ConfigParser()
     parser.read_config([str(path) for path in paths])
-    for key, value in options.items():
-        parser[key] = as_data(value) if is_path(key) and isinstance(value, str) else value
+    read = {key: as_data(value) if is_path(key) and isinstance(value, str) else value for key, value in options.items()}
+    set_options(parser, read)
     shipped = [config for folder in {path.parent for path in paths} for config in configs_in(folder)]
     config = with_local_targets(settings_of(parser))
     require_known(config, options, shipped_settings(shipped))
@@ -164,10 +166,12 @@ def _require_run_id(command: Command, merged: Settings) -> None:
     others = files_in(Path(command.files[0]).parent).items()
     if there := [path.name for path, config in others if wanted in _run_ids(config)]:
         raise ConfigError(f"no run id {wanted} in these config files: add {there[0]} to --config_file")
+    if wanted in REMOVED:
+        raise ConfigError(f"run id {wanted} was removed with the predicted error", "use calibrating or checking")
     known = sorted(_run_ids(merged))
     nearest = difflib.get_close_matches(wanted, known, n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-    raise ConfigError(f"unknown run id {wanted}: {remedy}")
+    remedy = f"did you mean {nearest[0]}?" if nearest else choose(known)
+    raise ConfigError(f"no run id {wanted}", remedy)
 
 
 def _run_ids(config: Settings) -> set[str]:
@@ -191,16 +195,35 @@ def _files_of(command: Command) -> list[Settings]:
     return files
 
 
-def _of_a_component(error: BaseException) -> ConfigError | None:
-    """What stopped a component from being built from its settings, or an expression; None for errors elsewhere."""
-    found, place, last = None, "", None
+def _frames(error: BaseException) -> tuple[list[FrameType], BaseException]:
+    """The frames of an exception and of its causes, innermost last, and the innermost cause."""
+    frames = []
     cause: BaseException | None = error
     while cause is not None:
-        for frame, _ in walk_tb(cause.__traceback__):
-            if isinstance(owner := frame.f_locals.get("self"), ConfigComponent | ConfigExpression):
-                found, place = owner, str(owner.get_id())
-            last = frame
-        innermost, cause = cause, cause.__cause__
+        frames += [frame for frame, _ in walk_tb(cause.__traceback__)]
+        error, cause = cause, cause.__cause__
+    return frames, error
+
+
+def _built(frames: Sequence[FrameType]) -> ConfigComponent | ConfigExpression | None:
+    """The component or expression that was being built, None elsewhere."""
+    owners = [frame.f_locals.get("self") for frame in frames]
+    return next((each for each in reversed(owners) if isinstance(each, ConfigComponent | ConfigExpression)), None)
+
+
+def _with_place(mistake: UserError, error: BaseException) -> UserError:
+    """A mistake in a component, ``overlap is 2``, with the place of the setting: ``--stitching::overlap is 2``."""
+    found, name = _built(_frames(error)[0]), re.match(r"(\w+) is ", str(mistake))
+    if name is None or not isinstance(found, ConfigComponent) or name[1] not in found.get_config():
+        return mistake
+    return type(mistake)(f"--{found.get_id()}::{mistake}")
+
+
+def _of_a_component(error: BaseException) -> ConfigError | None:
+    """What stopped a component from being built from its settings, or an expression; None for errors elsewhere."""
+    frames, innermost = _frames(error)
+    found, last = _built(frames), frames[-1] if frames else None
+    place = "" if found is None else str(found.get_id())
     if isinstance(innermost, ModuleNotFoundError) and isinstance(found, ConfigComponent):
         try:
             require_located(place, found.get_config(), found.locator)
@@ -230,7 +253,8 @@ def end_command(kind: type[BaseException], error: BaseException, trace: Any) -> 
 
     Other errors are printed as usual, and with ``MONAI_DEBUG=1`` that of a component too.
     """
-    cause = users_mistake(error) or _circle(error) or of_stdout(error)
+    mistake = users_mistake(error)
+    cause = _with_place(mistake, error) if mistake else _circle(error) or of_stdout(error)
     if cause is None and not MONAIEnvVars.debug():
         cause = _of_a_component(error)
     if cause is None:

@@ -13,7 +13,7 @@ from typing import Any
 from monai.bundle import ComponentLocator, ConfigComponent, ReferenceResolver
 from monai.utils import ensure_tuple
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..path_names import ITEM_KEYS, is_reference, texts
 from ..raw_settings import Settings, lookup, references
 from ..weights.info import OUTPUT
@@ -127,9 +127,9 @@ class _Tree:
             strange = [] if ANY in arguments else [name for name in strange if name not in arguments]
         if strange:
             nearest = difflib.get_close_matches(strange[0], known := sorted({*names} - RESERVED), n=1)
-            kind = f"setting of {place}" if target is None else f"argument of {target}"
-            remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-            fault = f"--{place}::{strange[0]} is no {kind} (value {str(section[strange[0]])[:60]})"
+            kind = f"a setting of {place}" if target is None else f"an argument of {target}"
+            remedy = f"did you mean --{place}::{nearest[0]}?" if nearest else choose(known) if known else "omit it"
+            fault = f"--{place}::{strange[0]} is not {kind} (value {str(section[strange[0]])[:60]})"
             raise ConfigError(fault, remedy)
         return bool(same)
 
@@ -167,8 +167,8 @@ class _Tree:
         keys = sorted({"pred", *ITEM_KEYS, *(key for each in shipped for key in ensure_tuple(each))})
         for key in ensure_tuple(value):
             if key not in keys and not is_reference(key):
-                fault = f"--{place} names {key!r}, no key of a case or its prediction"
-                raise ConfigError(fault, f"known are {', '.join(keys)}")
+                fault = f"--{place} names {key!r}, not a key of a case or its prediction"
+                raise ConfigError(fault, choose(keys))
 
 
 def _all_parts(place: str, value: Any) -> Iterator[tuple[str, Any]]:

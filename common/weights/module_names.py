@@ -40,8 +40,10 @@ MOVED = {
     "anatomy": "segmenter",
 }
 """Where the parts of the shared package lie that weights and runs of earlier versions name otherwise."""
-RENAMED = {"target_knots": "target_scale_points"}
+RENAMED = {"target_knots": "target_scale_points", "judged": "compared"}
 """Settings that had other names: weights of before are read, options are refused with the name of today."""
+REMOVED = ("look_above", "refuse_above", "quality", "grading", "checking_grades")
+"""Settings and run ids of the predicted error, which earlier versions had."""
 
 
 def portable(text: str) -> str:
@@ -56,7 +58,7 @@ def local(text: str) -> str:
     for earlier, now in MOVED.items():
         text = re.sub(rf"(?<![\w.]){SHARED}\.{re.escape(earlier)}(?=[.\"])", f"{SHARED}.{now}", text)
     for earlier, now in RENAMED.items():
-        text = re.sub(rf"\b{earlier}\b", now, text)
+        text = re.sub(rf"(?<=[\"@%]){earlier}(?![\w/.])", now, text)
     text = text.replace('"knots":', '"points":')  # the argument that RENAMED's setting gives
     for name, own in NAMES.items():
         text = re.sub(rf"(?<![\w.]){name}\.(?=[a-z_])", f"{own}.", text)

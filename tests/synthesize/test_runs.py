@@ -69,6 +69,14 @@ def test_what_a_bundle_does_not_have_is_refused(
     assert became == []
 
 
+def test_a_setting_that_reaches_into_nothing_ends_with_one_line() -> None:
+    words = ["train", "mr2ct", "--overlay", "demo", "--losses::gdl::weight", "1"]
+    done = forked_commands.run([sys.executable, "-m", "medical_image_synthesis", *words])
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    message = "error: --losses::gdl::weight reaches into losses::gdl, which this configuration does not have: choose "
+    assert done.stderr.splitlines()[-1].startswith(message)
+
+
 def test_a_mistake_in_a_setting_ends_with_one_line() -> None:
     """The process becomes a Python of its own, which ends as MONAI's command does."""
     command = [sys.executable, "-m", "medical_image_synthesis", "train", "mr2ct", "--widht", "8"]

@@ -44,7 +44,7 @@ def test_an_overlay_may_set_a_part_of_a_component(train: Path, tmp_path: Path) -
     [("phase", "did you mean --reader::phase?"), ("batchsize", "did you mean --batch_size?")],
 )
 def test_a_name_that_no_file_has_is_refused(train: Path, option: str, remedy: str) -> None:
-    message = rf"--{option} is no setting of this bundle \(value 2\): {re.escape(remedy)}"
+    message = rf"--{option} is not a setting of this bundle \(value 2\): {re.escape(remedy)}"
     with pytest.raises(ConfigError, match=message):
         read_config(train, **{option: 2})
 

@@ -53,10 +53,10 @@ def test_a_setting_that_is_missing(name: str) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "found"),
     [
-        (["plane"], 5, r"--plane is 5 \(int\), not of type str"),
-        (["target_window"], "wide", r"--target_window is 'wide' \(str\), not of type list"),
-        (["target_window"], [0, "50"], r"--target_window is \[0, '50'\] \(list\), not of type list"),
-        (["network_def"], 3, "--network_def is 3, not a component"),
+        (["plane"], 5, r"--plane is 5, not a text"),
+        (["target_window"], "wide", r"--target_window is 'wide', not of the form"),
+        (["target_window"], [0, "50"], r"--target_window is \[0, '50'\], not of the form"),
+        (["network_def"], 3, "--network_def is 3, not a section"),
         (["network_def", "_target_"], ["a"], r"--network_def::_target_ is \['a'\], no class or function"),
         (["preprocessing", "transforms", 1, "_target_"], 2.5, "--preprocessing::transforms::1::_target_ is 2.5, no"),
         (["preprocessing", "transforms", 1, "key"], "label", "did you mean --preprocessing::transforms::1::key"),
@@ -76,7 +76,7 @@ def test_a_setting_of_another_kind(place: list[Any], value: Any, found: str) -> 
 def test_a_component_that_lost_its_name() -> None:
     settings = copy.deepcopy(RECORDED)
     settings["network_def"]["_target"] = settings["network_def"].pop("_target_")
-    with pytest.raises(CheckpointError, match="--network_def is .*, not a component"):
+    with pytest.raises(CheckpointError, match="--network_def is .*, not a section"):
         check(settings)
 
 

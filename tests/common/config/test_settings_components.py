@@ -36,26 +36,26 @@ def check(place: str, value: Any) -> None:
     ],
 )
 def test_a_plain_value_is_refused(place: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f"^--{place} is .*, not a component: give its settings one by one, as --"):
+    with pytest.raises(ConfigError, match=f"^--{place} is .*, not a section: pass --"):
         check(place, value)
 
 
 def test_numbers_may_stand_for_what_a_function_computes() -> None:
     check("value_range", [0, 150])
-    with pytest.raises(ConfigError, match=r"--optimizer is \[0, 150\], not a component"):
+    with pytest.raises(ConfigError, match=r"--optimizer is \[0, 150\], not a section"):
         check("optimizer", [0, 150])
 
 
 def test_so_it_is_below_the_top() -> None:
-    with pytest.raises(ConfigError, match="^--train::trainer is True, not a component: give its settings"):
+    with pytest.raises(ConfigError, match="^--train::trainer is True, not a section: pass --"):
         check("train", {"trainer": True})
-    with pytest.raises(ConfigError, match="^--handlers::0 is -, not a component: give its settings"):
+    with pytest.raises(ConfigError, match="^--handlers::0 is -, not a section: pass --"):
         check("handlers", ["-", {"_target_": "StatsHandler"}])
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t"])
 def test_a_blank_value_is_called_so(blank: str) -> None:
-    with pytest.raises(ConfigError, match="--optimizer is an empty text, not a component: give its settings"):
+    with pytest.raises(ConfigError, match="--optimizer is an empty text, not a section: pass --"):
         check("optimizer", blank)
 
 
@@ -93,7 +93,7 @@ def test_a_network_is_replaced_by_none_but_a_network(other: str) -> None:
 def test_references_lead_to_components() -> None:
     shipped = [{**TRAIN, "network": "$@optimizer.to(@device)", "use": {"_target_": "dict", "model": "@network"}}]
     for value in ({"network": "many"}, {"use": {"_target_": "dict", "model": "many"}}):
-        with pytest.raises(ConfigError, match=r"^--(network|use::model) is many, not a component: give its setti"):
+        with pytest.raises(ConfigError, match=r"^--(network|use::model) is many, not a section: pass --"):
             check_tree(value, shipped, {})
     check_tree({"network": "@optimizer"}, shipped, {})
 
@@ -145,5 +145,5 @@ class TestLocated:
 def test_a_list_in_the_place_of_a_component_is_refused() -> None:
     shipped = [{"steps": {"_target_": "Compose", "transforms": [{"_target_": "Identityd", "keys": "image"}]}}]
     nested = {"_target_": "Compose", "transforms": [[{"_target_": "Identityd", "keys": "image"}]]}
-    with pytest.raises(ConfigError, match=r"^--steps::transforms is \[\[.*, not a list of components"):
+    with pytest.raises(ConfigError, match=r"^--steps::transforms is \[\[.*, not a list of sections"):
         check_tree({"steps": nested}, shipped, {})

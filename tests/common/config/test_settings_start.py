@@ -30,9 +30,11 @@ dataset_dir: null
 initialize: "%prepare"
 prepare: {{_target_: common.config.prepare, bundle_root: "@bundle_root"}}
 data: {{_target_: common.data.cases.require_dir, dataset_dir: "@dataset_dir"}}
+normalisation: {{_target_: common.networks.unet.require_norm, norm: batch}}
 fault: "$__import__('fractions').Fraction(1, 0)"
 run: ["%prepare"]
 with_data: ["%prepare", "@data"]
+with_norm: ["%prepare", "@normalisation"]
 with_fault: ["%prepare", "@fault"]
 """
     )
@@ -92,14 +94,15 @@ class TestCommand:
         result = command(bundle, "--max_epochs", "ten")
         assert result.returncode == 2
         last = result.stderr.rstrip().splitlines()[-1]
-        assert last == "error: --max_epochs is 'ten' (str), not of type int: give a value such as 5"
+        assert last == "error: --max_epochs is 'ten', not a whole number: pass a number such as 5"
         assert "Traceback" not in result.stderr
 
     @pytest.mark.parametrize(
         ("run_id", "expected"),
         [
-            ("wiht_data", "unknown run id wiht_data: did you mean with_data?"),
-            ("xyz", "unknown run id xyz: known are run, with_data, with_fault"),
+            ("wiht_data", "no run id wiht_data: did you mean with_data?"),
+            ("xyz", "no run id xyz: choose run, with_data, with_fault or with_norm"),
+            ("grading", "run id grading was removed with the predicted error: use calibrating or checking"),
             ("checking", "no run id checking in these config files: add overlay.yaml to --config_file"),
         ],
     )
@@ -120,12 +123,17 @@ class TestCommand:
         assert last.startswith("error: no folder at /nowhere (from --dataset_dir): correct the path")
         assert "Traceback" not in result.stderr
 
+    def test_so_does_an_argument_that_its_component_refuses(self, bundle):
+        done = command(bundle, "with_norm", "--normalisation::norm", "group")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert done.stderr.splitlines()[-1] == "error: --normalisation::norm is 'group': choose batch or instance"
+
     @pytest.mark.parametrize("words", [("--max_epochs", "None"), ("--max_epohcs=None",)])
     def test_none_which_monai_drops(self, bundle, words):
         done = command(bundle, *words)
         assert done.returncode == 2
         name = words[0].partition("=")[0]
-        fault = f"{name} is None, which MONAI takes as not given"
+        fault = f"{name} is None, which MONAI ignores"
         assert done.stderr.splitlines()[-1] == f"error: {fault}: write null, or omit it"
 
     def test_any_other_error_keeps_its_traceback(self, bundle):
@@ -158,5 +166,5 @@ def test_a_component_may_be_replaced_by_what_it_would_make():
     """Servers give the device by its name and the bundle's folder as a path."""
     made = {"_target_": "common.devices.single_device"}
     check({"device": "cpu", "bundle_root": "/srv/bundle"}, {"device": [made], "bundle_root": [made]})
-    with pytest.raises(ConfigError, match=r"--check is 'cpu' \(str\), not of type dict: give .* such as {'low': 0}"):
+    with pytest.raises(ConfigError, match="--check is 'cpu', not a section: pass --check::NAME VALUE"):
         check({"check": "cpu"}, {"check": [{"low": 0}]})

@@ -46,8 +46,8 @@ def test_a_training_with_an_overlay_and_any_run_id(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
-def test_a_mistake_is_told_and_nothing_printed() -> None:
+def test_a_mistake_ends_the_command_and_nothing_is_printed() -> None:
     done = ONE.run("training", ["train"], show_config="true", dpeth=3)
     assert done.returncode == 2
-    assert last_line(done.stderr).startswith("error: --dpeth is no setting of this bundle")
+    assert last_line(done.stderr).startswith("error: --dpeth is not a setting of this bundle")
     assert "bundle_root:" not in done.stdout
