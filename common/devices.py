@@ -38,13 +38,13 @@ def require(name: str) -> None:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"unknown --device {name}", "give cpu or cuda:0, or omit it") from error
+        raise ConfigError(f"--device is {name!r}", "choose cpu or cuda:0, or omit it") from error
     kinds = dict.fromkeys(("cpu", single_device().type))
     if device.type not in (*kinds, "cuda") or (device.type == "cpu" and device.index):
-        raise ConfigError(f"this machine has no --device {name}", f"give {' or '.join(kinds)}, or omit it")
+        raise ConfigError(f"--device {name} is not available on this machine", f"pass {' or '.join(kinds)}, or omit it")
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     if (device.index or 0) >= count:
-        raise ConfigError(f"this machine has {count} GPUs and no --device {name}", "give cpu, or omit it")
+        raise ConfigError(f"--device {name} is not available on this machine", "pass cpu, or omit it")
 
 
 def distributed_device(timeout: float = 1800) -> torch.device:

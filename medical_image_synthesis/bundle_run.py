@@ -32,7 +32,7 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     options = {name: _read(ReferenceResolver.normalize_id(name), text) for name, text in given["options"].items()}
     if "logging_file" in options:
-        raise ConfigError("--logging_file is not an option of synthesize", "pass --verbose for the bundle's logging.conf")
+        raise ConfigError("--logging_file is not an option here", "pass --verbose for the bundle's logging.conf")
     set_options(ConfigParser(ConfigParser.load_config_files(given["config_file"])), options)  # MONAI's has no message
     if not given["verbose"]:
         for_users()

@@ -38,7 +38,7 @@ def require_source(source: Path | None) -> bool:
         if source.name.lower().endswith(SLICES):
             raise DataError(f"SOURCE {source} is one slice of a series", "pass its folder")
         if not source.name.lower().endswith(VOLUMES):
-            raise DataError(f"SOURCE {source} is no folder and does not end in {', '.join(VOLUMES)}", remedy)
+            raise DataError(f"SOURCE {source} is not a folder and does not end in {', '.join(VOLUMES)}", remedy)
         return False
     held = [path for path in source.iterdir() if not path.name.startswith(".")]
     if not held:
@@ -59,7 +59,7 @@ def require_output(options: argparse.Namespace, many: bool) -> None:
     if not ending(output):
         if output.name.lower().endswith(OTHER_FILES):
             raise OutputError(
-                f"--output {output} is no folder and does not end in {', '.join(FILES)}", "pass NAME.nii.gz"
+                f"--output {output} is not a folder and does not end in {', '.join(FILES)}", "pass NAME.nii.gz"
             )
         if output.is_file():
             raise OutputError(f"--output {output} is a file", "pass a folder, or NAME.nii.gz")

@@ -32,6 +32,7 @@ MAX_BYTES = 16_000_000
 """Largest size of a bundle's weights in the repository."""
 
 PROFILE_CASES = 96
+RUN_FIRST = "pass the folder of a finished pretraining by --run"
 
 
 def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRETRAINED_NAME) -> Path:
@@ -50,6 +51,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
         OutputError: the weights are too large to ship.
     """
     source = run / "models" / checkpoints.WEIGHTS_NAME
+    checkpoints.require_noted(source, RUN_FIRST)
     weights, known = checkpoints.load(source), read_info(source)
     config = _config(run / RUN_NAME)
     halved = checkpoints.halved(weights)
@@ -80,7 +82,7 @@ def export(bundle: Path, run: Path, cases: int = PROFILE_CASES, name: str = PRET
 
 def _config(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"no {path}", "pass the folder of a finished pretraining by --run")
+        raise CheckpointError(f"no file {path}", RUN_FIRST)
     config: dict[str, Any] = json.loads(path.read_text())["config"]
     return config
 

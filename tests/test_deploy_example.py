@@ -137,7 +137,7 @@ def test_series_are_selected_by_the_modality_the_bundle_expects(
 
 
 def test_a_folder_without_a_bundle_is_refused(synthesis: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(synthesis.SynthesisError, match="is no unpacked bundle that translates images"):
+    with pytest.raises(synthesis.SynthesisError, match="is not an unpacked bundle that translates images"):
         synthesis.selection_rules(tmp_path)
 
 
@@ -229,4 +229,4 @@ def test_the_reason_is_the_last_line_also_where_the_application_never_began(tmp_
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ")
-    assert last.endswith("lesion_dcgan_aug: is no unpacked bundle that translates images (KeyError('modality'))")
+    assert last.endswith("lesion_dcgan_aug: is not an unpacked bundle that translates images (KeyError('modality'))")

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import devices
 from ..config.record import RunRecord
-from ..errors import ConfigError, DataError, Finding, some
+from ..errors import ConfigError, DataError, Finding, choose, some
 from ..io import VolumeReader
 from ..io.dicom.reading.headers import holds_series
 from ..io.modality import FAULT, SOURCE_MODALITY
@@ -154,7 +154,7 @@ def inference_cases(
         DataError: for no cases at ``dataset_dir``, or a case of the datalist without such a scan.
     """
     if section not in SPLITS:
-        raise ConfigError(f"unknown --data::section {section!r}", f"known are {', '.join(SPLITS)}")
+        raise ConfigError(f"--data::section is {section!r}", choose(SPLITS))
     modality = None if accept_modality else source_modality
     origin = Origin(dataset_dir, demo_data, phantoms, datalist, record=record)
     split = None if run_dir is None or origin.given else _record_with(section, run_dir)

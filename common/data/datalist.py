@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, choose
 from ..files import require_file_name, write_text
 from ..path_names import ITEM_KEYS, PATH_KEYS
 from ..seeds import derive
@@ -201,7 +201,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON without keys that occur twice, of which Python would silently keep the last."""
+    """An object of JSON without repeated keys; Python would silently keep the last of them."""
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{', '.join(twice)} more than once in one object")
@@ -292,4 +292,4 @@ def _is_misspelt(key: str) -> bool:
 
 def _hint(key: str, known: Sequence[str] = (*SPLITS, *POOLS)) -> str:
     nearest = get_close_matches(key, known, 1, 0.5)
-    return f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known)}"
+    return f"did you mean '{nearest[0]}'?" if nearest else choose(known)

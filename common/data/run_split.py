@@ -160,7 +160,7 @@ class RunSplit:
         present = {section: [item for item in items if _exists(item)] for section, items in lists.items()}
         for section, items in lists.items():
             if lost := len(items) - len(present[section]):
-                logger.warning(f"{section}: {lost} of {len(items)} cases of {self.run_dir} are gone and excluded")
+                logger.warning(f"{section}: {lost} of {len(items)} cases of {self.run_dir} are missing and excluded")
         return present
 
     def _report_unknown(self, items: Sequence[Item]) -> None:

@@ -19,7 +19,7 @@ def sizes_by_fraction(patients: int, fractions: Sequence[float]) -> list[int]:
         ConfigError: for fractions that are not three numbers from 0 to 1 with sum 1.
     """
     if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:  # nan is neither
-        raise ConfigError(f"fractions are {list(fractions)}", "give three numbers from 0 to 1 with sum 1")
+        raise ConfigError(f"--fractions is {list(fractions)}", "pass three numbers from 0 to 1 with sum 1")
     sizes = [0, 0, 0]
     for i in [i for i in range(3) if fractions[i] > 0][:patients]:
         sizes[i] = 1
@@ -37,8 +37,8 @@ def require_counts(patients: int, counts: Sequence[int]) -> list[int]:
         DataError: for fewer patients than the counts need.
     """
     if len(counts) != 3 or any(count != int(count) or count < 0 for count in counts) or sum(counts) == 0:
-        remedy = "give patients for training, validation and test, whole numbers and not all 0"
-        raise ConfigError(f"counts are {list(counts)}", remedy)
+        remedy = "pass the patients for training, validation and test, whole numbers and not all 0"
+        raise ConfigError(f"--counts is {list(counts)}", remedy)
     if patients < sum(counts):
         needed = f"{' + '.join(map(str, counts))} = {sum(counts)} for training, validation and test"
         fault = f"{patients} patients are fewer than {needed}"

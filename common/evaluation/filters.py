@@ -42,7 +42,7 @@ class NonLocalMeans:
     ) -> None:
         _require_positive(strength=strength, patch_size=patch_size, patch_distance=patch_distance)
         if dimensions not in (2, 3):
-            raise ConfigError(f"dimensions is {dimensions!r}, not 2 or 3", "give 2 for slice by slice")
+            raise ConfigError(f"dimensions is {dimensions!r}, not 2 or 3", "pass 2 to filter slice by slice")
         self.noise_level = noise_level
         self.strength = strength
         self.patch = {"patch_size": patch_size, "patch_distance": patch_distance}
@@ -98,4 +98,4 @@ class TotalVariation:
 def _require_positive(**settings: float) -> None:
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ConfigError(f"{name} is {value!r}", "give a number above 0")
+            raise ConfigError(f"{name} is {value!r}, not above 0", "pass a number above 0")

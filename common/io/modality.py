@@ -21,7 +21,7 @@ STEP = 2
 MOST_HU = 2**17
 """Beyond what a scanner stores, even in an extended scale for metal."""
 IN_HU = "CT (values as low as HU of air)"
-NOT_IN_HU = f"no CT in HU (no value below 0, or one beyond {MOST_HU})"
+NOT_IN_HU = f"not a CT in HU (no value below 0, or one beyond {MOST_HU})"
 
 UNKNOWN = ""
 SPOKEN_WITH_A_VOWEL = "AEFHILMNORSX"
@@ -52,6 +52,11 @@ def require_modality(case: str, wanted: str, found: str) -> None:
     is_ct = found in ("CT", IN_HU)
     same = found == UNKNOWN or (is_ct if wanted == "CT" else found in (wanted, NOT_IN_HU))
     if not same:
-        article = "" if found.startswith("no ") else "an " if found[0] in SPOKEN_WITH_A_VOWEL else "a "
-        remedy = f"give {wanted}, or --accept_modality true"
-        raise DataError(f"{case} is {article}{found}, this bundle takes {wanted}", remedy)
+        remedy = f"pass {with_article(wanted)}, or --accept_modality true"
+        shown = found if found == NOT_IN_HU else with_article(found)
+        raise DataError(f"{case} is {shown}, this bundle needs {with_article(wanted)}", remedy)
+
+
+def with_article(modality: str) -> str:
+    """``a CT``, ``an MR``."""
+    return f"{'an' if modality[0] in SPOKEN_WITH_A_VOWEL else 'a'} {modality}"

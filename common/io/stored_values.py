@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, choose
 
 logger = logging.getLogger(__name__)
 DTYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")
@@ -26,7 +26,7 @@ def require_dtype(name: str) -> None:
         ConfigError: for another type.
     """
     if name not in DTYPES:
-        raise ConfigError(f"unknown --output_dtype {name!r}", f"known are {', '.join(DTYPES)}")
+        raise ConfigError(f"--output_dtype is {name!r}", choose(DTYPES))
 
 
 def require_finite(values: np.ndarray, case: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .features import hidden_features
 
 Discriminator = Callable[[Tensor], Tensor]
@@ -69,7 +69,7 @@ class AdversarialLoss(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in self.kinds:
-            raise ConfigError(f"unknown --adversarial_loss::kind {kind!r}", f"known are {', '.join(self.kinds)}")
+            raise ConfigError(f"--adversarial_loss::kind is {kind!r}", choose(self.kinds))
         _require("real_label", 0.5 < real_label <= 1, "a number above 0.5 and at most 1", real_label)
         for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("instance_noise", instance_noise)):
             _require(name, value >= 0, "zero or a positive number", value)

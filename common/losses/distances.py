@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 
 Distance = Callable[..., Tensor]
 """Takes prediction and target, and more by keyword where it is asked for, and gives a scalar, such as :func:`l1`."""
@@ -132,5 +132,5 @@ def reduced(mean: Tensor, target: Tensor, reduction: str) -> Tensor:
         ConfigError: for another ``reduction`` than ``mean`` and ``sum``.
     """
     if reduction not in ("mean", "sum"):
-        raise ConfigError(f"unknown reduction {reduction!r}", "known are mean, sum")
+        raise ConfigError(f"reduction is {reduction!r}", choose(("mean", "sum")))
     return mean if reduction == "mean" else mean * target[0].numel()

@@ -49,7 +49,7 @@ class TolerantL1:
             raise ConfigError(fault, "give 1 or 2, or 0 for plain L1")
         if not 0 <= plain_share <= 1:
             fault = f"--losses::NAME::function::plain_share is {plain_share}, not from 0 to 1"
-            raise ConfigError(fault, "give a share such as 0.2")
+            raise ConfigError(fault, "pass a share such as 0.2")
         self.radius, self.plain_share = radius, float(plain_share)
         self.reduction = reduction
 

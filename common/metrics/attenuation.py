@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import find_objects
 
 from ..config.checks import HU
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, choose
 from ..transforms.body import CAVITY_HU
 from .line_integrals import checked_affine, line_integrals
 from .masked import Mask, Volume, checked_volumes, mean_or_nan
@@ -55,7 +55,7 @@ def linear_attenuation(hu: ArrayLike, kvp: int = 120) -> Volume:
     Source: Carney et al. 2006, Med Phys 33:976, equation and table of the bilinear transformation.
     """
     if kvp not in BONE_LINES:
-        raise ConfigError(f"unknown kvp {kvp}", f"give the closest of {', '.join(map(str, BONE_LINES))}")
+        raise ConfigError(f"--kvp is {kvp}", f"{choose(map(str, BONE_LINES))}, whichever is closest")
     above_air = _finite(hu) + 1000
     slope, offset = BONE_LINES[kvp]
     # The lines cross at the break point; the lower of them needs no rounded break point and leaves no step.
@@ -79,7 +79,7 @@ def class_attenuation(hu: ArrayLike, bone_hu: float = BONE_HU) -> Volume:
         DataError: a value is not finite.
     """
     if not bone_hu > FAT_HU:
-        raise ConfigError(f"bone_hu is {bone_hu:g}, not above {FAT_HU:g}, the end of fat", "give a higher threshold")
+        raise ConfigError(f"--bone_hu is {bone_hu:g}, not above {FAT_HU:g}, the end of fat", "raise it")
     limits = (CAVITY_HU, FAT_HU, bone_hu)
     return np.array([*CLASSES.values()])[np.digitize(_finite(hu), limits)]
 
@@ -142,7 +142,7 @@ def attenuation_errors(
     if truth.ndim != 3:
         raise DataError(f"truth has {truth.ndim} dimensions, not 3", "pass one volume (X, Y, Z)")
     if truth.min() >= FAT_HU:
-        fault = f"truth is no CT in HU (its lowest value is {truth.min():g}, not below {FAT_HU:g})"
+        fault = f"truth is not a CT in HU (its lowest value is {truth.min():g}, not below {FAT_HU:g})"
         raise DataError(fault, "convert it to HU, or score it without attenuation")
     pred, truth, inside, to_mm = _cropped(pred, truth, inside, to_mm)
 

@@ -49,7 +49,7 @@ class MaskedMetric(Metric):
         device: str | torch.device = "cpu",
     ) -> None:
         if not callable(function):
-            raise ConfigError(f"function {function!r} is not callable", "add `_mode_: callable` to its _target_")
+            raise ConfigError(f"function is {function!r}, not callable", "add `_mode_: callable` to its _target_")
         self.function = function
         # Ignite unrolls lists for pairs only; three lists must reach `update` whole.
         super().__init__(output_transform or _as_it_is, device=device, skip_unrolling=True)

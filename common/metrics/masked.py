@@ -93,7 +93,7 @@ def checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
     """
     limits = tuple(float(limit) for limit in value_range)
     if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:
-        raise ConfigError(f"value_range is {value_range}, not two finite numbers, the lower first", "give [low, high]")
+        raise ConfigError(f"--value_range is {value_range}, not two numbers, the lower first", "pass [low, high]")
     return limits[0], limits[1]
 
 
@@ -124,7 +124,7 @@ def require_in_range(values: Volume, value_range: tuple[float, float]) -> None:
     low, high = checked_range(value_range)
     if not ((values >= low) & (values <= high)).any():
         truth = f"the truth, {values.min():g} to {values.max():g} inside the mask"
-        raise ConfigError(f"value_range {low:g} to {high:g} holds no value of {truth}", "give its own range")
+        raise ConfigError(f"--value_range is {low:g} to {high:g}, without a value of {truth}", "widen it")
 
 
 def psnr(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, value_range: tuple[float, float]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..config.checks import HU
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..transforms.body import CAVITY_HU
 from .detail import slice_jumps
 from .masked import Volume, checked_volumes, dice, mean_or_nan
@@ -130,7 +130,7 @@ def ct_scores(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, unit: str = HU
 def _errors(pred: ArrayLike, truth: ArrayLike, mask: ArrayLike, tissue: str) -> Volume:
     """Prediction minus truth in the voxels of one tissue (N,)."""
     if tissue not in TISSUES:
-        raise ConfigError(f"unknown tissue {tissue}", f"known are {', '.join(TISSUES)}")
+        raise ConfigError(f"tissue is {tissue!r}", choose(TISSUES))
     pred, truth, inside = checked_volumes(pred, truth, mask)
     air, bone = truth < AIR_HU, truth > BONE_HU
     where = inside & {"air": air, "soft": ~(air | bone), "bone": bone}[tissue]

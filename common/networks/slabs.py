@@ -18,7 +18,7 @@ def odd_neighbours(neighbours: int) -> int:
         ConfigError: for a number that is even or not positive.
     """
     if neighbours < 1 or neighbours % 2 == 0:
-        raise ConfigError(f"neighbours is {neighbours}, not odd and positive", "give 1, 3, 5, ...")
+        raise ConfigError(f"--neighbours is {neighbours}, not odd and positive", "pass an odd number such as 3")
     return neighbours
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .initialisation import normal_
 
 NORMS = ("batch", "instance", "none")
@@ -32,7 +32,7 @@ class MinibatchDeviation(nn.Module):
 def stabilise(
     layers: nn.Sequential, norm: str = "batch", spectral_norm: bool = False, minibatch_std: bool = False
 ) -> None:
-    """Change a discriminator of one chain of layers, the last of which is a convolution or fully connected.
+    """Change a discriminator of one chain of layers that ends in a convolution or a fully connected layer.
 
     Args:
         layers: with ``batch`` normalisation.
@@ -45,7 +45,7 @@ def stabilise(
         ConfigError: for another ``norm``.
     """
     if norm not in NORMS:
-        raise ConfigError(f"unknown --discriminator_def::norm {norm!r}", f"known are {', '.join(NORMS)}")
+        raise ConfigError(f"--discriminator_def::norm is {norm!r}", choose(NORMS))
     for place, layer in enumerate(layers):
         if isinstance(layer, _BatchNorm) and norm != "batch":
             dimensions = 3 if isinstance(layer, nn.BatchNorm3d) else 2

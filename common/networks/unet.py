@@ -6,7 +6,7 @@ import torch
 from monai.networks.layers.factories import Norm
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .initialisation import normal_
 from .strict_loading import refuse_other_weights
 
@@ -48,7 +48,7 @@ class UNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         if upsampling not in ("transposed", "resize"):
-            raise ConfigError(f"unknown upsampling {upsampling!r}", "known are transposed, resize")
+            raise ConfigError(f"upsampling is {upsampling!r}", choose(("transposed", "resize")))
         require_norm(norm)
         features = [min(width * 2**level, width * 8) for level in range(depth)]
         self.encoder = nn.ModuleList()
@@ -88,7 +88,7 @@ def require_norm(norm: str) -> None:
         ConfigError: for such a name.
     """
     if norm not in NORMS:
-        raise ConfigError(f"unknown norm {norm!r}", f"known are {', '.join(NORMS)}")
+        raise ConfigError(f"norm is {norm!r}", choose(NORMS))
 
 
 def _norm(name: str, count: int) -> nn.Module:

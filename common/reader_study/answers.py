@@ -20,6 +20,8 @@ KEY_ENTRIES = {"study", "pixels", "question", "choices", "confidence", "design",
 TRIAL_ENTRIES = {"trial", "item", "answer", "mirrored", "repeat", "images"}
 IMAGE_ENTRIES = {"kind", "class", "case"}
 SAVE_AGAIN = "save it again from the page"
+AS_SAVED = "use the file as the page saved it"
+AS_WRITTEN = "use the key.json as it was written with the study"
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,13 @@ def read_key(path: Path) -> Key:
         raise DataError(f"--key {path} is another JSON file", "pass the key.json of the study")
     choices = key["choices"]
     if not (isinstance(choices, list) and len(choices) > 1 and isinstance(key["confidence"], list)):
-        raise DataError(f"--key {path} has no list of choices or of confidences", "restore the file")
+        raise DataError(f"--key {path} has no list of choices or of confidences", AS_WRITTEN)
     for page in key["pages"]:
         if not (isinstance(page, list) and page and all(_is_trial(trial, choices) for trial in page)):
-            raise DataError(f"--key {path} has a page without a valid list of trials", "restore the file")
+            raise DataError(f"--key {path} has a page without a valid list of trials", AS_WRITTEN)
     if key["study"] != study_id(key):
         fault = f"--key {path} was changed, its content does not match its study's id"
-        raise DataError(fault, "restore the file, or make the study again")
+        raise DataError(fault, f"{AS_WRITTEN}, or make the study again")
     return key
 
 
@@ -137,7 +139,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise DataError(f"cannot read --answers {path} ({error.strerror})", "check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"--answers {path} is no CSV file in UTF-8 ({error})", SAVE_AGAIN) from error
+        raise DataError(f"--answers {path} is not a CSV file in UTF-8 ({error})", SAVE_AGAIN) from error
     lacking = [name for name in COLUMNS if name not in (table.fieldnames or ())]
     if lacking or not rows:
         raise DataError(f"--answers {path} has no {f'column {some(lacking)}' if lacking else 'answers'}", SAVE_AGAIN)
@@ -158,13 +160,13 @@ def _of_reader(reader: str, rows: Sequence[tuple[str, dict[str, str]]], key: Map
     known = [str(number) for number in range(1, len(key["pages"]) + 1)]
     if len(numbers) > 1 or not numbers <= set(known):
         fault = f"reader {reader} answers page {some(sorted(numbers))}, not one page of {', '.join(known)}"
-        raise DataError(fault, "give each reader another name, or restore the file")
+        raise DataError(fault, f"give each reader another name, or {AS_SAVED}")
     trials = {trial["trial"]: trial for trial in key["pages"][int(numbers.pop()) - 1]}
     found: dict[str, Answer] = {}
     for where, row in rows:
         trial = trials.get(row["trial"])
         if trial is None:
-            raise DataError(f"{where} answers trial {row['trial']!r}, which the page does not have", "restore the file")
+            raise DataError(f"{where} answers trial {row['trial']!r}, which the page does not have", AS_SAVED)
         if row["trial"] in found:
             fault = f"{where} is a second answer of {reader} to trial {row['trial']}"
             raise DataError(fault, "give each reader another name, and pass each file once")
@@ -176,17 +178,17 @@ def _of_reader(reader: str, rows: Sequence[tuple[str, dict[str, str]]], key: Map
     misplaced = next((name for name, answer in found.items() if answer.position != places[name]), None)
     if misplaced is not None:
         fault = f"reader {reader} has trial {misplaced} at position {found[misplaced].position}"
-        raise DataError(f"{fault}, the page at {places[misplaced]}", "restore the file")
+        raise DataError(f"{fault}, the page at {places[misplaced]}", AS_SAVED)
     return sorted(found.values(), key=lambda answer: answer.position)
 
 
 def _answer(where: str, row: Mapping[str, str], trial: Mapping[str, Any], key: Mapping[str, Any]) -> Answer:
     choices, levels = list(key["choices"]), list(key["confidence"])
     if row["answer"] not in choices:
-        raise DataError(f"{where} answers {row['answer']!r}, not one of {some(choices)}", "restore the file")
+        raise DataError(f"{where} answers {row['answer']!r}, not one of {some(choices)}", AS_SAVED)
     if row["confidence"] not in ([str(level) for level in levels] or [""]):
         asked = f"not {levels[0]} to {levels[-1]}" if levels else "which the study does not ask for"
-        raise DataError(f"{where} has confidence {row['confidence']!r}, {asked}", "restore the file")
+        raise DataError(f"{where} has confidence {row['confidence']!r}, {asked}", AS_SAVED)
     seconds, position = _number(where, "seconds", row["seconds"]), _number(where, "position", row["position"])
     turned = choices[1 - choices.index(row["answer"])] if trial["mirrored"] else row["answer"]
     images = trial["images"]
@@ -214,5 +216,5 @@ def _number(where: str, name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise DataError(f"{where} has {name} {text!r}, not a number of at least 0", "restore the file")
+        raise DataError(f"{where} has {name} {text!r}, not a number of at least 0", AS_SAVED)
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..networks.tissue_segmenter import TissueSegmenter
 from ..weights import checkpoints
 from .tissues import MODALITIES, NAMES
@@ -25,7 +25,7 @@ def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegment
         CheckpointError: the weights are missing, damaged or of another network.
     """
     if modality not in MODALITIES:
-        raise ConfigError(f"no tissue segmenter for modality {modality}", f"known are {', '.join(MODALITIES)}")
+        raise ConfigError(f"no tissue segmenter for modality {modality}", choose(MODALITIES))
     network = TissueSegmenter(modality, len(NAMES))
     checkpoints.load_weights(network, Path(weights) if weights else FOLDER / f"{modality.lower()}.pt")
     return network.eval().requires_grad_(False)

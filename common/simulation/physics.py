@@ -74,7 +74,7 @@ def drawn(values: Range, place: float, name: str) -> float:
         ConfigError: the range is not two numbers, the lower one first.
     """
     if len(values) != 2 or not values[0] <= values[1]:
-        raise ConfigError(f"{name} is {list(values)}, not a range [low, high]", "give two numbers, the lower first")
+        raise ConfigError(f"{name} is {list(values)}, not a range [low, high]", "pass two numbers, the lower first")
     return float(values[0] + place * (values[1] - values[0]))
 
 
@@ -253,7 +253,7 @@ class Tissues:
 
     def __post_init__(self) -> None:
         if not set(self.field_tesla) <= {1.5, 3.0} or not self.field_tesla:
-            raise ConfigError(f"field_tesla is {list(self.field_tesla)}", "list 1.5, 3 or both")
+            raise ConfigError(f"field_tesla is {list(self.field_tesla)}, not of 1.5 and 3", "list 1.5, 3 or both")
 
     def draw(self, rng: np.random.Generator) -> dict[str, Relaxation]:
         """T1, T2, T2* in ms and density of each tissue in one person."""

@@ -40,7 +40,7 @@ class FlowInferer(WrappingInferer):
     def __init__(self, inferer: Inferer, steps: int = 3, seed: int = 0) -> None:
         super().__init__(inferer)
         if type(steps) is not int or not 1 <= steps <= 1000:
-            raise ConfigError(f"--steps is {steps}, not 1 to 1000", "give a number such as 3")
+            raise ConfigError(f"--steps is {steps}, not 1 to 1000", "pass a number such as 3")
         if (neighbours := getattr(inferer, "neighbours", 1)) != 1:
             raise ConfigError(f"--neighbours is {neighbours}, but a flow takes 1", "omit the option")
         self.steps = steps

@@ -14,7 +14,7 @@ from monai.utils import convert_to_dst_type, ensure_tuple_rep
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, choose
 from .level_stitching import Tiles, bytes_of_tiles, deep_features, tiles_of
 from .memory import FLOAT_BYTES, forward_bytes
 from .sliding_windows import (
@@ -267,7 +267,7 @@ def _joined(parts: Sequence[Tensor], grounds: Sequence[Tensor], size: tuple[int,
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ConfigError(f"unknown {name} {value!r}", f"known are {', '.join(choices)}")
+        raise ConfigError(f"{name} is {value!r}", choose(choices))
 
 
 def _require_positive(name: str, value: int, remedy: str) -> None:
@@ -280,11 +280,11 @@ def _stride(roi_size: tuple[int, ...], stride: int | tuple[int, ...] | None, ove
         raise ConfigError(f"stride is {stride} and overlap {overlap}", "set one of them, and the other to null")
     if overlap is not None:
         if not 0 <= overlap < 1:
-            raise ConfigError(f"overlap is {overlap}, not in [0, 1)", "give a fraction of roi_size, such as 0.75")
+            raise ConfigError(f"overlap is {overlap}, not in [0, 1)", "pass a fraction of roi_size, such as 0.75")
         return tuple(max(1, int(side * (1 - overlap))) for side in roi_size)
     strides = ensure_tuple_rep(stride, 3)
     if any(not 1 <= step <= side for step, side in zip(strides, roi_size, strict=True)):
-        raise ConfigError(f"stride {strides} is not between 1 and roi_size {roi_size}", "change it, or raise roi_size")
+        raise ConfigError(f"stride is {strides}, not between 1 and roi_size {roi_size}", "change it, or raise roi_size")
     return strides
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, choose
 from ..networks.slabs import odd_neighbours, slabs
 from .memory import FLOAT_BYTES, forward_bytes
 from .sliding_windows import require_multiple
@@ -30,7 +30,7 @@ def plane_axis(plane: str) -> int:
         ConfigError: for another name than sagittal, coronal, axial.
     """
     if plane not in PLANES:
-        raise ConfigError(f"unknown plane {plane!r}", f"known are {', '.join(PLANES)}")
+        raise ConfigError(f"--plane is {plane!r}", choose(PLANES))
     return PLANES[plane]
 
 

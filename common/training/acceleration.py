@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .. import devices
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 
 logger = logging.getLogger(__name__)
 AUTO = "auto"
@@ -65,8 +65,7 @@ class Acceleration:
         obstacles = _obstacles(device, optimizer, precision, accumulation_steps)
         for name, value in (settings or {}).items():
             if name not in cls.__dataclass_fields__:
-                known = ", ".join(cls.__dataclass_fields__)
-                raise ConfigError(f"unknown setting --acceleration::{name}", f"known are {known}")
+                raise ConfigError(f"--acceleration::{name} is not a setting", choose(cls.__dataclass_fields__))
             if value not in (True, False, AUTO):
                 raise ConfigError(f"--acceleration::{name} is {value!r}", "give true, false or auto")
             obstacle = obstacles.get(name)

@@ -27,12 +27,21 @@ SCALE = "target_scale"
 
 
 def folds_of(output_dir: Path, variant: str) -> list[Path]:
-    """The folders of the trained folds of a variant, fold 0 first; that of fold 0 has no number."""
+    """The folders of the trained folds of a variant, fold 0 first; that of fold 0 has no number.
+
+    Raises:
+        CheckpointError: there are fewer than two.
+    """
     folds = {0: Path(run_dir(str(output_dir), variant))}
     for folder in output_dir.glob("variants/*"):
         if match := re.fullmatch(re.escape(variant) + "_" * bool(variant) + r"fold_(\d+)", folder.name):
             folds[int(match[1])] = folder
-    return [folds[fold] for fold in sorted(folds) if (folds[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
+    runs = [folds[fold] for fold in sorted(folds) if (folds[fold] / "models" / checkpoints.WEIGHTS_NAME).is_file()]
+    if len(runs) < 2:
+        found = "one trained fold" if runs else "no trained folds"
+        fault = f"{found} of {variant} in {output_dir} (from --output_dir), two are needed"
+        raise CheckpointError(fault, "train others by --fold 1, --fold 2, ...")
+    return runs
 
 
 def join(runs: Sequence[Path], folder: Path) -> Path:
@@ -46,13 +55,10 @@ def join(runs: Sequence[Path], folder: Path) -> Path:
         the path of ``models/model.pt``.
 
     Raises:
-        CheckpointError: fewer than two runs, other settings, weights that are a cascade of several stages, a case that
+        CheckpointError: other settings, weights that are a cascade of several stages, a case that
             one run was trained on and another keeps for its test, or an ensemble that exists already.
     """
     paths = [run / "models" / checkpoints.WEIGHTS_NAME for run in runs]
-    if len(runs) < 2:
-        fault = f"fewer than two trained folds to join: {', '.join(map(str, runs)) or 'none'}"
-        raise CheckpointError(fault, "train others by --fold 1, --fold 2, ...")
     target = folder / "models" / checkpoints.WEIGHTS_NAME
     if target.exists():
         raise CheckpointError(f"{target} exists", "remove its folder, or pass another --name")

@@ -6,7 +6,7 @@ import logging
 
 import torch
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
         ConfigError: for another than ``fp32``, ``bf16`` and ``fp16``.
     """
     if precision not in PRECISIONS:
-        raise ConfigError(f"unknown --precision {precision!r}", f"known are {', '.join(PRECISIONS)}")
+        raise ConfigError(f"--precision is {precision!r}", choose(PRECISIONS))
     if precision != "fp32" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in WITHOUT_HALF:
         logger.warning(
             f"--precision {precision} takes some ten times as long as fp32 on this processor, which has no "

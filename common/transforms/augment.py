@@ -15,7 +15,7 @@ from monai.transforms import (
     Transform,
 )
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..stitching import plane_axis
 from .loading import MASKS
 
@@ -53,7 +53,7 @@ def random_augmentation(settings: Mapping[str, float] | None, plane: str | None 
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     for name, value in given.items():
         if name not in RANGES:
-            raise ConfigError(f"unknown setting --augmentation::{name}", f"known are {', '.join(RANGES)}")
+            raise ConfigError(f"--augmentation::{name} is not a setting", choose(RANGES))
         if not 0 <= value <= RANGES[name]:
             fault = f"--augmentation::{name} is {value}, not from 0 to {RANGES[name]:g}"
             raise ConfigError(fault, "give a number in that range, 0 for off")

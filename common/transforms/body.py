@@ -68,7 +68,7 @@ class AirOutsideBodyd(MapTransform):
     ) -> None:
         super().__init__(keys)
         if margin_mm < 0:
-            raise ConfigError(f"margin_mm is {margin_mm}, below 0", "give a distance such as 3")
+            raise ConfigError(f"margin_mm is {margin_mm}, below 0", "pass a distance in mm, such as 3")
         self.unit, self.air, self.margin_mm, self.largest = unit, air, margin_mm, largest
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

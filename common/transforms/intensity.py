@@ -149,7 +149,7 @@ class ToUnitd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.piecewise = PiecewiseLinearScale(window, points)
         if air is not None and air > AIR_HU:
-            remedy = "give -1000, or null for a window left as it is"
+            remedy = "pass -1000, or null to keep the window"
             raise ConfigError(f"air is {air:g} HU, above {AIR_HU:g}", remedy)
         self.clip = air is not None
         if air is not None and air < self.piecewise.low <= AIR_HU:

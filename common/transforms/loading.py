@@ -202,7 +202,7 @@ class WorkingSpacingd(Spacingd):
         spacing = ensure_tuple(spacing or 1.0)
         if len(spacing) not in (1, 3):
             fault = f"spacing is {list(spacing)}, not three numbers in mm, or one for all axes"
-            raise ConfigError(fault, "give for example [1, 1, 1]")
+            raise ConfigError(fault, "pass mm along each axis, such as [1, 1, 1]")
         super().__init__(keys, spacing, mode=mode, allow_missing_keys=allow_missing_keys)
         self.spacing_transform = _SpacingAlongOwnAxes(spacing)
 

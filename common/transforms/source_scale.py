@@ -42,7 +42,7 @@ class ScaleBySourced(MapTransform, InvertibleTransform):
         super().__init__(keys, allow_missing_keys=True)
         if not 0 < percentile <= 100:
             fault = f"--scale_percentile is {percentile}, not above 0 and at most 100"
-            raise ConfigError(fault, "give for example 99.5")
+            raise ConfigError(fault, "pass a number such as 99.5")
         self.percentile = percentile
         self.reference = reference
 
@@ -100,5 +100,5 @@ def require_magnitude(source: np.ndarray, number: float, name: str) -> None:
     """
     lowest = float(source.min())
     if lowest < LOWEST * number:
-        fault = f"{name} is no magnitude (values down to {lowest:g}, bright tissue {number:g})"
-        raise DataError(fault, "give the magnitude image, not the phase or the real part")
+        fault = f"{name} is not a magnitude image (values down to {lowest:g}, bright tissue {number:g})"
+        raise DataError(fault, "pass the magnitude image, not the phase or the real part")

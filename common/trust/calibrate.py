@@ -75,7 +75,7 @@ class Calibration:
     def __post_init__(self) -> None:
         self.held_out = HeldOutCases(self.cases, self.run_dir, self.device, self.reader, self.section, self.record)
         if self.unit == ARBITRARY:
-            fault = f"--calibration::unit is {self.unit}, in which each scan has another scale"
+            fault = f"--calibration::unit is {self.unit}, whose scale differs between scans"
             raise ConfigError(fault, f"give z with standardise, or {PERCENT}")
         require_level("level", self.level)
         require_level("case_level", self.case_level)

@@ -92,7 +92,7 @@ def require_level(name: str, level: float) -> None:
         ConfigError: for a value outside (0, 1).
     """
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise ConfigError(f"--{name} is {level!r}, not between 0 and 1", "give for example 0.9")
+        raise ConfigError(f"--{name} is {level!r}, not between 0 and 1", "pass a number such as 0.9")
 
 
 def conformal_quantile(scores: Sequence[float], case_level: float) -> float:

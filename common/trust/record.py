@@ -19,11 +19,7 @@ from .intervals import Interval, groups_of
 from .verdict import Usual, VerdictLimits
 
 SCHEMA_VERSION = 1
-COMMAND = (
-    "python -m monai.bundle run calibrating --config_file \"['CONFIGS/train.yaml','CONFIGS/evaluate.yaml']\" "
-    "--output_dir OUT"
-)
-REMEDY = f"calibrate these weights with {COMMAND}"
+REMEDY = "calibrate the weights by synthesize calibrate BUNDLE --output_dir OUT"
 RENAMED = {"look": REVIEW}
 """Verdicts as earlier versions called them."""
 EARLIER = ("uncertainty", "quality")

@@ -96,7 +96,7 @@ def verdict_of(features: Mapping[str, float] | str, limits: VerdictLimits) -> Ca
     if missing := [name for name in limits.features if name not in features]:
         return CaseVerdict(REFUSE, (f"{missing[0]}, which the calibration has, is not computed by this inference",))
     if broken := [name for name, value in features.items() if not math.isfinite(value)]:
-        return CaseVerdict(REFUSE, (f"{broken[0]} is no number",))
+        return CaseVerdict(REFUSE, (f"{broken[0]} is not a number",))
     far = sorted(
         ((abs(features[name] - usual.mean) / usual.deviation, name) for name, usual in limits.features.items()),
         reverse=True,

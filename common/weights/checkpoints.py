@@ -22,6 +22,7 @@ RESUME_NAME = "last_checkpoint.pt"
 SHIPPED_PREFIX = "pretrained"
 """Prefix of the names of all weights that a bundle ships, and of no other file in its ``models``."""
 
+TRAIN = "train the bundle first, or pass --output_dir or --weights FILE"
 HASH_BLOCK = 2**20
 """Bytes read at a time for a hash."""
 
@@ -75,7 +76,7 @@ def load(path: str | Path) -> dict[str, Any]:
         # torch's own message on foreign objects starts with how to load them nevertheless
         foreign = "another object" if isinstance(error, pickle.UnpicklingError) else None
         reason = foreign or (str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise CheckpointError(f"{path} is no checkpoint of tensors ({reason})", remedy) from error
+        raise CheckpointError(f"{path} is not a PyTorch state_dict ({reason})", remedy) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a dictionary", remedy)
     return content
@@ -152,14 +153,18 @@ def _sha256(path: str, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def require_noted(path: Path) -> None:
+def require_noted(path: Path, remedy: str = TRAIN) -> None:
     """Refuse weights that do not exist, or that are not those that the JSON file next to them describes.
+
+    Args:
+        path: of the weights.
+        remedy: where there are none.
 
     Raises:
         CheckpointError: no such file, or another hash.
     """
     if not path.is_file():
-        raise CheckpointError(f"no weights at {path}: train the bundle first, or pass --output_dir or --weights FILE")
+        raise CheckpointError(f"no weights at {path}", remedy)
     about = path.with_suffix(".json")
     if not about.is_file():
         return
@@ -167,7 +172,7 @@ def require_noted(path: Path) -> None:
     try:
         metadata = parse_json(about.read_text())
     except ValueError as error:
-        raise CheckpointError(f"{about} is no JSON ({error})", restore) from error
+        raise CheckpointError(f"{about} is not valid JSON ({error})", restore) from error
     if not isinstance(metadata, dict) or "sha256" not in metadata:
         raise CheckpointError(f"{about} has no sha256 of the weights next to it", restore)
     recorded = [metadata["sha256"], metadata.get("replaces")]

@@ -42,7 +42,7 @@ def selection_rules(bundle: Path) -> str:
     try:
         modality = json.loads(path.read_text())["network_data_format"]["inputs"]["image"]["modality"]
     except (OSError, ValueError, KeyError) as error:
-        raise SynthesisError(f"{bundle} is no unpacked bundle that translates images ({error!r})") from error
+        raise SynthesisError(f"{bundle} is not an unpacked bundle that translates images ({error!r})") from error
     return json.dumps({"selections": [{"name": "source", "conditions": {"Modality": f"^{modality}$"}}]})
 
 

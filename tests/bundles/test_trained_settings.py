@@ -508,4 +508,4 @@ def test_damaged_descriptions_end_in_one_line(trained, tmp_path, name, content):
     (folder / name).write_text(content.replace('"sha256": ""', f'"sha256": "{sha256}"'))
     with pytest.raises(Exception, match=".") as caught:
         prepared(folder)
-    assert re.search("does not describe|is no JSON|no sha256|no settings of a run", str(mistake(caught.value)))
+    assert re.search("does not describe|is not valid JSON|no sha256|no settings of a run", str(mistake(caught.value)))

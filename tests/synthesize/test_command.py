@@ -28,7 +28,7 @@ Ran = list[dict[str, Any]]
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with volumes and other files; bundles of which one alone has weights."""
+    """A folder with volumes and other files; bundles, and only one has weights."""
     for name in bundle_names():
         target = tmp_path / "bundles" / name / "configs"
         target.mkdir(parents=True)
@@ -106,7 +106,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ),
         (
             "mr2ct picture.png -o x.nii.gz",
-            "SOURCE picture.png is no folder and does not end in .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr",
+            "SOURCE picture.png is not a folder and does not end in .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr",
         ),
         ("mr2ct slice.dcm -o x.nii.gz", "SOURCE slice.dcm is one slice of a series: pass its folder"),
         ("mr2ct empty -o out", "SOURCE empty is an empty folder: pass a volume"),
@@ -114,9 +114,9 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ("mr2ct mr.nii.gz -o out --seed", "--seed has no value: write it after the option"),
         (
             "mr2ct mr.nii.gz -o x.nii",
-            "--output x.nii is no folder and does not end in .nii.gz, .nrrd, .mha: pass",
+            "--output x.nii is not a folder and does not end in .nii.gz, .nrrd, .mha: pass",
         ),
-        ("mr2ct mr.nii.gz -o x.mhd", "--output x.mhd is no folder and does not end in .nii.gz, .nrrd, .mha"),
+        ("mr2ct mr.nii.gz -o x.mhd", "--output x.mhd is not a folder and does not end in .nii.gz, .nrrd, .mha"),
         ("mr2ct mr.nii.gz -o mr.nii.gz", "--output must differ from SOURCE"),
         ("mr2ct mr.nii.gz -o cases/a.nii.gz", "cases/a.nii.gz exists (from --output): add --overwrite"),
         ("mr2ct mr.nii.gz -o weights.pt", "--output weights.pt is a file: pass a folder"),
@@ -142,7 +142,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
         ),
         (
             "mr2ct mr.nii.gz -o x.nii.gz --overlay good.yaml --overlay broken.yaml",
-            "broken.yaml:2 is no YAML, mapping values are not allowed here: correct this line, or the one before",
+            "broken.yaml:2 is not valid YAML, mapping values are not allowed here: correct this line",
         ),
         ("mr2ct mr.nii.gz -o x.nii.gz --overlay list.yaml", "list.yaml holds [1], no settings NAME: VALUE: see"),
         ("lst", "unknown bundle or command lst: did you mean list?"),
@@ -225,11 +225,11 @@ def test_overlays_follow_the_config_and_a_broken_config_is_named(
     lines = config.read_text().splitlines()
     config.write_text("\n".join([*lines[:9], "  seed: 2", *lines[9:]]))
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "other.nii.gz"]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {config}:10 is no YAML, ")
+    assert capsys.readouterr().err.startswith(f"error: {config}:10 is not valid YAML, ")
     assert len(ran) == 1
 
 
-def test_replaces_a_file_only_when_told(place: Path, ran: Ran) -> None:
+def test_replaces_a_file_only_on_request(place: Path, ran: Ran) -> None:
     (place / "ct.nii.gz").write_text("before")
     assert command.main(["mr2ct", "mr.nii.gz", "-o", "ct.nii.gz"]) == 2
     assert (place / "ct.nii.gz").read_text() == "before"

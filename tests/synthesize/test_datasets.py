@@ -84,7 +84,7 @@ def test_the_layout_says_what_source_and_target_are_called(tmp_path: Path, capsy
     assert content["test"][0]["label"].startswith("IXI-T2/IXI00")
 
 
-def test_an_existing_datalist_is_kept_unless_told_otherwise(root: Path, capsys: pytest.CaptureFixture) -> None:
+def test_an_existing_datalist_is_replaced_only_on_request(root: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(make(root)) == 0
     before = (root / "datalist.json").read_bytes()
     assert main(make(root, "--seed", "1")) == 2
@@ -183,7 +183,7 @@ def test_a_mistake_is_the_last_line_on_stderr(root: Path) -> None:
     done = forked_commands.run(command)
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: data lacks 1 files of its cases (s1_v2/ct.nii.gz): complete")
+    assert last.startswith("error: 1 file is missing in data (s1_v2/ct.nii.gz): complete")
     assert "Traceback" not in done.stderr
     assert not (root / "datalist.json").exists()
 

@@ -83,8 +83,8 @@ def test_scores_are_averaged_on_one_scale(tmp_path: Path) -> None:
 
 def test_one_fold_is_no_ensemble(tmp_path: Path) -> None:
     run(tmp_path / "variants" / "resenc", {"weight": 1.0})
-    with pytest.raises(CheckpointError, match="fewer than two trained folds to join: .*resenc: train others"):
-        ensemble.join(ensemble.folds_of(tmp_path, "resenc"), tmp_path / "new")
+    with pytest.raises(CheckpointError, match="one trained fold of resenc in .*, two are needed: train others"):
+        ensemble.folds_of(tmp_path, "resenc")
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:

@@ -76,10 +76,8 @@ def test_threshold_of_bone_reaches_the_classes(water, capsys):
 
 def test_attenuation_of_other_units_and_voltages_is_refused(files, water, capsys):
     message = _refusal(capsys, ["--attenuation", *_volumes(files)])
-    assert "truth is no CT in HU (its lowest value is 0, not below -30" in message
-    assert "unknown kvp 90: give the closest of 80" in _refusal(
-        capsys, ["--attenuation", *_volumes(water), "--kvp", "90"]
-    )
+    assert "truth is not a CT in HU (its lowest value is 0, not below -30" in message
+    assert "--kvp is 90: choose 80" in _refusal(capsys, ["--attenuation", *_volumes(water), "--kvp", "90"])
 
 
 def _refusal(capsys, arguments):
@@ -231,7 +229,7 @@ def test_other_affine_is_refused(files, tmp_path, capsys, name):
 
 def test_affine_is_compared_at_the_corners(files, tmp_path, capsys):
     for excess, code in ((0.03, 0), (0.04, 2)):
-        # The far corner lies three voxels away: 0.09 and 0.12 mm, of which 0.1 mm are tolerated.
+        # The far corner lies three voxels away: 0.09 and 0.12 mm; 0.1 mm are tolerated.
         scaled = AFFINE.copy()
         scaled[0, 0] -= excess
         path = _save(tmp_path / "scaled.nii.gz", np.ones((4, 4, 4), np.float32), scaled)

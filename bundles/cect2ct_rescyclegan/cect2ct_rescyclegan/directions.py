@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.errors import ConfigError
+from common.errors import ConfigError, choose
 
 
 def translation(direction: str, run_dir: str, source: str, target: str) -> dict[str, str]:
     """What a direction needs: ``weights`` (a path), ``source`` (file name without suffix), ``key`` (of its scans in a
-    datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on, of which
+    datalist) and ``suffix`` of the output; ``pretrained`` names the bundle's weights to fall back on;
     ``synthesize export`` writes those of ``cect2ct`` alone.
 
     Args:
@@ -38,4 +38,4 @@ def translation(direction: str, run_dir: str, source: str, target: str) -> dict[
             "key": "label",
             "suffix": "synthetic_cect",
         }
-    raise ConfigError(f"unknown --direction {direction!r}", "known are cect2ct, ct2cect")
+    raise ConfigError(f"--direction is {direction!r}", choose(("cect2ct", "ct2cect")))

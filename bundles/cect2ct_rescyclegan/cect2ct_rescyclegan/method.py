@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from common.data.datasets.slices import SliceDataset, UnpairedSliceDataset
-from common.errors import ConfigError
+from common.errors import ConfigError, choose
 from common.losses import AdversarialLoss
 from common.training.methods.base import Batch, Losses
 from common.training.methods.cyclegan import CycleGan
@@ -32,7 +32,7 @@ def pairing(pair_mode: str, data: Mapping[str, Sequence[Any]]) -> str:
     if pair_mode == "auto":
         return "registered" if data["training"] else "cross"
     if pair_mode not in PAIR_MODES:
-        raise ConfigError(f"unknown --pair_mode {pair_mode!r}", f"known are auto, {', '.join(PAIR_MODES)}")
+        raise ConfigError(f"--pair_mode is {pair_mode!r}", choose(("auto", *PAIR_MODES)))
     if pair_mode == "registered" and not data["training"]:
         fault = "--pair_mode registered needs pairs of registered scans, and the data have none"
         raise ConfigError(fault, "list pairs under training, or pass --pair_mode cross, which needs none")

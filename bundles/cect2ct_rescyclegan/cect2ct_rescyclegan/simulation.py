@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from common.errors import ConfigError
+from common.errors import ConfigError, choose
 from common.simulation.corruptions.intensity import blurred
 from common.simulation.ct import CT_RANGE_HU, PERFUSED_HU, ct_noise, ct_person, ct_signal, enhancement
 from common.simulation.grid import Volume, random_direction
@@ -68,7 +68,7 @@ class CectCtPair:
 
     def __post_init__(self) -> None:
         if unknown := sorted(self.tissue_hu.keys() - set(TISSUES)):
-            raise ConfigError(f"tissue_hu has unknown tissues {unknown}", f"known are {', '.join(TISSUES)}")
+            raise ConfigError(f"tissue_hu has unknown tissues {unknown}", choose(TISSUES))
 
     def __call__(self, seed: int) -> Case:
         """The case of a seed in HU: enhanced ``image``, unenhanced ``label``, ``mask`` (the head with its cavities).

@@ -17,7 +17,7 @@ from monai.utils import convert_to_numpy
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from common.errors import ConfigError
+from common.errors import ConfigError, choose
 from common.files import require_file_name, write_text, write_whole
 from common.io.export import DESCRIPTION_LENGTH
 from common.io.export.outputs import (
@@ -74,7 +74,7 @@ class SampleExporter:
         overwrite: bool = False,
     ) -> None:
         if format not in (*FORMATS, "all"):
-            raise ConfigError(f"unknown --format {format!r}", f"known are {', '.join(FORMATS)}, all")
+            raise ConfigError(f"--format is {format!r}", choose((*FORMATS, "all")))
         require_dtype(dtype)
         self.output_dir = Path(output_dir)
         self.data = data

@@ -33,7 +33,7 @@ class SketcherRefiner(Cascade):
 
     def __init__(self, stages: int = 2, in_channels: int = 4, width: int = 32) -> None:
         if stages not in (1, 2):
-            raise ConfigError(f"stages is {stages}", "give 1 (Sketcher) or 2 (Sketcher and Refiner)")
+            raise ConfigError(f"stages is {stages}, not 1 or 2", "choose 1 (Sketcher) or 2 (Sketcher and Refiner)")
         features = (width, width, 2 * width, 4 * width, 8 * width, width)
         super().__init__(
             [BasicUNet(3, in_channels + k, 1, features, act=ACTIVATION, norm="batch") for k in range(stages)],

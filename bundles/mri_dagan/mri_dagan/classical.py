@@ -74,7 +74,7 @@ def tv_reconstruction(
     """
     if not weight > 0 or not iterations > 0:
         fault = f"weight is {weight} and iterations {iterations}, not both above 0"
-        raise ConfigError(fault, "give such as 0.005 and 40")
+        raise ConfigError(fault, "pass numbers such as 0.005 and 40")
     coils = estimated_sensitivities(kspace, mask) if sensitivities is None else sensitivities
     image = combined(to_image(kspace), coils)
     strength = weight * robust_maximum(np.abs(image))

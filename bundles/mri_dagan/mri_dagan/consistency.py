@@ -49,7 +49,7 @@ def data_consistency(
         fault = f"the image has shape {given.shape} and the mask {mask.shape}, the images of the k-space {wanted}"
         raise DataError(fault, "give image and mask of this k-space")
     if weight is not None and not weight >= 0:
-        raise ConfigError(f"weight is {weight}, below 0", "give null for measured samples alone")
+        raise ConfigError(f"weight is {weight}, below 0", "pass null for measured samples alone")
     if sensitivities is None:
         sensitivities = estimated_sensitivities(kspace, mask)
     phase = np.angle(combined(low_resolution(kspace, mask), sensitivities))

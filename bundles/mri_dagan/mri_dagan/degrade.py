@@ -152,7 +152,7 @@ def _writing(options: argparse.Namespace, reader: VolumeReader) -> WriteCase:
     """What writes a case into a folder; settings are checked."""
     if options.kind not in DEGRADATIONS:
         if not options.slice > 0:
-            raise ConfigError(f"--slice is {options.slice}, not above 0 mm", "give such as 1")
+            raise ConfigError(f"--slice is {options.slice}, not above 0 mm", "pass a number such as 1")
         return partial(write_interpolated, distance=options.slice, plane=options.plane, reader=reader)
     if options.seed < 0:
         raise ConfigError(f"--seed is {options.seed}, below 0", "give 0 or a positive number")

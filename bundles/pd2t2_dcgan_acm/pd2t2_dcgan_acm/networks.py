@@ -72,7 +72,7 @@ class AutoContext(Cascade):
 
     def __init__(self, stages: int = 2, in_channels: int = 1, width: int = 32, residual: bool = True) -> None:
         if stages < 1:
-            raise ConfigError(f"stages is {stages}, below 1", "give the number of generators")
+            raise ConfigError(f"stages is {stages}, below 1", "pass the number of generators")
         super().__init__([DilatedGenerator(in_channels + (k > 0), width, residual) for k in range(stages)], in_channels)
         self.register_buffer("target_scale", torch.tensor([0.0, 1.0]))
 

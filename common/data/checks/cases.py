@@ -73,11 +73,12 @@ def check_cases(
         ConfigError: for a window that is not (low, high), or a shape that has not three axes.
     """
     sources = None if source_range is None else np.atleast_2d(np.asarray(source_range, dtype=float))
-    for window in (*(() if sources is None else sources), *(() if target_range is None else (target_range,))):
+    windows = [("source_range", window) for window in (() if sources is None else sources)]
+    for name, window in [*windows, *(() if target_range is None else [("target_range", target_range)])]:
         if len(window) != 2 or not window[0] < window[1]:
-            raise ConfigError(f"the window is {list(window)}", "give two numbers, low and high")
+            raise ConfigError(f"--{name} is {list(window)}, not two numbers, the lower first", "pass [low, high]")
     if min_shape is not None and len(min_shape) != 3:
-        raise ConfigError(f"min_shape is {list(min_shape)}", "give three numbers")
+        raise ConfigError(f"--min_shape is {list(min_shape)}, not three numbers", "pass voxels along each axis")
     clipping = None if target_range is None or target_unclipped else Clipping(target_range)
     expected = _Expected(sources, target_range, min_shape, reader or VolumeReader(), Exchanges(), clipping)
     items = [(section, item) for section, entries in lists.items() for item in entries]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ...errors import ConfigError, DataError, some
+from ...errors import ConfigError, DataError, choose, some
 from ...files import text_of_cell
 from ...io.dicom.reading.headers import holds_series
 from ...io.reader import NIFTI, VOLUMES, volume_path
@@ -78,7 +78,7 @@ def find_cases(
             files stored twice, or a case that is missing in patients.csv.
     """
     if layout not in LAYOUTS:
-        raise ConfigError(f"unknown layout '{layout}'", f"known are {', '.join(LAYOUTS)}")
+        raise ConfigError(f"--layout is {layout!r}", choose(LAYOUTS))
     root = Path(os.path.abspath(root))
     if not root.is_dir():
         raise DataError(f"no folder at {root}", "correct --dataset_dir")
@@ -164,9 +164,10 @@ def _check_complete(root: Path, folders: list[Path], names: list[str], suffixes:
         there = sorted({p.name for f in folders for p in f.iterdir() if p.name.lower().endswith(READ) and p.is_file()})
         if there and all(name.lower().endswith(PICTURES) for name in there):
             raise DataError(f"{root.name} has pictures, not volumes ({some(there)})", FROM_PICTURES)
-        fault = f"{root.name} lacks {len(missing)} files of its cases ({some(missing)})"
+        files = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
+        fault = f"{files} missing in {root.name} ({some(missing)})"
         if there and any(all(f"{f.name}/{name}{suffix}" in missing for f in folders) for name in names):
-            fault += f", which have {some(there)}"
+            fault += f", whose cases have {some(there)}"
         remedy = "complete these cases, move them out of the folder, or name other files by --source, --target, --mask"
         if any(holds_series(part) for folder in folders for part in (folder, *folder.iterdir())):
             place = missing[0].removesuffix(suffix)

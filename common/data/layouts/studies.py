@@ -14,6 +14,7 @@ from ...errors import DataError
 from ...io.dicom.reading.headers import holds_series
 from ...io.dicom.reading.series import shown_modality
 from ...io.dicom.validation import without_validation
+from ...io.modality import with_article
 from ..datalist import Item
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def nested_series(root: Path, modality: str | None) -> list[Item]:
             items.append({"case": "_".join(place.parts), "image": str(folder)})
     if folders and not items:
         fault = f"no series of {modality} in {root}, {len(folders)} of others (see above)"
-        raise DataError(fault, f"give {modality}, or --accept_modality true")
+        raise DataError(fault, f"pass {with_article(modality)}, or --accept_modality true")
     return items
 
 

@@ -83,7 +83,8 @@ def write_report(path: Path, report: Report) -> None:
     contents |= {"shown": shown, "left_out": len({panel.case for panel in report.panels}) - len(shown)}
     whole = page(viewer=Markup(viewer_data(shown, limit, MAX_BYTES - _size(page()))))
     if _size(whole) > MAX_BYTES:
-        logger.warning(f"{path}: {_size(whole) / 1e6:.1f} MB, over {MAX_BYTES / 1e6:g} MB, by its tables and pictures")
+        sizes = f"{_size(whole) / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:g} MB"
+        logger.warning(f"{path} has {sizes}, because of its tables and images")
     write_text(Path(path), whole)
 
 

@@ -42,7 +42,7 @@ def metrics_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         try:
             frame[name] = pd.to_numeric(frame[name]).astype(float)
         except (TypeError, ValueError) as error:
-            raise DataError(f"metric {name} has a value that is no number ({error})", "remove texts") from error
+            raise DataError(f"metric {name} has a value that is not a number ({error})", "remove texts") from error
     frame[["case", "method"]] = frame[["case", "method"]].astype(str)
     twice = frame[frame.duplicated(["case", "method"])]
     if len(twice):

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, choose
 from ...files import require_own_folder, write_whole_folder
 from ...weights import checkpoints
 from ...weights.info import origin
@@ -53,10 +53,10 @@ class DicomFormat:
         reader: VolumeReader | None = None,
     ) -> None:
         if modality not in TO_PIXELS:
-            raise ConfigError(f"unknown modality {modality!r}", f"known are {', '.join(TO_PIXELS)}")
+            raise ConfigError(f"--output::modality is {modality!r}", choose(TO_PIXELS))
         if timing is not None and not _are_times(timing):
-            remedy = "give [repetition, echo] in ms, or null where they are not known"
-            raise ConfigError(f"timing {timing!r} is not two positive numbers", remedy)
+            remedy = "pass [repetition, echo] in ms, or null if unknown"
+            raise ConfigError(f"--timing is {timing!r}, not two positive numbers", remedy)
         self.modality = modality
         self.unit = unit
         self.bundle = bundle

@@ -12,7 +12,7 @@ from typing import Any
 
 from monai.utils import MetaKeys, convert_to_numpy
 
-from ...errors import CheckpointError, ConfigError, OutputError
+from ...errors import CheckpointError, ConfigError, OutputError, choose
 from ...files import remove, require_file_name, write_text
 from ...grids import same_grid, show_affine
 from ...weights import checkpoints
@@ -77,7 +77,7 @@ class VolumeExporter:
         **series: Any,
     ) -> None:
         if output_format not in FORMATS:
-            raise ConfigError(f"unknown --output_format {output_format!r}", f"known are {', '.join(FORMATS)}")
+            raise ConfigError(f"--output_format is {output_format!r}", choose(FORMATS))
         require_dtype(output_dtype)
         require_file_name(suffix, "suffix", error=ConfigError)
         self.output_dir = Path(predictions_dir)

@@ -35,7 +35,7 @@ def dimensions(raw: nib.Nifti1Header, channels: int | None, where: Where) -> tup
         raise VolumeError(where("not a 3-D volume", f"{rank}-D, {shape}", "export 3-D volumes"))
     count = dims[3] if rank == 4 else 1
     if count != (channels or 1):
-        remedy = "declare the channels, or split the time points or channels into files of their own"
+        remedy = "set reader::channels, or split the time points or channels into files of their own"
         lengths = f"{count} instead of {channels or 1}, shape {shape}"
         raise VolumeError(where("wrong length of the fourth dimension", lengths, remedy))
     return dims, count

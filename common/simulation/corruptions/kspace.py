@@ -65,7 +65,9 @@ def simulated_phase(shape: tuple[int, int], largest: float, rng: np.random.Gener
         ConfigError: ``largest`` is negative or not finite.
     """
     if not np.isfinite(largest) or largest < 0:
-        raise ConfigError(f"--largest_phase is {largest}, not 0 or more radians", "give such as 1.5, or 0 for none")
+        raise ConfigError(
+            f"--largest_phase is {largest}, not 0 or more radians", "pass a number such as 1.5, or 0 for none"
+        )
     waves = np.arange(PHASE_WAVES + 1)
     bases = [np.cos(np.pi * np.outer((np.arange(n) + 0.5) / n, waves)) for n in shape]
     phase: Magnitude = bases[0] @ rng.normal(size=(len(waves), len(waves))) @ bases[1].T
@@ -87,7 +89,7 @@ def simulated_sensitivities(shape: tuple[int, int], coils: int, rng: np.random.G
         ConfigError: ``coils`` is no whole number above 0.
     """
     if isinstance(coils, bool) or not isinstance(coils, int | np.integer) or coils < 1:
-        raise ConfigError(f"--coils is {coils!r}, not a whole number above 0", "give 1, or such as 8")
+        raise ConfigError(f"--coils is {coils!r}, not a whole number above 0", "pass 1, or a number such as 8")
     if coils == 1:
         return np.ones((1, *shape), dtype=np.complex128)
     rows, columns = np.meshgrid(*((np.arange(n) - n // 2) / n for n in shape), indexing="ij")

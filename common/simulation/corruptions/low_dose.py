@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import ConfigError
+from ...errors import ConfigError, choose
 from ..ct import CT_RANGE_HU
 from .magnitude import is_number
 from .projection import (
@@ -72,16 +72,16 @@ class LowDose:
     ) -> None:
         if not is_number(dose) or not 0 < dose <= 1:
             fault = f"--dose is {dose!r}, not a fraction of the full dose, above 0 and at most 1"
-            raise ConfigError(fault, "give such as 0.25 for a quarter of the dose")
+            raise ConfigError(fault, "pass a number such as 0.25, for a quarter of the dose")
         if not is_number(photons) or not photons > 0:
-            raise ConfigError(f"--photons is {photons!r}, not above 0", "give those of a ray, such as 1.0e6")
+            raise ConfigError(f"--photons is {photons!r}, not above 0", "pass the photons of one ray, such as 1.0e6")
         if not is_number(electronic_noise) or electronic_noise < 0:
             raise ConfigError(f"--electronic_noise is {electronic_noise!r}, not 0 or more photons", "give 0 for none")
         if bow_tie is not None and (not is_number(bow_tie) or not bow_tie > 0):
             fault = f"--bow_tie is {bow_tie!r}, not a diameter in mm above 0"
-            raise ConfigError(fault, "give that of a cylinder of water, or omit it for no filter")
+            raise ConfigError(fault, "pass the diameter of a water cylinder in mm, or omit it for no filter")
         if kernel not in KERNELS:
-            raise ConfigError(f"unknown --kernel {kernel!r}", f"known are {', '.join(KERNELS)}")
+            raise ConfigError(f"--kernel is {kernel!r}", choose(KERNELS))
         angles(views)
         self.dose = float(dose)
         self.photons = float(photons)

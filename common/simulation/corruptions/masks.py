@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ConfigError
+from ...errors import ConfigError, choose
 from .magnitude import is_number
 
 Mask = NDArray[np.bool_]
@@ -80,9 +80,9 @@ def centre_fraction_of(kind: str, acceleration: float, centre_fraction: float | 
         ConfigError: see :func:`sampling_mask`.
     """
     if kind not in MASKS:
-        raise ConfigError(f"unknown --mask {kind!r}", f"known are {', '.join(MASKS)}")
+        raise ConfigError(f"--mask is {kind!r}", choose(MASKS))
     if not is_number(acceleration) or acceleration <= 1:
-        remedy = "give 2 to 10, such as 4 for a quarter of the samples"
+        remedy = "pass a number such as 4, for a quarter of the samples"
         raise ConfigError(f"--acceleration is {acceleration!r}, not above 1", remedy)
     fraction = CENTRE_SHARE / acceleration if centre_fraction is None else centre_fraction
     most = (1 / acceleration) ** (1 if kind in LINES else 0.5)

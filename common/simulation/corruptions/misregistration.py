@@ -62,9 +62,9 @@ class Misregisterd(MapTransform):
         super().__init__(keys, allow_missing_keys)
         for name, amount in {"shift": shift, "warp": warp}.items():
             if not 0 <= amount < math.inf:
-                raise ConfigError(f"{name} is {amount}, not 0 or more mm", "give for example 2.0, or 0 for none")
+                raise ConfigError(f"{name} is {amount}, not 0 or more mm", "pass a number such as 2.0, or 0 for none")
         if not NODE_MM <= smoothness < math.inf:
-            raise ConfigError(f"smoothness is {smoothness}, not {NODE_MM:g} or more mm", "give for example 30")
+            raise ConfigError(f"smoothness is {smoothness}, not {NODE_MM:g} or more mm", "pass a number such as 30")
         if warp > LARGEST_WARP * smoothness:
             fault = f"warp is {warp} mm, over {LARGEST_WARP:g} of its smoothness ({smoothness:g} mm), and might fold"
             raise ConfigError(fault, "lower it, or raise smoothness")

@@ -61,9 +61,9 @@ class HeadMotion:
     ) -> None:
         for name, value, unit in (("distance_mm", distance_mm, "mm"), ("degrees", degrees, "degrees")):
             if not is_number(value) or value < 0:
-                raise ConfigError(f"--{name} is {value!r}, not 0 or more {unit}", "give such as 2")
+                raise ConfigError(f"--{name} is {value!r}, not 0 or more {unit}", "pass a number such as 2")
         if isinstance(movements, bool) or not isinstance(movements, int) or movements < 1:
-            raise ConfigError(f"--movements is {movements!r}, not a whole number above 0", "give such as 2")
+            raise ConfigError(f"--movements is {movements!r}, not a whole number above 0", "pass a number such as 2")
         self.axis = plane_axis(plane)
         self.distance_mm = distance_mm
         self.degrees = degrees

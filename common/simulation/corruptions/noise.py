@@ -42,7 +42,9 @@ class RicianNoise:
 
     def __init__(self, level: float = 0.1) -> None:
         if not is_number(level) or not level > 0:
-            raise ConfigError(f"--level is {level!r}, not above 0", "give such as 0.1 for 10 % of the robust maximum")
+            raise ConfigError(
+                f"--level is {level!r}, not above 0", "pass a number such as 0.1, for 10 % of the robust maximum"
+            )
         self.level = level
 
     def __call__(self, volume: ArrayLike, spacing: Sequence[float], rng: np.random.Generator) -> Volume:

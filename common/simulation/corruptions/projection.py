@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from skimage.transform import iradon, radon
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, choose
 from ...grids import SPACING_TOLERANCE_MM
 
 Image = NDArray[np.float64]
@@ -122,7 +122,7 @@ def back_projection(integrals: Image, pixel_mm: float, kernel: str) -> Image:
     Source: Kak and Slaney 1988, Principles of Computerized Tomographic Imaging, chapter 3.
     """
     if kernel not in KERNELS:
-        raise ConfigError(f"unknown kernel {kernel!r}", f"known are {', '.join(KERNELS)}")
+        raise ConfigError(f"kernel is {kernel!r}", choose(KERNELS))
     directions = angles(integrals.shape[1])
     mu: Image = iradon(integrals / pixel_mm, directions, filter_name=KERNELS[kernel], circle=True)
     return mu

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.special import ndtr
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, choose
 from ...stitching import plane_axis
 from ..grid import Volume
 from .magnitude import checked_magnitude, is_number
@@ -90,11 +90,11 @@ class ThickSlices:
         self, thickness: float = 5.0, gap: float = 0.0, profile: str = "gaussian", plane: str = "axial"
     ) -> None:
         if not is_number(thickness) or not thickness > 0:
-            raise ConfigError(f"--thickness is {thickness!r}, not above 0 mm", "give such as 5")
+            raise ConfigError(f"--thickness is {thickness!r}, not above 0 mm", "pass a number such as 5")
         if not is_number(gap) or gap < 0:
             raise ConfigError(f"--gap is {gap!r}, not 0 or more mm", "give 0 for none")
         if profile not in PROFILES:
-            raise ConfigError(f"unknown --profile {profile!r}", f"known are {', '.join(PROFILES)}")
+            raise ConfigError(f"--profile is {profile!r}", choose(PROFILES))
         self.axis = plane_axis(plane)
         self.thickness = thickness
         self.gap = gap

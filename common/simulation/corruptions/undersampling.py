@@ -58,7 +58,9 @@ class Undersampled:
     ) -> None:
         centre_fraction_of(mask, acceleration, centre_fraction)
         if not is_number(noise) or noise < 0:
-            raise ConfigError(f"--noise is {noise!r}, not 0 or more", "give such as 0.01 for 1 % of the robust maximum")
+            raise ConfigError(
+                f"--noise is {noise!r}, not 0 or more", "pass a number such as 0.01, for 1 % of the robust maximum"
+            )
         simulated_phase((1, 1), largest_phase, np.random.default_rng(0))
         simulated_sensitivities((1, 1), coils, np.random.default_rng(0))
         self.axis = plane_axis(plane)

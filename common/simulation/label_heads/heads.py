@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ...errors import ConfigError
+from ...errors import ConfigError, choose
 from ...weights import checkpoints
 from ..grid import CENTRE_MM, Volume, grid, node_points, smooth_noise, stretched
 from ..head import Anatomy, Fractions
@@ -106,7 +106,7 @@ class IndividualHeads:
 
     def __post_init__(self) -> None:
         if self.part not in ("training", "validation"):
-            raise ConfigError(f"unknown part {self.part!r}", "known are training, validation")
+            raise ConfigError(f"part is {self.part!r}", choose(("training", "validation")))
         if not self.files:
             maps = len(map_files(self.label_maps))
             fault = f"validation_maps is {self.validation_maps}, of {maps} maps: none is left for {self.part}"

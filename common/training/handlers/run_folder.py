@@ -20,7 +20,7 @@ from monai.engines import Evaluator
 from ... import devices
 from ...config.record import RunRecord, config_of
 from ...data.split_record import DATALIST_NAME, move_split, write_split
-from ...errors import CheckpointError, ConfigError, OutputError, UserError
+from ...errors import CheckpointError, ConfigError, OutputError, UserError, choose
 from ...files import as_cell, remove_unfinished, require_file_name, write_text, write_whole
 from ...weights import checkpoints, info
 from ...weights.info import RUN_NAME
@@ -84,7 +84,7 @@ class RunFolder:
         record: RunRecord | None = None,
     ) -> None:
         if keep not in (BEST, LAST):
-            raise ConfigError(f"unknown --keep {keep!r}", f"known are {BEST}, {LAST}")
+            raise ConfigError(f"--keep is {keep!r}", choose((BEST, LAST)))
         self.root = Path(run_dir)
         self.models = self.root / "models"
         self.validator = validator
@@ -157,7 +157,7 @@ class RunFolder:
     def _restore(self, engine: SynthesisTrainer, last: Path) -> None:
         saved = checkpoints.load(last)
         if missing := sorted({"trainer", "best_metric", "best_metric_epoch", "log"} - saved.keys()):
-            fault = f"{last} is no checkpoint of a run, it lacks {', '.join(missing)}"
+            fault = f"{last} is not a checkpoint of a run, it lacks {', '.join(missing)}"
             raise CheckpointError(fault, "start a new run with --resume false")
         try:
             engine.load_saved_state(saved["trainer"])

@@ -48,7 +48,7 @@ class WeightsWriter:
         """
         record = self._record
         if record is None:
-            logger.warning(f"no record of the run: the weights in {self.models} get no settings")
+            logger.warning(f"the run was not recorded: weights in {self.models} get no settings")
         self._about = {
             **_bundle(record),
             "trained_on": {

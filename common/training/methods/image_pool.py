@@ -27,7 +27,7 @@ class ImagePool(nn.Module):
     def __init__(self, size: int = 50) -> None:
         super().__init__()
         if size < 0:
-            raise ConfigError(f"pool_size is {size}, below zero", "give 0 to switch the pool off")
+            raise ConfigError(f"pool_size is {size}, below 0", "pass 0 to switch the pool off")
         self.size = size
         self.register_buffer("images", torch.empty(0))
         self.register_buffer("filled", torch.zeros((), dtype=torch.long))

@@ -37,7 +37,7 @@ class RectifiedFlow(GanMethod):
     def __init__(self, generator: nn.Module, losses: Mapping[str, Mapping[str, Any]], time_floor: float = 0.05) -> None:
         super().__init__({"generator": generator}, {}, losses)
         if not 0 < time_floor <= 1:
-            raise ConfigError(f"time_floor is {time_floor}, not above 0 and up to 1", "give a number such as 0.05")
+            raise ConfigError(f"time_floor is {time_floor}, not above 0 and up to 1", "pass a number such as 0.05")
         self.time_floor = time_floor
 
     def generate(self, batch: Batch) -> Losses:

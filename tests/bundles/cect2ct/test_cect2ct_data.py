@@ -29,7 +29,7 @@ def test_registered_without_pairs_is_refused_and_cross_recommended() -> None:
 
 @pytest.mark.parametrize("pairs", [True, False])
 def test_an_unknown_mode_is_named(pairs: bool) -> None:
-    rule = "unknown --pair_mode 'aligned': known are auto, registered, cross, off"
+    rule = "--pair_mode is 'aligned': choose auto, registered, cross or off"
     with pytest.raises(ConfigError, match=rule):
         pairing("aligned", cases(pairs))
 

@@ -22,5 +22,5 @@ def test_contrast_is_added_by_the_generator_kept_beside_it() -> None:
 
 @pytest.mark.parametrize("name", ["mr2ct", "CECT2CT", ""])
 def test_another_direction_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"unknown --direction '{name}': known are cect2ct, ct2cect"):
+    with pytest.raises(ConfigError, match=f"--direction is '{name}': choose cect2ct or ct2cect"):
         translation(name, "runs/one", "cect", "ct")

@@ -168,5 +168,5 @@ def test_swapped_ranges_of_tissues_are_refused_by_name():
 
 
 def test_tissues_are_known():
-    with pytest.raises(ConfigError, match=r"tissue_hu has unknown tissues \['gland'\]: known are vessel, "):
+    with pytest.raises(ConfigError, match=r"tissue_hu has unknown tissues \['gland'\]: choose vessel, "):
         CectCtPair(tissue_hu={"gland": [0, 9]})

@@ -110,7 +110,7 @@ def test_pairs_are_replaced_on_request_and_nothing_else_is(data, capsys):
     [
         (["--dose", "25"], "--dose is 25.0, not a fraction of the full dose"),
         (["--seed", "-1"], "--seed is -1, below 0"),
-        (["--ct", "mr"], "data lacks 2 files of its cases (one/mr.nii.gz, two/mr.nii.gz)"),
+        (["--ct", "mr"], "2 files are missing in data (one/mr.nii.gz, two/mr.nii.gz)"),
     ],
 )
 def test_wrong_options_end_the_command_before_anything_is_written(data, capsys, options, message):

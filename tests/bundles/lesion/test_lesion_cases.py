@@ -140,7 +140,9 @@ def test_a_patient_in_training_and_validation_is_a_leak(root, tmp_path):
 
 
 def test_an_unknown_class_is_named(root, tmp_path):
-    with pytest.raises(DataError, match="cyst_p3 has the unknown class 'abscess': known are cyst, met"):
+    with pytest.raises(
+        DataError, match="cyst_p3 has class 'abscess', which --classes does not list: choose cyst or met"
+    ):
         cases(root, tmp_path, **listed(root, tmp_path, **{"class": "abscess"}))
 
 

@@ -162,10 +162,10 @@ def test_one_format_alone(command_run, tmp_path, format, ends):
 def test_an_unknown_format_is_refused(command_run, tmp_path):
     with pytest.raises(Exception, match=".") as caught:
         infer(command_run.bundle, command_run.weights, tmp_path, format="jpeg")
-    assert str(mistake(caught.value)).startswith("unknown --format 'jpeg': known are png, npz, nifti, all")
+    assert str(mistake(caught.value)).startswith("--format is 'jpeg': choose png, npz, nifti or all")
 
 
-def test_samples_are_replaced_only_when_told(command_run, tmp_path):
+def test_samples_are_replaced_only_on_request(command_run, tmp_path):
     infer(command_run.bundle, command_run.weights, tmp_path, samples=2)
     before = snapshot(tmp_path)
     with pytest.raises(Exception, match=".") as caught:

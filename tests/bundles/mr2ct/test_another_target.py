@@ -47,13 +47,13 @@ def run(data, tmp_path_factory) -> tuple[Path, str]:
     [
         (
             {},
-            "lacks 8 files of its cases (.* and 2 more), which have t1.nii.gz, t2.nii.gz: ",
+            "8 files are missing in .* (.* and 2 more), whose cases have t1.nii.gz, t2.nii.gz: ",
         ),
         (NAMES, "the data check found 4 errors in 4 cases; fix or exclude: 4 cases, case_0"),
         ({**NAMES, "target_window": "[0,255]"}, "--target_window [0, 255] does not span -200 to 200, but --output"),
     ],
 )
-def test_what_is_missing_is_said_one_after_the_other(data, tmp_path, settings, said):
+def test_missing_settings_are_reported_one_after_the_other(data, tmp_path, settings, said):
     done = BUNDLE.run("training", ["train", "demo"], dataset_dir=data, output_dir=tmp_path, **settings)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2

@@ -48,7 +48,7 @@ def infer(folder: Path, data: Path, **options: Any) -> Any:
     return ONE.run("inference", ["inference"], **given)
 
 
-def test_the_file_tells_what_was_calibrated(run):
+def test_the_file_records_the_calibration(run):
     told = json.loads((run / "models" / "model_trust.json").read_text())
     assert told["sha256"] == checkpoints.sha256(run / "models" / "model.pt")
     assert (told["unit"], told["level"], told["case_level"]) == ("HU", 0.9, 0.9)
@@ -89,7 +89,7 @@ def test_trained_cases_and_too_few_cases_are_refused(run, data):
 
 def test_arbitrary_units_are_refused_since_another_scan_has_another_scale(run):
     done = ONE.run("calibrating", EVALUATE, output_dir=run, **{"calibration::unit": "a.u."})
-    refused(done, "--calibration::unit is a.u., in which each scan has another scale: give z")
+    refused(done, "--calibration::unit is a.u., whose scale differs between scans: give z")
 
 
 def test_cases_that_were_calibrated_on_are_not_checked(run):

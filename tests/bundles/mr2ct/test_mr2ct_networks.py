@@ -55,7 +55,7 @@ def test_a_flat_slice_gives_finite_numbers() -> None:
 
 
 def test_other_norms_and_other_weights_are_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown norm 'group': known are batch, instance"):
+    with pytest.raises(ConfigError, match="norm is 'group': choose batch or instance"):
         ResnetGenerator(norm="group")
     with pytest.raises(CheckpointError, match="weights do not fit ResnetGenerator"):
         ResnetGenerator(width=4, blocks=1).load_state_dict(

@@ -51,7 +51,7 @@ def test_volumes_keep_their_size(sides: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("stages", [0, 3])
 def test_another_number_of_stages_is_refused(stages: int) -> None:
-    rule = rf"stages is {stages}: give 1 \(Sketcher\) or 2 \(Sketcher and Refiner\)"
+    rule = rf"stages is {stages}, not 1 or 2: choose 1 \(Sketcher\) or 2 \(Sketcher and Refiner\)"
     with pytest.raises(ConfigError, match=rule):
         SketcherRefiner(stages)
 
@@ -108,7 +108,7 @@ def test_the_u_net_does_have_neighbours() -> None:
 # ---- the discriminator ----------------------------------------------------------------------------------------------
 
 
-def test_the_discriminator_judges_overlapping_patches_in_3d() -> None:
+def test_the_discriminator_scores_overlapping_patches_in_3d() -> None:
     network = PatchGanDiscriminator(5, width=2, layers=2, spatial_dims=3).eval()
     assert {type(part) for part in network.modules()} >= {nn.Conv3d, nn.BatchNorm3d}
     with torch.no_grad():

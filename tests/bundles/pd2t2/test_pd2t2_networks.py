@@ -121,7 +121,7 @@ def test_the_scale_of_the_target_travels_with_the_weights() -> None:
 
 
 def test_no_stage_is_refused() -> None:
-    with pytest.raises(ConfigError, match="stages is 0, below 1: give the number of generators"):
+    with pytest.raises(ConfigError, match="stages is 0, below 1: pass the number of generators"):
         AutoContext(0)
 
 

@@ -304,7 +304,7 @@ class TestInference:
         with pytest.raises(DataError, match=f"{fault}: .* pass --data::section validation"):
             infer(**given)
         assert names(infer(**given, section="validation")) == ["case_01"]
-        with pytest.raises(ConfigError, match="unknown --data::section 'valid': known are training, validation, test"):
+        with pytest.raises(ConfigError, match="--data::section is 'valid': choose training, validation or test"):
             infer(**given, section="valid")
 
     def test_nothing_there(self, tmp_path, infer):

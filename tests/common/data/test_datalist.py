@@ -116,7 +116,7 @@ FAULTS = {
     "nested too deeply": (lambda p: "[" * 100_000 + "]" * 100_000, r"cannot read the datalist .* \(nested too deeply"),
     "case of the wrong type": (lambda p: {"training": ["a.nii"]}, r"training\[0\] is 'a.nii', not a JSON object"),
     "misspelt key": (lambda p: {"training": [case(p, "a", lable="x")]}, r"\[0\]: .*key 'lable': did you mean 'label'"),
-    "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "unknown key 'zzz': known are case, patient"),
+    "strange key": (lambda p: {"training": [case(p, "a", zzz="x")]}, "unknown key 'zzz': choose case, patient"),
     "images of one file and folder name": (
         lambda p: {"training": [{"image": "a/mr/1.nii"}, {"image": "b/mr/1.nii.gz"}, {"image": "b/2/1.nii"}]},
         "give a/mr/1.nii and b/mr/1.nii.gz the same name 'mr_1': give these cases a 'case'",
@@ -249,7 +249,7 @@ def test_a_new_case_of_a_known_patient_moves_nobody() -> None:
     "fractions", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5), (1, 0, float("nan"))]
 )
 def test_fractions_must_be_three_with_sum_1(fractions: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="fractions are .*: give three numbers from 0 to 1 with sum 1"):
+    with pytest.raises(ConfigError, match="--fractions is .*: pass three numbers from 0 to 1 with sum 1"):
         split_by_patient(patients(3), fractions)
 
 

@@ -138,7 +138,7 @@ class TestEvaluation:
         part = shutil.copytree(tmp_path / "data" / test, tmp_path / "part" / test).parent
         shutil.rmtree(tmp_path / "data")
         assert sections(call(part, held_out=True)) == {"training": [], "validation": [], "test": [test]}
-        assert f"training: 7 of 7 cases of {tmp_path / 'run'} are gone and excluded" in caplog.text
+        assert f"training: 7 of 7 cases of {tmp_path / 'run'} are missing and excluded" in caplog.text
 
     def test_added_cases_are_not_used(self, tmp_path, call, run, caplog):
         write(tmp_path / "data", ["late_1", "late_2"], first=20)

@@ -22,7 +22,7 @@ def test_too_few_patients() -> None:
 
 @pytest.mark.parametrize("counts", [(60, 29), (60, -3, 26), (0, 0, 0), (0.7, 0.15, 0.15)])
 def test_counts_that_cannot_be(counts: tuple) -> None:
-    with pytest.raises(ConfigError, match="counts are .*: give patients .* whole numbers and not all 0"):
+    with pytest.raises(ConfigError, match="--counts is .*: pass the patients .* whole numbers and not all 0"):
         require_counts(100, counts)
 
 

@@ -216,7 +216,7 @@ def test_a_truth_that_is_no_ct_is_not_scored_in_hu(tmp_path, cases):
     path = cases["test"][1]["label"]
     image = nib.load(path)
     nib.save(nib.Nifti1Image(np.abs(image.get_fdata()), image.affine), path)
-    with pytest.raises(DataError, match=r"test_2: truth is no CT in HU \(no value below 0, .*\), but is scored in HU"):
+    with pytest.raises(DataError, match=r"test_2: truth is not a CT in HU \(no value below 0, .*\), but is scored"):
         evaluation(tmp_path, cases).run()
     evaluation(tmp_path, cases, unit="a.u.").run()
 
@@ -224,7 +224,7 @@ def test_a_truth_that_is_no_ct_is_not_scored_in_hu(tmp_path, cases):
 def test_a_range_without_a_value_of_the_truth_names_the_case(tmp_path, cases):
     save_model(tmp_path / "run", Scale(1.0))
     metric = partial(score, value_range=(5000.0, 6000.0))
-    with pytest.raises(ConfigError, match="test_1: value_range 5000 to 6000 holds no value of the truth"):
+    with pytest.raises(ConfigError, match="test_1: --value_range is 5000 to 6000, without a value of the truth"):
         evaluation(tmp_path, cases, metrics=[metric]).run()
 
 

@@ -37,7 +37,7 @@ def test_slices_are_denoised_one_by_one():
 
 
 def test_settings_of_filters_are_checked():
-    with pytest.raises(ConfigError, match="strength is .*: give a number above 0"):
+    with pytest.raises(ConfigError, match="strength is .*, not above 0: pass a number above 0"):
         TotalVariation(level, 0)
     with pytest.raises(ConfigError, match="patch_size is .*: give a number above 0"):
         NonLocalMeans(level, patch_size=0)

@@ -361,7 +361,7 @@ def test_half_precision_is_near_and_gives_32_bits(tmp_path, cases, precision, le
 
 
 def test_an_unknown_precision_is_named_before_any_case(tmp_path, cases, network):
-    with pytest.raises(ConfigError, match="unknown --precision 'int8': known are fp32, bf16, fp16"):
+    with pytest.raises(ConfigError, match="--precision is 'int8': choose fp32, bf16 or fp16"):
         build(tmp_path, cases, network, precision="int8")
 
 
@@ -383,7 +383,7 @@ def test_a_ct_is_no_source_of_a_network_for_mr_unless_accepted(tmp_path, network
     with pytest.raises(CasesFailedError, match=r"^1 of 3 cases failed: ct \(is a CT"):
         evaluator.run()
     assert [outcomes(tmp_path)[name]["status"] for name in ("mr", "unknown")] == ["done", "done"]
-    reason = "ct is a CT (values as low as HU of air), this bundle takes MR: give MR, or"
+    reason = "ct is a CT (values as low as HU of air), this bundle needs an MR: pass an MR, or"
     assert outcomes(tmp_path)["ct"]["reason"] == f"{reason} --accept_modality true"
     assert "failure" not in CaseDataset(items, LoadVolumed("image"))[1]
 

@@ -66,7 +66,7 @@ def test_a_map_that_exists_is_not_overwritten(tmp_path, cases, network, calibrat
 
 
 def test_no_case_is_computed_without_a_calibration(tmp_path, cases, network):
-    with pytest.raises(CheckpointError, match="no calibration at .*model_trust.json: calibrate these weights with"):
+    with pytest.raises(CheckpointError, match="no calibration at .*model_trust.json: calibrate the weights by"):
         build(tmp_path, cases, network, uncertainty=True).run()
     assert network.calls == 0
     assert not (tmp_path / "out").exists()

@@ -47,8 +47,9 @@ def test_another_modality_is_refused(wanted: str, found: str) -> None:
     with pytest.raises(DataError) as caught:
         require_modality("case_1", wanted, found)
     shown = {"CT": "a CT", IN_HU: f"a {IN_HU}", "PT": "a PT", "MR": "an MR", NOT_IN_HU: NOT_IN_HU}[found]
-    remedy = f"give {wanted}, or --accept_modality true"
-    assert str(caught.value) == f"case_1 is {shown}, this bundle takes {wanted}: {remedy}"
+    needed = {"CT": "a CT", "MR": "an MR"}[wanted]
+    remedy = f"pass {needed}, or --accept_modality true"
+    assert str(caught.value) == f"case_1 is {shown}, this bundle needs {needed}: {remedy}"
 
 
 @pytest.mark.parametrize(

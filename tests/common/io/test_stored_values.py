@@ -46,6 +46,6 @@ class TestToStored:
 
     @pytest.mark.parametrize("name", ["int12", "complex64", "float16", "O", "", None, 16])
     def test_another_type_is_refused_by_name(self, name):
-        message = f"unknown --output_dtype {name!r}: known are uint8, int16, .*, float64"
+        message = f"--output_dtype is {name!r}: choose uint8, int16, .* or float64"
         with pytest.raises(ConfigError, match=message):
             require_dtype(name)

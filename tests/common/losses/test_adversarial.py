@@ -73,7 +73,7 @@ def test_logits_beyond_exp_stay_finite() -> None:
 
 def test_unknown_kind_is_named() -> None:
     with pytest.raises(
-        ConfigError, match="unknown --adversarial_loss::kind 'wgan': known are bce, least_squares, hinge, wasserstein"
+        ConfigError, match="--adversarial_loss::kind is 'wgan': choose bce, least_squares, hinge or wasserstein"
     ):
         AdversarialLoss("wgan")
 
@@ -158,7 +158,7 @@ def test_each_of_several_discriminators_has_its_own_penalty() -> None:
     assert float(loss.penalties("d", discriminator, *images, groups=2)["d_penalty"]) == pytest.approx(1**2 + 3**2)
 
 
-def test_a_judge_of_patches_counts_by_the_mean_of_its_outputs() -> None:
+def test_a_patch_discriminator_counts_by_the_mean_of_its_outputs() -> None:
     loss = AdversarialLoss("bce", 1.0, r1=2)
     found = loss.penalties("d", lambda x: 3 * x, torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 4))["d_penalty"]
     assert float(found) == pytest.approx(16 * (3 / 16) ** 2)

@@ -83,7 +83,7 @@ def test_only_the_synthetic_image_is_changed_by_it(weights: Path) -> None:
 
 
 def test_bad_settings_and_images_are_refused(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no tissue segmenter for modality .*: known are CT, MR"):
+    with pytest.raises(ConfigError, match="no tissue segmenter for modality .*: choose CT or MR"):
         AnatomicalL1("PT")
     with pytest.raises(CheckpointError, match=r"none\.pt"):
         AnatomicalL1("CT", weights=tmp_path / "none.pt")

@@ -25,7 +25,7 @@ def test_a_sum_is_the_mean_times_the_elements_of_a_sample() -> None:
     assert float(l1(prediction, target, "sum")) == pytest.approx(by_hand, rel=1e-6)
     for loss in (l1, gradient_difference):
         assert float(loss(prediction, target, "sum")) == pytest.approx(120 * float(loss(prediction, target, "mean")))
-        with pytest.raises(ConfigError, match="unknown reduction 'none': known are mean, sum"):
+        with pytest.raises(ConfigError, match="reduction is 'none': choose mean or sum"):
             loss(prediction, target, "none")
 
 
@@ -57,7 +57,7 @@ def test_gradient_difference_in_2d_sees_size_not_sign_nor_level() -> None:
     # 4 rows alike, falling or rising by 1, 2, 3: the magnitudes are the same
     rows = torch.tensor([0.0, 1, 3, 6]).expand(1, 1, 4, 4)
     assert float(gradient_difference(100 - rows, rows)) == 0
-    # twice as steep: 4 rows of (1 - 2)^2 + (2 - 4)^2 + (3 - 6)^2; two samples, of which one is right: half of it
+    # twice as steep: 4 rows of (1 - 2)^2 + (2 - 4)^2 + (3 - 6)^2; two samples, and one is right: half of it
     assert float(gradient_difference(2 * rows, rows)) == 4 * (1 + 4 + 9)
     assert float(gradient_difference(torch.cat([2 * rows, rows]), torch.cat([rows, rows]))) == 28
 

@@ -227,5 +227,5 @@ def test_images_are_refused_that_are_too_small_differ_or_get_another_reduction()
         tolerant(4)(image, image)
     with pytest.raises(ValueError, match=r"prediction \(1, 1, 4, 8\) and target \(1, 4, 8\) differ in shape"):
         tolerant(1)(image, image[0])
-    with pytest.raises(ConfigError, match="unknown reduction 'none': known are mean, sum"):
+    with pytest.raises(ConfigError, match="reduction is 'none': choose mean or sum"):
         tolerant(1, reduction="none")(image, image)

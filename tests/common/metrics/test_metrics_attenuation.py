@@ -148,7 +148,7 @@ def test_voltage_changes_the_error_of_bone_only():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (partial(linear_attenuation, [0.0], 90), ConfigError, "unknown kvp 90: give the closest of 80, 100, "),
+        (partial(linear_attenuation, [0.0], 90), ConfigError, "--kvp is 90: choose 80, 100, "),
         (partial(linear_attenuation, [math.inf]), DataError, "CT has NaN or infinite voxels"),
         (partial(class_attenuation, [math.nan]), DataError, "CT has NaN or infinite voxels"),
         (partial(class_attenuation, [0.0], -30), ConfigError, "bone_hu is -30, not above -30"),
@@ -162,8 +162,8 @@ def test_unusable_value_is_refused(call, error, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"truth": box(0)[0] / 500}, r"truth is no CT in HU \(its lowest value is -2, not below -30"),
-        ({"truth": box(0)[0] + 1024}, r"truth is no CT in HU \(its lowest value is 24, not below -30"),
+        ({"truth": box(0)[0] / 500}, r"truth is not a CT in HU \(its lowest value is -2, not below -30"),
+        ({"truth": box(0)[0] + 1024}, r"truth is not a CT in HU \(its lowest value is 24, not below -30"),
         ({"pred": np.zeros((20, 24, 9))}, r"prediction has shape \(20, 24, 9\), the truth \(20, 24, 10\)"),
         ({"pred": np.full((20, 24, 10), np.nan)}, "prediction has 4800 NaN or infinite voxels"),
         ({"mask": np.zeros((20, 24, 10))}, "mask is empty"),

@@ -117,5 +117,5 @@ def test_several_channels_are_refused():
 
 
 def test_a_name_is_no_function():
-    with pytest.raises(ConfigError, match="function 'common.metrics.mae' is not callable: add `_mode_"):
+    with pytest.raises(ConfigError, match="function is 'common.metrics.mae', not callable: add `_mode_"):
         MaskedMetric("common.metrics.mae")  # type: ignore[arg-type]

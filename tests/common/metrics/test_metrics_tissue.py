@@ -77,7 +77,7 @@ def test_order_of_tissues_by_their_medians():
 
 
 def test_unknown_tissue_is_refused():
-    with pytest.raises(ConfigError, match="unknown tissue fat: known are air, soft, bone"):
+    with pytest.raises(ConfigError, match="tissue is 'fat': choose air, soft or bone"):
         tissue_mae(PRED, TRUTH, MASK, "fat")
 
 

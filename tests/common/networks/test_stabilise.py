@@ -42,7 +42,7 @@ def test_every_discriminator_takes_every_setting(name: str) -> None:
         type(layer).__name__ for layer in made(**sizes, norm="instance").modules() if "Norm" in type(layer).__name__
     }
     assert norms in ({"InstanceNorm2d"}, {"InstanceNorm3d"})
-    with pytest.raises(ConfigError, match="unknown --discriminator_def::norm 'layer': known are batch, instance, none"):
+    with pytest.raises(ConfigError, match="--discriminator_def::norm is 'layer': choose batch, instance or none"):
         made(**sizes, norm="layer")
 
 

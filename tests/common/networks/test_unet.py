@@ -138,12 +138,12 @@ def test_weights_of_another_norm_are_refused() -> None:
 
 
 def test_unknown_norm_is_named() -> None:
-    with pytest.raises(ConfigError, match="unknown norm 'group': known are batch, instance"):
+    with pytest.raises(ConfigError, match="norm is 'group': choose batch or instance"):
         UNetGenerator(norm="group")
 
 
 def test_unknown_upsampling_is_named() -> None:
-    with pytest.raises(ConfigError, match="unknown upsampling 'bilinear': known are transposed, resize"):
+    with pytest.raises(ConfigError, match="upsampling is 'bilinear': choose transposed or resize"):
         UNetGenerator(upsampling="bilinear")
 
 

@@ -103,7 +103,7 @@ def test_files_that_are_no_csv_are_refused(tmp_path, key):
     with pytest.raises(DataError, match=r"cannot read --answers .*none.csv \(No such file"):
         read_answers([tmp_path / "none.csv"], key)
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is no CSV file in UTF-8"):
+    with pytest.raises(DataError, match="is not a CSV file in UTF-8"):
         read_answers([tmp_path / "b.csv"], key)
 
 

@@ -162,7 +162,7 @@ def test_fat_saturation_leaves_less_than_a_third_of_fat_and_marrow():
 
 
 def test_field_strengths_are_those_of_the_tables():
-    with pytest.raises(ConfigError, match=r"field_tesla is \[7\]: list 1.5, 3 or both"):
+    with pytest.raises(ConfigError, match=r"field_tesla is \[7\], not of 1.5 and 3: list 1.5, 3 or both"):
         Tissues(field_tesla=[7])
 
 

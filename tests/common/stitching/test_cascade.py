@@ -32,7 +32,7 @@ def inferred(mode: str, contexts: str | None, stages: int = 2) -> list[float]:
     return CascadeInferer(stitching(mode), contexts)(ones, cascade).flatten().tolist()
 
 
-# one pass: 2 3 3 2, of which 5 8 8 5; windows of two: 2 2 2 2, of which 4 4 4 4
+# one pass: 2 3 3 2, then 5 8 8 5; windows of two: 2 2 2 2, then 4 4 4 4
 @pytest.mark.parametrize(
     ("mode", "contexts", "expected"),
     [
@@ -61,5 +61,5 @@ def test_contexts_of_a_further_stage_are_stitched_as_those_of_the_others() -> No
 
 
 def test_another_mode_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown mode 'slow': known are faithful, fast"):
+    with pytest.raises(ConfigError, match="mode is 'slow': choose faithful or fast"):
         CascadeInferer(stitching("fast"), "slow")

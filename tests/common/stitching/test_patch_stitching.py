@@ -256,12 +256,12 @@ def test_no_gradient_is_kept():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "quick"}, "unknown mode 'quick': known are faithful, fast"),
-        ({"blending": "linear"}, "unknown blending 'linear': known are constant, gaussian"),
+        ({"mode": "quick"}, "mode is 'quick': choose faithful or fast"),
+        ({"blending": "linear"}, "blending is 'linear': choose constant or gaussian"),
         ({"roi_size": (8, 0, 8)}, r"roi_size is \(8, 0, 8\), not positive"),
         ({"roi_size": 8, "multiple_of": 16}, r"roi_size is \(8, 8, 8\), not a multiple of 16"),
-        ({"stride": 9}, r"stride \(9, 9, 9\) is not between 1 and roi_size \(8, 8, 8\)"),
-        ({"stride": (4, 0, 4)}, r"stride \(4, 0, 4\) is not between 1 and roi_size"),
+        ({"stride": 9}, r"stride is \(9, 9, 9\), not between 1 and roi_size \(8, 8, 8\)"),
+        ({"stride": (4, 0, 4)}, r"stride is \(4, 0, 4\), not between 1 and roi_size"),
         ({"stride": None}, "stride is None and overlap None: set one of them"),
         ({"overlap": 0.5}, "stride is 4 and overlap 0.5: set one of them, and the other to null"),
         ({"stride": None, "overlap": 1.0}, r"overlap is 1.0, not in \[0, 1\)"),

@@ -164,7 +164,7 @@ def test_no_gradient_is_kept():
 
 
 def test_wrong_plane():
-    with pytest.raises(ConfigError, match="unknown plane 'transversal': known are sagittal, coronal, axial"):
+    with pytest.raises(ConfigError, match="--plane is 'transversal': choose sagittal, coronal or axial"):
         PlaneInferer("transversal")
     assert [plane_axis(plane) for plane in ("sagittal", "coronal", "axial")] == [0, 1, 2]
 

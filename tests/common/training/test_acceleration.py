@@ -177,7 +177,7 @@ def test_a_machine_that_cannot_compile_trains_all_the_same(monkeypatch, caplog: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"turbo": True}, "unknown setting --acceleration::turbo: known are channels_last, compile, cuda_graph, fused"),
+        ({"turbo": True}, "--acceleration::turbo is not a setting: choose channels_last, compile, cuda_graph or fused"),
         ({"fused": "yes"}, "--acceleration::fused is 'yes': give true, false or auto"),
     ],
 )

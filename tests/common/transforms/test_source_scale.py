@@ -48,7 +48,7 @@ def test_a_mask_stays_and_is_binarised() -> None:
 def test_phases_and_empty_volumes_are_refused() -> None:
     phase = MetaTensor(torch.linspace(-torch.pi, torch.pi, 256).reshape(1, *SHAPE))
     with pytest.raises(
-        DataError, match=r"a: image is no magnitude \(values down to -3.14.*\): give the magnitude image, not the"
+        DataError, match=r"a: image is not a magnitude image \(values down to -3.14.*\): pass the magnitude image"
     ):
         ScaleBySourced("image")({"case": "a", "image": phase})
     with pytest.raises(DataError, match="has no voxel above the head's threshold"):

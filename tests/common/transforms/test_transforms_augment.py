@@ -125,7 +125,7 @@ def test_off_is_as_if_it_were_not_there(settings) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rotate": 5}, "unknown setting --augmentation::rotate: known are rotation, scale, flip, gamma, noise"),
+        ({"rotate": 5}, "--augmentation::rotate is not a setting: choose rotation, scale, flip, gamma or noise"),
         ({"flip": 2}, "--augmentation::flip is 2, not from 0 to 1: give a number in that range, 0 for off"),
         ({"scale": -0.1}, r"--augmentation::scale is -0\.1, not from 0 to 0\.5"),
     ],

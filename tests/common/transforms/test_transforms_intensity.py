@@ -116,7 +116,7 @@ class TestScaleWindow:
             ScaleWindowd("image", **settings)
 
     def test_air_is_not_dense(self):
-        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: give -1000, or null"):
+        with pytest.raises(ConfigError, match="^air is 1000 HU, above -300: pass -1000, or null"):
             ToUnitd("image", window=[-600, 1400], air=1000)
 
     @pytest.mark.parametrize("pair", [[5, 5], [1400, -600]])

@@ -24,7 +24,7 @@ GRAIN = "grain of the source"
         (0.31, "review", ("tilt of the head, a 0.31, usual -0.3 to 0.3",)),
         (-0.59, "review", ("tilt of the head, a -0.59, usual -0.3 to 0.3",)),
         (-0.61, "refuse", ("tilt of the head, a -0.61, usual -0.3 to 0.3",)),
-        (math.nan, "refuse", ("tilt of the head, a is no number",)),
+        (math.nan, "refuse", ("tilt of the head, a is not a number",)),
     ],
 )
 def test_verdicts_by_the_distance_of_a_feature(record, tilt, expected, reasons):

@@ -152,7 +152,7 @@ def test_missing(tmp_path: Path) -> None:
 
 def test_empty(tmp_path: Path) -> None:
     (tmp_path / "model.pt").touch()
-    with pytest.raises(CheckpointError, match=r"model\.pt is no checkpoint of tensors \(File is not"):
+    with pytest.raises(CheckpointError, match=r"model\.pt is not a PyTorch state_dict \(File is not"):
         checkpoints.load(tmp_path / "model.pt")
 
 
@@ -160,7 +160,7 @@ def test_empty(tmp_path: Path) -> None:
 def test_truncated(weights: Path, share: float) -> None:
     content = weights.read_bytes()
     weights.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CheckpointError, match=r"model\.pt is no checkpoint of tensors"):
+    with pytest.raises(CheckpointError, match=r"model\.pt is not a PyTorch state_dict"):
         checkpoints.load(weights)
 
 
@@ -187,10 +187,10 @@ class _Hostile:
 def test_code_is_not_executed(tmp_path: Path) -> None:
     proof = tmp_path / "executed"
     torch.save({"weight": torch.zeros(1), "payload": _Hostile(proof)}, tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match=r"is no checkpoint of tensors \(another object\): train"):
+    with pytest.raises(CheckpointError, match=r"is not a PyTorch state_dict \(another object\): train"):
         checkpoints.load(tmp_path / "model.pt")
     (tmp_path / "raw.pt").write_bytes(pickle.dumps({"payload": _Hostile(proof)}))
-    with pytest.raises(CheckpointError, match=r"is no checkpoint of tensors \(File is not a zip"):
+    with pytest.raises(CheckpointError, match=r"is not a PyTorch state_dict \(File is not a zip"):
         checkpoints.load(tmp_path / "raw.pt")
     assert not proof.exists()
     torch.load(tmp_path / "model.pt", weights_only=False)

@@ -110,7 +110,7 @@ def _itk(suffix: str) -> Writer:
         file = path.with_name(f".{path.name}.nii")
         nib.save(nib.Nifti1Image(channel.values, affine), file)
         image = SimpleITK.ReadImage(str(file))
-        for key in image.GetMetaDataKeys():  # of NIfTI, some of which other formats cannot hold
+        for key in image.GetMetaDataKeys():  # of NIfTI; other formats cannot hold some of them
             image.EraseMetaData(key)
         SimpleITK.WriteImage(image, str(path.with_name(path.name + suffix)))
         file.unlink()
@@ -155,12 +155,12 @@ def back(values: np.ndarray, affine: np.ndarray, shape: Sequence[int], wanted: n
         the values in the order of the other volume, and how far they lie from its voxels, at most, in voxels.
 
     Raises:
-        ValueError: for volumes whose axes are no permutation of each other.
+        ValueError: for volumes whose axes are not a permutation of each other.
     """
     index = np.linalg.inv(affine) @ wanted
     whole = np.rint(index[:3, :3]).astype(int)
     if (np.abs(whole).sum(0) != 1).any() or (np.abs(whole).sum(1) != 1).any():
-        raise ValueError(f"the axes of {affine.tolist()} are no permutation of those of {wanted.tolist()}")
+        raise ValueError(f"the axes of {affine.tolist()} are not a permutation of those of {wanted.tolist()}")
     axes = np.abs(whole).argmax(0)
     backwards = tuple(axis for axis in range(3) if whole[:, axis].sum() < 0)
     returned = np.flip(values.transpose(axes), backwards)

@@ -60,5 +60,5 @@ def twin(config: str, name: str) -> str:
     content = yaml.safe_load(config)
     text = json.dumps(content, indent=4, default=str)
     if json.loads(text) != content:
-        raise ConfigError(f"{name} holds what JSON cannot, such as keys that are no texts", "put keys in quotes")
+        raise ConfigError(f"{name} has values that are not valid JSON, such as numbers as keys", "put keys in quotes")
     return text + "\n"

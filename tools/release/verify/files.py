@@ -115,7 +115,7 @@ def tensors_only(bundle: ValidatedBundle) -> Found:
             content = read_weights(path)
         except Exception as error:  # torch and zipfile have a dozen types for a file that is no checkpoint
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            yield Fault(f"{name} is no whole file of tensors alone ({reason[:200]})", "save a state_dict")
+            yield Fault(f"{name} is not a complete PyTorch state_dict ({reason[:200]})", "save a state_dict")
             continue
         kinds = {type(value).__name__ for value in content.values()} if isinstance(content, dict) else {"no dict"}
         raw = path.name != "model.pt" or kinds <= {"Tensor"}

@@ -18,7 +18,7 @@ from common.data.origins import Origin, require_dir
 from common.data.run_split import Lists
 from common.data.selection import ALL, new_record, select_lists
 from common.data.split_record import Cases
-from common.errors import DataError
+from common.errors import DataError, choose
 from common.files import text_of_cell
 from common.io.reader import NIFTI
 from lesion_dcgan_aug.data.checks import check_patches
@@ -140,8 +140,8 @@ def require_classes(lists: Mapping[str, Sequence[Item]], classes: Sequence[str])
     for items in lists.values():
         for item in items:
             if item.get("class") not in classes:
-                fault = f"{item['case']} has the unknown class {item.get('class')!r}"
-                raise DataError(fault, f"known are {', '.join(classes)} (from --classes)")
+                fault = f"{item['case']} has class {item.get('class')!r}, which --classes does not list"
+                raise DataError(fault, choose(classes))
     needed = {section: items for section, items in lists.items() if items or section != "test"}
     for name in classes:
         counts = {section: sum(item["class"] == name for item in items) for section, items in needed.items()}

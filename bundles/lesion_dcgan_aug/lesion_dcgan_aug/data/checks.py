@@ -28,8 +28,9 @@ def check_patches(items: Sequence[Item], size: int) -> list[Finding]:
             findings.append(error.finding)
             continue
         if values.shape != (size, size, 1):
-            fault, remedy = f"not {size} x {size} x 1 voxels", "cut all alike: make-datalist --layout rois"
-            findings.append(where(fault, " x ".join(map(str, values.shape)), remedy))
+            fault, shape = f"not {size} x {size} x 1 voxels", " x ".join(map(str, values.shape))
+            remedy = f"cut all patches to one size by synthesize datalist --layout rois --size {size}"
+            findings.append(where(fault, shape, remedy))
         if is_constant(values):
             findings.append(where("the patch is constant", f"{values.flat[0]:g} everywhere", "exclude it"))
             continue

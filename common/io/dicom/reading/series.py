@@ -28,10 +28,10 @@ class SeriesOptions:
     """Selection among several series or acquisitions, and treatment of tilted slices.
 
     Args:
-        series: SeriesInstanceUID, or a list of them of which a folder with several series has exactly one.
+        series: SeriesInstanceUID, or a list of them; a folder with several series has exactly one of the list.
         phase: which acquisition (time point, echo, phase), from 1, of a series with several at the same positions.
         resample_tilt: resample tilted or unevenly spaced slices onto an orthogonal grid instead of refusing them.
-        modality: DICOM's code of the one to take of several series, and of which the series has to be; None for any.
+        modality: DICOM's code that the series must have, and by which one of several is chosen; None for any.
 
     Raises:
         ConfigError: for a ``series`` that is not text or a ``phase`` below 1.
@@ -73,7 +73,7 @@ def find_series(folder: Path, case: str, options: SeriesOptions) -> tuple[Stack,
         require_modality(case, options.modality, shown_modality(modality))
     others = Counter(dict(ignored) | {"of other series": len(slices) - len(chosen)})
     by_modality = options.modality and not options.wanted and len(chosen) < len(slices)
-    remedy = f"the one series of {options.modality} is taken" if by_modality else "they are ignored"
+    remedy = f"the only {options.modality} series is used" if by_modality else "they are ignored"
     note = where("other files or frames in the folder", _counted(others), remedy, "warning")
     return build_stack(chosen, options.phase, where), (note,) if others.total() else ()
 

@@ -69,7 +69,7 @@ def build_stack(slices: Sequence[Slice], phase: int | None, where: Where) -> Sta
     order = sorted(range(len(slices)), key=lambda i: (heights[i], slices[i].path.name, slices[i].frame or 0))
     levels = np.concatenate([[0], np.cumsum(np.diff(heights[order]) > SAME_PLACE_MM)])
     if levels[-1] < 1:
-        raise VolumeError(where("slices at a single position", f"{len(slices)} of them", "give the whole series"))
+        raise VolumeError(where("all slices lie at one position", f"{len(slices)} of them", "pass the whole series"))
     ordered, positions = [slices[i] for i in order], positions[order]
     kept: list[int] = []
     duplicates: list[tuple[Slice, Slice]] = []

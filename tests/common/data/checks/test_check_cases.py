@@ -321,9 +321,9 @@ def test_require_clean_lists_every_error_and_logs_warnings(caplog: pytest.LogCap
 
 def test_settings_that_cannot_be(tmp_path: Path) -> None:
     item = case(tmp_path)
-    with pytest.raises(ConfigError, match=r"the window is \[5, 5\]: give two numbers, low and high"):
+    with pytest.raises(ConfigError, match=r"--target_range is \[5, 5\], not two numbers, the lower first"):
         found(item, target_range=(5, 5))
-    with pytest.raises(ConfigError, match=r"min_shape is \[64, 64\]: give three numbers"):
+    with pytest.raises(ConfigError, match=r"--min_shape is \[64, 64\], not three numbers"):
         found(item, min_shape=(64, 64))
 
 

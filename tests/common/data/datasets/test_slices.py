@@ -145,7 +145,7 @@ def test_wrong_settings_are_refused_before_the_volumes_are_read():
         raise AssertionError("a volume was read")
 
     unread = partial(SliceDataset, [{"number": 0}], Lambda(load))
-    with pytest.raises(ConfigError, match="unknown plane .*: known are sagittal, coronal, axial"):
+    with pytest.raises(ConfigError, match="--plane is .*: choose sagittal, coronal or axial"):
         unread(plane="oblique")
     with pytest.raises(ConfigError, match="neighbours is 2, not odd and positive"):
         unread(neighbours=2)

@@ -31,7 +31,7 @@ def test_two_sorted_globs_would_pair_two_patients(tmp_path: Path) -> None:
     make(tmp_path, "a/mr.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz", "c/ct.nii.gz")
     images, labels = sorted(tmp_path.glob("*/mr.nii.gz")), sorted(tmp_path.glob("*/ct.nii.gz"))
     assert [(i.parent.name, lab.parent.name) for i, lab in zip(images, labels, strict=True)] == [("a", "b"), ("b", "c")]
-    with pytest.raises(DataError, match=r"lacks 2 files of its cases \(a/ct.nii.gz, c/mr.nii.gz\): complete"):
+    with pytest.raises(DataError, match=r"2 files are missing in .* \(a/ct.nii.gz, c/mr.nii.gz\): complete"):
         find_cases(tmp_path, "folders")
 
 
@@ -41,13 +41,13 @@ def test_channels_regions_and_inference(tmp_path: Path) -> None:
     assert first["image"] == [str(tmp_path / "a/mtr.nii.gz"), str(tmp_path / "a/fa.nii.gz")]
     assert (set(first), set(second)) == ({"case", "patient", "image", "lesion"}, {"case", "patient", "image", "nawm"})
     with pytest.raises(
-        DataError, match=r"\(a/pib.nii.gz, b/pib.nii.gz\), which have fa.nii.gz, lesion.nii.gz, mtr.nii.gz"
+        DataError, match=r"\(a/pib.nii.gz, b/pib.nii.gz\), whose cases have fa.nii.gz, lesion.nii.gz, mtr.nii.gz"
     ):
         find_cases(tmp_path, "folders", source="mtr,fa", target="pib")
-    with pytest.raises(DataError, match=r"lacks 2 files of its cases \(a/rd.nii.gz, b/rd.nii.gz\), which have "):
+    with pytest.raises(DataError, match=r"2 files are missing in .* \(a/rd.nii.gz, b/rd.nii.gz\), whose cases have "):
         find_cases(tmp_path, "folders", source="mtr,fa,rd", target=None)
     (tmp_path / "b/fa.nii.gz").unlink()
-    with pytest.raises(DataError, match=r"lacks 1 files of its cases \(b/fa.nii.gz\): complete"):
+    with pytest.raises(DataError, match=r"1 file is missing in .* \(b/fa.nii.gz\): complete"):
         find_cases(tmp_path, "folders", source="mtr,fa", target=None)
 
 
@@ -60,14 +60,16 @@ def test_pictures_are_named(tmp_path: Path, files: list[str]) -> None:
 
 def test_long_lists_of_missing_files_are_cut(tmp_path: Path) -> None:
     make(tmp_path, *(f"{number}/t1.nii.gz" for number in range(8)))
-    with pytest.raises(DataError, match=r"lacks 8 .*\(0/mr.nii.gz, .*, 5/mr.nii.gz and 2 more\), which have t1.nii"):
+    with pytest.raises(
+        DataError, match=r"8 files are .*\(0/mr.nii.gz, .*, 5/mr.nii.gz and 2 more\), whose cases have t1"
+    ):
         find_cases(tmp_path, "folders", target=None)
 
 
 def test_cases_may_lack_a_mask_of_the_default_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make(tmp_path, "a/mr.nii.gz", "a/ct.nii.gz", "b/mr.nii.gz", "b/ct.nii.gz")
     assert "mask" not in find_cases(tmp_path, "folders")[0]
-    with pytest.raises(DataError, match="lacks 2 files of its cases .a/brain.nii.gz, b/brain.nii.gz"):
+    with pytest.raises(DataError, match="2 files are missing in .* .a/brain.nii.gz, b/brain.nii.gz"):
         find_cases(tmp_path, "folders", mask="brain")
     make(tmp_path, "b/mask.nii.gz")
     caplog.clear()
@@ -133,7 +135,7 @@ def test_synthrad_ids_at_two_depths_are_refused_or_named(tmp_path: Path, caplog:
 def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> None:
     make(tmp_path, *(f"{case}/{name}.mha" for case in ("AB/1ABA001", "HN/1HNC010") for name in ("mr", "ct", "mask")))
     make(tmp_path, "TH/1THB002/mr.mha", "overviews/x.png", "HN/1HNC010/ct.nii.gz")
-    with pytest.raises(DataError, match="lacks 1 files of its cases .1THB002/ct.mha"):
+    with pytest.raises(DataError, match="1 file is missing in .* .1THB002/ct.mha"):
         find_cases(tmp_path, "synthrad2025")
     make(tmp_path, "TH/1THB002/ct.mha", "TH/1THB002/mask.mha")
     items = find_cases(tmp_path, "synthrad2025")
@@ -142,7 +144,7 @@ def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> N
 
 
 def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown layout 'bids': known are folders, synthrad2023, synthrad2025, ixi"):
+    with pytest.raises(ConfigError, match="--layout is 'bids': choose folders, synthrad2023, synthrad2025, ixi"):
         find_cases(tmp_path, "bids")
     with pytest.raises(DataError, match="no folder at .*nowhere: correct --dataset_dir"):
         find_cases(tmp_path / "nowhere", "folders")

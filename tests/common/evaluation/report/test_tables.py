@@ -76,7 +76,7 @@ def test_failed_write_leaves_the_old_file(tmp_path):
         ([], "no row of metrics"),
         ([{"case": "a", "mae": 1.0}], "a row of metrics has no case or method, only case, mae"),
         ([ROWS[0], ROWS[0]], "case a has two rows of method model"),
-        ([{"case": "a", "method": "model", "mae": "good"}], "metric mae has a value that is no number"),
+        ([{"case": "a", "method": "model", "mae": "good"}], "metric mae has a value that is not a number"),
     ],
 )
 def test_unusable_rows_are_named(rows, message):

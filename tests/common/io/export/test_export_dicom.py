@@ -264,12 +264,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"output_dtype": "int12"}, "unknown --output_dtype 'int12': known are uint8, "),
-            ({"output_format": "png"}, "unknown --output_format 'png': known are nifti, dicom, nrrd, mha"),
-            ({"modality": "US"}, "unknown modality 'US': known are CT, MR, PT"),
-            ({"timing": 4000}, "timing 4000 is not two positive numbers"),
-            ({"timing": [4000, -1]}, r"timing \[4000, -1\] is not two positive numbers"),
-            ({"timing": ["4000", "90"]}, r"timing \['4000', '90'\] is not two positive numbers"),
+            ({"output_dtype": "int12"}, "--output_dtype is 'int12': choose uint8, "),
+            ({"output_format": "png"}, "--output_format is 'png': choose nifti, dicom, nrrd or mha"),
+            ({"modality": "US"}, "--output::modality is 'US': choose CT, MR or PT"),
+            ({"timing": 4000}, "--timing is 4000, not two positive numbers"),
+            ({"timing": [4000, -1]}, r"--timing is \[4000, -1\], not two positive numbers"),
+            ({"timing": ["4000", "90"]}, r"--timing is \['4000', '90'\], not two positive numbers"),
         ],
     )
     def test_settings(self, make, settings, message):

@@ -100,7 +100,7 @@ def test_thick_slices_need_thinner_ones_and_room():
     [
         ({"thickness": 0}, "--thickness is 0, not above 0 mm"),
         ({"gap": -1}, "--gap is -1, not 0 or more mm"),
-        ({"profile": "sinc"}, "unknown --profile 'sinc': known are gaussian, box"),
+        ({"profile": "sinc"}, "--profile is 'sinc': choose gaussian or box"),
     ],
 )
 def test_settings_out_of_range_of_thick_slices(settings, message):

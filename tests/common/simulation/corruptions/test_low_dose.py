@@ -127,13 +127,13 @@ def test_padding_outside_the_field_of_view_stays():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dose": 25}, "--dose is 25, not a fraction of the full dose, above 0 and at most 1: give such as 0.25"),
+        ({"dose": 25}, "--dose is 25, not a fraction of the full dose, above 0 and at most 1: pass a number"),
         ({"dose": 0}, "--dose is 0,"),
         ({"dose": float("nan")}, "--dose is nan,"),
         ({"dose": 0.1, "photons": 0}, "--photons is 0, not above 0"),
         ({"dose": 0.1, "electronic_noise": -1}, "--electronic_noise is -1, not 0 or more photons"),
         ({"dose": 0.1, "bow_tie": 0}, "--bow_tie is 0, not a diameter in mm above 0"),
-        ({"dose": 0.1, "kernel": "bone"}, "unknown --kernel 'bone': known are soft, sharp"),
+        ({"dose": 0.1, "kernel": "bone"}, "--kernel is 'bone': choose soft or sharp"),
         ({"dose": 0.1, "views": 1.5}, "--views is 1.5, not a whole number"),
     ],
 )

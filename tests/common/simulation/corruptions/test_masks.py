@@ -48,8 +48,8 @@ def test_density_falls_towards_the_edge_and_discs_keep_their_distance():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("spiral", SHAPE, 4), "unknown --mask 'spiral': known are cartesian, equispaced, gaussian, poisson"),
-        (("radial", SHAPE, 1), "--acceleration is 1, not above 1: give 2 to 10"),
+        (("spiral", SHAPE, 4), "--mask is 'spiral': choose cartesian, equispaced, gaussian or poisson"),
+        (("radial", SHAPE, 1), "--acceleration is 1, not above 1: pass a number such as 4, for"),
         (("radial", SHAPE, float("nan")), "--acceleration is nan, not above 1"),
         (("cartesian", SHAPE, 4, 0.25), "--centre_fraction is 0.25, not from 0 to below 0.25, all that is measured: "),
         (("cartesian", SHAPE, 4, 0.245), "the middle takes 20 of 20 lines, all that --acceleration 4 measures"),

@@ -102,7 +102,7 @@ def test_ghosts_of_motion_run_along_the_phase_encoding(plane, along, across):
         ({"distance_mm": -1}, "--distance_mm is -1, not 0 or more mm"),
         ({"degrees": float("nan")}, "--degrees is nan, not 0 or more degrees"),
         ({"movements": 1.5}, "--movements is 1.5, not a whole number above 0"),
-        ({"plane": "oblique"}, "unknown plane 'oblique'"),
+        ({"plane": "oblique"}, "--plane is 'oblique'"),
     ],
 )
 def test_settings_out_of_range_of_motion(settings, message):

@@ -35,5 +35,5 @@ def test_the_level_is_relative_to_the_robust_maximum():
 
 
 def test_a_level_of_0_is_refused():
-    with pytest.raises(ConfigError, match="--level is .*, not above 0: give such as 0.1"):
+    with pytest.raises(ConfigError, match="--level is .*, not above 0: pass a number such as 0.1, for"):
         RicianNoise(0)

@@ -96,5 +96,5 @@ def test_pixels_are_square():
 def test_settings_are_checked():
     with pytest.raises(ConfigError, match="--views is 0, not a whole number above 0"):
         projections(disc(30), PIXEL, 0)
-    with pytest.raises(ConfigError, match="unknown kernel 'bone': known are soft, sharp"):
+    with pytest.raises(ConfigError, match="kernel is 'bone': choose soft or sharp"):
         back_projection(np.zeros((9, 4)), PIXEL, "bone")

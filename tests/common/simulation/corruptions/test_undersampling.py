@@ -69,7 +69,7 @@ def test_every_second_column_of_one_coil_is_an_image_and_its_alias_half_a_field_
         ({"noise": -0.1}, "--noise is -0.1, not 0 or more"),
         ({"coils": 0}, "--coils is 0, not a whole number above 0"),
         ({"largest_phase": -1}, "--largest_phase is -1, not 0 or more radians"),
-        ({"plane": "oblique"}, "unknown plane 'oblique'"),
+        ({"plane": "oblique"}, "--plane is 'oblique'"),
         ({"acceleration": 0.5}, "--acceleration is 0.5, not above 1"),
     ],
 )

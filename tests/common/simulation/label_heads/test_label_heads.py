@@ -103,7 +103,7 @@ def test_hashes_are_those_of_the_files(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"part": "test"}, "unknown part 'test'"),
+        ({"part": "test"}, "part is 'test'"),
         ({"validation_maps": 5}, "validation_maps is 5, of 5 maps: none is left for training: give 1 to 4"),
     ],
 )

@@ -280,7 +280,7 @@ def test_the_last_weights_are_kept_where_asked(tmp_path: Path) -> None:
     assert (about["keep"], about["epoch"]) == ("last", 3)
     build(tmp_path / "best", scores=(1, 2, 3), epochs=3).run()
     assert json.loads((tmp_path / "best" / "models" / "model.json").read_text())["epoch"] == 1
-    with pytest.raises(ConfigError, match="unknown --keep 'first': known are best, last"):
+    with pytest.raises(ConfigError, match="--keep is 'first': choose best or last"):
         build(tmp_path, keep="first")
 
 
@@ -494,7 +494,7 @@ def test_resuming_a_truncated_checkpoint_is_refused_and_the_folder_released(tmp_
     build(tmp_path, epochs=1).run()
     last = tmp_path / "models" / "last_checkpoint.pt"
     last.write_bytes(last.read_bytes()[:2000])
-    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is no checkpoint of tensors"):
+    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is not a PyTorch state_dict"):
         build(tmp_path, resume=True).run()
     assert (tmp_path / "models" / ".lock").read_text() == ""
 
@@ -503,7 +503,7 @@ def test_resuming_weights_instead_of_a_checkpoint_is_refused(tmp_path: Path) -> 
     build(tmp_path, epochs=1).run()
     models = tmp_path / "models"
     (models / "model.pt").replace(models / "last_checkpoint.pt")
-    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is no checkpoint of a run, it lacks best_"):
+    with pytest.raises(CheckpointError, match=r"last_checkpoint\.pt is not a checkpoint of a run, it lacks best_"):
         build(tmp_path, resume=True).run()
 
 

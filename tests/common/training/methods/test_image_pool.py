@@ -86,5 +86,5 @@ def test_images_of_another_size_are_refused():
 
 
 def test_a_negative_size_is_refused():
-    with pytest.raises(ConfigError, match="pool_size is -1, below zero"):
+    with pytest.raises(ConfigError, match="pool_size is -1, below 0"):
         ImagePool(-1)

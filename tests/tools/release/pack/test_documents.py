@@ -73,5 +73,5 @@ def test_a_twin_holds_the_same() -> None:
 
 @pytest.mark.parametrize("config", ["on: 1\n", "{1: a}\n", "day: 2026-01-02\n", "x: .nan\n"])
 def test_what_json_cannot_hold_is_refused(config: str) -> None:
-    with pytest.raises(ConfigError, match="a.yaml holds what JSON cannot"):
+    with pytest.raises(ConfigError, match="a.yaml has values that are not valid JSON"):
         documents.twin(config, "a.yaml")

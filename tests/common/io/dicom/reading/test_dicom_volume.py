@@ -62,7 +62,7 @@ def test_series_folders_and_folders_of_cases_may_stand_beside_each_other(tmp_pat
         str(tmp_path / "all" / "b" / "mr"),
     ]
     (tmp_path / "all" / "c").mkdir()
-    with pytest.raises(DataError, match=r"lacks 1 files of its cases \(c/mr\.nii\.gz\)"):
+    with pytest.raises(DataError, match=r"1 file is missing in .* \(c/mr\.nii\.gz\)"):
         to_infer(tmp_path / "all")
 
 
@@ -133,7 +133,7 @@ def test_studies_without_a_source_of_the_network_are_refused(archive):
 def test_cases_of_which_one_lacks_its_file_are_no_nested_studies(tmp_path):
     write_series(tmp_path / "all" / "a" / "mr")
     write_series(tmp_path / "all" / "b" / "t1" / "1")
-    with pytest.raises(DataError, match=r"lacks 1 files of its cases \(b/mr\.nii\.gz\): .*; a folder"
+    with pytest.raises(DataError, match=r"1 file is missing in .* \(b/mr\.nii\.gz\): .*; a folder"
                        r" with a DICOM series is read where it is named so, such as b/mr"):  # fmt: skip
         to_infer(tmp_path / "all")
 
@@ -279,12 +279,12 @@ def test_inference_goes_on_after_a_series_that_cannot_be_read(tmp_path):
 # ---- real scans -----------------------------------------------------------------------------------------------------
 
 AWKWARD = {
-    "failing/notavolume/001": "slices at a single position (4 of them); give the whole series",
+    "failing/notavolume/001": "all slices lie at one position (4 of them); pass the whole series",
     "failing/slicecount/001": (256, 256, 2),
     "failing/sliceincrement/001": "unevenly spaced (gaps from 5 to 10 mm, usually 5 mm, the widest"
     " between slices 3 and 4 of 4",
     "failing/sliceorientation/001": "slices differ in ImageOrientationPatient",
-    "ge_anatomical/001_single_slice": "slices at a single position (1 of them); give the whole series",
+    "ge_anatomical/001_single_slice": "all slices lie at one position (1 of them); pass the whole series",
     "generic/anatomical/001_implicit": (256, 256, 4),
     "generic/anatomical/002_non_isotropic": (64, 28, 4),
     "generic/compressed/001": (256, 256, 4),
@@ -302,7 +302,7 @@ WHOLE = {
                     (384, 512, 56), None),
     "pet_head_neck": ("gaps from 3.375 to 54 mm, usually 10.125 mm", (128, 128, 99), "SUV"),
 }  # fmt: skip
-"""The other zips are scans of which slices are missing, or that change their spacing: why each is refused as it is, and
+"""The other zips are scans with missing slices, or with changes of spacing: why each is refused as it is, and
 its shape and unit when resampled."""
 EVEN = {
     "tilted_4mm": ("ct_head_gantry_tilt", range(1, 15)),

@@ -201,7 +201,7 @@ def test_one_slice_unlike_the_others(tmp_path, fields, match):
         ({"PixelSpacing": [0, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(0 and 0.8"),
         ({"PixelSpacing": [-0.5, 0.8]}, r"PixelSpacing is not above 0 and at most 1000 mm \(-0.5 and 0.8"),
         ({"Rows": 0}, r"slices without pixels \(6 x 0\)"),
-        ({"ImagePositionPatient": [0, 0, 0]}, r"slices at a single position \(4 of them\)"),
+        ({"ImagePositionPatient": [0, 0, 0]}, r"all slices lie at one position \(4 of them\)"),
     ],
 )
 def test_all_slices_wrong(tmp_path, fields, match):
@@ -210,7 +210,7 @@ def test_all_slices_wrong(tmp_path, fields, match):
 
 def test_a_single_slice(tmp_path):
     refused(
-        written(tmp_path / "ct", Grid(shape=(6, 5, 1))), r"slices at a single position \(1 of them\); give the whole"
+        written(tmp_path / "ct", Grid(shape=(6, 5, 1))), r"all slices lie at one position \(1 of them\); pass the whole"
     )
 
 

@@ -161,7 +161,7 @@ def test_of_several_series_the_one_of_the_wanted_modality_is_read(two):
     volume = load_series(two, "case7", SeriesOptions(modality="MR"))
     assert volume.uid == "1.2.4"
     assert [str(note) for note in volume.notes] == [
-        "case7 (ct): other files or frames in the folder (4 of other series); the one series of MR is taken"
+        "case7 (ct): other files or frames in the folder (4 of other series); the only MR series is used"
     ]
     refused(two, r"2 series: 1\.2\.3 .* choose one by --series UID", modality="PT")
     write_series(two, modality="MR", series="1.2.5", prefix="third")
@@ -171,7 +171,7 @@ def test_of_several_series_the_one_of_the_wanted_modality_is_read(two):
 
 def test_another_modality_is_named_before_its_geometry(tmp_path, two):
     write_series(tmp_path / "tilted", Grid(step=(0, 1, 2.5)))
-    message = "^case7 is a CT, this bundle takes MR: give MR, or --accept_modality true$"
+    message = "^case7 is a CT, this bundle needs an MR: pass an MR, or --accept_modality true$"
     with pytest.raises(DataError, match=message):
         load_series(tmp_path / "tilted", "case7", SeriesOptions(modality="MR"))
     with pytest.raises(DataError, match=message):
@@ -288,7 +288,7 @@ def test_acquisitions_that_only_instance_numbers_distinguish(tmp_path):
     assert np.abs(volume.values - GRID.values() - 10).max() < 0.06
 
 
-def test_an_acquisition_that_stops_early_is_told_from_the_whole_one(tmp_path):
+def test_an_acquisition_that_stops_early_differs_from_the_whole_one(tmp_path):
     folder = phases(tmp_path / "ct", "TemporalPositionIdentifier", [1, 2], {1: 3})
     assert is_the_phantom(load_series(folder, "case7", SeriesOptions(phase=1)))
     assert load_series(folder, "case7", SeriesOptions(phase=2)).values.shape == (6, 5, 3)
