@@ -144,7 +144,7 @@ def test_lists_of_components_stay_lists_and_handlers_are_not_left_out(place: str
         check_tree(config, [HANDLED], {place: value})
 
     for wrong in ("", "many", 0, True):
-        with pytest.raises(ConfigError, match=f"^--{place} is .*, not (a list of components|of type list)"):
+        with pytest.raises(ConfigError, match=f"^--{place} is .*, not (a list of sections|of the form .*)"):
             given(wrong)
     for none in (None, []):
         with pytest.raises(ConfigError, match=f"^--{place} has no handlers, .*: omit it, or"):

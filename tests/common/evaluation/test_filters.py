@@ -39,7 +39,7 @@ def test_slices_are_denoised_one_by_one():
 def test_settings_of_filters_are_checked():
     with pytest.raises(ConfigError, match="strength is .*, not above 0: pass a number above 0"):
         TotalVariation(level, 0)
-    with pytest.raises(ConfigError, match="patch_size is .*: give a number above 0"):
+    with pytest.raises(ConfigError, match="patch_size is .*, not above 0: pass a number"):
         NonLocalMeans(level, patch_size=0)
     with pytest.raises(ConfigError, match="dimensions is .*, not 2 or 3"):
         NonLocalMeans(level, dimensions=4)

@@ -217,7 +217,7 @@ def test_a_radius_that_is_no_small_whole_number_is_refused(radius: float) -> Non
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(ConfigError, match=f"--losses::NAME::function::plain_share is {share}, not from 0 to 1: give"):
+    with pytest.raises(ConfigError, match=f"--losses::NAME::function::plain_share is {share}, not from 0 to 1: pass"):
         TolerantL1(1, share)
 
 

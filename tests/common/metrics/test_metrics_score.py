@@ -38,7 +38,7 @@ def test_a_range_without_a_value_of_the_truth_is_refused():
     truth, mask = np.arange(8.0).reshape(2, 2, 2), np.ones((2, 2, 2))
     mask[1, 1, 1] = 0
     for outside in ((7.0, 9.0), (-5.0, -0.5), (2.1, 2.9)):
-        with pytest.raises(ConfigError, match="holds no value of the truth, 0 to 6 inside the mask: give its own"):
+        with pytest.raises(ConfigError, match="without a value of the truth, 0 to 6 inside the mask: widen it"):
             score(truth, truth, mask, outside)
     assert score(truth + 1, truth, mask, (6.0, 9.0))["mae"] == 1
 

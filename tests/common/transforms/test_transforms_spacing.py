@@ -51,7 +51,7 @@ def test_resamples_to_the_spacing():
 
 
 def test_two_numbers_are_no_spacing():
-    with pytest.raises(ConfigError, match=r"spacing is \[2, 2\], not three numbers in mm, or one for all axes: give"):
+    with pytest.raises(ConfigError, match=r"spacing is \[2, 2\], not three numbers in mm, or one for all axes: pass"):
         WorkingSpacingd("image", spacing=[2, 2])
 
 

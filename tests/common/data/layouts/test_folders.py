@@ -144,7 +144,7 @@ def test_synthrad2025_takes_mha_and_prefers_converted_files(tmp_path: Path) -> N
 
 
 def test_roots_and_layouts_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--layout is 'bids': choose folders, synthrad2023, synthrad2025, ixi"):
+    with pytest.raises(ConfigError, match="--layout is 'bids': choose folders, synthrad2023, synthrad2025 or ixi"):
         find_cases(tmp_path, "bids")
     with pytest.raises(DataError, match="no folder at .*nowhere: correct --dataset_dir"):
         find_cases(tmp_path / "nowhere", "folders")

@@ -113,7 +113,7 @@ FAULTS = {
     "inf voxels": (lambda p: save(p / "mr.nii.gz", np.where(ramp() == 7, np.inf, ramp())), r"\(1 NaN or Inf of 120"),
     "4-D": (
         lambda p: save(p / "mr.nii", ramp((3, 4, 5, 2))),
-        r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); declare",
+        r"fourth dimension \(2 instead of 1, shape 3x4x5x2\); set reader::channels",
     ),
     "2-D": (lambda p: save(p / "mr.nii", ramp((3, 4))), r"not a 3-D volume \(2-D, 3x4\); export 3-D"),
     "5-D": (lambda p: save(p / "mr.nii", ramp((3, 4, 5, 1, 2))), r"not a 3-D volume \(5-D, 3x4x5x1x2\)"),

@@ -48,7 +48,7 @@ def test_density_falls_towards_the_edge_and_discs_keep_their_distance():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("spiral", SHAPE, 4), "--mask is 'spiral': choose cartesian, equispaced, gaussian or poisson"),
+        (("spiral", SHAPE, 4), "--mask is 'spiral': choose cartesian, equispaced, gaussian, poisson or radial"),
         (("radial", SHAPE, 1), "--acceleration is 1, not above 1: pass a number such as 4, for"),
         (("radial", SHAPE, float("nan")), "--acceleration is nan, not above 1"),
         (("cartesian", SHAPE, 4, 0.25), "--centre_fraction is 0.25, not from 0 to below 0.25, all that is measured: "),

@@ -126,7 +126,7 @@ def test_a_copy_of_a_series_is_a_case_of_its_own(tmp_path):
 
 
 def test_studies_without_a_source_of_the_network_are_refused(archive):
-    with pytest.raises(DataError, match=r"no series of PT in .*all, 3 of others \(see above\): give PT, or"):
+    with pytest.raises(DataError, match=r"no series of PT in .*all, 3 of others \(see above\): pass a PT, or"):
         to_infer(archive, source_modality="PT")
 
 
