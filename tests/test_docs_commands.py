@@ -48,7 +48,7 @@ RUN_BY = {
     "synthesize": "tests/synthesize/test_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
-    "tools.bench": "tests/tools/bench/test_bench_training.py",
+    "tools.bench": "tests/tools/bench/test_bench_memory.py",
     "tools.demo": "Makefile",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",

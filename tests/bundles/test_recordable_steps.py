@@ -13,8 +13,7 @@ from common.losses import AdversarialLoss
 from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
 from common.training.nonfinite import FiniteWatch
-from tools.bench.training import batch_of
-from tools.checks.gpu.recipes import GpuRecipe, recipes, stages, toy_trainer
+from tools.checks.gpu.recipes import GpuRecipe, batch_of, recipes, stages, toy_trainer
 
 SHOWN_BY_MAKE_TEST = GpuRecipe("mr2ct_pix2pix", None)
 
