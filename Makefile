@@ -14,15 +14,11 @@ BUNDLES := $(notdir $(patsubst %/,%,$(wildcard bundles/*/)))
 
 BUNDLE_IS_THERE = test -d bundles/$(BUNDLE) || { echo "error: no bundle $(BUNDLE) (from BUNDLE): choose one of $(BUNDLES)" >&2; exit 2; }
 
-.PHONY: demo docs defaults-check dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
+.PHONY: demo docs dist verify environment-test label-test deploy-test federated-test dose-test bench gpu-check real-check metamorphic fuzz test test-slow lint types clean
 
 demo: $(READY)  # of mr2ct_pix2pix six and a half minutes of one core, three to five on two idle ones
 	@$(BUNDLE_IS_THERE)
 	@$(PY) -m tools.demo $(BUNDLE)
-
-defaults-check: $(READY)  # every bundle, unless BUNDLE is given: hours on two cores
-	@$(BUNDLE_IS_THERE)
-	@$(PY) -W ignore -m tools.checks.defaults $(if $(filter file,$(origin BUNDLE)),,$(BUNDLE)) $(OPTIONS)
 
 dist: $(READY)  # every bundle, unless BUNDLE is given; with ZOO=1 folders for the model zoo and the Hugging Face Hub
 	@$(BUNDLE_IS_THERE)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.repository import bundle_names
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     *ROOT.glob("*.md"),
@@ -65,11 +63,6 @@ WORKFLOWS = [f".github/workflows/{path.name}" for path in ROOT.glob(".github/wor
 @pytest.mark.parametrize("name", ["CITATION.cff", ".pre-commit-config.yaml", *sorted(WORKFLOWS)])
 def test_files_for_other_programs_are_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
-
-
-def test_every_bundle_is_checked_at_night() -> None:
-    jobs = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())["jobs"]
-    assert jobs["defaults"]["strategy"]["matrix"]["bundle"] == bundle_names()
 
 
 def test_pre_commit_runs_the_pinned_ruff() -> None:

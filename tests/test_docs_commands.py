@@ -48,8 +48,7 @@ RUN_BY = {
     "synthesize": "tests/synthesize/test_command.py",
     "medical_image_synthesis": "tests/synthesize/test_command.py",
     "tests.fuzz": "tests/fuzz/test_fuzzer.py",
-    "tools.bench": "tests/tools/bench/test_bench_training.py",
-    "tools.checks.defaults": "tests/tools/checks/test_defaults_check.py",
+    "tools.bench": "tests/tools/bench/test_bench_memory.py",
     "tools.demo": "Makefile",
     "tools.docs.settings": "tests/tools/docs/test_settings_page.py",
     "tools.checks.environment": "tests/tools/checks/test_environment.py",
@@ -87,7 +86,6 @@ NOT_RUN = {
 """Programs whose commands are not run as they stand, with the reason."""
 OF_TARGETS = {
     **{name: f"tools.{name}" for name in ("bench", "demo")},
-    "defaults-check": "tools.checks.defaults",
     "dist": "tools.release.pack",
     "environment-test": "tools.checks.environment",
     "fuzz": "tests.fuzz",
@@ -110,10 +108,7 @@ EXAMPLES = (
     (r" \.\.\.| PART\b", ""),
     (r"(?<=')\.\.\.(?=/)|\bCONFIGS\b|(?<= )configs(?=/)", "bundles/BUNDLE_NAME/configs"),
     (r"<name>(?=/)|(?<=BUNDLE=)(name|\.\.\.)|(?<=bundles/)NAME|(?<=tools\.\w{4} )NAME", "BUNDLE_NAME"),
-    (
-        r"(?<=tools\.release\.pack )NAME|(?<=tools\.checks\.defaults )NAME|(?<=tools\.checks\.metamorphic )NAME",
-        "BUNDLE_NAME",
-    ),
+    (r"(?<=tools\.release\.pack )NAME|(?<=tools\.checks\.metamorphic )NAME", "BUNDLE_NAME"),
     (r"\bOVERLAY\b(?!=)", "no_adversarial"),
     (r"tools\.<name>", "tools.release.pack"),
     (r",'plan\.yaml'", ""),

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from common.config import read_config
-from common.losses import AnatomicalL1
 from tools.repository import ROOT
 
 OWN = ROOT / "examples" / "own"
@@ -49,13 +48,6 @@ def test_the_loss_by_hand_and_in_the_method() -> None:
         configured("train.yaml", "demo.yaml", own="edges.yaml").get_parsed_content("method").losses["l1"].function
         is loss
     )
-
-
-def test_a_loss_of_the_package_takes_images_in_the_window_of_the_bundle() -> None:
-    losses = configured("train.yaml", own="tissues.yaml").get_parsed_content("method").losses
-    loss = losses["tissues"].function
-    assert isinstance(loss, AnatomicalL1)
-    torch.testing.assert_close(loss.scale.unscaled(torch.tensor([-1.0, 0, 1])), torch.tensor([-600.0, 400, 1400]))
 
 
 def test_the_metric_by_hand_and_besides_the_others() -> None:

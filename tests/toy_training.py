@@ -29,7 +29,7 @@ def weight_of(network: Any) -> float:
 
 def adversary(kind: str, *factor: float) -> AdversarialLoss:
     """An adversarial loss, with a bound on the critic where it must have one."""
-    return AdversarialLoss(kind, *factor, weight_clip=1.0 if kind == "wasserstein" else None)
+    return AdversarialLoss(kind, *factor, gradient_penalty=10.0 if kind == "wasserstein" else 0.0)
 
 
 class Toy(GanMethod):

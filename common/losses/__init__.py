@@ -1,7 +1,6 @@
 """Losses of the methods: of adversaries, distances between images, and their weighted sum."""
 
 from .adversarial import AdversarialLoss
-from .anatomical import AnatomicalL1
 from .distances import Distance, gradient_difference, l1, region_weighted_l1
 from .perceptual import PerceptualDistance
 from .tolerant import TolerantL1
@@ -9,7 +8,6 @@ from .weighting import weighted_losses, weighted_sum
 
 __all__ = [
     "AdversarialLoss",
-    "AnatomicalL1",
     "Distance",
     "PerceptualDistance",
     "TolerantL1",

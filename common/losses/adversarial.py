@@ -27,7 +27,7 @@ class AdversarialLoss(nn.Module):
     - ``least_squares``: E (D(y) - 1)^2 + E D(G(x))^2; the generator E (D(G(x)) - 1)^2 (Mao et al. 2017, eq. 2).
     - ``hinge``: E max(0, 1 - D(y)) + E max(0, 1 + D(G(x))); the generator - E D(G(x)) (Lim and Ye 2017).
     - ``wasserstein``: E D(G(x)) - E D(y); the generator - E D(G(x)) (Arjovsky et al. 2017, eq. 3). It needs
-      ``weight_clip`` or ``gradient_penalty``, and critics without batch normalisation for the latter.
+      ``gradient_penalty``, and critics without batch normalisation.
 
     Everything below ``discriminator_factor`` is off by default. ``measures`` holds what the last step measured next to
     its losses: ``<discriminator>_accuracy``, the share of real and of synthetic images that were classified correctly.
@@ -42,8 +42,6 @@ class AdversarialLoss(nn.Module):
         gradient_penalty: weight of E (|grad D(u)| - 1)^2, u drawn between a real and a synthetic image (WGAN-GP,
             Gulrajani et al. 2017, eq. 3, who take 10).
         r1: gamma of gamma / 2 E |grad D(y)|^2 on real images (Mescheder et al. 2018, eq. 9, who take 10).
-        weight_clip: largest absolute value of a discriminator's weight (WGAN, Arjovsky et al. 2017, algorithm 1, who
-            take 0.01); null: off.
         instance_noise: standard deviation of Gaussian noise on the discriminators' inputs, in the scale of the images
             (Arjovsky and Bottou 2017, section 3.2); it falls to 0 in a straight line over ``noise_steps``.
         noise_steps: steps of the trainer until the instance noise is 0.
@@ -63,7 +61,6 @@ class AdversarialLoss(nn.Module):
         real_label: float = 1.0,
         gradient_penalty: float = 0.0,
         r1: float = 0.0,
-        weight_clip: float | None = None,
         instance_noise: float = 0.0,
         noise_steps: int = 10_000,
     ) -> None:
@@ -73,20 +70,18 @@ class AdversarialLoss(nn.Module):
         _require("real_label", 0.5 < real_label <= 1, "a number above 0.5 and at most 1", real_label)
         for name, value in (("gradient_penalty", gradient_penalty), ("r1", r1), ("instance_noise", instance_noise)):
             _require(name, value >= 0, "zero or a positive number", value)
-        _require("weight_clip", weight_clip is None or weight_clip > 0, "null or a positive number", weight_clip)
         _require("noise_steps", noise_steps >= 1, "a positive number", noise_steps)
         if real_label != 1 and kind not in TARGETED:
             fault = f"--adversarial_loss::real_label is {real_label}, but kind {kind} has no label to smooth"
             raise ConfigError(fault, f"choose kind {' or '.join(TARGETED)}")
-        if kind == "wasserstein" and not gradient_penalty and weight_clip is None:
+        if kind == "wasserstein" and not gradient_penalty:
             fault = "nothing bounds the critic of --adversarial_loss::kind wasserstein"
-            raise ConfigError(fault, "set gradient_penalty, for example 10, or weight_clip")
+            raise ConfigError(fault, "set gradient_penalty, for example 10")
         self.kind = kind
         self.discriminator_factor = discriminator_factor
         self.real_label = real_label
         self.gradient_penalty = gradient_penalty
         self.r1 = r1
-        self.weight_clip = weight_clip
         self.instance_noise = instance_noise
         self.noise_steps = noise_steps
         self.measures: dict[str, Tensor] = {}
@@ -188,13 +183,6 @@ class AdversarialLoss(nn.Module):
         if paired:
             return torch.stack([F.l1_loss(ours, theirs) for ours, theirs in layers]).mean()
         return torch.stack([F.l1_loss(_by_feature(ours), _by_feature(theirs)) for ours, theirs in layers]).mean()
-
-    @torch.no_grad()
-    def clip(self, discriminators: nn.Module) -> None:
-        """Keep the weights within ``weight_clip``; nothing where that is off."""
-        if self.weight_clip is not None:
-            for weight in discriminators.parameters():
-                weight.clamp_(-self.weight_clip, self.weight_clip)
 
 
 def _require(name: str, holds: bool, allowed: str, value: object) -> None:

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..networks.tissue_segmenter import LEAST_SIDE
 from ..networks.vgg import LEAST_SIDE as VGG_SIDE
 from ..networks.vgg import Vgg19
 from ..segmenter import segmenter
-from .features import FeatureDistance
+from ..transforms.piecewise_linear import PiecewiseLinearScale
+from .distances import at_least_float32, require_same_shape
+from .features import hidden_features
 
 
-class PerceptualDistance(FeatureDistance):
+class PerceptualDistance:
     """1 / (w h d) ||f(G(x)) - f(y)||^2, the mean squared difference of features of w x h pixels and d channels.
 
     Source: Yang et al. 2018, eq. 6 and 7, with f the last convolution of VGG-19. Its weights are not distributed here;
@@ -35,11 +38,34 @@ class PerceptualDistance(FeatureDistance):
     """
 
     def __init__(self, modality: str, window: Sequence[float], vgg: str | Path | None = None) -> None:
-        if vgg is None:
-            super().__init__(segmenter(modality), F.mse_loss, window, least_side=LEAST_SIDE, loss="perceptual")
-        else:
-            network = vgg_of(vgg).eval().requires_grad_(False)
-            super().__init__(network, F.mse_loss, least_side=VGG_SIDE, loss="perceptual", last_alone=True)
+        self.scale = PiecewiseLinearScale(window) if vgg is None else None
+        self.network = segmenter(modality) if vgg is None else vgg_of(vgg).eval().requires_grad_(False)
+        self.least_side = LEAST_SIDE if vgg is None else VGG_SIDE
+        self.compared = slice(None) if vgg is None else slice(-1, None)
+
+    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The distance of two images (B, C, H, W[, D]), each channel being an image of its own.
+
+        Raises:
+            ConfigError: for slices smaller than the network takes.
+            ValueError: for images of different shapes.
+        """
+        require_same_shape(prediction, target)
+        if min(prediction.shape[2:4]) < self.least_side:
+            needed = f"{self.least_side} pixels a side of a slice that the loss perceptual needs"
+            fault = f"--patch_size {tuple(prediction.shape[2:])} is below the {needed}"
+            raise ConfigError(fault, "enlarge it, or remove perceptual")
+        self.network.to(prediction.device)
+        with torch.no_grad():
+            wanted = self._features(target)
+        pairs = zip(self._features(prediction), wanted, strict=True)
+        return torch.stack([F.mse_loss(at_least_float32(ours), at_least_float32(real)) for ours, real in pairs]).mean()
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        """Of the images in the unit of the network, as slices (N, 1, H, W)."""
+        values = images if self.scale is None else self.scale.unscaled(images)
+        slices = values.movedim(4, 1).flatten(0, 2) if values.ndim == 5 else values.flatten(0, 1)
+        return hidden_features(self.network, slices[:, None])[self.compared]
 
 
 def vgg_of(path: str | Path) -> Vgg19:

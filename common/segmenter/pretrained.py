@@ -13,19 +13,18 @@ FOLDER = Path(__file__).parent / "weights"
 """Of the weights; their card is ``docs/reference/tissue-segmenters.md``."""
 
 
-def segmenter(modality: str, weights: str | Path | None = None) -> TissueSegmenter:
+def segmenter(modality: str) -> TissueSegmenter:
     """The network of a modality with its weights, frozen, in evaluation mode, on the CPU.
 
     Args:
         modality: ``CT`` or ``MR``.
-        weights: a file of ``python -m tools.tissue_segmenter``; None for those that come with the package.
 
     Raises:
         ConfigError: another modality.
-        CheckpointError: the weights are missing, damaged or of another network.
+        CheckpointError: the weights are missing or damaged.
     """
     if modality not in MODALITIES:
         raise ConfigError(f"no tissue segmenter for modality {modality}", choose(MODALITIES))
     network = TissueSegmenter(modality, len(NAMES))
-    checkpoints.load_weights(network, Path(weights) if weights else FOLDER / f"{modality.lower()}.pt")
+    checkpoints.load_weights(network, FOLDER / f"{modality.lower()}.pt")
     return network.eval().requires_grad_(False)

@@ -109,7 +109,6 @@ class GanStep:
             self._backward(total, window)
             if last:
                 self._update("discriminators", self.method.discriminators)
-                self.method.bound_discriminators()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generators(self, batch: Mapping[str, Tensor], fakes: Losses, window: int, last: bool) -> tuple[Losses, Tensor]:

@@ -13,8 +13,7 @@ from common.losses import AdversarialLoss
 from common.networks.stabilise import stabilise
 from common.training import SynthesisTrainer
 from common.training.nonfinite import FiniteWatch
-from tools.bench.training import batch_of
-from tools.checks.gpu.recipes import GpuRecipe, recipes, stages, toy_trainer
+from tools.checks.gpu.recipes import GpuRecipe, batch_of, recipes, stages, toy_trainer
 
 SHOWN_BY_MAKE_TEST = GpuRecipe("mr2ct_pix2pix", None)
 
@@ -76,7 +75,7 @@ def test_so_are_those_of_a_stabilised_adversary_and_of_its_critics_alone(data: P
     trainer = toy_trainer(GpuRecipe("mr2ct_pix2pix", None), data)
     batch = on_meta(batch_of(trainer))
     trainer.method.adversarial_loss = AdversarialLoss(
-        "least_squares", real_label=0.9, gradient_penalty=10, r1=1, weight_clip=1.0, instance_noise=0.1
+        "least_squares", real_label=0.9, gradient_penalty=10, r1=1, instance_noise=0.1
     )
     trainer.method.loss_weights["feature_matching"] = 1
     discriminator = trainer.method.discriminators["discriminator"]

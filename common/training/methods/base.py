@@ -112,11 +112,6 @@ class GanMethod(nn.Module):
         measures, self.adversarial_loss.measures = self.adversarial_loss.measures, {}
         return measures
 
-    def bound_discriminators(self) -> None:
-        """Clip the discriminators' weights after their update, where that is asked for."""
-        if self.adversarial_loss is not None:
-            self.adversarial_loss.clip(self.discriminators)
-
     @contextmanager
     def frozen_discriminators(self) -> Iterator[None]:
         """Context of the generators' step, in which discriminators pass gradients on but collect none."""

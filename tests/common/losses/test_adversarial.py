@@ -174,14 +174,6 @@ def test_a_flat_discriminator_has_a_finite_penalty() -> None:
     assert plane.weight.grad.isfinite().all()
 
 
-def test_weights_are_clipped() -> None:
-    plane = Plane(3.0, -0.005)
-    AdversarialLoss("wasserstein", weight_clip=0.01).clip(plane)
-    assert plane.weight.tolist() == pytest.approx([0.01, -0.005])
-    AdversarialLoss("bce").clip(plane)
-    assert plane.weight.tolist() == pytest.approx([0.01, -0.005])
-
-
 # ---- noise and features ---------------------------------------------------------------------------------------------
 
 
@@ -232,7 +224,6 @@ def test_feature_matching_by_hand() -> None:
         ({"kind": "hinge", "real_label": 0.9}, "real_label is 0.9, but kind hinge has no label to smooth"),
         ({"r1": -1}, "--adversarial_loss::r1 is -1: give zero or a positive"),
         ({"gradient_penalty": -1}, "--adversarial_loss::gradient_penalty is -1: give zero or a positive"),
-        ({"weight_clip": 0}, "--adversarial_loss::weight_clip is 0: give null or a positive"),
         ({"noise_steps": 0}, "--adversarial_loss::noise_steps is 0: give a positive"),
         ({"kind": "wasserstein"}, "nothing bounds the critic of --adversarial_loss::kind wasserstein: set"),
     ],

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from common.errors import CheckpointError, ConfigError
-from common.losses import AnatomicalL1, PerceptualDistance
+from common.losses import PerceptualDistance
 from common.losses.features import hidden_features
 from common.networks.vgg import Vgg19
+from common.segmenter import segmenter
 
 WINDOW = [-1000, 3000]
 CONVOLUTIONS = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
@@ -33,12 +34,21 @@ def images(seed: int, *shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_without_a_file_it_squares_what_the_anatomical_distance_takes_the_size_of() -> None:
+def test_without_a_file_it_is_the_mean_square_over_the_activations_of_the_segmenter() -> None:
     ours, theirs = images(0, 2, 1, 16, 20), images(1, 2, 1, 16, 20)
-    network = AnatomicalL1("CT", WINDOW).network
-    pairs = zip(*(hidden_features(network, (image + 1) * 2000 - 1000) for image in (ours, theirs)), strict=True)
+    values = ((image + 1) * 2000 - 1000 for image in (ours, theirs))
+    pairs = zip(*(hidden_features(segmenter("CT"), each) for each in values), strict=True)
     by_hand = torch.stack([((one - other) ** 2).mean() for one, other in pairs]).mean()
-    assert PerceptualDistance("CT", WINDOW)(ours, theirs).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    loss = PerceptualDistance("CT", WINDOW)
+    assert loss(ours, theirs).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert not any(weight.requires_grad for weight in loss.network.parameters())
+
+
+def test_a_volume_counts_as_its_axial_slices() -> None:
+    loss = PerceptualDistance("CT", WINDOW)
+    ours, theirs = images(0, 2, 1, 16, 20, 5), images(1, 2, 1, 16, 20, 5)
+    by_slice = torch.stack([loss(ours[..., z], theirs[..., z]) for z in range(5)]).mean()
+    torch.testing.assert_close(loss(ours, theirs), by_slice, rtol=1e-5, atol=1e-7)
 
 
 def test_with_a_file_it_is_the_mean_square_of_the_last_convolution_of_vgg19(published: Path) -> None:
@@ -79,3 +89,7 @@ def test_other_files_and_small_slices_are_refused(published: Path, tmp_path: Pat
     for loss in (PerceptualDistance("CT", WINDOW), PerceptualDistance("CT", WINDOW, published)):
         with pytest.raises(ConfigError, match=r"--patch_size \(15, 32\) is below the 16 pixels .* loss perceptual"):
             loss(images(0, 1, 1, 15, 32), images(1, 1, 1, 15, 32))
+        with pytest.raises(ValueError, match="differ in shape"):
+            loss(images(0, 1, 1, 16, 16), images(0, 1, 1, 16, 18))
+    with pytest.raises(ConfigError, match="no tissue segmenter for modality PT: known are CT, MR"):
+        PerceptualDistance("PT", WINDOW)

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from common.config import read_config
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import GraphedStep
 from common.training.methods.staged import StagedMethod
-from tools.bench.training import trainer_of
-from tools.repository import bundle_names, own_settings, trained_overlays
+from tools.repository import bundle_names, config_path, own_settings, trained_overlays
+
+SIZES = {"demo": ["train", "demo"], "published": ["train"]}
 
 TOY: dict[str, Any] = {
     "width": 4,
@@ -46,6 +48,37 @@ class GpuRecipe(NamedTuple):
 def recipes() -> list[GpuRecipe]:
     """All of them, found in the folders of the bundles."""
     return [GpuRecipe(bundle, overlay) for bundle in bundle_names() for overlay in (None, *trained_overlays(bundle))]
+
+
+def trainer_of(
+    bundle: str, size: str, data: Path, steps: int, overlay: str | None = None, **settings: Any
+) -> SynthesisTrainer:
+    """The trainer of a bundle's own configuration on phantoms, with no handlers but those that the overlay adds."""
+    names = [*SIZES[size], *([overlay] if overlay else [])]
+    parser = read_config([str(config_path(bundle, name)) for name in names], **settings)
+    in_common = len(own_settings(bundle, "train")["train"]["handlers"])
+    writer = parser["phantoms::_target_"].rpartition(".")[2]
+    phantoms = data / f"{bundle}_{writer}"
+    own = {
+        "dataset_dir": str(phantoms),
+        "output_dir": str(data / f"{bundle}_run"),
+        "samples_per_epoch": steps * parser["batch_size"],
+        "phantoms::cases": 6,
+        "train::trainer::max_epochs": 0,
+        "train::handlers": parser["train::handlers"][in_common:],
+    }
+    parser.update({name: value for name, value in own.items() if name not in settings})
+    if not phantoms.exists():
+        parser.get_parsed_content("phantoms")(phantoms)
+    trainer: SynthesisTrainer = parser.get_parsed_content("train::trainer")
+    return trainer
+
+
+def batch_of(trainer: SynthesisTrainer) -> Tensors:
+    """One batch of its loader, on its device."""
+    loader: Any = trainer.data_loader
+    batch: Tensors = trainer._to_device(next(iter(loader)))
+    return batch
 
 
 def toy_trainer(recipe: GpuRecipe, data: Path, batch_size: int = 2, **settings: Any) -> SynthesisTrainer:

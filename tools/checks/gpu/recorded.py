@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import WARM_UP
-from tools.bench.training import batch_of
 from tools.checks.findings import CheckFinding
-from tools.checks.gpu.recipes import GpuRecipe, recordings, stages, toy_trainer
+from tools.checks.gpu.recipes import GpuRecipe, batch_of, recordings, stages, toy_trainer
 from tools.checks.gpu.training import FAST
 
 STEPS = WARM_UP + 5

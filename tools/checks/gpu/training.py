@@ -19,9 +19,8 @@ from common.plan.measure import GB, measured_step
 from common.training import SynthesisTrainer
 from common.training.cuda_graph import WARM_UP
 from tools.bench.clock import peak_gib, seconds
-from tools.bench.training import batch_of, trainer_of
 from tools.checks.findings import CheckFinding
-from tools.checks.gpu.recipes import recordings, stages
+from tools.checks.gpu.recipes import batch_of, recordings, stages, trainer_of
 
 DISTANCES = ("l1", "region_l1", "gdl", "l2")
 """Losses that a few steps lower. A method without them is measured by its discriminators, which learn to tell images
