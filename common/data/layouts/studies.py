@@ -46,7 +46,7 @@ def nested_series(root: Path, modality: str | None) -> list[Item]:
         logger.info(f"series: {about}: {'selected' if reason is None else f'skipped, {reason}'}")
         if reason is None:
             items.append({"case": "_".join(place.parts), "image": str(folder)})
-    if folders and not items:
+    if modality and folders and not items:
         fault = f"no series of {modality} in {root}, {len(folders)} of others (see above)"
         raise DataError(fault, f"pass {with_article(modality)}, or --accept_modality true")
     return items
